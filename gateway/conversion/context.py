@@ -1,0 +1,104 @@
+"""What the two halves of a conversion tell each other.
+
+`ClientFacts` is what the HTTP layer knows besides the body; `AnswerContext` is
+what the conversion of the answer needs to know of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.conversion.profile import DEFAULTS, Profile
+
+# given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
+NewId = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """Facts of the client's request outside its body.
+
+    `key_id` identifies the client key (never the key itself); `session` is the
+    header x-claude-code-session-id or None; `api_version` is anthropic-version.
+    """
+
+    key_id: str = ""
+    session: str | None = None
+    api_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFacts:
+    """What tools mean for the answer.
+
+    `original_names`: upstream name -> the name the client declared (renamed tools only).
+    `toolsets`: upstream name -> (member name, toolset name), for Anthropic's toolsets (section 4.3).
+    `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
+    `single_call`: disable_parallel_tool_use was asked for.
+    """
+
+    original_names: Mapping[str, str] = field(default_factory=dict)
+    toolsets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    buffered: frozenset[str] = frozenset()
+    live: frozenset[str] = frozenset()
+    single_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContext:
+    """All that the conversion of one answer knows of its request; made by `request.chat_request`.
+
+    `model`: the client's model string, echoed. `max_tokens`: as sent upstream.
+    `thinking_requested`: thinking was enabled, adaptive or between_tools.
+    `thinking_display`: summarized, omitted, updates or None.
+    `native_stops`: sequences the upstream watches; `local_stops`: those we scan for.
+    `nullable_paths`: JSON paths (tuples of keys, `*` for list items) whose nulls
+    `force_strict` invented and the answer must lose again; None = no such rewriting.
+    `prefill`: text of the final assistant message the upstream continues.
+    `report_context_management`: the request carried context_management.
+    """
+
+    model: str
+    new_id: NewId
+    profile: Profile = DEFAULTS
+    tools: ToolFacts = field(default_factory=ToolFacts)
+    max_tokens: int = 0
+    estimated_input_tokens: int = 1
+    thinking_requested: bool = False
+    thinking_display: str | None = None
+    native_stops: tuple[str, ...] = ()
+    local_stops: tuple[str, ...] = ()
+    nullable_paths: tuple[tuple[str, ...], ...] | None = None
+    prefill: str | None = None
+    web_search_active: bool = False
+    report_context_management: bool = False
+
+    @property
+    def thinking_shown(self) -> bool:
+        """Whether upstream reasoning becomes thinking blocks (section 5.4)."""
+        rule = self.profile.emit_thinking
+        return rule == "always" or (rule == "requested" and self.thinking_requested)
+
+    @property
+    def thinking_omitted(self) -> bool:
+        """Thinking blocks are sent with empty text (display: omitted)."""
+        return self.thinking_display == "omitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A converted request: the upstream body, headers made by options, and what its answer needs."""
+
+    body: dict[str, Any]
+    context: AnswerContext
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredLocally:
+    """A request that needs no upstream: `message` is the whole answer (sections 2.1 max_tokens 0, 4.4)."""
+
+    message: dict[str, Any]
+    context: AnswerContext

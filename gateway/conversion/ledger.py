@@ -1,0 +1,73 @@
+"""The ledger: what a conversion did not carry over unchanged (specification section 12).
+
+A request converted without loss has an empty ledger. The client never sees it;
+the admin does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+Code = Literal["dropped", "clamped", "renamed", "moved", "replaced", "repaired", "defaulted", "refit"]
+CODES: Final[frozenset[str]] = frozenset(get_args(Code))
+
+# A history of thousands of turns must not make a row of megabytes.
+MAX_ENTRIES: Final = 200
+
+
+class Entry(NamedTuple):
+    """`path` is the field path in the Anthropic request or answer, `note` one short sentence."""
+
+    code: Code
+    path: str
+    note: str
+
+
+class Ledger:
+    """Collects entries in order; beyond MAX_ENTRIES it only counts."""
+
+    __slots__ = ("entries", "omitted")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.omitted = 0
+
+    def add(self, code: Code, path: str, note: str) -> None:
+        if len(self.entries) < MAX_ENTRIES:
+            self.entries.append(Entry(code, path, note))
+        else:
+            self.omitted += 1
+
+    def dropped(self, path: str, note: str) -> None:
+        self.add("dropped", path, note)
+
+    def clamped(self, path: str, note: str) -> None:
+        self.add("clamped", path, note)
+
+    def renamed(self, path: str, note: str) -> None:
+        self.add("renamed", path, note)
+
+    def moved(self, path: str, note: str) -> None:
+        self.add("moved", path, note)
+
+    def replaced(self, path: str, note: str) -> None:
+        self.add("replaced", path, note)
+
+    def repaired(self, path: str, note: str) -> None:
+        self.add("repaired", path, note)
+
+    def defaulted(self, path: str, note: str) -> None:
+        self.add("defaulted", path, note)
+
+    def refit(self, path: str, note: str) -> None:
+        self.add("refit", path, note)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For storage and the convert command: a list of {code, path, note}."""
+        rows: list[dict[str, Any]] = [entry._asdict() for entry in self.entries]
+        if self.omitted:
+            rows.append({"code": "dropped", "path": "", "note": f"{self.omitted} more entries of this ledger"})
+        return rows
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)

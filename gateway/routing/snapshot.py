@@ -1,0 +1,107 @@
+"""ConfigSnapshot: all configuration, frozen, at one stamp.
+
+A request reads one snapshot from beginning to end and never the database.
+Made by config/loader.py from the records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """One provider as the request path needs it.
+
+    `slug` is its stable id, written into gw1 payloads and history. `credentials`
+    are clear text, hence no repr; empty with auth `none`. `credential_unreadable`:
+    something is stored that none of the encryption keys opens. Timeouts in seconds.
+    `first_byte_timeout` may be None: as long as the client waits. `options` are the
+    profile options of preset and provider together.
+    `demo`: answered by the embedded demo transport.
+    """
+
+    slug: str
+    name: str
+    base_url: str
+    protocol: str = "chat"
+    auth: str = "bearer"
+    credentials: tuple[str, ...] = field(default=(), repr=False)
+    credential_unreadable: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    connect_timeout: float = 10.0
+    first_byte_timeout: float | None = None
+    silence_timeout: float = 90.0
+    max_retries: int = 2
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ratelimit_prefix: str = "x-ratelimit-"
+    enabled: bool = True
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place a rule may send to: provider slug and upstream model ("" = the asked model unchanged;
+    a `*` stands for what the pattern's first `*` matched)."""
+
+    provider: str
+    upstream_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRule:
+    """One model mapping. Exact rules match a whole name; wildcard rules have `*` (any text).
+
+    `public_names`: names shown in GET /v1/models and accepted like exact names.
+    `min_output_tokens`/`max_output_tokens`: floor and cap of max_tokens in tokens.
+    """
+
+    id: int
+    pattern: str
+    exact: bool
+    targets: tuple[Target, ...]
+    position: int = 0
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    min_output_tokens: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    public_names: tuple[str, ...] = ()
+    note: str = ""
+    enabled: bool = True
+    regex: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
+
+    `allowed_models` are names or wildcard patterns of asked models; empty = all.
+    `capture`: policy for bodies, "" = the gateway's.
+    """
+
+    id: int
+    name: str
+    digest: str
+    owner: str = ""
+    expires_at: float | None = None
+    revoked: bool = False
+    allowed_models: tuple[str, ...] = ()
+    capture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSnapshot:
+    """`rules` in order of position; `keys` by digest.
+
+    `anonymous_allowed`: requests without a valid key are served.
+    """
+
+    stamp: int
+    providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
+    rules: tuple[MappingRule, ...] = ()
+    keys: Mapping[str, KeyEntry] = field(default_factory=dict)
+    anonymous_allowed: bool = False

@@ -1,0 +1,1 @@
+"""How bytes and JSON look on both sides; no meaning."""

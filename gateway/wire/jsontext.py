@@ -1,0 +1,77 @@
+"""JSON text in and out; the only place that knows orjson.
+
+orjson refuses what a JavaScript client may legally send (half a surrogate pair
+as an escape) and nesting beyond its own limits; those rare texts take the
+standard library's slow path, so nobody is refused for them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import orjson
+
+
+class InvalidJSON(ValueError):
+    """The text is not JSON; str() is a short reason without any of the content."""
+
+
+def loads(text: bytes | bytearray | memoryview | str) -> Any:
+    """Parse one JSON text (UTF-8 when bytes).
+
+    Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate
+    pairs become U+FFFD. Raises InvalidJSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as problem:
+        return _loads_slowly(text, problem)
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 JSON, keys in given order, non-ASCII unescaped."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # too deep, an integer over 64 bits, or half a surrogate pair
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-8", "replace")
+
+
+def dumps_text(value: Any) -> str:
+    """The same as dumps, as a string."""
+    return dumps(value).decode("utf-8")
+
+
+def _loads_slowly(text: bytes | bytearray | memoryview | str, problem: orjson.JSONDecodeError) -> Any:
+    if "surrogate" not in problem.msg and "recursion" not in problem.msg:
+        raise InvalidJSON(_reason(problem.msg, problem.pos)) from None
+    try:
+        value = json.loads(bytes(text) if isinstance(text, memoryview) else text, parse_constant=_refuse)
+        return _mended(value)
+    except RecursionError:
+        raise InvalidJSON("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJSON(_reason(error.msg, error.pos)) from None
+    except UnicodeDecodeError:
+        raise InvalidJSON("not valid UTF-8") from None
+
+
+def _reason(message: str, position: int) -> str:
+    short = message.split(": line ")[0].split(":")[0].strip()
+    return f"{short} at character {position}" if short else f"syntax error at character {position}"
+
+
+def _refuse(name: str) -> NoReturn:
+    raise InvalidJSON(f"{name} is not a JSON number")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return value
