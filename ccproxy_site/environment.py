@@ -1,0 +1,71 @@
+"""Every environment variable, its type and its default, in the order of .env.example.
+
+`.env` in the project's folder is read if it exists and never overrides the real
+environment. A test holds this list equal to .env.example.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import environ
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", BASE_DIR / ".env"))
+
+SCHEME: Final[dict[str, tuple[Any, Any]]] = {
+    # the original proxy's
+    "OPENAI_API_KEY": (str, ""),
+    "OPENAI_BASE_URL": (str, "https://api.openai.com/v1"),
+    "AZURE_API_VERSION": (str, ""),
+    "BIG_MODEL": (str, "gpt-4o"),
+    "MIDDLE_MODEL": (str, ""),
+    "SMALL_MODEL": (str, "gpt-4o-mini"),
+    "ANTHROPIC_API_KEY": (str, ""),
+    "HOST": (str, "127.0.0.1"),
+    "PORT": (int, 8082),
+    "LOG_LEVEL": (str, "WARNING"),
+    "MAX_TOKENS_LIMIT": (str, ""),
+    "MIN_TOKENS_LIMIT": (str, ""),
+    "REQUEST_TIMEOUT": (float, 90.0),
+    "MAX_RETRIES": (int, 2),
+    # the gateway's own
+    "ALLOW_ANONYMOUS": (bool, False),
+    "CAPTURE_BODIES": (str, "full"),
+    "PING_INTERVAL": (float, 10.0),
+    "COMMIT_AFTER": (float, 10.0),
+    "MAX_BODY_MB": (int, 32),
+    # Django's
+    "SECRET_KEY": (str, ""),
+    "FIELD_ENCRYPTION_KEYS": (list, []),
+    "DATABASE_URL": (str, ""),
+    "DATA_DIR": (str, ""),
+    "DEBUG": (bool, False),
+    "ALLOWED_HOSTS": (list, ["localhost", "127.0.0.1", "[::1]"]),
+    "CSRF_TRUSTED_ORIGINS": (list, []),
+    "SECURE_COOKIES": (bool, False),
+    "LANGUAGE_CODE": (str, "en"),
+    "TIME_ZONE": (str, "UTC"),
+}
+# CUSTOM_HEADER_NAME_OF_HEADER becomes the request header NAME-OF-HEADER
+CUSTOM_HEADER_PREFIX: Final = "CUSTOM_HEADER_"
+
+
+def read() -> environ.FileAwareEnv:
+    """The typed environment, with .env behind the real one; NAME_FILE reads a secret from a file."""
+    env = environ.FileAwareEnv(**SCHEME)
+    if ENV_FILE.is_file():
+        environ.FileAwareEnv.read_env(ENV_FILE)
+    return env
+
+
+def custom_headers() -> dict[str, str]:
+    """CUSTOM_HEADER_X_API_KEY=v becomes {"X-API-KEY": "v"}; empty names are left out."""
+    start = len(CUSTOM_HEADER_PREFIX)
+    return {
+        name[start:].replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith(CUSTOM_HEADER_PREFIX) and len(name) > start
+    }

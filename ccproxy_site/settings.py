@@ -1,0 +1,160 @@
+"""One settings file; the environment is the difference between places.
+
+What the machine decides (address, database, secret keys, log level) stands in
+the environment; what admins change stands in the database.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from ccproxy_site import environment
+from ccproxy_site.environment import BASE_DIR
+
+env = environment.read()
+
+DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "data")
+
+# --- Django -----------------------------------------------------------------
+
+DEBUG: bool = env("DEBUG")
+# Without a key sessions end with the process; the system check gateway.W001 says so.
+SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
+SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
+ALLOWED_HOSTS: list[str] = env("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS: list[str] = env("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "gateway",
+]
+
+# The admin's stack. The API paths go through server/handler.py, which has none of it.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "ccproxy_site.urls"
+ASGI_APPLICATION = "ccproxy_site.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    # one writer at a time, readers never wait for it
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    """DATABASE_URL as Django's settings; empty = SQLite in DATA_DIR, with WAL."""
+    settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}
+    # persistent connections and async views do not go together
+    settings["CONN_MAX_AGE"] = 0
+    return settings
+
+
+DATABASES = {"default": database(env("DATABASE_URL"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE: str = env("LANGUAGE_CODE")
+TIME_ZONE: str = env("TIME_ZONE")
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+SECURE_COOKIES: bool = env("SECURE_COOKIES")
+SESSION_COOKIE_SECURE = SECURE_COOKIES
+CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# A proxy that ends TLS redirects; Claude Code takes any redirect of the API for a failure.
+SECURE_SSL_REDIRECT = False
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+
+# The admin's forms; the API has its own limit (MAX_BODY_MB).
+DATA_UPLOAD_MAX_MEMORY_SIZE = env("MAX_BODY_MB") * 1024 * 1024
+
+LOG_LEVEL: str = env("LOG_LEVEL").split()[0].upper() if env("LOG_LEVEL").strip() else "WARNING"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "gateway.telemetry.logs.JSONFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # one line an exchange is the relay's own; the server's per-request lines would double it
+        "daphne": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+    },
+}
+
+# --- gateway ------------------------------------------------------------------
+
+GATEWAY: dict[str, Any] = {
+    "openai_api_key": env("OPENAI_API_KEY"),
+    "openai_base_url": env("OPENAI_BASE_URL"),
+    "azure_api_version": env("AZURE_API_VERSION"),
+    "big_model": env("BIG_MODEL"),
+    "middle_model": env("MIDDLE_MODEL") or env("BIG_MODEL"),
+    "small_model": env("SMALL_MODEL"),
+    "anthropic_api_key": env("ANTHROPIC_API_KEY"),
+    "host": env("HOST"),
+    "port": env("PORT"),
+    "max_tokens_limit": int(env("MAX_TOKENS_LIMIT")) if env("MAX_TOKENS_LIMIT") else None,
+    "min_tokens_limit": int(env("MIN_TOKENS_LIMIT")) if env("MIN_TOKENS_LIMIT") else None,
+    "request_timeout": env("REQUEST_TIMEOUT"),
+    "max_retries": env("MAX_RETRIES"),
+    "custom_headers": environment.custom_headers(),
+    "allow_anonymous": env("ALLOW_ANONYMOUS"),
+    "capture_bodies": env("CAPTURE_BODIES"),
+    "ping_interval": env("PING_INTERVAL"),
+    "commit_after": env("COMMIT_AFTER"),
+    "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
+    "field_encryption_keys": tuple(env("FIELD_ENCRYPTION_KEYS")),
+}

@@ -1,0 +1,84 @@
+"""GatewayConf: the gateway's settings as one frozen value, read once from settings.GATEWAY."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+CAPTURE_POLICIES = ("none", "full")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConf:
+    """Settings of the process. Secrets have no repr; times are seconds, sizes bytes.
+
+    `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
+    `ping_interval`: longest time without an event to a streaming client.
+    """
+
+    openai_api_key: str = field(default="", repr=False)
+    openai_base_url: str = "https://api.openai.com/v1"
+    azure_api_version: str = ""
+    big_model: str = "gpt-4o"
+    middle_model: str = "gpt-4o"
+    small_model: str = "gpt-4o-mini"
+    anthropic_api_key: str = field(default="", repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8082
+    max_tokens_limit: int | None = None
+    min_tokens_limit: int | None = None
+    request_timeout: float = 90.0
+    max_retries: int = 2
+    custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_anonymous: bool = False
+    capture_bodies: str = "full"
+    ping_interval: float = 10.0
+    commit_after: float = 10.0
+    max_body_bytes: int = 32 * 1024 * 1024
+    field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.capture_bodies not in CAPTURE_POLICIES:
+            raise ImproperlyConfigured(
+                f"CAPTURE_BODIES is {self.capture_bodies!r}; use one of {', '.join(CAPTURE_POLICIES)}"
+            )
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def upstream_configured(self) -> bool:
+        """Whether the environment names a provider: a key, or a server other than OpenAI's own."""
+        return bool(self.openai_api_key) or self.openai_base_url != GatewayConf.openai_base_url_default()
+
+    @staticmethod
+    def openai_base_url_default() -> str:
+        return "https://api.openai.com/v1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def conf_from(values: Mapping[str, Any]) -> GatewayConf:
+    """Build from settings.GATEWAY; an unknown name is a TypeError."""
+    return GatewayConf(**values)
+
+
+@cache
+def gateway_conf() -> GatewayConf:
+    """The process's settings."""
+    return conf_from(settings.GATEWAY)

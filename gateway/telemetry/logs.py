@@ -1,0 +1,26 @@
+"""Log lines as JSON, one object a line: time, level, logger, message, and the fields given as `extra`."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from gateway.wire import jsontext
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JSONFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line[name] = value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return jsontext.dumps_text(line)
