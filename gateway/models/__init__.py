@@ -1,1 +1,21 @@
-"""Records."""
+"""The records: what admins edit, and the history."""
+
+from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
+from gateway.models.client_key import ClientKey
+from gateway.models.model_mapping import ModelMapping
+from gateway.models.provider import Provider
+from gateway.models.request_log import RequestBody, RequestLog
+
+__all__ = [
+    "ClientKey",
+    "ConfigRecord",
+    "ConfigStamp",
+    "EncryptedTextField",
+    "ModelMapping",
+    "Origin",
+    "Provider",
+    "RequestBody",
+    "RequestLog",
+    "Sealed",
+    "config_changed",
+]

@@ -1,0 +1,90 @@
+"""ClientKey: what a client shows to be let in; kept as a digest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from gateway.models.base import ConfigRecord, Origin
+from gateway.security import client_keys
+
+
+class Capture(models.TextChoices):
+    """Which bodies of a key's requests are kept."""
+
+    GATEWAY = "", "as the gateway does (CAPTURE_BODIES)"
+    NONE = "none", "none"
+    FULL = "full", "full"
+
+
+class ClientKey(ConfigRecord):
+    """One client key. Used keys are revoked, not deleted: the history points at them."""
+
+    # written by the recorder with every batch; it is no change of configuration
+    stampless_fields: ClassVar[frozenset[str]] = frozenset({"last_used"})
+
+    name = models.CharField(max_length=100, help_text="What or whom the key is for.")
+    owner = models.CharField(max_length=200, blank=True, default="", help_text="Who answers for it.")
+    prefix = models.CharField(max_length=12, blank=True, default="", editable=False)
+    last_four = models.CharField(max_length=4, blank=True, default="", editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    allowed_models = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names or patterns with * of the models it may ask for. Empty: all.",
+    )
+    capture = models.CharField(
+        "bodies kept", max_length=10, choices=Capture.choices, blank=True, default=Capture.GATEWAY
+    )
+    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown})"
+
+    @classmethod
+    def issue(cls, name: str, **fields: Any) -> tuple[ClientKey, str]:
+        """Make and store a key. The second value is the key itself, for the only time."""
+        record = cls(name=name, **fields)
+        key = record.set_new_key()
+        record.save()
+        return record, key
+
+    def set_new_key(self) -> str:
+        """Give an unsaved record its key and return it. Nothing of it but the digest is kept."""
+        key = client_keys.new_key()
+        self.set_key(key)
+        return key
+
+    def set_key(self, key: str) -> None:
+        """Take the digest and the harmless parts of a given key."""
+        self.prefix = client_keys.prefix(key)
+        self.last_four = client_keys.last_four(key)
+        self.digest = client_keys.digest(key)
+
+    def revoke(self) -> None:
+        """Refuse the key from now on; the first time counts."""
+        if self.revoked_at is None:
+            self.revoked_at = timezone.now()
+            self.save(update_fields=["revoked_at"])
+
+    @property
+    def shown(self) -> str:
+        return client_keys.shortened(self.prefix, self.last_four)
+
+    def state(self, now: datetime | None = None) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= (now or timezone.now()):
+            return "expired"
+        return "active"

@@ -1,0 +1,90 @@
+"""ModelMapping: a rule from an asked model to a provider and an upstream model."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from gateway.models.base import ConfigRecord, Origin
+from gateway.models.provider import Provider
+
+
+class ModelMapping(ConfigRecord):
+    """One rule. A pattern without `*` is an exact name; exact names beat patterns, then position decides.
+
+    `environment_key` is as in Provider.
+    """
+
+    position = models.IntegerField(default=0, help_text="Smaller numbers are tried first.")
+    pattern = models.CharField(
+        max_length=200, help_text="The model a client asks for; * stands for any text. Case does not matter."
+    )
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="mappings")
+    upstream_model = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The name sent to the provider. Empty: the asked name. "
+        "* stands for what the first * of the pattern matched.",
+    )
+    model_family = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Which model it really is, when the upstream name hides it (an Azure deployment). "
+        "The preset's rules look at this name.",
+    )
+    public_names = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names listed in GET /v1/models and accepted like exact names. "
+        "Claude Code shows those that contain claude or anthropic.",
+    )
+    context_window = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Tokens. Empty: unknown."
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="A larger max_tokens is lowered to it.",
+    )
+    min_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="A smaller max_tokens is raised to it.",
+    )
+    options = models.JSONField(
+        "profile options",
+        default=dict,
+        blank=True,
+        help_text="JSON object; what differs from the provider. docs/conversion.md names all options.",
+    )
+    enabled = models.BooleanField(default=True)
+    note = models.CharField(max_length=500, blank=True, default="")
+    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.pattern} → {self.upstream_model or 'the asked name'}"
+
+    def clean(self) -> None:
+        super().clean()
+        names = self.public_names
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValidationError({"public_names": "Enter a list of names."})
+        if "*" in self.upstream_model and "*" not in self.pattern:
+            raise ValidationError(
+                {"upstream_model": "A * here is what the pattern's * matched, and the pattern has none."}
+            )
+        if (
+            self.min_output_tokens
+            and self.max_output_tokens
+            and self.min_output_tokens > self.max_output_tokens
+        ):
+            raise ValidationError({"min_output_tokens": "This is more than the largest output."})

@@ -1,0 +1,125 @@
+"""Provider: a configured service that the gateway can call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+
+from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, Sealed
+from gateway.models.request_log import RequestLog
+
+
+class Auth(models.TextChoices):
+    """How the credential is shown to the provider."""
+
+    BEARER = "bearer", "Authorization: Bearer"
+    API_KEY = "api-key", "api-key header (Azure)"
+    X_API_KEY = "x-api-key", "x-api-key header"
+    NONE = "none", "none"
+
+
+class Provider(ConfigRecord):
+    """URL, credential, timeouts and profile options of one service.
+
+    `environment_key` names which record of the environment this is, or was before
+    an admin took it over; so it is neither overwritten nor made a second time.
+    `headers` holds a JSON object as text; values can be secrets, so all of it is sealed.
+    """
+
+    name = models.CharField(max_length=100)
+    slug = models.CharField(
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", "Use small letters, digits and hyphens.")],
+        help_text="Stable id in the history. It cannot change once requests have used it.",
+    )
+    preset = models.CharField(
+        max_length=40, default="generic", help_text="The known service whose options are the starting point."
+    )
+    base_url = models.CharField(
+        "base URL",
+        max_length=500,
+        validators=[
+            RegexValidator(r"^https?://[^\s/]+", "Enter a URL that starts with http:// or https://.")
+        ],
+        help_text="Up to and without /chat/completions. {model} stands for the upstream model.",
+    )
+    auth = models.CharField("authentication", max_length=20, choices=Auth.choices, default=Auth.BEARER)
+    credential = EncryptedTextField(blank=True, default="")
+    headers = EncryptedTextField("extra headers", blank=True, default="")
+    query = models.JSONField(
+        "query parameters",
+        default=dict,
+        blank=True,
+        help_text='JSON object of texts, for example {"api-version": "2025-04-01-preview"}.',
+    )
+    connect_timeout = models.FloatField(
+        default=10.0, validators=[MinValueValidator(0.1)], help_text="Seconds to get a connection."
+    )
+    first_byte_timeout = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1.0)],
+        help_text="Seconds to the first byte of the answer. Empty: as long as the client waits.",
+    )
+    silence_timeout = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1.0)],
+        help_text="Longest silence in the answer, in seconds. Empty: REQUEST_TIMEOUT.",
+    )
+    max_retries = models.PositiveSmallIntegerField(
+        default=2, help_text="More tries after a failure, before the first byte of the answer."
+    )
+    options = models.JSONField(
+        "profile options",
+        default=dict,
+        blank=True,
+        help_text="JSON object; what differs from the preset. docs/conversion.md names all options.",
+    )
+    enabled = models.BooleanField(default=True)
+    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        query: Any = self.query
+        if not (isinstance(query, dict) and all(isinstance(value, str) for value in query.values())):
+            raise ValidationError({"query": "Enter a JSON object whose values are texts."})
+        if self._state.adding:
+            return
+        old_slug = Provider.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
+        if old_slug and old_slug != self.slug and RequestLog.objects.filter(provider=old_slug).exists():
+            raise ValidationError(
+                {"slug": f"The history has requests of {old_slug!r}. Keep it, or add a new provider."}
+            )
+
+    def set_headers(self, headers: dict[str, str]) -> None:
+        """Replace the extra headers; they are sealed when the record is saved."""
+        self.headers = json.dumps(headers) if headers else ""
+
+    def revealed_headers(self) -> dict[str, str]:
+        """The extra headers in clear text. Raises encryption.EncryptionError."""
+        values: Any = json.loads(_revealed(self.headers) or "{}")
+        return {str(name): str(value) for name, value in values.items()}
+
+    def revealed_credential(self) -> str:
+        """The credential in clear text. Raises encryption.EncryptionError."""
+        return _revealed(self.credential)
+
+
+def _revealed(value: Sealed | str) -> str:
+    # a text that was just assigned is sealed only when the record is saved
+    return value.reveal() if isinstance(value, Sealed) else value

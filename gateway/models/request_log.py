@@ -1,0 +1,142 @@
+"""RequestLog: the stored outcome of one exchange. RequestBody: its large texts, in a table of their own."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class State(models.TextChoices):
+    """How an exchange stands. Everything but `open` is an end."""
+
+    OPEN = "open", "open"
+    OK = "ok", "ok"
+    ERROR = "error", "error"
+    CANCELLED = "cancelled", "cancelled by client"
+    BROKEN = "broken", "broken by the provider"
+    INTERRUPTED = "interrupted", "interrupted by a restart"
+
+
+class Endpoint(models.TextChoices):
+    MESSAGES = "messages", "messages"
+    COUNT_TOKENS = "count_tokens", "count tokens"
+
+
+class RequestLog(models.Model):
+    """One row per exchange, however it ends. Null numbers are unknown, not zero.
+
+    Names of key, provider and mapping are copies: the row stays true when those
+    records change or go. The key's constraint is Django's alone, so a key that is
+    deleted while its request runs cannot lose the row.
+    """
+
+    request_id = models.CharField(max_length=64, unique=True)
+    started_at = models.DateTimeField(db_index=True, default=timezone.now)
+    client_key = models.ForeignKey(
+        "gateway.ClientKey",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="requests",
+        db_constraint=False,
+        db_index=False,
+    )
+    key_name = models.CharField(max_length=100, blank=True, default="")
+    session_id = models.CharField(max_length=128, blank=True, default="")
+    agent_id = models.CharField(max_length=128, blank=True, default="")
+    parent_agent_id = models.CharField(max_length=128, blank=True, default="")
+    client = models.CharField(max_length=200, blank=True, default="")
+    client_address = models.CharField(max_length=64, blank=True, default="")
+    endpoint = models.CharField(max_length=20, choices=Endpoint.choices, default=Endpoint.MESSAGES)
+    asked_model = models.CharField(max_length=200, blank=True, default="")
+    provider = models.CharField(max_length=50, blank=True, default="")
+    upstream_model = models.CharField(max_length=200, blank=True, default="")
+    mapping = models.CharField(max_length=200, blank=True, default="")
+    mapping_pk = models.BigIntegerField(null=True, blank=True)
+    streamed = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
+    error_type = models.CharField(max_length=60, blank=True, default="")
+    error_message = models.CharField(max_length=1000, blank=True, default="")
+    stop_reason = models.CharField(max_length=40, blank=True, default="")
+    input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_read_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
+    thinking_tokens = models.PositiveIntegerField(null=True, blank=True)
+    usage_estimated = models.BooleanField(default=False)
+    first_byte_ms = models.PositiveIntegerField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    ledger = models.JSONField(default=list, blank=True)
+    ledger_count = models.PositiveIntegerField(default=0)
+    tools_called = models.JSONField(default=list, blank=True)
+    upstream_request_id = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["-started_at", "-pk"]
+        indexes = [
+            models.Index(fields=["client_key", "-started_at"], name="log_key_time"),
+            models.Index(fields=["session_id", "-started_at"], name="log_session_time"),
+            models.Index(fields=["state", "-started_at"], name="log_state_time"),
+            models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
+            models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class RequestBody(models.Model):
+    """The texts of one exchange, zlib-compressed. Null: not kept, or there was none.
+
+    received = the client's request, sent = ours to the provider, answered = the
+    provider's raw answer, returned = ours to the client. Sizes are bytes before
+    compression. `headers` is {"request": {...}, "upstream": {...}, ...}, masked.
+    """
+
+    PARTS: ClassVar[tuple[str, ...]] = ("received", "sent", "answered", "returned")
+
+    log = models.OneToOneField(
+        RequestLog,
+        to_field="request_id",
+        db_column="request_id",
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="body",
+    )
+    received = models.BinaryField(null=True, blank=True)
+    sent = models.BinaryField(null=True, blank=True)
+    answered = models.BinaryField(null=True, blank=True)
+    returned = models.BinaryField(null=True, blank=True)
+    received_size = models.PositiveIntegerField(default=0)
+    sent_size = models.PositiveIntegerField(default=0)
+    answered_size = models.PositiveIntegerField(default=0)
+    returned_size = models.PositiveIntegerField(default=0)
+    headers = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name_plural = "request bodies"
+
+    def __str__(self) -> str:
+        return self.log_id
+
+    @classmethod
+    def of(cls, request_id: str, headers: dict[str, Any] | None = None, **texts: bytes | None) -> RequestBody:
+        """A row, not yet saved, from the plain bytes of each part (see PARTS)."""
+        body = cls(log_id=request_id, headers=headers or {})
+        for part, text in texts.items():
+            if part not in cls.PARTS:
+                raise TypeError(f"no such part: {part}")
+            if text is not None:
+                setattr(body, part, zlib.compress(text, 6))
+                setattr(body, f"{part}_size", len(text))
+        return body
+
+    def text(self, part: str) -> bytes | None:
+        """The plain bytes of one part; None when it was not kept. Raises zlib.error on damaged data."""
+        packed: bytes | memoryview | None = getattr(self, part)
+        return None if packed is None else zlib.decompress(packed)

@@ -1,0 +1,1 @@
+"""Secrets: client keys (digests only) and the encryption of what must be read again. No Django."""

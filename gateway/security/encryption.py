@@ -1,0 +1,65 @@
+"""Encryption of stored secrets with a list of Fernet keys; the only place that knows cryptography.
+
+The first key encrypts, every key decrypts: put a new key in front, save the
+records again, then take the old one away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+HOW_TO_MAKE_A_KEY: Final = (
+    'python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
+)
+
+
+class EncryptionError(ValueError):
+    """str() is a sentence for an admin, without any secret in it."""
+
+
+class UnusableKey(EncryptionError):
+    """FIELD_ENCRYPTION_KEYS is empty or holds something that is not a Fernet key."""
+
+
+class Unreadable(EncryptionError):
+    """No key of the list opens the stored text."""
+
+
+def encrypt(text: str, keys: Sequence[str]) -> str:
+    """Encrypt with the first key; the result is ASCII. Raises UnusableKey."""
+    return _cipher(tuple(keys)).encrypt(text.encode()).decode("ascii")
+
+
+def decrypt(token: str, keys: Sequence[str]) -> str:
+    """Open what encrypt made, with whichever key fits. Raises UnusableKey or Unreadable."""
+    try:
+        return _cipher(tuple(keys)).decrypt(token.encode()).decode()
+    except (InvalidToken, UnicodeDecodeError):
+        raise Unreadable(
+            "A stored secret cannot be opened with any key in FIELD_ENCRYPTION_KEYS. "
+            "Put the key it was saved with back into the list, or enter the secret again."
+        ) from None
+
+
+@lru_cache(maxsize=8)
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    if not keys:
+        raise UnusableKey(
+            "FIELD_ENCRYPTION_KEYS is empty, so secrets cannot be stored. "
+            f"Make a key with: {HOW_TO_MAKE_A_KEY}"
+        )
+    return MultiFernet([_fernet(key, number) for number, key in enumerate(keys, start=1)])
+
+
+def _fernet(key: str, number: int) -> Fernet:
+    try:
+        return Fernet(key.strip())
+    except ValueError:
+        raise UnusableKey(
+            f"Key {number} in FIELD_ENCRYPTION_KEYS is not 32 bytes in url-safe base64. "
+            f"Make one with: {HOW_TO_MAKE_A_KEY}"
+        ) from None
