@@ -13,14 +13,23 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRule:
+    """Profile options for the upstream models whose name `match` is found in (specification section 0.1)."""
+
+    match: re.Pattern[str]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """One provider as the request path needs it.
 
     `slug` is its stable id, written into gw1 payloads and history. `credentials`
     are clear text, hence no repr; empty with auth `none`. `credential_unreadable`:
     something is stored that none of the encryption keys opens. Timeouts in seconds.
-    `first_byte_timeout` may be None: as long as the client waits. `options` are the
-    profile options of preset and provider together.
+    `first_byte_timeout` may be None: as long as the client waits. The profile is
+    merged from `preset_options`, the matching `model_rules` and `options` (the
+    admin's own), in this order; resolve() does it.
     `demo`: answered by the embedded demo transport.
     """
 
@@ -37,6 +46,8 @@ class ProviderConfig:
     first_byte_timeout: float | None = None
     silence_timeout: float = 90.0
     max_retries: int = 2
+    preset_options: Mapping[str, Any] = field(default_factory=dict)
+    model_rules: tuple[ModelRule, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     ratelimit_prefix: str = "x-ratelimit-"
     enabled: bool = True
@@ -46,10 +57,12 @@ class ProviderConfig:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A place a rule may send to: provider slug and upstream model ("" = the asked model unchanged;
-    a `*` stands for what the pattern's first `*` matched)."""
+    a `*` stands for what the pattern's first `*` matched). `model_family`: the name that the
+    model rules look at when the upstream name hides the model."""
 
     provider: str
     upstream_model: str = ""
+    model_family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,8 @@ class KeyEntry:
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
 
-    `anonymous_allowed`: requests without a valid key are served.
+    `anonymous_allowed`: requests without a valid key are served. `memo` belongs to
+    resolve(), which keeps there what it has worked out from this very snapshot.
     """
 
     stamp: int
@@ -105,3 +119,4 @@ class ConfigSnapshot:
     rules: tuple[MappingRule, ...] = ()
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
     anonymous_allowed: bool = False
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -1,0 +1,1 @@
+"""Records -> snapshot, and the environment and presets -> records."""

@@ -1,0 +1,137 @@
+"""load(): all configuration records as one frozen snapshot; the only reader of them at run time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.conf import GatewayConf, gateway_conf
+from gateway.config.presets import preset, usable_options
+from gateway.models import ClientKey, ConfigStamp, ModelMapping, Origin, Provider
+from gateway.routing import names
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+from gateway.security.encryption import EncryptionError
+
+logger = logging.getLogger(__name__)
+
+_TRIES: Final = 5
+
+
+def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
+    """Read everything at one stamp. Credentials are opened here; one that cannot be opened is flagged.
+
+    Raises only what the database raises.
+    """
+    conf = conf or gateway_conf()
+    stamp = ConfigStamp.current()
+    for _ in range(_TRIES):
+        snapshot = _read(stamp, conf)
+        now = ConfigStamp.current()
+        if now == stamp:
+            break
+        # a change came in between: what was read may be half of it
+        stamp = now
+    return snapshot
+
+
+def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
+    providers = list(Provider.objects.all())
+    mappings = list(ModelMapping.objects.select_related("provider"))
+    keys = list(ClientKey.objects.all())
+    demo_wanted = not any(_serves(mapping) for mapping in mappings)
+    return ConfigSnapshot(
+        stamp=stamp,
+        providers=MappingProxyType({record.slug: provider_config(record, conf) for record in providers}),
+        rules=tuple(_rule(mapping, demo_wanted) for mapping in mappings),
+        keys=MappingProxyType({record.digest: _key(record) for record in keys}),
+        anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
+    )
+
+
+def _serves(mapping: ModelMapping) -> bool:
+    """Whether a mapping leads to a real provider, so that the demo is not needed."""
+    return mapping.enabled and mapping.provider.enabled and mapping.provider.origin != Origin.DEMO
+
+
+def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
+    """One provider as the request path needs it, with its credential and headers in clear text."""
+    chosen = preset(record.preset)
+    credential, headers, unreadable = _secrets(record, conf)
+    return ProviderConfig(
+        slug=record.slug,
+        name=record.name,
+        base_url=record.base_url.rstrip("/"),
+        auth=record.auth,
+        credentials=(credential,) if credential else (),
+        credential_unreadable=unreadable,
+        headers=MappingProxyType({**chosen.headers, **headers}),
+        query=MappingProxyType(dict(record.query)),
+        connect_timeout=record.connect_timeout,
+        first_byte_timeout=record.first_byte_timeout,
+        silence_timeout=record.silence_timeout or conf.request_timeout,
+        max_retries=record.max_retries,
+        preset_options=chosen.options,
+        model_rules=chosen.model_rules,
+        options=_options(record.options, f"provider {record.name}"),
+        ratelimit_prefix=chosen.ratelimit_prefix,
+        enabled=record.enabled,
+        demo=record.origin == Origin.DEMO,
+    )
+
+
+def _secrets(record: Provider, conf: GatewayConf) -> tuple[str, Mapping[str, str], bool]:
+    """Credential, extra headers, and whether one of them cannot be opened."""
+    if record.origin == Origin.ENVIRONMENT:
+        return conf.openai_api_key, conf.custom_headers, False
+    try:
+        return record.revealed_credential(), record.revealed_headers(), False
+    except (EncryptionError, ValueError) as problem:
+        logger.error("provider %s: %s", record.name, problem)
+        return "", {}, True
+
+
+def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
+    wildcard = names.is_wildcard(mapping.pattern)
+    return MappingRule(
+        id=mapping.pk,
+        pattern=mapping.pattern,
+        exact=not wildcard,
+        targets=(Target(mapping.provider.slug, mapping.upstream_model, mapping.model_family),),
+        position=mapping.position,
+        context_window=mapping.context_window,
+        max_output_tokens=mapping.max_output_tokens,
+        min_output_tokens=mapping.min_output_tokens,
+        options=_options(mapping.options, f"mapping {mapping.pattern}"),
+        public_names=_texts(mapping.public_names),
+        note=mapping.note,
+        enabled=mapping.enabled and (demo_wanted or mapping.origin != Origin.DEMO),
+        regex=names.wildcard(mapping.pattern) if wildcard else None,
+    )
+
+
+def _key(record: ClientKey) -> KeyEntry:
+    return KeyEntry(
+        id=record.pk,
+        name=record.name,
+        digest=record.digest,
+        owner=record.owner,
+        expires_at=record.expires_at.timestamp() if record.expires_at else None,
+        revoked=record.revoked_at is not None,
+        allowed_models=_texts(record.allowed_models),
+        capture=record.capture,
+    )
+
+
+def _options(stored: Any, where: str) -> Mapping[str, Any]:
+    options = usable_options(stored)
+    if options != stored:
+        logger.error(
+            "%s: profile options that this version does not know are left out; open and save it", where
+        )
+    return MappingProxyType(options)
+
+
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)

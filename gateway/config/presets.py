@@ -1,0 +1,162 @@
+"""Known providers as data, and the check of profile options; the only place that knows jsonschema."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.protocols import Validator
+
+from gateway.conversion.profile import OPTION_NAMES
+from gateway.routing.snapshot import ModelRule
+
+GENERIC: Final = "generic"
+# the gateway fills these in itself, from the provider and the mapping
+_NOT_FOR_ADMINS: Final = frozenset({"provider", "upstream_model"})
+_PROTOCOLS: Final = ("chat",)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A known provider. `hosts` and `local_port` are how its URL is recognised; `note` is for people."""
+
+    slug: str
+    label: str
+    base_url: str
+    url_params: tuple[str, ...] = ()
+    auth: str = "bearer"
+    needs_key: bool = True
+    hosts: tuple[str, ...] = ()
+    local_port: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    ratelimit_prefix: str = "x-ratelimit-"
+    models_endpoint: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    model_rules: tuple[ModelRule, ...] = ()
+    docs: str = ""
+    note: str = ""
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """All presets by slug, in the order in which they are offered."""
+    data = json.loads(resources.files("gateway.config").joinpath("presets.json").read_text("utf-8"))
+    return {entry["slug"]: _preset(entry, data["model_rules"]) for entry in data["presets"]}
+
+
+def preset(slug: str) -> Preset:
+    """One preset; a slug that is not known (any more) gives the generic one."""
+    return presets().get(slug) or presets()[GENERIC]
+
+
+def _preset(entry: dict[str, Any], rules: Iterable[dict[str, Any]]) -> Preset:
+    own = tuple(
+        ModelRule(re.compile(rule["match"]), rule["options"])
+        for rule in rules
+        if entry["slug"] in rule["presets"]
+    )
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+    }
+    return Preset(**values, model_rules=own)
+
+
+def options_problems(options: Any) -> list[str]:
+    """What is wrong with profile options, as sentences for the admin; empty when nothing is.
+
+    Null is always right: it sets an option back to its default.
+    """
+    if not isinstance(options, dict):
+        return ['Profile options are a JSON object, for example {"max_tokens_field": "max_tokens"}.']
+    problems = []
+    for name, value in options.items():
+        problem = _problem(str(name), value)
+        if problem:
+            problems.append(problem)
+    return problems
+
+
+def usable_options(options: Any) -> dict[str, Any]:
+    """The options that pass the check; those that this version does not know are left out."""
+    if not isinstance(options, dict):
+        return {}
+    return {name: value for name, value in options.items() if not _problem(str(name), value)}
+
+
+def _problem(name: str, value: Any) -> str:
+    if name in _NOT_FOR_ADMINS:
+        return f"{name} is set by the gateway itself; leave it out."
+    if name not in OPTION_NAMES:
+        near = difflib.get_close_matches(name, sorted(OPTION_NAMES), n=1)
+        return f"{name} is not a profile option." + (f" Did you mean {near[0]}?" if near else "")
+    if value is None:
+        return ""
+    if name == "protocol" and value not in _PROTOCOLS:
+        return f"protocol: this version speaks only {', '.join(_PROTOCOLS)}."
+    first = min(_validator(name).iter_errors(value), key=_depth, default=None)
+    return _sentence(name, first) if first else ""
+
+
+@cache
+def _validator(name: str) -> Validator:
+    schema = json.loads(
+        resources.files("gateway.conversion").joinpath("profile.schema.json").read_text("utf-8")
+    )
+    return Draft202012Validator(schema["properties"][name])
+
+
+def _depth(error: ValidationError) -> int:
+    return len(error.absolute_path)
+
+
+def _sentence(name: str, error: ValidationError) -> str:
+    place = name + "".join(f".{part}" for part in error.absolute_path)
+    value = json.dumps(error.instance, ensure_ascii=False)
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    if error.validator == "enum":
+        return f"{place}: {shown} is not allowed; use {_one_of(error.validator_value)}."
+    if error.validator == "type":
+        kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return f"{place}: {shown} is not allowed; enter {_one_of_kinds(kinds)}."
+    if error.validator == "minimum":
+        return f"{place}: {shown} is too small; the least is {error.validator_value}."
+    if error.validator == "uniqueItems":
+        return f"{place}: an entry stands there twice."
+    if error.validator == "anyOf":
+        choices = [choice for branch in error.validator_value for choice in _choices(branch)]
+        return f"{place}: {shown} is not allowed; use {_one_of(choices)}, or a list of several."
+    if error.validator in ("minLength", "minItems"):
+        return f"{place}: it must not be empty."
+    return f"{place}: {error.message}."
+
+
+def _choices(branch: dict[str, Any]) -> list[Any]:
+    return list(branch.get("enum", []))
+
+
+def _one_of(values: Iterable[Any]) -> str:
+    shown = [value if isinstance(value, str) else json.dumps(value) for value in values]
+    return ", ".join(shown[:-1]) + (f" or {shown[-1]}" if len(shown) > 1 else "".join(shown))
+
+
+_KINDS: Final = {
+    "string": "a text in quotes",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def _one_of_kinds(kinds: Iterable[str]) -> str:
+    return " or ".join(_KINDS[kind] for kind in kinds)

@@ -1,0 +1,238 @@
+"""Where a request goes: from the asked model to a route, with the reasons.
+
+Exact rules (their pattern and their public names) are looked up before wildcard
+rules. For exact rules the spelling as asked comes before the shortened ones; for
+wildcard rules the order of the rules comes first. The first enabled rule that
+matches decides, even when its provider cannot be used: a request never slips to
+a provider that the admin did not choose for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from gateway.conversion.profile import Profile
+from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
+from gateway.routing import names
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+
+# A name that a client makes up must not cost time or memory.
+LONGEST_NAME: Final = 256
+LARGEST_MEMO: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The decision for one request; `profile` is merged from all its layers."""
+
+    rule: MappingRule
+    provider: ProviderConfig
+    upstream_model: str
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A rule that matches the asked model, whether it won, and why, as one plain sentence."""
+
+    rule: MappingRule
+    won: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """`routes` are the usable targets of the winning rule, best first, never empty."""
+
+    asked_model: str
+    routes: tuple[Route, ...]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def route(self) -> Route:
+        return self.routes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model of GET /v1/models: its public id and where it would go."""
+
+    id: str
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A rule that means the asked model: the spelling that matched, and the text of the first `*`."""
+
+    rule: MappingRule
+    spelling: str
+    star: str = ""
+
+
+def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
+    """Find the route for an asked model.
+
+    Raises UnknownModel when no enabled rule matches, NoUsableProvider when the
+    winning rule's providers are missing or disabled, CredentialUnreadable when
+    the only thing wrong is a stored credential that cannot be opened.
+    """
+    known: Resolution | None = snapshot.memo.get(asked_model)
+    if known is not None:
+        return known
+    if len(asked_model) > LONGEST_NAME:
+        raise UnknownModel(asked_model[:LONGEST_NAME] + "…")
+    resolution = _resolution(snapshot, asked_model)
+    if len(snapshot.memo) >= LARGEST_MEMO:
+        snapshot.memo.clear()
+    snapshot.memo[asked_model] = resolution
+    return resolution
+
+
+def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, ...]:
+    """All rules that match, the winner first if there is one, then in the order they were looked at."""
+    found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
+    winner = next((match for match in found if match.rule.enabled), None)
+    return tuple(Candidate(match.rule, match is winner, _reason(match, winner)) for match in found)
+
+
+def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
+    """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
+
+    A prefix `provider/` is not taken off here: such a name may lead elsewhere
+    than the bare one that the key allows.
+    """
+    if key is None or not key.allowed_models:
+        return True
+    return any(
+        names.matches(pattern, name)
+        for name in names.plain_spellings(asked_model[:LONGEST_NAME])
+        for pattern in key.allowed_models
+    )
+
+
+def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[ModelEntry]:
+    """The models of GET /v1/models: exact and public names that the key may use and that lead somewhere."""
+    entries: dict[str, ModelEntry] = {}
+    for rule in snapshot.rules:
+        own = (rule.pattern,) if rule.exact else ()
+        for name in (*own, *rule.public_names):
+            if rule.enabled and name not in entries and model_allowed(key, name):
+                try:
+                    entries[name] = ModelEntry(name, resolve(snapshot, name).route)
+                except (UnknownModel, NoUsableProvider, CredentialUnreadable):
+                    continue
+    return list(entries.values())
+
+
+def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
+    winner = next((match for match in _matches(snapshot, asked_model) if match.rule.enabled), None)
+    if winner is None:
+        raise UnknownModel(asked_model)
+    routes: list[Route] = []
+    unreadable = ""
+    for target in winner.rule.targets:
+        provider = snapshot.providers.get(target.provider)
+        if provider is None or not provider.enabled:
+            continue
+        if provider.credential_unreadable:
+            unreadable = unreadable or provider.name
+            continue
+        routes.append(_route(winner, target, provider))
+    if routes:
+        return Resolution(asked_model, tuple(routes), candidates(snapshot, asked_model))
+    if unreadable:
+        raise CredentialUnreadable(unreadable)
+    raise NoUsableProvider(asked_model)
+
+
+def _matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[_Match]:
+    """Every rule that means the name, in the order of precedence; each rule once."""
+    spelled = names.spellings(asked_model)
+    seen: set[int] = set()
+    for spelling in spelled:
+        folded = spelling.casefold()
+        for rule in snapshot.rules:
+            if rule.id not in seen and folded in _exact_names(rule):
+                seen.add(rule.id)
+                yield _Match(rule, spelling, _star(rule, spelling))
+    for rule in snapshot.rules:
+        if rule.exact or rule.id in seen:
+            continue
+        for spelling in spelled:
+            found = _expression(rule).fullmatch(spelling)
+            if found:
+                yield _Match(rule, spelling, found.group(1))
+                break
+
+
+def _star(rule: MappingRule, public_name: str) -> str:
+    # a public name of a wildcard rule need not look like its pattern
+    found = None if rule.exact else _expression(rule).fullmatch(public_name)
+    return found.group(1) if found else public_name
+
+
+def _exact_names(rule: MappingRule) -> set[str]:
+    own = {rule.pattern.casefold()} if rule.exact else set()
+    return own | {name.casefold() for name in rule.public_names}
+
+
+def _expression(rule: MappingRule) -> re.Pattern[str]:
+    return rule.regex or names.wildcard(rule.pattern)
+
+
+def _reason(match: _Match, winner: _Match | None) -> str:
+    how = _how(match)
+    if not match.rule.enabled:
+        return f"It is disabled; otherwise {how} would match."
+    if winner is None or match is winner:
+        return f"It is the first enabled rule where {how} matches."
+    if match.rule.exact == winner.rule.exact:
+        return f"Here {how} matches too, but another rule comes first."
+    return f"Here {how} matches too, but exact names come before patterns."
+
+
+def _how(match: _Match) -> str:
+    rule = match.rule
+    if not rule.exact and match.spelling.casefold() not in _exact_names(rule):
+        return f"the pattern {rule.pattern} on {match.spelling}"
+    if rule.exact and match.spelling.casefold() == rule.pattern.casefold():
+        return f"the exact name {match.spelling}"
+    return f"the public name {match.spelling}"
+
+
+def _route(match: _Match, target: Target, provider: ProviderConfig) -> Route:
+    upstream_model = _upstream_model(match, target)
+    if "{model}" in provider.base_url:
+        base_url = provider.base_url.replace("{model}", quote(upstream_model, safe=""))
+        provider = dataclasses.replace(provider, base_url=base_url)
+    return Route(match.rule, provider, upstream_model, _profile(match.rule, target, provider, upstream_model))
+
+
+def _upstream_model(match: _Match, target: Target) -> str:
+    if not target.upstream_model:
+        return names.without_window(match.spelling)
+    return target.upstream_model.replace("*", names.without_window(match.star), 1)
+
+
+def _profile(rule: MappingRule, target: Target, provider: ProviderConfig, upstream_model: str) -> Profile:
+    family = target.model_family or upstream_model
+    limits = {
+        "context_window": rule.context_window,
+        "max_output_tokens": rule.max_output_tokens,
+        "min_output_tokens": rule.min_output_tokens,
+    }
+    return Profile.merged(
+        {"protocol": provider.protocol},
+        provider.preset_options,
+        *(model_rule.options for model_rule in provider.model_rules if model_rule.match.search(family)),
+        provider.options,
+        rule.options,
+        {name: value for name, value in limits.items() if value is not None},
+        {"provider": provider.slug, "upstream_model": upstream_model},
+    )
