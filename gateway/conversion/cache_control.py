@@ -1,0 +1,79 @@
+"""Cache markers on their way upstream (specification section 3.7).
+
+Anthropic's clients mark where a cached prefix may end; most providers cache by
+themselves. Markers sit on parts, so a marked part keeps its content a list.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.wire.messages import JSONObject
+
+MAX_BREAKPOINTS: Final = 4
+BREAKPOINT: Final = "prompt_cache_breakpoint"
+# where the top-level marker may come to stand
+CACHEABLE: Final = frozenset({"text", "image", "document", "search_result", "tool_result"})
+
+
+class CacheMarkers:
+    """Puts the markers of one request onto its parts, in the order of the request.
+
+    `automatic` is the block that a top-level `cache_control` marks, with that marker.
+    """
+
+    __slots__ = ("_automatic", "_automatic_marker", "_breakpoints", "_mode", "dropped")
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._automatic: JSONObject | None = None
+        self._automatic_marker: JSONObject | None = None
+        self._breakpoints: list[JSONObject] = []
+        self.dropped = 0
+
+    def mark_automatically(self, block: JSONObject, marker: JSONObject) -> None:
+        """Treat `block` as if it carried `marker`, unless it has one of its own."""
+        self._automatic, self._automatic_marker = block, marker
+
+    def put(self, part: JSONObject, block: JSONObject) -> None:
+        """Carry the marker of `block`, if any, over to `part`."""
+        marker = block.get("cache_control")
+        if marker is None:
+            if block is not self._automatic:
+                return
+            marker = self._automatic_marker
+        if self._mode == "keep":
+            part["cache_control"] = marker
+        elif self._mode == "openai_breakpoint":
+            part[BREAKPOINT] = _breakpoint(marker)
+            self._breakpoints.append(part)
+        else:
+            self.dropped += 1
+
+    def keep(self, part: JSONObject, block: JSONObject) -> None:
+        """The same for a part where only a verbatim marker may stand: breakpoints are not for assistants."""
+        if self._mode == "keep":
+            self.put(part, block)
+        else:
+            self.drop(block)
+
+    def drop(self, block: JSONObject) -> None:
+        """Count the marker of a block that has no part to carry it."""
+        if block.get("cache_control") is not None:
+            self.dropped += 1
+
+    def finish(self) -> None:
+        """Take back the breakpoints that are too many: the last ones win."""
+        for part in self._breakpoints[:-MAX_BREAKPOINTS]:
+            del part[BREAKPOINT]
+            self.dropped += 1
+
+
+def is_marked(part: JSONObject) -> bool:
+    return "cache_control" in part or BREAKPOINT in part
+
+
+def _breakpoint(marker: Any) -> JSONObject:
+    # 30 minutes are OpenAI's default and cover Anthropic's five
+    longer = {"ttl": "12h"} if marker.get("ttl") == "1h" else {}
+    return {"mode": "explicit", **longer}

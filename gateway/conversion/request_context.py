@@ -1,0 +1,42 @@
+"""What the facets of one request's conversion share: the profile, notes for the ledger, cache markers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.conversion.cache_control import CacheMarkers
+from gateway.conversion.ledger import Code, Ledger
+from gateway.conversion.profile import Profile
+
+
+class Notes:
+    """Ledger entries of a request, equal ones joined.
+
+    A history repeats the same loss in every turn, and is sent again with every
+    request; so one entry tells the first place and how often.
+    """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[Code, str], tuple[str, int]] = {}
+
+    def add(self, code: Code, path: str, note: str) -> None:
+        first, count = self._counts.get((code, note), (path, 0))
+        self._counts[code, note] = (first, count + 1)
+
+    def write(self, ledger: Ledger) -> None:
+        """Move everything into the ledger."""
+        for (code, note), (path, count) in self._counts.items():
+            ledger.add(code, path, f"{note} ({count} times)" if count > 1 else note)
+        self._counts.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """`model` is the asked model, for messages to the client."""
+
+    profile: Profile
+    model: str
+    notes: Notes
+    markers: CacheMarkers

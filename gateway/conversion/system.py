@@ -1,0 +1,53 @@
+"""The system prompt and system messages (specification section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from gateway.conversion.parts import content, text_part
+from gateway.conversion.request_context import RequestContext
+from gateway.conversion.turns import Turn
+from gateway.wire.chat import ChatMessage
+from gateway.wire.messages import JSONObject
+
+# Claude Code's first system block: meant for Anthropic's accounting, and different for
+# each conversation, so that left in front it would spoil every provider's prompt cache.
+ATTRIBUTION: Final = "x-anthropic-billing-header:"
+
+
+def leading_system_message(
+    system: Any, additions: Iterable[str], context: RequestContext
+) -> ChatMessage | None:
+    """The system message for the top-level `system` and texts of other facets; None when all is blank."""
+    parts = []
+    for block in _text_blocks(system, strip_attribution=context.profile.strip_attribution):
+        if block["text"].strip():
+            part = text_part(block["text"])
+            context.markers.put(part, block)
+            parts.append(part)
+    parts += [text_part(text) for text in additions]
+    if not parts:
+        return None
+    return {"role": context.profile.system_role, "content": content(parts)}
+
+
+def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
+    """The message of a system turn that keeps its place in the conversation."""
+    parts = []
+    for located in turn.blocks:
+        part = text_part(located.block["text"])
+        context.markers.put(part, located.block)
+        parts.append(part)
+    return {"role": context.profile.system_role, "content": content(parts)}
+
+
+def _text_blocks(system: Any, *, strip_attribution: bool) -> list[JSONObject]:
+    if not system:
+        return []
+    if isinstance(system, str):
+        if strip_attribution and system.startswith(ATTRIBUTION):
+            system = system.partition("\n")[2]
+        return [text_part(system)]
+    blocks: list[JSONObject] = system
+    return blocks[1:] if strip_attribution and blocks[0]["text"].startswith(ATTRIBUTION) else blocks
