@@ -59,13 +59,13 @@ def _announce() -> None:
 
 
 class ConfigQuerySet(models.QuerySet[Any]):
-    """Bulk writes move the stamp as single ones do."""
+    """Bulk writes move the stamp as single ones do, when they changed a row."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic(using=self.db):
             rows = super().update(**values)
             record: type[ConfigRecord] = self.model
-            if not record.stampless_fields.issuperset(values):
+            if rows and not record.stampless_fields.issuperset(values):
                 ConfigStamp.bump()
         return rows
 
@@ -74,7 +74,8 @@ class ConfigQuerySet(models.QuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):
             deleted = super().delete()
-            ConfigStamp.bump()
+            if deleted[0]:
+                ConfigStamp.bump()
         return deleted
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -83,7 +84,8 @@ class ConfigQuerySet(models.QuerySet[Any]):
     def bulk_create(self, *args: Any, **options: Any) -> list[Any]:
         with transaction.atomic(using=self.db):
             created = super().bulk_create(*args, **options)
-            ConfigStamp.bump()
+            if created:
+                ConfigStamp.bump()
         return created
 
 

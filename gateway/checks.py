@@ -1,0 +1,101 @@
+"""System checks: what would go wrong later is said at start, with the next step.
+
+Only settings are looked at; no check touches the database. No model is imported,
+so apps.py can import this module before the models are loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from gateway.conf import GatewayConf, gateway_conf
+from gateway.security import encryption
+
+
+def register_checks() -> None:
+    """Make `manage.py check` and every start run them."""
+    register(check_gateway, "gateway")
+
+
+def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
+    """All checks together; a setting that cannot be read at all is one Error."""
+    try:
+        conf = gateway_conf()
+    except (ImproperlyConfigured, TypeError, ValueError) as problem:
+        return [Error(str(problem), hint="Correct the variable in .env and start again.", id="gateway.E001")]
+    return [
+        *secret_key_problems(),
+        *encryption_problems(conf),
+        *database_problems(),
+        *access_problems(conf),
+        *limit_problems(conf),
+    ]
+
+
+def secret_key_problems() -> list[CheckMessage]:
+    if not getattr(settings, "SECRET_KEY_IS_TEMPORARY", False):
+        return []
+    return [
+        Warning(
+            "SECRET_KEY is not set: a temporary one is used, and every restart logs admins out.",
+            hint="Put a long random text into .env as SECRET_KEY; make run does it.",
+            id="gateway.W001",
+        )
+    ]
+
+
+def encryption_problems(conf: GatewayConf) -> list[CheckMessage]:
+    if not conf.field_encryption_keys:
+        return [
+            Warning(
+                "FIELD_ENCRYPTION_KEYS is not set: credentials of providers cannot be saved in admin.",
+                hint=f"Put a key into .env; make one with: {encryption.HOW_TO_MAKE_A_KEY}",
+                id="gateway.W002",
+            )
+        ]
+    try:
+        encryption.encrypt("", conf.field_encryption_keys)
+    except encryption.UnusableKey as problem:
+        return [Error(str(problem), id="gateway.E002")]
+    return []
+
+
+def database_problems() -> list[CheckMessage]:
+    if not any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
+        return []
+    return [
+        Error(
+            "ATOMIC_REQUESTS is on: async views refuse it, and streams would hold a transaction open.",
+            hint="Take ATOMIC_REQUESTS out of DATABASE_URL or the settings.",
+            id="gateway.E003",
+        )
+    ]
+
+
+def access_problems(conf: GatewayConf) -> list[CheckMessage]:
+    if conf.listens_on_loopback or not conf.allow_anonymous:
+        return []
+    return [
+        Warning(
+            f"ALLOW_ANONYMOUS is on and HOST is {conf.host}: whoever reaches the port spends your credit.",
+            hint="Make client keys (manage.py createclientkey NAME) and take ALLOW_ANONYMOUS out of .env.",
+            id="gateway.W003",
+        )
+    ]
+
+
+def limit_problems(conf: GatewayConf) -> list[CheckMessage]:
+    least, most = conf.min_tokens_limit, conf.max_tokens_limit
+    if least is None or most is None or least <= most:
+        return []
+    return [
+        Error(
+            f"MIN_TOKENS_LIMIT ({least}) is more than MAX_TOKENS_LIMIT ({most}).",
+            hint="Lower the one or raise the other in .env.",
+            id="gateway.E004",
+        )
+    ]

@@ -1,0 +1,60 @@
+"""The demo provider: there as long as no real one serves, so that a first start answers something."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.models import ModelMapping, Origin, Provider
+
+SLUG: Final = "demo"
+# The demo transport answers inside the process; the address is never called.
+BASE_URL: Final = "http://demo.invalid/v1"
+# Claude Code's model picker shows names with claude in them.
+PUBLIC_NAMES: Final = {
+    "opus": "claude-opus-5-5",
+    "sonnet": "claude-sonnet-5-5",
+    "haiku": "claude-haiku-5-5",
+}
+_LAST: Final = 1_000_000
+
+
+def demo_only() -> bool:
+    """Whether no enabled mapping leads to an enabled real provider."""
+    real = ModelMapping.objects.filter(enabled=True, provider__enabled=True).exclude(
+        provider__origin=Origin.DEMO
+    )
+    return not real.exists()
+
+
+def sync_demo() -> bool:
+    """Make the demo's records when nothing real serves, remove them when something does.
+
+    Returns demo_only(). An admin's switch on the demo stays as it was set.
+    """
+    wanted = demo_only()
+    if wanted:
+        _make()
+    else:
+        ModelMapping.objects.filter(origin=Origin.DEMO).delete()
+        # an admin's own mapping to the demo keeps it
+        Provider.objects.filter(origin=Origin.DEMO, mappings__isnull=True).delete()
+    return wanted
+
+
+def _make() -> None:
+    provider = Provider.objects.filter(origin=Origin.DEMO).first()
+    if provider is None:
+        slug = SLUG if not Provider.objects.filter(slug=SLUG).exists() else "demo-built-in"
+        provider = Provider.objects.create(
+            name="Demo (built in)", slug=slug, base_url=BASE_URL, auth="none", origin=Origin.DEMO
+        )
+    if not ModelMapping.objects.filter(origin=Origin.DEMO).exists():
+        ModelMapping.objects.create(
+            position=_LAST,
+            pattern="*",
+            provider=provider,
+            upstream_model="demo",
+            public_names=list(PUBLIC_NAMES.values()),
+            note="answers until a real provider has a mapping",
+            origin=Origin.DEMO,
+        )

@@ -1,0 +1,112 @@
+"""Which known provider a base URL belongs to, and how to call it (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from gateway.conf import is_loopback
+from gateway.config.presets import GENERIC, Preset, preset, presets
+
+_AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+_AZURE_SLUGS: Final = frozenset({"azure-v1", "azure-deployment"})
+_VERSION_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """How to call the server behind a base URL. `options` are profile options beyond the preset's."""
+
+    preset: Preset
+    base_url: str
+    auth: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Host and port, for people."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+
+def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) -> Recognised:
+    """Recognise a base URL as it stands in OPENAI_BASE_URL.
+
+    Accepted: with or without a scheme, a final slash, `/chat/completions` at the
+    end, and a query. `api_version` makes an unknown host an Azure one (a company's
+    own name for it). Without a key nothing is shown to the server.
+    """
+    url = _split(base_url)
+    path = url.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    query = dict(parse_qsl(url.query))
+    known = _known(url)
+    if _is_azure(url.hostname or "", path) or (api_version and known.slug == GENERIC and not _is_local(url)):
+        return _azure(url, path, query, api_version or query.get("api-version", ""), has_key)
+    auth = "none" if not has_key else "bearer" if known.auth == "none" else known.auth
+    return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query)
+
+
+def _split(base_url: str) -> SplitResult:
+    text = base_url.strip()
+    if "://" not in text:
+        host = urlsplit(f"//{text}").hostname or ""
+        text = ("http://" if is_loopback(host) else "https://") + text
+    return urlsplit(text)
+
+
+def _is_local(url: SplitResult) -> bool:
+    return is_loopback(url.hostname or "")
+
+
+def _port(url: SplitResult) -> int | None:
+    try:
+        return url.port
+    except ValueError:
+        return None
+
+
+def _known(url: SplitResult) -> Preset:
+    for candidate in presets().values():
+        if url.hostname in candidate.hosts or (candidate.local_port and candidate.local_port == _port(url)):
+            return candidate
+    return preset(GENERIC)
+
+
+def _is_azure(host: str, path: str) -> bool:
+    return host.endswith(_AZURE_HOSTS) or "/openai/deployments/" in path
+
+
+def _azure(url: SplitResult, path: str, query: dict[str, str], version: str, has_key: bool) -> Recognised:
+    """A deployment URL, the v1 URL, or the bare resource: then the version says which of the two is meant."""
+    if path in ("", "/openai"):
+        path = "/openai/deployments/{model}" if version else "/openai/v1"
+    base_url = f"{url.scheme}://{url.netloc}{path}"
+    auth = "api-key" if has_key else "none"
+    query.pop("api-version", None)
+    if "/openai/deployments/" in path:
+        chosen = preset("azure-deployment")
+        version = version or chosen.query["api-version"]
+        return Recognised(chosen, base_url, auth, {**query, "api-version": version}, _older(version))
+    # the v1 path refuses a dated version; the words are allowed
+    if version and (not path.endswith("/v1") or not _VERSION_DATE.match(version)):
+        query["api-version"] = version
+    return Recognised(preset("azure-v1"), base_url, auth, query)
+
+
+def _older(version: str) -> dict[str, Any]:
+    """What versions of the Azure API do not know yet, by their date."""
+    options: dict[str, Any] = {}
+    if _VERSION_DATE.match(version):
+        if version < "2024-11":
+            options |= {"max_tokens_field": "max_tokens", "reasoning": "none"}
+        if version < "2024-09":
+            options |= {"stream_usage": False}
+    return options
+
+
+def is_azure(slug: str) -> bool:
+    """Whether a preset is one of Azure's."""
+    return slug in _AZURE_SLUGS

@@ -1,0 +1,32 @@
+"""An admin takes over records of the environment."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from gateway.conf import GatewayConf, gateway_conf
+from gateway.models import ModelMapping, Origin, Provider
+
+
+def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> int:
+    """Copy everything the environment gives into the record, credential and headers included.
+
+    Its mappings from the environment come along, or they would vanish with the
+    variables. Returns how many did. From now on the environment changes none of
+    them. Raises encryption.UnusableKey when secrets cannot be stored.
+    """
+    conf = conf or gateway_conf()
+    with transaction.atomic():
+        provider.credential = conf.openai_api_key
+        provider.set_headers(dict(conf.custom_headers))
+        provider.origin = Origin.ADMIN
+        provider.save()
+        return ModelMapping.objects.filter(provider=provider, origin=Origin.ENVIRONMENT).update(
+            origin=Origin.ADMIN
+        )
+
+
+def take_over_mapping(mapping: ModelMapping) -> None:
+    """From now on the environment leaves this mapping alone."""
+    mapping.origin = Origin.ADMIN
+    mapping.save(update_fields=["origin"])
