@@ -1,0 +1,253 @@
+import dataclasses
+import re
+
+import pytest
+
+from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
+from gateway.routing.resolve import (
+    LARGEST_MEMO,
+    candidates,
+    model_allowed,
+    resolve,
+    visible_models,
+)
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ModelRule, ProviderConfig, Target
+
+
+def provider(slug="main", **values):
+    return ProviderConfig(**{"slug": slug, "name": slug.title(), "base_url": "https://x/v1", **values})
+
+
+def rule(number, pattern, *, to="main", model="up", family="", **values):
+    target = Target(to, model, family)
+    return MappingRule(
+        **{"id": number, "pattern": pattern, "exact": "*" not in pattern, "targets": (target,), **values}
+    )
+
+
+def snapshot(*rules, providers=None):
+    return ConfigSnapshot(
+        stamp=1, providers={entry.slug: entry for entry in providers or [provider()]}, rules=rules
+    )
+
+
+ORIGINAL = snapshot(
+    *(rule(number, f"{start}*", model="") for number, start in enumerate(["gpt-", "o1-", "o3-", "o4-"], 1)),
+    rule(11, "*haiku*", model="small"),
+    rule(12, "*sonnet*", model="middle"),
+    rule(13, "*opus*", model="big"),
+    rule(14, "*", model="big"),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "upstream"),
+    [
+        ("claude-haiku-4-5-20251001", "small"),
+        ("claude-3-5-SONNET", "middle"),
+        ("claude-opus-5-5[1m]", "big"),
+        ("haiku", "small"),
+        ("something", "big"),
+        ("gpt-4.1", "gpt-4.1"),
+        ("gpt-4.1[1m]", "gpt-4.1"),
+        ("GPT-5", "GPT-5"),
+        ("o3-mini-2025-01-31", "o3-mini-2025-01-31"),
+        ("openai/gpt-4o", "gpt-4o"),
+        ("openai/claude-opus", "big"),
+        ("gpt-opus-haiku", "gpt-opus-haiku"),
+    ],
+)
+def test_the_rules_of_the_original_proxy_hold(asked, upstream):
+    assert resolve(ORIGINAL, asked).route.upstream_model == upstream
+
+
+@pytest.mark.parametrize("asked", ["m", "M", "m[1m]", "m-20250101", "x/m", "x/m-20250101[1m]"])
+def test_an_exact_rule_is_found_by_every_spelling_and_beats_an_earlier_pattern(asked):
+    found = resolve(snapshot(rule(1, "*", model="wild"), rule(2, "m", model="exact")), asked)
+    assert found.route.upstream_model == "exact"
+
+
+def test_a_public_name_counts_like_an_exact_name():
+    found = resolve(
+        snapshot(rule(1, "*", model="wild"), rule(2, "m*", model="own", public_names=("claude-x",))),
+        "claude-x",
+    )
+    assert found.route.upstream_model == "own"
+
+
+def test_the_name_as_asked_comes_before_its_shorter_spellings():
+    rules = rule(1, "m", model="short"), rule(2, "m-20250101", model="dated"), rule(3, "m[1m]", model="long")
+    assert resolve(snapshot(*rules), "m-20250101").route.upstream_model == "dated"
+    assert resolve(snapshot(*rules), "m[1m]").route.upstream_model == "long"
+
+
+def test_among_patterns_the_order_decides():
+    first, second = rule(1, "claude-*", model="a"), rule(2, "claude-opus*", model="b")
+    assert resolve(snapshot(first, second), "claude-opus-5").route.upstream_model == "a"
+    assert resolve(snapshot(second, first), "claude-opus-5").route.upstream_model == "b"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model", "asked", "upstream"),
+    [
+        ("local/*", "*", "local/llama3", "llama3"),
+        ("fast-*-v2", "org/*:free", "fast-x-v2", "org/x:free"),
+        ("my-*", "*", "my-model[1m]", "model"),
+        ("a*b*", "*-*", "a1b2", "1-*"),
+        ("*", "", "asked[1m][1M]", "asked"),
+        ("plain", "", "plain", "plain"),
+    ],
+)
+def test_a_star_in_the_upstream_model_is_what_the_first_star_matched(pattern, model, asked, upstream):
+    assert resolve(snapshot(rule(1, pattern, model=model)), asked).route.upstream_model == upstream
+
+
+def test_a_disabled_rule_loses_and_says_so():
+    found = resolve(snapshot(rule(1, "m", enabled=False), rule(2, "*", model="next")), "m")
+    assert found.route.upstream_model == "next"
+    assert [(c.rule.id, c.won) for c in found.candidates] == [(1, False), (2, True)]
+    assert found.candidates[0].reason == "It is disabled; otherwise the exact name m would match."
+
+
+def test_the_losers_say_why_in_a_sentence():
+    rules = rule(1, "*"), rule(2, "m*"), rule(3, "m"), rule(4, "other")
+    shown = [(c.rule.id, c.won, c.reason) for c in resolve(snapshot(*rules), "m[1m]").candidates]
+    assert shown == [
+        (3, True, "It is the first enabled rule where the exact name m matches."),
+        (1, False, "Here the pattern * on m[1m] matches too, but exact names come before patterns."),
+        (2, False, "Here the pattern m* on m[1m] matches too, but exact names come before patterns."),
+    ]
+
+
+def test_candidates_can_be_asked_for_when_nothing_wins():
+    [lost] = candidates(snapshot(rule(1, "m", enabled=False)), "m")
+    assert (lost.won, lost.reason.startswith("It is disabled")) == (False, True)
+
+
+@pytest.mark.parametrize("rules", [(), (rule(1, "other"),), (rule(1, "m", enabled=False),)])
+def test_without_an_enabled_rule_the_model_is_unknown(rules):
+    with pytest.raises(UnknownModel) as caught:
+        resolve(snapshot(*rules), "m")
+    assert caught.value.message == "model: m"
+
+
+def test_a_name_of_megabytes_is_unknown_at_once_and_not_repeated_back():
+    with pytest.raises(UnknownModel) as caught:
+        resolve(ORIGINAL, "x" * 10_000_000)
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("providers", [[provider("other")], [provider(enabled=False)]])
+def test_a_missing_or_disabled_provider_is_said_and_not_replaced_by_another_rule(providers):
+    rules = rule(1, "m"), rule(2, "*", to="other")
+    with pytest.raises(NoUsableProvider):
+        resolve(snapshot(*rules, providers=[*providers, provider("other")]), "m")
+
+
+def test_an_unreadable_credential_is_named_by_its_provider():
+    with pytest.raises(CredentialUnreadable, match="Main"):
+        resolve(snapshot(rule(1, "m"), providers=[provider(credential_unreadable=True)]), "m")
+
+
+def test_of_several_targets_the_usable_ones_stay_in_order():
+    targets = tuple(Target(slug, slug) for slug in ("off", "sealed", "a", "b", "gone"))
+    several = dataclasses.replace(rule(1, "m"), targets=targets)
+    providers = [
+        provider("off", enabled=False),
+        provider("sealed", credential_unreadable=True),
+        provider("a"),
+        provider("b"),
+    ]
+    found = resolve(snapshot(several, providers=providers), "m")
+    assert [route.provider.slug for route in found.routes] == ["a", "b"]
+    assert found.route.provider.slug == "a"
+
+
+def test_the_profile_is_merged_from_all_layers_in_order():
+    rules = (ModelRule(re.compile("^up"), {"stop_max": 2, "images": "text", "top_k": "pass"}),)
+    main = provider(
+        preset_options={"stop_max": 1, "system_role": "developer", "sampling": "drop"},
+        model_rules=rules,
+        options={"images": "url", "pdf": "file"},
+    )
+    one = rule(1, "m", options={"pdf": "reject", "sampling": None}, context_window=9, max_output_tokens=5)
+    profile = resolve(snapshot(one, providers=[main]), "m").route.profile
+    assert (profile.stop_max, profile.images, profile.top_k) == (2, "url", "pass")
+    assert (profile.system_role, profile.pdf, profile.sampling) == ("developer", "reject", "pass")
+    assert (profile.provider, profile.upstream_model) == ("main", "up")
+    assert (profile.context_window, profile.max_output_tokens, profile.min_output_tokens) == (9, 5, None)
+
+
+def test_empty_limits_of_the_mapping_leave_those_of_the_model_rules():
+    main = provider(model_rules=(ModelRule(re.compile("up"), {"max_output_tokens": 16384}),))
+    assert resolve(snapshot(rule(1, "m"), providers=[main]), "m").route.profile.max_output_tokens == 16384
+
+
+def test_the_model_family_stands_in_for_a_name_that_hides_the_model():
+    main = provider(model_rules=(ModelRule(re.compile("^gpt-4"), {"system_role": "developer"}),))
+    rules = rule(1, "m", model="prod-1", family="gpt-4o"), rule(2, "n", model="prod-1")
+    both = snapshot(*rules, providers=[main])
+    assert resolve(both, "m").route.profile.system_role == "developer"
+    assert resolve(both, "n").route.profile.system_role == "system"
+
+
+def test_the_upstream_model_fills_its_place_in_the_base_url():
+    main = provider(base_url="https://r.openai.azure.com/openai/deployments/{model}")
+    route = resolve(snapshot(rule(1, "m", model="a b/c"), providers=[main]), "m").route
+    assert route.provider.base_url == "https://r.openai.azure.com/openai/deployments/a%20b%2Fc"
+
+
+def test_the_second_request_for_a_model_gets_the_same_resolution():
+    assert resolve(ORIGINAL, "claude-opus") is resolve(ORIGINAL, "claude-opus")
+
+
+def test_what_is_remembered_has_a_bound():
+    wild = snapshot(rule(1, "*"))
+    for number in range(LARGEST_MEMO + 10):
+        resolve(wild, f"m{number}")
+    assert len(wild.memo) <= LARGEST_MEMO
+
+
+def key(*allowed):
+    return KeyEntry(id=1, name="k", digest="d", allowed_models=allowed)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked", "expected"),
+    [
+        ((), "anything", True),
+        (("claude-haiku-*",), "claude-haiku-4", True),
+        (("claude-haiku-4-5",), "claude-haiku-4-5-20251001", True),
+        (("claude-opus",), "Claude-Opus[1m]", True),
+        (("claude-haiku-*",), "claude-opus-4", False),
+        (("claude-haiku-*",), "dear/claude-haiku-4", False),
+        (("a", "b"), "b", True),
+    ],
+)
+def test_a_key_may_ask_for_the_models_of_its_list(allowed, asked, expected):
+    assert model_allowed(key(*allowed), asked) is expected
+
+
+def test_a_request_without_a_key_may_ask_for_every_model():
+    assert model_allowed(None, "anything")
+
+
+def test_the_model_list_has_exact_and_public_names_that_lead_somewhere_once_each():
+    rules = (
+        rule(1, "*opus*", public_names=("claude-opus-5-5",)),
+        rule(2, "gpt-4o"),
+        rule(3, "off", enabled=False),
+        rule(4, "nowhere", to="gone"),
+        rule(5, "second", public_names=("claude-opus-5-5", "second")),
+    )
+    entries = visible_models(snapshot(*rules), None)
+    assert [(entry.id, entry.route.rule.id) for entry in entries] == [
+        ("claude-opus-5-5", 1),
+        ("gpt-4o", 2),
+        ("second", 5),
+    ]
+
+
+def test_the_model_list_shows_only_what_the_key_may_use():
+    rules = rule(1, "a"), rule(2, "b")
+    assert [entry.id for entry in visible_models(snapshot(*rules), key("b"))] == ["b"]
