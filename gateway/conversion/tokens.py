@@ -1,0 +1,257 @@
+"""How many tokens a request has, estimated (specification section 9).
+
+The estimate runs for every request, and a client sends its whole history with
+each turn; so what was counted once is remembered by its hash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from gateway.conversion import pdf
+from gateway.conversion.documents import extracted_text
+from gateway.conversion.image_tokens import image_tokens
+from gateway.conversion.images import OMITTED
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.lexical import lexical_tokens
+from gateway.conversion.memo import Memo
+from gateway.conversion.opaque import read_signature
+from gateway.conversion.profile import Profile
+from gateway.conversion.structured import asked_schema
+from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
+from gateway.conversion.tool_functions import declared_functions, description_text
+from gateway.conversion.tools import tool_plan
+from gateway.wire import jsontext
+from gateway.wire.messages import JSONObject
+
+_PER_REQUEST: Final = 3
+_PER_MESSAGE: Final = 4
+_PER_SYSTEM: Final = 4
+_PER_TOOL_USE: Final = 8
+_PER_TOOL_RESULT: Final = 6
+_PER_WRAPPER: Final = 8
+_PER_TOOL: Final = 12
+_FOR_ANY_TOOLS: Final = 40
+_PDF_PAGE: Final = 2000
+
+_SHORT: Final = 24
+# Not sent upstream, or not as text.
+_OPAQUE: Final = frozenset(
+    {
+        "type",
+        "id",
+        "tool_use_id",
+        "cache_control",
+        "encrypted_content",
+        "encrypted_index",
+        "signature",
+        "data",
+    }
+)
+
+_texts: Final = Memo(20_000)
+_tools: Final = Memo(5_000)
+_signatures: Final = Memo(5_000)
+_pdf_pages: Final = Memo(200)
+_pdf_texts: Final = Memo(200)
+
+
+def estimate_text_tokens(text: str) -> int:
+    """The tokens of one text."""
+    return lexical_tokens(text) if len(text) < _SHORT else _texts.number(text, lexical_tokens)
+
+
+def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
+    """The input tokens of a request whose messages are checked, at least 1.
+
+    Raises InvalidRequest for tools which `tool_plan` would refuse for their shape.
+    """
+    tokens = (
+        _PER_REQUEST
+        + _system_tokens(request.get("system"), profile)
+        + _Messages(request["messages"], profile).tokens()
+        + _tools_tokens(request, profile)
+    )
+    asked = asked_schema(request)
+    if asked is not None:
+        tokens += estimate_text_tokens(jsontext.dumps_text(asked[1]))
+    return max(1, math.ceil(tokens * profile.token_factor))
+
+
+def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:
+    """The answer of count_tokens to a checked request. Raises InvalidRequest."""
+    tool_plan(request, profile, Ledger())  # refuses what the request itself would be refused for
+    tokens = estimate_input_tokens(request, profile)
+    answer: dict[str, Any] = {"input_tokens": tokens}
+    if request.get("context_management") is not None:
+        answer["context_management"] = {"original_input_tokens": tokens}
+    return answer
+
+
+def _system_tokens(system: object, profile: Profile) -> int:
+    if not system:
+        return 0
+    if type(system) is str:
+        return _PER_SYSTEM + estimate_text_tokens(system)
+    texts = [block["text"] for block in system] if type(system) is list else []
+    if texts and profile.strip_attribution and texts[0].startswith("x-anthropic-billing-header:"):
+        texts = texts[1:]
+    return _PER_SYSTEM + sum(map(estimate_text_tokens, texts))
+
+
+def _tools_tokens(request: JSONObject, profile: Profile) -> int:
+    if not request.get("tools"):
+        return 0
+    history = ToolHistory.of(request["messages"])
+    exposed = exposed_tools(request, history, profile, Ledger())
+    tokens = sum(_tools.number(jsontext.dumps(each.tool), partial(_tool_tokens, each)) for each in exposed)
+    return tokens + _FOR_ANY_TOOLS if tokens else 0
+
+
+def _tool_tokens(declared: Declared, _dumped: bytes) -> int:
+    """Name, description and schema as functions; nothing for a tool which is not sent."""
+    return sum(
+        _PER_TOOL
+        + estimate_text_tokens(function.name)
+        + estimate_text_tokens(description_text(function) or "")
+        + estimate_text_tokens(jsontext.dumps_text(function.schema))
+        for function in declared_functions(declared) or ()
+    )
+
+
+class _Messages:
+    """The walk over the messages of one request."""
+
+    def __init__(self, messages: list[JSONObject], profile: Profile) -> None:
+        self._messages = messages
+        self._profile = profile
+        self._counters: dict[str, Callable[[JSONObject], int]] = {
+            "text": _text,
+            "tool_use": _tool_use,
+            "tool_result": self._tool_result,
+            "thinking": self._thinking,
+            "redacted_thinking": _nothing,
+            "image": self._image,
+            "document": self._document,
+            "tool_reference": _tool_reference,
+            "tool_addition": _nothing,
+            "tool_removal": _nothing,
+        }
+        self._in_scope = True
+
+    def tokens(self) -> int:
+        tokens = 0
+        replayed_from = self._first_replayed()
+        for position, message in enumerate(self._messages):
+            self._in_scope = position >= replayed_from
+            tokens += _PER_MESSAGE + self._content(message.get("content"))
+        return tokens
+
+    def _first_replayed(self) -> int:
+        """The first message whose thinking goes back upstream (section 3.4)."""
+        profile = self._profile
+        if profile.protocol == "anthropic":
+            return 0
+        if profile.protocol == "chat" and not profile.replay_fields:
+            return len(self._messages)
+        if profile.protocol == "responses" or profile.replay_scope == "always":
+            return 0
+        for position in range(len(self._messages) - 1, -1, -1):
+            if _speaks(self._messages[position]):
+                return position
+        return 0
+
+    def _content(self, content: object) -> int:
+        if type(content) is str:
+            return estimate_text_tokens(content)
+        tokens = 0
+        for block in content if type(content) is list else ():
+            tokens += self._counters.get(block["type"], _leaves_of)(block)
+        return tokens
+
+    def _tool_result(self, block: JSONObject) -> int:
+        return _PER_TOOL_RESULT + self._content(block.get("content"))
+
+    def _thinking(self, block: JSONObject) -> int:
+        if not self._in_scope:
+            return 0
+        signature = block.get("signature")
+        if block["thinking"] or type(signature) is not str:
+            return estimate_text_tokens(block["thinking"])
+        return _signatures.number(signature, _hidden_thinking)
+
+    def _image(self, block: JSONObject) -> int:
+        if self._profile.images == "text":
+            return estimate_text_tokens(OMITTED)
+        return image_tokens(block["source"], self._profile.image_tokens)
+
+    def _document(self, block: JSONObject) -> int:
+        source = block["source"]
+        tokens = _PER_WRAPPER
+        for name in ("title", "context"):
+            tokens += estimate_text_tokens(block.get(name) or "")
+        match source["type"]:
+            case "text":
+                return tokens + estimate_text_tokens(source["data"])
+            case "content":
+                return tokens + self._content(source["content"])
+            case "base64" if self._profile.pdf == "extract":
+                return tokens + _pdf_texts.number(source["data"], _pdf_text)
+            case "base64":
+                return tokens + _PDF_PAGE * _pdf_pages.number(source["data"], pdf.page_count)
+        return tokens + _PDF_PAGE
+
+
+def _nothing(_block: JSONObject) -> int:
+    return 0
+
+
+def _text(block: JSONObject) -> int:
+    return estimate_text_tokens(block["text"])
+
+
+def _tool_use(block: JSONObject) -> int:
+    arguments = jsontext.dumps_text(block["input"])
+    return _PER_TOOL_USE + estimate_text_tokens(block["name"]) + estimate_text_tokens(arguments)
+
+
+def _tool_reference(block: JSONObject) -> int:
+    return estimate_text_tokens(f"Tool available: {block['tool_name']}")
+
+
+def _leaves_of(block: JSONObject) -> int:
+    """Results of server tools, summaries and what else becomes text."""
+    return sum(map(estimate_text_tokens, _leaves(block)))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if type(value) is str:
+        yield value
+    elif type(value) is list:
+        for item in value:
+            yield from _leaves(item)
+    elif type(value) is dict:
+        for name, item in value.items():
+            if name not in _OPAQUE:
+                yield from _leaves(item)
+
+
+def _speaks(message: JSONObject) -> bool:
+    """A user message which is not made of tool results alone."""
+    if message["role"] != "user":
+        return False
+    content = message["content"]
+    return type(content) is str or any(block["type"] != "tool_result" for block in content)
+
+
+def _hidden_thinking(signature: str) -> int:
+    payload = read_signature(signature)
+    text = payload.get("t") if payload else None
+    return lexical_tokens(text) if type(text) is str else 0
+
+
+def _pdf_text(data: str) -> int:
+    return lexical_tokens(extracted_text(data))
