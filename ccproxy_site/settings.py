@@ -29,6 +29,8 @@ ALLOWED_HOSTS: list[str] = env("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS: list[str] = env("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
+    # before daphne and staticfiles: its runserver is the one that counts
+    "gateway",
     "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -37,7 +39,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
-    "gateway",
 ]
 
 # The admin's stack. The API paths go through server/handler.py, which has none of it.
@@ -54,6 +55,8 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "ccproxy_site.urls"
 ASGI_APPLICATION = "ccproxy_site.asgi.application"
+# the server class of runserver and serve
+GATEWAY_SERVER = "ccproxy_site.server.daphne_server.GatewayServer"
 APPEND_SLASH = False
 
 TEMPLATES = [
@@ -80,6 +83,8 @@ SQLITE_OPTIONS: dict[str, Any] = {
 
 def database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's settings; empty = SQLite in DATA_DIR, with WAL."""
+    if not url:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}

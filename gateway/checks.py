@@ -7,6 +7,7 @@ so apps.py can import this module before the models are loaded.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -33,6 +34,7 @@ def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:  # n
         *database_problems(),
         *access_problems(conf),
         *limit_problems(conf),
+        *address_problems(conf),
     ]
 
 
@@ -97,5 +99,22 @@ def limit_problems(conf: GatewayConf) -> list[CheckMessage]:
             f"MIN_TOKENS_LIMIT ({least}) is more than MAX_TOKENS_LIMIT ({most}).",
             hint="Lower the one or raise the other in .env.",
             id="gateway.E004",
+        )
+    ]
+
+
+def address_problems(conf: GatewayConf) -> list[CheckMessage]:
+    try:
+        url = urlsplit(conf.openai_base_url.strip())
+        readable = not url.netloc or (url.scheme in ("http", "https") and (url.port or 1) > 0)
+    except ValueError:
+        readable = False
+    if readable:
+        return []
+    return [
+        Error(
+            f"OPENAI_BASE_URL is {conf.openai_base_url!r}, which is not a web address.",
+            hint="It looks like https://api.openai.com/v1 or http://127.0.0.1:11434/v1.",
+            id="gateway.E005",
         )
     ]

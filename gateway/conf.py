@@ -56,7 +56,8 @@ class GatewayConf:
     @property
     def upstream_configured(self) -> bool:
         """Whether the environment names a provider: a key, or a server other than OpenAI's own."""
-        return bool(self.openai_api_key) or self.openai_base_url != GatewayConf.openai_base_url_default()
+        usual = ("", GatewayConf.openai_base_url_default())
+        return bool(self.openai_api_key) or self.openai_base_url.strip().rstrip("/") not in usual
 
     @staticmethod
     def openai_base_url_default() -> str:

@@ -1,0 +1,1 @@
+"""How Daphne serves the project, each part at a supported seam of Daphne, Twisted or Django."""

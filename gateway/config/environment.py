@@ -40,7 +40,7 @@ class Synced:
 def sync_environment(conf: GatewayConf | None = None) -> Synced:
     """Make, change or remove the environment's records; a second call changes nothing, not even the stamp.
 
-    Raises what the database raises.
+    Raises what the database raises, and ValueError when OPENAI_BASE_URL is no web address.
     """
     conf = conf or gateway_conf()
     with transaction.atomic():
@@ -59,7 +59,9 @@ def _sync_provider(conf: GatewayConf) -> Provider | None:
         _remove(record)
         return None
     server = recognised(
-        conf.openai_base_url, api_version=conf.azure_api_version, has_key=bool(conf.openai_api_key)
+        conf.openai_base_url.strip() or conf.openai_base_url_default(),
+        api_version=conf.azure_api_version,
+        has_key=bool(conf.openai_api_key),
     )
     record = record or Provider(environment_key=PROVIDER_KEY, origin=Origin.ENVIRONMENT)
     _keep(

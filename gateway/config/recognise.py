@@ -51,26 +51,27 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
 
 def _split(base_url: str) -> SplitResult:
     text = base_url.strip()
-    if "://" not in text:
-        host = urlsplit(f"//{text}").hostname or ""
-        text = ("http://" if is_loopback(host) else "https://") + text
-    return urlsplit(text)
+    try:
+        if "://" not in text:
+            text = ("http://" if is_loopback(urlsplit(f"//{text}").hostname or "") else "https://") + text
+        url = urlsplit(text)
+        port_is_a_number = url.port is None or url.port >= 0
+    except ValueError:
+        port_is_a_number = False
+    if not port_is_a_number or url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(
+            f"{base_url!r} is not a web address; OPENAI_BASE_URL looks like https://api.openai.com/v1"
+        )
+    return url
 
 
 def _is_local(url: SplitResult) -> bool:
     return is_loopback(url.hostname or "")
 
 
-def _port(url: SplitResult) -> int | None:
-    try:
-        return url.port
-    except ValueError:
-        return None
-
-
 def _known(url: SplitResult) -> Preset:
     for candidate in presets().values():
-        if url.hostname in candidate.hosts or (candidate.local_port and candidate.local_port == _port(url)):
+        if url.hostname in candidate.hosts or (candidate.local_port and candidate.local_port == url.port):
             return candidate
     return preset(GENERIC)
 

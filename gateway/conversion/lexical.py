@@ -34,6 +34,7 @@ _DIGIT_TO_BLANK: Final = 2  # bits between the two kinds
 _CHUNK: Final = 1 << 15
 
 # UTF-8 without its continuation bytes has one byte a character, and that byte tells the script.
+_ASCII: Final = bytes(range(0x80))
 _CONTINUATION: Final = bytes(range(0x80, 0xC0))
 _WEIGHTS: Final = (
     (bytes([0xC2, 0xE2, 0xEE]), 0.75),  # symbols, typographic punctuation
@@ -48,7 +49,8 @@ _RANDOM_CHARACTER: Final = 0.68
 _RANDOM_MASK: Final = bytes(
     ord("b") if byte in _LETTERS + _DIGITS + b"+/=_-" else ord(" ") for byte in range(256)
 )
-_RANDOM_RUNS: Final = re.compile(rb"b{%d,}" % _RANDOM_RUN)
+# a literal beginning lets the search skip; b{40,} would try at every byte
+_RANDOM_RUNS: Final = re.compile(b"b" * _RANDOM_RUN + b"b*")
 
 
 def _kind(byte: int) -> int:
@@ -81,8 +83,9 @@ def lexical_tokens(text: str) -> int:
     tokens = 0.0
     if not text.isascii():
         data = data.translate(None, _CONTINUATION)
+        foreign = data.translate(None, _ASCII)
         for kind, weight in _WEIGHTS:
-            tokens += weight * (len(data) - len(data.translate(None, kind)))
+            tokens += weight * (len(foreign) - len(foreign.translate(None, kind)))
     if len(data) >= _RANDOM_RUN:
         data, characters = _without_random_runs(data)
         tokens += _RANDOM_CHARACTER * characters

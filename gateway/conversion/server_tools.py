@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.shape import refuse, refuse_tag
+from gateway.conversion.shape import refuse_tag
 from gateway.conversion.tool_exposure import TOOL_SEARCH, Declared
 from gateway.wire.messages import JSONObject
 
@@ -69,15 +69,6 @@ def server_tools(
 def refuse_type(entry: Declared) -> None:
     """Raises InvalidRequest; by this wording Claude Code repeats without the tool."""
     refuse_tag(entry.path, _kind(entry), EXPECTED_TAGS)
-
-
-def check_mcp_servers(request: JSONObject, profile: Profile, ledger: Ledger) -> None:
-    """Section 2.1, `mcp_servers`. Raises InvalidRequest."""
-    if not request.get("mcp_servers"):
-        return
-    if profile.server_tools != "drop":
-        refuse("mcp_servers", "the MCP connector is not supported by this gateway")
-    ledger.dropped("mcp_servers", "the MCP connector runs on Anthropic's servers")
 
 
 def _settle(

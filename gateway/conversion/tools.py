@@ -13,7 +13,7 @@ from gateway.conversion.context import ToolFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.names import upstream_name
 from gateway.conversion.profile import Profile
-from gateway.conversion.server_tools import ServerTools, check_mcp_servers, server_tools
+from gateway.conversion.server_tools import ServerTools, server_tools
 from gateway.conversion.shape import refuse
 from gateway.conversion.tool_choice import (
     Choice,
@@ -50,7 +50,6 @@ class ToolPlan:
 
 def tool_plan(request: JSONObject, profile: Profile, ledger: Ledger) -> ToolPlan:
     """The plan for the tools of a request whose messages are checked. Raises InvalidRequest."""
-    check_mcp_servers(request, profile, ledger)
     history = ToolHistory.of(request.get("messages"))
     functions, others = _sorted(exposed_tools(request, history, profile, ledger))
     choice = checked_choice(request)

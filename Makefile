@@ -1,0 +1,60 @@
+# Two commands do everything: `make run` and `make test`.
+# PYTHON chooses the interpreter (3.11 or newer) that makes the virtual environment.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+MANAGE := $(BIN)/python manage.py
+
+.PHONY: run serve test check clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    install, migrate, serve on http://127.0.0.1:8082 (or HOST and PORT from .env)"
+	@echo "make test   install what the tests need and run all of them"
+	@echo "make check  lint, types, import contracts, migrations, deployment checks"
+	@echo "make serve  the server alone, in an installed environment"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing ccproxy ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+	@echo "Installing what the tests need ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+run: $(VENV)/.installed
+	@$(BIN)/python -m ccproxy_site.first_secrets
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@$(MANAGE) setupgateway
+	@exec $(MANAGE) serve
+
+serve: $(VENV)/.installed
+	@exec $(MANAGE) serve
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy ccproxy_site gateway
+	$(BIN)/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	FIELD_ENCRYPTION_KEYS=$$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())') \
+	SECURE_COOKIES=true $(MANAGE) check --deploy --fail-level WARNING
+	$(MANAGE) convert --check tests/vectors/*.json
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,53 @@
+"""First start: write SECRET_KEY and FIELD_ENCRYPTION_KEYS into .env if they are nowhere set.
+
+    python -m ccproxy_site.first_secrets
+
+Runs before Django, with the standard library alone. Existing lines are never touched.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", Path(__file__).resolve().parent.parent / ".env"))
+HEADER: Final = "# Made at the first start. Keep them: without them sessions end and stored credentials are lost.\n"
+
+
+def missing(text: str) -> dict[str, str]:
+    """The secrets that neither `text` (a .env file) nor the environment sets, newly made."""
+    made = {
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        # the form of a Fernet key
+        "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+    }
+    set_in_file = {
+        line.removeprefix("export ").split("=", 1)[0].strip()
+        for line in text.splitlines()
+        if "=" in line and line.split("=", 1)[1].strip()
+    }
+    return {
+        name: value
+        for name, value in made.items()
+        if name not in set_in_file and f"{name}_FILE" not in set_in_file
+        and not os.environ.get(name) and not os.environ.get(f"{name}_FILE")
+    }
+
+
+def main() -> None:
+    text = ENV_FILE.read_text() if ENV_FILE.is_file() else ""
+    lines = [f"{name}={value}\n" for name, value in missing(text).items()]
+    if not lines:
+        return
+    if not ENV_FILE.exists():
+        # nobody else may read it, from its first byte on
+        ENV_FILE.touch(mode=0o600)
+    with ENV_FILE.open("a") as file:
+        file.write(("" if not text or text.endswith("\n") else "\n") + HEADER + "".join(lines))
+
+
+if __name__ == "__main__":
+    main()

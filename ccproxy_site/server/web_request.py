@@ -1,0 +1,50 @@
+"""GatewayWebRequest: Daphne's request without form parsing, with its body in memory, and JSON errors.
+
+Replaces three things of Twisted's and Daphne's requests: every POST running the
+e-mail header parser in search of a form (0.09 ms and a class left as garbage),
+bodies from 100,000 bytes on going through a file on disk, and error pages in
+HTML for requests that never reach the application.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+
+from gateway.errors import GatewayError, InternalError, InvalidRequest, Saturated
+from gateway.relay.ids import new_id
+from gateway.wire import jsontext
+
+
+class GatewayWebRequest(WebRequest):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # the class attribute of the same name does nothing; only the argument does
+        super().__init__(*args, **{**kwargs, "parsePOSTFormSubmission": False})
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
+        self.content = BytesIO()
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Daphne's own errors, in the form the API's clients expect."""
+        error = _as_error(status, body)
+        request_id = new_id("req_")
+        text = jsontext.dumps(error.body(request_id))
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(text)),
+            "request-id": request_id,
+            **error.headers(),
+        }
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.handle_reply({"type": "http.response.start", "status": error.status, "headers": pairs})
+        self.handle_reply({"type": "http.response.body", "body": text})
+
+
+def _as_error(status: int, text: str) -> GatewayError:
+    if status == 400:
+        return InvalidRequest(text)
+    if status == 503:
+        return Saturated(text)
+    return InternalError()

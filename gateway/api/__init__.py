@@ -1,0 +1,1 @@
+"""HTTP for clients: the Messages API's endpoints as async Django views."""

@@ -1,0 +1,54 @@
+"""The request's body as plain bytes: size limit, content type, gzip and deflate (specification 1.2)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.errors import InvalidRequest, RequestTooLarge
+
+_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
+    """Check and decode `raw`; `limit` in bytes holds before and after decoding.
+
+    Raises InvalidRequest and RequestTooLarge in the API's wording.
+    """
+    if len(raw) > limit:
+        raise RequestTooLarge("Request exceeds the maximum size")
+    content_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    if content_type and content_type != "application/json" and not content_type.endswith("+json"):
+        raise InvalidRequest("content-type must be application/json")
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return raw
+    if encoding not in _WINDOW_BITS:
+        raise InvalidRequest(
+            f"content-encoding {encoding[:40]!r} is not supported; send gzip, deflate or identity",
+            details={"error_code": "request_body_encoding_unsupported"},
+        )
+    return _decoded(raw, encoding, limit)
+
+
+def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:
+    # some clients call a raw deflate stream "deflate", the standard means zlib's
+    windows = [_WINDOW_BITS[encoding], *([-15] if encoding == "deflate" else [])]
+    for window in windows:
+        decoder = zlib.decompressobj(window)
+        try:
+            body = decoder.decompress(raw, limit + 1)
+        except zlib.error:
+            continue
+        if len(body) > limit:
+            raise RequestTooLarge(
+                "Request exceeds the maximum size",
+                details={"error_code": "request_body_too_large_after_decoding"},
+            )
+        if decoder.eof:
+            return body
+    raise InvalidRequest(
+        f"the request body is not valid {encoding} data",
+        details={"error_code": "request_body_encoding_invalid"},
+    )

@@ -1,0 +1,50 @@
+"""What every endpoint shares: a request id, JSON errors instead of pages, the allowed methods."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+from gateway.api.responses import error_response
+from gateway.errors import GatewayError, InternalError, MethodNotAllowed
+from gateway.relay.ids import new_id
+
+logger = logging.getLogger("gateway.api")
+
+View = Callable[..., Awaitable[HttpResponseBase]]
+
+
+def endpoint(*methods: str) -> Callable[[View], View]:
+    """Decorate an async view `view(request, request_id, ...)` that answers `methods`.
+
+    GatewayError becomes its JSON; anything unexpected a 500 whose details stand
+    only in the log, under the request id.
+    """
+    allowed = ", ".join(methods)
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            request_id = new_id("req_")
+            try:
+                if request.method not in methods:
+                    raise MethodNotAllowed(allowed)
+                return await view(request, request_id, *args, **kwargs)
+            except GatewayError as error:
+                return error_response(error, request_id)
+            except Exception:
+                logger.exception("unexpected error", extra={"request_id": request_id})
+                return error_response(InternalError(), request_id)
+
+        return answer
+
+    return decorate
+
+
+def lower_headers(request: HttpRequest) -> dict[str, str]:
+    """The request's headers with lower-case names, as the wire had them."""
+    return {name.lower(): value for name, value in request.headers.items()}

@@ -1,0 +1,73 @@
+"""Endpoints for machines and first looks: start page, probes, health, and what is not here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, close_old_connections, connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from gateway.api.endpoint import endpoint
+from gateway.api.responses import json_response
+from gateway.errors import NotFound
+
+START_PAGE: Final = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>ccproxy</title>
+<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
+<h1>ccproxy</h1>
+<p>The gateway is running. Clients of the Messages API use this address as their base URL.</p>
+<p><a href="/admin/">Open the admin</a> to set providers, model mappings and client keys.</p>
+</body></html>
+"""
+
+
+@endpoint("GET", "HEAD")
+async def start(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """GET / and Claude Code's probe HEAD /: no credentials, fast, not in the history."""
+    if "text/html" in request.headers.get("accept", ""):
+        return HttpResponse(START_PAGE, headers={"request-id": request_id})
+    return json_response({"name": "ccproxy", "messages": "/v1/messages", "admin": "/admin/"}, request_id)
+
+
+@endpoint("GET", "HEAD")
+async def hello(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """Claude Code's other probe, HEAD /api/hello."""
+    return json_response({"message": "hello"}, request_id)
+
+
+@endpoint("GET", "HEAD")
+async def health(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """The process answers."""
+    return json_response({"status": "ok"}, request_id)
+
+
+@endpoint("GET", "HEAD")
+async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """The process answers and the database can be reached; 503 otherwise."""
+    if await sync_to_async(_database_answers, thread_sensitive=False)():
+        return json_response({"status": "ok"}, request_id)
+    return json_response({"status": "unavailable"}, request_id, status=503)
+
+
+@endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+async def not_implemented(request: HttpRequest, request_id: str, path: str = "") -> HttpResponseBase:
+    """Parts of the Messages API which a gateway to other providers does not have."""
+    raise NotFound(f"Not Found: this gateway does not implement {request.path}")
+
+
+@endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+async def not_found(request: HttpRequest, request_id: str, path: str = "") -> HttpResponseBase:
+    raise NotFound("Not Found")
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    finally:
+        close_old_connections()
+    return True

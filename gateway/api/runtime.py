@@ -1,0 +1,76 @@
+"""The process's Gateway, built on first use: the server sends no start-up event."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from gateway.audit.recorder import Recorder
+from gateway.conf import gateway_conf
+from gateway.config.current import CurrentSnapshot
+from gateway.config.environment import sync_environment
+from gateway.relay.gateway import Gateway
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.demo import demo_answer
+
+
+class Runtime:
+    """Holds one Gateway for the running event loop; the HTTP client belongs to a loop."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._configuration: CurrentSnapshot | None = None
+        self._recorder: Recorder | None = None
+        self._preparing = threading.Lock()
+
+    def prepare(self) -> None:
+        """Bring the environment's records in step and load the configuration.
+
+        Call it before the server takes requests, outside the event loop. Raises what
+        the database raises. May be called again and from several threads.
+        """
+        with self._preparing:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._configuration is None:
+            sync_environment(gateway_conf())
+            configuration = CurrentSnapshot()
+            configuration.start()
+            self._configuration = configuration
+        if self._recorder is None:
+            self._recorder = Recorder()
+
+    async def gateway(self) -> Gateway:
+        loop = asyncio.get_running_loop()
+        if self._gateway is None or self._loop is not loop:
+            # a server that is not ours has not prepared: the first request does, beside the loop
+            await asyncio.to_thread(self.prepare)
+            self._gateway, self._loop = self._built(), loop
+        return self._gateway
+
+    def install(self, gateway: Gateway | None) -> None:
+        """Use `gateway` on the running loop instead (tests); None = build anew."""
+        self._gateway = gateway
+        self._loop = asyncio.get_running_loop() if gateway else None
+
+    def stop(self) -> None:
+        """Write what the recorder holds."""
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def _built(self) -> Gateway:
+        conf = gateway_conf()
+        assert self._configuration is not None and self._recorder is not None
+        return Gateway(
+            configuration=self._configuration,
+            client=UpstreamClient(demo=demo_answer),
+            recorder=self._recorder,
+            capture_policy=conf.capture_bodies,
+            commit_after=conf.commit_after,
+            ping_interval=conf.ping_interval,
+        )
+
+
+runtime = Runtime()

@@ -1,0 +1,72 @@
+"""The Messages API: messages, count_tokens, models."""
+
+from __future__ import annotations
+
+import time
+
+from django.http import HttpRequest, HttpResponseBase
+
+from gateway.api.auth import authenticated
+from gateway.api.body import plain_body
+from gateway.api.endpoint import endpoint, lower_headers
+from gateway.api.models_list import model_entry, model_page
+from gateway.api.responses import json_response, reply_response
+from gateway.api.runtime import runtime
+from gateway.conf import gateway_conf
+from gateway.errors import GatewayError
+from gateway.relay.answer import answered, refused
+from gateway.relay.exchange import Arrival
+from gateway.relay.gateway import Gateway
+from gateway.routing.snapshot import KeyEntry
+
+
+@endpoint("POST")
+async def messages(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """POST /v1/messages, streamed or not."""
+    return await _exchange(request, request_id, "messages")
+
+
+@endpoint("POST")
+async def count_tokens(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """POST /v1/messages/count_tokens, estimated without an upstream call."""
+    return await _exchange(request, request_id, "count_tokens")
+
+
+@endpoint("GET", "HEAD")
+async def models(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """GET /v1/models: the names this key may ask for."""
+    gateway = await runtime.gateway()
+    key = _authenticated(request, lower_headers(request), gateway)
+    return json_response(model_page(request.GET, gateway.configuration.snapshot, key), request_id)
+
+
+@endpoint("GET", "HEAD")
+async def model(request: HttpRequest, request_id: str, model_id: str) -> HttpResponseBase:
+    """GET /v1/models/{id}; the id may contain slashes and colons."""
+    gateway = await runtime.gateway()
+    key = _authenticated(request, lower_headers(request), gateway)
+    return json_response(model_entry(model_id, gateway.configuration.snapshot, key), request_id)
+
+
+async def _exchange(request: HttpRequest, request_id: str, name: str) -> HttpResponseBase:
+    gateway = await runtime.gateway()
+    headers = lower_headers(request)
+    key = _authenticated(request, headers, gateway)
+    address = request.META.get("REMOTE_ADDR", "")
+    try:
+        body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
+    except GatewayError as error:
+        arrival = Arrival(request_id, name, headers, b"", address, key)
+        return reply_response(refused(arrival, gateway, error), request_id)
+    arrival = Arrival(request_id, name, headers, body, address, key)
+    return reply_response(await answered(arrival, gateway), request_id)
+
+
+def _authenticated(request: HttpRequest, headers: dict[str, str], gateway: Gateway) -> KeyEntry | None:
+    return authenticated(
+        headers,
+        request.META.get("REMOTE_ADDR", ""),
+        gateway.configuration.snapshot,
+        now=time.time(),
+        open_to_all=gateway_conf().allow_anonymous,
+    )

@@ -1,0 +1,1 @@
+"""What happened: outcomes, the capture policy, and the recorder."""

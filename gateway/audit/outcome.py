@@ -1,0 +1,76 @@
+"""ExchangeOutcome: the facts of one exchange, frozen; one becomes one RequestLog row.
+
+The relay hands in two for an exchange, under the same request id: one when the
+request arrived (state `open`), one when it ended. The later replaces the former.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+State = Literal["open", "ok", "error", "cancelled", "broken", "interrupted"]
+
+OPEN: Final = "open"
+OK: Final = "ok"
+ERROR: Final = "error"  # the client got an error instead of an answer
+CANCELLED: Final = "cancelled"  # the client went away
+BROKEN: Final = "broken"  # an error event in the middle of an answer
+INTERRUPTED: Final = "interrupted"  # the gateway stopped or died meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedBodies:
+    """The four texts of an exchange, as raw bytes, and the client's headers with secrets masked.
+
+    `received`: the client's body; `sent`: ours to the provider; `answered`: the
+    provider's; `returned`: ours to the client.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    received: bytes = b""
+    sent: bytes = b""
+    answered: bytes = b""
+    returned: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeOutcome:
+    """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown."""
+
+    request_id: str
+    started_at: datetime
+    endpoint: str
+    state: State = OPEN
+    client_key_id: int | None = None
+    key_name: str = ""
+    session_id: str = ""
+    agent_id: str = ""
+    parent_agent_id: str = ""
+    client: str = ""
+    client_address: str = ""
+    asked_model: str = ""
+    provider: str = ""
+    upstream_model: str = ""
+    mapping: str = ""
+    mapping_pk: int | None = None
+    streamed: bool = False
+    status: int | None = None
+    error_type: str = ""
+    error_message: str = ""
+    stop_reason: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    thinking_tokens: int | None = None
+    usage_estimated: bool = False
+    first_byte_ms: int | None = None
+    duration_ms: int | None = None
+    attempts: int = 0
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    tools_called: list[str] = field(default_factory=list)
+    upstream_request_id: str = ""
+    bodies: CapturedBodies | None = None

@@ -1,0 +1,228 @@
+"""The three kinds of content block a stream writes (specification section 6.1).
+
+Each knows how it starts, what it says when it has its turn, how it ends, and
+whether something else may come behind it. A block that waits for its turn keeps
+what arrives for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.reasoning import Carrier
+from gateway.conversion.stops import Finish
+from gateway.conversion.tool_args import (
+    Arguments,
+    BufferedArguments,
+    FreeformArguments,
+    LiveArguments,
+    arguments_text,
+    is_whole,
+)
+from gateway.conversion.tool_calls import CallBlocks, CallPiece
+from gateway.wire import messages
+from gateway.wire.messages import Event
+
+JSONObject = dict[str, Any]
+
+
+class TextBlock:
+    """Visible text. `citations` are sent before it ends."""
+
+    __slots__ = ("citations", "waiting")
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.citations: list[JSONObject] = []
+
+    def content_block(self) -> JSONObject:
+        return {"type": "text", "text": ""}
+
+    def opened(self, index: int) -> list[Event]:
+        return [messages.text_delta(index, text) for text in self.waiting]
+
+    def nothing(self, index: int) -> Event:
+        return messages.text_delta(index, "")
+
+    def ending(self, index: int, finish: Finish | None) -> list[Event]:  # noqa: ARG002
+        return [messages.citations_delta(index, citation) for citation in self.citations]
+
+
+class ThinkingBlock:
+    """Thinking; its signature carries what the provider wants back. Omitted thinking shows no text."""
+
+    __slots__ = ("_carrier", "_omitted", "waiting")
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self, carrier: Carrier, *, omitted: bool) -> None:
+        self._carrier = carrier
+        self._omitted = omitted
+        self.waiting: list[str] = []
+
+    def content_block(self) -> JSONObject:
+        return {"type": "thinking", "thinking": "", "signature": ""}
+
+    def opened(self, index: int) -> list[Event]:
+        return [] if self._omitted else [messages.thinking_delta(index, text) for text in self.waiting]
+
+    def nothing(self, index: int) -> Event:
+        return messages.thinking_delta(index, "")
+
+    def ending(self, index: int, finish: Finish | None) -> list[Event]:  # noqa: ARG002
+        return [messages.signature_delta(index, self._carrier.signature())]
+
+
+class ToolBlock:
+    """One tool call, put together from fragments (section 6.5).
+
+    It is `ready` to open when its name is complete: with the first arguments,
+    with the next call, or at the end. Fragments go to `take`, which returns the
+    arguments' text; that text goes to `forward` while the block is open, else it waits.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_calls",
+        "_context",
+        "_extras",
+        "_freeform",
+        "_late",
+        "call_id",
+        "name",
+        "ready",
+        "waiting",
+    )
+
+    def __init__(self, context: AnswerContext, calls: CallBlocks) -> None:
+        self._context = context
+        self._calls = calls
+        self._extras: JSONObject = {}
+        self._arguments: Arguments | None = None
+        self._freeform = False
+        self._late = False
+        self.call_id = ""
+        self.name = ""
+        self.ready = False
+        self.waiting: list[str] = []
+
+    @property
+    def finished(self) -> bool:
+        return self._arguments is not None and self._arguments.complete
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of a waiting call has come."""
+        return is_whole("".join(self.waiting))
+
+    def take(self, piece: CallPiece) -> str:
+        """Note everything of a fragment but its arguments, which are returned."""
+        text = arguments_text(piece.arguments)
+        extras = self._calls.extras(piece.raw)
+        if self._arguments is None:
+            self.call_id = self.call_id or piece.call_id
+            self._extras.update(extras)
+            self._freeform = self._freeform or piece.freeform
+            if piece.name and piece.name != self.name and not self.ready:
+                self.name += piece.name
+            if self.name and (text or self.waiting):
+                self.ready = True
+        elif extras and not self._late:
+            self._late = True
+            self._calls.late_extras()
+        return text
+
+    def settle(self) -> None:
+        """Nothing more of the name will come."""
+        self.ready = bool(self.name)
+
+    def content_block(self) -> JSONObject:
+        tools, live = self._context.tools, self._context.profile.tool_args == "live"
+        if self._freeform:
+            self._arguments = FreeformArguments()
+        elif self.name in tools.live or (live and self.name not in tools.buffered):
+            self._arguments = LiveArguments()
+        else:
+            self._arguments = BufferedArguments()
+        return self._calls.block(self.name, self.call_id, self._extras)
+
+    def opened(self, index: int) -> list[Event]:
+        text = "".join(self.waiting)
+        self.waiting.clear()
+        return self.forward(index, text) if text else []
+
+    def forward(self, index: int, text: str) -> list[Event]:
+        """Arguments of the open block. Raises MalformedArguments."""
+        assert self._arguments is not None
+        sent = self._arguments.feed(text)
+        return [messages.input_json_delta(index, sent)] if sent else []
+
+    def nothing(self, index: int) -> Event:
+        return messages.input_json_delta(index, "")
+
+    def ending(self, index: int, finish: Finish | None) -> list[Event]:
+        """Raises MalformedArguments when the arguments are not whole and the token limit is no excuse."""
+        assert self._arguments is not None
+        sent = self._arguments.finish(cut=finish is Finish.LENGTH)
+        if self._arguments.repaired:
+            self._calls.repaired()
+        return [messages.input_json_delta(index, sent)] if sent else []
+
+
+Block = TextBlock | ThinkingBlock | ToolBlock
+
+
+class CallTable:
+    """Which call a fragment belongs to (section 6.5): by index, else by id, else the latest one."""
+
+    __slots__ = ("_by_id", "_by_index", "_latest")
+
+    def __init__(self) -> None:
+        self._by_index: dict[int | str, ToolBlock] = {}
+        self._by_id: dict[str, ToolBlock] = {}
+        self._latest: ToolBlock | None = None
+
+    def find(self, piece: CallPiece) -> ToolBlock | None:
+        """The call that `piece` continues; None when it begins one."""
+        known: ToolBlock | None
+        if piece.key is not None:
+            known = self._by_index.get(piece.key)
+            # some providers give every call the index 0
+            named = piece.name and piece.call_id
+            if known is not None and named and known.call_id not in ("", piece.call_id):
+                return None
+        elif piece.call_id:
+            return self._by_id.get(piece.call_id)
+        else:
+            known = self._latest
+        if known is not None and known.finished and piece.name and _begins_object(piece.arguments):
+            return None  # neither index nor id tell, but a whole call is followed by another one
+        return known
+
+    @property
+    def any(self) -> bool:
+        """Some call has begun."""
+        return self._latest is not None
+
+    def add(self, piece: CallPiece, block: ToolBlock) -> None:
+        """Remember where the fragments of a new call go."""
+        if piece.key is not None:
+            self._by_index[piece.key] = block
+        if piece.call_id:
+            self._by_id[piece.call_id] = block
+        self._latest = block
+
+    def touch(self, piece: CallPiece, block: ToolBlock) -> None:
+        """`block` got a fragment: an id may have come late, and it is the latest now."""
+        if piece.call_id and piece.call_id not in self._by_id:
+            self._by_id[piece.call_id] = block
+        self._latest = block
+
+
+def _begins_object(arguments: object) -> bool:
+    return arguments_text(arguments).lstrip().startswith("{")

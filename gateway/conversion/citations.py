@@ -1,0 +1,43 @@
+"""Citations of a web search (specification section 5.6)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+
+JSONObject = dict[str, Any]
+
+_LONGEST_QUOTE: Final = 150
+
+
+def citations_of(message: JSONObject, text: str, context: AnswerContext, ledger: Ledger) -> list[JSONObject]:
+    """The citations in a message's or delta's annotations; `text` is the answer so far.
+
+    Without an active web search they are dropped.
+    """
+    annotations = message.get("annotations")
+    if not isinstance(annotations, list) or not annotations:
+        return []
+    if not context.web_search_active:
+        ledger.dropped("content.text.citations", "annotations of the upstream without a web search")
+        return []
+    cited = (
+        annotation.get("url_citation", annotation)
+        for annotation in annotations
+        if isinstance(annotation, dict) and annotation.get("type") == "url_citation"
+    )
+    return [_citation(source, text) for source in cited if isinstance(source, dict)]
+
+
+def _citation(source: JSONObject, text: str) -> JSONObject:
+    start, end, title, url = (source.get(key) for key in ("start_index", "end_index", "title", "url"))
+    quoted = text[start:end] if isinstance(start, int) and isinstance(end, int) and 0 <= start <= end else ""
+    return {
+        "type": "web_search_result_location",
+        "cited_text": quoted[:_LONGEST_QUOTE],
+        "encrypted_index": "",
+        "title": title if isinstance(title, str) else None,
+        "url": url if isinstance(url, str) else "",
+    }

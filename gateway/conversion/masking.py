@@ -1,0 +1,38 @@
+"""Secrets taken out of texts that leave the gateway (specification section 7)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_MASK: Final = "***"
+
+_PATTERNS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        # https://user:password@host
+        (r"\b([a-z][a-z0-9+.-]*://)[^\s/@:\"']*:[^\s/@\"']+@", rf"\1{_MASK}@"),
+        # ?key=..., "api_key": "...", X-Api-Key: ...
+        (
+            r"\b((?:[a-z0-9]+[_-])*(?:key|token|secret|password|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
+            r"(?![{\[])[A-Za-z0-9._~+/*%-]{8,}=*",
+            rf"\1{_MASK}",
+        ),
+        (r"\b(bearer|basic)\s+[A-Za-z0-9._~+/*-]{6,}=*", rf"\1 {_MASK}"),
+        # keys that are known by their beginning: OpenAI and its kin, Groq, xAI, Hugging Face, ours ...
+        (
+            r"\b(sk|rk|pk|gsk|xai|hf|nvapi|pplx|fw|csk|tgp|r8|ccp|or|key|co)[-_][A-Za-z0-9_*.-]{6,}",
+            rf"\1-{_MASK}",
+        ),
+        (r"\bAIza[A-Za-z0-9_*-]{10,}", f"AIza{_MASK}"),
+        (r"\bsk-[A-Za-z0-9*]{3,}", f"sk-{_MASK}"),
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?", _MASK),
+    )
+)
+
+
+def masked(text: str) -> str:
+    """`text` without keys, bearer tokens and credentials in URLs."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text

@@ -1,0 +1,204 @@
+"""Reasoning of the upstream: where it is read from, and what comes back with it (sections 5.4, 3.4).
+
+Works on a whole message and on the delta of a chunk alike. `read` says which
+part of one is thinking and which is visible; `Carrier` collects what the
+provider wants to see again, and signs the thinking block with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion import opaque
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+
+JSONObject = dict[str, Any]
+
+# the place of thinking that was split off the content
+TAGGED: Final = "think_tags"
+
+_THINKING_PARTS: Final = ("thinking", "reasoning")
+_DETAIL_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+class Reading(NamedTuple):
+    """What one message or delta says: `thinking` and the place it came from, and the `visible` text."""
+
+    thinking: str
+    place: str
+    visible: str
+
+
+def read(piece: JSONObject, places: tuple[str, ...]) -> Reading:
+    """Split a message or delta; the first non-empty place of `places` alone is read."""
+    content = piece.get("content")
+    if len(piece) == 1 and type(content) is str:
+        return Reading("", "", content)  # the chunk of nearly every provider nearly all the time
+    visible = content if isinstance(content, str) else _joined(content, ("text", "output_text"), "text")
+    for place in places:
+        source = _PLACES.get(place)
+        if source is not None and (thinking := source(piece)):
+            return Reading(thinking, place, "" if place == "google_thought" else visible)
+    return Reading("", "", visible)
+
+
+def _field(name: str) -> Callable[[JSONObject], str]:
+    def text(piece: JSONObject) -> str:
+        value = piece.get(name)
+        return value if isinstance(value, str) else ""
+
+    return text
+
+
+def _details(piece: JSONObject) -> str:
+    entries = piece.get("reasoning_details")
+    if not isinstance(entries, list):
+        return ""
+    texts = (
+        entry.get(_DETAIL_TEXTS.get(str(entry.get("type")), ""))
+        for entry in entries
+        if isinstance(entry, dict)
+    )
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _parts(piece: JSONObject) -> str:
+    return _joined(piece.get("content"), _THINKING_PARTS, "thinking")
+
+
+def _google_thought(piece: JSONObject) -> str:
+    extra = piece.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    if not isinstance(google, dict) or google.get("thought") is not True:
+        return ""
+    content = piece.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _joined(content: object, kinds: tuple[str, ...], key: str) -> str:
+    """The texts of the parts of these types. A part's text is a string, or a list of text parts (Mistral)."""
+    if not isinstance(content, list):
+        return ""
+    texts = []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") in kinds:
+            value = part.get(key, part.get("text"))
+            texts.append(value if isinstance(value, str) else _joined(value, ("text",), "text"))
+    return "".join(texts)
+
+
+_PLACES: Final[dict[str, Callable[[JSONObject], str]]] = {
+    **{name: _field(name) for name in ("reasoning_content", "reasoning", "reasoning_text", "thinking")},
+    "reasoning_details": _details,
+    "content_parts": _parts,
+    "google_thought": _google_thought,
+}
+
+
+class Carrier:
+    """Keeps what has to travel with the thinking, until a signature takes it along.
+
+    `note` looks at every message or delta; `signature` empties the carrier.
+    """
+
+    __slots__ = (
+        "_context",
+        "_details",
+        "_extras",
+        "_ledger",
+        "_place",
+        "_thinking",
+        "_told",
+        "_wants_details",
+        "_wants_text",
+    )
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        fields = context.profile.replay_fields
+        self._context = context
+        self._ledger = ledger
+        self._wants_details = "reasoning_details" in fields
+        # an omitted text cannot come back by itself
+        self._wants_text = context.thinking_omitted and bool(fields)
+        self._details: list[JSONObject] = []
+        self._extras: JSONObject = {}
+        self._thinking: list[str] = []
+        self._place = ""
+        self._told = False
+
+    @property
+    def loaded(self) -> bool:
+        """There is opaque data which no signature has taken yet."""
+        return bool(self._details or self._extras)
+
+    @property
+    def idle(self) -> bool:
+        """`note` has nothing to look for."""
+        return not self._wants_details and not self._context.profile.message_extras
+
+    def note(self, piece: JSONObject, *, whole: bool = False) -> None:
+        """Keep the opaque data of a delta, or of a whole message: its entries are whole, too."""
+        if self._wants_details and isinstance(entries := piece.get("reasoning_details"), list):
+            for entry in entries:
+                if isinstance(entry, dict):
+                    self._keep(entry, whole)
+        for key in self._context.profile.message_extras:
+            value = piece.get(key)
+            if value is not None:
+                self._extras[key] = value
+
+    def said(self, thinking: str, place: str) -> None:
+        """Remember where thinking came from, and the text itself when the client will not carry it."""
+        self._place = self._place or place
+        if self._wants_text:
+            self._thinking.append(thinking)
+
+    def not_shown(self) -> None:
+        """There was reasoning, and the client did not ask for it (decision D12)."""
+        if not self._told:
+            self._told = True
+            self._ledger.dropped("content.thinking", "thinking was not asked for")
+
+    def signature(self) -> str:
+        """Sign a thinking block with what was collected since the last one."""
+        payload: JSONObject = {
+            "p": self._context.profile.provider,
+            "m": self._context.profile.upstream_model or self._context.model,
+        }
+        if self._place:
+            payload["f"] = self._place
+        if self._details:
+            payload["rd"] = self._details
+        if self._thinking:
+            payload["t"] = "".join(self._thinking)
+        if self._extras:
+            payload["x"] = self._extras
+        signed, complete = opaque.signature(payload)
+        if not complete:
+            self._ledger.dropped(
+                "content.thinking.signature", "the provider's opaque data is too large to carry"
+            )
+        self._details, self._extras, self._thinking, self._place = [], {}, [], ""
+        return signed
+
+    def _keep(self, entry: JSONObject, whole: bool) -> None:
+        """Pieces of one streamed entry become one entry again."""
+        last = self._details[-1] if self._details else None
+        text = _DETAIL_TEXTS.get(str(entry.get("type")))
+        if (
+            whole
+            or last is None
+            or text is None
+            or last.get("type") != entry.get("type")
+            or last.get("index") != entry.get("index")
+            or (entry.get("id") is not None and last.get("id") not in (None, entry["id"]))
+        ):
+            self._details.append(dict(entry))
+            return
+        for key, value in entry.items():
+            if key == text and isinstance(value, str) and isinstance(last.get(key), str):
+                last[key] += value
+            elif value is not None:
+                last[key] = value

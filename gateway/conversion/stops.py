@@ -1,0 +1,125 @@
+"""Finish reason -> stop reason, one table (specification section 5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.usage import Usage
+from gateway.errors import UpstreamError, UpstreamRejected
+
+JSONObject = dict[str, Any]
+
+
+class Finish(Enum):
+    """What providers mean by their words; the value is the priority when several are given."""
+
+    CALLS = 5
+    FILTERED = 4
+    LENGTH = 3
+    WINDOW = 2
+    STOP = 1
+    UNKNOWN = 0
+    ERROR = -1
+    NO_RESOURCES = -2
+
+
+_WORDS: Final = {
+    word: finish
+    for finish, words in {
+        Finish.STOP: ("stop", "eos", "end_turn", "complete"),
+        Finish.CALLS: ("tool_calls", "function_call", "tool_use"),
+        Finish.LENGTH: ("length", "max_tokens", "max_output_tokens"),
+        Finish.WINDOW: ("model_length", "model_context_window_exceeded"),
+        Finish.FILTERED: ("content_filter", "sensitive", "safety", "refusal"),
+        Finish.ERROR: ("error", "abort", "network_error"),
+        Finish.NO_RESOURCES: ("insufficient_system_resource",),
+    }.items()
+    for word in words
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a message ended, in Anthropic's words."""
+
+    reason: str
+    sequence: str | None = None
+    details: JSONObject | None = None
+
+    @classmethod
+    def refusal(cls, explanation: str | None) -> Stop:
+        return cls("refusal", details={"type": "refusal", "category": None, "explanation": explanation})
+
+
+def finish_of(choice: JSONObject) -> Finish | None:
+    """The finish of a choice; None while there is none."""
+    word = choice.get("finish_reason")
+    if not word:
+        return None
+    return _WORDS.get(word.lower(), Finish.UNKNOWN) if isinstance(word, str) else Finish.UNKNOWN
+
+
+def stronger(one: Finish | None, other: Finish) -> Finish:
+    """Of two finishes of one answer the one that counts; the first of equals."""
+    return other if one is None or other.value > one.value else one
+
+
+def failure_of(finish: Finish | None) -> UpstreamError | None:
+    """The error that a finish reason stands for, if any."""
+    if finish is Finish.ERROR:
+        return UpstreamRejected("the upstream provider ended the response with an error")
+    if finish is Finish.NO_RESOURCES:
+        return UpstreamRejected(
+            "the upstream provider has insufficient resources", status=529, error_type="overloaded_error"
+        )
+    return None
+
+
+def matched_sequence(choice: JSONObject, context: AnswerContext) -> str | None:
+    """The stop sequence the upstream says it met (vLLM: stop_reason, SGLang: matched_stop)."""
+    for key in ("stop_reason", "matched_stop"):
+        word = choice.get(key)
+        if isinstance(word, str) and word in context.native_stops:
+            return word
+    return None
+
+
+def stop_of(
+    finish: Finish | None,
+    *,
+    called: bool,
+    refusal: str,
+    sequence: str | None,
+    usage: Usage,
+    context: AnswerContext,
+    ledger: Ledger,
+) -> Stop:
+    """Why the message ended.
+
+    `called`: it contains a tool call. `refusal`: text of the upstream's refusal
+    field. `sequence`: the stop sequence that was met, by the upstream or by us.
+    """
+    if refusal or finish is Finish.FILTERED:
+        return Stop.refusal(refusal or None)
+    if finish is Finish.LENGTH:
+        return Stop(
+            "max_tokens" if called or not _window_full(usage, context) else "model_context_window_exceeded"
+        )
+    if finish is Finish.WINDOW:
+        return Stop("model_context_window_exceeded")
+    if finish is None or finish is Finish.UNKNOWN:
+        ledger.defaulted("stop_reason", "the upstream gave no known finish reason; taken from the content")
+    if called:
+        return Stop("tool_use")
+    if sequence is not None:
+        return Stop("stop_sequence", sequence)
+    return Stop("end_turn")
+
+
+def _window_full(usage: Usage, context: AnswerContext) -> bool:
+    window = context.profile.context_window
+    return window is not None and usage.context_tokens >= window and usage.output_tokens < context.max_tokens

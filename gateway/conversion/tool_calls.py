@@ -1,0 +1,117 @@
+"""Tool calls of the upstream as tool_use blocks (sections 5.5, 6.5, 3.6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion import opaque
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+
+JSONObject = dict[str, Any]
+
+_LEGAL_ID: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
+
+
+class CallPiece(NamedTuple):
+    """What one entry of tool_calls says: a whole call, or a fragment of one."""
+
+    key: int | str | None
+    call_id: str
+    name: str
+    arguments: object
+    freeform: bool
+    raw: JSONObject
+
+
+def pieces_of(message: JSONObject) -> list[CallPiece]:
+    """The calls of a message, or the fragments of a delta; the legacy function_call is call 0."""
+    calls = message.get("tool_calls")
+    pieces = [_piece(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and not pieces:
+        pieces.append(_piece({"index": 0, "function": legacy}))
+    return pieces
+
+
+def _piece(call: JSONObject) -> CallPiece:
+    function = call.get("function")
+    freeform = not isinstance(function, dict) and isinstance(call.get("custom"), dict)
+    body = call["custom"] if freeform else function if isinstance(function, dict) else {}
+    index, call_id, name = call.get("index"), call.get("id"), body.get("name")
+    return CallPiece(
+        index if isinstance(index, int | str) else None,
+        call_id if isinstance(call_id, str) else "",
+        name if isinstance(name, str) else "",
+        body.get("input" if freeform else "arguments"),
+        freeform,
+        call,
+    )
+
+
+class CallBlocks:
+    """Makes the tool_use blocks of one answer: the client's names, unique ids, opaque data in the ids."""
+
+    __slots__ = ("_context", "_ledger", "_used", "names")
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._used: set[str] = set()
+        self.names: list[str] = []  # tools called, in the client's words
+
+    def extras(self, raw: JSONObject) -> JSONObject:
+        """The opaque data of a call or fragment that the provider wants back."""
+        return {key: raw[key] for key in self._context.profile.tool_call_extras if raw.get(key) is not None}
+
+    def block(self, name: str, call_id: str, extras: JSONObject) -> JSONObject:
+        """The content block of a call, with an empty input."""
+        block: JSONObject = {"type": "tool_use", "id": self._id(call_id, extras)}
+        toolset = self._context.tools.toolsets.get(name)
+        if toolset is None:
+            block["name"] = self._context.tools.original_names.get(name, name)
+        else:
+            block["name"], block["toolset_name"] = toolset
+            block["caller"] = {"type": "direct"}
+        block["input"] = {}
+        self.names.append(block["name"])
+        return block
+
+    def _id(self, call_id: str, extras: JSONObject) -> str:
+        if not _LEGAL_ID.match(call_id) or call_id in self._used or opaque.ID_MARK in call_id:
+            if call_id:
+                self._ledger.renamed("content.tool_use.id", "the upstream's id is not legal or not unique")
+            else:
+                self._ledger.defaulted("content.tool_use.id", "the upstream gave no id")
+            call_id = self._context.new_id("toolu_")
+        self._used.add(call_id)
+        if not extras:
+            return call_id
+        profile = self._context.profile
+        model = profile.upstream_model or self._context.model
+        marked = opaque.id_with(call_id, {"p": profile.provider, "m": model, "x": extras})
+        if marked is None:
+            self._ledger.dropped("content.tool_use.id", "the provider's opaque data is too large to carry")
+        return marked or call_id
+
+    def nameless(self) -> None:
+        """A call without a name cannot be made."""
+        self._ledger.dropped("content.tool_use", "the upstream called a tool without naming it")
+
+    def cut_off(self) -> None:
+        """A call that the provider's content filter left incomplete."""
+        self._ledger.dropped("content.tool_use", "the content filter cut the tool call off")
+
+    def surplus(self) -> None:
+        """A call after the first, when parallel calls were switched off."""
+        self._ledger.dropped("content.tool_use", "only one tool call was asked for")
+
+    def late_extras(self) -> None:
+        """Opaque data came when the id had been sent already."""
+        self._ledger.dropped(
+            "content.tool_use.id", "the provider's opaque data came after the call had begun"
+        )
+
+    def repaired(self) -> None:
+        self._ledger.repaired("content.tool_use.input", "the arguments were not a valid JSON object")

@@ -1,0 +1,164 @@
+"""Token counts, from chat's words to Anthropic's (specification section 5.3).
+
+Chat's prompt_tokens includes what came from a cache; Anthropic's three input
+numbers are disjoint. Providers put cached tokens in different places, so the
+first positive place counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.output import Output
+from gateway.conversion.tokens import estimate_text_tokens
+
+JSONObject = dict[str, Any]
+
+_CACHE_READ: Final = (
+    ("cache_read_input_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("prompt_cache_hit_tokens",),
+    ("cached_tokens",),
+    ("num_cached_tokens",),
+)
+_CACHE_WRITTEN: Final = (
+    ("cache_creation_input_tokens",),
+    ("prompt_tokens_details", "cache_write_tokens"),
+    ("prompt_tokens_details", "cache_creation_tokens"),
+    ("prompt_tokens_details", "cache_creation_input_tokens"),
+)
+_SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_queries",))
+_TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read: int = 0
+    cache_written: int = 0
+    thinking_tokens: int | None = None
+    searches: int = 0
+    service_tier: str = "standard"
+    estimated: bool = False
+
+    @property
+    def context_tokens(self) -> int:
+        """Everything that stood in the model's window when it stopped."""
+        return self.input_tokens + self.cache_read + self.cache_written + self.output_tokens
+
+    def at_start(self) -> JSONObject:
+        """For message_start."""
+        return {
+            "input_tokens": self.input_tokens,
+            "cache_creation_input_tokens": self.cache_written,
+            "cache_read_input_tokens": self.cache_read,
+            "output_tokens": self.output_tokens,
+        }
+
+    def at_end(self) -> JSONObject:
+        """For message_delta."""
+        numbers = self.at_start()
+        if self.thinking_tokens is not None:
+            numbers["output_tokens_details"] = {"thinking_tokens": self.thinking_tokens}
+        if self.searches:
+            numbers["server_tool_use"] = self._server_tool_use()
+        return numbers
+
+    def whole(self) -> JSONObject:
+        """For a message that is not streamed."""
+        return {
+            **self.at_end(),
+            "cache_creation": self._cache_creation(),
+            "server_tool_use": self._server_tool_use(),
+            "service_tier": self.service_tier,
+            "inference_geo": None,
+            "speed": None,
+        }
+
+    def _cache_creation(self) -> JSONObject | None:
+        if not self.cache_written:
+            return None
+        return {"ephemeral_5m_input_tokens": self.cache_written, "ephemeral_1h_input_tokens": 0}
+
+    def _server_tool_use(self) -> JSONObject | None:
+        return {"web_search_requests": self.searches, "web_fetch_requests": 0} if self.searches else None
+
+
+def usage_of(
+    counts: JSONObject | None, context: AnswerContext, output: Output, ledger: Ledger, *, tier: object = None
+) -> Usage:
+    """Anthropic's numbers of an answer; what the upstream's usage object does not tell is estimated."""
+    counts = counts or {}
+    prompt = _first_known(counts, "prompt_tokens", "input_tokens")
+    completion = _first_known(counts, "completion_tokens", "output_tokens")
+    read = _first_positive(counts, _CACHE_READ)
+    written = _first_positive(counts, _CACHE_WRITTEN)
+    reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
+    if prompt is not None and completion is not None and reasoning:
+        total = _number(counts.get("total_tokens"))
+        if total == prompt + completion + reasoning:
+            completion += reasoning
+    estimated = prompt is None or completion is None
+    if estimated:
+        ledger.defaulted("usage", "the upstream did not tell all token counts; estimated")
+    return Usage(
+        input_tokens=context.estimated_input_tokens if prompt is None else max(0, prompt - read - written),
+        output_tokens=estimate_text_tokens(output.everything) if completion is None else completion,
+        cache_read=read,
+        cache_written=written,
+        thinking_tokens=reasoning,
+        searches=_first_positive(counts, _SEARCHES),
+        service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
+        estimated=estimated,
+    )
+
+
+def usage_at_start(counts: JSONObject | None, context: AnswerContext) -> Usage:
+    """The numbers for message_start: of the first chunk, if it has some, else the estimate (decision D14)."""
+    counts = counts or {"prompt_tokens": context.estimated_input_tokens}
+    return usage_of({"completion_tokens": 0, **counts}, context, Output(), Ledger())
+
+
+def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
+    """The usage object of a completion or chunk: its own, Groq's `x_groq.usage`, or that of the choice."""
+    groq = payload.get("x_groq")
+    places = (
+        payload.get("usage"),
+        groq.get("usage") if isinstance(groq, dict) else None,
+        choice.get("usage") if isinstance(choice, dict) else None,
+    )
+    return next((place for place in places if isinstance(place, dict) and place), None)
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _first_positive(counts: JSONObject, places: tuple[tuple[str, ...], ...]) -> int:
+    return next((number for place in places if (number := _number(_at(counts, place)))), 0)
+
+
+def _first_known(counts: JSONObject, *names: str) -> int | None:
+    return next((number for name in names if (number := _number(counts.get(name))) is not None), None)
+
+
+def _number(value: object) -> int | None:
+    """A count, also as a string or a float with an integral value; negative is 0."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return max(0, int(value))

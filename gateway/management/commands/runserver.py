@@ -1,0 +1,20 @@
+"""Daphne's runserver on port 8082, with this project's server class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daphne.management.commands.runserver import Command as DaphneRunserver
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from gateway.conf import gateway_conf
+
+
+class Command(DaphneRunserver):
+    help = "Starts the gateway for development, on Daphne."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.default_port = str(gateway_conf().port)
+        self.server_cls = import_string(settings.GATEWAY_SERVER)
+        super().handle(*args, **options)

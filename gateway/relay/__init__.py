@@ -1,0 +1,1 @@
+"""One exchange from arrival to end; reading starts at answer.py."""

@@ -1,0 +1,166 @@
+"""One exchange, told on one screen: parse, resolve, convert, ask the provider, answer.
+
+`answered` is the whole of it; it never raises but when the client goes away.
+However the exchange ends, its outcome reaches the recorder: here for whole
+answers and errors, in the pump for streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from gateway.audit import capture
+from gateway.audit.outcome import CANCELLED, ERROR, OK, OPEN
+from gateway.conversion.context import AnsweredLocally, Converted
+from gateway.conversion.request import chat_request
+from gateway.conversion.response import message_events
+from gateway.conversion.tokens import count_tokens
+from gateway.conversion.validation import check, refuse_unsupported
+from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
+from gateway.relay.attempt import Upstream
+from gateway.relay.exchange import Arrival, Exchange
+from gateway.relay.gateway import Gateway
+from gateway.relay.logs import log_outcome
+from gateway.relay.pump import Pump
+from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
+from gateway.routing.resolve import Route, model_allowed, resolve
+from gateway.wire import jsontext, sse
+
+logger = logging.getLogger("gateway.relay")
+
+PDF = b"application/pdf"
+
+
+async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
+    """Serve one request of `messages` or `count_tokens`; errors come back as replies."""
+    exchange = opened(arrival, gateway)
+    try:
+        if arrival.endpoint == "count_tokens":
+            return finished(exchange, gateway, counted(exchange, gateway))
+        reply = await answer(exchange, gateway)
+        return reply if isinstance(reply, Streamed) else finished(exchange, gateway, reply)
+    except GatewayError as error:
+        return failed(exchange, gateway, error)
+    except asyncio.CancelledError:
+        gateway.recorder.closed(exchange.outcome(CANCELLED, now=gateway.clock()))
+        raise
+    except RecursionError:
+        return failed(exchange, gateway, InvalidRequest("The request body is nested too deeply"))
+    except Exception:
+        logger.exception("unexpected error", extra={"request_id": exchange.request_id})
+        return failed(exchange, gateway, InternalError())
+
+
+async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
+    """The story of a messages request. Raises GatewayError before the commit point."""
+    request = parsed(exchange)
+    route = routed(exchange, gateway, request)
+    converted = await conversion(exchange, gateway, route, request)
+    if isinstance(converted, AnsweredLocally):
+        return answered_locally(exchange, converted)
+    upstream = Upstream(exchange, gateway, route, converted)
+    if not exchange.streamed:
+        return json_reply(await upstream.message())
+    pump = Pump(exchange, gateway, upstream)
+    await pump.commit()
+    return Streamed(pump)
+
+
+def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
+    key_policy = arrival.key.capture if arrival.key else ""
+    return Exchange(
+        arrival=arrival,
+        started_at=gateway.now(),
+        started=gateway.clock(),
+        capture_policy=capture.policy(key_policy, gateway.capture_policy),
+    )
+
+
+def parsed(exchange: Exchange) -> dict[str, Any]:
+    """The body's JSON: an object that names a model. The rest is checked where it is converted.
+
+    Raises InvalidRequest.
+    """
+    try:
+        request = jsontext.loads(exchange.arrival.body)
+    except jsontext.InvalidJSON as problem:
+        raise InvalidRequest(f"The request body is not valid JSON: {problem}") from None
+    if not isinstance(request, dict):
+        raise InvalidRequest("Input should be a valid dictionary")
+    model = request.get("model")
+    if model is None:
+        raise InvalidRequest("model: Field required")
+    if not isinstance(model, str):
+        raise InvalidRequest("model: Input should be a valid string")
+    exchange.asked_model = model
+    exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint == "messages"
+    return request
+
+
+def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Route:
+    """Where the request goes, if its key may ask for that model."""
+    model = request["model"]
+    key = exchange.arrival.key
+    route = resolve(gateway.configuration.snapshot, model).route
+    if key is not None and not model_allowed(key, model):
+        raise NotAllowed(f"Your API key does not have permission to use the specified resource: model {model}")
+    exchange.route = route
+    gateway.recorder.opened(exchange.outcome(OPEN))
+    return route
+
+
+async def conversion(
+    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
+) -> Converted | AnsweredLocally:
+    """The provider's request. Reading a PDF takes its time, so that happens beside the loop."""
+    arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger)
+    if PDF in exchange.arrival.body and route.profile.pdf == "extract":
+        return await asyncio.to_thread(chat_request, *arguments)
+    return chat_request(*arguments)
+
+
+def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
+    """A request that needs no provider; streamed as a whole sequence when a stream was asked for."""
+    exchange.message_ended(local.message)
+    exchange.usage_estimated = True
+    if not exchange.streamed:
+        return json_reply(local.message)
+    return Whole(200, sse.encode_all(message_events(local.message)), STREAM_HEADERS)
+
+
+def counted(exchange: Exchange, gateway: Gateway) -> Reply:
+    """count_tokens: estimated here, no upstream call (specification section 9)."""
+    request = parsed(exchange)
+    route = routed(exchange, gateway, request)
+    check(request, counting=True)
+    refuse_unsupported(request, counting=True)
+    answer = count_tokens(request, route.profile)
+    exchange.usage = {"input_tokens": answer["input_tokens"]}
+    exchange.usage_estimated = True
+    return json_reply(answer)
+
+
+def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
+    exchange.first_byte_at = exchange.first_byte_at or gateway.clock()
+    exchange.returned.add(reply.body)
+    outcome = exchange.outcome(OK, status=reply.status, now=gateway.clock())
+    gateway.recorder.closed(outcome)
+    log_outcome(outcome)
+    return reply
+
+
+def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> Whole:
+    """The error as the client's answer, and in the history."""
+    reply = json_reply(error.body(exchange.request_id), error.status, error.headers())
+    exchange.returned.add(reply.body)
+    outcome = exchange.outcome(ERROR, status=error.status, error=error, now=gateway.clock())
+    gateway.recorder.closed(outcome)
+    log_outcome(outcome)
+    return reply
+
+
+def refused(arrival: Arrival, gateway: Gateway, error: GatewayError) -> Whole:
+    """A request that is refused before its body was readable."""
+    return failed(opened(arrival, gateway), gateway, error)

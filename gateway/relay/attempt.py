@@ -1,0 +1,254 @@
+"""One converted request on its way to a provider: tried until something can be answered.
+
+Up to the commit point a failure that may pass is tried again. An attempt counts
+as answered when the provider's first events (or its whole message) are there, so
+an error in the first data item of a 200 stream is still an honest HTTP error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from gateway.conversion import response
+from gateway.conversion.context import Converted
+from gateway.conversion.stream import MessageStream
+from gateway.conversion.upstream_errors import upstream_error
+from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
+from gateway.relay.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
+from gateway.upstream.attempts import pause_before_retry
+from gateway.upstream.client import UpstreamAnswer
+from gateway.upstream.prepare import upstream_call
+from gateway.wire import jsontext
+from gateway.wire.messages import Event, Message
+
+logger = logging.getLogger("gateway.relay")
+
+T = TypeVar("T")
+
+MAX_ERROR_BODY: Final = 256 * 1024
+ERROR_BODY_TIMEOUT: Final = 10.0
+_REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+_TIMED_OUT: Final = "the upstream provider timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream's beginning: its first events, and the rest to read (None when there is none).
+
+    `message`: the provider did not stream; these events are all of its message.
+    """
+
+    events: list[Event]
+    message: Message | None = None
+    answer: UpstreamAnswer | None = None
+    pieces: AsyncIterator[bytes] | None = None
+
+
+class Upstream:
+    """The tries of one exchange. `stream` converts the current attempt's answer."""
+
+    def __init__(self, exchange: Exchange, gateway: Gateway, route: Route, converted: Converted) -> None:
+        self.exchange = exchange
+        self.gateway = gateway
+        self.route = route
+        self.context = converted.context
+        provider = route.provider
+        self.call = upstream_call(
+            provider,
+            route.profile.protocol,
+            converted.body,
+            converted.headers,
+            provider.credentials[0] if provider.credentials else None,
+        )
+        exchange.sent = self.call.content
+        self.stream = self._new_stream()
+        self.committed = False
+
+    @property
+    def silence_limit(self) -> float:
+        """Seconds without a byte after which the provider counts as gone."""
+        profile, provider = self.route.profile, self.route.provider
+        return profile.stream_idle_timeout or provider.silence_timeout or profile.idle_timeout
+
+    def commit(self) -> list[Event]:
+        """The 200 goes out before the provider has answered: from now on, no further try."""
+        self.committed = True
+        return self.stream.start()
+
+    async def message(self) -> Message:
+        """The whole message of a request that is not streamed. Raises UpstreamError."""
+        try:
+            async with asyncio.timeout(self.gateway.call_timeout):
+                message = await self._tried(self._try_message)
+        except TimeoutError:
+            raise UpstreamTimedOut(_TIMED_OUT) from None
+        except UpstreamRefused as refusal:
+            message = response.refusal_message(self.context, refusal.explanation)
+        self.exchange.message_ended(message)
+        return message
+
+    async def first_events(self) -> Opened:
+        """The first events of a streamed request. Raises UpstreamError when nothing was started."""
+        try:
+            return await self._tried(self._try_stream)
+        except UpstreamRefused as refusal:
+            return self._replayed(response.refusal_message(self.context, refusal.explanation))
+
+    async def _tried(self, try_once: Callable[[], Awaitable[T]]) -> T:
+        provider = self.route.provider
+        while True:
+            self.exchange.attempts += 1
+            try:
+                return await try_once()
+            except UpstreamError as error:
+                pause = pause_before_retry(
+                    error, self.exchange.attempts, provider.max_retries, self.gateway.jitter()
+                )
+                if self.committed or pause is None:
+                    raise
+                logger.info(
+                    "trying again",
+                    extra={
+                        "request_id": self.exchange.request_id,
+                        "provider": provider.slug,
+                        "attempt": self.exchange.attempts,
+                        "pause": round(pause, 3),
+                        "problem": error.message,
+                    },
+                )
+            await asyncio.sleep(pause)
+            if not self.committed:
+                self.stream = self._new_stream()
+
+    async def _try_message(self) -> Message:
+        answer = await self._open()
+        try:
+            return self._message(answer, await answer.body(self.gateway.max_answer_bytes))
+        finally:
+            await answer.close()
+
+    async def _try_stream(self) -> Opened:
+        answer = await self._open()
+        try:
+            if answer.content_type == "application/json":
+                body = await self._in_time(answer.body(self.gateway.max_answer_bytes))
+                message = self._message(answer, body)
+                await answer.close()
+                return self._replayed(message)
+            if answer.content_type == "text/html":
+                raise _invalid(answer)
+            return await self._first(answer)
+        except BaseException:
+            await answer.close()
+            raise
+
+    async def _open(self) -> UpstreamAnswer:
+        """The head of a successful answer; everything else is raised as what it means."""
+        provider = self.route.provider
+        try:
+            async with asyncio.timeout(provider.first_byte_timeout):
+                answer = await self.gateway.client.open(self.call)
+        except TimeoutError:
+            raise UpstreamTimedOut(_TIMED_OUT) from None
+        self.exchange.upstream_request_id = next(
+            (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), ""
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        try:
+            raise await self._rejected(answer)
+        finally:
+            await answer.close()
+
+    async def _rejected(self, answer: UpstreamAnswer) -> UpstreamError:
+        try:
+            async with asyncio.timeout(ERROR_BODY_TIMEOUT):
+                body = await answer.body(MAX_ERROR_BODY)
+        except (TimeoutError, UpstreamBroken):
+            body = b""
+        self.exchange.answered.add(body)
+        return self._error(answer.status, answer, body)
+
+    def _error(self, status: int, answer: UpstreamAnswer, body: bytes) -> UpstreamError:
+        return upstream_error(
+            status,
+            answer.headers,
+            body,
+            model=self.context.model,
+            context_window=self.route.profile.context_window,
+            estimated_tokens=self.context.estimated_input_tokens,
+            ratelimit_prefix=self.route.provider.ratelimit_prefix,
+        )
+
+    def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
+        self.exchange.answered.add(body)
+        try:
+            completion: Any = jsontext.loads(body)
+        except jsontext.InvalidJSON:
+            raise _invalid(answer) from None
+        if not isinstance(completion, dict):
+            raise _invalid(answer)
+        return response.message(completion, self.context, self.exchange.ledger)
+
+    def _replayed(self, message: Message) -> Opened:
+        """A whole message as a stream: the provider did not stream, or refused."""
+        self.exchange.message_ended(message)
+        events = response.message_events(message)
+        return Opened(events[1:] if self.committed else events, message)
+
+    async def _first(self, answer: UpstreamAnswer) -> Opened:
+        pieces = answer.pieces()
+        stream = self.stream
+        while not stream.done:
+            piece = await self._in_time(anext(pieces, b""))
+            events = self.feed(piece) if piece else stream.finish()
+            if stream.failure is not None and not self.committed:
+                raise stream.failure
+            if not piece:
+                await answer.close()
+                return Opened(events)
+            if events or stream.failure is not None:
+                return Opened(events, None, answer, pieces)
+        return Opened([], None, answer, pieces)
+
+    def note_facts(self) -> None:
+        """What the stream tells the history; a replayed message has told it already."""
+        exchange, stream = self.exchange, self.stream
+        if exchange.stop_reason or not stream.started:
+            return
+        exchange.stop_reason = stream.stop_reason or ""
+        exchange.usage = stream.usage.at_end()
+        exchange.usage_estimated = stream.usage_estimated
+        exchange.tools_called = list(stream.tool_names)
+
+    @property
+    def cut_short(self) -> bool:
+        """The gateway ended the answer at a stop sequence; the provider would go on."""
+        return bool(self.context.local_stops) and self.stream.stop_reason == "stop_sequence"
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Bytes of the provider's stream -> events."""
+        if self.exchange.captures:
+            self.exchange.answered.add(piece)
+        return self.stream.feed(piece)
+
+    async def _in_time(self, reading: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self.silence_limit):
+                return await reading
+        except TimeoutError:
+            raise UpstreamTimedOut("upstream stream timed out") from None
+
+    def _new_stream(self) -> MessageStream:
+        return MessageStream(self.context, self.exchange.ledger)
+
+
+def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
+    kind = answer.content_type or "no content type"
+    return UpstreamBroken(f"upstream returned an invalid response (HTTP {answer.status}, {kind})")

@@ -1,0 +1,141 @@
+"""Exchange: the notebook of one request, from arrival to end.
+
+Written by the relay as things become known; read once, by `outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.audit import capture
+from gateway.audit.outcome import OPEN, CapturedBodies, ExchangeOutcome, State
+from gateway.conversion.context import ClientFacts
+from gateway.conversion.ledger import Ledger
+from gateway.errors import GatewayError
+from gateway.routing.resolve import Route
+from gateway.routing.snapshot import KeyEntry
+
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the HTTP layer knows when a request arrives. Header names are lower case."""
+
+    request_id: str
+    endpoint: str
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+    key: KeyEntry | None = None
+
+    @property
+    def client_facts(self) -> ClientFacts:
+        return ClientFacts(
+            key_id=str(self.key.id) if self.key else "",
+            session=self.headers.get("x-claude-code-session-id"),
+            api_version=self.headers.get("anthropic-version"),
+        )
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`started` is the monotonic clock at arrival; other fields fill up on the way."""
+
+    arrival: Arrival
+    started_at: datetime
+    started: float
+    capture_policy: str
+    ledger: Ledger = field(default_factory=Ledger)
+    asked_model: str = ""
+    streamed: bool = False
+    route: Route | None = None
+    attempts: int = 0
+    upstream_request_id: str = ""
+    sent: bytes = b""
+    first_byte_at: float | None = None
+    stop_reason: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage_estimated: bool = False
+    tools_called: list[str] = field(default_factory=list)
+    answered: capture.ByteLog = field(default_factory=capture.ByteLog)
+    returned: capture.ByteLog = field(default_factory=capture.ByteLog)
+
+    @property
+    def request_id(self) -> str:
+        return self.arrival.request_id
+
+    @property
+    def captures(self) -> bool:
+        return self.capture_policy == capture.FULL
+
+    def message_ended(self, message: Mapping[str, Any]) -> None:
+        """Note the facts of a whole message."""
+        self.stop_reason = message["stop_reason"] or ""
+        self.usage = message["usage"]
+        self.tools_called = [block["name"] for block in message["content"] if block["type"] == "tool_use"]
+
+    def note_returned(self, piece: bytes) -> None:
+        """A piece of the answer goes to the client."""
+        if self.captures:
+            self.returned.add(piece)
+
+    def outcome(
+        self, state: State, *, status: int | None = None, error: GatewayError | None = None, now: float | None = None
+    ) -> ExchangeOutcome:
+        """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
+        arrival, headers, route = self.arrival, self.arrival.headers, self.route
+        details = self.usage.get("output_tokens_details") or {}
+        return ExchangeOutcome(
+            request_id=arrival.request_id,
+            started_at=self.started_at,
+            endpoint=arrival.endpoint,
+            state=state,
+            client_key_id=arrival.key.id if arrival.key else None,
+            key_name=arrival.key.name if arrival.key else "",
+            session_id=headers.get("x-claude-code-session-id", ""),
+            agent_id=headers.get("x-claude-code-agent-id", ""),
+            parent_agent_id=headers.get("x-claude-code-parent-agent-id", ""),
+            client=headers.get("user-agent", ""),
+            client_address=arrival.address,
+            asked_model=self.asked_model,
+            provider=route.provider.slug if route else "",
+            upstream_model=route.upstream_model if route else "",
+            mapping=route.rule.pattern if route else "",
+            mapping_pk=route.rule.id if route else None,
+            streamed=self.streamed,
+            status=status,
+            error_type=error.error_type if error else "",
+            error_message=error.message if error else "",
+            stop_reason=self.stop_reason,
+            input_tokens=self.usage.get("input_tokens"),
+            output_tokens=self.usage.get("output_tokens"),
+            cache_read_tokens=self.usage.get("cache_read_input_tokens"),
+            cache_write_tokens=self.usage.get("cache_creation_input_tokens"),
+            thinking_tokens=details.get("thinking_tokens"),
+            usage_estimated=self.usage_estimated,
+            first_byte_ms=_ms(self.started, self.first_byte_at),
+            duration_ms=None if state == OPEN else _ms(self.started, now),
+            attempts=self.attempts,
+            ledger=self.ledger.as_json(),
+            tools_called=self.tools_called,
+            upstream_request_id=self.upstream_request_id,
+            bodies=None if state == OPEN or not self.captures else self._bodies(),
+        )
+
+    def _bodies(self) -> CapturedBodies:
+        return CapturedBodies(
+            headers=capture.masked_headers(self.arrival.headers),
+            received=self.arrival.body,
+            sent=self.sent,
+            answered=self.answered.text(),
+            returned=self.returned.text(),
+        )
+
+
+def _ms(start: float, end: float | None) -> int | None:
+    return None if end is None else round((end - start) * 1000)
+
+

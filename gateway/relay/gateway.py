@@ -1,0 +1,61 @@
+"""Gateway: what the relay works with, built once per process and passed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import random
+from typing import Protocol
+
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.conversion.context import NewId
+from gateway.relay.ids import new_id
+from gateway.routing.snapshot import ConfigSnapshot
+from gateway.upstream.client import UpstreamClient
+
+
+class Recorder(Protocol):
+    """The audit's writer as the relay sees it; neither call waits for the database."""
+
+    def opened(self, outcome: ExchangeOutcome) -> None: ...
+
+    def closed(self, outcome: ExchangeOutcome) -> None: ...
+
+
+class Configuration(Protocol):
+    """The holder of this process's configuration."""
+
+    @property
+    def snapshot(self) -> ConfigSnapshot: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything an exchange needs from outside. Times are seconds, sizes bytes.
+
+    `commit_after`: upstream silence after which a stream's 200 is sent. `ping_interval`:
+    longest time without an event. `stale_after`: silence after which pings no longer do
+    and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
+    `call_timeout`: longest call that is not streamed.
+    """
+
+    configuration: Configuration
+    client: UpstreamClient
+    recorder: Recorder
+    capture_policy: str = "full"
+    commit_after: float = 10.0
+    ping_interval: float = 10.0
+    stale_after: float = 200.0
+    trailer_timeout: float = 5.0
+    call_timeout: float = 600.0
+    max_answer_bytes: int = 64 * 1024 * 1024
+    now: Callable[[], datetime] = utc_now
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random
+    new_id: NewId = new_id

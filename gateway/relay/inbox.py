@@ -1,0 +1,96 @@
+"""Inbox: where a stream's reader puts what arrived, and the writer waits for it.
+
+One waiter, one reader. Everything that arrived while the writer was busy is
+handed over in one piece, so a burst leaves as one write. A tick wakes the
+writer without data. When more than `HIGH_WATER` bytes wait, the reader is held
+back until the writer has taken them: the upstream is read no faster than the
+client takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.errors import UpstreamError
+
+HIGH_WATER: Final = 256 * 1024
+
+
+class Inbox:
+    """`take` returns bytes (b"" = only a tick) until `end` or `fail` and all data are taken."""
+
+    __slots__ = ("_discarding", "_ended", "_failure", "_pieces", "_room", "_size", "_ticked", "_waiter")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._discarding = False
+        self._failure: UpstreamError | None = None
+        self._ticked = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def put(self, piece: bytes) -> None:
+        if self._discarding:
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing follows: the upstream's body is complete."""
+        self._ended = True
+        self._wake()
+
+    def fail(self, failure: UpstreamError) -> None:
+        """Nothing follows, because of `failure`; data put before is still taken first."""
+        self._failure = failure
+        self._wake()
+
+    def tick(self) -> None:
+        """Wake the writer so that it looks at the clock."""
+        self._ticked = True
+        self._wake()
+
+    def discard(self) -> None:
+        """Nobody takes any more: forget what waits and let the reader run on to its end."""
+        self._discarding = True
+        self._release()
+
+    async def room(self) -> None:
+        """For the reader: wait while too much is unread."""
+        if self._size > HIGH_WATER:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    async def take(self) -> bytes | None:
+        """All that arrived, waiting for something; b"" after a tick; None at the end.
+
+        Raises the failure, once the data before it was taken.
+        """
+        while not (self._pieces or self._ended or self._failure or self._ticked):
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._ticked = False
+        if self._pieces:
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._release()
+            return data
+        if self._failure is not None:
+            raise self._failure
+        return None if self._ended else b""
+
+    def _release(self) -> None:
+        self._pieces.clear()
+        self._size = 0
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

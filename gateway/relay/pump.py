@@ -1,0 +1,285 @@
+"""Pump: a stream from the commit point on; bytes in, bytes out.
+
+It is the response's iterator. Whatever arrived from the provider in one read
+leaves as one piece. While nothing arrives a timer wakes it: a `ping` after
+`ping_interval` without an event, an empty delta after `stale_after` without
+content (for clients that do not count pings), the end after `trailer_timeout`
+behind finish_reason, a failure after the provider's silence limit.
+
+    OPENING   the 200 is out (late commit), the provider has not answered yet
+    READING   events come from the provider
+    ENDED     the last piece is out, or the client left; the outcome is recorded
+
+An answer that breaks gets an `error` event and nothing after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.audit.outcome import BROKEN, CANCELLED, OK, State
+from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamError, UpstreamTimedOut
+from gateway.relay.attempt import Opened, Upstream
+from gateway.relay.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.relay.inbox import Inbox
+from gateway.relay.logs import log_outcome
+from gateway.wire import sse
+from gateway.wire.messages import PING, Event
+
+logger = logging.getLogger("gateway.relay")
+
+# After the last event the provider's connection is read to its end, so that it can be used again.
+DRAIN_SECONDS: Final = 1.0
+_PING: Final = sse.encode(PING)
+# the event loop holds tasks weakly
+_draining: set[asyncio.Task[None]] = set()
+
+
+class Phase(enum.Enum):
+    OPENING = enum.auto()
+    READING = enum.auto()
+    ENDED = enum.auto()
+
+
+class Pump:
+    """Async iterator of the response's bytes. `commit` comes first, `aclose` last."""
+
+    def __init__(self, exchange: Exchange, gateway: Gateway, upstream: Upstream) -> None:
+        self._exchange = exchange
+        self._gateway = gateway
+        self._upstream = upstream
+        self._inbox = Inbox()
+        self._loop = asyncio.get_running_loop()
+        self._phase = Phase.OPENING
+        self._ready = b""
+        self._opening: asyncio.Task[Opened] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._received_at = self._sent_at = self._content_at = self._loop.time()
+
+    async def commit(self) -> None:
+        """Wait until there is something to send: the first events, or `commit_after` of silence.
+
+        Raises GatewayError when the provider failed before; nothing was sent then.
+        """
+        self._opening = self._loop.create_task(self._upstream.first_events())
+        try:
+            done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
+            if done:
+                self._ready = self._begun(self._opening.result())
+            else:
+                self._ready = self._encoded(self._upstream.commit())
+        except BaseException:
+            await self._release()
+            raise
+
+    def __aiter__(self) -> Pump:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ready:
+            if self._phase is Phase.READING:
+                self._ready = await self._while_reading()
+            elif self._phase is Phase.OPENING:
+                self._ready = await self._while_opening()
+            else:
+                raise StopAsyncIteration
+        piece, self._ready = self._ready, b""
+        self._sent_at = self._loop.time()
+        if self._phase is not Phase.ENDED:
+            self._exchange.note_returned(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """The response is over. Before the end of the stream that means: the client left."""
+        if self._phase is not Phase.ENDED:
+            self._end(CANCELLED)
+            await self._release()
+
+    def close(self) -> None:
+        """`aclose` for a caller in another thread or without a loop (Django's response.close)."""
+        if self._phase is not Phase.ENDED:
+            self._loop.call_soon_threadsafe(self._abandon)
+
+    # --- phases ---------------------------------------------------------------
+
+    async def _while_opening(self) -> bytes:
+        assert self._opening is not None
+        wait = max(0.0, self._sent_at + self._gateway.ping_interval - self._loop.time())
+        done, _ = await asyncio.wait({self._opening}, timeout=wait)
+        if not done:
+            return self._sign_of_life()
+        try:
+            return self._begun(self._opening.result())
+        except GatewayError as error:
+            return self._broken(error)
+        except Exception:
+            logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
+            return self._broken(InternalError())
+
+    def _begun(self, opened: Opened) -> bytes:
+        self._phase = Phase.READING
+        self._received_at = self._loop.time()
+        self._exchange.first_byte_at = self._gateway.clock()
+        if opened.message is not None:
+            return self._last(opened.events)
+        if opened.answer is not None:
+            self._reader = self._loop.create_task(self._read(opened))
+            self._arm()
+        return self._out(opened.events)
+
+    async def _while_reading(self) -> bytes:
+        stream = self._upstream.stream
+        try:
+            data = await self._inbox.take()
+        except UpstreamError as failure:
+            # cut behind finish_reason: the answer itself is complete
+            return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
+        if data:
+            self._received_at = self._loop.time()
+            return self._out(self._upstream.feed(data))
+        return self._out(stream.finish()) if data is None else self._on_tick()
+
+    def _out(self, events: list[Event]) -> bytes:
+        """Encode what the stream gave and see whether it was the last of it."""
+        stream = self._upstream.stream
+        if events:
+            self._content_at = self._loop.time()
+        if stream.failure is not None:
+            return self._broken(stream.failure, events)
+        if stream.done:
+            return self._last(events)
+        if stream.awaiting_trailer:
+            self._arm()
+        return self._encoded(events)
+
+    def _last(self, events: list[Event]) -> bytes:
+        piece = self._encoded(events)
+        self._end(OK, last=piece)
+        self._drain()
+        return piece
+
+    def _broken(self, error: GatewayError, events: Sequence[Event] = ()) -> bytes:
+        """The one `error` event, behind the `events` that came before it."""
+        last = self._upstream.stream.fail(error, self._exchange.request_id)
+        piece = sse.encode_all([*events, *last])
+        self._end(BROKEN, error=error, last=piece)
+        self._drain(at_once=True)
+        return piece
+
+    @staticmethod
+    def _encoded(events: list[Event]) -> bytes:
+        return sse.encode_all(events) if events else b""
+
+    # --- silence ----------------------------------------------------------------
+
+    def _on_tick(self) -> bytes:
+        now = self._loop.time()
+        stream = self._upstream.stream
+        if stream.awaiting_trailer and now >= self._received_at + self._gateway.trailer_timeout:
+            return self._out(stream.finish())
+        if now >= self._received_at + self._upstream.silence_limit:
+            return self._broken(UpstreamTimedOut("upstream stream timed out"))
+        piece = self._sign_of_life() if now >= self._sent_at + self._gateway.ping_interval else b""
+        self._sent_at = now if piece else self._sent_at
+        self._arm()
+        return piece
+
+    def _sign_of_life(self) -> bytes:
+        now = self._loop.time()
+        if now < self._content_at + self._gateway.stale_after:
+            return _PING
+        self._content_at = now
+        return self._encoded(self._upstream.stream.keepalive())
+
+    def _due(self) -> float:
+        due = min(
+            self._sent_at + self._gateway.ping_interval, self._received_at + self._upstream.silence_limit
+        )
+        if self._upstream.stream.awaiting_trailer:
+            due = min(due, self._received_at + self._gateway.trailer_timeout)
+        return due
+
+    def _arm(self) -> None:
+        """Set the timer, unless one is set that rings early enough; it looks again when it rings."""
+        due = self._due()
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._phase is Phase.READING:
+            if self._due() <= self._loop.time():
+                self._inbox.tick()
+            else:
+                self._arm()
+
+    # --- reading and letting go ---------------------------------------------------
+
+    async def _read(self, opened: Opened) -> None:
+        assert opened.answer is not None and opened.pieces is not None
+        try:
+            async for piece in opened.pieces:
+                self._inbox.put(piece)
+                await self._inbox.room()
+            self._inbox.end()
+        except UpstreamError as failure:
+            self._inbox.fail(failure)
+        except Exception:
+            logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
+            self._inbox.fail(UpstreamBroken("upstream closed the stream before the response was complete"))
+        finally:
+            await opened.answer.close()
+
+    def _end(self, state: State, *, error: GatewayError | None = None, last: bytes = b"") -> None:
+        """Record the outcome. `last` is the piece that goes out after that."""
+        self._phase = Phase.ENDED
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        exchange = self._exchange
+        exchange.note_returned(last)
+        self._upstream.note_facts()
+        outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
+        self._gateway.recorder.closed(outcome)
+        log_outcome(outcome)
+
+    def _drain(self, *, at_once: bool = False) -> None:
+        """Let the reader reach the end of the body, or stop it when there is nothing to wait for."""
+        reader = self._reader
+        if reader is None or reader.done():
+            return
+        _draining.add(reader)
+        reader.add_done_callback(_draining.discard)
+        self._inbox.discard()
+        if at_once or self._upstream.cut_short:
+            reader.cancel()
+        else:
+            self._loop.call_later(DRAIN_SECONDS, reader.cancel)
+
+    async def _release(self) -> None:
+        """Stop everything that still runs and wait for it."""
+        tasks = [task for task in (self._opening, self._reader) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+    def _abandon(self) -> None:
+        if self._phase is not Phase.ENDED:
+            self._end(CANCELLED)
+            for task in (self._opening, self._reader):
+                if task is not None:
+                    task.cancel()

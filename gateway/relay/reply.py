@@ -1,0 +1,40 @@
+"""What goes back to the client: a whole body or a stream of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.relay.pump import Pump
+from gateway.wire import jsontext
+
+JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json"}
+STREAM_HEADERS: Final[Mapping[str, str]] = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A complete answer; `headers` come on top of content-type and request-id."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close()."""
+
+    pump: Pump
+
+
+Reply = Whole | Streamed
+
+
+def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Whole:
+    return Whole(status, jsontext.dumps(value), headers or {})

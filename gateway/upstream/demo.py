@@ -1,0 +1,107 @@
+"""The embedded demo provider: speaks Chat Completions, says that it is the demo, repeats the question.
+
+Served while no real provider is configured, through exactly the path of a real
+one (transport.py). It runs no model and calls no tool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final
+
+from gateway.upstream.transport import InProcessAnswer
+from gateway.wire import jsontext
+
+MODEL: Final = "ccproxy-demo"
+BASE_URL: Final = "http://demo.invalid/v1"
+PAUSE: Final = 0.02
+LONGEST_QUOTE: Final = 400
+_WORDS: Final = re.compile(r"\S+\s*|\s+")
+_REMINDER: Final = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
+
+
+async def demo_answer(content: bytes) -> InProcessAnswer:
+    """Answer one chat request, streamed word by word when it asks for a stream."""
+    request = jsontext.loads(content)
+    text = demo_text(request)
+    usage = _usage(request, text)
+    if request.get("stream"):
+        return InProcessAnswer(
+            200, {"content-type": "text/event-stream", "x-request-id": "demo"}, _stream(text, usage)
+        )
+    body = jsontext.dumps(_completion(text, usage))
+    return InProcessAnswer(200, {"content-type": "application/json", "x-request-id": "demo"}, _whole(body))
+
+
+def demo_text(request: Mapping[str, Any]) -> str:
+    """What the demo says: that it is the demo, what was asked, how to set a real provider."""
+    asked = _last_question(request) or "(nothing)"
+    return (
+        "This is ccproxy's built-in demo provider: no model has read your message.\n\n"
+        f"You asked: {asked}\n\n"
+        "Your client, the gateway, the conversion and the history work. To get real answers, set a provider:\n"
+        "1. in a file named .env beside manage.py, put OPENAI_API_KEY=... "
+        "(and OPENAI_BASE_URL=... for a server other than OpenAI), then start the gateway again;\n"
+        "2. or add a provider in the admin, at /admin/.\n"
+    )
+
+
+def _last_question(request: Mapping[str, Any]) -> str:
+    for message in reversed(request.get("messages") or []):
+        if message.get("role") != "user":
+            continue
+        content = message.get("content")
+        texts = (
+            [content]
+            if isinstance(content, str)
+            else [part.get("text", "") for part in content or [] if part.get("type") == "text"]
+        )
+        text = " ".join(_REMINDER.sub(" ", "\n".join(texts)).split())
+        if text:
+            return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    return ""
+
+
+def _usage(request: Mapping[str, Any], text: str) -> dict[str, int]:
+    asked = len(jsontext.dumps(request.get("messages") or [])) // 4 + 1
+    answered = len(text) // 4 + 1
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+
+
+def _completion(text: str, usage: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-demo",
+        "object": "chat.completion",
+        "created": 0,
+        "model": MODEL,
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        ],
+        "usage": usage,
+    }
+
+
+def _chunks(text: str, usage: dict[str, int]) -> Iterator[dict[str, Any]]:
+    head = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": MODEL}
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+
+    yield chunk({"role": "assistant", "content": ""})
+    for word in _WORDS.findall(text):
+        yield chunk({"content": word})
+    yield chunk({}, "stop")
+    yield {**head, "choices": [], "usage": usage}
+
+
+async def _stream(text: str, usage: dict[str, int]) -> AsyncIterator[bytes]:
+    for chunk in _chunks(text, usage):
+        yield b"data: " + jsontext.dumps(chunk) + b"\n\n"
+        await asyncio.sleep(PAUSE)
+    yield b"data: [DONE]\n\n"
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body

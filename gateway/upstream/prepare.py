@@ -1,0 +1,76 @@
+"""ProviderConfig and a converted body -> URL, headers, bytes (pure; specification 0.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from gateway.routing.snapshot import ProviderConfig
+from gateway.wire import jsontext
+
+PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "anthropic": "/v1/messages"}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One HTTP POST to a provider. `headers` carry the credential, hence no repr. Timeouts in seconds.
+
+    `demo`: answered inside the process.
+    """
+
+    url: str
+    content: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout: float = 10.0
+    demo: bool = False
+
+
+def upstream_call(
+    provider: ProviderConfig,
+    protocol: str,
+    body: Mapping[str, Any],
+    option_headers: Mapping[str, str],
+    credential: str | None,
+) -> UpstreamCall:
+    """Build the call. `option_headers` are those a profile option asked for (session_key)."""
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if body.get("stream") else "application/json",
+        # bytes are handed on as they come; compressing them would hold them back
+        "accept-encoding": "identity",
+        "user-agent": "ccproxy",
+        **option_headers,
+        **credential_headers(provider.auth, credential),
+    }
+    taken = {name.lower() for name in provider.headers}
+    headers = {name: value for name, value in headers.items() if name not in taken} | dict(provider.headers)
+    return UpstreamCall(
+        url=endpoint_url(provider.base_url, PATHS[protocol], provider.query),
+        content=jsontext.dumps(body),
+        headers=headers,
+        connect_timeout=provider.connect_timeout,
+        demo=provider.demo,
+    )
+
+
+def credential_headers(auth: str, credential: str | None) -> dict[str, str]:
+    """The header that shows `credential`, by authentication style: bearer, x-api-key, api-key, none."""
+    if not credential or auth == "none":
+        return {}
+    if auth == "bearer":
+        return {"authorization": f"Bearer {credential}"}
+    return {auth: credential}
+
+
+def endpoint_url(base_url: str, path: str, query: Mapping[str, str]) -> str:
+    """`base_url` + `path`, keeping a query in the base URL and adding `query`.
+
+    A base URL that already ends in the path is taken as it is: people paste both forms.
+    """
+    parts = urlsplit(base_url.strip())
+    base_path = parts.path.rstrip("/")
+    full_path = base_path if base_path.endswith(path) else base_path + path
+    full_query = "&".join(piece for piece in (parts.query, urlencode(query)) if piece)
+    return urlunsplit((parts.scheme, parts.netloc, full_path, full_query, ""))

@@ -1,0 +1,195 @@
+"""Server-sent events, in from the upstream and out to the client (specification sections 6.1, 6.3).
+
+The decoder is tolerant, because providers are: lines end in LF, CRLF or CR, a
+byte order mark, comments and unknown fields are passed over, and so is a
+missing blank line between two chunks. It splits bytes, not text: LF and CR
+cannot occur inside a UTF-8 character, so a character cut in two by the network
+is whole again when its line is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from gateway.wire import jsontext
+from gateway.wire.messages import Event
+
+MAX_EVENT: Final = 16 * 1024 * 1024
+DONE: Final = b"[DONE]"
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class ServerEvent(NamedTuple):
+    """One event: `name` is its `event:` field or None, `data` its data lines joined by LF (raw UTF-8)."""
+
+    name: str | None
+    data: bytes
+
+
+class EventTooLong(ValueError):
+    """A line or an event is longer than MAX_EVENT."""
+
+    def __init__(self) -> None:
+        super().__init__(f"upstream sent an event of more than {MAX_EVENT // (1024 * 1024)} MiB")
+
+
+class Decoder:
+    """Bytes in, events out, however the bytes were cut.
+
+    `feed` takes what one network read brought, `flush` says that no more will
+    come and gives the event that lacked its blank line. Both raise EventTooLong,
+    always after the events that came before the long one were returned.
+    """
+
+    __slots__ = ("_after_cr", "_data", "_name", "_partial", "_partial_size", "_size", "_too_long")
+
+    def __init__(self) -> None:
+        self._partial: list[bytes] = []  # a line that has not ended yet, as it came
+        self._partial_size = 0
+        self._data: list[bytes] = []  # the data lines of an event that has not ended yet
+        self._size = 0
+        self._name: str | None = None
+        self._after_cr = False
+        self._too_long = False
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        if self._too_long:
+            raise EventTooLong
+        if b"\r" in data or self._after_cr:
+            data = self._with_lf(data)
+        lines, newline, rest = data.rpartition(b"\n")
+        if self._partial:
+            if not newline:
+                return self._keep(rest, [])
+            lines = b"".join(self._partial) + lines
+            self._partial.clear()
+            self._partial_size = 0
+        events: list[ServerEvent] = []
+        if newline:
+            self._take(lines, events)
+        return self._keep(rest, events) if rest or self._too_long else events
+
+    def flush(self) -> list[ServerEvent]:
+        if self._too_long:
+            raise EventTooLong
+        events: list[ServerEvent] = []
+        if self._partial:
+            self._line(b"".join(self._partial), events)
+            self._partial.clear()
+            self._partial_size = 0
+        self._dispatch(events)
+        return events
+
+    def _take(self, lines: bytes, events: list[ServerEvent]) -> None:
+        """Whole lines, the LF of the last one cut off."""
+        if self._data or self._name is not None:
+            self._each_line(lines, events)
+            return
+        *blocks, last = lines.split(b"\n\n")
+        if last.endswith(b"\n"):
+            blocks.append(last[:-1])
+            last = b""
+        for block in blocks:
+            # almost every event of almost every provider is this one line
+            if block.startswith(b"data: ") and b"\n" not in block:
+                events.append(ServerEvent(None, block[6:]))
+            else:
+                self._each_line(block, events)
+                self._dispatch(events)
+        if last:
+            self._each_line(last, events)
+
+    def _each_line(self, lines: bytes, events: list[ServerEvent]) -> None:
+        for line in lines.split(b"\n"):
+            self._line(line, events)
+
+    def _line(self, line: bytes, events: list[ServerEvent]) -> None:
+        if not line:
+            self._dispatch(events)
+            return
+        field, _, value = line.removeprefix(_BOM).partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            # some providers forget the blank line between two chunks
+            if self._data and _stands_alone(value) and _stands_alone(self._data[-1]):
+                self._dispatch(events)
+            self._data.append(value)
+            self._size += len(value)
+            if self._size > MAX_EVENT:
+                self._too_long = True
+                self._data.clear()
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+
+    def _dispatch(self, events: list[ServerEvent]) -> None:
+        if self._data and not self._too_long:
+            events.append(ServerEvent(self._name, b"\n".join(self._data)))
+        self._data.clear()
+        self._size = 0
+        self._name = None
+
+    def _keep(self, rest: bytes, events: list[ServerEvent]) -> list[ServerEvent]:
+        self._partial.append(rest)
+        self._partial_size += len(rest)
+        if self._partial_size > MAX_EVENT:
+            self._too_long = True
+        if self._too_long:
+            self._partial.clear()
+            if not events:
+                raise EventTooLong
+        return events
+
+    def _with_lf(self, data: bytes) -> bytes:
+        """Every line end as LF; the LF of a CRLF that was cut in two is dropped."""
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if data.endswith(b"\r"):
+            self._after_cr = True
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def encode(event: Event) -> bytes:
+    """One event for the client: the event line is mandatory, the SDKs discard events without it."""
+    kind = event["type"]
+    head = _HEADS.get(kind) or _head(kind)
+    return head + jsontext.dumps(event) + b"\n\n"
+
+
+def encode_all(events: Iterable[Event]) -> bytes:
+    """Several events as one piece, so that one network read of ours becomes one write."""
+    return b"".join(map(encode, events))
+
+
+def _head(kind: str) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: "
+
+
+_HEADS: Final = {
+    kind: _head(kind)
+    for kind in (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    )
+}
+
+
+def _stands_alone(line: bytes) -> bool:
+    """Whether a data line is a chunk (or the end mark) by itself."""
+    if line == DONE:
+        return True
+    if not line.startswith(b"{"):
+        return False
+    try:
+        jsontext.loads(line)
+    except jsontext.InvalidJSON:
+        return False
+    return True

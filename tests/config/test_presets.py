@@ -1,0 +1,96 @@
+import json
+
+import pytest
+
+from gateway.config.presets import options_problems, preset, presets, usable_options
+from gateway.conversion.profile import Profile
+
+
+@pytest.mark.parametrize("slug", sorted(presets()))
+def test_a_preset_and_its_rules_hold_only_valid_options(slug):
+    known = presets()[slug]
+    assert options_problems(known.options) == []
+    for rule in known.model_rules:
+        assert options_problems(rule.options) == []
+    Profile.merged(known.options, *(rule.options for rule in known.model_rules))
+
+
+def test_the_services_people_name_first_are_there():
+    assert presets().keys() >= {
+        "openai-chat", "azure-v1", "azure-deployment", "openrouter", "ollama", "llama-cpp", "vllm",
+        "lm-studio", "gemini", "deepseek", "mistral", "groq", "generic",
+    }  # fmt: skip
+
+
+def test_an_unknown_preset_is_the_generic_one():
+    assert preset("gone").slug == "generic"
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "reasoning", "role"),
+    [
+        ("gpt-4o", "max_completion_tokens", "none", "system"),
+        ("gpt-5-mini", "max_completion_tokens", "effort", "developer"),
+        ("o3-mini", "max_completion_tokens", "effort", "developer"),
+    ],
+)
+def test_openai_s_models_get_the_options_of_their_family(model, field, reasoning, role):
+    openai = preset("openai-chat")
+    rules = [rule.options for rule in openai.model_rules if rule.match.search(model)]
+    profile = Profile.merged(openai.options, *rules)
+    assert (profile.max_tokens_field, profile.reasoning, profile.system_role) == (field, reasoning, role)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], 'Profile options are a JSON object, for example {"max_tokens_field": "max_tokens"}.'),
+        ({"stopp": "local"}, "stopp is not a profile option. Did you mean stop?"),
+        ({"zzzzzz": 1}, "zzzzzz is not a profile option."),
+        ({"stop": "never"}, 'stop: "never" is not allowed; use native, local or drop.'),
+        ({"stop_max": "4"}, 'stop_max: "4" is not allowed; enter a whole number.'),
+        ({"stop_max": 0}, "stop_max: 0 is too small; the least is 1."),
+        ({"reasoning_off": "no"}, 'reasoning_off: "no" is not allowed; enter true or false.'),
+        (
+            {"efforts": ["huge"]},
+            'efforts.0: "huge" is not allowed; use none, minimal, low, medium, high, xhigh or max.',
+        ),
+        ({"efforts": ["low", "low"]}, "efforts: an entry stands there twice."),
+        ({"extra_body": []}, "extra_body: [] is not allowed; enter an object."),
+        ({"provider": "x"}, "provider is set by the gateway itself; leave it out."),
+        ({"protocol": "responses"}, "protocol: this version speaks only chat."),
+        ({"upstream_model": "x"}, "upstream_model is set by the gateway itself; leave it out."),
+    ],
+)
+def test_a_wrong_option_is_said_in_a_sentence(options, sentence):
+    assert options_problems(options) == [sentence]
+
+
+def test_every_wrong_option_gets_its_own_sentence():
+    assert len(options_problems({"stop": 1, "pdf": 2, "images": "url"})) == 2
+
+
+def test_a_wrong_value_of_several_kinds_lists_the_words():
+    [sentence] = options_problems({"reasoning_replay": "always"})
+    assert "use drop, reasoning_content" in sentence
+
+
+def test_a_long_wrong_value_is_shortened():
+    [sentence] = options_problems({"stop": "x" * 500})
+    assert len(sentence) < 150
+
+
+def test_null_is_back_to_the_default_for_every_option():
+    schema_names = {"stop": None, "efforts": None, "system_role": None, "extra_body": None}
+    assert options_problems(schema_names) == []
+
+
+def test_options_that_this_version_does_not_know_are_left_out():
+    assert usable_options({"stop": "local", "from_the_future": 1, "pdf": "??"}) == {"stop": "local"}
+    assert usable_options("nonsense") == {}
+
+
+def test_the_shipped_file_is_readable_json_without_doubles():
+    slugs = [known.slug for known in presets().values()]
+    assert len(slugs) == len(set(slugs))
+    assert json.dumps([dict(known.options) for known in presets().values()])

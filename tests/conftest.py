@@ -1,0 +1,121 @@
+"""What many tests share: a fake provider, a gateway in front of it, a client."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import pytest
+
+from ccproxy_site.server.handler import GatewayHandler
+from gateway.api.runtime import runtime
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.relay.gateway import Gateway
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+from gateway.security.client_keys import digest
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.demo import demo_answer
+from tests.asgi_client import Client
+from tests.fakes.provider import FakeProvider
+
+
+@dataclass
+class MemoryRecorder:
+    """Keeps what it is handed, in order."""
+
+    open: list[ExchangeOutcome] = field(default_factory=list)
+    ended: list[ExchangeOutcome] = field(default_factory=list)
+
+    def opened(self, outcome: ExchangeOutcome) -> None:
+        self.open.append(outcome)
+
+    def closed(self, outcome: ExchangeOutcome) -> None:
+        self.ended.append(outcome)
+
+    @property
+    def last(self) -> ExchangeOutcome:
+        return self.ended[-1]
+
+
+@dataclass
+class FixedConfiguration:
+    snapshot: ConfigSnapshot
+
+
+def key_entry(key: str, **fields) -> KeyEntry:
+    return KeyEntry(**{"id": 1, "name": "test", "digest": digest(key), **fields})
+
+
+def rule(pattern: str = "*", provider: str = "fake", upstream_model: str = "", **fields) -> MappingRule:
+    return MappingRule(
+        **{
+            "id": 1,
+            "pattern": pattern,
+            "exact": "*" not in pattern,
+            "targets": (Target(provider, upstream_model),),
+            **fields,
+        }
+    )
+
+
+def snapshot_of(*, providers, rules=None, keys=(), **fields) -> ConfigSnapshot:
+    return ConfigSnapshot(
+        stamp=1,
+        providers={provider.slug: provider for provider in providers},
+        rules=tuple(rules or [rule()]),
+        keys={entry.digest: entry for entry in keys},
+        **{"anonymous_allowed": not keys, **fields},
+    )
+
+
+@dataclass
+class Bench:
+    """A gateway in a test: change `gateway` with `set`, the configuration with `configure`."""
+
+    provider: FakeProvider
+    recorder: MemoryRecorder
+    gateway: Gateway
+    client: Client
+    base: ProviderConfig
+
+    def set(self, **fields) -> None:
+        self.gateway = dataclasses.replace(self.gateway, **fields)
+        runtime.install(self.gateway)
+
+    def configure(self, *, provider=None, rules=None, keys=(), **fields) -> None:
+        changed = dataclasses.replace(self.base, **(provider or {}))
+        self.set(
+            configuration=FixedConfiguration(
+                snapshot_of(providers=[changed], rules=rules, keys=keys, **fields)
+            )
+        )
+
+
+@pytest.fixture
+async def bench():
+    provider = await FakeProvider().start()
+    base = ProviderConfig(
+        slug="fake", name="Fake", base_url=provider.base_url, credentials=("sk-upstream-secret",), max_retries=0
+    )
+    recorder = MemoryRecorder()
+    gateway = Gateway(
+        configuration=FixedConfiguration(snapshot_of(providers=[base])),
+        client=UpstreamClient(demo=demo_answer),
+        recorder=recorder,
+    )
+    runtime.install(gateway)
+    yield Bench(provider, recorder, gateway, Client(GatewayHandler()), base)
+    runtime.install(None)
+    await gateway.client.close()
+    await provider.stop()
+
+
+def asking(text: str = "hi", *, model: str = "m", stream: bool = False, **fields):
+    """The smallest Messages request."""
+    return {
+        "model": model,
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": text}],
+        **({"stream": True} if stream else {}),
+        **fields,
+    }

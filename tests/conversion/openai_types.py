@@ -1,0 +1,23 @@
+"""The openai package's own types as a judge of chat requests."""
+
+from collections.abc import Mapping
+
+from openai.types.chat.completion_create_params import CompletionCreateParams
+from pydantic import TypeAdapter
+
+_adapter = TypeAdapter(CompletionCreateParams)
+
+
+def accept(body):
+    """Raises pydantic.ValidationError unless `body` fits the types, to the bottom."""
+    _exhaust(_adapter.validate_python(body))
+
+
+def _exhaust(value):
+    """Pydantic checks an Iterable only while it is read."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _exhaust(item)
+    elif not isinstance(value, str | bytes | int | float | None):
+        for item in value:
+            _exhaust(item)
