@@ -1,0 +1,83 @@
+"""What is said at start about the settings."""
+
+import pytest
+from django.core.checks import run_checks
+
+from gateway import checks
+from gateway.conf import GatewayConf
+
+KEY = "dGVzdHMtb25seS1rZXktb2YtMzItYnl0ZXMtbG9uZyE="
+
+
+def ids(messages):
+    return [message.id for message in messages]
+
+
+def test_the_checks_are_registered_and_the_test_settings_pass_them(settings):
+    assert [message for message in run_checks(tags=["gateway"]) if message.id != "gateway.W001"] == []
+
+
+def test_a_temporary_secret_key_is_said(settings):
+    settings.SECRET_KEY_IS_TEMPORARY = True
+    assert ids(checks.secret_key_problems()) == ["gateway.W001"]
+
+
+def test_a_missing_encryption_key_is_said_with_the_way_to_make_one():
+    [message] = checks.encryption_problems(GatewayConf())
+    assert (message.id, "python -c" in message.hint) == ("gateway.W002", True)
+
+
+def test_an_encryption_key_of_the_wrong_form_stops_the_start_without_being_shown():
+    [message] = checks.encryption_problems(GatewayConf(field_encryption_keys=(KEY, "hunter2")))
+    assert message.id == "gateway.E002"
+    assert "hunter2" not in str(message)
+
+
+def test_a_usable_encryption_key_is_silent():
+    assert checks.encryption_problems(GatewayConf(field_encryption_keys=(KEY,))) == []
+
+
+def test_atomic_requests_stop_the_start(settings):
+    settings.DATABASES = {"default": {**settings.DATABASES["default"], "ATOMIC_REQUESTS": True}}
+    assert ids(checks.database_problems()) == ["gateway.E003"]
+
+
+@pytest.mark.parametrize(
+    ("host", "anonymous", "said"),
+    [
+        ("127.0.0.1", True, False),
+        ("0.0.0.0", False, False),
+        ("0.0.0.0", True, True),
+        ("10.0.0.5", True, True),
+    ],
+)
+def test_an_open_relay_is_said(host, anonymous, said):
+    found = checks.access_problems(GatewayConf(host=host, allow_anonymous=anonymous))
+    assert ids(found) == (["gateway.W003"] if said else [])
+
+
+def test_limits_that_contradict_each_other_stop_the_start():
+    found = checks.limit_problems(GatewayConf(min_tokens_limit=10, max_tokens_limit=5))
+    assert ids(found) == ["gateway.E004"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://api.openai.com/v1", False),
+        ("localhost:8000/v1", False),
+        ("", False),
+        ("ftp://x/v1", True),
+        ("http://x:port/v1", True),
+    ],
+)
+def test_a_base_url_that_is_none_stops_the_start(url, said):
+    assert ids(checks.address_problems(GatewayConf(openai_base_url=url))) == (
+        ["gateway.E005"] if said else []
+    )
+
+
+def test_a_setting_that_cannot_be_read_is_an_error_and_no_traceback(settings, monkeypatch):
+    monkeypatch.setattr(checks, "gateway_conf", lambda: GatewayConf(capture_bodies="some"))
+    [message] = checks.check_gateway()
+    assert (message.id, "CAPTURE_BODIES" in message.msg) == ("gateway.E001", True)
