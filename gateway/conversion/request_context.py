@@ -10,7 +10,7 @@ from gateway.conversion.profile import Profile
 
 
 class Notes:
-    """Ledger entries of a request, equal ones joined.
+    """Ledger entries of a request; equal ones about messages are joined.
 
     A history repeats the same loss in every turn, and is sent again with every
     request; so one entry tells the first place and how often.
@@ -19,15 +19,16 @@ class Notes:
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[Code, str], tuple[str, int]] = {}
+        self._counts: dict[tuple[Code, str, str], tuple[str, int]] = {}
 
     def add(self, code: Code, path: str, note: str) -> None:
-        first, count = self._counts.get((code, note), (path, 0))
-        self._counts[code, note] = (first, count + 1)
+        key = (code, note, "" if path.startswith("messages.") else path)
+        first, count = self._counts.get(key, (path, 0))
+        self._counts[key] = (first, count + 1)
 
     def write(self, ledger: Ledger) -> None:
         """Move everything into the ledger."""
-        for (code, note), (path, count) in self._counts.items():
+        for (code, note, _), (path, count) in self._counts.items():
             ledger.add(code, path, f"{note} ({count} times)" if count > 1 else note)
         self._counts.clear()
 

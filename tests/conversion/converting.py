@@ -12,9 +12,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.request import chat_request
 from gateway.errors import InvalidRequest
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
 
@@ -60,9 +58,11 @@ def result(call_id="t1", content=None, **fields):
 
 
 def convert(request, options=None, client=None):
-    """Converts; returns body, messages, context, headers, codes and entries of the ledger, or the local message."""
+    """Converts; returns what came of it: body, context, headers, the local message, the ledger."""
     ledger, before = Ledger(), copy.deepcopy(request)
-    converted = chat_request(request, Profile.merged(options or {}), client or ClientFacts(), new_ids(), ledger)
+    converted = chat_request(
+        request, Profile.merged(options or {}), client or ClientFacts(), new_ids(), ledger
+    )
     assert request == before, "the request was changed"
     body = getattr(converted, "body", None)
     return SimpleNamespace(

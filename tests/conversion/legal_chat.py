@@ -110,7 +110,7 @@ def _part(part, where, allowed):
     elif kind == "image_url":
         if not URL.match(part["image_url"]["url"]):
             yield f"{where}: not an image URL"
-    elif kind == "file" and not {"filename", "file_data"} == part["file"].keys():
+    elif kind == "file" and part["file"].keys() != {"filename", "file_data"}:
         yield f"{where}: incomplete file"
     for name in part.keys() - {"type", kind, "thinking", "cache_control", "prompt_cache_breakpoint"}:
         yield f"{where}: unknown field {name}"
@@ -169,7 +169,12 @@ def _tools(body):
         function = tool["function"]
         if tool.keys() - {"type", "function", "cache_control"} or tool["type"] != "function":
             yield "bad tool"
-        if not NAME.match(function["name"]) or function.keys() - {"name", "description", "parameters", "strict"}:
+        if not NAME.match(function["name"]) or function.keys() - {
+            "name",
+            "description",
+            "parameters",
+            "strict",
+        }:
             yield f"bad function {function['name']!r}"
         parameters = function.get("parameters")
         if not isinstance(parameters, dict) or parameters.get("type") != "object":

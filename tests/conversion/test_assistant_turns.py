@@ -45,7 +45,9 @@ def test_texts_of_merged_messages_are_paragraphs():
 
 
 def test_arguments_are_compact_json_in_the_given_order_without_escapes():
-    assert message_of(call(b=1, a="é"))["tool_calls"][0]["function"] == function("get_time", '{"b":1,"a":"é"}')
+    assert message_of(call(b=1, a="é"))["tool_calls"][0]["function"] == function(
+        "get_time", '{"b":1,"a":"é"}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,11 @@ def test_arguments_are_compact_json_in_the_given_order_without_escapes():
     ],
 )
 def test_names_of_the_history_are_those_of_the_tools(name, toolset, sent):
-    block = {**call(name=name), **({"toolset_name": toolset} if toolset else {}), "caller": {"type": "direct"}}
+    block = {
+        **call(name=name),
+        **({"toolset_name": toolset} if toolset else {}),
+        "caller": {"type": "direct"},
+    }
     assert message_of(block)["tool_calls"][0]["function"]["name"].startswith(sent)
 
 

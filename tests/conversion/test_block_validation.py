@@ -71,7 +71,8 @@ def test_too_many_messages_are_refused():
         (image(type="ftp"), f"P.source: Input tag 'ftp' {NO_TAG}'base64', 'file', 'url'"),
         (
             image(type="base64", media_type="image/bmp", data=PIXEL),
-            "P.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'",
+            "P.source.base64.media_type: Input should be "
+            "'image/jpeg', 'image/png', 'image/gif' or 'image/webp'",
         ),
         (image(type="base64", media_type="image/png", data="@@"), "P.source.base64.data: invalid base64"),
         (image(type="base64", media_type="image/png", data="é"), "P.source.base64.data: invalid base64"),
@@ -89,7 +90,10 @@ def test_too_many_messages_are_refused():
             document(type="base64", media_type="text/html", data="aaaa"),
             "P.source.base64.media_type: Input should be 'application/pdf'",
         ),
-        (document(type="base64", media_type="application/pdf", data="a"), "P.source.base64.data: invalid base64"),
+        (
+            document(type="base64", media_type="application/pdf", data="a"),
+            "P.source.base64.data: invalid base64",
+        ),
         (document(type="text"), "P.source.text.data: Field required"),
         (document(type="content"), "P.source.content: Field required"),
         (
@@ -111,7 +115,10 @@ def test_too_many_messages_are_refused():
             "P.content.0.tool_reference.tool_name: Field required",
         ),
         ({"type": "compaction", "content": 5}, "P.compaction.content: Input should be a valid string"),
-        (text("a", cache_control={"type": "ephemeral", "ttl": "2h"}), "P.cache_control.ttl: Input should be '5m' or '1h'"),
+        (
+            text("a", cache_control={"type": "ephemeral", "ttl": "2h"}),
+            "P.cache_control.ttl: Input should be '5m' or '1h'",
+        ),
         (text("a", cache_control={"type": "x"}), "P.cache_control.type: Input should be 'ephemeral'"),
         (text("a", cache_control=5), "P.cache_control: Input should be a valid dictionary"),
     ],
@@ -169,7 +176,9 @@ def test_legal_messages_pass():
             {"role": "system", "output_config": {"effort": "max"}},
             user("", IMAGE, image(type="url", url="HTTPS://e.com/a.png"), image(type="url", url="data:x")),
             assistant(""),
-            assistant(thinking("x"), {"type": "thinking", "thinking": ""}, {"type": "redacted_thinking"}, call("")),
+            assistant(
+                thinking("x"), {"type": "thinking", "thinking": ""}, {"type": "redacted_thinking"}, call("")
+            ),
             user(result("", []), result("a", [search_result(), IMAGE, document(type="text", data="")])),
             assistant({"type": "fallback"}, {"type": "web_search_tool_result", "content": 5}),
             user(document(**{**PDF, "data": "JVBE\r\nRi0xLjQK"}), {"type": "compaction", "content": None}),

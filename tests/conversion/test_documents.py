@@ -35,7 +35,9 @@ def test_absent_title_and_context_are_left_out():
 
 
 def test_a_content_document_is_wrapped_and_its_images_follow():
-    assert content_of(document("T", type="content", content="body")) == '<document title="T">\nbody\n</document>'
+    assert (
+        content_of(document("T", type="content", content="body")) == '<document title="T">\nbody\n</document>'
+    )
     assert content_of(document(type="content", content=[text("a"), IMAGE, text("b")])) == [
         {"type": "text", "text": "<document>\na\n\nb\n</document>"},
         IMAGE_PART,

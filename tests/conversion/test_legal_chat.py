@@ -19,7 +19,9 @@ LEGAL = {
         {"role": "tool", "tool_call_id": "t1", "content": "r"},
         {"role": "user", "content": "b"},
     ],
-    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
+    "tools": [
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    ],
 }
 
 

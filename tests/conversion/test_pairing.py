@@ -73,7 +73,8 @@ def test_results_in_the_second_of_two_user_messages_are_found():
 
 def test_calls_of_merged_assistant_messages_are_answered_together():
     outcome = convert(
-        request_of("a", assistant(call("t1")), assistant(call("t2")), user(result("t2"), result("t1"))), STRICT
+        request_of("a", assistant(call("t1")), assistant(call("t2")), user(result("t2"), result("t1"))),
+        STRICT,
     )
     assert roles(outcome.messages) == ["user", "assistant", "tool", "tool"]
 
@@ -111,25 +112,28 @@ def test_odd_ids_are_accepted_by_repair_and_refused_by_strict(odd):
     [
         (
             ["a", assistant(call("t1"), call("t2")), user("b")],
-            "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: t1, t2. Each "
-            "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+            "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: t1, t2. "
+            "Each `tool_use` block must have a corresponding `tool_result` block in the next message.",
         ),
         (
             ["a", assistant(call("t1"))],
-            "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: t1. Each "
-            "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+            "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: t1. "
+            "Each `tool_use` block must have a corresponding `tool_result` block in the next message.",
         ),
         (
             [user("a", result("t9"))],
-            "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: t9. Each `tool_result` "
-            "block must have a corresponding `tool_use` block in the previous message.",
+            "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: t9. Each "
+            "`tool_result` block must have a corresponding `tool_use` block in the previous message.",
         ),
         (
             ["a", assistant(call()), user(result(), result())],
             "messages.2.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks "
             "with id: t1",
         ),
-        (["a", assistant(call(), call()), user(result())], "messages.1.content.1: `tool_use` ids must be unique"),
+        (
+            ["a", assistant(call(), call()), user(result())],
+            "messages.1.content.1: `tool_use` ids must be unique",
+        ),
     ],
 )
 def test_strict_history_is_refused_as_the_api_does(messages, message):

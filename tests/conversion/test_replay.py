@@ -4,7 +4,18 @@ import pytest
 
 from gateway.conversion.opaque import signature
 
-from .converting import assistant, call, convert, messages_of, request_of, result, system, text, thinking, user
+from .converting import (
+    assistant,
+    call,
+    convert,
+    messages_of,
+    request_of,
+    result,
+    system,
+    text,
+    thinking,
+    user,
+)
 
 DETAILS = [{"type": "reasoning.text", "text": "hmm", "signature": "s"}]
 
@@ -21,7 +32,9 @@ def redacted(data):
     return {"type": "redacted_thinking", "data": data}
 
 
-@pytest.mark.parametrize("block", [thinking("x", "EqQB"), thinking("x"), own("x", rd=DETAILS), redacted("xxx")])
+@pytest.mark.parametrize(
+    "block", [thinking("x", "EqQB"), thinking("x"), own("x", rd=DETAILS), redacted("xxx")]
+)
 def test_drop_sends_no_thinking(block):
     outcome = convert(request_of("a", assistant(block, "b"), "c"), {"provider": "p1"})
     assert outcome.messages[1] == {"role": "assistant", "content": "b"}
@@ -122,7 +135,9 @@ class TestScopeOfToolTurns:
 
     def test_text_beside_the_results_is_a_real_user_message(self):
         messages = messages_of(
-            *self.HISTORY[:-1], user(result("t2"), "d"), options={**self.OPTIONS, "reasoning_placeholder": " "}
+            *self.HISTORY[:-1],
+            user(result("t2"), "d"),
+            options={**self.OPTIONS, "reasoning_placeholder": " "},
         )
         assert not any("reasoning_content" in message for message in messages)
 
@@ -164,7 +179,5 @@ class TestMessageExtras:
         assert message_of(block, **self.OPTIONS) == {"role": "assistant", "content": "b"}
 
     def test_they_share_the_scope_of_thinking(self):
-        message = message_of(
-            own("", x={"encrypted_content": "E"}), **self.OPTIONS, replay_scope="tool_turns"
-        )
+        message = message_of(own("", x={"encrypted_content": "E"}), **self.OPTIONS, replay_scope="tool_turns")
         assert message == {"role": "assistant", "content": "b"}

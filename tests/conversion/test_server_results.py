@@ -25,7 +25,9 @@ RUN = {"stdout": "out", "stderr": "err", "return_code": 1, "content": []}
         ),
         ({"type": "mcp_tool_use", "name": "f", "server_name": "s", "input": {}}, "[f call: {}]"),
         (
-            block("web_search_tool_result", [{"title": "T", "url": "u", "encrypted_content": "x"}, {"url": "v"}]),
+            block(
+                "web_search_tool_result", [{"title": "T", "url": "u", "encrypted_content": "x"}, {"url": "v"}]
+            ),
             "[web search results]\n- T (u)\n-  (v)",
         ),
         (block("web_search_tool_result", {"error_code": "unavailable"}), "[web search failed: unavailable]"),
@@ -34,7 +36,9 @@ RUN = {"stdout": "out", "stderr": "err", "return_code": 1, "content": []}
             "[fetched u]\nbody",
         ),
         (
-            block("web_fetch_tool_result", {"type": "web_fetch_result", "url": "u", "content": PAGE_OF_BLOCKS}),
+            block(
+                "web_fetch_tool_result", {"type": "web_fetch_result", "url": "u", "content": PAGE_OF_BLOCKS}
+            ),
             "[fetched u]\na\n\nb",
         ),
         (block("web_fetch_tool_result", {"error_code": "url_too_long"}), "[web fetch failed: url_too_long]"),
@@ -97,6 +101,7 @@ def test_server_tools_in_the_history_are_lines_of_the_assistant_and_no_calls():
     )
     assert outcome.messages[1] == {
         "role": "assistant",
-        "content": 'Let me look.\n\n[web_search call: {"query":"q"}]\n\n[web search results]\n- T (u)\n\nFound.',
+        "content": 'Let me look.\n\n[web_search call: {"query":"q"}]\n\n'
+        "[web search results]\n- T (u)\n\nFound.",
     }
     assert outcome.codes == ["replaced", "replaced"]

@@ -44,6 +44,8 @@ def test_a_call_and_its_result_get_the_same_id(form):
 
 def test_two_ids_that_differ_only_in_their_data_stay_apart():
     one, other = id_with("call_1", {"x": 1}), id_with("call_1", {"x": 2})
-    messages = convert(request_of("a", assistant(call(one), call(other)), user(result(other), result(one)))).messages
+    messages = convert(
+        request_of("a", assistant(call(one), call(other)), user(result(other), result(one)))
+    ).messages
     assert [c["id"] for c in messages[1]["tool_calls"]] == ["call_1", "call_1_2"]
     assert [m["tool_call_id"] for m in messages[2:]] == ["call_1_2", "call_1"]

@@ -105,7 +105,14 @@ def test_a_reminder_keeps_the_cache_marker_of_its_message():
 
 
 def test_a_user_speaks_with_more_than_tool_results_and_reminders_do_not_count():
-    messages = [user("a"), assistant(call()), system("s"), user(result()), assistant("b"), user(result("x"), "c")]
+    messages = [
+        user("a"),
+        assistant(call()),
+        system("s"),
+        user(result()),
+        assistant("b"),
+        user(result("x"), "c"),
+    ]
     for mid_system in ("keep", "user"):
         found = turns(messages, mid_system=mid_system)
         assert [turn.speaks for turn in found if turn.role == "user"] == [True, False, True]

@@ -79,7 +79,10 @@ def test_required_fields_are_missed_in_the_order_model_max_tokens_messages(reque
         ({"system": ["a"]}, "system.0: Input should be a valid dictionary"),
         ({"system": [{"type": "image"}]}, "system.0.type: Input should be 'text'"),
         ({"system": [{"type": "text"}]}, "system.0.text: Field required"),
-        ({"cache_control": {"type": "ephemeral", "ttl": "2h"}}, "cache_control.ttl: Input should be '5m' or '1h'"),
+        (
+            {"cache_control": {"type": "ephemeral", "ttl": "2h"}},
+            "cache_control.ttl: Input should be '5m' or '1h'",
+        ),
         ({"cache_control": {}}, "cache_control.type: Input should be 'ephemeral'"),
         ({"thinking": "on"}, "thinking: Input should be a valid dictionary"),
         ({"thinking": {}}, "thinking.type: Field required"),
