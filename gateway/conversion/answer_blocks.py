@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.reasoning import Carrier
-from gateway.conversion.stops import Finish
 from gateway.conversion.tool_args import (
     Arguments,
     BufferedArguments,
@@ -48,7 +47,7 @@ class TextBlock:
     def nothing(self, index: int) -> Event:
         return messages.text_delta(index, "")
 
-    def ending(self, index: int, finish: Finish | None) -> list[Event]:  # noqa: ARG002
+    def ending(self, index: int, *, cut: bool) -> list[Event]:  # noqa: ARG002
         return [messages.citations_delta(index, citation) for citation in self.citations]
 
 
@@ -74,7 +73,7 @@ class ThinkingBlock:
     def nothing(self, index: int) -> Event:
         return messages.thinking_delta(index, "")
 
-    def ending(self, index: int, finish: Finish | None) -> list[Event]:  # noqa: ARG002
+    def ending(self, index: int, *, cut: bool) -> list[Event]:  # noqa: ARG002
         return [messages.signature_delta(index, self._carrier.signature())]
 
 
@@ -165,64 +164,13 @@ class ToolBlock:
     def nothing(self, index: int) -> Event:
         return messages.input_json_delta(index, "")
 
-    def ending(self, index: int, finish: Finish | None) -> list[Event]:
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
         """Raises MalformedArguments when the arguments are not whole and the token limit is no excuse."""
         assert self._arguments is not None
-        sent = self._arguments.finish(cut=finish is Finish.LENGTH)
+        sent = self._arguments.finish(cut=cut)
         if self._arguments.repaired:
             self._calls.repaired()
         return [messages.input_json_delta(index, sent)] if sent else []
 
 
 Block = TextBlock | ThinkingBlock | ToolBlock
-
-
-class CallTable:
-    """Which call a fragment belongs to (section 6.5): by index, else by id, else the latest one."""
-
-    __slots__ = ("_by_id", "_by_index", "_latest")
-
-    def __init__(self) -> None:
-        self._by_index: dict[int | str, ToolBlock] = {}
-        self._by_id: dict[str, ToolBlock] = {}
-        self._latest: ToolBlock | None = None
-
-    def find(self, piece: CallPiece) -> ToolBlock | None:
-        """The call that `piece` continues; None when it begins one."""
-        known: ToolBlock | None
-        if piece.key is not None:
-            known = self._by_index.get(piece.key)
-            # some providers give every call the index 0
-            named = piece.name and piece.call_id
-            if known is not None and named and known.call_id not in ("", piece.call_id):
-                return None
-        elif piece.call_id:
-            return self._by_id.get(piece.call_id)
-        else:
-            known = self._latest
-        if known is not None and known.finished and piece.name and _begins_object(piece.arguments):
-            return None  # neither index nor id tell, but a whole call is followed by another one
-        return known
-
-    @property
-    def any(self) -> bool:
-        """Some call has begun."""
-        return self._latest is not None
-
-    def add(self, piece: CallPiece, block: ToolBlock) -> None:
-        """Remember where the fragments of a new call go."""
-        if piece.key is not None:
-            self._by_index[piece.key] = block
-        if piece.call_id:
-            self._by_id[piece.call_id] = block
-        self._latest = block
-
-    def touch(self, piece: CallPiece, block: ToolBlock) -> None:
-        """`block` got a fragment: an id may have come late, and it is the latest now."""
-        if piece.call_id and piece.call_id not in self._by_id:
-            self._by_id[piece.call_id] = block
-        self._latest = block
-
-
-def _begins_object(arguments: object) -> bool:
-    return arguments_text(arguments).lstrip().startswith("{")

@@ -1,0 +1,313 @@
+"""AnswerWriter: the blocks of one message, written one at a time (specification section 6.4).
+
+What arrives for the open block is sent at once; what arrives for another block
+waits in a queue until the open one is finished. Thinking and text are finished
+as soon as something else arrives. A tool call is finished when its arguments are
+one whole JSON object: it must not be closed earlier, and while it is open nothing
+else may be sent, so everything behind it waits in the order of its arrival.
+
+The state is one of these values:
+
+    Idle         nothing was sent; a failure can still become an HTTP error
+    Started      message_start was sent, no block is open
+    Open(block)  a block is open
+    Done         message_stop was sent
+    Failed       an error ended the answer
+
+and this is what each arrival does to it (blank text: only white space):
+
+                 reasoning       text            call fragment    blank text     end
+    Idle         the message is started first, then as Started
+    Started      open thinking   open text       open tool        hold           finish
+    thinking     delta           next            next             hold           close, finish
+    text         next            delta           next             delta          close, finish
+    whole tool   next            next            next             drop           close, finish
+    other tool   wait            wait            delta or wait    drop           close, finish
+
+"next" closes the block and opens the new one. A call whose name is still unknown
+waits at the head of the queue without being open. Blank text that was held is
+sent in front of the next text, or never: an empty text block helps nobody.
+Leaving Open is where a block says its last word: the signature of thinking, the
+`{}` or the repaired arguments of a call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.conversion.answer_blocks import Block, TextBlock, ThinkingBlock, ToolBlock
+from gateway.conversion.call_table import CallTable
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.envelope import NO_EDITS, envelope
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.output import Output
+from gateway.conversion.reasoning import Carrier
+from gateway.conversion.stops import Stop
+from gateway.conversion.tool_calls import CallBlocks, CallPiece
+from gateway.conversion.usage import Usage
+from gateway.errors import GatewayError
+from gateway.wire import messages
+from gateway.wire.messages import Event
+
+JSONObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The message was started; no block is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """`block` is being written, at position `index` of the message."""
+
+    index: int
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The message is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`error` ended the answer; `before_start`: nothing was sent."""
+
+    error: GatewayError
+    before_start: bool
+
+
+State = Idle | Started | Open | Done | Failed
+
+IDLE: Final = Idle()
+STARTED: Final = Started()
+DONE: Final = Done()
+
+
+class AnswerWriter:
+    """Takes what an answer says in the order of its arrival; `taken` gives the events so far.
+
+    `text`, `thinking`, `fragment` and `drain` raise MalformedArguments when the
+    arguments of a call cannot become a JSON object any more.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_context",
+        "_events",
+        "_held",
+        "_next",
+        "_queue",
+        "_surplus",
+        "_table",
+        "carrier",
+        "output",
+        "state",
+    )
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        self._context = context
+        self._events: list[Event] = []
+        self._queue: deque[Block] = deque()
+        self._next = 0  # index of the next block
+        self._held = ""  # blank text that waits for text
+        self._table = CallTable()
+        self._calls = CallBlocks(context, ledger)
+        self._surplus: set[ToolBlock] = set()
+        self.carrier = Carrier(context, ledger)
+        self.output = Output(keep_text=context.web_search_active)
+        self.state: State = IDLE
+
+    def taken(self) -> list[Event]:
+        """The events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def tool_names(self) -> list[str]:
+        return self._calls.names
+
+    @property
+    def empty(self) -> bool:
+        """No block was opened."""
+        return self._next == 0
+
+    # What an answer says
+
+    def start(self, usage: Usage) -> None:
+        """Idle -> Started."""
+        if self.state is IDLE:
+            start = envelope(self._context, [], None, usage.at_start())
+            self._events += (messages.message_start(start), messages.PING)
+            self.state = STARTED
+
+    def thinking(self, text: str, place: str) -> None:
+        """Reasoning; an empty text makes room for what only the signature carries."""
+        self.output.thinking(text)
+        if not self._context.thinking_shown:
+            self.carrier.not_shown()
+            return
+        self.carrier.said(text, place)
+        state = self.state
+        if type(state) is Open and type(state.block) is ThinkingBlock and not self._queue:
+            if text and not self._context.thinking_omitted:
+                self._events.append(messages.thinking_delta(state.index, text))
+            return
+        last = self._queue[-1] if self._queue else None
+        block = last if type(last) is ThinkingBlock else self._thinking_block()
+        if text:
+            block.waiting.append(text)
+        if block is not last:
+            self._queue.append(block)
+        self._advance()
+
+    def text(self, text: str) -> None:
+        """Visible text."""
+        state = self.state
+        if type(state) is Open and type(state.block) is TextBlock and not self._queue:
+            if self._held:
+                text, self._held = self._held + text, ""
+            self.output.text(text)
+            self._events.append(messages.text_delta(state.index, text))
+            return
+        last = self._queue[-1] if self._queue else None
+        if type(last) is TextBlock:
+            last.waiting.append(text)
+        elif text.isspace():
+            if not self._queue and not (type(state) is Open and type(state.block) is ToolBlock):
+                self._held += text
+            return
+        else:
+            text, self._held = self._held + text, ""
+            block = TextBlock()
+            block.waiting.append(text)
+            self._queue.append(block)
+        self.output.text(text)
+        self._advance()
+
+    def fragment(self, piece: CallPiece) -> None:
+        """A tool call, or a piece of one."""
+        block = self._table.find(piece) or self._new_call(piece)
+        if block in self._surplus:
+            return
+        text = block.take(piece)
+        self.output.call(piece.name, text)
+        state = self.state
+        if type(state) is Open and state.block is block:
+            if text:
+                self._events += block.forward(state.index, text)
+        else:
+            if text:
+                block.waiting.append(text)
+            self._advance()
+
+    def cite(self, citations: list[JSONObject]) -> bool:
+        """Citations of the open text, sent before it ends; False when no text is open."""
+        state = self.state
+        if type(state) is not Open or type(state.block) is not TextBlock:
+            return False
+        state.block.citations += citations
+        return True
+
+    def keepalive(self) -> None:
+        """An empty delta; without an open block the one that is likely to come is opened for it."""
+        if self.state is STARTED:
+            self._open(self._thinking_block() if self._context.thinking_shown else TextBlock())
+        state = self.state
+        if type(state) is Open:
+            self._events.append(state.block.nothing(state.index))
+
+    # How it ends
+
+    def drain(self, *, cut: bool, filtered: bool) -> bool:
+        """Nothing more comes: write what waits, whole or not.
+
+        `cut`: the token limit ended the answer, so a call may be incomplete.
+        `filtered`: the content filter did; incomplete calls are left out then.
+        False when nothing at all is left of an answer that was nothing but
+        calls without names.
+        """
+        nameless = False
+        while self._queue:
+            block = self._queue.popleft()
+            if type(block) is ToolBlock:
+                block.settle()
+                if not block.ready:
+                    self._calls.nameless()
+                    nameless = True
+                    continue
+                if filtered and not block.whole:
+                    self._calls.cut_off()
+                    continue
+            self._open(block, cut=cut)
+        if nameless and self.empty:
+            return False
+        state = self.state
+        open_thinking = type(state) is Open and type(state.block) is ThinkingBlock
+        if self._context.thinking_shown and self.carrier.loaded and not open_thinking:
+            self._open(self._thinking_block(), cut=cut)
+        self._close(cut=cut)
+        return True
+
+    def end(self, stop: Stop, usage: Usage) -> None:
+        """Started -> Done."""
+        delta: JSONObject = {"stop_reason": stop.reason, "stop_sequence": stop.sequence}
+        if stop.details is not None:
+            delta["stop_details"] = stop.details
+        more = {"context_management": NO_EDITS} if self._context.report_context_management else {}
+        self._events += (messages.message_delta(delta, usage.at_end(), **more), messages.MESSAGE_STOP)
+        self.state = DONE
+
+    def fail(self, error: GatewayError) -> None:
+        """Any state but Done -> Failed; the first error stays."""
+        if type(self.state) is not Done and type(self.state) is not Failed:
+            self.state = Failed(error, before_start=self.state is IDLE)
+            self._queue.clear()
+
+    # The queue
+
+    def _new_call(self, piece: CallPiece) -> ToolBlock:
+        block = ToolBlock(self._context, self._calls)
+        if self._context.tools.single_call and self._table.any:
+            self._surplus.add(block)
+            self._calls.surplus()
+        else:
+            self._held = ""
+            for earlier in self._queue:
+                if type(earlier) is ToolBlock:
+                    earlier.settle()
+            self._queue.append(block)
+        self._table.add(piece, block)
+        return block
+
+    def _advance(self) -> None:
+        """Open what waits, as far as the open block allows."""
+        while self._queue and self._queue[0].ready:
+            if type(self.state) is Open and not self.state.block.finished:
+                return
+            self._open(self._queue.popleft())
+
+    def _open(self, block: Block, *, cut: bool = False) -> None:
+        self._close(cut=cut)
+        index, self._next = self._next, self._next + 1
+        self.state = Open(index, block)
+        self._events.append(messages.block_start(index, block.content_block()))
+        self._events += block.opened(index)
+
+    def _close(self, *, cut: bool) -> None:
+        state = self.state
+        if type(state) is Open:
+            self._events += state.block.ending(state.index, cut=cut)
+            self._events.append(messages.block_stop(state.index))
+            self.state = STARTED
+
+    def _thinking_block(self) -> ThinkingBlock:
+        return ThinkingBlock(self.carrier, omitted=self._context.thinking_omitted)
