@@ -108,7 +108,7 @@ class Provider(ConfigRecord):
 
     def set_headers(self, headers: dict[str, str]) -> None:
         """Replace the extra headers; they are sealed when the record is saved."""
-        self.headers = json.dumps(headers) if headers else ""
+        self.headers = headers_text(headers)
 
     def revealed_headers(self) -> dict[str, str]:
         """The extra headers in clear text. Raises encryption.EncryptionError."""
@@ -118,6 +118,11 @@ class Provider(ConfigRecord):
     def revealed_credential(self) -> str:
         """The credential in clear text. Raises encryption.EncryptionError."""
         return _revealed(self.credential)
+
+
+def headers_text(headers: dict[str, str]) -> str:
+    """The form in which extra headers are sealed; empty for none."""
+    return json.dumps(headers) if headers else ""
 
 
 def _revealed(value: Sealed | str) -> str:

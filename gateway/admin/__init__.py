@@ -1,0 +1,12 @@
+"""HTTP for people: Django admin over the records. One module per record."""
+
+from django.contrib import admin
+
+from gateway.admin import client_keys, model_mappings, providers, request_logs
+
+__all__ = ["client_keys", "model_mappings", "providers", "request_logs"]
+
+admin.site.site_header = "ccproxy"
+admin.site.site_title = "ccproxy"
+admin.site.index_title = "Gateway"
+admin.site.index_template = "admin/gateway/index.html"

@@ -1,0 +1,132 @@
+"""Model mappings: ordered rules, and where a model would go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from gateway.admin.base import OwnedRecordAdmin
+from gateway.admin.fields import LinesField, OptionsField
+from gateway.config.loader import load
+from gateway.config.takeover import take_over_mapping
+from gateway.errors import GatewayError
+from gateway.models import ModelMapping, Origin
+from gateway.routing.resolve import candidates, resolve
+
+_STEP = 10
+
+
+class ModelMappingForm(forms.ModelForm):
+    public_names = LinesField(
+        help_text="One a line: listed in GET /v1/models and accepted like exact names. "
+        "Claude Code shows those that contain claude or anthropic."
+    )
+    options = OptionsField(
+        label="Profile options",
+        help_text="JSON object; what differs from the provider. docs/conversion.md names all options.",
+    )
+
+    class Meta:
+        model = ModelMapping
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+
+class ModelMappingListForm(forms.ModelForm):
+    """A row of the list: position and switch can be changed there, but not the environment's."""
+
+    class Meta:
+        model = ModelMapping
+        fields = ("position", "enabled")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.origin == Origin.ENVIRONMENT:
+            for field in self.fields.values():
+                field.disabled = True
+
+
+@admin.register(ModelMapping)
+class ModelMappingAdmin(OwnedRecordAdmin):
+    form = ModelMappingForm
+    change_form_template = "admin/gateway/owned_change_form.html"
+    change_list_template = "admin/gateway/modelmapping/change_list.html"
+    list_display = ("pattern", "position", "goes_to", "provider", "enabled", "origin", "note")
+    list_editable = ("position", "enabled")
+    list_filter = ("enabled", "provider", "origin")
+    list_select_related = ("provider",)
+    search_fields = ("pattern", "upstream_model", "note")
+    ordering = ("position", "pk")
+    fieldsets = (
+        (None, {"fields": ("position", "pattern", "provider", "upstream_model", "enabled", "note")}),
+        (
+            "Names and sizes",
+            {"fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens")},
+        ),
+        ("Beyond the provider", {"fields": ("model_family", "options")}),
+    )
+    remarks = {
+        Origin.ENVIRONMENT: "This mapping is kept in step with the environment (.env) at each start. "
+        "Take it over to change it here; the environment leaves it alone then.",
+        Origin.DEMO: "This mapping leads to the built-in demo. It steps back as soon as another one leads "
+        "to a real provider.",
+    }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.where_view)
+        return [path("where/", view, name="gateway_modelmapping_where"), *super().get_urls()]
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": ModelMappingListForm, **options})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        own = ModelMapping.objects.filter(origin=Origin.ADMIN, environment_key="")
+        last = own.aggregate(last=Max("position"))["last"] or 0
+        return {"position": last + _STEP, **super().get_changeform_initial_data(request)}
+
+    def take_over(self, record: ModelMapping) -> str:
+        take_over_mapping(record)
+        return f"The mapping {record.pattern} is now yours; the environment no longer changes it."
+
+    @admin.display(description="goes to", ordering="upstream_model")
+    def goes_to(self, record: ModelMapping) -> str:
+        return record.upstream_model or "the asked name"
+
+    def where_view(self, request: HttpRequest) -> HttpResponse:
+        """GET ?model=NAME: which mapping wins, which lose, and why."""
+        if not self.has_view_permission(request):
+            return self.admin_site.login(request)
+        asked = request.GET.get("model", "").strip()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Where would it go?",
+            "opts": self.opts,
+            "asked": asked,
+            **(_answer(asked) if asked else {}),
+        }
+        return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
+
+
+def _answer(asked: str) -> dict[str, Any]:
+    snapshot = load()
+    try:
+        found = resolve(snapshot, asked)
+    except GatewayError as error:
+        return {"problem": _next_step(error), "candidates": candidates(snapshot, asked)}
+    return {"route": found.route, "candidates": found.candidates}
+
+
+def _next_step(error: GatewayError) -> str:
+    steps = {
+        "UnknownModel": "No enabled mapping matches. Add one, for example with the pattern *.",
+        "NoUsableProvider": "The mapping matches, but its provider is disabled. Enable the provider "
+        "or disable the mapping.",
+        "CredentialUnreadable": "The mapping matches, but its provider's credential cannot be opened. "
+        "Enter it again on the provider's page.",
+    }
+    return f"{steps[type(error).__name__]} The client is told {error.status}: {error.message}"

@@ -1,0 +1,88 @@
+"""Providers: what the gateway calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+
+from gateway.admin.base import OwnedRecordAdmin
+from gateway.admin.provider_form import ProviderForm, credential_state, stored_headers
+from gateway.conf import gateway_conf
+from gateway.config.presets import preset
+from gateway.config.takeover import take_over_provider
+from gateway.models import Origin, Provider
+from gateway.models.provider import Auth
+
+
+@admin.register(Provider)
+class ProviderAdmin(OwnedRecordAdmin):
+    form = ProviderForm
+    change_form_template = "admin/gateway/owned_change_form.html"
+    list_display = ("name", "slug", "preset", "base_url", "enabled", "credential_is", "origin")
+    list_filter = ("enabled", "origin")
+    search_fields = ("name", "slug", "base_url")
+    prepopulated_fields = {"slug": ("name",)}
+    remarks = {
+        Origin.ENVIRONMENT: "This provider is kept in step with the environment (.env) at each start. "
+        "Take it over to change it here; its mappings come along, and the environment leaves them alone.",
+        Origin.DEMO: "This is the built-in demo. It answers only as long as no mapping leads to another "
+        "provider, and it is removed at the next start after that.",
+    }
+    _first = ("name", "slug", "preset", "base_url", "auth")
+    _rest = (
+        (None, {"fields": ("enabled",)}),
+        (
+            "Timeouts and tries",
+            {"fields": ("connect_timeout", "first_byte_timeout", "silence_timeout", "max_retries")},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        if not self._editable(request, obj):
+            shown = ("credential_is", "header_names", "query", "options")
+            return ((None, {"fields": (*self._first, *shown)}), *self._rest)
+        secrets = ("credential", "remove_credential") if obj else ("credential",)
+        return (
+            (None, {"fields": (*self._first, *secrets)}),
+            *self._rest,
+            ("Beyond the preset", {"fields": ("options", "headers", "query")}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        return () if self._editable(request, obj) else ("credential_is", "header_names")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        return {} if obj else super().get_prepopulated_fields(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.origin == Origin.DEMO)
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if preset(obj.preset).needs_key and obj.auth != Auth.NONE and not obj.credential:
+            self.message_user(
+                request, f"{obj.name} has no credential yet; requests will fail.", messages.WARNING
+            )
+        if not obj.mappings.exists():
+            text = f"No mapping leads to {obj.name} yet. Add one under Model mappings, for example *."
+            self.message_user(request, text, messages.WARNING)
+
+    def take_over(self, record: Provider) -> str:
+        count = take_over_provider(record)
+        return f"{record.name} and {count} mappings are now yours; the environment no longer changes them."
+
+    @admin.display(description="credential")
+    def credential_is(self, record: Provider) -> str:
+        return credential_state(record)
+
+    @admin.display(description="extra headers")
+    def header_names(self, record: Provider) -> str:
+        if record.origin == Origin.ENVIRONMENT:
+            names = ", ".join(gateway_conf().custom_headers)
+            return f"{names} (from CUSTOM_HEADER_*)" if names else "none"
+        return ", ".join(stored_headers(record)[0]) or "none"
+
+    def _editable(self, request: HttpRequest, obj: Provider | None) -> bool:
+        return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)

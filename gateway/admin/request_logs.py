@@ -1,0 +1,172 @@
+"""The history: read-only, without counting the table and without reading a body in the list."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from gateway.admin.base import ReadOnlyAdmin
+from gateway.admin.filters import ProviderFilter, StopReasonFilter
+from gateway.admin.inert import inert, readable
+from gateway.admin.paging import LookAheadPaginator, page_number
+from gateway.models import RequestBody, RequestLog
+
+_TITLES = {
+    "received": "As received from the client",
+    "sent": "As sent to the provider",
+    "answered": "The provider's answer",
+    "returned": "As returned to the client",
+}
+_NOT_IN_THE_LIST = ("ledger", "error_message", "client", "client_address", "agent_id", "parent_agent_id")
+_REQUEST_ID_START = "req_"
+
+
+class HistoryList(ChangeList):
+    """The list does not read the long columns."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        return super().get_queryset(request, exclude_parameters).defer(*_NOT_IN_THE_LIST)
+
+
+@admin.register(RequestLog)
+class RequestLogAdmin(ReadOnlyAdmin):
+    change_form_template = "admin/gateway/requestlog/change_form.html"
+    list_display = (
+        "started_at", "key", "asked_model", "goes_to", "provider", "state", "status", "stop_reason",
+        "first_byte", "duration", "tokens", "tools", "ledger_count",
+    )  # fmt: skip
+    list_display_links = ("started_at",)
+    list_filter = (
+        "state",
+        ProviderFilter,
+        "streamed",
+        StopReasonFilter,
+        "started_at",
+        "endpoint",
+        ("client_key", admin.RelatedFieldListFilter),
+    )
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    ordering = ("-started_at", "-pk")
+    sortable_by = ("started_at",)
+    search_fields = ("request_id",)
+    search_help_text = "A request id or its beginning, a session id, or the model that was asked for."
+    fieldsets = (
+        ("What was asked", {"fields": (
+            "request_id", "started_at", "endpoint", "asked_model", "streamed", "key", "client",
+            "client_address", "session_id", "agent_id", "parent_agent_id",
+        )}),
+        ("Where it went", {"fields": (
+            "provider", "upstream_model", "mapping", "mapping_pk", "attempts", "upstream_request_id",
+        )}),
+        ("How it ended", {"fields": (
+            "state", "status", "stop_reason", "error_type", "error", "first_byte", "duration", "tools",
+        )}),
+        ("Tokens", {"fields": (
+            "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "thinking_tokens",
+            "usage_estimated",
+        )}),
+        ("What the conversion changed", {"fields": ("ledger_entries",)}),
+    )  # fmt: skip
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
+        return HistoryList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
+    ) -> Paginator:
+        return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
+
+    def get_search_results(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[RequestLog],
+        search_term: str,
+    ) -> tuple[QuerySet[RequestLog], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if term.startswith(_REQUEST_ID_START):
+            return queryset.filter(request_id__startswith=term), False
+        return queryset.filter(Q(session_id=term) | Q(asked_model=term) | Q(upstream_request_id=term)), False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "bodies": self._bodies(request, object_id)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def _bodies(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """What the page shows of the bodies: `parts` and `headers`, or a `note` why not."""
+        if not request.user.has_perm("gateway.view_requestbody"):
+            return {"note": "You may not read the contents of requests (permission: view request body)."}
+        body = RequestBody.objects.filter(log__pk=object_id).first() if object_id.isdecimal() else None
+        if body is None:
+            return {
+                "note": "No bodies are kept of this request (CAPTURE_BODIES, or the client key's setting)."
+            }
+        parts = [_part(body, part) for part in RequestBody.PARTS if getattr(body, part) is not None]
+        headers = inert(json.dumps(body.headers, indent=2, ensure_ascii=False))
+        return {"parts": parts, "headers": headers}
+
+    @admin.display(description="client key")
+    def key(self, row: RequestLog) -> str:
+        return row.key_name or "–"
+
+    @admin.display(description="goes to")
+    def goes_to(self, row: RequestLog) -> str:
+        return row.upstream_model or "–"
+
+    @admin.display(description="first byte")
+    def first_byte(self, row: RequestLog) -> str:
+        return _seconds(row.first_byte_ms)
+
+    @admin.display(description="duration")
+    def duration(self, row: RequestLog) -> str:
+        return _seconds(row.duration_ms)
+
+    @admin.display(description="tokens in + out (cached)")
+    def tokens(self, row: RequestLog) -> str:
+        if row.input_tokens is None and row.output_tokens is None:
+            return "–"
+        about = "≈ " if row.usage_estimated else ""
+        cached = f" ({row.cache_read_tokens:,})" if row.cache_read_tokens else ""
+        return f"{about}{_number(row.input_tokens)} + {_number(row.output_tokens)}{cached}"
+
+    @admin.display(description="tools called")
+    def tools(self, row: RequestLog) -> str:
+        return ", ".join(str(name) for name in row.tools_called) or "–"
+
+    @admin.display(description="error")
+    def error(self, row: RequestLog) -> str:
+        return inert(row.error_message) or "–"
+
+    @admin.display(description="changes")
+    def ledger_entries(self, row: RequestLog) -> str:
+        entries = (entry for entry in row.ledger if isinstance(entry, dict))
+        lines = (f"{e.get('code', '')} {e.get('path', '')}: {e.get('note', '')}" for e in entries)
+        return inert("\n".join(lines)) or "nothing"
+
+
+def _part(body: RequestBody, part: str) -> dict[str, Any]:
+    try:
+        text = readable(body.text(part) or b"")
+    except zlib.error:
+        text = "The stored data is damaged and cannot be shown."
+    return {"title": _TITLES[part], "size": getattr(body, f"{part}_size"), "text": text}
+
+
+def _seconds(milliseconds: int | None) -> str:
+    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+
+
+def _number(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens:,}"
