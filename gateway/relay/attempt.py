@@ -184,6 +184,7 @@ class Upstream:
             context_window=self.route.profile.context_window,
             estimated_tokens=self.context.estimated_input_tokens,
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
+            now=self.gateway.now().timestamp(),
         )
 
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.errors import UpstreamError, UpstreamRefused, UpstreamTimedOut, UpstreamUnreachable
+from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected, UpstreamTimedOut, UpstreamUnreachable
 
 RETRYABLE_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 FIRST_PAUSE: Final = 0.5
@@ -38,4 +38,6 @@ def is_retryable(error: UpstreamError) -> bool:
     if isinstance(error, UpstreamTimedOut) and error.upstream_status is None:
         # A provider that was silent for the whole time limit would be silent again, at double cost.
         return False
-    return error.upstream_status in RETRYABLE_STATUS and error.status != 400
+    # an error inside a 200 has no status of its own, only what it was taken for
+    status = error.upstream_status or error.status
+    return isinstance(error, UpstreamRejected) and status in RETRYABLE_STATUS and error.status != 400

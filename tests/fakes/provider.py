@@ -96,6 +96,8 @@ def error(status: int, message: str = "no", headers: dict[str, str] | None = Non
 class FakeProvider:
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.connections = 0
+        self.arrived = asyncio.Event()
         self.closed_by_client = asyncio.Event()
         self._answers: dict[str, list[Answer]] = {}
         self._server: asyncio.Server | None = None
@@ -124,6 +126,7 @@ class FakeProvider:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
         try:
             while await self._one(reader, writer):
                 pass
@@ -140,6 +143,7 @@ class FakeProvider:
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
         request = Request(first.split(" ")[1], headers, raw)
         self.requests.append(request)
+        self.arrived.set()
         queue = self._answers[request.body["model"]]
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         return await self._answered(answer, reader, writer)
