@@ -1,0 +1,27 @@
+"""Which texts are kept, and how headers are shown."""
+
+import pytest
+
+from gateway.audit import capture
+
+
+@pytest.mark.parametrize(
+    ("key", "gateway", "expected"), [("", "full", "full"), ("none", "full", "none"), ("full", "none", "full")]
+)
+def test_a_keys_policy_comes_before_the_gateways(key, gateway, expected):
+    assert capture.policy(key, gateway) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization", "Authorization", "x-api-key", "api-key", "cookie", "x-my-token", "X-Secret-Thing"]
+)
+def test_a_header_that_may_carry_a_secret_is_masked(name):
+    assert capture.masked_headers({name: "s3cr3t", "accept": "x"}) == {name: capture.MASK, "accept": "x"}
+
+
+def test_a_stream_is_kept_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(capture, "MAX_STREAM_BYTES", 10)
+    log = capture.ByteLog()
+    for _ in range(100):
+        log.add(b"12345")
+    assert log.text() == b"12345" * 2
