@@ -52,7 +52,7 @@ def sync_environment(conf: GatewayConf | None = None) -> Synced:
 
 
 def _sync_provider(conf: GatewayConf) -> Provider | None:
-    record = Provider.objects.filter(environment_key=PROVIDER_KEY).first()
+    record: Provider | None = Provider.objects.filter(environment_key=PROVIDER_KEY).first()
     if record is not None and record.origin != Origin.ENVIRONMENT:
         return record
     if not conf.upstream_configured:

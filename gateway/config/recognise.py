@@ -29,7 +29,7 @@ class Recognised:
     @property
     def host(self) -> str:
         """Host and port, for people."""
-        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+        return urlsplit(self.base_url).netloc
 
 
 def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) -> Recognised:
@@ -58,6 +58,10 @@ def _split(base_url: str) -> SplitResult:
         port_is_a_number = url.port is None or url.port >= 0
     except ValueError:
         port_is_a_number = False
+    if port_is_a_number and "@" in url.netloc:
+        raise ValueError(
+            "OPENAI_BASE_URL must not hold a user and password; put them into CUSTOM_HEADER_AUTHORIZATION"
+        )
     if not port_is_a_number or url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError(
             f"{base_url!r} is not a web address; OPENAI_BASE_URL looks like https://api.openai.com/v1"

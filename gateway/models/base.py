@@ -89,7 +89,11 @@ class ConfigQuerySet(models.QuerySet[Any]):
         return created
 
 
-ConfigManager = models.Manager.from_queryset(ConfigQuerySet)
+class ConfigManager(models.Manager[Any]):
+    """Gives the queryset above; Django's own manager methods pass on to it."""
+
+    def get_queryset(self) -> ConfigQuerySet:
+        return ConfigQuerySet(self.model, using=self._db)
 
 
 class ConfigRecord(models.Model):

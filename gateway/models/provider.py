@@ -12,6 +12,11 @@ from django.db import models
 from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, Sealed
 from gateway.models.request_log import RequestLog
 
+BASE_URL_FORM = (
+    "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
+    "? or #. Secrets go into the credential or the extra headers."
+)
+
 
 class Auth(models.TextChoices):
     """How the credential is shown to the provider."""
@@ -43,9 +48,7 @@ class Provider(ConfigRecord):
     base_url = models.CharField(
         "base URL",
         max_length=500,
-        validators=[
-            RegexValidator(r"^https?://[^\s/]+", "Enter a URL that starts with http:// or https://.")
-        ],
+        validators=[RegexValidator(r"^https?://[^\s/@?#]+(/[^\s?#]*)?\Z", BASE_URL_FORM)],
         help_text="Up to and without /chat/completions. {model} stands for the upstream model.",
     )
     auth = models.CharField("authentication", max_length=20, choices=Auth.choices, default=Auth.BEARER)

@@ -1,0 +1,62 @@
+"""setupgateway: brings the records in step at each start and says how to go on; safe to repeat."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db.utils import OperationalError, ProgrammingError
+
+from gateway.conf import gateway_conf
+from gateway.config.environment import sync_environment
+from gateway.config.launch import local_url
+from gateway.config.loader import load
+from gateway.management import start_text
+from gateway.management.ollama import ollama_models
+
+
+class Command(BaseCommand):
+    help = "Prepare the gateway (first start and every start) and print how to use it."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        conf = gateway_conf()
+        try:
+            synced = sync_environment(conf)
+        except (OperationalError, ProgrammingError) as problem:
+            raise CommandError(
+                f"The database is not ready ({problem}). Run first: {start_text.command('migrate')}"
+            ) from problem
+        except ValueError as problem:
+            raise CommandError(str(problem)) from problem
+        ollama = ollama_models() if synced.demo_only else None
+        claude = start_text.claude_lines(conf, load(conf))
+        self._say(
+            "",
+            start_text.section("Provider", start_text.provider_lines(synced, conf, ollama)),
+            "",
+            start_text.section("Admin", [f"{local_url(conf)}/admin/", *self._first_admin()]),
+            "",
+            "Start Claude Code in another terminal:",
+            "",
+            *(f"  {line}" for line in claude),
+            "",
+        )
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+    def _first_admin(self) -> list[str]:
+        """Make a superuser when there is none; the lines are the only place of the password."""
+        users: Any = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return []
+        name = "admin" if not users.filter(username="admin").exists() else "ccproxy-admin"
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(username=name, password=password)
+        return [
+            f"User {name}, password {password}",
+            "This password is shown only now. Lost it? " + start_text.command(f"changepassword {name}"),
+        ]

@@ -1,0 +1,101 @@
+"""What a newcomer reads at the start: who answers, where the admin is, how to start Claude Code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.conf import GatewayConf
+from gateway.config.environment import Synced
+from gateway.config.launch import claude_code_lines, local_url
+from gateway.models import ModelMapping, Origin
+from gateway.routing.snapshot import ConfigSnapshot
+
+_INDENT = " " * 11
+# services that have the default models, or may have
+_WITH_USUAL_MODELS = frozenset({"openai-chat", "azure-v1", "azure-deployment", "generic"})
+
+
+def section(title: str, lines: Sequence[str]) -> str:
+    """A title beside its lines."""
+    first, *rest = lines
+    return "\n".join([f"{title:<{len(_INDENT)}}{first}", *(f"{_INDENT}{line}".rstrip() for line in rest)])
+
+
+def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None) -> list[str]:
+    """Who answers. `ollama`: the models of a local Ollama, None when there is none."""
+    if not synced.demo_only:
+        return [*_real_providers(), *_environment_remark(synced, conf)]
+    return [
+        "Only the built-in demo answers now. It shows that everything works, but no model is behind it.",
+        "To set a real provider, do one of these:",
+        "- put OPENAI_API_KEY=... into .env and start again; for another service than OpenAI",
+        "  put OPENAI_BASE_URL=... there too (.env.example explains every variable)",
+        f"- or add a provider and a mapping at {local_url(conf)}/admin/",
+        *_ollama_lines(ollama),
+    ]
+
+
+def _real_providers() -> list[str]:
+    mappings = ModelMapping.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
+    routes: dict[str, list[str]] = {}
+    for mapping in mappings.exclude(provider__origin=Origin.DEMO):
+        provider = mapping.provider
+        route = f"{mapping.pattern} to {mapping.upstream_model}" if mapping.upstream_model else ""
+        routes.setdefault(f"{provider.name}, {provider.base_url}", []).append(route)
+    lines = []
+    for title, shown in routes.items():
+        lines.append(title)
+        named = [route for route in shown if route]
+        if named:
+            lines.append("  " + ", ".join(named[:6]) + (", ..." if len(named) > 6 else ""))
+    return lines
+
+
+def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
+    """What the environment says that does not do what its author may think."""
+    if synced.provider is None or not conf.upstream_configured:
+        return []
+    if not synced.taken_over:
+        usual = conf.big_model == GatewayConf().big_model
+        if usual and synced.provider.preset not in _WITH_USUAL_MODELS:
+            return [f"BIG_MODEL is still {conf.big_model}: name its models in BIG_MODEL and SMALL_MODEL."]
+        return []
+    return [
+        f"{synced.provider.name} was taken over in the admin;",
+        "OPENAI_* and *_MODEL in .env no longer change it.",
+    ]
+
+
+def _ollama_lines(models: Sequence[str] | None) -> list[str]:
+    if models is None:
+        return []
+    if not models:
+        return ["Ollama answers on this machine but has no model yet. Get one: ollama pull qwen3-coder"]
+    model = next((name for name in models if "cod" in name), models[0])
+    return [
+        "Ollama answers on this machine. To use it, start with this line:",
+        f"  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 BIG_MODEL={model} SMALL_MODEL={model} make run",
+    ]
+
+
+def claude_lines(conf: GatewayConf, snapshot: ConfigSnapshot) -> list[str]:
+    """The lines for another terminal; a key is never repeated here, only where it stands."""
+    if conf.anthropic_api_key:
+        return _with_hint(conf, "...", "the value of ANTHROPIC_API_KEY in .env")
+    if snapshot.anonymous_allowed:
+        return claude_code_lines(local_url(conf), "anything")
+    return _with_hint(conf, "ccp_...", f"a client key; make one with: {command('createclientkey NAME')}")
+
+
+def _with_hint(conf: GatewayConf, token: str, hint: str) -> list[str]:
+    address, shown, start = claude_code_lines(local_url(conf), token)
+    return [address, f"{shown}   # {hint}", start]
+
+
+def command(arguments: str) -> str:
+    """A command of manage.py as it can be typed in the project's folder."""
+    python = Path(sys.executable)
+    inside = python.is_relative_to(Path.cwd())
+    return f"{python.relative_to(Path.cwd()) if inside else 'python'} manage.py {arguments}"
