@@ -2,7 +2,8 @@
 
 What passes here can be read without care by the conversion: types of blocks
 are legal for their role, and the fields the conversion uses have their type.
-Nothing is copied, so a long history costs one walk.
+Files and containers live on Anthropic's servers only, so they are refused here
+whatever the provider. Nothing is copied: a long history costs one walk.
 """
 
 from __future__ import annotations

@@ -28,13 +28,19 @@ def pair(turns: list[Turn], context: RequestContext) -> None:
     """
     strict = context.profile.history == "strict"
     asking: Turn | None = None
+    between: Turn | None = None
     for turn in turns:
+        if turn.role == "system":
+            between = turn
+            continue
         if turn.role == "assistant":
             _answer(asking, None, context, strict=strict)
             turn.calls = _calls(turn, context, strict=strict)
-            asking = turn
-        elif turn.role == "user":
+            asking, between = turn, None
+        else:
             _answer(asking, turn, context, strict=strict)
+            if asking is not None and asking.calls and between is not None:
+                context.notes.add("moved", between.blocks[0].path, "system message moved behind tool results")
             asking = None
     _answer(asking, None, context, strict=strict)
 

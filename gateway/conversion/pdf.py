@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import io
 import re
-from collections import OrderedDict
 from typing import Final
 
 import pypdf
@@ -20,27 +19,38 @@ import pypdf
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PAGES: Final = 500
 MAX_CHARACTERS: Final = 2_000_000
-_KEPT_FILES: Final = 8
-_KEPT_CHARACTERS: Final = 4_000_000
+# characters of a generation of remembered texts, and what an entry without any counts
+_GENERATION: Final = 2_000_000
+_ENTRY: Final = 1_000
 _CUT: Final = "[the rest of the document was left out]"
 _PAGE_OBJECT: Final = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 
 class _RecentTexts:
-    """Page texts by digest of the file, the oldest forgotten first."""
+    """Page texts by digest of the file, in two generations.
+
+    When the young generation is full the old one is forgotten, so a file that is
+    asked for again and again stays. Nothing is iterated over: threads may race.
+    """
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+        self._young: dict[bytes, tuple[str, ...]] = {}
+        self._old: dict[bytes, tuple[str, ...]] = {}
+        self._size = 0
 
     def get(self, digest: bytes) -> tuple[str, ...] | None:
-        return self._texts.get(digest)
+        pages = self._young.get(digest)
+        if pages is None:
+            pages = self._old.get(digest)
+            if pages is not None:
+                self.put(digest, pages)
+        return pages
 
     def put(self, digest: bytes, pages: tuple[str, ...]) -> None:
-        self._texts[digest] = pages
-        while len(self._texts) > _KEPT_FILES or (
-            len(self._texts) > 1 and sum(map(_length, self._texts.values())) > _KEPT_CHARACTERS
-        ):
-            self._texts.popitem(last=False)
+        if self._size >= _GENERATION:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[digest] = pages
+        self._size += _ENTRY + sum(map(len, pages))
 
 
 _recent = _RecentTexts()
@@ -88,7 +98,3 @@ def _extracted(file: bytes) -> tuple[str, ...]:
     except Exception:  # pypdf raises nearly everything on broken files
         return tuple(texts)
     return tuple(texts)
-
-
-def _length(pages: tuple[str, ...]) -> int:
-    return sum(map(len, pages))

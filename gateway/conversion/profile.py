@@ -98,7 +98,7 @@ class Profile:
             if unknown:
                 raise ValueError(f"unknown profile option: {sorted(unknown)[0]}")
             options.update(layer)
-        given = {
+        given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items()
             if value is not None or name in _NULL_MEANS_SOMETHING

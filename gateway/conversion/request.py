@@ -62,7 +62,7 @@ def chat_request(
     if request["max_tokens"] == 0:
         return local_answers.cache_warmed(_answer_context(request, profile, new_id, estimate))
 
-    conversation = turns(request["messages"], mid_system=profile.mid_system)
+    conversation = turns(request["messages"], profile.mid_system, notes)
     _mark_automatically(request, conversation, context)
     pair(conversation, context)
     tools = tool_plan(request, profile, ledger)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from gateway.conversion.request_context import Notes
 from gateway.wire.messages import JSONObject
 
 Role = Literal["user", "assistant", "system"]
@@ -63,7 +64,7 @@ class Turn:
     answers: list[ToolAnswer] = field(default_factory=list)
 
 
-def turns(messages: list[JSONObject], *, mid_system: str) -> list[Turn]:
+def turns(messages: list[JSONObject], mid_system: str, notes: Notes) -> list[Turn]:
     """The turns of checked `messages`, none of them empty.
 
     With `mid_system: user` system messages become reminders behind the content
@@ -79,6 +80,7 @@ def turns(messages: list[JSONObject], *, mid_system: str) -> list[Turn]:
         elif not (message.get("clear_at") == "next_user_message" and number < last_user):
             blocks = [located for located in _located(number, message) if located.block["text"].strip()]
             if blocks and mid_system == "user":
+                notes.add("moved", blocks[0].path, "system message sent as a reminder in user text")
                 script.remind(_reminder(blocks))
             elif blocks:
                 script.turns.append(Turn("system", blocks))

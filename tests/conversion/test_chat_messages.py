@@ -20,7 +20,8 @@ PREFILLED = request_of("a", assistant("The answer is"))
 
 def test_a_trailing_assistant_message_is_refused_by_default():
     assert refusal_of(PREFILLED) == (
-        "This model does not support assistant message prefill. The conversation must end with a user message."
+        "This model does not support assistant message prefill. "
+        "The conversation must end with a user message."
     )
 
 

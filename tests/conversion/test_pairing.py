@@ -85,8 +85,9 @@ def test_results_keep_the_order_in_which_they_were_completed():
 
 
 def test_a_system_message_between_call_and_result_moves_behind_the_result():
-    messages = messages_of("a", assistant(call()), system("s"), user(result(content="x"), "b"))
-    assert messages[2:] == [
+    outcome = convert(request_of("a", assistant(call()), system("s"), user(result(content="x"), "b")))
+    assert outcome.codes == ["moved"]
+    assert outcome.messages[2:] == [
         {"role": "tool", "tool_call_id": "t1", "content": "x"},
         {"role": "system", "content": "s"},
         {"role": "user", "content": "b"},
@@ -127,8 +128,8 @@ def test_odd_ids_are_accepted_by_repair_and_refused_by_strict(odd):
         ),
         (
             ["a", assistant(call()), user(result(), result())],
-            "messages.2.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks "
-            "with id: t1",
+            "messages.2.content.1: each tool_use must have a single result. "
+            "Found multiple `tool_result` blocks with id: t1",
         ),
         (
             ["a", assistant(call(), call()), user(result())],

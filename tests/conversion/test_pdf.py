@@ -63,12 +63,12 @@ def test_the_same_file_is_read_once(monkeypatch):
     assert pdf.page_texts(data) is first
 
 
-def test_old_files_are_forgotten():
+@pytest.mark.parametrize("pages", [(), ("x" * 100_000,), ("x" * 3_000_000,)])
+def test_old_files_are_forgotten_but_not_those_in_use(pages):
     recent = pdf._RecentTexts()
-    for number in range(20):
-        recent.put(bytes([number]), ("x" * 100_000,))
-    assert recent.get(b"\x00") is None
-    assert recent.get(bytes([19]))
-    recent.put(b"large", ("x" * 5_000_000,))
-    assert recent.get(bytes([19])) is None
-    assert recent.get(b"large")
+    recent.put(b"used", pages)
+    for number in range(5000):
+        recent.put(str(number).encode(), pages)
+        assert recent.get(b"used") == pages
+    assert recent.get(b"0") is None
+    assert recent.get(b"4999") == pages

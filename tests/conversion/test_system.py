@@ -67,8 +67,9 @@ def test_a_system_message_may_be_the_last():
 
 
 def test_leading_only_templates_get_reminders_in_the_user_text():
-    messages = convert(request_of("a", system("s"), system="S"), {"mid_system": "user"}).messages
-    assert messages == [
+    outcome = convert(request_of("a", system("s"), system="S"), {"mid_system": "user"})
+    assert outcome.codes == ["moved"]
+    assert outcome.messages == [
         {"role": "system", "content": "S"},
         {"role": "user", "content": "a\n\n<system-reminder>\ns\n</system-reminder>"},
     ]

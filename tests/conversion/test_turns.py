@@ -1,5 +1,6 @@
 """Messages as turns: control blocks applied, neighbours of the same role merged."""
 
+from gateway.conversion.request_context import Notes
 from gateway.conversion.turns import turns
 
 from .converting import assistant, call, result, system, text, user
@@ -9,7 +10,7 @@ def shape(*messages, mid_system="keep"):
     """(role, [texts or types]) of each turn."""
     return [
         (turn.role, [located.block.get("text", located.block["type"]) for located in turn.blocks])
-        for turn in turns(list(messages), mid_system=mid_system)
+        for turn in turns(list(messages), mid_system, Notes())
     ]
 
 
@@ -100,7 +101,7 @@ def test_reminders_between_users_do_not_keep_them_apart():
 
 def test_a_reminder_keeps_the_cache_marker_of_its_message():
     marked = system(text("s", cache_control={"type": "ephemeral"}))
-    (turn,) = turns([user("a"), marked], mid_system="user")
+    (turn,) = turns([user("a"), marked], "user", Notes())
     assert turn.blocks[1].block["cache_control"] == {"type": "ephemeral"}
 
 
@@ -114,10 +115,10 @@ def test_a_user_speaks_with_more_than_tool_results_and_reminders_do_not_count():
         user(result("x"), "c"),
     ]
     for mid_system in ("keep", "user"):
-        found = turns(messages, mid_system=mid_system)
+        found = turns(messages, mid_system, Notes())
         assert [turn.speaks for turn in found if turn.role == "user"] == [True, False, True]
 
 
 def test_a_block_knows_its_place_in_the_request():
-    (turn,) = turns([user("a"), user("", "b")], mid_system="keep")
+    (turn,) = turns([user("a"), user("", "b")], "keep", Notes())
     assert [located.path for located in turn.blocks] == ["messages.0.content.0", "messages.1.content.1"]
