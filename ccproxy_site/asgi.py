@@ -19,19 +19,18 @@ from servestatic import ServeStaticASGI  # noqa: E402
 
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
 
-Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+# the frameworks' own ASGI types do not agree with each other
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 PEOPLES_PATHS: Final = ("/admin", "/static/")
 
 
-def with_static_files(application: Application) -> Application:
+def with_static_files(application: Any) -> Application:
     """Collected files when there are some (`make run` collects them), else straight from the packages."""
     if settings.STATIC_ROOT.is_dir():
-        served: Application = ServeStaticASGI(
-            application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL
-        )
-        return served
-    return ASGIStaticFilesHandler(application)
+        return ServeStaticASGI(application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL)
+    handler: Application = ASGIStaticFilesHandler(application)
+    return handler
 
 
 class ByPath:

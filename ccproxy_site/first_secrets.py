@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", Path(__file__).resolve().parent.parent / ".env"))
-HEADER: Final = "# Made at the first start. Keep them: without them sessions end and stored credentials are lost.\n"
+HEADER: Final = (
+    "# Made at the first start. Keep them: without them sessions end and stored credentials are lost.\n"
+)
 
 
 def missing(text: str) -> dict[str, str]:
@@ -32,8 +34,10 @@ def missing(text: str) -> dict[str, str]:
     return {
         name: value
         for name, value in made.items()
-        if name not in set_in_file and f"{name}_FILE" not in set_in_file
-        and not os.environ.get(name) and not os.environ.get(f"{name}_FILE")
+        if name not in set_in_file
+        and f"{name}_FILE" not in set_in_file
+        and not os.environ.get(name)
+        and not os.environ.get(f"{name}_FILE")
     }
 
 

@@ -95,7 +95,11 @@ class Bench:
 async def bench():
     provider = await FakeProvider().start()
     base = ProviderConfig(
-        slug="fake", name="Fake", base_url=provider.base_url, credentials=("sk-upstream-secret",), max_retries=0
+        slug="fake",
+        name="Fake",
+        base_url=provider.base_url,
+        credentials=("sk-upstream-secret",),
+        max_retries=0,
     )
     recorder = MemoryRecorder()
     gateway = Gateway(

@@ -1,7 +1,7 @@
 """A stream as a script: chunks in, events out, and a difference one can read.
 
-    events = play(stream_of(), text("Hel"), text("lo"), finish("stop"), DONE)
-    assert_events(events, [start(), ...])
+events = play(stream_of(), text("Hel"), text("lo"), finish("stop"), DONE)
+assert_events(events, [start(), ...])
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.conversion.context import AnswerContext
+from gateway.conversion.expectations import normal
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.stream import MessageStream
@@ -43,7 +44,9 @@ def context_of(options: dict[str, Any] | None = None, **facts: Any) -> AnswerCon
     )
 
 
-def stream_of(options: dict[str, Any] | None = None, *, ledger: Ledger | None = None, **facts: Any) -> MessageStream:
+def stream_of(
+    options: dict[str, Any] | None = None, *, ledger: Ledger | None = None, **facts: Any
+) -> MessageStream:
     return MessageStream(context_of(options, **facts), ledger if ledger is not None else Ledger())
 
 
@@ -63,7 +66,9 @@ def thought(content: str) -> dict[str, Any]:
     return chunk({"reasoning_content": content})
 
 
-def call(index: int | None = 0, id: str | None = None, name: str | None = None, args: Any = None) -> dict[str, Any]:
+def call(
+    index: int | None = 0, id: str | None = None, name: str | None = None, args: Any = None
+) -> dict[str, Any]:
     """A fragment of a tool call; what is None is left out."""
     function = {key: value for key, value in (("name", name), ("arguments", args)) if value is not None}
     fragment: dict[str, Any] = {"function": function}
@@ -86,7 +91,8 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
 def sse(*chunks: Chunk) -> bytes:
     """The bytes of a stream."""
     return b"".join(
-        item if isinstance(item, bytes) else b"data: " + json.dumps(item).encode() + b"\n\n" for item in chunks
+        item if isinstance(item, bytes) else b"data: " + json.dumps(item).encode() + b"\n\n"
+        for item in chunks
     )
 
 
@@ -113,34 +119,10 @@ def failed(stream: MessageStream) -> list[dict[str, Any]]:
     return stream.fail(stream.failure, REQUEST_ID) if stream.failure else []
 
 
-def normal(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pings and empty deltas removed, neighbouring deltas of one kind joined (section 10.0)."""
-    joined: list[dict[str, Any]] = []
-    for event in events:
-        if event["type"] == "ping":
-            continue
-        if event["type"] != "content_block_delta":
-            joined.append(event)
-            continue
-        key = _text_key(event["delta"])
-        if key is not None and not event["delta"][key]:
-            continue
-        last = joined[-1] if joined else {}
-        if (
-            key is not None
-            and last.get("type") == "content_block_delta"
-            and last["index"] == event["index"]
-            and last["delta"]["type"] == event["delta"]["type"]
-        ):
-            together = last["delta"][key] + event["delta"][key]
-            joined[-1] = {**last, "delta": {**last["delta"], key: together}}
-        else:
-            joined.append(event)
-    return joined
-
-
 def _text_key(delta: dict[str, Any]) -> str | None:
-    return {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}.get(delta["type"])
+    return {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}.get(
+        delta["type"]
+    )
 
 
 def lines(events: Iterable[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint, IStreamServerEndpointStringParser
 from twisted.internet.protocol import Factory
 from twisted.plugin import IPlugin
-from zope.interface import implementer
+from zope.interface.declarations import implementer
 
 from ccproxy_site.server.web_request import GatewayWebRequest
 

@@ -53,7 +53,7 @@ class GatewayHandler(ASGIHandler):
 
     async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:
-            request = GatewayRequest(scope, await self.read_body(receive))
+            request = GatewayRequest(scope, await self.received_body(receive))
         except RequestAborted:
             return
         except GatewayError as error:
@@ -71,7 +71,7 @@ class GatewayHandler(ASGIHandler):
             await _stopped(leaving)
             await _stopped(working)
 
-    async def read_body(self, receive: Any) -> bytes:
+    async def received_body(self, receive: Any) -> bytes:
         """The whole body. Raises RequestAborted when the client left, RequestTooLarge."""
         limit = gateway_conf().max_body_bytes
         pieces: list[bytes] = []

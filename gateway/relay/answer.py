@@ -105,7 +105,9 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Rou
     key = exchange.arrival.key
     route = resolve(gateway.configuration.snapshot, model).route
     if key is not None and not model_allowed(key, model):
-        raise NotAllowed(f"Your API key does not have permission to use the specified resource: model {model}")
+        raise NotAllowed(
+            f"Your API key does not have permission to use the specified resource: model {model}"
+        )
     exchange.route = route
     gateway.recorder.opened(exchange.outcome(OPEN))
     return route
@@ -130,7 +132,7 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
     return Whole(200, sse.encode_all(message_events(local.message)), STREAM_HEADERS)
 
 
-def counted(exchange: Exchange, gateway: Gateway) -> Reply:
+def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: estimated here, no upstream call (specification section 9)."""
     request = parsed(exchange)
     route = routed(exchange, gateway, request)

@@ -19,7 +19,6 @@ from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 
 
-
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What the HTTP layer knows when a request arrives. Header names are lower case."""
@@ -83,7 +82,12 @@ class Exchange:
             self.returned.add(piece)
 
     def outcome(
-        self, state: State, *, status: int | None = None, error: GatewayError | None = None, now: float | None = None
+        self,
+        state: State,
+        *,
+        status: int | None = None,
+        error: GatewayError | None = None,
+        now: float | None = None,
     ) -> ExchangeOutcome:
         """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
@@ -137,5 +141,3 @@ class Exchange:
 
 def _ms(start: float, end: float | None) -> int | None:
     return None if end is None else round((end - start) * 1000)
-
-

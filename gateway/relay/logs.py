@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from gateway.audit.outcome import ERROR, BROKEN, ExchangeOutcome
+from gateway.audit.outcome import BROKEN, ERROR, ExchangeOutcome
 
 logger = logging.getLogger("gateway.exchange")
 

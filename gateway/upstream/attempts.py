@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected, UpstreamTimedOut, UpstreamUnreachable
+from gateway.errors import (
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamRejected,
+    UpstreamTimedOut,
+    UpstreamUnreachable,
+)
 
 RETRYABLE_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 FIRST_PAUSE: Final = 0.5
@@ -25,7 +31,7 @@ def pause_before_retry(error: UpstreamError, attempt: int, max_retries: int, jit
         return None
     if error.retry_after is not None:
         return float(error.retry_after) if error.retry_after <= LONGEST_RETRY_AFTER else None
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
+    longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1))
     return longest * (0.5 + jitter / 2)
 
 

@@ -73,7 +73,9 @@ async def test_a_rate_limit_keeps_its_retry_after(bench):
 
 
 async def test_an_overflow_arrives_in_the_words_that_make_the_client_compact(bench):
-    text = "This model's maximum context length is 1000 tokens. However, your messages resulted in 1200 tokens."
+    text = (
+        "This model's maximum context length is 1000 tokens. However, your messages resulted in 1200 tokens."
+    )
     bench.provider.answers("m", error(400, text, code="context_length_exceeded"))
     answer = await bench.client.messages(asking())
     assert answer.status == 400
@@ -160,7 +162,10 @@ async def test_a_client_error_is_not_tried_again(bench):
         (b'{"model": 5}', "model: Input should be a valid string"),
         (b'{"model": "m"}', "max_tokens: Field required"),
         (b'{"model": "m", "max_tokens": 5}', "messages: Field required"),
-        (b'{"model": "m", "max_tokens": true, "messages": []}', "max_tokens: Input should be a valid integer"),
+        (
+            b'{"model": "m", "max_tokens": true, "messages": []}',
+            "max_tokens: Input should be a valid integer",
+        ),
         (b"[" * 100_000, "The request body is not valid JSON"),
     ],
 )

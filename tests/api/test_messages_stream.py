@@ -91,7 +91,11 @@ async def test_what_came_in_one_read_leaves_in_one_piece(bench):
         (Answer(before_head=[CUT]), 502, "api_error"),
         (Answer(headers=SSE, pieces=[CUT]), 502, "api_error"),
         (Answer(headers=SSE, pieces=[b""]), 502, "api_error"),
-        (Answer(headers=SSE, pieces=[b'data: {"error": {"message": "full", "code": 503}}\n\n']), 529, "overloaded_error"),
+        (
+            Answer(headers=SSE, pieces=[b'data: {"error": {"message": "full", "code": 503}}\n\n']),
+            529,
+            "overloaded_error",
+        ),
         (Answer(headers={"content-type": "text/html"}, pieces=[b"<html>"]), 502, "api_error"),
         (Answer(headers=SSE, pieces=[b": comment\n\n", END]), 502, "api_error"),
     ],
@@ -136,7 +140,9 @@ async def test_a_content_filter_before_the_stream_is_streamed_as_a_refusal(bench
 async def test_a_provider_that_is_slow_to_start_gets_the_200_out_early_and_pings_meanwhile(bench):
     bench.set(commit_after=0.02, ping_interval=0.02)
     go_on = asyncio.Event()
-    bench.provider.answers("m", Answer(before_head=[go_on], headers=SSE, pieces=[chunk({"content": "x"}), *TRAILER]))
+    bench.provider.answers(
+        "m", Answer(before_head=[go_on], headers=SSE, pieces=[chunk({"content": "x"}), *TRAILER])
+    )
     answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
     await answering.head()
     while answering.text.count(b"event: ping") < 4:
@@ -218,7 +224,9 @@ async def test_after_a_long_silence_an_empty_delta_goes_out_because_pings_do_not
 async def test_after_a_long_silence_before_any_block_one_is_opened_for_the_empty_delta(bench):
     bench.set(commit_after=0.01, ping_interval=0.01, stale_after=0.05)
     go_on = asyncio.Event()
-    bench.provider.answers("m", Answer(before_head=[go_on], headers=SSE, pieces=[chunk({"content": "x"}), *TRAILER]))
+    bench.provider.answers(
+        "m", Answer(before_head=[go_on], headers=SSE, pieces=[chunk({"content": "x"}), *TRAILER])
+    )
     answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
     await answering.head()
     while b"content_block_delta" not in answering.text:

@@ -63,9 +63,7 @@ async def test_an_unknown_model_is_not_found(listed):
 
 
 async def test_a_key_sees_only_its_models(bench):
-    bench.configure(
-        rules=[rule("a", id=1), rule("b", id=2)], keys=[key_entry("k", allowed_models=("a",))]
-    )
+    bench.configure(rules=[rule("a", id=1), rule("b", id=2)], keys=[key_entry("k", allowed_models=("a",))])
     answer = await bench.client.get("/v1/models", headers={"x-api-key": "k"})
     assert [row["id"] for row in answer.json["data"]] == ["a"]
     assert (await bench.client.get("/v1/models/b", headers={"x-api-key": "k"})).status == 404

@@ -55,7 +55,8 @@ async def test_an_unknown_path_is_not_found_in_json(bench, method, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/messages/batches", "/v1/messages/batches/b/results", "/v1/files", "/v1/skills", "/v1/complete"]
+    "path",
+    ["/v1/messages/batches", "/v1/messages/batches/b/results", "/v1/files", "/v1/skills", "/v1/complete"],
 )
 async def test_what_the_gateway_does_not_implement_says_so(bench, path):
     answer = await bench.client.post(path, {})

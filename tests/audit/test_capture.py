@@ -13,7 +13,8 @@ def test_a_keys_policy_comes_before_the_gateways(key, gateway, expected):
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "Authorization", "x-api-key", "api-key", "cookie", "x-my-token", "X-Secret-Thing"]
+    "name",
+    ["authorization", "Authorization", "x-api-key", "api-key", "cookie", "x-my-token", "X-Secret-Thing"],
 )
 def test_a_header_that_may_carry_a_secret_is_masked(name):
     assert capture.masked_headers({name: "s3cr3t", "accept": "x"}) == {name: capture.MASK, "accept": "x"}

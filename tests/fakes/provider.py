@@ -47,9 +47,7 @@ def chunk(delta=None, finish_reason=None, usage=None, **more) -> bytes:
         "object": "chat.completion.chunk",
         "created": 1,
         "model": "up",
-        "choices": []
-        if delta is None
-        else [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        "choices": [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
         **more,
     }
     if usage:

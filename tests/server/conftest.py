@@ -1,0 +1,125 @@
+"""A real gateway process on Daphne, with a database and an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+KEY = "client-key-for-tests"
+# known to the variables of .env.example; none of the developer's own may leak in
+CLEAN = {"PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Served:
+    """A running gateway. `stop` asks it to end and gives its exit code."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    data: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def rows(self, sql: str = "SELECT * FROM gateway_requestlog ORDER BY id") -> list[dict[str, object]]:
+        with sqlite3.connect(self.data / "ccproxy.sqlite3") as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(sql)]
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in CLEAN}
+    return {
+        **kept,
+        "CCPROXY_ENV_FILE": os.devnull,
+        "DATA_DIR": str(folder),
+        "SECRET_KEY": "tests-only",
+        "FIELD_ENCRYPTION_KEYS": "dGVzdHMtb25seS1rZXktb2YtMzItYnl0ZXMtbG9uZyE=",
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+    }
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def start(folder: Path, *arguments: str, **variables: str) -> Served:
+    port = int(variables.setdefault("PORT", str(free_port())))
+    env = environment(folder, **variables)
+    manage("migrate", "--verbosity", "0", env=env)
+    log = folder / "log"
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", *(arguments or ("serve",))],
+        cwd=ROOT,
+        env=env,
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    served = Served(process, port, folder, log)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(served.url + "/health", timeout=1).status_code == 200:
+                return served
+        except httpx.TransportError:
+            time.sleep(0.05)
+        if process.poll() is not None:
+            break
+    served.stop()
+    pytest.fail("the gateway did not start:\n" + log.read_text())
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(**variables) starts a gateway; it is stopped at the end of the test."""
+    running: list[Served] = []
+
+    def one(*arguments: str, **variables: str) -> Served:
+        folder = tmp_path / str(len(running))
+        folder.mkdir()
+        running.append(start(folder, *arguments, **variables))
+        return running[-1]
+
+    yield one
+    for served in running:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One gateway without a provider, for tests that only look."""
+    served = start(tmp_path_factory.mktemp("demo"))
+    yield served
+    served.stop()
