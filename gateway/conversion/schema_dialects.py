@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.conversion.schema_walk import resolved, with_subschemas
+from gateway.conversion.schema_walk import properties_of, resolved, with_subschemas
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -118,8 +118,8 @@ def _enum_of_strings(schema: JSONObject) -> None:
 
 
 def _required_of_existing(schema: JSONObject) -> None:
-    properties = schema.get("properties") or {}
-    required = [name for name in schema["required"] if name in properties]
+    properties = properties_of(schema)
+    required = [name for name in schema["required"] if type(name) is str and name in properties]
     if not required:
         del schema["required"]
     elif len(required) < len(schema["required"]):
@@ -137,8 +137,8 @@ def _common_type(values: list[Any]) -> str | None:
 
 def _single_type(schema: JSONObject) -> None:
     listed = schema.pop("type")
-    kinds = [kind for kind in listed if kind != "null"]
-    if len(kinds) < len(listed):
+    kinds = [kind for kind in listed if type(kind) is str and kind != "null"]
+    if "null" in listed:
         schema["nullable"] = True
     if len(kinds) == 1:
         schema["type"] = kinds[0]

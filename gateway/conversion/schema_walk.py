@@ -60,6 +60,28 @@ def subschemas(schema: JSONObject) -> Iterator[JSONObject]:
             yield from (item for item in value.values() if type(item) is dict)
 
 
+def properties_of(schema: JSONObject) -> JSONObject:
+    """`properties`, empty where it is absent or nonsense: clients send schemas nobody has checked."""
+    value = schema.get("properties")
+    return value if type(value) is dict else {}
+
+
+def list_of(schema: JSONObject, keyword: str) -> list[Any]:
+    """The list under `keyword`, empty where it is absent or nonsense."""
+    value = schema.get(keyword)
+    return value if type(value) is list else []
+
+
+def branches_of(schema: JSONObject, keyword: str) -> list[JSONObject]:
+    """The schemas in the list under `keyword`."""
+    return [branch for branch in list_of(schema, keyword) if type(branch) is dict]
+
+
+def required_names(schema: JSONObject) -> list[str]:
+    """The names in `required`."""
+    return [name for name in list_of(schema, "required") if type(name) is str]
+
+
 def resolved(root: JSONObject, ref: object) -> JSONObject | None:
     """The target of a local reference (`#`, `#/a/b`); None when it is foreign or leads nowhere."""
     if type(ref) is not str or not ref.startswith("#"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.schema_dialects import gemini, inline_refs, mfjs
-from gateway.conversion.schema_walk import resolved
+from gateway.conversion.schema_walk import branches_of, properties_of, required_names, resolved
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -59,21 +59,21 @@ def folded(schema: JSONObject, root: JSONObject) -> JSONObject:
     Properties are united; required is what every outcome requires. References
     are looked up in `root`.
     """
-    properties: JSONObject = dict(schema.get("properties") or {})
-    required = names_in(schema.get("required"))
+    properties = dict(properties_of(schema))
+    required = required_names(schema)
     for name in ("allOf", "anyOf", "oneOf"):
-        branches = [_branch(root, branch) for branch in schema.get(name) or () if type(branch) is dict]
+        branches = [_branch(root, branch) for branch in branches_of(schema, name)]
         if not branches:
             continue
         united: dict[str, list[Any]] = {}
         for branch in branches:
-            for key, below in (branch.get("properties") or {}).items():
+            for key, below in properties_of(branch).items():
                 variants = united.setdefault(key, [])
                 if below not in variants:
                     variants.append(below)
         for key, variants in united.items():
             properties.setdefault(key, _together(variants, every=name == "allOf"))
-        lists = [names_in(branch.get("required")) for branch in branches]
+        lists = [required_names(branch) for branch in branches]
         if name == "allOf":
             more = [key for keys in lists for key in keys]
         else:
@@ -101,11 +101,6 @@ def schema_rewrites(schema: JSONObject, rewrites: tuple[str, ...]) -> JSONObject
     for name in rewrites:
         schema = _REWRITES[name](schema)
     return schema
-
-
-def names_in(required: object) -> list[str]:
-    """The strings of a `required` list; none for anything else."""
-    return [name for name in required if type(name) is str] if type(required) is list else []
 
 
 def _branch(root: JSONObject, branch: JSONObject) -> JSONObject:

@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.conversion.schema_walk import resolved, subschemas, with_subschemas
-from gateway.conversion.schemas import folded, names_in, noted
+from gateway.conversion.schema_walk import (
+    branches_of,
+    list_of,
+    properties_of,
+    required_names,
+    resolved,
+    subschemas,
+    with_subschemas,
+)
+from gateway.conversion.schemas import folded, noted
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -95,8 +103,8 @@ class _Strict:
         schema = with_subschemas(_simplified(schema, self._root), self.strict)
         if not is_object(schema):
             return schema
-        required = names_in(schema.get("required"))
-        properties = _properties(schema)
+        required = required_names(schema)
+        properties = properties_of(schema)
         invented = [
             name
             for name, value in properties.items()
@@ -106,7 +114,8 @@ class _Strict:
             "type": "object",
             **schema,
             "properties": {
-                name: _nullable(value) if name in invented else value for name, value in properties.items()
+                name: self._nullable(value) if name in invented else value
+                for name, value in properties.items()
             },
             "required": list(properties),
             "additionalProperties": False,
@@ -114,11 +123,18 @@ class _Strict:
         self._invented[id(closed)] = invented
         return closed
 
+    def _nullable(self, schema: JSONObject) -> JSONObject:
+        nullable = _nullable(schema)
+        if id(schema) in self._invented and "type" in nullable:
+            # the copy takes the place of the object which was noted
+            self._invented[id(nullable)] = self._invented.pop(id(schema))
+        return nullable
+
     def find_paths(self, schema: JSONObject, root: JSONObject, path: Path, entered: dict[str, int]) -> None:
         if len(self.paths) > _MAX_PATHS:
             return
         self.paths += [(*path, name) for name in self._invented.get(id(schema), ())]
-        for name, below in _properties(schema).items():
+        for name, below in properties_of(schema).items():
             if type(below) is dict:
                 self.find_paths(below, root, (*path, name), entered)
         ref = schema.get("$ref")
@@ -126,12 +142,10 @@ class _Strict:
         if target is not None and entered.get(str(ref), 0) < _MAX_UNROLLED:
             self.find_paths(target, root, path, {**entered, str(ref): entered.get(str(ref), 0) + 1})
         items = schema.get("items")
-        for below in (items, *(schema.get("prefixItems") or ())):
-            if type(below) is dict:
-                self.find_paths(below, root, (*path, EACH_ITEM), entered)
-        for below in schema.get("anyOf") or ():
-            if type(below) is dict:
-                self.find_paths(below, root, path, entered)
+        for below in [items] if type(items) is dict else branches_of(schema, "prefixItems"):
+            self.find_paths(below, root, (*path, EACH_ITEM), entered)
+        for below in branches_of(schema, "anyOf"):
+            self.find_paths(below, root, path, entered)
 
 
 def _simplified(schema: JSONObject, root: JSONObject) -> JSONObject:
@@ -168,10 +182,10 @@ def _allows_null(schema: Any, root: JSONObject) -> bool:
     if kind is not None:
         return kind == "null" or (type(kind) is list and "null" in kind)
     if "enum" in schema or "const" in schema:
-        return None in schema.get("enum", ()) or schema.get("const", "") is None
+        return None in list_of(schema, "enum") or schema.get("const", "") is None
     for name in ("anyOf", "oneOf"):
         if name in schema:
-            return any(_allows_null(branch, {}) for branch in schema[name])
+            return any(_allows_null(branch, {}) for branch in list_of(schema, name))
     return "$ref" not in schema and "properties" not in schema
 
 
@@ -180,7 +194,7 @@ def _nullable(schema: JSONObject) -> JSONObject:
     if kind is None or "anyOf" in schema or "const" in schema:
         only_branches = schema.keys() <= {"anyOf", "description", "title"}
         if "anyOf" in schema and only_branches:
-            return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+            return {**schema, "anyOf": [*list_of(schema, "anyOf"), {"type": "null"}]}
         return {"anyOf": [schema, {"type": "null"}]}
     new = {**schema, "type": [*(kind if type(kind) is list else [kind]), "null"]}
     if type(schema.get("enum")) is list:
@@ -208,11 +222,6 @@ def _is_strict(schema: JSONObject) -> bool:
     if is_object(schema):
         if schema.get("additionalProperties") is not False:
             return False
-        if not _properties(schema).keys() <= set(names_in(schema.get("required"))):
+        if not properties_of(schema).keys() <= set(required_names(schema)):
             return False
     return all(_is_strict(below) for below in subschemas(schema))
-
-
-def _properties(schema: JSONObject) -> JSONObject:
-    properties = schema.get("properties")
-    return properties if type(properties) is dict else {}

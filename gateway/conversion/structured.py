@@ -55,9 +55,10 @@ def response_format(request: JSONObject, profile: Profile, ledger: Ledger) -> St
         if profile.json_schema == "force_strict":
             sent, paths = force_strict(sent)
         strict = is_strict_compatible(sent)
+        changed = sent is not schema and sent != schema
     except RecursionError:
         refuse(f"{path}.schema", "nested too deeply")
-    if sent is not schema and sent != schema:
+    if changed:
         ledger.refit(f"{path}.schema", "the schema was rewritten for the provider")
     json_schema = {"name": _name(schema), "schema": sent, "strict": strict}
     return StructuredPlan(
