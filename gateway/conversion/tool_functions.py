@@ -66,12 +66,19 @@ def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
     written: dict[str, Any] = {"name": function.name}
     if description is not None:
         written["description"] = description
-    written["parameters"] = _parameters(function, profile, ledger)
-    if tool.get("strict") is True:
-        if profile.strict_tools == "auto" and is_strict_compatible(written["parameters"]):
-            written["strict"] = True
-        else:
-            ledger.dropped(f"{path}.strict", "the provider takes no strict for this schema")
+    try:
+        written["parameters"] = _parameters(function, profile, ledger)
+        strict = (
+            tool.get("strict") is True
+            and profile.strict_tools == "auto"
+            and is_strict_compatible(written["parameters"])
+        )
+    except RecursionError:
+        refuse(f"{path}.custom.input_schema", "nested too deeply")
+    if strict:
+        written["strict"] = True
+    elif tool.get("strict") is True:
+        ledger.dropped(f"{path}.strict", "the provider takes no strict for this schema")
     entry: dict[str, Any] = {"type": "function", "function": written}
     if profile.cache_control == "keep" and tool.get("cache_control") is not None:
         entry["cache_control"] = tool["cache_control"]
@@ -137,14 +144,11 @@ def _description(function: Function, longest: int | None, ledger: Ledger) -> tup
 
 
 def _parameters(function: Function, profile: Profile, ledger: Ledger) -> JSONObject:
-    path = f"{function.path}.custom.input_schema"
     try:
         fitted = tool_parameters(function.schema)
-        sent = schema_rewrites(fitted.schema, profile.schema_rewrites)
-    except RecursionError:
-        refuse(path, "nested too deeply")
     except ValueError:
-        refuse(f"{path}.type", "Input should be 'object'")
+        refuse(f"{function.path}.custom.input_schema.type", "Input should be 'object'")
+    sent = schema_rewrites(fitted.schema, profile.schema_rewrites)
     if fitted.folded or sent is not fitted.schema:
         ledger.refit(f"{function.path}.input_schema", "the schema was rewritten for the provider")
     return sent

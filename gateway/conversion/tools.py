@@ -56,6 +56,9 @@ def tool_plan(request: JSONObject, profile: Profile, ledger: Ledger) -> ToolPlan
     server = server_tools(others, choice, bool(functions), profile, ledger)
     if server.local_answer is not None:
         return ToolPlan(local_answer=server.local_answer)
+    # a search that is switched on would search although no call is wanted
+    if choice.get("type") == "none":
+        server = ServerTools()
     chosen = _chosen(choice, functions, server)
     sent = _sent_choice(choice, chosen, server, profile, ledger)
     kept = _fitting(_offered(functions, sent, ledger), chosen, history, profile, ledger)
