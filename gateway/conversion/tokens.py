@@ -38,6 +38,7 @@ _FOR_ANY_TOOLS: Final = 40
 _PDF_PAGE: Final = 2000
 
 _SHORT: Final = 24
+_DEEPEST: Final = 50
 # Not sent upstream, or not as text.
 _OPAQUE: Final = frozenset(
     {
@@ -227,16 +228,18 @@ def _leaves_of(block: JSONObject) -> int:
     return sum(map(estimate_text_tokens, _leaves(block)))
 
 
-def _leaves(value: object) -> Iterator[str]:
+def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:
     if type(value) is str:
         yield value
+    elif depth == 0:
+        return
     elif type(value) is list:
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, depth - 1)
     elif type(value) is dict:
         for name, item in value.items():
             if name not in _OPAQUE:
-                yield from _leaves(item)
+                yield from _leaves(item, depth - 1)
 
 
 def _speaks(message: JSONObject) -> bool:

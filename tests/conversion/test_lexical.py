@@ -1,0 +1,130 @@
+"""From a text to a number of tokens (specification 9, lexical rule), against the rule written run by run."""
+
+import math
+import random
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.conversion.lexical import lexical_tokens
+
+
+def word(letters):
+    if letters <= 7:
+        return 1
+    return math.ceil(letters / 5.5) if letters <= 16 else letters / 4.5
+
+
+def plainly(text):
+    """The rule for ASCII text without runs that look random."""
+    tokens, before = 0.0, ""
+    for run in re.findall(r"[A-Za-z]+|[0-9]+|[ \t]+|[\n\r]+|[^A-Za-z0-9 \t\n\r]+", text):
+        if run[0].isalpha():
+            tokens += word(len(run))
+        elif run[0].isdigit():
+            tokens += math.ceil(len(run) / 3) + (before[-1:] in ("\t", " "))
+        elif run[0] in " \t":
+            tokens += len(run) > 1
+        elif run[0] in "\n\r":
+            tokens += 0.6
+        else:
+            tokens += 0.65 if len(run) == 1 else 0.55 * len(run)
+        before = run or before
+    return math.ceil(tokens - 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("hi", 1),
+        ("letters", 1),
+        ("lettersx", 2),
+        ("a" * 11, 2),
+        ("a" * 12, 3),
+        ("a" * 16, 3),
+        ("a" * 17, 4),
+        ("a" * 45, 10),
+        ("one two", 2),
+        ("one  two", 3),
+        ("1", 1),
+        ("123", 1),
+        ("1234", 2),
+        ("1234567", 3),
+        ("a 12", 3),
+        ("one\n\n\ntwo", 3),
+        ("one\r\ntwo", 3),
+        (".", 1),
+        ("...", 2),
+        ("a.b", 3),
+        ("漢字漢字", 3),
+        ("한국어 한국어", 5),
+        ("привет", 3),
+        ("😀", 2),
+        ("—", 1),
+        ("\ud800", 1),
+    ],
+)
+def test_each_kind_of_run_has_its_price(text, tokens):
+    assert lexical_tokens(text) == tokens
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["word", "aLongerIdentifier", "x" * 18, "42", "12345678", " ", "\n", "    ", ".", "{}", '":']
+        )
+    )
+)
+def test_it_is_the_rule_of_the_specification(pieces):
+    text = " ".join("".join(pieces[i : i + 5])[:39] for i in range(0, len(pieces), 5))
+    assert lexical_tokens(text) == plainly(text)
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_number_and_no_more_than_two_tokens_a_character(text):
+    assert 0 <= lexical_tokens(text) <= 2 * len(text)
+
+
+def test_a_text_longer_than_a_chunk_costs_what_its_parts_cost():
+    text = "def function(argument: int = 1) -> str:\n    return f'{argument}'\n" * 2000
+    assert lexical_tokens(text) == pytest.approx(plainly(text), abs=4)
+
+
+@pytest.mark.parametrize("length", [40, 76, 1000, 40_000])
+def test_base64_and_hexadecimal_cost_two_thirds_of_a_token_each_character(length):
+    chance = random.Random(length)
+    for alphabet in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "0123456789abcdef"):
+        text = "".join(chance.choice(alphabet) for _ in range(length))
+        assert lexical_tokens(text) == pytest.approx(0.68 * length, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=" * 100,
+        "a" * 100,
+        "/home/user/project/source/conversion/tests/test_tokens",
+        "some_snake_case_name_" * 5,
+    ],
+)
+def test_rules_paths_and_identifiers_are_not_taken_for_base64(text):
+    assert lexical_tokens(text) == plainly(text)
+
+
+def test_a_very_long_number_is_counted_once():
+    assert lexical_tokens("1 " + "7" * 30_000) == pytest.approx(0.68 * 30_000, rel=0.01)
+    assert lexical_tokens("7" * 39) == 13
+
+
+@pytest.mark.parametrize(
+    "unit", ["def f(x):\n    return x + 1\n", "漢字かな", "a" * 8, '{"a":1}', "9 ", "é. "]
+)
+def test_a_megabyte_takes_far_less_than_300_milliseconds(unit):
+    text = unit * (1_000_000 // len(unit.encode()))
+    started = time.perf_counter()
+    lexical_tokens(text)
+    assert time.perf_counter() - started < 0.3
