@@ -17,8 +17,7 @@ DEFAULT_NAME: Final = "document.pdf"
 
 def document(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
     """The parts for a document block. Raises InvalidRequest where the provider takes no such document."""
-    if (block.get("citations") or {}).get("enabled"):
-        context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
+    _note_citations(block, path, context)
     source = block["source"]
     match source["type"]:
         case "text":
@@ -33,12 +32,17 @@ def document(block: JSONObject, path: str, context: RequestContext) -> list[JSON
 
 def search_result(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
     """The text part for a search_result block."""
-    if (block.get("citations") or {}).get("enabled"):
-        context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
+    _note_citations(block, path, context)
     context.notes.add("replaced", path, "search result sent as text")
     texts = PARAGRAPH.join(item["text"] for item in block["content"])
     title, source = _quoted(block["title"]), _quoted(block["source"])
     return text_part(f'<search_result title="{title}" source="{source}">\n{texts}\n</search_result>')
+
+
+def _note_citations(block: JSONObject, path: str, context: RequestContext) -> None:
+    citations = block.get("citations")
+    if isinstance(citations, dict) and citations.get("enabled"):
+        context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
 
 
 def _from_content(block: JSONObject, content: Any, path: str, context: RequestContext) -> list[JSONObject]:

@@ -69,9 +69,9 @@ def chat_request(
     if tools.local_answer is not None:
         return local_answers.spoken(tools.local_answer, _answer_context(request, profile, new_id, estimate))
     structured = response_format(request, profile, ledger)
-    thinking = thinking_plan(request, profile, notes, tools_sent=bool(tools.tools))
     stops = stop_plan(request, profile, notes)
     cap = output_cap(request["max_tokens"], estimate, profile, notes)
+    thinking = thinking_plan(request, profile, notes, tools_sent=bool(tools.tools), cap=cap)
     who = identity(request, profile, client, notes)
 
     additions = [*tools.system_texts, *([structured.system_text] if structured.system_text else [])]

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.conversion.profile import EFFORT_ORDER, Profile
 from gateway.conversion.request_context import Notes
+from gateway.conversion.validation import MIN_BUDGET
 from gateway.wire.messages import JSONObject
 
 # lowest budget_tokens of each level, the highest first
@@ -44,8 +45,13 @@ class _Wish(NamedTuple):
         return None
 
 
-def thinking_plan(request: JSONObject, profile: Profile, notes: Notes, *, tools_sent: bool) -> ThinkingPlan:
-    """The reasoning fields for a checked request. `tools_sent`: at least one tool goes upstream."""
+def thinking_plan(
+    request: JSONObject, profile: Profile, notes: Notes, *, tools_sent: bool, cap: int
+) -> ThinkingPlan:
+    """The reasoning fields for a checked request.
+
+    `tools_sent`: at least one tool goes upstream; `cap`: the output cap that goes upstream.
+    """
     thinking = request.get("thinking") or {}
     wish = _wish(request, thinking)
     requested = wish.kind in _ON
@@ -65,7 +71,7 @@ def thinking_plan(request: JSONObject, profile: Profile, notes: Notes, *, tools_
         body = _always_thinking(effort, profile)
         return ThinkingPlan(body, False, requested, display)
     if profile.reasoning == "openrouter":
-        body = _openrouter(wish, effort)
+        body = _openrouter(_within(wish, cap, notes), effort)
     else:
         body = _switched(wish, effort, profile)
     return ThinkingPlan(body, wish.kind == "disabled" or effort == "none", requested, display)
@@ -121,6 +127,15 @@ def _always_thinking(effort: str | None, profile: Profile) -> dict[str, Any]:
         if profile.reasoning == "openrouter"
         else {"reasoning_effort": effort}
     )
+
+
+def _within(wish: _Wish, cap: int, notes: Notes) -> _Wish:
+    """The wish with a budget that leaves room for an answer under a lowered cap, or with none."""
+    if wish.budget is None or wish.budget < cap:
+        return wish
+    budget = cap * 4 // 5
+    notes.add("clamped", "thinking.budget_tokens", f"{wish.budget} became {budget}")
+    return wish._replace(budget=budget if budget >= MIN_BUDGET else None)
 
 
 def _openrouter(wish: _Wish, effort: str | None) -> dict[str, Any]:

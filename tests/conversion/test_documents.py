@@ -47,6 +47,7 @@ def test_a_content_document_is_wrapped_and_its_images_follow():
 def test_citations_of_a_document_are_dropped_into_the_ledger():
     block = {**document(type="text", data="x"), "citations": {"enabled": True}}
     assert convert(request_of(user(block))).codes == ["dropped"]
+    assert convert(request_of(user({**block, "citations": ["odd"]}))).codes == []
 
 
 @pytest.mark.parametrize(("title", "name"), [(None, "document.pdf"), ("a.pdf", "a.pdf")])

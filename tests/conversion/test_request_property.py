@@ -1,5 +1,6 @@
 """Any legal Messages request becomes a legal chat request, for any kind of provider."""
 
+import contextlib
 import itertools
 
 import pydantic
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from gateway.conversion.opaque import id_with, signature
+from gateway.errors import InvalidRequest
 
 from . import openai_types
 from .converting import IMAGE, call, convert, request_of, result, text, thinking
@@ -248,3 +250,50 @@ def test_the_types_of_openai_would_notice():
     outcome.messages[0]["content"] = [{"type": "image", "source": {}}]
     with pytest.raises(pydantic.ValidationError):
         openai_types.accept(outcome.body)
+
+
+def places(value, path=()):
+    """Paths to everything inside a JSON value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in items:
+        yield from places(inner, (*path, name))
+
+
+def with_changed(value, path, new):
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = with_changed(value[path[0]], path[1:], new)
+    return copy
+
+
+odd_values = values | st.sampled_from(
+    ["", "enabled", "text", "\ud800", -1, 10**30, [[]], {"type": "text"}, [None]]
+)
+more_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "tool_choice": st.sampled_from([{"type": "auto"}, {"type": "tool", "name": "get_time"}]),
+        "top_k": st.just(5),
+        "mcp_servers": st.just([]),
+        "container": st.just({"skills": []}),
+        "thread": st.none(),
+        "output_format": st.just({"type": "json_schema", "schema": {"type": "object", "properties": {}}}),
+    },
+)
+
+
+@settings(
+    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(messages, fields, more_fields, options, st.data())
+def test_a_request_with_anything_in_the_wrong_place_is_converted_or_refused(
+    history, given_fields, others, given_options, data
+):
+    request = request_of(*history, "end", **{"max_tokens": 4096, **given_fields, **others})
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(list(places(request))[1:]))
+        request = with_changed(request, path, data.draw(odd_values))
+    with contextlib.suppress(InvalidRequest):
+        convert(request, given_options)

@@ -198,6 +198,15 @@ def test_a_budget_goes_beside_enable_thinking_up_to_its_maximum(budget, cut):
 
 
 @pytest.mark.parametrize(
+    ("cap", "object_"),
+    [(20_000, {"max_tokens": 10_000}), (10_000, {"max_tokens": 8000}), (1200, {"effort": "medium"})],
+)
+def test_a_budget_leaves_room_for_an_answer_under_a_lowered_cap(cap, object_):
+    options = {"reasoning": "openrouter", "max_output_tokens": cap}
+    assert sent(options, thinking=ENABLED) == {"reasoning": object_}
+
+
+@pytest.mark.parametrize(
     ("thinking", "requested", "display"),
     [
         (None, False, None),
