@@ -22,7 +22,7 @@ def register_checks() -> None:
     register(check_gateway, "gateway")
 
 
-def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
+def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """All checks together; a setting that cannot be read at all is one Error."""
     try:
         conf = gateway_conf()

@@ -39,7 +39,7 @@ class ClientKeyAdmin(GatewayModelAdmin):
     actions = ("revoke",)
     readonly_fields = ("shown", "state_now", "created", "last_used", "revoked_at", "origin")
 
-    def get_fieldsets(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:
         fields: tuple[str, ...] = ("name", "owner", "expires_at", "allowed_models", "capture")
         facts = ((None, {"fields": fields}),)
         return (*facts, ("Facts", {"fields": self.readonly_fields})) if obj else facts
@@ -79,9 +79,8 @@ class ClientKeyAdmin(GatewayModelAdmin):
             "lines": "\n".join(claude_code_lines(base_url, key)),
             "settings": json.dumps(settings, indent=2),
         }
-        response = TemplateResponse(request, "admin/gateway/clientkey/issued.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        # admin_view's never_cache adds no-store, so no browser keeps the page either
+        return TemplateResponse(request, "admin/gateway/clientkey/issued.html", context)
 
     @admin.action(description="Revoke the selected client keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ClientKey]) -> None:

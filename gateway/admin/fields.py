@@ -27,7 +27,7 @@ class SecretField(forms.CharField):
         widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60})
         super().__init__(**{"required": False, "widget": widget, **options})
 
-    def has_changed(self, initial: Any, data: Any) -> bool:  # noqa: ARG002 - Django's signature
+    def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(data)
 
 

@@ -27,7 +27,7 @@ class _FieldFilter(admin.SimpleListFilter):
 
     field: ClassVar[str]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset.filter(**{self.field: value}) if value else queryset
 
@@ -38,7 +38,7 @@ class ProviderFilter(_FieldFilter):
     title = "provider"
     parameter_name = field = "provider"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return list(Provider.objects.order_by("name").values_list("slug", "name"))
 
     def has_output(self) -> bool:
@@ -49,5 +49,5 @@ class StopReasonFilter(_FieldFilter):
     title = "stop reason"
     parameter_name = field = "stop_reason"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:  # noqa: ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [(reason, reason) for reason in STOP_REASONS]

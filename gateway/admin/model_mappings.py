@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -89,6 +90,12 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         last = own.aggregate(last=Max("position"))["last"] or 0
         return {"position": last + _STEP, **super().get_changeform_initial_data(request)}
 
+    def save_model(self, request: HttpRequest, obj: ModelMapping, form: Any, change: bool) -> None:
+        if obj.origin == Origin.DEMO and obj.provider.origin != Origin.DEMO:
+            # somebody made the demo's mapping their own: it must not step back with the demo
+            obj.origin = Origin.ADMIN
+        super().save_model(request, obj, form, change)
+
     def take_over(self, record: ModelMapping) -> str:
         take_over_mapping(record)
         return f"The mapping {record.pattern} is now yours; the environment no longer changes it."
@@ -100,7 +107,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     def where_view(self, request: HttpRequest) -> HttpResponse:
         """GET ?model=NAME: which mapping wins, which lose, and why."""
         if not self.has_view_permission(request):
-            return self.admin_site.login(request)
+            raise PermissionDenied
         asked = request.GET.get("model", "").strip()
         context = {
             **self.admin_site.each_context(request),

@@ -28,7 +28,7 @@ class ProviderAdmin(OwnedRecordAdmin):
         Origin.ENVIRONMENT: "This provider is kept in step with the environment (.env) at each start. "
         "Take it over to change it here; its mappings come along, and the environment leaves them alone.",
         Origin.DEMO: "This is the built-in demo. It answers only as long as no mapping leads to another "
-        "provider, and it is removed at the next start after that.",
+        "provider, and it is removed at the next start after that. Add a provider of your own beside it.",
     }
     _first = ("name", "slug", "preset", "base_url", "auth")
     _rest = (
@@ -56,8 +56,12 @@ class ProviderAdmin(OwnedRecordAdmin):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # a demo with a real URL would still be answered inside the process
+        return super().has_change_permission(request, obj) and not _is_demo(obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.origin == Origin.DEMO)
+        return super().has_delete_permission(request, obj) and not _is_demo(obj)
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -86,3 +90,7 @@ class ProviderAdmin(OwnedRecordAdmin):
 
     def _editable(self, request: HttpRequest, obj: Provider | None) -> bool:
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+
+
+def _is_demo(obj: Any) -> bool:
+    return obj is not None and obj.origin == Origin.DEMO

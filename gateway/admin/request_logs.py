@@ -77,7 +77,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
         ("What the conversion changed", {"fields": ("ledger_entries",)}),
     )  # fmt: skip
 
-    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return HistoryList
 
     def get_paginator(
@@ -87,7 +87,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     def get_search_results(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         queryset: QuerySet[RequestLog],
         search_term: str,
     ) -> tuple[QuerySet[RequestLog], bool]:

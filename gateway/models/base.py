@@ -167,7 +167,7 @@ class EncryptedTextField(models.TextField):
         """From forms and fixtures: fixtures hold ciphertext, as value_to_string writes it."""
         return value if isinstance(value, Sealed) else Sealed(value or "")
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Sealed:  # noqa: ARG002 - Django's signature
+    def pre_save(self, model_instance: models.Model, add: bool) -> Sealed:
         value = getattr(model_instance, self.attname)
         sealed = value if isinstance(value, Sealed) else Sealed.of(value or "")
         # the clear text does not stay on the record

@@ -1,0 +1,44 @@
+"""A database with one of everything, and people to look at it."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+
+from gateway.models import ModelMapping, Provider
+
+# longer than what is shown of a secret by its end
+CREDENTIAL = "sk-live-0123456789-very-secret-WXYZ"
+
+
+@pytest.fixture
+def provider(db):
+    provider = Provider(
+        name="Main",
+        slug="main",
+        preset="openai-chat",
+        base_url="https://api.example.com/v1",
+        credential=CREDENTIAL,
+    )
+    provider.set_headers({"X-Team-Token": "header-secret"})
+    provider.save()
+    return provider
+
+
+@pytest.fixture
+def mapping(provider):
+    return ModelMapping.objects.create(
+        position=10, pattern="claude-*", provider=provider, upstream_model="gpt-4o"
+    )
+
+
+@pytest.fixture
+def clerk(db, client):
+    """A logged-in member of staff with the given permissions alone."""
+
+    def clerk(*codenames):
+        user = get_user_model().objects.create_user("clerk", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+        return client
+
+    return clerk

@@ -1,0 +1,124 @@
+import pytest
+
+from gateway.conf import GatewayConf
+from gateway.config.environment import sync_environment
+from gateway.models import ModelMapping, Origin, Provider, Sealed
+from tests.admin.pages import errors, form_data, url
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def list_data(*rows):
+    data = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
+    for number, (mapping, position, enabled) in enumerate(rows):
+        data |= {f"form-{number}-id": mapping.pk, f"form-{number}-position": position}
+        if enabled:
+            data[f"form-{number}-enabled"] = "on"
+    return data
+
+
+def where(client, model):
+    return client.get(url("modelmapping", "where"), {"model": model})
+
+
+def test_a_new_mapping_comes_after_the_admin_s_others(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "add"))
+    assert page.context["adminform"].form["position"].value() == 20
+
+
+def test_a_mapping_is_saved_with_its_names_and_options(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    data = form_data(page, public_names="claude-a\r\n\r\n claude-b \r\nclaude-a", options='{"stop": "local"}')
+    assert admin_client.post(url("modelmapping", "change", mapping.pk), data).status_code == 302
+    mapping.refresh_from_db()
+    assert (mapping.public_names, mapping.options) == (["claude-a", "claude-b"], {"stop": "local"})
+
+
+def test_wrong_options_and_stars_are_said(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    data = form_data(page, pattern="exact", upstream_model="a-*", options='{"stopp": 1}')
+    found = errors(admin_client.post(url("modelmapping", "change", mapping.pk), data))
+    assert "Did you mean stop?" in str(found["options"])
+    assert "the pattern has none" in str(found["upstream_model"])
+
+
+def test_position_and_switch_can_be_changed_in_the_list(admin_client, mapping):
+    admin_client.post(url("modelmapping", "changelist"), list_data((mapping, 77, False)))
+    mapping.refresh_from_db()
+    assert (mapping.position, mapping.enabled) == (77, False)
+
+
+def test_the_environment_s_rows_cannot_be_changed_in_the_list(admin_client, mapping):
+    ModelMapping.objects.update(origin=Origin.ENVIRONMENT)
+    admin_client.post(url("modelmapping", "changelist"), list_data((mapping, 77, False)))
+    mapping.refresh_from_db()
+    assert (mapping.position, mapping.enabled) == (10, True)
+
+
+def test_the_environment_s_mapping_is_read_only_until_it_is_taken_over(admin_client):
+    sync_environment(GatewayConf(openai_api_key="sk"))
+    mapping = ModelMapping.objects.get(pattern="*opus*")
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    assert b"kept in step with the environment" in page.content
+    assert admin_client.post(url("modelmapping", "change", mapping.pk), {}).status_code == 403
+    admin_client.post(url("modelmapping", "take_over", mapping.pk))
+    mapping.refresh_from_db()
+    assert mapping.origin == Origin.ADMIN
+    assert Provider.objects.get().origin == Origin.ENVIRONMENT
+
+
+def test_a_demo_mapping_that_is_led_to_a_real_provider_becomes_the_admin_s(admin_client, provider):
+    sync_environment(GatewayConf())
+    demo = ModelMapping.objects.get()
+    page = admin_client.get(url("modelmapping", "change", demo.pk))
+    data = form_data(page, provider=provider.pk, upstream_model="gpt-4o")
+    assert admin_client.post(url("modelmapping", "change", demo.pk), data).status_code == 302
+    sync_environment(GatewayConf())
+    assert ModelMapping.objects.get().origin == Origin.ADMIN
+    assert list(Provider.objects.values_list("slug", flat=True)) == ["main"]
+
+
+def test_where_would_it_go_names_the_winner_and_the_losers(admin_client, mapping):
+    ModelMapping.objects.create(position=5, pattern="*", provider=mapping.provider, enabled=False)
+    text = where(admin_client, "claude-opus-5[1m]").content.decode()
+    assert "<strong>gpt-4o</strong> at <strong>Main</strong>" in text
+    assert "It is disabled; otherwise the pattern * on claude-opus-5[1m] would match." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: ModelMapping.objects.all().delete(), "No enabled mapping matches."),
+        (lambda m: Provider.objects.update(enabled=False), "its provider is disabled"),
+        (lambda m: Provider.objects.update(credential=Sealed("junk")), "Enter it again"),
+    ],
+)
+def test_where_would_it_go_says_what_is_missing(admin_client, mapping, change, said):
+    change(mapping)
+    response = where(admin_client, "claude-x")
+    assert response.status_code == 200
+    assert said in response.content.decode()
+
+
+def test_where_would_it_go_shows_hostile_text_as_text(admin_client, mapping):
+    ModelMapping.objects.create(pattern="*", provider=mapping.provider, note=HOSTILE, upstream_model=HOSTILE)
+    for response in (where(admin_client, HOSTILE), admin_client.get(url("modelmapping", "changelist"))):
+        assert HOSTILE not in response.content.decode()
+        assert "&lt;img" in response.content.decode()
+
+
+def test_where_would_it_go_is_for_those_who_may_see_mappings(clerk, mapping):
+    assert where(clerk("view_clientkey"), "claude-x").status_code == 403
+
+
+def test_where_would_it_go_is_not_for_strangers(client, mapping):
+    assert where(client, "claude-x").status_code == 302
+
+
+def test_the_list_does_not_ask_the_database_once_per_row(
+    admin_client, mapping, django_assert_max_num_queries
+):
+    for number in range(10):
+        ModelMapping.objects.create(pattern=f"m{number}", provider=mapping.provider)
+    with django_assert_max_num_queries(8):
+        admin_client.get(url("modelmapping", "changelist"))
