@@ -19,7 +19,8 @@ def readable(body: bytes) -> str:
     """A stored body as text for a <pre>: JSON indented, anything else as it is; not yet escaped for HTML."""
     try:
         text = json.dumps(jsontext.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # not JSON, or nested deeper than it can be laid out
         text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     cut = text[:LONGEST]
     return inert(cut) + (f"\n… {len(text) - LONGEST} more characters" if len(text) > LONGEST else "")

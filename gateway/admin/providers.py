@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from gateway.admin.base import OwnedRecordAdmin
 from gateway.admin.provider_form import ProviderForm, credential_state, stored_headers
@@ -41,9 +42,9 @@ class ProviderAdmin(OwnedRecordAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
-            shown = ("credential_is", "header_names", "query", "options")
+            shown = ("preset_note", "credential_is", "header_names", "query", "options")
             return ((None, {"fields": (*self._first, *shown)}), *self._rest)
-        secrets = ("credential", "remove_credential") if obj else ("credential",)
+        secrets = ("preset_note", "credential", "remove_credential") if obj else ("credential",)
         return (
             (None, {"fields": (*self._first, *secrets)}),
             *self._rest,
@@ -51,7 +52,11 @@ class ProviderAdmin(OwnedRecordAdmin):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        return () if self._editable(request, obj) else ("credential_is", "header_names")
+        return (
+            ("preset_note",)
+            if self._editable(request, obj)
+            else ("preset_note", "credential_is", "header_names")
+        )
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
@@ -76,6 +81,13 @@ class ProviderAdmin(OwnedRecordAdmin):
     def take_over(self, record: Provider) -> str:
         count = take_over_provider(record)
         return f"{record.name} and {count} mappings are now yours; the environment no longer changes them."
+
+    @admin.display(description="about the preset")
+    def preset_note(self, record: Provider) -> str:
+        known = preset(record.preset)
+        if not known.docs:
+            return known.note
+        return format_html('{} <a href="{}" rel="noreferrer">Documentation</a>', known.note, known.docs)
 
     @admin.display(description="credential")
     def credential_is(self, record: Provider) -> str:

@@ -12,6 +12,11 @@ def test_other_text_stays_text(body):
     assert "\r" not in readable(body)
 
 
+@pytest.mark.parametrize("depth", [500, 990, 5000, 100_000])
+def test_deeply_nested_json_is_shown_somehow(depth):
+    assert readable(b"[" * depth + b"]" * depth).startswith("[")
+
+
 def test_a_long_body_is_cut_with_the_number_of_what_is_missing():
     assert readable(b"x" * (LONGEST + 7)).endswith("… 7 more characters")
 

@@ -83,6 +83,13 @@ def test_a_short_credential_shows_nothing_of_itself(admin_client, provider):
     assert b"abcd" not in admin_client.get(url("provider", "change", provider.pk)).content
 
 
+def test_the_page_says_what_the_preset_needs(admin_client, provider):
+    Provider.objects.update(preset="ollama")
+    text = admin_client.get(url("provider", "change", provider.pk)).content.decode()
+    assert "OLLAMA_CONTEXT_LENGTH" in text
+    assert 'href="https://docs.ollama.com' in text
+
+
 def test_an_empty_credential_keeps_the_stored_one_and_is_no_change(admin_client, provider):
     assert edit(admin_client, provider, name="Renamed").status_code == 302
     provider.refresh_from_db()
