@@ -15,7 +15,7 @@ from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
 _NO_MEANING_AT_ROOT: Final = ("$schema", "$id", "$comment")
-_COMBINATORS: Final = ("allOf", "anyOf", "oneOf", "enum", "not")
+_COMBINATORS: Final = ("allOf", "anyOf", "oneOf", "enum", "const", "not")
 _REWRITES: Final = {"inline_refs": inline_refs, "gemini": gemini, "mfjs": mfjs}
 
 

@@ -87,9 +87,10 @@ def test_branches_may_be_references():
     assert schema["required"] == ["a"]
 
 
-@pytest.mark.parametrize("name", ["enum", "not"])
-def test_enum_and_not_become_text(name):
-    value = [{"a": 1}] if name == "enum" else {"required": ["x"]}
+@pytest.mark.parametrize(
+    ("name", "value"), [("enum", [{"a": 1}]), ("const", {"a": 1}), ("not", {"required": ["x"]})]
+)
+def test_enum_const_and_not_become_text(name, value):
     schema, folded = tool_parameters({"type": "object", name: value})
     assert folded
     assert name not in schema
