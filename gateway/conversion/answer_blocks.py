@@ -47,7 +47,7 @@ class TextBlock:
     def nothing(self, index: int) -> Event:
         return messages.text_delta(index, "")
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:  # noqa: ARG002
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
         return [messages.citations_delta(index, citation) for citation in self.citations]
 
 
@@ -73,7 +73,7 @@ class ThinkingBlock:
     def nothing(self, index: int) -> Event:
         return messages.thinking_delta(index, "")
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:  # noqa: ARG002
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
         return [messages.signature_delta(index, self._carrier.signature())]
 
 
@@ -82,7 +82,7 @@ class ToolBlock:
 
     It is `ready` to open when its name is complete: with the first arguments,
     with the next call, or at the end. Fragments go to `take`, which returns the
-    arguments' text; that text goes to `forward` while the block is open, else it waits.
+    arguments' text; that text goes to `forwarded` while the block is open, else it waits.
     """
 
     __slots__ = (
@@ -121,7 +121,8 @@ class ToolBlock:
 
     def take(self, piece: CallPiece) -> str:
         """Note everything of a fragment but its arguments, which are returned."""
-        text = arguments_text(piece.arguments)
+        arguments = piece.arguments
+        text = arguments if type(arguments) is str else arguments_text(arguments)
         extras = self._calls.extras(piece.raw)
         if self._arguments is None:
             self.call_id = self.call_id or piece.call_id
@@ -153,13 +154,13 @@ class ToolBlock:
     def opened(self, index: int) -> list[Event]:
         text = "".join(self.waiting)
         self.waiting.clear()
-        return self.forward(index, text) if text else []
-
-    def forward(self, index: int, text: str) -> list[Event]:
-        """Arguments of the open block. Raises MalformedArguments."""
-        assert self._arguments is not None
-        sent = self._arguments.feed(text)
+        sent = self.forwarded(text) if text else ""
         return [messages.input_json_delta(index, sent)] if sent else []
+
+    def forwarded(self, text: str) -> str:
+        """What of these arguments of the open block may be sent now. Raises MalformedArguments."""
+        assert self._arguments is not None
+        return self._arguments.feed(text)
 
     def nothing(self, index: int) -> Event:
         return messages.input_json_delta(index, "")

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gateway.conversion.answer_blocks import Block, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.call_table import CallTable
@@ -58,15 +58,21 @@ JSONObject = dict[str, Any]
 class Idle:
     """Nothing was sent."""
 
+    over: ClassVar = False
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """The message was started; no block is open."""
 
+    over: ClassVar = False
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
     """`block` is being written, at position `index` of the message."""
+
+    over: ClassVar = False
 
     index: int
     block: Block
@@ -76,10 +82,14 @@ class Open:
 class Done:
     """The message is complete."""
 
+    over: ClassVar = True
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """`error` ended the answer; `before_start`: nothing was sent."""
+
+    over: ClassVar = True
 
     error: GatewayError
     before_start: bool
@@ -196,14 +206,15 @@ class AnswerWriter:
     def fragment(self, piece: CallPiece) -> None:
         """A tool call, or a piece of one."""
         block = self._table.find(piece) or self._new_call(piece)
-        if block in self._surplus:
+        if self._surplus and block in self._surplus:
             return
         text = block.take(piece)
         self.output.call(piece.name, text)
         state = self.state
         if type(state) is Open and state.block is block:
-            if text:
-                self._events += block.forward(state.index, text)
+            sent = block.forwarded(text) if text else ""
+            if sent:
+                self._events.append(messages.input_json_delta(state.index, sent))
         else:
             if text:
                 block.waiting.append(text)
@@ -268,7 +279,7 @@ class AnswerWriter:
 
     def fail(self, error: GatewayError) -> None:
         """Any state but Done -> Failed; the first error stays."""
-        if type(self.state) is not Done and type(self.state) is not Failed:
+        if not self.state.over:
             self.state = Failed(error, before_start=self.state is IDLE)
             self._queue.clear()
 

@@ -7,6 +7,9 @@ from typing import Final
 
 _MASK: Final = "***"
 
+# a name is not a secret: without a digit in it, it stays
+_WITH_DIGIT: Final = r"(?=[^\s\"'&]*[0-9])"
+
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -15,17 +18,20 @@ _PATTERNS: Final = tuple(
         # ?key=..., "api_key": "...", X-Api-Key: ...
         (
             r"\b((?:[a-z0-9]+[_-])*(?:key|token|secret|password|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
-            r"(?![{\[])[A-Za-z0-9._~+/*%-]{8,}=*",
+            + _WITH_DIGIT
+            + r"[A-Za-z0-9._~+/*%-]{8,}=*",
             rf"\1{_MASK}",
         ),
-        (r"\b(bearer|basic)\s+[A-Za-z0-9._~+/*-]{6,}=*", rf"\1 {_MASK}"),
+        (r"\b(bearer|basic)\s+" + _WITH_DIGIT + r"[A-Za-z0-9._~+/*-]{6,}=*", rf"\1 {_MASK}"),
         # keys that are known by their beginning: OpenAI and its kin, Groq, xAI, Hugging Face, ours ...
         (
-            r"\b(sk|rk|pk|gsk|xai|hf|nvapi|pplx|fw|csk|tgp|r8|ccp|or|key|co)[-_][A-Za-z0-9_*.-]{6,}",
+            r"\b(sk|rk|pk|gsk|xai|hf|nvapi|pplx|fw|csk|tgp|r8|ccp)[-_]"
+            + _WITH_DIGIT
+            + r"[A-Za-z0-9_*.-]{6,}",
             rf"\1-{_MASK}",
         ),
         (r"\bAIza[A-Za-z0-9_*-]{10,}", f"AIza{_MASK}"),
-        (r"\bsk-[A-Za-z0-9*]{3,}", f"sk-{_MASK}"),
+        (r"\bsk-[A-Za-z0-9*_-]{3,}", f"sk-{_MASK}"),
         (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?", _MASK),
     )
 )

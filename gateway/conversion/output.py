@@ -25,19 +25,22 @@ class Output:
         self.text_length += len(text)
         if self._text is not None:
             self._text.append(text)
-        self._keep(text)
+        self._pieces.append(text)
+        if len(self._pieces) > _JOIN_AT:
+            self._join()
 
     def thinking(self, text: str) -> None:
         """Reasoning, whether the client sees it or not: it is paid for."""
         self.thinking_length += len(text)
-        self._keep(text)
+        self._pieces.append(text)
+        if len(self._pieces) > _JOIN_AT:
+            self._join()
 
     def call(self, name: str, arguments: str) -> None:
         """A tool call or a fragment of one."""
-        if name:
-            self._keep(name)
-        if arguments:
-            self._keep(arguments)
+        self._pieces.append(name + arguments)
+        if len(self._pieces) > _JOIN_AT:
+            self._join()
 
     @property
     def whole_text(self) -> str:
@@ -48,9 +51,6 @@ class Output:
     def everything(self) -> str:
         return "".join(self._joined) + "".join(self._pieces)
 
-    def _keep(self, text: str) -> None:
-        pieces = self._pieces
-        pieces.append(text)
-        if len(pieces) > _JOIN_AT:
-            self._joined.append("".join(pieces))
-            pieces.clear()
+    def _join(self) -> None:
+        self._joined.append("".join(self._pieces))
+        self._pieces.clear()

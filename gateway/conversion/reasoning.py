@@ -1,6 +1,6 @@
 """Reasoning of the upstream: where it is read from, and what comes back with it (sections 5.4, 3.4).
 
-Works on a whole message and on the delta of a chunk alike. `read` says which
+Works on a whole message and on the delta of a chunk alike. `Reader` says which
 part of one is thinking and which is visible; `Carrier` collects what the
 provider wants to see again, and signs the thinking block with it.
 """
@@ -8,7 +8,7 @@ provider wants to see again, and signs the thinking block with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gateway.conversion import opaque
 from gateway.conversion.context import AnswerContext
@@ -23,25 +23,26 @@ _THINKING_PARTS: Final = ("thinking", "reasoning")
 _DETAIL_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-class Reading(NamedTuple):
-    """What one message or delta says: `thinking` and the place it came from, and the `visible` text."""
+class Reader:
+    """Splits messages and deltas into thinking and visible text; `places` is the option reasoning_in."""
 
-    thinking: str
-    place: str
-    visible: str
+    __slots__ = ("_keys", "_sources")
 
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self._sources = [(place, _PLACES[place]) for place in places if place in _PLACES]
+        self._keys = frozenset(_KEYS.get(place, place) for place, _ in self._sources)
 
-def read(piece: JSONObject, places: tuple[str, ...]) -> Reading:
-    """Split a message or delta; the first non-empty place of `places` alone is read."""
-    content = piece.get("content")
-    if len(piece) == 1 and type(content) is str:
-        return Reading("", "", content)  # the chunk of nearly every provider nearly all the time
-    visible = content if isinstance(content, str) else _joined(content, ("text", "output_text"), "text")
-    for place in places:
-        source = _PLACES.get(place)
-        if source is not None and (thinking := source(piece)):
-            return Reading(thinking, place, "" if place == "google_thought" else visible)
-    return Reading("", "", visible)
+    def read(self, piece: JSONObject) -> tuple[str, str, str]:
+        """(thinking, the place it came from, visible text); the first non-empty place alone is read."""
+        content = piece.get("content")
+        visible = content if type(content) is str else _joined(content, ("text", "output_text"), "text")
+        if type(content) is not list and self._keys.isdisjoint(piece):
+            return "", "", visible
+        for place, source in self._sources:
+            thinking = source(piece)
+            if thinking:
+                return thinking, place, "" if place == "google_thought" else visible
+        return "", "", visible
 
 
 def _field(name: str) -> Callable[[JSONObject], str]:
@@ -95,6 +96,10 @@ _PLACES: Final[dict[str, Callable[[JSONObject], str]]] = {
     "content_parts": _parts,
     "google_thought": _google_thought,
 }
+
+
+# where a place is not a field of that name
+_KEYS: Final = {"content_parts": "content_parts", "google_thought": "extra_content"}
 
 
 class Carrier:

@@ -38,7 +38,7 @@ def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> M
     """
     choice = _choice(completion, context)
     finish = stops.finish_of(choice)
-    failure = stops.failure_of(finish)
+    failure = None if finish is None else stops.failure_of(finish)
     if failure is not None:
         raise failure
     said = choice.get("message") or choice.get("delta")
@@ -124,7 +124,7 @@ def _words(
     """The thinking and text blocks of a message, and the text."""
     carrier = reasoning.Carrier(context, ledger)
     carrier.note(said, whole=True)
-    thinking, place, visible = reasoning.read(said, context.profile.reasoning_in)
+    thinking, place, visible = reasoning.Reader(context.profile.reasoning_in).read(said)
     tagged, text = filters.feed(visible) if visible else ("", "")
     if filters.matched is None:
         more = filters.flush()

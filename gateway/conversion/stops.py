@@ -68,7 +68,7 @@ def stronger(one: Finish | None, other: Finish) -> Finish:
     return other if one is None or other.value > one.value else one
 
 
-def failure_of(finish: Finish | None) -> UpstreamError | None:
+def failure_of(finish: Finish) -> UpstreamError | None:
     """The error that a finish reason stands for, if any."""
     if finish is Finish.ERROR:
         return UpstreamRejected("the upstream provider ended the response with an error")

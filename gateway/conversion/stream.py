@@ -42,7 +42,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.conversion import reasoning, stops, upstream_errors
-from gateway.conversion.answer_writer import IDLE, AnswerWriter, Done, Failed
+from gateway.conversion.answer_writer import IDLE, AnswerWriter, Failed
 from gateway.conversion.citations import citations_of
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
@@ -70,7 +70,7 @@ class MessageStream:
         self._note = None if carrier.idle else carrier.note
         filters = VisibleText(context)
         self._filters = None if filters.plain else filters
-        self._places = context.profile.reasoning_in
+        self._read = reasoning.Reader(context.profile.reasoning_in).read
         self._refusal: list[str] = []
         self._finish: Finish | None = None
         self._sequence: str | None = None
@@ -93,8 +93,7 @@ class MessageStream:
     @property
     def done(self) -> bool:
         """Nothing more is read: the message is complete, or failed. Close the upstream."""
-        kind = type(self._writer.state)
-        return kind is Done or kind is Failed
+        return self._writer.state.over
 
     @property
     def failure(self) -> GatewayError | None:
@@ -154,7 +153,7 @@ class MessageStream:
         """Upstream bytes, cut anywhere -> events."""
         try:
             for event in self._decoder.feed(data):
-                if self.done:
+                if self._writer.state.over:
                     break
                 self._event(event)
         except (sse.EventTooLong, MalformedArguments) as problem:
@@ -226,12 +225,13 @@ class MessageStream:
                 self._complete()
 
     def _choice(self, choice: JSONObject) -> None:
-        finish = stops.finish_of(choice)
-        error = stops.failure_of(finish)
+        finish = stops.finish_of(choice) if choice.get("finish_reason") else None
+        error = None if finish is None else stops.failure_of(finish)
         if error is not None:
             self._error(error)
             return
-        self._begin()
+        if self._writer.state is IDLE:
+            self._begin()
         self._ends_with_usage = False
         delta = choice.get("delta") or choice.get("message")
         if type(delta) is dict:
@@ -245,7 +245,7 @@ class MessageStream:
         writer = self._writer
         if self._note is not None:
             self._note(delta)
-        thinking, place, visible = reasoning.read(delta, self._places)
+        thinking, place, visible = self._read(delta)
         if thinking:
             writer.thinking(thinking, place)
         elif self._note is not None and writer.carrier.loaded and writer.empty:
@@ -340,7 +340,7 @@ class MessageStream:
 
 def _first_choice(choices: object) -> JSONObject | None:
     """The choice with index 0; a provider that was not asked for others may send some all the same."""
-    if isinstance(choices, list):
+    if type(choices) is list:
         for choice in choices:
             if type(choice) is dict and choice.get("index") in (0, None):
                 return choice

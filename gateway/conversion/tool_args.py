@@ -23,6 +23,8 @@ INVALID: Final = "INVALID_JSON"
 
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f]')
 _TOKEN: Final = re.compile(r'[ \t\n\r]*(?:(["{}\[\]:,])|([^ \t\n\r"{}\[\]:,]+))')
+_KEY_TO_STRING: Final = re.compile(r'"[ \t\n\r]*:[ \t\n\r]*"')
+_STRING_TO_KEY: Final = re.compile(r'"[ \t\n\r]*,[ \t\n\r]*"')
 _BEGIN: Final = re.compile(r'\s*(\{)[ \t\n\r]*["}]')
 _MAY_BEGIN: Final = re.compile(r"\s*(?:\{[ \t\n\r]*)?\Z")
 _AFTER_COMMA: Final = re.compile(r",[ \t\n\r]*(.)", re.DOTALL)
@@ -31,10 +33,6 @@ _ESCAPE: Final = re.compile(
     r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     r"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
-_HALF_CONTROL: Final = {
-    **{chr(code): f"\\u{code:04x}" for code in range(32)},
-    **{"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
-}
 _HALF_PAIR: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 # an escape that has not arrived completely: a pair of surrogates counts as one
 _CUT_ESCAPE: Final = re.compile(
@@ -159,8 +157,7 @@ class LiveArguments:
                 at = special.start()
                 char = text[at]
                 if char == '"':
-                    self._where = Where.NEXT if self._where is Where.IN_STRING else Where.COLON
-                    at += 1
+                    at = self._string_ended(text, at)
                     continue
                 if char == "\\":
                     escape = _ESCAPE.match(text, at)
@@ -217,6 +214,16 @@ class LiveArguments:
                 at = token.end()
         out.append(text[kept:at])
         return "".join(out)
+
+    def _string_ended(self, text: str, at: int) -> int:
+        """Behind the closing quote; from one string right into the next where that is what follows."""
+        if self._where is Where.IN_KEY:
+            between = _KEY_TO_STRING.match(text, at)
+            self._where = Where.COLON if between is None else Where.IN_STRING
+        else:
+            between = _STRING_TO_KEY.match(text, at) if self._open[-1] == "{" else None
+            self._where = Where.NEXT if between is None else Where.IN_KEY
+        return at + 1 if between is None else between.end()
 
     def _mark(self, mark: str) -> None:
         """A bracket, quote or colon, outside of strings."""
@@ -279,7 +286,7 @@ class BufferedArguments:
                 self._reader = None
         return ""
 
-    def finish(self, *, cut: bool) -> str:  # noqa: ARG002 - whatever it is, it is whole for us
+    def finish(self, *, cut: bool) -> str:
         value, self.repaired = input_of("".join(self._raw))
         return jsontext.dumps_text(value)
 
@@ -299,7 +306,7 @@ class FreeformArguments:
         self._raw.append(text)
         return ""
 
-    def finish(self, *, cut: bool) -> str:  # noqa: ARG002
+    def finish(self, *, cut: bool) -> str:
         return jsontext.dumps_text(freeform_input("".join(self._raw)))
 
 

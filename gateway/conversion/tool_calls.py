@@ -37,13 +37,13 @@ def pieces_of(message: JSONObject) -> list[CallPiece]:
 
 def _piece(call: JSONObject) -> CallPiece:
     function = call.get("function")
-    freeform = not isinstance(function, dict) and isinstance(call.get("custom"), dict)
-    body = call["custom"] if freeform else function if isinstance(function, dict) else {}
-    index, call_id, name = call.get("index"), call.get("id"), body.get("name")
+    freeform = type(function) is not dict and type(call.get("custom")) is dict
+    body = call["custom"] if freeform else function if type(function) is dict else {}
+    key, call_id, name = call.get("index"), call.get("id"), body.get("name")
     return CallPiece(
-        index if isinstance(index, int | str) else None,
-        call_id if isinstance(call_id, str) else "",
-        name if isinstance(name, str) else "",
+        key if type(key) is int or type(key) is str else None,
+        call_id if type(call_id) is str else "",
+        name if type(name) is str else "",
         body.get("input" if freeform else "arguments"),
         freeform,
         call,
@@ -63,7 +63,8 @@ class CallBlocks:
 
     def extras(self, raw: JSONObject) -> JSONObject:
         """The opaque data of a call or fragment that the provider wants back."""
-        return {key: raw[key] for key in self._context.profile.tool_call_extras if raw.get(key) is not None}
+        keys = self._context.profile.tool_call_extras
+        return {key: raw[key] for key in keys if raw.get(key) is not None} if keys else {}
 
     def block(self, name: str, call_id: str, extras: JSONObject) -> JSONObject:
         """The content block of a call, with an empty input."""

@@ -31,11 +31,12 @@ def block_stop(index: int) -> Event:
 
 
 def text_delta(index: int, text: str) -> Event:
-    return _delta(index, {"type": "text_delta", "text": text})
+    return {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}
 
 
 def thinking_delta(index: int, thinking: str) -> Event:
-    return _delta(index, {"type": "thinking_delta", "thinking": thinking})
+    delta = {"type": "thinking_delta", "thinking": thinking}
+    return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
 def signature_delta(index: int, signature: str) -> Event:
@@ -43,7 +44,8 @@ def signature_delta(index: int, signature: str) -> Event:
 
 
 def input_json_delta(index: int, partial_json: str) -> Event:
-    return _delta(index, {"type": "input_json_delta", "partial_json": partial_json})
+    delta = {"type": "input_json_delta", "partial_json": partial_json}
+    return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
 def citations_delta(index: int, citation: JSONObject) -> Event:

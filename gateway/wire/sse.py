@@ -55,6 +55,11 @@ class Decoder:
         self._too_long = False
 
     def feed(self, data: bytes) -> list[ServerEvent]:
+        if data[:6] == b"data: " and data[-2:] == b"\n\n" and self._between_events:
+            # almost every read of almost every provider is whole events of one line each
+            bodies = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(bodies) and b"\r" not in data:
+                return [ServerEvent(None, body) for body in bodies]
         if self._too_long:
             raise EventTooLong
         if b"\r" in data or self._after_cr:
@@ -82,6 +87,10 @@ class Decoder:
         self._dispatch(events)
         return events
 
+    @property
+    def _between_events(self) -> bool:
+        return not (self._partial or self._data or self._after_cr or self._too_long) and self._name is None
+
     def _take(self, lines: bytes, events: list[ServerEvent]) -> None:
         """Whole lines, the LF of the last one cut off."""
         if self._data or self._name is not None:
@@ -92,7 +101,6 @@ class Decoder:
             blocks.append(last[:-1])
             last = b""
         for block in blocks:
-            # almost every event of almost every provider is this one line
             if block.startswith(b"data: ") and b"\n" not in block:
                 events.append(ServerEvent(None, block[6:]))
             else:

@@ -184,15 +184,55 @@ def test_a_stream_that_is_cut_anywhere_is_legal_and_never_looks_complete(case, d
 
 
 KEYS = st.sampled_from(
-    ["choices", "delta", "message", "content", "tool_calls", "function", "name", "arguments", "id", "index", "usage",
-     "finish_reason", "reasoning_content", "reasoning_details", "error", "code", "type", "text", "thinking", "refusal",
-     "function_call", "custom", "annotations", "extra_content", "prompt_tokens", "x_groq", "base_resp", "detail",
-     "prompt_tokens_details", "cached_tokens", "metadata", "raw", "data", "url_citation", "start_index", "matched_stop"]
-)  # fmt: skip
+    [
+        "choices",
+        "delta",
+        "message",
+        "content",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "index",
+        "usage",
+        "finish_reason",
+        "reasoning_content",
+        "reasoning_details",
+        "error",
+        "code",
+        "type",
+        "text",
+        "thinking",
+        "refusal",
+        "function_call",
+        "custom",
+        "annotations",
+        "extra_content",
+        "prompt_tokens",
+        "x_groq",
+        "base_resp",
+        "detail",
+        "prompt_tokens_details",
+        "cached_tokens",
+        "metadata",
+        "raw",
+        "data",
+        "url_citation",
+        "start_index",
+        "matched_stop",
+    ]
+)
 LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
-    | st.sampled_from(["{", '{"a":', "}", "stop", "length", "tool_calls", "reasoning.text", "text", "url_citation", "X"])
-)  # fmt: skip
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(
+        ["{", '{"a":', "}", "stop", "length", "tool_calls", "reasoning.text", "text", "url_citation", "X"]
+    )
+)
 CRAZY = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
