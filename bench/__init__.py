@@ -1,0 +1,1 @@
+"""A cheap upstream, a load generator that verifies, targets, and the runner (docs/performance.md)."""
