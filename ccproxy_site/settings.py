@@ -84,7 +84,8 @@ SQLITE_OPTIONS: dict[str, Any] = {
 def database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's settings; empty = SQLite in DATA_DIR, with WAL."""
     if not url:
-        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        # the history is nobody else's
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}
@@ -161,5 +162,6 @@ GATEWAY: dict[str, Any] = {
     "ping_interval": env("PING_INTERVAL"),
     "commit_after": env("COMMIT_AFTER"),
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
+    "upstream_transport": env("UPSTREAM_TRANSPORT"),
     "field_encryption_keys": tuple(env("FIELD_ENCRYPTION_KEYS")),
 }

@@ -9,6 +9,7 @@ from typing import Any, Final
 from daphne.server import Server
 from twisted.internet import defer
 
+from ccproxy_site.server.transport import AsyncioTransport
 from gateway.api.runtime import runtime
 
 # Daphne hands a body to the application in pieces of this size; one piece is one message.
@@ -32,6 +33,19 @@ class GatewayServer(Server):
             super().run()
         finally:
             runtime.stop()
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Daphne's, and then wait while the client does not take what was written."""
+        await super().handle_reply(protocol, message)
+        transport = getattr(protocol, "transport", None)
+        if isinstance(transport, AsyncioTransport) and transport.held_back:
+            await transport.drained()
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        for host, number in self.listening_addresses[-1:]:
+            shown = f"[{host}]" if ":" in host else host
+            print(f"Listening on http://{shown}:{number} (stop with Ctrl-C)", flush=True)
 
     def kill_all_applications(self) -> Any:
         """Cancel what still runs and wait for it; each records its exchange as it ends.

@@ -1,39 +1,37 @@
-"""The endpoint `gateway:port=8082:interface=127.0.0.1`: TCP whose connections use GatewayWebRequest.
+"""The endpoint `gateway:port=8082:interface=127.0.0.1`: connections on asyncio transports.
 
-Daphne sets its request class on each connection it builds; an endpoint is where
-Twisted lets others wrap that. Registered by twisted/plugins/ccproxy_endpoint.py.
+An endpoint is where Twisted lets others decide how connections are accepted and
+what is built for them: here transport.py's connections, and GatewayWebRequest
+as the request class. Registered by twisted/plugins/ccproxy_endpoint.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import socket
+from typing import Any, Final
 
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
-from twisted.internet.interfaces import IStreamServerEndpoint, IStreamServerEndpointStringParser
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
+)
 from twisted.plugin import IPlugin
 from zope.interface.declarations import implementer
 
+from ccproxy_site.server.transport import Connection, twisted_address
 from ccproxy_site.server.web_request import GatewayWebRequest
 
-BACKLOG = 1024
+BACKLOG: Final = 1024
 
 
-class GatewayFactory(Factory):
-    """Daphne's factory, with our request class on every connection."""
-
-    noisy = False
+class GatewayFactory:
+    """Daphne's factory, with our request class on every connection it builds."""
 
     def __init__(self, daphne_factory: Any) -> None:
         self._daphne_factory = daphne_factory
-
-    def doStart(self) -> None:  # noqa: N802 (Twisted's name)
-        super().doStart()
-        self._daphne_factory.doStart()
-
-    def doStop(self) -> None:  # noqa: N802 (Twisted's name)
-        super().doStop()
-        self._daphne_factory.doStop()
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802 (Twisted's name)
         protocol = self._daphne_factory.buildProtocol(address)
@@ -42,14 +40,49 @@ class GatewayFactory(Factory):
         return protocol
 
 
+@implementer(IListeningPort)
+class GatewayPort:
+    """A listening asyncio server, as Twisted's ports look."""
+
+    def __init__(self, server: asyncio.Server, daphne_factory: Any) -> None:
+        self._server = server
+        self._daphne_factory = daphne_factory
+
+    def startListening(self) -> None:  # noqa: N802 (Twisted's name)
+        """It listens from the start."""
+
+    def stopListening(self) -> Deferred[None]:  # noqa: N802 (Twisted's name)
+        self._server.close()
+        self._daphne_factory.doStop()
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def getHost(self) -> Any:  # noqa: N802 (Twisted's name)
+        return twisted_address(self._server.sockets[0].getsockname())
+
+
 @implementer(IStreamServerEndpoint)
 class GatewayEndpoint:
-    def __init__(self, reactor: Any, port: int, interface: str) -> None:
-        endpoint = TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint
-        self._endpoint = endpoint(reactor, port, backlog=BACKLOG, interface=interface)
+    def __init__(self, loop: asyncio.AbstractEventLoop, port: int, interface: str) -> None:
+        self._loop = loop
+        self._port = port
+        self._interface = interface
 
-    def listen(self, factory: Any) -> Any:
-        return self._endpoint.listen(GatewayFactory(factory))
+    def listen(self, factory: Any) -> Deferred[GatewayPort]:
+        """Listen on the reactor's own event loop. Fails with CannotListenError."""
+        return Deferred.fromFuture(self._loop.create_task(self._listen(factory)))
+
+    async def _listen(self, factory: Any) -> GatewayPort:
+        ours = GatewayFactory(factory)
+        try:
+            server = await self._loop.create_server(
+                lambda: Connection(ours), self._interface or None, self._port, backlog=BACKLOG
+            )
+        except (OSError, socket.gaierror) as problem:
+            raise CannotListenError(self._interface, self._port, problem) from problem
+        factory.doStart()
+        return GatewayPort(server, factory)
 
 
 @implementer(IPlugin, IStreamServerEndpointStringParser)
@@ -59,4 +92,5 @@ class GatewayEndpointParser:
     def parseStreamServer(  # noqa: N802 (Twisted's name)
         self, reactor: Any, port: str, interface: str = "127.0.0.1"
     ) -> GatewayEndpoint:
-        return GatewayEndpoint(reactor, int(port), interface.strip("[]"))
+        # Daphne runs on Twisted's asyncio reactor and takes its loop from the same place
+        return GatewayEndpoint(reactor._asyncioEventloop, int(port), interface.strip("[]"))

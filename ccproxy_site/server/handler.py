@@ -98,9 +98,13 @@ class GatewayHandler(ASGIHandler):
             return
         async with aclosing(aiter(response)) as pieces:  # type: ignore[type-var]
             await send(start)
+            ended = False
             async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body"})
+                # a pump knows its last piece, so that the end need not be a message of its own
+                ended = getattr(pieces, "ended", False)
+                await send({"type": "http.response.body", "body": piece, "more_body": not ended})
+        if not ended:
+            await send({"type": "http.response.body"})
 
     async def _work(self, request: GatewayRequest, send: Any) -> None:
         await self.send_response(await self._viewed(request), send)

@@ -1,9 +1,11 @@
 """GatewayWebRequest: Daphne's request without form parsing, with its body in memory, and JSON errors.
 
-Replaces three things of Twisted's and Daphne's requests: every POST running the
+Replaces four things of Twisted's and Daphne's requests: every POST running the
 e-mail header parser in search of a form (0.09 ms and a class left as garbage),
 bodies from 100,000 bytes on going through a file on disk, and error pages in
-HTML for requests that never reach the application.
+HTML for requests that never reach the application. And it joins what Twisted
+writes for one message into one write: head and first body of an answer left in
+two, the end of a stream in a third (0.05 ms a request).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from daphne.http_protocol import WebRequest
 
+from ccproxy_site.server.transport import AsyncioTransport
 from gateway.errors import GatewayError, InternalError, InvalidRequest, Saturated
 from gateway.relay.ids import new_id
 from gateway.wire import jsontext
@@ -25,6 +28,18 @@ class GatewayWebRequest(WebRequest):
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
         self.content = BytesIO()
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """One message of the application is one write: head and first body, last body and end."""
+        transport = self.transport
+        if not isinstance(transport, AsyncioTransport):
+            super().handle_reply(message)
+            return
+        transport.cork()
+        try:
+            super().handle_reply(message)
+        finally:
+            transport.uncork()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Daphne's own errors, in the form the API's clients expect."""

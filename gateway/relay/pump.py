@@ -80,6 +80,11 @@ class Pump:
             await self._release()
             raise
 
+    @property
+    def ended(self) -> bool:
+        """The piece returned last is the last of all."""
+        return self._phase is Phase.ENDED
+
     def __aiter__(self) -> Pump:
         return self
 

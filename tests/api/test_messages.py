@@ -132,9 +132,8 @@ async def test_a_silent_provider_times_out(bench):
 async def test_a_failure_that_may_pass_is_tried_again(bench):
     bench.configure(provider={"max_retries": 2})
     bench.set(jitter=lambda: 0.0)
-    bench.provider.answers(
-        "m", error(429, "wait", {"retry-after-ms": "1"}), Answer(before_head=[CUT]), completion()
-    )
+    refused = error(429, "wait", {"retry-after-ms": "1"})
+    bench.provider.answers("m", Answer(before_head=[CUT]), refused, completion())
     answer = await bench.client.messages(asking())
     assert answer.status == 200
     assert bench.recorder.last.attempts == 3

@@ -128,7 +128,7 @@ class FakeProvider:
         try:
             while await self._one(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)
@@ -147,7 +147,7 @@ class FakeProvider:
         return await self._answered(answer, reader, writer)
 
     async def _answered(self, answer: Answer, reader: Any, writer: asyncio.StreamWriter) -> bool:
-        watch = asyncio.ensure_future(self._watch(reader))
+        watch = asyncio.ensure_future(self._watch(reader, writer))
         try:
             if not await self._pieces(answer.before_head, writer, chunked=False):
                 return False
@@ -184,9 +184,9 @@ class FakeProvider:
                 await writer.drain()
         return True
 
-    async def _watch(self, reader: asyncio.StreamReader) -> None:
-        # the client sends nothing while it is answered: bytes or EOF here mean it went away
-        while not reader.at_eof():
+    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # the client sends nothing while it is answered: an end or a reset here means it went away
+        while not (reader.at_eof() or reader.exception() or writer.transport.is_closing()):
             if reader._buffer:  # type: ignore[attr-defined]
                 return
             await asyncio.sleep(0.01)
