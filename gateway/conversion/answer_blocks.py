@@ -25,6 +25,8 @@ from gateway.wire.messages import Event
 
 JSONObject = dict[str, Any]
 
+_NO_EXTRAS: Final[JSONObject] = {}
+
 
 class TextBlock:
     """Visible text. `citations` are sent before it ends."""
@@ -91,6 +93,7 @@ class ToolBlock:
         "_context",
         "_extras",
         "_freeform",
+        "_keeps_extras",
         "_late",
         "call_id",
         "name",
@@ -102,6 +105,7 @@ class ToolBlock:
         self._context = context
         self._calls = calls
         self._extras: JSONObject = {}
+        self._keeps_extras = bool(context.profile.tool_call_extras)
         self._arguments: Arguments | None = None
         self._freeform = False
         self._late = False
@@ -123,7 +127,7 @@ class ToolBlock:
         """Note everything of a fragment but its arguments, which are returned."""
         arguments = piece.arguments
         text = arguments if type(arguments) is str else arguments_text(arguments)
-        extras = self._calls.extras(piece.raw)
+        extras = self._calls.extras(piece.raw) if self._keeps_extras else _NO_EXTRAS
         if self._arguments is None:
             self.call_id = self.call_id or piece.call_id
             self._extras.update(extras)

@@ -263,7 +263,9 @@ class AnswerWriter:
             return False
         state = self.state
         open_thinking = type(state) is Open and type(state.block) is ThinkingBlock
-        if self._context.thinking_shown and self.carrier.loaded and not open_thinking:
+        if self.carrier.loaded and not self._context.thinking_shown:
+            self.carrier.not_shown()
+        elif self.carrier.loaded and not open_thinking:
             self._open(self._thinking_block(), cut=cut)
         self._close(cut=cut)
         return True

@@ -35,9 +35,11 @@ class Reader:
     def read(self, piece: JSONObject) -> tuple[str, str, str]:
         """(thinking, the place it came from, visible text); the first non-empty place alone is read."""
         content = piece.get("content")
-        visible = content if type(content) is str else _joined(content, ("text", "output_text"), "text")
-        if type(content) is not list and self._keys.isdisjoint(piece):
-            return "", "", visible
+        visible = content if type(content) is str else ""
+        if type(content) is list:
+            visible = _joined(content, ("text", "output_text"), "text")
+        elif self._keys.isdisjoint(piece):
+            return "", "", visible  # nearly every chunk of an answer
         for place, source in self._sources:
             thinking = source(piece)
             if thinking:

@@ -139,7 +139,7 @@ def _words(
         carrier.said(thinking, place or (reasoning.TAGGED if tagged else ""))
         shown = "" if context.thinking_omitted else thinking
         content.append({"type": "thinking", "thinking": shown, "signature": carrier.signature()})
-    elif thinking:
+    elif thinking or carrier.loaded:
         carrier.not_shown()
     if text:
         block: JSONObject = {"type": "text", "text": text}

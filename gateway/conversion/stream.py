@@ -195,6 +195,9 @@ class MessageStream:
         try:
             chunk = jsontext.loads(event.data)
         except jsontext.InvalidJSON:
+            if event.data.strip() == sse.DONE:
+                self._upstream_ended(told=True)
+                return
             chunk = _loaded_leniently(event.data)
         if event.name == "error":
             self._error(upstream_errors.named_error(chunk, event.data, self._context))
@@ -258,13 +261,16 @@ class MessageStream:
                 if self._filters.matched is not None:
                     self._complete()
                     return
-        if len(delta) == 1 and visible:
-            return
+            if len(delta) == 1:
+                return
         pieces = pieces_of(delta)
-        if pieces and self._filters is not None:
-            self._filtered(self._filters.flush())
-        for piece in pieces:
-            writer.fragment(piece)
+        if pieces:
+            if self._filters is not None:
+                self._filtered(self._filters.flush())
+            for piece in pieces:
+                writer.fragment(piece)
+            if len(delta) == 1:
+                return
         refusal = delta.get("refusal")
         if isinstance(refusal, str):
             self._refusal.append(refusal)

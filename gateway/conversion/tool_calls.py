@@ -28,11 +28,10 @@ class CallPiece(NamedTuple):
 def pieces_of(message: JSONObject) -> list[CallPiece]:
     """The calls of a message, or the fragments of a delta; the legacy function_call is call 0."""
     calls = message.get("tool_calls")
-    pieces = [_piece(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    if calls and type(calls) is list:
+        return [_piece(call) for call in calls if type(call) is dict]
     legacy = message.get("function_call")
-    if isinstance(legacy, dict) and not pieces:
-        pieces.append(_piece({"index": 0, "function": legacy}))
-    return pieces
+    return [_piece({"index": 0, "function": legacy})] if type(legacy) is dict else []
 
 
 def _piece(call: JSONObject) -> CallPiece:

@@ -132,6 +132,10 @@ def test_blank_text_between_two_calls_makes_no_block():
     ]
 
 
+def test_blank_text_in_front_of_a_call_does_not_reappear_behind_it():
+    assert "1 text x" in lines(ended(text("\n"), call(0, "a", "X", "{}"), text("x"), finish("tool_calls")))
+
+
 def test_text_behind_a_whole_call_opens_a_block_of_its_own():
     events = ended(call(0, "a", "X", "{}"), text("later"), finish("tool_calls"))
     assert "1 text later" in lines(events)
@@ -208,6 +212,10 @@ def test_patience_ends_a_stream_without_a_trailer():
 
 def test_content_behind_the_finish_reason_is_kept():
     assert "0 text ab" in lines(ended(text("a"), finish("stop"), text("b")))
+
+
+def test_done_with_blanks_is_an_end():
+    assert lines(play(stream_of(), text("a"), b"data: [DONE] \n\n"))[-1] == "message_stop"
 
 
 def test_nothing_is_read_behind_the_end():
@@ -450,6 +458,28 @@ def test_arguments_before_the_name_wait_for_it():
     assert lines(stream.feed(sse(call(0, name="X")))) == ["0 start tool_use a X", '0 input_json {"a":']
 
 
+def test_a_call_without_arguments_opens_when_the_next_one_begins():
+    stream = stream_of()
+    assert lines(stream.feed(sse(call(0, "a", "X")))) == ["message_start"]
+    assert lines(stream.feed(sse(call(1, "b", "Y", "{}")))) == ["0 start tool_use a X"]
+
+
+def test_without_index_and_id_the_call_of_the_latest_fragment_goes_on():
+    events = ended(
+        call(0, "a", "X", '{"x":'), call(1, "b", "Y", '{"y":'),
+        call(0, args="1"), call(None, args="}"), call(1, args="2}"), finish("tool_calls"),
+    )  # fmt: skip
+    assert [line for line in lines(events) if "input_json" in line] == [
+        '0 input_json {"x":1}',
+        '1 input_json {"y":2}',
+    ]
+
+
+def test_an_object_inside_the_arguments_is_no_new_call():
+    events = ended(call(None, name="X", args='{"a":'), call(None, name="X", args='{"b":1}}'), finish("stop"))
+    assert '0 input_json {"a":{"b":1}}' in lines(events)
+
+
 def test_a_late_id_is_ignored_when_the_block_is_open():
     events = ended(call(0, None, "X", '{"a":'), call(0, "late", args="1}"), finish("stop"))
     started = next(event for event in events if event["type"] == "content_block_start")
@@ -676,6 +706,13 @@ def test_encrypted_reasoning_makes_an_empty_thinking_block_in_front():
     assert signatures(events)[0]["rd"] == [secret]
 
 
+def test_opaque_data_without_thinking_is_written_down():
+    ledger = Ledger()
+    extras = {"message_extras": ["reasoning_opaque"]}
+    ended(text("b"), chunk({"reasoning_opaque": "xyz"}), finish("stop"), options=extras, ledger=ledger)
+    assert ("dropped", "content.thinking") in [(entry.code, entry.path) for entry in ledger.entries]
+
+
 def test_opaque_data_behind_the_text_is_not_lost():
     events = ended(
         text("b"), chunk({"reasoning_opaque": "xyz"}), finish("stop"),
@@ -845,6 +882,13 @@ def test_keepalive_opens_a_block_when_none_is_open(asked, kind):
     )
     assert_legal(events)
     assert "end tool_use" in lines(events)
+
+
+def test_keepalive_while_blank_text_is_held():
+    stream = stream_of()
+    events = stream.feed(sse(text("\n"))) + stream.keepalive() + play(stream, text("a"), finish("stop"), DONE)
+    assert_legal(events)
+    assert "0 text \na" in lines(events)
 
 
 def test_keepalive_while_a_call_waits_for_its_name():

@@ -52,6 +52,7 @@ def test_nothing_is_an_empty_object(empty):
         ("city=Bern", {"INVALID_JSON": "city=Bern"}, True),
         ("{'a': 1}", {"INVALID_JSON": "{'a': 1}"}, True),
         ('{"a": True}', {"INVALID_JSON": '{"a": True}'}, True),
+        ('{"a":[,]}', {"INVALID_JSON": '{"a":[,]}'}, True),
         ('{"a": 1,,}', {"INVALID_JSON": '{"a": 1,,}'}, True),
         ('{"a": "\\ud83d"}', {"a": "\ufffd"}, False),
     ],

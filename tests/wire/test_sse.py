@@ -153,7 +153,8 @@ def test_any_cut_gives_the_same_events(lines, ends, data):
 def test_an_event_has_a_name_and_one_line_of_json():
     assert sse.encode(text_delta(0, "a\nb é")) == (
         b"event: content_block_delta\n"
-        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\\nb \xc3\xa9"}}\n\n'
+        b'data: {"type":"content_block_delta","index":0,'
+        b'"delta":{"type":"text_delta","text":"a\\nb \xc3\xa9"}}\n\n'
     )
 
 
