@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 CAPTURE_POLICIES = ("none", "full")
+UPSTREAM_TRANSPORTS = ("lean", "httpx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,18 @@ class GatewayConf:
     ping_interval: float = 10.0
     commit_after: float = 10.0
     max_body_bytes: int = 32 * 1024 * 1024
+    upstream_transport: str = "lean"
     field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.capture_bodies not in CAPTURE_POLICIES:
             raise ImproperlyConfigured(
                 f"CAPTURE_BODIES is {self.capture_bodies!r}; use one of {', '.join(CAPTURE_POLICIES)}"
+            )
+        if self.upstream_transport not in UPSTREAM_TRANSPORTS:
+            raise ImproperlyConfigured(
+                f"UPSTREAM_TRANSPORT is {self.upstream_transport!r};"
+                f" use one of {', '.join(UPSTREAM_TRANSPORTS)}"
             )
 
     @property

@@ -65,7 +65,7 @@ class Runtime:
         assert self._configuration is not None and self._recorder is not None
         return Gateway(
             configuration=self._configuration,
-            client=UpstreamClient(demo=demo_answer),
+            client=UpstreamClient(demo=demo_answer, lean=conf.upstream_transport == "lean"),
             recorder=self._recorder,
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,

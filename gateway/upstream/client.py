@@ -1,8 +1,11 @@
 """UpstreamClient: one HTTP POST to a provider, its answer as bytes as they arrive.
 
-The only module besides transport.py that knows the HTTP client library. What
-callers see are our own values and errors. Timers other than the connect timeout
-belong to the relay: it must send pings while it waits.
+Only this module, transport.py and the lean transport's (lean*.py) know the HTTP
+client library. What callers see are our own values and errors. Timers other than
+the connect timeout belong to the relay: it must send pings while it waits.
+
+The lean transport is the usual one. The library's own stays for what the lean one
+does not speak (a proxy named by the environment) and as a choice of the admin's.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 import httpx
 
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
+from gateway.upstream.lean import LeanTransport
+from gateway.upstream.lean_answer import LeanAnswer
 from gateway.upstream.prepare import UpstreamCall
+from gateway.upstream.proxies import ProxyVariables
 from gateway.upstream.transport import InProcessHandler, InProcessTransport
 
 # httpcore looks at every idle connection at each request: few idle ones, many busy ones.
@@ -27,24 +33,33 @@ WRITE_TIMEOUT: Final = 60.0
 class UpstreamAnswer:
     """A provider's answer whose head has arrived. `headers` have lower-case names."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = dict(response.headers.items())
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: AsyncIterable[bytes],
+        close: Callable[[], Awaitable[None]],
+        abandon: Callable[[], None] | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+        self._close = close
+        self._abandon = abandon
+
+    def __del__(self) -> None:
+        # A task that is cancelled before its first step never comes to its `finally`.
+        if self._abandon is not None:
+            self._abandon()
 
     @property
     def content_type(self) -> str:
         """The media type without parameters, lower case; "" when missing."""
         return self.headers.get("content-type", "").split(";")[0].strip().lower()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises UpstreamBroken when the connection breaks."""
-        try:
-            # identity was asked for; a server that compresses all the same is decoded
-            async for piece in self._response.aiter_bytes():
-                yield piece
-        except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as problem:
-            raise UpstreamBroken("upstream closed the stream before the response was complete") from problem
+        return _Pieces(self, aiter(self._body))
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamBroken when it breaks off or is longer than `limit` bytes."""
@@ -60,25 +75,49 @@ class UpstreamAnswer:
     async def close(self) -> None:
         """Give the connection back, or cut it when the body was not read to its end."""
         with contextlib.suppress(httpx.HTTPError):
-            await self._response.aclose()
+            await self._close()
+
+
+class _Pieces:
+    """An iterator whose errors are ours. (An async generator costs three times as much a piece.)"""
+
+    __slots__ = ("_answer", "_next")
+
+    def __init__(self, answer: UpstreamAnswer, body: AsyncIterator[bytes]) -> None:
+        # while somebody reads, the answer is not abandoned
+        self._answer = answer
+        self._next = body.__anext__
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._next()
+        except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as problem:
+            raise UpstreamBroken("upstream closed the stream before the response was complete") from problem
 
 
 class UpstreamClient:
     """Opens calls. One per process and event loop; `close` it at the end.
 
-    `demo` answers the calls marked as demo; `transport` replaces the network (tests).
+    `demo` answers the calls marked as demo. `lean`: without it every call takes the
+    library's own transport. `transport` replaces the network (tests).
     """
 
     def __init__(
-        self, demo: InProcessHandler | None = None, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        demo: InProcessHandler | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        lean: bool = False,
     ) -> None:
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            limits=LIMITS,
-            follow_redirects=False,
-            http2=False,
-            headers={},
-        )
+        self._lean = LeanTransport() if lean and transport is None else None
+        if isinstance(transport, LeanTransport):
+            self._lean = transport
+        self._proxies = ProxyVariables()
+        self._transport = transport
+        self._http: httpx.AsyncClient | None = None
         self._demo = httpx.AsyncClient(transport=InProcessTransport(demo)) if demo else None
 
     async def open(self, call: UpstreamCall) -> UpstreamAnswer:
@@ -86,25 +125,78 @@ class UpstreamClient:
 
         Raises UpstreamUnreachable (with the reason) or UpstreamTimedOut.
         """
-        http = self._demo if call.demo and self._demo is not None else self._http
         try:
-            request = http.build_request(
-                "POST",
-                call.url,
-                content=call.content,
-                headers=dict(call.headers),
-                timeout=httpx.Timeout(
-                    connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
-                ),
-            )
-            return UpstreamAnswer(await http.send(request, stream=True))
+            if call.demo and self._demo is not None:
+                return await _sent(self._demo, call)
+            if self._lean is not None and not self._proxies.apply_to(call.url):
+                return await _posted(self._lean, call)
+            return await _sent(self._stock(), call)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
 
     async def close(self) -> None:
-        await self._http.aclose()
-        if self._demo is not None:
-            await self._demo.aclose()
+        """Close every connection."""
+        for http in (self._http, self._demo):
+            if http is not None:
+                await http.aclose()
+        if self._lean is not None:
+            await self._lean.aclose()
+
+    def _stock(self) -> httpx.AsyncClient:
+        """The library's client, made when it is needed: it loads certificates."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                transport=self._transport,
+                limits=LIMITS,
+                follow_redirects=False,
+                http2=False,
+                headers={},
+            )
+        return self._http
+
+
+async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
+    answer = await lean.post(
+        call.url,
+        call.headers,
+        call.content,
+        connect_timeout=call.connect_timeout,
+        write_timeout=WRITE_TIMEOUT,
+    )
+    headers = _readable(answer.headers)
+    return UpstreamAnswer(answer.status, headers, _decoded(answer, headers), answer.aclose, answer.abandon)
+
+
+async def _sent(http: httpx.AsyncClient, call: UpstreamCall) -> UpstreamAnswer:
+    request = http.build_request(
+        "POST",
+        call.url,
+        content=call.content,
+        headers=dict(call.headers),
+        timeout=httpx.Timeout(
+            connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
+        ),
+    )
+    response = await http.send(request, stream=True)
+    return UpstreamAnswer(
+        response.status_code, dict(response.headers.items()), response.aiter_bytes(), response.aclose
+    )
+
+
+def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Raw headers with lower-case names; those that stand more than once are joined."""
+    readable: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        readable[name] = f"{readable[name]}, {value}" if name in readable else value
+    return readable
+
+
+def _decoded(answer: LeanAnswer, headers: Mapping[str, str]) -> AsyncIterable[bytes]:
+    # identity was asked for; a server that compresses all the same is decoded
+    if headers.get("content-encoding", "identity").strip().lower() == "identity":
+        return answer
+    return httpx.Response(answer.status, headers=answer.headers, stream=answer).aiter_bytes()
 
 
 def connection_error(problem: Exception) -> UpstreamError:

@@ -1,0 +1,99 @@
+"""A host and a port -> a connected TCP socket, trying its addresses side by side (RFC 8305).
+
+asyncio's own race hides the reasons of its failures, and uvloop has none: a name
+with a dead IPv6 address would wait for its whole connect timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any, Final
+
+# after how many seconds without an outcome the next address is tried as well
+STAGGER: Final = 0.25
+# A model may think for minutes without a byte; without probes, routers forget the connection.
+KEEPALIVE_AFTER: Final = 60
+
+# family, type, protocol, canonical name, address
+Address = tuple[Any, Any, int, str, Any]
+
+
+async def connected_socket(host: str, port: int) -> socket.socket:
+    """The first address that answers. Raises OSError (socket.gaierror when the name is unknown).
+
+    There is no time limit here. Cancelling it closes every attempt.
+    """
+    loop = asyncio.get_running_loop()
+    addresses = interleaved(await _resolved(loop, host, port))
+    if len(addresses) == 1:
+        return await _connected(loop, addresses[0])
+    return await _raced(loop, addresses)
+
+
+def interleaved(addresses: list[Address]) -> list[Address]:
+    """The families in turn, beginning with that of the first address."""
+    if not addresses:
+        return []
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    others = [address for address in addresses if address[0] != addresses[0][0]]
+    mixed: list[Address] = []
+    while first or others:
+        mixed += first[:1] + others[:1]
+        del first[:1], others[:1]
+    return mixed
+
+
+async def _resolved(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Address]:
+    # an address written in figures needs no resolver and no thread
+    with contextlib.suppress(socket.gaierror):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+    family, kind, protocol, _, where = address
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_AFTER)
+        await loop.sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _raced(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:
+    waiting = list(addresses)
+    running: set[asyncio.Task[socket.socket]] = set()
+    problems: list[BaseException] = []
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(loop.create_task(_connected(loop, waiting.pop(0))))
+            done, _ = await asyncio.wait(
+                running, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                problem = task.exception()
+                if problem is None:
+                    running.discard(task)
+                    return task.result()
+                running.discard(task)
+                problems.append(problem)
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_discarded)
+    # "refused" says more than "unreachable"
+    raise next((one for one in problems if isinstance(one, ConnectionRefusedError)), problems[-1])
+
+
+def _discarded(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

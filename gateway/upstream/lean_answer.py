@@ -1,0 +1,132 @@
+"""LeanAnswer: one answer, filled by a connection, taken by one consumer.
+
+All that waits is taken as one piece, so what arrived in one read (or while the
+consumer was busy) is converted and sent on in one go. When more than HIGH_WATER
+bytes wait, the connection stops reading until they were taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final, Protocol
+
+import httpx
+
+HIGH_WATER: Final = 64 * 1024
+
+
+class Source(Protocol):
+    """The connection, as its answer sees it."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def give_up(self, answer: LeanAnswer) -> None: ...
+
+
+class LeanAnswer(httpx.AsyncByteStream):
+    """`status` (0 until the head arrived), `headers` as raw pairs, and the body as an async iterator.
+
+    Its errors are httpx.TransportError, raised after the data that came before.
+    """
+
+    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._source: Source | None = source
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._ended = False
+        self._failure: httpx.TransportError | httpx.StreamClosed | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # --- the consumer's side ------------------------------------------------------
+
+    async def head(self) -> None:
+        """Wait for status and headers. Raises what broke the exchange before they came."""
+        while not self.status:
+            if self._failure is not None:
+                raise self._failure
+            await self._woken()
+
+    def __aiter__(self) -> LeanAnswer:
+        return self
+
+    async def __anext__(self) -> bytes:
+        pieces = self._pieces
+        while not pieces:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                raise StopAsyncIteration
+            await self._woken()
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            if self._source is not None:
+                self._source.resume()
+        return piece
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cut the connection unless the answer is complete; forget what was not taken."""
+        if self._source is not None:
+            self._source.give_up(self)
+            self._source = None
+            self._failure = httpx.StreamClosed()
+            self._wake()
+        self._pieces.clear()
+
+    def abandon(self) -> None:
+        """`close` from a finaliser: in any thread, perhaps after the loop's end."""
+        if self._source is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.close)
+
+    # --- the connection's side ----------------------------------------------------
+
+    def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.headers = headers
+        self._wake()
+
+    def put(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > HIGH_WATER and not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pause()
+        self._wake()
+
+    def end(self) -> None:
+        """The answer is complete; the connection is no longer ours."""
+        self._ended = True
+        self._source = None
+        self._wake()
+
+    def fail(self, failure: httpx.TransportError) -> None:
+        self._failure = failure
+        self._source = None
+        self._wake()
+
+    # A future that only wakes: an exception set on it would be reported as lost
+    # when the waiting task is cancelled in the same turn of the loop.
+    async def _woken(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,85 @@
+"""A URL and headers -> where to connect and the request's head as bytes (pure)."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import httpx
+
+from gateway.upstream.lean_protocol import Origin
+
+_PORTS: Final = {"http": 80, "https": 443}
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN: Final = re.compile(rb"[\x00\r\n]")
+# ours to set: the body is sent whole
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL taken apart. `authorization` comes from a user name or password in it."""
+
+    origin: Origin
+    path: bytes
+    host: bytes
+    authorization: bytes | None = field(default=None, repr=False)
+
+
+# the URLs of the providers' endpoints: few, and the same for every request
+@lru_cache(maxsize=256)
+def target(url: str) -> Target:
+    """Raises httpx.InvalidURL or httpx.UnsupportedProtocol."""
+    return target_of(httpx.URL(url))
+
+
+def target_of(url: httpx.URL) -> Target:
+    """The same for a parsed URL."""
+    if url.scheme not in _PORTS or not url.host:
+        raise httpx.UnsupportedProtocol("the URL does not start with http:// or https:// and a host")
+    authorization = None
+    if url.username or url.password:
+        authorization = b"Basic " + b64encode(f"{url.username}:{url.password}".encode())
+    origin = Origin(url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme])
+    return Target(origin, url.raw_path, url.netloc, authorization)
+
+
+def request_head(
+    method: bytes, place: Target, headers: Iterable[tuple[bytes, bytes]], content_length: int
+) -> bytes:
+    """Request line and headers with the empty line.
+
+    Host stands first unless `headers` bring one. Raises httpx.LocalProtocolError for a
+    name or value that would be read as something else.
+    """
+    lines = [method + b" " + place.path + b" HTTP/1.1"]
+    host = place.host
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _FRAMING:
+            continue
+        if _TOKEN.fullmatch(name) is None or _FORBIDDEN.search(value) is not None:
+            raise httpx.LocalProtocolError(f"header {name!r} cannot be sent")
+        if lower == b"host":
+            host = value
+        else:
+            lines.append(name + b": " + value)
+    lines.insert(1, b"Host: " + host)
+    lines.append(b"Content-Length: %d\r\n\r\n" % content_length)
+    return b"\r\n".join(lines)
+
+
+def raw_headers(headers: Mapping[str, str], place: Target) -> list[tuple[bytes, bytes]]:
+    """Headers as bytes. Credentials in the URL win over an Authorization header.
+
+    Raises UnicodeEncodeError for what is not ASCII.
+    """
+    pairs = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    if place.authorization is None:
+        return pairs
+    kept = [pair for pair in pairs if pair[0].lower() != b"authorization"]
+    return [*kept, (b"authorization", place.authorization)]
