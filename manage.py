@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from ccproxy_site.server.loop import choose_loop
+
 if __name__ == "__main__":
+    choose_loop(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     execute_from_command_line(sys.argv)

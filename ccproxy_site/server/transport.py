@@ -10,7 +10,7 @@ while the client does not take what was written.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -150,7 +150,8 @@ class Connection(asyncio.Protocol):
         self._seen: AsyncioTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports do everything an asyncio.Transport does without being one
+        transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=HIGH_WATER)
         protocol = self._factory.buildProtocol(twisted_address(transport.get_extra_info("peername")))
         if protocol is None:
