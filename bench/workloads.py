@@ -12,7 +12,6 @@ Kind = Literal["load", "slow", "block", "memory", "start"]
 
 # A chunk costs (a stream of 300 - a stream of 1) / 299.
 CHUNKS: Final = 300
-GATEWAYS: Final = ("ours", "ours-nobodies", "uvicorn", "granian")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ WORKLOADS: Final = (
     ),
     Workload(
         "block", "one request of 1 MB beside a ping each millisecond", kind="block", size="huge",
-        concurrency=1, count=8, only=GATEWAYS,
+        concurrency=1, count=8,
     ),
     Workload("start", "start until the first answer", kind="start"),
     Workload(
