@@ -74,10 +74,10 @@ TEMPLATES = [
 ]
 
 SQLITE_OPTIONS: dict[str, Any] = {
-    # one writer at a time, readers never wait for it
+    # one writer at a time, readers never wait for it; a commit is on the disk when it returns
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 
 
@@ -161,6 +161,8 @@ GATEWAY: dict[str, Any] = {
     "capture_bodies": env("CAPTURE_BODIES"),
     "ping_interval": env("PING_INTERVAL"),
     "commit_after": env("COMMIT_AFTER"),
+    "history_patience": env("HISTORY_PATIENCE"),
+    "spool_folder": DATA_DIR / "spool",
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
     "upstream_transport": env("UPSTREAM_TRANSPORT"),
     "field_encryption_keys": tuple(env("FIELD_ENCRYPTION_KEYS")),

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,8 @@ class GatewayConf:
 
     `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
     `ping_interval`: longest time without an event to a streaming client.
+    `history_patience`: how long the end of an answer waits for the database before its
+    record goes to a file in `spool_folder`.
     """
 
     openai_api_key: str = field(default="", repr=False)
@@ -43,6 +46,8 @@ class GatewayConf:
     commit_after: float = 10.0
     max_body_bytes: int = 32 * 1024 * 1024
     upstream_transport: str = "lean"
+    history_patience: float = 0.05
+    spool_folder: Path = Path("data/spool")
     field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:

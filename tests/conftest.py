@@ -32,6 +32,9 @@ class MemoryRecorder:
     def closed(self, outcome: ExchangeOutcome) -> None:
         self.ended.append(outcome)
 
+    async def settled(self, outcome: ExchangeOutcome) -> None:
+        self.ended.append(outcome)
+
     @property
     def last(self) -> ExchangeOutcome:
         return self.ended[-1]

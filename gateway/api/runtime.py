@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import secrets
 import threading
 
 from gateway.audit.recorder import Recorder
@@ -12,6 +15,8 @@ from gateway.config.environment import sync_environment
 from gateway.relay.gateway import Gateway
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
+
+logger = logging.getLogger("gateway.api")
 
 
 class Runtime:
@@ -40,7 +45,7 @@ class Runtime:
             configuration.start()
             self._configuration = configuration
         if self._recorder is None:
-            self._recorder = Recorder()
+            self._recorder = self._ready_recorder()
 
     async def gateway(self) -> Gateway:
         loop = asyncio.get_running_loop()
@@ -59,6 +64,16 @@ class Runtime:
         """Write what the recorder holds."""
         if self._recorder is not None:
             self._recorder.stop()
+
+    def _ready_recorder(self) -> Recorder:
+        conf = gateway_conf()
+        recorder = Recorder(
+            conf.spool_folder, f"{os.getpid()}-{secrets.token_hex(4)}", patience=conf.history_patience
+        )
+        rows = recorder.recover(conf.spool_folder)
+        if rows:
+            logger.warning("history recovered from the spool of a process that died", extra={"rows": rows})
+        return recorder
 
     def _built(self) -> Gateway:
         conf = gateway_conf()

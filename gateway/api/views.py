@@ -57,7 +57,7 @@ async def _exchange(request: HttpRequest, request_id: str, name: str) -> HttpRes
         body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
     except GatewayError as error:
         arrival = Arrival(request_id, name, headers, b"", address, key)
-        return reply_response(refused(arrival, gateway, error), request_id)
+        return reply_response(await refused(arrival, gateway, error), request_id)
     arrival = Arrival(request_id, name, headers, body, address, key)
     return reply_response(await answered(arrival, gateway), request_id)
 

@@ -1,204 +1,250 @@
-"""Recorder: one writer thread puts the rows of many exchanges into the database in one transaction.
+"""Recorder: the end of an exchange is durable before its last event goes to the client.
 
-The request path only appends to a queue. The thread takes all that is waiting,
-keeps the last outcome of each exchange, and writes rows and compressed bodies in
-one transaction (group commit). An exchange that opened and closed between two
-batches costs one insert. When the database does not answer, the batch stays and
-is tried again; nothing is dropped.
+One writer thread takes all that is waiting and writes it in one transaction
+(group commit): while a commit is under way the next batch gathers. `settled`
+returns when the commit is done. When the database does not answer within
+`patience`, the outcome goes to a spool file that is fsynced, by a second thread,
+and from there into the database once it answers. Nothing is dropped; a row's
+request id makes every way of writing it harmless to repeat.
+
+    queue -> writer thread -> database
+      |         ^
+      | late    | once the database answers
+      v         |
+    spooler thread -> spool file
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
-import dataclasses
+import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    close_old_connections,
-    connections,
-    transaction,
-)
+from django.db import close_old_connections, connections
 
-from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
-from gateway.models import ClientKey, RequestBody, RequestLog
-from gateway.wire import jsontext
+from gateway.audit import spool as spool_files
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.rows import NOT_ANSWERING, write, write_singly
+from gateway.audit.spool import Spool
 
 logger = logging.getLogger("gateway.audit")
 
-# Rows that gather while one batch is written make the next batch; this pause lets the first ones gather.
-GATHER_SECONDS: Final = 0.02
+PATIENCE: Final = 0.05
+# beginnings are in no hurry: most exchanges end before, and are one insert then
+IDLE_LOOK: Final = 0.5
 RETRY_SECONDS: Final = 1.0
 LARGEST_BATCH: Final = 200
 FLUSH_TIMEOUT: Final = 20.0
 
 
-class Recorder:
-    """`opened` and `closed` never wait. `stop` writes what is left; called at the process's exit."""
+class _Entry:
+    """One outcome on its way; None once it is in the spool, so that an outage does not fill the memory.
 
-    def __init__(self) -> None:
-        self._queue: deque[ExchangeOutcome] = deque()
+    `waiter` is set when somebody waits for it to be durable.
+    """
+
+    __slots__ = ("outcome", "waiter")
+
+    def __init__(self, outcome: ExchangeOutcome, waiter: asyncio.Future[None] | None = None) -> None:
+        self.outcome: ExchangeOutcome | None = outcome
+        self.waiter = waiter
+
+    def release(self) -> None:
+        """Tell the waiter, in its own loop, that the outcome is durable."""
+        waiter = self.waiter
+        if waiter is not None:
+            # a closed loop raises RuntimeError: nobody waits any more
+            with contextlib.suppress(RuntimeError):
+                waiter.get_loop().call_soon_threadsafe(_set, waiter)
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Recorder:
+    """`opened` and `closed` never wait, `settled` waits for durability. `stop` writes what is left.
+
+    `spool_folder`: where outcomes go while the database does not answer; `name`
+    tells this process's files from others'. `patience` in seconds.
+    """
+
+    def __init__(self, spool_folder: Path, name: str, *, patience: float = PATIENCE) -> None:
+        self._queue: deque[_Entry] = deque()
+        self._late: deque[_Entry] = deque()
+        self._spool = Spool(spool_folder, name)
+        self._spool_lock = threading.Lock()
+        self._patience = patience
         self._wake = threading.Event()
+        self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._start_lock = threading.Lock()
 
     def opened(self, outcome: ExchangeOutcome) -> None:
         """An exchange has arrived."""
-        self._put(outcome)
+        self._put(_Entry(outcome))
 
     def closed(self, outcome: ExchangeOutcome) -> None:
         """An exchange has ended; `outcome` replaces the row it opened with."""
-        self._put(outcome)
+        self._put(_Entry(outcome))
+        self._wake.set()
+
+    async def settled(self, outcome: ExchangeOutcome) -> None:
+        """`closed`, and wait until it is in the database or in the spool file."""
+        loop = asyncio.get_running_loop()
+        entry = _Entry(outcome, loop.create_future())
+        self._put(entry)
+        self._wake.set()
+        late = loop.call_later(self._patience, self._give_to_spooler, entry)
+        try:
+            assert entry.waiter is not None
+            await entry.waiter
+        finally:
+            late.cancel()
 
     def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Write what is waiting, then end the thread. Waits `timeout` seconds at most."""
+        """Write what is waiting, to the spool if the database does not answer, then end the threads."""
         self._stopping.set()
         self._wake.set()
-        thread = self._thread
-        if thread is not None and thread.is_alive():
+        for thread in self._threads:
+            if thread.name == "recorder" and thread.is_alive():
+                thread.join(timeout)
+        self._late.extend(self._queue)
+        self._wake_spooler.set()
+        for thread in self._threads:
             thread.join(timeout)
-        if self._queue:
-            logger.error("history rows not written", extra={"rows": len(self._queue)})
 
-    def _put(self, outcome: ExchangeOutcome) -> None:
-        self._queue.append(outcome)
-        if self._thread is None:
+    def recover(self, folder: Path) -> int:
+        """Write the outcomes that dead processes left in their spool files; their number.
+
+        Raises what the database raises; the files stay then.
+        """
+        number = 0
+        for path in spool_files.abandoned(folder):
+            number += _write_file(path)
+            path.unlink(missing_ok=True)
+        return number
+
+    def _put(self, entry: _Entry) -> None:
+        self._queue.append(entry)
+        if not self._threads:
             self._start()
-        self._wake.set()
 
     def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                # a daemon, because atexit runs after non-daemon threads were joined
-                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-                self._thread.start()
+        with self._start_lock:
+            if not self._threads:
+                # daemons, because atexit runs after other threads were joined
+                self._threads = [
+                    threading.Thread(target=self._write_on, name="recorder", daemon=True),
+                    threading.Thread(target=self._spool_on, name="spooler", daemon=True),
+                ]
+                for thread in self._threads:
+                    thread.start()
                 atexit.register(self.stop)
 
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
+    # --- the writer thread ------------------------------------------------------
+
+    def _write_on(self) -> None:
+        while not (self._stopping.is_set() and not self._queue):
+            self._wake.wait(IDLE_LOOK)
             self._wake.clear()
-            if not self._stopping.is_set():
-                self._stopping.wait(GATHER_SECONDS)
-            self._write_all()
-            if self._stopping.is_set() and not self._queue:
-                connections.close_all()
-                return
+            while self._queue or not self._spool.empty:
+                last_try = self._stopping.is_set()
+                if not self._write_next():
+                    if last_try:
+                        # stop() gives the rest to the spooler
+                        connections.close_all()
+                        return
+                    self._stopping.wait(RETRY_SECONDS)
+        connections.close_all()
 
-    def _write_all(self) -> None:
-        while self._queue:
-            batch = list(_up_to(LARGEST_BATCH, self._queue))
-            close_old_connections()
-            try:
-                write(batch)
-            except (DataError, IntegrityError):
-                write_singly(batch)
-            except (DatabaseError, InterfaceError) as problem:
-                logger.error(
-                    "history not written, trying again", extra={"rows": len(batch), "problem": str(problem)}
-                )
-                connections.close_all()
-                if self._stopping.wait(RETRY_SECONDS) and not self._try_once_more(batch):
-                    return
-                continue
-            for _ in batch:
-                self._queue.popleft()
-
-    def _try_once_more(self, batch: list[ExchangeOutcome]) -> bool:
-        """While stopping: one more try, then give up loudly (stop() logs what is left)."""
+    def _write_next(self) -> bool:
+        """Write one batch, or what the spool holds. False when the database does not answer."""
+        close_old_connections()
+        batch = list(islice(self._queue, LARGEST_BATCH))
         try:
-            write(batch)
-        except (DatabaseError, InterfaceError):
+            _write([entry.outcome for entry in batch if entry.outcome is not None])
+            for entry in batch:
+                self._queue.popleft()
+                entry.release()
+            if not self._queue:
+                self._write_spooled()
+        except NOT_ANSWERING as problem:
+            logger.error("history not written, trying again", extra={"problem": str(problem)})
+            connections.close_all()
             return False
-        for _ in batch:
-            self._queue.popleft()
         return True
 
+    def _write_spooled(self) -> None:
+        with self._spool_lock:
+            files = self._spool.rotate()
+        for path in files:
+            rows = _write_file(path)
+            with self._spool_lock:
+                self._spool.done(path)
+            logger.warning("history written from the spool", extra={"rows": rows})
 
-def _up_to(limit: int, queue: deque[ExchangeOutcome]) -> Iterable[ExchangeOutcome]:
-    for _, outcome in zip(range(limit), tuple(queue), strict=False):
-        yield outcome
+    # --- the spooler thread -----------------------------------------------------
 
+    def _give_to_spooler(self, entry: _Entry) -> None:
+        self._late.append(entry)
+        self._wake_spooler.set()
 
-def write(batch: Iterable[ExchangeOutcome]) -> None:
-    """Write the last outcome of each exchange in one transaction; writing one twice changes nothing.
+    def _spool_on(self) -> None:
+        while True:
+            self._wake_spooler.wait()
+            self._wake_spooler.clear()
+            batch = [self._late.popleft() for _ in range(len(self._late))]
+            if batch:
+                self._spool_batch(batch)
+            if self._stopping.is_set() and not self._late:
+                return
 
-    Raises what the database raises; then nothing of the batch was written.
-    """
-    last = {outcome.request_id: outcome for outcome in batch}
-    bodies = [_body(outcome.request_id, outcome.bodies) for outcome in last.values() if outcome.bodies]
-    with transaction.atomic():
-        RequestLog.objects.bulk_create(
-            [_row(outcome) for outcome in last.values()],
-            update_conflicts=True,
-            unique_fields=["request_id"],
-            update_fields=ROW_FIELDS,
-        )
-        if bodies:
-            RequestBody.objects.bulk_create(
-                bodies, update_conflicts=True, unique_fields=["log"], update_fields=BODY_FIELDS
-            )
-        for key_id, used in _last_used(last.values()).items():
-            ClientKey.objects.filter(pk=key_id).update(last_used=used)
-
-
-def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
-    """Write each outcome by itself, after the database refused one of the batch.
-
-    A row that is refused even so is logged whole, the only place left for it.
-    """
-    for outcome in batch:
+    def _spool_batch(self, batch: list[_Entry]) -> None:
         try:
-            write([outcome])
-        except (DataError, IntegrityError) as problem:
-            facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
-            logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
+            with self._spool_lock:
+                self._spool.append(entry.outcome for entry in batch if entry.outcome is not None)
+        except OSError as problem:
+            # the entries stay in memory for the database; no client waits for a disk that is full
+            logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
+        else:
+            for entry in batch:
+                entry.outcome = None
+        for entry in batch:
+            entry.release()
+        self._wake.set()
 
 
-def _row(outcome: ExchangeOutcome) -> RequestLog:
-    values = {name: _storable(getattr(outcome, name), LONGEST.get(name)) for name in SHARED_FIELDS}
-    return RequestLog(**values, ledger_count=len(outcome.ledger))
+def _write(outcomes: list[ExchangeOutcome]) -> None:
+    if not outcomes:
+        return
+    try:
+        write(outcomes)
+    except NOT_ANSWERING:
+        raise
+    except Exception:
+        logger.exception("a batch of history was refused, writing it row by row")
+        write_singly(outcomes)
 
 
-def _storable(value: Any, longest: int | None) -> Any:
-    """What every database takes: no NUL characters (PostgreSQL refuses them), no over-long text."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")[:longest]
-    if isinstance(value, list) and value and "\\u0000" in jsontext.dumps_text(value):
-        return jsontext.loads(jsontext.dumps(value).replace(b"\\u0000", b"\\ufffd"))
-    return value
+def _write_file(path: Path) -> int:
+    number = 0
+    for batch in _batches(spool_files.read(path)):
+        _write(batch)
+        number += len(batch)
+    return number
 
 
-def _body(request_id: str, bodies: CapturedBodies) -> RequestBody:
-    texts = {part: getattr(bodies, part) or None for part in RequestBody.PARTS}
-    return RequestBody.of(request_id, {"request": dict(bodies.headers)}, **texts)
-
-
-def _last_used(outcomes: Iterable[ExchangeOutcome]) -> dict[int, datetime]:
-    used: dict[int, datetime] = {}
-    for outcome in outcomes:
-        key_id = outcome.client_key_id
-        if key_id is not None:
-            used[key_id] = max(outcome.started_at, used.get(key_id, outcome.started_at))
-    return used
-
-
-SHARED_FIELDS: Final = tuple(
-    field.name for field in dataclasses.fields(ExchangeOutcome) if field.name != "bodies"
-)
-ROW_FIELDS: Final = [*(name for name in SHARED_FIELDS if name != "request_id"), "ledger_count"]
-BODY_FIELDS: Final = [*RequestBody.PARTS, *(f"{part}_size" for part in RequestBody.PARTS), "headers"]
-LONGEST: Final = {
-    field.name: field.max_length
-    for field in RequestLog._meta.fields
-    if getattr(field, "max_length", None) is not None
-}
+def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:
+    source = iter(outcomes)
+    while batch := list(islice(source, LARGEST_BATCH)):
+        yield batch

@@ -38,19 +38,19 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     exchange = opened(arrival, gateway)
     try:
         if arrival.endpoint == "count_tokens":
-            return finished(exchange, gateway, counted(exchange, gateway))
+            return await finished(exchange, gateway, counted(exchange, gateway))
         reply = await answer(exchange, gateway)
-        return reply if isinstance(reply, Streamed) else finished(exchange, gateway, reply)
+        return reply if isinstance(reply, Streamed) else await finished(exchange, gateway, reply)
     except GatewayError as error:
-        return failed(exchange, gateway, error)
+        return await failed(exchange, gateway, error)
     except asyncio.CancelledError:
         gateway.recorder.closed(exchange.outcome(CANCELLED, now=gateway.clock()))
         raise
     except RecursionError:
-        return failed(exchange, gateway, InvalidRequest("The request body is nested too deeply"))
+        return await failed(exchange, gateway, InvalidRequest("The request body is nested too deeply"))
     except Exception:
         logger.exception("unexpected error", extra={"request_id": exchange.request_id})
-        return failed(exchange, gateway, InternalError())
+        return await failed(exchange, gateway, InternalError())
 
 
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
@@ -144,25 +144,25 @@ def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     return json_reply(answer)
 
 
-def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
+async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
     exchange.first_byte_at = exchange.first_byte_at or gateway.clock()
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(OK, status=reply.status, now=gateway.clock())
-    gateway.recorder.closed(outcome)
+    await gateway.recorder.settled(outcome)
     log_outcome(outcome)
     return reply
 
 
-def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> Whole:
+async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> Whole:
     """The error as the client's answer, and in the history."""
     reply = json_reply(error.body(exchange.request_id), error.status, error.headers())
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(ERROR, status=error.status, error=error, now=gateway.clock())
-    gateway.recorder.closed(outcome)
+    await gateway.recorder.settled(outcome)
     log_outcome(outcome)
     return reply
 
 
-def refused(arrival: Arrival, gateway: Gateway, error: GatewayError) -> Whole:
+async def refused(arrival: Arrival, gateway: Gateway, error: GatewayError) -> Whole:
     """A request that is refused before its body was readable."""
-    return failed(opened(arrival, gateway), gateway, error)
+    return await failed(opened(arrival, gateway), gateway, error)

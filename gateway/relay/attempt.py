@@ -89,7 +89,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimedOut(_TIMED_OUT) from None
         except UpstreamRefused as refusal:
-            message = response.refusal_message(self.context, refusal.explanation)
+            message = self._refused(refusal)
         self.exchange.message_ended(message)
         return message
 
@@ -98,7 +98,7 @@ class Upstream:
         try:
             return await self._tried(self._try_stream)
         except UpstreamRefused as refusal:
-            return self._replayed(response.refusal_message(self.context, refusal.explanation))
+            return self._replayed(self._refused(refusal))
 
     async def _tried(self, try_once: Callable[[], Awaitable[T]]) -> T:
         provider = self.route.provider
@@ -195,7 +195,14 @@ class Upstream:
             raise _invalid(answer) from None
         if not isinstance(completion, dict):
             raise _invalid(answer)
-        return response.message(completion, self.context, self.exchange.ledger)
+        message, self.exchange.usage_estimated = response.whole_answer(
+            completion, self.context, self.exchange.ledger
+        )
+        return message
+
+    def _refused(self, refusal: UpstreamRefused) -> Message:
+        self.exchange.usage_estimated = True
+        return response.refusal_message(self.context, refusal.explanation)
 
     def _replayed(self, message: Message) -> Opened:
         """A whole message as a stream: the provider did not stream, or refused."""

@@ -17,11 +17,13 @@ from gateway.upstream.client import UpstreamClient
 
 
 class Recorder(Protocol):
-    """The audit's writer as the relay sees it; neither call waits for the database."""
+    """The audit's writer as the relay sees it. Only `settled` waits, and only for a bounded time."""
 
     def opened(self, outcome: ExchangeOutcome) -> None: ...
 
     def closed(self, outcome: ExchangeOutcome) -> None: ...
+
+    async def settled(self, outcome: ExchangeOutcome) -> None: ...
 
 
 class Configuration(Protocol):

@@ -8,7 +8,9 @@ behind finish_reason, a failure after the provider's silence limit.
 
     OPENING   the 200 is out (late commit), the provider has not answered yet
     READING   events come from the provider
-    ENDED     the last piece is out, or the client left; the outcome is recorded
+    ENDED     the last piece is ready, or the client left
+
+The outcome is recorded before the last piece goes out.
 
 An answer that breaks gets an `error` event and nothing after it.
 """
@@ -22,7 +24,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.audit.outcome import BROKEN, CANCELLED, OK, State
+from gateway.audit.outcome import BROKEN, CANCELLED, OK, ExchangeOutcome, State
 from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.exchange import Exchange
@@ -62,6 +64,7 @@ class Pump:
         self._reader: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._ending: ExchangeOutcome | None = None
         self._received_at = self._sent_at = self._content_at = self._loop.time()
 
     async def commit(self) -> None:
@@ -96,6 +99,9 @@ class Pump:
                 self._ready = await self._while_opening()
             else:
                 raise StopAsyncIteration
+        if self._ending is not None:
+            ending, self._ending = self._ending, None
+            await self._gateway.recorder.settled(ending)
         piece, self._ready = self._ready, b""
         self._sent_at = self._loop.time()
         if self._phase is not Phase.ENDED:
@@ -107,10 +113,11 @@ class Pump:
         if self._phase is not Phase.ENDED:
             self._end(CANCELLED)
             await self._release()
+        self._hand_over()
 
     def close(self) -> None:
         """`aclose` for a caller in another thread or without a loop (Django's response.close)."""
-        if self._phase is not Phase.ENDED:
+        if self._phase is not Phase.ENDED or self._ending is not None:
             self._loop.call_soon_threadsafe(self._abandon)
 
     # --- phases ---------------------------------------------------------------
@@ -248,7 +255,7 @@ class Pump:
             await opened.answer.close()
 
     def _end(self, state: State, *, error: GatewayError | None = None, last: bytes = b"") -> None:
-        """Record the outcome. `last` is the piece that goes out after that."""
+        """The outcome is known. `last` is the piece that goes out once it is recorded."""
         self._phase = Phase.ENDED
         if self._timer is not None:
             self._timer.cancel()
@@ -257,8 +264,14 @@ class Pump:
         exchange.note_returned(last)
         self._upstream.note_facts()
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
-        self._gateway.recorder.closed(outcome)
+        self._ending = outcome
         log_outcome(outcome)
+
+    def _hand_over(self) -> None:
+        """Record an outcome that nobody will wait for: the client is gone."""
+        if self._ending is not None:
+            ending, self._ending = self._ending, None
+            self._gateway.recorder.closed(ending)
 
     def _drain(self, *, at_once: bool = False) -> None:
         """Let the reader reach the end of the body, or stop it when there is nothing to wait for."""
@@ -288,3 +301,4 @@ class Pump:
             for task in (self._opening, self._reader):
                 if task is not None:
                     task.cancel()
+        self._hand_over()

@@ -1,17 +1,19 @@
 """The recorder: rows and bodies of many exchanges, each exactly once."""
 
+import asyncio
 import dataclasses
-import logging
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from gateway.audit import recorder as module
+from gateway.audit import rows, spool
 from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
-from gateway.audit.recorder import Recorder, write
+from gateway.audit.recorder import Recorder
+from gateway.audit.rows import write
 from gateway.models import ClientKey, RequestBody, RequestLog
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,8 +124,36 @@ def test_characters_and_lengths_no_database_takes_are_mended():
     assert len(row.asked_model) == 200
 
 
-def test_what_was_handed_in_is_in_the_database_after_a_stop():
-    recorder = Recorder()
+@pytest.fixture
+def recorder(tmp_path):
+    recorder = Recorder(tmp_path / "spool", "test")
+    yield recorder
+    recorder.stop()
+
+
+class Switch:
+    """A database that can be turned off."""
+
+    def __init__(self, monkeypatch):
+        self.off = False
+        self.tried = threading.Event()
+        self.real = rows.write
+        monkeypatch.setattr(module, "write", self.write)
+        monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+
+    def write(self, batch):
+        if self.off:
+            self.tried.set()
+            raise OperationalError("gone")
+        self.real(batch)
+
+
+@pytest.fixture
+def database(monkeypatch):
+    return Switch(monkeypatch)
+
+
+def test_what_was_handed_in_is_in_the_database_after_a_stop(recorder):
     for number in range(500):
         recorder.opened(outcome(number, state="open"))
         recorder.closed(outcome(number))
@@ -131,33 +161,110 @@ def test_what_was_handed_in_is_in_the_database_after_a_stop():
     assert RequestLog.objects.filter(state="ok").count() == 500
 
 
-def test_a_database_that_does_not_answer_is_asked_again_and_nothing_is_lost(monkeypatch, caplog):
-    failures = [DatabaseError("gone"), DatabaseError("gone")]
-    tried = threading.Event()
-    real = module.write
+async def test_a_settled_outcome_is_in_the_database(recorder):
+    await recorder.settled(outcome())
+    assert await RequestLog.objects.acount() == 1
 
-    def flaky(batch):
-        if failures:
-            tried.set()
-            raise failures.pop()
+
+async def test_outcomes_that_settle_together_share_a_transaction(recorder, monkeypatch):
+    batches = []
+    real = rows.write
+
+    def counted(batch):
+        batches.append(len(batch))
         real(batch)
 
-    monkeypatch.setattr(module, "write", flaky)
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
-    recorder = Recorder()
+    monkeypatch.setattr(module, "write", counted)
+    await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(100)))
+    assert sum(batches) == 100
+    assert len(batches) < 20
+
+
+async def test_an_outcome_that_the_database_does_not_take_in_time_is_durable_in_the_spool(
+    recorder, database, tmp_path
+):
+    database.off = True
+    bodies = CapturedBodies({"a": "b"}, b"in \xff", b"out", b"", b"back")
+    await recorder.settled(outcome(ledger=[{"code": "dropped", "path": "p", "note": "n"}], bodies=bodies))
+    (file,) = (tmp_path / "spool").glob("*.spool")
+    assert list(spool.read(file)) == [
+        outcome(ledger=[{"code": "dropped", "path": "p", "note": "n"}], bodies=bodies)
+    ]
+    assert await RequestLog.objects.acount() == 0
+
+
+async def test_the_spool_goes_into_the_database_once_it_answers(recorder, database, tmp_path):
+    database.off = True
+    await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(10)))
+    database.off = False
+    await recorder.settled(outcome(99))
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == 11
+    assert list((tmp_path / "spool").glob("*.spool")) == []
+
+
+async def test_with_the_database_still_away_a_stop_leaves_everything_in_the_spool(
+    recorder, database, tmp_path
+):
+    database.off = True
+    recorder.closed(outcome(1, state="cancelled"))
+    await recorder.settled(outcome(2))
+    await asyncio.to_thread(recorder.stop)
+    found = [row.request_id for file in (tmp_path / "spool").glob("*.spool") for row in spool.read(file)]
+    assert sorted(found) == ["req_1", "req_2"]
+
+
+async def test_the_next_start_writes_what_a_dead_process_left(recorder, database, tmp_path):
+    database.off = True
+    await recorder.settled(outcome(bodies=CapturedBodies({}, b"in", b"", b"", b"")))
+    await asyncio.to_thread(recorder.stop)
+    recorder._spool.rotate()  # what the end of the process does: the lock is gone
+    database.off = False
+    assert await asyncio.to_thread(Recorder(tmp_path / "spool", "next").recover, tmp_path / "spool") == 1
+    assert await RequestBody.objects.acount() == 1
+    assert list((tmp_path / "spool").glob("*.spool")) == []
+
+
+async def test_the_spool_of_a_living_process_is_left_alone(recorder, database, tmp_path):
+    database.off = True
+    await recorder.settled(outcome())
+    assert list(spool.abandoned(tmp_path / "spool")) == []
+
+
+def test_a_line_that_was_cut_off_by_the_end_of_the_process_is_left_out(tmp_path, caplog):
+    file = tmp_path / "x.spool"
+    file.write_bytes(spool.as_line(outcome(1)) + spool.as_line(outcome(2))[:-20])
+    assert [row.request_id for row in spool.read(file)] == ["req_1"]
+    assert "unreadable line" in caplog.text
+
+
+async def test_a_disk_that_is_full_holds_up_no_client(recorder, database, monkeypatch, caplog):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    database.off = True
+    monkeypatch.setattr(recorder._spool, "append", full)
+    await recorder.settled(outcome())
+    assert "spool not written" in caplog.text
+    database.off = False
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == 1
+
+
+def test_a_database_that_does_not_answer_is_asked_again_and_nothing_is_lost(recorder, database, caplog):
+    database.off = True
     recorder.closed(outcome())
-    assert tried.wait(5)
+    assert database.tried.wait(5)
+    database.off = False
     recorder.stop()
     assert RequestLog.objects.count() == 1
     assert "trying again" in caplog.text
 
 
-def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(caplog):
-    caplog.set_level(logging.ERROR)
-    recorder = Recorder()
+def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(recorder, caplog):
     recorder.closed(outcome(1, started_at=None))
     recorder.closed(outcome(2))
     recorder.stop()
     assert [row.request_id for row in RequestLog.objects.all()] == ["req_2"]
-    assert "refused by the database" in caplog.text
-    assert caplog.records[-1].request_id == "req_1"
+    refused = [record for record in caplog.records if "refused by the database" in record.message]
+    assert [record.request_id for record in refused] == ["req_1"]

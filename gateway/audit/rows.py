@@ -1,0 +1,114 @@
+"""Outcomes as rows: many exchanges in one transaction, each exactly once.
+
+The statement is made once from the model's fields; Django's bulk_create builds it
+anew for each batch, at ten times the cost of running it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
+
+from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
+from gateway.models import ClientKey, RequestBody, RequestLog
+from gateway.wire import jsontext
+
+logger = logging.getLogger("gateway.audit")
+
+# what a database raises that is away, busy, or not migrated yet: the same rows may go in later
+NOT_ANSWERING: Final = (OperationalError, InterfaceError, ProgrammingError)
+SHARED_FIELDS: Final = tuple(
+    field.name for field in dataclasses.fields(ExchangeOutcome) if field.name != "bodies"
+)
+_FIELDS: Final = tuple(field for field in RequestLog._meta.concrete_fields if not field.primary_key)
+_LONGEST: Final = {
+    field.attname: field.max_length
+    for field in _FIELDS
+    if getattr(field, "max_length", None) is not None and not field.choices
+}
+BODY_FIELDS: Final = [*RequestBody.PARTS, *(f"{part}_size" for part in RequestBody.PARTS), "headers"]
+
+
+def _statement() -> str:
+    """INSERT ... ON CONFLICT of one row: a later outcome of an exchange replaces the earlier one."""
+    columns = [field.column for field in _FIELDS]
+    updates = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != "request_id")
+    names = ", ".join(f'"{column}"' for column in columns)
+    places = ", ".join(["%s"] * len(columns))
+    return (  # noqa: S608 (names of the model's own columns)
+        f'INSERT INTO "{RequestLog._meta.db_table}" ({names}) VALUES ({places}) '
+        f'ON CONFLICT ("request_id") DO UPDATE SET {updates}'
+    )
+
+
+_UPSERT: Final = _statement()
+
+
+def write(batch: Iterable[ExchangeOutcome]) -> None:
+    """Write the last outcome of each exchange in one transaction; writing one twice changes nothing.
+
+    Raises what the database raises; then nothing of the batch was written.
+    """
+    last = {outcome.request_id: outcome for outcome in batch}
+    bodies = [_body(outcome.request_id, outcome.bodies) for outcome in last.values() if outcome.bodies]
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT, [_values(outcome) for outcome in last.values()])
+        if bodies:
+            RequestBody.objects.bulk_create(
+                bodies, update_conflicts=True, unique_fields=["log"], update_fields=BODY_FIELDS
+            )
+        for key_id, used in _last_used(last.values()).items():
+            ClientKey.objects.filter(pk=key_id).update(last_used=used)
+
+
+def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
+    """Write each outcome by itself, after the database refused one of the batch.
+
+    A row that is refused even so is logged whole, the only place left for it.
+    """
+    for outcome in batch:
+        try:
+            write([outcome])
+        except NOT_ANSWERING:
+            raise
+        except Exception as problem:
+            facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
+            logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
+
+
+def _values(outcome: ExchangeOutcome) -> list[Any]:
+    values: list[Any] = []
+    for field in _FIELDS:
+        name = field.attname
+        value = len(outcome.ledger) if name == "ledger_count" else getattr(outcome, name)
+        values.append(field.get_db_prep_save(_storable(value, _LONGEST.get(name)), connection))
+    return values
+
+
+def _storable(value: Any, longest: int | None) -> Any:
+    """What every database takes: no NUL characters (PostgreSQL refuses them), no over-long text."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")[:longest]
+    if isinstance(value, list) and value and b"\\u0000" in jsontext.dumps(value):
+        return jsontext.loads(jsontext.dumps(value).replace(b"\\u0000", b"\\ufffd"))
+    return value
+
+
+def _body(request_id: str, bodies: CapturedBodies) -> RequestBody:
+    texts = {part: getattr(bodies, part) or None for part in RequestBody.PARTS}
+    return RequestBody.of(request_id, {"request": dict(bodies.headers)}, **texts)
+
+
+def _last_used(outcomes: Iterable[ExchangeOutcome]) -> dict[int, datetime]:
+    used: dict[int, datetime] = {}
+    for outcome in outcomes:
+        key_id = outcome.client_key_id
+        if key_id is not None:
+            used[key_id] = max(outcome.started_at, used.get(key_id, outcome.started_at))
+    return used

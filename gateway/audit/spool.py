@@ -1,0 +1,125 @@
+"""Spool: where outcomes wait on disk while the database does not answer.
+
+One file per process, one JSON line per outcome, fsynced before anybody relies on
+it. The file is locked by the living process that writes it; a file whose lock can
+be taken belongs to one that died, and its lines are written at the next start.
+Lines may reach the database twice; a row's request id makes that harmless.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import fcntl
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
+from gateway.wire import jsontext
+
+logger = logging.getLogger("gateway.audit")
+
+SUFFIX: Final = ".spool"
+_TEXTS: Final = ("received", "sent", "answered", "returned")
+
+
+class Spool:
+    """The spool of this process, in `folder`. Used by one thread at a time for each of its calls."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._number = 0
+        self._file: IO[bytes] | None = None
+        self._pending: list[Path] = []
+
+    @property
+    def empty(self) -> bool:
+        return self._file is None and not self._pending
+
+    def append(self, outcomes: Iterable[ExchangeOutcome]) -> None:
+        """Write the outcomes and wait until they are on the disk. Raises OSError."""
+        if self._file is None:
+            self._file = self._opened()
+        self._file.write(b"".join(as_line(outcome) for outcome in outcomes))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def rotate(self) -> list[Path]:
+        """Close the file that is written to; the files that can be read back now, oldest first."""
+        if self._file is not None:
+            self._pending.append(Path(self._file.name))
+            self._file.close()
+            self._file = None
+        return list(self._pending)
+
+    def done(self, path: Path) -> None:
+        """The outcomes of a rotated file are in the database."""
+        path.unlink(missing_ok=True)
+        self._pending.remove(path)
+
+    def _opened(self) -> IO[bytes]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._number += 1
+        path = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
+        file = path.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """Spool files of processes that are gone."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield path
+
+
+def read(path: Path) -> Iterator[ExchangeOutcome]:
+    """The outcomes of a file, in order. A last line that the process did not live to end is left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield from_line(line)
+            except (jsontext.InvalidJSON, KeyError, TypeError, ValueError) as problem:
+                logger.error(
+                    "unreadable line in the spool",
+                    extra={"file": path.name, "line": number, "problem": str(problem)},
+                )
+
+
+def as_line(outcome: ExchangeOutcome) -> bytes:
+    """One outcome as one line of JSON."""
+    facts: dict[str, Any] = {
+        field.name: getattr(outcome, field.name)
+        for field in dataclasses.fields(outcome)
+        if field.name != "bodies"
+    }
+    facts["started_at"] = outcome.started_at.isoformat()
+    if outcome.bodies is not None:
+        facts["bodies"] = {
+            "headers": dict(outcome.bodies.headers),
+            **{name: base64.b64encode(getattr(outcome.bodies, name)).decode("ascii") for name in _TEXTS},
+        }
+    return jsontext.dumps(facts) + b"\n"
+
+
+def from_line(line: bytes) -> ExchangeOutcome:
+    """The outcome that `as_line` wrote. Raises InvalidJSON, KeyError, TypeError or ValueError."""
+    facts = jsontext.loads(line)
+    bodies = facts.pop("bodies", None)
+    return ExchangeOutcome(
+        **{**facts, "started_at": datetime.fromisoformat(facts["started_at"])},
+        bodies=None
+        if bodies is None
+        else CapturedBodies(
+            headers=bodies["headers"], **{name: base64.b64decode(bodies[name]) for name in _TEXTS}
+        ),
+    )
