@@ -44,6 +44,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "SECRET_KEY": (str, ""),
     "FIELD_ENCRYPTION_KEYS": (list, []),
     "DATABASE_URL": (str, ""),
+    "SQLITE_SYNCHRONOUS": (str, "NORMAL"),
     "DATA_DIR": (str, ""),
     "DEBUG": (bool, False),
     "ALLOWED_HOSTS": (list, ["localhost", "127.0.0.1", "[::1]"]),

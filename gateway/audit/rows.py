@@ -40,10 +40,8 @@ def _statement() -> str:
     updates = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != "request_id")
     names = ", ".join(f'"{column}"' for column in columns)
     places = ", ".join(["%s"] * len(columns))
-    return (  # noqa: S608 (names of the model's own columns)
-        f'INSERT INTO "{RequestLog._meta.db_table}" ({names}) VALUES ({places}) '
-        f'ON CONFLICT ("request_id") DO UPDATE SET {updates}'
-    )
+    insert = f'INSERT INTO "{RequestLog._meta.db_table}" ({names}) VALUES ({places})'  # noqa: S608 (our columns)
+    return f'{insert} ON CONFLICT ("request_id") DO UPDATE SET {updates}'
 
 
 _UPSERT: Final = _statement()
