@@ -76,7 +76,7 @@ class OnUvicorn(_OtherServer):
     packages = ("uvicorn", "httptools")
 
     def command(self) -> list[str]:
-        options = ["--loop", "asyncio", "--http", "httptools", "--lifespan", "off", "--no-access-log"]
+        options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log"]
         address = ["--host", HOST, "--port", str(self.port), "--log-level", "warning"]
         return [sys.executable, "-m", "uvicorn", "ccproxy_site.asgi:application", *options, *address]
 
@@ -86,6 +86,6 @@ class OnGranian(_OtherServer):
     packages = ("granian",)
 
     def command(self) -> list[str]:
-        options = ["--interface", "asginl", "--loop", "asyncio", "--workers", "1", "--no-log"]
+        options = ["--interface", "asginl", "--loop", "uvloop", "--workers", "1", "--no-log"]
         address = ["--host", HOST, "--port", str(self.port)]
         return [sys.executable, "-m", "granian", "ccproxy_site.asgi:application", *options, *address]
