@@ -41,10 +41,13 @@ def target_of(url: httpx.URL) -> Target:
     """The same for a parsed URL."""
     if url.scheme not in _PORTS or not url.host:
         raise httpx.UnsupportedProtocol("the URL does not start with http:// or https:// and a host")
+    port = _PORTS[url.scheme] if url.port is None else url.port
+    if port > 65535:
+        raise httpx.InvalidURL("the URL's port is larger than 65535")
     authorization = None
     if url.username or url.password:
         authorization = b"Basic " + b64encode(f"{url.username}:{url.password}".encode())
-    origin = Origin(url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme])
+    origin = Origin(url.scheme, url.raw_host.decode("ascii"), port)
     return Target(origin, url.raw_path, url.netloc, authorization)
 
 

@@ -1,0 +1,28 @@
+"""What opens sockets is tested on both event loops."""
+
+import asyncio
+import socket
+
+import pytest
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+
+def pytest_asyncio_loop_factories(config, item):
+    factories = {"asyncio": asyncio.new_event_loop}
+    if uvloop is not None and item.path.name in ("test_lean.py", "test_dial.py", "test_client.py"):
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+@pytest.fixture
+async def no_names(monkeypatch):
+    """No name is known, without asking the network."""
+
+    async def figures_only(self, host, port, **hints):
+        return socket.getaddrinfo(host, port, **{**hints, "flags": socket.AI_NUMERICHOST})
+
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", figures_only, raising=False)

@@ -1,0 +1,132 @@
+"""Connecting to the first address that answers."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from gateway.upstream import dial
+from tests.upstream.sockets import settled, sockets
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+
+
+def address(host, port, family=V4):
+    return (family, socket.SOCK_STREAM, 6, "", (host, port))
+
+
+@pytest.fixture
+async def port():
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.fixture
+def resolved(monkeypatch):
+    """Names resolve to the addresses put in here."""
+    addresses = []
+
+    async def resolve(loop, host, port):
+        return list(addresses)
+
+    monkeypatch.setattr(dial, "_resolved", resolve)
+    return addresses
+
+
+def test_the_families_take_turns():
+    six, four = [address(f"6{n}", 1, V6) for n in range(3)], [address(f"4{n}", 1) for n in range(1)]
+    assert dial.interleaved([*six, *four]) == [six[0], four[0], six[1], six[2]]
+    assert dial.interleaved([]) == []
+
+
+async def test_an_address_in_figures_needs_no_resolver(port):
+    connection = await dial.connected_socket("127.0.0.1", port)
+    assert connection.getpeername() == ("127.0.0.1", port)
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    connection.close()
+
+
+async def test_a_name_is_resolved(port):
+    connection = await dial.connected_socket("localhost", port)
+    connection.close()
+
+
+async def test_an_unknown_name_says_so(no_names):
+    with pytest.raises(socket.gaierror):
+        await dial.connected_socket("ccproxy-test.invalid", 80)
+
+
+async def test_a_refused_address_makes_way_at_once(port, resolved):
+    resolved += [address("127.0.0.1", 1), address("127.0.0.1", port)]
+    async with asyncio.timeout(dial.STAGGER):
+        connection = await dial.connected_socket("name", port)
+    assert connection.getpeername()[1] == port
+    connection.close()
+
+
+async def test_an_address_that_does_not_answer_is_overtaken(port, resolved, monkeypatch):
+    monkeypatch.setattr(dial, "STAGGER", 0.01)
+    connect = dial._connected
+
+    async def hanging(loop, where):
+        if where[4][1] == 1:
+            await asyncio.Event().wait()
+        return await connect(loop, where)
+
+    monkeypatch.setattr(dial, "_connected", hanging)
+    resolved += [address("127.0.0.1", 1), address("127.0.0.1", port)]
+    connection = await dial.connected_socket("name", port)
+    connection.close()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_when_all_fail_the_telling_reason_is_given(resolved, monkeypatch, order):
+    async def failing(loop, where):
+        if where[0] == V6:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(dial, "_connected", failing)
+    resolved += [address("::1", 1, V6), address("127.0.0.1", 1)][::order]
+    with pytest.raises(ConnectionRefusedError):
+        await dial.connected_socket("name", 1)
+
+
+async def test_the_loser_of_a_dead_heat_is_closed(port, resolved, monkeypatch):
+    held = sockets()
+    monkeypatch.setattr(dial, "STAGGER", 0.0)
+    go = asyncio.Event()
+    connect = dial._connected
+
+    async def together(loop, where):
+        made = await connect(loop, where)
+        await go.wait()
+        return made
+
+    monkeypatch.setattr(dial, "_connected", together)
+    resolved += [address("127.0.0.1", port)] * 3
+    dialling = asyncio.ensure_future(dial.connected_socket("name", port))
+    await settled(lambda: sockets() >= held + 3)
+    go.set()
+    (await dialling).close()
+    await settled(lambda: sockets() == held)
+
+
+async def test_cancelling_closes_every_attempt(resolved, monkeypatch):
+    held = sockets()
+    monkeypatch.setattr(dial, "STAGGER", 0.0)
+
+    async def hanging(self, connection, where):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "sock_connect", hanging, raising=False)
+    resolved += [address("127.0.0.1", 1)] * 2
+    dialling = asyncio.ensure_future(dial.connected_socket("name", 1))
+    await settled(lambda: sockets() == held + 2)
+    dialling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dialling
+    await settled(lambda: sockets() == held)

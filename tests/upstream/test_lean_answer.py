@@ -1,0 +1,105 @@
+"""The answer between its connection and its consumer."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from gateway.upstream.lean_answer import HIGH_WATER, LeanAnswer
+
+
+class Source:
+    def __init__(self) -> None:
+        self.calls = []
+
+    def pause(self):
+        self.calls.append("pause")
+
+    def resume(self):
+        self.calls.append("resume")
+
+    def give_up(self, answer):
+        self.calls.append("give up")
+
+
+@pytest.fixture
+async def answer():
+    made = LeanAnswer(Source(), asyncio.get_running_loop())
+    made.calls = made._source.calls
+    return made
+
+
+async def test_a_consumer_that_waits_gets_the_piece(answer):
+    taking = asyncio.ensure_future(anext(answer))
+    await asyncio.sleep(0)
+    answer.put(b"a")
+    assert await taking == b"a"
+
+
+async def test_the_end_comes_after_the_data_and_stays(answer):
+    answer.put(b"a")
+    answer.end()
+    assert await anext(answer) == b"a"
+    for _ in range(2):
+        with pytest.raises(StopAsyncIteration):
+            await anext(answer)
+
+
+async def test_a_failure_comes_after_the_data_and_stays(answer):
+    answer.put(b"a")
+    answer.fail(httpx.ReadError("broken"))
+    assert await anext(answer) == b"a"
+    for _ in range(2):
+        with pytest.raises(httpx.ReadError):
+            await anext(answer)
+
+
+async def test_a_head_that_does_not_come_is_a_failure(answer):
+    waiting = asyncio.ensure_future(answer.head())
+    await asyncio.sleep(0)
+    answer.fail(httpx.ReadError("broken"))
+    with pytest.raises(httpx.ReadError):
+        await waiting
+
+
+async def test_the_source_is_paused_and_resumed_once(answer):
+    answer.put(bytes(HIGH_WATER + 1))
+    answer.put(b"more")
+    assert answer.calls == ["pause"]
+    await anext(answer)
+    assert answer.calls == ["pause", "resume"]
+
+
+async def test_a_source_that_has_ended_is_left_alone(answer):
+    answer.put(bytes(HIGH_WATER + 1))
+    answer.end()
+    await anext(answer)
+    await answer.aclose()
+    answer.abandon()
+    assert answer.calls == ["pause"]
+
+
+async def test_closing_wakes_whoever_waits(answer):
+    taking = asyncio.ensure_future(anext(answer))
+    await asyncio.sleep(0)
+    await answer.aclose()
+    with pytest.raises(httpx.StreamClosed):
+        await taking
+    assert answer.calls == ["give up"]
+
+
+async def test_a_consumer_that_was_cancelled_may_go_on(answer):
+    taking = asyncio.ensure_future(anext(answer))
+    await asyncio.sleep(0)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    answer.put(b"a")
+    assert await anext(answer) == b"a"
+
+
+def test_abandoning_after_the_loops_end_is_quiet():
+    loop = asyncio.new_event_loop()
+    answer = LeanAnswer(Source(), loop)
+    loop.close()
+    answer.abandon()

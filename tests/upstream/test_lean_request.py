@@ -1,0 +1,76 @@
+"""The head of a request as bytes."""
+
+import httpx
+import pytest
+
+from gateway.upstream.lean_protocol import Origin
+from gateway.upstream.lean_request import raw_headers, request_head, target
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "path", "host"),
+    [
+        ("http://h/v1", ("http", "h", 80), b"/v1", b"h"),
+        ("https://H.example:443", ("https", "h.example", 443), b"/", b"h.example"),
+        ("https://h:8443/a%20b?c=d&e", ("https", "h", 8443), b"/a%20b?c=d&e", b"h:8443"),
+        ("http://[::1]:8000/", ("http", "::1", 8000), b"/", b"[::1]:8000"),
+        (
+            "https://bücher.example/ü",
+            ("https", "xn--bcher-kva.example", 443),
+            b"/%C3%BC",
+            b"xn--bcher-kva.example",
+        ),
+    ],
+)
+def test_a_url_is_taken_apart(url, origin, path, host):
+    place = target(url)
+    assert (place.origin, place.path, place.host) == (Origin(*origin), path, host)
+
+
+@pytest.mark.parametrize(
+    "url", ["h/v1", "ftp://h/", "http://", "http://h:65536/", "http://h:x/", "http://h\n/"]
+)
+def test_what_is_no_web_address_is_refused(url):
+    with pytest.raises((httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        target(url)
+
+
+def test_the_head_has_host_first_and_the_length_last():
+    head = request_head(b"POST", target("http://h/p"), [(b"X-A", b"1"), (b"Content-Length", b"9")], 5)
+    assert head == b"POST /p HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nContent-Length: 5\r\n\r\n"
+
+
+def test_a_host_header_of_the_admins_wins():
+    assert b"\r\nHost: other\r\n" in request_head(b"POST", target("http://h/"), [(b"host", b"other")], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"x", b"a\r\nInjected: 1"),
+        (b"x", b"a\nb"),
+        (b"x", b"\0"),
+        (b"x: y", b"1"),
+        (b"", b"1"),
+        (b"x\r\n", b"1"),
+    ],
+)
+def test_nothing_can_be_smuggled_in_through_a_header(name, value):
+    with pytest.raises(httpx.LocalProtocolError) as caught:
+        request_head(b"POST", target("http://h/"), [(name, value)], 0)
+    assert "Injected" not in str(caught.value)
+
+
+def test_credentials_in_the_url_win_over_a_header():
+    place = target("http://user:p%40ss@h/")
+    assert raw_headers({"Authorization": "Bearer k", "a": "b"}, place) == [
+        (b"a", b"b"),
+        (b"authorization", b"Basic dXNlcjpwQHNz"),
+    ]
+    assert place.host == b"h"
+    assert "dXNlcjp" not in repr(place)
+
+
+def test_a_header_that_is_not_ascii_is_refused():
+    with pytest.raises(UnicodeEncodeError):
+        raw_headers({"x": "ü"}, target("http://h/"))
