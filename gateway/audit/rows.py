@@ -26,11 +26,8 @@ SHARED_FIELDS: Final = tuple(
     field.name for field in dataclasses.fields(ExchangeOutcome) if field.name != "bodies"
 )
 _FIELDS: Final = tuple(field for field in RequestLog._meta.concrete_fields if not field.primary_key)
-_LONGEST: Final = {
-    field.attname: field.max_length
-    for field in _FIELDS
-    if getattr(field, "max_length", None) is not None and not field.choices
-}
+# field, its name on the outcome, and the longest text it takes
+_COLUMNS: Final = tuple((field, field.attname, getattr(field, "max_length", None)) for field in _FIELDS)
 BODY_FIELDS: Final = [*RequestBody.PARTS, *(f"{part}_size" for part in RequestBody.PARTS), "headers"]
 
 
@@ -81,21 +78,24 @@ def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
 
 
 def _values(outcome: ExchangeOutcome) -> list[Any]:
+    """The row's values in the order of the statement, as the database's driver takes them."""
     values: list[Any] = []
-    for field in _FIELDS:
-        name = field.attname
+    for field, name, longest in _COLUMNS:
         value = len(outcome.ledger) if name == "ledger_count" else getattr(outcome, name)
-        values.append(field.get_db_prep_save(_storable(value, _LONGEST.get(name)), connection))
+        if type(value) is str:
+            # PostgreSQL takes no NUL characters and no over-long text
+            value = value.replace("\x00", "\ufffd")[:longest]
+        elif type(value) is list:
+            value = field.get_db_prep_save(_without_nul(value), connection)
+        elif type(value) is datetime:
+            value = field.get_db_prep_save(value, connection)
+        values.append(value)
     return values
 
 
-def _storable(value: Any, longest: int | None) -> Any:
-    """What every database takes: no NUL characters (PostgreSQL refuses them), no over-long text."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")[:longest]
-    if isinstance(value, list) and value and b"\\u0000" in jsontext.dumps(value):
-        return jsontext.loads(jsontext.dumps(value).replace(b"\\u0000", b"\\ufffd"))
-    return value
+def _without_nul(value: list[Any]) -> list[Any]:
+    text = jsontext.dumps(value) if value else b""
+    return jsontext.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else value
 
 
 def _body(request_id: str, bodies: CapturedBodies) -> RequestBody:
