@@ -1,0 +1,53 @@
+"""A change saved in one process is in force in another within a second, without a restart."""
+
+import time
+
+import httpx
+import pytest
+
+from tests.conftest import asking
+from tests.fakes.provider import FakeProvider, completion
+from tests.server.conftest import environment, manage
+
+pytestmark = pytest.mark.server
+IN_FORCE = 1.0
+
+
+@pytest.fixture
+async def provider():
+    fake = await FakeProvider().start()
+    yield fake
+    await fake.stop()
+
+
+def change(served, code: str) -> float:
+    """Run `code` in a process of its own with the same database; the time at which it was saved."""
+    manage("shell", "-c", f"from gateway.models import *\n{code}", env=environment(served.data))
+    return time.time()
+
+
+async def asked(served, **headers):
+    async with httpx.AsyncClient() as client:
+        return await client.post(served.url + "/v1/messages", json=asking(model="x"), headers=headers)
+
+
+async def test_mappings_providers_and_keys_changed_elsewhere_count_within_a_second(serve, provider):
+    for model in ("first", "second"):
+        provider.answers(model, completion(model))
+    served = serve()
+    saved = change(
+        served,
+        "p = Provider.objects.create(name='P', slug='p', preset='generic', "
+        f"base_url='{provider.base_url}', auth='none')\n"
+        "ModelMapping.objects.create(pattern='x', provider=p, upstream_model='first', position=1)",
+    )
+    while (answer := await asked(served)).json().get("content", [{}])[0].get("text") != "first":
+        assert time.time() - saved < IN_FORCE, answer.text
+
+    saved = change(served, "ModelMapping.objects.filter(pattern='x').update(upstream_model='second')")
+    while (await asked(served)).json()["content"][0]["text"] != "second":
+        assert time.time() - saved < IN_FORCE
+
+    saved = change(served, "ClientKey.issue('k')")
+    while (await asked(served)).status_code != 401:
+        assert time.time() - saved < IN_FORCE
