@@ -66,7 +66,8 @@ class Ledger:
         """For storage and the convert command: a list of {code, path, note}."""
         rows: list[dict[str, Any]] = [entry._asdict() for entry in self.entries]
         if self.omitted:
-            rows.append({"code": "dropped", "path": "", "note": f"{self.omitted} more entries of this ledger"})
+            note = f"{self.omitted} more entries of this ledger"
+            rows.append({"code": "dropped", "path": "", "note": note})
         return rows
 
     def __bool__(self) -> bool:

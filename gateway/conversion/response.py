@@ -6,7 +6,7 @@ visible_text) that the stream uses, too; here they only meet.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.conversion import reasoning, stops, upstream_errors
 from gateway.conversion.citations import citations_of
@@ -30,8 +30,20 @@ _START_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_re
 _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", "server_tool_use")
 
 
+class WholeAnswer(NamedTuple):
+    """`usage_estimated`: the upstream did not tell all token counts."""
+
+    message: Message
+    usage_estimated: bool
+
+
 def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> Message:
-    """The message that a chat completion is (section 5).
+    """The message that a chat completion is; raises as `whole_answer`."""
+    return whole_answer(completion, context, ledger).message
+
+
+def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
+    """The message that a chat completion is (section 5), and what the history must know of it.
 
     Raises UpstreamRejected or UpstreamRefused for an error inside a 200, and
     UpstreamBroken when there is no usable choice.
@@ -68,7 +80,7 @@ def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> M
         context=context,
         ledger=ledger,
     )
-    return envelope(context, content + called, stop, usage.whole())
+    return WholeAnswer(envelope(context, content + called, stop, usage.whole()), usage.estimated)
 
 
 def message_events(message: Message) -> list[Event]:

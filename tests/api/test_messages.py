@@ -1,5 +1,6 @@
 """POST /v1/messages, not streamed."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -45,6 +46,57 @@ async def test_the_upstream_model_is_the_mappings_and_the_answer_echoes_the_aske
     assert answer.json["model"] == "claude-sonnet-5[1m]"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"anthropic-version": "2023-06-01", "anthropic-beta": "effort-2025-11-24,no-such-beta-2099-01-01"},
+        {"anthropic-version": "2026-10-21"},
+        {"anthropic-version": "1999-01-01", "anthropic-beta": ""},
+        {"anthropic-beta": ",,"},
+        {"accept": "text/event-stream", "x-stainless-timeout": "600", "idempotency-key": "k"},
+        {"content-type": "application/json; charset=utf-8"},
+        {"content-type": None},
+    ],
+)
+async def test_versions_betas_and_other_headers_of_clients_are_no_reason_to_refuse(bench, headers):
+    bench.provider.answers("m", completion("Hello"))
+    answer = await bench.client.messages(asking(temperature=0.3, foo=1), headers=headers)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    sent = bench.provider.requests[0]
+    assert (sent.body["temperature"], "foo" in sent.body) == (0.3, False)
+    assert not any(name.startswith(("anthropic-", "x-stainless")) for name in sent.headers)
+
+
+async def test_the_version_is_enforced_only_where_an_admin_wants_it(bench):
+    bench.configure(provider={"options": {"enforce_api_version": True}})
+    answer = await bench.client.messages(asking(temperature=0.3), headers={"anthropic-version": "2026-10-21"})
+    assert (answer.status, answer.json["error"]["message"]) == (
+        400,
+        "temperature: Extra inputs are not permitted",
+    )
+    assert bench.provider.requests == []
+
+
+async def test_what_cannot_fit_is_refused_before_the_provider_is_paid_for_it(bench):
+    bench.configure(rules=[rule(context_window=1000, options={"window_check": "enforce"})])
+    answer = await bench.client.messages(asking("word " * 4000))
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith("prompt is too long: ")
+    assert bench.provider.requests == []
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("usage", "estimated"), [(USAGE, False), (None, True)])
+async def test_usage_the_provider_does_not_tell_is_marked_as_estimated(bench, streamed, usage, estimated):
+    silent = completion("Hello")
+    silent.body = json.dumps({**json.loads(silent.body), "usage": usage}).encode()
+    bench.provider.answers("m", silent)
+    await bench.client.messages(asking(stream=streamed))
+    outcome = bench.recorder.last
+    assert outcome.usage_estimated is estimated
+    assert outcome.output_tokens > 0
+
+
 # --- errors of the provider ----------------------------------------------------------
 
 
@@ -88,6 +140,7 @@ async def test_a_content_filter_becomes_a_refusal_message(bench):
     assert answer.status == 200
     assert answer.json["stop_reason"] == "refusal"
     assert bench.recorder.last.stop_reason == "refusal"
+    assert bench.recorder.last.usage_estimated
 
 
 @pytest.mark.parametrize(
@@ -322,5 +375,5 @@ async def test_a_non_streaming_client_that_leaves_is_noticed_upstream_and_in_the
     await bench.provider.arrived.wait()
     answering.leave()
     await answering.task
-    await bench.provider.closed_by_client.wait()
+    await asyncio.wait_for(bench.provider.closed_by_client.wait(), 1)
     assert bench.recorder.last.state == "cancelled"
