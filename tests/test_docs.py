@@ -1,0 +1,138 @@
+"""What the documentation promises is there: options, codes, words, variables, links, examples."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ccproxy_site.environment import CUSTOM_HEADER_PREFIX, SCHEME
+from gateway.conversion import dryrun
+from gateway.conversion.ledger import CODES
+
+ROOT = Path(__file__).parents[1]
+CONVERSION = (ROOT / "docs" / "conversion.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+README = (ROOT / "README.md").read_text()
+OPTIONS = json.loads((ROOT / "gateway" / "conversion" / "profile.schema.json").read_text())["properties"]
+
+
+def section(page: str, heading: str) -> str:
+    """The text under a heading, up to the next one of its level or a higher one."""
+    level = heading.split(" ")[0]
+    _, found, rest = page.partition(f"\n{heading}\n")
+    assert found, f"no heading {heading}"
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all table rows, without heads and rules."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    rules = {number for number, line in enumerate(lines) if re.fullmatch(r"[|\-: ]+", line)}
+    return [row for number, row in enumerate(cells) if not {number, number + 1} & rules]
+
+
+def code_in(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def words_of(schema: dict) -> list[str]:
+    """Every word an option can be."""
+    places = [schema, schema.get("items", {}), *schema.get("anyOf", [])]
+    listed = [value for place in places for value in place.get("enum", [])]
+    return [value for value in dict.fromkeys(listed) if isinstance(value, str)]
+
+
+OPTION_ROWS = {code_in(row[0])[0]: row for row in rows(section(CONVERSION, "## Profile options"))}
+
+
+def test_every_profile_option_is_explained_and_no_other():
+    assert OPTION_ROWS.keys() == OPTIONS.keys()
+    assert all(len(row) == 3 and len(row[2]) > 20 for row in OPTION_ROWS.values())
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_is_shown_with_every_value_and_its_default_first(name):
+    shown = code_in(OPTION_ROWS[name][1])
+    assert set(words_of(OPTIONS[name])) <= set(shown)
+    default = OPTIONS[name]["default"]
+    first = default if isinstance(default, list) and default else [default]
+    written = [value if isinstance(value, str) and value else json.dumps(value) for value in first]
+    assert shown[: len(written)] == written
+
+
+def test_every_ledger_code_is_explained_and_no_other():
+    found = [code_in(row[0])[0] for row in rows(section(CONVERSION, "## The ledger"))]
+    assert sorted(found) == sorted(CODES)
+
+
+def fenced(text: str) -> list[str]:
+    return re.findall(r"^```[a-z]*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+EXAMPLES = fenced(section(CONVERSION, "## Look into a conversion"))
+
+
+def test_the_example_of_a_request_is_what_the_command_prints():
+    case = EXAMPLES[0].partition("$ cat case.json\n")[2].rpartition("\n$ ")[0]
+    assert dryrun.run(json.loads(case)) == json.loads(EXAMPLES[1])
+
+
+def test_the_example_of_an_error_is_what_the_command_prints():
+    case, _, printed = EXAMPLES[2].partition("<<'END'\n")[2].partition("\nEND\n")
+    assert dryrun.run(json.loads(case)) == json.loads(printed)
+
+
+def test_the_example_of_a_stream_is_what_the_command_prints():
+    case, _, printed = EXAMPLES[3].partition('entry["note"])\'\n')[2].partition("\nEND\n")
+    got = dryrun.run(json.loads(case))
+    events = [json.dumps(event["data"]) for event in got["events"]]
+    ledger = [f"{entry['code']} {entry['path']} - {entry['note']}" for entry in got["ledger"]]
+    assert [*events, *ledger] == printed.splitlines()
+
+
+def names_in_code() -> dict[str, set[str]]:
+    """Names of modules, classes and functions, each with the files it stands in."""
+    names: dict[str, set[str]] = {}
+    for folder in ("gateway", "ccproxy_site"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "migrations" in path.parts:
+                continue
+            kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+            found = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+            for name in (path.stem, *found):
+                names.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    return names
+
+
+NAMES = names_in_code()
+
+
+def test_each_name_of_the_glossary_is_in_the_code():
+    listed = [name for row in rows(section(GLOSSARY, "## What we say")) for name in code_in(row[2])]
+    assert len(listed) > 30
+    assert [name for name in listed if name not in NAMES] == []
+
+
+def test_a_word_of_the_glossary_has_one_line():
+    words = [row[0] for row in rows(section(GLOSSARY, "## What we say"))]
+    assert len(words) == len(set(words))
+
+
+def test_words_that_the_glossary_keeps_out_of_names_are_in_none():
+    listed = rows(section(GLOSSARY, "## Words that are no names in code"))
+    unwanted = {word for row in listed for word in row[0].split(", ")}
+    assert {"util", "utils", "helpers"} <= unwanted
+    guilty = {
+        name: files
+        for name, files in NAMES.items()
+        if unwanted & {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+    }
+    assert guilty == {}
+
+
+def test_the_readme_names_every_variable_and_no_other():
+    listed = {name for row in rows(section(README, "## Variables")) for name in code_in(row[0])}
+    assert listed == {*SCHEME, f"{CUSTOM_HEADER_PREFIX}*"}
