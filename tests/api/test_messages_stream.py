@@ -254,6 +254,16 @@ async def test_usage_that_never_comes_is_waited_for_only_so_long(bench):
     assert bench.recorder.last.usage_estimated
 
 
+async def test_usage_behind_the_finish_reason_ends_the_answer_though_the_connection_stays_open(bench):
+    bench.set(trailer_timeout=60)
+    never = asyncio.Event()
+    bench.provider.answers("m", stream("a", chunk({}, "stop"), chunk(usage=USAGE), never, tail=[]))
+    answer = await asyncio.wait_for(bench.client.messages(asking(stream=True)), 5)
+    assert kinds(answer)[-1] == "message_stop"
+    assert bench.recorder.last.output_tokens == USAGE["completion_tokens"]
+    assert not bench.recorder.last.usage_estimated
+
+
 # --- breaks ----------------------------------------------------------------------------
 
 
@@ -320,6 +330,22 @@ async def test_a_client_that_leaves_in_the_middle(bench):
     assert outcome.state == "cancelled"
     assert outcome.output_tokens is not None
     assert outcome.usage_estimated
+    assert len(bench.recorder.ended) == 1
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_call_is_noticed_within_a_second(bench):
+    begun = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"path":"a'}}
+    bench.provider.answers("m", stream(chunk({"tool_calls": [begun]}), 30, tail=[]))
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True, tools=[tool]))
+    await answering.head()
+    while b"input_json_delta" not in answering.text:
+        await answering.piece()
+    answering.leave()
+    await answering.task
+    await asyncio.wait_for(bench.provider.closed_by_client.wait(), 1)
+    outcome = bench.recorder.last
+    assert (outcome.state, outcome.tools_called) == ("cancelled", ["f"])
     assert len(bench.recorder.ended) == 1
 
 

@@ -69,6 +69,26 @@ async def test_a_key_sees_only_its_models(bench):
     assert (await bench.client.get("/v1/models/b", headers={"x-api-key": "k"})).status == 404
 
 
+@pytest.mark.parametrize("path", ["/v1/models?limit=1000", "/v1/models/claude-big", "/"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-api-key": "k"},
+        {"authorization": "Bearer k"},
+        {"x-api-key": "k", "authorization": "Bearer k"},
+        {"x-api-key": "other", "authorization": "Bearer k"},
+    ],
+)
+async def test_either_header_opens_the_list_at_once_and_without_a_redirect(bench, path, headers):
+    bench.configure(rules=[rule("claude-big")], keys=[key_entry("k")])
+    bench.client.headers.clear()
+    for method in ("HEAD",) if path == "/" else ("GET", "HEAD"):
+        answer = await bench.client.request(method, path, headers=headers)
+        assert answer.status == 200
+        assert "location" not in answer.headers
+    assert bench.provider.requests == []
+
+
 async def test_the_list_needs_a_key_when_there_are_keys(bench):
     bench.configure(keys=[key_entry("k")])
     assert (await bench.client.get("/v1/models")).status == 401

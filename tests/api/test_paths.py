@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import key_entry
+from tests.conftest import key_entry, rule
 
 
 @pytest.mark.parametrize("path", ["/", "/api/hello"])
@@ -78,6 +78,38 @@ async def test_a_wrong_method_says_which_are_allowed(bench, method, path, allowe
     assert answer.status == 405
     assert answer.headers["allow"] == allowed
     assert answer.json["error"] == {"type": "invalid_request_error", "message": "Method Not Allowed"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status"),
+    [
+        ("POST", "/v1/messages", {"model": "m"}, {}, 400),
+        ("POST", "/v1/messages", b"{", {}, 400),
+        ("POST", "/v1/messages", b"x", {"content-encoding": "br"}, 400),
+        ("POST", "/v1/messages", {"model": "nope"}, {}, 404),
+        ("POST", "/v1/messages", {"model": "m"}, {"x-api-key": "wrong"}, 401),
+        ("POST", "/v1/messages/count_tokens", {"model": "m"}, {}, 400),
+        ("POST", "/v1/messages/count_tokens", {"model": "m"}, {"x-api-key": "wrong"}, 401),
+        ("GET", "/v1/messages", b"", {}, 405),
+        ("GET", "/v1/models", b"", {}, 200),
+        ("GET", "/v1/models?limit=0", b"", {}, 400),
+        ("GET", "/v1/models/nope", b"", {}, 404),
+        ("GET", "/v1/models", b"", {"x-api-key": "wrong"}, 401),
+        ("GET", "/v1/nope", b"", {}, 404),
+        ("POST", "/v1/files", b"", {}, 404),
+    ],
+)
+async def test_every_answer_has_a_request_id_and_an_error_the_same_in_its_body(
+    bench, method, path, body, headers, status
+):
+    bench.configure(rules=[rule("m")], keys=[key_entry("k")])
+    answer = await bench.client.request(method, path, body, headers={"x-api-key": "k", **headers})
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert len(answer.headers["request-id"]) == len("req_") + 24
+    if status >= 400:
+        assert answer.json["type"] == "error"
+        assert answer.json["request_id"] == answer.headers["request-id"]
 
 
 async def test_an_unexpected_error_is_a_500_without_details(bench, monkeypatch):

@@ -94,6 +94,17 @@ def test_a_system_message_between_call_and_result_moves_behind_the_result():
     ]
 
 
+def test_a_system_message_between_call_and_result_can_become_user_text_behind_the_result():
+    outcome = convert(
+        request_of("a", assistant(call()), system("s"), user(result(content="x"), "b")),
+        {"mid_system": "user"},
+    )
+    assert outcome.messages[2:] == [
+        {"role": "tool", "tool_call_id": "t1", "content": "x"},
+        {"role": "user", "content": "b\n\n<system-reminder>\ns\n</system-reminder>"},
+    ]
+
+
 @pytest.mark.parametrize("odd", ["call_abc|123:x.y", "functions.Bash:0", ""])
 def test_odd_ids_are_accepted_by_repair_and_refused_by_strict(odd):
     request = request_of("a", assistant(call(odd)), user(result(odd, "x")))

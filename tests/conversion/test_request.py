@@ -223,6 +223,27 @@ def test_the_constant_fields_of_the_profile_come_last_and_win():
     assert (body["max_tokens"], body["stop"], body["a"]) == (5, None, {"b": [1]})
 
 
+@pytest.mark.parametrize(("given", "sent"), [(True, False), (False, None), (None, None)])
+def test_parallel_calls_are_only_mentioned_to_switch_them_off(given, sent):
+    choice = {"type": "any", "disable_parallel_tool_use": given}
+    body = convert(request_of(tools=[TOOL], tool_choice=choice)).body
+    assert body.get("parallel_tool_calls") is sent
+
+
+def test_a_schema_of_an_mcp_server_passes_a_strict_judge():
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "x",
+        "propertyNames": {"pattern": "^a"},
+        "required": None,
+    }
+    for options in PROFILES.values():
+        body = convert(request_of(tools=[{"name": "mcp__s__t", "input_schema": schema}]), options).body
+        assert violations(body, **ADDED) == []
+        parameters = body["tools"][0]["function"]["parameters"]
+        assert parameters == {"type": "object", "properties": {}, "propertyNames": {"pattern": "^a"}}
+
+
 def test_texts_of_tools_and_formats_join_the_system_prompt():
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     request = request_of(system="S", output_config={"format": {"type": "json_schema", "schema": schema}})

@@ -106,6 +106,13 @@ def test_long_twins_get_distinct_names_and_answers_the_originals():
     assert [made.facts.original_names[name] for name in names(made)] == twins
 
 
+def test_a_name_with_a_dot_stays_apart_from_the_one_it_looks_like():
+    made = plan([tool("a.b"), tool("a_b")])
+    assert len(set(names(made))) == 2
+    assert names(made)[1] == "a_b"
+    assert [made.facts.original_names.get(name, name) for name in names(made)] == ["a.b", "a_b"]
+
+
 def test_names_of_the_history_are_restored_too():
     made = plan([tool("a.b")], call("old.tool"))
     assert set(made.facts.original_names.values()) == {"a.b", "old.tool"}
