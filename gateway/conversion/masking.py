@@ -7,17 +7,18 @@ from typing import Final
 
 _MASK: Final = "***"
 
-# a name is not a secret: without a digit in it, it stays
-_WITH_DIGIT: Final = r"(?=[^\s\"'&]*[0-9])"
+# A name is not a secret: without a digit in it, it stays. What may begin at many places has a
+# bound: looking to the end of a long word from each of them would take minutes.
+_WITH_DIGIT: Final = r"(?=[^\s\"'&]{0,100}[0-9])"
 
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         # https://user:password@host
-        (r"\b([a-z][a-z0-9+.-]*://)[^\s/@:\"']*:[^\s/@\"']+@", rf"\1{_MASK}@"),
+        (r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@:\"']*:[^\s/@\"']+@", rf"\1{_MASK}@"),
         # ?key=..., "api_key": "...", X-Api-Key: ...
         (
-            r"\b((?:[a-z0-9]+[_-])*(?:key|token|secret|password|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
+            r"(?<![a-z0-9])((?:key|token|secret|password|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
             + _WITH_DIGIT
             + r"[A-Za-z0-9._~+/*%-]{8,}=*",
             rf"\1{_MASK}",

@@ -16,6 +16,8 @@ from gateway.wire import jsontext
 JSONObject = dict[str, Any]
 
 MAX_MESSAGE: Final = 2000
+# Providers echo what they were sent. Expressions over such texts cost more than their length.
+MAX_SCANNED: Final = 4000
 
 _BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
 _OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
@@ -217,6 +219,7 @@ def _names_model(message: str, model: str) -> bool:
 
 def _told(parsed: Any, raw: str) -> Told:
     body = parsed[0] if isinstance(parsed, list) and parsed else parsed
+    raw = raw[:MAX_SCANNED]
     if not isinstance(body, dict):
         return Told("", set(), [raw], body)
     error = body.get("error")
@@ -236,9 +239,11 @@ def _told(parsed: Any, raw: str) -> Told:
         ),
         "",
     )
+    message = message[:MAX_SCANNED]
     texts = [message]
     if nested:
-        texts.append(nested if isinstance(nested, str) else jsontext.dumps_text(nested))
+        text = nested if isinstance(nested, str) else jsontext.dumps_text(nested)
+        texts.append(text[:MAX_SCANNED])
         message = f"{message}: {texts[-1]}" if message else texts[-1]
     return Told(message, _words(body, error), [*texts, raw], body)
 

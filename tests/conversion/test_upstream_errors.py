@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,35 @@ def test_the_message_is_found(body, message):
 
 def test_long_messages_are_cut():
     assert len(error_of(400, told("x" * 9000)).message) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize("status", [400, 404, 429])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a-",
+        "sk-",
+        "key=",
+        "eyJaaaaaaaa",
+        "http://a:",
+        "unknown ",
+        "not found ",
+        "credit ",
+        "context length ",
+        "maximum context length is 1 tokens ",
+        "request too large for model ",
+        "prompt contains 5 tokens ",
+        "x",
+        "1,",
+    ],
+)
+def test_a_long_text_does_not_hold_the_gateway_up(word, status):
+    # providers echo what they were sent, so a client can make such a text
+    long = word * (250_000 // len(word))
+    for body in (told(long), told("m", metadata={"raw": long}), long):
+        started = time.perf_counter()
+        error_of(status, body)
+        assert time.perf_counter() - started < 1
 
 
 def test_secrets_are_masked():
