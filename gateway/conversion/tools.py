@@ -78,7 +78,7 @@ def tool_plan(request: JSONObject, profile: Profile, ledger: Ledger) -> ToolPlan
 
 
 def _sorted(exposed: list[Declared]) -> tuple[list[Function], list[Declared]]:
-    """(functions, tools which are no functions)."""
+    """(functions, tools which are no functions). Raises InvalidRequest."""
     functions: list[Function] = []
     others: list[Declared] = []
     for declared in exposed:
@@ -87,6 +87,9 @@ def _sorted(exposed: list[Declared]) -> tuple[list[Function], list[Declared]]:
             others.append(declared)
         else:
             functions += found
+    if len({function.name for function in functions}) < len(functions):
+        # the members of a toolset have names that no declaration shows
+        refuse("tools", "Tool names must be unique.")
     return functions, others
 
 

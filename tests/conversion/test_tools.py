@@ -113,6 +113,12 @@ def test_a_name_with_a_dot_stays_apart_from_the_one_it_looks_like():
     assert [made.facts.original_names.get(name, name) for name in names(made)] == ["a.b", "a_b"]
 
 
+@pytest.mark.parametrize("other", [tool("computer__zoom"), {"type": "computer_toolset_20270101"}])
+def test_two_functions_of_one_name_are_refused_before_a_provider_does(other):
+    with pytest.raises(InvalidRequest, match=r"^tools: Tool names must be unique\.$"):
+        plan([{"type": "computer_toolset_20260801"}, other])
+
+
 def test_names_of_the_history_are_restored_too():
     made = plan([tool("a.b")], call("old.tool"))
     assert set(made.facts.original_names.values()) == {"a.b", "old.tool"}
