@@ -37,6 +37,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "HISTORY_PATIENCE": (float, 0.05),
     "PING_INTERVAL": (float, 10.0),
     "COMMIT_AFTER": (float, 10.0),
+    "STOP_GRACE": (float, 30.0),
     "MAX_BODY_MB": (int, 32),
     "UVLOOP": (bool, True),
     "UPSTREAM_TRANSPORT": (str, "lean"),

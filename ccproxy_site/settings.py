@@ -162,6 +162,7 @@ GATEWAY: dict[str, Any] = {
     "ping_interval": env("PING_INTERVAL"),
     "commit_after": env("COMMIT_AFTER"),
     "history_patience": env("HISTORY_PATIENCE"),
+    "stop_grace": env("STOP_GRACE"),
     "spool_folder": DATA_DIR / "spool",
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
     "upstream_transport": env("UPSTREAM_TRANSPORT"),

@@ -22,6 +22,7 @@ class GatewayConf:
 
     `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
     `ping_interval`: longest time without an event to a streaming client.
+    `stop_grace`: how long requests under way may go on when the process is told to stop.
     `history_patience`: how long the end of an answer waits for the database before its
     record goes to a file in `spool_folder`.
     """
@@ -47,6 +48,7 @@ class GatewayConf:
     max_body_bytes: int = 32 * 1024 * 1024
     upstream_transport: str = "lean"
     history_patience: float = 0.05
+    stop_grace: float = 30.0
     spool_folder: Path = Path("data/spool")
     field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 

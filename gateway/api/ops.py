@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from gateway.api.endpoint import endpoint
 from gateway.api.responses import json_response
+from gateway.api.runtime import runtime
 from gateway.errors import NotFound
 
 START_PAGE: Final = b"""<!doctype html>
@@ -45,8 +46,8 @@ async def health(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("GET", "HEAD")
 async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
-    """The process answers and the database can be reached; 503 otherwise."""
-    if await sync_to_async(_database_answers, thread_sensitive=False)():
+    """The process takes requests and the database can be reached; 503 otherwise."""
+    if not runtime.draining and await sync_to_async(_database_answers, thread_sensitive=False)():
         return json_response({"status": "ok"}, request_id)
     return json_response({"status": "unavailable"}, request_id, status=503)
 

@@ -60,6 +60,21 @@ class Runtime:
         self._gateway = gateway
         self._loop = asyncio.get_running_loop() if gateway else None
 
+    @property
+    def draining(self) -> bool:
+        """The process is stopping: it takes no new requests."""
+        return self._gateway is not None and self._gateway.live.draining
+
+    def drain(self) -> None:
+        """Take no new requests; those under way go on."""
+        if self._gateway is not None:
+            self._gateway.live.draining = True
+
+    def interrupt(self) -> None:
+        """End the requests that are still under way, each with an error its client understands."""
+        if self._gateway is not None:
+            self._gateway.live.interrupt()
+
     def stop(self) -> None:
         """Write what the recorder holds."""
         if self._recorder is not None:

@@ -37,6 +37,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     """Serve one request of `messages` or `count_tokens`; errors come back as replies."""
     exchange = opened(arrival, gateway)
     try:
+        gateway.live.admit()
         if arrival.endpoint == "count_tokens":
             return await finished(exchange, gateway, counted(exchange, gateway))
         reply = await answer(exchange, gateway)
@@ -62,7 +63,7 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
         return answered_locally(exchange, converted)
     upstream = Upstream(exchange, gateway, route, converted)
     if not exchange.streamed:
-        return json_reply(await upstream.message())
+        return json_reply(await gateway.live.guarded(upstream.message()))
     pump = Pump(exchange, gateway, upstream)
     await pump.commit()
     return Streamed(pump)

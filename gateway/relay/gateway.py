@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import random
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.conversion.context import NewId
 from gateway.relay.ids import new_id
+from gateway.relay.live import LiveExchanges
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.upstream.client import UpstreamClient
 
@@ -57,6 +58,7 @@ class Gateway:
     trailer_timeout: float = 5.0
     call_timeout: float = 600.0
     max_answer_bytes: int = 64 * 1024 * 1024
+    live: LiveExchanges = field(default_factory=LiveExchanges)
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random

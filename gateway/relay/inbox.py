@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError
 
 HIGH_WATER: Final = 256 * 1024
 
@@ -27,7 +27,7 @@ class Inbox:
         self._size = 0
         self._ended = False
         self._discarding = False
-        self._failure: UpstreamError | None = None
+        self._failure: GatewayError | None = None
         self._ticked = False
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -44,7 +44,7 @@ class Inbox:
         self._ended = True
         self._wake()
 
-    def fail(self, failure: UpstreamError) -> None:
+    def fail(self, failure: GatewayError) -> None:
         """Nothing follows, because of `failure`; data put before is still taken first."""
         self._failure = failure
         self._wake()

@@ -24,7 +24,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.audit.outcome import BROKEN, CANCELLED, OK, ExchangeOutcome, State
+from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
 from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.exchange import Exchange
@@ -65,6 +65,7 @@ class Pump:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._ending: ExchangeOutcome | None = None
+        self._interruption: GatewayError | None = None
         self._received_at = self._sent_at = self._content_at = self._loop.time()
 
     async def commit(self) -> None:
@@ -73,13 +74,17 @@ class Pump:
         Raises GatewayError when the provider failed before; nothing was sent then.
         """
         self._opening = self._loop.create_task(self._upstream.first_events())
+        self._gateway.live.add(self)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
+            if self._interruption is not None:
+                raise self._interruption
             if done:
                 self._ready = self._begun(self._opening.result())
             else:
                 self._ready = self._encoded(self._upstream.commit())
         except BaseException:
+            self._gateway.live.discard(self)
             await self._release()
             raise
 
@@ -120,6 +125,13 @@ class Pump:
         if self._phase is not Phase.ENDED or self._ending is not None:
             self._loop.call_soon_threadsafe(self._abandon)
 
+    def interrupt(self, error: GatewayError) -> None:
+        """End now: the client gets what is there and then `error`."""
+        self._interruption = error
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+        self._inbox.fail(error)
+
     # --- phases ---------------------------------------------------------------
 
     async def _while_opening(self) -> bytes:
@@ -128,6 +140,8 @@ class Pump:
         done, _ = await asyncio.wait({self._opening}, timeout=wait)
         if not done:
             return self._sign_of_life()
+        if self._interruption is not None:
+            return self._broken(self._interruption)
         try:
             return self._begun(self._opening.result())
         except GatewayError as error:
@@ -151,7 +165,7 @@ class Pump:
         stream = self._upstream.stream
         try:
             data = await self._inbox.take()
-        except UpstreamError as failure:
+        except GatewayError as failure:
             # cut behind finish_reason: the answer itself is complete
             return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
         if data:
@@ -182,7 +196,7 @@ class Pump:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
         piece = sse.encode_all([*events, *last])
-        self._end(BROKEN, error=error, last=piece)
+        self._end(INTERRUPTED if error is self._interruption else BROKEN, error=error, last=piece)
         self._drain(at_once=True)
         return piece
 
@@ -257,6 +271,7 @@ class Pump:
     def _end(self, state: State, *, error: GatewayError | None = None, last: bytes = b"") -> None:
         """The outcome is known. `last` is the piece that goes out once it is recorded."""
         self._phase = Phase.ENDED
+        self._gateway.live.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

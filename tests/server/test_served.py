@@ -1,7 +1,9 @@
 """The gateway as its users meet it: a real process, real sockets, the official SDK."""
 
+import asyncio
 import contextlib
 import json
+import signal
 import socket
 
 import anthropic
@@ -9,7 +11,7 @@ import httpx
 import pytest
 
 from tests.conftest import asking
-from tests.fakes.provider import FakeProvider, stream
+from tests.fakes.provider import Answer, FakeProvider, stream
 from tests.server.conftest import KEY, environment, free_port, manage
 
 pytestmark = pytest.mark.server
@@ -115,20 +117,63 @@ async def test_what_a_client_received_is_in_the_database_after_a_normal_stop(ser
     await provider.stop()
 
 
-async def test_a_stop_in_the_middle_of_a_stream_leaves_its_row(serve):
+async def test_a_stop_lets_a_stream_go_on_to_its_end_and_takes_nothing_new(serve):
     provider = await FakeProvider().start()
-    provider.answers("gpt-4o", stream("first", 30))
+    go_on = asyncio.Event()
+    provider.answers("gpt-4o", stream("first", go_on, "second"))
     served = serve(OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url)
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=20) as client, httpx.AsyncClient(timeout=20) as other:
+        await other.get(served.url + "/health/ready")
         request = client.stream("POST", served.url + "/v1/messages", json=asking(model="x", stream=True))
-        with contextlib.suppress(httpx.HTTPError):
-            async with request as answer:
-                async for piece in answer.aiter_bytes():
-                    if b"first" in piece:
-                        served.process.terminate()
-    assert served.stop() == 0
-    assert served.rows()[0]["state"] in ("cancelled", "interrupted")
+        seen = b""
+        async with request as answer:
+            async for piece in answer.aiter_bytes():
+                seen += piece
+                if b"first" in piece:
+                    served.process.terminate()
+                    ready = await other.get(served.url + "/health/ready")
+                    while ready.status_code == 200:
+                        ready = await other.get(served.url + "/health/ready")
+                    assert ready.status_code == 503
+                    refused = await other.post(served.url + "/v1/messages", json=asking(model="x"))
+                    assert refused.status_code == 529
+                    with pytest.raises(httpx.ConnectError):
+                        await httpx.AsyncClient().get(served.url + "/health")
+                    go_on.set()
+    assert b"second" in seen
+    assert b"message_stop" in seen
+    assert served.process.wait(10) == 0
+    assert [row["state"] for row in served.rows()] == ["ok", "error"]
     await provider.stop()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_what_takes_longer_than_the_grace_ends_in_an_error_the_client_understands(serve, streamed):
+    provider = await FakeProvider().start()
+    slow = stream("first", 30) if streamed else Answer(before_head=[30])
+    provider.answers("gpt-4o", slow)
+    served = serve(OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url, STOP_GRACE="0.1")
+    async with httpx.AsyncClient(timeout=20) as client:
+        url = served.url + "/v1/messages"
+        asked = asyncio.ensure_future(client.post(url, json=asking(model="x", stream=streamed)))
+        await provider.arrived.wait()
+        await asyncio.sleep(0.2)
+        served.process.terminate()
+        answer = await asked
+    if streamed:
+        assert answer.text.count("event: error") == 1
+        assert "message_stop" not in answer.text
+    else:
+        assert answer.status_code == 529
+    assert '"type":"overloaded_error"' in answer.text
+    assert served.process.wait(10) == 0
+    assert served.rows()[0]["state"] == ("interrupted" if streamed else "error")
+    await provider.stop()
+
+
+def test_ctrl_c_with_nothing_under_way_stops_at_once(serve):
+    served = serve()
+    assert served.stop(signal.SIGINT) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(serve):

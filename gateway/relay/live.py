@@ -1,0 +1,75 @@
+"""LiveExchanges: what is being answered now, so that a stop can end it in order.
+
+While the gateway drains, new requests are refused and those under way go on. When
+their time is over, each is told the error that ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from gateway.errors import GatewayError, Saturated
+
+T = TypeVar("T")
+
+
+class Interruptible(Protocol):
+    def interrupt(self, error: GatewayError) -> None:
+        """End now, with `error` as the client's answer; called in the event loop."""
+        ...
+
+
+class LiveExchanges:
+    """The exchanges of one process that wait for a provider or stream."""
+
+    def __init__(self) -> None:
+        self._live: set[Interruptible] = set()
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def add(self, exchange: Interruptible) -> None:
+        self._live.add(exchange)
+
+    def discard(self, exchange: Interruptible) -> None:
+        self._live.discard(exchange)
+
+    def admit(self) -> None:
+        """Raises Saturated while the gateway is stopping."""
+        if self.draining:
+            raise Saturated("the gateway is stopping, try again in a moment")
+
+    def interrupt(self) -> None:
+        """End everything that is still under way."""
+        for exchange in tuple(self._live):
+            exchange.interrupt(Saturated("the gateway is stopping, try again in a moment"))
+
+    async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work`, a call whose answer goes out in one piece, so that it can be interrupted.
+
+        Raises what it raises, or the error of the interruption.
+        """
+        call = _Call(asyncio.get_running_loop().create_task(work))
+        self._live.add(call)
+        try:
+            return await call.task
+        except asyncio.CancelledError:
+            if call.error is not None:
+                raise call.error from None
+            call.task.cancel()
+            raise
+        finally:
+            self._live.discard(call)
+
+
+class _Call:
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.error: GatewayError | None = None
+
+    def interrupt(self, error: GatewayError) -> None:
+        self.error = error
+        self.task.cancel()
