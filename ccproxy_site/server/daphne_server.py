@@ -42,7 +42,7 @@ class GatewayServer(Server):
         gc.collect()
         gc.freeze()
         if self._handles_signals:
-            loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop  # type: ignore[attr-defined]
+            loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop_in_order)
         try:

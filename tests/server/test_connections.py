@@ -26,7 +26,8 @@ def served(serve, provider):
 
 def http(body, *, path="/v1/messages"):
     raw = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+    lines = [f"POST {path} HTTP/1.1", "host: x", "content-type: application/json"]
+    head = "\r\n".join([*lines, f"content-length: {len(raw)}", "", ""])
     return head.encode() + raw
 
 
