@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 CONVERSION = (ROOT / "docs" / "conversion.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTIONS = json.loads((ROOT / "gateway" / "conversion" / "profile.schema.json").read_text())["properties"]
 
 
@@ -136,3 +137,24 @@ def test_words_that_the_glossary_keeps_out_of_names_are_in_none():
 def test_the_readme_names_every_variable_and_no_other():
     listed = {name for row in rows(section(README, "## Variables")) for name in code_in(row[0])}
     assert listed == {*SCHEME, f"{CUSTOM_HEADER_PREFIX}*"}
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings_that_are_there(page):
+    broken = []
+    for link in links(page):
+        file, _, heading = link.partition("#")
+        target = (page.parent / file) if file else page
+        if not target.exists() or (heading and heading not in anchors(target)):
+            broken.append(link)
+    assert broken == []
