@@ -39,7 +39,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     try:
         gateway.live.admit()
         if arrival.endpoint == "count_tokens":
-            return await finished(exchange, gateway, counted(exchange, gateway))
+            return await finished(exchange, gateway, await counted(exchange, gateway))
         reply = await answer(exchange, gateway)
         return reply if isinstance(reply, Streamed) else await finished(exchange, gateway, reply)
     except GatewayError as error:
@@ -117,11 +117,18 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Rou
 async def conversion(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
 ) -> Converted | AnsweredLocally:
-    """The provider's request. Reading a PDF takes its time, so that happens beside the loop."""
-    arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger)
-    if PDF in exchange.arrival.body and route.profile.pdf == "extract":
-        return await asyncio.to_thread(chat_request, *arguments)
-    return chat_request(*arguments)
+    """The provider's request."""
+    facts = exchange.arrival.client_facts
+    if reads_pdf(exchange, route):
+        return await asyncio.to_thread(
+            chat_request, request, route.profile, facts, gateway.new_id, exchange.ledger
+        )
+    return chat_request(request, route.profile, facts, gateway.new_id, exchange.ledger)
+
+
+def reads_pdf(exchange: Exchange, route: Route) -> bool:
+    """Reading a PDF takes its time, so that happens beside the loop."""
+    return route.profile.pdf == "extract" and PDF in exchange.arrival.body
 
 
 def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
@@ -133,13 +140,16 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
     return Whole(200, sse.encode_all(message_events(local.message)), STREAM_HEADERS)
 
 
-def counted(exchange: Exchange, gateway: Gateway) -> Whole:
+async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: estimated here, no upstream call (specification section 9)."""
     request = parsed(exchange)
     route = routed(exchange, gateway, request)
     check(request, counting=True)
     refuse_unsupported(request, counting=True)
-    answer = count_tokens(request, route.profile)
+    if reads_pdf(exchange, route):
+        answer = await asyncio.to_thread(count_tokens, request, route.profile)
+    else:
+        answer = count_tokens(request, route.profile)
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     exchange.usage_estimated = True
     return json_reply(answer)

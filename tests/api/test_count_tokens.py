@@ -1,9 +1,15 @@
 """POST /v1/messages/count_tokens."""
 
 import json
+import threading
 from pathlib import Path
 
+import pytest
+
+from gateway.conversion import pdf
 from tests.conftest import asking, rule
+from tests.conversion.pdf_files import pdf_of
+from tests.fakes.provider import completion
 
 CAPTURE = Path(__file__).parent.parent / "captures" / "39-count-tokens-context.request.json"
 
@@ -35,6 +41,24 @@ async def test_tools_count(bench):
 async def test_the_clients_own_request_is_counted_without_asking_the_provider(bench):
     assert await count(bench, json.loads(CAPTURE.read_text())) > 3000
     assert bench.provider.requests == []
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_pdf_is_read_beside_the_loop_so_that_others_are_served_meanwhile(bench, path, monkeypatch):
+    readers = []
+
+    def read(_file):
+        readers.append(threading.current_thread())
+        return ("text",)
+
+    monkeypatch.setattr(pdf, "_extracted", read)
+    source = {"type": "base64", "media_type": "application/pdf", "data": pdf_of(f"asked at {path}")}
+    body = asking()
+    body["messages"][0]["content"] = [{"type": "document", "source": source}]
+    bench.provider.answers("m", completion())
+    assert (await bench.client.post(path, body)).status == 200
+    assert readers
+    assert threading.main_thread() not in readers
 
 
 async def test_context_management_is_answered_with_the_original_number(bench):
