@@ -271,6 +271,8 @@ async def test_a_compressed_body_is_read(bench, encoding):
         ("gzip", gzip.compress(b"x" * 100)[:-10], 400, "request_body_encoding_invalid"),
         ("gzip", gzip.compress(b" " * (33 * 1024 * 1024)), 413, "request_body_too_large_after_decoding"),
     ],
+    # the compressed bytes have the time in them: as names they would differ from process to process
+    ids=["unknown", "garbage", "cut", "bomb"],
 )
 async def test_a_body_that_cannot_be_unpacked_says_why(bench, encoding, body, status, code):
     answer = await bench.client.messages(body, headers={"content-encoding": encoding})
