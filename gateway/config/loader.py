@@ -70,7 +70,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         query=MappingProxyType(dict(record.query)),
         connect_timeout=record.connect_timeout,
         first_byte_timeout=record.first_byte_timeout,
-        silence_timeout=record.silence_timeout or conf.request_timeout,
+        silence_timeout=record.silence_timeout,
         max_retries=record.max_retries,
         preset_options=chosen.options,
         model_rules=chosen.model_rules,

@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('query', models.JSONField(blank=True, default=dict, help_text='JSON object of texts, for example {"api-version": "2025-04-01-preview"}.', verbose_name='query parameters')),
                 ('connect_timeout', models.FloatField(default=10.0, help_text='Seconds to get a connection.', validators=[django.core.validators.MinValueValidator(0.1)])),
                 ('first_byte_timeout', models.FloatField(blank=True, help_text='Seconds to the first byte of the answer. Empty: as long as the client waits.', null=True, validators=[django.core.validators.MinValueValidator(1.0)])),
-                ('silence_timeout', models.FloatField(blank=True, help_text='Longest silence in the answer, in seconds. Empty: REQUEST_TIMEOUT.', null=True, validators=[django.core.validators.MinValueValidator(1.0)])),
+                ('silence_timeout', models.FloatField(blank=True, help_text='Longest silence in the answer, in seconds. Empty: 120, or 600 for models that think.', null=True, validators=[django.core.validators.MinValueValidator(1.0)])),
                 ('max_retries', models.PositiveSmallIntegerField(default=2, help_text='More tries after a failure, before the first byte of the answer.')),
                 ('options', models.JSONField(blank=True, default=dict, help_text='JSON object; what differs from the preset. docs/conversion.md names all options.', verbose_name='profile options')),
                 ('enabled', models.BooleanField(default=True)),

@@ -73,7 +73,7 @@ class Provider(ConfigRecord):
         null=True,
         blank=True,
         validators=[MinValueValidator(1.0)],
-        help_text="Longest silence in the answer, in seconds. Empty: REQUEST_TIMEOUT.",
+        help_text="Longest silence in the answer, in seconds. Empty: 120, or 600 for models that think.",
     )
     max_retries = models.PositiveSmallIntegerField(
         default=2, help_text="More tries after a failure, before the first byte of the answer."

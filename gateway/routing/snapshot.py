@@ -27,7 +27,8 @@ class ProviderConfig:
     `slug` is its stable id, written into gw1 payloads and history. `credentials`
     are clear text, hence no repr; empty with auth `none`. `credential_unreadable`:
     something is stored that none of the encryption keys opens. Timeouts in seconds.
-    `first_byte_timeout` may be None: as long as the client waits. The profile is
+    `first_byte_timeout` None: as long as the client waits; `silence_timeout` None: as the
+    profile says. The profile is
     merged from `preset_options`, the matching `model_rules` and `options` (the
     admin's own), in this order; resolve() does it.
     `demo`: answered by the embedded demo transport.
@@ -44,7 +45,7 @@ class ProviderConfig:
     query: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0
     first_byte_timeout: float | None = None
-    silence_timeout: float = 90.0
+    silence_timeout: float | None = None
     max_retries: int = 2
     preset_options: Mapping[str, Any] = field(default_factory=dict)
     model_rules: tuple[ModelRule, ...] = ()
