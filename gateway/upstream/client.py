@@ -79,7 +79,10 @@ class UpstreamAnswer:
 
 
 class _Pieces:
-    """An iterator whose errors are ours. (An async generator costs three times as much a piece.)"""
+    """An iterator whose errors are ours.
+
+    No generator: a read that is cancelled does not end it, and it keeps its answer alive.
+    """
 
     __slots__ = ("_answer", "_next")
 
