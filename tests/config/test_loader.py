@@ -48,10 +48,10 @@ def test_no_secret_is_in_the_snapshot_s_repr():
     assert "sk-env" not in shown
 
 
-def test_empty_timeouts_mean_the_gateway_s_for_silence_and_none_for_the_first_byte():
+def test_empty_timeouts_leave_the_silence_to_the_profile_and_the_first_byte_to_the_client():
     make_provider()
     config = load(CONF).providers["p"]
-    assert (config.silence_timeout, config.first_byte_timeout) == (77, None)
+    assert (config.silence_timeout, config.first_byte_timeout) == (None, None)
 
 
 def test_a_credential_that_no_key_opens_is_flagged_and_everything_else_loads(caplog):
