@@ -21,7 +21,7 @@ class IdlePool:
     def __init__(self, limit: int = IDLE_LIMIT, expiry: float = IDLE_EXPIRY) -> None:
         self._limit = limit
         self._expiry = expiry
-        # oldest first
+        # oldest first; an origin without an idle connection is not in it
         self._idle: dict[Origin, list[tuple[float, LeanConnection]]] = {}
         self._open: set[LeanConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -36,9 +36,10 @@ class IdlePool:
 
     def take(self, origin: Origin) -> LeanConnection | None:
         """The connection that was used last, None when there is none that can be used."""
-        stack = self._idle.get(origin)
-        while stack:
+        while stack := self._idle.get(origin):
             since, connection = stack.pop()
+            if not stack:
+                del self._idle[origin]
             if connection.usable and _now() - since < self._expiry:
                 return connection
             connection.abort()

@@ -2,7 +2,13 @@
 
 import pytest
 
-from gateway.errors import UpstreamBroken, UpstreamRefused, UpstreamRejected, UpstreamTimedOut, UpstreamUnreachable
+from gateway.errors import (
+    UpstreamBroken,
+    UpstreamRefused,
+    UpstreamRejected,
+    UpstreamTimedOut,
+    UpstreamUnreachable,
+)
 from gateway.upstream.attempts import pause_before_retry
 
 

@@ -58,4 +58,6 @@ def test_the_body_is_compact_json_and_secrets_have_no_repr():
 
 def test_a_stream_is_asked_for_by_the_accept_header_too():
     provider = ProviderConfig("p", "P", "https://a/v1")
-    assert upstream_call(provider, "chat", {"stream": True}, {}, None).headers["accept"] == "text/event-stream"
+    assert (
+        upstream_call(provider, "chat", {"stream": True}, {}, None).headers["accept"] == "text/event-stream"
+    )
