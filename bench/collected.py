@@ -44,21 +44,28 @@ class Collected:
     def repetitions(self, workload: str) -> int:
         return max((len(row) for row in self.visits.get(workload, {}).values()), default=0)
 
-    def kept(self, workload: str) -> list[int]:
-        """The repetitions in which the core was equally fast for all targets; all, when there is none."""
-        every = range(self.repetitions(workload))
-        good = [number for number in every if steady(self._speeds(workload, number))]
-        return good or list(every)
+    def left_out(self, workload: str, *targets: str) -> list[int]:
+        """The repetitions in which the core was not equally fast for these targets' visits."""
+        rows = [self.visits.get(workload, {}).get(target, []) for target in targets]
+        every = range(max((len(row) for row in rows), default=0))
+        return [number for number in every if not steady(_speeds(rows, number))]
 
-    def _speeds(self, workload: str, repetition: int) -> list[float]:
-        rows = self.visits[workload].values()
-        found = [row[repetition] for row in rows if repetition < len(row)]
-        return [speed for visit in found if visit for speed in visit["speeds"]] or [1.0]
+    def kept(self, workload: str, *targets: str) -> list[int]:
+        """The other repetitions; all of them, when there are no others."""
+        rows = [self.visits.get(workload, {}).get(target, []) for target in targets]
+        every = list(range(max((len(row) for row in rows), default=0)))
+        dropped = self.left_out(workload, *targets)
+        return [number for number in every if number not in dropped] or every
 
     def one(self, workload: str, target: str, repetition: int, *path: str) -> float | None:
-        """A measured value, e.g. one("paced", "ours", 0, "lag_ms", "p99"); None when there is none."""
+        """A measured value, e.g. one("paced", "ours", 0, "lag_ms", "p99").
+
+        None when there is none, and when the visit had wrong answers: they cost something else.
+        """
         row = self.visits.get(workload, {}).get(target, [])
         value: Any = row[repetition] if repetition < len(row) else None
+        if value is None or value["wrong"]:
+            return None
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, list):
@@ -70,6 +77,11 @@ class Collected:
 
     def problems(self, workload: str, target: str) -> Sequence[str]:
         return [text for visit in self.visits[workload][target] if visit for text in visit["problems"]]
+
+
+def _speeds(rows: Sequence[list[Visit | None]], repetition: int) -> list[float]:
+    found = [row[repetition] for row in rows if repetition < len(row)]
+    return [speed for visit in found if visit for speed in visit["speeds"]] or [1.0]
 
 
 # (target, repetition) -> value
@@ -86,7 +98,7 @@ class Measure:
     value: Value
 
     def spread(self, run: Collected, target: str) -> Spread | None:
-        found = [self.value(run, target, number) for number in run.kept(self.workload)]
+        found = [self.value(run, target, number) for number in run.kept(self.workload, target)]
         values = tuple(value for value in found if value is not None)
         return Spread(values) if values else None
 
@@ -95,7 +107,7 @@ class Measure:
     ) -> Spread | None:
         """This measure of `target` to `base` (or the same) of `reference`, repetition by repetition."""
         values = []
-        for number in run.kept(self.workload):
+        for number in run.kept(self.workload, target, reference):
             ours, theirs = self.value(run, target, number), (base or self).value(run, reference, number)
             if ours is not None and theirs is not None and theirs > 0:
                 values.append(ours / theirs)

@@ -24,24 +24,26 @@ def measures_table(run: Collected, targets: Sequence[str]) -> str:
 
 
 def goals_table(run: Collected) -> str:
-    """`reached` is `goal`, `yes` (at least) or `NO`; rows without figures are left out."""
+    """`reached` is `goal`, `yes` (at least) or `NO`; rows without figures are left out.
+
+    `pairs`: how many repetitions the ratio is from, of how many; the core changed its speed in the others.
+    """
     rows = []
     for goal in GOALS:
         found = goal.result(run)
         if found is not None:
             unit = "x" if goal.reference else f" {goal.measure.unit}"
             limits = [f"{limit:g}{unit}" for limit in (goal.at_least, goal.goal)]
-            rows.append([goal.title, _with_range(found) + unit, *limits, goal.mark(found.median)])
-    return _markdown(["ours : reference", "median (least-most)", "at least", "goal", "reached"], rows)
+            pairs = f"{len(found.values)}/{run.repetitions(goal.measure.workload)}"
+            rows.append([goal.title, _with_range(found) + unit, pairs, *limits, goal.mark(found.median)])
+    return _markdown(
+        ["ours : reference", "median (least-most)", "pairs", "at least", "goal", "reached"], rows
+    )
 
 
 def notes(run: Collected) -> Iterable[str]:
-    """Wrong answers, and workloads in which the core changed its speed."""
+    """Wrong answers; the visits that had some are not in the tables."""
     for workload, by_target in run.visits.items():
-        total = run.repetitions(workload)
-        kept = len(run.kept(workload))
-        if kept < total:
-            yield f"{workload}: {total - kept} of {total} repetitions left out, the core changed its speed."
         for target in by_target:
             wrong = run.wrong(workload, target)
             if wrong:
