@@ -41,6 +41,11 @@ def test_openai_s_models_get_the_options_of_their_family(model, field, reasoning
     assert (profile.max_tokens_field, profile.reasoning, profile.system_role) == (field, reasoning, role)
 
 
+def test_llama_cpp_gets_no_call_by_name_which_it_would_silently_take_for_auto():
+    # the server reads tool_choice as a word; an object is logged and becomes auto
+    assert Profile.merged(preset("llama-cpp").options).tool_choice == "no_named"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
