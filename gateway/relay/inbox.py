@@ -1,18 +1,22 @@
-"""Inbox: where a stream's reader puts what arrived, and the writer waits for it.
+"""Inbox: where what arrived from the provider waits for the writer.
 
-One waiter, one reader. Everything that arrived while the writer was busy is
-handed over in one piece, so a burst leaves as one write. A tick wakes the
-writer without data. When more than `HIGH_WATER` bytes wait, the reader is held
-back until the writer has taken them: the upstream is read no faster than the
-client takes it.
+Everything that arrived while the writer was busy is handed over in one piece, so
+a burst leaves as one write. A tick wakes the writer without data. When more than
+`HIGH_WATER` bytes wait, the feed is paused until the writer has taken them: the
+provider is read no faster than the client takes it.
+
+The feed is the provider's connection itself, which puts pieces as they arrive, or
+a reader task (`Reader`) where a transport only knows how to be read.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 from gateway.errors import GatewayError
+from gateway.upstream.client import Feed
 
 HIGH_WATER: Final = 256 * 1024
 
@@ -20,7 +24,17 @@ HIGH_WATER: Final = 256 * 1024
 class Inbox:
     """`take` returns bytes (b"" = only a tick) until `end` or `fail` and all data are taken."""
 
-    __slots__ = ("_discarding", "_ended", "_failure", "_pieces", "_room", "_size", "_ticked", "_waiter")
+    __slots__ = (
+        "_discarding",
+        "_ended",
+        "_failure",
+        "_feed",
+        "_paused",
+        "_pieces",
+        "_size",
+        "_ticked",
+        "_waiter",
+    )
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -30,13 +44,21 @@ class Inbox:
         self._failure: GatewayError | None = None
         self._ticked = False
         self._waiter: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._feed: Feed | None = None
+        self._paused = False
+
+    def fed_by(self, feed: Feed) -> None:
+        """Who puts, and is told when to wait."""
+        self._feed = feed
 
     def put(self, piece: bytes) -> None:
         if self._discarding:
             return
         self._pieces.append(piece)
         self._size += len(piece)
+        if self._size > HIGH_WATER and self._feed is not None:
+            self._feed.pause()
+            self._paused = True
         self._wake()
 
     def end(self) -> None:
@@ -55,15 +77,9 @@ class Inbox:
         self._wake()
 
     def discard(self) -> None:
-        """Nobody takes any more: forget what waits and let the reader run on to its end."""
+        """Nobody takes any more: forget what waits and let the feed run on to its end."""
         self._discarding = True
         self._release()
-
-    async def room(self) -> None:
-        """For the reader: wait while too much is unread."""
-        if self._size > HIGH_WATER:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
 
     async def take(self) -> bytes | None:
         """All that arrived, waiting for something; b"" after a tick; None at the end.
@@ -88,9 +104,37 @@ class Inbox:
     def _release(self) -> None:
         self._pieces.clear()
         self._size = 0
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        if self._paused and self._feed is not None:
+            self._paused = False
+            self._feed.resume()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class Reader:
+    """Feeds an inbox from an async iterator, in a task of its own."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], inbox: Inbox) -> None:
+        self._pieces = pieces
+        self._inbox = inbox
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        inbox.fed_by(self)
+
+    def pause(self) -> None:
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        self._may_read.set()
+
+    async def run(self) -> None:
+        """Read to the end. Raises what is no GatewayError."""
+        try:
+            async for piece in self._pieces:
+                self._inbox.put(piece)
+                await self._may_read.wait()
+            self._inbox.end()
+        except GatewayError as failure:
+            self._inbox.fail(failure)

@@ -52,14 +52,15 @@ class LiveExchanges:
 
         Raises what it raises, or the error of the interruption.
         """
-        call = _Call(asyncio.get_running_loop().create_task(work))
+        task = asyncio.get_running_loop().create_task(work)
+        call = _Call(task)
         self._live.add(call)
         try:
-            return await call.task
+            return await task
         except asyncio.CancelledError:
             if call.error is not None:
                 raise call.error from None
-            call.task.cancel()
+            task.cancel()
             raise
         finally:
             self._live.discard(call)

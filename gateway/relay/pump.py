@@ -25,12 +25,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
-from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamError, UpstreamTimedOut
+from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamTimedOut
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
-from gateway.relay.inbox import Inbox
+from gateway.relay.inbox import Inbox, Reader
 from gateway.relay.logs import log_outcome
+from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
 from gateway.wire.messages import PING, Event
 
@@ -62,6 +63,7 @@ class Pump:
         self._ready = b""
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._answer: UpstreamAnswer | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._ending: ExchangeOutcome | None = None
@@ -157,7 +159,9 @@ class Pump:
         if opened.message is not None:
             return self._last(opened.events)
         if opened.answer is not None:
-            self._reader = self._loop.create_task(self._read(opened))
+            self._answer = opened.answer
+            if not opened.answer.deliver(self._inbox):
+                self._reader = self._loop.create_task(self._read(opened))
             self._arm()
         return self._out(opened.events)
 
@@ -254,14 +258,10 @@ class Pump:
     # --- reading and letting go ---------------------------------------------------
 
     async def _read(self, opened: Opened) -> None:
+        """For a transport that does not deliver."""
         assert opened.answer is not None and opened.pieces is not None
         try:
-            async for piece in opened.pieces:
-                self._inbox.put(piece)
-                await self._inbox.room()
-            self._inbox.end()
-        except UpstreamError as failure:
-            self._inbox.fail(failure)
+            await Reader(opened.pieces, self._inbox).run()
         except Exception:
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
             self._inbox.fail(UpstreamBroken("upstream closed the stream before the response was complete"))
@@ -289,20 +289,26 @@ class Pump:
             self._gateway.recorder.closed(ending)
 
     def _drain(self, *, at_once: bool = False) -> None:
-        """Let the reader reach the end of the body, or stop it when there is nothing to wait for."""
-        reader = self._reader
-        if reader is None or reader.done():
-            return
-        _draining.add(reader)
-        reader.add_done_callback(_draining.discard)
+        """Let the provider's body come to its end, or cut it when there is nothing to wait for."""
         self._inbox.discard()
-        if at_once or self._upstream.cut_short:
-            reader.cancel()
-        else:
-            self._loop.call_later(DRAIN_SECONDS, reader.cancel)
+        at_once = at_once or self._upstream.cut_short
+        reader = self._reader
+        if reader is not None:
+            if not reader.done():
+                _draining.add(reader)
+                reader.add_done_callback(_draining.discard)
+                # not before its first step: a task cancelled there never comes to its `finally`
+                self._loop.call_later(0.0 if at_once else DRAIN_SECONDS, reader.cancel)
+        elif self._answer is not None:
+            if at_once:
+                self._answer.cut()
+            else:
+                self._loop.call_later(DRAIN_SECONDS, self._answer.cut)
 
     async def _release(self) -> None:
         """Stop everything that still runs and wait for it."""
+        if self._answer is not None:
+            self._answer.cut()
         tasks = [task for task in (self._opening, self._reader) if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
@@ -313,6 +319,8 @@ class Pump:
     def _abandon(self) -> None:
         if self._phase is not Phase.ENDED:
             self._end(CANCELLED)
+            if self._answer is not None:
+                self._answer.cut()
             for task in (self._opening, self._reader):
                 if task is not None:
                     task.cancel()

@@ -14,11 +14,11 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
-from gateway.errors import UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
+from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
 from gateway.upstream.lean import LeanTransport
 from gateway.upstream.lean_answer import LeanAnswer
 from gateway.upstream.prepare import UpstreamCall
@@ -28,6 +28,7 @@ from gateway.upstream.transport import InProcessHandler, InProcessTransport
 # httpcore looks at every idle connection at each request: few idle ones, many busy ones.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 WRITE_TIMEOUT: Final = 60.0
+CUT: Final = "upstream closed the stream before the response was complete"
 
 
 class UpstreamAnswer:
@@ -39,18 +40,18 @@ class UpstreamAnswer:
         headers: Mapping[str, str],
         body: AsyncIterable[bytes],
         close: Callable[[], Awaitable[None]],
-        abandon: Callable[[], None] | None = None,
+        lean: LeanAnswer | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self._body = body
         self._close = close
-        self._abandon = abandon
+        self._lean = lean
 
     def __del__(self) -> None:
         # A task that is cancelled before its first step never comes to its `finally`.
-        if self._abandon is not None:
-            self._abandon()
+        if self._lean is not None:
+            self._lean.abandon()
 
     @property
     def content_type(self) -> str:
@@ -60,6 +61,22 @@ class UpstreamAnswer:
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises UpstreamBroken when the connection breaks."""
         return _Pieces(self, aiter(self._body))
+
+    def deliver(self, inbox: Deliverable) -> bool:
+        """Have the body put into `inbox` as it arrives, without a task that fetches it.
+
+        False when this answer's transport cannot: then read `pieces`.
+        """
+        if self._lean is None or self._body is not self._lean:
+            return False
+        inbox.fed_by(self._lean)
+        self._lean.deliver(_Delivery(inbox))
+        return True
+
+    def cut(self) -> None:
+        """`close` for an answer that is delivered: at once, and for good."""
+        if self._lean is not None:
+            self._lean.close()
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamBroken when it breaks off or is longer than `limit` bytes."""
@@ -76,6 +93,42 @@ class UpstreamAnswer:
         """Give the connection back, or cut it when the body was not read to its end."""
         with contextlib.suppress(httpx.HTTPError):
             await self._close()
+
+
+class Feed(Protocol):
+    """What feeds an inbox, and can be told to wait."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class Deliverable(Protocol):
+    """The relay's inbox, as an answer sees it."""
+
+    def fed_by(self, feed: Feed) -> None: ...
+
+    def put(self, piece: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+    def fail(self, failure: GatewayError) -> None: ...
+
+
+class _Delivery:
+    """An inbox as the transport sees it: the same, with the library's errors made ours."""
+
+    __slots__ = ("_inbox", "end", "put")
+
+    def __init__(self, inbox: Deliverable) -> None:
+        self._inbox = inbox
+        self.put = inbox.put
+        self.end = inbox.end
+
+    def fail(self, failure: httpx.TransportError | httpx.StreamClosed) -> None:
+        broken = UpstreamBroken(CUT)
+        broken.__cause__ = failure
+        self._inbox.fail(broken)
 
 
 class _Pieces:
@@ -98,7 +151,7 @@ class _Pieces:
         try:
             return await self._next()
         except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as problem:
-            raise UpstreamBroken("upstream closed the stream before the response was complete") from problem
+            raise UpstreamBroken(CUT) from problem
 
 
 class UpstreamClient:
@@ -113,7 +166,7 @@ class UpstreamClient:
         demo: InProcessHandler | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
-        lean: bool = False,
+        lean: bool = True,
     ) -> None:
         self._lean = LeanTransport() if lean and transport is None else None
         if isinstance(transport, LeanTransport):
@@ -167,7 +220,7 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
         write_timeout=WRITE_TIMEOUT,
     )
     headers = _readable(answer.headers)
-    return UpstreamAnswer(answer.status, headers, _decoded(answer, headers), answer.aclose, answer.abandon)
+    return UpstreamAnswer(answer.status, headers, _decoded(answer, headers), answer.aclose, answer)
 
 
 async def _sent(http: httpx.AsyncClient, call: UpstreamCall) -> UpstreamAnswer:

@@ -41,7 +41,8 @@ def demo_text(request: Mapping[str, Any]) -> str:
     return (
         "This is ccproxy's built-in demo provider: no model has read your message.\n\n"
         f"You asked: {asked}\n\n"
-        "Your client, the gateway, the conversion and the history work.\n\nTo get real answers, set a provider:\n"
+        "Your client, the gateway, the conversion and the history work.\n\n"
+        "To get real answers, set a provider:\n"
         "1. in a file named .env beside manage.py, put OPENAI_API_KEY=... "
         "(and OPENAI_BASE_URL=... for a server other than OpenAI), then start the gateway again;\n"
         "2. or add a provider in the admin, at /admin/.\n"

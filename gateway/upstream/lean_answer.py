@@ -26,6 +26,16 @@ class Source(Protocol):
     def give_up(self, answer: LeanAnswer) -> None: ...
 
 
+class Sink(Protocol):
+    """Where an answer's body can be delivered to, in the event loop."""
+
+    def put(self, piece: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+    def fail(self, failure: httpx.TransportError | httpx.StreamClosed) -> None: ...
+
+
 class LeanAnswer(httpx.AsyncByteStream):
     """`status` (0 until the head arrived), `headers` as raw pairs, and the body as an async iterator.
 
@@ -43,6 +53,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._ended = False
         self._failure: httpx.TransportError | httpx.StreamClosed | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
 
     # --- the consumer's side ------------------------------------------------------
 
@@ -67,11 +78,36 @@ class LeanAnswer(httpx.AsyncByteStream):
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._size = 0
+        self.resume()
+        return piece
+
+    def deliver(self, sink: Sink) -> None:
+        """Hand what waits to `sink` and, from now on, what arrives: no task has to fetch it."""
+        self._sink = sink
+        waiting = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        # from here on the sink says when to wait
+        self.resume()
+        if waiting:
+            sink.put(waiting)
+        if self._failure is not None:
+            sink.fail(self._failure)
+        elif self._ended:
+            sink.end()
+
+    def pause(self) -> None:
+        """For the sink: read no more for now."""
+        if not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pause()
+
+    def resume(self) -> None:
+        """For the sink: read on."""
         if self._paused:
             self._paused = False
             if self._source is not None:
                 self._source.resume()
-        return piece
 
     async def aclose(self) -> None:
         self.close()
@@ -99,22 +135,28 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._wake()
 
     def put(self, piece: bytes) -> None:
+        if self._sink is not None:
+            self._sink.put(piece)
+            return
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size > HIGH_WATER and not self._paused and self._source is not None:
-            self._paused = True
-            self._source.pause()
+        if self._size > HIGH_WATER:
+            self.pause()
         self._wake()
 
     def end(self) -> None:
         """The answer is complete; the connection is no longer ours."""
         self._ended = True
         self._source = None
+        if self._sink is not None:
+            self._sink.end()
         self._wake()
 
     def fail(self, failure: httpx.TransportError) -> None:
         self._failure = failure
         self._source = None
+        if self._sink is not None:
+            self._sink.fail(failure)
         self._wake()
 
     # A future that only wakes: an exception set on it would be reported as lost

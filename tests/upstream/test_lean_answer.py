@@ -103,3 +103,46 @@ def test_abandoning_after_the_loops_end_is_quiet():
     answer = LeanAnswer(Source(), loop)
     loop.close()
     answer.abandon()
+
+
+class Sink:
+    def __init__(self):
+        self.got = []
+
+    def put(self, piece):
+        self.got.append(piece)
+
+    def end(self):
+        self.got.append("end")
+
+    def fail(self, failure):
+        self.got.append(type(failure))
+
+
+async def test_a_sink_gets_what_waits_and_then_what_arrives(answer):
+    sink = Sink()
+    answer.put(b"a")
+    answer.put(b"b")
+    answer.deliver(sink)
+    answer.put(b"c")
+    answer.end()
+    assert sink.got == [b"ab", b"c", "end"]
+
+
+@pytest.mark.parametrize("ending", ["end", "fail"])
+async def test_a_sink_that_comes_late_gets_the_end_too(answer, ending):
+    sink = Sink()
+    answer.put(b"a")
+    answer.end() if ending == "end" else answer.fail(httpx.ReadError("cut"))
+    answer.deliver(sink)
+    assert sink.got == [b"a", "end" if ending == "end" else httpx.ReadError]
+
+
+async def test_a_source_that_was_paused_before_goes_on_for_the_sink_that_now_decides(answer):
+    answer.put(b"x" * (HIGH_WATER + 1))
+    assert answer.calls == ["pause"]
+    answer.deliver(Sink())
+    assert answer.calls == ["pause", "resume"]
+    answer.pause()
+    answer.resume()
+    assert answer.calls == ["pause", "resume", "pause", "resume"]
