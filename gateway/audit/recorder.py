@@ -27,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from gateway.audit import spool as spool_files
 from gateway.audit.outcome import ExchangeOutcome
@@ -168,8 +168,10 @@ class Recorder:
         connections.close_all()
 
     def _write_next(self) -> bool:
-        """Write one batch, or what the spool holds. False when the database does not answer."""
-        close_old_connections()
+        """Write one batch, or what the spool holds. False when the database does not answer.
+
+        The thread keeps its connection: a new one for each batch costs more than the batch.
+        """
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
             _write([entry.outcome for entry in batch if entry.outcome is not None])
