@@ -19,6 +19,10 @@ PACED_THINK: Final = Measure("paced reasoning fragment, CPU", "us", "paced-think
 BURST: Final = Measure("chunk in a burst, CPU", "us", "burst", per_chunk("burst"))
 ADDED: Final = Measure("added to first text, small", "ms", "alone", added("alone"))
 ADDED_LARGE: Final = Measure("added to first text, 137 KB", "ms", "alone-large", added("alone-large"))
+ADDED_MORE: Final = Measure("added to first of two texts, small", "ms", "alone-more", added("alone-more"))
+ADDED_MORE_LARGE: Final = Measure(
+    "added to first of two texts, 137 KB", "ms", "alone-more-large", added("alone-more-large")
+)
 LAG: Final = Measure("lag p99, 32 streams of 200 chunks/s", "ms", "paced", plain("paced", "lag_ms", "p99"))
 LAG_SLOW: Final = Measure("lag p99, 1,000 slow streams", "ms", "slow", plain("slow", "lag_ms", "p99"))
 PER_STREAM: Final = Measure("memory per slow stream", "KB", "slow", plain("slow", "kb_per_stream"))
@@ -28,7 +32,7 @@ IDLE: Final = Measure("memory before the first request", "MB", "memory", plain("
 MEMORY: Final = Measure("memory after 10,000 requests", "MB", "memory", plain("memory", "rss_mb"))
 
 MEASURES: Final = (
-    SMALL, LARGE, STREAM, LARGE_STREAM, PACED, PACED_TOOL, PACED_THINK, BURST, ADDED, ADDED_LARGE,
+    SMALL, LARGE, STREAM, LARGE_STREAM, PACED, PACED_TOOL, PACED_THINK, BURST, ADDED, ADDED_LARGE, ADDED_MORE, ADDED_MORE_LARGE,
     LAG, LAG_SLOW, PER_STREAM, BLOCK, START, IDLE, MEMORY,
 )  # fmt: skip
 
@@ -78,6 +82,8 @@ GOALS: Final = (
     Goal(LARGE, 0.09, 0.055, "litellm"),
     Goal(ADDED, 0.45, 0.25, "ccr"),
     Goal(ADDED_LARGE, 0.06, 0.04, "ccr"),
+    Goal(ADDED_MORE, 0.45, 0.25, "ccr"),
+    Goal(ADDED_MORE_LARGE, 0.06, 0.04, "ccr"),
     Goal(LAG, 4.0, 2.0, "nginx"),
     Goal(LAG_SLOW, 6.0, 3.0, "nginx"),
     Goal(MEMORY, 0.55, 0.42, "ccr"),
