@@ -32,7 +32,8 @@ IDLE: Final = Measure("memory before the first request", "MB", "memory", plain("
 MEMORY: Final = Measure("memory after 10,000 requests", "MB", "memory", plain("memory", "rss_mb"))
 
 MEASURES: Final = (
-    SMALL, LARGE, STREAM, LARGE_STREAM, PACED, PACED_TOOL, PACED_THINK, BURST, ADDED, ADDED_LARGE, ADDED_MORE, ADDED_MORE_LARGE,
+    SMALL, LARGE, STREAM, LARGE_STREAM, PACED, PACED_TOOL, PACED_THINK, BURST,
+    ADDED, ADDED_LARGE, ADDED_MORE, ADDED_MORE_LARGE,
     LAG, LAG_SLOW, PER_STREAM, BLOCK, START, IDLE, MEMORY,
 )  # fmt: skip
 

@@ -68,7 +68,9 @@ WORKLOADS: Final = (
     Workload("alone", "1 KB request alone, streamed", concurrency=1, count=200),
     Workload("alone-large", "137 KB request alone, streamed", size="large", concurrency=1, count=60),
     # the first text while the rest of the answer, and with it its end, is still to come
-    Workload("alone-more", "1 KB request alone, a second chunk follows", "ep-2-5ms-text", concurrency=1, count=100),
+    Workload(
+        "alone-more", "1 KB request alone, a second chunk follows", "ep-2-5ms-text", concurrency=1, count=100
+    ),
     Workload(
         "alone-more-large", "137 KB request alone, a second chunk follows", "ep-2-5ms-text", size="large",
         concurrency=1, count=60,
