@@ -205,7 +205,8 @@ class Recorder:
         while True:
             self._wake_spooler.wait()
             self._wake_spooler.clear()
-            batch = [self._late.popleft() for _ in range(len(self._late))]
+            # an entry may be late twice: by the clock, and at the end of the process
+            batch = list(dict.fromkeys(self._late.popleft() for _ in range(len(self._late))))
             if batch:
                 self._spool_batch(batch)
             if self._stopping.is_set() and not self._late:

@@ -35,11 +35,12 @@ class Spool:
         self._name = name
         self._number = 0
         self._file: IO[bytes] | None = None
-        self._pending: list[Path] = []
+        # rotated files stay open, because their lock says that this process lives
+        self._rotated: dict[Path, IO[bytes]] = {}
 
     @property
     def empty(self) -> bool:
-        return self._file is None and not self._pending
+        return self._file is None and not self._rotated
 
     def append(self, outcomes: Iterable[ExchangeOutcome]) -> None:
         """Write the outcomes and wait until they are on the disk. Raises OSError."""
@@ -50,17 +51,21 @@ class Spool:
         os.fsync(self._file.fileno())
 
     def rotate(self) -> list[Path]:
-        """Close the file that is written to; the files that can be read back now, oldest first."""
+        """Write no more to the present file; the files that can be read back now, oldest first."""
         if self._file is not None:
-            self._pending.append(Path(self._file.name))
-            self._file.close()
+            self._rotated[Path(self._file.name)] = self._file
             self._file = None
-        return list(self._pending)
+        return list(self._rotated)
 
     def done(self, path: Path) -> None:
         """The outcomes of a rotated file are in the database."""
         path.unlink(missing_ok=True)
-        self._pending.remove(path)
+        self._rotated.pop(path).close()
+
+    def close(self) -> None:
+        """Let go of every file; whoever starts next reads them."""
+        for path in self.rotate():
+            self._rotated.pop(path).close()
 
     def _opened(self) -> IO[bytes]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -218,16 +218,20 @@ async def test_the_next_start_writes_what_a_dead_process_left(recorder, database
     database.off = True
     await recorder.settled(outcome(bodies=CapturedBodies({}, b"in", b"", b"", b"")))
     await asyncio.to_thread(recorder.stop)
-    recorder._spool.rotate()  # what the end of the process does: the lock is gone
+    recorder._spool.close()  # what the end of the process does: the lock is gone
     database.off = False
     assert await asyncio.to_thread(Recorder(tmp_path / "spool", "next").recover, tmp_path / "spool") == 1
     assert await RequestBody.objects.acount() == 1
     assert list((tmp_path / "spool").glob("*.spool")) == []
 
 
-async def test_the_spool_of_a_living_process_is_left_alone(recorder, database, tmp_path):
+async def test_the_spool_of_a_living_process_is_left_alone_even_while_it_is_written_back(
+    recorder, database, tmp_path
+):
     database.off = True
     await recorder.settled(outcome())
+    assert list(spool.abandoned(tmp_path / "spool")) == []
+    recorder._spool.rotate()
     assert list(spool.abandoned(tmp_path / "spool")) == []
 
 
