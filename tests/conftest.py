@@ -9,6 +9,7 @@ import pytest
 
 from ccproxy_site.server.handler import GatewayHandler
 from gateway.api.runtime import runtime
+from gateway.audit import content
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.relay.gateway import Gateway
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
@@ -17,6 +18,12 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
+
+
+@pytest.fixture(autouse=True)
+def an_empty_database_is_unknown():
+    """What an earlier test stored is not in this one's database."""
+    content.known.forget()
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +15,7 @@ from gateway.admin.base import ReadOnlyAdmin
 from gateway.admin.filters import ProviderFilter, StopReasonFilter
 from gateway.admin.inert import inert, readable
 from gateway.admin.paging import LookAheadPaginator, page_number
+from gateway.audit import bodies
 from gateway.models import RequestBody, RequestLog
 
 _TITLES = {
@@ -24,6 +24,7 @@ _TITLES = {
     "answered": "The provider's answer",
     "returned": "As returned to the client",
 }
+_DAMAGED = "The stored data is damaged and cannot be shown."
 _NOT_IN_THE_LIST = ("ledger", "error_message", "client", "client_address", "agent_id", "parent_agent_id")
 _REQUEST_ID_START = "req_"
 
@@ -108,12 +109,15 @@ class RequestLogAdmin(ReadOnlyAdmin):
         """What the page shows of the bodies: `parts` and `headers`, or a `note` why not."""
         if not request.user.has_perm("gateway.view_requestbody"):
             return {"note": "You may not read the contents of requests (permission: view request body)."}
-        body = RequestBody.objects.filter(log__pk=object_id).first() if object_id.isdecimal() else None
+        try:
+            body = _stored(object_id)
+        except bodies.Unreadable:
+            return {"note": _DAMAGED}
         if body is None:
             return {
                 "note": "No bodies are kept of this request (CAPTURE_BODIES, or the client key's setting)."
             }
-        parts = [_part(body, part) for part in RequestBody.PARTS if getattr(body, part) is not None]
+        parts = [_part(body, part) for part in RequestBody.PARTS if body.size(part)]
         headers = inert(json.dumps(body.headers, indent=2, ensure_ascii=False))
         return {"parts": parts, "headers": headers}
 
@@ -156,12 +160,18 @@ class RequestLogAdmin(ReadOnlyAdmin):
         return inert("\n".join(lines)) or "nothing"
 
 
-def _part(body: RequestBody, part: str) -> dict[str, Any]:
+def _stored(object_id: str) -> bodies.StoredBodies | None:
+    rows = RequestLog.objects.filter(pk=object_id) if object_id.isdecimal() else RequestLog.objects.none()
+    request_id = rows.values_list("request_id", flat=True).first()
+    return bodies.stored(request_id) if request_id else None
+
+
+def _part(body: bodies.StoredBodies, part: str) -> dict[str, Any]:
     try:
         text = readable(body.text(part) or b"")
-    except zlib.error:
-        text = "The stored data is damaged and cannot be shown."
-    return {"title": _TITLES[part], "size": getattr(body, f"{part}_size"), "text": text}
+    except bodies.Unreadable:
+        text = _DAMAGED
+    return {"title": _TITLES[part], "size": body.size(part), "text": text}
 
 
 def _seconds(milliseconds: int | None) -> str:

@@ -26,7 +26,8 @@ class CapturedBodies:
     """The four texts of an exchange, as raw bytes, and the client's headers with secrets masked.
 
     `received`: the client's body; `sent`: ours to the provider; `answered`: the
-    provider's; `returned`: ours to the client.
+    provider's; `returned`: ours to the client. `received_json` and `sent_json`:
+    the same requests as values, where somebody has them already; never changed.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -34,6 +35,8 @@ class CapturedBodies:
     sent: bytes = b""
     answered: bytes = b""
     returned: bytes = b""
+    received_json: Any = field(default=None, repr=False)
+    sent_json: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

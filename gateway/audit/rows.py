@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
-from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
-from gateway.models import ClientKey, RequestBody, RequestLog
+from gateway.audit import bodies
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.models import ClientKey, RequestLog
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.audit")
@@ -28,7 +29,6 @@ SHARED_FIELDS: Final = tuple(
 _FIELDS: Final = tuple(field for field in RequestLog._meta.concrete_fields if not field.primary_key)
 # field, its name on the outcome, and the longest text it takes
 _COLUMNS: Final = tuple((field, field.attname, getattr(field, "max_length", None)) for field in _FIELDS)
-BODY_FIELDS: Final = [*RequestBody.PARTS, *(f"{part}_size" for part in RequestBody.PARTS), "headers"]
 
 
 def _statement() -> str:
@@ -50,14 +50,13 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
     Raises what the database raises; then nothing of the batch was written.
     """
     last = {outcome.request_id: outcome for outcome in batch}
-    bodies = [_body(outcome.request_id, outcome.bodies) for outcome in last.values() if outcome.bodies]
+    texts = [
+        (outcome.request_id, bodies.packed(outcome.bodies)) for outcome in last.values() if outcome.bodies
+    ]
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.executemany(_UPSERT, [_values(outcome) for outcome in last.values()])
-        if bodies:
-            RequestBody.objects.bulk_create(
-                bodies, update_conflicts=True, unique_fields=["log"], update_fields=BODY_FIELDS
-            )
+        bodies.store(texts)
         for key_id, used in _last_used(last.values()).items():
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
 
@@ -96,11 +95,6 @@ def _values(outcome: ExchangeOutcome) -> list[Any]:
 def _without_nul(value: list[Any]) -> list[Any]:
     text = jsontext.dumps(value) if value else b""
     return jsontext.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else value
-
-
-def _body(request_id: str, bodies: CapturedBodies) -> RequestBody:
-    texts = {part: getattr(bodies, part) or None for part in RequestBody.PARTS}
-    return RequestBody.of(request_id, {"request": dict(bodies.headers)}, **texts)
 
 
 def _last_used(outcomes: Iterable[ExchangeOutcome]) -> dict[int, datetime]:

@@ -1,6 +1,7 @@
 """The records: what admins edit, and the history."""
 
 from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
+from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.model_mapping import ModelMapping
 from gateway.models.provider import Provider
@@ -10,6 +11,8 @@ __all__ = [
     "ClientKey",
     "ConfigRecord",
     "ConfigStamp",
+    "ContentBlob",
+    "ContentNode",
     "EncryptedTextField",
     "ModelMapping",
     "Origin",

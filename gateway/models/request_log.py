@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -91,14 +90,19 @@ class RequestLog(models.Model):
 
 
 class RequestBody(models.Model):
-    """The texts of one exchange, zlib-compressed. Null: not kept, or there was none.
+    """Where the texts of one exchange are; audit/bodies.py writes and reads them.
 
     received = the client's request, sent = ours to the provider, answered = the
-    provider's raw answer, returned = ours to the client. Sizes are bytes before
-    compression. `headers` is {"request": {...}, "upstream": {...}, ...}, masked.
+    provider's raw answer, returned = ours to the client. Sizes are bytes as they
+    went over the wire; 0: not kept, or there was none.
+
+    The two requests are ends of chains of ContentNode: `*_base` (system, tools) and
+    `*_head` (messages). `recipe`, zstd-compressed JSON, holds what is in no chain,
+    and the masked headers. The two answers stand here, zstd-compressed.
     """
 
     PARTS: ClassVar[tuple[str, ...]] = ("received", "sent", "answered", "returned")
+    REQUESTS: ClassVar[tuple[str, ...]] = ("received", "sent")
 
     log = models.OneToOneField(
         RequestLog,
@@ -108,35 +112,20 @@ class RequestBody(models.Model):
         on_delete=models.CASCADE,
         related_name="body",
     )
-    received = models.BinaryField(null=True, blank=True)
-    sent = models.BinaryField(null=True, blank=True)
+    recipe = models.BinaryField()
+    received_base = models.BinaryField(max_length=32, null=True, blank=True)
+    received_head = models.BinaryField(max_length=32, null=True, blank=True)
+    sent_base = models.BinaryField(max_length=32, null=True, blank=True)
+    sent_head = models.BinaryField(max_length=32, null=True, blank=True)
     answered = models.BinaryField(null=True, blank=True)
     returned = models.BinaryField(null=True, blank=True)
     received_size = models.PositiveIntegerField(default=0)
     sent_size = models.PositiveIntegerField(default=0)
     answered_size = models.PositiveIntegerField(default=0)
     returned_size = models.PositiveIntegerField(default=0)
-    headers = models.JSONField(default=dict, blank=True)
 
     class Meta:
         verbose_name_plural = "request bodies"
 
     def __str__(self) -> str:
         return self.log_id
-
-    @classmethod
-    def of(cls, request_id: str, headers: dict[str, Any] | None = None, **texts: bytes | None) -> RequestBody:
-        """A row, not yet saved, from the plain bytes of each part (see PARTS)."""
-        body = cls(log_id=request_id, headers=headers or {})
-        for part, text in texts.items():
-            if part not in cls.PARTS:
-                raise TypeError(f"no such part: {part}")
-            if text is not None:
-                setattr(body, part, zlib.compress(text, 6))
-                setattr(body, f"{part}_size", len(text))
-        return body
-
-    def text(self, part: str) -> bytes | None:
-        """The plain bytes of one part; None when it was not kept. Raises zlib.error on damaged data."""
-        packed: bytes | memoryview | None = getattr(self, part)
-        return None if packed is None else zlib.decompress(packed)

@@ -67,6 +67,8 @@ class Upstream:
             provider.credentials[0] if provider.credentials else None,
         )
         exchange.sent = self.call.content
+        if exchange.captures:
+            exchange.sent_json = converted.body
         self.stream = self._new_stream()
         self.committed = False
 

@@ -54,6 +54,8 @@ class Exchange:
     attempts: int = 0
     upstream_request_id: str = ""
     sent: bytes = b""
+    received_json: Mapping[str, Any] | None = None
+    sent_json: Mapping[str, Any] | None = None
     first_byte_at: float | None = None
     stop_reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
@@ -136,6 +138,8 @@ class Exchange:
             sent=self.sent,
             answered=self.answered.text(),
             returned=self.returned.text(),
+            received_json=self.received_json,
+            sent_json=self.sent_json,
         )
 
 

@@ -5,7 +5,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gateway.models import ClientKey, RequestBody, RequestLog
+from gateway.audit.bodies import packed, store
+from gateway.audit.outcome import CapturedBodies
+from gateway.models import ClientKey, ContentBlob, RequestBody, RequestLog
 from tests.admin.pages import url
 
 HOSTILE = "<script>alert('x')</script>"
@@ -24,6 +26,10 @@ def make_rows(count, **values):
         for number in range(count)
     ]  # fmt: skip
     return RequestLog.objects.bulk_create(rows)
+
+
+def keep(row, headers, *texts, **others):
+    store([(row.request_id, packed(CapturedBodies(headers, *texts, **others)))])
 
 
 @pytest.fixture
@@ -149,10 +155,7 @@ def test_nobody_edits_the_history(admin_client, row):
 
 
 def test_the_detail_shows_the_row_and_its_bodies(admin_client, row):
-    RequestBody.of(
-        row.request_id, {"request": {"authorization": "[masked]"}},
-        received=b'{"model":"claude","n":1}', answered=b"data: {}\n\n",
-    ).save()  # fmt: skip
+    keep(row, {"authorization": "[masked]"}, b'{"model":"claude","n":1}', answered=b"data: {}\n\n")
     text = change(admin_client, row).content.decode()
     assert "dropped top_k: not known upstream" in text
     assert "{\n  &quot;model&quot;: &quot;claude&quot;,\n  &quot;n&quot;: 1\n}" in text
@@ -166,7 +169,7 @@ def test_without_stored_bodies_the_page_says_why(admin_client, row):
 
 
 def test_bodies_need_a_permission_of_their_own(clerk, row):
-    RequestBody.of(row.request_id, received=b'"private words"').save()
+    keep(row, {}, b'"private words"')
     response = change(clerk("view_requestlog"), row)
     assert response.status_code == 200
     assert b"private words" not in response.content
@@ -174,13 +177,18 @@ def test_bodies_need_a_permission_of_their_own(clerk, row):
 
 
 def test_those_with_the_permission_read_bodies(clerk, row):
-    RequestBody.of(row.request_id, received=b'"private words"').save()
+    keep(row, {}, b'"private words"')
     assert b"private words" in change(clerk("view_requestlog", "view_requestbody"), row).content
 
 
 def test_damaged_bodies_do_not_break_the_page(admin_client, row):
-    RequestBody.objects.create(log=row, received=b"not zlib")
-    assert b"is damaged" in change(admin_client, row).content
+    keep(row, {}, b'"words"', b'"words"', b"words", b"words")
+    RequestBody.objects.update(answered=b"not zstd")
+    assert change(admin_client, row).content.count(b"is damaged") == 1
+    ContentBlob.objects.all().delete()
+    assert change(admin_client, row).content.count(b"is damaged") == 3
+    RequestBody.objects.update(recipe=b"not zstd")
+    assert change(admin_client, row).content.count(b"is damaged") == 1
 
 
 def test_hostile_text_is_inert_everywhere(admin_client, db):
@@ -188,12 +196,7 @@ def test_hostile_text_is_inert_everywhere(admin_client, db):
         1, asked_model=HOSTILE, error_message=HOSTILE, key_name=HOSTILE, client=HOSTILE, session_id=HOSTILE,
         tools_called=[HOSTILE], ledger=[{"code": HOSTILE, "path": HOSTILE, "note": HOSTILE}, "nonsense"],
     )  # fmt: skip
-    RequestBody.of(
-        row.request_id,
-        {"request": {HOSTILE: HOSTILE}},
-        received=HOSTILE.encode(),
-        sent=json.dumps([HOSTILE]).encode(),
-    ).save()
+    keep(row, {HOSTILE: HOSTILE}, HOSTILE.encode(), json.dumps([HOSTILE]).encode())
     for response in (
         admin_client.get(LIST),
         change(admin_client, row),

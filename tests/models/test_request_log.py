@@ -30,29 +30,12 @@ def test_a_row_whose_key_was_deleted_meanwhile_can_still_be_written():
     RequestLog.objects.all().delete()
 
 
-def test_bodies_are_compressed_and_come_back_as_they_were():
-    RequestLog.objects.create(request_id="req_1")
-    text = b"text " * 1000
-    RequestBody.of("req_1", {"request": {"a": "b"}}, received=text, answered=None).save()
-    body = RequestBody.objects.get()
-    assert len(body.received) < 100
-    assert body.received_size == 5000
-    assert body.text("received") == text
-    assert body.text("answered") is None
-    assert body.log.request_id == "req_1"
-
-
 def test_a_body_belongs_to_its_row_by_request_id_and_goes_with_it():
     row = RequestLog.objects.create(request_id="req_1")
-    RequestBody.of("req_1", received=b"x").save()
+    RequestBody.objects.create(log=row, recipe=b"x")
     assert row.body.pk == "req_1"
     row.delete()
     assert not RequestBody.objects.exists()
-
-
-def test_an_unknown_part_of_a_body_is_a_mistake_of_the_program():
-    with pytest.raises(TypeError, match="no such part"):
-        RequestBody.of("req_1", nonsense=b"")
 
 
 @pytest.mark.parametrize(

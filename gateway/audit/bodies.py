@@ -1,0 +1,137 @@
+"""The texts of exchanges: stored so that a conversation costs what it adds, and rebuilt.
+
+`packed` takes a request apart (audit/packing.py), `store` writes what is new of
+it (audit/content.py) and one row that names the ends of its chains. Answers are
+compressed whole. What no row needs any more is removed by audit/sweeping.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection
+
+from gateway.audit import content
+from gateway.audit.outcome import CapturedBodies
+from gateway.audit.packing import Chain, packed_request, unpacked
+from gateway.audit.zstd import Damaged, compressed, decompressed
+from gateway.models import RequestBody
+from gateway.wire import jsontext
+
+_PUT_ROW: Final = """
+INSERT INTO gateway_requestbody (
+    request_id, recipe, received_base, received_head, sent_base, sent_head,
+    answered, returned, received_size, sent_size, answered_size, returned_size
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (request_id) DO UPDATE SET
+    recipe = excluded.recipe,
+    received_base = excluded.received_base, received_head = excluded.received_head,
+    sent_base = excluded.sent_base, sent_head = excluded.sent_head,
+    answered = excluded.answered, returned = excluded.returned,
+    received_size = excluded.received_size, sent_size = excluded.sent_size,
+    answered_size = excluded.answered_size, returned_size = excluded.returned_size
+"""
+
+
+class Unreadable(ValueError):
+    """What is stored of a text is damaged or incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBodies:
+    """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of."""
+
+    chains: Sequence[Chain]
+    row: tuple[bytes | int | None, ...]
+
+
+def packed(bodies: CapturedBodies) -> PackedBodies:
+    """The bodies of one exchange as they will be stored (pure; for the recorder's thread).
+
+    The parsed values in `bodies` are kept until they are stored, and not changed.
+    """
+    received = packed_request(bodies.received, bodies.received_json)
+    sent = packed_request(bodies.sent, bodies.sent_json, ours=True)
+    recipe: dict[str, Any] = {
+        "headers": {"request": dict(bodies.headers)}, "received": received.recipe, "sent": sent.recipe
+    }  # fmt: skip
+    return PackedBodies(
+        (received.base, received.head, sent.base, sent.head),
+        (
+            compressed(jsontext.dumps(recipe)),
+            received.base.end,
+            received.head.end,
+            sent.base.end,
+            sent.head.end,
+            compressed(bodies.answered) if bodies.answered else None,
+            compressed(bodies.returned) if bodies.returned else None,
+            *(len(getattr(bodies, part)) for part in RequestBody.PARTS),
+        ),
+    )
+
+
+def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> None:
+    """Write the bodies of exchanges, by request id, inside the caller's transaction: three statements.
+
+    Storing one again changes nothing; storing others under the same id replaces them.
+    """
+    if not exchanges:
+        return
+    content.put(chain for _, bodies in exchanges for chain in bodies.chains)
+    with connection.cursor() as cursor:
+        cursor.executemany(_PUT_ROW, [(request_id, *bodies.row) for request_id, bodies in exchanges])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBodies:
+    """What is kept of one exchange. `text` reads one part from the database."""
+
+    row: RequestBody
+    recipe: Mapping[str, Any]
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """{"request": {...}}, secrets masked."""
+        return dict(self.recipe["headers"])
+
+    def size(self, part: str) -> int:
+        """Bytes of one part (RequestBody.PARTS); 0 when it was not kept."""
+        return int(getattr(self.row, f"{part}_size"))
+
+    def text(self, part: str) -> bytes | None:
+        """The plain bytes of one part, JSON compact; None when it was not kept. Raises Unreadable."""
+        if part not in RequestBody.PARTS:
+            raise TypeError(f"no such part: {part}")
+        try:
+            if part not in RequestBody.REQUESTS:
+                data = getattr(self.row, part)
+                return None if data is None else decompressed(data)
+            if not self.size(part):
+                return None
+            base = content.pieces(getattr(self.row, f"{part}_base"))
+            head = content.pieces(getattr(self.row, f"{part}_head"))
+            return unpacked(self.recipe[part], base, head)
+        except (Damaged, content.Missing, ValueError, KeyError) as problem:
+            raise Unreadable(str(problem)) from None
+
+
+def stored(request_id: str) -> StoredBodies | None:
+    """What is kept of one exchange; None: nothing. Raises Unreadable."""
+    row = RequestBody.objects.filter(log__request_id=request_id).first()
+    if row is None:
+        return None
+    try:
+        return StoredBodies(row, jsontext.loads(decompressed(row.recipe)))
+    except (Damaged, jsontext.InvalidJSON) as problem:
+        raise Unreadable(str(problem)) from None
+
+
+def rebuilt(request_id: str, part: str) -> bytes | None:
+    """One part of one exchange: equal in JSON value to what went over the wire, byte by byte when not JSON.
+
+    None when it was not kept. Raises Unreadable.
+    """
+    bodies = stored(request_id)
+    return None if bodies is None else bodies.text(part)
