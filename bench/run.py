@@ -32,7 +32,7 @@ def main() -> int:
     """The exit status is 1 when a target of ours gave a wrong answer."""
     options = _options()
     workloads = _chosen(options.only, options.quick)
-    repetitions = options.repetitions or (2 if options.quick else 5)
+    repetitions = options.repetitions or (1 if options.quick else 5)
     _raise_file_limit()
     run = Collected()
     with tempfile.TemporaryDirectory(prefix="ccproxy-bench-") as folder:
@@ -56,6 +56,8 @@ def main() -> int:
     names = [target.name for target in started]
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"targets": names, "visits": run.visits}, indent=1))
+    if options.quick:
+        print("Quick: fewer requests; 200 slow streams instead of 1,000, memory after 2,000 requests.\n")
     print(tables(run, names))
     ours = [name for name in names if name.startswith("ours")]
     return int(any(run.wrong(workload, name) for workload in run.visits for name in ours))
@@ -135,7 +137,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="workloads, comma-separated")
     parser.add_argument("--targets", default="", help="targets, comma-separated")
     parser.add_argument("--peers", action="store_true", help="all targets")
-    parser.add_argument("--quick", action="store_true", help="fewer requests, 2 repetitions")
+    parser.add_argument("--quick", action="store_true", help="fewer requests, 1 repetition")
     parser.add_argument("--repetitions", type=int, default=0)
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / ".results" / "latest.json")
     return parser.parse_args()
