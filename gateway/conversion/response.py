@@ -1,4 +1,4 @@
-"""A whole chat completion as a message, and a message as a stream (sections 5, 6.2, 4.4).
+"""A whole chat completion as a message, and a message as a stream (sections 5, 6.2).
 
 Every rule lives in a facet (reasoning, tool_calls, tool_args, stops, usage,
 visible_text) that the stream uses, too; here they only meet.
@@ -15,7 +15,6 @@ from gateway.conversion.envelope import envelope
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.output import Output
 from gateway.conversion.stops import Finish, Stop
-from gateway.conversion.tokens import estimate_text_tokens
 from gateway.conversion.tool_args import arguments_text, freeform_input, input_of, is_whole
 from gateway.conversion.tool_calls import CallBlocks, pieces_of
 from gateway.conversion.usage import Usage, counts_in, usage_of
@@ -110,13 +109,6 @@ def refusal_message(context: AnswerContext, explanation: str) -> Message:
     """The message for a prompt that the provider's content filter refused (section 7.1, decision D18)."""
     usage = Usage(context.estimated_input_tokens, 0, estimated=True)
     return envelope(context, [], Stop.refusal(explanation), usage.whole())
-
-
-def local_message(context: AnswerContext, text: str | None, stop_reason: str) -> Message:
-    """An answer of the gateway itself: one text block or none, with estimated usage (sections 2.1, 4.4)."""
-    content = [] if text is None else [{"type": "text", "text": text}]
-    usage = Usage(context.estimated_input_tokens, estimate_text_tokens(text) if text else 0, estimated=True)
-    return envelope(context, content, Stop(stop_reason), usage.whole())
 
 
 def _choice(completion: JSONObject, context: AnswerContext) -> JSONObject:

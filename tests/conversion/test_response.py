@@ -9,7 +9,7 @@ import pytest
 from gateway.conversion import opaque
 from gateway.conversion.context import ToolFacts
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.response import local_message, message, message_events, refusal_message
+from gateway.conversion.response import message, message_events, refusal_message
 from gateway.errors import UpstreamBroken, UpstreamRefused, UpstreamRejected
 from tests.grammar import assert_legal
 from tests.playbook import context_of, lines
@@ -338,11 +338,4 @@ def test_a_refused_prompt_is_an_empty_message():
     got = refusal_message(context_of(), "blocked by policy")
     assert (got["content"], got["stop_reason"]) == ([], "refusal")
     assert got["stop_details"]["explanation"] == "blocked by policy"
-    assert_legal(message_events(got))
-
-
-@pytest.mark.parametrize("text, blocks", [(None, 0), ("not available", 1)])
-def test_a_local_answer(text, blocks):
-    got = local_message(context_of(), text, "end_turn")
-    assert len(got["content"]) == blocks and got["usage"]["input_tokens"] == 11
     assert_legal(message_events(got))
