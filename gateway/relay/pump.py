@@ -10,7 +10,7 @@ behind finish_reason, a failure after the provider's silence limit.
     READING   events come from the provider
     ENDED     the last piece is ready, or the client left
 
-The outcome is recorded before the last piece goes out.
+The last event waits until the outcome is recorded; everything before it does not.
 
 An answer that breaks gets an `error` event and nothing after it.
 """
@@ -60,7 +60,7 @@ class Pump:
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.OPENING
-        self._ready = b""
+        self._ready = self._final = b""
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._answer: UpstreamAnswer | None = None
@@ -93,7 +93,7 @@ class Pump:
     @property
     def ended(self) -> bool:
         """The piece returned last is the last of all."""
-        return self._phase is Phase.ENDED
+        return self._phase is Phase.ENDED and not self._ready and self._ending is None
 
     def __aiter__(self) -> Pump:
         return self
@@ -104,11 +104,12 @@ class Pump:
                 self._ready = await self._while_reading()
             elif self._phase is Phase.OPENING:
                 self._ready = await self._while_opening()
+            elif self._ending is not None:
+                ending, self._ending = self._ending, None
+                await self._gateway.recorder.settled(ending)
+                return self._final
             else:
                 raise StopAsyncIteration
-        if self._ending is not None:
-            ending, self._ending = self._ending, None
-            await self._gateway.recorder.settled(ending)
         piece, self._ready = self._ready, b""
         self._sent_at = self._loop.time()
         if self._phase is not Phase.ENDED:
@@ -191,21 +192,19 @@ class Pump:
         return self._encoded(events)
 
     def _last(self, events: list[Event]) -> bytes:
-        piece = self._encoded(events)
-        self._end(OK, last=piece)
+        self._end(OK, events)
         self._drain()
-        return piece
+        return self._encoded(events[:-1])
 
     def _broken(self, error: GatewayError, events: Sequence[Event] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
-        piece = sse.encode_all([*events, *last])
-        self._end(INTERRUPTED if error is self._interruption else BROKEN, error=error, last=piece)
+        self._end(INTERRUPTED if error is self._interruption else BROKEN, [*events, *last], error=error)
         self._drain(at_once=True)
-        return piece
+        return self._encoded(events)
 
     @staticmethod
-    def _encoded(events: list[Event]) -> bytes:
+    def _encoded(events: Sequence[Event]) -> bytes:
         return sse.encode_all(events) if events else b""
 
     # --- silence ----------------------------------------------------------------
@@ -268,15 +267,16 @@ class Pump:
         finally:
             await opened.answer.close()
 
-    def _end(self, state: State, *, error: GatewayError | None = None, last: bytes = b"") -> None:
-        """The outcome is known. `last` is the piece that goes out once it is recorded."""
+    def _end(self, state: State, events: Sequence[Event] = (), *, error: GatewayError | None = None) -> None:
+        """The outcome is known. `events` are the ones still to go out, the very last among them."""
         self._phase = Phase.ENDED
         self._gateway.live.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         exchange = self._exchange
-        exchange.note_returned(last)
+        exchange.note_returned(self._encoded(events))
+        self._final = self._encoded(events[-1:])
         self._upstream.note_facts()
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
         self._ending = outcome

@@ -375,3 +375,25 @@ async def test_the_events_of_the_stream_and_the_providers_bytes_are_kept(bench):
     bodies = bench.recorder.last.bodies
     assert bodies.returned == answer.text
     assert bodies.answered.endswith(b"data: [DONE]\n\n")
+
+
+async def test_only_the_last_event_waits_until_the_outcome_is_durable(bench):
+    durable = asyncio.Event()
+
+    async def settled(outcome):
+        await durable.wait()
+        bench.recorder.ended.append(outcome)
+
+    bench.recorder.settled = settled
+    bench.provider.answers("m", stream("all of it"))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    while b"message_delta" not in answering.text:
+        await answering.piece()
+    assert said(answering) == "all of it"
+    assert b"message_stop" not in answering.text
+    assert bench.recorder.ended == []
+    durable.set()
+    await answering.rest()
+    assert kinds(answering)[-1] == "message_stop"
+    assert bench.recorder.last.state == "ok"
