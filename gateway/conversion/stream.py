@@ -166,7 +166,7 @@ class MessageStream:
             for event in self._decoder.flush():
                 if self.done:
                     break
-                self._event(event)
+                self._event(event, cut=True)
             if not self.done:
                 self._upstream_ended(told=False)
         except (sse.EventTooLong, MalformedArguments) as problem:
@@ -188,7 +188,7 @@ class MessageStream:
 
     # Server events and chunks
 
-    def _event(self, event: sse.ServerEvent) -> None:
+    def _event(self, event: sse.ServerEvent, *, cut: bool = False) -> None:
         if event.data == sse.DONE:
             self._upstream_ended(told=True)
             return
@@ -203,6 +203,9 @@ class MessageStream:
             self._error(upstream_errors.named_error(chunk, event.data, self._context))
         elif type(chunk) is dict:
             self._chunk(chunk)
+        elif chunk is None and not cut and self._finish is None and event.data.lstrip().startswith(b"{"):
+            # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
+            self._error(UpstreamBroken("upstream sent malformed stream data"))
         else:
             self.skipped += 1
 

@@ -52,6 +52,12 @@ _UNKNOWN_MODEL: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+# What the client is told of limits and overload: the pause may stand anywhere in the answer.
+_LIMITS: Final = frozenset({429, 529})
+# Beside them and the errors of servers; there only a header names a pause.
+_MAY_PASS: Final = frozenset({408, 409})
+_PAUSE_HEADERS: Final[tuple[str, ...]] = ("retry-after", "retry-after-ms", "date")
+
 # upstream status -> (status, type); what is not here follows from its hundred
 _STATUSES: Final[dict[int, tuple[int, str]]] = {
     401: (401, "authentication_error"),
@@ -145,10 +151,13 @@ def upstream_error(
     asked = Asked(model, context_window, estimated_tokens, gateway_credential)
     error = _judged(status, told, asked)
     error.upstream_status = status
-    if error.status in (429, 529):
+    if error.status in _LIMITS:
         error.retry_after = retry_after(
             known, parsed, told.message, ratelimit_prefix=ratelimit_prefix, now=now
         )
+    elif status in _MAY_PASS or min(status, error.status) >= 500:
+        asked_for = {name: known[name] for name in _PAUSE_HEADERS if name in known}
+        error.retry_after = retry_after(asked_for, None, "", ratelimit_prefix=ratelimit_prefix, now=now)
     wish = known.get("x-should-retry", "").strip().lower()
     if error.should_retry is None and wish in ("true", "false"):
         error.should_retry = wish == "true"

@@ -326,6 +326,37 @@ def test_a_stream_without_a_chunk_behind_an_early_start_is_an_error_event():
     ]
 
 
+def test_a_damaged_chunk_is_an_error_since_its_text_is_lost():
+    events = play(stream_of(), text("Hello "), b'data: {"choices": [{"index": 0,\n\n', text("world"), DONE)
+    assert_legal(events)
+    assert_lines(
+        events, "0 start text", "0 text Hello ", "error api_error: upstream sent malformed stream data"
+    )
+
+
+def test_a_damaged_first_chunk_is_an_http_error():
+    stream = stream_of()
+    assert play(stream, b"data: {not valid json\n\n", text("a"), finish("stop"), DONE) == []
+    assert (stream.failure.status, stream.failure.message) == (502, "upstream sent malformed stream data")
+
+
+def test_data_that_is_no_chunk_is_skipped():
+    events = ended(text("a"), b"data: ping\n\n", b"data: [1]\n\n", text("b"), finish("stop"))
+    assert "0 text ab" in lines(events)
+
+
+def test_a_damaged_chunk_behind_the_finish_reason_costs_nothing():
+    events = ended(text("a"), finish("stop"), b'data: {"usage": {\n\n')
+    assert "end end_turn" in lines(events)
+
+
+def test_a_chunk_that_is_cut_by_the_end_is_told_as_the_cut():
+    events = play_bytes(stream_of(), [sse(text("a")), b'data: {"choices": [{"ind'])
+    assert lines(events)[-1] == (
+        "error api_error: upstream closed the stream before the response was complete"
+    )
+
+
 def test_an_empty_answer_has_no_blocks():
     assert_lines(ended(chunk({"role": "assistant", "content": None}), finish("stop")), "end end_turn")
 

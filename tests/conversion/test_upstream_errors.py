@@ -197,9 +197,19 @@ def test_should_retry_of_the_upstream_is_passed_on():
     assert error_of(500, told(), {"x-should-retry": "perhaps"}).should_retry is None
 
 
-@pytest.mark.parametrize("status, known", [(429, True), (503, True), (529, True), (500, False), (400, False)])
-def test_retry_after_only_where_waiting_helps(status, known):
-    assert ("retry-after" in error_of(status, told(), {"Retry-After": "7"}).headers()) is known
+@pytest.mark.parametrize("status", [408, 409, 429, 498, 500, 502, 503, 504, 520, 524, 529])
+def test_the_pause_that_a_provider_asks_for_is_known_for_every_error_that_may_pass(status):
+    assert error_of(status, told(), {"Retry-After": "7"}).headers()["retry-after"] == "7"
+    assert error_of(status, told(), {"Retry-After-Ms": "1200"}).retry_after == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
+def test_there_is_no_pause_where_waiting_does_not_help(status):
+    assert error_of(status, told(), {"Retry-After": "7"}).retry_after is None
+
+
+def test_words_of_an_error_that_is_no_limit_are_no_pause():
+    assert error_of(500, told("please try again in 5 minutes")).retry_after is None
 
 
 @pytest.mark.parametrize("case", OVERFLOWS["overflows"])
