@@ -45,7 +45,9 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     except GatewayError as error:
         return await failed(exchange, gateway, error)
     except asyncio.CancelledError:
-        gateway.recorder.closed(exchange.outcome(CANCELLED, now=gateway.clock()))
+        outcome = exchange.outcome(CANCELLED, now=gateway.clock())
+        gateway.recorder.closed(outcome)
+        log_outcome(outcome)
         raise
     except RecursionError:
         return await failed(exchange, gateway, InvalidRequest("The request body is nested too deeply"))

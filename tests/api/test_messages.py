@@ -371,6 +371,16 @@ async def test_with_the_policy_none_no_text_is_kept(bench):
     assert bench.recorder.last.bodies is None
 
 
+async def test_a_client_that_leaves_before_its_answer_leaves_a_log_line_like_any_other(bench, caplog):
+    caplog.set_level("INFO", "gateway.exchange")
+    bench.provider.answers("m", Answer(before_head=[10]))
+    answering = bench.client.open("POST", "/v1/messages", asking())
+    await bench.provider.arrived.wait()
+    answering.leave()
+    await answering.task
+    assert [record.state for record in caplog.records if record.name == "gateway.exchange"] == ["cancelled"]
+
+
 async def test_a_non_streaming_client_that_leaves_is_noticed_upstream_and_in_the_history(bench):
     bench.provider.answers("m", Answer(before_head=[10]))
     answering = bench.client.open("POST", "/v1/messages", asking())
