@@ -12,14 +12,12 @@ import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
-from gateway.conversion import expectations, response, validation
+from gateway.conversion import expectations, validation
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
+from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.request import chat_request
-from gateway.conversion.stream import MessageStream
 from gateway.conversion.tokens import count_tokens, estimate_input_tokens
-from gateway.conversion.upstream_errors import upstream_error
 from gateway.errors import GatewayError
 from gateway.wire import jsontext
 from gateway.wire.messages import Event
@@ -65,8 +63,8 @@ def kind_of(case: JSONObject) -> str:
 
 def unsupported(case: JSONObject) -> str | None:
     """The upstream protocol of a case, when it is not one that is converted."""
-    protocol = (case.get("options") or {}).get("protocol", "chat")
-    return None if protocol == "chat" else str(protocol)
+    protocol = str((case.get("options") or {}).get("protocol", "chat"))
+    return None if protocol in DIALECTS else protocol
 
 
 def _request(case: JSONObject, profile: Profile) -> JSONObject:
@@ -79,13 +77,14 @@ def _request(case: JSONObject, profile: Profile) -> JSONObject:
 
 def _response(case: JSONObject, profile: Profile) -> JSONObject:
     ledger = Ledger()
-    context = _context(case, profile)
-    return {"response": response.message(case["upstream_json"], context, ledger), "ledger": ledger.as_json()}
+    whole_answer = DIALECTS[profile.protocol].whole_answer
+    message = whole_answer(case["upstream_json"], _context(case, profile), ledger).message
+    return {"response": message, "ledger": ledger.as_json()}
 
 
 def _stream(case: JSONObject, profile: Profile) -> JSONObject:
     ledger = Ledger()
-    stream = MessageStream(_context(case, profile), ledger)
+    stream = DIALECTS[profile.protocol].stream(_context(case, profile), ledger)
     upstream = "".join(line + "\n" for line in case["upstream_sse"]).encode()
     events = stream.feed(upstream) + stream.finish()
     if stream.failure is not None:
@@ -100,7 +99,7 @@ def _stream(case: JSONObject, profile: Profile) -> JSONObject:
 
 def _upstream_error(case: JSONObject, profile: Profile) -> JSONObject:
     body = case["upstream_body"]
-    raise upstream_error(
+    raise DIALECTS[profile.protocol].upstream_error(
         case["upstream_status"],
         case.get("upstream_headers") or {},
         body.encode() if isinstance(body, str) else jsontext.dumps(body),
@@ -121,7 +120,7 @@ def _converted(case: JSONObject, profile: Profile, ledger: Ledger) -> Converted 
     client = ClientFacts(
         session=headers.get("x-claude-code-session-id"), api_version=headers.get("anthropic-version")
     )
-    return chat_request(case["request"], profile, client, _counted_ids(), ledger)
+    return DIALECTS[profile.protocol].request(case["request"], profile, client, _counted_ids(), ledger)
 
 
 def _context(case: JSONObject, profile: Profile) -> AnswerContext:

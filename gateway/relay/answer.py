@@ -14,7 +14,7 @@ from typing import Any
 from gateway.audit import capture
 from gateway.audit.outcome import CANCELLED, ERROR, OK, OPEN
 from gateway.conversion.context import AnsweredLocally, Converted
-from gateway.conversion.request import chat_request
+from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
@@ -122,12 +122,13 @@ async def conversion(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
 ) -> Converted | AnsweredLocally:
     """The provider's request."""
+    converted = DIALECTS[route.profile.protocol].request
     facts = exchange.arrival.client_facts
     if reads_pdf(exchange, route):
         return await asyncio.to_thread(
-            chat_request, request, route.profile, facts, gateway.new_id, exchange.ledger
+            converted, request, route.profile, facts, gateway.new_id, exchange.ledger
         )
-    return chat_request(request, route.profile, facts, gateway.new_id, exchange.ledger)
+    return converted(request, route.profile, facts, gateway.new_id, exchange.ledger)
 
 
 def reads_pdf(exchange: Exchange, route: Route) -> bool:

@@ -15,8 +15,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.conversion import response
 from gateway.conversion.context import Converted
-from gateway.conversion.stream import MessageStream
-from gateway.conversion.upstream_errors import upstream_error
+from gateway.conversion.dialects import DIALECTS, AnswerStream
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
@@ -58,6 +57,7 @@ class Upstream:
         self.gateway = gateway
         self.route = route
         self.context = converted.context
+        self.dialect = DIALECTS[route.profile.protocol]
         provider = route.provider
         self.call = upstream_call(
             provider,
@@ -178,7 +178,7 @@ class Upstream:
         return self._error(answer.status, answer, body)
 
     def _error(self, status: int, answer: UpstreamAnswer, body: bytes) -> UpstreamError:
-        return upstream_error(
+        return self.dialect.upstream_error(
             status,
             answer.headers,
             body,
@@ -197,7 +197,7 @@ class Upstream:
             raise _invalid(answer) from None
         if not isinstance(completion, dict):
             raise _invalid(answer)
-        message, self.exchange.usage_estimated = response.whole_answer(
+        message, self.exchange.usage_estimated = self.dialect.whole_answer(
             completion, self.context, self.exchange.ledger
         )
         return message
@@ -255,8 +255,8 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimedOut("upstream stream timed out") from None
 
-    def _new_stream(self) -> MessageStream:
-        return MessageStream(self.context, self.exchange.ledger)
+    def _new_stream(self) -> AnswerStream:
+        return self.dialect.stream(self.context, self.exchange.ledger)
 
 
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:

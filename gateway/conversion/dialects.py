@@ -1,0 +1,103 @@
+"""The protocols that providers speak, one entry each.
+
+A dialect is what the relay asks of a protocol: the request, the whole answer, the
+stream, and what an error means. Whoever adds a protocol adds an entry; the relay
+names none. Its path below a provider's base URL stands in upstream/prepare.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.profile import Profile
+from gateway.conversion.request import chat_request
+from gateway.conversion.response import WholeAnswer, whole_answer
+from gateway.conversion.stream import MessageStream
+from gateway.conversion.upstream_errors import upstream_error
+from gateway.conversion.usage import Usage
+from gateway.errors import GatewayError, UpstreamError
+from gateway.wire.messages import Event
+
+JSONObject = dict[str, Any]
+
+
+class AnswerStream(Protocol):
+    """A streamed answer on its way to the client; MessageStream explains every member."""
+
+    @property
+    def started(self) -> bool: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def failure(self) -> GatewayError | None: ...
+
+    @property
+    def awaiting_trailer(self) -> bool: ...
+
+    @property
+    def stop_reason(self) -> str | None: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def usage_estimated(self) -> bool: ...
+
+    @property
+    def tool_names(self) -> list[str]: ...
+
+    def start(self) -> list[Event]: ...
+
+    def keepalive(self) -> list[Event]: ...
+
+    def feed(self, data: bytes) -> list[Event]: ...
+
+    def finish(self) -> list[Event]: ...
+
+    def fail(self, error: GatewayError, request_id: str) -> list[Event]: ...
+
+
+class ReadsErrors(Protocol):
+    """upstream_errors.upstream_error, or another reading of a provider's error."""
+
+    def __call__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        model: str,
+        context_window: int | None,
+        estimated_tokens: int,
+        ratelimit_prefix: str = ...,
+        now: float | None = ...,
+    ) -> UpstreamError: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One protocol.
+
+    `request`: a Messages request as the provider's; raises InvalidRequest. `whole_answer`:
+    the provider's answer as a message; raises UpstreamError. `stream`: a streamed answer.
+    `upstream_error`: the error that an answer with an error status stands for.
+    """
+
+    request: Callable[
+        [JSONObject, Profile, ClientFacts, NewId, Ledger],
+        Converted | AnsweredLocally,
+    ]
+    whole_answer: Callable[[JSONObject, AnswerContext, Ledger], WholeAnswer]
+    stream: Callable[[AnswerContext, Ledger], AnswerStream]
+    upstream_error: ReadsErrors
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "chat": Dialect(chat_request, whole_answer, MessageStream, upstream_error),
+}
