@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
 from gateway.audit import bodies
-from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.outcome import OPEN, ExchangeOutcome
 from gateway.models import ClientKey, RequestLog
 from gateway.wire import jsontext
 
@@ -42,6 +42,9 @@ def _statement() -> str:
 
 
 _UPSERT: Final = _statement()
+_QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
+# columns that are the lengths of others
+_LENGTHS: Final = {"ledger_count": "ledger", "tool_count": "tools_called"}
 
 
 def write(batch: Iterable[ExchangeOutcome]) -> None:
@@ -56,6 +59,9 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.executemany(_UPSERT, [_values(outcome) for outcome in last.values()])
+            ended = [(name,) for name, outcome in last.items() if _worth_following_up(outcome)]
+            if ended:
+                cursor.executemany(_QUEUE, ended)
         bodies.store(texts)
         for key_id, used in _last_used(last.values()).items():
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
@@ -76,11 +82,16 @@ def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
             logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
 
 
+def _worth_following_up(outcome: ExchangeOutcome) -> bool:
+    """Whether audit/follow_up.py will find something to do."""
+    return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
+
+
 def _values(outcome: ExchangeOutcome) -> list[Any]:
     """The row's values in the order of the statement, as the database's driver takes them."""
     values: list[Any] = []
     for field, name, longest in _COLUMNS:
-        value = len(outcome.ledger) if name == "ledger_count" else getattr(outcome, name)
+        value = len(getattr(outcome, _LENGTHS[name])) if name in _LENGTHS else getattr(outcome, name)
         if type(value) is str:
             # PostgreSQL takes no NUL characters and no over-long text
             value = value.replace("\x00", "\ufffd")[:longest]

@@ -3,6 +3,7 @@
 from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
+from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.model_mapping import ModelMapping
 from gateway.models.provider import Provider
 from gateway.models.request_log import RequestBody, RequestLog
@@ -14,11 +15,14 @@ __all__ = [
     "ContentBlob",
     "ContentNode",
     "EncryptedTextField",
+    "FollowUp",
     "ModelMapping",
     "Origin",
     "Provider",
     "RequestBody",
     "RequestLog",
     "Sealed",
+    "SearchText",
+    "SessionTotal",
     "config_changed",
 ]

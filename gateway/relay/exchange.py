@@ -12,16 +12,22 @@ from typing import Any
 
 from gateway.audit import capture
 from gateway.audit.outcome import OPEN, CapturedBodies, ExchangeOutcome, State
+from gateway.audit.request_facts import failed_tools, has_images
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError
+from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the HTTP layer knows when a request arrives. Header names are lower case."""
+    """What the HTTP layer knows when a request arrives. Header names are lower case.
+
+    `endpoint`: messages, count_tokens, or replay: a request of the history asked again
+    by an admin, `replay_of` its request id.
+    """
 
     request_id: str
     endpoint: str
@@ -29,6 +35,7 @@ class Arrival:
     body: bytes
     address: str
     key: KeyEntry | None = None
+    replay_of: str = ""
 
     @property
     def client_facts(self) -> ClientFacts:
@@ -61,6 +68,7 @@ class Exchange:
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
     tools_called: list[str] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
     returned: capture.ByteLog = field(default_factory=capture.ByteLog)
 
@@ -94,6 +102,7 @@ class Exchange:
         """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
         details = self.usage.get("output_tokens_details") or {}
+        request = None if state == OPEN else self.received_json
         return ExchangeOutcome(
             request_id=arrival.request_id,
             started_at=self.started_at,
@@ -127,6 +136,10 @@ class Exchange:
             attempts=self.attempts,
             ledger=self.ledger.as_json(),
             tools_called=self.tools_called,
+            tools_failed=[] if request is None else failed_tools(request),
+            has_images=request is not None and has_images(request),
+            timeline=self.timeline.as_json(self.started),
+            replay_of=arrival.replay_of,
             upstream_request_id=self.upstream_request_id,
             bodies=None if state == OPEN or not self.captures else self._bodies(),
         )
