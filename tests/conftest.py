@@ -12,7 +12,7 @@ from gateway.api.runtime import runtime
 from gateway.audit import content
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.relay.gateway import Gateway
-from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, MappingRule, ProviderConfig, Target
 from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
@@ -108,7 +108,7 @@ async def bench():
         slug="fake",
         name="Fake",
         base_url=provider.base_url,
-        credentials=("sk-upstream-secret",),
+        credentials=(Credential(1, "first", "sk-upstream-secret"),),
         max_retries=0,
     )
     recorder = MemoryRecorder()

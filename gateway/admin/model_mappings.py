@@ -7,13 +7,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import OwnedRecordAdmin
 from gateway.admin.fields import LinesField, OptionsField
+from gateway.admin.mapping_targets import TargetInline
 from gateway.config.loader import load
 from gateway.config.takeover import take_over_mapping
 from gateway.errors import GatewayError
@@ -57,19 +60,19 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     form = ModelMappingForm
     change_form_template = "admin/gateway/owned_change_form.html"
     change_list_template = "admin/gateway/modelmapping/change_list.html"
-    list_display = ("pattern", "position", "goes_to", "provider", "enabled", "origin", "note")
+    inlines = (TargetInline,)
+    list_display = ("pattern", "position", "goes_to", "enabled", "origin", "note")
     list_editable = ("position", "enabled")
-    list_filter = ("enabled", "provider", "origin")
-    list_select_related = ("provider",)
-    search_fields = ("pattern", "upstream_model", "note")
+    list_filter = ("enabled", "targets__provider", "origin")
+    search_fields = ("pattern", "targets__upstream_model", "note")
     ordering = ("position", "pk")
     fieldsets = (
-        (None, {"fields": ("position", "pattern", "provider", "upstream_model", "enabled", "note")}),
+        (None, {"fields": ("position", "pattern", "enabled", "note")}),
         (
             "Names and sizes",
             {"fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens")},
         ),
-        ("Beyond the provider", {"fields": ("model_family", "options")}),
+        ("Beyond the provider", {"fields": ("options",)}),
     )
     remarks = {
         Origin.ENVIRONMENT: "This mapping is kept in step with the environment (.env) at each start. "
@@ -90,19 +93,27 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         last = own.aggregate(last=Max("position"))["last"] or 0
         return {"position": last + _STEP, **super().get_changeform_initial_data(request)}
 
-    def save_model(self, request: HttpRequest, obj: ModelMapping, form: Any, change: bool) -> None:
-        if obj.origin == Origin.DEMO and obj.provider.origin != Origin.DEMO:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelMapping]:
+        queryset: QuerySet[ModelMapping] = super().get_queryset(request)
+        return queryset.prefetch_related("targets__provider")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        mapping = form.instance
+        real = mapping.targets.exclude(provider__origin=Origin.DEMO)
+        if mapping.origin == Origin.DEMO and real.exists():
             # somebody made the demo's mapping their own: it must not step back with the demo
-            obj.origin = Origin.ADMIN
-        super().save_model(request, obj, form, change)
+            take_over_mapping(mapping)
 
     def take_over(self, record: ModelMapping) -> str:
         take_over_mapping(record)
         return f"The mapping {record.pattern} is now yours; the environment no longer changes it."
 
-    @admin.display(description="goes to", ordering="upstream_model")
+    @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
-        return record.upstream_model or "the asked name"
+        """The enabled targets in their order."""
+        targets = [str(target) for target in record.targets.all() if target.enabled]
+        return ", ".join(targets) or _("nowhere: it has no enabled target")
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
         """GET ?model=NAME: which mapping wins, which lose, and why."""

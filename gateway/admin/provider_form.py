@@ -1,21 +1,17 @@
-"""The form of a provider: secrets are only written, presets fill what is left empty."""
+"""The form of a provider: header values are only written, presets fill what is left empty."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
-from gateway.admin.fields import HeadersField, JSONObjectField, OptionsField, SecretField, masked, unmasked
-from gateway.conf import gateway_conf
+from gateway.admin.fields import HeadersField, JSONObjectField, OptionsField, masked, unmasked
+from gateway.admin.provider_credentials import sealed
 from gateway.config.presets import preset, presets
-from gateway.models import Origin, Provider, Sealed
+from gateway.models import Provider, Sealed
 from gateway.models.provider import Auth, headers_text
 from gateway.security.encryption import EncryptionError
-
-# Four characters of a short secret would be a good part of it.
-_LONG_ENOUGH_FOR_LAST_FOUR = 16
 
 
 def _preset_choices() -> list[tuple[str, str]]:
@@ -40,8 +36,6 @@ class ProviderForm(forms.ModelForm):
         required=False,
         choices=[("", "as the preset says"), *Auth.choices],
     )
-    credential = SecretField()
-    remove_credential = forms.BooleanField(required=False, help_text="Forget the stored credential.")
     headers = HeadersField(
         label="Extra headers",
         help_text="One a line: Name: value. Values are stored encrypted and shown masked; "
@@ -63,27 +57,18 @@ class ProviderForm(forms.ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         record = self.instance
-        if "credential" in self.fields:
-            keep = " Leave it empty to keep it." if record.credential else ""
-            self.fields["credential"].help_text = credential_state(record).capitalize() + "." + keep
         self.stored_headers, self.headers_problem = stored_headers(record)
         self.initial["headers"] = masked(self.stored_headers)
-
-    def clean_credential(self) -> Sealed:
-        typed = self.cleaned_data["credential"]
-        return self.instance.credential if not typed and self.instance.pk else _sealed(typed)
 
     def clean_headers(self) -> Sealed:
         if "headers" not in self.changed_data and not self.headers_problem:
             kept: Sealed = self.instance.headers
             return kept
-        return _sealed(headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers)))
+        return sealed(headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers)))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         chosen = preset(cleaned.get("preset", ""))
-        if cleaned.get("remove_credential"):
-            cleaned["credential"] = Sealed("")
         if not cleaned.get("auth"):
             cleaned["auth"] = chosen.auth
         if not cleaned.get("query") and not self.instance.pk:
@@ -96,29 +81,9 @@ class ProviderForm(forms.ModelForm):
         return cleaned
 
 
-def _sealed(text: str) -> Sealed:
-    try:
-        return Sealed.of(text)
-    except EncryptionError as problem:
-        raise ValidationError(str(problem)) from None
-
-
 def stored_headers(record: Provider) -> tuple[dict[str, str], str]:
     """The stored headers, and why they cannot be read."""
     try:
         return record.revealed_headers(), ""
     except (EncryptionError, ValueError) as problem:
         return {}, str(problem)
-
-
-def credential_state(record: Provider) -> str:
-    """What may be said of a stored credential."""
-    if record.origin == Origin.ENVIRONMENT:
-        return "from the environment (OPENAI_API_KEY)" if gateway_conf().openai_api_key else "none"
-    if not record.credential:
-        return "not set"
-    try:
-        text = record.revealed_credential()
-    except EncryptionError:
-        return "stored, but no key in FIELD_ENCRYPTION_KEYS opens it; enter it again"
-    return f"set, ends in {text[-4:]}" if len(text) >= _LONG_ENOUGH_FOR_LAST_FOUR else "set"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from gateway.admin.base import OwnedRecordAdmin
-from gateway.admin.provider_form import ProviderForm, credential_state, stored_headers
+from gateway.admin.provider_credentials import CredentialInline, credentials_state
+from gateway.admin.provider_form import ProviderForm, stored_headers
 from gateway.conf import gateway_conf
 from gateway.config.presets import preset
 from gateway.config.takeover import take_over_provider
@@ -20,6 +22,7 @@ from gateway.models.provider import Auth
 @admin.register(Provider)
 class ProviderAdmin(OwnedRecordAdmin):
     form = ProviderForm
+    inlines = (CredentialInline,)
     change_form_template = "admin/gateway/owned_change_form.html"
     list_display = ("name", "slug", "preset", "base_url", "enabled", "credential_is", "origin")
     list_filter = ("enabled", "origin")
@@ -40,23 +43,22 @@ class ProviderAdmin(OwnedRecordAdmin):
         ),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        queryset: QuerySet[Provider] = super().get_queryset(request).prefetch_related("credentials")
+        return queryset
+
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
-            shown = ("preset_note", "credential_is", "header_names", "query", "options")
+            shown = ("preset_note", "header_names", "query", "options")
             return ((None, {"fields": (*self._first, *shown)}), *self._rest)
-        secrets = ("preset_note", "credential", "remove_credential") if obj else ("credential",)
         return (
-            (None, {"fields": (*self._first, *secrets)}),
+            (None, {"fields": (*self._first, *(("preset_note",) if obj else ()))}),
             *self._rest,
             ("Beyond the preset", {"fields": ("options", "headers", "query")}),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        return (
-            ("preset_note",)
-            if self._editable(request, obj)
-            else ("preset_note", "credential_is", "header_names")
-        )
+        return ("preset_note",) if self._editable(request, obj) else ("preset_note", "header_names")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
@@ -70,13 +72,17 @@ class ProviderAdmin(OwnedRecordAdmin):
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if preset(obj.preset).needs_key and obj.auth != Auth.NONE and not obj.credential:
+        if not obj.targets.exists():
+            text = f"No mapping leads to {obj.name} yet. Add one under Model mappings, for example *."
+            self.message_user(request, text, messages.WARNING)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        obj = form.instance
+        if preset(obj.preset).needs_key and obj.auth != Auth.NONE and not obj.credentials.exists():
             self.message_user(
                 request, f"{obj.name} has no credential yet; requests will fail.", messages.WARNING
             )
-        if not obj.mappings.exists():
-            text = f"No mapping leads to {obj.name} yet. Add one under Model mappings, for example *."
-            self.message_user(request, text, messages.WARNING)
 
     def take_over(self, record: Provider) -> str:
         count = take_over_provider(record)
@@ -91,7 +97,7 @@ class ProviderAdmin(OwnedRecordAdmin):
 
     @admin.display(description="credential")
     def credential_is(self, record: Provider) -> str:
-        return credential_state(record)
+        return credentials_state(record)
 
     @admin.display(description="extra headers")
     def header_names(self, record: Provider) -> str:

@@ -16,7 +16,7 @@ from gateway.admin.filters import ProviderFilter, StopReasonFilter
 from gateway.admin.inert import inert, readable
 from gateway.admin.paging import LookAheadPaginator, page_number
 from gateway.audit import bodies
-from gateway.models import RequestBody, RequestLog
+from gateway.models import Attempt, RequestBody, RequestLog
 
 _TITLES = {
     "received": "As received from the client",
@@ -102,7 +102,11 @@ class RequestLogAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "bodies": self._bodies(request, object_id)}
+        context = {
+            **(extra_context or {}),
+            "bodies": self._bodies(request, object_id),
+            "tries": _tries(object_id),
+        }
         return super().change_view(request, object_id, form_url, context)
 
     def _bodies(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
@@ -158,6 +162,13 @@ class RequestLogAdmin(ReadOnlyAdmin):
         entries = (entry for entry in row.ledger if isinstance(entry, dict))
         lines = (f"{e.get('code', '')} {e.get('path', '')}: {e.get('note', '')}" for e in entries)
         return inert("\n".join(lines)) or "nothing"
+
+
+def _tries(object_id: str) -> QuerySet[Attempt]:
+    """The attempts of one exchange, in order."""
+    if not object_id.isdecimal():
+        return Attempt.objects.none()
+    return Attempt.objects.filter(log__pk=object_id)
 
 
 def _stored(object_id: str) -> bodies.StoredBodies | None:

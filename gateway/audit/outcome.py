@@ -1,4 +1,4 @@
-"""ExchangeOutcome: the facts of one exchange, frozen; one becomes one RequestLog row.
+"""ExchangeOutcome: the facts of one exchange, frozen; one becomes one RequestLog row and its Attempts.
 
 The relay hands in two for an exchange, under the same request id: one when the
 request arrived (state `open`), one when it ended. The later replaces the former.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+NextStep = Literal["", "answered", "again", "credential", "target", "gave_up"]
 State = Literal["open", "ok", "error", "cancelled", "broken", "interrupted"]
 
 OPEN: Final = "open"
@@ -40,8 +41,34 @@ class CapturedBodies:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """One try at a provider. Field names are those of models.Attempt; times in milliseconds.
+
+    `credential` is a label. `next_step`: what followed, `pause_ms` the wait before it.
+    """
+
+    number: int
+    started_at: datetime
+    provider: str
+    upstream_model: str
+    credential: str = ""
+    state: State = OK
+    status: int | None = None
+    error_type: str = ""
+    error_message: str = ""
+    first_byte_ms: int | None = None
+    duration_ms: int | None = None
+    next_step: NextStep = ""
+    pause_ms: int | None = None
+    upstream_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeOutcome:
-    """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown."""
+    """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
+
+    `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
+    """
 
     request_id: str
     started_at: datetime
@@ -75,9 +102,6 @@ class ExchangeOutcome:
     attempts: int = 0
     ledger: list[dict[str, Any]] = field(default_factory=list)
     tools_called: list[str] = field(default_factory=list)
-    tools_failed: list[str] = field(default_factory=list)
-    has_images: bool = False
-    timeline: list[list[Any]] = field(default_factory=list)
-    replay_of: str = ""
     upstream_request_id: str = ""
+    tries: tuple[AttemptFacts, ...] = ()
     bodies: CapturedBodies | None = None

@@ -1,6 +1,6 @@
 """Outcomes as rows: many exchanges in one transaction, each exactly once.
 
-The statement is made once from the model's fields; Django's bulk_create builds it
+A statement is made once from a model's fields; Django's bulk_create builds it
 anew for each batch, at ten times the cost of running it.
 """
 
@@ -8,43 +8,65 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
+from django.db.models import Model
 
 from gateway.audit import bodies
-from gateway.audit.outcome import OPEN, ExchangeOutcome
-from gateway.models import ClientKey, RequestLog
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.models import Attempt, ClientKey, RequestLog
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.audit")
 
 # what a database raises that is away, busy, or not migrated yet: the same rows may go in later
 NOT_ANSWERING: Final = (OperationalError, InterfaceError, ProgrammingError)
+# what one outcome is besides its own row
+_ROWS_OF_THEIR_OWN: Final = frozenset({"tries", "bodies"})
 SHARED_FIELDS: Final = tuple(
-    field.name for field in dataclasses.fields(ExchangeOutcome) if field.name != "bodies"
+    field.name for field in dataclasses.fields(ExchangeOutcome) if field.name not in _ROWS_OF_THEIR_OWN
 )
-_FIELDS: Final = tuple(field for field in RequestLog._meta.concrete_fields if not field.primary_key)
-# field, its name on the outcome, and the longest text it takes
-_COLUMNS: Final = tuple((field, field.attname, getattr(field, "max_length", None)) for field in _FIELDS)
 
 
-def _statement() -> str:
-    """INSERT ... ON CONFLICT of one row: a later outcome of an exchange replaces the earlier one."""
-    columns = [field.column for field in _FIELDS]
-    updates = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column != "request_id")
-    names = ", ".join(f'"{column}"' for column in columns)
-    places = ", ".join(["%s"] * len(columns))
-    insert = f'INSERT INTO "{RequestLog._meta.db_table}" ({names}) VALUES ({places})'  # noqa: S608 (our columns)
-    return f'{insert} ON CONFLICT ("request_id") DO UPDATE SET {updates}'
+class _Upsert:
+    """INSERT ... ON CONFLICT of one row of a model: a later writing replaces the earlier one."""
+
+    def __init__(self, model: type[Model], key: Sequence[str]) -> None:
+        fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        # field, its name on the facts, and the longest text it takes
+        self._columns = [(field, field.attname, getattr(field, "max_length", None)) for field in fields]
+        columns = [field.column for field in fields]
+        updates = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
+        names = ", ".join(f'"{column}"' for column in columns)
+        places = ", ".join(["%s"] * len(columns))
+        insert = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})'  # noqa: S608 (our columns)
+        keys = ", ".join(f'"{column}"' for column in key)
+        self.statement = f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {updates}"
+
+    def values(self, facts: Any, **more: Any) -> list[Any]:
+        """The row's values in the order of the statement, as the database's driver takes them.
+
+        `more`: columns that `facts` does not have.
+        """
+        values: list[Any] = []
+        for field, name, longest in self._columns:
+            value = more[name] if name in more else getattr(facts, name)
+            if type(value) is str:
+                # PostgreSQL takes no NUL characters and no over-long text
+                value = value.replace("\x00", "\ufffd")[:longest]
+            elif type(value) is list:
+                value = field.get_db_prep_save(_without_nul(value), connection)
+            elif type(value) is datetime:
+                value = field.get_db_prep_save(value, connection)
+            values.append(value)
+        return values
 
 
-_UPSERT: Final = _statement()
-_QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
-# columns that are the lengths of others
-_LENGTHS: Final = {"ledger_count": "ledger", "tool_count": "tools_called"}
+_LOG: Final = _Upsert(RequestLog, ["request_id"])
+_ATTEMPT: Final = _Upsert(Attempt, ["request_id", "number"])
 
 
 def write(batch: Iterable[ExchangeOutcome]) -> None:
@@ -58,10 +80,17 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
     ]
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.executemany(_UPSERT, [_values(outcome) for outcome in last.values()])
-            ended = [(name,) for name, outcome in last.items() if _worth_following_up(outcome)]
-            if ended:
-                cursor.executemany(_QUEUE, ended)
+            cursor.executemany(
+                _LOG.statement,
+                [_LOG.values(outcome, ledger_count=len(outcome.ledger)) for outcome in last.values()],
+            )
+            tries = [
+                _ATTEMPT.values(attempt, log_id=outcome.request_id)
+                for outcome in last.values()
+                for attempt in outcome.tries
+            ]
+            if tries:
+                cursor.executemany(_ATTEMPT.statement, tries)
         bodies.store(texts)
         for key_id, used in _last_used(last.values()).items():
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
@@ -80,27 +109,6 @@ def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
         except Exception as problem:
             facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
             logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
-
-
-def _worth_following_up(outcome: ExchangeOutcome) -> bool:
-    """Whether audit/follow_up.py will find something to do."""
-    return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
-
-
-def _values(outcome: ExchangeOutcome) -> list[Any]:
-    """The row's values in the order of the statement, as the database's driver takes them."""
-    values: list[Any] = []
-    for field, name, longest in _COLUMNS:
-        value = len(getattr(outcome, _LENGTHS[name])) if name in _LENGTHS else getattr(outcome, name)
-        if type(value) is str:
-            # PostgreSQL takes no NUL characters and no over-long text
-            value = value.replace("\x00", "\ufffd")[:longest]
-        elif type(value) is list:
-            value = field.get_db_prep_save(_without_nul(value), connection)
-        elif type(value) is datetime:
-            value = field.get_db_prep_save(value, connection)
-        values.append(value)
-    return values
 
 
 def _without_nul(value: list[Any]) -> list[Any]:

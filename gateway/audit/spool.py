@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
+from gateway.audit.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.audit")
@@ -108,6 +108,10 @@ def as_line(outcome: ExchangeOutcome) -> bytes:
         if field.name != "bodies"
     }
     facts["started_at"] = outcome.started_at.isoformat()
+    facts["tries"] = [
+        {**dataclasses.asdict(attempt), "started_at": attempt.started_at.isoformat()}
+        for attempt in outcome.tries
+    ]
     if outcome.bodies is not None:
         facts["bodies"] = {
             "headers": dict(outcome.bodies.headers),
@@ -120,11 +124,17 @@ def from_line(line: bytes) -> ExchangeOutcome:
     """The outcome that `as_line` wrote. Raises InvalidJSON, KeyError, TypeError or ValueError."""
     facts = jsontext.loads(line)
     bodies = facts.pop("bodies", None)
+    tries = facts.pop("tries", [])
     return ExchangeOutcome(
-        **{**facts, "started_at": datetime.fromisoformat(facts["started_at"])},
+        **_with_time(facts),
+        tries=tuple(AttemptFacts(**_with_time(attempt)) for attempt in tries),
         bodies=None
         if bodies is None
         else CapturedBodies(
             headers=bodies["headers"], **{name: base64.b64decode(bodies[name]) for name in _TEXTS}
         ),
     )
+
+
+def _with_time(facts: dict[str, Any]) -> dict[str, Any]:
+    return {**facts, "started_at": datetime.fromisoformat(facts["started_at"])}

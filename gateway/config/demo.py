@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.models import ModelMapping, Origin, Provider
+from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 
 SLUG: Final = "demo"
 # The demo transport answers inside the process; the address is never called.
@@ -20,10 +20,8 @@ _LAST: Final = 1_000_000
 
 def demo_only() -> bool:
     """Whether no enabled mapping leads to an enabled real provider."""
-    real = ModelMapping.objects.filter(enabled=True, provider__enabled=True).exclude(
-        provider__origin=Origin.DEMO
-    )
-    return not real.exists()
+    real = MappingTarget.objects.filter(enabled=True, mapping__enabled=True, provider__enabled=True)
+    return not real.exclude(provider__origin=Origin.DEMO).exists()
 
 
 def sync_demo() -> bool:
@@ -37,7 +35,7 @@ def sync_demo() -> bool:
     else:
         ModelMapping.objects.filter(origin=Origin.DEMO).delete()
         # an admin's own mapping to the demo keeps it
-        Provider.objects.filter(origin=Origin.DEMO, mappings__isnull=True).delete()
+        Provider.objects.filter(origin=Origin.DEMO, targets__isnull=True).delete()
     return wanted
 
 
@@ -49,12 +47,11 @@ def _make() -> None:
             name="Demo (built in)", slug=slug, base_url=BASE_URL, auth="none", origin=Origin.DEMO
         )
     if not ModelMapping.objects.filter(origin=Origin.DEMO).exists():
-        ModelMapping.objects.create(
+        mapping = ModelMapping.objects.create(
             position=_LAST,
             pattern="*",
-            provider=provider,
-            upstream_model="demo",
             public_names=list(PUBLIC_NAMES.values()),
             note="answers until a real provider has a mapping",
             origin=Origin.DEMO,
         )
+        mapping.lead_to(provider, "demo")

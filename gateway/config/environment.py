@@ -17,7 +17,15 @@ from django.utils.text import slugify
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config import demo
 from gateway.config.recognise import Recognised, is_azure, recognised
-from gateway.models import ClientKey, ModelMapping, Origin, Provider
+from gateway.models import (
+    ClientKey,
+    ConfigRecord,
+    MappingTarget,
+    ModelMapping,
+    Origin,
+    Provider,
+    ProviderCredential,
+)
 
 PROVIDER_KEY: Final = "provider"
 KEY_NAME: Final = "ANTHROPIC_API_KEY"
@@ -78,6 +86,7 @@ def _sync_provider(conf: GatewayConf) -> Provider | None:
         max_retries=conf.max_retries,
         enabled=True,
     )
+    _sync_credential(conf, record)
     _sync_mappings(conf, record)
     return record
 
@@ -87,7 +96,7 @@ def _remove(provider: Provider | None) -> None:
     ModelMapping.objects.filter(origin=Origin.ENVIRONMENT).delete()
     if provider is None:
         return
-    if provider.mappings.exists():
+    if provider.targets.exists():
         _keep(provider, enabled=False)
     else:
         provider.delete()
@@ -113,32 +122,62 @@ def _numbered(base: str) -> Iterator[str]:
         number += 1
 
 
+def _sync_credential(conf: GatewayConf, provider: Provider) -> None:
+    """The record that stands for OPENAI_API_KEY: it holds no value, and can be set aside like others.
+
+    A start brings it back: it may be another key now.
+    """
+    kept = provider.credentials.filter(origin=Origin.ENVIRONMENT)
+    if not conf.openai_api_key:
+        for record in kept:
+            record.delete()
+        return
+    record = kept.first() or ProviderCredential(provider=provider, origin=Origin.ENVIRONMENT)
+    if record.set_aside_since is not None:
+        record.bring_back()
+    _keep(record, label="", position=0, enabled=True)
+
+
 def _sync_mappings(conf: GatewayConf, provider: Provider) -> None:
     kept = {record.environment_key: record for record in ModelMapping.objects.exclude(environment_key="")}
     wanted = _rules(conf)
-    for position, (pattern, values) in enumerate(wanted.items()):
+    for position, (pattern, (model, values)) in enumerate(wanted.items()):
         record = kept.get(pattern) or ModelMapping(environment_key=pattern, origin=Origin.ENVIRONMENT)
         if record.origin == Origin.ENVIRONMENT:
             _keep(
                 record,
                 pattern=pattern,
                 position=FIRST_POSITION + 10 * position,
-                provider_id=provider.pk,
                 max_output_tokens=conf.max_tokens_limit,
                 min_output_tokens=conf.min_tokens_limit,
                 enabled=True,
                 **values,
             )
+            _sync_target(record, provider, model)
     for key, record in kept.items():
         if key not in wanted and record.origin == Origin.ENVIRONMENT:
             record.delete()
 
 
-def _rules(conf: GatewayConf) -> dict[str, dict[str, Any]]:
-    """The original proxy's rules, in its order: pattern -> what differs between the mappings."""
-    rules: dict[str, dict[str, Any]] = {
-        f"{start}*": {"upstream_model": "", "public_names": [], "note": "sent on unchanged"}
-        for start in PASSED_UNCHANGED
+def _sync_target(mapping: ModelMapping, provider: Provider, upstream_model: str) -> None:
+    """A mapping of the environment has one target."""
+    first, *others = mapping.targets.all() or [MappingTarget(mapping=mapping)]
+    _keep(
+        first,
+        provider_id=provider.pk,
+        upstream_model=upstream_model,
+        model_family="",
+        position=0,
+        enabled=True,
+    )
+    for other in others:
+        other.delete()
+
+
+def _rules(conf: GatewayConf) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The original proxy's rules, in its order: pattern -> upstream model, and what else differs."""
+    rules: dict[str, tuple[str, dict[str, Any]]] = {
+        f"{start}*": ("", {"public_names": [], "note": "sent on unchanged"}) for start in PASSED_UNCHANGED
     }
     for family, variable, model in (
         ("haiku", "SMALL_MODEL", conf.small_model),
@@ -146,8 +185,8 @@ def _rules(conf: GatewayConf) -> dict[str, dict[str, Any]]:
         ("opus", "BIG_MODEL", conf.big_model),
     ):
         public = [demo.PUBLIC_NAMES[family]]
-        rules[f"*{family}*"] = {"upstream_model": model, "public_names": public, "note": variable}
-    rules["*"] = {"upstream_model": conf.big_model, "public_names": [], "note": "BIG_MODEL"}
+        rules[f"*{family}*"] = (model, {"public_names": public, "note": variable})
+    rules["*"] = (conf.big_model, {"public_names": [], "note": "BIG_MODEL"})
     return rules
 
 
@@ -173,7 +212,7 @@ def _sync_client_key(conf: GatewayConf) -> None:
         record.save()
 
 
-def _keep(record: Provider | ModelMapping, **values: Any) -> None:
+def _keep(record: ConfigRecord, **values: Any) -> None:
     """Give the record these values; write only when something differs, so that the stamp stays."""
     changed = [name for name, value in values.items() if getattr(record, name) != value]
     for name in changed:

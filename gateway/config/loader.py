@@ -7,11 +7,29 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from django.db.models import Prefetch
+
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.presets import preset, usable_options
-from gateway.models import ClientKey, ConfigStamp, ModelMapping, Origin, Provider
+from gateway.models import (
+    ClientKey,
+    ConfigStamp,
+    MappingTarget,
+    ModelMapping,
+    Origin,
+    Provider,
+    ProviderCredential,
+)
 from gateway.routing import names
-from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+from gateway.routing.snapshot import (
+    ConfigSnapshot,
+    Credential,
+    KeyEntry,
+    MappingRule,
+    ProviderConfig,
+    SetAside,
+    Target,
+)
 from gateway.security.encryption import EncryptionError
 
 logger = logging.getLogger(__name__)
@@ -37,8 +55,9 @@ def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
 
 
 def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
-    providers = list(Provider.objects.all())
-    mappings = list(ModelMapping.objects.select_related("provider"))
+    providers = list(Provider.objects.prefetch_related("credentials"))
+    targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
+    mappings = list(ModelMapping.objects.prefetch_related(targets))
     keys = list(ClientKey.objects.all())
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return ConfigSnapshot(
@@ -52,20 +71,24 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
 
 def _serves(mapping: ModelMapping) -> bool:
     """Whether a mapping leads to a real provider, so that the demo is not needed."""
-    return mapping.enabled and mapping.provider.enabled and mapping.provider.origin != Origin.DEMO
+    return mapping.enabled and any(
+        target.enabled and target.provider.enabled and target.provider.origin != Origin.DEMO
+        for target in mapping.targets.all()
+    )
 
 
 def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
-    """One provider as the request path needs it, with its credential and headers in clear text."""
+    """One provider as the request path needs it, with its credentials and headers in clear text."""
     chosen = preset(record.preset)
-    credential, headers, unreadable = _secrets(record, conf)
+    credentials, unreadable = _credentials(record, conf)
+    headers, headers_unreadable = _headers(record, conf)
     return ProviderConfig(
         slug=record.slug,
         name=record.name,
         base_url=record.base_url.rstrip("/"),
         auth=record.auth,
-        credentials=(credential,) if credential else (),
-        credential_unreadable=unreadable,
+        credentials=credentials,
+        credential_unreadable=(unreadable and not credentials) or headers_unreadable,
         headers=MappingProxyType({**chosen.headers, **headers}),
         query=MappingProxyType(dict(record.query)),
         connect_timeout=record.connect_timeout,
@@ -81,15 +104,51 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
     )
 
 
-def _secrets(record: Provider, conf: GatewayConf) -> tuple[str, Mapping[str, str], bool]:
-    """Credential, extra headers, and whether one of them cannot be opened."""
+def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential, ...], bool]:
+    """The enabled credentials in their order, and whether one of them cannot be opened."""
+    opened: list[Credential] = []
+    unreadable = False
+    for credential in record.credentials.all():
+        if not credential.enabled:
+            continue
+        try:
+            value = _value(credential, conf)
+        except EncryptionError as problem:
+            logger.error("provider %s, %s: %s", record.name, credential.shown_label, problem)
+            unreadable = True
+            continue
+        if value:
+            opened.append(Credential(credential.pk, credential.shown_label, value, _set_aside(credential)))
+    return tuple(opened), unreadable
+
+
+def _value(credential: ProviderCredential, conf: GatewayConf) -> str:
+    if credential.origin == Origin.ENVIRONMENT:
+        return conf.openai_api_key
+    return credential.revealed()
+
+
+def _set_aside(credential: ProviderCredential) -> SetAside | None:
+    if credential.set_aside_since is None:
+        return None
+    until = credential.set_aside_until
+    return SetAside(
+        since=credential.set_aside_since.timestamp(),
+        until=until.timestamp() if until else None,
+        status=credential.set_aside_status,
+        reason=credential.set_aside_reason,
+    )
+
+
+def _headers(record: Provider, conf: GatewayConf) -> tuple[Mapping[str, str], bool]:
+    """The extra headers, and whether they cannot be opened."""
     if record.origin == Origin.ENVIRONMENT:
-        return conf.openai_api_key, conf.custom_headers, False
+        return conf.custom_headers, False
     try:
-        return record.revealed_credential(), record.revealed_headers(), False
+        return record.revealed_headers(), False
     except (EncryptionError, ValueError) as problem:
         logger.error("provider %s: %s", record.name, problem)
-        return "", {}, True
+        return {}, True
 
 
 def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
@@ -98,7 +157,10 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         id=mapping.pk,
         pattern=mapping.pattern,
         exact=not wildcard,
-        targets=(Target(mapping.provider.slug, mapping.upstream_model, mapping.model_family),),
+        targets=tuple(
+            Target(target.provider.slug, target.upstream_model, target.model_family, enabled=target.enabled)
+            for target in mapping.targets.all()
+        ),
         position=mapping.position,
         context_window=mapping.context_window,
         max_output_tokens=mapping.max_output_tokens,

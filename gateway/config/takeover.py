@@ -17,11 +17,14 @@ def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> i
     """
     conf = conf or gateway_conf()
     with transaction.atomic():
-        provider.credential = conf.openai_api_key
         provider.set_headers(dict(conf.custom_headers))
         provider.origin = Origin.ADMIN
         provider.save()
-        return ModelMapping.objects.filter(provider=provider, origin=Origin.ENVIRONMENT).update(
+        for credential in provider.credentials.filter(origin=Origin.ENVIRONMENT):
+            credential.value, credential.origin = conf.openai_api_key, Origin.ADMIN
+            credential.label = credential.label or "OPENAI_API_KEY"
+            credential.save()
+        return ModelMapping.objects.filter(targets__provider=provider, origin=Origin.ENVIRONMENT).update(
             origin=Origin.ADMIN
         )
 

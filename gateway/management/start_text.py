@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.conf import GatewayConf
 from gateway.config.environment import Synced
 from gateway.config.launch import claude_code_lines, local_url
-from gateway.models import ModelMapping, Origin
+from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
 
 _INDENT = " " * 11
@@ -38,11 +38,12 @@ def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | No
 
 
 def _real_providers() -> list[str]:
-    mappings = ModelMapping.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
+    targets = MappingTarget.objects.filter(enabled=True, mapping__enabled=True, provider__enabled=True)
+    in_order = targets.select_related("mapping", "provider").order_by("mapping", "position", "pk")
     routes: dict[str, list[str]] = {}
-    for mapping in mappings.exclude(provider__origin=Origin.DEMO):
-        provider = mapping.provider
-        route = f"{mapping.pattern} to {mapping.upstream_model}" if mapping.upstream_model else ""
+    for target in in_order.exclude(provider__origin=Origin.DEMO):
+        provider = target.provider
+        route = f"{target.mapping.pattern} to {target.upstream_model}" if target.upstream_model else ""
         routes.setdefault(f"{provider.name}, {provider.base_url}", []).append(route)
     lines = []
     for title, shown in routes.items():

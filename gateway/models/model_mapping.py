@@ -1,10 +1,13 @@
-"""ModelMapping: a rule from an asked model to a provider and an upstream model."""
+"""ModelMapping: a rule from an asked model to where it goes. MappingTarget: one such place."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, Origin
 from gateway.models.provider import Provider
@@ -13,27 +16,12 @@ from gateway.models.provider import Provider
 class ModelMapping(ConfigRecord):
     """One rule. A pattern without `*` is an exact name; exact names beat patterns, then position decides.
 
-    `environment_key` is as in Provider.
+    Where it leads stands in its `targets`. `environment_key` is as in Provider.
     """
 
     position = models.IntegerField(default=0, help_text="Smaller numbers are tried first.")
     pattern = models.CharField(
         max_length=200, help_text="The model a client asks for; * stands for any text. Case does not matter."
-    )
-    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="mappings")
-    upstream_model = models.CharField(
-        max_length=200,
-        blank=True,
-        default="",
-        help_text="The name sent to the provider. Empty: the asked name. "
-        "* stands for what the first * of the pattern matched.",
-    )
-    model_family = models.CharField(
-        max_length=200,
-        blank=True,
-        default="",
-        help_text="Which model it really is, when the upstream name hides it (an Azure deployment). "
-        "The preset's rules look at this name.",
     )
     public_names = models.JSONField(
         default=list,
@@ -71,20 +59,75 @@ class ModelMapping(ConfigRecord):
         ordering = ["position", "pk"]
 
     def __str__(self) -> str:
-        return f"{self.pattern} → {self.upstream_model or 'the asked name'}"
+        return self.pattern
 
     def clean(self) -> None:
         super().clean()
         names = self.public_names
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
             raise ValidationError({"public_names": "Enter a list of names."})
-        if "*" in self.upstream_model and "*" not in self.pattern:
-            raise ValidationError(
-                {"upstream_model": "A * here is what the pattern's * matched, and the pattern has none."}
-            )
         if (
             self.min_output_tokens
             and self.max_output_tokens
             and self.min_output_tokens > self.max_output_tokens
         ):
             raise ValidationError({"min_output_tokens": "This is more than the largest output."})
+
+    def lead_to(self, provider: Provider, upstream_model: str = "", **fields: Any) -> MappingTarget:
+        """Store one more target of this stored mapping; by default behind those it has."""
+        if "position" not in fields:
+            last = self.targets.aggregate(last=models.Max("position"))["last"]
+            fields["position"] = 0 if last is None else last + 1
+        target: MappingTarget = self.targets.create(
+            provider=provider, upstream_model=upstream_model, **fields
+        )
+        return target
+
+
+class MappingTarget(ConfigRecord):
+    """One place where a mapping sends requests: a provider and an upstream model.
+
+    Targets are tried in the order of their positions: the next one when a provider
+    cannot answer, never because of what the client sent.
+    """
+
+    mapping = models.ForeignKey(ModelMapping, on_delete=models.CASCADE, related_name="targets")
+    position = models.IntegerField(default=0, help_text=_("Smaller numbers are tried first."))
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="targets")
+    upstream_model = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text=_(
+            "The name sent to the provider. Empty: the asked name. "
+            "* stands for what the first * of the pattern matched."
+        ),
+    )
+    model_family = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text=_(
+            "Which model it really is, when the upstream name hides it (an Azure deployment). "
+            "The preset's rules look at this name."
+        ),
+    )
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.upstream_model or _('the asked name')} @ {self.provider}"
+
+    def clean(self) -> None:
+        super().clean()
+        if self.mapping_id is not None:
+            self.check_pattern(self.mapping.pattern)
+
+    def check_pattern(self, pattern: str) -> None:
+        """Raises ValidationError when a `*` of the upstream model has no counterpart in the pattern."""
+        if "*" in self.upstream_model and "*" not in pattern:
+            raise ValidationError(
+                {"upstream_model": _("A * here is what the pattern's * matched, and the pattern has none.")}
+            )

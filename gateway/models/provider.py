@@ -1,13 +1,16 @@
-"""Provider: a configured service that the gateway can call."""
+"""Provider: a configured service that the gateway can call. ProviderCredential: what it is let in with."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, Sealed
 from gateway.models.request_log import RequestLog
@@ -16,6 +19,7 @@ BASE_URL_FORM = (
     "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
     "? or #. Secrets go into the credential or the extra headers."
 )
+SET_ASIDE_FIELDS: Final = ("set_aside_since", "set_aside_until", "set_aside_status", "set_aside_reason")
 
 
 class Auth(models.TextChoices):
@@ -28,7 +32,7 @@ class Auth(models.TextChoices):
 
 
 class Provider(ConfigRecord):
-    """URL, credential, timeouts and profile options of one service.
+    """URL, timeouts and profile options of one service; what it is paid with stands in its `credentials`.
 
     `environment_key` names which record of the environment this is, or was before
     an admin took it over; so it is neither overwritten nor made a second time.
@@ -52,7 +56,6 @@ class Provider(ConfigRecord):
         help_text="Up to and without /chat/completions. {model} stands for the upstream model.",
     )
     auth = models.CharField("authentication", max_length=20, choices=Auth.choices, default=Auth.BEARER)
-    credential = EncryptedTextField(blank=True, default="")
     headers = EncryptedTextField("extra headers", blank=True, default="")
     query = models.JSONField(
         "query parameters",
@@ -118,9 +121,78 @@ class Provider(ConfigRecord):
         values: Any = json.loads(_revealed(self.headers) or "{}")
         return {str(name): str(value) for name, value in values.items()}
 
-    def revealed_credential(self) -> str:
-        """The credential in clear text. Raises encryption.EncryptionError."""
-        return _revealed(self.credential)
+    def add_credential(self, value: str, label: str = "", **fields: Any) -> ProviderCredential:
+        """Store one more credential of this stored provider; by default behind those it has."""
+        if "position" not in fields:
+            last = self.credentials.aggregate(last=models.Max("position"))["last"]
+            fields["position"] = 0 if last is None else last + 1
+        credential: ProviderCredential = self.credentials.create(value=value, label=label, **fields)
+        return credential
+
+
+class ProviderCredential(ConfigRecord):
+    """One secret that a provider lets us in with.
+
+    A credential of the environment (origin `environment`) holds no value: it is read
+    from OPENAI_API_KEY whenever the configuration is loaded. One that the provider
+    has refused is set aside: `set_aside_since` is set, and `set_aside_until` is empty
+    as long as only an admin or a successful probe can bring it back.
+    """
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
+    label = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        help_text=_("Its name in the history, never the secret itself."),
+    )
+    value = EncryptedTextField(_("credential"), blank=True, default="")
+    position = models.IntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    set_aside_since = models.DateTimeField(null=True, blank=True, editable=False)
+    set_aside_until = models.DateTimeField(null=True, blank=True, editable=False)
+    set_aside_status = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    set_aside_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ["position", "pk"]
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+
+    def __str__(self) -> str:
+        return self.shown_label
+
+    @property
+    def shown_label(self) -> str:
+        """The name of the credential in history and log."""
+        if self.label:
+            return self.label
+        return "OPENAI_API_KEY" if self.origin == Origin.ENVIRONMENT else f"credential {self.pk}"
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Refused by the provider, and not brought back yet."""
+        until = self.set_aside_until
+        return self.set_aside_since is not None and (until is None or until > timezone.now())
+
+    def set_aside(self, status: int | None, reason: str, until: datetime | None = None) -> None:
+        """Use it no more, until an admin or a probe brings it back (or until `until`)."""
+        self.set_aside_since = timezone.now()
+        self.set_aside_until = until
+        self.set_aside_status = status
+        self.set_aside_reason = reason[:300]
+        self.save(update_fields=SET_ASIDE_FIELDS)
+
+    def bring_back(self) -> None:
+        """Use it again from now on."""
+        self.set_aside_since = self.set_aside_until = self.set_aside_status = None
+        self.set_aside_reason = ""
+        self.save(update_fields=SET_ASIDE_FIELDS)
+
+    def revealed(self) -> str:
+        """The secret in clear text; empty for one of the environment. Raises encryption.EncryptionError."""
+        return _revealed(self.value)
 
 
 def headers_text(headers: dict[str, str]) -> str:

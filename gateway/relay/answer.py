@@ -97,9 +97,10 @@ def parsed(exchange: Exchange) -> dict[str, Any]:
         raise InvalidRequest("model: Field required")
     if not isinstance(model, str):
         raise InvalidRequest("model: Input should be a valid string")
-    exchange.received_json = request
+    if exchange.captures:
+        exchange.received_json = request
     exchange.asked_model = model
-    exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint != "count_tokens"
+    exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint == "messages"
     return request
 
 

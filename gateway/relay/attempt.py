@@ -59,12 +59,13 @@ class Upstream:
         self.context = converted.context
         self.dialect = DIALECTS[route.profile.protocol]
         provider = route.provider
+        self.credential = provider.credentials[0] if provider.credentials else None
         self.call = upstream_call(
             provider,
             route.profile.protocol,
             converted.body,
             converted.headers,
-            provider.credentials[0] if provider.credentials else None,
+            self.credential.value if self.credential else None,
         )
         exchange.sent = self.call.content
         if exchange.captures:
@@ -103,27 +104,33 @@ class Upstream:
             return self._replayed(self._refused(refusal))
 
     async def _tried(self, try_once: Callable[[], Awaitable[T]]) -> T:
-        provider = self.route.provider
+        provider, gateway = self.route.provider, self.gateway
+        label = self.credential.label if self.credential else ""
         while True:
-            self.exchange.attempts += 1
+            attempt = self.exchange.attempt_begins(self.route, label, gateway.now(), gateway.clock())
             try:
-                return await try_once()
+                result = await try_once()
             except UpstreamError as error:
-                pause = pause_before_retry(
-                    error, self.exchange.attempts, provider.max_retries, self.gateway.jitter()
-                )
+                attempt.failed(error, gateway.clock())
+                pause = pause_before_retry(error, attempt.number, provider.max_retries, gateway.jitter())
                 if self.committed or pause is None:
+                    attempt.next_step = "gave_up"
                     raise
+                attempt.next_step, attempt.pause = "again", pause
                 logger.info(
                     "trying again",
                     extra={
                         "request_id": self.exchange.request_id,
                         "provider": provider.slug,
-                        "attempt": self.exchange.attempts,
+                        "attempt": attempt.number,
                         "pause": round(pause, 3),
                         "problem": error.message,
                     },
                 )
+            else:
+                attempt.first_byte_at = gateway.clock()
+                attempt.next_step = "answered"
+                return result
             await asyncio.sleep(pause)
             if not self.committed:
                 self.stream = self._new_stream()
@@ -158,7 +165,9 @@ class Upstream:
                 answer = await self.gateway.client.open(self.call)
         except TimeoutError:
             raise UpstreamTimedOut(_TIMED_OUT) from None
-        self.exchange.upstream_request_id = next(
+        attempt = self.exchange.tries[-1]
+        attempt.status = answer.status
+        attempt.upstream_request_id = next(
             (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), ""
         )
         if 200 <= answer.status < 300:

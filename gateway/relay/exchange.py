@@ -11,23 +11,25 @@ from datetime import datetime
 from typing import Any
 
 from gateway.audit import capture
-from gateway.audit.outcome import OPEN, CapturedBodies, ExchangeOutcome, State
-from gateway.audit.request_facts import failed_tools, has_images
+from gateway.audit.outcome import (
+    ERROR,
+    OPEN,
+    AttemptFacts,
+    CapturedBodies,
+    ExchangeOutcome,
+    NextStep,
+    State,
+)
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError
-from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the HTTP layer knows when a request arrives. Header names are lower case.
-
-    `endpoint`: messages, count_tokens, or replay: a request of the history asked again
-    by an admin, `replay_of` its request id.
-    """
+    """What the HTTP layer knows when a request arrives. Header names are lower case."""
 
     request_id: str
     endpoint: str
@@ -35,7 +37,6 @@ class Arrival:
     body: bytes
     address: str
     key: KeyEntry | None = None
-    replay_of: str = ""
 
     @property
     def client_facts(self) -> ClientFacts:
@@ -43,6 +44,48 @@ class Arrival:
             key_id=str(self.key.id) if self.key else "",
             session=self.headers.get("x-claude-code-session-id"),
             api_version=self.headers.get("anthropic-version"),
+        )
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at a provider, while it lasts. `started` and the other times are the monotonic clock's."""
+
+    number: int
+    route: Route
+    credential: str
+    started_at: datetime
+    started: float
+    first_byte_at: float | None = None
+    ended_at: float | None = None
+    status: int | None = None
+    error: GatewayError | None = None
+    next_step: NextStep = ""
+    pause: float | None = None
+    upstream_request_id: str = ""
+
+    def failed(self, error: GatewayError, now: float) -> None:
+        """It ended in an error."""
+        self.error, self.ended_at = error, now
+
+    def facts(self, state: State, now: float | None) -> AttemptFacts:
+        """As one frozen value. `state` and `now` are the exchange's, for an attempt that still goes on."""
+        error = self.error
+        return AttemptFacts(
+            number=self.number,
+            started_at=self.started_at,
+            provider=self.route.provider.slug,
+            upstream_model=self.route.upstream_model,
+            credential=self.credential,
+            state=state if error is None else ERROR,
+            status=self.status,
+            error_type=error.error_type if error else "",
+            error_message=error.message if error else "",
+            first_byte_ms=_ms(self.started, self.first_byte_at),
+            duration_ms=_ms(self.started, self.ended_at or now),
+            next_step=self.next_step,
+            pause_ms=None if self.pause is None else round(self.pause * 1000),
+            upstream_request_id=self.upstream_request_id,
         )
 
 
@@ -58,8 +101,7 @@ class Exchange:
     asked_model: str = ""
     streamed: bool = False
     route: Route | None = None
-    attempts: int = 0
-    upstream_request_id: str = ""
+    tries: list[Attempt] = field(default_factory=list)
     sent: bytes = b""
     received_json: Mapping[str, Any] | None = None
     sent_json: Mapping[str, Any] | None = None
@@ -68,7 +110,6 @@ class Exchange:
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
     tools_called: list[str] = field(default_factory=list)
-    timeline: Timeline = field(default_factory=Timeline)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
     returned: capture.ByteLog = field(default_factory=capture.ByteLog)
 
@@ -79,6 +120,12 @@ class Exchange:
     @property
     def captures(self) -> bool:
         return self.capture_policy == capture.FULL
+
+    def attempt_begins(self, route: Route, credential: str, now: datetime, clock: float) -> Attempt:
+        """Note that a provider is asked now."""
+        attempt = Attempt(len(self.tries) + 1, route, credential, now, clock)
+        self.tries.append(attempt)
+        return attempt
 
     def message_ended(self, message: Mapping[str, Any]) -> None:
         """Note the facts of a whole message."""
@@ -102,7 +149,6 @@ class Exchange:
         """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
         details = self.usage.get("output_tokens_details") or {}
-        request = None if state == OPEN else self.received_json
         return ExchangeOutcome(
             request_id=arrival.request_id,
             started_at=self.started_at,
@@ -133,14 +179,11 @@ class Exchange:
             usage_estimated=self.usage_estimated,
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=None if state == OPEN else _ms(self.started, now),
-            attempts=self.attempts,
+            attempts=len(self.tries),
             ledger=self.ledger.as_json(),
             tools_called=self.tools_called,
-            tools_failed=[] if request is None else failed_tools(request),
-            has_images=request is not None and has_images(request),
-            timeline=self.timeline.as_json(self.started),
-            replay_of=arrival.replay_of,
-            upstream_request_id=self.upstream_request_id,
+            upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
+            tries=tuple(attempt.facts(state, now) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),
         )
 

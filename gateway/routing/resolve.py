@@ -137,6 +137,8 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
     routes: list[Route] = []
     unreadable = ""
     for target in winner.rule.targets:
+        if not target.enabled:
+            continue
         provider = snapshot.providers.get(target.provider)
         if provider is None or not provider.enabled:
             continue

@@ -21,12 +21,36 @@ class ModelRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Why a credential is not used: refused by the provider. Times in Unix seconds.
+
+    `until` None: until an admin or a successful probe brings it back.
+    """
+
+    since: float
+    until: float | None = None
+    status: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential of a provider. `value` is clear text, hence no repr; `label` names it for people."""
+
+    id: int
+    label: str
+    value: str = field(repr=False)
+    set_aside: SetAside | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """One provider as the request path needs it.
 
     `slug` is its stable id, written into gw1 payloads and history. `credentials`
-    are clear text, hence no repr; empty with auth `none`. `credential_unreadable`:
-    something is stored that none of the encryption keys opens. Timeouts in seconds.
+    are the enabled ones in their order; empty with auth `none`. `credential_unreadable`:
+    something is stored that none of the encryption keys opens, and there is nothing
+    to use instead. Timeouts in seconds.
     `first_byte_timeout` None: as long as the client waits; `silence_timeout` None: as the
     profile says. The profile is
     merged from `preset_options`, the matching `model_rules` and `options` (the
@@ -39,7 +63,7 @@ class ProviderConfig:
     base_url: str
     protocol: str = "chat"
     auth: str = "bearer"
-    credentials: tuple[str, ...] = field(default=(), repr=False)
+    credentials: tuple[Credential, ...] = ()
     credential_unreadable: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -64,14 +88,16 @@ class Target:
     provider: str
     upstream_model: str = ""
     model_family: str = ""
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MappingRule:
     """One model mapping. Exact rules match a whole name; wildcard rules have `*` (any text).
 
-    `public_names`: names shown in GET /v1/models and accepted like exact names.
-    `min_output_tokens`/`max_output_tokens`: floor and cap of max_tokens in tokens.
+    `targets`: in their order, those that are not enabled too. `public_names`: names shown
+    in GET /v1/models and accepted like exact names. `min_output_tokens`/`max_output_tokens`:
+    floor and cap of max_tokens in tokens.
     """
 
     id: int

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from gateway.models import ModelMapping, Provider
+from gateway.models import Provider
+from tests.records import make_mapping
 
 # longer than what is shown of a secret by its end
 CREDENTIAL = "sk-live-0123456789-very-secret-WXYZ"
@@ -17,18 +18,16 @@ def provider(db):
         slug="main",
         preset="openai-chat",
         base_url="https://api.example.com/v1",
-        credential=CREDENTIAL,
     )
     provider.set_headers({"X-Team-Token": "header-secret"})
     provider.save()
+    provider.add_credential(CREDENTIAL)
     return provider
 
 
 @pytest.fixture
 def mapping(provider):
-    return ModelMapping.objects.create(
-        position=10, pattern="claude-*", provider=provider, upstream_model="gpt-4o"
-    )
+    return make_mapping("claude-*", provider, "gpt-4o", position=10)
 
 
 @pytest.fixture

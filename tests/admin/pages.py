@@ -9,17 +9,21 @@ def url(record, page, *args):
 
 def form_data(response, **changes):
     """What a browser would send back from the form of a page, with some fields changed."""
-    form = response.context["adminform"].form
     data = {}
-    for name, field in form.fields.items():
-        value = form[name].value()
-        prepared = field.prepare_value(value)
-        if prepared is not None and prepared is not False and not _secret(field):
-            data[name] = prepared
-        elif prepared is False:
-            continue
+    for form in _forms(response):
+        for name, field in form.fields.items():
+            prepared = field.prepare_value(form[name].value())
+            if prepared is not None and prepared is not False and not _secret(field):
+                data[form.add_prefix(name)] = prepared
     data.update(changes)
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _forms(response):
+    yield response.context["adminform"].form
+    for inline in response.context["inline_admin_formsets"]:
+        yield inline.formset.management_form
+        yield from inline.formset.forms
 
 
 def _secret(field):
@@ -28,3 +32,8 @@ def _secret(field):
 
 def errors(response):
     return response.context["adminform"].form.errors
+
+
+def inline_errors(response):
+    """What is wrong in the rows below the form."""
+    return [inline.formset.errors for inline in response.context["inline_admin_formsets"]]

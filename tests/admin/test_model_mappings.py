@@ -2,8 +2,9 @@ import pytest
 
 from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
-from gateway.models import ModelMapping, Origin, Provider, Sealed
-from tests.admin.pages import errors, form_data, url
+from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed
+from tests.admin.pages import errors, form_data, inline_errors, url
+from tests.records import make_mapping
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -36,10 +37,34 @@ def test_a_mapping_is_saved_with_its_names_and_options(admin_client, mapping):
 
 def test_wrong_options_and_stars_are_said(admin_client, mapping):
     page = admin_client.get(url("modelmapping", "change", mapping.pk))
-    data = form_data(page, pattern="exact", upstream_model="a-*", options='{"stopp": 1}')
-    found = errors(admin_client.post(url("modelmapping", "change", mapping.pk), data))
-    assert "Did you mean stop?" in str(found["options"])
-    assert "the pattern has none" in str(found["upstream_model"])
+    data = form_data(page, pattern="exact", **{"targets-0-upstream_model": "a-*"}, options='{"stopp": 1}')
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), data)
+    assert "Did you mean stop?" in str(errors(response)["options"])
+    data["options"] = ""
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), data)
+    assert "the pattern has none" in str(inline_errors(response))
+
+
+def test_targets_are_added_and_ordered_on_the_mapping_s_page(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    second = {
+        "targets-TOTAL_FORMS": 2,
+        "targets-0-position": 5,
+        "targets-1-position": 1,
+        "targets-1-provider": mapping.targets.get().provider_id,
+        "targets-1-upstream_model": "other",
+        "targets-1-enabled": "on",
+    }
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), form_data(page, **second))
+    assert response.status_code == 302
+    assert [target.upstream_model for target in mapping.targets.all()] == ["other", "gpt-4o"]
+
+
+def test_a_mapping_without_a_target_is_not_saved(admin_client, provider):
+    page = admin_client.get(url("modelmapping", "add"))
+    response = admin_client.post(url("modelmapping", "add"), form_data(page, pattern="x"))
+    assert "This field is required" in str(inline_errors(response))
+    assert not ModelMapping.objects.exists()
 
 
 def test_position_and_switch_can_be_changed_in_the_list(admin_client, mapping):
@@ -71,7 +96,7 @@ def test_a_demo_mapping_that_is_led_to_a_real_provider_becomes_the_admin_s(admin
     sync_environment(GatewayConf())
     demo = ModelMapping.objects.get()
     page = admin_client.get(url("modelmapping", "change", demo.pk))
-    data = form_data(page, provider=provider.pk, upstream_model="gpt-4o")
+    data = form_data(page, **{"targets-0-provider": provider.pk, "targets-0-upstream_model": "gpt-4o"})
     assert admin_client.post(url("modelmapping", "change", demo.pk), data).status_code == 302
     sync_environment(GatewayConf())
     assert ModelMapping.objects.get().origin == Origin.ADMIN
@@ -79,7 +104,7 @@ def test_a_demo_mapping_that_is_led_to_a_real_provider_becomes_the_admin_s(admin
 
 
 def test_where_would_it_go_names_the_winner_and_the_losers(admin_client, mapping):
-    ModelMapping.objects.create(position=5, pattern="*", provider=mapping.provider, enabled=False)
+    make_mapping("*", mapping.targets.get().provider, position=5, enabled=False)
     text = where(admin_client, "claude-opus-5[1m]").content.decode()
     assert "<strong>gpt-4o</strong> at <strong>Main</strong>" in text
     assert "It is disabled; otherwise the pattern * on claude-opus-5[1m] would match." in text
@@ -90,7 +115,7 @@ def test_where_would_it_go_names_the_winner_and_the_losers(admin_client, mapping
     [
         (lambda m: ModelMapping.objects.all().delete(), "No enabled mapping matches."),
         (lambda m: Provider.objects.update(enabled=False), "its provider is disabled"),
-        (lambda m: Provider.objects.update(credential=Sealed("junk")), "Enter it again"),
+        (lambda m: ProviderCredential.objects.update(value=Sealed("junk")), "Enter it again"),
     ],
 )
 def test_where_would_it_go_says_what_is_missing(admin_client, mapping, change, said):
@@ -101,7 +126,7 @@ def test_where_would_it_go_says_what_is_missing(admin_client, mapping, change, s
 
 
 def test_where_would_it_go_shows_hostile_text_as_text(admin_client, mapping):
-    ModelMapping.objects.create(pattern="*", provider=mapping.provider, note=HOSTILE, upstream_model=HOSTILE)
+    make_mapping("*", mapping.targets.get().provider, HOSTILE, note=HOSTILE)
     for response in (where(admin_client, HOSTILE), admin_client.get(url("modelmapping", "changelist"))):
         assert HOSTILE not in response.content.decode()
         assert "&lt;img" in response.content.decode()
@@ -119,6 +144,6 @@ def test_the_list_does_not_ask_the_database_once_per_row(
     admin_client, mapping, django_assert_max_num_queries
 ):
     for number in range(10):
-        ModelMapping.objects.create(pattern=f"m{number}", provider=mapping.provider)
+        make_mapping(f"m{number}", mapping.targets.get().provider)
     with django_assert_max_num_queries(8):
         admin_client.get(url("modelmapping", "changelist"))

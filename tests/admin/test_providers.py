@@ -6,9 +6,10 @@ from django.contrib.sessions.models import Session
 from gateway.conf import GatewayConf
 from gateway.config import takeover
 from gateway.config.environment import sync_environment
-from gateway.models import ModelMapping, Origin, Provider, Sealed
+from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed
 from tests.admin.conftest import CREDENTIAL
-from tests.admin.pages import errors, form_data, url
+from tests.admin.pages import errors, form_data, inline_errors, url
+from tests.records import make_provider
 
 HOSTILE = "<script>alert(1)</script>"
 ENVIRONMENT = GatewayConf(
@@ -18,7 +19,11 @@ ENVIRONMENT = GatewayConf(
 
 @pytest.fixture
 def environment(db, monkeypatch):
-    for module in ("gateway.admin.provider_form", "gateway.admin.providers", "gateway.config.takeover"):
+    for module in (
+        "gateway.admin.provider_credentials",
+        "gateway.admin.providers",
+        "gateway.config.takeover",
+    ):
         monkeypatch.setattr(f"{module}.gateway_conf", lambda: ENVIRONMENT)
     sync_environment(ENVIRONMENT)
     return Provider.objects.get()
@@ -37,8 +42,17 @@ def add(admin_client, **values):
         "enabled": "on",
         "connect_timeout": "10",
         "max_retries": "2",
+        "credentials-TOTAL_FORMS": "1",
+        "credentials-INITIAL_FORMS": "0",
+        "credentials-0-position": "0",
+        "credentials-0-enabled": "on",
+        "credentials-0-value": values.pop("credential", ""),
     }
     return admin_client.post(url("provider", "add"), {**data, **values})
+
+
+def credential(provider):
+    return provider.credentials.get().revealed()
 
 
 def everything_stored():
@@ -50,7 +64,7 @@ def test_a_preset_fills_what_is_left_empty(admin_client):
     assert add(admin_client, credential=CREDENTIAL).status_code == 302
     provider = Provider.objects.get()
     assert (provider.base_url, provider.auth) == ("https://api.openai.com/v1", "bearer")
-    assert provider.revealed_credential() == CREDENTIAL
+    assert credential(provider) == CREDENTIAL
     assert provider.origin == Origin.ADMIN
 
 
@@ -70,16 +84,16 @@ def test_no_page_shows_the_credential_or_a_header_s_value(admin_client, provider
         text = admin_client.get(page).content.decode()
         assert "very-secret" not in text
         assert "header-secret" not in text
-        assert provider.credential.token not in text
+        assert provider.credentials.get().value.token not in text
 
 
 def test_the_form_says_how_the_stored_credential_ends(admin_client, provider):
     text = admin_client.get(url("provider", "change", provider.pk)).content.decode()
-    assert "Set, ends in wxyz" in text or "Set, ends in WXYZ" in text
+    assert "set, ends in WXYZ" in text
 
 
 def test_a_short_credential_shows_nothing_of_itself(admin_client, provider):
-    Provider.objects.filter(pk=provider.pk).update(credential="short-abcd")
+    ProviderCredential.objects.update(value="short-abcd")
     assert b"abcd" not in admin_client.get(url("provider", "change", provider.pk)).content
 
 
@@ -94,27 +108,51 @@ def test_an_empty_credential_keeps_the_stored_one_and_is_no_change(admin_client,
     assert edit(admin_client, provider, name="Renamed").status_code == 302
     provider.refresh_from_db()
     assert provider.name == "Renamed"
-    assert provider.revealed_credential() == CREDENTIAL
+    assert credential(provider) == CREDENTIAL
     assert "credential" not in LogEntry.objects.get().change_message.lower()
     assert "header" not in LogEntry.objects.get().change_message.lower()
 
 
 def test_a_new_credential_replaces_the_old_one_and_is_logged_by_name_alone(admin_client, provider):
-    edit(admin_client, provider, credential="sk-another-secret-value")
+    edit(admin_client, provider, **{"credentials-0-value": "sk-another-secret-value"})
     provider.refresh_from_db()
-    assert provider.revealed_credential() == "sk-another-secret-value"
+    assert credential(provider) == "sk-another-secret-value"
     assert "redential" in LogEntry.objects.get().change_message
     assert "another-secret" not in everything_stored()
 
 
 def test_a_credential_can_be_removed(admin_client, provider):
-    edit(admin_client, provider, remove_credential="on")
-    provider.refresh_from_db()
-    assert not provider.credential
+    edit(admin_client, provider, **{"credentials-0-DELETE": "on"})
+    assert not provider.credentials.exists()
+
+
+def test_a_second_credential_is_added_behind_the_first(admin_client, provider):
+    second = {
+        "credentials-TOTAL_FORMS": 2,
+        "credentials-1-value": "sk-second",
+        "credentials-1-label": "spare",
+        "credentials-1-position": 1,
+        "credentials-1-enabled": "on",
+    }
+    assert edit(admin_client, provider, **second).status_code == 302
+    assert [record.revealed() for record in provider.credentials.all()] == [CREDENTIAL, "sk-second"]
+
+
+def test_a_label_without_a_credential_is_refused(admin_client, provider):
+    second = {"credentials-TOTAL_FORMS": 2, "credentials-1-label": "spare", "credentials-1-position": 1}
+    assert "Enter the credential." in str(inline_errors(edit(admin_client, provider, **second)))
+
+
+def test_the_page_says_that_a_credential_is_set_aside_and_why(admin_client, provider):
+    provider.credentials.get().set_aside(401, "the provider refused it: <b>no</b>")
+    for page in (url("provider", "changelist"), url("provider", "change", provider.pk)):
+        text = admin_client.get(page).content.decode()
+        assert "set aside since" in text
+        assert "refused it: &lt;b&gt;no" in text
 
 
 def test_a_credential_comes_back_in_no_error_page(admin_client, provider):
-    response = edit(admin_client, provider, credential="sk-typed-now-secret", name="")
+    response = edit(admin_client, provider, name="", **{"credentials-0-value": "sk-typed-now-secret"})
     assert errors(response)
     assert b"typed-now" not in response.content
 
@@ -175,20 +213,19 @@ def test_right_options_are_kept_and_an_empty_box_is_none(admin_client, provider)
 def test_without_an_encryption_key_the_form_says_so_instead_of_failing(admin_client, monkeypatch):
     monkeypatch.setattr("gateway.models.base.gateway_conf", lambda: GatewayConf())
     response = add(admin_client, credential=CREDENTIAL)
-    assert "FIELD_ENCRYPTION_KEYS is empty" in str(errors(response)["credential"])
+    assert "FIELD_ENCRYPTION_KEYS is empty" in str(inline_errors(response))
     assert b"very-secret" not in response.content
 
 
 def test_a_credential_that_no_key_opens_is_said_and_can_be_entered_again(admin_client, provider):
-    Provider.objects.filter(pk=provider.pk).update(
-        credential=Sealed("gibberish"), headers=Sealed("gibberish")
-    )
+    Provider.objects.update(headers=Sealed("gibberish"))
+    ProviderCredential.objects.update(value=Sealed("gibberish"))
     assert (
         b"no key in FIELD_ENCRYPTION_KEYS opens it" in admin_client.get(url("provider", "changelist")).content
     )
-    edit(admin_client, provider, credential=CREDENTIAL, headers="X-A: b")
+    edit(admin_client, provider, headers="X-A: b", **{"credentials-0-value": CREDENTIAL})
     provider.refresh_from_db()
-    assert provider.revealed_credential() == CREDENTIAL
+    assert credential(provider) == CREDENTIAL
     assert provider.revealed_headers() == {"X-A": "b"}
 
 
@@ -207,7 +244,7 @@ def test_hostile_text_is_shown_as_text(admin_client, provider):
 
 
 def test_a_provider_with_mappings_is_not_deleted(admin_client, mapping):
-    admin_client.post(url("provider", "delete", mapping.provider.pk), {"post": "yes"})
+    admin_client.post(url("provider", "delete", mapping.targets.get().provider_id), {"post": "yes"})
     assert Provider.objects.exists()
 
 
@@ -232,7 +269,7 @@ def test_taking_over_copies_the_secrets_and_makes_the_records_the_admin_s(admin_
     response = admin_client.post(url("provider", "take_over", environment.pk), follow=True)
     environment.refresh_from_db()
     assert environment.origin == Origin.ADMIN
-    assert environment.revealed_credential() == "sk-from-the-environment-1234"
+    assert credential(environment) == "sk-from-the-environment-1234"
     assert environment.revealed_headers() == {"X-ENV": "env-secret"}
     assert not ModelMapping.objects.exclude(origin=Origin.ADMIN).exists()
     assert LogEntry.objects.get().change_message == "Taken over from the environment."
@@ -276,6 +313,6 @@ def test_the_demo_says_that_it_is_one(admin_client, db):
 
 def test_the_list_does_not_ask_the_database_once_per_row(admin_client, django_assert_max_num_queries):
     for number in range(15):
-        Provider.objects.create(name=f"P{number}", slug=f"p{number}", base_url="http://p/v1", credential="x")
+        make_provider(f"P{number}", f"p{number}", credential="x")
     with django_assert_max_num_queries(6):
         admin_client.get(url("provider", "changelist"))

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from gateway.audit.bodies import packed, store
 from gateway.audit.outcome import CapturedBodies
-from gateway.models import ClientKey, ContentBlob, RequestBody, RequestLog
+from gateway.models import Attempt, ClientKey, ContentBlob, RequestBody, RequestLog
 from tests.admin.pages import url
 
 HOSTILE = "<script>alert('x')</script>"
@@ -208,3 +208,17 @@ def test_hostile_text_is_inert_everywhere(admin_client, db):
 @pytest.mark.parametrize("pk", ["0", "x", "99999999999999999999"])
 def test_an_unknown_row_is_no_error(admin_client, db, pk):
     assert admin_client.get(f"{LIST}{pk}/change/").status_code == 302
+
+
+def test_the_attempts_are_shown_with_what_followed_each(admin_client, row):
+    facts = {"log": row, "started_at": START, "upstream_model": "gpt-4o"}
+    Attempt.objects.create(
+        number=1, provider="main", credential="first", state="error", status=503, next_step="target",
+        error_type="overloaded_error", error_message=HOSTILE, pause_ms=250, duration_ms=80, **facts,
+    )  # fmt: skip
+    Attempt.objects.create(number=2, provider="other", state="ok", next_step="answered", **facts)
+    text = change(admin_client, row).content.decode()
+    for part in ("gpt-4o @ main", "gpt-4o @ other", "503", "tried at the next target", "after 250 ms"):
+        assert part in text
+    assert HOSTILE not in text
+    assert "&lt;script&gt;" in text

@@ -189,7 +189,14 @@ async def test_a_failure_that_may_pass_is_tried_again(bench):
     bench.provider.answers("m", Answer(before_head=[CUT]), refused, completion())
     answer = await bench.client.messages(asking())
     assert answer.status == 200
-    assert bench.recorder.last.attempts == 3
+    outcome = bench.recorder.last
+    assert outcome.attempts == 3
+    assert [(t.number, t.status, t.state, t.next_step) for t in outcome.tries] == [
+        (1, None, "error", "again"),
+        (2, 429, "error", "again"),
+        (3, 200, "ok", "answered"),
+    ]
+    assert {(t.provider, t.upstream_model, t.credential) for t in outcome.tries} == {("fake", "m", "first")}
 
 
 async def test_a_client_error_is_not_tried_again(bench):

@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from gateway.audit import recorder as module
 from gateway.audit import rows, spool
 from gateway.audit.bodies import stored
-from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
+from gateway.audit.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.audit.recorder import Recorder
 from gateway.audit.rows import write
-from gateway.models import ClientKey, RequestBody, RequestLog
+from gateway.models import Attempt, ClientKey, RequestBody, RequestLog
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_every_fact_of_an_outcome_is_a_column_of_the_row():
     write([told])
     row = RequestLog.objects.get()
     for field in dataclasses.fields(ExchangeOutcome):
-        if field.name != "bodies":
+        if field.name not in ("tries", "bodies"):
             assert getattr(row, field.name) == getattr(told, field.name), field.name
     assert row.ledger_count == 1
 
@@ -271,3 +271,58 @@ def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(recorder, c
     assert [row.request_id for row in RequestLog.objects.all()] == ["req_2"]
     refused = [record for record in caplog.records if "refused by the database" in record.message]
     assert [record.request_id for record in refused] == ["req_1"]
+
+
+# --- attempts ----------------------------------------------------------------------------
+
+
+def tries(*states: str) -> tuple[AttemptFacts, ...]:
+    return tuple(
+        AttemptFacts(
+            number=number,
+            started_at=NOON,
+            provider="p",
+            upstream_model="u",
+            credential="first",
+            state=state,
+            status=503,
+            error_type="overloaded_error",
+            error_message="full\x00",
+            first_byte_ms=1,
+            duration_ms=2,
+            next_step="again",
+            pause_ms=3,
+            upstream_request_id="up",
+        )
+        for number, state in enumerate(states, 1)
+    )
+
+
+def test_every_attempt_is_a_row_with_every_fact():
+    told = tries("error", "ok")
+    write([outcome(attempts=2, tries=told)])
+    rows = list(RequestLog.objects.get().tries.all())
+    for row, attempt in zip(rows, told, strict=True):
+        for field in dataclasses.fields(AttemptFacts):
+            if field.name != "error_message":
+                assert getattr(row, field.name) == getattr(attempt, field.name), field.name
+    assert rows[0].error_message == "full\ufffd"
+
+
+def test_attempts_that_are_written_twice_are_the_same_rows():
+    batch = [outcome(1, tries=tries("error", "ok")), outcome(2, tries=tries("ok"))]
+    write(batch)
+    before = list(Attempt.objects.values())
+    write(batch)
+    assert list(Attempt.objects.values()) == before
+
+
+def test_attempts_go_through_the_spool_unchanged():
+    told = outcome(tries=tries("error", "cancelled"))
+    assert spool.from_line(spool.as_line(told)) == told
+
+
+def test_a_spool_line_from_before_there_were_attempts_is_read():
+    line = spool.as_line(outcome()).replace(b',"tries":[]', b"")
+    assert b"tries" not in line
+    assert spool.from_line(line) == outcome()

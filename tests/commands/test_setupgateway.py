@@ -39,7 +39,7 @@ def test_a_first_start_without_a_provider_says_that_the_demo_answers_and_what_to
     text = run()
     assert "Only the built-in demo answers now." in text
     assert "put OPENAI_API_KEY=... into .env" in text
-    assert ModelMapping.objects.filter(provider__slug="demo").exists()
+    assert ModelMapping.objects.filter(targets__provider__slug="demo").exists()
 
 
 def test_the_lines_for_claude_code_can_be_pasted(run):

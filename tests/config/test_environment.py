@@ -8,9 +8,10 @@ from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
 from gateway.config.loader import load
 from gateway.config.takeover import take_over_mapping, take_over_provider
-from gateway.models import ClientKey, ConfigStamp, ModelMapping, Origin, Provider
+from gateway.models import ClientKey, ConfigStamp, MappingTarget, ModelMapping, Origin, Provider
 from gateway.routing.resolve import resolve, visible_models
 from gateway.security import client_keys
+from tests.records import make_mapping
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +57,7 @@ def test_openai_api_key_alone_is_openai_with_its_options():
     sync_environment(CONF)
     found = config(CONF)
     assert (found.slug, found.base_url, found.auth) == ("openai", "https://api.openai.com/v1", "bearer")
-    assert found.credentials == ("sk-1",)
+    assert [c.value for c in found.credentials] == ["sk-1"]
     assert resolve(load(CONF), "gpt-5-mini").route.profile.max_tokens_field == "max_completion_tokens"
 
 
@@ -133,7 +134,7 @@ def test_custom_headers_go_to_the_provider_and_are_not_stored():
 
 def test_the_key_of_the_environment_is_not_stored():
     sync_environment(CONF)
-    assert not Provider.objects.get().credential
+    assert not Provider.objects.get().credentials.get().value
 
 
 def test_the_model_list_has_names_that_claude_code_shows():
@@ -173,7 +174,7 @@ def test_changed_models_are_kept_in_step():
 def test_an_admin_s_rule_comes_before_the_environment_s():
     sync_environment(CONF)
     own = Provider.objects.create(name="Own", slug="own", base_url="http://own/v1")
-    ModelMapping.objects.create(pattern="*opus*", provider=own, upstream_model="mine")
+    make_mapping("*opus*", own, "mine")
     assert upstream(CONF, "claude-opus") == "mine"
 
 
@@ -209,14 +210,14 @@ def test_the_demo_goes_when_an_admin_has_made_a_real_mapping():
     sync_environment(EMPTY)
     own = Provider.objects.create(name="Own", slug="own", base_url="http://own/v1")
     assert sync_environment(EMPTY).demo_only is True
-    ModelMapping.objects.create(pattern="*", provider=own)
+    make_mapping("*", own)
     assert sync_environment(EMPTY).demo_only is False
     assert list(Provider.objects.values_list("slug", flat=True)) == ["own"]
 
 
 def test_a_disabled_provider_does_not_count_as_real():
     own = Provider.objects.create(name="Own", slug="own", base_url="http://own/v1", enabled=False)
-    ModelMapping.objects.create(pattern="*", provider=own)
+    make_mapping("*", own)
     assert sync_environment(EMPTY).demo_only is True
 
 
@@ -230,7 +231,7 @@ def test_a_demo_that_an_admin_switched_off_stays_off():
 def test_an_admin_s_mapping_to_the_environment_s_provider_keeps_it_but_disabled():
     sync_environment(CONF)
     provider = Provider.objects.get()
-    ModelMapping.objects.create(pattern="mine", provider=provider)
+    make_mapping("mine", provider)
     sync_environment(EMPTY)
     provider.refresh_from_db()
     assert provider.enabled is False
@@ -248,7 +249,7 @@ def test_a_provider_taken_over_keeps_working_without_the_environment():
     assert take_over_provider(Provider.objects.get(), conf) == ModelMapping.objects.count()
     sync_environment(EMPTY)
     found = load(EMPTY).providers["openai"]
-    assert (found.credentials, dict(found.headers)) == (("sk-1",), {"X-H": "hush"})
+    assert ([c.value for c in found.credentials], dict(found.headers)) == (["sk-1"], {"X-H": "hush"})
     assert upstream(EMPTY, "claude-opus") == "big"
 
 
@@ -257,7 +258,8 @@ def test_what_was_taken_over_is_not_touched_and_not_made_again():
     provider = Provider.objects.get()
     take_over_provider(provider, CONF)
     Provider.objects.update(name="Mine", slug="mine")
-    ModelMapping.objects.filter(pattern="*opus*").update(upstream_model="mine", pattern="opus*")
+    MappingTarget.objects.filter(mapping__pattern="*opus*").update(upstream_model="mine")
+    ModelMapping.objects.filter(pattern="*opus*").update(pattern="opus*")
     ModelMapping.objects.filter(pattern="*").delete()
     before = list(Provider.objects.values()), list(ModelMapping.objects.values())
     synced = sync_environment(changed(big_model="other", openai_base_url="http://x/v1"))
@@ -318,3 +320,30 @@ def test_an_issued_key_in_the_environment_stays_the_admin_s():
     sync_environment(changed(anthropic_api_key=key))
     assert ClientKey.objects.get() == record
     assert ClientKey.objects.get().origin == Origin.ADMIN
+
+
+# --- OPENAI_API_KEY as a credential ------------------------------------------------------
+
+
+def test_the_environment_s_credential_is_a_record_without_a_value():
+    sync_environment(CONF)
+    record = Provider.objects.get().credentials.get()
+    assert (record.origin, bool(record.value), record.shown_label) == (
+        Origin.ENVIRONMENT,
+        False,
+        "OPENAI_API_KEY",
+    )
+    assert [c.value for c in load(CONF).providers["openai"].credentials] == ["sk-1"]
+
+
+def test_a_credential_of_the_environment_that_was_set_aside_is_back_after_a_start():
+    sync_environment(CONF)
+    Provider.objects.get().credentials.get().set_aside(401, "refused")
+    sync_environment(CONF)
+    assert load(CONF).providers["openai"].credentials[0].set_aside is None
+
+
+def test_the_record_goes_with_the_variable():
+    sync_environment(changed(openai_base_url="http://x/v1"))
+    sync_environment(changed(openai_base_url="http://x/v1", openai_api_key=""))
+    assert not Provider.objects.get().credentials.exists()

@@ -5,16 +5,13 @@ import pytest
 from gateway.conf import GatewayConf
 from gateway.config import loader
 from gateway.config.loader import load
-from gateway.models import ClientKey, ConfigStamp, ModelMapping, Origin, Provider, Sealed
+from gateway.models import ClientKey, ConfigStamp, Origin, Sealed
 from gateway.routing.resolve import resolve
+from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
 
 CONF = GatewayConf(openai_api_key="sk-env", custom_headers={"X-ENV": "1"}, request_timeout=77)
-
-
-def make_provider(**values):
-    return Provider.objects.create(**{"name": "P", "slug": "p", "base_url": "http://p/v1/", **values})
 
 
 def test_an_empty_database_is_an_empty_snapshot():
@@ -24,12 +21,16 @@ def test_an_empty_database_is_an_empty_snapshot():
 
 def test_a_provider_arrives_with_its_preset_and_clear_secrets():
     provider = make_provider(
-        preset="openai-chat", credential="sk-1", query={"a": "b"}, options={"stop": "native"}
+        base_url="http://p/v1/",
+        preset="openai-chat",
+        credential="sk-1",
+        query={"a": "b"},
+        options={"stop": "native"},
     )
     provider.set_headers({"X-H": "h"})
     provider.save()
     config = load(CONF).providers["p"]
-    assert config.credentials == ("sk-1",)
+    assert [credential.value for credential in config.credentials] == ["sk-1"]
     assert config.headers == {"X-H": "h"}
     assert config.query == {"a": "b"}
     assert config.base_url == "http://p/v1"
@@ -65,34 +66,71 @@ def test_a_credential_that_no_key_opens_is_flagged_and_everything_else_loads(cap
 
 
 def test_a_provider_of_the_environment_takes_its_secrets_from_there():
-    make_provider(origin=Origin.ENVIRONMENT)
+    make_provider(origin=Origin.ENVIRONMENT).credentials.create(origin=Origin.ENVIRONMENT)
     config = load(CONF).providers["p"]
-    assert config.credentials == ("sk-env",)
+    assert [(c.label, c.value) for c in config.credentials] == [("OPENAI_API_KEY", "sk-env")]
     assert config.headers == {"X-ENV": "1"}
 
 
 def test_a_mapping_arrives_as_a_rule_with_one_target():
-    ModelMapping.objects.create(
-        pattern="a*", provider=make_provider(), upstream_model="u", model_family="f", public_names=["n"],
+    make_mapping(
+        "a*", make_provider(), "u", model_family="f", public_names=["n"],
         options={"stop": "local"}, context_window=5, note="why",
     )  # fmt: skip
     [rule] = load(CONF).rules
-    assert [dataclasses.astuple(target) for target in rule.targets] == [("p", "u", "f")]
+    assert [dataclasses.astuple(target) for target in rule.targets] == [("p", "u", "f", True)]
     assert (rule.exact, rule.public_names, dict(rule.options)) == (False, ("n",), {"stop": "local"})
     assert (rule.context_window, rule.note) == (5, "why")
     assert rule.regex.fullmatch("ABC")
 
 
+def test_targets_arrive_in_their_order_with_those_that_are_switched_off():
+    first, second = make_provider(), make_provider(slug="q")
+    mapping = make_mapping("a", first, "u")
+    mapping.lead_to(second, "v", position=-1)
+    mapping.lead_to(first, "w", enabled=False)
+    [rule] = load(CONF).rules
+    assert [(t.provider, t.upstream_model, t.enabled) for t in rule.targets] == [
+        ("q", "v", True),
+        ("p", "u", True),
+        ("p", "w", False),
+    ]
+    assert [route.upstream_model for route in resolve(load(CONF), "a").routes] == ["v", "u"]
+
+
+def test_credentials_arrive_in_their_order_with_what_sets_them_aside():
+    provider = make_provider(credentials=("sk-1", "sk-2", "sk-3"))
+    first, second, third = provider.credentials.all()
+    first.position = 9
+    first.save()
+    second.set_aside(401, "refused")
+    third.enabled = False
+    third.save()
+    refused, plain = load(CONF).providers["p"].credentials
+    assert (refused.value, refused.set_aside.status, refused.set_aside.reason) == ("sk-2", 401, "refused")
+    assert (refused.set_aside.until, plain.value, plain.set_aside) == (None, "sk-1", None)
+    second.bring_back()
+    assert load(CONF).providers["p"].credentials[0].set_aside is None
+
+
+def test_one_credential_that_cannot_be_opened_leaves_the_others_in_use():
+    provider = make_provider(credential="sk-1")
+    provider.add_credential(Sealed("gibberish"))
+    config = load(CONF).providers["p"]
+    assert [credential.value for credential in config.credentials] == ["sk-1"]
+    assert not config.credential_unreadable
+
+
 def test_rules_stand_in_order_of_position():
     provider = make_provider()
     for position, pattern in ((3, "c"), (1, "a"), (2, "b")):
-        ModelMapping.objects.create(position=position, pattern=pattern, provider=provider)
+        make_mapping(pattern, provider, position=position)
     assert [rule.pattern for rule in load(CONF).rules] == ["a", "b", "c"]
 
 
 def test_options_from_another_version_do_not_stop_the_gateway(caplog):
     provider = make_provider(options={"from_the_future": True})
-    ModelMapping.objects.create(pattern="m", provider=provider, options={"stop": "??", "pdf": "file"})
+    make_mapping("m", provider, options={"stop": "??", "pdf": "file"})
     snapshot = load(CONF)
     assert resolve(snapshot, "m").route.profile.pdf == "file"
     assert "open and save it" in caplog.text
@@ -131,10 +169,10 @@ def test_a_revoked_last_key_does_not_open_the_gateway_to_everyone():
 
 def test_the_demo_s_mapping_steps_back_as_soon_as_a_real_one_serves():
     demo = make_provider(slug="demo", origin=Origin.DEMO)
-    ModelMapping.objects.create(position=9, pattern="*", provider=demo, origin=Origin.DEMO)
+    make_mapping("*", demo, position=9, origin=Origin.DEMO)
     assert [rule.enabled for rule in load(CONF).rules] == [True]
     assert load(CONF).providers["demo"].demo
-    ModelMapping.objects.create(pattern="m", provider=make_provider())
+    make_mapping("m", make_provider())
     assert [rule.enabled for rule in load(CONF).rules] == [True, False]
 
 
@@ -160,7 +198,7 @@ def test_a_change_between_the_reads_is_not_seen_by_half(monkeypatch):
         snapshot = read(stamp, conf)
         reads.append(stamp)
         if len(reads) == 1:
-            ModelMapping.objects.create(pattern="late", provider=provider)
+            make_mapping("late", provider)
         return snapshot
 
     monkeypatch.setattr(loader, "_read", changed_meanwhile)
@@ -171,6 +209,6 @@ def test_a_change_between_the_reads_is_not_seen_by_half(monkeypatch):
 
 def test_loading_takes_the_same_number_of_queries_for_many_records(django_assert_num_queries):
     for number in range(20):
-        ModelMapping.objects.create(pattern=f"m{number}", provider=make_provider(slug=f"p{number}"))
-    with django_assert_num_queries(5):
+        make_mapping(f"m{number}", make_provider(slug=f"p{number}"))
+    with django_assert_num_queries(7):
         load(CONF)

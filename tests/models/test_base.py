@@ -5,14 +5,19 @@ from asgiref.sync import async_to_sync
 from django.core import serializers
 from django.db import transaction
 
-from gateway.models import ClientKey, ConfigStamp, ModelMapping, Provider, Sealed, config_changed
+from gateway.models import (
+    ClientKey,
+    ConfigStamp,
+    ModelMapping,
+    Provider,
+    ProviderCredential,
+    Sealed,
+    config_changed,
+)
 from gateway.security.encryption import Unreadable
+from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
-
-
-def make_provider(**values):
-    return Provider.objects.create(**{"name": "P", "slug": "p", "base_url": "http://p/v1", **values})
 
 
 def save(provider):
@@ -37,7 +42,7 @@ def queryset_delete(provider):
 
 
 def bulk_create(provider):
-    ModelMapping.objects.bulk_create([ModelMapping(pattern="a", provider=provider)])
+    ModelMapping.objects.bulk_create([ModelMapping(pattern="a")])
 
 
 def bulk_update(provider):
@@ -54,8 +59,8 @@ def update_or_create(provider):
 
 
 def through_the_relation(provider):
-    ModelMapping.objects.create(pattern="a", provider=provider)
-    provider.mappings.update(note="n")
+    make_mapping("a", provider)
+    provider.targets.update(upstream_model="n")
 
 
 @pytest.mark.parametrize(
@@ -133,48 +138,52 @@ def test_listeners_hear_of_a_change_only_after_it_is_committed(django_capture_on
         config_changed.disconnect(listener)
 
 
+def make_credential(value):
+    return make_provider().add_credential(value)
+
+
 def test_a_secret_is_ciphertext_in_the_database_and_sealed_on_the_record():
-    provider = make_provider(credential="sk-very-secret")
-    [stored] = Provider.objects.extra(select={"raw": "credential"}).values_list("raw", flat=True)
+    record = make_credential("sk-very-secret")
+    [stored] = ProviderCredential.objects.extra(select={"raw": "value"}).values_list("raw", flat=True)
     assert "sk-very-secret" not in str(stored)
-    assert provider.credential.reveal() == "sk-very-secret"
-    provider.refresh_from_db()
-    assert provider.credential.reveal() == "sk-very-secret"
+    assert record.value.reveal() == "sk-very-secret"
+    record.refresh_from_db()
+    assert record.value.reveal() == "sk-very-secret"
 
 
 def test_no_repr_shows_a_secret():
-    provider = make_provider(credential="sk-very-secret")
-    shown = repr(provider) + repr(provider.credential) + str(provider.credential) + repr(vars(provider))
+    record = make_credential("sk-very-secret")
+    shown = repr(record) + repr(record.value) + str(record.value) + repr(vars(record))
     assert "sk-very-secret" not in shown
 
 
 def test_an_empty_secret_is_stored_as_nothing_and_is_false():
-    provider = make_provider(credential="")
-    provider.refresh_from_db()
-    assert not provider.credential
-    assert provider.credential.token == ""
+    record = make_credential("")
+    record.refresh_from_db()
+    assert not record.value
+    assert record.value.token == ""
 
 
 def test_a_fixture_holds_the_ciphertext_and_comes_back_readable():
-    provider = make_provider(credential="sk-very-secret")
-    text = serializers.serialize("json", [provider])
+    record = make_credential("sk-very-secret")
+    text = serializers.serialize("json", [record])
     assert "sk-very-secret" not in text
-    provider.delete()
+    record.delete()
     [restored] = serializers.deserialize("json", text)
     restored.save()
-    assert Provider.objects.get().revealed_credential() == "sk-very-secret"
+    assert ProviderCredential.objects.get().revealed() == "sk-very-secret"
 
 
 def test_what_no_key_opens_is_said_when_it_is_read_and_not_before():
-    provider = make_provider(credential=Sealed("gibberish"))
-    provider.refresh_from_db()
+    record = make_credential(Sealed("gibberish"))
+    record.refresh_from_db()
     with pytest.raises(Unreadable):
-        provider.revealed_credential()
+        record.revealed()
 
 
 def test_saving_again_does_not_encrypt_again():
-    provider = make_provider(credential="sk")
-    token = provider.credential.token
-    provider.save()
-    provider.refresh_from_db()
-    assert provider.credential.token == token
+    record = make_credential("sk")
+    token = record.value.token
+    record.save()
+    record.refresh_from_db()
+    assert record.value.token == token

@@ -1,18 +1,19 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from gateway.models import ModelMapping, Provider
+from gateway.models import MappingTarget, ModelMapping
+from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def provider():
-    return Provider.objects.create(name="P", slug="p", base_url="http://p/v1")
+    return make_provider()
 
 
-def problems(provider, **values):
-    mapping = ModelMapping(**{"pattern": "a*", "provider": provider, **values})
+def problems(**values):
+    mapping = ModelMapping(**{"pattern": "a*", **values})
     try:
         mapping.full_clean()
     except ValidationError as error:
@@ -20,24 +21,35 @@ def problems(provider, **values):
     return {}
 
 
-def test_a_plain_mapping_is_valid(provider):
-    assert problems(provider, upstream_model="x-*", public_names=["claude-x"]) == {}
+def test_a_plain_mapping_is_valid():
+    assert problems(public_names=["claude-x"]) == {}
 
 
 def test_a_star_upstream_needs_one_in_the_pattern(provider):
-    assert "upstream_model" in problems(provider, pattern="a", upstream_model="x-*")
+    MappingTarget(mapping=make_mapping("a*", provider), provider=provider, upstream_model="x-*").full_clean()
+    with pytest.raises(ValidationError, match="the pattern has none"):
+        MappingTarget(
+            mapping=make_mapping("a", provider), provider=provider, upstream_model="x-*"
+        ).full_clean()
+
+
+def test_targets_come_in_order_of_position_and_new_ones_last(provider):
+    mapping = make_mapping("a", provider, "first")
+    mapping.lead_to(provider, "second")
+    mapping.lead_to(provider, "before", position=-1)
+    assert [target.upstream_model for target in mapping.targets.all()] == ["before", "first", "second"]
 
 
 @pytest.mark.parametrize("names", [{}, "x", [1], [""]])
-def test_public_names_are_a_list_of_names(provider, names):
-    assert "public_names" in problems(provider, public_names=names)
+def test_public_names_are_a_list_of_names(names):
+    assert "public_names" in problems(public_names=names)
 
 
-def test_the_least_output_is_not_over_the_largest(provider):
-    assert "min_output_tokens" in problems(provider, min_output_tokens=9, max_output_tokens=8)
+def test_the_least_output_is_not_over_the_largest():
+    assert "min_output_tokens" in problems(min_output_tokens=9, max_output_tokens=8)
 
 
 def test_mappings_come_in_order_of_position(provider):
     for position, pattern in ((2, "b"), (1, "c"), (2, "a")):
-        ModelMapping.objects.create(position=position, pattern=pattern, provider=provider)
+        make_mapping(pattern, provider, position=position)
     assert [mapping.pattern for mapping in ModelMapping.objects.all()] == ["c", "b", "a"]

@@ -1,15 +1,19 @@
+from datetime import timedelta
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db.models import ProtectedError
+from django.utils import timezone
 
-from gateway.models import ModelMapping, Provider, RequestLog
+from gateway.models import ConfigStamp, RequestLog
+from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def provider():
-    return Provider.objects.create(name="P", slug="p", base_url="http://p/v1")
+    return make_provider()
 
 
 def test_extra_headers_are_sealed_and_come_back(provider):
@@ -52,6 +56,34 @@ def test_query_parameters_are_an_object_of_texts(provider, query):
 
 
 def test_a_provider_with_mappings_cannot_be_deleted(provider):
-    ModelMapping.objects.create(pattern="*", provider=provider)
+    make_mapping("*", provider)
     with pytest.raises(ProtectedError):
         provider.delete()
+
+
+def test_a_credential_is_sealed_and_in_no_repr(provider):
+    record = provider.add_credential("sk-hidden", "first")
+    record.refresh_from_db()
+    assert "sk-hidden" not in record.value.token + repr(record) + str(vars(record))
+    assert record.revealed() == "sk-hidden"
+
+
+def test_a_credential_without_a_label_is_named_by_its_number(provider):
+    assert provider.add_credential("x").shown_label == f"credential {provider.credentials.get().pk}"
+
+
+def test_setting_aside_and_bringing_back_reach_every_process_by_the_stamp(provider):
+    record = provider.add_credential("x")
+    before = ConfigStamp.current()
+    record.set_aside(403, "r" * 1000)
+    assert record.is_set_aside
+    assert ConfigStamp.current() == before + 1
+    record.bring_back()
+    assert not record.is_set_aside
+    assert ConfigStamp.current() == before + 2
+
+
+def test_a_credential_that_is_set_aside_for_a_time_comes_back_by_itself(provider):
+    record = provider.add_credential("x")
+    record.set_aside(429, "slow", until=timezone.now() - timedelta(seconds=1))
+    assert not record.is_set_aside

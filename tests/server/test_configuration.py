@@ -39,12 +39,14 @@ async def test_mappings_providers_and_keys_changed_elsewhere_count_within_a_seco
         served,
         "p = Provider.objects.create(name='P', slug='p', preset='generic', "
         f"base_url='{provider.base_url}', auth='none')\n"
-        "ModelMapping.objects.create(pattern='x', provider=p, upstream_model='first', position=1)",
+        "ModelMapping.objects.create(pattern='x', position=1).lead_to(p, 'first')",
     )
     while (answer := await asked(served)).json().get("content", [{}])[0].get("text") != "first":
         assert time.time() - saved < IN_FORCE, answer.text
 
-    saved = change(served, "ModelMapping.objects.filter(pattern='x').update(upstream_model='second')")
+    saved = change(
+        served, "MappingTarget.objects.filter(mapping__pattern='x').update(upstream_model='second')"
+    )
     while (await asked(served)).json()["content"][0]["text"] != "second":
         assert time.time() - saved < IN_FORCE
 

@@ -1,0 +1,113 @@
+"""The credentials of a provider, on its page: only written, never shown."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.fields import SecretField
+from gateway.conf import gateway_conf
+from gateway.models import Origin, Provider, ProviderCredential, Sealed
+from gateway.security.encryption import EncryptionError
+
+# Four characters of a short secret would be a good part of it.
+_LONG_ENOUGH_FOR_LAST_FOUR: Final = 16
+
+
+class CredentialForm(forms.ModelForm):
+    """One row. An empty secret keeps the stored one."""
+
+    value = SecretField(label=gettext_lazy("Credential"))
+
+    class Meta:
+        model = ProviderCredential
+        fields = ("value", "label", "position", "enabled")
+
+    def clean_value(self) -> Sealed:
+        typed = self.cleaned_data["value"]
+        if not typed and not self.instance.pk:
+            raise ValidationError(_("Enter the credential."))
+        return sealed(typed) if typed else self.instance.value
+
+
+class CredentialInline(admin.TabularInline):
+    """All credentials of the provider; requests use them in the order of their positions."""
+
+    model = ProviderCredential
+    form = CredentialForm
+    extra = 0
+    readonly_fields = ("stored", "standing")
+
+    def get_extra(self, request: HttpRequest, obj: Provider | None = None, **_: Any) -> int:
+        return 0 if obj is not None and obj.credentials.exists() else 1
+
+    def get_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        shown = ("label", "position", "enabled", "stored", "standing")
+        return shown if obj is not None and obj.origin == Origin.ENVIRONMENT else ("value", *shown)
+
+    @admin.display(description=gettext_lazy("stored"))
+    def stored(self, record: ProviderCredential) -> str:
+        return stored_value(record) if record.pk else "–"
+
+    @admin.display(description=gettext_lazy("state"))
+    def standing(self, record: ProviderCredential) -> str:
+        return standing(record) if record.pk else "–"
+
+
+def sealed(text: str) -> Sealed:
+    """A typed secret, sealed. Raises ValidationError with a sentence for the admin."""
+    try:
+        return Sealed.of(text)
+    except EncryptionError as problem:
+        raise ValidationError(str(problem)) from None
+
+
+def stored_value(record: ProviderCredential) -> str:
+    """What may be said of a stored secret."""
+    if record.origin == Origin.ENVIRONMENT:
+        return _("from the environment (OPENAI_API_KEY)") if gateway_conf().openai_api_key else _("not set")
+    try:
+        text = record.revealed()
+    except EncryptionError:
+        return _("stored, but no key in FIELD_ENCRYPTION_KEYS opens it; enter it again")
+    if len(text) < _LONG_ENOUGH_FOR_LAST_FOUR:
+        return _("set")
+    return _("set, ends in %(end)s") % {"end": text[-4:]}
+
+
+def standing(record: ProviderCredential) -> str:
+    """Whether requests use it, and why not."""
+    if not record.enabled:
+        return _("disabled")
+    if not record.is_set_aside:
+        return _("in use")
+    facts = {"since": _time(record.set_aside_since), "reason": record.set_aside_reason}
+    if record.set_aside_until is not None:
+        until = {**facts, "until": _time(record.set_aside_until)}
+        return _("set aside since %(since)s until %(until)s: %(reason)s") % until
+    return _("set aside since %(since)s: %(reason)s") % facts
+
+
+def credentials_state(provider: Provider) -> str:
+    """All credentials of a provider in a few words, for the list."""
+    records = list(provider.credentials.all())
+    if not records:
+        return _("not set")
+    states = []
+    for record in records:
+        use = "" if record.enabled and not record.is_set_aside else f" ({standing(record)})"
+        name = f"{record.label}: " if record.label else ""
+        states.append(f"{name}{stored_value(record)}{use}")
+    return "; ".join(states)
+
+
+def _time(moment: Any) -> str:
+    return date_format(localtime(moment), "DATETIME_FORMAT")
