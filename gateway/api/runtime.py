@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 
+from gateway.audit.follow_up import FollowUpWorker
 from gateway.audit.recorder import Recorder
 from gateway.conf import gateway_conf
 from gateway.config.current import CurrentSnapshot
@@ -27,6 +28,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._configuration: CurrentSnapshot | None = None
         self._recorder: Recorder | None = None
+        self._follow_up: FollowUpWorker | None = None
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
@@ -77,6 +79,8 @@ class Runtime:
 
     def stop(self) -> None:
         """Write what the recorder holds."""
+        if self._follow_up is not None:
+            self._follow_up.stop()
         if self._recorder is not None:
             self._recorder.stop()
 
@@ -93,6 +97,10 @@ class Runtime:
     def _built(self) -> Gateway:
         conf = gateway_conf()
         assert self._configuration is not None and self._recorder is not None
+        if self._follow_up is None:
+            # in the process that serves, not in one that it was forked from
+            self._follow_up = FollowUpWorker()
+            self._follow_up.start()
         return Gateway(
             configuration=self._configuration,
             client=UpstreamClient(demo=demo_answer, lean=conf.upstream_transport == "lean"),

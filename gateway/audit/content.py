@@ -7,6 +7,7 @@ each other instead of locking each other out.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from django.db import connection, transaction
 
 from gateway.audit.long_texts import put_back, taken_out
 from gateway.audit.packing import Chain, Piece
-from gateway.audit.zstd import compressed, decompressed
+from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import ContentBlob
 from gateway.wire import jsontext
 
@@ -147,6 +148,17 @@ def pieces(end: bytes | None) -> list[bytes]:
         raise Missing("a piece of the stored text is gone")
     texts = _texts({digest for _, named, _ in rows if named for digest in digests(named)})
     return [_whole(decompressed(data), named, texts) for data, named, _ in rows]
+
+
+def plain_blobs(wanted: Iterable[bytes]) -> dict[bytes, bytes]:
+    """The plain bytes of blobs by digest; those that are gone or damaged are left out."""
+    rows = list(ContentBlob.objects.filter(pk__in=list(wanted)).values_list("digest", "data", "texts"))
+    texts = _texts({digest for _, _, named in rows if named for digest in digests(named)})
+    found: dict[bytes, bytes] = {}
+    for digest, data, named in rows:
+        with contextlib.suppress(Damaged, Missing):
+            found[bytes(digest)] = _whole(decompressed(data), named, texts)
+    return found
 
 
 def digests(named: bytes | memoryview) -> list[bytes]:

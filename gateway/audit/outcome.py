@@ -102,6 +102,10 @@ class ExchangeOutcome:
     attempts: int = 0
     ledger: list[dict[str, Any]] = field(default_factory=list)
     tools_called: list[str] = field(default_factory=list)
+    tools_failed: list[str] = field(default_factory=list)
+    has_images: bool = False
+    timeline: list[list[Any]] = field(default_factory=list)
+    replay_of: str = ""
     upstream_request_id: str = ""
     tries: tuple[AttemptFacts, ...] = ()
     bodies: CapturedBodies | None = None

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django.db.models import Model
 
 from gateway.audit import bodies
-from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.outcome import OPEN, ExchangeOutcome
 from gateway.models import Attempt, ClientKey, RequestLog
 from gateway.wire import jsontext
 
@@ -67,6 +67,7 @@ class _Upsert:
 
 _LOG: Final = _Upsert(RequestLog, ["request_id"])
 _ATTEMPT: Final = _Upsert(Attempt, ["request_id", "number"])
+_QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
 
 
 def write(batch: Iterable[ExchangeOutcome]) -> None:
@@ -80,10 +81,7 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
     ]
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.executemany(
-                _LOG.statement,
-                [_LOG.values(outcome, ledger_count=len(outcome.ledger)) for outcome in last.values()],
-            )
+            cursor.executemany(_LOG.statement, [_log_values(outcome) for outcome in last.values()])
             tries = [
                 _ATTEMPT.values(attempt, log_id=outcome.request_id)
                 for outcome in last.values()
@@ -91,6 +89,9 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
             ]
             if tries:
                 cursor.executemany(_ATTEMPT.statement, tries)
+            ended = [(name,) for name, outcome in last.items() if _worth_following_up(outcome)]
+            if ended:
+                cursor.executemany(_QUEUE, ended)
         bodies.store(texts)
         for key_id, used in _last_used(last.values()).items():
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
@@ -109,6 +110,15 @@ def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
         except Exception as problem:
             facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
             logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
+
+
+def _worth_following_up(outcome: ExchangeOutcome) -> bool:
+    """Whether audit/follow_up.py will find something to do."""
+    return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
+
+
+def _log_values(outcome: ExchangeOutcome) -> list[Any]:
+    return _LOG.values(outcome, ledger_count=len(outcome.ledger), tool_count=len(outcome.tools_called))
 
 
 def _without_nul(value: list[Any]) -> list[Any]:

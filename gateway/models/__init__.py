@@ -4,6 +4,7 @@ from gateway.models.attempt import Attempt
 from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
+from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
@@ -16,6 +17,7 @@ __all__ = [
     "ContentBlob",
     "ContentNode",
     "EncryptedTextField",
+    "FollowUp",
     "MappingTarget",
     "ModelMapping",
     "Origin",
@@ -24,5 +26,7 @@ __all__ = [
     "RequestBody",
     "RequestLog",
     "Sealed",
+    "SearchText",
+    "SessionTotal",
     "config_changed",
 ]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
+
+# what the partial indexes of the history leave out
+FIRST_ERROR: Final = 400
+SLOW_MS: Final = 10_000
+USUAL_STOPS: Final = ("", "end_turn", "tool_use")
 
 
 class State(models.TextChoices):
@@ -22,6 +28,7 @@ class State(models.TextChoices):
 class Endpoint(models.TextChoices):
     MESSAGES = "messages", "messages"
     COUNT_TOKENS = "count_tokens", "count tokens"
+    REPLAY = "replay", "replay"
 
 
 class RequestLog(models.Model):
@@ -30,6 +37,12 @@ class RequestLog(models.Model):
     Names of key, provider and mapping are copies: the row stays true when those
     records change or go. The key's constraint is Django's alone, so a key that is
     deleted while its request runs cannot lose the row.
+
+    `tools_called`: what the answer calls; `tools_failed`: tools whose results came in with
+    this request and were errors; `has_images`: some message of the request has one.
+    `timeline`: what happened between the client and us beside the events, as
+    `[what, ms since arrival, ms it took]` (relay/timeline.py). `replay_of`: the request id
+    of the request that this one repeats.
     """
 
     request_id = models.CharField(max_length=64, unique=True)
@@ -73,6 +86,11 @@ class RequestLog(models.Model):
     ledger = models.JSONField(default=list, blank=True)
     ledger_count = models.PositiveIntegerField(default=0)
     tools_called = models.JSONField(default=list, blank=True)
+    tool_count = models.PositiveIntegerField(default=0)
+    tools_failed = models.JSONField(default=list, blank=True)
+    has_images = models.BooleanField(default=False)
+    timeline = models.JSONField(default=list, blank=True)
+    replay_of = models.CharField(max_length=64, blank=True, default="")
     upstream_request_id = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:
@@ -83,6 +101,33 @@ class RequestLog(models.Model):
             models.Index(fields=["state", "-started_at"], name="log_state_time"),
             models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
             models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
+            models.Index(fields=["upstream_model", "-started_at"], name="log_upstream_time"),
+            # for the filters of the history that few rows pass: small, and in the order of the list
+            models.Index(
+                fields=["-started_at", "status"],
+                name="log_refused_time",
+                condition=Q(status__gte=FIRST_ERROR),
+            ),
+            models.Index(
+                fields=["error_type", "-started_at"], name="log_error_time", condition=~Q(error_type="")
+            ),
+            models.Index(
+                fields=["stop_reason", "-started_at"],
+                name="log_stop_time",
+                condition=~Q(stop_reason__in=USUAL_STOPS),
+            ),
+            models.Index(
+                fields=["-started_at", "duration_ms"],
+                name="log_slow_time",
+                condition=Q(duration_ms__gte=SLOW_MS),
+            ),
+            models.Index(fields=["-started_at"], name="log_tools_time", condition=Q(tool_count__gt=0)),
+            models.Index(fields=["-started_at"], name="log_images_time", condition=Q(has_images=True)),
+            models.Index(fields=["-started_at"], name="log_ledger_time", condition=Q(ledger_count__gt=0)),
+            models.Index(fields=["-started_at"], name="log_retried_time", condition=Q(attempts__gt=1)),
+            models.Index(
+                fields=["replay_of", "-started_at"], name="log_replay_time", condition=~Q(replay_of="")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -97,10 +97,9 @@ def parsed(exchange: Exchange) -> dict[str, Any]:
         raise InvalidRequest("model: Field required")
     if not isinstance(model, str):
         raise InvalidRequest("model: Input should be a valid string")
-    if exchange.captures:
-        exchange.received_json = request
+    exchange.received_json = request
     exchange.asked_model = model
-    exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint == "messages"
+    exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint != "count_tokens"
     return request
 
 

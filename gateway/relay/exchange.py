@@ -20,16 +20,22 @@ from gateway.audit.outcome import (
     NextStep,
     State,
 )
+from gateway.audit.request_facts import failed_tools, has_images
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError
+from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the HTTP layer knows when a request arrives. Header names are lower case."""
+    """What the HTTP layer knows when a request arrives. Header names are lower case.
+
+    `endpoint`: messages, count_tokens, or replay: a request of the history asked again
+    by an admin, `replay_of` its request id.
+    """
 
     request_id: str
     endpoint: str
@@ -37,6 +43,7 @@ class Arrival:
     body: bytes
     address: str
     key: KeyEntry | None = None
+    replay_of: str = ""
 
     @property
     def client_facts(self) -> ClientFacts:
@@ -110,6 +117,7 @@ class Exchange:
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
     tools_called: list[str] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
     returned: capture.ByteLog = field(default_factory=capture.ByteLog)
 
@@ -149,6 +157,7 @@ class Exchange:
         """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
         details = self.usage.get("output_tokens_details") or {}
+        request = None if state == OPEN else self.received_json
         return ExchangeOutcome(
             request_id=arrival.request_id,
             started_at=self.started_at,
@@ -182,6 +191,10 @@ class Exchange:
             attempts=len(self.tries),
             ledger=self.ledger.as_json(),
             tools_called=self.tools_called,
+            tools_failed=[] if request is None else failed_tools(request),
+            has_images=request is not None and has_images(request),
+            timeline=self.timeline.as_json(self.started),
+            replay_of=arrival.replay_of,
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
             tries=tuple(attempt.facts(state, now) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),

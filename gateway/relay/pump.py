@@ -31,6 +31,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.inbox import Inbox, Reader
 from gateway.relay.logs import log_outcome
+from gateway.relay.timeline import LONG_GAP
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
 from gateway.wire.messages import PING, Event
@@ -84,6 +85,7 @@ class Pump:
             if done:
                 self._ready = self._begun(self._opening.result())
             else:
+                self._exchange.timeline.committed(self._gateway.clock())
                 self._ready = self._encoded(self._upstream.commit())
         except BaseException:
             self._gateway.live.discard(self)
@@ -174,7 +176,9 @@ class Pump:
             # cut behind finish_reason: the answer itself is complete
             return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
         if data:
-            self._received_at = self._loop.time()
+            before, self._received_at = self._received_at, self._loop.time()
+            if self._received_at - before > LONG_GAP:
+                self._exchange.timeline.gap(self._gateway.clock(), self._received_at - before)
             return self._out(self._upstream.feed(data))
         return self._out(stream.finish()) if data is None else self._on_tick()
 
@@ -223,6 +227,7 @@ class Pump:
 
     def _sign_of_life(self) -> bytes:
         now = self._loop.time()
+        self._exchange.timeline.ping(self._gateway.clock())
         if now < self._content_at + self._gateway.stale_after:
             return _PING
         self._content_at = now

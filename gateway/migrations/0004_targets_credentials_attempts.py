@@ -29,7 +29,7 @@ def convert(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0002_content_of_bodies'),
+        ('gateway', '0003_history_facts'),
     ]
 
     operations = [

@@ -1,0 +1,144 @@
+"""The search index: words of conversations, on SQLite an FTS5 table, on PostgreSQL a tsvector with GIN.
+
+Each message of a conversation is indexed once, under the request that brought it.
+Both indexes are given words that audit/words.py has cut, so both find the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from gateway.audit.words import Term, terms
+from gateway.audit.zstd import compressed, decompressed
+from gateway.models import SearchText
+
+# the newest places that a search looks at
+MOST_FOUND: Final = 500
+AT_ONCE: Final = 200
+
+_PUT_TEXT: Final = """
+INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s)
+ON CONFLICT (digest) DO NOTHING RETURNING id
+"""
+_NEW_NODES: Final = """
+WITH RECURSIVE chain (digest, parent, blob, depth) AS (
+    SELECT node.digest, node.parent, node.blob, 0 FROM gateway_contentnode node WHERE node.digest = %s
+    AND NOT EXISTS (SELECT 1 FROM gateway_searchtext known WHERE known.digest = node.digest)
+    UNION ALL
+    SELECT node.digest, node.parent, node.blob, chain.depth + 1
+    FROM chain JOIN gateway_contentnode node ON node.digest = chain.parent
+    WHERE NOT EXISTS (SELECT 1 FROM gateway_searchtext known WHERE known.digest = node.digest)
+)
+SELECT digest, parent, blob FROM chain ORDER BY depth DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text for the index: its digest, and its words separated by spaces ("": nothing to find)."""
+
+    digest: bytes
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The statements of one database."""
+
+    put: str
+    remove: str
+    find: str
+
+
+_FTS5: Final = _Index(
+    put="INSERT INTO gateway_searchwords (rowid, words) VALUES (%s, %s)",
+    remove="INSERT INTO gateway_searchwords (gateway_searchwords, rowid, words) VALUES ('delete', %s, %s)",
+    find="SELECT rowid FROM gateway_searchwords"
+    " WHERE gateway_searchwords MATCH %s ORDER BY rowid DESC LIMIT %s",
+)
+_TSVECTOR: Final = _Index(
+    put="INSERT INTO gateway_searchwords (id, words) VALUES (%s, to_tsvector('simple', %s))",
+    remove="DELETE FROM gateway_searchwords WHERE id = %s",
+    find="SELECT id FROM gateway_searchwords"
+    " WHERE words @@ to_tsquery('simple', %s) ORDER BY id DESC LIMIT %s",
+)
+
+
+def new_nodes(end: bytes) -> list[tuple[bytes, bytes | None, bytes]]:
+    """What is not in the index of the chain that ends at `end`: (digest, parent, blob), in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEW_NODES, [end])
+        return [
+            (bytes(digest), None if parent is None else bytes(parent), bytes(blob))
+            for digest, parent, blob in cursor.fetchall()
+        ]
+
+
+def put(request_id: str, texts: Sequence[NewText]) -> None:
+    """Index the texts that `request_id` brought, inside the caller's transaction; known ones stay."""
+    index = _index()
+    with connection.cursor() as cursor:
+        for text in texts:
+            kept = compressed(text.words.encode()) if text.words and index is _FTS5 else None
+            cursor.execute(_PUT_TEXT, [text.digest, request_id, kept])
+            row = cursor.fetchone()
+            if row is not None and text.words:
+                cursor.execute(index.put, [row[0], text.words])
+
+
+def found(query: str, limit: int = MOST_FOUND) -> list[str]:
+    """The ids of requests that brought a text with all terms of `query`, the newest `limit` places first."""
+    wanted = terms(query)
+    if not wanted:
+        return []
+    index = _index()
+    asked = _fts5_query(wanted) if index is _FTS5 else _tsquery(wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(index.find, [asked, limit])
+        ids = [row[0] for row in cursor.fetchall()]
+    rows = SearchText.objects.filter(pk__in=ids).order_by("-pk")
+    return list(dict.fromkeys(rows.values_list("request_id", flat=True)))
+
+
+def remove(request_ids: Sequence[str]) -> int:
+    """Forget the texts that these requests brought; how many. In batches, each a transaction of its own."""
+    removed = 0
+    for start in range(0, len(request_ids), AT_ONCE):
+        removed += _remove(request_ids[start : start + AT_ONCE])
+    return removed
+
+
+def _remove(request_ids: Sequence[str]) -> int:
+    index = _index()
+    with transaction.atomic():
+        rows: list[tuple[int, Any]] = list(
+            SearchText.objects.filter(request_id__in=request_ids).values_list("pk", "words")
+        )
+        with connection.cursor() as cursor:
+            for pk, words in rows:
+                if index is _TSVECTOR:
+                    cursor.execute(index.remove, [pk])
+                elif words is not None:
+                    cursor.execute(index.remove, [pk, decompressed(words).decode()])
+        SearchText.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    return len(rows)
+
+
+def _index() -> _Index:
+    return _TSVECTOR if connection.vendor == "postgresql" else _FTS5
+
+
+def _fts5_query(wanted: Sequence[Term]) -> str:
+    return " AND ".join(f'"{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in wanted)
+
+
+def _tsquery(wanted: Sequence[Term]) -> str:
+    # words are letters and digits, so quotes are enough
+    return " & ".join(
+        "(" + " <-> ".join(f"'{word}'" for word in term.words) + (":*)" if term.prefix else ")")
+        for term in wanted
+    )

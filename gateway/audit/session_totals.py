@@ -1,0 +1,38 @@
+"""The numbers of sessions, worked out from their rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.models import Count, F, Max, Min, Q, Sum
+
+from gateway.models import RequestLog, SessionTotal
+
+COUNTED: Final = ("messages", "replay")
+FAILED: Final = ("error", "broken", "interrupted")
+
+_NUMBERS: Final[dict[str, Any]] = {
+    "first_at": Min("started_at"),
+    "last_at": Max("started_at"),
+    "requests": Count("pk"),
+    "failed": Count("pk", filter=Q(state__in=FAILED)),
+    "retries": Sum(F("attempts") - 1, filter=Q(attempts__gt=1)),
+    "agents": Count("agent_id", filter=~Q(agent_id=""), distinct=True),
+    "input_tokens": Sum("input_tokens"),
+    "output_tokens": Sum("output_tokens"),
+    "cache_read_tokens": Sum("cache_read_tokens"),
+    "cache_write_tokens": Sum("cache_write_tokens"),
+    "tool_count": Sum("tool_count"),
+    "busy_ms": Sum("duration_ms"),
+}
+
+
+def work_out(session_id: str) -> None:
+    """Write the totals of one session anew; rows that are still open count as requests already."""
+    rows = RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED)
+    numbers = rows.aggregate(**_NUMBERS)
+    if not numbers["requests"]:
+        return
+    [latest] = rows.order_by("-started_at").values("client_key_id", "key_name", "client")[:1]
+    defaults: dict[str, Any] = {name: value or 0 for name, value in numbers.items()}
+    SessionTotal.objects.update_or_create(session_id=session_id, defaults={**defaults, **latest})

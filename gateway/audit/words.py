@@ -1,0 +1,101 @@
+"""The words of a conversation, as the search index takes them, and of a query (pure).
+
+Text is cut into words here and not by the database, so that SQLite and PostgreSQL
+find the same: lower case, letters and digits, and every character of scripts that
+write without spaces is a word of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+# More of one text is not indexed: it is the beginning of a file that a tool read.
+MOST_WORDS: Final = 20_000
+# Longer runs are encoded data.
+LONGEST_WORD: Final = 64
+MOST_TERMS: Final = 12
+
+_UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_WORD: Final = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_TERM: Final = re.compile(r'"([^"]*)"?|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Words that must follow each other; `prefix`: the last may go on."""
+
+    words: tuple[str, ...]
+    prefix: bool = False
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of `text` in order."""
+    for found in _WORD.finditer(text.lower()):
+        if found.end() - found.start() <= LONGEST_WORD:
+            yield found[0]
+
+
+def indexed(texts: Iterator[str]) -> str:
+    """The words of texts, separated by spaces: what is stored in the index."""
+    return " ".join(islice((word for text in texts for word in words(text)), MOST_WORDS))
+
+
+def terms(query: str) -> list[Term]:
+    """What a person typed: words that must all occur, "words in a row", and word* for a beginning."""
+    found = []
+    for match in _TERM.finditer(query):
+        quoted, plain = match.groups()
+        text = plain if quoted is None else quoted
+        parts = tuple(words(text))
+        if parts:
+            found.append(Term(parts, prefix=quoted is None and text.endswith("*")))
+    return found[:MOST_TERMS]
+
+
+def message_texts(message: Any) -> Iterator[str]:
+    """What is said in a message or an answer: texts, thinking, arguments and results of tools."""
+    if isinstance(message, Mapping):
+        yield from _content(message.get("content"))
+
+
+def _content(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for block in content:
+            if isinstance(block, Mapping):
+                yield from _block(block)
+
+
+def _block(block: Mapping[str, Any]) -> Iterator[str]:
+    kind = block.get("type")
+    if kind in ("text", "thinking"):
+        yield from _strings(block.get(kind))
+    elif kind in ("tool_use", "server_tool_use"):
+        yield from _strings(block.get("name"))
+        yield from _strings(block.get("input"))
+    elif kind == "tool_result":
+        yield from _content(block.get("content"))
+    elif kind == "document":
+        yield from _strings(block.get("title"))
+        source = block.get("source")
+        if isinstance(source, Mapping) and source.get("type") == "text":
+            yield from _strings(source.get("data"))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting.extend(reversed(list(value.values())))
+        elif isinstance(value, list):
+            waiting.extend(reversed(value))

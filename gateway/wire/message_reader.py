@@ -1,0 +1,102 @@
+"""A finished answer of the Messages API read back: whole JSON or a stream's events -> one message.
+
+For those who look at answers afterwards. It takes what is there: a stream that
+broke off gives the blocks it had, and its `error` event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from gateway.wire import jsontext, sse
+
+JSONObject = dict[str, Any]
+
+_TEXT_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
+
+
+class ReadAnswer(NamedTuple):
+    """`message`: None when there is none. `error`: the error object of an error body or event, or None."""
+
+    message: JSONObject | None
+    error: JSONObject | None
+
+
+def read_answer(body: bytes) -> ReadAnswer:
+    """Read what went to a client. Anything that is no answer gives (None, None); nothing is raised."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            value = jsontext.loads(body)
+        except jsontext.InvalidJSON:
+            return ReadAnswer(None, None)
+        if value.get("type") == "error":
+            return ReadAnswer(None, _object(value.get("error")))
+        return ReadAnswer(value if isinstance(value.get("content"), list) else None, None)
+    return _from_events(events(body))
+
+
+def events(stream: bytes) -> list[JSONObject]:
+    """The data of a stream's events in order; what is no JSON object is left out."""
+    decoder = sse.Decoder()
+    found: list[JSONObject] = []
+    try:
+        raw = decoder.feed(stream) + decoder.flush()
+    except sse.EventTooLong:
+        raw = []
+    for event in raw:
+        try:
+            value = jsontext.loads(event.data)
+        except jsontext.InvalidJSON:
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
+    message: JSONObject | None = None
+    error: JSONObject | None = None
+    blocks: dict[int, JSONObject] = {}
+    arguments: dict[int, list[str]] = {}
+    for event in stream:
+        kind, index = event.get("type"), event.get("index")
+        if kind == "message_start":
+            message = dict(_object(event.get("message")))
+        elif kind == "content_block_start" and isinstance(index, int):
+            blocks[index] = dict(_object(event.get("content_block")))
+        elif kind == "content_block_delta" and isinstance(index, int) and index in blocks:
+            _add(blocks[index], _object(event.get("delta")), arguments.setdefault(index, []))
+        elif kind == "message_delta" and message is not None:
+            message.update(_object(event.get("delta")))
+            message["usage"] = {**_object(message.get("usage")), **_object(event.get("usage"))}
+        elif kind == "error":
+            error = _object(event.get("error"))
+    if message is None:
+        return ReadAnswer(None, error)
+    for index, pieces in arguments.items():
+        if pieces:
+            blocks[index]["input"] = _arguments("".join(pieces))
+    message["content"] = [blocks[index] for index in sorted(blocks)]
+    return ReadAnswer(message, error)
+
+
+def _add(block: JSONObject, delta: JSONObject, arguments: list[str]) -> None:
+    kind = delta.get("type")
+    name = _TEXT_DELTAS.get(kind) if isinstance(kind, str) else None
+    if name is not None:
+        block[name] = str(block.get(name) or "") + str(delta.get(name) or "")
+    elif kind == "input_json_delta":
+        arguments.append(str(delta.get("partial_json") or ""))
+
+
+def _arguments(text: str) -> Any:
+    """What a call was given; the text itself when it broke off before it was JSON."""
+    try:
+        return jsontext.loads(text)
+    except jsontext.InvalidJSON:
+        return text
+
+
+def _object(value: Any) -> JSONObject:
+    return value if isinstance(value, dict) else {}
