@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from gateway.admin import client_keys, model_mappings, providers, request_logs
+from gateway.admin import client_keys, model_mappings, model_prices, providers, request_logs
 
-__all__ = ["client_keys", "model_mappings", "providers", "request_logs"]
+__all__ = ["client_keys", "model_mappings", "model_prices", "providers", "request_logs"]
 
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"

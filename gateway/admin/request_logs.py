@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.base import ReadOnlyAdmin
 from gateway.admin.filters import ProviderFilter, StopReasonFilter
 from gateway.admin.inert import inert, readable
 from gateway.admin.paging import LookAheadPaginator, page_number
 from gateway.audit import bodies
+from gateway.audit.recosting import recompute
+from gateway.config.loader import load
 from gateway.models import Attempt, RequestBody, RequestLog
+from gateway.models.request_log import State
 
 _TITLES = {
     "received": "As received from the client",
@@ -41,8 +46,9 @@ class RequestLogAdmin(ReadOnlyAdmin):
     change_form_template = "admin/gateway/requestlog/change_form.html"
     list_display = (
         "started_at", "key", "asked_model", "goes_to", "provider", "state", "status", "stop_reason",
-        "first_byte", "duration", "tokens", "tools", "ledger_count",
+        "first_byte", "duration", "tokens", "cost_is", "tools", "ledger_count",
     )  # fmt: skip
+    actions = ("recompute_costs",)
     list_display_links = ("started_at",)
     list_filter = (
         "state",
@@ -73,7 +79,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
         )}),
         ("Tokens", {"fields": (
             "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "thinking_tokens",
-            "usage_estimated",
+            "usage_estimated", "estimated_input_tokens", "cost_is", "price_source",
         )}),
         ("What the conversion changed", {"fields": ("ledger_entries",)}),
     )  # fmt: skip
@@ -148,6 +154,31 @@ class RequestLogAdmin(ReadOnlyAdmin):
         about = "≈ " if row.usage_estimated else ""
         cached = f" ({row.cache_read_tokens:,})" if row.cache_read_tokens else ""
         return f"{about}{_number(row.input_tokens)} + {_number(row.output_tokens)}{cached}"
+
+    @admin.display(description=gettext_lazy("cost in USD"), ordering="cost")
+    def cost_is(self, row: RequestLog) -> str:
+        if row.state == State.OPEN:
+            return "–"
+        if row.cost is None:
+            return _("unpriced")
+        about = "≈ " if row.usage_estimated and row.cost else ""
+        return f"{about}{row.cost:.6f}"
+
+    @admin.action(description=gettext_lazy("Compute the cost again"), permissions=["recompute"])
+    def recompute_costs(self, request: HttpRequest, rows: QuerySet[RequestLog]) -> None:
+        """With the prices that are set for the time of each request."""
+        told = recompute(rows.order_by(), load().prices)
+        text = ngettext(
+            "%(count)d request has a new cost; %(before)s became %(after)s US dollars.",
+            "%(count)d requests have a new cost; %(before)s became %(after)s US dollars.",
+            told.changed,
+        )
+        facts = {"count": told.changed, "before": f"{told.before:.6f}", "after": f"{told.after:.6f}"}
+        self.message_user(request, text % facts, messages.SUCCESS)
+
+    def has_recompute_permission(self, request: HttpRequest) -> bool:
+        """Who may set prices may apply them."""
+        return bool(request.user.has_perm("gateway.change_modelprice"))
 
     @admin.display(description="tools called")
     def tools(self, row: RequestLog) -> str:

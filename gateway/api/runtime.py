@@ -47,7 +47,7 @@ class Runtime:
             configuration.start()
             self._configuration = configuration
         if self._recorder is None:
-            self._recorder = self._ready_recorder()
+            self._recorder = self._ready_recorder(self._configuration)
 
     async def gateway(self) -> Gateway:
         loop = asyncio.get_running_loop()
@@ -84,10 +84,13 @@ class Runtime:
         if self._recorder is not None:
             self._recorder.stop()
 
-    def _ready_recorder(self) -> Recorder:
+    def _ready_recorder(self, configuration: CurrentSnapshot) -> Recorder:
         conf = gateway_conf()
         recorder = Recorder(
-            conf.spool_folder, f"{os.getpid()}-{secrets.token_hex(4)}", patience=conf.history_patience
+            conf.spool_folder,
+            f"{os.getpid()}-{secrets.token_hex(4)}",
+            patience=conf.history_patience,
+            prices=lambda: configuration.snapshot.prices,
         )
         rows = recorder.recover(conf.spool_folder)
         if rows:

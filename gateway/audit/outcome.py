@@ -95,8 +95,10 @@ class ExchangeOutcome:
     output_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     thinking_tokens: int | None = None
     usage_estimated: bool = False
+    estimated_input_tokens: int | None = None
     first_byte_ms: int | None = None
     duration_ms: int | None = None
     attempts: int = 0

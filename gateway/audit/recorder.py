@@ -22,7 +22,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -31,8 +31,9 @@ from django.db import connections
 
 from gateway.audit import spool as spool_files
 from gateway.audit.outcome import ExchangeOutcome
-from gateway.audit.rows import NOT_ANSWERING, write, write_singly
+from gateway.audit.rows import NO_PRICES, NOT_ANSWERING, write, write_singly
 from gateway.audit.spool import Spool
+from gateway.pricing.book import PriceBook
 
 logger = logging.getLogger("gateway.audit")
 
@@ -74,15 +75,24 @@ class Recorder:
     """`opened` and `closed` never wait, `settled` waits for durability. `stop` writes what is left.
 
     `spool_folder`: where outcomes go while the database does not answer; `name`
-    tells this process's files from others'. `patience` in seconds.
+    tells this process's files from others'. `patience` in seconds. `prices` gives the
+    price book in force.
     """
 
-    def __init__(self, spool_folder: Path, name: str, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        spool_folder: Path,
+        name: str,
+        *,
+        patience: float = PATIENCE,
+        prices: Callable[[], PriceBook] = lambda: NO_PRICES,
+    ) -> None:
         self._queue: deque[_Entry] = deque()
         self._late: deque[_Entry] = deque()
         self._spool = Spool(spool_folder, name)
         self._spool_lock = threading.Lock()
         self._patience = patience
+        self._prices = prices
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
@@ -130,7 +140,7 @@ class Recorder:
         """
         number = 0
         for path in spool_files.abandoned(folder):
-            number += _write_file(path)
+            number += self._write_file(path)
             path.unlink(missing_ok=True)
         return number
 
@@ -174,7 +184,7 @@ class Recorder:
         """
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
-            _write([entry.outcome for entry in batch if entry.outcome is not None])
+            self._write([entry.outcome for entry in batch if entry.outcome is not None])
             for entry in batch:
                 self._queue.popleft()
                 entry.release()
@@ -190,10 +200,29 @@ class Recorder:
         with self._spool_lock:
             files = self._spool.rotate()
         for path in files:
-            rows = _write_file(path)
+            rows = self._write_file(path)
             with self._spool_lock:
                 self._spool.done(path)
             logger.warning("history written from the spool", extra={"rows": rows})
+
+    def _write_file(self, path: Path) -> int:
+        number = 0
+        for batch in _batches(spool_files.read(path)):
+            self._write(batch)
+            number += len(batch)
+        return number
+
+    def _write(self, outcomes: list[ExchangeOutcome]) -> None:
+        if not outcomes:
+            return
+        prices = self._prices()
+        try:
+            write(outcomes, prices)
+        except NOT_ANSWERING:
+            raise
+        except Exception:
+            logger.exception("a batch of history was refused, writing it row by row")
+            write_singly(outcomes, prices)
 
     # --- the spooler thread -----------------------------------------------------
 
@@ -225,26 +254,6 @@ class Recorder:
         for entry in batch:
             entry.release()
         self._wake.set()
-
-
-def _write(outcomes: list[ExchangeOutcome]) -> None:
-    if not outcomes:
-        return
-    try:
-        write(outcomes)
-    except NOT_ANSWERING:
-        raise
-    except Exception:
-        logger.exception("a batch of history was refused, writing it row by row")
-        write_singly(outcomes)
-
-
-def _write_file(path: Path) -> int:
-    number = 0
-    for batch in _batches(spool_files.read(path)):
-        _write(batch)
-        number += len(batch)
-    return number
 
 
 def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
@@ -17,13 +18,16 @@ from django.db.models import Model
 
 from gateway.audit import bodies
 from gateway.audit.outcome import OPEN, ExchangeOutcome
+from gateway.audit.pricing import cost_of
 from gateway.models import Attempt, ClientKey, RequestLog
+from gateway.pricing.book import PriceBook
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.audit")
 
 # what a database raises that is away, busy, or not migrated yet: the same rows may go in later
 NOT_ANSWERING: Final = (OperationalError, InterfaceError, ProgrammingError)
+NO_PRICES: Final = PriceBook()
 # what one outcome is besides its own row
 _ROWS_OF_THEIR_OWN: Final = frozenset({"tries", "bodies"})
 SHARED_FIELDS: Final = tuple(
@@ -59,7 +63,7 @@ class _Upsert:
                 value = value.replace("\x00", "\ufffd")[:longest]
             elif type(value) is list:
                 value = field.get_db_prep_save(_without_nul(value), connection)
-            elif type(value) is datetime:
+            elif type(value) is datetime or type(value) is Decimal:
                 value = field.get_db_prep_save(value, connection)
             values.append(value)
         return values
@@ -70,8 +74,10 @@ _ATTEMPT: Final = _Upsert(Attempt, ["request_id", "number"])
 _QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
 
 
-def write(batch: Iterable[ExchangeOutcome]) -> None:
-    """Write the last outcome of each exchange in one transaction; writing one twice changes nothing.
+def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> None:
+    """Write the last outcome of each exchange, and what it costs, in one transaction.
+
+    Writing one twice changes nothing.
 
     Raises what the database raises; then nothing of the batch was written.
     """
@@ -81,7 +87,7 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
     ]
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.executemany(_LOG.statement, [_log_values(outcome) for outcome in last.values()])
+            cursor.executemany(_LOG.statement, [_log_values(outcome, prices) for outcome in last.values()])
             tries = [
                 _ATTEMPT.values(attempt, log_id=outcome.request_id)
                 for outcome in last.values()
@@ -97,14 +103,14 @@ def write(batch: Iterable[ExchangeOutcome]) -> None:
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
 
 
-def write_singly(batch: Iterable[ExchangeOutcome]) -> None:
+def write_singly(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> None:
     """Write each outcome by itself, after the database refused one of the batch.
 
     A row that is refused even so is logged whole, the only place left for it.
     """
     for outcome in batch:
         try:
-            write([outcome])
+            write([outcome], prices)
         except NOT_ANSWERING:
             raise
         except Exception as problem:
@@ -117,8 +123,15 @@ def _worth_following_up(outcome: ExchangeOutcome) -> bool:
     return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
 
 
-def _log_values(outcome: ExchangeOutcome) -> list[Any]:
-    return _LOG.values(outcome, ledger_count=len(outcome.ledger), tool_count=len(outcome.tools_called))
+def _log_values(outcome: ExchangeOutcome, prices: PriceBook) -> list[Any]:
+    cost, price_source = cost_of(outcome, prices)
+    return _LOG.values(
+        outcome,
+        ledger_count=len(outcome.ledger),
+        tool_count=len(outcome.tools_called),
+        cost=cost,
+        price_source=price_source,
+    )
 
 
 def _without_nul(value: list[Any]) -> list[Any]:

@@ -11,11 +11,13 @@ from django.db.models import Prefetch
 
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.presets import preset, usable_options
+from gateway.config.prices import price_book
 from gateway.models import (
     ClientKey,
     ConfigStamp,
     MappingTarget,
     ModelMapping,
+    ModelPrice,
     Origin,
     Provider,
     ProviderCredential,
@@ -65,6 +67,10 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         providers=MappingProxyType({record.slug: provider_config(record, conf) for record in providers}),
         rules=tuple(_rule(mapping, demo_wanted) for mapping in mappings),
         keys=MappingProxyType({record.digest: _key(record) for record in keys}),
+        prices=price_book(
+            ModelPrice.objects.select_related("provider"),
+            {record.slug: record.base_url for record in providers},
+        ),
         anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
     )
 

@@ -6,6 +6,7 @@ from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.model_mapping import MappingTarget, ModelMapping
+from gateway.models.model_price import ModelPrice
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
 
@@ -20,6 +21,7 @@ __all__ = [
     "FollowUp",
     "MappingTarget",
     "ModelMapping",
+    "ModelPrice",
     "Origin",
     "Provider",
     "ProviderCredential",

@@ -78,8 +78,15 @@ class RequestLog(models.Model):
     output_tokens = models.PositiveIntegerField(null=True, blank=True)
     cache_read_tokens = models.PositiveIntegerField(null=True, blank=True)
     cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # the part of cache_write_tokens that is kept for an hour
+    cache_write_1h_tokens = models.PositiveIntegerField(null=True, blank=True)
     thinking_tokens = models.PositiveIntegerField(null=True, blank=True)
     usage_estimated = models.BooleanField(default=False)
+    # what the gateway thought before it asked; manage.py tokenerror compares
+    estimated_input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # US dollars; null: unpriced. audit/pricing.py says what 0 means
+    cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
+    price_source = models.CharField(max_length=200, blank=True, default="")
     first_byte_ms = models.PositiveIntegerField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

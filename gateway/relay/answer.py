@@ -61,6 +61,7 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     request = parsed(exchange)
     route = routed(exchange, gateway, request)
     converted = await conversion(exchange, gateway, route, request)
+    exchange.estimated_input_tokens = converted.context.estimated_input_tokens
     if isinstance(converted, AnsweredLocally):
         return answered_locally(exchange, converted)
     upstream = Upstream(exchange, gateway, route, converted)

@@ -116,6 +116,7 @@ class Exchange:
     stop_reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
+    estimated_input_tokens: int | None = None
     tools_called: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
@@ -157,6 +158,7 @@ class Exchange:
         """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
         details = self.usage.get("output_tokens_details") or {}
+        cache_writes = self.usage.get("cache_creation") or {}
         request = None if state == OPEN else self.received_json
         return ExchangeOutcome(
             request_id=arrival.request_id,
@@ -184,8 +186,10 @@ class Exchange:
             output_tokens=self.usage.get("output_tokens"),
             cache_read_tokens=self.usage.get("cache_read_input_tokens"),
             cache_write_tokens=self.usage.get("cache_creation_input_tokens"),
+            cache_write_1h_tokens=cache_writes.get("ephemeral_1h_input_tokens"),
             thinking_tokens=details.get("thinking_tokens"),
             usage_estimated=self.usage_estimated,
+            estimated_input_tokens=self.estimated_input_tokens,
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=None if state == OPEN else _ms(self.started, now),
             attempts=len(self.tries),

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.pricing.book import PriceBook
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRule:
@@ -146,4 +148,5 @@ class ConfigSnapshot:
     rules: tuple[MappingRule, ...] = ()
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
     anonymous_allowed: bool = False
+    prices: PriceBook = field(default_factory=PriceBook)
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

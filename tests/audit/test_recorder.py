@@ -140,11 +140,11 @@ class Switch:
         monkeypatch.setattr(module, "write", self.write)
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
-    def write(self, batch):
+    def write(self, batch, prices):
         if self.off:
             self.tried.set()
             raise OperationalError("gone")
-        self.real(batch)
+        self.real(batch, prices)
 
 
 @pytest.fixture
@@ -169,9 +169,9 @@ async def test_outcomes_that_settle_together_share_a_transaction(recorder, monke
     batches = []
     real = rows.write
 
-    def counted(batch):
+    def counted(batch, prices):
         batches.append(len(batch))
-        real(batch)
+        real(batch, prices)
 
     monkeypatch.setattr(module, "write", counted)
     await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(100)))

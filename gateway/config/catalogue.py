@@ -1,0 +1,121 @@
+"""The catalogue of known prices and windows; the only place that knows genai-prices.
+
+The package carries its data: nothing is downloaded. A model that it does not know
+by this very name, but by a pattern, is marked with `~` in the source: the price may
+be that of an older model of the family.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+
+from gateway.pricing.price import ZERO, Price, Rates
+
+PACKAGE: Final = "genai-prices"
+_THOUSAND: Final = Decimal(1000)
+_DATE: Final = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})\Z")
+# Plans with a monthly fee: their addresses look like the pay-as-you-go ones, their prices do not.
+_PLANS: Final = re.compile(r"/api/coding/|\.kimi\.com/coding", re.IGNORECASE)
+# The catalogue knows this service under another address.
+_SAME_SERVICE: Final = re.compile(r"\Ahttps://api\.minimax\.cn\b"), "https://api.minimax.io"
+
+
+class KnownPrices:
+    """Prices and windows of a catalogue's models, by the base URL of the provider's API."""
+
+    def __init__(self, snapshot: DataSnapshot, release: str) -> None:
+        self._snapshot = snapshot
+        self._release = release
+        self._found = lru_cache(maxsize=1024)(self._find)
+        self._priced = lru_cache(maxsize=1024)(self._price)
+
+    def price(self, base_url: str, model: str, at: datetime) -> Price | None:
+        """The standard price of a model at a time; None when the catalogue does not know it."""
+        found = self._found(base_url, model)
+        if found is None:
+            return None
+        source, info = found
+        return self._priced(source, _Same(info.get_prices(at)))
+
+    def context_window(self, base_url: str, model: str) -> int | None:
+        """The model's context window in tokens; None when the catalogue does not know it."""
+        found = self._found(base_url, model)
+        return None if found is None else found[1].context_window
+
+    def _find(self, base_url: str, model: str) -> tuple[str, ModelInfo] | None:
+        """(its name as a source, the model)."""
+        if not model or _PLANS.search(base_url):
+            return None
+        known, instead = _SAME_SERVICE
+        try:
+            provider, info = self._snapshot.find_provider_model(
+                model, None, None, known.sub(instead, base_url)
+            )
+        except LookupError:
+            return None
+        about = "" if _same_name(info.id, model) else "~"
+        return f"{about}{provider.id}/{info.id} ({PACKAGE} {self._release})", info
+
+    def _price(self, source: str, same: _Same) -> Price | None:
+        prices: dict[str, Any] = vars(same.prices)
+        if prices.get("input_mtok") is None and prices.get("output_mtok") is None:
+            return None
+        tiered = [price for price in prices.values() if isinstance(price, TieredPrices)]
+        starts = sorted({tier.start for price in tiered for tier in price.tiers})
+        return Price(
+            rates=_rates(prices, 0),
+            tiers=tuple((start, _rates(prices, start + 1)) for start in starts),
+            request=(_at(prices.get("requests_kcount"), 0) or ZERO) / _THOUSAND,
+            source=source,
+        )
+
+
+class _Same:
+    """A ModelPrice as a key of a cache: equal when it is the same object."""
+
+    __slots__ = ("prices",)
+
+    def __init__(self, prices: ModelPrice) -> None:
+        self.prices = prices
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.prices is self.prices
+
+    def __hash__(self) -> int:
+        return id(self.prices)
+
+
+@cache
+def known_prices() -> KnownPrices:
+    """The catalogue that came with the package."""
+    return KnownPrices(get_snapshot(), version(PACKAGE))
+
+
+def _same_name(known: str, model: str) -> bool:
+    asked = model.casefold().rpartition("/")[2]
+    return known.casefold().rpartition("/")[2] in (asked, _DATE.sub("", asked))
+
+
+def _rates(prices: dict[str, Any], prompt: int) -> Rates:
+    """The rates for prompts of so many tokens."""
+    return Rates(
+        input=_at(prices.get("input_mtok"), prompt) or ZERO,
+        output=_at(prices.get("output_mtok"), prompt) or ZERO,
+        cache_read=_at(prices.get("cache_read_mtok"), prompt),
+        cache_write=_at(prices.get("cache_write_mtok"), prompt),
+        cache_write_1h=_at(prices.get("cache_write_1h_mtok"), prompt),
+    )
+
+
+def _at(price: Decimal | TieredPrices | None, prompt: int) -> Decimal | None:
+    if not isinstance(price, TieredPrices):
+        return price
+    return next((tier.price for tier in reversed(price.tiers) if prompt > tier.start), price.base)

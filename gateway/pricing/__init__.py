@@ -1,0 +1,1 @@
+"""What a provider charges for tokens; frozen values and arithmetic only."""

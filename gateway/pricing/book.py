@@ -1,0 +1,101 @@
+"""PriceBook: which price holds for an upstream model at a time.
+
+An admin's price beats the catalogue's. Among the admin's, one for the provider beats
+one for all, an exact model beats a pattern, and the one that began last beats the
+earlier ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Protocol
+
+from gateway.pricing.price import Price, Tokens
+
+_LARGEST_MEMO: Final = 2048
+
+
+class Catalogue(Protocol):
+    """A list of known prices, by the address of a provider's API."""
+
+    def price(self, base_url: str, model: str, at: datetime) -> Price | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRule:
+    """A price set by an admin. `provider` "" means every provider; `regex` is a pattern's, None for an
+    exact name (case is ignored). It holds from `since` (included) until `until` (excluded)."""
+
+    price: Price
+    model: str
+    provider: str = ""
+    regex: re.Pattern[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def means(self, provider: str, model: str) -> bool:
+        """Whether it is about this model of this provider, at whatever time."""
+        if self.provider and self.provider != provider:
+            return False
+        if self.regex is not None:
+            return self.regex.fullmatch(model) is not None
+        return self.model.casefold() == model.casefold()
+
+    def holds(self, at: datetime) -> bool:
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+    @property
+    def _rank(self) -> tuple[bool, bool, bool, float]:
+        began = self.since.timestamp() if self.since else 0.0
+        return (bool(self.provider), self.regex is None, self.since is not None, began)
+
+
+class Cost(NamedTuple):
+    """US dollars, and the source of the price they were computed from."""
+
+    amount: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """All prices, frozen. `addresses`: base URL of each provider by slug, for the catalogue."""
+
+    rules: tuple[PriceRule, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    catalogue: Catalogue | None = field(default=None, compare=False)
+    _memo: dict[tuple[str, str], tuple[PriceRule, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def price(self, provider: str, model: str, at: datetime) -> Price | None:
+        """The price of an upstream model of a provider (its slug); None when nobody knows it."""
+        for rule in self._rules_of(provider, model):
+            if rule.holds(at):
+                return rule.price
+        address = self.addresses.get(provider)
+        if not address or self.catalogue is None:
+            return None
+        return self.catalogue.price(address, model, at)
+
+    def cost(self, tokens: Tokens, provider: str, model: str, at: datetime) -> Cost | None:
+        """What one request costs; None when nobody knows the price. Reads nothing but memory."""
+        price = self.price(provider, model, at)
+        return None if price is None else Cost(price.cost(tokens), price.source)
+
+    def _rules_of(self, provider: str, model: str) -> tuple[PriceRule, ...]:
+        """The rules about a model, those first that beat the others."""
+        key = (provider, model)
+        known = self._memo.get(key)
+        if known is None:
+            found: list[Any] = [rule for rule in self.rules if rule.means(provider, model)]
+            # a stable sort: of two that are equal the first in the list stays first
+            known = tuple(sorted(found, key=lambda rule: rule._rank, reverse=True))
+            if len(self._memo) >= _LARGEST_MEMO:
+                self._memo.clear()
+            self._memo[key] = known
+        return known

@@ -1,0 +1,75 @@
+"""Price: what one upstream model costs, and the arithmetic from tokens to US dollars.
+
+Token counts are Anthropic's: input, cache reads and cache writes are disjoint, and
+thinking is part of the output (specification section 5.3). What a provider does not
+price by itself costs as input; so a cache without a price of its own never looks free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+MILLION: Final = Decimal(1_000_000)
+ZERO: Final = Decimal(0)
+
+
+class Tokens(NamedTuple):
+    """The tokens of one request. `cache_write_1h` is the part of `cache_write` that is kept for an hour."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """Everything that was sent; a tier is chosen by it."""
+        return self.input + self.cache_read + self.cache_write
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """US dollars for a million tokens. None: as `input`; for `cache_write_1h`: as `cache_write`."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+
+    def amount(self, tokens: Tokens) -> Decimal:
+        """US dollars for these tokens."""
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        hourly = write if self.cache_write_1h is None else self.cache_write_1h
+        kept_for_an_hour = min(tokens.cache_write_1h, tokens.cache_write)
+        millionths = (
+            self.input * tokens.input
+            + self.output * tokens.output
+            + read * tokens.cache_read
+            + write * (tokens.cache_write - kept_for_an_hour)
+            + hourly * kept_for_an_hour
+        )
+        return millionths / MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """`rates` of the smallest prompts; `tiers`, in rising order, replace them for prompts of more
+    than so many tokens. `request`: US dollars for each request. `source` names where it stands."""
+
+    rates: Rates
+    tiers: tuple[tuple[int, Rates], ...] = ()
+    request: Decimal = ZERO
+    source: str = ""
+
+    def cost(self, tokens: Tokens) -> Decimal:
+        """US dollars for one request."""
+        rates = self.rates
+        for above, dearer in self.tiers:
+            if tokens.prompt > above:
+                rates = dearer
+        return rates.amount(tokens) + self.request
