@@ -10,6 +10,7 @@ import pytest
 from ccproxy_site.server.handler import GatewayHandler
 from gateway.api.runtime import runtime
 from gateway.audit import content
+from gateway.audit.counted_names import counted_names
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.relay.gateway import Gateway
 from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, MappingRule, ProviderConfig, Target
@@ -24,6 +25,7 @@ from tests.fakes.provider import FakeProvider
 def an_empty_database_is_unknown():
     """What an earlier test stored is not in this one's database."""
     content.known.forget()
+    counted_names.forget()
 
 
 @dataclass

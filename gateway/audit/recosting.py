@@ -14,6 +14,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import QuerySet
 
+from gateway.audit import totals
 from gateway.audit.outcome import OPEN
 from gateway.audit.pricing import cost_of
 from gateway.models import RequestLog
@@ -22,9 +23,9 @@ from gateway.pricing.price import ZERO
 
 BATCH: Final = 500
 _READ: Final = (
-    "pk", "state", "endpoint", "attempts", "provider", "upstream_model", "started_at", "input_tokens",
-    "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "cost",
-    "price_source",
+    "pk", "request_id", "state", "endpoint", "attempts", "provider", "upstream_model", "started_at",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "cost", "price_source",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def between(
 
 
 def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BATCH) -> Recosted:
-    """Give the rows the cost that the book says now."""
+    """Give the rows, and the hourly totals, the cost that the book says now."""
     told = Recosted()
     last = 0
     while True:
@@ -73,7 +74,9 @@ def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BAT
                 return told
             last = some[-1].pk
             changed = [row for row in some if _recost(row, prices, told)]
-            RequestLog.objects.bulk_update(changed, ["cost", "price_source"])
+            if changed:
+                with totals.following(row.request_id for row in changed):
+                    RequestLog.objects.bulk_update(changed, ["cost", "price_source"])
             told.changed += len(changed)
 
 

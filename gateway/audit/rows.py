@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,7 +16,8 @@ from typing import Any, Final
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 from django.db.models import Model
 
-from gateway.audit import bodies
+from gateway.audit import bodies, totals
+from gateway.audit.counted_names import counted_names
 from gateway.audit.outcome import OPEN, ExchangeOutcome
 from gateway.audit.pricing import cost_of
 from gateway.models import Attempt, ClientKey, RequestLog
@@ -50,23 +51,30 @@ class _Upsert:
         keys = ", ".join(f'"{column}"' for column in key)
         self.statement = f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {updates}"
 
-    def values(self, facts: Any, **more: Any) -> list[Any]:
-        """The row's values in the order of the statement, as the database's driver takes them.
+    def stored(self, facts: Any, **more: Any) -> dict[str, Any]:
+        """The row's values by column, in the order of the statement, as they will be read again.
 
         `more`: columns that `facts` does not have.
         """
-        values: list[Any] = []
-        for field, name, longest in self._columns:
+        values: dict[str, Any] = {}
+        for _, name, longest in self._columns:
             value = more[name] if name in more else getattr(facts, name)
             if type(value) is str:
                 # PostgreSQL takes no NUL characters and no over-long text
                 value = value.replace("\x00", "\ufffd")[:longest]
             elif type(value) is list:
-                value = field.get_db_prep_save(_without_nul(value), connection)
-            elif type(value) is datetime or type(value) is Decimal:
-                value = field.get_db_prep_save(value, connection)
-            values.append(value)
+                value = _without_nul(value)
+            values[name] = value
         return values
+
+    def values(self, stored: Mapping[str, Any]) -> list[Any]:
+        """What `stored` gave, as the database's driver takes it."""
+        return [
+            field.get_db_prep_save(stored[name], connection)
+            if type(stored[name]) in (list, datetime, Decimal)
+            else stored[name]
+            for field, name, _ in self._columns
+        ]
 
 
 _LOG: Final = _Upsert(RequestLog, ["request_id"])
@@ -81,15 +89,24 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
 
     Raises what the database raises; then nothing of the batch was written.
     """
-    last = {outcome.request_id: outcome for outcome in batch}
+    last = _last(batch)
     texts = [
         (outcome.request_id, bodies.packed(outcome.bodies)) for outcome in last.values() if outcome.bodies
     ]
     with transaction.atomic():
+        counted = totals.before(last)
+        for request_id, facts in counted.items():
+            if facts.state != OPEN and last[request_id].state == OPEN:
+                # its end is there already: it came by the spool
+                del last[request_id]
+        if not last:
+            return
+        rows = [_log_row(outcome, prices) for outcome in last.values()]
+        counted_names.fold(rows)
         with connection.cursor() as cursor:
-            cursor.executemany(_LOG.statement, [_log_values(outcome, prices) for outcome in last.values()])
+            cursor.executemany(_LOG.statement, [_LOG.values(row) for row in rows])
             tries = [
-                _ATTEMPT.values(attempt, log_id=outcome.request_id)
+                _ATTEMPT.values(_ATTEMPT.stored(attempt, log_id=outcome.request_id))
                 for outcome in last.values()
                 for attempt in outcome.tries
             ]
@@ -99,8 +116,9 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
             if ended:
                 cursor.executemany(_QUEUE, ended)
         bodies.store(texts)
-        for key_id, used in _last_used(last.values()).items():
+        for key_id, used in sorted(_last_used(last.values()).items()):
             ClientKey.objects.filter(pk=key_id).update(last_used=used)
+        totals.put(counted, map(totals.counted, rows))
 
 
 def write_singly(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> None:
@@ -123,12 +141,22 @@ def _worth_following_up(outcome: ExchangeOutcome) -> bool:
     return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
 
 
-def _log_values(outcome: ExchangeOutcome, prices: PriceBook) -> list[Any]:
+def _last(batch: Iterable[ExchangeOutcome]) -> dict[str, ExchangeOutcome]:
+    """The outcome of each exchange that stands: the later one, and an end whatever comes after it."""
+    last: dict[str, ExchangeOutcome] = {}
+    for outcome in batch:
+        if outcome.state != OPEN or outcome.request_id not in last:
+            last[outcome.request_id] = outcome
+    return last
+
+
+def _log_row(outcome: ExchangeOutcome, prices: PriceBook) -> dict[str, Any]:
     cost, price_source = cost_of(outcome, prices)
-    return _LOG.values(
+    return _LOG.stored(
         outcome,
         ledger_count=len(outcome.ledger),
         tool_count=len(outcome.tools_called),
+        folded=0,
         cost=cost,
         price_source=price_source,
     )

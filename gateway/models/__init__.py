@@ -5,6 +5,7 @@ from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, O
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
+from gateway.models.hourly_total import CountedName, HourlyLedger, HourlyTotal
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
 from gateway.models.provider import Provider, ProviderCredential
@@ -17,8 +18,11 @@ __all__ = [
     "ConfigStamp",
     "ContentBlob",
     "ContentNode",
+    "CountedName",
     "EncryptedTextField",
     "FollowUp",
+    "HourlyLedger",
+    "HourlyTotal",
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",

@@ -99,6 +99,8 @@ class RequestLog(models.Model):
     timeline = models.JSONField(default=list, blank=True)
     replay_of = models.CharField(max_length=64, blank=True, default="")
     upstream_request_id = models.CharField(max_length=200, blank=True, default="")
+    # which model names the totals do not tell apart (audit/counting.py)
+    folded = models.PositiveSmallIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ["-started_at", "-pk"]

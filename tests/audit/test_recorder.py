@@ -91,6 +91,8 @@ def test_a_batch_of_many_is_as_many_statements_as_a_batch_of_few():
             write([outcome(n, request_id=f"{size}-{n}") for n in range(size)])
         return len(queries)
 
+    # a model's name is looked for when it is met for the first time
+    write([outcome()])
     # SQLite takes 999 values a statement, which is some 25 rows
     assert statements(20) == statements(2)
 

@@ -6,9 +6,12 @@ from decimal import Decimal
 import pytest
 
 from gateway.audit.recosting import between, recompute
-from gateway.models import RequestLog
+from gateway.audit.rows import write
+from gateway.models import HourlyTotal, RequestLog
+from gateway.models.hourly_total import COST_UNIT
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
+from tests.audit.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -75,3 +78,18 @@ def test_rows_of_a_provider_that_is_gone_keep_their_cost():
 def test_running_exchanges_are_left_alone():
     rows(1, state="open")
     assert recompute(between(None, None), BOOK).looked_at == 0
+
+
+def test_the_hourly_totals_follow():
+    write(
+        [
+            outcome(
+                upstream_model="gpt-a", provider="main", attempts=1, input_tokens=1_000_000, output_tokens=0
+            )
+        ]
+    )
+    assert HourlyTotal.objects.get().unpriced == 1
+    recompute(between(None, None), BOOK)
+    total = HourlyTotal.objects.get()
+    assert total.unpriced == 0
+    assert total.cost_units * COST_UNIT == RequestLog.objects.get().cost > 0

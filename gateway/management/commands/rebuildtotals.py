@@ -1,0 +1,56 @@
+"""rebuildtotals: makes the hourly totals of a time range anew from the rows of the history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from gateway.audit import totals
+from gateway.audit.counting import hour_of
+from gateway.models import RequestLog
+
+
+class Command(BaseCommand):
+    help = _(
+        "Make the hourly totals anew from the history, for example after costs were recomputed. "
+        "Hours from before the oldest row that is kept are left as they are."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--since", help=_("From this time on, such as 2026-01-31. Default: all rows."))
+        parser.add_argument("--until", help=_("Up to the hour of this time. Default: now."))
+
+    def handle(self, *_args: Any, **given: Any) -> None:
+        oldest = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True).first()
+        if oldest is None:
+            self.stdout.write(_("The history has no rows. Nothing was changed."))
+            return
+        # of its own hour rows may be gone already
+        first = totals.first_whole_hour(oldest)
+        if given["since"]:
+            first = max(first, hour_of(_time(given["since"])))
+        last = hour_of(_time(given["until"]) if given["until"] else timezone.now())
+        number = totals.rebuild(first, last)
+        self.stdout.write(
+            _("%(requests)d requests counted in %(hours)d hours, since %(first)s.")
+            % {
+                "requests": number,
+                "hours": max(0, last - first + 1),
+                "first": f"{totals.moment(first):%Y-%m-%d %H:%M} UTC",
+            }
+        )
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = parse_datetime(text) or datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise CommandError(
+            _("%(text)s is no time; write 2026-01-31 or 2026-01-31T14:00.") % {"text": text}
+        ) from problem
+    return found if timezone.is_aware(found) else found.replace(tzinfo=UTC)
