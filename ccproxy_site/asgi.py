@@ -6,7 +6,9 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from channels.routing import ProtocolTypeRouter
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
@@ -18,6 +20,7 @@ django_application = get_asgi_application()
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
+from gateway.urls import websocket_urlpatterns  # noqa: E402
 
 # the frameworks' own ASGI types do not agree with each other
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -45,6 +48,26 @@ class ByPath:
         await chosen(scope, receive, send)
 
 
+class OrEnd:
+    """Ends a WebSocket whose path nobody serves; Channels' router raises instead."""
+
+    def __init__(self, router: URLRouter) -> None:
+        self._router = router
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        path = scope["path"].lstrip("/")
+        if any(route.pattern.match(path) for route in self._router.routes):
+            await self._router(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 4404})
+
+
 application = ProtocolTypeRouter(
-    {"http": ByPath(people=with_static_files(django_application), clients=GatewayHandler())}
+    {
+        "http": ByPath(people=with_static_files(django_application), clients=GatewayHandler()),
+        # the live tail: pages of this site alone, with the session that the admin made
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))
+        ),
+    }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from gateway.api import ops, views
+from gateway.consumers import LiveTailConsumer
 
 urlpatterns = [
     re_path(r"^v1/messages/?$", views.messages),
@@ -18,3 +19,5 @@ urlpatterns = [
     path("health/ready", ops.ready),
     re_path(r"^(?P<path>.*)$", ops.not_found),
 ]
+
+websocket_urlpatterns = [path("admin/live-tail/socket", LiveTailConsumer.as_asgi())]

@@ -8,6 +8,7 @@ import signal
 from typing import Any, Final
 
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 
 from ccproxy_site.server.transport import AsyncioTransport
@@ -79,6 +80,10 @@ class GatewayServer(Server):
         for port in self._ports:
             port.stopListening()
         runtime.drain()
+        # pages that watch would never end by themselves; they come back to the next process
+        for protocol in list(self.connections):
+            if isinstance(protocol, WebSocketProtocol):
+                protocol.serverClose()
         await self._ended_within(gateway_conf().stop_grace)
         runtime.interrupt()
         await self._ended_within(LAST_WORDS)

@@ -10,10 +10,12 @@ import threading
 
 from gateway.audit.follow_up import FollowUpWorker
 from gateway.audit.recorder import Recorder
+from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
 from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
 from gateway.relay.gateway import Gateway
+from gateway.relay.live import LiveExchanges
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 
@@ -104,10 +106,12 @@ class Runtime:
             # in the process that serves, not in one that it was forked from
             self._follow_up = FollowUpWorker()
             self._follow_up.start()
+        live = LiveExchanges()
         return Gateway(
             configuration=self._configuration,
+            live=live,
             client=UpstreamClient(demo=demo_answer, lean=conf.upstream_transport == "lean"),
-            recorder=self._recorder,
+            recorder=TailedRecorder(self._recorder, LiveTail(live.progress)),
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,

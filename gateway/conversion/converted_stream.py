@@ -114,6 +114,11 @@ class ConvertedStream:
         return self._writer.tool_names
 
     @property
+    def characters(self) -> int:
+        """Characters of text and reasoning so far, for those who watch."""
+        return self.text_length + self.thinking_length
+
+    @property
     def text_length(self) -> int:
         """Characters of visible text."""
         return self._writer.output.text_length

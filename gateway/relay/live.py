@@ -7,7 +7,7 @@ their time is over, each is told the error that ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 from gateway.errors import GatewayError, Saturated
@@ -16,6 +16,11 @@ T = TypeVar("T")
 
 
 class Interruptible(Protocol):
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far an answer is: `request_id`, `duration_ms`, `output_tokens` (estimated); None: unknown."""
+        ...
+
     def interrupt(self, error: GatewayError) -> None:
         """End now, with `error` as the client's answer; called in the event loop."""
         ...
@@ -42,6 +47,13 @@ class LiveExchanges:
         if self.draining:
             raise Saturated("the gateway is stopping, try again in a moment")
 
+    def progress(self) -> Iterator[dict[str, Any]]:
+        """How far each stream under way is."""
+        for exchange in self._live:
+            progress = exchange.progress
+            if progress is not None:
+                yield progress
+
     def interrupt(self) -> None:
         """End everything that is still under way."""
         for exchange in tuple(self._live):
@@ -67,6 +79,8 @@ class LiveExchanges:
 
 
 class _Call:
+    progress = None
+
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.error: GatewayError | None = None

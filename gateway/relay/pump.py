@@ -22,7 +22,7 @@ import contextlib
 import enum
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
 from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamTimedOut
@@ -40,6 +40,8 @@ logger = logging.getLogger("gateway.relay")
 
 # After the last event the provider's connection is read to its end, so that it can be used again.
 DRAIN_SECONDS: Final = 1.0
+# a rough number is enough for an answer that is still coming
+CHARACTERS_A_TOKEN: Final = 4
 _PING: Final = sse.encode(PING)
 # the event loop holds tasks weakly
 _draining: set[asyncio.Task[None]] = set()
@@ -96,6 +98,19 @@ class Pump:
     def ended(self) -> bool:
         """The piece returned last is the last of all."""
         return self._phase is Phase.ENDED and not self._ready and self._ending is None
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far the answer is, for those who watch."""
+        exchange, stream = self._exchange, self._upstream.stream
+        now = self._gateway.clock()
+        first = exchange.first_byte_at
+        return {
+            "request_id": exchange.request_id,
+            "duration_ms": round((now - exchange.started) * 1000),
+            "first_byte_ms": None if first is None else round((first - exchange.started) * 1000),
+            "output_tokens": stream.characters // CHARACTERS_A_TOKEN,
+        }
 
     def __aiter__(self) -> Pump:
         return self

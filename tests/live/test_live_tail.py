@@ -1,0 +1,139 @@
+"""The live tail: who may watch, and what they see."""
+
+import asyncio
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from ccproxy_site.asgi import application
+from gateway import consumers
+from gateway.audit import tail
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.tail import LiveTail, TailedRecorder, viewers
+from gateway.relay.gateway import utc_now
+from tests.conftest import MemoryRecorder, asking
+from tests.fakes.provider import stream
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATH = "/admin/live-tail/socket"
+# one of the default ALLOWED_HOSTS
+ORIGIN = (b"origin", b"http://localhost:8082")
+
+
+@database_sync_to_async
+def cookie(*codenames, **fields):
+    user = get_user_model().objects.create_user(**{"username": "ann", "is_staff": True, **fields})
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
+
+
+async def page(*headers, path=PATH):
+    socket = WebsocketCommunicator(application, path, headers=[(b"host", b"testserver"), *headers])
+    connected, code = await socket.connect()
+    return socket, connected, code
+
+
+@pytest.mark.parametrize(
+    ("permissions", "fields"),
+    [
+        ((), {}),
+        (("view_requestlog",), {"is_staff": False}),
+        (("view_provider",), {}),
+        (("view_requestlog",), {"is_active": False}),
+    ],
+)
+async def test_only_staff_who_may_see_the_history_may_watch(permissions, fields):
+    _, connected, code = await page(ORIGIN, await cookie(*permissions, **fields))
+    assert (connected, code) == (False, consumers.NOT_ALLOWED)
+    assert not viewers
+
+
+async def test_nobody_watches_without_a_login_from_elsewhere_or_on_another_path():
+    mine = await cookie("view_requestlog")
+    assert (await page(ORIGIN))[1] is False
+    assert (await page((b"origin", b"http://evil.example"), mine))[1] is False
+    assert (await page(ORIGIN, mine, path="/admin/other"))[1] is False
+
+
+async def test_requests_appear_move_and_settle(bench, monkeypatch):
+    monkeypatch.setattr(tail, "SETTLE", 0.0)
+    monkeypatch.setattr(tail, "PROGRESS_EVERY", 0.02)
+    live = LiveTail(bench.gateway.live.progress)
+    bench.set(recorder=TailedRecorder(bench.recorder, live))
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("Hello, this is the beginning of it", go_on, " and this its end."))
+    socket, connected, _ = await page(ORIGIN, await cookie("view_requestlog"))
+    assert connected
+    asked = asyncio.create_task(bench.client.post("/v1/messages", asking("secret words", stream=True)))
+    states, tokens = [], []
+    while "ok" not in states:
+        for row in (await socket.receive_json_from(5))["rows"]:
+            assert "secret words" not in str(row)
+            if "state" in row:
+                states.append(row["state"])
+            else:
+                tokens.append(row["output_tokens"])
+        if any(tokens):
+            go_on.set()
+    await asked
+    assert states == ["open", "ok"]
+    assert any(tokens)
+    await socket.disconnect()
+    assert not viewers
+
+
+def outcome(number=1, **fields):
+    return ExchangeOutcome(f"req_{number}", utc_now(), "messages", **fields)
+
+
+async def test_nothing_is_made_while_nobody_watches(monkeypatch):
+    monkeypatch.setattr(tail, "row_of", lambda *_: pytest.fail("made"))
+    live = LiveTail(lambda: pytest.fail("asked"))
+    recorder = TailedRecorder(MemoryRecorder(), live)
+    recorder.opened(outcome())
+    await recorder.settled(outcome(state="ok"))
+    assert live._timer is None
+
+
+async def test_a_layer_that_hangs_holds_up_nobody_and_what_waits_is_bounded(monkeypatch):
+    class Hanging:
+        async def group_send(self, *_):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(tail, "get_channel_layer", Hanging)
+    monkeypatch.setattr(tail, "SETTLE", 0.0)
+    monkeypatch.setattr(tail, "MOST_WAITING", 10)
+    live = LiveTail(lambda: [])
+    recorder = TailedRecorder(MemoryRecorder(), live)
+    await recorder.settled(outcome(state="ok"))
+    await asyncio.sleep(0)
+    for number in range(50):
+        await asyncio.wait_for(recorder.settled(outcome(number, state="ok")), 1)
+    assert len(live._waiting) <= 10
+    live._sending.cancel()
+
+
+async def test_a_layer_that_fails_is_logged_and_nothing_else(monkeypatch, caplog):
+    class Broken:
+        async def group_send(self, *_):
+            raise ConnectionError("away")
+
+    monkeypatch.setattr(tail, "get_channel_layer", Broken)
+    await tail._send([{"request_id": "x"}])
+    assert "live tail not told" in caplog.text
+
+
+async def test_a_right_that_is_taken_away_ends_the_view(monkeypatch):
+    monkeypatch.setattr(consumers, "LOOK_AGAIN", -1)
+    socket, connected, _ = await page(ORIGIN, await cookie("view_requestlog"))
+    assert connected
+    await database_sync_to_async(get_user_model().objects.update)(is_active=False)
+    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": []})
+    assert (await socket.receive_output())["code"] == consumers.NOT_ALLOWED
