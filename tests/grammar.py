@@ -15,6 +15,8 @@ _DELTAS = {
     "text": {"text_delta", "citations_delta"},
     "thinking": {"thinking_delta", "signature_delta"},
     "tool_use": {"input_json_delta"},
+    "server_tool_use": {"input_json_delta"},
+    "web_search_tool_result": set(),
 }
 _KEYS = {
     "text_delta": "text",
@@ -103,6 +105,8 @@ class _Reader:
             "text": {"text": ""},
             "thinking": {"thinking": "", "signature": ""},
             "tool_use": {"input": {}},
+            "server_tool_use": {"input": {}},
+            "web_search_tool_result": {},
         }
         for key, value in empty[block["type"]].items():
             if block.get(key) != value:

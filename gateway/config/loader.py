@@ -92,6 +92,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         slug=record.slug,
         name=record.name,
         base_url=record.base_url.rstrip("/"),
+        protocol=chosen.protocol,
         auth=record.auth,
         credentials=credentials,
         credential_unreadable=(unreadable and not credentials) or headers_unreadable,

@@ -14,13 +14,14 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.protocols import Validator
 
+from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.profile import OPTION_NAMES
 from gateway.routing.snapshot import ModelRule
 
 GENERIC: Final = "generic"
 # the gateway fills these in itself, from the provider and the mapping
 _NOT_FOR_ADMINS: Final = frozenset({"provider", "upstream_model"})
-_PROTOCOLS: Final = ("chat",)
+_PROTOCOLS: Final = tuple(DIALECTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Preset:
     slug: str
     label: str
     base_url: str
+    protocol: str = "chat"
     url_params: tuple[str, ...] = ()
     auth: str = "bearer"
     needs_key: bool = True
@@ -100,7 +102,7 @@ def _problem(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name == "protocol" and value not in _PROTOCOLS:
-        return f"protocol: this version speaks only {', '.join(_PROTOCOLS)}."
+        return f"protocol: {json.dumps(value)} is not allowed; use {_one_of(_PROTOCOLS)}."
     first = min(_validator(name).iter_errors(value), key=_depth, default=None)
     return _sentence(name, first) if first else ""
 

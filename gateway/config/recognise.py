@@ -13,6 +13,7 @@ from gateway.config.presets import GENERIC, Preset, preset, presets
 
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_SLUGS: Final = frozenset({"azure-v1", "azure-deployment"})
+_ENDINGS: Final = {"chat": "/chat/completions", "responses": "/responses"}
 _VERSION_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -35,18 +36,22 @@ class Recognised:
 def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) -> Recognised:
     """Recognise a base URL as it stands in OPENAI_BASE_URL.
 
-    Accepted: with or without a scheme, a final slash, `/chat/completions` at the
-    end, and a query. `api_version` makes an unknown host an Azure one (a company's
+    Accepted: with or without a scheme, a final slash, the path of a protocol
+    (`/chat/completions`, `/responses`) at the end, which then is the one to speak,
+    and a query. `api_version` makes an unknown host an Azure one (a company's
     own name for it). Without a key nothing is shown to the server.
     """
     url = _split(base_url)
-    path = url.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    path, protocol = _without_protocol(url.path.rstrip("/"))
     query = dict(parse_qsl(url.query))
     known = _known(url)
+    if known.slug == "openai" and protocol == "chat":
+        known = preset("openai-chat")
     if _is_azure(url.hostname or "", path) or (api_version and known.slug == GENERIC and not _is_local(url)):
         return _azure(url, path, query, api_version or query.get("api-version", ""), has_key)
     auth = "none" if not has_key else "bearer" if known.auth == "none" else known.auth
-    return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query)
+    options = {"protocol": protocol} if protocol not in (None, known.protocol) else {}
+    return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query, options)
 
 
 def _split(base_url: str) -> SplitResult:
@@ -67,6 +72,14 @@ def _split(base_url: str) -> SplitResult:
             f"{base_url!r} is not a web address; OPENAI_BASE_URL looks like https://api.openai.com/v1"
         )
     return url
+
+
+def _without_protocol(path: str) -> tuple[str, str | None]:
+    """(path below which a protocol's own path begins, the protocol that was named)."""
+    for protocol, ending in _ENDINGS.items():
+        if path.endswith(ending):
+            return path.removesuffix(ending).rstrip("/"), protocol
+    return path, None
 
 
 def _is_local(url: SplitResult) -> bool:

@@ -1,4 +1,4 @@
-"""The three kinds of content block a stream writes (specification section 6.1).
+"""The kinds of content block a stream writes (specification section 6.1).
 
 Each knows how it starts, what it says when it has its turn, how it ends, and
 whether something else may come behind it. A block that waits for its turn keeps
@@ -20,7 +20,7 @@ from gateway.conversion.tool_args import (
     is_whole,
 )
 from gateway.conversion.tool_calls import CallBlocks, CallPiece
-from gateway.wire import messages
+from gateway.wire import jsontext, messages
 from gateway.wire.messages import Event
 
 JSONObject = dict[str, Any]
@@ -31,12 +31,13 @@ _NO_EXTRAS: Final[JSONObject] = {}
 class TextBlock:
     """Visible text. `citations` are sent before it ends."""
 
-    __slots__ = ("citations", "waiting")
+    __slots__ = ("citations", "ended", "waiting")
 
     ready: Final = True
     finished: Final = True
 
     def __init__(self) -> None:
+        self.ended = False  # text behind it is another block
         self.waiting: list[str] = []
         self.citations: list[JSONObject] = []
 
@@ -54,9 +55,12 @@ class TextBlock:
 
 
 class ThinkingBlock:
-    """Thinking; its signature carries what the provider wants back. Omitted thinking shows no text."""
+    """Thinking; its signature carries what the provider wants back. Omitted thinking shows no text.
 
-    __slots__ = ("_carrier", "_omitted", "waiting")
+    `sealed`: what only this block's signature carries.
+    """
+
+    __slots__ = ("_carrier", "_omitted", "ended", "sealed", "waiting")
 
     ready: Final = True
     finished: Final = True
@@ -64,6 +68,8 @@ class ThinkingBlock:
     def __init__(self, carrier: Carrier, *, omitted: bool) -> None:
         self._carrier = carrier
         self._omitted = omitted
+        self.ended = False  # thinking behind it is another block
+        self.sealed: JSONObject = {}
         self.waiting: list[str] = []
 
     def content_block(self) -> JSONObject:
@@ -76,7 +82,7 @@ class ThinkingBlock:
         return messages.thinking_delta(index, "")
 
     def ending(self, index: int, *, cut: bool) -> list[Event]:
-        return [messages.signature_delta(index, self._carrier.signature())]
+        return [messages.signature_delta(index, self._carrier.signature(self.sealed))]
 
 
 class ToolBlock:
@@ -134,7 +140,7 @@ class ToolBlock:
             self._freeform = self._freeform or piece.freeform
             if piece.name and piece.name != self.name and not self.ready:
                 self.name += piece.name
-            if self.name and (text or self.waiting):
+            if self.name and (text or self.waiting or piece.named):
                 self.ready = True
         elif extras and not self._late:
             self._late = True
@@ -178,4 +184,30 @@ class ToolBlock:
         return [messages.input_json_delta(index, sent)] if sent else []
 
 
-Block = TextBlock | ThinkingBlock | ToolBlock
+class ServerBlock:
+    """A call of a server tool, or its result: whole when it comes (specification section 8.1)."""
+
+    __slots__ = ("_block",)
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self, block: JSONObject) -> None:
+        self._block = block
+
+    def content_block(self) -> JSONObject:
+        return {**self._block, "input": {}} if "input" in self._block else self._block
+
+    def opened(self, index: int) -> list[Event]:
+        if "input" not in self._block:
+            return []
+        return [messages.input_json_delta(index, jsontext.dumps_text(self._block["input"]))]
+
+    def nothing(self, index: int) -> Event:
+        return messages.PING
+
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
+        return []
+
+
+Block = TextBlock | ThinkingBlock | ToolBlock | ServerBlock

@@ -35,9 +35,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
-from gateway.conversion.answer_blocks import Block, TextBlock, ThinkingBlock, ToolBlock
+from gateway.conversion.answer_blocks import Block, ServerBlock, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.call_table import CallTable
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.envelope import NO_EDITS, envelope
@@ -52,6 +52,7 @@ from gateway.wire import messages
 from gateway.wire.messages import Event
 
 JSONObject = dict[str, Any]
+B = TypeVar("B", TextBlock, ThinkingBlock, ToolBlock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class AnswerWriter:
                 self._events.append(messages.thinking_delta(state.index, text))
             return
         last = self._queue[-1] if self._queue else None
-        block = last if type(last) is ThinkingBlock else self._thinking_block()
+        block = last if type(last) is ThinkingBlock and not last.ended else self._thinking_block()
         if text:
             block.waiting.append(text)
         if block is not last:
@@ -189,7 +190,7 @@ class AnswerWriter:
             self._events.append(messages.text_delta(state.index, text))
             return
         last = self._queue[-1] if self._queue else None
-        if type(last) is TextBlock:
+        if type(last) is TextBlock and not last.ended:
             last.waiting.append(text)
         elif text.isspace():
             if not self._queue and not (type(state) is Open and type(state.block) is ToolBlock):
@@ -219,6 +220,32 @@ class AnswerWriter:
             if text:
                 block.waiting.append(text)
             self._advance()
+
+    def end_thinking(self, sealed: JSONObject) -> None:
+        """The thinking so far is a block of its own, whose signature also carries `sealed`."""
+        block = self._latest(ThinkingBlock)
+        if block is not None:
+            block.ended, block.sealed = True, sealed
+            self._close_ended()
+
+    def end_text(self) -> None:
+        """The text so far is a block of its own."""
+        block = self._latest(TextBlock)
+        if block is not None:
+            block.ended = True
+            self._close_ended()
+
+    def end_call(self) -> None:
+        """The call is whole, so blank text behind it may be the beginning of a text."""
+        block = self._latest(ToolBlock)
+        if block is not None and block.finished:
+            self._close_ended()
+
+    def server_block(self, block: JSONObject) -> None:
+        """A call of a server tool or its result, as a whole."""
+        self._held = ""
+        self._queue.append(ServerBlock(block))
+        self._advance()
 
     def cite(self, citations: list[JSONObject]) -> bool:
         """Citations of the open text, sent before it ends; False when no text is open."""
@@ -307,6 +334,21 @@ class AnswerWriter:
             if type(self.state) is Open and not self.state.block.finished:
                 return
             self._open(self._queue.popleft())
+
+    def _latest(self, kind: type[B]) -> B | None:
+        """The block that was begun last, if it is of this kind."""
+        if self._queue:
+            block = self._queue[-1]
+        elif type(self.state) is Open:
+            block = self.state.block
+        else:
+            return None
+        return block if isinstance(block, kind) else None
+
+    def _close_ended(self) -> None:
+        """Close the open block when it has ended; one that waits keeps its place."""
+        if not self._queue:
+            self._close(cut=False)
 
     def _open(self, block: Block, *, cut: bool = False) -> None:
         self._close(cut=cut)

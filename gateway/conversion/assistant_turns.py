@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from gateway.conversion.cache_control import is_marked
@@ -35,11 +36,11 @@ def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) ->
     return message
 
 
-def _text(turn: Turn, context: RequestContext) -> str:
-    """All text of a turn: text blocks of one message without separator, everything else as paragraphs."""
+def spoken_text(blocks: Iterable[Located], context: RequestContext) -> str:
+    """The text of blocks of a turn: those of one message without separator, everything else as paragraphs."""
     paragraphs: list[str] = []
     previous: Located | None = None
-    for located in turn.blocks:
+    for located in blocks:
         kind = located.block["type"]
         if kind in _NOT_TEXT:
             continue
@@ -63,7 +64,7 @@ def _continues(previous: Located, located: Located) -> bool:
 
 
 def _content(turn: Turn, context: RequestContext, thinking_text: str | None) -> str | list[JSONObject] | None:
-    text = _text(turn, context)
+    text = spoken_text(turn.blocks, context)
     # some providers refuse blank content, and blank text tells a model nothing
     part = text_part(text) if text.strip() else None
     for located in turn.blocks:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.conversion.assistant_turns import assistant_message
-from gateway.conversion.blocks import block_parts
 from gateway.conversion.parts import PARAGRAPH, content, joined, text_part
 from gateway.conversion.replay import first_turn_in_scope
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.shape import refuse
 from gateway.conversion.system import mid_system_message
-from gateway.conversion.tool_results import HoistedParts, orphan_parts, tool_message
+from gateway.conversion.tool_results import HoistedParts, tool_message, user_parts
 from gateway.conversion.turns import Turn
 from gateway.errors import InvalidRequest
 from gateway.wire.chat import ChatMessage
@@ -36,7 +35,7 @@ def chat_messages(turns: list[Turn], context: RequestContext) -> list[ChatMessag
                 messages.append(message)
             messages += [tool_message(answer, hoisted, context) for answer in turn.answers]
         elif turn.role == "user":
-            parts = hoisted.taken() + _user_parts(turn, context)
+            parts = hoisted.taken() + user_parts(turn, context)
             if parts:
                 _add_user_message(messages, parts, context)
         else:
@@ -70,16 +69,6 @@ def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: Re
         body["continue_final_message"] = True
         body["add_generation_prompt"] = False
     return text
-
-
-def _user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
-    parts: list[JSONObject] = []
-    for located in turn.blocks:
-        if located.block["type"] == "tool_result":
-            parts += orphan_parts(located, context)
-        else:
-            parts += block_parts(located.block, located.path, context)
-    return parts
 
 
 def _add_user_message(messages: list[ChatMessage], parts: list[JSONObject], context: RequestContext) -> None:

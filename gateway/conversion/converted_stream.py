@@ -25,6 +25,7 @@ and looks at `failure` and `done` after each step:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.conversion import reasoning, stops, upstream_errors
@@ -154,16 +155,7 @@ class ConvertedStream:
 
     def finish(self) -> list[Event]:
         """The upstream closed the connection, or nothing came behind the finish reason for long enough."""
-        try:
-            for event in self._decoder.flush():
-                if self.done:
-                    break
-                self._event(event, cut=True)
-            if not self.done:
-                self._upstream_ended(told=False)
-        except (sse.EventTooLong, MalformedArguments) as problem:
-            self._writer.fail(_broken(problem))
-        return self._writer.taken()
+        return self._taken(self._end_of_connection)
 
     def fail(self, error: GatewayError, request_id: str) -> list[Event]:
         """End the answer with an error that the stream (`failure`) or the caller (timeout, reset) found.
@@ -189,6 +181,22 @@ class ConvertedStream:
         raise NotImplementedError
 
     # What every protocol does
+
+    def _taken(self, read: Callable[[], None]) -> list[Event]:
+        """The events of what `read` does, up to a failure if there is one."""
+        try:
+            read()
+        except (sse.EventTooLong, MalformedArguments) as problem:
+            self._writer.fail(_broken(problem))
+        return self._writer.taken()
+
+    def _end_of_connection(self) -> None:
+        for event in self._decoder.flush():
+            if self.done:
+                break
+            self._event(event, cut=True)
+        if not self.done:
+            self._upstream_ended(told=False)
 
     def _event(self, event: sse.ServerEvent, *, cut: bool = False) -> None:
         if event.data == sse.DONE:

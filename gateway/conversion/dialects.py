@@ -16,6 +16,9 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.request import chat_request
 from gateway.conversion.response import WholeAnswer, whole_answer
+from gateway.conversion.responses.answer import whole_response
+from gateway.conversion.responses.request import responses_request
+from gateway.conversion.responses.stream import ResponsesStream
 from gateway.conversion.stream import MessageStream
 from gateway.conversion.upstream_errors import upstream_error
 from gateway.conversion.usage import Usage
@@ -103,4 +106,5 @@ class Dialect:
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "chat": Dialect(chat_request, whole_answer, MessageStream, upstream_error),
+    "responses": Dialect(responses_request, whole_response, ResponsesStream, upstream_error),
 }

@@ -37,8 +37,11 @@ def run(case: JSONObject) -> JSONObject:
     runner = _RUNNERS.get(kind_of(case))
     if runner is None or not isinstance(case.get("request"), dict):
         raise ValueError("a case needs a request, and a kind of: " + ", ".join(_RUNNERS))
+    profile = Profile.merged(case.get("options") or {})
+    if profile.protocol not in DIALECTS:
+        raise ValueError("a case needs a protocol of: " + ", ".join(DIALECTS))
     try:
-        return runner(case, Profile.merged(case.get("options") or {}))
+        return runner(case, profile)
     except GatewayError as error:
         return _error(error)
 
@@ -59,12 +62,6 @@ def kind_of(case: JSONObject) -> str:
     """The kind of a case; a request, when its keys do not tell otherwise."""
     told = next((kind for key, kind in _KINDS_BY_KEY.items() if key in case), "request")
     return str(case.get("kind", told))
-
-
-def unsupported(case: JSONObject) -> str | None:
-    """The upstream protocol of a case, when it is not one that is converted."""
-    protocol = str((case.get("options") or {}).get("protocol", "chat"))
-    return None if protocol in DIALECTS else protocol
 
 
 def _request(case: JSONObject, profile: Profile) -> JSONObject:

@@ -168,8 +168,8 @@ class Carrier:
             self._told = True
             self._ledger.dropped("content.thinking", "thinking was not asked for")
 
-    def signature(self) -> str:
-        """Sign a thinking block with what was collected since the last one."""
+    def signature(self, sealed: JSONObject | None = None) -> str:
+        """Sign a thinking block with what was collected since the last one, and with what is its own."""
         payload: JSONObject = {
             "p": self._context.profile.provider,
             "m": self._context.profile.upstream_model or self._context.model,
@@ -182,6 +182,7 @@ class Carrier:
             payload["t"] = "".join(self._thinking)
         if self._extras:
             payload["x"] = self._extras
+        payload.update(sealed or {})
         signed, complete = opaque.signature(payload)
         if not complete:
             self._ledger.dropped(

@@ -180,13 +180,15 @@ def _calls(
 
 def _block_events(index: int, block: JSONObject) -> list[Event]:
     kind = block["type"]
-    if kind == "tool_use":
+    if kind in ("tool_use", "server_tool_use"):
         start = {**block, "input": {}}
         deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
     elif kind == "thinking":
         start = {"type": "thinking", "thinking": "", "signature": ""}
         deltas = [messages.thinking_delta(index, block["thinking"])] if block["thinking"] else []
         deltas.append(messages.signature_delta(index, block["signature"]))
+    elif kind == "web_search_tool_result":
+        start, deltas = block, []
     else:
         start = {"type": "text", "text": ""}
         deltas = [messages.text_delta(index, block["text"])]

@@ -99,10 +99,9 @@ def _kind(entry: Declared) -> str:
 
 
 def _searches(profile: Profile) -> bool:
-    # the Responses tool exists in that protocol only
-    return profile.web_search != "off" and (
-        profile.web_search != "responses_tool" or profile.protocol == "responses"
-    )
+    # each of these two exists in one protocol only
+    elsewhere = "web_search_options" if profile.protocol == "responses" else "responses_tool"
+    return profile.web_search not in ("off", elsewhere)
 
 
 def _map_web_search(entry: Declared, profile: Profile, ledger: Ledger, result: ServerTools) -> None:

@@ -15,7 +15,10 @@ _LEGAL_ID: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class CallPiece(NamedTuple):
-    """What one entry of tool_calls says: a whole call, or a fragment of one."""
+    """What one entry of tool_calls says: a whole call, or a fragment of one.
+
+    `named`: the name is whole, so the call can be shown before its first arguments.
+    """
 
     key: int | str | None
     call_id: str
@@ -23,6 +26,7 @@ class CallPiece(NamedTuple):
     arguments: object
     freeform: bool
     raw: JSONObject
+    named: bool = False
 
 
 def pieces_of(message: JSONObject) -> list[CallPiece]:

@@ -12,7 +12,7 @@ from gateway.conversion.blocks import block_parts
 from gateway.conversion.parts import joined, text_only, text_part
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.tool_ids import plain_id
-from gateway.conversion.turns import Located, ToolAnswer
+from gateway.conversion.turns import Located, ToolAnswer, Turn
 from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
 
@@ -54,7 +54,18 @@ def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestCont
     return {"role": "tool", "tool_call_id": answer.call.upstream_id, "content": content}
 
 
-def orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
+def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
+    """The parts of a user turn whose results were paired; what answers no call stays in it as text."""
+    parts: list[JSONObject] = []
+    for located in turn.blocks:
+        if located.block["type"] == "tool_result":
+            parts += _orphan_parts(located, context)
+        else:
+            parts += block_parts(located.block, located.path, context)
+    return parts
+
+
+def _orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
     """A result that answers no call, as parts of a user message (section 3.6)."""
     parts = result_parts(result, context)
     heading = f"[tool result for {plain_id(result.block['tool_use_id'])}]\n"
@@ -93,10 +104,13 @@ def _content(
             "moved", result.path, f"{_WORD[part['type']]} of a tool result sent in a user message"
         )
         parts[position] = hoisted.add(part, upstream_id)
-    return _marked(parts, result, context)
+    return whole_content(parts, result, context)
 
 
-def _marked(parts: list[JSONObject], result: Located, context: RequestContext) -> str | list[JSONObject]:
+def whole_content(
+    parts: list[JSONObject], result: Located, context: RequestContext
+) -> str | list[JSONObject]:
+    """The parts of a result with its cache marker; one string where they are texts without markers."""
     if not parts:
         parts = [text_part(NO_OUTPUT)]
     if not text_only(parts):

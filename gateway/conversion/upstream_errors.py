@@ -26,6 +26,26 @@ _REFUSALS: Final = (
     "content_policy_violation",
     "moderation",
     "responsibleaipolicyviolation",
+    "bio_policy",
+    "misalignment_policy_violation",
+)
+# what the Responses API says of a request when it ends a response
+_BAD_INPUT: Final = (
+    "invalid_prompt",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "invalid_image_mode",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_content_policy_violation",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
 )
 _NO_MONEY: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_error", "insufficient_balance"}
@@ -89,7 +109,7 @@ _STATUS_OF_WORD: Final[dict[str, int]] = {
         (404, ("not_found_error", "model_not_found", "not_found")),
         (413, ("request_too_large",)),
         (504, ("timeout", "timeout_error", "deadline_exceeded")),
-        (400, ("context_length_exceeded", "exceed_context_size_error", *_REFUSALS)),
+        (400, ("context_length_exceeded", "exceed_context_size_error", *_REFUSALS, *_BAD_INPUT)),
         (
             400,
             (

@@ -14,7 +14,7 @@ from gateway.routing.snapshot import ConfigSnapshot
 
 _INDENT = " " * 11
 # services that have the default models, or may have
-_WITH_USUAL_MODELS = frozenset({"openai-chat", "azure-v1", "azure-deployment", "generic"})
+_WITH_USUAL_MODELS = frozenset({"openai", "openai-chat", "azure-v1", "azure-deployment", "generic"})
 
 
 def section(title: str, lines: Sequence[str]) -> str:

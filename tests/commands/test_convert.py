@@ -38,10 +38,8 @@ def test_check_counts():
     assert run("--check", *sorted(VECTORS.glob("t*.json"))) == "12 passed, 0 failed\n"
 
 
-def test_check_names_what_is_not_supported():
-    out = run("--check", VECTORS / "rs01_request.json", VECTORS / "t01_text.json")
-    assert "skipped rs01_request: protocol responses" in out
-    assert out.endswith("1 passed, 0 failed, 1 skipped\n")
+def test_check_takes_every_protocol():
+    assert run("--check", *sorted(VECTORS.glob("rs*.json"))) == "3 passed, 0 failed\n"
 
 
 def test_check_shows_the_difference_and_fails(tmp_path, capsys):
@@ -58,7 +56,9 @@ def test_check_shows_the_difference_and_fails(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("content", ["no json", "[]", "{}"])
+@pytest.mark.parametrize(
+    "content", ["no json", "[]", "{}", '{"request": {}, "options": {"protocol": "grpc"}}']
+)
 def test_what_is_no_case_is_refused(tmp_path, content):
     file = tmp_path / "case.json"
     file.write_text(content)

@@ -73,7 +73,7 @@ def test_a_second_run_changes_nothing(run):
 
 def test_the_provider_of_the_environment_is_named_with_its_models_and_without_its_key(run):
     text = run(changed(openai_api_key="sk-hush", big_model="b", middle_model="m", small_model="s"))
-    assert "OpenAI (Chat Completions), https://api.openai.com/v1" in text
+    assert "OpenAI, https://api.openai.com/v1" in text
     assert "*haiku* to s, *sonnet* to m, *opus* to b" in text
     assert "sk-hush" not in text
     assert "demo" not in text

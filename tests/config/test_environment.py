@@ -58,7 +58,9 @@ def test_openai_api_key_alone_is_openai_with_its_options():
     found = config(CONF)
     assert (found.slug, found.base_url, found.auth) == ("openai", "https://api.openai.com/v1", "bearer")
     assert [c.value for c in found.credentials] == ["sk-1"]
-    assert resolve(load(CONF), "gpt-5-mini").route.profile.max_tokens_field == "max_completion_tokens"
+    assert found.protocol == "responses"
+    profile = resolve(load(CONF), "gpt-5-mini").route.profile
+    assert (profile.protocol, profile.efforts) == ("responses", ("low", "medium", "high"))
 
 
 def test_openai_base_url_names_another_server():

@@ -17,7 +17,7 @@ def test_a_preset_and_its_rules_hold_only_valid_options(slug):
 
 def test_the_services_people_name_first_are_there():
     assert presets().keys() >= {
-        "openai-chat", "azure-v1", "azure-deployment", "openrouter", "ollama", "llama-cpp", "vllm",
+        "openai", "openai-chat", "azure-v1", "azure-deployment", "openrouter", "ollama", "llama-cpp", "vllm",
         "lm-studio", "gemini", "deepseek", "mistral", "groq", "generic",
     }  # fmt: skip
 
@@ -39,6 +39,13 @@ def test_openai_s_models_get_the_options_of_their_family(model, field, reasoning
     rules = [rule.options for rule in openai.model_rules if rule.match.search(model)]
     profile = Profile.merged(openai.options, *rules)
     assert (profile.max_tokens_field, profile.reasoning, profile.system_role) == (field, reasoning, role)
+
+
+def test_openai_is_spoken_to_over_responses_because_tools_and_thinking_work_together_there():
+    assert preset("openai").protocol == "responses"
+    for model in ("gpt-5.6-sol", "gpt-6.1-sol", "gpt-4o"):
+        rules = [rule.options for rule in preset("openai").model_rules if rule.match.search(model)]
+        assert Profile.merged(preset("openai").options, *rules).effort_with_tools is None
 
 
 def test_llama_cpp_gets_no_call_by_name_which_it_would_silently_take_for_auto():
@@ -63,7 +70,7 @@ def test_llama_cpp_gets_no_call_by_name_which_it_would_silently_take_for_auto():
         ({"efforts": ["low", "low"]}, "efforts: an entry stands there twice."),
         ({"extra_body": []}, "extra_body: [] is not allowed; enter an object."),
         ({"provider": "x"}, "provider is set by the gateway itself; leave it out."),
-        ({"protocol": "responses"}, "protocol: this version speaks only chat."),
+        ({"protocol": "grpc"}, 'protocol: "grpc" is not allowed; use chat or responses.'),
         ({"upstream_model": "x"}, "upstream_model is set by the gateway itself; leave it out."),
     ],
 )

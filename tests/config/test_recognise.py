@@ -6,10 +6,11 @@ from gateway.config.recognise import recognised
 @pytest.mark.parametrize(
     ("url", "slug", "base_url", "auth"),
     [
-        ("https://api.openai.com/v1", "openai-chat", "https://api.openai.com/v1", "bearer"),
-        ("https://api.openai.com/v1/", "openai-chat", "https://api.openai.com/v1", "bearer"),
+        ("https://api.openai.com/v1", "openai", "https://api.openai.com/v1", "bearer"),
+        ("https://api.openai.com/v1/", "openai", "https://api.openai.com/v1", "bearer"),
         ("https://api.openai.com/v1/chat/completions", "openai-chat", "https://api.openai.com/v1", "bearer"),
-        ("api.openai.com/v1", "openai-chat", "https://api.openai.com/v1", "bearer"),
+        ("https://api.openai.com/v1/responses", "openai", "https://api.openai.com/v1", "bearer"),
+        ("api.openai.com/v1", "openai", "https://api.openai.com/v1", "bearer"),
         ("https://openrouter.ai/api/v1", "openrouter", "https://openrouter.ai/api/v1", "bearer"),
         ("https://api.deepseek.com", "deepseek", "https://api.deepseek.com", "bearer"),
         ("https://api.groq.com/openai/v1", "groq", "https://api.groq.com/openai/v1", "bearer"),
@@ -89,7 +90,7 @@ def test_an_unknown_host_with_a_version_is_a_company_s_name_for_azure():
 
 def test_a_version_left_over_beside_openai_s_own_host_does_no_harm():
     found = recognised("https://api.openai.com/v1", api_version="2024-10-21")
-    assert (found.preset.slug, found.query, found.auth) == ("openai-chat", {}, "bearer")
+    assert (found.preset.slug, found.query, found.auth) == ("openai", {}, "bearer")
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,9 @@ def test_older_versions_of_azure_s_api_are_spoken_to_as_they_understand(version,
 def test_what_is_no_web_address_is_said_in_a_sentence(url):
     with pytest.raises(ValueError, match="is not a web address"):
         recognised(url)
+
+
+def test_a_path_that_names_a_protocol_chooses_it():
+    assert recognised("https://llm.example.com/v1/responses").options == {"protocol": "responses"}
+    assert recognised("https://llm.example.com/v1/chat/completions").options == {}
+    assert recognised("https://llm.example.com/v1/responses").base_url == "https://llm.example.com/v1"

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.conversion.context import ClientFacts
+from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.request import chat_request
 from gateway.errors import InvalidRequest
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -60,14 +60,15 @@ def result(call_id="t1", content=None, **fields):
 def convert(request, options=None, client=None):
     """Converts; returns what came of it: body, context, headers, the local message, the ledger."""
     ledger, before = Ledger(), copy.deepcopy(request)
-    converted = chat_request(
-        request, Profile.merged(options or {}), client or ClientFacts(), new_ids(), ledger
+    profile = Profile.merged(options or {})
+    converted = DIALECTS[profile.protocol].request(
+        request, profile, client or ClientFacts(), new_ids(), ledger
     )
     assert request == before, "the request was changed"
     body = getattr(converted, "body", None)
     return SimpleNamespace(
         body=body,
-        messages=body and body["messages"],
+        messages=body and body.get("messages", body.get("input")),
         context=converted.context,
         headers=dict(getattr(converted, "headers", {})),
         message=getattr(converted, "message", None),

@@ -1,8 +1,9 @@
-"""The openai package's own types as a judge of chat requests."""
+"""The openai package's own types as a judge of chat and Responses requests."""
 
 from collections.abc import Mapping
 
 from openai.types.chat.completion_create_params import CompletionCreateParams
+from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
 
 _adapter = TypeAdapter(CompletionCreateParams)
@@ -21,3 +22,11 @@ def _exhaust(value):
     elif not isinstance(value, str | bytes | int | float | None):
         for item in value:
             _exhaust(item)
+
+
+_responses_adapter = TypeAdapter(ResponseCreateParams)
+
+
+def accept_response(body):
+    """The same for a request of the Responses API."""
+    _exhaust(_responses_adapter.validate_python(body))
