@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import import_string
 
 from gateway import checks
 
@@ -13,3 +15,6 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register_checks()
+        # after every app: permissions of each are made when its own turn comes
+        ensure_groups = import_string("gateway.config.groups.ensure_groups")
+        post_migrate.connect(ensure_groups, dispatch_uid="gateway.ensure_groups")

@@ -157,6 +157,7 @@ def _log_row(outcome: ExchangeOutcome, prices: PriceBook) -> dict[str, Any]:
         ledger_count=len(outcome.ledger),
         tool_count=len(outcome.tools_called),
         folded=0,
+        masked_count=0,
         cost=cost,
         price_source=price_source,
     )

@@ -8,6 +8,7 @@ from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, HourlyLedger, HourlyTotal
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
+from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
 
@@ -18,21 +19,26 @@ __all__ = [
     "ConfigStamp",
     "ContentBlob",
     "ContentNode",
+    "ContentRead",
     "CountedName",
     "EncryptedTextField",
     "FollowUp",
     "HourlyLedger",
     "HourlyTotal",
+    "LegalHold",
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",
     "Origin",
     "Provider",
     "ProviderCredential",
+    "PurgeRun",
     "RequestBody",
     "RequestLog",
+    "Retention",
     "Sealed",
     "SearchText",
+    "SecretPattern",
     "SessionTotal",
     "config_changed",
 ]

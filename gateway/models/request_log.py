@@ -99,6 +99,7 @@ class RequestLog(models.Model):
     timeline = models.JSONField(default=list, blank=True)
     replay_of = models.CharField(max_length=64, blank=True, default="")
     upstream_request_id = models.CharField(max_length=200, blank=True, default="")
+    masked_count = models.PositiveIntegerField(default=0)
     # which model names the totals do not tell apart (audit/counting.py)
     folded = models.PositiveSmallIntegerField(default=0, editable=False)
 
@@ -180,6 +181,7 @@ class RequestBody(models.Model):
 
     class Meta:
         verbose_name_plural = "request bodies"
+        permissions = [("read_content", "Can read the content of requests")]
 
     def __str__(self) -> str:
         return self.log_id
