@@ -21,26 +21,32 @@ MOST_FOUND: Final = 500
 AT_ONCE: Final = 200
 
 _PUT_TEXT: Final = """
-INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s)
-ON CONFLICT (digest) DO NOTHING RETURNING id
+INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
 """
+_NEWEST_TEXT: Final = "SELECT coalesce(max(id), 0) FROM gateway_searchtext"
+_TEXTS_SINCE: Final = "SELECT id, digest FROM gateway_searchtext WHERE id > %s ORDER BY id"
 _NEW_NODES: Final = """
-WITH RECURSIVE chain (digest, parent, blob, depth) AS (
-    SELECT node.digest, node.parent, node.blob, 0 FROM gateway_contentnode node WHERE node.digest = %s
+WITH RECURSIVE chain (head, digest, parent, blob, depth) AS (
+    SELECT node.digest, node.digest, node.parent, node.blob, 0
+    FROM gateway_contentnode node WHERE node.digest IN ({places})
     AND NOT EXISTS (SELECT 1 FROM gateway_searchtext known WHERE known.digest = node.digest)
     UNION ALL
-    SELECT node.digest, node.parent, node.blob, chain.depth + 1
+    SELECT chain.head, node.digest, node.parent, node.blob, chain.depth + 1
     FROM chain JOIN gateway_contentnode node ON node.digest = chain.parent
     WHERE NOT EXISTS (SELECT 1 FROM gateway_searchtext known WHERE known.digest = node.digest)
 )
-SELECT digest, parent, blob FROM chain ORDER BY depth DESC
+SELECT head, digest, parent, blob FROM chain ORDER BY head, depth DESC
 """
+
+# digest, parent, blob
+Node = tuple[bytes, bytes | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """A text for the index: its digest, and its words separated by spaces ("": nothing to find)."""
+    """A text for the index: who brought it, its digest, and its words separated by spaces ("": none)."""
 
+    request_id: str
     digest: bytes
     words: str
 
@@ -61,33 +67,54 @@ _FTS5: Final = _Index(
     " WHERE gateway_searchwords MATCH %s ORDER BY rowid DESC LIMIT %s",
 )
 _TSVECTOR: Final = _Index(
-    put="INSERT INTO gateway_searchwords (id, words) VALUES (%s, to_tsvector('simple', %s))",
+    put=f"WITH new AS ({_PUT_TEXT} RETURNING id)"  # noqa: S608 (our own text)
+    " INSERT INTO gateway_searchwords (id, words) SELECT id, to_tsvector('simple', %s) FROM new",
     remove="DELETE FROM gateway_searchwords WHERE id = %s",
     find="SELECT id FROM gateway_searchwords"
     " WHERE words @@ to_tsquery('simple', %s) ORDER BY id DESC LIMIT %s",
 )
 
 
-def new_nodes(end: bytes) -> list[tuple[bytes, bytes | None, bytes]]:
-    """What is not in the index of the chain that ends at `end`: (digest, parent, blob), in order."""
+def new_nodes(ends: Sequence[bytes]) -> dict[bytes, list[Node]]:
+    """What is not in the index of the chains that end at `ends`, by end, in order. One query."""
+    found: dict[bytes, list[Node]] = {}
+    if not ends:
+        return found
+    statement = _NEW_NODES.format(places=", ".join(["%s"] * len(ends)))
     with connection.cursor() as cursor:
-        cursor.execute(_NEW_NODES, [end])
-        return [
-            (bytes(digest), None if parent is None else bytes(parent), bytes(blob))
-            for digest, parent, blob in cursor.fetchall()
-        ]
+        cursor.execute(statement, list(ends))
+        for head, digest, parent, blob in cursor.fetchall():
+            found.setdefault(bytes(head), []).append(
+                (bytes(digest), None if parent is None else bytes(parent), bytes(blob))
+            )
+    return found
 
 
-def put(request_id: str, texts: Sequence[NewText]) -> None:
-    """Index the texts that `request_id` brought, inside the caller's transaction; known ones stay."""
-    index = _index()
+def put(texts: Sequence[NewText]) -> None:
+    """Index texts inside the caller's transaction, in a few statements; known ones stay."""
+    if not texts:
+        return
     with connection.cursor() as cursor:
-        for text in texts:
-            kept = compressed(text.words.encode()) if text.words and index is _FTS5 else None
-            cursor.execute(_PUT_TEXT, [text.digest, request_id, kept])
-            row = cursor.fetchone()
-            if row is not None and text.words:
-                cursor.execute(index.put, [row[0], text.words])
+        if _index() is _TSVECTOR:
+            rows = [(text.digest, text.request_id, None) for text in texts if not text.words]
+            worded = [(text.digest, text.request_id, None, text.words) for text in texts if text.words]
+            cursor.executemany(_PUT_TEXT, rows)
+            cursor.executemany(_TSVECTOR.put, worded)
+            return
+        # one writer at a time and numbers that only grow: what is new has a number above the last
+        cursor.execute(_NEWEST_TEXT)
+        [newest] = cursor.fetchone()
+        cursor.executemany(
+            _PUT_TEXT,
+            [
+                (text.digest, text.request_id, compressed(text.words.encode()) if text.words else None)
+                for text in texts
+            ],
+        )
+        words = {text.digest: text.words for text in texts}
+        cursor.execute(_TEXTS_SINCE, [newest])
+        new = [(pk, words[bytes(digest)]) for pk, digest in cursor.fetchall()]
+        cursor.executemany(_FTS5.put, [row for row in new if row[1]])
 
 
 def found(query: str, limit: int = MOST_FOUND) -> list[str]:

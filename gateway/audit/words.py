@@ -8,7 +8,7 @@ write without spaces is a word of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +18,8 @@ MOST_WORDS: Final = 20_000
 # Longer runs are encoded data.
 LONGEST_WORD: Final = 64
 MOST_TERMS: Final = 12
+# Characters that are cut into words in one call: it is twice as fast, and no other thread runs meanwhile.
+AT_ONCE: Final = 20_000
 
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -34,16 +36,22 @@ class Term:
     prefix: bool = False
 
 
-def words(text: str) -> Iterator[str]:
+def words(text: str) -> Iterable[str]:
     """The words of `text` in order."""
-    for found in _WORD.finditer(text.lower()):
-        if found.end() - found.start() <= LONGEST_WORD:
-            yield found[0]
+    lower = text.lower()
+    if len(lower) <= AT_ONCE:
+        return [word for word in _WORD.findall(lower) if len(word) <= LONGEST_WORD]
+    return (found[0] for found in _WORD.finditer(lower) if found.end() - found.start() <= LONGEST_WORD)
 
 
-def indexed(texts: Iterator[str]) -> str:
+def indexed(texts: Iterable[str]) -> str:
     """The words of texts, separated by spaces: what is stored in the index."""
-    return " ".join(islice((word for text in texts for word in words(text)), MOST_WORDS))
+    found: list[str] = []
+    for text in texts:
+        found += islice(words(text), MOST_WORDS - len(found))
+        if len(found) >= MOST_WORDS:
+            break
+    return " ".join(found)
 
 
 def terms(query: str) -> list[Term]:

@@ -6,6 +6,7 @@ broke off gives the blocks it had, and its `error` event.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from gateway.wire import jsontext, sse
 JSONObject = dict[str, Any]
 
 _TEXT_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
+# an event as wire/sse.py writes it
+_OURS = re.compile(rb"^event: [a-z_]+\ndata: (.*)\n\n", re.MULTILINE)
 
 
 class ReadAnswer(NamedTuple):
@@ -38,6 +41,17 @@ def read_answer(body: bytes) -> ReadAnswer:
 
 def events(stream: bytes) -> list[JSONObject]:
     """The data of a stream's events in order; what is no JSON object is left out."""
+    data = _OURS.findall(stream)
+    if stream.endswith(b"\n\n") and stream.count(b"\n") == 3 * len(data) and b"\r" not in stream:
+        # nothing but what we wrote: parsed at once, in a tenth of the time
+        try:
+            return [value for value in jsontext.loads(b"[%b]" % b",".join(data)) if isinstance(value, dict)]
+        except jsontext.InvalidJSON:
+            pass
+    return _other_events(stream)
+
+
+def _other_events(stream: bytes) -> list[JSONObject]:
     decoder = sse.Decoder()
     found: list[JSONObject] = []
     try:
@@ -58,7 +72,7 @@ def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
     message: JSONObject | None = None
     error: JSONObject | None = None
     blocks: dict[int, JSONObject] = {}
-    arguments: dict[int, list[str]] = {}
+    said: dict[int, list[JSONObject]] = {}
     for event in stream:
         kind, index = event.get("type"), event.get("index")
         if kind == "message_start":
@@ -66,7 +80,7 @@ def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
         elif kind == "content_block_start" and isinstance(index, int):
             blocks[index] = dict(_object(event.get("content_block")))
         elif kind == "content_block_delta" and isinstance(index, int) and index in blocks:
-            _add(blocks[index], _object(event.get("delta")), arguments.setdefault(index, []))
+            said.setdefault(index, []).append(_object(event.get("delta")))
         elif kind == "message_delta" and message is not None:
             message.update(_object(event.get("delta")))
             message["usage"] = {**_object(message.get("usage")), **_object(event.get("usage"))}
@@ -74,20 +88,23 @@ def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
             error = _object(event.get("error"))
     if message is None:
         return ReadAnswer(None, error)
-    for index, pieces in arguments.items():
-        if pieces:
-            blocks[index]["input"] = _arguments("".join(pieces))
+    for index, deltas in said.items():
+        _say(blocks[index], deltas)
     message["content"] = [blocks[index] for index in sorted(blocks)]
     return ReadAnswer(message, error)
 
 
-def _add(block: JSONObject, delta: JSONObject, arguments: list[str]) -> None:
-    kind = delta.get("type")
-    name = _TEXT_DELTAS.get(kind) if isinstance(kind, str) else None
-    if name is not None:
-        block[name] = str(block.get(name) or "") + str(delta.get(name) or "")
-    elif kind == "input_json_delta":
-        arguments.append(str(delta.get("partial_json") or ""))
+def _say(block: JSONObject, deltas: list[JSONObject]) -> None:
+    """Continue a block with what its deltas brought, joined once: an answer may have 100,000 of them."""
+    for kind, name in _TEXT_DELTAS.items():
+        texts = [str(delta.get(name) or "") for delta in deltas if delta.get("type") == kind]
+        if texts:
+            block[name] = str(block.get(name) or "") + "".join(texts)
+    arguments = [
+        str(delta.get("partial_json") or "") for delta in deltas if delta.get("type") == "input_json_delta"
+    ]
+    if any(arguments):
+        block["input"] = _arguments("".join(arguments))
 
 
 def _arguments(text: str) -> Any:

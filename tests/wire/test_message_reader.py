@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.wire import messages, sse
-from gateway.wire.message_reader import read_answer
+from gateway.wire.message_reader import events, read_answer
 
 START = messages.message_start(
     {"id": "msg_1", "role": "assistant", "content": [], "usage": {"input_tokens": 3}}
@@ -63,3 +63,20 @@ def test_whole_answers_and_errors_are_read():
 )
 def test_what_is_no_answer_is_none(body):
     assert read_answer(body) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        sse.encode_all([START, messages.PING, *TEXT, *CALL, *END]),
+        sse.encode_all([START, *TEXT])[:-1],
+        sse.encode_all([START, *TEXT])[:-9],
+        sse.encode_all([START, *TEXT]).replace(b"\n", b"\r\n"),
+        sse.encode_all([START]) + b": a comment\n\n" + sse.encode_all(TEXT),
+        sse.encode_all([START]) + b"data: 7\n\nevent: x\ndata: {bad\n\n" + sse.encode_all(TEXT),
+        sse.encode_all([START]) + b"event: x\ndata: {bad\n\n" + sse.encode_all(TEXT),
+    ],
+)
+def test_what_we_wrote_is_read_at_once_and_the_same_as_event_by_event(stream):
+    one_by_one = [event for piece in stream.splitlines(keepends=True) for event in events(b": \n" + piece)]
+    assert events(stream) == one_by_one
