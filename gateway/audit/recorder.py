@@ -96,6 +96,8 @@ class Recorder:
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
+        # nothing more will be late
+        self._all_late = threading.Event()
         self._threads: list[threading.Thread] = []
         self._start_lock = threading.Lock()
 
@@ -129,6 +131,7 @@ class Recorder:
             if thread.name == "recorder" and thread.is_alive():
                 thread.join(timeout)
         self._late.extend(self._queue)
+        self._all_late.set()
         self._wake_spooler.set()
         for thread in self._threads:
             thread.join(timeout)
@@ -238,7 +241,7 @@ class Recorder:
             batch = list(dict.fromkeys(self._late.popleft() for _ in range(len(self._late))))
             if batch:
                 self._spool_batch(batch)
-            if self._stopping.is_set() and not self._late:
+            if self._all_late.is_set() and not self._late:
                 return
 
     def _spool_batch(self, batch: list[_Entry]) -> None:
