@@ -31,6 +31,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "MIN_TOKENS_LIMIT": (str, ""),
     "REQUEST_TIMEOUT": (float, 90.0),
     "MAX_RETRIES": (int, 2),
+    "RETRY_BUDGET": (float, 30.0),
     # the gateway's own
     "ALLOW_ANONYMOUS": (bool, False),
     "CAPTURE_BODIES": (str, "full"),

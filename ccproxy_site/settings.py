@@ -156,6 +156,7 @@ GATEWAY: dict[str, Any] = {
     "min_tokens_limit": int(env("MIN_TOKENS_LIMIT")) if env("MIN_TOKENS_LIMIT") else None,
     "request_timeout": env("REQUEST_TIMEOUT"),
     "max_retries": env("MAX_RETRIES"),
+    "retry_budget": env("RETRY_BUDGET"),
     "custom_headers": environment.custom_headers(),
     "allow_anonymous": env("ALLOW_ANONYMOUS"),
     "capture_bodies": env("CAPTURE_BODIES"),

@@ -23,6 +23,7 @@ class GatewayConf:
     `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
     `ping_interval`: longest time without an event to a streaming client.
     `stop_grace`: how long requests under way may go on when the process is told to stop.
+    `retry_budget`: no further attempt for a request begins later than this after the first.
     `history_patience`: how long the end of an answer waits for the database before its
     record goes to a file in `spool_folder`.
     """
@@ -40,6 +41,7 @@ class GatewayConf:
     min_tokens_limit: int | None = None
     request_timeout: float = 90.0
     max_retries: int = 2
+    retry_budget: float = 30.0
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_anonymous: bool = False
     capture_bodies: str = "full"

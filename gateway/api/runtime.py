@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import threading
 
 from gateway.audit.follow_up import FollowUpWorker
@@ -14,10 +15,12 @@ from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
 from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
+from gateway.config.standing import StandingRecords
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
+from gateway.upstream.health import Health
 
 logger = logging.getLogger("gateway.api")
 
@@ -30,6 +33,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._configuration: CurrentSnapshot | None = None
         self._recorder: Recorder | None = None
+        self._standing: StandingRecords | None = None
         self._follow_up: FollowUpWorker | None = None
         self._preparing = threading.Lock()
 
@@ -83,6 +87,8 @@ class Runtime:
         """Write what the recorder holds."""
         if self._follow_up is not None:
             self._follow_up.stop()
+        if self._standing is not None:
+            self._standing.stop()
         if self._recorder is not None:
             self._recorder.stop()
 
@@ -107,6 +113,8 @@ class Runtime:
             self._follow_up = FollowUpWorker()
             self._follow_up.start()
         live = LiveExchanges()
+        if self._standing is None:
+            self._standing = StandingRecords(f"{socket.gethostname()}/{os.getpid()}")
         return Gateway(
             configuration=self._configuration,
             live=live,
@@ -115,6 +123,8 @@ class Runtime:
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,
+            retry_budget=conf.retry_budget,
+            health=Health(self._standing.note),
         )
 
 

@@ -108,6 +108,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         ratelimit_prefix=chosen.ratelimit_prefix,
         enabled=record.enabled,
         demo=record.origin == Origin.DEMO,
+        brought_back=record.brought_back_at.timestamp() if record.brought_back_at else None,
     )
 
 
@@ -125,7 +126,15 @@ def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential,
             unreadable = True
             continue
         if value:
-            opened.append(Credential(credential.pk, credential.shown_label, value, _set_aside(credential)))
+            opened.append(
+                Credential(
+                    credential.pk,
+                    credential.shown_label,
+                    value,
+                    credential.position,
+                    _set_aside(credential),
+                )
+            )
     return tuple(opened), unreadable
 
 

@@ -11,6 +11,7 @@ from gateway.models.model_price import ModelPrice
 from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
+from gateway.models.set_aside_target import SetAsideTarget
 
 __all__ = [
     "Attempt",
@@ -40,5 +41,6 @@ __all__ = [
     "SearchText",
     "SecretPattern",
     "SessionTotal",
+    "SetAsideTarget",
     "config_changed",
 ]

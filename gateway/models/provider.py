@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, Sealed
 from gateway.models.request_log import RequestLog
+from gateway.models.set_aside_target import SetAsideTarget
 
 BASE_URL_FORM = (
     "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
@@ -37,6 +38,7 @@ class Provider(ConfigRecord):
     `environment_key` names which record of the environment this is, or was before
     an admin took it over; so it is neither overwritten nor made a second time.
     `headers` holds a JSON object as text; values can be secrets, so all of it is sealed.
+    What was set aside before `brought_back_at` is forgiven.
     """
 
     name = models.CharField(max_length=100)
@@ -90,6 +92,7 @@ class Provider(ConfigRecord):
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
     environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
+    brought_back_at = models.DateTimeField(null=True, blank=True, editable=False)
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True)
 
@@ -122,12 +125,18 @@ class Provider(ConfigRecord):
         return {str(name): str(value) for name, value in values.items()}
 
     def add_credential(self, value: str, label: str = "", **fields: Any) -> ProviderCredential:
-        """Store one more credential of this stored provider; by default behind those it has."""
-        if "position" not in fields:
-            last = self.credentials.aggregate(last=models.Max("position"))["last"]
-            fields["position"] = 0 if last is None else last + 1
+        """Store one more credential of this stored provider."""
         credential: ProviderCredential = self.credentials.create(value=value, label=label, **fields)
         return credential
+
+    def bring_back(self) -> None:
+        """Use again whatever of this provider is set aside; every process forgets its failures so far."""
+        with transaction.atomic():
+            for credential in self.credentials.exclude(set_aside_since=None):
+                credential.bring_back()
+            self.brought_back_at = timezone.now()
+            self.save(update_fields=["brought_back_at"])
+            SetAsideTarget.objects.filter(provider=self.slug).delete()
 
 
 class ProviderCredential(ConfigRecord):
@@ -147,7 +156,12 @@ class ProviderCredential(ConfigRecord):
         help_text=_("Its name in the history, never the secret itself."),
     )
     value = EncryptedTextField(_("credential"), blank=True, default="")
-    position = models.IntegerField(default=0)
+    position = models.IntegerField(
+        default=0,
+        help_text=_(
+            "Credentials of one number share the conversations; those of a larger number stand in for them."
+        ),
+    )
     enabled = models.BooleanField(default=True)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
     set_aside_since = models.DateTimeField(null=True, blank=True, editable=False)

@@ -13,24 +13,22 @@ from typing import Any
 
 from gateway.audit import capture
 from gateway.audit.outcome import CANCELLED, ERROR, OK, OPEN
-from gateway.conversion.context import AnsweredLocally, Converted
-from gateway.conversion.dialects import DIALECTS
+from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
-from gateway.relay.attempt import Upstream
+from gateway.relay.conversion import beside_the_loop
 from gateway.relay.exchange import Arrival, Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.logs import log_outcome
 from gateway.relay.pump import Pump
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
+from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve
 from gateway.wire import jsontext, sse
 
 logger = logging.getLogger("gateway.relay")
-
-PDF = b"application/pdf"
 
 
 async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
@@ -59,15 +57,13 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     """The story of a messages request. Raises GatewayError before the commit point."""
     request = parsed(exchange)
-    route = routed(exchange, gateway, request)
-    converted = await conversion(exchange, gateway, route, request)
-    exchange.estimated_input_tokens = converted.context.estimated_input_tokens
-    if isinstance(converted, AnsweredLocally):
-        return answered_locally(exchange, converted)
-    upstream = Upstream(exchange, gateway, route, converted)
+    tries = Tries(exchange, gateway, routed(exchange, gateway, request), request)
+    local = await tries.prepare()
+    if local is not None:
+        return answered_locally(exchange, local)
     if not exchange.streamed:
-        return json_reply(await gateway.live.guarded(upstream.message()))
-    pump = Pump(exchange, gateway, upstream)
+        return json_reply(await gateway.live.guarded(tries.message()))
+    pump = Pump(exchange, gateway, tries)
     await pump.commit()
     return Streamed(pump)
 
@@ -104,36 +100,18 @@ def parsed(exchange: Exchange) -> dict[str, Any]:
     return request
 
 
-def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Route:
-    """Where the request goes, if its key may ask for that model."""
+def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tuple[Route, ...]:
+    """Where the request may go, best first, if its key may ask for that model."""
     model = request["model"]
     key = exchange.arrival.key
-    route = resolve(gateway.configuration.snapshot, model).route
+    routes = resolve(gateway.configuration.snapshot, model).routes
     if key is not None and not model_allowed(key, model):
         raise NotAllowed(
             f"Your API key does not have permission to use the specified resource: model {model}"
         )
-    exchange.route = route
+    exchange.route = routes[0]
     gateway.recorder.opened(exchange.outcome(OPEN))
-    return route
-
-
-async def conversion(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
-) -> Converted | AnsweredLocally:
-    """The provider's request."""
-    converted = DIALECTS[route.profile.protocol].request
-    facts = exchange.arrival.client_facts
-    if reads_pdf(exchange, route):
-        return await asyncio.to_thread(
-            converted, request, route.profile, facts, gateway.new_id, exchange.ledger
-        )
-    return converted(request, route.profile, facts, gateway.new_id, exchange.ledger)
-
-
-def reads_pdf(exchange: Exchange, route: Route) -> bool:
-    """Reading a PDF takes its time, so that happens beside the loop."""
-    return route.profile.pdf == "extract" and PDF in exchange.arrival.body
+    return routes
 
 
 def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
@@ -148,13 +126,10 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
 async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: estimated here, no upstream call (specification section 9)."""
     request = parsed(exchange)
-    route = routed(exchange, gateway, request)
+    route = routed(exchange, gateway, request)[0]
     check(request, counting=True)
     refuse_unsupported(request, counting=True)
-    if reads_pdf(exchange, route):
-        answer = await asyncio.to_thread(count_tokens, request, route.profile)
-    else:
-        answer = count_tokens(request, route.profile)
+    answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     exchange.usage_estimated = True
     return json_reply(answer)

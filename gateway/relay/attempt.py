@@ -1,39 +1,36 @@
-"""One converted request on its way to a provider: tried until something can be answered.
+"""One attempt: a converted request on its way to one target, until something can be answered.
 
-Up to the commit point a failure that may pass is tried again. An attempt counts
-as answered when the provider's first events (or its whole message) are there, so
-an error in the first data item of a 200 stream is still an honest HTTP error.
+An attempt counts as answered when the provider's first events (or its whole message)
+are there, so an error in the first data item of a 200 stream is still an honest HTTP
+error. What follows a failure is decided in tries.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from gateway.audit.capture import ByteLog
 from gateway.conversion import response
 from gateway.conversion.context import Converted
 from gateway.conversion.dialects import DIALECTS, AnswerStream
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
-from gateway.routing.resolve import Route
-from gateway.upstream.attempts import pause_before_retry
+from gateway.upstream.choices import Choice
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.prepare import upstream_call
 from gateway.wire import jsontext
 from gateway.wire.messages import Event, Message
-
-logger = logging.getLogger("gateway.relay")
 
 T = TypeVar("T")
 
 MAX_ERROR_BODY: Final = 256 * 1024
 ERROR_BODY_TIMEOUT: Final = 10.0
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
-_TIMED_OUT: Final = "the upstream provider timed out"
+TIMED_OUT: Final = "the upstream provider timed out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +47,33 @@ class Opened:
 
 
 class Upstream:
-    """The tries of one exchange. `stream` converts the current attempt's answer."""
+    """One target with one credential, asked by one attempt at a time; `stream` converts its answer.
 
-    def __init__(self, exchange: Exchange, gateway: Gateway, route: Route, converted: Converted) -> None:
+    `connect_timeout`: seconds; the provider's own when it is shorter.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        gateway: Gateway,
+        choice: Choice,
+        converted: Converted,
+        connect_timeout: float,
+    ) -> None:
         self.exchange = exchange
         self.gateway = gateway
-        self.route = route
+        self.route = choice.route
         self.context = converted.context
-        self.dialect = DIALECTS[route.profile.protocol]
-        provider = route.provider
-        self.credential = provider.credentials[0] if provider.credentials else None
+        self.dialect = DIALECTS[choice.route.profile.protocol]
         self.call = upstream_call(
-            provider,
-            route.profile.protocol,
+            choice.route.provider,
+            choice.route.profile.protocol,
             converted.body,
             converted.headers,
-            self.credential.value if self.credential else None,
+            choice.credential.value if choice.credential else None,
+            connect_timeout,
         )
-        exchange.sent = self.call.content
-        if exchange.captures:
-            exchange.sent_json = converted.body
+        self._body = converted.body
         self.stream = self._new_stream()
         self.committed = False
 
@@ -79,18 +83,28 @@ class Upstream:
         profile, provider = self.route.profile, self.route.provider
         return profile.stream_idle_timeout or provider.silence_timeout or profile.idle_timeout
 
+    def begin(self) -> None:
+        """Another attempt starts: what is kept of the exchange is its request and its answer."""
+        exchange = self.exchange
+        exchange.route = self.route
+        exchange.sent = self.call.content
+        exchange.answered = ByteLog()
+        if exchange.captures:
+            exchange.sent_json = self._body
+
+    def renew(self) -> None:
+        """The attempt failed; whatever its stream had begun is forgotten."""
+        self.stream = self._new_stream()
+
     def commit(self) -> list[Event]:
-        """The 200 goes out before the provider has answered: from now on, no further try."""
+        """The 200 goes out before the provider has answered."""
         self.committed = True
         return self.stream.start()
 
     async def message(self) -> Message:
         """The whole message of a request that is not streamed. Raises UpstreamError."""
         try:
-            async with asyncio.timeout(self.gateway.call_timeout):
-                message = await self._tried(self._try_message)
-        except TimeoutError:
-            raise UpstreamTimedOut(_TIMED_OUT) from None
+            message = await self._try_message()
         except UpstreamRefused as refusal:
             message = self._refused(refusal)
         self.exchange.message_ended(message)
@@ -99,41 +113,9 @@ class Upstream:
     async def first_events(self) -> Opened:
         """The first events of a streamed request. Raises UpstreamError when nothing was started."""
         try:
-            return await self._tried(self._try_stream)
+            return await self._try_stream()
         except UpstreamRefused as refusal:
             return self._replayed(self._refused(refusal))
-
-    async def _tried(self, try_once: Callable[[], Awaitable[T]]) -> T:
-        provider, gateway = self.route.provider, self.gateway
-        label = self.credential.label if self.credential else ""
-        while True:
-            attempt = self.exchange.attempt_begins(self.route, label, gateway.now(), gateway.clock())
-            try:
-                result = await try_once()
-            except UpstreamError as error:
-                attempt.failed(error, gateway.clock())
-                pause = pause_before_retry(error, attempt.number, provider.max_retries, gateway.jitter())
-                if self.committed or pause is None:
-                    attempt.next_step = "gave_up"
-                    raise
-                attempt.next_step, attempt.pause = "again", pause
-                logger.info(
-                    "trying again",
-                    extra={
-                        "request_id": self.exchange.request_id,
-                        "provider": provider.slug,
-                        "attempt": attempt.number,
-                        "pause": round(pause, 3),
-                        "problem": error.message,
-                    },
-                )
-            else:
-                attempt.first_byte_at = gateway.clock()
-                attempt.next_step = "answered"
-                return result
-            await asyncio.sleep(pause)
-            if not self.committed:
-                self.stream = self._new_stream()
 
     async def _try_message(self) -> Message:
         answer = await self._open()
@@ -164,7 +146,7 @@ class Upstream:
             async with asyncio.timeout(provider.first_byte_timeout):
                 answer = await self.gateway.client.open(self.call)
         except TimeoutError:
-            raise UpstreamTimedOut(_TIMED_OUT) from None
+            raise UpstreamTimedOut(TIMED_OUT) from None
         attempt = self.exchange.tries[-1]
         attempt.status = answer.status
         attempt.upstream_request_id = next(

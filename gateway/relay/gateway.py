@@ -15,6 +15,7 @@ from gateway.relay.ids import new_id
 from gateway.relay.live import LiveExchanges
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.upstream.client import UpstreamClient
+from gateway.upstream.health import Health
 
 
 class Recorder(Protocol):
@@ -45,7 +46,8 @@ class Gateway:
     `commit_after`: upstream silence after which a stream's 200 is sent. `ping_interval`:
     longest time without an event. `stale_after`: silence after which pings no longer do
     and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
-    `call_timeout`: longest call that is not streamed.
+    `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
+    begins later than this after the first.
     """
 
     configuration: Configuration
@@ -57,8 +59,10 @@ class Gateway:
     stale_after: float = 200.0
     trailer_timeout: float = 5.0
     call_timeout: float = 600.0
+    retry_budget: float = 30.0
     max_answer_bytes: int = 64 * 1024 * 1024
     live: LiveExchanges = field(default_factory=LiveExchanges)
+    health: Health = field(default_factory=Health)
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random

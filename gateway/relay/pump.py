@@ -32,6 +32,7 @@ from gateway.relay.gateway import Gateway
 from gateway.relay.inbox import Inbox, Reader
 from gateway.relay.logs import log_outcome
 from gateway.relay.timeline import LONG_GAP
+from gateway.relay.tries import Tries
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
 from gateway.wire.messages import PING, Event
@@ -56,10 +57,10 @@ class Phase(enum.Enum):
 class Pump:
     """Async iterator of the response's bytes. `commit` comes first, `aclose` last."""
 
-    def __init__(self, exchange: Exchange, gateway: Gateway, upstream: Upstream) -> None:
+    def __init__(self, exchange: Exchange, gateway: Gateway, tries: Tries) -> None:
         self._exchange = exchange
         self._gateway = gateway
-        self._upstream = upstream
+        self._tries = tries
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.OPENING
@@ -78,7 +79,7 @@ class Pump:
 
         Raises GatewayError when the provider failed before; nothing was sent then.
         """
-        self._opening = self._loop.create_task(self._upstream.first_events())
+        self._opening = self._loop.create_task(self._tries.first_events())
         self._gateway.live.add(self)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
@@ -88,11 +89,15 @@ class Pump:
                 self._ready = self._begun(self._opening.result())
             else:
                 self._exchange.timeline.committed(self._gateway.clock())
-                self._ready = self._encoded(self._upstream.commit())
+                self._ready = self._encoded(self._tries.commit())
         except BaseException:
             self._gateway.live.discard(self)
             await self._release()
             raise
+
+    @property
+    def _upstream(self) -> Upstream:
+        return self._tries.upstream
 
     @property
     def ended(self) -> bool:

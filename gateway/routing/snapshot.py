@@ -37,11 +37,15 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One credential of a provider. `value` is clear text, hence no repr; `label` names it for people."""
+    """One credential of a provider. `value` is clear text, hence no repr; `label` names it for people.
+
+    Those of one `position` share the conversations, those of larger ones stand in.
+    """
 
     id: int
     label: str
     value: str = field(repr=False)
+    position: int = 0
     set_aside: SetAside | None = None
 
 
@@ -57,7 +61,8 @@ class ProviderConfig:
     profile says. The profile is
     merged from `preset_options`, the matching `model_rules` and `options` (the
     admin's own), in this order; resolve() does it.
-    `demo`: answered by the embedded demo transport.
+    `demo`: answered by the embedded demo transport. `brought_back`: what was set aside
+    before this time (Unix seconds) is forgiven.
     """
 
     slug: str
@@ -79,6 +84,7 @@ class ProviderConfig:
     ratelimit_prefix: str = "x-ratelimit-"
     enabled: bool = True
     demo: bool = False
+    brought_back: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,155 @@
-"""After a failed attempt: again, or give up (pure; specification 7.2, last line).
+"""After a failed attempt: again, elsewhere, or give up (pure; specification 7.2, last line).
 
-Only failures before the first byte to the client come here.
+Only failures before the first byte to the client come here. Whose fault a failure
+is decides what may follow:
+
+    CLIENT      the request itself: nothing follows, any provider would say the same
+    CREDENTIAL  refused: another credential, then another target; never the same again
+    LIMIT       too many requests: another credential, a wait, another target
+    PASSING     no connection, overload, a server's error: the same after a pause, then another target
+    SILENT      no answer in time: another target; the same only while there is time
+    TARGET      this target cannot serve it at all: another target
 """
 
 from __future__ import annotations
 
-from typing import Final
+import enum
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from gateway.errors import (
+    UpstreamBroken,
     UpstreamError,
     UpstreamRefused,
-    UpstreamRejected,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
 
-RETRYABLE_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
-# A provider that names a longer pause is not waited for: the client has its own patience.
-LONGEST_RETRY_AFTER: Final = 10
+# A pause that the provider asks for is worth more than the next target's cold cache up to this length.
+SHORT_PAUSE: Final = 2.0
+# Clients give up on their own at some number; a list of refused credentials must not get near it.
+MOST_ATTEMPTS: Final = 12
+
+_PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_CREDENTIAL: Final = frozenset({401, 402, 403})
+# statuses of a wrong address or a model that is not there: an admin's mistake, not the client's
+_TARGET: Final = frozenset({404, 405, 501, 505})
+_SCREENED: Final = re.compile(r"moderation|flagged|content[ _]policy|safety system", re.IGNORECASE)
+_OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed")
+
+Elsewhere = Literal["credential", "target", ""]
 
 
-def pause_before_retry(error: UpstreamError, attempt: int, max_retries: int, jitter: float) -> float | None:
-    """Seconds to wait before the next attempt; None = give up.
+class Fault(enum.Enum):
+    """Whose fault a failed attempt is."""
 
-    `attempt` counts from 1; `jitter` is a number in 0..1, given from outside.
-    """
-    if attempt > max_retries or not is_retryable(error):
-        return None
-    if error.retry_after is not None:
-        return float(error.retry_after) if error.retry_after <= LONGEST_RETRY_AFTER else None
-    longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1))
-    return longest * (0.5 + jitter / 2)
+    CLIENT = enum.auto()
+    CREDENTIAL = enum.auto()
+    LIMIT = enum.auto()
+    PASSING = enum.auto()
+    SILENT = enum.auto()
+    TARGET = enum.auto()
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a client that tries again later has a chance."""
+        return self in (Fault.LIMIT, Fault.PASSING, Fault.SILENT)
 
 
-def is_retryable(error: UpstreamError) -> bool:
-    """Whether the same request may succeed when tried again."""
-    if isinstance(error, UpstreamRefused) or error.should_retry is False:
-        return False
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows: `again` after `pause` seconds, at once with another credential or target, or nothing."""
+
+    kind: Literal["again", "credential", "target", "gave_up"]
+    pause: float = 0.0
+
+
+GIVE_UP: Final = Step("gave_up")
+
+
+def fault_of(error: UpstreamError) -> Fault:
+    """Whose fault it is. An error inside a 200 has no status of its own, only what it was taken for."""
+    if isinstance(error, UpstreamRefused):
+        return Fault.CLIENT
     if isinstance(error, UpstreamUnreachable):
-        return True
+        # a certificate does not become valid by asking again
+        return Fault.TARGET if error.should_retry is False else Fault.PASSING
     if isinstance(error, UpstreamTimedOut) and error.upstream_status is None:
-        # A provider that was silent for the whole time limit would be silent again, at double cost.
-        return False
-    # an error inside a 200 has no status of its own, only what it was taken for
-    status = error.upstream_status or error.status
-    return isinstance(error, UpstreamRejected) and status in RETRYABLE_STATUS and error.status != 400
+        return Fault.SILENT
+    if isinstance(error, UpstreamBroken):
+        return Fault.TARGET
+    if error.status == 400 or (error.status == 403 and _SCREENED.search(error.message)):
+        return Fault.CLIENT
+    if error.upstream_status in _CREDENTIAL or error.status in _CREDENTIAL or _refused_inside(error):
+        return Fault.CREDENTIAL
+    if error.status == 429:
+        return Fault.LIMIT
+    if error.status == 529:
+        # some say overload with a status that means something else
+        return Fault.PASSING
+    return _by_status(error.upstream_status or error.status)
+
+
+def is_overflow(error: UpstreamError) -> bool:
+    """Whether a client would shorten its conversation because of it (specification section 7.1)."""
+    return error.status == 400 and error.message.startswith(_OVERFLOW)
+
+
+def _refused_inside(error: UpstreamError) -> bool:
+    # a credential refused inside a 200 has become a 502 that is not to be repeated
+    return error.upstream_status is None and error.status == 502 and error.should_retry is False
+
+
+def _by_status(status: int) -> Fault:
+    if status in _TARGET or 300 <= status < 400:
+        return Fault.TARGET
+    return Fault.PASSING if status in _PASSING or status >= 500 else Fault.CLIENT
+
+
+def step_after(
+    fault: Fault,
+    *,
+    asked_pause: float | None,
+    tries: int,
+    max_retries: int,
+    time_left: float,
+    elsewhere: Elsewhere,
+    jitter: float,
+    repeatable: bool = True,
+) -> Step:
+    """What follows a failure.
+
+    `asked_pause`: seconds the provider wants to be left alone. `tries`: how often
+    this target was tried, `max_retries` how often it may be tried again. `time_left`:
+    seconds in which another attempt may begin. `elsewhere`: whether another
+    credential of the target, or another target, stands ready. `jitter`: a number in
+    0..1. `repeatable`: False when the provider said not to repeat the request.
+    """
+    if fault is Fault.CLIENT or time_left <= 0:
+        return GIVE_UP
+    if fault is Fault.CREDENTIAL or (fault is Fault.LIMIT and elsewhere == "credential"):
+        return Step(elsewhere) if elsewhere else GIVE_UP
+    # the credential is not what failed: another one for the same target does not help
+    other_target = elsewhere == "target"
+    pause = pause_before(asked_pause, tries, jitter)
+    same = fault is not Fault.TARGET and repeatable and tries <= max_retries and pause < time_left
+    if other_target and (fault is Fault.SILENT or pause > max(SHORT_PAUSE, _own_pause(tries))):
+        same = False
+    if same:
+        return Step("again", pause)
+    return Step("target") if other_target else GIVE_UP
+
+
+def pause_before(asked_pause: float | None, tries: int, jitter: float) -> float:
+    """Seconds before the next attempt: what the provider asks, or a doubling pause; never all at once."""
+    if asked_pause is not None:
+        # those who were told the same time do not all come in the same moment
+        return asked_pause + jitter * min(1.0, asked_pause / 10)
+    return _own_pause(tries) * (0.5 + jitter / 2)
+
+
+def _own_pause(tries: int) -> float:
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (tries - 1))

@@ -33,8 +33,12 @@ def upstream_call(
     body: Mapping[str, Any],
     option_headers: Mapping[str, str],
     credential: str | None,
+    connect_timeout: float | None = None,
 ) -> UpstreamCall:
-    """Build the call. `option_headers` are those a profile option asked for (session_key)."""
+    """Build the call. `option_headers` are those a profile option asked for (session_key).
+
+    `connect_timeout`: seconds; None or a longer one than the provider's is the provider's.
+    """
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream" if body.get("stream") else "application/json",
@@ -50,7 +54,7 @@ def upstream_call(
         url=endpoint_url(provider.base_url, PATHS[protocol], provider.query),
         content=jsontext.dumps(body),
         headers=headers,
-        connect_timeout=provider.connect_timeout,
+        connect_timeout=min(provider.connect_timeout, connect_timeout or provider.connect_timeout),
         demo=provider.demo,
     )
 

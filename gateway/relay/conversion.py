@@ -1,0 +1,36 @@
+"""The client's request, converted for one target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from gateway.conversion.context import AnsweredLocally, Converted
+from gateway.conversion.dialects import DIALECTS
+from gateway.conversion.ledger import Ledger
+from gateway.relay.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
+
+T = TypeVar("T")
+PDF: Final = b"application/pdf"
+
+
+async def conversion(
+    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
+) -> Converted | AnsweredLocally:
+    """The provider's request, with a ledger of its own. Raises InvalidRequest."""
+    exchange.ledger = Ledger()
+    arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger)
+    request_of = DIALECTS[route.profile.protocol].request
+    converted = await beside_the_loop(exchange, route, request_of, *arguments)
+    exchange.estimated_input_tokens = converted.context.estimated_input_tokens
+    return converted
+
+
+async def beside_the_loop(exchange: Exchange, route: Route, work: Callable[..., T], *arguments: Any) -> T:
+    """Do the work here, or in a thread when it reads a PDF: that takes its time."""
+    if route.profile.pdf == "extract" and PDF in exchange.arrival.body:
+        return await asyncio.to_thread(work, *arguments)
+    return work(*arguments)

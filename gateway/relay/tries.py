@@ -1,0 +1,263 @@
+"""The tries of one exchange: target after target, until one answers or nothing is left.
+
+Up to the commit point a failure is followed by what upstream/attempts.py decides: the
+same again after a pause, another credential, another target. A next target is a new
+conversion, because it has its own profile. The ledger, the request and the raw answer
+of the exchange are those of the last attempt.
+
+    choose -> convert -> attempt -> answered
+      ^                    |
+      |   again, credential, target
+      +--------------------+-> gave up: the client is told the most hopeful error
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from gateway.conversion.context import AnsweredLocally, Converted
+from gateway.errors import ClientError, UpstreamError, UpstreamRejected, UpstreamTimedOut
+from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
+from gateway.relay.conversion import conversion
+from gateway.relay.exchange import Attempt, Exchange
+from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
+from gateway.upstream.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
+from gateway.upstream.choices import Choice, Choices
+from gateway.upstream.health import Kind
+from gateway.wire.messages import Event, Message
+
+logger = logging.getLogger("gateway.relay")
+
+T = TypeVar("T")
+
+# Clients sleep through a pause up to about this length and come back; a longer one they do not take.
+LONGEST_CLIENT_PAUSE: Final = 60
+SHORTEST_CONNECT: Final = 1.0
+
+
+class Tries:
+    """`prepare` first, then `message` or `first_events`. `upstream` is the attempt under way or answered."""
+
+    upstream: Upstream
+
+    def __init__(
+        self, exchange: Exchange, gateway: Gateway, routes: Sequence[Route], request: dict[str, Any]
+    ) -> None:
+        self._exchange = exchange
+        self._gateway = gateway
+        self._request = request
+        session = exchange.arrival.client_facts.session or exchange.request_id
+        self._choices = Choices(routes, session, gateway.health)
+        budget = gateway.retry_budget
+        # a stream's 200 goes out after `commit_after`; what begins later could not be tried elsewhere
+        self._deadline = gateway.clock() + (
+            min(budget, gateway.commit_after) if exchange.streamed else budget
+        )
+        self._choice: Choice
+        self._converted: tuple[int, Converted]
+        self._tries_here = 0
+        self._failures: list[tuple[Fault, UpstreamError]] = []
+        self._committed = False
+
+    async def prepare(self) -> AnsweredLocally | None:
+        """Choose the first target and convert the request for it.
+
+        An answer that needs no provider comes back. Raises InvalidRequest, and
+        UpstreamRejected while every provider's limit still runs.
+        """
+        choice = self._choices.next(self._now, self._time_left)
+        if choice is None:
+            raise self._limited()
+        converted = await conversion(self._exchange, self._gateway, choice.route, self._request)
+        if isinstance(converted, AnsweredLocally):
+            return converted
+        self._take(choice, converted)
+        return None
+
+    async def message(self) -> Message:
+        """The whole message of a request that is not streamed. Raises UpstreamError."""
+        try:
+            async with asyncio.timeout(self._gateway.call_timeout):
+                return await self._tried(Upstream.message)
+        except TimeoutError:
+            raise UpstreamTimedOut(TIMED_OUT) from None
+
+    async def first_events(self) -> Opened:
+        """The first events of a streamed request. Raises UpstreamError when nothing was started."""
+        return await self._tried(Upstream.first_events)
+
+    def commit(self) -> list[Event]:
+        """The 200 goes out before the provider has answered: from now on, no further attempt."""
+        self._committed = True
+        return self.upstream.commit()
+
+    async def _tried(self, once: Callable[[Upstream], Awaitable[T]]) -> T:
+        if self._choice.wait:
+            await asyncio.sleep(self._choice.wait * (1 + self._gateway.jitter() / 10))
+        while True:
+            attempt = self._begun()
+            try:
+                result = await once(self.upstream)
+            except UpstreamError as error:
+                attempt.failed(error, self._gateway.clock())
+                step = self._after(error)
+                attempt.next_step, attempt.pause = step.kind, step.pause or None
+                if step.kind == "gave_up":
+                    raise self._told(error) from None
+                self._log(step, error)
+                self.upstream.renew()
+                if not await self._moved(step, attempt):
+                    raise self._told(error) from None
+            except BaseException:
+                self._gateway.health.left(self._choice.route)
+                raise
+            else:
+                attempt.first_byte_at = self._gateway.clock()
+                attempt.next_step = "answered"
+                self._gateway.health.succeeded(self._choice.route, self._choice.credential)
+                return result
+
+    def _begun(self) -> Attempt:
+        choice, gateway = self._choice, self._gateway
+        self._tries_here += 1
+        gateway.health.begins(choice.route, choice.credential, self._now)
+        self.upstream.begin()
+        label = choice.credential.label if choice.credential else ""
+        return self._exchange.attempt_begins(choice.route, label, gateway.now(), gateway.clock())
+
+    # --- after a failure --------------------------------------------------------------
+
+    def _after(self, error: UpstreamError) -> Step:
+        """Remember the failure and decide what follows."""
+        choice, gateway = self._choice, self._gateway
+        fault = fault_of(error)
+        gateway.health.failed(choice.route, choice.credential, fault, error, self._now)
+        self._failures.append((fault, error))
+        if self._committed or len(self._exchange.tries) >= MOST_ATTEMPTS:
+            return Step("gave_up")
+        patient = choice.standing.kind is Kind.COOLING and not self._choices.alone
+        return step_after(
+            fault,
+            asked_pause=None if error.retry_after is None else float(error.retry_after),
+            tries=self._tries_here,
+            max_retries=0 if patient else choice.route.provider.max_retries,
+            time_left=self._time_left,
+            elsewhere=self._choices.elsewhere(choice, self._now),
+            jitter=gateway.jitter(),
+            repeatable=error.should_retry is not False,
+        )
+
+    async def _moved(self, step: Step, attempt: Attempt) -> bool:
+        """Do what was decided; False when it cannot be done after all."""
+        moved = False
+        try:
+            if step.kind == "again":
+                await asyncio.sleep(step.pause)
+                moved = True
+            else:
+                moved = await self._chosen_anew(step)
+        finally:
+            moved = moved and not self._committed
+            if not moved:
+                # the client left meanwhile, or the 200 went out
+                attempt.next_step, attempt.pause = "gave_up" if self._committed else "", None
+        return moved
+
+    async def _chosen_anew(self, step: Step) -> bool:
+        if step.kind == "credential":
+            self._choices.give_up_credential(self._choice)
+        else:
+            self._choices.give_up_target(self._choice)
+        while (choice := self._choices.next(self._now, 0.0)) is not None:
+            converted = await self._converted_for(choice)
+            if converted is not None:
+                self._take(choice, converted)
+                return True
+            self._choices.give_up_target(choice)
+        return False
+
+    async def _converted_for(self, choice: Choice) -> Converted | None:
+        """The request for a next target; None when it cannot be said in that target's protocol."""
+        index, converted = self._converted
+        if choice.index == index:
+            return converted
+        ledger = self._exchange.ledger
+        try:
+            found = await conversion(self._exchange, self._gateway, choice.route, self._request)
+        except ClientError as problem:
+            self._exchange.ledger = ledger
+            logger.warning(
+                "a target was passed over: it cannot be asked this",
+                extra={
+                    "request_id": self._exchange.request_id,
+                    "provider": choice.route.provider.slug,
+                    "upstream_model": choice.route.upstream_model,
+                    "problem": problem.message,
+                },
+            )
+            return None
+        return None if isinstance(found, AnsweredLocally) else found
+
+    def _take(self, choice: Choice, converted: Converted) -> None:
+        if not self._exchange.tries or choice.index != self._choice.index:
+            self._tries_here = 0
+        self._choice = choice
+        self._converted = (choice.index, converted)
+        # a target that does not even take connections must not use up the time of the next one
+        connect = choice.route.provider.connect_timeout
+        if not self._choices.alone and self._choices.elsewhere(choice, self._now) == "target":
+            connect = max(SHORTEST_CONNECT, self._time_left / 2)
+        self.upstream = Upstream(self._exchange, self._gateway, choice, converted, connect)
+
+    # --- what the client is told ----------------------------------------------------------
+
+    def _told(self, last: UpstreamError) -> UpstreamError:
+        """The last error; but an earlier one that may pass when the last says only that an admin must act."""
+        fault = self._failures[-1][0]
+        if self._committed or fault.may_pass or (fault is Fault.CLIENT and not is_overflow(last)):
+            return self._with_pause(last, fault)
+        hopeful = [(fault, error) for fault, error in self._failures if fault.may_pass]
+        return self._with_pause(hopeful[-1][1], hopeful[-1][0]) if hopeful else last
+
+    def _with_pause(self, error: UpstreamError, fault: Fault) -> UpstreamError:
+        far_off = error.retry_after is not None and error.retry_after > LONGEST_CLIENT_PAUSE
+        if fault is Fault.LIMIT and far_off and error.should_retry is None:
+            error.should_retry = False
+        return error
+
+    def _limited(self) -> UpstreamError:
+        """Nobody is asked: every provider has said when it wants to be asked again, and that is far off."""
+        now = self._now
+        limit = self._choices.soonest(now)
+        assert limit is not None
+        seconds = max(1, round((limit.until or now) - now))
+        error = UpstreamRejected(limit.reason, status=429, error_type="rate_limit_error", retry_after=seconds)
+        return self._with_pause(error, Fault.LIMIT)
+
+    def _log(self, step: Step, error: UpstreamError) -> None:
+        route = self._choice.route
+        logger.info(
+            "trying again",
+            extra={
+                "request_id": self._exchange.request_id,
+                "provider": route.provider.slug,
+                "upstream_model": route.upstream_model,
+                "attempt": len(self._exchange.tries),
+                "next": step.kind,
+                "pause": round(step.pause, 3),
+                "problem": error.message,
+            },
+        )
+
+    @property
+    def _now(self) -> float:
+        return self._gateway.now().timestamp()
+
+    @property
+    def _time_left(self) -> float:
+        """Seconds in which another attempt may begin."""
+        return self._deadline - self._gateway.clock()

@@ -1,0 +1,103 @@
+"""What a process learnt of credentials and targets, as records."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.config.loader import load
+from gateway.config.standing import StandingRecords, write
+from gateway.models import ConfigStamp, SetAsideTarget
+from gateway.routing.standing import Change
+from tests.records import make_provider
+
+pytestmark = pytest.mark.django_db
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def credential():
+    return make_provider(credential="sk-1").credentials.get()
+
+
+def refused(credential, **fields):
+    facts = {"since": NOW, "status": 401, "reason": "no", "refused": True, **fields}
+    return Change("p", "m", credential.pk, "c1", **facts)
+
+
+def cooling(**fields):
+    return Change("p", "m", **{"since": NOW, "until": NOW + 5, "reason": "full", "failures": 3, **fields})
+
+
+def test_a_refused_credential_is_set_aside_for_every_process(credential):
+    write(refused(credential), "here")
+    [known] = load().providers["p"].credentials
+    assert (known.set_aside.status, known.set_aside.reason, known.set_aside.until) == (401, "no", None)
+
+
+def test_the_same_word_twice_moves_the_stamp_once(credential):
+    before = ConfigStamp.current()
+    write(refused(credential), "here")
+    write(refused(credential), "there")
+    assert ConfigStamp.current() == before + 1
+
+
+def test_a_success_brings_it_back_and_says_nothing_when_it_was_not_away(credential):
+    write(refused(credential), "here")
+    write(refused(credential, since=None), "here")
+    before = ConfigStamp.current()
+    write(refused(credential, since=None), "here")
+    assert load().providers["p"].credentials[0].set_aside is None
+    assert ConfigStamp.current() == before
+
+
+def test_a_credential_that_is_gone_is_no_problem(credential):
+    change = refused(credential)
+    credential.delete()
+    write(change, "here")
+
+
+def test_a_target_that_is_set_aside_is_a_row_of_its_process_that_moves_no_stamp():
+    before = ConfigStamp.current()
+    write(cooling(), "here")
+    write(cooling(until=NOW + 10, failures=4), "here")
+    write(cooling(), "there")
+    [row] = SetAsideTarget.objects.filter(process="here")
+    assert (row.provider, row.upstream_model, row.failures, row.reason) == ("p", "m", 4, "full")
+    assert row.until == datetime.fromtimestamp(NOW + 10, UTC)
+    assert ConfigStamp.current() == before
+    write(cooling(since=None), "here")
+    assert [row.process for row in SetAsideTarget.objects.all()] == ["there"]
+
+
+def test_rows_of_processes_that_died_are_forgotten():
+    write(cooling(since=1.0, until=2.0), "dead")
+    write(cooling(since=3.0, until=4.0), "here")
+    assert [row.process for row in SetAsideTarget.objects.all()] == ["here"]
+
+
+def test_texts_that_no_database_takes_are_mended():
+    long = Change("p", "m" * 500, since=NOW, until=NOW, reason="r\x00" * 500)
+    write(long, "here")
+    write(long, "here")
+    assert SetAsideTarget.objects.count() == 1
+
+
+def test_an_admin_who_brings_a_provider_back_clears_everything_of_it(credential):
+    write(refused(credential), "here")
+    write(cooling(), "here")
+    credential.provider.bring_back()
+    config = load().providers["p"]
+    assert config.credentials[0].set_aside is None
+    assert config.brought_back is not None
+    assert not SetAsideTarget.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_notes_are_written_beside_the_caller_and_the_end_takes_the_rows_back(credential):
+    records = StandingRecords("here")
+    records.note(refused(credential))
+    records.note(cooling())
+    records.stop()
+    credential.refresh_from_db()
+    assert credential.is_set_aside
+    assert not SetAsideTarget.objects.exists()
