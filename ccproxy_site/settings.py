@@ -32,6 +32,9 @@ INSTALLED_APPS = [
     # before daphne and staticfiles: its runserver is the one that counts
     "gateway",
     "daphne",
+    # the admin's theme, before the admin; gateway/admin/base.py alone imports it
+    "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,6 +47,7 @@ INSTALLED_APPS = [
 # The admin's stack. The API paths go through server/handler.py, which has none of it.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "ccproxy_site.content_security.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -106,6 +110,24 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE: str = env("LANGUAGE_CODE")
 TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True
+
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+
+# The theme's settings: names and callables of ours, nothing of the theme's own.
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "ccproxy",
+    "SITE_HEADER": "ccproxy",
+    "SITE_SYMBOL": "swap_calls",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "ccproxy_site.look.favicon"}],
+    "STYLES": ["ccproxy_site.look.stylesheet"],
+    "SCRIPTS": ["ccproxy_site.look.script"],
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "COMMAND": {"search_models": False},
+    "SIDEBAR": {"show_search": False, "navigation": "gateway.admin.navigation.sidebar"},
+    "COLORS": {"primary": "ccproxy_site.look.palette"},
+}
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"

@@ -1,12 +1,13 @@
 """HTTP for people: Django admin over the records. One module per record."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
-from gateway.admin import client_keys, model_mappings, model_prices, providers, request_logs
+from gateway.admin import client_keys, model_mappings, model_prices, people, providers, request_logs
 
-__all__ = ["client_keys", "model_mappings", "model_prices", "providers", "request_logs"]
+__all__ = ["client_keys", "model_mappings", "model_prices", "people", "providers", "request_logs"]
 
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"
-admin.site.index_title = "Gateway"
+admin.site.index_title = _("Gateway")
 admin.site.index_template = "admin/gateway/index.html"

@@ -1,25 +1,129 @@
-"""What the gateway's admin pages share; a theme would be imported here and nowhere else."""
+"""What the gateway's admin pages share. The theme (django-unfold) is imported here and nowhere else.
+
+A page of ours extends Django's own admin templates and blocks, and is styled by
+static/gateway/gateway.css with class names of our own (`gw-`), so that another
+theme means another version of this module.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateTimeFilter,
+    RangeNumericFilter,
+    RelatedDropdownFilter,
+    TextFilter,
+)
+from unfold.decorators import action
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.views import ChangeList
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget as FileInput,
+)
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget as IntegerInput,
+)
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget as PasswordInput,
+)
+from unfold.widgets import (
+    UnfoldAdminSelectMultipleWidget as SelectMultiple,
+)
+from unfold.widgets import (
+    UnfoldAdminSelectWidget as Select,
+)
+from unfold.widgets import (
+    UnfoldAdminSplitDateTimeWidget as DateTimeInput,
+)
+from unfold.widgets import (
+    UnfoldAdminTextareaWidget as Textarea,
+)
+from unfold.widgets import (
+    UnfoldAdminTextInputWidget as TextInput,
+)
+from unfold.widgets import (
+    UnfoldBooleanSwitchWidget as Switch,
+)
 
-from gateway.models import ConfigRecord, Origin
-from gateway.security.encryption import EncryptionError
+__all__ = [
+    "AdminPasswordChangeForm",
+    "ChangeList",
+    "ChoicesDropdownFilter",
+    "DateTimeInput",
+    "DropdownFilter",
+    "EmptyState",
+    "FileInput",
+    "GatewayModelAdmin",
+    "IntegerInput",
+    "PasswordInput",
+    "RangeDateTimeFilter",
+    "RangeNumericFilter",
+    "ReadOnlyAdmin",
+    "RelatedDropdownFilter",
+    "Select",
+    "SelectMultiple",
+    "StackedInline",
+    "Switch",
+    "TabularInline",
+    "TextFilter",
+    "TextInput",
+    "Textarea",
+    "UserChangeForm",
+    "UserCreationForm",
+    "action",
+]
 
 
-class GatewayModelAdmin(admin.ModelAdmin):
+@dataclass(frozen=True)
+class EmptyState:
+    """What a list says while it has no rows: `title`, a sentence what to do next, and links to do it.
+
+    `links` are pairs of a URL name (for reverse, without arguments) and a label; one that
+    the user may not open is left out by the page it leads to, so name only pages of the same rights.
+    """
+
+    title: str | Promise
+    text: str | Promise
+    links: tuple[tuple[str, str | Promise], ...] = ()
+
+
+class GatewayModelAdmin(ModelAdmin):
     """The base of every page of ours."""
 
     show_facets = admin.ShowFacets.NEVER
+    # lists of ours are wide: they use the room there is
+    list_fullwidth = True
+    warn_unsaved_form = True
+    # what the list says while it is empty; a list whose filters exclude every row says that instead
+    empty_state: ClassVar[EmptyState | None] = None
 
     def page_name(self, page: str) -> str:
         """The URL name of a page of this record, for reverse()."""
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+    def page_context(self, request: HttpRequest, title: Any, **more: Any) -> dict[str, Any]:
+        """The context of a page of our own that extends admin/base_site.html."""
+        return {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "model_admin": self,
+            **more,
+        }
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        response: HttpResponse = super().changelist_view(
+            request, {"empty_state": self.empty_state, **(extra_context or {})}
+        )
+        return response
 
 
 class ReadOnlyAdmin(GatewayModelAdmin):
@@ -33,56 +137,3 @@ class ReadOnlyAdmin(GatewayModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class OwnedRecordAdmin(GatewayModelAdmin):
-    """Records that the environment may keep: read-only with a remark, until an admin takes one over.
-
-    A subclass says in `take_over` what taking over does, and in `remarks` what is
-    said on the page of a record of each origin.
-    """
-
-    remarks: dict[str, str] = {}
-
-    def take_over(self, record: Any) -> str:
-        """Take one record over; returns a sentence for the admin. Raises EncryptionError."""
-        raise NotImplementedError
-
-    def has_change_permission(self, request: HttpRequest, obj: ConfigRecord | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not _is_environment(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: ConfigRecord | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not _is_environment(obj)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.take_over_view)
-        name = f"{self.opts.app_label}_{self.opts.model_name}_take_over"
-        return [path("<int:pk>/take-over/", view, name=name), *super().get_urls()]
-
-    def take_over_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: the button on the page of a record of the environment."""
-        record = self.get_object(request, str(pk))
-        if request.method == "POST" and record is not None and self._may_take_over(request, record):
-            try:
-                self.message_user(request, self.take_over(record), messages.SUCCESS)
-                self.log_change(request, record, "Taken over from the environment.")
-            except EncryptionError as problem:
-                self.message_user(request, str(problem), messages.ERROR)
-        return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
-    ) -> HttpResponse:
-        obj = options.get("obj")
-        if obj is not None:
-            context["remark"] = self.remarks.get(obj.origin, "")
-            if self._may_take_over(request, obj):
-                context["take_over_url"] = reverse(self.page_name("take_over"), args=[obj.pk])
-        return super().render_change_form(request, context, *args, **options)
-
-    def _may_take_over(self, request: HttpRequest, record: Any) -> bool:
-        return _is_environment(record) and super().has_change_permission(request, record)
-
-
-def _is_environment(obj: Any) -> bool:
-    return obj is not None and obj.origin == Origin.ENVIRONMENT

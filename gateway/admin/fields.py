@@ -10,6 +10,7 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
+from gateway.admin.base import PasswordInput, Textarea
 from gateway.config.presets import options_problems
 
 MASK: Final = "••••••••"
@@ -24,7 +25,7 @@ class SecretField(forms.CharField):
     """A password input that never shows what is stored; empty means no change."""
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60})
+        widget = PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60})
         super().__init__(**{"required": False, "widget": widget, **options})
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -35,9 +36,7 @@ class LinesField(forms.CharField):
     """A list of texts, one a line."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            **{"required": False, "widget": forms.Textarea(attrs={"rows": 4, "cols": 50}), **options}
-        )
+        super().__init__(**{"required": False, "widget": Textarea(attrs={"rows": 4, "cols": 50}), **options})
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(map(str, value)) if isinstance(value, list) else value
@@ -56,9 +55,7 @@ class JSONObjectField(forms.JSONField):
     """A JSON object, laid out in lines; what is wrong with the text is said by line."""
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.Textarea(
-            attrs={"rows": 8, "cols": 70, "spellcheck": "false", "class": "vLargeTextField"}
-        )
+        widget = Textarea(attrs={"rows": 8, "cols": 70, "spellcheck": "false", "data-mono": ""})
         super().__init__(**{"required": False, "widget": widget, **options})
 
     def to_python(self, value: Any) -> Any:
@@ -96,7 +93,7 @@ class HeadersField(forms.CharField):
     """
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 4, "cols": 70, "spellcheck": "false", "autocomplete": "off"})
+        widget = Textarea(attrs={"rows": 4, "cols": 70, "spellcheck": "false", "autocomplete": "off"})
         super().__init__(**{"required": False, "widget": widget, **options})
 
     def clean(self, value: Any) -> Any:

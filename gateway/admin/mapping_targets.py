@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
+from gateway.admin.base import TabularInline
 from gateway.models import MappingTarget, ModelMapping
 
 
@@ -26,7 +26,7 @@ class TargetFormSet(BaseInlineFormSet):
                     form.add_error(None, ValidationError(problem.message_dict["upstream_model"]))
 
 
-class TargetInline(admin.TabularInline):
+class TargetInline(TabularInline):
     """A mapping without a target leads nowhere, so the first one is asked for."""
 
     model = MappingTarget

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.admin.base import OwnedRecordAdmin
 from gateway.admin.fields import LinesField, OptionsField
 from gateway.admin.mapping_targets import TargetInline
+from gateway.admin.owned import OwnedRecordAdmin
 from gateway.config.loader import load
 from gateway.config.takeover import take_over_mapping
 from gateway.errors import GatewayError

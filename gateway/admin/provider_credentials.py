@@ -13,6 +13,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.base import TabularInline
 from gateway.admin.fields import SecretField
 from gateway.conf import gateway_conf
 from gateway.models import Origin, Provider, ProviderCredential, Sealed
@@ -38,7 +39,7 @@ class CredentialForm(forms.ModelForm):
         return sealed(typed) if typed else self.instance.value
 
 
-class CredentialInline(admin.TabularInline):
+class CredentialInline(TabularInline):
     """All credentials of the provider; requests use them in the order of their positions."""
 
     model = ProviderCredential

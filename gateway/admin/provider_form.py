@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from gateway.admin.base import Select, TextInput
 from gateway.admin.fields import HeadersField, JSONObjectField, OptionsField, masked, unmasked
 from gateway.admin.provider_credentials import sealed
 from gateway.config.presets import preset, presets
@@ -22,18 +23,21 @@ class ProviderForm(forms.ModelForm):
     """What a preset knows may be left empty: base URL, authentication, query."""
 
     preset = forms.ChoiceField(
-        choices=_preset_choices, help_text="The known service whose options are the starting point."
+        choices=_preset_choices,
+        widget=Select,
+        help_text="The known service whose options are the starting point.",
     )
     base_url = forms.CharField(
         label="Base URL",
         required=False,
-        widget=forms.TextInput(attrs={"size": 80}),
+        widget=TextInput(attrs={"size": 80}),
         help_text="Up to and without /chat/completions. Empty: the preset's. "
         "{model} stands for the upstream model.",
     )
     auth = forms.ChoiceField(
         label="Authentication",
         required=False,
+        widget=Select,
         choices=[("", "as the preset says"), *Auth.choices],
     )
     headers = HeadersField(

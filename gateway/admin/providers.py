@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from gateway.admin.base import OwnedRecordAdmin
+from gateway.admin.owned import OwnedRecordAdmin
 from gateway.admin.provider_credentials import CredentialInline, credentials_state
 from gateway.admin.provider_form import ProviderForm, stored_headers
 from gateway.conf import gateway_conf

@@ -6,14 +6,13 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from gateway.admin.base import ReadOnlyAdmin
+from gateway.admin.base import ChangeList, ReadOnlyAdmin
 from gateway.admin.filters import ProviderFilter, StopReasonFilter
 from gateway.admin.inert import inert, readable
 from gateway.admin.paging import LookAheadPaginator, page_number

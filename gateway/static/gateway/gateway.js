@@ -1,0 +1,34 @@
+// The console's own behaviour on every page: copy buttons, and headings over columns of numbers.
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("table").forEach((table) => {
+    const row = table.querySelector("tbody tr.data-row, tbody tr");
+    const heads = table.querySelectorAll("thead th");
+    if (!row || heads.length !== row.cells.length) return;
+    [...row.cells].forEach((cell, at) => {
+      if (cell.querySelector(":scope > .gw-num:only-child")) heads[at].classList.add("gw-right");
+    });
+  });
+});
+
+// <button data-copy="#id-of-what-to-copy" data-copied="Copied">: the text or value of that element
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  const text = "value" in source ? source.value : source.textContent;
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // without HTTPS there is no clipboard: select it, so that the keyboard's copy does it
+    const range = document.createRange();
+    range.selectNodeContents(source);
+    if (source.select) source.select();
+    else { getSelection().removeAllRanges(); getSelection().addRange(range); }
+    if (!document.execCommand("copy")) return;
+  }
+  button.textContent = button.dataset.copied || "✓";
+  setTimeout(() => { button.textContent = label; }, 1600);
+});
