@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -17,6 +17,8 @@ from gateway.audit.outcome import OPEN
 from gateway.models.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS, OTHER, HourlyTotal
 
 HOUR: Final = 3600
+# hours
+DAY: Final = 24
 # bits of RequestLog.folded
 FOLDED_ASKED: Final = 1
 FOLDED_UPSTREAM: Final = 2
@@ -114,9 +116,29 @@ class Tallies:
         for entry in facts.ledger:
             self._ledger[slot.hour, slot.provider, str(entry["code"])[:12]] += sign
 
+    def take_off(self, totals: Iterable[Sequence[Any]], ledger: Iterable[Sequence[Any]]) -> None:
+        """Count off what `totals` and `ledger` gave once."""
+        length = len(Slot._fields)
+        for row in totals:
+            sums = self._totals.setdefault(Slot._make(row[:length]), [0] * (len(row) - length))
+            for index, number in enumerate(row[length:]):
+                sums[index] -= number
+        for hour, provider, code, entries in ledger:
+            self._ledger[hour, provider, code] -= entries
+
     def totals(self) -> list[tuple[Any, ...]]:
         """(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS), in the order of the slots."""
         return [(*slot, *sums) for slot, sums in sorted(self._totals.items()) if any(sums)]
+
+    def days(self) -> list[tuple[Any, ...]]:
+        """The same by days (UTC), whose hour is their first."""
+        days: dict[Slot, list[int]] = {}
+        for slot, sums in self._totals.items():
+            day = days.setdefault(slot._replace(hour=slot.hour - slot.hour % DAY), [0] * len(sums))
+            for index, number in enumerate(sums):
+                if number:
+                    day[index] += number
+        return [(*slot, *sums) for slot, sums in sorted(days.items()) if any(sums)]
 
     def ledger(self) -> list[tuple[int, str, str, int]]:
         """(*HourlyLedger.SLOT, entries), in order."""

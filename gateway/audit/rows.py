@@ -36,7 +36,7 @@ SHARED_FIELDS: Final = tuple(
 )
 
 
-class _Upsert:
+class Upsert:
     """INSERT ... ON CONFLICT of one row of a model: a later writing replaces the earlier one."""
 
     def __init__(self, model: type[Model], key: Sequence[str]) -> None:
@@ -77,8 +77,8 @@ class _Upsert:
         ]
 
 
-_LOG: Final = _Upsert(RequestLog, ["request_id"])
-_ATTEMPT: Final = _Upsert(Attempt, ["request_id", "number"])
+LOG: Final = Upsert(RequestLog, ["request_id"])
+ATTEMPT: Final = Upsert(Attempt, ["request_id", "number"])
 _QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
 
 
@@ -101,17 +101,17 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
                 del last[request_id]
         if not last:
             return
-        rows = [_log_row(outcome, prices) for outcome in last.values()]
+        rows = [log_row(outcome, *cost_of(outcome, prices)) for outcome in last.values()]
         counted_names.fold(rows)
         with connection.cursor() as cursor:
-            cursor.executemany(_LOG.statement, [_LOG.values(row) for row in rows])
+            cursor.executemany(LOG.statement, [LOG.values(row) for row in rows])
             tries = [
-                _ATTEMPT.values(_ATTEMPT.stored(attempt, log_id=outcome.request_id))
+                ATTEMPT.values(ATTEMPT.stored(attempt, log_id=outcome.request_id))
                 for outcome in last.values()
                 for attempt in outcome.tries
             ]
             if tries:
-                cursor.executemany(_ATTEMPT.statement, tries)
+                cursor.executemany(ATTEMPT.statement, tries)
             ended = [(name,) for name, outcome in last.items() if _worth_following_up(outcome)]
             if ended:
                 cursor.executemany(_QUEUE, ended)
@@ -150,16 +150,16 @@ def _last(batch: Iterable[ExchangeOutcome]) -> dict[str, ExchangeOutcome]:
     return last
 
 
-def _log_row(outcome: ExchangeOutcome, prices: PriceBook) -> dict[str, Any]:
-    cost, price_source = cost_of(outcome, prices)
-    return _LOG.stored(
+def log_row(outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = "") -> dict[str, Any]:
+    """The row of an outcome by column, as it will be stored; names are not folded yet."""
+    return LOG.stored(
         outcome,
         ledger_count=len(outcome.ledger),
         tool_count=len(outcome.tools_called),
-        folded=0,
-        masked_count=0,
         cost=cost,
         price_source=price_source,
+        folded=0,
+        masked_count=0,
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from gateway.audit.counting import HOUR, Counted, Tallies, hour_of
-from gateway.models import HourlyLedger, HourlyTotal, RequestLog
+from gateway.models import DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 
 # values in one IN (...)
 AT_ONCE: Final = 500
@@ -43,7 +43,9 @@ def _add_up(table: str, slot: tuple[str, ...], numbers: tuple[str, ...]) -> str:
     )
 
 
-_ADD: Final = _add_up(HourlyTotal._meta.db_table, HourlyTotal.SLOT, HourlyTotal.NUMBERS)
+_ADD, _ADD_DAY = (
+    _add_up(table._meta.db_table, table.SLOT, table.NUMBERS) for table in (HourlyTotal, DailyTotal)
+)
 _ADD_LEDGER: Final = _add_up(HourlyLedger._meta.db_table, HourlyLedger.SLOT, ("entries",))
 
 
@@ -73,7 +75,7 @@ def put(old: Mapping[str, Counted], new: Iterable[Counted]) -> None:
             if former is not None:
                 tallies.add(former, -1)
             tallies.add(facts)
-    _write(tallies)
+    add(tallies)
 
 
 @contextmanager
@@ -104,15 +106,17 @@ def _rebuild_hour(hour: int) -> int:
         if connection.vendor == "postgresql":
             # waits for those who have counted, and holds up those who have changed rows and will
             with connection.cursor() as cursor:
-                for table in (HourlyTotal, HourlyLedger):
+                for table in (HourlyTotal, DailyTotal, HourlyLedger):
                     cursor.execute(f"LOCK TABLE {table._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
         tallies = Tallies()
+        tallies.take_off(
+            HourlyTotal.objects.filter(hour=hour).values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS),
+            HourlyLedger.objects.filter(hour=hour).values_list(*HourlyLedger.SLOT, "entries"),
+        )
         for facts in _rows_of(hour):
             tallies.add(facts)
             counted += 1
-        HourlyTotal.objects.filter(hour=hour).delete()
-        HourlyLedger.objects.filter(hour=hour).delete()
-        _write(tallies)
+        add(tallies)
     return counted
 
 
@@ -141,10 +145,12 @@ def _counted(ids: list[str]) -> dict[str, Counted]:
     return found
 
 
-def _write(tallies: Tallies) -> None:
+def add(tallies: Tallies) -> None:
+    """Add sums to the totals, in the caller's transaction."""
     totals, ledger = tallies.totals(), tallies.ledger()
     with connection.cursor() as cursor:
         if totals:
             cursor.executemany(_ADD, totals)
+            cursor.executemany(_ADD_DAY, tallies.days())
         if ledger:
             cursor.executemany(_ADD_LEDGER, ledger)

@@ -5,7 +5,7 @@ from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, O
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
-from gateway.models.hourly_total import CountedName, HourlyLedger, HourlyTotal
+from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
 from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
@@ -22,6 +22,7 @@ __all__ = [
     "ContentNode",
     "ContentRead",
     "CountedName",
+    "DailyTotal",
     "EncryptedTextField",
     "FollowUp",
     "HourlyLedger",

@@ -24,8 +24,8 @@ OTHER: Final = "(other)"
 COST_UNIT: Final = Decimal("1e-10")
 
 
-class HourlyTotal(models.Model):
-    """The exchanges of one hour that have the same key, models, provider and end.
+class Total(models.Model):
+    """The exchanges of some time that have the same key, models, provider and end.
 
     `hour` counts from 1970. `client_key_pk` is 0 without a key; requests that were never routed
     have no provider. `cost_units` are COST_UNIT each, whole so that sums are exact; `unpriced` counts
@@ -61,29 +61,39 @@ class HourlyTotal(models.Model):
     first_byte_ms = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = _("hourly total")
-        verbose_name_plural = _("hourly totals")
+        abstract = True
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(
                 fields=[
-                    "hour",
-                    "endpoint",
-                    "client_key_pk",
-                    "provider",
-                    "upstream_model",
-                    "asked_model",
-                    "state",
+                    "hour", "endpoint", "client_key_pk", "provider", "upstream_model", "asked_model", "state",
                 ],
-                name="total_slot",
+                name="%(class)s_slot",
             )
-        ]
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.hour} {self.provider} {self.upstream_model} {self.state}"
 
 
+class HourlyTotal(Total):
+    """The totals of one hour."""
+
+    class Meta(Total.Meta):
+        verbose_name = _("hourly total")
+        verbose_name_plural = _("hourly totals")
+
+
+class DailyTotal(Total):
+    """The totals of one day (UTC), for long ranges; `hour` is the first of the day."""
+
+    class Meta(Total.Meta):
+        verbose_name = _("daily total")
+        verbose_name_plural = _("daily totals")
+
+
 for _bucket in BUCKETS:
-    HourlyTotal.add_to_class(_bucket, models.BigIntegerField(default=0))
+    for _model in (HourlyTotal, DailyTotal):
+        _model.add_to_class(_bucket, models.BigIntegerField(default=0))
 
 
 class HourlyLedger(models.Model):

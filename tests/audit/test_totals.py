@@ -14,7 +14,7 @@ from gateway.audit import counted_names, totals
 from gateway.audit.counting import Counted, Tallies, hour_of
 from gateway.audit.rows import write
 from gateway.audit.spool import as_line, from_line
-from gateway.models import CountedName, HourlyLedger, HourlyTotal, RequestLog
+from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.hourly_total import COST_UNIT, OTHER
 from tests.audit.test_recorder import NOON, outcome
 
@@ -25,9 +25,11 @@ HOUR = hour_of(NOON)
 def kept():
     """The totals that say something, as a recount would give them."""
     rows = HourlyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
+    days = DailyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
     ledger = HourlyLedger.objects.values_list(*HourlyLedger.SLOT, "entries")
     return (
         sorted(row for row in rows if any(row[len(HourlyTotal.SLOT) :])),
+        sorted(row for row in days if any(row[len(HourlyTotal.SLOT) :])),
         sorted(row for row in ledger if row[-1]),
     )
 
@@ -36,7 +38,7 @@ def recounted():
     tallies = Tallies()
     for values in RequestLog.objects.values_list(*Counted._fields):
         tallies.add(Counted._make(values))
-    return tallies.totals(), tallies.ledger()
+    return tallies.totals(), tallies.days(), tallies.ledger()
 
 
 def total(**slot):
@@ -145,12 +147,13 @@ def test_totals_stay_when_rows_go():
 def test_rebuilding_makes_wrong_totals_right_and_leaves_other_hours_alone(capsys):
     write([outcome(n, started_at=NOON + timedelta(hours=n), output_tokens=n) for n in range(4)])
     right = kept()
-    HourlyTotal.objects.filter(hour__gte=HOUR + 1).update(requests=77)
+    HourlyTotal.objects.filter(hour__gte=HOUR).update(requests=2)
+    DailyTotal.objects.update(requests=8)
     HourlyLedger.objects.create(hour=HOUR + 2, provider="p", code="dropped", entries=5)
-    HourlyTotal.objects.filter(hour=HOUR).update(requests=2)
     call_command("rebuildtotals")
     assert total(hour=HOUR).requests == 2, "rows of the oldest hour may be gone"
     HourlyTotal.objects.filter(hour=HOUR).update(requests=1)
+    DailyTotal.objects.update(requests=4)
     assert kept() == right
     assert "3 requests counted" in capsys.readouterr().out
 
@@ -182,7 +185,7 @@ CHANGES = st.fixed_dictionaries(
 @given(st.lists(st.lists(CHANGES, max_size=4), max_size=6), st.lists(st.integers(0, 30), max_size=5))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_totals_are_a_recount_of_the_rows_for_any_sequence_of_writes(monkeypatch, batches, again):
-    for model in (RequestLog, HourlyTotal, HourlyLedger, CountedName):
+    for model in (RequestLog, HourlyTotal, DailyTotal, HourlyLedger, CountedName):
         model.objects.all().delete()
     counted_names.counted_names.forget()
     monkeypatch.setattr(counted_names, "FREE", 1)

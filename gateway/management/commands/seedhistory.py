@@ -1,0 +1,70 @@
+"""seedhistory: fills the history with made-up requests, to try the admin and to measure it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from gateway.audit import bodies
+from gateway.audit.follow_up import follow_up
+from gateway.management.seeding import PREFIX, Seeding, conversation
+from gateway.models import FollowUp, RequestLog
+
+
+class Command(BaseCommand):
+    help = _("Fill the history with made-up requests, to try the admin with. Not for a database in use.")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--rows", type=int, default=10_000, help=_("How many requests."))
+        parser.add_argument("--days", type=int, default=30, help=_("Over how many days until now."))
+        parser.add_argument(
+            "--bodies", type=int, default=500, help=_("How many of the newest have contents.")
+        )
+        parser.add_argument("--seed", type=int, default=1, help=_("The same number makes the same requests."))
+        parser.add_argument(
+            "--force", action="store_true", help=_("Do it although the history has requests of clients.")
+        )
+
+    def handle(self, *_args: Any, **given: Any) -> None:
+        real = RequestLog.objects.exclude(request_id__startswith=PREFIX).exists()
+        if real and not given["force"]:
+            raise CommandError(
+                _("The history has requests of clients. Use another database, or --force if you mean it.")
+            )
+        if given["rows"] < 1 or given["days"] < 1:
+            raise CommandError(_("--rows and --days must be 1 or more."))
+        if RequestLog.objects.filter(request_id__startswith=f"{PREFIX}{given['seed']:02x}").exists():
+            raise CommandError(_("This --seed is in the history already; take another number."))
+        start = time.monotonic()
+        seeding = Seeding(given["rows"], given["days"], timezone.now(), given["seed"])
+        for written in seeding.run():
+            if written % 100_000 == 0:
+                self.stdout.write(_("%(rows)d rows") % {"rows": written})
+        self._contents(given["bodies"], given["seed"])
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
+        self.stdout.write(
+            _("%(rows)d requests in %(seconds).0f s.")
+            % {"rows": given["rows"], "seconds": time.monotonic() - start}
+        )
+
+    def _contents(self, number: int, seed: int) -> None:
+        newest = RequestLog.objects.filter(request_id__startswith=f"{PREFIX}{seed:02x}", endpoint="messages")
+        names = list(newest.order_by("-started_at").values_list("request_id", flat=True)[:number])
+        for place in range(0, len(names), 100):
+            some = names[place : place + 100]
+            bodies.store(
+                [
+                    (name, bodies.packed(conversation(place + index, index % 12, seed)))
+                    for index, name in enumerate(some)
+                ]
+            )
+            FollowUp.objects.bulk_create([FollowUp(request_id=name) for name in some], ignore_conflicts=True)
+        while follow_up():
+            pass

@@ -1,0 +1,264 @@
+"""A made-up history of any size, to look at the admin with and to measure it: plausible, and repeatable."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from gateway.audit import rows, session_totals, totals
+from gateway.audit.counting import Tallies
+from gateway.audit.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
+from gateway.models import ClientKey, CountedName, SessionTotal
+from gateway.wire import jsontext
+
+PREFIX: Final = "req_seed"
+BATCH: Final = 5000
+KEYS: Final = 20
+# asked model, provider, upstream model, US dollars for a million tokens in and out (None: unpriced), share
+_ROUTES: Final = (
+    ("claude-sonnet-4-6", "openai", "gpt-4o", (2.5, 10.0), 40),
+    ("claude-haiku-4-5", "openai", "gpt-4o-mini", (0.15, 0.6), 25),
+    ("claude-opus-4-6", "azure", "o4-deployment", (1.1, 4.4), 15),
+    ("claude-sonnet-4-6[1m]", "gemini", "gemini-2.5-pro", (1.25, 10.0), 10),
+    ("qwen3-coder", "llama", "qwen3-coder-30b", None, 8),
+    ("gpt-4o-mini", "openai", "gpt-4o-mini", (0.15, 0.6), 2),
+)
+_ENDS: Final = (
+    # state, status, error type, share
+    ("ok", 200, "", 930),
+    ("error", 429, "rate_limit_error", 18),
+    ("error", 529, "overloaded_error", 10),
+    ("error", 400, "invalid_request_error", 9),
+    ("error", 504, "api_error", 5),
+    ("cancelled", 200, "", 22),
+    ("broken", 200, "api_error", 4),
+    ("interrupted", None, "", 2),
+)
+_TOOLS: Final = ("Bash", "Read", "Edit", "Grep", "Glob", "Write", "WebFetch", "Task")
+_LEDGER: Final = (
+    ("dropped", "top_k"),
+    ("clamped", "max_tokens"),
+    ("renamed", "tools[3].name"),
+    ("moved", "system"),
+)
+_CLIENTS: Final = (
+    "claude-cli/2.1.197 (external, cli)",
+    "claude-cli/2.1.180 (external, cli)",
+    "anthropic-python/2.4.0",
+)
+
+
+@dataclass
+class Seeding:
+    """Writes `rows` exchanges of the last `days` before `until`, oldest first."""
+
+    rows: int
+    days: int
+    until: datetime
+    seed: int = 1
+    keys: list[ClientKey] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)  # noqa: S311
+        self._costs: dict[str, Decimal | None] = {}
+
+    def run(self) -> Iterator[int]:
+        """Write; yields how many rows there are after each batch."""
+        self.keys = [self._key(number) for number in range(KEYS)]
+        CountedName.objects.bulk_create(
+            [
+                CountedName(name=name, since=0)
+                for name in sorted({route[0] for route in _ROUTES} | {route[2] for route in _ROUTES})
+            ],
+            ignore_conflicts=True,
+        )
+        outcomes, written = self._outcomes(), 0
+        while batch := list(islice(outcomes, BATCH)):
+            self._write(batch)
+            written += len(batch)
+            yield written
+        self._sessions()
+
+    def _key(self, number: int) -> ClientKey:
+        found: ClientKey | None = ClientKey.objects.filter(name=f"seed {number:02d}").first()
+        return found or ClientKey.issue(f"seed {number:02d}", owner=f"team {number % 4}")[0]
+
+    def _write(self, batch: list[ExchangeOutcome]) -> None:
+        tallies = Tallies()
+        values, tries = [], []
+        for outcome in batch:
+            row = rows.log_row(outcome, cost=self._costs.pop(outcome.request_id))
+            tallies.add(totals.counted(row))
+            values.append(rows.LOG.values(row))
+            tries += [
+                rows.ATTEMPT.values(rows.ATTEMPT.stored(one, log_id=outcome.request_id))
+                for one in outcome.tries
+            ]
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(rows.LOG.statement, values)
+            if tries:
+                cursor.executemany(rows.ATTEMPT.statement, tries)
+            totals.add(tallies)
+
+    def _sessions(self) -> None:
+        known = set(SessionTotal.objects.values_list("session_id", flat=True))
+        for name in range(self._number_of_sessions):
+            session_id = self._session_id(name)
+            if session_id not in known:
+                with transaction.atomic():
+                    session_totals.work_out(session_id)
+
+    @property
+    def _number_of_sessions(self) -> int:
+        return max(1, self.rows // 500)
+
+    def _session_id(self, number: int) -> str:
+        return f"5eed{self.seed:04x}-0000-4000-8000-{number:012x}"
+
+    def _outcomes(self) -> Iterator[ExchangeOutcome]:
+        dice, span = self._dice, self.days * 86_400
+        step = span / self.rows
+        sessions = self._number_of_sessions
+        for number in range(self.rows):
+            at = self.until - timedelta(seconds=span - (number + dice.random()) * step)
+            # a session lasts a while and several run at once
+            session = min(sessions - 1, int((number / self.rows) * sessions + dice.random() * 3))
+            yield self._outcome(number, at, session)
+
+    def _outcome(self, number: int, at: datetime, session: int) -> ExchangeOutcome:
+        dice = self._dice
+        asked, provider, upstream, price, _ = dice.choices(_ROUTES, [route[-1] for route in _ROUTES])[0]
+        state: Any
+        state, status, error_type, _ = dice.choices(_ENDS, [end[-1] for end in _ENDS])[0]
+        key = self.keys[session % KEYS]
+        answered = state in ("ok", "broken", "cancelled")
+        first_byte = int(dice.lognormvariate(6.6, 0.7)) if answered else None
+        duration = (first_byte or 80) + int(dice.lognormvariate(8.0, 1.0))
+        tokens: dict[str, Any] = {
+            "input_tokens": int(dice.lognormvariate(7.5, 1.2)),
+            "output_tokens": int(dice.lognormvariate(5.5, 1.1)),
+            "cache_read_tokens": int(dice.lognormvariate(10.0, 0.8)) if dice.random() < 0.8 else 0,
+            "cache_write_tokens": int(dice.lognormvariate(7.0, 1.0)) if dice.random() < 0.5 else 0,
+        }
+        retried = dice.random() < 0.03
+        tools = dice.sample(_TOOLS, dice.randint(1, 3)) if state == "ok" and dice.random() < 0.55 else []
+        agent = f"agent-{dice.randint(1, 3)}" if dice.random() < 0.15 else ""
+        request_id = f"{PREFIX}{self.seed:02x}{number:014d}"
+        ledger = [
+            {"code": code, "path": path, "note": "made up"}
+            for code, path in (dice.sample(_LEDGER, dice.randint(1, 2)) if dice.random() < 0.1 else ())
+        ]
+        outcome = ExchangeOutcome(
+            request_id=request_id,
+            started_at=at,
+            endpoint="count_tokens" if dice.random() < 0.03 else "messages",
+            state=state,
+            client_key_id=key.pk,
+            key_name=key.name,
+            session_id=self._session_id(session),
+            agent_id=agent,
+            client=dice.choice(_CLIENTS),
+            client_address="10.0.0.7",
+            asked_model=asked,
+            provider=provider,
+            upstream_model=upstream,
+            mapping="*",
+            streamed=dice.random() < 0.95,
+            status=status,
+            error_type=error_type,
+            error_message="The provider said no." if error_type else "",
+            stop_reason=("tool_use" if tools else _stop(dice)) if state == "ok" else "",
+            first_byte_ms=first_byte,
+            duration_ms=duration,
+            attempts=2 if retried else 1,
+            ledger=ledger,
+            tools_called=tools,
+            tools_failed=tools[:1] if tools and dice.random() < 0.05 else [],
+            has_images=dice.random() < 0.02,
+            upstream_request_id=f"chatcmpl-{number:x}",
+            tries=_tries(at, provider, upstream, first_byte) if retried else (),
+            **(tokens if answered else {}),
+        )
+        self._costs[request_id] = _cost(tokens if answered else {}, price)
+        return outcome
+
+
+def _stop(dice: random.Random) -> str:
+    return dice.choices(("end_turn", "max_tokens", "refusal"), (97, 2, 1))[0]
+
+
+def _cost(tokens: dict[str, int], price: tuple[float, float] | None) -> Decimal | None:
+    if not tokens:
+        return Decimal(0)
+    if price is None:
+        return None
+    read = tokens["input_tokens"] + tokens["cache_write_tokens"] + tokens["cache_read_tokens"] / 10
+    return Decimal(round(read * price[0] * 10_000 + tokens["output_tokens"] * price[1] * 10_000)) / 10**10
+
+
+def _tries(at: datetime, provider: str, upstream: str, first_byte: int | None) -> tuple[AttemptFacts, ...]:
+    failed: dict[str, Any] = {
+        "state": "error",
+        "status": 529,
+        "error_type": "overloaded_error",
+        "next_step": "again",
+    }
+    return (
+        AttemptFacts(1, at, provider, upstream, duration_ms=90, pause_ms=500, **failed),
+        AttemptFacts(
+            2, at + timedelta(seconds=0.6), provider, upstream, first_byte_ms=first_byte, next_step="answered"
+        ),
+    )
+
+
+def conversation(number: int, turns: int, seed: int) -> CapturedBodies:
+    """The texts of one request of a made-up session; `number` counts its turns."""
+    dice = random.Random(f"{seed}-{number}")  # noqa: S311
+    messages: list[dict[str, Any]] = []
+    for turn in range(turns):
+        messages.append({"role": "user", "content": _sentence(dice, turn)})
+        messages.append(
+            {"role": "assistant", "content": [{"type": "text", "text": _sentence(dice, turn + 1)}]}
+        )
+    messages.append({"role": "user", "content": _sentence(dice, turns)})
+    answer = _sentence(dice, turns + 7)
+    request = {"model": "claude-sonnet-4-6", "max_tokens": 4096, "messages": messages}
+    chat = {"model": "gpt-4o", "messages": messages}
+    returned = {
+        "id": f"msg_{seed}{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-6",
+        "content": [{"type": "text", "text": answer}], "stop_reason": "end_turn", "stop_sequence": None,
+        "usage": {"input_tokens": 100, "output_tokens": 20},
+    }  # fmt: skip
+    answered = {
+        "id": f"chatcmpl-{number}", "object": "chat.completion", "model": "gpt-4o",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+        ],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20},
+    }  # fmt: skip
+    return CapturedBodies(
+        {"user-agent": _CLIENTS[0]},
+        jsontext.dumps(request),
+        jsontext.dumps(chat),
+        jsontext.dumps(answered),
+        jsontext.dumps(returned),
+    )
+
+
+_WORDS: Final = (
+    "function", "returns", "parser", "error", "socket", "retry", "token", "stream", "migration", "index",
+    "query", "template", "cache", "budget", "provider", "gateway", "module", "test", "fixture", "branch",
+    "commit", "review", "table", "column", "schema", "button", "page", "layout",
+)  # fmt: skip
+
+
+def _sentence(dice: random.Random, salt: int) -> str:
+    words = dice.choices(_WORDS, k=dice.randint(8, 40))
+    return " ".join([*words, f"case{salt}x{dice.randint(0, 99_999)}"]).capitalize() + "."

@@ -1,0 +1,166 @@
+"""Template tags: the dashboard on the admin's index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin import attention, charts
+from gateway.admin.charts import Chart
+from gateway.audit.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
+from gateway.conf import gateway_conf
+from gateway.config.launch import local_url
+from gateway.models import RequestLog
+
+register = template.Library()
+
+_RANGE_NAMES: Final = {
+    "1h": gettext_lazy("Hour"),
+    "24h": gettext_lazy("24 hours"),
+    "7d": gettext_lazy("7 days"),
+    "30d": gettext_lazy("30 days"),
+}
+
+
+@register.inclusion_tag("admin/gateway/dashboard.html", takes_context=True)
+def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
+    """Numbers, charts and what needs attention, for those who may see the totals."""
+    request = context["request"]
+    if not request.user.has_perm("gateway.view_hourlytotal"):
+        return {"allowed": False}
+    now = timezone.now()
+    chosen = request.GET.get("range", "")
+    chosen = chosen if chosen in RANGES else DEFAULT_RANGE
+    numbers = dashboard(chosen, now)
+    items = attention.items(now)
+    found: dict[str, Any] = {
+        "allowed": True,
+        "ranges": [(name, _RANGE_NAMES[name], name == chosen) for name in RANGES],
+        "chosen": chosen,
+        "range_name": _RANGE_NAMES[chosen],
+        "since": numbers.since,
+        "items": items,
+        "numbers": numbers,
+        "whole": numbers.whole,
+    }
+    if not numbers.whole.requests:
+        # an empty range is no empty history
+        return {**found, "no_history": not RequestLog.objects.exists(), "url": local_url(gateway_conf())}
+    return {
+        **found,
+        "charts": [_requests_chart(numbers), _first_byte_chart(numbers), _cost_chart(numbers)],
+        "tables": [
+            (_("By model"), _("Upstream model"), "upstream_model", numbers.models),
+            (_("By provider"), _("Provider"), "provider", numbers.providers),
+            (_("By client key"), _("Client key"), "client_key__id__exact", numbers.keys),
+        ],
+        "ledger_total": sum(number for _code, number in numbers.ledger),
+    }
+
+
+@register.filter
+def seconds(milliseconds: float | None) -> str:
+    """1234.5 -> "1.23 s", None -> a dash."""
+    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+
+
+@register.filter
+def dollars(amount: Any) -> str:
+    """US dollars, with as many digits as small sums need."""
+    if not amount:
+        return "$0"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+@register.filter
+def short(number: int | None) -> str:
+    """1234567 -> "1.2 M": exact numbers stand in the title."""
+    if number is None:
+        return "–"
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f} {letter}"
+    return str(number)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0.0123 -> "1.2 %"."""
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def _requests_chart(found: Dashboard) -> Chart:
+    words = _("%(time)s: %(requests)d requests, %(failed)d failed")
+    bars, top = charts.bars(
+        [
+            (
+                point.numbers.requests,
+                point.numbers.failed,
+                words
+                % {
+                    "time": _time(point, found),
+                    "requests": point.numbers.requests,
+                    "failed": point.numbers.failed,
+                },
+            )
+            for point in found.points
+        ]
+    )
+    return Chart(_("Requests"), f"{int(top):,}", *_ends(found), bars=bars)
+
+
+def _cost_chart(found: Dashboard) -> Chart:
+    bars, top = charts.bars(
+        [
+            (float(point.numbers.cost), 0, f"{_time(point, found)}: {dollars(point.numbers.cost)}")
+            for point in found.points
+        ]
+    )
+    most = dollars(top) if found.whole.cost else "$0"
+    return Chart(_("Cost"), most, *_ends(found), bars=bars)
+
+
+def _first_byte_chart(found: Dashboard) -> Chart:
+    p50: Sequence[float | None] = [point.numbers.p50 for point in found.points]
+    p95: Sequence[float | None] = [point.numbers.p95 for point in found.points]
+    top = charts.highest(p95, 1000.0)
+    bars, _top = charts.bars(
+        [
+            (
+                top,
+                0,
+                _("%(time)s: half within %(p50)s, 95 %% within %(p95)s")
+                % {
+                    "time": _time(point, found),
+                    "p50": seconds(point.numbers.p50),
+                    "p95": seconds(point.numbers.p95),
+                },
+            )
+            for point in found.points
+        ]
+    )
+    return Chart(
+        _("Time to first byte"),
+        seconds(top),
+        *_ends(found),
+        bars=bars,
+        lines=[("p50", charts.line(p50, top)), ("p95", charts.line(p95, top))],
+    )
+
+
+def _ends(found: Dashboard) -> tuple[str, str]:
+    return _time(found.points[0], found), _("now")
+
+
+def _time(point: Point, found: Dashboard) -> str:
+    at: datetime = timezone.localtime(point.at)
+    if found.hours_each >= 24:
+        return date_format(at, "MONTH_DAY_FORMAT")
+    return date_format(at, "j N H:i") if len(found.points) > 26 or found.hours_each > 1 else f"{at:%H:%M}"

@@ -1,0 +1,88 @@
+"""The dashboard as a person sees it."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from gateway.admin import attention
+from gateway.audit.rows import write
+from gateway.models import ClientKey, Provider
+from tests.audit.test_recorder import outcome
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def page(admin_client):
+    return lambda query="": admin_client.get(f"/admin/{query}").content.decode()
+
+
+def lately(number, **fields):
+    return outcome(number, started_at=timezone.now(), provider="acme", upstream_model="u-1", **fields)
+
+
+def test_an_empty_history_says_how_to_get_the_first_request(page):
+    assert "No requests yet" in page()
+    assert "ANTHROPIC_BASE_URL" in page()
+
+
+def test_numbers_charts_and_tables_are_shown_and_said_in_words(page):
+    write([lately(1, first_byte_ms=900, input_tokens=1000), lately(2, state="error")])
+    text = page("?range=7d")
+    assert 'aria-label="Requests: up to 2"' in text
+    assert "2 requests, 1 failed" in text
+    assert "u-1" in text and "acme" in text
+    assert 'aria-current="page">7 days' in text
+
+
+def test_a_range_that_does_not_exist_is_the_usual_one(page):
+    write([lately(1)])
+    assert 'aria-current="page">24 hours' in page("?range=%3Cscript%3E")
+
+
+def test_names_from_clients_are_inert(page):
+    write([lately(1, asked_model="<script>alert(1)</script>", state="ok") for _ in range(1)])
+    write([outcome(5, started_at=timezone.now(), asked_model="<script>x</script>")])
+    assert "<script>x" not in page()
+
+
+def test_who_may_not_see_totals_sees_none(client, django_user_model):
+    write([lately(1)])
+    user = django_user_model.objects.create_user("m", password="p", is_staff=True)
+    client.force_login(user)
+    assert "gw-tiles" not in client.get("/admin/").content.decode()
+    user.user_permissions.add(Permission.objects.get(codename="view_hourlytotal"))
+    client.force_login(django_user_model.objects.get(pk=user.pk))
+    assert "gw-tiles" in client.get("/admin/").content.decode()
+
+
+def test_what_needs_attention_is_listed_with_the_urgent_first(monkeypatch, tmp_path):
+    now = timezone.now()
+    conf = dataclasses.replace(attention.gateway_conf(), spool_folder=tmp_path, allow_anonymous=True)
+    monkeypatch.setattr(attention, "gateway_conf", lambda: conf)
+    (tmp_path / "1-000001.spool").write_text("{}")
+    provider = Provider.objects.create(name="Acme", slug="acme", base_url="https://acme.test/v1")
+    provider.add_credential("", "main").set_aside(402, "no money left")
+    ClientKey.issue("soon", expires_at=now + timedelta(days=2))
+    write([lately(n, state="error", attempts=1) for n in range(6)] + [lately(9, attempts=1)])
+    items = attention.items(now)
+    text = "\n".join(item.text for item in items)
+    assert "acme fails: 6 of 7 requests" in text
+    assert "no money left" in text
+    assert "1 spool files" in text
+    assert "without a client key" in text
+    assert "u-1 of acme has no price" in text
+    assert "soon" in text
+    assert [item.urgency for item in items] == sorted(
+        (item.urgency for item in items), key=["problem", "warning", "hint"].index
+    )
+
+
+def test_a_quiet_gateway_needs_no_attention(monkeypatch, tmp_path):
+    conf = dataclasses.replace(attention.gateway_conf(), spool_folder=tmp_path, allow_anonymous=False)
+    monkeypatch.setattr(attention, "gateway_conf", lambda: conf)
+    ClientKey.issue("k")
+    assert attention.items(timezone.now()) == []
