@@ -36,7 +36,8 @@ class GatewayError(Exception):
 
     `status` is the HTTP status, `error_type` Anthropic's word, `message` what
     the client reads; `details` goes to `error.details`; `retry_after` is whole
-    seconds; `should_retry` becomes the header x-should-retry when not None.
+    seconds; `should_retry` becomes the header x-should-retry when not None; `verbatim` is
+    a body in Anthropic's form that passes as the provider wrote it.
     """
 
     status: int = 500
@@ -53,6 +54,7 @@ class GatewayError(Exception):
         retry_after: int | None = None,
         should_retry: bool | None = None,
         headers: dict[str, str] | None = None,
+        verbatim: bytes | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -64,6 +66,7 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.should_retry = self.default_should_retry if should_retry is None else should_retry
         self.extra_headers = headers or {}
+        self.verbatim = verbatim
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The JSON body of section 7: {"type": "error", "error": {...}, "request_id"}."""

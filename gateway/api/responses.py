@@ -59,5 +59,6 @@ def error_response(error: GatewayError, request_id: str) -> HttpResponse:
 
 def reply_response(reply: Reply, request_id: str) -> HttpResponse | EventStreamResponse:
     if isinstance(reply, Streamed):
-        return EventStreamResponse(reply.pump, headers={**STREAM_HEADERS, "request-id": request_id})
+        headers = {**reply.headers, **STREAM_HEADERS, "request-id": request_id}
+        return EventStreamResponse(reply.pump, headers=headers)
     return body_response(reply.body, request_id, status=reply.status, headers=reply.headers)

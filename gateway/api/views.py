@@ -52,13 +52,13 @@ async def _exchange(request: HttpRequest, request_id: str, name: str) -> HttpRes
     gateway = await runtime.gateway()
     headers = lower_headers(request)
     key = _authenticated(request, headers, gateway)
-    address = request.META.get("REMOTE_ADDR", "")
+    address, query = request.META.get("REMOTE_ADDR", ""), request.META.get("QUERY_STRING", "")
     try:
         body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
     except GatewayError as error:
-        arrival = Arrival(request_id, name, headers, b"", address, key)
+        arrival = Arrival(request_id, name, headers, b"", address, key, query=query)
         return reply_response(await refused(arrival, gateway, error), request_id)
-    arrival = Arrival(request_id, name, headers, body, address, key)
+    arrival = Arrival(request_id, name, headers, body, address, key, query=query)
     return reply_response(await answered(arrival, gateway), request_id)
 
 

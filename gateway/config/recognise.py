@@ -13,7 +13,11 @@ from gateway.config.presets import GENERIC, Preset, preset, presets
 
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_SLUGS: Final = frozenset({"azure-v1", "azure-deployment"})
-_ENDINGS: Final = {"chat": "/chat/completions", "responses": "/responses"}
+_ENDINGS: Final = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "anthropic": "/v1/messages",
+}
 _VERSION_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -37,7 +41,7 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
     """Recognise a base URL as it stands in OPENAI_BASE_URL.
 
     Accepted: with or without a scheme, a final slash, the path of a protocol
-    (`/chat/completions`, `/responses`) at the end, which then is the one to speak,
+    (`/chat/completions`, `/responses`, `/v1/messages`) at the end, which then is the one to speak,
     and a query. `api_version` makes an unknown host an Azure one (a company's
     own name for it). Without a key nothing is shown to the server.
     """

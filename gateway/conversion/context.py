@@ -22,11 +22,14 @@ class ClientFacts:
 
     `key_id` identifies the client key (never the key itself); `session` is the
     header x-claude-code-session-id or None; `api_version` is anthropic-version.
+    `headers` (lower-case names) and `query` are for protocols that pass them on.
     """
 
     key_id: str = ""
     session: str | None = None
     api_version: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,12 @@ class AnswerContext:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A converted request: the upstream body, headers made by options, and what its answer needs."""
+    """A converted request: the upstream body, what its answer needs, and more headers and query."""
 
     body: dict[str, Any]
     context: AnswerContext
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,16 @@ names none. Its path below a provider's base URL stands in upstream/prepare.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.passthrough.answer import passed_message
+from gateway.conversion.passthrough.errors import RETURNED_HEADERS, passed_error
+from gateway.conversion.passthrough.request import passed_request
+from gateway.conversion.passthrough.stream import PassedStream
 from gateway.conversion.profile import Profile
 from gateway.conversion.request import chat_request
 from gateway.conversion.response import WholeAnswer, whole_answer
@@ -23,7 +27,7 @@ from gateway.conversion.stream import MessageStream
 from gateway.conversion.upstream_errors import upstream_error
 from gateway.conversion.usage import Usage
 from gateway.errors import GatewayError, UpstreamError
-from gateway.wire.messages import Event
+from gateway.wire.messages import Sent
 
 JSONObject = dict[str, Any]
 
@@ -58,15 +62,15 @@ class AnswerStream(Protocol):
     @property
     def characters(self) -> int: ...
 
-    def start(self) -> list[Event]: ...
+    def start(self) -> Sequence[Sent]: ...
 
-    def keepalive(self) -> list[Event]: ...
+    def keepalive(self) -> Sequence[Sent]: ...
 
-    def feed(self, data: bytes) -> list[Event]: ...
+    def feed(self, data: bytes) -> Sequence[Sent]: ...
 
-    def finish(self) -> list[Event]: ...
+    def finish(self) -> Sequence[Sent]: ...
 
-    def fail(self, error: GatewayError, request_id: str) -> list[Event]: ...
+    def fail(self, error: GatewayError, request_id: str) -> Sequence[Sent]: ...
 
 
 class ReadsErrors(Protocol):
@@ -93,6 +97,8 @@ class Dialect:
     `request`: a Messages request as the provider's; raises InvalidRequest. `whole_answer`:
     the provider's answer as a message; raises UpstreamError. `stream`: a streamed answer.
     `upstream_error`: the error that an answer with an error status stands for.
+    `returned_headers`: which headers of an answer go back to the client, by how they begin.
+    `counts`: the provider may have a count_tokens of its own, with the same request.
     """
 
     request: Callable[
@@ -102,9 +108,14 @@ class Dialect:
     whole_answer: Callable[[JSONObject, AnswerContext, Ledger], WholeAnswer]
     stream: Callable[[AnswerContext, Ledger], AnswerStream]
     upstream_error: ReadsErrors
+    returned_headers: tuple[str, ...] = ()
+    counts: bool = False
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "chat": Dialect(chat_request, whole_answer, MessageStream, upstream_error),
     "responses": Dialect(responses_request, whole_response, ResponsesStream, upstream_error),
+    "anthropic": Dialect(
+        passed_request, passed_message, PassedStream, passed_error, RETURNED_HEADERS, counts=True
+    ),
 }

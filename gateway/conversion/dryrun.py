@@ -20,7 +20,8 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.tokens import count_tokens, estimate_input_tokens
 from gateway.errors import GatewayError
 from gateway.wire import jsontext
-from gateway.wire.messages import Event
+from gateway.wire.event_bytes import fields
+from gateway.wire.messages import Event, Sent
 
 JSONObject = dict[str, Any]
 
@@ -83,15 +84,22 @@ def _stream(case: JSONObject, profile: Profile) -> JSONObject:
     ledger = Ledger()
     stream = DIALECTS[profile.protocol].stream(_context(case, profile), ledger)
     upstream = "".join(line + "\n" for line in case["upstream_sse"]).encode()
-    events = stream.feed(upstream) + stream.finish()
+    events = [*stream.feed(upstream), *stream.finish()]
     if stream.failure is not None:
         if not stream.started:
             raise stream.failure
         events += stream.fail(stream.failure, REQUEST_ID)
     return {
-        "events": [{"event": event["type"], "data": event} for event in events],
+        "events": [_shown(event) for event in events],
         "ledger": ledger.as_json(),
     }
+
+
+def _shown(event: Sent) -> JSONObject:
+    if not isinstance(event, bytes):
+        return {"event": event["type"], "data": event}
+    name, data = fields(event)
+    return {"event": name, "data": jsontext.loads(data) if data else None}
 
 
 def _upstream_error(case: JSONObject, profile: Profile) -> JSONObject:
@@ -115,7 +123,9 @@ def _count(case: JSONObject, profile: Profile) -> JSONObject:
 def _converted(case: JSONObject, profile: Profile, ledger: Ledger) -> Converted | AnsweredLocally:
     headers = {name.lower(): value for name, value in (case.get("headers") or {}).items()}
     client = ClientFacts(
-        session=headers.get("x-claude-code-session-id"), api_version=headers.get("anthropic-version")
+        session=headers.get("x-claude-code-session-id"),
+        api_version=headers.get("anthropic-version"),
+        headers=headers,
     )
     return DIALECTS[profile.protocol].request(case["request"], profile, client, _counted_ids(), ledger)
 

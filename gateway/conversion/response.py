@@ -84,21 +84,21 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
 
 def message_events(message: Message) -> list[Event]:
     """A whole message replayed as a stream, one delta a block (section 6.2)."""
-    usage = message["usage"]
+    usage = message.get("usage") or {}
     start = {
         **message,
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
         "stop_details": None,
-        "usage": {name: usage[name] for name in _START_COUNTS} | {"output_tokens": 0},
+        "usage": {name: usage.get(name) or 0 for name in _START_COUNTS} | {"output_tokens": 0},
     }
     start.pop("context_management", None)
     events = [messages.message_start(start), messages.PING]
     for index, block in enumerate(message["content"]):
         events += _block_events(index, block)
-    delta = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
-    if message["stop_details"] is not None:
+    delta = {"stop_reason": message.get("stop_reason"), "stop_sequence": message.get("stop_sequence")}
+    if message.get("stop_details") is not None:
         delta["stop_details"] = message["stop_details"]
     more = {"context_management": message["context_management"]} if "context_management" in message else {}
     totals = {name: value for name, value in usage.items() if name in _END_COUNTS and value is not None}
@@ -186,8 +186,8 @@ def _block_events(index: int, block: JSONObject) -> list[Event]:
     elif kind == "thinking":
         start = {"type": "thinking", "thinking": "", "signature": ""}
         deltas = [messages.thinking_delta(index, block["thinking"])] if block["thinking"] else []
-        deltas.append(messages.signature_delta(index, block["signature"]))
-    elif kind == "web_search_tool_result":
+        deltas.append(messages.signature_delta(index, block.get("signature") or ""))
+    elif kind != "text":
         start, deltas = block, []
     else:
         start = {"type": "text", "text": ""}

@@ -17,6 +17,9 @@ from gateway.conversion.tokens import estimate_text_tokens
 
 JSONObject = dict[str, Any]
 
+# no count means more, and a column of the history holds no more
+MOST_TOKENS: Final = 2**31 - 1
+
 _CACHE_READ: Final = (
     ("cache_read_input_tokens",),
     ("prompt_tokens_details", "cached_tokens"),
@@ -44,6 +47,7 @@ class Usage:
     cache_written: int = 0
     thinking_tokens: int | None = None
     searches: int = 0
+    cache_written_1h: int = 0
     service_tier: str = "standard"
     estimated: bool = False
 
@@ -66,6 +70,8 @@ class Usage:
         numbers = self.at_start()
         if self.thinking_tokens is not None:
             numbers["output_tokens_details"] = {"thinking_tokens": self.thinking_tokens}
+        if self.cache_written_1h:
+            numbers["cache_creation"] = self._cache_creation()
         if self.searches:
             numbers["server_tool_use"] = self._server_tool_use()
         return numbers
@@ -84,7 +90,11 @@ class Usage:
     def _cache_creation(self) -> JSONObject | None:
         if not self.cache_written:
             return None
-        return {"ephemeral_5m_input_tokens": self.cache_written, "ephemeral_1h_input_tokens": 0}
+        longer = self.cache_written_1h
+        return {
+            "ephemeral_5m_input_tokens": self.cache_written - longer,
+            "ephemeral_1h_input_tokens": longer,
+        }
 
     def _server_tool_use(self) -> JSONObject | None:
         return {"web_search_requests": self.searches, "web_fetch_requests": 0} if self.searches else None
@@ -116,6 +126,24 @@ def usage_of(
         searches=_first_positive(counts, _SEARCHES),
         service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
         estimated=estimated,
+    )
+
+
+def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
+    """The numbers of an answer in Anthropic's own words; `written`: our estimate of its output."""
+    counts = counts if isinstance(counts, dict) else {}
+    given, made = _number(counts.get("input_tokens")), _number(counts.get("output_tokens"))
+    cache_written = _number(counts.get("cache_creation_input_tokens")) or 0
+    longer = _number(_at(counts, ("cache_creation", "ephemeral_1h_input_tokens"))) or 0
+    return Usage(
+        input_tokens=context.estimated_input_tokens if given is None else given,
+        output_tokens=written if made is None else made,
+        cache_read=_number(counts.get("cache_read_input_tokens")) or 0,
+        cache_written=cache_written,
+        cache_written_1h=min(longer, cache_written),
+        thinking_tokens=_number(_at(counts, ("output_tokens_details", "thinking_tokens"))),
+        searches=_number(_at(counts, ("server_tool_use", "web_search_requests"))) or 0,
+        estimated=given is None or made is None,
     )
 
 
@@ -161,4 +189,4 @@ def _number(value: object) -> int | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         return None
-    return max(0, int(value))
+    return min(max(0, int(value)), MOST_TOKENS)

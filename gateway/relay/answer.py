@@ -19,6 +19,7 @@ from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
 from gateway.relay.conversion import beside_the_loop
+from gateway.relay.counting import provider_count
 from gateway.relay.exchange import Arrival, Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.logs import log_outcome
@@ -62,10 +63,11 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     if local is not None:
         return answered_locally(exchange, local)
     if not exchange.streamed:
-        return json_reply(await gateway.live.guarded(tries.message()))
+        message = await gateway.live.guarded(tries.message())
+        return json_reply(message, headers=exchange.answer_headers)
     pump = Pump(exchange, gateway, tries)
     await pump.commit()
-    return Streamed(pump)
+    return Streamed(pump, exchange.answer_headers)
 
 
 def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
@@ -124,9 +126,13 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
 
 
 async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
-    """count_tokens: estimated here, no upstream call (specification section 9)."""
+    """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
     request = parsed(exchange)
     route = routed(exchange, gateway, request)[0]
+    told = await provider_count(exchange, gateway, route, request)
+    if told is not None:
+        exchange.usage = {"input_tokens": told["input_tokens"]}
+        return json_reply(told)
     check(request, counting=True)
     refuse_unsupported(request, counting=True)
     answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
@@ -146,7 +152,8 @@ async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
 
 async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> Whole:
     """The error as the client's answer, and in the history."""
-    reply = json_reply(error.body(exchange.request_id), error.status, error.headers())
+    body = jsontext.dumps(error.body(exchange.request_id)) if error.verbatim is None else error.verbatim
+    reply = Whole(error.status, body, error.headers())
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(ERROR, status=error.status, error=error, now=gateway.clock())
     await gateway.recorder.settled(outcome)

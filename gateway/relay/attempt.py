@@ -8,7 +8,7 @@ error. What follows a failure is decided in tries.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -23,7 +23,7 @@ from gateway.upstream.choices import Choice
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.prepare import upstream_call
 from gateway.wire import jsontext
-from gateway.wire.messages import Event, Message
+from gateway.wire.messages import Message, Sent
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Opened:
     `message`: the provider did not stream; these events are all of its message.
     """
 
-    events: list[Event]
+    events: Sequence[Sent]
     message: Message | None = None
     answer: UpstreamAnswer | None = None
     pieces: AsyncIterator[bytes] | None = None
@@ -72,6 +72,7 @@ class Upstream:
             converted.headers,
             choice.credential.value if choice.credential else None,
             connect_timeout,
+            query=converted.query,
         )
         self._body = converted.body
         self.stream = self._new_stream()
@@ -96,7 +97,7 @@ class Upstream:
         """The attempt failed; whatever its stream had begun is forgotten."""
         self.stream = self._new_stream()
 
-    def commit(self) -> list[Event]:
+    def commit(self) -> Sequence[Sent]:
         """The 200 goes out before the provider has answered."""
         self.committed = True
         return self.stream.start()
@@ -153,6 +154,10 @@ class Upstream:
             (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), ""
         )
         if 200 <= answer.status < 300:
+            passed = self.dialect.returned_headers
+            self.exchange.answer_headers = {
+                name: value for name, value in answer.headers.items() if passed and name.startswith(passed)
+            }
             return answer
         try:
             raise await self._rejected(answer)
@@ -233,7 +238,7 @@ class Upstream:
         """The gateway ended the answer at a stop sequence; the provider would go on."""
         return bool(self.context.local_stops) and self.stream.stop_reason == "stop_sequence"
 
-    def feed(self, piece: bytes) -> list[Event]:
+    def feed(self, piece: bytes) -> Sequence[Sent]:
         """Bytes of the provider's stream -> events."""
         if self.exchange.captures:
             self.exchange.answered.add(piece)

@@ -23,6 +23,7 @@ from gateway.audit.outcome import (
 from gateway.audit.request_facts import failed_tools, has_images
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.message_facts import message_facts
 from gateway.errors import GatewayError
 from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
@@ -31,7 +32,7 @@ from gateway.routing.snapshot import KeyEntry
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the HTTP layer knows when a request arrives. Header names are lower case.
+    """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as it came.
 
     `endpoint`: messages, count_tokens, or replay: a request of the history asked again
     by an admin, `replay_of` its request id.
@@ -44,6 +45,7 @@ class Arrival:
     address: str
     key: KeyEntry | None = None
     replay_of: str = ""
+    query: str = ""
 
     @property
     def client_facts(self) -> ClientFacts:
@@ -51,6 +53,8 @@ class Arrival:
             key_id=str(self.key.id) if self.key else "",
             session=self.headers.get("x-claude-code-session-id"),
             api_version=self.headers.get("anthropic-version"),
+            headers=self.headers,
+            query=self.query,
         )
 
 
@@ -98,7 +102,10 @@ class Attempt:
 
 @dataclass(slots=True)
 class Exchange:
-    """`started` is the monotonic clock at arrival; other fields fill up on the way."""
+    """`started` is the monotonic clock at arrival; other fields fill up on the way.
+
+    `answer_headers`: headers of the provider's answer that go back to the client.
+    """
 
     arrival: Arrival
     started_at: datetime
@@ -109,6 +116,7 @@ class Exchange:
     streamed: bool = False
     route: Route | None = None
     tries: list[Attempt] = field(default_factory=list)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
     sent: bytes = b""
     received_json: Mapping[str, Any] | None = None
     sent_json: Mapping[str, Any] | None = None
@@ -137,10 +145,9 @@ class Exchange:
         return attempt
 
     def message_ended(self, message: Mapping[str, Any]) -> None:
-        """Note the facts of a whole message."""
-        self.stop_reason = message["stop_reason"] or ""
-        self.usage = message["usage"]
-        self.tools_called = [block["name"] for block in message["content"] if block["type"] == "tool_use"]
+        """Note the facts of a whole message, which a provider may have written itself."""
+        facts = message_facts(message)
+        self.stop_reason, self.usage, self.tools_called = facts.stop_reason, facts.usage, facts.tools_called
 
     def note_returned(self, piece: bytes) -> None:
         """A piece of the answer goes to the client."""

@@ -47,7 +47,8 @@ class Gateway:
     longest time without an event. `stale_after`: silence after which pings no longer do
     and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
     `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
-    begins later than this after the first.
+    begins later than this after the first. `without_counter`: providers whose
+    count_tokens was found to be missing.
     """
 
     configuration: Configuration
@@ -61,6 +62,7 @@ class Gateway:
     call_timeout: float = 600.0
     retry_budget: float = 30.0
     max_answer_bytes: int = 64 * 1024 * 1024
+    without_counter: set[str] = field(default_factory=set)
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
     now: Callable[[], datetime] = utc_now

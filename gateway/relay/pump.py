@@ -35,7 +35,7 @@ from gateway.relay.timeline import LONG_GAP
 from gateway.relay.tries import Tries
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
-from gateway.wire.messages import PING, Event
+from gateway.wire.messages import PING, Sent
 
 logger = logging.getLogger("gateway.relay")
 
@@ -202,7 +202,7 @@ class Pump:
             return self._out(self._upstream.feed(data))
         return self._out(stream.finish()) if data is None else self._on_tick()
 
-    def _out(self, events: list[Event]) -> bytes:
+    def _out(self, events: Sequence[Sent]) -> bytes:
         """Encode what the stream gave and see whether it was the last of it."""
         stream = self._upstream.stream
         if events:
@@ -215,12 +215,12 @@ class Pump:
             self._arm()
         return self._encoded(events)
 
-    def _last(self, events: list[Event]) -> bytes:
+    def _last(self, events: Sequence[Sent]) -> bytes:
         self._end(OK, events)
         self._drain()
         return self._encoded(events[:-1])
 
-    def _broken(self, error: GatewayError, events: Sequence[Event] = ()) -> bytes:
+    def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
         self._end(INTERRUPTED if error is self._interruption else BROKEN, [*events, *last], error=error)
@@ -228,7 +228,7 @@ class Pump:
         return self._encoded(events)
 
     @staticmethod
-    def _encoded(events: Sequence[Event]) -> bytes:
+    def _encoded(events: Sequence[Sent]) -> bytes:
         return sse.encode_all(events) if events else b""
 
     # --- silence ----------------------------------------------------------------
@@ -292,7 +292,7 @@ class Pump:
         finally:
             await opened.answer.close()
 
-    def _end(self, state: State, events: Sequence[Event] = (), *, error: GatewayError | None = None) -> None:
+    def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
         """The outcome is known. `events` are the ones still to go out, the very last among them."""
         self._phase = Phase.ENDED
         self._gateway.live.discard(self)

@@ -31,6 +31,7 @@ class Streamed:
     """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close()."""
 
     pump: Pump
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Reply = Whole | Streamed

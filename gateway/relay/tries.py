@@ -28,7 +28,7 @@ from gateway.routing.resolve import Route
 from gateway.upstream.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
 from gateway.upstream.choices import Choice, Choices
 from gateway.upstream.health import Kind
-from gateway.wire.messages import Event, Message
+from gateway.wire.messages import Message, Sent
 
 logger = logging.getLogger("gateway.relay")
 
@@ -90,7 +90,7 @@ class Tries:
         """The first events of a streamed request. Raises UpstreamError when nothing was started."""
         return await self._tried(Upstream.first_events)
 
-    def commit(self) -> list[Event]:
+    def commit(self) -> Sequence[Sent]:
         """The 200 goes out before the provider has answered: from now on, no further attempt."""
         self._committed = True
         return self.upstream.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gateway.routing.snapshot import ProviderConfig
 from gateway.wire import jsontext
@@ -31,13 +31,18 @@ def upstream_call(
     provider: ProviderConfig,
     protocol: str,
     body: Mapping[str, Any],
-    option_headers: Mapping[str, str],
+    more_headers: Mapping[str, str],
     credential: str | None,
     connect_timeout: float | None = None,
+    *,
+    query: str = "",
+    below: str = "",
 ) -> UpstreamCall:
-    """Build the call. `option_headers` are those a profile option asked for (session_key).
+    """Build the call.
 
-    `connect_timeout`: seconds; None or a longer one than the provider's is the provider's.
+    `more_headers` are those that the conversion asked for, `query` a client's query that
+    passes. `connect_timeout`: seconds; None or a longer one than the provider's is the
+    provider's. `below` is a path below the protocol's own, `/count_tokens`.
     """
     headers = {
         "content-type": "application/json",
@@ -45,13 +50,15 @@ def upstream_call(
         # bytes are handed on as they come; compressing them would hold them back
         "accept-encoding": "identity",
         "user-agent": "ccproxy",
-        **option_headers,
+        **more_headers,
         **credential_headers(provider.auth, credential),
     }
     taken = {name.lower() for name in provider.headers}
     headers = {name: value for name, value in headers.items() if name not in taken} | dict(provider.headers)
     return UpstreamCall(
-        url=endpoint_url(provider.base_url, PATHS[protocol], provider.query),
+        url=endpoint_url(
+            provider.base_url, PATHS[protocol] + below, {**dict(parse_qsl(query)), **provider.query}
+        ),
         content=jsontext.dumps(body),
         headers=headers,
         connect_timeout=min(provider.connect_timeout, connect_timeout or provider.connect_timeout),
@@ -71,10 +78,12 @@ def credential_headers(auth: str, credential: str | None) -> dict[str, str]:
 def endpoint_url(base_url: str, path: str, query: Mapping[str, str]) -> str:
     """`base_url` + `path`, keeping a query in the base URL and adding `query`.
 
-    A base URL that already ends in the path is taken as it is: people paste both forms.
+    Steps at the end of the base URL with which the path begins are not repeated: people
+    paste the whole URL, and write `/v1` where the path has it already.
     """
     parts = urlsplit(base_url.strip())
-    base_path = parts.path.rstrip("/")
-    full_path = base_path if base_path.endswith(path) else base_path + path
+    base, steps = parts.path.rstrip("/").split("/"), path.strip("/").split("/")
+    shared = next(n for n in range(len(steps), -1, -1) if n == 0 or base[-n:] == steps[:n])
+    full_path = "/".join([*base, *steps[shared:]])
     full_query = "&".join(piece for piece in (parts.query, urlencode(query)) if piece)
     return urlunsplit((parts.scheme, parts.netloc, full_path, full_query, ""))

@@ -13,6 +13,8 @@ JSONObject = dict[str, Any]
 MessagesRequest = dict[str, Any]
 Message = dict[str, Any]
 Event = dict[str, Any]
+# an event for the client: a value to be written, or bytes that pass as they came
+Sent = Event | bytes
 
 PING: Event = {"type": "ping"}
 MESSAGE_STOP: Event = {"type": "message_stop"}

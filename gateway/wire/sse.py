@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from gateway.wire import jsontext
-from gateway.wire.messages import Event
+from gateway.wire.messages import Sent
 
 MAX_EVENT: Final = 16 * 1024 * 1024
 DONE: Final = b"[DONE]"
@@ -159,14 +159,16 @@ class Decoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Sent) -> bytes:
     """One event for the client: the event line is mandatory, the SDKs discard events without it."""
+    if isinstance(event, bytes):
+        return event
     kind = event["type"]
     head = _HEADS.get(kind) or _head(kind)
     return head + jsontext.dumps(event) + b"\n\n"
 
 
-def encode_all(events: Iterable[Event]) -> bytes:
+def encode_all(events: Iterable[Sent]) -> bytes:
     """Several events as one piece, so that one network read of ours becomes one write."""
     return b"".join(map(encode, events))
 

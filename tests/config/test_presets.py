@@ -18,7 +18,7 @@ def test_a_preset_and_its_rules_hold_only_valid_options(slug):
 def test_the_services_people_name_first_are_there():
     assert presets().keys() >= {
         "openai", "openai-chat", "azure-v1", "azure-deployment", "openrouter", "ollama", "llama-cpp", "vllm",
-        "lm-studio", "gemini", "deepseek", "mistral", "groq", "generic",
+        "lm-studio", "gemini", "deepseek", "mistral", "groq", "anthropic", "generic",
     }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_llama_cpp_gets_no_call_by_name_which_it_would_silently_take_for_auto():
         ({"efforts": ["low", "low"]}, "efforts: an entry stands there twice."),
         ({"extra_body": []}, "extra_body: [] is not allowed; enter an object."),
         ({"provider": "x"}, "provider is set by the gateway itself; leave it out."),
-        ({"protocol": "grpc"}, 'protocol: "grpc" is not allowed; use chat or responses.'),
+        ({"protocol": "grpc"}, 'protocol: "grpc" is not allowed; use chat, responses or anthropic.'),
         ({"upstream_model": "x"}, "upstream_model is set by the gateway itself; leave it out."),
     ],
 )

@@ -11,6 +11,7 @@ from gateway.config.recognise import recognised
         ("https://api.openai.com/v1/chat/completions", "openai-chat", "https://api.openai.com/v1", "bearer"),
         ("https://api.openai.com/v1/responses", "openai", "https://api.openai.com/v1", "bearer"),
         ("api.openai.com/v1", "openai", "https://api.openai.com/v1", "bearer"),
+        ("https://api.anthropic.com", "anthropic", "https://api.anthropic.com", "x-api-key"),
         ("https://openrouter.ai/api/v1", "openrouter", "https://openrouter.ai/api/v1", "bearer"),
         ("https://api.deepseek.com", "deepseek", "https://api.deepseek.com", "bearer"),
         ("https://api.groq.com/openai/v1", "groq", "https://api.groq.com/openai/v1", "bearer"),
@@ -120,4 +121,9 @@ def test_what_is_no_web_address_is_said_in_a_sentence(url):
 def test_a_path_that_names_a_protocol_chooses_it():
     assert recognised("https://llm.example.com/v1/responses").options == {"protocol": "responses"}
     assert recognised("https://llm.example.com/v1/chat/completions").options == {}
+    native = recognised("https://llm.example.com/anthropic/v1/messages")
+    assert (native.options, native.base_url) == (
+        {"protocol": "anthropic"},
+        "https://llm.example.com/anthropic",
+    )
     assert recognised("https://llm.example.com/v1/responses").base_url == "https://llm.example.com/v1"

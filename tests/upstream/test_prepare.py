@@ -10,6 +10,19 @@ from gateway.upstream.prepare import endpoint_url, upstream_call
 AZURE = "https://r.openai.azure.com/openai/deployments/d"
 
 
+def test_a_base_that_ends_like_the_path_begins_is_not_repeated():
+    for base in ("https://a", "https://a/v1", "https://a/v1/messages", "https://a/"):
+        assert endpoint_url(base, "/v1/messages", {}) == "https://a/v1/messages"
+    counting = "https://a/x/v1/messages/count_tokens"
+    assert endpoint_url("https://a/x/v1", "/v1/messages/count_tokens", {}) == counting
+
+
+def test_a_clients_query_passes_and_the_providers_own_wins():
+    provider = ProviderConfig("p", "P", "https://a", query={"x": "1"})
+    call = upstream_call(provider, "anthropic", {}, {}, None, query="beta=true&x=2", below="/count_tokens")
+    assert call.url == "https://a/v1/messages/count_tokens?beta=true&x=1"
+
+
 @pytest.mark.parametrize(
     ("base_url", "query", "expected"),
     [

@@ -1,0 +1,69 @@
+"""Server-sent events as the bytes they came in, to pass them on unchanged.
+
+Unlike `sse.Decoder`, which reads what an event says, this only finds where each
+event ends.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from gateway.wire.sse import MAX_EVENT, EventTooLong
+
+# a blank line behind a line; a CR may be half of a CRLF
+_END: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)")
+_LINE: Final = re.compile(rb"\r\n|\r|\n")
+
+
+class Fields(NamedTuple):
+    """What an event's lines say: its name or "", its data lines joined by LF."""
+
+    name: str
+    data: bytes
+
+
+class EventSplitter:
+    """Bytes in, whole events out, each with its blank line, however the bytes were cut.
+
+    `feed` raises EventTooLong for an event of more than `sse.MAX_EVENT` bytes.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        searched = max(0, len(self._rest) - 3)
+        data = self._rest + data if self._rest else data
+        events: list[bytes] = []
+        start = 0
+        for end in _END.finditer(data, searched):
+            if end.end() == len(data) and data.endswith(b"\r"):
+                break  # its LF may still come
+            events.append(data[start : end.end()])
+            start = end.end()
+        self._rest = data[start:]
+        if len(self._rest) > MAX_EVENT:
+            self._rest = b""
+            raise EventTooLong
+        return events
+
+    def flush(self) -> bytes:
+        """What came behind the last whole event, made one: an event that lacks its blank line."""
+        rest, self._rest = self._rest, b""
+        return rest.rstrip(b"\r\n") + b"\n\n" if rest.strip() else b""
+
+
+def fields(event: bytes) -> Fields:
+    """Read an event's lines."""
+    name, data = "", []
+    for line in _LINE.split(event):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return Fields(name, b"\n".join(data))
