@@ -23,12 +23,14 @@ $(BIN)/python:
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-$(VENV)/.installed: requirements.txt | $(BIN)/python
+$(VENV)/.installed: requirements.txt requirements-optional.txt | $(BIN)/python
 	@echo "Installing ccproxy ..."
 	@$(PIP) install -r requirements.txt
+	@$(PIP) install --only-binary :all: -r requirements-optional.txt || \
+		echo "No wheel of an optional package for this system: tokens are estimated more roughly."
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt requirements-optional.txt | $(BIN)/python
 	@echo "Installing what the tests need ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed

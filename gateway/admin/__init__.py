@@ -3,9 +3,25 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin import client_keys, model_mappings, model_prices, people, providers, request_logs
+from gateway.admin import (
+    client_keys,
+    model_mappings,
+    model_prices,
+    people,
+    providers,
+    request_logs,
+    token_factors,
+)
 
-__all__ = ["client_keys", "model_mappings", "model_prices", "people", "providers", "request_logs"]
+__all__ = [
+    "client_keys",
+    "model_mappings",
+    "model_prices",
+    "people",
+    "providers",
+    "request_logs",
+    "token_factors",
+]
 
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"

@@ -16,6 +16,7 @@ from gateway.conf import gateway_conf
 from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
 from gateway.config.standing import StandingRecords
+from gateway.conversion import vocabulary
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
 from gateway.upstream.client import UpstreamClient
@@ -48,6 +49,7 @@ class Runtime:
 
     def _prepare(self) -> None:
         if self._configuration is None:
+            vocabulary.prepare()
             sync_environment(gateway_conf())
             configuration = CurrentSnapshot()
             configuration.start()

@@ -99,6 +99,7 @@ class ExchangeOutcome:
     thinking_tokens: int | None = None
     usage_estimated: bool = False
     estimated_input_tokens: int | None = None
+    vocabulary_tokens: int | None = None
     first_byte_ms: int | None = None
     duration_ms: int | None = None
     attempts: int = 0

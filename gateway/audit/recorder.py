@@ -33,6 +33,7 @@ from gateway.audit import spool as spool_files
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.rows import NO_PRICES, NOT_ANSWERING, write, write_singly
 from gateway.audit.spool import Spool
+from gateway.audit.token_factors import FactorLearner
 from gateway.pricing.book import PriceBook
 
 logger = logging.getLogger("gateway.audit")
@@ -93,6 +94,7 @@ class Recorder:
         self._spool_lock = threading.Lock()
         self._patience = patience
         self._prices = prices
+        self._factors = FactorLearner()
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
@@ -187,10 +189,12 @@ class Recorder:
         """
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
-            self._write([entry.outcome for entry in batch if entry.outcome is not None])
+            written = [entry.outcome for entry in batch if entry.outcome is not None]
+            self._write(written)
             for entry in batch:
                 self._queue.popleft()
                 entry.release()
+            self._factors.note(written)
             if not self._queue:
                 self._write_spooled()
         except NOT_ANSWERING as problem:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db.models import Prefetch
 
 from gateway.conf import GatewayConf, gateway_conf
+from gateway.config.catalogue import known_prices
 from gateway.config.presets import preset, usable_options
 from gateway.config.prices import price_book
 from gateway.models import (
@@ -21,6 +22,7 @@ from gateway.models import (
     Origin,
     Provider,
     ProviderCredential,
+    TokenFactor,
 )
 from gateway.routing import names
 from gateway.routing.snapshot import (
@@ -71,7 +73,22 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},
         ),
+        learnt=_learnt(TokenFactor.objects.all()),
+        known_window=known_prices().context_window,
         anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
+    )
+
+
+def _learnt(factors: Iterable[TokenFactor]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """What answers have taught, as profile options by provider slug and upstream model."""
+    return MappingProxyType(
+        {
+            (record.provider, record.upstream_model): {
+                "token_factor": record.factor,
+                "token_overhead": record.overhead,
+            }
+            for record in factors
+        }
     )
 
 

@@ -85,6 +85,7 @@ class Profile:
     assistant_phase: bool = False
     image_tokens: str = "anthropic"
     token_factor: float = 1.0
+    token_overhead: int = 0
     strip_attribution: bool = True
     enforce_api_version: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict)

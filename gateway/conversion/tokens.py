@@ -16,7 +16,6 @@ from gateway.conversion.documents import extracted_text
 from gateway.conversion.image_tokens import image_tokens
 from gateway.conversion.images import OMITTED
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.lexical import lexical_tokens
 from gateway.conversion.memo import Memo
 from gateway.conversion.opaque import read_signature
 from gateway.conversion.profile import Profile
@@ -24,6 +23,7 @@ from gateway.conversion.structured import asked_schema
 from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
 from gateway.conversion.tool_functions import declared_functions, description_text
 from gateway.conversion.tools import tool_plan
+from gateway.conversion.vocabulary import vocabulary_tokens
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -37,7 +37,6 @@ _PER_TOOL: Final = 12
 _FOR_ANY_TOOLS: Final = 40
 _PDF_PAGE: Final = 2000
 
-_SHORT: Final = 24
 _DEEPEST: Final = 50
 # Not sent upstream, or not as text.
 _OPAQUE: Final = frozenset(
@@ -62,7 +61,7 @@ _pdf_texts: Final = Memo(200)
 
 def estimate_text_tokens(text: str) -> int:
     """The tokens of one text."""
-    return lexical_tokens(text) if len(text) < _SHORT else _texts.number(text, lexical_tokens)
+    return _texts.number(text, vocabulary_tokens) if text else 0
 
 
 def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
@@ -79,7 +78,12 @@ def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
     asked = asked_schema(request)
     if asked is not None:
         tokens += estimate_text_tokens(jsontext.dumps_text(asked[1]))
-    return max(1, math.ceil(tokens * profile.token_factor))
+    return max(1, math.ceil(tokens * profile.token_factor + profile.token_overhead))
+
+
+def without_factor(estimate: int, profile: Profile) -> int:
+    """What was counted for an estimate, before the model's factor and overhead."""
+    return max(0, round((estimate - profile.token_overhead) / profile.token_factor))
 
 
 def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:
@@ -253,8 +257,8 @@ def _speaks(message: JSONObject) -> bool:
 def _hidden_thinking(signature: str) -> int:
     payload = read_signature(signature)
     text = payload.get("t") if payload else None
-    return lexical_tokens(text) if type(text) is str else 0
+    return vocabulary_tokens(text) if type(text) is str else 0
 
 
 def _pdf_text(data: str) -> int:
-    return lexical_tokens(extracted_text(data))
+    return vocabulary_tokens(extracted_text(data))

@@ -12,6 +12,7 @@ from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
 from gateway.models.set_aside_target import SetAsideTarget
+from gateway.models.token_factor import TokenFactor
 
 __all__ = [
     "Attempt",
@@ -43,5 +44,6 @@ __all__ = [
     "SecretPattern",
     "SessionTotal",
     "SetAsideTarget",
+    "TokenFactor",
     "config_changed",
 ]

@@ -82,8 +82,10 @@ class RequestLog(models.Model):
     cache_write_1h_tokens = models.PositiveIntegerField(null=True, blank=True)
     thinking_tokens = models.PositiveIntegerField(null=True, blank=True)
     usage_estimated = models.BooleanField(default=False)
-    # what the gateway thought before it asked; manage.py tokenerror compares
+    # what the gateway thought before it asked (manage.py tokenerror compares), and the part of it that
+    # its vocabulary counted, without what was learnt of the model
     estimated_input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    vocabulary_tokens = models.PositiveIntegerField(null=True, blank=True)
     # US dollars; null: unpriced. audit/pricing.py says what 0 means
     cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     price_source = models.CharField(max_length=200, blank=True, default="")

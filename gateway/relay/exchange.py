@@ -24,6 +24,7 @@ from gateway.audit.request_facts import failed_tools, has_images
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_facts import message_facts
+from gateway.conversion.tokens import without_factor
 from gateway.errors import GatewayError
 from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
@@ -197,6 +198,7 @@ class Exchange:
             thinking_tokens=details.get("thinking_tokens"),
             usage_estimated=self.usage_estimated,
             estimated_input_tokens=self.estimated_input_tokens,
+            vocabulary_tokens=self._vocabulary_tokens(),
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=None if state == OPEN else _ms(self.started, now),
             attempts=len(self.tries),
@@ -210,6 +212,11 @@ class Exchange:
             tries=tuple(attempt.facts(state, now) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),
         )
+
+    def _vocabulary_tokens(self) -> int | None:
+        if self.route is None or self.estimated_input_tokens is None:
+            return None
+        return without_factor(self.estimated_input_tokens, self.route.profile)
 
     def _bodies(self) -> CapturedBodies:
         return CapturedBodies(

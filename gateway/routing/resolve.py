@@ -19,6 +19,7 @@ from urllib.parse import quote
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
+from gateway.routing.layers import profile_layers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
 
 # A name that a client makes up must not cost time or memory.
@@ -145,7 +146,7 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
         if provider.credential_unreadable:
             unreadable = unreadable or provider.name
             continue
-        routes.append(_route(winner, target, provider))
+        routes.append(_route(winner, target, provider, snapshot))
     if routes:
         return Resolution(asked_model, tuple(routes), candidates(snapshot, asked_model))
     if unreadable:
@@ -208,33 +209,17 @@ def _how(match: _Match) -> str:
     return f"the public name {match.spelling}"
 
 
-def _route(match: _Match, target: Target, provider: ProviderConfig) -> Route:
+def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: ConfigSnapshot) -> Route:
     upstream_model = _upstream_model(match, target)
+    layers = profile_layers(match.rule, target, provider, upstream_model, snapshot)
     if "{model}" in provider.base_url:
         base_url = provider.base_url.replace("{model}", quote(upstream_model, safe=""))
         provider = dataclasses.replace(provider, base_url=base_url)
-    return Route(match.rule, provider, upstream_model, _profile(match.rule, target, provider, upstream_model))
+    profile = Profile.merged(*(options for _, options in layers))
+    return Route(match.rule, provider, upstream_model, profile)
 
 
 def _upstream_model(match: _Match, target: Target) -> str:
     if not target.upstream_model:
         return names.without_window(match.spelling)
     return target.upstream_model.replace("*", names.without_window(match.star), 1)
-
-
-def _profile(rule: MappingRule, target: Target, provider: ProviderConfig, upstream_model: str) -> Profile:
-    family = target.model_family or upstream_model
-    limits = {
-        "context_window": rule.context_window,
-        "max_output_tokens": rule.max_output_tokens,
-        "min_output_tokens": rule.min_output_tokens,
-    }
-    return Profile.merged(
-        {"protocol": provider.protocol},
-        provider.preset_options,
-        *(model_rule.options for model_rule in provider.model_rules if model_rule.match.search(family)),
-        provider.options,
-        rule.options,
-        {name: value for name, value in limits.items() if value is not None},
-        {"provider": provider.slug, "upstream_model": upstream_model},
-    )

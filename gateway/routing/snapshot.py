@@ -7,7 +7,7 @@ Made by config/loader.py from the records.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,10 +141,19 @@ class KeyEntry:
     capture: str = ""
 
 
+KnownWindow = Callable[[str, str], int | None]
+
+
+def _unknown(_base_url: str, _model: str) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
 
+    `learnt`: profile options by (provider slug, upstream model) that answers have taught.
+    `known_window`: the catalogue's context window of a model, by the provider's base URL and its name.
     `anonymous_allowed`: requests without a valid key are served. `memo` belongs to
     resolve(), which keeps there what it has worked out from this very snapshot.
     """
@@ -155,4 +164,6 @@ class ConfigSnapshot:
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
     anonymous_allowed: bool = False
     prices: PriceBook = field(default_factory=PriceBook)
+    learnt: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -9,7 +9,12 @@ import pytest
 
 from gateway.conversion import opaque, pdf
 from gateway.conversion.profile import Profile
-from gateway.conversion.tokens import count_tokens, estimate_input_tokens, estimate_text_tokens
+from gateway.conversion.tokens import (
+    count_tokens,
+    estimate_input_tokens,
+    estimate_text_tokens,
+    without_factor,
+)
 from gateway.errors import InvalidRequest
 from tests.conversion.pdf_files import pdf_of
 
@@ -20,6 +25,9 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
 WORDS = "one two three four five six seven eight nine ten"
 BARE = 3 + 4
+counted = estimate_text_tokens
+READ = counted("Read")
+ARGUMENTS = counted(json.dumps({"a": WORDS}, separators=(",", ":")))
 
 
 def count(*messages, options=None, **fields):
@@ -90,8 +98,8 @@ def test_string_and_block_cost_the_same():
         (result(WORDS), 16),
         (result([text(WORDS), text(WORDS)]), 26),
         (result([IMAGE]), 7),
-        ({"type": "tool_use", "id": "t", "name": "Read", "input": {}}, 1 + 2 + 8),
-        ({"type": "tool_use", "id": "t", "name": "Read", "input": {"a": WORDS}}, 1 + 15 + 8),
+        ({"type": "tool_use", "id": "t", "name": "Read", "input": {}}, READ + counted("{}") + 8),
+        ({"type": "tool_use", "id": "t", "name": "Read", "input": {"a": WORDS}}, READ + ARGUMENTS + 8),
         (IMAGE, 1),
         ({"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}, 1600),
         ({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": WORDS}}, 18),
@@ -103,7 +111,7 @@ def test_string_and_block_cost_the_same():
         ({"type": "document", "source": {"type": "url", "url": "https://x/y.pdf"}}, 2008),
         ({"type": "search_result", "title": "one", "source": "two", "content": [text(WORDS)]}, 12),
         ({"type": "compaction", "content": WORDS}, 10),
-        ({"type": "tool_reference", "tool_name": "Read"}, 5),
+        ({"type": "tool_reference", "tool_name": "Read"}, counted("Tool available: Read")),
         ({"type": "redacted_thinking", "data": "x" * 1000}, 0),
         ({"type": "tool_removal", "tool": {"type": "tool_reference", "name": "x"}}, 0),
         (
@@ -258,3 +266,13 @@ def timed(request):
     started = time.perf_counter()
     estimate_input_tokens(fresh, Profile())
     return time.perf_counter() - started
+
+
+@pytest.mark.parametrize(("factor", "overhead"), [(1.0, 0), (1.37, 33), (0.5, 300), (4.0, 7)])
+def test_what_was_learnt_of_a_model_can_be_taken_out_of_an_estimate(factor, overhead):
+    options = {"token_factor": factor, "token_overhead": overhead}
+    request = {"messages": [user(text(WORDS * 30))]}
+    ours = estimate_input_tokens(request, Profile())
+    estimate = estimate_input_tokens(request, Profile.merged(options))
+    assert estimate == pytest.approx(ours * factor + overhead, abs=1)
+    assert without_factor(estimate, Profile.merged(options)) == pytest.approx(ours, abs=2)

@@ -1,0 +1,41 @@
+"""Token factors: learnt, so nobody edits them; deleting one makes it be learnt again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.base import GatewayModelAdmin
+from gateway.models import TokenFactor
+
+
+@admin.register(TokenFactor)
+class TokenFactorAdmin(GatewayModelAdmin):
+    list_display = (
+        "upstream_model",
+        "provider",
+        "factor_is",
+        "overhead",
+        "error_is",
+        "requests",
+        "learnt_at",
+    )
+    list_filter = ("provider",)
+    search_fields = ("upstream_model",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=gettext_lazy("factor"), ordering="factor")
+    def factor_is(self, record: TokenFactor) -> str:
+        return f"{record.factor:.3f}"
+
+    @admin.display(description=gettext_lazy("median error left"), ordering="error")
+    def error_is(self, record: TokenFactor) -> str:
+        return f"{record.error:.1%}"
