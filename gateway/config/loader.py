@@ -29,6 +29,7 @@ from gateway.routing.snapshot import (
     ConfigSnapshot,
     Credential,
     KeyEntry,
+    KeyLimits,
     MappingRule,
     ProviderConfig,
     SetAside,
@@ -39,6 +40,8 @@ from gateway.security.encryption import EncryptionError
 logger = logging.getLogger(__name__)
 
 _TRIES: Final = 5
+# budgets are counted in billionths of a dollar
+BILLION: Final = 1_000_000_000
 
 
 def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
@@ -216,7 +219,21 @@ def _key(record: ClientKey) -> KeyEntry:
         revoked=record.revoked_at is not None,
         allowed_models=_texts(record.allowed_models),
         capture=record.capture,
+        limits=_limits(record),
     )
+
+
+def _limits(record: ClientKey) -> KeyLimits | None:
+    limits = KeyLimits(
+        requests_per_minute=record.requests_per_minute,
+        input_tokens_per_minute=record.input_tokens_per_minute,
+        output_tokens_per_minute=record.output_tokens_per_minute,
+        concurrent_requests=record.concurrent_requests,
+        budget_period=record.budget_period,
+        spend_budget=None if record.spend_budget is None else int(record.spend_budget * BILLION),
+        token_budget=record.token_budget,
+    )
+    return None if limits == KeyLimits(budget_period=record.budget_period) else limits
 
 
 def _options(stored: Any, where: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.limit_counter import LimitCounter, LimitPlace
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
 from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
@@ -29,6 +30,8 @@ __all__ = [
     "HourlyLedger",
     "HourlyTotal",
     "LegalHold",
+    "LimitCounter",
+    "LimitPlace",
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",

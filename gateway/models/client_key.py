@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, Origin
 from gateway.security import client_keys
@@ -18,6 +20,14 @@ class Capture(models.TextChoices):
     GATEWAY = "", "as the gateway does (CAPTURE_BODIES)"
     NONE = "none", "none"
     FULL = "full", "full"
+
+
+class BudgetPeriod(models.TextChoices):
+    """How long a budget holds, in UTC."""
+
+    DAY = "day", _("day")
+    WEEK = "week", _("week (from Monday)")
+    MONTH = "month", _("month")
 
 
 class ClientKey(ConfigRecord):
@@ -39,6 +49,44 @@ class ClientKey(ConfigRecord):
     )
     capture = models.CharField(
         "bodies kept", max_length=10, choices=Capture.choices, blank=True, default=Capture.GATEWAY
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    input_tokens_per_minute = models.PositiveIntegerField(
+        _("input tokens per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Tokens that the provider reads from its cache do not count."),
+    )
+    output_tokens_per_minute = models.PositiveIntegerField(
+        _("output tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    concurrent_requests = models.PositiveIntegerField(
+        _("concurrent requests"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    budget_period = models.CharField(
+        _("budget period"),
+        max_length=5,
+        choices=BudgetPeriod.choices,
+        default=BudgetPeriod.MONTH,
+        help_text=_("The budgets below begin anew with each of these periods, in UTC."),
+    )
+    spend_budget = models.DecimalField(
+        _("spend budget"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("US dollars in one period."),
+    )
+    token_budget = models.PositiveBigIntegerField(
+        _("token budget"),
+        null=True,
+        blank=True,
+        help_text=_("Input and output tokens in one period, cached ones too."),
     )
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
     created = models.DateTimeField(auto_now_add=True)

@@ -124,11 +124,28 @@ class MappingRule:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What one client key may use; None = no limit.
+
+    `spend_budget` in billionths of a US dollar and `token_budget` (all tokens, cached ones
+    too) hold for one `budget_period`: day, week or month of UTC.
+    """
+
+    requests_per_minute: int | None = None
+    input_tokens_per_minute: int | None = None
+    output_tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    budget_period: str = "month"
+    spend_budget: int | None = None
+    token_budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEntry:
     """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
 
     `allowed_models` are names or wildcard patterns of asked models; empty = all.
-    `capture`: policy for bodies, "" = the gateway's.
+    `capture`: policy for bodies, "" = the gateway's. `limits` None: none at all.
     """
 
     id: int
@@ -139,6 +156,7 @@ class KeyEntry:
     revoked: bool = False
     allowed_models: tuple[str, ...] = ()
     capture: str = ""
+    limits: KeyLimits | None = None
 
 
 KnownWindow = Callable[[str, str], int | None]
