@@ -1,0 +1,55 @@
+"""Gate: so many exchanges at once in this process; others wait their turn, for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from gateway.errors import Saturated
+
+
+class Gate:
+    """`limit` None: open to all. `patience`: seconds that an exchange waits for its turn.
+
+    Whoever came through `enter` must `leave`, once.
+    """
+
+    def __init__(self, limit: int | None = None, patience: float = 10.0) -> None:
+        self._limit = limit
+        self._patience = patience
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.inside = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(not turn.done() for turn in self._waiting)
+
+    async def enter(self) -> None:
+        """Come in, or wait. Raises Saturated when the turn does not come in time."""
+        if self._limit is None or self.inside < self._limit:
+            self.inside += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except TimeoutError:
+            raise Saturated(
+                f"the gateway is busy with {self._limit} requests, try again in a moment"
+            ) from None
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # the turn came with the cancellation: it is the next one's
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Make room: the one who waits longest takes the place."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.inside -= 1
