@@ -40,6 +40,12 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "COMMIT_AFTER": (float, 10.0),
     "STOP_GRACE": (float, 30.0),
     "MAX_BODY_MB": (int, 32),
+    "MAX_REQUESTS": (str, ""),
+    "QUEUE_WAIT": (float, 10.0),
+    "STREAM_LIMIT": (float, 3600.0),
+    "LIMITS_STORE": (str, "database"),
+    "LIMITS_FAIL_CLOSED": (bool, False),
+    "UNPRICED_SPEND": (str, "allow"),
     "UVLOOP": (bool, True),
     "UPSTREAM_TRANSPORT": (str, "lean"),
     # Django's

@@ -188,6 +188,12 @@ GATEWAY: dict[str, Any] = {
     "stop_grace": env("STOP_GRACE"),
     "spool_folder": DATA_DIR / "spool",
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
+    "max_requests": int(env("MAX_REQUESTS")) if env("MAX_REQUESTS") else None,
+    "queue_wait": env("QUEUE_WAIT"),
+    "stream_limit": env("STREAM_LIMIT"),
+    "limits_store": env("LIMITS_STORE"),
+    "limits_fail_closed": env("LIMITS_FAIL_CLOSED"),
+    "unpriced_spend": env("UNPRICED_SPEND"),
     "upstream_transport": env("UPSTREAM_TRANSPORT"),
     "field_encryption_keys": tuple(env("FIELD_ENCRYPTION_KEYS")),
 }

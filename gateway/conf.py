@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 CAPTURE_POLICIES = ("none", "full")
 UPSTREAM_TRANSPORTS = ("lean", "httpx")
+LIMITS_STORES = ("database", "cache", "memory")
+UNPRICED_SPENDS = ("allow", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class GatewayConf:
     `retry_budget`: no further attempt for a request begins later than this after the first.
     `history_patience`: how long the end of an answer waits for the database before its
     record goes to a file in `spool_folder`.
+    `max_requests` at once in this process, None = any number; others wait up to `queue_wait`.
+    `stream_limit`: longest time that one answer may take.
+    `limits_store`: where the limits of client keys are counted.
     """
 
     openai_api_key: str = field(default="", repr=False)
@@ -48,6 +53,12 @@ class GatewayConf:
     ping_interval: float = 10.0
     commit_after: float = 10.0
     max_body_bytes: int = 32 * 1024 * 1024
+    max_requests: int | None = None
+    queue_wait: float = 10.0
+    stream_limit: float = 3600.0
+    limits_store: str = "database"
+    limits_fail_closed: bool = False
+    unpriced_spend: str = "allow"
     upstream_transport: str = "lean"
     history_patience: float = 0.05
     stop_grace: float = 30.0
@@ -55,15 +66,14 @@ class GatewayConf:
     field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if self.capture_bodies not in CAPTURE_POLICIES:
-            raise ImproperlyConfigured(
-                f"CAPTURE_BODIES is {self.capture_bodies!r}; use one of {', '.join(CAPTURE_POLICIES)}"
-            )
-        if self.upstream_transport not in UPSTREAM_TRANSPORTS:
-            raise ImproperlyConfigured(
-                f"UPSTREAM_TRANSPORT is {self.upstream_transport!r};"
-                f" use one of {', '.join(UPSTREAM_TRANSPORTS)}"
-            )
+        for variable, value, choices in (
+            ("CAPTURE_BODIES", self.capture_bodies, CAPTURE_POLICIES),
+            ("UPSTREAM_TRANSPORT", self.upstream_transport, UPSTREAM_TRANSPORTS),
+            ("LIMITS_STORE", self.limits_store, LIMITS_STORES),
+            ("UNPRICED_SPEND", self.unpriced_spend, UNPRICED_SPENDS),
+        ):
+            if value not in choices:
+                raise ImproperlyConfigured(f"{variable} is {value!r}; use one of {', '.join(choices)}")
 
     @property
     def listens_on_loopback(self) -> bool:

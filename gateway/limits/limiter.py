@@ -60,6 +60,7 @@ class Limiter:
     """`spent(key_id, period)` reads from the history what a key used: {"spend": ..., "tokens": ...}.
 
     `fail_closed`: refuse while the store does not answer within `patience` seconds; else let in.
+    `refuse_unpriced`: a key with a spend budget may not ask for what has no price.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Limiter:
         spent: Spent,
         *,
         fail_closed: bool = False,
+        refuse_unpriced: bool = False,
         patience: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._spent = spent
         self._fail_closed = fail_closed
+        self._refuse_unpriced = refuse_unpriced
         self._patience = patience
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="limits")
@@ -86,11 +89,16 @@ class Limiter:
         self._stopping = threading.Event()
         self._rests_until = 0.0
 
-    async def admit(self, key: KeyEntry | None, request_id: str, need: Need) -> Admission:
-        """Charge `need`, the estimate, and take a place. Raises TooManyRequests (specification 7.2)."""
+    async def admit(self, key: KeyEntry | None, request_id: str, model: str, need: Need) -> Admission:
+        """Charge `need`, the estimate, and take a place.
+
+        Raises TooManyRequests (specification 7.2), or NotAllowed for a model without a price.
+        """
         limits = None if key is None else key.limits
         if key is None or limits is None:
             return FREE
+        if need.cost is None and limits.spend_budget is not None and self._refuse_unpriced:
+            raise unpriced(model)
         try:
             return await self._asked(lambda: self._admitted(key.id, limits, request_id, need))
         except StoreUnavailable as problem:
@@ -232,11 +240,6 @@ class Limiter:
     def _give_back(self, asked: asyncio.Future[Admission]) -> None:
         if not asked.cancelled() and asked.exception() is None:
             self.settle(asked.result(), Need())
-
-
-def expected(estimated_input: int, max_tokens: int, cost: int) -> Need:
-    """What is put aside for a request: its estimated input, and some output. `cost` as in Need."""
-    return Need(estimated_input, min(max_tokens, EXPECTED_OUTPUT), 0, cost)
 
 
 def unpriced(model: str) -> NotAllowed:

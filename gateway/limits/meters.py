@@ -34,14 +34,15 @@ _HEADER_NAMES: Final = {REQUESTS: "requests", INPUT: "input-tokens", OUTPUT: "ou
 class Need:
     """What one request takes: first an estimate, in the end the truth.
 
-    Tokens; `cost` in billionths of a US dollar. `input_tokens` are those a provider works
-    through, cached ones are apart, because they do not count against a rate.
+    Tokens; `cost` in billionths of a US dollar, None when the price is unknown.
+    `input_tokens` are those a provider works through, cached ones are apart, because they
+    do not count against a rate.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    cost: int = 0
+    cost: int | None = 0
 
     def amount(self, unit: str) -> int:
         """How much it is in one unit."""
@@ -52,7 +53,7 @@ class Need:
         if unit == OUTPUT:
             return self.output_tokens
         if unit == SPEND:
-            return self.cost
+            return self.cost or 0
         return self.input_tokens + self.cached_tokens + self.output_tokens
 
 

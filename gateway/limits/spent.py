@@ -1,4 +1,4 @@
-"""What a key used in a period, from the history: the beginning of a budget's counter."""
+"""What a key used in a period, from the history's totals: the beginning of a budget's counter."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from django.db.models import Sum
 from gateway.limits.meters import SPEND, TOKENS
 from gateway.limits.stores import StoreUnavailable
 from gateway.limits.windows import Period
-from gateway.models import RequestLog
+from gateway.models import HourlyTotal
+from gateway.models.hourly_total import COST_UNIT
 
-BILLION: Final = 1_000_000_000
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+# budgets are counted in billionths of a dollar
+_UNITS: Final = int(1 / (COST_UNIT * 1_000_000_000))
 
 
 def spent(key_id: int, period: Period) -> Mapping[str, int]:
-    """{"spend": billionths of a dollar, "tokens": all tokens}. Raises StoreUnavailable."""
-    rows = RequestLog.objects.filter(
-        client_key_id=key_id, started_at__gte=period.start, started_at__lt=period.end
+    """{"spend": billionths of a dollar, "tokens": all tokens}; a period begins with an hour.
+
+    Raises StoreUnavailable.
+    """
+    first, behind = (int(moment.timestamp()) // 3600 for moment in (period.start, period.end))
+    hours = HourlyTotal.objects.filter(
+        client_key_pk=key_id, hour__gte=first, hour__lt=behind, endpoint="messages"
     )
     try:
-        sums = rows.aggregate(
-            cost=Sum("cost"),
-            input=Sum("input_tokens"),
-            output=Sum("output_tokens"),
-            read=Sum("cache_read_tokens"),
-            written=Sum("cache_write_tokens"),
-        )
+        sums = hours.aggregate(cost=Sum("cost_units"), **{name: Sum(name) for name in _TOKENS})
     except Error as problem:
         raise StoreUnavailable(str(problem)) from problem
-    tokens = sum(sums[name] or 0 for name in ("input", "output", "read", "written"))
-    return {SPEND: int((sums["cost"] or 0) * BILLION), TOKENS: tokens}
+    return {SPEND: (sums["cost"] or 0) // _UNITS, TOKENS: sum(sums[name] or 0 for name in _TOKENS)}
