@@ -17,6 +17,10 @@ from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
 from gateway.config.standing import StandingRecords
 from gateway.conversion import vocabulary
+from gateway.limits.limiter import Limiter
+from gateway.limits.settings import limits_store
+from gateway.limits.spent import spent
+from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
 from gateway.upstream.client import UpstreamClient
@@ -34,6 +38,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._configuration: CurrentSnapshot | None = None
         self._recorder: Recorder | None = None
+        self._limiter: Limiter | None = None
         self._standing: StandingRecords | None = None
         self._follow_up: FollowUpWorker | None = None
         self._preparing = threading.Lock()
@@ -86,7 +91,9 @@ class Runtime:
             self._gateway.live.interrupt()
 
     def stop(self) -> None:
-        """Write what the recorder holds."""
+        """Settle what limits are owed and write what the recorder holds."""
+        if self._limiter is not None:
+            self._limiter.stop()
         if self._follow_up is not None:
             self._follow_up.stop()
         if self._standing is not None:
@@ -107,9 +114,21 @@ class Runtime:
             logger.warning("history recovered from the spool of a process that died", extra={"rows": rows})
         return recorder
 
+    def _ready_limiter(self) -> Limiter:
+        conf = gateway_conf()
+        return Limiter(
+            limits_store(conf.limits_store),
+            spent,
+            fail_closed=conf.limits_fail_closed,
+            refuse_unpriced=conf.unpriced_spend == "refuse",
+        )
+
     def _built(self) -> Gateway:
         conf = gateway_conf()
         assert self._configuration is not None and self._recorder is not None
+        if self._limiter is None:
+            # its threads are the serving process's, as those of the follow-up
+            self._limiter = self._ready_limiter()
         if self._follow_up is None:
             # in the process that serves, not in one that it was forked from
             self._follow_up = FollowUpWorker()
@@ -122,6 +141,9 @@ class Runtime:
             live=live,
             client=UpstreamClient(demo=demo_answer, lean=conf.upstream_transport == "lean"),
             recorder=TailedRecorder(self._recorder, LiveTail(live.progress)),
+            limiter=self._limiter,
+            gate=Gate(conf.max_requests, conf.queue_wait),
+            stream_limit=conf.stream_limit,
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,

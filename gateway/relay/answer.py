@@ -18,11 +18,12 @@ from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
+from gateway.relay import admission
 from gateway.relay.conversion import beside_the_loop
 from gateway.relay.counting import provider_count
+from gateway.relay.endings import ended
 from gateway.relay.exchange import Arrival, Exchange
 from gateway.relay.gateway import Gateway
-from gateway.relay.logs import log_outcome
 from gateway.relay.pump import Pump
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
 from gateway.relay.tries import Tries
@@ -46,7 +47,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     except asyncio.CancelledError:
         outcome = exchange.outcome(CANCELLED, now=gateway.clock())
         gateway.recorder.closed(outcome)
-        log_outcome(outcome)
+        ended(exchange, gateway, outcome)
         raise
     except RecursionError:
         return await failed(exchange, gateway, InvalidRequest("The request body is nested too deeply"))
@@ -58,16 +59,19 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     """The story of a messages request. Raises GatewayError before the commit point."""
     request = parsed(exchange)
-    tries = Tries(exchange, gateway, routed(exchange, gateway, request), request)
+    routes = routed(exchange, gateway, request)
+    await admission.come_in(exchange, gateway)
+    tries = Tries(exchange, gateway, routes, request)
     local = await tries.prepare()
     if local is not None:
         return answered_locally(exchange, local)
+    await admission.charge(exchange, gateway, tries)
     if not exchange.streamed:
         message = await gateway.live.guarded(tries.message())
-        return json_reply(message, headers=exchange.answer_headers)
+        return json_reply(message, headers=exchange.reply_headers)
     pump = Pump(exchange, gateway, tries)
     await pump.commit()
-    return Streamed(pump, exchange.answer_headers)
+    return Streamed(pump, exchange.reply_headers)
 
 
 def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
@@ -146,7 +150,7 @@ async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(OK, status=reply.status, now=gateway.clock())
     await gateway.recorder.settled(outcome)
-    log_outcome(outcome)
+    ended(exchange, gateway, outcome)
     return reply
 
 
@@ -157,7 +161,7 @@ async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> W
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(ERROR, status=error.status, error=error, now=gateway.clock())
     await gateway.recorder.settled(outcome)
-    log_outcome(outcome)
+    ended(exchange, gateway, outcome)
     return reply
 
 

@@ -26,6 +26,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_facts import message_facts
 from gateway.conversion.tokens import without_factor
 from gateway.errors import GatewayError
+from gateway.limits.limiter import Admission
 from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
@@ -106,6 +107,8 @@ class Exchange:
     """`started` is the monotonic clock at arrival; other fields fill up on the way.
 
     `answer_headers`: headers of the provider's answer that go back to the client.
+    `inside`: it has a turn in this process. `admission`: what its key was charged;
+    `limit_headers`: what the key has left (specification 1.4).
     """
 
     arrival: Arrival
@@ -128,12 +131,20 @@ class Exchange:
     estimated_input_tokens: int | None = None
     tools_called: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
+    inside: bool = False
+    admission: Admission | None = None
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
     returned: capture.ByteLog = field(default_factory=capture.ByteLog)
 
     @property
     def request_id(self) -> str:
         return self.arrival.request_id
+
+    @property
+    def reply_headers(self) -> Mapping[str, str]:
+        """What goes back to the client beside the answer; our limits before a provider's."""
+        return {**self.answer_headers, **self.limit_headers}
 
     @property
     def captures(self) -> bool:

@@ -11,9 +11,14 @@ from typing import Protocol
 
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.conversion.context import NewId
+from gateway.limits.limiter import Admission
+from gateway.limits.limiter import Limiter as KeyLimiter
+from gateway.limits.meters import Need
+from gateway.limits.stores import MemoryStore
+from gateway.relay.gate import Gate
 from gateway.relay.ids import new_id
 from gateway.relay.live import LiveExchanges
-from gateway.routing.snapshot import ConfigSnapshot
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.health import Health
 
@@ -28,11 +33,24 @@ class Recorder(Protocol):
     async def settled(self, outcome: ExchangeOutcome) -> None: ...
 
 
+class Limiter(Protocol):
+    """What counts the limits of client keys. Only `admit` waits, and only for a bounded time."""
+
+    async def admit(self, key: KeyEntry | None, request_id: str, model: str, need: Need) -> Admission: ...
+
+    def settle(self, admission: Admission, used: Need) -> None: ...
+
+
 class Configuration(Protocol):
     """The holder of this process's configuration."""
 
     @property
     def snapshot(self) -> ConfigSnapshot: ...
+
+
+def nothing_spent(key_id: int, period: object) -> dict[str, int]:
+    """For a gateway without a history."""
+    return {}
 
 
 def utc_now() -> datetime:
@@ -47,8 +65,8 @@ class Gateway:
     longest time without an event. `stale_after`: silence after which pings no longer do
     and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
     `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
-    begins later than this after the first. `without_counter`: providers whose
-    count_tokens was found to be missing.
+    begins later than this after the first. `stream_limit`: longest time of one streamed
+    answer. `without_counter`: providers whose count_tokens was found to be missing.
     """
 
     configuration: Configuration
@@ -61,10 +79,13 @@ class Gateway:
     trailer_timeout: float = 5.0
     call_timeout: float = 600.0
     retry_budget: float = 30.0
+    stream_limit: float = 3600.0
     max_answer_bytes: int = 64 * 1024 * 1024
     without_counter: set[str] = field(default_factory=set)
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
+    limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), nothing_spent))
+    gate: Gate = field(default_factory=Gate)
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random

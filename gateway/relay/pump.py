@@ -25,12 +25,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
-from gateway.errors import GatewayError, InternalError, UpstreamBroken, UpstreamTimedOut
+from gateway.errors import GatewayError, InternalError, Saturated, UpstreamBroken, UpstreamTimedOut
 from gateway.relay.attempt import Opened, Upstream
+from gateway.relay.endings import ended
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.inbox import Inbox, Reader
-from gateway.relay.logs import log_outcome
 from gateway.relay.timeline import LONG_GAP
 from gateway.relay.tries import Tries
 from gateway.upstream.client import UpstreamAnswer
@@ -81,6 +81,9 @@ class Pump:
         """
         self._opening = self._loop.create_task(self._tries.first_events())
         self._gateway.live.add(self)
+        limit = self._gateway.stream_limit
+        too_long = UpstreamTimedOut(f"the answer took longer than {limit:g} seconds")
+        self._curfew = self._loop.call_later(limit, self.interrupt, too_long)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
             if self._interruption is not None:
@@ -91,6 +94,7 @@ class Pump:
                 self._exchange.timeline.committed(self._gateway.clock())
                 self._ready = self._encoded(self._tries.commit())
         except BaseException:
+            self._curfew.cancel()
             self._gateway.live.discard(self)
             await self._release()
             raise
@@ -223,7 +227,7 @@ class Pump:
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
-        self._end(INTERRUPTED if error is self._interruption else BROKEN, [*events, *last], error=error)
+        self._end(INTERRUPTED if isinstance(error, Saturated) else BROKEN, [*events, *last], error=error)
         self._drain(at_once=True)
         return self._encoded(events)
 
@@ -295,6 +299,7 @@ class Pump:
     def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
         """The outcome is known. `events` are the ones still to go out, the very last among them."""
         self._phase = Phase.ENDED
+        self._curfew.cancel()
         self._gateway.live.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -305,7 +310,7 @@ class Pump:
         self._upstream.note_facts()
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
         self._ending = outcome
-        log_outcome(outcome)
+        ended(exchange, self._gateway, outcome)
 
     def _hand_over(self) -> None:
         """Record an outcome that nobody will wait for: the client is gone."""

@@ -28,7 +28,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close()."""
+    """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close().
+
+    `headers` come on top of those of every stream.
+    """
 
     pump: Pump
     headers: Mapping[str, str] = field(default_factory=dict)

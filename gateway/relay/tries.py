@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from gateway.conversion.context import AnsweredLocally, Converted
+from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
 from gateway.errors import ClientError, UpstreamError, UpstreamRejected, UpstreamTimedOut
 from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
 from gateway.relay.conversion import conversion
@@ -62,6 +62,11 @@ class Tries:
         self._tries_here = 0
         self._failures: list[tuple[Fault, UpstreamError]] = []
         self._committed = False
+
+    @property
+    def context(self) -> AnswerContext:
+        """Of the attempt under way; call `prepare` first."""
+        return self._converted[1].context
 
     async def prepare(self) -> AnsweredLocally | None:
         """Choose the first target and convert the request for it.

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0007_oversight'),
+        ('gateway', '0010_token_factors'),
     ]
 
     operations = [

@@ -1,0 +1,15 @@
+"""What follows when an exchange has ended, however it did."""
+
+from __future__ import annotations
+
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.relay.admission import leave
+from gateway.relay.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.relay.logs import log_outcome
+
+
+def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
+    """Settle what it used, make room for the next one, and leave one line in the log."""
+    leave(exchange, gateway)
+    log_outcome(outcome)

@@ -1,0 +1,193 @@
+"""Limits of client keys and bounds of the process, as clients meet them."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from gateway.limits.limiter import Limiter
+from gateway.limits.stores import MemoryStore
+from gateway.pricing.book import PriceBook, PriceRule
+from gateway.pricing.price import Price, Rates
+from gateway.relay.gate import Gate
+from gateway.routing.snapshot import KeyLimits
+from tests.conftest import asking, key_entry
+from tests.fakes.provider import Answer, completion, error, stream
+
+KEY = {"x-api-key": "ours"}
+DOLLARS = 1_000_000_000
+
+
+def limited(bench, prices=None, **limits):
+    options = {} if prices is None else {"prices": prices}
+    bench.configure(keys=[key_entry("ours", limits=KeyLimits(**limits))], **options)
+
+
+def priced(dollars_per_million) -> PriceBook:
+    rates = Rates(Decimal(dollars_per_million), Decimal(dollars_per_million))
+    return PriceBook((PriceRule(Price(rates, source="test"), "m"),))
+
+
+def ask(bench, **fields):
+    return bench.client.messages(asking(**fields), headers=KEY)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_is_left_is_told_with_each_answer(bench, streamed):
+    limited(bench, requests_per_minute=5, input_tokens_per_minute=1_000)
+    bench.provider.answers("m", stream("hi") if streamed else completion("hi"))
+    answer = await ask(bench, stream=streamed)
+    assert answer.status == 200
+    assert answer.headers["anthropic-ratelimit-requests-remaining"] == "4"
+    assert int(answer.headers["anthropic-ratelimit-input-tokens-remaining"]) < 1_000
+    assert answer.headers["anthropic-ratelimit-tokens-limit"] == "1000"
+
+
+async def test_a_key_without_limits_is_told_nothing(bench):
+    bench.configure(keys=[key_entry("ours")])
+    bench.provider.answers("m", completion("hi"))
+    answer = await ask(bench)
+    assert not [name for name in answer.headers if "ratelimit" in name]
+
+
+async def test_over_its_rate_a_key_is_refused_before_the_provider_is_asked(bench):
+    limited(bench, requests_per_minute=1)
+    bench.provider.answers("m", completion("hi"))
+    assert (await ask(bench)).status == 200
+    refused = await ask(bench)
+    assert refused.status == 429
+    assert refused.json["error"] == {
+        "type": "rate_limit_error",
+        "message": "This request would exceed your rate limit of 1 requests per minute",
+    }
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert len(bench.provider.requests) == 1
+    assert (bench.recorder.last.state, bench.recorder.last.status) == ("error", 429)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_budget_is_settled_with_what_the_provider_counted(bench, streamed):
+    # the provider tells 27 tokens of a dollar each
+    limited(bench, priced(1_000_000), spend_budget=1_100 * DOLLARS)
+    bench.provider.answers("m", stream("hi") if streamed else completion("hi"))
+    for _ in range(3):
+        assert (await ask(bench, stream=streamed)).status == 200
+    limited(bench, priced(1_000_000), spend_budget=81 * DOLLARS)
+    refused = await ask(bench, stream=streamed)
+    assert refused.status == 429
+    assert refused.json["error"]["message"].startswith("spend limit reached (monthly; resets ")
+    assert refused.headers["x-should-retry"] == "false"
+    assert "retry-after" not in refused.headers
+
+
+async def test_a_request_that_failed_costs_nothing(bench):
+    limited(bench, token_budget=30)
+    bench.provider.answers("m", error(400, "no"), error(400, "no"), error(400, "no"), completion("hi"))
+    for _ in range(3):
+        assert (await ask(bench)).status == 400
+    assert (await ask(bench)).status == 200
+
+
+async def test_a_client_that_leaves_is_charged_for_what_it_got(bench):
+    limited(bench, output_tokens_per_minute=2, concurrent_requests=1)
+    bench.provider.answers("m", stream("some words that were sent before it left", 5))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True), headers=KEY)
+    await answering.head()
+    while b"words" not in answering.text:
+        await answering.piece()
+    answering.leave()
+    await answering.task
+    refused = await ask(bench)
+    assert "2 output tokens per minute" in refused.json["error"]["message"]
+
+
+async def test_only_so_many_requests_of_a_key_at_once(bench):
+    limited(bench, concurrent_requests=1)
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"), completion("hi"))
+    first = bench.client.open("POST", "/v1/messages", asking(stream=True), headers=KEY)
+    await first.head()
+    refused = await ask(bench)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    go_on.set()
+    await first.rest()
+    assert (await ask(bench)).status == 200
+
+
+@pytest.mark.parametrize(("refuse", "status"), [(False, 200), (True, 403)])
+async def test_a_model_without_a_price_is_free_or_refused_as_the_setting_says(bench, refuse, status):
+    bench.set(limiter=Limiter(MemoryStore(), lambda *_: {}, refuse_unpriced=refuse))
+    limited(bench, spend_budget=1 * DOLLARS)
+    bench.provider.answers("m", completion("hi"))
+    answer = await ask(bench)
+    assert answer.status == status
+    if refuse:
+        assert "the model m has no price" in answer.json["error"]["message"]
+
+
+# --- the process ---------------------------------------------------------------------------
+
+
+async def test_a_full_process_answers_overloaded_after_the_wait(bench):
+    bench.set(gate=Gate(1, patience=0.01))
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"), completion("hi"))
+    first = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await first.head()
+    refused = await bench.client.messages(asking())
+    assert (refused.status, refused.json["error"]["type"]) == (529, "overloaded_error")
+    assert refused.headers["retry-after"] == "5"
+    go_on.set()
+    await first.rest()
+    assert (await bench.client.messages(asking())).status == 200
+
+
+async def test_a_request_waits_for_its_turn(bench):
+    bench.set(gate=Gate(1))
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"), completion("hi"))
+    first = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await first.head()
+    second = bench.client.open("POST", "/v1/messages", asking())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert bench.gateway.gate.waiting == 1
+    go_on.set()
+    await first.rest()
+    await second.head()
+    assert second.status == 200
+
+
+@pytest.mark.parametrize(
+    "ending", [error(400, "no"), completion("hi"), Answer(before_head=[5])], ids=["error", "answer", "left"]
+)
+async def test_however_it_ends_the_turn_is_given_back(bench, ending):
+    bench.set(gate=Gate(1, patience=0))
+    bench.provider.answers("m", ending)
+    asked = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    if ending.before_head:
+        await bench.provider.arrived.wait()
+        asked.leave()
+        await asked.task
+    else:
+        await asked.head()
+        await asked.rest()
+    assert bench.gateway.gate.inside == 0
+
+
+async def test_a_stream_that_takes_too_long_ends_in_an_error(bench):
+    bench.set(stream_limit=0.05)
+    bench.provider.answers("m", stream("a", 5, "b"))
+    answer = await bench.client.messages(asking(stream=True))
+    assert answer.events[-1]["error"]["type"] == "timeout_error"
+    assert "longer than 0.05 seconds" in answer.events[-1]["error"]["message"]
+    assert bench.recorder.last.state == "broken"
+    await bench.provider.closed_by_client.wait()
+
+
+async def test_a_stream_that_does_not_begin_in_its_time_is_an_http_error(bench):
+    bench.set(stream_limit=0.05)
+    bench.provider.answers("m", Answer(before_head=[5]))
+    answer = await bench.client.messages(asking(stream=True))
+    assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
