@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench clean
+.PHONY: run serve test check bench aborts clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test   install what the tests need and run all of them"
 	@echo "make check  lint, types, import contracts, migrations, deployment checks"
 	@echo "make serve  the server alone, in an installed environment"
+	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
 $(BIN)/python:
@@ -58,6 +59,9 @@ check: $(VENV)/.installed-dev
 	FIELD_ENCRYPTION_KEYS=$$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())') \
 	SECURE_COOKIES=true $(MANAGE) check --deploy --fail-level WARNING
 	$(MANAGE) convert --check tests/vectors/*.json
+
+aborts: $(VENV)/.installed
+	@$(BIN)/python -m bench.aborts $(ABORTS)
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.run $(if $(PEERS),--peers) $(BENCH)
