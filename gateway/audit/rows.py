@@ -10,11 +10,10 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
-from django.db.models import Model
+from django.db.models import DateTimeField, DecimalField, JSONField, Model
 
 from gateway.audit import bodies, totals
 from gateway.audit.counted_names import counted_names
@@ -31,6 +30,8 @@ NOT_ANSWERING: Final = (OperationalError, InterfaceError, ProgrammingError)
 NO_PRICES: Final = PriceBook()
 # what one outcome is besides its own row
 _ROWS_OF_THEIR_OWN: Final = frozenset({"tries", "bodies"})
+# the lists of most rows, as JSON
+_NO_ITEMS: Final = "[]"
 SHARED_FIELDS: Final = tuple(
     field.name for field in dataclasses.fields(ExchangeOutcome) if field.name not in _ROWS_OF_THEIR_OWN
 )
@@ -41,8 +42,14 @@ class Upsert:
 
     def __init__(self, model: type[Model], key: Sequence[str]) -> None:
         fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-        # field, its name on the facts, and the longest text it takes
-        self._columns = [(field, field.attname, getattr(field, "max_length", None)) for field in fields]
+        # name on the facts, and the longest text it takes
+        self._columns = [(field.attname, getattr(field, "max_length", None)) for field in fields]
+        # where something stands that the driver does not take as it is
+        self._special = [
+            (place, field)
+            for place, field in enumerate(fields)
+            if isinstance(field, JSONField | DateTimeField | DecimalField)
+        ]
         columns = [field.column for field in fields]
         updates = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
         names = ", ".join(f'"{column}"' for column in columns)
@@ -57,7 +64,7 @@ class Upsert:
         `more`: columns that `facts` does not have.
         """
         values: dict[str, Any] = {}
-        for _, name, longest in self._columns:
+        for name, longest in self._columns:
             value = more[name] if name in more else getattr(facts, name)
             if type(value) is str:
                 # PostgreSQL takes no NUL characters and no over-long text
@@ -69,16 +76,19 @@ class Upsert:
 
     def values(self, stored: Mapping[str, Any]) -> list[Any]:
         """What `stored` gave, as the database's driver takes it."""
-        return [
-            field.get_db_prep_save(stored[name], connection)
-            if type(stored[name]) in (list, datetime, Decimal)
-            else stored[name]
-            for field, name, _ in self._columns
-        ]
+        values = list(stored.values())
+        for place, field in self._special:
+            value = values[place]
+            if value == []:
+                values[place] = _NO_ITEMS
+            elif value is not None:
+                values[place] = field.get_db_prep_save(value, connection)
+        return values
 
 
 LOG: Final = Upsert(RequestLog, ["request_id"])
 ATTEMPT: Final = Upsert(Attempt, ["request_id", "number"])
+_USED: Final = "UPDATE gateway_clientkey SET last_used = %s WHERE id = %s"
 _QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
 
 
@@ -116,8 +126,7 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
             if ended:
                 cursor.executemany(_QUEUE, ended)
         bodies.store(texts)
-        for key_id, used in sorted(_last_used(last.values()).items()):
-            ClientKey.objects.filter(pk=key_id).update(last_used=used)
+        _note_used(last.values())
         totals.put(counted, map(totals.counted, rows))
 
 
@@ -168,10 +177,13 @@ def _without_nul(value: list[Any]) -> list[Any]:
     return jsontext.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else value
 
 
-def _last_used(outcomes: Iterable[ExchangeOutcome]) -> dict[int, datetime]:
+def _note_used(outcomes: Iterable[ExchangeOutcome]) -> None:
     used: dict[int, datetime] = {}
     for outcome in outcomes:
         key_id = outcome.client_key_id
         if key_id is not None:
             used[key_id] = max(outcome.started_at, used.get(key_id, outcome.started_at))
-    return used
+    if used:
+        moment = ClientKey._meta.get_field("last_used").get_db_prep_save
+        with connection.cursor() as cursor:
+            cursor.executemany(_USED, [(moment(used[key_id], connection), key_id) for key_id in sorted(used)])
