@@ -6,17 +6,22 @@ import asyncio
 import json
 from typing import Any
 
+from ccproxy_site.server.direct import EXTENSION
+
 
 class Answering:
     """One request under way. `status` and `headers` are there after `head()`."""
 
-    def __init__(self, application: Any, scope: dict[str, Any], body: bytes) -> None:
+    def __init__(self, application: Any, scope: dict[str, Any], body: bytes, *, direct: bool) -> None:
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._outgoing: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
         self.status = 0
         self.headers: dict[str, str] = {}
         self.pieces: list[bytes] = []
+        self.straight: list[bytes] = []
+        self.held_back = False
+        scope = {**scope, "extensions": {EXTENSION: self}} if direct else scope
         self.task = asyncio.ensure_future(self._run(application, scope))
 
     async def _run(self, application: Any, scope: dict[str, Any]) -> None:
@@ -24,6 +29,11 @@ class Answering:
             await application(scope, self._incoming.get, self._send)
         finally:
             self._outgoing.put_nowait(None)
+
+    def write(self, piece: bytes) -> None:
+        """The extension: a piece past the messages."""
+        self.straight.append(piece)
+        self._outgoing.put_nowait({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def _send(self, message: dict[str, Any]) -> None:
         self._outgoing.put_nowait(message)
@@ -79,6 +89,8 @@ class Client:
     def __init__(self, application: Any, address: str = "127.0.0.1") -> None:
         self.application = application
         self.address = address
+        # whether the server offers its own way of writing a body
+        self.direct = False
         self.headers = {"content-type": "application/json", "x-api-key": "any"}
 
     def open(
@@ -101,7 +113,7 @@ class Client:
             "client": [self.address, 5000],
             "server": ["127.0.0.1", 8082],
         }
-        return Answering(self.application, scope, raw)
+        return Answering(self.application, scope, raw, direct=self.direct)
 
     async def request(self, method: str, path: str, body: Any = b"", **options: Any) -> Answering:
         answering = self.open(method, path, body, **options)

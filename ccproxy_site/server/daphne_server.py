@@ -11,6 +11,7 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 
+from ccproxy_site.server.direct import EXTENSION, direct_body
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.api.runtime import runtime
 from gateway.conf import gateway_conf
@@ -57,6 +58,13 @@ class GatewayServer(Server):
         for host, number in self.listening_addresses[-1:]:
             shown = f"[{host}]" if ":" in host else host
             print(f"Listening on http://{shown}:{number} (stop with Ctrl-C)", flush=True)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Daphne's, which offers the application our way of writing a body."""
+        direct = direct_body(protocol) if scope["type"] == "http" else None
+        if direct is not None:
+            scope["extensions"] = {EXTENSION: direct}
+        return super().create_application(protocol, scope)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Daphne's, and then wait while the client does not take what was written."""

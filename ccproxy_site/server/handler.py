@@ -23,11 +23,13 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.urls import get_resolver
 
+from ccproxy_site.server.direct import EXTENSION
 from ccproxy_site.server.request import GatewayRequest
 from gateway.api.responses import error_response
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError, InternalError, InvalidRequest, RequestTooLarge
 from gateway.relay.ids import new_id
+from gateway.relay.straight import WritesThrough
 
 logger = logging.getLogger("gateway.server")
 
@@ -89,7 +91,8 @@ class GatewayHandler(ASGIHandler):
             if not message.get("more_body", False):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+    async def send_response(self, response: HttpResponseBase, send: Any, direct: Any = None) -> None:
+        """`direct`: the server's direct_body extension, None where there is none."""
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
         start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         if not isinstance(response, StreamingHttpResponse):
@@ -103,11 +106,16 @@ class GatewayHandler(ASGIHandler):
                 # a pump knows its last piece, so that the end need not be a message of its own
                 ended = getattr(pieces, "ended", False)
                 await send({"type": "http.response.body", "body": piece, "more_body": not ended})
+                if direct is not None and isinstance(pieces, WritesThrough):
+                    # the head is out; until something happens that is no piece, we are not asked again
+                    pieces.write_through(direct)
+                    direct = None
         if not ended:
             await send({"type": "http.response.body"})
 
     async def _work(self, request: GatewayRequest, send: Any) -> None:
-        await self.send_response(await self._viewed(request), send)
+        direct = request.scope.get("extensions", {}).get(EXTENSION)
+        await self.send_response(await self._viewed(request), send, direct)
 
     async def _viewed(self, request: GatewayRequest) -> HttpResponseBase:
         match = self._resolver.resolve(request.path_info)

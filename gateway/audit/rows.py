@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction

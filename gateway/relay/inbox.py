@@ -12,7 +12,7 @@ a reader task (`Reader`) where a transport only knows how to be read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from gateway.errors import GatewayError
@@ -32,6 +32,7 @@ class Inbox:
         "_paused",
         "_pieces",
         "_size",
+        "_straight",
         "_ticked",
         "_waiter",
     )
@@ -46,13 +47,21 @@ class Inbox:
         self._waiter: asyncio.Future[None] | None = None
         self._feed: Feed | None = None
         self._paused = False
+        self._straight: Callable[[bytes], bool] | None = None
 
     def fed_by(self, feed: Feed) -> None:
         """Who puts, and is told when to wait."""
         self._feed = feed
 
+    def straight_to(self, taker: Callable[[bytes], bool]) -> None:
+        """Offer each piece that finds the writer waiting to `taker` first, which may refuse (False)."""
+        self._straight = taker
+
     def put(self, piece: bytes) -> None:
         if self._discarding:
+            return
+        waiter = self._waiter
+        if self._straight is not None and waiter is not None and not waiter.done() and self._straight(piece):
             return
         self._pieces.append(piece)
         self._size += len(piece)

@@ -1,7 +1,8 @@
 """Pump: a stream from the commit point on; bytes in, bytes out.
 
-It is the response's iterator. Whatever arrived from the provider in one read
-leaves as one piece. While nothing arrives a timer wakes it: a `ping` after
+It is the response's iterator; on a server that can, pieces go past it, straight to
+the client (straight.py). Whatever arrived from the provider in one read leaves as
+one piece. While nothing arrives a timer wakes it: a `ping` after
 `ping_interval` without an event, an empty delta after `stale_after` without
 content (for clients that do not count pings), the end after `trailer_timeout`
 behind finish_reason, a failure after the provider's silence limit.
@@ -31,6 +32,7 @@ from gateway.relay.endings import ended
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.inbox import Inbox, Reader
+from gateway.relay.straight import DirectBody
 from gateway.relay.timeline import LONG_GAP
 from gateway.relay.tries import Tries
 from gateway.upstream.client import UpstreamAnswer
@@ -65,6 +67,9 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.OPENING
         self._ready = self._final = b""
+        self._body: DirectBody | None = None
+        # what the straight way has read and the iterator has to go on with
+        self._fed: Sequence[Sent] | Exception | None = None
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._answer: UpstreamAnswer | None = None
@@ -142,6 +147,11 @@ class Pump:
             self._exchange.note_returned(piece)
         return piece
 
+    def write_through(self, body: DirectBody) -> None:
+        """Write what arrives while the iterator waits straight to the client."""
+        self._body = body
+        self._inbox.straight_to(self._straight)
+
     async def aclose(self) -> None:
         """The response is over. Before the end of the stream that means: the client left."""
         if self._phase is not Phase.ENDED:
@@ -197,14 +207,50 @@ class Pump:
         try:
             data = await self._inbox.take()
         except GatewayError as failure:
-            # cut behind finish_reason: the answer itself is complete
-            return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
+            if self._fed is None:
+                # cut behind finish_reason: the answer itself is complete
+                return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
+            data = b""
+        fed, self._fed = self._fed, None
+        if isinstance(fed, Exception):
+            raise fed
+        if fed is not None:
+            # it was the last of the answer, so there is nothing to do with more
+            return self._out(fed)
         if data:
-            before, self._received_at = self._received_at, self._loop.time()
-            if self._received_at - before > LONG_GAP:
-                self._exchange.timeline.gap(self._gateway.clock(), self._received_at - before)
+            self._note_arrival()
             return self._out(self._upstream.feed(data))
         return self._out(stream.finish()) if data is None else self._on_tick()
+
+    def _straight(self, data: bytes) -> bool:
+        """Data for a client that takes it: converted and written at once. False: not this way."""
+        body = self._body
+        if body is None or body.held_back or self._phase is not Phase.READING:
+            return False
+        self._note_arrival()
+        stream = self._upstream.stream
+        try:
+            events = self._upstream.feed(data)
+            if stream.done:
+                self._fed = events
+            elif events:
+                piece = self._encoded(events)
+                self._exchange.note_returned(piece)
+                body.write(piece)
+                self._sent_at = self._content_at = self._received_at
+        except Exception as problem:
+            # raised where the iterator's caller can log and end it
+            self._fed = problem
+        if self._fed is not None:
+            self._inbox.tick()
+        elif stream.awaiting_trailer:
+            self._arm()
+        return True
+
+    def _note_arrival(self) -> None:
+        before, self._received_at = self._received_at, self._loop.time()
+        if self._received_at - before > LONG_GAP:
+            self._exchange.timeline.gap(self._gateway.clock(), self._received_at - before)
 
     def _out(self, events: Sequence[Sent]) -> bytes:
         """Encode what the stream gave and see whether it was the last of it."""
@@ -222,14 +268,14 @@ class Pump:
     def _last(self, events: Sequence[Sent]) -> bytes:
         self._end(OK, events)
         self._drain()
-        return self._encoded(events[:-1])
+        return self._ready
 
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
         self._end(INTERRUPTED if isinstance(error, Saturated) else BROKEN, [*events, *last], error=error)
         self._drain(at_once=True)
-        return self._encoded(events)
+        return self._ready
 
     @staticmethod
     def _encoded(events: Sequence[Sent]) -> bytes:
@@ -305,8 +351,10 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         exchange = self._exchange
-        exchange.note_returned(self._encoded(events))
         self._final = self._encoded(events[-1:])
+        self._ready = self._encoded(events[:-1])
+        exchange.note_returned(self._ready)
+        exchange.note_returned(self._final)
         self._upstream.note_facts()
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
         self._ending = outcome

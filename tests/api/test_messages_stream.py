@@ -9,6 +9,13 @@ from tests.conftest import asking
 from tests.fakes.provider import CUT, END, SSE, TRAILER, USAGE, Answer, chunk, completion, error, stream
 
 
+@pytest.fixture(params=["by messages", "straight"], autouse=True)
+def way(request, bench):
+    """Everything here holds on a server that offers its own way of writing, and on any other."""
+    bench.client.direct = request.param == "straight"
+    return request.param
+
+
 def kinds(answer):
     return [event["type"] for event in answer.events]
 
@@ -44,6 +51,56 @@ async def test_text_goes_out_while_the_provider_still_writes(bench):
     go_on.set()
     await answering.rest()
     assert said(answering) == "firstsecond"
+
+
+async def test_what_follows_the_first_piece_goes_straight_where_that_is_offered(bench, way):
+    first, second = asyncio.Event(), asyncio.Event()
+    bench.provider.answers("m", stream("a", first, "b", second, "c"))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    for text, go_on in ((b'"a"', first), (b'"b"', second)):
+        while text not in answering.text:
+            await answering.piece()
+        go_on.set()
+    await answering.rest()
+    assert said(answering) == "abc"
+    assert (b'"b"' in b"".join(answering.straight)) is (way == "straight")
+    assert b"message_stop" not in b"".join(answering.straight)
+    assert bench.recorder.last.bodies.returned == answering.text
+
+
+async def test_a_client_that_is_slow_gets_messages_that_wait_for_it(bench):
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b", "c"))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    answering.held_back = True
+    await answering.head()
+    while b'"a"' not in answering.text:
+        await answering.piece()
+    go_on.set()
+    await answering.rest()
+    assert (said(answering), answering.straight) == ("abc", [])
+
+
+async def test_a_defect_in_the_conversion_of_a_piece_ends_the_answer_and_is_logged(
+    bench, monkeypatch, caplog
+):
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    while b'"a"' not in answering.text:
+        await answering.piece()
+
+    def broken(stream, data):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway.conversion.stream.MessageStream.feed", broken)
+    go_on.set()
+    await answering.rest()
+    assert kinds(answering)[-1] != "message_stop"
+    assert bench.recorder.last.state == "cancelled"
+    assert any("unexpected error" in record.message for record in caplog.records)
 
 
 async def test_tool_arguments_go_out_while_the_provider_still_writes(bench):
