@@ -104,7 +104,10 @@ def _serves(mapping: ModelMapping) -> bool:
 
 
 def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
-    """One provider as the request path needs it, with its credentials and headers in clear text."""
+    """One provider as the request path needs it, with its credentials and headers in clear text.
+
+    A record that is not stored yet has no credentials.
+    """
     chosen = preset(record.preset)
     credentials, unreadable = _credentials(record, conf)
     headers, headers_unreadable = _headers(record, conf)
@@ -136,7 +139,7 @@ def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential,
     """The enabled credentials in their order, and whether one of them cannot be opened."""
     opened: list[Credential] = []
     unreadable = False
-    for credential in record.credentials.all():
+    for credential in record.credentials.all() if record.pk else ():
         if not credential.enabled:
             continue
         try:

@@ -115,6 +115,13 @@ class Provider(ConfigRecord):
                 {"slug": f"The history has requests of {old_slug!r}. Keep it, or add a new provider."}
             )
 
+    def first_model(self) -> str:
+        """The upstream model of the first mapping that names one for this provider; "" when none does."""
+        models = self.targets.filter(enabled=True).exclude(upstream_model__contains="*")
+        named = models.exclude(upstream_model="").order_by("mapping__position", "position")
+        found: str | None = named.values_list("upstream_model", flat=True).first()
+        return found or ""
+
     def set_headers(self, headers: dict[str, str]) -> None:
         """Replace the extra headers; they are sealed when the record is saved."""
         self.headers = headers_text(headers)

@@ -190,6 +190,16 @@ class UpstreamClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
 
+    async def get(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Ask for what `call.url` names, without a body; for admins, beside the request path.
+
+        Raises UpstreamUnreachable (with the reason) or UpstreamTimedOut.
+        """
+        try:
+            return await _sent(self._stock(), call, "GET")
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
+            raise connection_error(problem) from problem
+
     async def close(self) -> None:
         """Close every connection."""
         for http in (self._http, self._demo):
@@ -223,11 +233,11 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
     return UpstreamAnswer(answer.status, headers, _decoded(answer, headers), answer.aclose, answer)
 
 
-async def _sent(http: httpx.AsyncClient, call: UpstreamCall) -> UpstreamAnswer:
+async def _sent(http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST") -> UpstreamAnswer:
     request = http.build_request(
-        "POST",
+        method,
         call.url,
-        content=call.content,
+        content=call.content or None,
         headers=dict(call.headers),
         timeout=httpx.Timeout(
             connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout

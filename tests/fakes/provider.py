@@ -142,7 +142,8 @@ class FakeProvider:
         request = Request(first.split(" ")[1], headers, raw)
         self.requests.append(request)
         self.arrived.set()
-        queue = self._answers[request.body["model"]]
+        # what has no body is told apart by its path
+        queue = self._answers[request.body["model"] if raw else request.path]
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         return await self._answered(answer, reader, writer)
 

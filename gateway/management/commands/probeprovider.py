@@ -1,0 +1,51 @@
+"""probeprovider SLUG: tries a provider in four levels and says what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from gateway.conf import gateway_conf
+from gateway.config import advice
+from gateway.config.loader import provider_config
+from gateway.config.presets import preset
+from gateway.models import Provider
+from gateway.upstream.probe import Level, probed
+
+
+class Command(BaseCommand):
+    help = "Try a provider: reachable, key accepted, short answer, streamed tool call. Exit 1 when one fails."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="The provider's slug.")
+        parser.add_argument(
+            "--model", default="", help="The upstream model to ask. Default: that of the first mapping to it."
+        )
+
+    def handle(self, *_args: Any, slug: str, model: str, **__: Any) -> None:
+        record = Provider.objects.filter(slug=slug).first()
+        if record is None:
+            known = ", ".join(Provider.objects.values_list("slug", flat=True)) or _("none")
+            raise CommandError(
+                _("No provider has the slug %(slug)s. There are: %(known)s.") % {"slug": slug, "known": known}
+            )
+        levels = probed(
+            provider_config(record, gateway_conf()),
+            preset(record.preset).models_endpoint or "",
+            model or record.first_model(),
+        )
+        for level in levels:
+            self.stdout.write(_line(level))
+        if any(level.outcome == "failed" for level in levels):
+            raise CommandError(_("The provider does not work yet."))
+
+
+def _line(level: Level) -> str:
+    time = f"{level.milliseconds} ms" if level.milliseconds is not None else "-"
+    parts = [f"{advice.LEVELS[level.name]!s:20} {advice.OUTCOMES[level.outcome]!s:8} {time:>9}"]
+    if level.outcome != "passed" or level.name == "answer":
+        said = f"({level.status}) {level.detail}" if level.status and level.detail else level.detail
+        parts += [text for text in (advice.sentence(level.code), said) if text]
+    return "  ".join(parts)

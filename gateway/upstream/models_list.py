@@ -1,0 +1,69 @@
+"""The models a provider offers, from its answer to GET /models (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.wire import jsontext
+
+MOST: Final = 2000
+_WINDOWS: Final = (
+    "context_length", "context_window", "max_context_length", "max_model_len", "inputTokenLimit",
+    "input_token_limit", "max_input_tokens", "n_ctx",
+)  # fmt: skip
+_OUTPUTS: Final = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit", "max_tokens")
+# where providers put such facts
+_PLACES: Final = ("top_provider", "meta", "limits", "capabilities", "model_spec")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """One model; sizes in tokens, None where the provider does not tell them."""
+
+    id: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+
+def offered_models(body: bytes) -> list[OfferedModel]:
+    """The models in the order of the answer, each once. Raises ValueError when it is no such list."""
+    parsed: Any = jsontext.loads(body)
+    entries = parsed if isinstance(parsed, list) else _entries(parsed)
+    if entries is None:
+        raise ValueError("no list of models")
+    found: dict[str, OfferedModel] = {}
+    for entry in entries[:MOST]:
+        model = _model(entry)
+        if model is not None:
+            found.setdefault(model.id, model)
+    return list(found.values())
+
+
+def _entries(parsed: Any) -> list[Any] | None:
+    if not isinstance(parsed, dict):
+        return None
+    # llama.cpp answers with both; the first is OpenAI's
+    return next((parsed[name] for name in ("data", "models") if isinstance(parsed.get(name), list)), None)
+
+
+def _model(entry: Any) -> OfferedModel | None:
+    if isinstance(entry, str):
+        return OfferedModel(entry) if entry else None
+    if not isinstance(entry, dict):
+        return None
+    name = next((entry[key] for key in ("id", "name", "model") if isinstance(entry.get(key), str)), "")
+    if not name:
+        return None
+    places = [entry, *(entry[place] for place in _PLACES if isinstance(entry.get(place), dict))]
+    return OfferedModel(name.removeprefix("models/"), _number(places, _WINDOWS), _number(places, _OUTPUTS))
+
+
+def _number(places: Iterable[Mapping[str, Any]], names: Iterable[str]) -> int | None:
+    for place in places:
+        for name in names:
+            value = place.get(name)
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                return value
+    return None
