@@ -17,11 +17,9 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.fields import LinesField, OptionsField
 from gateway.admin.mapping_targets import TargetInline
 from gateway.admin.owned import OwnedRecordAdmin
-from gateway.config.loader import load
+from gateway.config.explanation import explained
 from gateway.config.takeover import take_over_mapping
-from gateway.errors import GatewayError
 from gateway.models import ModelMapping, Origin
-from gateway.routing.resolve import candidates, resolve
 
 _STEP = 10
 
@@ -116,7 +114,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         return ", ".join(targets) or _("nowhere: it has no enabled target")
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?model=NAME: which mapping wins, which lose, and why."""
+        """GET ?model=NAME: which mapping wins, where it leads, which lose, and why."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         asked = request.GET.get("model", "").strip()
@@ -125,26 +123,6 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             "title": "Where would it go?",
             "opts": self.opts,
             "asked": asked,
-            **(_answer(asked) if asked else {}),
+            "explanation": explained(asked) if asked else None,
         }
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
-
-
-def _answer(asked: str) -> dict[str, Any]:
-    snapshot = load()
-    try:
-        found = resolve(snapshot, asked)
-    except GatewayError as error:
-        return {"problem": _next_step(error), "candidates": candidates(snapshot, asked)}
-    return {"route": found.route, "candidates": found.candidates}
-
-
-def _next_step(error: GatewayError) -> str:
-    steps = {
-        "UnknownModel": "No enabled mapping matches. Add one, for example with the pattern *.",
-        "NoUsableProvider": "The mapping matches, but its provider is disabled. Enable the provider "
-        "or disable the mapping.",
-        "CredentialUnreadable": "The mapping matches, but its provider's credential cannot be opened. "
-        "Enter it again on the provider's page.",
-    }
-    return f"{steps[type(error).__name__]} The client is told {error.status}: {error.message}"

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from gateway.admin.owned import OwnedRecordAdmin
 from gateway.admin.provider_credentials import CredentialInline, credentials_state
 from gateway.admin.provider_form import ProviderForm, stored_headers
+from gateway.admin.provider_standing import BringBackAdmin
 from gateway.conf import gateway_conf
 from gateway.config.presets import preset
 from gateway.config.takeover import take_over_provider
@@ -20,10 +21,11 @@ from gateway.models.provider import Auth
 
 
 @admin.register(Provider)
-class ProviderAdmin(OwnedRecordAdmin):
+class ProviderAdmin(BringBackAdmin, OwnedRecordAdmin):
     form = ProviderForm
+    actions = ("bring_back",)
     inlines = (CredentialInline,)
-    change_form_template = "admin/gateway/owned_change_form.html"
+    change_form_template = "admin/gateway/provider/change_form.html"
     list_display = ("name", "slug", "preset", "base_url", "enabled", "credential_is", "origin")
     list_filter = ("enabled", "origin")
     search_fields = ("name", "slug", "base_url")

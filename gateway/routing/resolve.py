@@ -25,6 +25,7 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, Prov
 # A name that a client makes up must not cost time or memory.
 LONGEST_NAME: Final = 256
 LARGEST_MEMO: Final = 1024
+_UNREADABLE: Final = "No encryption key opens its provider's credential; enter it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class Candidate:
     rule: MappingRule
     won: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A target of the winning rule: the route that it gives, or why it gives none."""
+
+    target: Target
+    route: Route | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,15 @@ def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, .
     return tuple(Candidate(match.rule, match is winner, _reason(match, winner)) for match in found)
 
 
+def considered(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Considered, ...]:
+    """All targets of the rule that wins, in order, with what becomes of each; empty without a winner."""
+    found = _matches(snapshot, asked_model[:LONGEST_NAME])
+    winner = next((match for match in found if match.rule.enabled), None)
+    if winner is None:
+        return ()
+    return tuple(_considered(winner, target, snapshot) for target in winner.rule.targets)
+
+
 def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
     """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
 
@@ -135,23 +154,26 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
     winner = next((match for match in _matches(snapshot, asked_model) if match.rule.enabled), None)
     if winner is None:
         raise UnknownModel(asked_model)
-    routes: list[Route] = []
-    unreadable = ""
-    for target in winner.rule.targets:
-        if not target.enabled:
-            continue
-        provider = snapshot.providers.get(target.provider)
-        if provider is None or not provider.enabled:
-            continue
-        if provider.credential_unreadable:
-            unreadable = unreadable or provider.name
-            continue
-        routes.append(_route(winner, target, provider, snapshot))
+    targets = [_considered(winner, target, snapshot) for target in winner.rule.targets]
+    routes = tuple(considered.route for considered in targets if considered.route is not None)
     if routes:
-        return Resolution(asked_model, tuple(routes), candidates(snapshot, asked_model))
-    if unreadable:
-        raise CredentialUnreadable(unreadable)
+        return Resolution(asked_model, routes, candidates(snapshot, asked_model))
+    for considered in targets:
+        provider = snapshot.providers.get(considered.target.provider)
+        if considered.reason == _UNREADABLE and provider is not None:
+            raise CredentialUnreadable(provider.name)
     raise NoUsableProvider(asked_model)
+
+
+def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Considered:
+    if not target.enabled:
+        return Considered(target, None, "It is disabled in the mapping.")
+    provider = snapshot.providers.get(target.provider)
+    if provider is None or not provider.enabled:
+        return Considered(target, None, "Its provider is disabled.")
+    if provider.credential_unreadable:
+        return Considered(target, None, _UNREADABLE)
+    return Considered(target, _route(winner, target, provider, snapshot))
 
 
 def _matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[_Match]:

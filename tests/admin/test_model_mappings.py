@@ -1,8 +1,11 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
-from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed
+from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
 from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.records import make_mapping
 
@@ -147,3 +150,21 @@ def test_the_list_does_not_ask_the_database_once_per_row(
         make_mapping(f"m{number}", mapping.targets.get().provider)
     with django_assert_max_num_queries(8):
         admin_client.get(url("modelmapping", "changelist"))
+
+
+def test_where_would_it_go_shows_the_targets_in_order_and_what_is_set_aside(admin_client, mapping):
+    provider = mapping.targets.get().provider
+    mapping.lead_to(provider, "second")
+    mapping.lead_to(provider, "third", enabled=False)
+    soon = timezone.now() + timedelta(minutes=5)
+    SetAsideTarget.objects.create(
+        process="here/1", provider="main", upstream_model="gpt-4o", since=timezone.now(), until=soon,
+        reason=HOSTILE, failures=7,
+    )  # fmt: skip
+    text = where(admin_client, "claude-x").content.decode()
+    assert "<strong>second</strong> at <strong>Main</strong>" in text
+    assert "set aside since" in text
+    assert "(failures: 7)" in text
+    assert "It is disabled in the mapping." in text
+    assert HOSTILE not in text
+    assert text.index("gpt-4o") < text.index(">third<")

@@ -2,11 +2,12 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from gateway.conf import GatewayConf
 from gateway.config import takeover
 from gateway.config.environment import sync_environment
-from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed
+from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.records import make_provider
@@ -316,3 +317,44 @@ def test_the_list_does_not_ask_the_database_once_per_row(admin_client, django_as
         make_provider(f"P{number}", f"p{number}", credential="x")
     with django_assert_max_num_queries(6):
         admin_client.get(url("provider", "changelist"))
+
+
+# --- what is set aside ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def aside(environment):
+    """The environment's provider, its credential refused and one of its targets cooling."""
+    environment.credentials.get().set_aside(401, "refused <b>")
+    now = timezone.now()
+    SetAsideTarget.objects.create(
+        process="here/1", provider=environment.slug, upstream_model="m", since=now, until=now, reason="full"
+    )
+    return environment
+
+
+def test_the_page_shows_what_is_set_aside_and_the_button_brings_it_back(admin_client, aside):
+    page = url("provider", "change", aside.pk)
+    text = admin_client.get(page).content.decode()
+    for part in ("OPENAI_API_KEY is set aside since", "401: refused &lt;b&gt;", "about to be probed", "full"):
+        assert part in text
+    response = admin_client.post(url("provider", "bring_back", aside.pk), follow=True)
+    assert "is used again" in response.content.decode()
+    assert "about to be probed" not in response.content.decode()
+    aside.refresh_from_db()
+    assert (aside.credentials.get().is_set_aside, aside.brought_back_at is not None) == (False, True)
+    assert not SetAsideTarget.objects.exists()
+
+
+def test_it_is_brought_back_from_the_list_too(admin_client, aside):
+    data = {"action": "bring_back", "_selected_action": [aside.pk]}
+    admin_client.post(url("provider", "changelist"), data)
+    assert not aside.credentials.get().is_set_aside
+
+
+def test_looking_brings_nothing_back_and_neither_does_somebody_without_the_right(clerk, aside):
+    client = clerk("view_provider")
+    assert "bring-back" not in client.get(url("provider", "change", aside.pk)).content.decode()
+    client.post(url("provider", "bring_back", aside.pk))
+    client.get(url("provider", "bring_back", aside.pk))
+    assert aside.credentials.get().is_set_aside

@@ -1,0 +1,101 @@
+"""explainroute: where a model goes, and why."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from gateway.models import ClientKey, Provider, SetAsideTarget
+from tests.records import make_mapping, make_provider
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def mapping():
+    mapping = make_mapping("claude-*", make_provider("First", "first", credentials=("a", "b")), "one")
+    mapping.lead_to(make_provider("Second", "second"), "two")
+    return mapping
+
+
+def said(*arguments):
+    out = StringIO()
+    call_command("explainroute", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def cool(model, **fields):
+    now = timezone.now()
+    facts = {"since": now, "until": now + timedelta(minutes=1), "reason": "full", "failures": 3, **fields}
+    SetAsideTarget.objects.create(process="here/1", upstream_model=model, **facts)
+
+
+def test_the_winner_its_targets_in_order_and_the_losers_are_named(mapping):
+    make_mapping("*", Provider.objects.get(slug="second"), position=9)
+    assert said("claude-x") == (
+        "claude-x matches the mapping claude-*.\n"
+        "  It is the first enabled rule where the pattern claude-* on claude-x matches.\n"
+        "Its targets, in order:\n"
+        "  1. one @ First (http://p/v1)  <- asked first\n"
+        "     nothing speaks against it\n"
+        "  2. two @ Second (http://p/v1)\n"
+        "     nothing speaks against it\n"
+        "Other mappings that match:\n"
+        "  *: Here the pattern * on claude-x matches too, but another rule comes first.\n"
+    )
+
+
+def test_a_target_that_is_set_aside_is_passed_over_and_says_why(mapping):
+    cool("one", provider="first")
+    text = said("claude-x")
+    assert "2. two @ Second (http://p/v1)  <- asked first" in text
+    assert "set aside since" in text
+    assert "(failures: 3)" in text
+    assert "(here/1): full" in text
+
+
+def test_a_refused_credential_is_named_and_the_other_one_serves(mapping):
+    first, second = Provider.objects.get(slug="first").credentials.all()
+    first.set_aside(401, "no such key")
+    text = said("claude-x")
+    assert "the provider said 401: no such key" in text
+    assert "1. one @ First (http://p/v1)  <- asked first" in text
+    second.set_aside(402, "no money")
+    assert "2. two @ Second (http://p/v1)  <- asked first" in said("claude-x")
+
+
+def test_a_limit_that_is_over_is_not_told(mapping):
+    cool("one", provider="first", credential="c", until=timezone.now() - timedelta(seconds=1))
+    assert "limit" not in said("claude-x")
+    SetAsideTarget.objects.update(until=timezone.now() + timedelta(minutes=1))
+    assert "credential c is at its limit until" in said("claude-x")
+
+
+def test_when_everything_is_set_aside_the_first_is_still_asked(mapping):
+    cool("one", provider="first")
+    cool("two", provider="second")
+    assert "1. one @ First (http://p/v1)  <- asked first" in said("claude-x")
+
+
+def test_what_is_wrong_is_said_with_the_next_step_and_a_failing_exit():
+    with pytest.raises(CommandError, match=r"No enabled mapping matches\. Add one"):
+        said("claude-x")
+
+
+def test_a_disabled_provider_is_named(mapping):
+    Provider.objects.update(enabled=False)
+    with pytest.raises(CommandError, match=r"its provider is disabled.*told 529"):
+        said("claude-x")
+
+
+def test_a_key_may_be_the_reason(mapping):
+    key, _ = ClientKey.issue("Ann", allowed_models=["other"])
+    with pytest.raises(CommandError, match="Ann may not ask for this model; the client is told 403"):
+        said("claude-x", "--key", "Ann")
+    key.revoke()
+    with pytest.raises(CommandError, match="Ann is revoked; the client is told 401"):
+        said("claude-x", "--key", "Ann")
+    with pytest.raises(CommandError, match="No client key has the name Bob"):
+        said("claude-x", "--key", "Bob")
