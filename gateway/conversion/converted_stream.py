@@ -246,6 +246,11 @@ class ConvertedStream:
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
             return
         self._usage = self._usage_now(self._ledger)
+        nothing = writer.empty and not self.characters and not writer.tool_names
+        overflow = stops.overflow_of(finish, self._usage, self._context) if nothing else None
+        if overflow is not None:
+            writer.fail(overflow)
+            return
         self._stop = stops.stop_of(
             finish,
             called=bool(writer.tool_names),

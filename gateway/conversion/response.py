@@ -70,6 +70,9 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
     usage = usage_of(
         counts_in(completion, choice), context, output, ledger, tier=completion.get("service_tier")
     )
+    overflow = None if content or called or output.everything else stops.overflow_of(finish, usage, context)
+    if overflow is not None:
+        raise overflow
     stop = stops.stop_of(
         Finish.STOP if filters.matched else finish,
         called=bool(called),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.overflow import Overflow
 from gateway.conversion.usage import Usage
 from gateway.errors import UpstreamError, UpstreamRejected
 
@@ -40,6 +41,10 @@ _WORDS: Final = {
     }.items()
     for word in words
 }
+
+
+# of the window, when the provider has cut the input to fit
+_FULL: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,27 @@ def failure_of(finish: Finish) -> UpstreamError | None:
             "the upstream provider has insufficient resources", status=529, error_type="overloaded_error"
         )
     return None
+
+
+def overflow_of(finish: Finish | None, usage: Usage, context: AnswerContext) -> UpstreamError | None:
+    """The overflow that the end of an answer without any content stands for, if any.
+
+    z.ai says so by its finish reason; MiMo cuts the input to fill the window, and then has no
+    room to say a word. Claude Code compacts on the error, and on no stop reason.
+    """
+    window = context.profile.context_window
+    full = (
+        finish is Finish.LENGTH
+        and window is not None
+        and not usage.estimated
+        and not usage.output_tokens
+        and usage.context_tokens >= _FULL * window
+    )
+    if finish is not Finish.WINDOW and not full:
+        return None
+    overflow = Overflow(usage.context_tokens, None, window)
+    text = overflow.message(context_window=window, estimated_tokens=context.estimated_input_tokens)
+    return UpstreamRejected(text, status=400, error_type="invalid_request_error")
 
 
 def matched_sequence(choice: JSONObject, context: AnswerContext) -> str | None:

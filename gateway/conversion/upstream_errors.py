@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.masking import masked
-from gateway.conversion.overflow import overflow_in
+from gateway.conversion.overflow import Overflow, overflow_in
 from gateway.conversion.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
 from gateway.wire import jsontext
@@ -143,6 +143,11 @@ class Asked(NamedTuple):
     estimated_tokens: int
     gateway_credential: bool
 
+    @property
+    def nearly_full(self) -> bool:
+        """By our estimate the request fills most of the window."""
+        return self.context_window is not None and self.estimated_tokens >= 0.75 * self.context_window
+
 
 def upstream_error(
     status: int,
@@ -216,6 +221,9 @@ def _judged(status: int, told: Told, asked: Asked, *, anywhere: bool = False) ->
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
     if status in _OVERFLOW_STATUSES or anywhere:
         overflow = overflow_in(told.words, told.texts, told.body)
+        if overflow is None and status == 400 and _says_nothing(told) and asked.nearly_full:
+            # Cerebras and Mistral refuse what is too long without a word
+            overflow = Overflow()
         if overflow is not None:
             text = overflow.message(
                 context_window=asked.context_window, estimated_tokens=asked.estimated_tokens
@@ -236,6 +244,10 @@ def _judged(status: int, told: Told, asked: Asked, *, anywhere: bool = False) ->
     otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
     answer, kind = _STATUSES.get(status, otherwise)
     return UpstreamRejected(message, status=answer, error_type=kind)
+
+
+def _says_nothing(told: Told) -> bool:
+    return not told.message and not any(text.strip() for text in told.texts)
 
 
 def _out_of_money(told: Told) -> bool:
