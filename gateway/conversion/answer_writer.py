@@ -39,6 +39,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from gateway.conversion.answer_blocks import Block, ServerBlock, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.call_table import CallTable
+from gateway.conversion.client_window import scaled
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.envelope import NO_EDITS, envelope
 from gateway.conversion.ledger import Ledger
@@ -156,7 +157,8 @@ class AnswerWriter:
     def start(self, usage: Usage) -> None:
         """Idle -> Started."""
         if self.state is IDLE:
-            start = envelope(self._context, [], None, usage.at_start())
+            told = scaled(usage.at_start(), self._context.usage_scale)
+            start = envelope(self._context, [], None, told)
             self._events += (messages.message_start(start), messages.PING)
             self.state = STARTED
 
@@ -303,7 +305,8 @@ class AnswerWriter:
         if stop.details is not None:
             delta["stop_details"] = stop.details
         more = {"context_management": NO_EDITS} if self._context.report_context_management else {}
-        self._events += (messages.message_delta(delta, usage.at_end(), **more), messages.MESSAGE_STOP)
+        told = scaled(usage.at_end(), self._context.usage_scale)
+        self._events += (messages.message_delta(delta, told, **more), messages.MESSAGE_STOP)
         self.state = DONE
 
     def fail(self, error: GatewayError) -> None:

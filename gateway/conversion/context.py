@@ -61,6 +61,7 @@ class AnswerContext:
     `force_strict` invented and the answer must lose again; None = no such rewriting.
     `prefill`: text of the final assistant message the upstream continues.
     `report_context_management`: the request carried context_management.
+    `usage_scale`: what input counts are multiplied by for the client (client_window.py).
     """
 
     model: str
@@ -77,6 +78,7 @@ class AnswerContext:
     prefill: str | None = None
     web_search_active: bool = False
     report_context_management: bool = False
+    usage_scale: float = 1.0
 
     @property
     def thinking_shown(self) -> bool:

@@ -35,6 +35,7 @@ class Profile:
     max_output_tokens: int | None = None
     min_output_tokens: int | None = None
     window_check: str = "upstream"
+    client_window: int | str | None = None
     system_role: str = "system"
     mid_system: str = "keep"
     max_tokens_field: str = "max_tokens"

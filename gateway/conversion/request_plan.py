@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gateway.conversion import local_answers, validation
 from gateway.conversion.cache_control import CACHEABLE, CacheMarkers
+from gateway.conversion.client_window import usage_scale
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.identity import Identity, identity
 from gateway.conversion.ledger import Ledger
@@ -57,6 +58,7 @@ class RequestPlan:
     cap: int
     thinking: ThinkingPlan
     who: Identity
+    scale: float
 
     @property
     def upstream_model(self) -> str:
@@ -98,6 +100,7 @@ class RequestPlan:
             prefill=prefill,
             web_search_active=self.tools.web_search_active,
             report_context_management=request.get("context_management") is not None,
+            usage_scale=self.scale,
         )
         return Converted(_merged(body, profile.extra_body), answer, self.who.headers)
 
@@ -134,8 +137,9 @@ def request_plan(
     thinking = thinking_plan(request, profile, notes, tools_sent=bool(tools.tools), cap=cap)
     who = identity(request, profile, client, notes)
     return RequestPlan(
-        request, context, ledger, new_id, estimate, conversation, tools, structured, stops, cap, thinking, who
-    )
+        request, context, ledger, new_id, estimate, conversation, tools, structured, stops, cap, thinking,
+        who, usage_scale(profile, request["model"], client.headers),
+    )  # fmt: skip
 
 
 def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimate: int) -> AnswerContext:

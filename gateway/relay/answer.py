@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.audit import capture
 from gateway.audit.outcome import CANCELLED, ERROR, OK, OPEN
+from gateway.conversion.client_window import scaled, usage_scale
 from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
@@ -142,7 +143,8 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     exchange.usage_estimated = True
-    return json_reply(answer)
+    scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)
+    return json_reply(scaled(answer, scale))
 
 
 async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:

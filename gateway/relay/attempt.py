@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.audit.capture import ByteLog
 from gateway.conversion import response
+from gateway.conversion.client_window import scaled
 from gateway.conversion.context import Converted
 from gateway.conversion.dialects import DIALECTS, AnswerStream
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
@@ -109,7 +110,7 @@ class Upstream:
         except UpstreamRefused as refusal:
             message = self._refused(refusal)
         self.exchange.message_ended(message)
-        return message
+        return self._for_client(message)
 
     async def first_events(self) -> Opened:
         """The first events of a streamed request. Raises UpstreamError when nothing was started."""
@@ -205,8 +206,14 @@ class Upstream:
     def _replayed(self, message: Message) -> Opened:
         """A whole message as a stream: the provider did not stream, or refused."""
         self.exchange.message_ended(message)
-        events = response.message_events(message)
-        return Opened(events[1:] if self.committed else events, message)
+        told = self._for_client(message)
+        events = response.message_events(told)
+        return Opened(events[1:] if self.committed else events, told)
+
+    def _for_client(self, message: Message) -> Message:
+        """The message as the client gets it; the history has noted the real counts."""
+        scale = self.context.usage_scale
+        return message if scale == 1.0 else {**message, "usage": scaled(message["usage"], scale)}
 
     async def _first(self, answer: UpstreamAnswer) -> Opened:
         pieces = answer.pieces()

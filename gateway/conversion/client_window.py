@@ -1,0 +1,50 @@
+"""Token counts as the client should see them, when it assumes another window than the model has.
+
+Claude Code compacts on its own when the reported input fills most of the window that it
+assumes: 200,000 tokens for models it knows, 1,000,000 when it asked for the long
+context. With a model of another size that moment never comes in time, or far too
+early. Option `client_window` has the reported input counts scaled by the ratio of the
+two windows. Only what the client reads is scaled: history, costs and limits keep the
+real numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.conversion.profile import Profile
+from gateway.wire.messages import JSONObject
+
+USUAL: Final = 200_000
+LONG: Final = 1_000_000
+_LONG_BETA: Final = "context-1m"
+_LONG_SUFFIX: Final = "[1m]"
+_INPUT: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def usage_scale(profile: Profile, model: str, headers: Mapping[str, str]) -> float:
+    """What input counts are multiplied by for the client; 1.0 when the option is off.
+
+    `model` is the asked one, `headers` the client's, with names in lower case.
+    """
+    assumed, window = profile.client_window, profile.context_window
+    if assumed is None or window is None:
+        return 1.0
+    if assumed == "auto":
+        long = _LONG_BETA in headers.get("anthropic-beta", "") or model.lower().endswith(_LONG_SUFFIX)
+        assumed = LONG if long else USUAL
+    return int(assumed) / window
+
+
+def scaled(usage: JSONObject, scale: float) -> JSONObject:
+    """The usage object of a message or event for the client; the real one is not changed."""
+    if scale == 1.0:
+        return usage
+    told: dict[str, Any] = dict(usage)
+    for name in _INPUT:
+        number = told.get(name)
+        if type(number) is int:
+            told[name] = math.ceil(number * scale)
+    return told
