@@ -10,6 +10,7 @@ import socket
 import threading
 
 from gateway.audit.follow_up import FollowUpWorker
+from gateway.audit.masking import masker
 from gateway.audit.recorder import Recorder
 from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
@@ -108,6 +109,7 @@ class Runtime:
             f"{os.getpid()}-{secrets.token_hex(4)}",
             patience=conf.history_patience,
             prices=lambda: configuration.snapshot.prices,
+            mask=lambda: masker(configuration.snapshot.secret_looks),
         )
         rows = recorder.recover(conf.spool_folder)
         if rows:

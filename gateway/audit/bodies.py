@@ -14,6 +14,7 @@ from typing import Any, Final
 from django.db import connection
 
 from gateway.audit import content
+from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, packed_request, unpacked
 from gateway.audit.zstd import Damaged, compressed, decompressed
@@ -41,19 +42,25 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PackedBodies:
-    """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of."""
+    """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of.
+
+    `masked`: how many secrets were taken out of the request and of what the client got.
+    """
 
     chains: Sequence[Chain]
     row: tuple[bytes | int | None, ...]
+    masked: int = 0
 
 
-def packed(bodies: CapturedBodies) -> PackedBodies:
-    """The bodies of one exchange as they will be stored (pure; for the recorder's thread).
+def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
+    """The bodies of one exchange as they will be stored, secrets masked (pure; for the recorder's thread).
 
     The parsed values in `bodies` are kept until they are stored, and not changed.
     """
-    received = packed_request(bodies.received, bodies.received_json)
-    sent = packed_request(bodies.sent, bodies.sent_json, ours=True)
+    mask = mask or masker()
+    received, in_received = mask.request(packed_request(bodies.received, bodies.received_json))
+    sent, _ = mask.request(packed_request(bodies.sent, bodies.sent_json, ours=True))
+    answered, returned = mask.answer(bodies.answered), mask.answer(bodies.returned)
     recipe: dict[str, Any] = {
         "headers": {"request": dict(bodies.headers)}, "received": received.recipe, "sent": sent.recipe
     }  # fmt: skip
@@ -65,10 +72,11 @@ def packed(bodies: CapturedBodies) -> PackedBodies:
             received.head.end,
             sent.base.end,
             sent.head.end,
-            compressed(bodies.answered) if bodies.answered else None,
-            compressed(bodies.returned) if bodies.returned else None,
+            compressed(answered.text) if answered.text else None,
+            compressed(returned.text) if returned.text else None,
             *(len(getattr(bodies, part)) for part in RequestBody.PARTS),
         ),
+        in_received + returned.count,
     )
 
 

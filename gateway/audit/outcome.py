@@ -67,6 +67,7 @@ class AttemptFacts:
 class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 
+    `masked_count`: secrets that were masked in `bodies` already, on their way through the spool.
     `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
     """
 
@@ -111,4 +112,5 @@ class ExchangeOutcome:
     replay_of: str = ""
     upstream_request_id: str = ""
     tries: tuple[AttemptFacts, ...] = ()
+    masked_count: int = 0
     bodies: CapturedBodies | None = None

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections import deque
@@ -30,6 +31,7 @@ from typing import Final
 from django.db import connections
 
 from gateway.audit import spool as spool_files
+from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.rows import NO_PRICES, NOT_ANSWERING, write, write_singly
 from gateway.audit.spool import Spool
@@ -77,7 +79,7 @@ class Recorder:
 
     `spool_folder`: where outcomes go while the database does not answer; `name`
     tells this process's files from others'. `patience` in seconds. `prices` gives the
-    price book in force.
+    price book in force, `mask` what masks secrets before anything is written.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Recorder:
         *,
         patience: float = PATIENCE,
         prices: Callable[[], PriceBook] = lambda: NO_PRICES,
+        mask: Callable[[], Masker] = masker,
     ) -> None:
         self._queue: deque[_Entry] = deque()
         self._late: deque[_Entry] = deque()
@@ -95,6 +98,7 @@ class Recorder:
         self._patience = patience
         self._prices = prices
         self._factors = FactorLearner()
+        self._mask = mask
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
@@ -222,14 +226,14 @@ class Recorder:
     def _write(self, outcomes: list[ExchangeOutcome]) -> None:
         if not outcomes:
             return
-        prices = self._prices()
+        prices, mask = self._prices(), self._mask()
         try:
-            write(outcomes, prices)
+            write(outcomes, prices, mask)
         except NOT_ANSWERING:
             raise
         except Exception:
             logger.exception("a batch of history was refused, writing it row by row")
-            write_singly(outcomes, prices)
+            write_singly(outcomes, prices, mask)
 
     # --- the spooler thread -----------------------------------------------------
 
@@ -249,9 +253,11 @@ class Recorder:
                 return
 
     def _spool_batch(self, batch: list[_Entry]) -> None:
+        mask = self._mask()
+        outcomes = [_masked(entry.outcome, mask) for entry in batch if entry.outcome is not None]
         try:
             with self._spool_lock:
-                self._spool.append(entry.outcome for entry in batch if entry.outcome is not None)
+                self._spool.append(outcomes)
         except OSError as problem:
             # the entries stay in memory for the database; no client waits for a disk that is full
             logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
@@ -261,6 +267,13 @@ class Recorder:
         for entry in batch:
             entry.release()
         self._wake.set()
+
+
+def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
+    if outcome.bodies is None:
+        return outcome
+    bodies, count = mask.bodies(outcome.bodies)
+    return dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
 
 
 def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:

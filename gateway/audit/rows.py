@@ -18,6 +18,7 @@ from django.db.models import DateTimeField, DecimalField, JSONField, Model
 
 from gateway.audit import bodies, totals
 from gateway.audit.counted_names import counted_names
+from gateway.audit.masking import Masker
 from gateway.audit.outcome import OPEN, ExchangeOutcome
 from gateway.audit.pricing import cost_of
 from gateway.models import Attempt, ClientKey, RequestLog
@@ -93,7 +94,9 @@ _USED: Final = "UPDATE gateway_clientkey SET last_used = %s WHERE id = %s"
 _QUEUE: Final = "INSERT INTO gateway_followup (request_id) VALUES (%s) ON CONFLICT (request_id) DO NOTHING"
 
 
-def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> None:
+def write(
+    batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
+) -> None:
     """Write the last outcome of each exchange, and what it costs, in one transaction.
 
     Writing one twice changes nothing.
@@ -101,9 +104,9 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
     Raises what the database raises; then nothing of the batch was written.
     """
     last = _last(batch)
-    texts = [
-        (outcome.request_id, bodies.packed(outcome.bodies)) for outcome in last.values() if outcome.bodies
-    ]
+    texts = {
+        outcome.request_id: bodies.packed(outcome.bodies, mask) for outcome in last.values() if outcome.bodies
+    }
     with transaction.atomic():
         counted = totals.before(last)
         for request_id, facts in counted.items():
@@ -113,6 +116,9 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
         if not last:
             return
         rows = [log_row(outcome, *cost_of(outcome, prices)) for outcome in last.values()]
+        for row in rows:
+            if row["request_id"] in texts:
+                row["masked_count"] += texts[row["request_id"]].masked
         counted_names.fold(rows)
         with connection.cursor() as cursor:
             cursor.executemany(LOG.statement, [LOG.values(row) for row in rows])
@@ -126,19 +132,21 @@ def write(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> No
             ended = [(name,) for name, outcome in last.items() if _worth_following_up(outcome)]
             if ended:
                 cursor.executemany(_QUEUE, ended)
-        bodies.store(texts)
+        bodies.store([(name, text) for name, text in texts.items() if name in last])
         _note_used(last.values())
         totals.put(counted, map(totals.counted, rows))
 
 
-def write_singly(batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES) -> None:
+def write_singly(
+    batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
+) -> None:
     """Write each outcome by itself, after the database refused one of the batch.
 
     A row that is refused even so is logged whole, the only place left for it.
     """
     for outcome in batch:
         try:
-            write([outcome], prices)
+            write([outcome], prices, mask)
         except NOT_ANSWERING:
             raise
         except Exception as problem:
@@ -169,7 +177,6 @@ def log_row(outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = 
         cost=cost,
         price_source=price_source,
         folded=0,
-        masked_count=0,
     )
 
 

@@ -22,6 +22,7 @@ from gateway.models import (
     Origin,
     Provider,
     ProviderCredential,
+    SecretPattern,
     TokenFactor,
 )
 from gateway.routing import names
@@ -32,6 +33,7 @@ from gateway.routing.snapshot import (
     KeyLimits,
     MappingRule,
     ProviderConfig,
+    SecretLook,
     SetAside,
     Target,
 )
@@ -78,6 +80,10 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         ),
         learnt=_learnt(TokenFactor.objects.all()),
         known_window=known_prices().context_window,
+        secret_looks=tuple(
+            SecretLook(*values)
+            for values in SecretPattern.objects.filter(enabled=True).values_list("name", "pattern", "literal")
+        ),
         anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.pricing.book import PriceBook
 
@@ -166,6 +166,15 @@ def _unknown(_base_url: str, _model: str) -> int | None:
     return None
 
 
+class SecretLook(NamedTuple):
+    """What a secret looks like, beside the built-in patterns: a regular expression, and a text that
+    every match contains ("": unknown)."""
+
+    name: str
+    pattern: str
+    literal: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
@@ -184,4 +193,5 @@ class ConfigSnapshot:
     prices: PriceBook = field(default_factory=PriceBook)
     learnt: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
+    secret_looks: tuple[SecretLook, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
