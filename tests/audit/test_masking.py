@@ -160,6 +160,14 @@ def store_one(body):
     store([("req_1", packed(CapturedBodies({}, received=body)))])
 
 
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("around", ["{}", "a\n{}\n", '"{}"', "\\{}\\", "({})", "\u00e9{}", "\x00{}"])
+def test_a_secret_is_found_whatever_stands_around_it(name, around):
+    text = around.format(SECRETS[name])
+    masked = packed(captured(request(text), request(text)), Masker())
+    assert masked.masked == 1
+
+
 def test_a_known_piece_is_not_looked_at_again(monkeypatch):
     looked = []
     mask = Masker()

@@ -142,11 +142,11 @@ class Switch:
         monkeypatch.setattr(module, "write", self.write)
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
-    def write(self, batch, prices):
+    def write(self, batch, prices, mask):
         if self.off:
             self.tried.set()
             raise OperationalError("gone")
-        self.real(batch, prices)
+        self.real(batch, prices, mask)
 
 
 @pytest.fixture
@@ -171,9 +171,9 @@ async def test_outcomes_that_settle_together_share_a_transaction(recorder, monke
     batches = []
     real = rows.write
 
-    def counted(batch, prices):
+    def counted(batch, prices, mask):
         batches.append(len(batch))
-        real(batch, prices)
+        real(batch, prices, mask)
 
     monkeypatch.setattr(module, "write", counted)
     await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(100)))
