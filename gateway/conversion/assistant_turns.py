@@ -108,11 +108,15 @@ def _tool_call(call: ToolCall) -> JSONObject:
 
 def _carried(call: ToolCall, context: RequestContext) -> dict[str, Any]:
     """The opaque data that the id brought back, as far as this provider made it and wants it."""
-    _, payload = split_id(call.located.block["id"])
-    if payload is None:
+    plain, payload = split_id(call.located.block["id"])
+    if plain == call.located.block["id"]:
         return {}
-    carried = payload.get("x")
-    if payload.get("p") != context.profile.provider or not isinstance(carried, dict):
-        context.notes.add("dropped", call.located.path, "opaque tool call data of another provider")
+    carried = None if payload is None else payload.get("x")
+    if payload is None or not isinstance(carried, dict):
+        context.notes.add("dropped", call.located.path, "opaque tool call data that cannot be read")
+        return {}
+    stranger = context.stranger(payload)
+    if stranger:
+        context.notes.add("dropped", call.located.path, f"opaque tool call data of {stranger}")
         return {}
     return {name: carried[name] for name in context.profile.tool_call_extras if name in carried}

@@ -40,6 +40,11 @@ def signature(payload: Payload) -> tuple[str, bool]:
     return SIGNATURE_PREFIX + _pack({"v": 1, **kept}), False
 
 
+def is_ours(text: object) -> bool:
+    """Whether this looks like one of our signatures, readable or not."""
+    return isinstance(text, str) and text.startswith(SIGNATURE_PREFIX)
+
+
 def read_signature(text: object) -> Payload | None:
     """The payload of one of our signatures; None for foreign, tampered or unreadable ones."""
     if not isinstance(text, str) or not text.startswith(SIGNATURE_PREFIX) or len(text) > MAX_SIGNATURE:

@@ -1,7 +1,7 @@
 """Thinking of the history on its way back upstream (specification section 3.4).
 
 The text of a thinking block may go to any provider that wants thinking back;
-the payload of its signature only to the provider that made it.
+the payload of its signature only to the provider and model that made it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from gateway.conversion.opaque import Payload, read_signature
+from gateway.conversion.opaque import Payload, is_ours, read_signature
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.turns import Located, Turn
 from gateway.wire.messages import JSONObject
@@ -26,7 +26,7 @@ class Replayed(NamedTuple):
 
 class _Thought(NamedTuple):
     text: str
-    own: Payload | None  # payload of a signature made for this provider
+    own: Payload | None  # payload of a signature made for this provider and model
 
 
 def first_turn_in_scope(turns: list[Turn], replay_scope: str) -> int:
@@ -63,17 +63,21 @@ def replayed(turn: Turn, context: RequestContext, *, in_scope: bool) -> Replayed
 def _thought(located: Located, context: RequestContext) -> _Thought:
     block = located.block
     redacted = block["type"] == "redacted_thinking"
-    payload = read_signature(block.get("data" if redacted else "signature"))
+    seal = block.get("data" if redacted else "signature")
+    payload = read_signature(seal)
     if payload is None:
-        if redacted:
+        if is_ours(seal):
+            context.notes.add("dropped", located.path, "opaque reasoning data that cannot be read")
+        elif redacted:
             context.notes.add("dropped", located.path, "redacted thinking of another provider")
         return _Thought("" if redacted else block["thinking"], None)
     hidden = payload.get("t")
     text = ("" if redacted else block["thinking"]) or (hidden if isinstance(hidden, str) else "")
-    if payload.get("p") == context.profile.provider:
+    stranger = context.stranger(payload)
+    if not stranger:
         return _Thought(text, payload)
     if payload.keys() & {"rd", "ec", "x"}:
-        context.notes.add("dropped", located.path, "opaque reasoning data of another provider")
+        context.notes.add("dropped", located.path, f"opaque reasoning data of {stranger}")
     return _Thought(text, None)
 
 
@@ -83,7 +87,7 @@ def _details(thoughts: Iterable[_Thought], fields: JSONObject) -> JSONObject:
     texts: list[str] = []
     for thought in thoughts:
         own = thought.own.get("rd") if thought.own else None
-        if isinstance(own, list):
+        if isinstance(own, list) and all(isinstance(detail, dict) for detail in own):
             details += own
         elif thought.text:
             texts.append(thought.text)

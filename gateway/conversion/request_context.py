@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.ledger import Code, Ledger
@@ -41,3 +43,13 @@ class RequestContext:
     model: str
     notes: Notes
     markers: CacheMarkers
+
+    def stranger(self, payload: Mapping[str, Any]) -> str:
+        """Who else made a payload that came back; "" when it was the provider and model asked now.
+
+        What one model wants to see again, another one refuses, at the same provider too.
+        """
+        if payload.get("p") != self.profile.provider:
+            return "another provider"
+        upstream_model = self.profile.upstream_model or self.model
+        return "" if payload.get("m") == upstream_model else "another model"

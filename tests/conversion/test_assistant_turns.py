@@ -86,8 +86,8 @@ class TestOpaqueDataOfCalls:
         outcome = convert(request, {**GEMINI, **options})
         return outcome.messages[1]["tool_calls"], outcome.codes
 
-    def carrying(self, provider="gemini", **extras):
-        return id_with("call_1", {"p": provider, "m": "m", "x": extras or {"extra_content": SIGNED}})
+    def carrying(self, provider="gemini", model="claude-test", **extras):
+        return id_with("call_1", {"p": provider, "m": model, "x": extras or {"extra_content": SIGNED}})
 
     def test_it_returns_to_its_call_and_the_id_is_plain(self):
         (one, two), codes = self.calls(call(self.carrying()), call("t2"))
@@ -103,10 +103,11 @@ class TestOpaqueDataOfCalls:
     def test_what_cannot_be_read_is_missing_and_a_sentinel_stands_in(self, damaged):
         (one,), codes = self.calls(call(damaged))
         assert (one["id"], one["extra_content"]) == ("call_1", EXTRAS["extra_content"])
-        assert codes == ["defaulted"]
+        assert sorted(codes) == ["defaulted", "dropped"]
 
-    def test_data_of_another_provider_is_dropped(self):
-        (one,), codes = self.calls(call(self.carrying("other")))
+    @pytest.mark.parametrize("other", [{"provider": "other"}, {"model": "other"}])
+    def test_data_of_another_provider_or_model_is_dropped(self, other):
+        (one,), codes = self.calls(call(self.carrying(**other)))
         assert one["extra_content"] == EXTRAS["extra_content"]
         assert sorted(codes) == ["defaulted", "dropped"]
 

@@ -20,8 +20,8 @@ from .converting import (
 DETAILS = [{"type": "reasoning.text", "text": "hmm", "signature": "s"}]
 
 
-def own(value, provider="p1", **payload):
-    return thinking(value, signature({"p": provider, "m": "m", **payload})[0])
+def own(value, provider="p1", model="claude-test", **payload):
+    return thinking(value, signature({"p": provider, "m": model, **payload})[0])
 
 
 def message_of(*blocks, **options):
@@ -181,3 +181,25 @@ class TestMessageExtras:
     def test_they_share_the_scope_of_thinking(self):
         message = message_of(own("", x={"encrypted_content": "E"}), **self.OPTIONS, replay_scope="tool_turns")
         assert message == {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    ("block", "note"),
+    [
+        (own("x", provider="p2", rd=DETAILS), "opaque reasoning data of another provider"),
+        (own("x", model="m2", rd=DETAILS), "opaque reasoning data of another model"),
+        (own("x", model="m2", x={"a": 1}), "opaque reasoning data of another model"),
+        (thinking("x", own("x", rd=DETAILS)["signature"][:-7]), "opaque reasoning data that cannot be read"),
+        (thinking("x", "gw1.AAAA"), "opaque reasoning data that cannot be read"),
+    ],
+)
+def test_data_of_others_and_tampered_data_are_dropped_and_the_text_remains(block, note):
+    options = {"provider": "p1", "reasoning_replay": "reasoning_details", "message_extras": ["a"]}
+    outcome = convert(request_of("a", assistant(block, "b"), "c"), options)
+    assert outcome.messages[1] == {"role": "assistant", "content": "b", "reasoning": "x"}
+    assert ("dropped", "messages.1.content.0", note) in outcome.entries
+
+
+def test_details_that_are_none_are_not_sent():
+    message = message_of(own("x", rd=["forged"]), reasoning_replay="reasoning_details")
+    assert message == {"role": "assistant", "content": "b", "reasoning": "x"}

@@ -186,11 +186,9 @@ def _problem(payload: Payload | None, context: RequestContext) -> str:
     """Why the payload of a thinking block cannot go back; "" when it can."""
     if payload is None:
         return "thinking without a signature of this gateway"
-    profile = context.profile
-    if payload.get("p") != profile.provider:
-        return "reasoning of another provider"
-    if payload.get("m") != (profile.upstream_model or context.model):
-        return "reasoning of another model"
+    stranger = context.stranger(payload)
+    if stranger:
+        return f"reasoning of {stranger}"
     if not (_is_text(payload.get("ri")) and _is_text(payload.get("ec"))):
         return "thinking that the provider cannot take back"
     return ""
