@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from ccproxy_site.server.handler import GatewayHandler
-from gateway.api.runtime import runtime
 from gateway.audit import content
 from gateway.audit.counted_names import counted_names
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.relay.gateway import Gateway
+from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, MappingRule, ProviderConfig, Target
 from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient

@@ -13,8 +13,8 @@ from twisted.internet import defer, reactor
 
 from ccproxy_site.server.direct import EXTENSION, direct_body
 from ccproxy_site.server.transport import AsyncioTransport
-from gateway.api.runtime import runtime
 from gateway.conf import gateway_conf
+from gateway.relay.runtime import runtime
 
 # Daphne hands a body to the application in pieces of this size; one piece is one message.
 REQUEST_BUFFER: Final = 64 * 1024 * 1024

@@ -10,6 +10,7 @@ from gateway.admin import (
     people,
     providers,
     request_logs,
+    sessions,
     token_factors,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "people",
     "providers",
     "request_logs",
+    "sessions",
     "token_factors",
 ]
 

@@ -1,17 +1,27 @@
-"""Filters of the history that read no distinct values from the big table."""
+"""Filters of the history that read no distinct values from the big table.
+
+Each is a parameter of the address, so an address is a saved view. Rare rows are
+found through partial indexes (models/request_log.py); what such an index is for is
+said in the condition again, because SQLite uses it only then.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from gateway.models import Provider
+from gateway.models import ClientKey, HourlyTotal, Provider
+from gateway.models.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS
 
-STOP_REASONS = (
+STOP_REASONS: Final = (
     "end_turn",
     "tool_use",
     "max_tokens",
@@ -20,34 +30,243 @@ STOP_REASONS = (
     "pause_turn",
     "model_context_window_exceeded",
 )
+ERROR_TYPES: Final = (
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "overloaded_error",
+    "api_error",
+)
+RANGES: Final = {
+    "15m": (timedelta(minutes=15), _("last 15 minutes")),
+    "1h": (timedelta(hours=1), _("last hour")),
+    "24h": (timedelta(hours=24), _("last 24 hours")),
+    "7d": (timedelta(days=7), _("last 7 days")),
+    "30d": (timedelta(days=30), _("last 30 days")),
+}
+MOST_MODELS: Final = 200
+MODELS_OF_DAYS: Final = 7
 
 
-class _FieldFilter(admin.SimpleListFilter):
+class _Filter(admin.SimpleListFilter):
+    """One parameter; `condition` says what its value means, None: nothing."""
+
+    def condition(self, value: str) -> Q | None:
+        raise NotImplementedError
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        found = self.condition(value) if value else None
+        return queryset if found is None else queryset.filter(found)
+
+
+class _FieldFilter(_Filter):
     """One value of one field."""
 
     field: ClassVar[str]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset.filter(**{self.field: value}) if value else queryset
+    def condition(self, value: str) -> Q | None:
+        return Q(**{self.field: value})
+
+
+class TimeFilter(_Filter):
+    title = _("time")
+    parameter_name = "time"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (_length, title) in RANGES.items()]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(started_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+
+
+class SessionTimeFilter(TimeFilter):
+    """When a session was last heard of."""
+
+    def condition(self, value: str) -> Q | None:
+        return Q(last_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+
+
+class KeyFilter(_Filter):
+    title = _("client key")
+    parameter_name = "key"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        keys = ClientKey.objects.order_by("name", "pk").values_list("pk", "name", "last_four")
+        return [
+            *((str(pk), f"{name} …{last}" if last else name) for pk, name, last in keys),
+            ("none", _("without a key")),
+        ]
+
+    def condition(self, value: str) -> Q | None:
+        if value == "none":
+            return Q(client_key_id__isnull=True)
+        return Q(client_key_id=int(value)) if value.isdecimal() and len(value) < 18 else Q(pk__in=[])
+
+
+class OwnerFilter(_Filter):
+    title = _("owner")
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        owners = ClientKey.objects.exclude(owner="").order_by("owner").values_list("owner", flat=True)
+        return [(owner, owner) for owner in owners.distinct()]
+
+    def condition(self, value: str) -> Q | None:
+        keys = list(ClientKey.objects.filter(owner=value).values_list("pk", flat=True))
+        return Q(client_key_id=keys[0]) if len(keys) == 1 else Q(client_key_id__in=keys)
 
 
 class ProviderFilter(_FieldFilter):
     """The providers that are configured now; ?provider=SLUG in the address finds an older one too."""
 
-    title = "provider"
+    title = _("provider")
     parameter_name = field = "provider"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return list(Provider.objects.order_by("name").values_list("slug", "name"))
 
-    def has_output(self) -> bool:
-        return True
+
+class ModelFilter(_FieldFilter):
+    """The models asked for in the last week, from the hourly totals."""
+
+    title = _("asked model")
+    parameter_name = "model"
+    field = "asked_model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        since = int(time.time()) // 3600 - MODELS_OF_DAYS * 24
+        totals = HourlyTotal.objects.filter(hour__gte=since).exclude(**{self.field: ""})
+        names = totals.order_by(self.field).values_list(self.field, flat=True).distinct()
+        return [(name, name) for name in names[:MOST_MODELS]]
 
 
-class StopReasonFilter(_FieldFilter):
-    title = "stop reason"
-    parameter_name = field = "stop_reason"
+class UpstreamModelFilter(ModelFilter):
+    title = _("upstream model")
+    parameter_name = field = "upstream_model"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+
+class StatusFilter(_Filter):
+    """A class, or an exact status."""
+
+    title = _("status")
+    parameter_name = "status"
+    CLASSES: ClassVar[dict[str, Q]] = {"4xx": RARE["refused"], "5xx": RARE["failed"]}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("2xx", _("2xx answered")), ("4xx", _("4xx refused")), ("5xx", _("5xx failed"))]
+
+    def condition(self, value: str) -> Q | None:
+        if value == "2xx":
+            return Q(status__gte=200, status__lt=300)
+        if value in self.CLASSES:
+            return self.CLASSES[value]
+        if value.isdecimal() and len(value) == 3:
+            return self.CLASSES.get(f"{value[0]}xx", Q()) & Q(status=int(value))
+        return None
+
+
+class StateFilter(_FieldFilter):
+    """How it stands; `cancelled` and `broken` among them."""
+
+    title = _("end")
+    parameter_name = field = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return list(model_admin.model._meta.get_field("state").choices)
+
+
+class ErrorTypeFilter(_Filter):
+    title = _("error type")
+    parameter_name = "error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, name) for name in ERROR_TYPES]
+
+    def condition(self, value: str) -> Q | None:
+        return ~Q(error_type="") & Q(error_type=value)
+
+
+class StopReasonFilter(_Filter):
+    title = _("stop reason")
+    parameter_name = "stop_reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(reason, reason) for reason in STOP_REASONS]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(stop_reason=value) if value in USUAL_STOPS else Q(stop_reason=value) & UNUSUAL_STOP
+
+
+class SlowFilter(_Filter):
+    title = _("slow")
+    parameter_name = "slow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [
+            ("10", _("10 seconds or more")),
+            ("30", _("30 seconds or more")),
+            ("60", _("a minute or more")),
+            ("300", _("5 minutes or more")),
+        ]
+
+    def condition(self, value: str) -> Q | None:
+        if not value.isdecimal() or len(value) > 6:
+            return None
+        seconds = int(value)
+        longer = Q(duration_ms__gte=seconds * 1000)
+        if seconds < 10:
+            return longer
+        return RARE["slow"] & longer if seconds < 60 else RARE["minute"] & longer
+
+
+class WithFilter(_Filter):
+    """Things that a request has; one at a time."""
+
+    title = _("with")
+    parameter_name = "with"
+    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
+        "tools": (_("tools called"), RARE["tools"]),
+        "images": (_("images"), RARE["images"]),
+        "ledger": (_("ledger entries"), RARE["ledger"]),
+        "retries": (_("retries"), RARE["retried"]),
+        "replays": (_("being a replay"), RARE["replay"]),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
+
+    def condition(self, value: str) -> Q | None:
+        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
+
+
+class EndpointFilter(_FieldFilter):
+    title = _("kind")
+    parameter_name = field = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return list(model_admin.model._meta.get_field("endpoint").choices)
+
+
+HISTORY_FILTERS: Final = (
+    TimeFilter,
+    StateFilter,
+    StatusFilter,
+    ErrorTypeFilter,
+    KeyFilter,
+    OwnerFilter,
+    ProviderFilter,
+    ModelFilter,
+    UpstreamModelFilter,
+    StopReasonFilter,
+    SlowFilter,
+    WithFilter,
+    EndpointFilter,
+)

@@ -33,6 +33,16 @@ def inert(text: str) -> str:
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
+def json_escaped(text: str) -> str:
+    """JSON text in which no character hides or acts, and which says the same."""
+    text = _CONTROL.sub(lambda found: _escape(found[0]), text)
+    return _HIDDEN.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
 def _picture(character: str) -> str:
     number = ord(character)
     if number < 0x20:

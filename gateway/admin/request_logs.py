@@ -2,86 +2,96 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import connection
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from gateway.admin.base import ChangeList, ReadOnlyAdmin
-from gateway.admin.filters import ProviderFilter, StopReasonFilter
-from gateway.admin.inert import inert, readable
+from gateway.admin import fixture, replays, request_cells
+from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
+from gateway.admin.exports import FORMATS
+from gateway.admin.filters import HISTORY_FILTERS
+from gateway.admin.inert import inert
+from gateway.admin.live_rows import live_rows
 from gateway.admin.paging import LookAheadPaginator, page_number
-from gateway.audit import bodies
+from gateway.admin.replays import may_replay
+from gateway.admin.request_page import TABS, shown, tab_of
+from gateway.admin.shown import ago, code, milliseconds, number
+from gateway.audit import bodies, search
+from gateway.audit.reads import may_read, note_read
 from gateway.audit.recosting import recompute
 from gateway.config.loader import load
-from gateway.models import Attempt, RequestBody, RequestLog
-from gateway.models.request_log import State
+from gateway.errors import GatewayError
+from gateway.models import RequestBody, RequestLog
+from gateway.routing.resolve import resolve
 
-_TITLES = {
-    "received": "As received from the client",
-    "sent": "As sent to the provider",
-    "answered": "The provider's answer",
-    "returned": "As returned to the client",
-}
-_DAMAGED = "The stored data is damaged and cannot be shown."
-_NOT_IN_THE_LIST = ("ledger", "error_message", "client", "client_address", "agent_id", "parent_agent_id")
-_REQUEST_ID_START = "req_"
+_NOT_IN_THE_LIST: Final = (
+    "ledger", "error_message", "client", "client_address", "parent_agent_id", "timeline", "price_source",
+)  # fmt: skip
+_REQUEST_ID_START: Final = "req_"
 
 
 class HistoryList(ChangeList):
     """The list does not read the long columns."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        return super().get_queryset(request, exclude_parameters).defer(*_NOT_IN_THE_LIST)
+        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters).defer(*_NOT_IN_THE_LIST)
+        return rows
 
 
 @admin.register(RequestLog)
 class RequestLogAdmin(ReadOnlyAdmin):
-    change_form_template = "admin/gateway/requestlog/change_form.html"
+    change_list_template = "admin/gateway/requestlog/change_list.html"
     list_display = (
-        "started_at", "key", "asked_model", "goes_to", "provider", "state", "status", "stop_reason",
-        "first_byte", "duration", "tokens", "cost_is", "tools", "ledger_count",
+        "time", "key", "session", "models", "provider_shown", "state_shown", "stop_reason_shown",
+        "first_byte", "duration", "tokens", "cost_shown", "tools", "changes",
     )  # fmt: skip
+    list_display_links = ("time",)
     actions = ("recompute_costs",)
-    list_display_links = ("started_at",)
-    list_filter = (
-        "state",
-        ProviderFilter,
-        "streamed",
-        StopReasonFilter,
-        "started_at",
-        "endpoint",
-        ("client_key", admin.RelatedFieldListFilter),
-    )
+    list_filter = HISTORY_FILTERS
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
     ordering = ("-started_at", "-pk")
-    sortable_by = ("started_at",)
+    sortable_by = ("time",)
     search_fields = ("request_id",)
-    search_help_text = "A request id or its beginning, a session id, or the model that was asked for."
-    fieldsets = (
-        ("What was asked", {"fields": (
-            "request_id", "started_at", "endpoint", "asked_model", "streamed", "key", "client",
-            "client_address", "session_id", "agent_id", "parent_agent_id",
-        )}),
-        ("Where it went", {"fields": (
-            "provider", "upstream_model", "mapping", "mapping_pk", "attempts", "upstream_request_id",
-        )}),
-        ("How it ended", {"fields": (
-            "state", "status", "stop_reason", "error_type", "error", "first_byte", "duration", "tools",
-        )}),
-        ("Tokens", {"fields": (
-            "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "thinking_tokens",
-            "usage_estimated", "estimated_input_tokens", "cost_is", "price_source",
-        )}),
-        ("What the conversion changed", {"fields": ("ledger_entries",)}),
-    )  # fmt: skip
+    search_help_text = _(
+        "A request id or its beginning, a session id, the provider's request id, or words of a conversation: "
+        'all words, "words in a row", beginning*.'
+    )
+    empty_state = EmptyState(
+        _("No requests yet"),
+        _("Point a client at this gateway: set ANTHROPIC_BASE_URL to its address and ask something."),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(address: str, view: Any, name: str) -> URLPattern:
+            full = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+            return path(address, self.admin_site.admin_view(view), name=full)
+
+        return [
+            page("export.<str:form>", self.export_view, "export"),
+            page("<str:object_id>/part/<str:part>", self.part_view, "part"),
+            page("<str:object_id>/fixture.json", self.fixture_view, "fixture"),
+            page("<str:object_id>/replay/", self.replay_view, "replay"),
+            page("live/", self.live_view, "live"),
+            *super().get_urls(),
+        ]
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return HistoryList
@@ -91,79 +101,129 @@ class RequestLogAdmin(ReadOnlyAdmin):
     ) -> Paginator:
         return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # exact ranges, for links of other pages
+        return lookup in ("started_at__gte", "started_at__lt") or super().lookup_allowed(
+            lookup, value, request
+        )
+
     def get_search_results(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[RequestLog],
-        search_term: str,
+        self, request: HttpRequest, queryset: QuerySet[RequestLog], search_term: str
     ) -> tuple[QuerySet[RequestLog], bool]:
         term = search_term.strip()
         if not term:
             return queryset, False
         if term.startswith(_REQUEST_ID_START):
-            return queryset.filter(request_id__startswith=term), False
-        return queryset.filter(Q(session_id=term) | Q(asked_model=term) | Q(upstream_request_id=term)), False
+            return queryset.filter(_begins(term)), False
+        for name in ("session_id", "upstream_request_id", "asked_model"):
+            # one index at a time: together they would be a walk through the whole table
+            if RequestLog.objects.filter(**{name: term}).exists():
+                return queryset.filter(**{name: term}), False
+        if not may_read(request.user):
+            return queryset.none(), False
+        return queryset.filter(request_id__in=search.found(term)), False
+
+    # --- the page of one request --------------------------------------------------
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        context = {
-            **(extra_context or {}),
-            "bodies": self._bodies(request, object_id),
-            "tries": _tries(object_id),
-        }
-        return super().change_view(request, object_id, form_url, context)
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_view_permission(request, row):
+            return super().change_view(request, object_id, form_url, extra_context)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        tab = tab_of(request)
+        context = self.page_context(
+            request,
+            _("Request"),
+            row=row,
+            tab=tab.name,
+            tabs=TABS.values(),
+            shown=shown(row, request, tab),
+            state=request_cells.state(row),
+            cards=_cards(row),
+            may_read=may_read(request.user),
+            may_replay=may_replay(request.user),
+            session_address=request_cells.session_address(row) if row.session_id else "",
+            replays=list(RequestLog.objects.filter(~Q(replay_of=""), replay_of=row.request_id)[:20]),
+        )
+        return TemplateResponse(request, "admin/gateway/requestlog/request.html", context)
 
-    def _bodies(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        """What the page shows of the bodies: `parts` and `headers`, or a `note` why not."""
-        if not request.user.has_perm("gateway.view_requestbody"):
-            return {"note": "You may not read the contents of requests (permission: view request body)."}
+    def part_view(self, request: HttpRequest, object_id: str, part: str) -> HttpResponse:
+        """One stored text as it is, as a file."""
+        row = self._readable_row(request, object_id)
+        if part not in RequestBody.PARTS:
+            raise Http404
         try:
-            body = _stored(object_id)
+            text = bodies.rebuilt(row.request_id, part)
         except bodies.Unreadable:
-            return {"note": _DAMAGED}
-        if body is None:
-            return {
-                "note": "No bodies are kept of this request (CAPTURE_BODIES, or the client key's setting)."
-            }
-        parts = [_part(body, part) for part in RequestBody.PARTS if body.size(part)]
-        headers = inert(json.dumps(body.headers, indent=2, ensure_ascii=False))
-        return {"parts": parts, "headers": headers}
+            text = None
+        if text is None:
+            raise Http404
+        note_read(request.user, row.request_id, f"{part} (file)")
+        name = f"{row.request_id}.{part}.txt"
+        return _file(text, name, "text/plain; charset=utf-8")
 
-    @admin.display(description="client key")
-    def key(self, row: RequestLog) -> str:
-        return row.key_name or "–"
+    def fixture_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The exchange as a case for `manage.py convert`."""
+        row = self._readable_row(request, object_id)
+        try:
+            stored = bodies.stored(row.request_id)
+            received = None if stored is None else stored.text("received")
+            if stored is None or received is None:
+                raise Http404
+            note_read(request.user, row.request_id, "fixture")
+            answered = stored.text("answered") if row.state == "ok" else None
+            case = fixture.case(row.request_id, _profile(row), stored.headers["request"], received, answered)
+        except (bodies.Unreadable, ValueError):
+            raise Http404 from None
+        return JsonResponse(
+            case,
+            json_dumps_params={"indent": 1, "ensure_ascii": False},
+            headers={"Content-Disposition": f'attachment; filename="{row.request_id}.json"'},
+        )
 
-    @admin.display(description="goes to")
-    def goes_to(self, row: RequestLog) -> str:
-        return row.upstream_model or "–"
+    def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Choose targets and ask them; and the answers side by side."""
+        row = self._readable_row(request, object_id)
+        if not may_replay(request.user):
+            raise PermissionDenied
+        # of a replay of a replay the first is meant
+        first = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
+        return replays.page(self, request, first or row)
 
-    @admin.display(description="first byte")
-    def first_byte(self, row: RequestLog) -> str:
-        return _seconds(row.first_byte_ms)
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """The live tail's page; what it shows comes over the WebSocket."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = self.page_context(request, _("Live"), latest=live_rows(self.get_queryset(request)))
+        return TemplateResponse(request, "admin/gateway/requestlog/live.html", context)
 
-    @admin.display(description="duration")
-    def duration(self, row: RequestLog) -> str:
-        return _seconds(row.duration_ms)
+    def _readable_row(self, request: HttpRequest, object_id: str) -> RequestLog:
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_view_permission(request, row) or not may_read(request.user):
+            raise Http404
+        return row
 
-    @admin.display(description="tokens in + out (cached)")
-    def tokens(self, row: RequestLog) -> str:
-        if row.input_tokens is None and row.output_tokens is None:
-            return "–"
-        about = "≈ " if row.usage_estimated else ""
-        cached = f" ({row.cache_read_tokens:,})" if row.cache_read_tokens else ""
-        return f"{about}{_number(row.input_tokens)} + {_number(row.output_tokens)}{cached}"
+    # --- export -------------------------------------------------------------------
 
-    @admin.display(description=gettext_lazy("cost in USD"), ordering="cost")
-    def cost_is(self, row: RequestLog) -> str:
-        if row.state == State.OPEN:
-            return "–"
-        if row.cost is None:
-            return _("unpriced")
-        about = "≈ " if row.usage_estimated and row.cost else ""
-        return f"{about}{row.cost:.6f}"
+    def export_view(self, request: HttpRequest, form: str) -> HttpResponseBase:
+        """The filtered list, streamed."""
+        if form not in FORMATS or not self.has_view_permission(request):
+            raise Http404
+        kind, lines = FORMATS[form]
+        rows = self.get_changelist_instance(request).queryset
+        return StreamingHttpResponse(
+            lines(rows),
+            content_type=kind,
+            headers={
+                "Content-Disposition": f'attachment; filename="requests.{form}"',
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
 
-    @admin.action(description=gettext_lazy("Compute the cost again"), permissions=["recompute"])
+    @admin.action(description=_("Compute the cost again"), permissions=["recompute"])
     def recompute_costs(self, request: HttpRequest, rows: QuerySet[RequestLog]) -> None:
         """With the prices that are set for the time of each request."""
         told = recompute(rows.order_by(), load().prices)
@@ -179,45 +239,136 @@ class RequestLogAdmin(ReadOnlyAdmin):
         """Who may set prices may apply them."""
         return bool(request.user.has_perm("gateway.change_modelprice"))
 
-    @admin.display(description="tools called")
+    # --- columns ------------------------------------------------------------------
+
+    @admin.display(description=_("time"), ordering="started_at")
+    def time(self, row: RequestLog) -> str:
+        return ago(row.started_at)
+
+    @admin.display(description=_("key"))
+    def key(self, row: RequestLog) -> str:
+        return inert(row.key_name) or "–"
+
+    @admin.display(description=_("session"))
+    def session(self, row: RequestLog) -> str:
+        return request_cells.session(row)
+
+    @admin.display(description=_("asked model → upstream model"))
+    def models(self, row: RequestLog) -> str:
+        return request_cells.models(row)
+
+    @admin.display(description=_("provider"))
+    def provider_shown(self, row: RequestLog) -> str:
+        return inert(row.provider) or "–"
+
+    @admin.display(description=_("status"))
+    def state_shown(self, row: RequestLog) -> str:
+        return request_cells.state(row)
+
+    @admin.display(description=_("stop reason"))
+    def stop_reason_shown(self, row: RequestLog) -> str:
+        return inert(row.stop_reason) or "–"
+
+    @admin.display(description=_("first byte"))
+    def first_byte(self, row: RequestLog) -> str:
+        return milliseconds(row.first_byte_ms)
+
+    @admin.display(description=_("duration"))
+    def duration(self, row: RequestLog) -> str:
+        return milliseconds(row.duration_ms)
+
+    @admin.display(description=_("tokens in + out (cached)"))
+    def tokens(self, row: RequestLog) -> str:
+        return request_cells.tokens(row)
+
+    @admin.display(description=_("cost"))
+    def cost_shown(self, row: RequestLog) -> str:
+        return request_cells.cost(row)
+
+    @admin.display(description=_("tools"))
     def tools(self, row: RequestLog) -> str:
-        return ", ".join(str(name) for name in row.tools_called) or "–"
+        return request_cells.tools(row)
 
-    @admin.display(description="error")
-    def error(self, row: RequestLog) -> str:
-        return inert(row.error_message) or "–"
-
-    @admin.display(description="changes")
-    def ledger_entries(self, row: RequestLog) -> str:
-        entries = (entry for entry in row.ledger if isinstance(entry, dict))
-        lines = (f"{e.get('code', '')} {e.get('path', '')}: {e.get('note', '')}" for e in entries)
-        return inert("\n".join(lines)) or "nothing"
+    @admin.display(description=_("ledger"))
+    def changes(self, row: RequestLog) -> str:
+        return request_cells.ledger(row)
 
 
-def _tries(object_id: str) -> QuerySet[Attempt]:
-    """The attempts of one exchange, in order."""
-    if not object_id.isdecimal():
-        return Attempt.objects.none()
-    return Attempt.objects.filter(log__pk=object_id)
+def _begins(term: str) -> Q:
+    """Request ids that begin so. SQLite's LIKE would not use the index, PostgreSQL's does."""
+    if connection.vendor == "sqlite":
+        return Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
+    return Q(request_id__startswith=term)
 
 
-def _stored(object_id: str) -> bodies.StoredBodies | None:
-    rows = RequestLog.objects.filter(pk=object_id) if object_id.isdecimal() else RequestLog.objects.none()
-    request_id = rows.values_list("request_id", flat=True).first()
-    return bodies.stored(request_id) if request_id else None
+def _cards(row: RequestLog) -> list[tuple[Any, Any]]:
+    """The first screen: three lists of facts."""
+    replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
+    return [
+        (
+            _("What was asked"),
+            request_cells.facts(
+                (_("model"), code(inert(row.asked_model))),
+                (_("kind"), row.get_endpoint_display()),
+                (_("streamed"), _("yes") if row.streamed else _("no")),
+                (_("client key"), inert(row.key_name)),
+                (_("session"), request_cells.session(row) if row.session_id else ""),
+                (_("agent"), inert(row.agent_id)),
+                (_("of agent"), inert(row.parent_agent_id)),
+                (_("client"), inert(row.client)),
+                (_("address"), inert(row.client_address)),
+                (_("replay of"), replay and request_cells.link(replay)),
+            ),
+        ),
+        (
+            _("Where it went"),
+            request_cells.facts(
+                (_("provider"), inert(row.provider)),
+                (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
+                (_("by the mapping"), code(inert(row.mapping)) if row.mapping else ""),
+                (_("attempts"), number(row.attempts)),
+                (_("provider's request id"), inert(row.upstream_request_id)),
+                (_("ledger entries"), number(row.ledger_count)),
+            ),
+        ),
+        (
+            _("How it ended"),
+            request_cells.facts(
+                (_("state"), row.get_state_display()),
+                (_("stop reason"), inert(row.stop_reason)),
+                (_("error"), inert(f"{row.error_type}: {row.error_message}") if row.error_type else ""),
+                (_("first byte"), milliseconds(row.first_byte_ms)),
+                (_("duration"), milliseconds(row.duration_ms)),
+                (_("tokens in"), number(row.input_tokens)),
+                (_("tokens out"), number(row.output_tokens)),
+                (_("from the cache"), number(row.cache_read_tokens)),
+                (_("into the cache"), number(row.cache_write_tokens)),
+                (_("thinking"), number(row.thinking_tokens)),
+                (_("cost"), request_cells.cost(row)),
+                (_("price"), inert(row.price_source)),
+                (_("tools called"), request_cells.tools(row)),
+            ),
+        ),
+    ]
 
 
-def _part(body: bodies.StoredBodies, part: str) -> dict[str, Any]:
+def _profile(row: RequestLog) -> Any:
+    """The profile with which the request would be converted today; None: it leads nowhere now."""
     try:
-        text = readable(body.text(part) or b"")
-    except bodies.Unreadable:
-        text = _DAMAGED
-    return {"title": _TITLES[part], "size": body.size(part), "text": text}
+        routes = resolve(load(), row.asked_model).routes
+    except GatewayError:
+        return None
+    same = (route for route in routes if route.provider.slug == row.provider)
+    return next(same, routes[0]).profile
 
 
-def _seconds(milliseconds: int | None) -> str:
-    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
-
-
-def _number(tokens: int | None) -> str:
-    return "?" if tokens is None else f"{tokens:,}"
+def _file(text: bytes, name: str, kind: str) -> HttpResponse:
+    return HttpResponse(
+        text,
+        content_type=kind,
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        },
+    )

@@ -11,12 +11,12 @@ from gateway.api.body import plain_body
 from gateway.api.endpoint import endpoint, lower_headers
 from gateway.api.models_list import model_entry, model_page
 from gateway.api.responses import json_response, reply_response
-from gateway.api.runtime import runtime
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError
 from gateway.relay.answer import answered, refused
 from gateway.relay.exchange import Arrival
 from gateway.relay.gateway import Gateway
+from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import KeyEntry
 
 

@@ -8,7 +8,7 @@ from django.db.models import Count, F, Max, Min, Q, Sum
 
 from gateway.models import RequestLog, SessionTotal
 
-COUNTED: Final = ("messages", "replay")
+COUNTED: Final = ("messages",)
 FAILED: Final = ("error", "broken", "interrupted")
 
 _NUMBERS: Final[dict[str, Any]] = {
@@ -22,6 +22,7 @@ _NUMBERS: Final[dict[str, Any]] = {
     "output_tokens": Sum("output_tokens"),
     "cache_read_tokens": Sum("cache_read_tokens"),
     "cache_write_tokens": Sum("cache_write_tokens"),
+    "cost": Sum("cost"),
     "tool_count": Sum("tool_count"),
     "busy_ms": Sum("duration_ms"),
 }
@@ -34,5 +35,7 @@ def work_out(session_id: str) -> None:
     if not numbers["requests"]:
         return
     [latest] = rows.order_by("-started_at").values("client_key_id", "key_name", "client")[:1]
-    defaults: dict[str, Any] = {name: value or 0 for name, value in numbers.items()}
+    defaults: dict[str, Any] = {
+        name: value if name == "cost" else value or 0 for name, value in numbers.items()
+    }
     SessionTotal.objects.update_or_create(session_id=session_id, defaults={**defaults, **latest})

@@ -29,7 +29,7 @@ SEND_TIMEOUT: Final = 2.0
 MOST_WAITING: Final = 1000
 
 Row = dict[str, Any]
-_FACTS: Final = (
+FACTS: Final = (
     "request_id", "endpoint", "state", "status", "client_key_id", "key_name", "session_id", "agent_id",
     "asked_model", "provider", "upstream_model", "streamed", "stop_reason", "error_type", "input_tokens",
     "output_tokens", "cache_read_tokens", "first_byte_ms", "duration_ms", "attempts", "tools_called",
@@ -134,7 +134,7 @@ class TailedRecorder:
 
 def row_of(outcome: ExchangeOutcome) -> Row:
     """What the page shows of an outcome: facts, no content. `started_at` is ISO 8601."""
-    row = {name: getattr(outcome, name) for name in _FACTS}
+    row = {name: getattr(outcome, name) for name in FACTS}
     row["started_at"] = outcome.started_at.isoformat()
     row["ledger_count"] = len(outcome.ledger)
     row["open"] = outcome.state == OPEN

@@ -15,7 +15,7 @@ class FollowUp(models.Model):
 
 
 class SessionTotal(models.Model):
-    """The numbers of one session of a client, over its messages and replays; unknown tokens count as 0.
+    """The numbers of one session of a client, over its messages; unknown tokens count as 0.
 
     Worked out anew from the session's rows whenever one of them ends, so it is never counted twice.
     `agents`: how many subagents took part; `busy_ms`: the sum of the durations.
@@ -35,6 +35,8 @@ class SessionTotal(models.Model):
     output_tokens = models.PositiveBigIntegerField(default=0)
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_tokens = models.PositiveBigIntegerField(default=0)
+    # US dollars of the requests that have a price; null: none has
+    cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     tool_count = models.PositiveIntegerField(default=0)
     busy_ms = models.PositiveBigIntegerField(default=0)
 

@@ -8,10 +8,21 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-# what the partial indexes of the history leave out
-FIRST_ERROR: Final = 400
-SLOW_MS: Final = 10_000
 USUAL_STOPS: Final = ("", "end_turn", "tool_use")
+# one condition after the other, because SQLite compares them one by one
+UNUSUAL_STOP: Final = ~Q(stop_reason="") & ~Q(stop_reason="end_turn") & ~Q(stop_reason="tool_use")
+# What few requests are or have, each with an index of its own; a filter says the same condition.
+RARE: Final[dict[str, Q]] = {
+    "refused": Q(status__gte=400, status__lt=500),
+    "failed": Q(status__gte=500),
+    "slow": Q(duration_ms__gte=10_000),
+    "minute": Q(duration_ms__gte=60_000),
+    "tools": Q(tool_count__gt=0),
+    "images": Q(has_images=True),
+    "ledger": Q(ledger_count__gt=0),
+    "retried": Q(attempts__gt=1),
+    "replay": ~Q(replay_of=""),
+}
 
 
 class State(models.TextChoices):
@@ -107,6 +118,7 @@ class RequestLog(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-pk"]
+        permissions = [("replay_requestlog", "Can replay requests")]
         indexes = [
             models.Index(fields=["client_key", "-started_at"], name="log_key_time"),
             models.Index(fields=["session_id", "-started_at"], name="log_session_time"),
@@ -114,32 +126,20 @@ class RequestLog(models.Model):
             models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
             models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
             models.Index(fields=["upstream_model", "-started_at"], name="log_upstream_time"),
-            # for the filters of the history that few rows pass: small, and in the order of the list
-            models.Index(
-                fields=["-started_at", "status"],
-                name="log_refused_time",
-                condition=Q(status__gte=FIRST_ERROR),
+            # for the filters of the history that few rows pass: small, and read backwards they are in the
+            # order of the list
+            *(
+                models.Index(fields=["started_at"], name=f"log_{name}_time", condition=condition)
+                for name, condition in RARE.items()
             ),
             models.Index(
-                fields=["error_type", "-started_at"], name="log_error_time", condition=~Q(error_type="")
+                fields=["error_type", "started_at"], name="log_error_time", condition=~Q(error_type="")
             ),
+            models.Index(fields=["stop_reason", "started_at"], name="log_stop_time", condition=UNUSUAL_STOP),
             models.Index(
-                fields=["stop_reason", "-started_at"],
-                name="log_stop_time",
-                condition=~Q(stop_reason__in=USUAL_STOPS),
+                fields=["upstream_request_id"], name="log_upstream_id", condition=~Q(upstream_request_id="")
             ),
-            models.Index(
-                fields=["-started_at", "duration_ms"],
-                name="log_slow_time",
-                condition=Q(duration_ms__gte=SLOW_MS),
-            ),
-            models.Index(fields=["-started_at"], name="log_tools_time", condition=Q(tool_count__gt=0)),
-            models.Index(fields=["-started_at"], name="log_images_time", condition=Q(has_images=True)),
-            models.Index(fields=["-started_at"], name="log_ledger_time", condition=Q(ledger_count__gt=0)),
-            models.Index(fields=["-started_at"], name="log_retried_time", condition=Q(attempts__gt=1)),
-            models.Index(
-                fields=["replay_of", "-started_at"], name="log_replay_time", condition=~Q(replay_of="")
-            ),
+            models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
         ]
 
     def __str__(self) -> str:

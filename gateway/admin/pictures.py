@@ -1,0 +1,95 @@
+"""Timelines as shapes for an SVG that the server draws (pure). Lengths are in the picture's own units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH: Final = 1000
+ROW: Final = 26
+NARROWEST: Final = 2
+MOST_ROWS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something that took time: from `start` for `took` milliseconds, in `row` (0 at the top).
+
+    `kind` is its class in the stylesheet, `text` is said when it is pointed at, `link` leads on.
+    """
+
+    row: int
+    start: float
+    took: float
+    kind: str
+    text: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    x: float
+    y: int
+    width: float
+    kind: str
+    text: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    x: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`labels`: of the rows, from the top; all as wide as WIDTH."""
+
+    shapes: list[Shape]
+    ticks: list[Tick]
+    labels: list[str]
+    height: int
+    width: int = WIDTH
+    row: int = ROW
+
+
+def picture(spans: Sequence[Span], labels: Sequence[str], length: float) -> Picture:
+    """Lay spans out over `length` milliseconds; what reaches beyond is cut."""
+    length = max(length, 1.0)
+    scale = WIDTH / length
+    shapes = [
+        Shape(
+            round(min(max(span.start, 0.0) * scale, WIDTH - NARROWEST), 1),
+            span.row * ROW,
+            round(max(min(span.took, length - max(span.start, 0.0)) * scale, NARROWEST), 1),
+            span.kind,
+            span.text,
+            span.link,
+        )
+        for span in spans
+        if span.row < MOST_ROWS
+    ]
+    rows = min(len(labels), MOST_ROWS)
+    return Picture(shapes, _ticks(length, scale), list(labels[:rows]), rows * ROW)
+
+
+def _ticks(length: float, scale: float) -> list[Tick]:
+    step = next((step for step in _steps() if length / step <= 8), length)
+    count = int(length // step)
+    return [Tick(round(number * step * scale, 1), _moment(number * step)) for number in range(count + 1)]
+
+
+def _steps() -> list[float]:
+    seconds = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800)
+    return [second * 1000 for second in seconds]
+
+
+def _moment(milliseconds: float) -> str:
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:g} s"
+    if seconds < 3600:
+        return f"{seconds / 60:g} min"
+    return f"{seconds / 3600:g} h"

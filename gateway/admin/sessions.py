@@ -1,0 +1,144 @@
+"""Sessions of clients: a list from their totals, each as a tree of agents with numbers and a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin import session_page
+from gateway.admin.base import EmptyState, ReadOnlyAdmin
+from gateway.admin.filters import KeyFilter, SessionTimeFilter
+from gateway.admin.inert import inert
+from gateway.admin.paging import LookAheadPaginator, page_number
+from gateway.admin.shown import ago, dollars, milliseconds, number
+from gateway.audit.session_totals import COUNTED
+from gateway.models import RequestLog, SessionTotal
+
+_NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
+
+
+@admin.register(SessionTotal)
+class SessionAdmin(ReadOnlyAdmin):
+    change_list_template = "admin/gateway/sessiontotal/change_list.html"
+    list_display = (
+        "session", "last", "key_shown", "requests_shown", "agents_shown", "tokens", "cached", "cost_shown",
+        "tools_shown", "failed_shown", "retries_shown", "busy",
+    )  # fmt: skip
+    list_display_links = None
+    list_filter = (SessionTimeFilter, KeyFilter)
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    ordering = ("-last_at", "session_id")
+    sortable_by = ()
+    search_fields = ("session_id",)
+    search_help_text = _("A session id or its beginning.")
+    empty_state = EmptyState(
+        _("No sessions yet"),
+        _("Claude Code names its session with each request; it appears after the first answer."),
+    )
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
+    ) -> Paginator:
+        return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SessionTotal], search_term: str
+    ) -> tuple[QuerySet[SessionTotal], bool]:
+        term = search_term.strip()
+        begins = Q(session_id__gte=term, session_id__lt=term + "\U0010ffff")
+        return (queryset.filter(begins) if term else queryset), False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        session_id = unquote(object_id)
+        rows = self._rows(request, session_id)
+        if not rows or not self.has_view_permission(request):
+            return super().change_view(request, object_id, form_url, extra_context)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        agents = session_page.agents(rows)
+        links = {row.pk: reverse("admin:gateway_requestlog_change", args=[row.pk]) for row in rows}
+        context = self.page_context(
+            request,
+            _("Session"),
+            session_id=inert(session_id),
+            rows=rows,
+            more=len(rows) == session_page.MOST_ROWS,
+            agents=agents,
+            numbers=session_page.numbers(rows),
+            tools=session_page.tools(rows),
+            time=session_page.time_spent(rows),
+            picture=session_page.session_picture(agents, links),
+        )
+        return TemplateResponse(request, "admin/gateway/sessiontotal/session.html", context)
+
+    def _rows(self, request: HttpRequest, session_id: str) -> list[RequestLog]:
+        """The newest rows of the session, oldest first."""
+        rows = RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED).defer(*_NOT_SHOWN)
+        return list(reversed(rows.order_by("-started_at", "-pk")[: session_page.MOST_ROWS]))
+
+    @admin.display(description=_("session"))
+    def session(self, total: SessionTotal) -> str:
+        address = reverse(self.page_name("change"), args=[quote(total.session_id)])
+        text = inert(total.session_id)
+        return format_html('<a class="gw-id" href="{}" title="{}">{}</a>', address, text, text[:13])
+
+    @admin.display(description=_("last request"))
+    def last(self, total: SessionTotal) -> str:
+        return ago(total.last_at)
+
+    @admin.display(description=_("key"))
+    def key_shown(self, total: SessionTotal) -> str:
+        return inert(total.key_name) or "–"
+
+    @admin.display(description=_("requests"))
+    def requests_shown(self, total: SessionTotal) -> str:
+        return number(total.requests)
+
+    @admin.display(description=_("subagents"))
+    def agents_shown(self, total: SessionTotal) -> str:
+        return number(total.agents or None)
+
+    @admin.display(description=_("tokens in + out"))
+    def tokens(self, total: SessionTotal) -> str:
+        return format_html(
+            '<span class="gw-num">{} + {}</span>', f"{total.input_tokens:,}", f"{total.output_tokens:,}"
+        )
+
+    @admin.display(description=_("from the cache"))
+    def cached(self, total: SessionTotal) -> str:
+        whole = total.input_tokens + total.cache_read_tokens + total.cache_write_tokens
+        return number(100 * total.cache_read_tokens / whole, "%", places=0) if whole else number(None)
+
+    @admin.display(description=_("cost"))
+    def cost_shown(self, total: SessionTotal) -> str:
+        return dollars(total.cost)
+
+    @admin.display(description=_("tools called"))
+    def tools_shown(self, total: SessionTotal) -> str:
+        return number(total.tool_count or None)
+
+    @admin.display(description=_("failed"))
+    def failed_shown(self, total: SessionTotal) -> str:
+        return number(total.failed or None)
+
+    @admin.display(description=_("retries"))
+    def retries_shown(self, total: SessionTotal) -> str:
+        return number(total.retries or None)
+
+    @admin.display(description=_("answering"))
+    def busy(self, total: SessionTotal) -> str:
+        return milliseconds(total.busy_ms)

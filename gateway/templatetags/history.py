@@ -1,0 +1,31 @@
+"""What the history's templates say in numbers and links."""
+
+from __future__ import annotations
+
+from django import template
+
+from gateway.admin import request_cells, shown
+
+register = template.Library()
+
+register.simple_tag(shown.ago, name="ago")
+register.simple_tag(shown.milliseconds, name="ms")
+register.simple_tag(shown.dollars, name="dollars")
+register.simple_tag(shown.number, name="number")
+register.simple_tag(request_cells.link, name="request_link")
+register.simple_tag(request_cells.state, name="request_state")
+register.simple_tag(request_cells.cost, name="request_cost")
+register.simple_tag(request_cells.tokens, name="request_tokens")
+register.simple_tag(request_cells.tools, name="request_tools")
+
+
+@register.simple_tag
+def plain(value: float) -> str:
+    """A number for SVG, whatever the language writes for a decimal point."""
+    return f"{value:g}"
+
+
+@register.simple_tag
+def percent(part: float, whole: float) -> str:
+    """`part` of `whole` for a stylesheet."""
+    return f"{100 * part / whole:.2f}" if whole else "0"

@@ -1,0 +1,103 @@
+"""The pages of sessions."""
+
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from gateway.audit.session_totals import work_out
+from gateway.models import SessionTotal
+from tests.admin.history import HOSTILE, make_rows
+from tests.admin.pages import url
+
+LIST = "/admin/gateway/sessiontotal/"
+
+
+@pytest.fixture
+def session(db):
+    make_rows(
+        3, session_id="s-1", key_name="Ann", input_tokens=1000, output_tokens=50, cache_read_tokens=3000,
+        cost="0.25", tools_called=["Bash"], tool_count=1, tools_failed=["Bash"], attempts=2, duration_ms=4000,
+        first_byte_ms=1000, status=200,
+    )  # fmt: skip
+    work_out("s-1")
+    return "s-1"
+
+
+def test_the_list_shows_the_totals_of_each_session(admin_client, session):
+    text = admin_client.get(LIST).content.decode()
+    for part in ("s-1", "Ann", "3,000 + 150", "75 ", "0.7500"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({}, 1),
+        ({"q": "s-"}, 1),
+        ({"q": "x"}, 0),
+        ({"time": "1h"}, 0),
+        ({"key": "none"}, 1),
+        ({"key": "7"}, 0),
+    ],
+)
+def test_sessions_are_searched_and_filtered(admin_client, session, parameters, found):
+    assert len(admin_client.get(LIST, parameters).context["cl"].result_list) == found
+
+
+def test_the_list_asks_the_same_however_many_there_are(admin_client, db):
+    counts = []
+    for number in (1, 100):
+        for one in range(number):
+            SessionTotal.objects.get_or_create(
+                session_id=f"s-{one}", defaults={"first_at": timezone.now(), "last_at": timezone.now()}
+            )
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(LIST)
+        counts.append(len(captured))
+        assert not [query for query in captured if "COUNT(" in query["sql"] or "requestlog" in query["sql"]]
+    assert counts[0] == counts[1]
+
+
+def test_the_page_shows_turns_tools_and_where_the_time_went(admin_client, session):
+    with CaptureQueriesContext(connection) as captured:
+        text = admin_client.get(url("sessiontotal", "change", session)).content.decode()
+    for part in (
+        "main agent",
+        "Where the time went",
+        "cache hit rate",
+        "75.0",
+        "Bash",
+        "2 attempts",
+        "<svg",
+        "0.75",
+    ):
+        assert part in text
+    assert len([query for query in captured if "requestlog" in query["sql"]]) == 1
+
+
+def test_hostile_facts_are_inert(admin_client, db):
+    make_rows(
+        1, session_id=HOSTILE, agent_id=HOSTILE, tools_called=[HOSTILE], asked_model=HOSTILE, key_name=HOSTILE
+    )
+    work_out(HOSTILE)
+    list_page = admin_client.get(LIST)
+    assert HOSTILE not in list_page.content.decode()
+    link = list_page.content.decode().split('class="gw-id" href="')[1].split('"')[0]
+    page = admin_client.get(unescape(link))
+    assert page.status_code == 200
+    assert b"main agent" in page.content or b"subagent" in page.content
+    assert HOSTILE not in page.content.decode()
+
+
+def test_pages_need_the_right_to_see_them(clerk, session):
+    client = clerk("view_provider")
+    assert client.get(LIST).status_code == 403
+    assert client.get(url("sessiontotal", "change", session)).status_code in (302, 403)
+
+
+def test_a_session_that_is_not_there_is_no_error(admin_client, db):
+    assert admin_client.get(url("sessiontotal", "change", "nothing")).status_code == 302
+    assert admin_client.post(url("sessiontotal", "change", "nothing")).status_code in (302, 403)
