@@ -121,7 +121,7 @@ class Health:
 
     def standing(self, route: Route, credential: Credential | None, now: float) -> Standing:
         """How this choice stands now; the worst of what is wrong with it."""
-        refused = self._refused(credential, now) if credential is not None else None
+        refused = self._refused(route, credential, now) if credential is not None else None
         if refused is not None:
             return refused
         if not self._targets and not self._limits:
@@ -187,14 +187,16 @@ class Health:
 
     # --- refused ------------------------------------------------------------------
 
-    def _refused(self, credential: Credential, now: float) -> Standing | None:
+    def _refused(self, route: Route, credential: Credential, now: float) -> Standing | None:
         record = credential.set_aside
         if record is not None and (record.until is None or record.until > now):
+            # the record has the word from here on, also when it says that the credential is back
+            self._refusals.pop(credential.id, None)
             return Standing(Kind.REFUSED, record.since, record.until, record.status, record.reason)
         own = self._refusals.get(credential.id)
         if own is None:
             return None
-        if now - own.since > OWN_WORD:
+        if now - own.since > OWN_WORD or _forgiven(own.since, route):
             # by now the record would say so, if nobody had brought it back
             del self._refusals[credential.id]
             return None

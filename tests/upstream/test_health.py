@@ -205,6 +205,19 @@ def test_the_record_takes_over_from_the_process_s_own_word(health):
     assert (standing.kind, standing.status, standing.reason) == (Kind.REFUSED, 401, "no")
 
 
+def test_a_credential_that_is_brought_back_at_once_is_free_at_once(health):
+    refuse(health, 10)
+    recorded = dataclasses.replace(CREDENTIAL, set_aside=SetAside(10.0))
+    assert kind(health, 11, A, recorded) is Kind.REFUSED
+    assert kind(health, 12) is Kind.FREE
+
+
+def test_an_admin_is_believed_even_before_the_record_was_seen(health):
+    refuse(health, 10)
+    forgiven = dataclasses.replace(A, provider=dataclasses.replace(A.provider, brought_back=11.0))
+    assert kind(health, 11, forgiven) is Kind.FREE
+
+
 def test_a_record_with_an_end_ends():
     recorded = dataclasses.replace(CREDENTIAL, set_aside=SetAside(0.0, 50.0))
     assert kind(Health(), 49, A, recorded) is Kind.REFUSED
