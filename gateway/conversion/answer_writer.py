@@ -161,6 +161,8 @@ class AnswerWriter:
             start = envelope(self._context, [], None, told)
             self._events += (messages.message_start(start), messages.PING)
             self.state = STARTED
+            for block in self._context.leading:
+                self.server_block(block)
 
     def thinking(self, text: str, place: str) -> None:
         """Reasoning; an empty text makes room for what only the signature carries."""

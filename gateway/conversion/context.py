@@ -62,6 +62,8 @@ class AnswerContext:
     `prefill`: text of the final assistant message the upstream continues.
     `report_context_management`: the request carried context_management.
     `usage_scale`: what input counts are multiplied by for the client (client_window.py).
+    `leading`: blocks that stand in front of what the model says; `searches` of them are web
+    searches that the gateway made. `search_query`: what a search of the provider is about.
     """
 
     model: str
@@ -79,6 +81,9 @@ class AnswerContext:
     web_search_active: bool = False
     report_context_management: bool = False
     usage_scale: float = 1.0
+    leading: tuple[dict[str, Any], ...] = ()
+    searches: int = 0
+    search_query: str = ""
 
     @property
     def thinking_shown(self) -> bool:

@@ -29,6 +29,7 @@ from gateway.conversion.thinking import ThinkingPlan, thinking_plan
 from gateway.conversion.tokens import estimate_input_tokens
 from gateway.conversion.tools import ToolPlan, tool_plan
 from gateway.conversion.turns import Turn, turns
+from gateway.conversion.web_search import search_of
 from gateway.wire.messages import JSONObject
 
 # Top-level fields that are converted, mean nothing upstream, or get an entry where they are handled.
@@ -101,6 +102,7 @@ class RequestPlan:
             web_search_active=self.tools.web_search_active,
             report_context_management=request.get("context_management") is not None,
             usage_scale=self.scale,
+            search_query=_searched_for(request) if self.tools.web_search_active else "",
         )
         return Converted(_merged(body, profile.extra_body), answer, self.who.headers)
 
@@ -140,6 +142,11 @@ def request_plan(
         request, context, ledger, new_id, estimate, conversation, tools, structured, stops, cap, thinking,
         who, usage_scale(profile, request["model"], client.headers),
     )  # fmt: skip
+
+
+def _searched_for(request: JSONObject) -> str:
+    search = search_of(request)
+    return search.query if search else ""
 
 
 def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimate: int) -> AnswerContext:

@@ -6,6 +6,7 @@ visible_text) that the stream uses, too; here they only meet.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion import reasoning, stops, upstream_errors
@@ -19,6 +20,7 @@ from gateway.conversion.tool_args import arguments_text, freeform_input, input_o
 from gateway.conversion.tool_calls import CallBlocks, pieces_of
 from gateway.conversion.usage import Usage, counts_in, usage_of
 from gateway.conversion.visible_text import VisibleText
+from gateway.conversion.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import Event, Message
@@ -82,7 +84,8 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
         context=context,
         ledger=ledger,
     )
-    return WholeAnswer(envelope(context, content + called, stop, usage.whole()), usage.estimated)
+    content = [*context.leading, *content, *called, *_cited(content, context)]
+    return WholeAnswer(envelope(context, content, stop, usage.whole()), usage.estimated)
 
 
 def message_events(message: Message) -> list[Event]:
@@ -153,6 +156,12 @@ def _words(
         citations = citations_of(said, text, context, ledger)
         content.append({**block, "citations": citations} if citations else block)
     return content, text
+
+
+def _cited(content: list[JSONObject], context: AnswerContext) -> Iterable[JSONObject]:
+    """The provider's web search as blocks, when it is known by citations alone."""
+    citations = [citation for block in content for citation in block.get("citations") or ()]
+    return cited_blocks(context.search_query, citations, context.new_id("srvtoolu_")) if citations else ()
 
 
 def _calls(

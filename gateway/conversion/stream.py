@@ -32,6 +32,7 @@ from gateway.conversion.converted_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls import pieces_of
 from gateway.conversion.usage import counts_in
+from gateway.conversion.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 
 JSONObject = dict[str, Any]
@@ -46,6 +47,7 @@ class MessageStream(ConvertedStream):
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.Reader(context.profile.reasoning_in).read
         self._ends_with_usage = False  # the latest chunk was nothing but usage
+        self._citations: list[JSONObject] = []
 
     def _read_data(self, chunk: JSONObject) -> None:
         choices = chunk.get("choices")
@@ -120,8 +122,19 @@ class MessageStream(ConvertedStream):
 
     def _cite(self, delta: JSONObject) -> None:
         found = citations_of(delta, self._writer.output.whole_text, self._context, self._ledger)
+        self._citations += found
         if found and not self._writer.cite(found):
             self._ledger.dropped("content.text.citations", "citations came when no text was open")
+
+    def _complete(self, *, explanation: str = "") -> None:
+        if self._citations and not self.done:
+            # the provider's search is known by its citations, and those come with the text
+            if self._filters is not None and self._filters.matched is None:
+                self._filtered(self._filters.flush())
+            block_id = self._context.new_id("srvtoolu_")
+            for block in cited_blocks(self._context.search_query, self._citations, block_id):
+                self._writer.server_block(block)
+        super()._complete(explanation=explanation)
 
     def _upstream_ended(self, *, told: bool) -> None:
         if not self.chunks:

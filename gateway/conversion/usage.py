@@ -123,7 +123,7 @@ def usage_of(
         cache_read=read,
         cache_written=written,
         thinking_tokens=reasoning,
-        searches=_first_positive(counts, _SEARCHES),
+        searches=_first_positive(counts, _SEARCHES) + context.searches,
         service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
         estimated=estimated,
     )
