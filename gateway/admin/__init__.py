@@ -10,6 +10,7 @@ from gateway.admin import (
     people,
     providers,
     request_logs,
+    search_engines,
     sessions,
     token_factors,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "people",
     "providers",
     "request_logs",
+    "search_engines",
     "sessions",
     "token_factors",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
@@ -118,12 +118,6 @@ class GatewayModelAdmin(ModelAdmin):
             "model_admin": self,
             **more,
         }
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        response: HttpResponse = super().changelist_view(
-            request, {"empty_state": self.empty_state, **(extra_context or {})}
-        )
-        return response
 
 
 class ReadOnlyAdmin(GatewayModelAdmin):

@@ -67,6 +67,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
             Entry(
                 _("Prices"), "payments", "admin:gateway_modelprice_changelist", ("gateway.view_modelprice",)
             ),
+            Entry(
+                _("Search engines"),
+                "travel_explore",
+                "admin:gateway_searchengine_changelist",
+                ("gateway.view_searchengine",),
+            ),
         ),
     ),
     (

@@ -22,6 +22,7 @@ from gateway.models import (
     Origin,
     Provider,
     ProviderCredential,
+    SearchEngine,
     SecretPattern,
     TokenFactor,
 )
@@ -33,6 +34,7 @@ from gateway.routing.snapshot import (
     KeyLimits,
     MappingRule,
     ProviderConfig,
+    SearchEngineConfig,
     SecretLook,
     SetAside,
     Target,
@@ -84,6 +86,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             SecretLook(*values)
             for values in SecretPattern.objects.filter(enabled=True).values_list("name", "pattern", "literal")
         ),
+        search_engine=_search_engine(SearchEngine.objects.filter(enabled=True).first()),
         anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
     )
 
@@ -98,6 +101,20 @@ def _learnt(factors: Iterable[TokenFactor]) -> Mapping[tuple[str, str], Mapping[
             }
             for record in factors
         }
+    )
+
+
+def _search_engine(record: SearchEngine | None) -> SearchEngineConfig | None:
+    """An engine whose credential cannot be opened is left out, with a line in the log."""
+    if record is None:
+        return None
+    try:
+        credential = record.revealed()
+    except EncryptionError as problem:
+        logger.error("search engine %s: %s", record.name, problem)
+        return None
+    return SearchEngineConfig(
+        record.name, record.kind, record.base_url, credential, record.max_results, record.timeout
     )
 
 

@@ -6,7 +6,8 @@ what the conversion of the answer needs to know of the request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,11 @@ class Converted:
     context: AnswerContext
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
+
+    def leading_with(self, blocks: Sequence[dict[str, Any]]) -> Converted:
+        """The same, with a web search of the gateway in front of the answer."""
+        context = dataclasses.replace(self.context, leading=tuple(blocks), searches=1)
+        return dataclasses.replace(self, context=context)
 
 
 @dataclass(frozen=True, slots=True)

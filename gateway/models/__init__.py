@@ -12,6 +12,7 @@ from gateway.models.model_price import ModelPrice
 from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
+from gateway.models.search_engine import SearchEngine
 from gateway.models.set_aside_target import SetAsideTarget
 from gateway.models.token_factor import TokenFactor
 
@@ -43,6 +44,7 @@ __all__ = [
     "RequestLog",
     "Retention",
     "Sealed",
+    "SearchEngine",
     "SearchText",
     "SecretPattern",
     "SessionTotal",

@@ -157,6 +157,14 @@ class Sealed:
         return "<Sealed>" if self.token else "<Sealed: empty>"
 
 
+def revealed(value: Sealed | str) -> str:
+    """The text of a sealed field; one that was just assigned is sealed only when its record is saved.
+
+    Raises encryption.EncryptionError.
+    """
+    return value.reveal() if isinstance(value, Sealed) else value
+
+
 class EncryptedTextField(models.TextField):
     """Text that is encrypted in the database and a Sealed on the record; assign plain text to change it."""
 

@@ -12,7 +12,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, Sealed
+from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, revealed
 from gateway.models.request_log import RequestLog
 from gateway.models.set_aside_target import SetAsideTarget
 
@@ -128,7 +128,7 @@ class Provider(ConfigRecord):
 
     def revealed_headers(self) -> dict[str, str]:
         """The extra headers in clear text. Raises encryption.EncryptionError."""
-        values: Any = json.loads(_revealed(self.headers) or "{}")
+        values: Any = json.loads(revealed(self.headers) or "{}")
         return {str(name): str(value) for name, value in values.items()}
 
     def add_credential(self, value: str, label: str = "", **fields: Any) -> ProviderCredential:
@@ -213,14 +213,9 @@ class ProviderCredential(ConfigRecord):
 
     def revealed(self) -> str:
         """The secret in clear text; empty for one of the environment. Raises encryption.EncryptionError."""
-        return _revealed(self.value)
+        return revealed(self.value)
 
 
 def headers_text(headers: dict[str, str]) -> str:
     """The form in which extra headers are sealed; empty for none."""
     return json.dumps(headers) if headers else ""
-
-
-def _revealed(value: Sealed | str) -> str:
-    # a text that was just assigned is sealed only when the record is saved
-    return value.reveal() if isinstance(value, Sealed) else value

@@ -9,8 +9,10 @@ from typing import Any, Final, TypeVar
 from gateway.conversion.context import AnsweredLocally, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.web_search import with_results
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.relay.searching import search_for, told
 from gateway.routing.resolve import Route
 
 T = TypeVar("T")
@@ -24,10 +26,15 @@ async def conversion(
 ) -> Converted | AnsweredLocally:
     """The provider's request, with a ledger of its own. Raises InvalidRequest."""
     exchange.ledger = Ledger()
+    made = await search_for(exchange, gateway, route, request)
+    if made is not None:
+        request = with_results(request, made)
     arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger)
     request_of = DIALECTS[route.profile.protocol].request
     converted = await beside_the_loop(exchange, route, request_of, *arguments)
     exchange.estimated_input_tokens = converted.context.estimated_input_tokens
+    if made is not None and isinstance(converted, Converted):
+        return told(converted, made, exchange, gateway)
     return converted
 
 

@@ -25,6 +25,7 @@ from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_facts import message_facts
 from gateway.conversion.tokens import without_factor
+from gateway.conversion.web_search import Searched
 from gateway.errors import GatewayError
 from gateway.limits.limiter import Admission
 from gateway.relay.timeline import Timeline
@@ -131,6 +132,7 @@ class Exchange:
     estimated_input_tokens: int | None = None
     tools_called: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
+    searched: Searched | None = None
     inside: bool = False
     admission: Admission | None = None
     limit_headers: Mapping[str, str] = field(default_factory=dict)

@@ -124,6 +124,18 @@ class MappingRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchEngineConfig:
+    """Where the gateway searches the web: `kind` is searxng, brave or tavily. `timeout` in seconds."""
+
+    name: str
+    kind: str
+    base_url: str = ""
+    credential: str = field(default="", repr=False)
+    max_results: int = 8
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyLimits:
     """What one client key may use; None = no limit.
 
@@ -190,6 +202,7 @@ class ConfigSnapshot:
     rules: tuple[MappingRule, ...] = ()
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
     anonymous_allowed: bool = False
+    search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)
     learnt: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
