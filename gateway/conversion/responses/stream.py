@@ -49,7 +49,7 @@ class ResponsesStream(ConvertedStream):
 
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         super().__init__(context, ledger)
-        self._items: dict[int, _Told] = {}
+        self._items: dict[int | str, _Told] = {}
         self._searches = 0
         self._part_text: list[str] = []  # of the open text, for its citations
 
@@ -78,7 +78,7 @@ class ResponsesStream(ConvertedStream):
     def _item(self, event: JSONObject) -> _Told:
         """What is known of the item that an event is about."""
         self._begin()
-        return self._items.setdefault(_index(event, "output_index"), _Told())
+        return self._items.setdefault(_key(event), _Told())
 
     def _added(self, event: JSONObject) -> None:
         told, item = self._item(event), _object(event.get("item"))
@@ -221,8 +221,8 @@ class ResponsesStream(ConvertedStream):
         name = "" if told.named else _text(item.get("name"))
         call_id = "" if told.named else _text(item.get("call_id"))
         told.named = told.named or bool(name)
-        key = _index(event, "output_index")
-        self._writer.fragment(CallPiece(key, call_id, name, arguments, False, item, named=told.named))
+        piece = CallPiece(_key(event), call_id, name, arguments, False, item, named=told.named)
+        self._writer.fragment(piece)
 
     # Searches
 
@@ -295,6 +295,14 @@ def _counts(usage: JSONObject, searches: int) -> JSONObject:
         "completion_tokens_details": usage.get("output_tokens_details"),
         "server_tool_use": {"web_search_requests": searches},
     }
+
+
+def _key(event: JSONObject) -> int | str:
+    """Which item an event is about: its place in the output, or its id where a server tells no place."""
+    place = event.get("output_index")
+    if type(place) is int:
+        return place
+    return _text(event.get("item_id")) or _text(_object(event.get("item")).get("id")) or 0
 
 
 def _index(event: JSONObject, name: str) -> int:

@@ -11,6 +11,7 @@ from .scripts import (
     event,
     function_call,
     halves,
+    numbered,
     reasoning,
     response,
     said,
@@ -355,3 +356,20 @@ def test_an_empty_delta_is_a_sign_of_life():
     events += stream.feed(sse(*streamed(response(reasoning("a"), said("x")), halves)))
     assert_legal(events)
     assert stream.done
+
+
+def test_items_are_known_by_their_ids_where_a_server_tells_no_place():
+    # llama.cpp's server does so, and ends all items together
+    items = numbered(reasoning("hm", encrypted=None), said("Hello"), function_call("c1"), function_call("c2"))
+    events = [{key: value for key, value in each.items() if key != "output_index"}
+              for each in streamed(response(*items))]  # fmt: skip
+    ends = [each for each in events if each["type"] == "response.output_item.done"]
+    others = [each for each in events if each not in ends]
+    assert_lines(
+        play(*others[:-1], *ends, others[-1], thinking_requested=True),
+        "0 start thinking", "0 thinking hm", "0 signature *", "0 stop",
+        "1 start text", "1 text Hello", "1 stop",
+        "2 start tool_use c1 f", "2 input_json {}", "2 stop",
+        "3 start tool_use c2 f", "3 input_json {}", "3 stop",
+        "end tool_use",
+    )  # fmt: skip
