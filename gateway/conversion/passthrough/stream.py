@@ -72,7 +72,11 @@ class PassedStream:
 
     @property
     def usage(self) -> Usage:
-        return own_usage(self._counts, self._context, written=self.characters // _CHARACTERS_A_TOKEN)
+        """The provider's numbers; of an answer that was cut, the output is estimated."""
+        counts = dict(self._counts)
+        if self.stop_reason is None:
+            counts.pop("output_tokens", None)  # said at the start, it counts nothing yet
+        return own_usage(counts, self._context, written=self.characters // _CHARACTERS_A_TOKEN)
 
     @property
     def usage_estimated(self) -> bool:

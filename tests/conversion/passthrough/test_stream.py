@@ -137,7 +137,7 @@ def test_a_cut_stream_ends_in_an_error(length):
     stream = stream_of()
     sent = play(stream, b"".join([raw(START), *TEXT, CALL[0]][:length]))
     assert b"upstream closed the stream before the response was complete" in sent
-    assert stream.usage_estimated is False  # the beginning told the numbers
+    assert (stream.usage.input_tokens, stream.usage_estimated) == (25, True)
 
 
 def test_a_stream_without_a_single_event_can_be_an_http_error():
