@@ -56,8 +56,11 @@ class _Said:
     def __contains__(self, leaf: Any) -> bool:
         if not isinstance(leaf, str):
             return json.dumps(leaf) in self._whole
-        # texts are joined and parted on the way
-        return leaf in self._whole or (len(leaf) > _SHORT and leaf in self._texts)
+        # texts are joined and parted on the way, at empty lines
+        return leaf in self._whole or all(
+            not part or part in self._whole or (len(part) > _SHORT and part in self._texts)
+            for part in leaf.split("\n\n")
+        )
 
 
 def _side(value: Any, other: _Said) -> Side:
@@ -78,7 +81,9 @@ def _lines(value: Any, depth: int, before: str, after: str) -> Iterator[tuple[st
         yield f"{indent}{before}{{", []
         for number, (key, item) in enumerate(value.items(), 1):
             comma = "," if number < len(value) else ""
-            yield from _lines(item, depth + 1, f"{json.dumps(key, ensure_ascii=False)}: ", comma)
+            for text, leaves in _lines(item, depth + 1, f"{json.dumps(key, ensure_ascii=False)}: ", comma):
+                # the word for a kind of thing is the protocol's own
+                yield text, [] if key == "type" and isinstance(item, str) else leaves
         yield f"{indent}}}{after}", []
     elif isinstance(value, list) and value:
         yield f"{indent}{before}[", []

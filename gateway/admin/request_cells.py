@@ -39,12 +39,21 @@ def models(row: RequestLog) -> SafeString:
     """asked model -> upstream model"""
     asked = inert(row.asked_model) or "–"
     if not row.upstream_model or row.upstream_model == row.asked_model:
-        return format_html('<span class="gw-model">{}</span>', asked)
+        return format_html('<span class="gw-model" title="{}">{}</span>', asked, asked)
+    upstream = inert(row.upstream_model)
     return format_html(
-        '<span class="gw-model">{}</span> <span class="gw-to">→&nbsp;{}</span>',
+        '<span class="gw-model" title="{}">{}</span> <span class="gw-to" title="{}">→&nbsp;{}</span>',
         asked,
-        inert(row.upstream_model),
+        asked,
+        upstream,
+        upstream,
     )
+
+
+def short(text: str) -> SafeString:
+    """A name that is cut when it is long; the whole is said when it is pointed at."""
+    name = inert(text)
+    return format_html('<span class="gw-short" title="{}">{}</span>', name, name) if name else NOTHING
 
 
 def session(row: RequestLog) -> SafeString:
@@ -93,7 +102,7 @@ def tools(row: RequestLog) -> SafeString:
     mark = badge(_("%(count)s failed") % {"count": len(failed)}, "warn", ", ".join(failed)) if failed else ""
     if not shown and not mark:
         return NOTHING
-    return format_html('<span title="{}">{}</span> {}', ", ".join(counted), shown, mark)
+    return format_html('<span class="gw-short" title="{}">{}</span> {}', ", ".join(counted), shown, mark)
 
 
 def ledger(row: RequestLog) -> SafeString:

@@ -247,7 +247,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("key"))
     def key(self, row: RequestLog) -> str:
-        return inert(row.key_name) or "–"
+        return request_cells.short(row.key_name)
 
     @admin.display(description=_("session"))
     def session(self, row: RequestLog) -> str:
@@ -259,7 +259,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("provider"))
     def provider_shown(self, row: RequestLog) -> str:
-        return inert(row.provider) or "–"
+        return request_cells.short(row.provider)
 
     @admin.display(description=_("status"))
     def state_shown(self, row: RequestLog) -> str:
@@ -267,7 +267,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("stop reason"))
     def stop_reason_shown(self, row: RequestLog) -> str:
-        return inert(row.stop_reason) or "–"
+        return request_cells.short(row.stop_reason)
 
     @admin.display(description=_("first byte"))
     def first_byte(self, row: RequestLog) -> str:
@@ -334,7 +334,7 @@ def _cards(row: RequestLog) -> list[tuple[Any, Any]]:
         (
             _("How it ended"),
             request_cells.facts(
-                (_("state"), row.get_state_display()),
+                (_("state"), "" if row.state == "ok" else row.get_state_display()),
                 (_("stop reason"), inert(row.stop_reason)),
                 (_("error"), inert(f"{row.error_type}: {row.error_message}") if row.error_type else ""),
                 (_("first byte"), milliseconds(row.first_byte_ms)),

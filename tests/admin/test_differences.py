@@ -16,7 +16,15 @@ def test_what_the_other_side_does_not_say_is_marked():
         b'"messages":[{"role":"system","content":"be brief\\n\\nbe kind"}],"n":1}',
     )
     assert marked(one) == ['"top_k": 5,']
-    assert marked(other) == ['"role": "system",', '"content": "be brief\\n\\nbe kind"', '"n": 1']
+    assert marked(other) == ['"role": "system",', '"n": 1']
+
+
+def test_a_text_is_marked_when_a_part_of_it_is_new_and_kinds_never_are():
+    _, other = side_by_side(
+        b'[{"type":"text","text":"be brief"}]',
+        b'[{"type":"input","a":"be brief\\n\\nand more","b":"be brief"}]',
+    )
+    assert marked(other) == ['"a": "be brief\\n\\nand more",']
 
 
 def test_the_same_twice_has_no_marks():
