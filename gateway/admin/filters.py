@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gateway.models import ClientKey, HourlyTotal, Provider
-from gateway.models.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS
+from gateway.models.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
 
 STOP_REASONS: Final = (
     "end_turn",
@@ -250,6 +250,9 @@ class WithFilter(_Filter):
 class EndpointFilter(_FieldFilter):
     title = _("kind")
     parameter_name = field = "endpoint"
+
+    def condition(self, value: str) -> Q | None:
+        return Q(endpoint=value) & RARE["replay"] if value == Endpoint.REPLAY else Q(endpoint=value)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return list(model_admin.model._meta.get_field("endpoint").choices)

@@ -44,6 +44,8 @@ _NOT_IN_THE_LIST: Final = (
     "ledger", "error_message", "client", "client_address", "parent_agent_id", "timeline", "price_source",
 )  # fmt: skip
 _REQUEST_ID_START: Final = "req_"
+# what the index of these ids is for
+_HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
 class HistoryList(ChangeList):
@@ -115,10 +117,14 @@ class RequestLogAdmin(ReadOnlyAdmin):
             return queryset, False
         if term.startswith(_REQUEST_ID_START):
             return queryset.filter(_begins(term)), False
-        for name in ("session_id", "upstream_request_id", "asked_model"):
+        for named in (
+            Q(session_id=term),
+            Q(upstream_request_id=term) & _HAS_UPSTREAM_ID,
+            Q(asked_model=term),
+        ):
             # one index at a time: together they would be a walk through the whole table
-            if RequestLog.objects.filter(**{name: term}).exists():
-                return queryset.filter(**{name: term}), False
+            if RequestLog.objects.filter(named).exists():
+                return queryset.filter(named), False
         if not may_read(request.user):
             return queryset.none(), False
         return queryset.filter(request_id__in=search.found(term)), False

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -14,8 +15,9 @@ from django.utils.translation import gettext as _
 from gateway.admin.inert import inert
 from gateway.admin.pictures import Picture, Span, picture
 
-# rows of one session that are laid out, the newest
+# rows of one session that are counted and drawn, and those that are listed; the newest
 MOST_ROWS: Final = 1_000
+MOST_LISTED: Final = 200
 DEEPEST: Final = 8
 # longer pauses are drawn so long, in milliseconds
 LONGEST_PAUSE: Final = 60_000.0
@@ -23,13 +25,14 @@ LONGEST_PAUSE: Final = 60_000.0
 
 @dataclass(slots=True)
 class Agent:
-    """`id` is "" for the main one. `depth` counts from 0."""
+    """`id` is "" for the main one. `depth` counts from 0. `listed`: the turns to list, with their numbers."""
 
     id: str
     parent: str = ""
     depth: int = 0
     rows: list[Any] = field(default_factory=list)
     name: str = ""
+    listed: list[tuple[int, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,19 @@ def agents(rows: Iterable[Any]) -> list[Agent]:
     # what a circle of parents left out
     seen = {agent.id for agent in ordered}
     ordered += [agent for agent in found.values() if agent.id not in seen]
+    newest = {
+        row.pk for row in sorted(chain.from_iterable(agent.rows for agent in ordered), key=_age)[:MOST_LISTED]
+    }
     number = 0
     for agent in ordered:
+        agent.listed = [(turn, row) for turn, row in enumerate(agent.rows, 1) if row.pk in newest]
         number += agent.id != ""
         agent.name = _("subagent %(number)s") % {"number": number} if agent.id else _("main agent")
     return ordered
+
+
+def _age(row: Any) -> float:
+    return -float(row.started_at.timestamp())
 
 
 def _walk(agent: Agent, depth: int, below: dict[str, list[Agent]], ordered: list[Agent]) -> None:

@@ -124,7 +124,7 @@ MATCHING = {
     "stop_reason": ("refusal", {"stop_reason": "refusal"}),
     "slow": ("30", {"duration_ms": 31_000}),
     "with": ("images", {"has_images": True}),
-    "endpoint": ("replay", {"endpoint": "replay"}),
+    "endpoint": ("replay", {"endpoint": "replay", "replay_of": "req_1"}),
     "started_at__gte": ("2026-11-01 00:00:00+00:00", {}),
 }
 
@@ -213,11 +213,26 @@ def used_indexes(rows):
         ("with", "retries", "log_retried_time"),
         ("with", "replays", "log_replay_time"),
         ("q", "req_1", "request_id"),
+        ("endpoint", "replay", "log_replay_time"),
     ],
 )
 def test_a_filter_has_its_index(admin_client, db, name, value, index):
     rows = admin_client.get(LIST, {name: value}).context["cl"].queryset[:50]
     assert index in used_indexes(rows)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")
+def test_a_search_walks_through_no_table(admin_client, db):
+    with CaptureQueriesContext(connection) as captured:
+        admin_client.get(LIST, {"q": "no-such-id"})
+    asked = [
+        query["sql"] for query in captured if "SELECT 1" in query["sql"] and "requestlog" in query["sql"]
+    ]
+    assert len(asked) == 3
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            assert all("SEARCH" in line[-1] for line in cursor.fetchall())
 
 
 def test_nobody_edits_the_history(admin_client, row):
