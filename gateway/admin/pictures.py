@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
 WIDTH: Final = 1000
 ROW: Final = 26
+MARGIN: Final = 4
 NARROWEST: Final = 2
 MOST_ROWS: Final = 400
 
@@ -54,6 +58,15 @@ class Picture:
     width: int = WIDTH
     row: int = ROW
 
+    @property
+    def drawn(self) -> SafeString:
+        """The elements of the SVG; a template would take its time over a thousand of them."""
+        ticks = (
+            f'<line x1="{tick.x:g}" x2="{tick.x:g}" y1="0" y2="{self.height}" class="gw-tick"/>'
+            for tick in self.ticks
+        )
+        return mark_safe("".join([*ticks, *map(_element, self.shapes)]))  # noqa: S308 (texts are escaped)
+
 
 def picture(spans: Sequence[Span], labels: Sequence[str], length: float) -> Picture:
     """Lay spans out over `length` milliseconds; what reaches beyond is cut."""
@@ -73,6 +86,14 @@ def picture(spans: Sequence[Span], labels: Sequence[str], length: float) -> Pict
     ]
     rows = min(len(labels), MOST_ROWS)
     return Picture(shapes, _ticks(length, scale), list(labels[:rows]), rows * ROW)
+
+
+def _element(shape: Shape) -> str:
+    drawn = (
+        f'<rect x="{shape.x:g}" y="{shape.y + MARGIN}" width="{shape.width:g}" height="{ROW - 2 * MARGIN}"'
+        f' class="gw-shape gw-shape-{escape(shape.kind)}"><title>{escape(shape.text)}</title></rect>'
+    )
+    return f'<a href="{escape(shape.link)}">{drawn}</a>' if shape.link else drawn
 
 
 def _ticks(length: float, scale: float) -> list[Tick]:

@@ -20,12 +20,6 @@ register.simple_tag(request_cells.tools, name="request_tools")
 
 
 @register.simple_tag
-def plain(value: float) -> str:
-    """A number for SVG, whatever the language writes for a decimal point."""
-    return f"{value:g}"
-
-
-@register.simple_tag
 def percent(part: float, whole: float) -> str:
     """`part` of `whole` for a stylesheet."""
     return f"{100 * part / whole:.2f}" if whole else "0"

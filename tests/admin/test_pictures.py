@@ -20,3 +20,10 @@ def test_a_picture_of_no_length_and_one_of_too_many_rows_are_pictures():
     assert picture([Span(0, 0, 0, "a", "")], ["x"], 0).shapes
     many = picture([Span(row, 0, 1, "a", "") for row in range(1_000)], ["x"] * 1_000, 10)
     assert len(many.labels) == len(many.shapes) == MOST_ROWS
+
+
+def test_what_is_drawn_is_escaped():
+    hostile = '"><script>alert(1)</script>'
+    drawn = picture([Span(0, 0, 5, hostile, hostile, hostile)], ["x"], 10).drawn
+    assert "<script" not in drawn
+    assert drawn.count("<rect") == drawn.count("</a>") == 1
