@@ -57,6 +57,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 ROOT_URLCONF = "ccproxy_site.urls"
 ASGI_APPLICATION = "ccproxy_site.asgi.application"
 # the server class of runserver and serve

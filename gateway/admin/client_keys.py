@@ -1,48 +1,100 @@
-"""Client keys: issued once, shown once, revoked instead of deleted."""
+"""Client keys: issued and shown once, rotated and revoked, not deleted; owners see their own."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Any, Final
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from gateway.admin.base import GatewayModelAdmin
+from gateway.admin.base import EmptyState
 from gateway.admin.fields import LinesField
-from gateway.config.launch import claude_code_lines
+from gateway.admin.key_issuing import Issued, KeyIssuing
+from gateway.admin.key_usage import usage_of
+from gateway.admin.shown import NOTHING, badge, code, dollars, number, state_badge, time_column
+from gateway.audit.visible import owned_keys, owns_keys
+from gateway.conf import gateway_conf
 from gateway.models import ClientKey, Origin, RequestLog
 
-# where the key waits between saving and the one page that shows it: on the request alone
+# where the key waits between saving and the redirect: on the request alone
 _ISSUED = "_issued_client_key"
+_WHO: Final = ("name", "user", "owner", "expires_at")
+_WHAT: Final = ("allowed_models", "capture")
+_LIMITS: Final = (
+    ("requests_per_minute", "concurrent_requests"),
+    ("input_tokens_per_minute", "output_tokens_per_minute"),
+    ("budget_period", "spend_budget", "token_budget"),
+)
+_FACTS: Final = ("shown", "state_now", "created", "last_used", "revoked_at", "rotated_to", "origin")
 
 
 class ClientKeyForm(forms.ModelForm):
     allowed_models = LinesField(
-        help_text="One a line: names or patterns with * of the models it may ask for. Empty: all."
+        label=gettext_lazy("Allowed models"),
+        help_text=gettext_lazy(
+            "One a line: names or patterns with * of the models it may ask for. Empty: all."
+        ),
     )
 
     class Meta:
         model = ClientKey
-        fields = ("name", "owner", "expires_at", "allowed_models", "capture")
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
 
 
 @admin.register(ClientKey)
-class ClientKeyAdmin(GatewayModelAdmin):
+class ClientKeyAdmin(KeyIssuing):
     form = ClientKeyForm
-    list_display = ("name", "shown", "owner", "state_now", "expires_at", "last_used", "created", "origin")
+    change_form_template = "admin/gateway/clientkey/change_form.html"
+    change_list_template = "admin/gateway/clientkey/change_list.html"
+    list_display = (
+        "name", "key_shown", "owner_is", "state_now", time_column("expires_at", gettext_lazy("expires")),
+        time_column("last_used", gettext_lazy("last used")), time_column("created", gettext_lazy("created")),
+        "origin",
+    )  # fmt: skip
     list_filter = ("origin", "revoked_at", "expires_at")
-    search_fields = ("name", "owner", "=last_four", "^prefix")
+    list_select_related = ("user",)
+    search_fields = ("name", "owner", "user__username", "=last_four", "^prefix")
     actions = ("revoke",)
-    readonly_fields = ("shown", "state_now", "created", "last_used", "revoked_at", "origin")
+    readonly_fields = _FACTS
+    empty_state = EmptyState(
+        gettext_lazy("No client keys yet"),
+        gettext_lazy(
+            "Issue one for each person or machine, so that the history says who asked, and limits hold for "
+            "each."
+        ),
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:
-        fields: tuple[str, ...] = ("name", "owner", "expires_at", "allowed_models", "capture")
-        facts = ((None, {"fields": fields}),)
-        return (*facts, ("Facts", {"fields": self.readonly_fields})) if obj else facts
+        fields = (
+            (None, {"fields": _WHO}),
+            (gettext_lazy("What it may do, what is kept"), {"fields": _WHAT}),
+            (
+                gettext_lazy("Limits"),
+                {
+                    "fields": _LIMITS,
+                    "classes": ("collapse",),
+                    "description": gettext_lazy("Empty: no limit. They hold from the next request on."),
+                },
+            ),
+        )
+        return (*fields, (gettext_lazy("Facts"), {"fields": _FACTS})) if obj else fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClientKey]:
+        queryset: QuerySet[ClientKey] = super().get_queryset(request)
+        return queryset if _sees_all(request) else queryset.filter(pk__in=owned_keys(request.user))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or owns_keys(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
+        """Owners see their own; the list shows them nothing else."""
+        if super().has_view_permission(request, obj):
+            return True
+        return owns_keys(request.user) if obj is None else obj.user_id == request.user.pk
 
     def has_delete_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
         """A key that requests came with is revoked, so that the history keeps its owner."""
@@ -66,37 +118,65 @@ class ClientKeyAdmin(GatewayModelAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: ClientKey, *_: Any, **__: Any) -> HttpResponse:
-        """The one page that shows the key. No redirect and no message: both would store it somewhere."""
         key: str = getattr(request, _ISSUED)
-        base_url = request.build_absolute_uri("/").rstrip("/")
-        settings = {"env": {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": key}}
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "The new client key",
-            "opts": self.opts,
-            "record": obj,
-            "key": key,
-            "lines": "\n".join(claude_code_lines(base_url, key)),
-            "settings": json.dumps(settings, indent=2),
-        }
-        # admin_view's never_cache adds no-store, so no browser keeps the page either
-        return TemplateResponse(request, "admin/gateway/clientkey/issued.html", context)
+        return self.shown_once(request, [Issued(obj.pk, obj.name, obj.owner_name, key)])
 
-    @admin.action(description="Revoke the selected client keys", permissions=["change"])
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        obj = options.get("obj")
+        if obj is not None:
+            context["usage"] = [
+                {
+                    "title": usage.title,
+                    "requests": number(usage.requests),
+                    "input": number(usage.input_tokens),
+                    "output": number(usage.output_tokens),
+                    "cost": dollars(usage.cost),
+                    "unpriced": usage.unpriced,
+                }
+                for usage in usage_of(obj)
+            ]
+            context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
+            context["policy"] = _policy(obj)
+        return super().render_change_form(request, context, *args, **options)
+
+    @admin.action(description=gettext_lazy("Revoke the selected client keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ClientKey]) -> None:
-        active = [record for record in queryset if record.revoked_at is None]
-        for record in active:
-            record.revoke()
-            self.log_change(request, record, "Revoked.")
-        self.message_user(request, f"Revoked: {len(active)}. They are refused from now on.", messages.SUCCESS)
+        self.revoke_all(request, [record for record in queryset if record.origin != Origin.ENVIRONMENT])
 
-    @admin.display(description="key")
+    @admin.display(description=gettext_lazy("key"))
     def shown(self, record: ClientKey) -> str:
         return record.shown
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("key"))
+    def key_shown(self, record: ClientKey) -> str:
+        return code(record.shown)
+
+    @admin.display(description=gettext_lazy("owner"), ordering="user__username")
+    def owner_is(self, record: ClientKey) -> str:
+        return record.owner_name or NOTHING
+
+    @admin.display(description=gettext_lazy("state"))
     def state_now(self, record: ClientKey) -> str:
-        return record.state()
+        state = record.state()
+        if state == "active" and record.rotated_to_id is not None:
+            return badge(_("rotated, still valid"), "warn")
+        return state_badge(state)
+
+
+def _sees_all(request: HttpRequest) -> bool:
+    return request.user.has_perm("gateway.view_clientkey") or request.user.has_perm(
+        "gateway.change_clientkey"
+    )
+
+
+def _policy(record: ClientKey) -> str:
+    """Which contents of its requests are kept, for its owner to read."""
+    kept = record.capture or gateway_conf().capture_bodies
+    if kept == "none":
+        return _("Of this key's requests no contents are kept: only times, models, sizes and errors.")
+    return _("Of this key's requests the contents are kept; who reads them is noted.")
 
 
 def _unused(record: ClientKey) -> bool:

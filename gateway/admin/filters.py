@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gateway.audit.visible import VIEW_ALL, owned_keys
 from gateway.models import ClientKey, HourlyTotal, Provider
 from gateway.models.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
 
@@ -99,7 +100,8 @@ class KeyFilter(_Filter):
     parameter_name = "key"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        keys = ClientKey.objects.order_by("name", "pk").values_list("pk", "name", "last_four")
+        own = {} if request.user.has_perm(VIEW_ALL) else {"pk__in": owned_keys(request.user)}
+        keys = ClientKey.objects.filter(**own).order_by("name", "pk").values_list("pk", "name", "last_four")
         return [
             *((str(pk), f"{name} …{last}" if last else name) for pk, name, last in keys),
             ("none", _("without a key")),
@@ -116,11 +118,12 @@ class OwnerFilter(_Filter):
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        owners = ClientKey.objects.exclude(owner="").order_by("owner").values_list("owner", flat=True)
-        return [(owner, owner) for owner in owners.distinct()]
+        owned = ClientKey.objects.exclude(owner="", user=None).select_related("user")
+        return [(name, name) for name in sorted({key.owner_name for key in owned})]
 
     def condition(self, value: str) -> Q | None:
-        keys = list(ClientKey.objects.filter(owner=value).values_list("pk", flat=True))
+        theirs = Q(user__username=value) | Q(user=None, owner=value)
+        keys = list(ClientKey.objects.filter(theirs).values_list("pk", flat=True))
         return Q(client_key_id=keys[0]) if len(keys) == 1 else Q(client_key_id__in=keys)
 
 
@@ -273,3 +276,13 @@ HISTORY_FILTERS: Final = (
     WithFilter,
     EndpointFilter,
 )
+
+# what names other people, or what the gateway has
+_NOT_FOR_OWNERS: Final = (OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter)
+
+
+def history_filters(request: HttpRequest) -> list[Any]:
+    """The filters of the history; owners of keys, who see their own requests alone, get fewer."""
+    if request.user.has_perm(VIEW_ALL):
+        return list(HISTORY_FILTERS)
+    return [one for one in HISTORY_FILTERS if one not in _NOT_FOR_OWNERS]

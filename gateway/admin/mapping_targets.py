@@ -32,6 +32,8 @@ class TargetInline(TabularInline):
     model = MappingTarget
     formset = TargetFormSet
     fields = ("position", "provider", "upstream_model", "model_family", "enabled")
+    # dragged, or typed: without a mouse the numbers are the way
+    ordering_field = "position"
     extra = 0
 
     def get_min_num(self, request: HttpRequest, obj: ModelMapping | None = None, **_: Any) -> int:

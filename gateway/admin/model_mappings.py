@@ -11,27 +11,36 @@ from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.base import EmptyState
 from gateway.admin.fields import LinesField, OptionsField
 from gateway.admin.mapping_targets import TargetInline
 from gateway.admin.owned import OwnedRecordAdmin
+from gateway.admin.shown import ago, badge, code, number
 from gateway.config.explanation import explained
 from gateway.config.takeover import take_over_mapping
-from gateway.models import ModelMapping, Origin
+from gateway.config.unmatched import unmatched_names
+from gateway.models import ClientKey, ModelMapping, Origin
 
 _STEP = 10
 
 
 class ModelMappingForm(forms.ModelForm):
     public_names = LinesField(
-        help_text="One a line: listed in GET /v1/models and accepted like exact names. "
-        "Claude Code shows those that contain claude or anthropic."
+        label=gettext_lazy("Public names"),
+        help_text=gettext_lazy(
+            "One a line: listed in GET /v1/models and accepted like exact names. Claude Code shows those "
+            "that contain claude or anthropic."
+        ),
     )
     options = OptionsField(
-        label="Profile options",
-        help_text="JSON object; what differs from the provider. docs/conversion.md names all options.",
+        label=gettext_lazy("Profile options"),
+        help_text=gettext_lazy(
+            "JSON object; what differs from the provider. docs/conversion.md names all options."
+        ),
     )
 
     class Meta:
@@ -59,24 +68,42 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     change_form_template = "admin/gateway/owned_change_form.html"
     change_list_template = "admin/gateway/modelmapping/change_list.html"
     inlines = (TargetInline,)
-    list_display = ("pattern", "position", "goes_to", "enabled", "origin", "note")
-    list_editable = ("position", "enabled")
+    list_display = ("pattern_is", "goes_to", "enabled", "origin", "note")
+    list_editable = ("enabled",)
+    # dragged, or typed: without a mouse the numbers are the way
+    ordering_field = "position"
+    list_per_page = 500
+    empty_state = EmptyState(
+        gettext_lazy("No model mappings yet"),
+        gettext_lazy(
+            "A mapping says where a model name goes. One with the pattern * takes every name; loading the "
+            "models of a provider makes them for you."
+        ),
+        (("admin:gateway_provider_changelist", gettext_lazy("Providers")),),
+    )
     list_filter = ("enabled", "targets__provider", "origin")
     search_fields = ("pattern", "targets__upstream_model", "note")
     ordering = ("position", "pk")
     fieldsets = (
-        (None, {"fields": ("position", "pattern", "enabled", "note")}),
+        (None, {"fields": ("pattern", "position", "enabled", "note")}),
         (
-            "Names and sizes",
-            {"fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens")},
+            gettext_lazy("Names and sizes"),
+            {
+                "fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens"),
+                "classes": ("collapse",),
+            },
         ),
-        ("Beyond the provider", {"fields": ("options",)}),
+        (gettext_lazy("Beyond the provider"), {"fields": ("options",), "classes": ("collapse",)}),
     )
     remarks = {
-        Origin.ENVIRONMENT: "This mapping is kept in step with the environment (.env) at each start. "
-        "Take it over to change it here; the environment leaves it alone then.",
-        Origin.DEMO: "This mapping leads to the built-in demo. It steps back as soon as another one leads "
-        "to a real provider.",
+        Origin.ENVIRONMENT: gettext_lazy(
+            "This mapping is kept in step with the environment (.env) at each start. Take it over to change "
+            "it here; the environment leaves it alone then."
+        ),
+        Origin.DEMO: gettext_lazy(
+            "This mapping leads to the built-in demo. It steps back as soon as another one leads to a real "
+            "provider."
+        ),
     }
 
     def get_urls(self) -> list[URLPattern]:
@@ -105,24 +132,49 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     def take_over(self, record: ModelMapping) -> str:
         take_over_mapping(record)
-        return f"The mapping {record.pattern} is now yours; the environment no longer changes it."
+        text = _("The mapping %s is now yours; the environment no longer changes it.")
+        return text % record.pattern
+
+    @admin.display(description=gettext_lazy("asked model"), ordering="pattern")
+    def pattern_is(self, record: ModelMapping) -> str:
+        return code(record.pattern)
 
     @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
         """The enabled targets in their order."""
         targets = [str(target) for target in record.targets.all() if target.enabled]
-        return ", ".join(targets) or _("nowhere: it has no enabled target")
+        if not targets:
+            return badge(_("nowhere: it has no enabled target"), "bad")
+        return format_html_join(
+            format_html(' <span class="gw-muted">{}</span> ', _("then")), "{}", ((name,) for name in targets)
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        names = [
+            {
+                "name": one.name,
+                "requests": number(one.requests),
+                "last": ago(one.last),
+                "taken_by": one.catch_all,
+            }
+            for one in unmatched_names()
+        ]
+        return super().changelist_view(request, {"unmatched": names, **(extra_context or {})})
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?model=NAME: which mapping wins, where it leads, which lose, and why."""
+        """GET ?model=NAME&key=PK: which mapping wins, where it leads, which lose, and why."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         asked = request.GET.get("model", "").strip()
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Where would it go?",
-            "opts": self.opts,
-            "asked": asked,
-            "explanation": explained(asked) if asked else None,
-        }
+        key_pk = request.GET.get("key", "")
+        keys = ClientKey.objects.order_by("name") if request.user.has_perm("gateway.view_clientkey") else ()
+        key = next((one for one in keys if str(one.pk) == key_pk), None)
+        context = self.page_context(
+            request,
+            _("Where would it go?"),
+            asked=asked,
+            keys=keys,
+            key=key,
+            explanation=explained(asked, key) if asked else None,
+        )
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)

@@ -8,13 +8,16 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import TabularInline
 from gateway.admin.fields import SecretField
+from gateway.admin.shown import NOTHING, badge
 from gateway.conf import gateway_conf
 from gateway.models import Origin, Provider, ProviderCredential, Sealed
 from gateway.security.encryption import EncryptionError
@@ -60,7 +63,30 @@ class CredentialInline(TabularInline):
 
     @admin.display(description=gettext_lazy("state"))
     def standing(self, record: ProviderCredential) -> str:
-        return standing(record) if record.pk else "–"
+        if not record.pk:
+            return NOTHING
+        if not record.enabled or not record.is_set_aside:
+            return badge(standing(record), "good" if record.enabled else "plain")
+        url = reverse("admin:gateway_provider_credential_back", args=[record.provider_id, record.pk])
+        # a button of the page's form, which sends it elsewhere
+        return format_html(
+            '<p>{} {}</p><button type="submit" class="gw-button gw-small" formaction="{}" formnovalidate>{}'
+            "</button>",
+            badge(_("set aside"), "bad"),
+            standing(record),
+            url,
+            _("Bring back"),
+        )
+
+
+def bring_credential_back(provider: Provider, credential: int) -> str:
+    """Use a credential of `provider` again; gives its label, or "" when it was not set aside."""
+    record = provider.credentials.filter(pk=credential).exclude(set_aside_since=None).first()
+    if record is None:
+        return ""
+    record.bring_back()
+    label: str = record.shown_label
+    return label
 
 
 def sealed(text: str) -> Sealed:

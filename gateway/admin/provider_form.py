@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import Select, TextInput
 from gateway.admin.fields import HeadersField, JSONObjectField, OptionsField, masked, unmasked
 from gateway.admin.provider_credentials import sealed
-from gateway.config.presets import preset, presets
+from gateway.config.presets import Preset, preset, presets
 from gateway.models import Provider, Sealed
 from gateway.models.provider import Auth, headers_text
 from gateway.security.encryption import EncryptionError
@@ -25,33 +27,39 @@ class ProviderForm(forms.ModelForm):
     preset = forms.ChoiceField(
         choices=_preset_choices,
         widget=Select,
-        help_text="The known service whose options are the starting point.",
+        label=gettext_lazy("Preset"),
+        help_text=gettext_lazy("The known service whose options are the starting point; it fills the form."),
     )
     base_url = forms.CharField(
-        label="Base URL",
+        label=gettext_lazy("Base URL"),
         required=False,
         widget=TextInput(attrs={"size": 80}),
-        help_text="Up to and without /chat/completions. Empty: the preset's. "
-        "{model} stands for the upstream model.",
+        help_text=gettext_lazy(
+            "Up to and without /chat/completions. Empty: the preset's. {model} stands for the upstream model."
+        ),
     )
     auth = forms.ChoiceField(
-        label="Authentication",
+        label=gettext_lazy("Authentication"),
         required=False,
         widget=Select,
-        choices=[("", "as the preset says"), *Auth.choices],
+        choices=[("", gettext_lazy("as the preset says")), *Auth.choices],
     )
     headers = HeadersField(
-        label="Extra headers",
-        help_text="One a line: Name: value. Values are stored encrypted and shown masked; "
-        "a masked value is kept as it is.",
+        label=gettext_lazy("Extra headers"),
+        help_text=gettext_lazy(
+            "One a line: Name: value. Values are stored encrypted and shown masked; a masked one is kept as "
+            "it is."
+        ),
     )
     query = JSONObjectField(
-        label="Query parameters",
-        help_text='JSON object of texts, for example {"api-version": "2025-04-01-preview"}.',
+        label=gettext_lazy("Query parameters"),
+        help_text=gettext_lazy('JSON object of texts, for example {"api-version": "2025-04-01-preview"}.'),
     )
     options = OptionsField(
-        label="Profile options",
-        help_text="JSON object; what differs from the preset. docs/conversion.md names all options.",
+        label=gettext_lazy("Profile options"),
+        help_text=gettext_lazy(
+            "JSON object; what differs from the preset. docs/conversion.md names all options."
+        ),
     )
 
     class Meta:
@@ -63,6 +71,8 @@ class ProviderForm(forms.ModelForm):
         record = self.instance
         self.stored_headers, self.headers_problem = stored_headers(record)
         self.initial["headers"] = masked(self.stored_headers)
+        # one that this version does not know works as the generic one, and is shown so
+        self.initial["preset"] = preset(self.initial.get("preset") or record.preset).slug
 
     def clean_headers(self) -> Sealed:
         if "headers" not in self.changed_data and not self.headers_problem:
@@ -79,10 +89,16 @@ class ProviderForm(forms.ModelForm):
             cleaned["query"] = dict(chosen.query)
         if "base_url" in cleaned and not cleaned["base_url"]:
             if not chosen.base_url or chosen.url_params:
-                example = f", like {chosen.base_url}" if chosen.base_url else ""
-                self.add_error("base_url", f"{chosen.label} needs a base URL{example}.")
+                self.add_error("base_url", _needs_url(chosen))
             cleaned["base_url"] = chosen.base_url
         return cleaned
+
+
+def _needs_url(chosen: Preset) -> str:
+    if not chosen.base_url:
+        return _("%(label)s needs a base URL.") % {"label": chosen.label}
+    facts = {"label": chosen.label, "example": chosen.base_url}
+    return _("%(label)s needs a base URL, like %(example)s.") % facts
 
 
 def stored_headers(record: Provider) -> tuple[dict[str, str], str]:

@@ -6,61 +6,114 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.owned import OwnedRecordAdmin
-from gateway.admin.provider_credentials import CredentialInline, credentials_state
+from gateway.admin.base import EmptyState
+from gateway.admin.provider_conformance import ProviderConformance
+from gateway.admin.provider_credentials import CredentialInline, bring_credential_back, credentials_state
 from gateway.admin.provider_form import ProviderForm, stored_headers
 from gateway.admin.provider_standing import BringBackAdmin
+from gateway.admin.shown import badge, code, number, switch_badge
 from gateway.conf import gateway_conf
-from gateway.config.presets import preset
+from gateway.config.presets import preset, presets
 from gateway.config.takeover import take_over_provider
 from gateway.models import Origin, Provider
 from gateway.models.provider import Auth
 
 
 @admin.register(Provider)
-class ProviderAdmin(BringBackAdmin, OwnedRecordAdmin):
+class ProviderAdmin(BringBackAdmin, ProviderConformance):
     form = ProviderForm
     actions = ("bring_back",)
     inlines = (CredentialInline,)
     change_form_template = "admin/gateway/provider/change_form.html"
-    list_display = ("name", "slug", "preset", "base_url", "enabled", "credential_is", "origin")
+    list_display = (
+        "name",
+        "preset_is",
+        "address",
+        "state",
+        "credential_is",
+        "leads_here",
+        "try_it",
+        "origin",
+    )
     list_filter = ("enabled", "origin")
     search_fields = ("name", "slug", "base_url")
     prepopulated_fields = {"slug": ("name",)}
+    empty_state = EmptyState(
+        _("No providers yet"),
+        _("A provider is a service that runs models. Choose a preset, paste the key, and test it."),
+    )
     remarks = {
-        Origin.ENVIRONMENT: "This provider is kept in step with the environment (.env) at each start. "
-        "Take it over to change it here; its mappings come along, and the environment leaves them alone.",
-        Origin.DEMO: "This is the built-in demo. It answers only as long as no mapping leads to another "
-        "provider, and it is removed at the next start after that. Add a provider of your own beside it.",
+        Origin.ENVIRONMENT: _(
+            "This provider is kept in step with the environment (.env) at each start. Take it over to change "
+            "it here; its mappings come along, and the environment leaves them alone."
+        ),
+        Origin.DEMO: _(
+            "This is the built-in demo. It answers only as long as no mapping leads to another provider, and "
+            "it is removed at the next start after that. Add a provider of your own beside it."
+        ),
     }
-    _first = ("name", "slug", "preset", "base_url", "auth")
-    _rest = (
-        (None, {"fields": ("enabled",)}),
+    _first = ("preset", "name", "base_url", "enabled")
+    _folded = (
+        (_("Identity and authentication"), {"fields": ("slug", "auth"), "classes": ("collapse",)}),
         (
-            "Timeouts and tries",
-            {"fields": ("connect_timeout", "first_byte_timeout", "silence_timeout", "max_retries")},
+            _("Timeouts and tries"),
+            {
+                "fields": ("connect_timeout", "first_byte_timeout", "silence_timeout", "max_retries"),
+                "classes": ("collapse",),
+            },
         ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
-        queryset: QuerySet[Provider] = super().get_queryset(request).prefetch_related("credentials")
+        queryset: QuerySet[Provider] = (
+            super().get_queryset(request).prefetch_related("credentials", "targets")
+        )
         return queryset
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
             shown = ("preset_note", "header_names", "query", "options")
-            return ((None, {"fields": (*self._first, *shown)}), *self._rest)
-        return (
-            (None, {"fields": (*self._first, *(("preset_note",) if obj else ()))}),
-            *self._rest,
-            ("Beyond the preset", {"fields": ("options", "headers", "query")}),
-        )
+            return ((None, {"fields": (*self._first, *shown)}), *self._folded)
+        beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
+        return ((None, {"fields": self._first}), *self._folded, (_("Beyond the preset"), beyond))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.credential_back_view)
+        name = "gateway_provider_credential_back"
+        return [path("<int:pk>/credentials/<int:credential>/back/", view, name=name), *super().get_urls()]
+
+    def credential_back_view(self, request: HttpRequest, pk: int, credential: int) -> HttpResponse:
+        """POST only: use a credential again that was set aside."""
+        record = self._triable(request, pk)
+        if request.method == "POST":
+            label = bring_credential_back(record, credential)
+            if label:
+                self.log_change(request, record, gettext("Brought the credential %s back.") % label)
+                text = gettext("%s is used again from now on.") % label
+                self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        obj = options.get("obj")
+        if self._editable(request, obj):
+            context["presets"] = offered_presets()
+            context["test_url"] = (
+                reverse("admin:gateway_provider_test", args=[obj.pk])
+                if obj
+                else reverse("admin:gateway_provider_test_unsaved")
+            )
+        return super().render_change_form(request, context, *args, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        return ("preset_note",) if self._editable(request, obj) else ("preset_note", "header_names")
+        return () if self._editable(request, obj) else ("preset_note", "header_names")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
@@ -75,38 +128,69 @@ class ProviderAdmin(BringBackAdmin, OwnedRecordAdmin):
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not obj.targets.exists():
-            text = f"No mapping leads to {obj.name} yet. Add one under Model mappings, for example *."
-            self.message_user(request, text, messages.WARNING)
+            text = gettext("No mapping leads to %s yet. Load its models, or add one under Model mappings: *.")
+            self.message_user(request, text % obj.name, messages.WARNING)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         obj = form.instance
         if preset(obj.preset).needs_key and obj.auth != Auth.NONE and not obj.credentials.exists():
-            self.message_user(
-                request, f"{obj.name} has no credential yet; requests will fail.", messages.WARNING
-            )
+            text = gettext("%s has no credential yet; requests will fail.")
+            self.message_user(request, text % obj.name, messages.WARNING)
 
     def take_over(self, record: Provider) -> str:
         count = take_over_provider(record)
-        return f"{record.name} and {count} mappings are now yours; the environment no longer changes them."
+        text = gettext(
+            "%(name)s and %(count)d mappings are now yours; the environment no longer changes them."
+        )
+        return text % {"name": record.name, "count": count}
 
-    @admin.display(description="about the preset")
+    @admin.display(description=_("about the preset"))
     def preset_note(self, record: Provider) -> str:
         known = preset(record.preset)
         if not known.docs:
             return known.note
-        return format_html('{} <a href="{}" rel="noreferrer">Documentation</a>', known.note, known.docs)
+        return format_html(
+            '{} <a class="gw-link" href="{}" rel="noreferrer">{}</a>',
+            known.note,
+            known.docs,
+            gettext("Documentation"),
+        )
 
-    @admin.display(description="credential")
+    @admin.display(description=_("preset"), ordering="preset")
+    def preset_is(self, record: Provider) -> str:
+        return preset(record.preset).label
+
+    @admin.display(description=_("base URL"), ordering="base_url")
+    def address(self, record: Provider) -> str:
+        return code(record.base_url)
+
+    @admin.display(description=_("enabled"), ordering="enabled")
+    def state(self, record: Provider) -> str:
+        return switch_badge(record.enabled)
+
+    @admin.display(description=_("credential"))
     def credential_is(self, record: Provider) -> str:
+        if record.auth == Auth.NONE:
+            return badge(gettext("none needed"))
         return credentials_state(record)
 
-    @admin.display(description="extra headers")
+    @admin.display(description=_("mappings"))
+    def leads_here(self, record: Provider) -> str:
+        count = len({target.mapping_id for target in record.targets.all()})
+        return number(count) if count else badge(gettext("none"), "warn", gettext("No mapping leads to it."))
+
+    @admin.display(description=_("try"))
+    def try_it(self, record: Provider) -> str:
+        url = reverse("admin:gateway_provider_test", args=[record.pk])
+        return format_html('<a class="gw-button gw-small" href="{}">{}</a>', url, gettext("Test"))
+
+    @admin.display(description=_("extra headers"))
     def header_names(self, record: Provider) -> str:
         if record.origin == Origin.ENVIRONMENT:
             names = ", ".join(gateway_conf().custom_headers)
-            return f"{names} (from CUSTOM_HEADER_*)" if names else "none"
-        return ", ".join(stored_headers(record)[0]) or "none"
+            return gettext("%s (from CUSTOM_HEADER_*)") % names if names else gettext("none")
+        return ", ".join(stored_headers(record)[0]) or gettext("none")
 
     def _editable(self, request: HttpRequest, obj: Provider | None) -> bool:
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
@@ -114,3 +198,18 @@ class ProviderAdmin(BringBackAdmin, OwnedRecordAdmin):
 
 def _is_demo(obj: Any) -> bool:
     return obj is not None and obj.origin == Origin.DEMO
+
+
+def offered_presets() -> dict[str, dict[str, Any]]:
+    """What the form's script needs of each preset to fill the form in."""
+    return {
+        known.slug: {
+            "label": known.label,
+            "base_url": known.base_url,
+            "note": known.note,
+            "docs": known.docs,
+            "docs_label": gettext("Documentation"),
+            "needs_key": known.needs_key,
+        }
+        for known in presets().values()
+    }

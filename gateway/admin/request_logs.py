@@ -25,7 +25,7 @@ from django.utils.translation import ngettext
 from gateway.admin import fixture, replays, request_cells
 from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.exports import FORMATS
-from gateway.admin.filters import HISTORY_FILTERS
+from gateway.admin.filters import HISTORY_FILTERS, history_filters
 from gateway.admin.inert import inert
 from gateway.admin.live_rows import live_rows
 from gateway.admin.paging import LookAheadPaginator, page_number
@@ -35,6 +35,7 @@ from gateway.admin.shown import ago, code, milliseconds, number
 from gateway.audit import bodies, search
 from gateway.audit.reads import may_read, note_read
 from gateway.audit.recosting import recompute
+from gateway.audit.visible import VIEW_ALL, may_see_request, owns_keys, visible_requests
 from gateway.config.loader import load
 from gateway.errors import GatewayError
 from gateway.models import RequestBody, RequestLog
@@ -95,6 +96,21 @@ class RequestLogAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RequestLog]:
+        return visible_requests(request.user, super().get_queryset(request))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or owns_keys(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: RequestLog | None = None) -> bool:
+        """The owner of a client key sees the requests that came with it."""
+        if super().has_view_permission(request, obj):
+            return True
+        return owns_keys(request.user) if obj is None else may_see_request(request.user, obj)
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return history_filters(request)
+
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return HistoryList
 
@@ -123,7 +139,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             Q(asked_model=term),
         ):
             # one index at a time: together they would be a walk through the whole table
-            if RequestLog.objects.filter(named).exists():
+            if visible_requests(request.user).filter(named).exists():
                 return queryset.filter(named), False
         if not may_read(request.user):
             return queryset.none(), False
@@ -201,7 +217,8 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
         """The live tail's page; what it shows comes over the WebSocket."""
-        if not self.has_view_permission(request):
+        # it tells of everybody's requests
+        if not request.user.has_perm(VIEW_ALL):
             raise PermissionDenied
         context = self.page_context(request, _("Live"), latest=live_rows(self.get_queryset(request)))
         return TemplateResponse(request, "admin/gateway/requestlog/live.html", context)

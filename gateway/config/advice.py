@@ -19,6 +19,21 @@ OUTCOMES: Final[dict[str, Any]] = {
     "unclear": gettext_lazy("unclear"),
     "skipped": gettext_lazy("left out"),
 }
+CAPABILITIES: Final[dict[str, Any]] = {
+    "parallel_tools": gettext_lazy("Parallel tool calls"),
+    "tool_image": gettext_lazy("Image in a tool result"),
+    "mid_system": gettext_lazy("System message inside the conversation"),
+    "thinking": gettext_lazy("Thinking"),
+    "long_names": gettext_lazy("Long tool names"),
+    "large_schema": gettext_lazy("Large tool schema"),
+    "structured": gettext_lazy("Structured output"),
+    "cancel": gettext_lazy("Leaving a stream"),
+}
+CAPABILITY_OUTCOMES: Final[dict[str, Any]] = {
+    "passed": gettext_lazy("yes"),
+    "partly": gettext_lazy("partly"),
+    "failed": gettext_lazy("no"),
+}
 _SENTENCES: Final[dict[str, Any]] = {
     "demo": gettext_lazy("The built-in demo answers inside this process."),
     "unreachable": gettext_lazy(
@@ -64,6 +79,15 @@ _SENTENCES: Final[dict[str, Any]] = {
     "bad_arguments": gettext_lazy(
         "The arguments of the tool call are not what its schema says. Choose a more able model."
     ),
+    "one_call": gettext_lazy("The provider took it, but the model called one tool at a time."),
+    "not_seen": gettext_lazy("The provider took the image, but the model did not name what is in it."),
+    "not_followed": gettext_lazy("The provider took it, but the model did not follow it."),
+    "no_thinking": gettext_lazy("The provider took it, but no thinking came back."),
+    "other_name": gettext_lazy("The tool was called by another name."),
+    "no_json": gettext_lazy("The answer was not JSON."),
+    "other_json": gettext_lazy("The answer was JSON, but not what the schema says."),
+    "too_short": gettext_lazy("The answer ended before it could be left."),
+    "not_offered": gettext_lazy("The profile says that this provider cannot do it."),
 }
 
 

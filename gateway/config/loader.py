@@ -69,7 +69,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     providers = list(Provider.objects.prefetch_related("credentials"))
     targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
     mappings = list(ModelMapping.objects.prefetch_related(targets))
-    keys = list(ClientKey.objects.all())
+    keys = list(ClientKey.objects.select_related("user"))
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return ConfigSnapshot(
         stamp=stamp,
@@ -240,7 +240,7 @@ def _key(record: ClientKey) -> KeyEntry:
         id=record.pk,
         name=record.name,
         digest=record.digest,
-        owner=record.owner,
+        owner=record.owner_name,
         expires_at=record.expires_at.timestamp() if record.expires_at else None,
         revoked=record.revoked_at is not None,
         allowed_models=_texts(record.allowed_models),

@@ -4,6 +4,7 @@ from gateway.models.attempt import Attempt
 from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
+from gateway.models.conformance import CapabilityResult, ConformanceRun
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.limit_counter import LimitCounter, LimitPlace
@@ -18,9 +19,11 @@ from gateway.models.token_factor import TokenFactor
 
 __all__ = [
     "Attempt",
+    "CapabilityResult",
     "ClientKey",
     "ConfigRecord",
     "ConfigStamp",
+    "ConformanceRun",
     "ContentBlob",
     "ContentNode",
     "ContentRead",

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
 
+from django.conf import settings
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, Origin
 from gateway.security import client_keys
 
+# what belongs to one key alone
+_NOT_ROTATED: Final = frozenset(
+    {"id", "prefix", "last_four", "digest", "origin", "created", "last_used", "revoked_at", "rotated_to"}
+)
+
 
 class Capture(models.TextChoices):
     """Which bodies of a key's requests are kept."""
 
-    GATEWAY = "", "as the gateway does (CAPTURE_BODIES)"
-    NONE = "none", "none"
-    FULL = "full", "full"
+    GATEWAY = "", _("as the gateway does (CAPTURE_BODIES)")
+    NONE = "none", _("none")
+    FULL = "full", _("full")
 
 
 class BudgetPeriod(models.TextChoices):
@@ -36,19 +42,40 @@ class ClientKey(ConfigRecord):
     # written by the recorder with every batch; it is no change of configuration
     stampless_fields: ClassVar[frozenset[str]] = frozenset({"last_used"})
 
-    name = models.CharField(max_length=100, help_text="What or whom the key is for.")
-    owner = models.CharField(max_length=200, blank=True, default="", help_text="Who answers for it.")
+    name = models.CharField(_("name"), max_length=100, help_text=_("What or whom the key is for."))
+    owner = models.CharField(
+        _("owner's name"),
+        max_length=200,
+        blank=True,
+        default="",
+        help_text=_("Who answers for it, when that is no user here."),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="client_keys",
+        verbose_name=_("owner"),
+        help_text=_(
+            "Sees this key, its usage, its limits and its requests after logging in, and nothing else."
+        ),
+    )
+    rotated_to = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="rotated_from"
+    )
     prefix = models.CharField(max_length=12, blank=True, default="", editable=False)
     last_four = models.CharField(max_length=4, blank=True, default="", editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True, help_text=_("Empty: never."))
     allowed_models = models.JSONField(
         default=list,
         blank=True,
-        help_text="Names or patterns with * of the models it may ask for. Empty: all.",
+        verbose_name=_("allowed models"),
+        help_text=_("Names or patterns with * of the models it may ask for. Empty: all."),
     )
     capture = models.CharField(
-        "bodies kept", max_length=10, choices=Capture.choices, blank=True, default=Capture.GATEWAY
+        _("bodies kept"), max_length=10, choices=Capture.choices, blank=True, default=Capture.GATEWAY
     )
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
@@ -95,6 +122,8 @@ class ClientKey(ConfigRecord):
 
     class Meta:
         ordering = ["-created", "-pk"]
+        verbose_name = _("client key")
+        verbose_name_plural = _("client keys")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.shown})"
@@ -118,6 +147,29 @@ class ClientKey(ConfigRecord):
         self.prefix = client_keys.prefix(key)
         self.last_four = client_keys.last_four(key)
         self.digest = client_keys.digest(key)
+
+    def rotate(self, grace: timedelta) -> tuple[ClientKey, str]:
+        """A new key with all settings of this one, which stays valid for `grace` at most.
+
+        Gives the new record and the key itself, for the only time.
+        """
+        given = {
+            field.name: getattr(self, field.name)
+            for field in self._meta.concrete_fields
+            if field.name not in _NOT_ROTATED
+        }
+        with transaction.atomic():
+            record, key = ClientKey.issue(**given)
+            end = timezone.now() + grace
+            self.expires_at = end if self.expires_at is None else min(end, self.expires_at)
+            self.rotated_to = record
+            self.save(update_fields=["expires_at", "rotated_to"])
+        return record, key
+
+    @property
+    def owner_name(self) -> str:
+        """Who answers for it: the user, or the name that stands there instead."""
+        return self.user.get_username() if self.user is not None else self.owner
 
     def revoke(self) -> None:
         """Refuse the key from now on; the first time counts."""

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,16 @@ from django.utils import timezone
 
 from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
-from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
+from gateway.models import (
+    ClientKey,
+    HourlyTotal,
+    ModelMapping,
+    Origin,
+    Provider,
+    ProviderCredential,
+    Sealed,
+    SetAsideTarget,
+)
 from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.records import make_mapping
 
@@ -148,7 +158,7 @@ def test_the_list_does_not_ask_the_database_once_per_row(
 ):
     for number in range(10):
         make_mapping(f"m{number}", mapping.targets.get().provider)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         admin_client.get(url("modelmapping", "changelist"))
 
 
@@ -168,3 +178,69 @@ def test_where_would_it_go_shows_the_targets_in_order_and_what_is_set_aside(admi
     assert "It is disabled in the mapping." in text
     assert HOSTILE not in text
     assert text.index("gpt-4o") < text.index(">third<")
+
+
+def asked(name, requests=1, hours_ago=0):
+    HourlyTotal.objects.create(
+        hour=int(time.time()) // 3600 - hours_ago,
+        endpoint="messages",
+        asked_model=name,
+        state="done",
+        requests=requests,
+    )
+
+
+def unmatched(admin_client):
+    return {
+        one["name"]: one["taken_by"]
+        for one in admin_client.get(url("modelmapping", "changelist")).context["unmatched"]
+    }
+
+
+def test_names_that_no_mapping_of_its_own_took_last_week_are_listed(admin_client, mapping):
+    asked("claude-opus-5-5")
+    asked("gpt-9", 3)
+    asked("long-ago", hours_ago=8 * 24)
+    assert unmatched(admin_client) == {"gpt-9": ""}
+    make_mapping("*", mapping.targets.get().provider, position=99)
+    assert unmatched(admin_client) == {"gpt-9": "*"}
+
+
+def test_a_name_that_was_asked_for_becomes_a_mapping_with_a_click(admin_client, provider):
+    asked("gpt 9/x&y")
+    text = admin_client.get(url("modelmapping", "changelist")).content.decode()
+    address = url("modelmapping", "add") + "?pattern=gpt%209/x%26y"
+    assert f'href="{address}"' in text
+    assert admin_client.get(address).context["adminform"].form["pattern"].value() == "gpt 9/x&y"
+
+
+def test_names_that_clients_made_up_are_shown_as_text(admin_client, db):
+    asked('"><script>alert(1)</script>')
+    assert "<script>alert" not in admin_client.get(url("modelmapping", "changelist")).content.decode()
+
+
+def test_where_would_it_go_minds_the_client_key(admin_client, mapping):
+    key, _secret = ClientKey.issue("Ann", allowed_models=["claude-haiku*"])
+    page = admin_client.get(url("modelmapping", "where"), {"model": "claude-opus-5-5[1m]", "key": key.pk})
+    assert "may not ask for this model" in page.content.decode()
+    page = admin_client.get(
+        url("modelmapping", "where"), {"model": "claude-haiku-4-5-20251001", "key": key.pk}
+    )
+    assert page.context["explanation"].problem == ""
+    assert page.context["key"] == key
+
+
+def test_where_would_it_go_shows_no_keys_to_those_who_may_not_see_them(clerk, mapping):
+    ClientKey.issue("Ann")
+    page = clerk("view_modelmapping").get(url("modelmapping", "where"), {"model": "x"})
+    assert "Ann" not in page.content.decode()
+
+
+def test_a_name_without_a_mapping_offers_to_make_one(admin_client, db):
+    text = admin_client.get(url("modelmapping", "where"), {"model": "nobody"}).content.decode()
+    assert url("modelmapping", "add") + "?pattern=nobody" in text
+
+
+def test_mappings_and_targets_are_dragged_by_their_position(admin_client, mapping):
+    for page in (url("modelmapping", "changelist"), url("modelmapping", "change", mapping.pk)):
+        assert 'data-ordering-field="position"' in admin_client.get(page).content.decode()

@@ -32,3 +32,15 @@ document.addEventListener("click", async (event) => {
   button.textContent = button.dataset.copied || "✓";
   setTimeout(() => { button.textContent = label; }, 1600);
 });
+
+// <button data-download="#id" data-filename="name.csv">: the text of that element as a file
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-download]");
+  if (!button) return;
+  const text = document.querySelector(button.dataset.download).textContent;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = button.dataset.filename;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+});

@@ -1,0 +1,48 @@
+"""What a client key has used, from the hourly totals: the same cost with any number of requests."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Sum
+from django.utils.translation import gettext_lazy as _
+
+from gateway.models import ClientKey, HourlyTotal
+from gateway.models.hourly_total import COST_UNIT
+
+_HOUR: Final = 3600
+_SPANS: Final = (
+    (_("last 24 hours"), 24),
+    (_("last 7 days"), 7 * 24),
+    (_("last 30 days"), 30 * 24),
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Sums of one span; `cost` in US dollars, `unpriced` requests whose cost nobody knows."""
+
+    title: Any
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+    unpriced: int
+
+
+def usage_of(record: ClientKey) -> list[Usage]:
+    """The usage of one key in each span up to now."""
+    now = int(time.time()) // _HOUR
+    return [_usage(record, title, now - hours + 1) for title, hours in _SPANS]
+
+
+def _usage(record: ClientKey, title: Any, first_hour: int) -> Usage:
+    rows = HourlyTotal.objects.filter(client_key_pk=record.pk, hour__gte=first_hour)
+    names = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
+    sums = rows.aggregate(**{f"sum_{name}": Sum(name) for name in names})
+    found = {name: int(sums[f"sum_{name}"] or 0) for name in names}
+    cost = found.pop("cost_units") * COST_UNIT
+    return Usage(title=title, cost=cost, **found)
