@@ -24,6 +24,9 @@ from gateway.models import ClientKey, Origin, RequestLog
 _ISSUED = "_issued_client_key"
 _WHO: Final = ("name", "user", "owner", "expires_at")
 _WHAT: Final = ("allowed_models", "capture")
+# for those who only look
+_WHO_SHOWN: Final = ("name", "owner_is", "expires_at")
+_WHAT_SHOWN: Final = ("models_are", "capture")
 _LIMITS: Final = (
     ("requests_per_minute", "concurrent_requests"),
     ("input_tokens_per_minute", "output_tokens_per_minute"),
@@ -59,7 +62,7 @@ class ClientKeyAdmin(KeyIssuing):
     list_select_related = ("user",)
     search_fields = ("name", "owner", "user__username", "=last_four", "^prefix")
     actions = ("revoke",)
-    readonly_fields = _FACTS
+    readonly_fields = (*_FACTS, "owner_is", "models_are")
     empty_state = EmptyState(
         gettext_lazy("No client keys yet"),
         gettext_lazy(
@@ -69,9 +72,11 @@ class ClientKeyAdmin(KeyIssuing):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:
+        may_change = self.has_change_permission(request, obj) if obj else True
+        who, what = (_WHO, _WHAT) if may_change else (_WHO_SHOWN, _WHAT_SHOWN)
         fields = (
-            (None, {"fields": _WHO}),
-            (gettext_lazy("What it may do, what is kept"), {"fields": _WHAT}),
+            (None, {"fields": who}),
+            (gettext_lazy("What it may do, what is kept"), {"fields": what}),
             (
                 gettext_lazy("Limits"),
                 {
@@ -156,6 +161,10 @@ class ClientKeyAdmin(KeyIssuing):
     @admin.display(description=gettext_lazy("owner"), ordering="user__username")
     def owner_is(self, record: ClientKey) -> str:
         return record.owner_name or NOTHING
+
+    @admin.display(description=gettext_lazy("allowed models"))
+    def models_are(self, record: ClientKey) -> str:
+        return ", ".join(map(str, record.allowed_models)) or _("all")
 
     @admin.display(description=gettext_lazy("state"))
     def state_now(self, record: ClientKey) -> str:

@@ -159,7 +159,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             }
             for one in unmatched_names()
         ]
-        return super().changelist_view(request, {"unmatched": names, **(extra_context or {})})
+        context = {"unmatched": names, "keys": _keys(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
         """GET ?model=NAME&key=PK: which mapping wins, where it leads, which lose, and why."""
@@ -167,7 +168,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             raise PermissionDenied
         asked = request.GET.get("model", "").strip()
         key_pk = request.GET.get("key", "")
-        keys = ClientKey.objects.order_by("name") if request.user.has_perm("gateway.view_clientkey") else ()
+        keys = _keys(request)
         key = next((one for one in keys if str(one.pk) == key_pk), None)
         context = self.page_context(
             request,
@@ -178,3 +179,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             explanation=explained(asked, key) if asked else None,
         )
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
+
+
+def _keys(request: HttpRequest) -> list[ClientKey]:
+    """The client keys to ask with, for those who may see them."""
+    return list(ClientKey.objects.order_by("name")) if request.user.has_perm("gateway.view_clientkey") else []
