@@ -214,7 +214,7 @@ class Tries:
         self._converted = (choice.index, converted)
         # a target that does not even take connections must not use up the time of the next one
         connect = choice.route.provider.connect_timeout
-        if not self._choices.alone and self._choices.elsewhere(choice, self._now) == "target":
+        if not self._choices.alone and self._choices.elsewhere(choice, self._now).target:
             connect = max(SHORTEST_CONNECT, self._time_left / 2)
         self.upstream = Upstream(self._exchange, self._gateway, choice, converted, connect)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from gateway.errors import (
     UpstreamBroken,
@@ -40,7 +40,12 @@ _TARGET: Final = frozenset({404, 405, 501, 505})
 _SCREENED: Final = re.compile(r"moderation|flagged|content[ _]policy|safety system", re.IGNORECASE)
 _OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed")
 
-Elsewhere = Literal["credential", "target", ""]
+
+class Elsewhere(NamedTuple):
+    """What stands ready besides the choice that failed: another credential of its target, another target."""
+
+    credential: bool = False
+    target: bool = False
 
 
 class Fault(enum.Enum):
@@ -124,23 +129,23 @@ def step_after(
 
     `asked_pause`: seconds the provider wants to be left alone. `tries`: how often
     this target was tried, `max_retries` how often it may be tried again. `time_left`:
-    seconds in which another attempt may begin. `elsewhere`: whether another
-    credential of the target, or another target, stands ready. `jitter`: a number in
-    0..1. `repeatable`: False when the provider said not to repeat the request.
+    seconds in which another attempt may begin. `jitter`: a number in 0..1.
+    `repeatable`: False when the provider said not to repeat the request.
     """
     if fault is Fault.CLIENT or time_left <= 0:
         return GIVE_UP
-    if fault is Fault.CREDENTIAL or (fault is Fault.LIMIT and elsewhere == "credential"):
-        return Step(elsewhere) if elsewhere else GIVE_UP
+    if elsewhere.credential and fault in (Fault.CREDENTIAL, Fault.LIMIT):
+        return Step("credential")
+    if fault is Fault.CREDENTIAL:
+        return Step("target") if elsewhere.target else GIVE_UP
     # the credential is not what failed: another one for the same target does not help
-    other_target = elsewhere == "target"
     pause = pause_before(asked_pause, tries, jitter)
     same = fault is not Fault.TARGET and repeatable and tries <= max_retries and pause < time_left
-    if other_target and (fault is Fault.SILENT or pause > max(SHORT_PAUSE, _own_pause(tries))):
+    if elsewhere.target and (fault is Fault.SILENT or pause > max(SHORT_PAUSE, _own_pause(tries))):
         same = False
     if same:
         return Step("again", pause)
-    return Step("target") if other_target else GIVE_UP
+    return Step("target") if elsewhere.target else GIVE_UP
 
 
 def pause_before(asked_pause: float | None, tries: int, jitter: float) -> float:

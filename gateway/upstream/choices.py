@@ -63,14 +63,13 @@ class Choices:
 
     def elsewhere(self, failed: Choice, now: float) -> Elsewhere:
         """What stands ready besides a choice that failed."""
-        found: Elsewhere = ""
+        credential = target = False
         for choice in self._all(now):
-            if choice.index == failed.index:
-                if choice.credential != failed.credential and choice.standing.kind is Kind.FREE:
-                    return "credential"
-            elif choice.standing.kind in (Kind.FREE, Kind.COOLING):
-                found = "target"
-        return found
+            if choice.index != failed.index:
+                target = target or choice.standing.kind in (Kind.FREE, Kind.COOLING)
+            elif choice.credential != failed.credential:
+                credential = credential or choice.standing.kind is Kind.FREE
+        return Elsewhere(credential, target)
 
     def give_up_credential(self, choice: Choice) -> None:
         """Do not choose this credential at this target again."""

@@ -223,6 +223,14 @@ async def test_a_refused_credential_is_set_aside_and_the_next_one_is_used(two, s
     assert keys(two.first) == ["sk-1", "sk-2", "sk-2"]
 
 
+async def test_a_spare_credential_does_not_hide_the_next_target(two):
+    two.configure(first={"credentials": (credential(1), credential(2))})
+    two.first.answers("one", refused(503))
+    two.second.answers("two", completion("hello"))
+    assert (await two.ask(asking())).status == 200
+    assert [step for *_, step in two.tries] == ["target", "answered"]
+
+
 async def test_a_credential_at_its_limit_is_left_for_the_next_one_at_once(two):
     two.configure(first={"credentials": (credential(1), credential(2, position=1)), "max_retries": 2})
     two.first.answers("one", error(429, "slow", {"retry-after": "60"}), completion("hello"))

@@ -11,7 +11,12 @@ from gateway.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from gateway.upstream.attempts import Fault, Step, fault_of, is_overflow, pause_before, step_after
+from gateway.upstream.attempts import Elsewhere, Fault, Step, fault_of, is_overflow, pause_before, step_after
+
+NOWHERE = Elsewhere()
+CREDENTIAL = Elsewhere(credential=True)
+TARGET = Elsewhere(target=True)
+BOTH = Elsewhere(credential=True, target=True)
 
 
 def rejected(status, *, upstream_status=None, message="no", **fields):
@@ -31,7 +36,7 @@ def after(fault, **facts):
         "tries": 1,
         "max_retries": 2,
         "time_left": 30.0,
-        "elsewhere": "",
+        "elsewhere": NOWHERE,
         "jitter": 1.0,
     }
     return step_after(fault, **{**usual, **facts})
@@ -100,34 +105,39 @@ def test_silence_and_an_unreadable_answer_are_told_apart():
 # --- what follows -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("elsewhere", ["", "credential", "target"])
+@pytest.mark.parametrize("elsewhere", [NOWHERE, CREDENTIAL, TARGET, BOTH])
 def test_a_client_error_never_moves_on(elsewhere):
     assert after(Fault.CLIENT, elsewhere=elsewhere).kind == "gave_up"
 
 
 def test_a_refused_credential_is_followed_by_another_then_by_the_next_target_then_by_nothing():
-    assert after(Fault.CREDENTIAL, elsewhere="credential") == Step("credential")
-    assert after(Fault.CREDENTIAL, elsewhere="target") == Step("target")
+    assert after(Fault.CREDENTIAL, elsewhere=CREDENTIAL) == Step("credential")
+    assert after(Fault.CREDENTIAL, elsewhere=TARGET) == Step("target")
     assert after(Fault.CREDENTIAL).kind == "gave_up"
 
 
 def test_what_may_pass_is_tried_again_at_the_same_target_and_then_at_the_next():
-    kinds = [after(Fault.PASSING, tries=tries, elsewhere="target").kind for tries in (1, 2, 3)]
+    kinds = [after(Fault.PASSING, tries=tries, elsewhere=TARGET).kind for tries in (1, 2, 3)]
     assert kinds == ["again", "again", "target"]
 
 
 def test_another_credential_does_not_mend_a_server():
-    assert after(Fault.PASSING, tries=3, elsewhere="credential").kind == "gave_up"
-    assert after(Fault.PASSING, tries=1, elsewhere="credential").kind == "again"
+    assert after(Fault.PASSING, tries=3, elsewhere=CREDENTIAL).kind == "gave_up"
+    assert after(Fault.PASSING, tries=1, elsewhere=CREDENTIAL).kind == "again"
+
+
+@pytest.mark.parametrize("fault", [Fault.PASSING, Fault.TARGET, Fault.SILENT])
+def test_a_credential_that_stands_ready_does_not_hide_the_next_target(fault):
+    assert after(fault, tries=3, elsewhere=BOTH) == Step("target")
 
 
 def test_a_limit_is_first_the_credential_s():
-    assert after(Fault.LIMIT, asked_pause=1.0, elsewhere="credential") == Step("credential")
+    assert after(Fault.LIMIT, asked_pause=1.0, elsewhere=CREDENTIAL) == Step("credential")
 
 
 def test_a_short_limit_is_waited_for_and_a_long_one_is_not_when_a_target_stands_ready():
-    assert after(Fault.LIMIT, asked_pause=1.0, elsewhere="target").kind == "again"
-    assert after(Fault.LIMIT, asked_pause=20.0, elsewhere="target") == Step("target")
+    assert after(Fault.LIMIT, asked_pause=1.0, elsewhere=TARGET).kind == "again"
+    assert after(Fault.LIMIT, asked_pause=20.0, elsewhere=TARGET) == Step("target")
 
 
 def test_without_another_target_a_limit_is_waited_for_as_long_as_there_is_time():
@@ -136,19 +146,19 @@ def test_without_another_target_a_limit_is_waited_for_as_long_as_there_is_time()
 
 
 def test_a_silent_target_is_left_for_the_next_and_asked_again_only_when_there_is_none():
-    assert after(Fault.SILENT, elsewhere="target") == Step("target")
+    assert after(Fault.SILENT, elsewhere=TARGET) == Step("target")
     assert after(Fault.SILENT).kind == "again"
-    assert after(Fault.SILENT, time_left=-60.0, elsewhere="target").kind == "gave_up"
+    assert after(Fault.SILENT, time_left=-60.0, elsewhere=TARGET).kind == "gave_up"
 
 
 def test_a_target_that_cannot_serve_is_not_asked_twice():
     assert after(Fault.TARGET).kind == "gave_up"
-    assert after(Fault.TARGET, elsewhere="target") == Step("target")
+    assert after(Fault.TARGET, elsewhere=TARGET) == Step("target")
 
 
 def test_a_provider_that_says_not_to_repeat_is_heard():
     assert after(Fault.PASSING, repeatable=False).kind == "gave_up"
-    assert after(Fault.PASSING, repeatable=False, elsewhere="target") == Step("target")
+    assert after(Fault.PASSING, repeatable=False, elsewhere=TARGET) == Step("target")
 
 
 def test_the_number_of_retries_is_the_provider_s():
@@ -173,7 +183,7 @@ def test_those_who_were_told_the_same_time_do_not_come_in_one_moment():
     tries=st.integers(1, 50),
     max_retries=st.integers(0, 50),
     time_left=st.floats(-100, 100),
-    elsewhere=st.sampled_from(["", "credential", "target"]),
+    elsewhere=st.sampled_from([NOWHERE, CREDENTIAL, TARGET, BOTH]),
     jitter=st.floats(0, 1),
     repeatable=st.booleans(),
 )
@@ -196,7 +206,7 @@ def test_whatever_happens_a_pause_ends_in_time_and_nothing_unready_is_chosen(
         assert asked_pause is None or step.pause >= asked_pause
         assert fault in (Fault.LIMIT, Fault.PASSING, Fault.SILENT)
     elif step.kind != "gave_up":
-        assert step.kind == elsewhere
+        assert getattr(elsewhere, step.kind)
         assert step.pause == 0
         assert fault is not Fault.CLIENT
     if time_left <= 0:

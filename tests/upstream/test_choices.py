@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from gateway.routing.snapshot import Credential, SetAside
-from gateway.upstream.attempts import Fault
+from gateway.upstream.attempts import Elsewhere, Fault
 from gateway.upstream.choices import Choices
 from gateway.upstream.health import FAILURES_TO_COOL, FIRST_COOLING, LIMIT_PROBE, Health
 from tests.upstream.routes import credential_of, rejected, route, unreachable
@@ -115,27 +115,27 @@ def test_a_refused_credential_is_not_tried_after_something_else_failed(health):
     assert choices.next(0, 10) is None
 
 
-def test_elsewhere_is_a_free_credential_first_and_then_another_target(health):
+def test_elsewhere_are_free_credentials_and_other_targets(health):
     choices = Choices([POOL, B], "s", health)
     first = choices.next(0, 10)
-    assert choices.elsewhere(first, 0) == "credential"
+    assert choices.elsewhere(first, 0) == Elsewhere(credential=True, target=True)
     for _ in range(2):
         choices.give_up_credential(choices.next(0, 10))
     last = choices.next(0, 10)
-    assert choices.elsewhere(last, 0) == "target"
+    assert choices.elsewhere(last, 0) == Elsewhere(target=True)
     choices.give_up_target(last)
     only = choices.next(0, 10)
-    assert (only.route, choices.elsewhere(only, 0)) == (B, "")
+    assert (only.route, choices.elsewhere(only, 0)) == (B, Elsewhere())
 
 
 def test_a_target_that_cools_still_counts_as_elsewhere_and_a_limited_one_does_not(health):
     cool(health, B)
     choices = Choices([A, B], "s", health)
-    assert choices.elsewhere(choices.next(0, 10), 0) == "target"
+    assert choices.elsewhere(choices.next(0, 10), 0).target
     other = Health()
     limit(other, B, 60)
     choices = Choices([A, B], "s", other)
-    assert choices.elsewhere(choices.next(1, 10), 1) == ""
+    assert not choices.elsewhere(choices.next(1, 10), 1).target
 
 
 def test_a_provider_without_credentials_is_a_choice_too(health):
