@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -231,6 +231,11 @@ def listed(provider: ProviderConfig, models_path: str) -> Listing:
             await client.close()
 
     return asyncio.run(run())
+
+
+def accepted(levels: Iterable[Level]) -> bool:
+    """Whether the credential is known to be good: a model answered. Lists are often shown to everybody."""
+    return any(level.name == ANSWER and level.outcome == "passed" for level in levels)
 
 
 def failure_code(failure: Failed) -> str:
