@@ -134,11 +134,12 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
     chosen = preset(record.preset)
     credentials, unreadable = _credentials(record, conf)
     headers, headers_unreadable = _headers(record, conf)
+    options = _options(record.options, f"provider {record.name}")
     return ProviderConfig(
         slug=record.slug,
         name=record.name,
         base_url=record.base_url.rstrip("/"),
-        protocol=chosen.protocol,
+        protocol=options.get("protocol") or chosen.protocol,
         auth=record.auth,
         credentials=credentials,
         credential_unreadable=(unreadable and not credentials) or headers_unreadable,
@@ -150,7 +151,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         max_retries=record.max_retries,
         preset_options=chosen.options,
         model_rules=chosen.model_rules,
-        options=_options(record.options, f"provider {record.name}"),
+        options=options,
         ratelimit_prefix=chosen.ratelimit_prefix,
         enabled=record.enabled,
         demo=record.origin == Origin.DEMO,

@@ -8,14 +8,14 @@ names none. Its path below a provider's base URL stands in upstream/prepare.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.passthrough.answer import passed_message
 from gateway.conversion.passthrough.errors import RETURNED_HEADERS, passed_error
-from gateway.conversion.passthrough.request import passed_request
+from gateway.conversion.passthrough.request import VERSION, passed_request
 from gateway.conversion.passthrough.stream import PassedStream
 from gateway.conversion.profile import Profile
 from gateway.conversion.request import chat_request
@@ -99,6 +99,7 @@ class Dialect:
     `upstream_error`: the error that an answer with an error status stands for.
     `returned_headers`: which headers of an answer go back to the client, by how they begin.
     `counts`: the provider may have a count_tokens of its own, with the same request.
+    `headers`: what a call of the protocol needs that is no messages request (a list of models).
     """
 
     request: Callable[
@@ -110,12 +111,19 @@ class Dialect:
     upstream_error: ReadsErrors
     returned_headers: tuple[str, ...] = ()
     counts: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "chat": Dialect(chat_request, whole_answer, MessageStream, upstream_error),
     "responses": Dialect(responses_request, whole_response, ResponsesStream, upstream_error),
     "anthropic": Dialect(
-        passed_request, passed_message, PassedStream, passed_error, RETURNED_HEADERS, counts=True
+        passed_request,
+        passed_message,
+        PassedStream,
+        passed_error,
+        RETURNED_HEADERS,
+        counts=True,
+        headers={"anthropic-version": VERSION},
     ),
 }

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from gateway.conversion.dialects import DIALECTS
 from gateway.errors import GatewayError, InvalidRequest, UpstreamTimedOut, UpstreamUnreachable
 from gateway.routing.snapshot import ProviderConfig
 from gateway.upstream.asking import MOST_BYTES, Asker, Failed, Said, first_line, told_by
@@ -143,6 +144,7 @@ class Probe:
             headers={
                 "accept": "application/json",
                 "user-agent": "ccproxy",
+                **DIALECTS[provider.protocol].headers,
                 **credential_headers(provider.auth, credential),
                 **provider.headers,
             },
@@ -276,6 +278,6 @@ def _call_problem(said: Said) -> str:
 
 def _root(base_url: str) -> str:
     """The base URL as far as the list of models is below it: without a pasted path of the chat endpoint."""
-    for path in ("/chat/completions", "/responses"):
+    for path in ("/chat/completions", "/responses", "/v1/messages"):
         base_url = base_url.removesuffix(path)
     return base_url

@@ -8,6 +8,7 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.models_list import OfferedModel, offered_models
 from gateway.upstream.probe import Probe
+from tests.fakes import messages
 from tests.fakes.provider import Answer, FakeProvider, chunk, completion, error, stream
 
 JSON = {"content-type": "application/json"}
@@ -59,6 +60,17 @@ async def test_a_provider_that_works_passes_all_levels_with_times(fake, probe):
     ]  # fmt: skip
     assert all(level.milliseconds is not None for level in found)
     assert fake.requests[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+async def test_a_provider_with_a_messages_api_is_tried_in_it(fake, client):
+    config = ProviderConfig(slug="p", name="P", base_url=fake.base_url, protocol="anthropic", auth="none")
+    weather = {"type": "tool_use", "id": "t", "name": "get_weather", "input": {"city": "Paris"}}
+    fake.answers("m", messages.whole(), messages.whole(weather, stop_reason="tool_use"))
+    found = await Probe(client, config, "/v1/models").run()
+    assert [level.outcome for level in found] == ["passed", "passed", "passed", "passed"]
+    listing, answer, call = fake.requests
+    assert listing.headers["anthropic-version"] == answer.headers["anthropic-version"] == "2023-06-01"
+    assert answer.path == call.path == "/v1/messages"
 
 
 async def test_a_refused_key_leaves_out_what_needs_it_and_shows_no_secret(fake, probe):
