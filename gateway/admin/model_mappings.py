@@ -145,9 +145,9 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         targets = [str(target) for target in record.targets.all() if target.enabled]
         if not targets:
             return badge(_("nowhere: it has no enabled target"), "bad")
-        return format_html_join(
-            format_html(' <span class="gw-muted">{}</span> ', _("then")), "{}", ((name,) for name in targets)
-        )
+        then = format_html(' <span class="gw-muted">{}</span> ', _("then"))
+        # one element: on small screens a cell lays its elements out side by side
+        return format_html("<span>{}</span>", format_html_join(then, "{}", ((name,) for name in targets)))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         names = [
