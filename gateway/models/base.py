@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.db.models import F
 from django.dispatch import Signal
+from django.utils.translation import gettext_lazy as _
 
 from gateway.conf import gateway_conf
 from gateway.security import encryption
@@ -20,9 +21,9 @@ config_changed = Signal()
 class Origin(models.TextChoices):
     """Who keeps a record."""
 
-    ADMIN = "admin", "admin"
-    ENVIRONMENT = "environment", "from the environment"
-    DEMO = "demo", "demo"
+    ADMIN = "admin", _("admin")
+    ENVIRONMENT = "environment", _("from the environment")
+    DEMO = "demo", _("demo")
 
 
 class ConfigStamp(models.Model):

@@ -19,44 +19,59 @@ class ModelMapping(ConfigRecord):
     Where it leads stands in its `targets`. `environment_key` is as in Provider.
     """
 
-    position = models.IntegerField(default=0, help_text="Smaller numbers are tried first.")
+    position = models.IntegerField(_("position"), default=0, help_text=_("Smaller numbers are tried first."))
     pattern = models.CharField(
-        max_length=200, help_text="The model a client asks for; * stands for any text. Case does not matter."
+        _("pattern"),
+        max_length=200,
+        help_text=_("The model a client asks for; * stands for any text. Case does not matter."),
     )
     public_names = models.JSONField(
+        _("public names"),
         default=list,
         blank=True,
-        help_text="Names listed in GET /v1/models and accepted like exact names. "
-        "Claude Code shows those that contain claude or anthropic.",
+        help_text=_(
+            "Names listed in GET /v1/models and accepted like exact names. "
+            "Claude Code shows those that contain claude or anthropic."
+        ),
     )
     context_window = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Tokens. Empty: unknown."
+        _("context window"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Tokens. Empty: unknown."),
     )
     max_output_tokens = models.PositiveIntegerField(
+        _("max output tokens"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="A larger max_tokens is lowered to it.",
+        help_text=_("A larger max_tokens is lowered to it."),
     )
     min_output_tokens = models.PositiveIntegerField(
+        _("min output tokens"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="A smaller max_tokens is raised to it.",
+        help_text=_("A smaller max_tokens is raised to it."),
     )
     options = models.JSONField(
-        "profile options",
+        _("profile options"),
         default=dict,
         blank=True,
-        help_text="JSON object; what differs from the provider. docs/conversion.md names all options.",
+        help_text=_("JSON object; what differs from the provider. docs/conversion.md names all options."),
     )
-    enabled = models.BooleanField(default=True)
-    note = models.CharField(max_length=500, blank=True, default="")
-    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    note = models.CharField(_("note"), max_length=500, blank=True, default="")
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
     environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("model mapping")
+        verbose_name_plural = _("model mappings")
 
     def __str__(self) -> str:
         return self.pattern
@@ -65,13 +80,13 @@ class ModelMapping(ConfigRecord):
         super().clean()
         names = self.public_names
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            raise ValidationError({"public_names": "Enter a list of names."})
+            raise ValidationError({"public_names": _("Enter a list of names.")})
         if (
             self.min_output_tokens
             and self.max_output_tokens
             and self.min_output_tokens > self.max_output_tokens
         ):
-            raise ValidationError({"min_output_tokens": "This is more than the largest output."})
+            raise ValidationError({"min_output_tokens": _("This is more than the largest output.")})
 
     def lead_to(self, provider: Provider, upstream_model: str = "", **fields: Any) -> MappingTarget:
         """Store one more target of this stored mapping; by default behind those it has."""
@@ -91,10 +106,15 @@ class MappingTarget(ConfigRecord):
     cannot answer, never because of what the client sent.
     """
 
-    mapping = models.ForeignKey(ModelMapping, on_delete=models.CASCADE, related_name="targets")
-    position = models.IntegerField(default=0, help_text=_("Smaller numbers are tried first."))
-    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="targets")
+    mapping = models.ForeignKey(
+        ModelMapping, on_delete=models.CASCADE, related_name="targets", verbose_name=_("model mapping")
+    )
+    position = models.IntegerField(_("position"), default=0, help_text=_("Smaller numbers are tried first."))
+    provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, related_name="targets", verbose_name=_("provider")
+    )
     upstream_model = models.CharField(
+        _("upstream model"),
         max_length=200,
         blank=True,
         default="",
@@ -104,6 +124,7 @@ class MappingTarget(ConfigRecord):
         ),
     )
     model_family = models.CharField(
+        _("model family"),
         max_length=200,
         blank=True,
         default="",
@@ -112,10 +133,12 @@ class MappingTarget(ConfigRecord):
             "The preset's rules look at this name."
         ),
     )
-    enabled = models.BooleanField(default=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("target")
+        verbose_name_plural = _("targets")
 
     def __str__(self) -> str:
         return f"{self.upstream_model or _('the asked name')} @ {self.provider}"

@@ -16,7 +16,7 @@ from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, reveal
 from gateway.models.request_log import RequestLog
 from gateway.models.set_aside_target import SetAsideTarget
 
-BASE_URL_FORM = (
+BASE_URL_FORM = _(
     "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
     "? or #. Secrets go into the credential or the extra headers."
 )
@@ -27,9 +27,9 @@ class Auth(models.TextChoices):
     """How the credential is shown to the provider."""
 
     BEARER = "bearer", "Authorization: Bearer"
-    API_KEY = "api-key", "api-key header (Azure)"
-    X_API_KEY = "x-api-key", "x-api-key header"
-    NONE = "none", "none"
+    API_KEY = "api-key", _("api-key header (Azure)")
+    X_API_KEY = "x-api-key", _("x-api-key header")
+    NONE = "none", _("none")
 
 
 class Provider(ConfigRecord):
@@ -41,56 +41,69 @@ class Provider(ConfigRecord):
     What was set aside before `brought_back_at` is forgiven.
     """
 
-    name = models.CharField(max_length=100)
+    name = models.CharField(_("name"), max_length=100)
     slug = models.CharField(
+        _("slug"),
         max_length=50,
         unique=True,
-        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", "Use small letters, digits and hyphens.")],
-        help_text="Stable id in the history. It cannot change once requests have used it.",
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", _("Use small letters, digits and hyphens."))],
+        help_text=_("Stable id in the history. It cannot change once requests have used it."),
     )
     preset = models.CharField(
-        max_length=40, default="generic", help_text="The known service whose options are the starting point."
+        _("preset"),
+        max_length=40,
+        default="generic",
+        help_text=_("The known service whose options are the starting point."),
     )
     base_url = models.CharField(
-        "base URL",
+        _("base URL"),
         max_length=500,
         validators=[RegexValidator(r"^https?://[^\s/@?#]+(/[^\s?#]*)?\Z", BASE_URL_FORM)],
-        help_text="Up to and without /chat/completions. {model} stands for the upstream model.",
+        help_text=_("Up to and without /chat/completions. {model} stands for the upstream model."),
     )
-    auth = models.CharField("authentication", max_length=20, choices=Auth.choices, default=Auth.BEARER)
-    headers = EncryptedTextField("extra headers", blank=True, default="")
+    auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
+    headers = EncryptedTextField(_("extra headers"), blank=True, default="")
     query = models.JSONField(
-        "query parameters",
+        _("query parameters"),
         default=dict,
         blank=True,
-        help_text='JSON object of texts, for example {"api-version": "2025-04-01-preview"}.',
+        help_text=_('JSON object of texts, for example {"api-version": "2025-04-01-preview"}.'),
     )
     connect_timeout = models.FloatField(
-        default=10.0, validators=[MinValueValidator(0.1)], help_text="Seconds to get a connection."
+        _("connect timeout"),
+        default=10.0,
+        validators=[MinValueValidator(0.1)],
+        help_text=_("Seconds to get a connection."),
     )
     first_byte_timeout = models.FloatField(
+        _("first byte timeout"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1.0)],
-        help_text="Seconds to the first byte of the answer. Empty: as long as the client waits.",
+        help_text=_("Seconds to the first byte of the answer. Empty: as long as the client waits."),
     )
     silence_timeout = models.FloatField(
+        _("silence timeout"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1.0)],
-        help_text="Longest silence in the answer, in seconds. Empty: 120, or 600 for models that think.",
+        help_text=_("Longest silence in the answer, in seconds. Empty: 120, or 600 for models that think."),
     )
     max_retries = models.PositiveSmallIntegerField(
-        default=2, help_text="More tries after a failure, before the first byte of the answer."
+        _("max retries"),
+        default=2,
+        help_text=_("More tries after a failure, before the first byte of the answer."),
     )
     options = models.JSONField(
-        "profile options",
+        _("profile options"),
         default=dict,
         blank=True,
-        help_text="JSON object; what differs from the preset. docs/conversion.md names all options.",
+        help_text=_("JSON object; what differs from the preset. docs/conversion.md names all options."),
     )
-    enabled = models.BooleanField(default=True)
-    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
     environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
     brought_back_at = models.DateTimeField(null=True, blank=True, editable=False)
     created = models.DateTimeField(auto_now_add=True)
@@ -98,6 +111,8 @@ class Provider(ConfigRecord):
 
     class Meta:
         ordering = ["name", "pk"]
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
 
     def __str__(self) -> str:
         return self.name
@@ -157,6 +172,7 @@ class ProviderCredential(ConfigRecord):
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
     label = models.CharField(
+        _("label"),
         max_length=60,
         blank=True,
         default="",
@@ -164,13 +180,16 @@ class ProviderCredential(ConfigRecord):
     )
     value = EncryptedTextField(_("credential"), blank=True, default="")
     position = models.IntegerField(
+        _("position"),
         default=0,
         help_text=_(
             "Credentials of one number share the conversations; those of a larger number stand in for them."
         ),
     )
-    enabled = models.BooleanField(default=True)
-    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
     set_aside_since = models.DateTimeField(null=True, blank=True, editable=False)
     set_aside_until = models.DateTimeField(null=True, blank=True, editable=False)
     set_aside_status = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
