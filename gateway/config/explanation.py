@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.config.loader import load
+from gateway.config.standing import FORGET_AFTER
 from gateway.errors import GatewayError
 from gateway.models import ClientKey, ProviderCredential, SetAsideTarget
 from gateway.routing.resolve import (
@@ -124,7 +125,8 @@ def _standing(number: int, one: Considered) -> TargetStanding:
 
 
 def _rows(provider: str, now: datetime) -> list[SetAsideTarget]:
-    rows = SetAsideTarget.objects.filter(provider=provider)
+    # a process that died took nothing back
+    rows = SetAsideTarget.objects.filter(provider=provider, until__gt=now - FORGET_AFTER)
     # a limit whose time is over is over; a target that cooled waits for its probe
     return [row for row in rows if not row.credential or row.until > now]
 

@@ -13,6 +13,7 @@ from gateway.relay.conversion import beside_the_loop
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
+from gateway.upstream.choices import Choices
 from gateway.upstream.prepare import upstream_call
 from gateway.wire import jsontext
 
@@ -36,12 +37,16 @@ async def provider_count(
     converted = await beside_the_loop(exchange, route, dialect.request, *arguments)
     if isinstance(converted, AnsweredLocally):
         return None
+    session = exchange.arrival.client_facts.session or exchange.request_id
+    choice = Choices((route,), session, gateway.health).next(gateway.now().timestamp(), 0.0)
+    if choice is None:
+        return None
     call = upstream_call(
         provider,
         route.profile.protocol,
         converted.body,
         converted.headers,
-        provider.credentials[0].value if provider.credentials else None,
+        choice.credential.value if choice.credential else None,
         query=converted.query,
         below="/count_tokens",
     )

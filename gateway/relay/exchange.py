@@ -82,16 +82,16 @@ class Attempt:
         """It ended in an error."""
         self.error, self.ended_at = error, now
 
-    def facts(self, state: State, now: float | None) -> AttemptFacts:
-        """As one frozen value. `state` and `now` are the exchange's, for an attempt that still goes on."""
-        error = self.error
+    def facts(self, state: State, now: float | None, failure: GatewayError | None) -> AttemptFacts:
+        """As one frozen value. The arguments are the end of the exchange, for one that lasted until then."""
+        error = self.error or failure
         return AttemptFacts(
             number=self.number,
             started_at=self.started_at,
             provider=self.route.provider.slug,
             upstream_model=self.route.upstream_model,
             credential=self.credential,
-            state=state if error is None else ERROR,
+            state=state if self.error is None else ERROR,
             status=self.status,
             error_type=error.error_type if error else "",
             error_message=error.message if error else "",
@@ -222,7 +222,7 @@ class Exchange:
             timeline=self.timeline.as_json(self.started),
             replay_of=arrival.replay_of,
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
-            tries=tuple(attempt.facts(state, now) for attempt in self.tries),
+            tries=tuple(attempt.facts(state, now, error) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),
         )
 

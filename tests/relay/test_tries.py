@@ -349,6 +349,15 @@ async def test_a_stream_that_breaks_is_not_begun_anew_elsewhere(two):
     assert two.second.requests == []
     [attempt] = two.bench.recorder.last.tries
     assert (attempt.state, attempt.status, attempt.next_step) == ("broken", 200, "answered")
+    assert "closed the stream" in attempt.error_message
+
+
+async def test_a_call_that_takes_too_long_says_so_in_its_attempt(two):
+    two.bench.set(call_timeout=0.05)
+    two.first.answers("one", Answer(before_head=[5]))
+    assert (await two.ask(asking())).status == 504
+    [attempt] = two.bench.recorder.last.tries
+    assert (attempt.state, attempt.error_type) == ("error", "timeout_error")
 
 
 # --- health -----------------------------------------------------------------------------------
