@@ -43,6 +43,9 @@ logger = logging.getLogger("gateway.audit")
 PATIENCE: Final = 0.05
 # beginnings are in no hurry: most exchanges end before, and are one insert then
 IDLE_LOOK: Final = 0.5
+# With several clients waiting, this much later their number is larger and the commit still one: half the
+# cost of a batch does not depend on how many are in it. A single one is never kept waiting.
+GATHER: Final = 0.0015
 RETRY_SECONDS: Final = 1.0
 LARGEST_BATCH: Final = 200
 FLUSH_TIMEOUT: Final = 20.0
@@ -60,18 +63,23 @@ class _Entry:
         self.outcome: ExchangeOutcome | None = outcome
         self.waiter = waiter
 
-    def release(self) -> None:
-        """Tell the waiter, in its own loop, that the outcome is durable."""
-        waiter = self.waiter
-        if waiter is not None:
-            # a closed loop raises RuntimeError: nobody waits any more
-            with contextlib.suppress(RuntimeError):
-                waiter.get_loop().call_soon_threadsafe(_set, waiter)
+
+def _release(entries: Iterable[_Entry]) -> None:
+    """Tell who waits, in its own loop, that the outcomes are durable; one call wakes a loop for all."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for entry in entries:
+        if entry.waiter is not None:
+            by_loop.setdefault(entry.waiter.get_loop(), []).append(entry.waiter)
+    for loop, waiters in by_loop.items():
+        # a closed loop raises RuntimeError: nobody waits any more
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_set, waiters)
 
 
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+def _set(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 class Recorder:
@@ -104,6 +112,8 @@ class Recorder:
         self._stopping = threading.Event()
         # nothing more will be late
         self._all_late = threading.Event()
+        # the last batch held several that were waited for
+        self._crowded = False
         self._threads: list[threading.Thread] = []
         self._start_lock = threading.Lock()
 
@@ -114,14 +124,14 @@ class Recorder:
     def closed(self, outcome: ExchangeOutcome) -> None:
         """An exchange has ended; `outcome` replaces the row it opened with."""
         self._put(_Entry(outcome))
-        self._wake.set()
+        self._wake_writer()
 
     async def settled(self, outcome: ExchangeOutcome) -> None:
         """`closed`, and wait until it is in the database or in the spool file."""
         loop = asyncio.get_running_loop()
         entry = _Entry(outcome, loop.create_future())
         self._put(entry)
-        self._wake.set()
+        self._wake_writer()
         late = loop.call_later(self._patience, self._give_to_spooler, entry)
         try:
             assert entry.waiter is not None
@@ -158,6 +168,10 @@ class Recorder:
         if not self._threads:
             self._start()
 
+    def _wake_writer(self) -> None:
+        if not self._wake.is_set():
+            self._wake.set()
+
     def _start(self) -> None:
         with self._start_lock:
             if not self._threads:
@@ -191,13 +205,16 @@ class Recorder:
 
         The thread keeps its connection: a new one for each batch costs more than the batch.
         """
+        if self._crowded:
+            self._stopping.wait(GATHER)
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
             written = [entry.outcome for entry in batch if entry.outcome is not None]
             self._write(written)
-            for entry in batch:
+            for _ in batch:
                 self._queue.popleft()
-                entry.release()
+            _release(batch)
+            self._crowded = sum(entry.waiter is not None for entry in batch) > 1
             self._factors.note(written)
             if not self._queue:
                 self._write_spooled()
@@ -264,8 +281,7 @@ class Recorder:
         else:
             for entry in batch:
                 entry.outcome = None
-        for entry in batch:
-            entry.release()
+        _release(batch)
         self._wake.set()
 
 
