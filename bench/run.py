@@ -4,6 +4,7 @@
     python -m bench.run --peers            all targets
     python -m bench.run --quick            about two minutes, coarse
     python -m bench.run --only paced,slow --targets ours,nginx --repetitions 3
+    python -m bench.run --show             the tables of the last run again, as Markdown
 
 All load stays on the loopback interface and is bounded. Results are also
 written as JSON (bench/.results/latest.json).
@@ -31,6 +32,10 @@ from bench.workloads import ONCE, WORKLOADS, Workload
 def main() -> int:
     """The exit status is 1 when a target of ours gave a wrong answer."""
     options = _options()
+    if options.show:
+        kept = json.loads(options.json.read_text())
+        print(tables(Collected(kept["visits"]), kept["targets"]))
+        return 0
     workloads = _chosen(options.only, options.quick)
     repetitions = options.repetitions or (1 if options.quick else 5)
     _raise_file_limit()
@@ -45,7 +50,7 @@ def main() -> int:
             port = int(upstream.stdout.readline())
             models = tuple(dict.fromkeys(workload.model for workload in workloads))
             started = _started(_names(options), Setting(port, models, Path(folder)))
-            _repeat(run, started, workloads, repetitions)
+            _repeat(run, started, workloads, repetitions, options.restarts)
         except KeyboardInterrupt:
             _say("stopped; what is there:")
         finally:
@@ -64,7 +69,7 @@ def main() -> int:
 
 
 def _repeat(
-    run: Collected, targets: Sequence[Target], workloads: Sequence[Workload], repetitions: int
+    run: Collected, targets: Sequence[Target], workloads: Sequence[Workload], repetitions: int, restarts: int
 ) -> None:
     often = [workload for workload in workloads if workload.name not in ONCE]
     last = [workload for workload in workloads if workload.name in ONCE]
@@ -72,10 +77,12 @@ def _repeat(
         warm_up(target)
     for repetition in range(repetitions):
         for workload in often:
+            if workload.kind == "slow" and repetition >= restarts:
+                continue
             _visit_all(run, targets, workload, repetition)
     # these end the processes that were warmed up
     for workload in last:
-        for repetition in range(repetitions if workload.kind == "start" else 1):
+        for repetition in range(min(repetitions, restarts) if workload.kind == "start" else 1):
             _visit_all(run, targets, workload, repetition)
 
 
@@ -139,6 +146,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="all targets")
     parser.add_argument("--quick", action="store_true", help="fewer requests, 1 repetition")
     parser.add_argument("--repetitions", type=int, default=0)
+    parser.add_argument(
+        "--restarts", type=int, default=3, help="most repetitions of what starts every target anew"
+    )
+    parser.add_argument("--show", action="store_true", help="print the tables of the last run; runs nothing")
     parser.add_argument("--json", type=Path, default=ROOT / "bench" / ".results" / "latest.json")
     return parser.parse_args()
 

@@ -59,11 +59,11 @@ WORKLOADS: Final = (
     ),
     Workload(
         "paced-tool", "the same with fragments of tool arguments", "ep-300-5ms-tool",
-        concurrency=32, count=64, scaled=False, never=("litellm",),
+        concurrency=32, count=64, scaled=False,
     ),
     Workload(
         "paced-think", "the same with reasoning", "ep-300-5ms-think",
-        concurrency=32, count=64, scaled=False, never=("litellm", "ccr"),
+        concurrency=32, count=64, scaled=False,
     ),
     Workload("alone", "1 KB request alone, streamed", concurrency=1, count=200),
     Workload("alone-large", "137 KB request alone, streamed", size="large", concurrency=1, count=60),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+from bench.answers import answer_for
 from bench.load import HOST
 from bench.targets.base import KEY, PEERS, CannotRun, Target, run
 
@@ -30,6 +31,13 @@ class ClaudeCodeRouter(Target):
             "api_base_url": f"{self.setting.upstream_url}/chat/completions",
             "api_key": "sk-bench",
             "models": list(self.setting.models),
+            # what it needs to make thinking of a model's reasoning; the others go without, as they do
+            # in its documentation
+            "transformer": {
+                model: {"use": ["reasoning"]}
+                for model in self.setting.models
+                if answer_for(model).kind == "think"
+            },
         }
         configuration = {
             "HOST": HOST,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+from bench.answers import answer_for
 from bench.load import HOST
 from bench.targets.base import KEY, PEERS, Target, run
 
@@ -26,7 +27,7 @@ class LiteLLM(Target):
             {
                 "model_name": model,
                 "litellm_params": {
-                    "model": f"openai/{model}",
+                    "model": f"{_provider(model)}/{model}",
                     "api_base": self.setting.upstream_url,
                     "api_key": "sk-bench",
                 },
@@ -50,3 +51,8 @@ class LiteLLM(Target):
         configuration = str(self.setting.folder / "config.yaml")
         address = ["--host", HOST, "--port", str(self.port), "--num_workers", "1", "--telemetry", "False"]
         return [str(FOLDER / "bin" / "litellm"), "--config", configuration, *address]
+
+
+def _provider(model: str) -> str:
+    """Its provider for a model: as `openai`, it asks one that reasons by another protocol."""
+    return "hosted_vllm" if answer_for(model).kind == "think" else "openai"
