@@ -7,15 +7,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench aborts clean
+.PHONY: run serve test check bench aborts chaos soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    install, migrate, serve on http://127.0.0.1:8082 (or HOST and PORT from .env)"
-	@echo "make test   install what the tests need and run all of them"
+	@echo "make test   install what the tests need and run all of them, then those with a database on PostgreSQL"
 	@echo "make check  lint, types, import contracts, migrations, deployment checks"
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
+	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
 $(BIN)/python:
@@ -48,6 +49,8 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -n 2
+	@echo "And those that touch the database again, on PostgreSQL and Redis ..."
+	@$(BIN)/python -m chaos.engines $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -65,6 +68,12 @@ aborts: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.run $(if $(PEERS),--peers) $(BENCH)
+
+chaos: $(VENV)/.installed
+	@$(BIN)/python -m chaos.run kill outage $(CHAOS)
+
+soak: $(VENV)/.installed
+	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

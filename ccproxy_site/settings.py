@@ -63,6 +63,8 @@ ROOT_URLCONF = "ccproxy_site.urls"
 ASGI_APPLICATION = "ccproxy_site.asgi.application"
 # the server class of runserver and serve
 GATEWAY_SERVER = "ccproxy_site.server.daphne_server.GatewayServer"
+# what watches over several processes of serve
+GATEWAY_PROCESSES = "ccproxy_site.server.processes.ServerProcesses"
 APPEND_SLASH = False
 
 TEMPLATES = [
@@ -95,9 +97,34 @@ def database(url: str) -> dict[str, Any]:
     settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}
-    # persistent connections and async views do not go together
+    elif settings["ENGINE"] == "django.db.backends.postgresql":
+        settings["OPTIONS"] = {**postgresql_options(env("DATABASE_POOL")), **settings.get("OPTIONS", {})}
+        # a pooled connection that the server has closed meanwhile is not handed out
+        settings["CONN_HEALTH_CHECKS"] = True
+    # persistent connections and async views do not go together; a pool wants none
     settings["CONN_MAX_AGE"] = 0
     return settings
+
+
+def postgresql_options(pool: int) -> dict[str, Any]:
+    """A pool of at most `pool` connections (0: none), and short waits for a server that is away."""
+    pooled = {"pool": {"min_size": 1, "max_size": pool, "timeout": 10}} if pool else {}
+    return {"connect_timeout": 5, **pooled}
+
+
+def caches(redis_url: str) -> dict[str, Any]:
+    """REDIS_URL as Django's cache; empty = in the process's memory."""
+    if not redis_url:
+        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    return {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url}}
+
+
+def channel_layers(redis_url: str) -> dict[str, Any]:
+    """REDIS_URL as the channel layer; empty = in the process's memory."""
+    if not redis_url:
+        return {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    layer = "channels_redis.core.RedisChannelLayer"
+    return {"default": {"BACKEND": layer, "CONFIG": {"hosts": [redis_url]}}}
 
 
 DATABASES = {"default": database(env("DATABASE_URL"))}
@@ -134,7 +161,9 @@ UNFOLD: dict[str, Any] = {
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+REDIS_URL: str = env("REDIS_URL")
+CACHES = caches(REDIS_URL)
+CHANNEL_LAYERS = channel_layers(REDIS_URL)
 
 SECURE_COOKIES: bool = env("SECURE_COOKIES")
 SESSION_COOKIE_SECURE = SECURE_COOKIES
@@ -176,6 +205,7 @@ GATEWAY: dict[str, Any] = {
     "anthropic_api_key": env("ANTHROPIC_API_KEY"),
     "host": env("HOST"),
     "port": env("PORT"),
+    "processes": env("PROCESSES"),
     "max_tokens_limit": int(env("MAX_TOKENS_LIMIT")) if env("MAX_TOKENS_LIMIT") else None,
     "min_tokens_limit": int(env("MIN_TOKENS_LIMIT")) if env("MIN_TOKENS_LIMIT") else None,
     "request_timeout": env("REQUEST_TIMEOUT"),

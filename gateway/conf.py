@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 CAPTURE_POLICIES = ("none", "full")
+# errors for what was interrupted, and two flushes of the history at their longest
+SETTLING_SECONDS = 50.0
 UPSTREAM_TRANSPORTS = ("lean", "httpx")
 LIMITS_STORES = ("database", "cache", "memory")
 UNPRICED_SPENDS = ("allow", "refuse")
@@ -24,6 +26,7 @@ class GatewayConf:
 
     `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
     `ping_interval`: longest time without an event to a streaming client.
+    `processes`: how many serve; 0: as many as fit.
     `stop_grace`: how long requests under way may go on when the process is told to stop.
     `retry_budget`: no further attempt for a request begins later than this after the first.
     `history_patience`: how long the end of an answer waits for the database before its
@@ -42,6 +45,7 @@ class GatewayConf:
     anthropic_api_key: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8082
+    processes: int = 0
     max_tokens_limit: int | None = None
     min_tokens_limit: int | None = None
     request_timeout: float = 90.0
@@ -74,6 +78,11 @@ class GatewayConf:
         ):
             if value not in choices:
                 raise ImproperlyConfigured(f"{variable} is {value!r}; use one of {', '.join(choices)}")
+
+    @property
+    def longest_stop(self) -> float:
+        """Seconds after which a process that was told to stop has surely stopped."""
+        return self.stop_grace + SETTLING_SECONDS
 
     @property
     def listens_on_loopback(self) -> bool:

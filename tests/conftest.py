@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 
 import pytest
 
 from ccproxy_site.server.handler import GatewayHandler
+from chaos.engines import EngineMissing, Postgres, Redis, running
 from gateway.audit import content
 from gateway.audit.counted_names import counted_names
 from gateway.audit.outcome import ExchangeOutcome
@@ -19,6 +21,43 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
+
+
+def pytest_collection_modifyitems(config, items):
+    """On other engines than SQLite only what touches the database is run again."""
+    if not os.environ.get("ENGINES_DATABASE_URL"):
+        return
+    others = [item for item in items if not _touches_the_database(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if _touches_the_database(item)]
+
+
+def _touches_the_database(item) -> bool:
+    fixtures = {"db", "transactional_db", "serve", "demo", "postgres", "redis_server"}
+    return item.get_closest_marker("django_db") is not None or not fixtures.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server for the run."""
+    yield from _engine(Postgres)
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """A Redis server for the run."""
+    yield from _engine(Redis)
+
+
+def _engine(kind):
+    try:
+        with running(kind()) as engine:
+            yield engine
+    except EngineMissing as missing:
+        pytest.skip(f"NOT TESTED: {missing}")
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 os.environ["CCPROXY_ENV_FILE"] = os.devnull
 _data = Path(tempfile.mkdtemp(prefix="ccproxy-tests-"))
 os.environ["DATA_DIR"] = str(_data)
+# `python -m chaos.engines` gives servers for the run; the developer's own are never touched
+for _name in ("DATABASE_URL", "REDIS_URL"):
+    os.environ[_name] = os.environ.get(f"ENGINES_{_name}", "")
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "BIG_MODEL", "HOST", "PORT"):
     os.environ.pop(_name, None)
 

@@ -27,12 +27,14 @@ class GatewayServer(Server):
 
     SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503,
     streams go on for STOP_GRACE seconds, the rest gets an error event, the history
-    is flushed. A second Ctrl-C stops at once.
+    is flushed. A second Ctrl-C stops at once. One of several processes has a `lifeline`
+    descriptor, which ends when the parent is gone; its terminal is the parent's affair.
     """
 
     def __init__(self, application: Any, endpoints: list[str] | None = None, **kwargs: Any) -> None:
         ours = [endpoint.replace("tcp:", "gateway:", 1) for endpoint in endpoints or []]
         kwargs.setdefault("request_buffer_size", REQUEST_BUFFER)
+        self._lifeline: int | None = kwargs.pop("lifeline", None)
         self._handles_signals = kwargs.pop("signal_handlers", True)
         self._ports: list[Any] = []
         self._stopping: asyncio.Task[None] | None = None
@@ -45,8 +47,12 @@ class GatewayServer(Server):
         gc.freeze()
         if self._handles_signals:
             loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.stop_in_order)
+            loop.add_signal_handler(signal.SIGTERM, self.stop_in_order)
+            if self._lifeline is None:
+                loop.add_signal_handler(signal.SIGINT, self.stop_in_order)
+            else:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                loop.add_reader(self._lifeline, self._orphaned, loop)
         try:
             super().run()
         finally:
@@ -55,6 +61,8 @@ class GatewayServer(Server):
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
         self._ports.append(port)
+        if self._lifeline is not None:
+            return
         for host, number in self.listening_addresses[-1:]:
             shown = f"[{host}]" if ":" in host else host
             print(f"Listening on http://{shown}:{number} (stop with Ctrl-C)", flush=True)
@@ -65,6 +73,12 @@ class GatewayServer(Server):
         if direct is not None:
             scope["extensions"] = {EXTENSION: direct}
         return super().create_application(protocol, scope)
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._lifeline is not None
+        loop.remove_reader(self._lifeline)
+        if self._stopping is None:
+            self.stop_in_order()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Daphne's, and then wait while the client does not take what was written."""

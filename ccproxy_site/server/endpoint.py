@@ -1,5 +1,7 @@
 """The endpoint `gateway:port=8082:interface=127.0.0.1`: connections on asyncio transports.
 
+`gateway:fd=3` is a listening socket that the process inherited.
+
 An endpoint is where Twisted lets others decide how connections are accepted and
 what is built for them: here transport.py's connections, and GatewayWebRequest
 as the request class. Registered by twisted/plugins/ccproxy_endpoint.py.
@@ -64,10 +66,15 @@ class GatewayPort:
 
 @implementer(IStreamServerEndpoint)
 class GatewayEndpoint:
-    def __init__(self, loop: asyncio.AbstractEventLoop, port: int, interface: str) -> None:
+    """Listens on `port` of `interface`, or on the inherited descriptor `fd`."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, port: int, interface: str, fd: int | None = None
+    ) -> None:
         self._loop = loop
         self._port = port
         self._interface = interface
+        self._fd = fd
 
     def listen(self, factory: Any) -> Deferred[GatewayPort]:
         """Listen on the reactor's own event loop. Fails with CannotListenError."""
@@ -76,9 +83,15 @@ class GatewayEndpoint:
     async def _listen(self, factory: Any) -> GatewayPort:
         ours = GatewayFactory(factory)
         try:
-            server = await self._loop.create_server(
-                lambda: Connection(ours), self._interface or None, self._port, backlog=BACKLOG
-            )
+            if self._fd is not None:
+                listening = socket.socket(fileno=self._fd)
+                server = await self._loop.create_server(
+                    lambda: Connection(ours), sock=listening, backlog=BACKLOG
+                )
+            else:
+                server = await self._loop.create_server(
+                    lambda: Connection(ours), self._interface or None, self._port, backlog=BACKLOG
+                )
         except (OSError, socket.gaierror) as problem:
             raise CannotListenError(self._interface, self._port, problem) from problem
         factory.doStart()
@@ -90,7 +103,9 @@ class GatewayEndpointParser:
     prefix = "gateway"
 
     def parseStreamServer(  # noqa: N802 (Twisted's name)
-        self, reactor: Any, port: str, interface: str = "127.0.0.1"
+        self, reactor: Any, port: str = "0", interface: str = "127.0.0.1", fd: str | None = None
     ) -> GatewayEndpoint:
         # Daphne runs on Twisted's asyncio reactor and takes its loop from the same place
-        return GatewayEndpoint(reactor._asyncioEventloop, int(port), interface.strip("[]"))
+        return GatewayEndpoint(
+            reactor._asyncioEventloop, int(port), interface.strip("[]"), None if fd is None else int(fd)
+        )

@@ -68,6 +68,7 @@ class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 
     `masked_count`: secrets that were masked in `bodies` already, on their way through the spool.
+    `served_by`: which of the gateway's processes had it.
     `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
     """
 
@@ -111,6 +112,7 @@ class ExchangeOutcome:
     timeline: list[list[Any]] = field(default_factory=list)
     replay_of: str = ""
     upstream_request_id: str = ""
+    served_by: str = ""
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0
     bodies: CapturedBodies | None = None

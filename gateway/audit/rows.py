@@ -154,6 +154,14 @@ def write_singly(
             logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
 
 
+def queue_follow_up(request_ids: Iterable[str]) -> None:
+    """Have the follow-up look at these exchanges, in the caller's transaction."""
+    rows = [(request_id,) for request_id in request_ids]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_QUEUE, rows)
+
+
 def _worth_following_up(outcome: ExchangeOutcome) -> bool:
     """Whether audit/follow_up.py will find something to do."""
     return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))

@@ -9,6 +9,7 @@ Lines may reach the database twice; a row's request id makes that harmless.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import fcntl
 import logging
@@ -69,22 +70,31 @@ class Spool:
 
     def _opened(self) -> IO[bytes]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._number += 1
-        path = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
-        file = path.open("ab")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return file
+        while True:
+            self._number += 1
+            path = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
+            file = path.open("ab")
+            if _taken(file):
+                return file
+            # somebody who looks for files of the dead was quicker, and removes it
+            file.close()
 
 
 def abandoned(folder: Path) -> Iterator[Path]:
-    """Spool files of processes that are gone."""
+    """Spool files of processes that are gone, each locked while it is dealt with."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            yield path
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            if _taken(file):
+                yield path
+
+
+def _taken(file: IO[bytes]) -> bool:
+    """Lock a file; False when another process has it, or had it and removed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return os.fstat(file.fileno()).st_nlink > 0
 
 
 def read(path: Path) -> Iterator[ExchangeOutcome]:

@@ -14,6 +14,7 @@ from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention
 from gateway.models.provider import Provider, ProviderCredential
 from gateway.models.request_log import RequestBody, RequestLog
 from gateway.models.search_engine import SearchEngine
+from gateway.models.serving_process import ServingProcess
 from gateway.models.set_aside_target import SetAsideTarget
 from gateway.models.token_factor import TokenFactor
 
@@ -50,6 +51,7 @@ __all__ = [
     "SearchEngine",
     "SearchText",
     "SecretPattern",
+    "ServingProcess",
     "SessionTotal",
     "SetAsideTarget",
     "TokenFactor",

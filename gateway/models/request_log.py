@@ -110,6 +110,8 @@ class RequestLog(models.Model):
     tools_failed = models.JSONField(default=list, blank=True)
     has_images = models.BooleanField(default=False)
     timeline = models.JSONField(default=list, blank=True)
+    # models.ServingProcess.name of whoever opened it
+    served_by = models.CharField(max_length=80, blank=True, default="", editable=False)
     replay_of = models.CharField(max_length=64, blank=True, default="")
     upstream_request_id = models.CharField(max_length=200, blank=True, default="")
     masked_count = models.PositiveIntegerField(default=0)

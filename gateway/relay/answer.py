@@ -82,6 +82,7 @@ def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
         started_at=gateway.now(),
         started=gateway.clock(),
         capture_policy=capture.policy(key_policy, gateway.capture_policy),
+        served_by=gateway.process,
     )
 
 

@@ -135,6 +135,7 @@ class Exchange:
     searched: Searched | None = None
     inside: bool = False
     admission: Admission | None = None
+    served_by: str = ""
     limit_headers: Mapping[str, str] = field(default_factory=dict)
     answered: capture.ByteLog = field(default_factory=capture.ByteLog)
     returned: capture.ByteLog = field(default_factory=capture.ByteLog)
@@ -221,6 +222,7 @@ class Exchange:
             has_images=request is not None and has_images(request),
             timeline=self.timeline.as_json(self.started),
             replay_of=arrival.replay_of,
+            served_by=self.served_by,
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
             tries=tuple(attempt.facts(state, now, error) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),

@@ -66,13 +66,15 @@ class Gateway:
     and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
     `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
     begins later than this after the first. `stream_limit`: longest time of one streamed
-    answer. `without_counter`: providers whose count_tokens was found to be missing.
+    answer. `process`: this process's name in the history. `without_counter`: providers
+    whose count_tokens was found to be missing.
     """
 
     configuration: Configuration
     client: UpstreamClient
     recorder: Recorder
     capture_policy: str = "full"
+    process: str = ""
     commit_after: float = 10.0
     ping_interval: float = 10.0
     stale_after: float = 200.0

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 import threading
 
 from gateway.audit.follow_up import FollowUpWorker
 from gateway.audit.masking import masker
+from gateway.audit.processes import OwnProcess
 from gateway.audit.recorder import Recorder
 from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
@@ -42,6 +40,8 @@ class Runtime:
         self._limiter: Limiter | None = None
         self._standing: StandingRecords | None = None
         self._follow_up: FollowUpWorker | None = None
+        self._process: OwnProcess | None = None
+        self._draining = False
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
@@ -61,7 +61,8 @@ class Runtime:
             configuration.start()
             self._configuration = configuration
         if self._recorder is None:
-            self._recorder = self._ready_recorder(self._configuration)
+            self._process, self._recorder = self._ready_recorder(self._configuration)
+            self._process.start()
 
     async def gateway(self) -> Gateway:
         loop = asyncio.get_running_loop()
@@ -79,10 +80,11 @@ class Runtime:
     @property
     def draining(self) -> bool:
         """The process is stopping: it takes no new requests."""
-        return self._gateway is not None and self._gateway.live.draining
+        return self._draining
 
     def drain(self) -> None:
         """Take no new requests; those under way go on."""
+        self._draining = True
         if self._gateway is not None:
             self._gateway.live.draining = True
 
@@ -101,20 +103,27 @@ class Runtime:
             self._standing.stop()
         if self._recorder is not None:
             self._recorder.stop()
+        if self._process is not None:
+            self._process.end()
 
-    def _ready_recorder(self, configuration: CurrentSnapshot) -> Recorder:
+    def _ready_recorder(self, configuration: CurrentSnapshot) -> tuple[OwnProcess, Recorder]:
         conf = gateway_conf()
+        process = OwnProcess(conf.spool_folder, lambda: self._recover(recorder))
         recorder = Recorder(
             conf.spool_folder,
-            f"{os.getpid()}-{secrets.token_hex(4)}",
+            process.name.replace("/", "_"),
             patience=conf.history_patience,
             prices=lambda: configuration.snapshot.prices,
             mask=lambda: masker(configuration.snapshot.secret_looks),
         )
-        rows = recorder.recover(conf.spool_folder)
+        process.begin()
+        return process, recorder
+
+    @staticmethod
+    def _recover(recorder: Recorder) -> None:
+        rows = recorder.recover(gateway_conf().spool_folder)
         if rows:
             logger.warning("history recovered from the spool of a process that died", extra={"rows": rows})
-        return recorder
 
     def _ready_limiter(self) -> Limiter:
         conf = gateway_conf()
@@ -135,9 +144,11 @@ class Runtime:
             # in the process that serves, not in one that it was forked from
             self._follow_up = FollowUpWorker()
             self._follow_up.start()
+        assert self._process is not None
         live = LiveExchanges()
+        live.draining = self._draining
         if self._standing is None:
-            self._standing = StandingRecords(f"{socket.gethostname()}/{os.getpid()}")
+            self._standing = StandingRecords(self._process.name)
         return Gateway(
             configuration=self._configuration,
             live=live,
@@ -146,6 +157,7 @@ class Runtime:
             limiter=self._limiter,
             gate=Gate(conf.max_requests, conf.queue_wait),
             stream_limit=conf.stream_limit,
+            process=self._process.name,
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,

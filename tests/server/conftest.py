@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from psycopg.rows import dict_row
+
+from chaos.engines import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "client-key-for-tests"
 # known to the variables of .env.example; none of the developer's own may leak in
 CLEAN = {"PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -43,12 +41,33 @@ class Served:
     def stop(self, how: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(20)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
     def rows(self, sql: str = "SELECT * FROM gateway_requestlog ORDER BY id") -> list[dict[str, object]]:
+        url = database_of(self.data).get("DATABASE_URL")
+        if url:
+            with psycopg.connect(url, row_factory=dict_row) as connection:
+                return connection.execute(sql).fetchall()
         with sqlite3.connect(self.data / "ccproxy.sqlite3") as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(sql)]
+
+
+def database_of(folder: Path) -> dict[str, str]:
+    """Variables that name the gateway's own database when the run has engines; SQLite in `folder` else."""
+    server = os.environ.get("ENGINES_DATABASE_URL")
+    if not server:
+        return {}
+    name = "served_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with psycopg.connect(server, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f"CREATE DATABASE {name}")
+    url = server.rpartition("/")[0] + "/" + name
+    return {"DATABASE_URL": url, "REDIS_URL": os.environ["ENGINES_REDIS_URL"]}
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -60,6 +79,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
         "SECRET_KEY": "tests-only",
         "FIELD_ENCRYPTION_KEYS": "dGVzdHMtb25seS1rZXktb2YtMzItYnl0ZXMtbG9uZyE=",
         "PYTHONUNBUFFERED": "1",
+        **database_of(folder),
         **variables,
     }
 
@@ -88,7 +108,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> Served:
         stderr=subprocess.STDOUT,
     )
     served = Served(process, port, folder, log)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if httpx.get(served.url + "/health", timeout=1).status_code == 200:

@@ -111,7 +111,7 @@ async def test_what_a_client_received_is_in_the_database_after_a_normal_stop(ser
     everything = (
         served.log.read_text()
         + str(served.rows())
-        + (served.data / "ccproxy.sqlite3").read_bytes().decode("latin1")
+        + "".join(file.read_bytes().decode("latin1") for file in served.data.glob("ccproxy.sqlite3*"))
     )
     assert "sk-up" not in everything
     assert KEY not in everything

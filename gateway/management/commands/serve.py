@@ -1,16 +1,23 @@
-"""The production server: Daphne on HOST and PORT."""
+"""The production server: Daphne on HOST and PORT, in one process or several."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser
+from typing import Any, Final
 
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import connection, connections
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
+from gateway.config.environment import sync_environment
+
+MOST_BY_ITSELF: Final = 4
 
 
 class Command(BaseCommand):
@@ -18,19 +25,76 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         conf = gateway_conf()
-        parser.add_argument("--host", default=conf.host, help="address to listen on (default: HOST)")
-        parser.add_argument("--port", type=int, default=conf.port, help="port to listen on (default: PORT)")
+        parser.add_argument("--host", default=conf.host, help=_("address to listen on (default: HOST)"))
+        parser.add_argument(
+            "--port", type=int, default=conf.port, help=_("port to listen on (default: PORT)")
+        )
+        parser.add_argument(
+            "--processes", type=int, default=conf.processes,
+            help=_("server processes on that port (default: PROCESSES; 0: as many as fit)"),
+        )  # fmt: skip
+        parser.add_argument(
+            "--fd", type=int, help=_("serve on this descriptor, a listening socket that was inherited")
+        )
+        # of our own parent: stop when this descriptor ends
+        parser.add_argument("--lifeline", type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        application = import_string(settings.ASGI_APPLICATION)
+        processes = options["processes"] or fitting_processes(connection.vendor)
+        if options["fd"] is not None:
+            self._serve([f"gateway:fd={options['fd']}"], lifeline=options["lifeline"])
+        elif processes == 1:
+            where = build_endpoint_description_strings(host=options["host"], port=options["port"])
+            if not self._serve(where):
+                raise _port_taken(options)
+        else:
+            self._serve_in(processes, options)
+
+    def _serve(self, endpoints: list[str], lifeline: int | None = None) -> bool:
+        """Serve in this process to the end; whether it could listen."""
         server = import_string(settings.GATEWAY_SERVER)(
-            application,
-            endpoints=build_endpoint_description_strings(host=options["host"], port=options["port"]),
+            import_string(settings.ASGI_APPLICATION),
+            endpoints=endpoints,
             server_name="ccproxy",
+            lifeline=lifeline,
         )
         server.run()
-        if not server.listening_addresses:
-            raise SystemExit(
-                f"Cannot listen on {options['host']}:{options['port']}: is the gateway running already? "
-                "Stop it, or choose another PORT in .env."
+        return bool(server.listening_addresses)
+
+    def _serve_in(self, number: int, options: dict[str, Any]) -> None:
+        """Watch over several processes that serve."""
+        conf = gateway_conf()
+        # here once: the processes find everything in step
+        sync_environment(conf)
+        connections.close_all()
+        host, port = options["host"], options["port"]
+        try:
+            processes = import_string(settings.GATEWAY_PROCESSES)(
+                host, port, number=number, manage=sys.argv[0], patience=conf.longest_stop
             )
+        except OSError as problem:
+            raise _port_taken(options) from problem
+        self.stdout.write(
+            _("Listening on http://%(host)s:%(port)s with %(number)s processes (stop with Ctrl-C)")
+            % {"host": f"[{host}]" if ":" in host else host, "port": processes.port, "number": number}
+        )
+        self.stdout.flush()
+        code = processes.run()
+        if code:
+            raise SystemExit(code)
+
+
+def fitting_processes(vendor: str) -> int:
+    """How many processes serve when nobody says: one on SQLite, which has one writer; else one a core."""
+    if vendor == "sqlite":
+        return 1
+    # not every system tells which cores are ours
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, MOST_BY_ITSELF)
+
+
+def _port_taken(options: dict[str, Any]) -> SystemExit:
+    return SystemExit(
+        f"Cannot listen on {options['host']}:{options['port']}: is the gateway running already? "
+        "Stop it, or choose another PORT in .env."
+    )

@@ -1,0 +1,174 @@
+"""Several server processes on one port, seen from outside."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import asking
+from tests.fakes.provider import FakeProvider, stream
+from tests.server.conftest import ROOT, environment, manage
+
+pytestmark = pytest.mark.server
+
+
+def children(served) -> list[int]:
+    tasks = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
+    return [int(pid) for pid in tasks.read_text().split()]
+
+
+def until(what, seconds=20.0):
+    """What `what` returns when it is true; fails when it never is."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
+def open_sockets(pid: int) -> int:
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += os.readlink(entry).startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return count
+
+
+def gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def refused(served) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", served.port), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def answering(served, number: int) -> list[int]:
+    """The processes, when all of them are there and have accepted something."""
+    pids = children(served)
+    return pids if len(pids) == number else []
+
+
+def test_connections_spread_over_the_processes_and_all_stop_together(serve):
+    served = serve("serve", "--processes", "2")
+    pids = until(lambda: answering(served, 2))
+    # both have loaded when both hold the port
+    until(lambda: all(holds_port(pid) for pid in pids))
+    time.sleep(1)
+    before = [open_sockets(pid) for pid in pids]
+    connections = []
+    for _ in range(60):
+        connections.append(socket.create_connection(("127.0.0.1", served.port)))
+        connections[-1].sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        connections[-1].recv(1000)
+    taken = [open_sockets(pid) - count for pid, count in zip(pids, before, strict=True)]
+    print("spread", taken)
+    assert sum(taken) >= 60
+    assert min(taken) >= 10
+    for connection in connections:
+        connection.close()
+    assert served.stop() == 0
+    assert all(gone(pid) for pid in pids)
+
+
+def holds_port(pid: int) -> bool:
+    return open_sockets(pid) > 0
+
+
+def test_a_process_that_dies_is_started_again_and_the_others_answer_meanwhile(serve):
+    served = serve("serve", "--processes", "2")
+    first, second = until(lambda: answering(served, 2))
+    os.kill(first, signal.SIGKILL)
+    until(lambda: gone(first))
+    for _ in range(20):
+        assert httpx.get(served.url + "/health").status_code == 200
+    now = until(lambda: first not in children(served) and answering(served, 2))
+    assert second in now
+    assert "a server process ended and is started again" in served.log.read_text()
+    assert served.stop() == 0
+
+
+async def test_a_stop_lets_streams_of_every_process_end(serve):
+    provider = await FakeProvider().start()
+    go_on = asyncio.Event()
+    provider.answers("gpt-4o", stream("first", go_on, "second"))
+    served = serve("serve", "--processes", "2", OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url)
+    began = asyncio.Semaphore(0)
+
+    async def one() -> bytes:
+        seen = b""
+        async with (
+            httpx.AsyncClient(timeout=30) as client,
+            client.stream("POST", served.url + "/v1/messages", json=asking(model="x", stream=True)) as answer,
+        ):
+            async for piece in answer.aiter_bytes():
+                if b"first" not in seen and b"first" in seen + piece:
+                    began.release()
+                seen += piece
+        return seen
+
+    asked = [asyncio.ensure_future(one()) for _ in range(8)]
+    for _ in asked:
+        await began.acquire()
+    served.process.terminate()
+    await asyncio.to_thread(until, lambda: refused(served))
+    go_on.set()
+    for answer in await asyncio.gather(*asked):
+        assert b"second" in answer
+        assert b"message_stop" in answer
+    assert await asyncio.to_thread(served.process.wait, 20) == 0
+    assert [row["state"] for row in served.rows()] == ["ok"] * 8
+    await provider.stop()
+
+
+def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
+    served = serve("serve", "--processes", "2")
+    pids = until(lambda: answering(served, 2))
+    served.process.kill()
+    until(lambda: all(gone(pid) for pid in pids))
+    assert refused(served)
+
+
+def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
+    served = serve()
+    second = served.data.parent / "second"
+    second.mkdir()
+    env = environment(second, PORT=str(served.port))
+    manage("migrate", "--verbosity", "0", env=env)
+    with pytest.raises(Exception) as problem:
+        manage("serve", "--processes", "2", env=env)
+    assert "choose another PORT" in problem.value.stderr
+    assert "Traceback" not in problem.value.stderr
+
+
+def test_a_socket_that_somebody_else_listens_on_is_served(serve, tmp_path):
+    env = environment(tmp_path)
+    manage("migrate", "--verbosity", "0", env=env)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--fd", str(listening.fileno())],
+            cwd=ROOT, env=env, pass_fds=[listening.fileno()], stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            # it waits in the queue of the socket until the gateway is there
+            assert httpx.get(f"http://127.0.0.1:{port}/health", timeout=30).status_code == 200
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
