@@ -122,7 +122,7 @@ class Upstream:
     async def _try_message(self) -> Message:
         answer = await self._open()
         try:
-            return self._message(answer, await answer.body(self.gateway.max_answer_bytes))
+            return self._message(answer, await self._whole(answer))
         finally:
             await answer.close()
 
@@ -130,8 +130,7 @@ class Upstream:
         answer = await self._open()
         try:
             if answer.content_type == "application/json":
-                body = await self._in_time(answer.body(self.gateway.max_answer_bytes))
-                message = self._message(answer, body)
+                message = self._message(answer, await self._whole(answer))
                 await answer.close()
                 return self._replayed(message)
             if answer.content_type == "text/html":
@@ -250,6 +249,18 @@ class Upstream:
         if self.exchange.captures:
             self.exchange.answered.add(piece)
         return self.stream.feed(piece)
+
+    async def _whole(self, answer: UpstreamAnswer) -> bytes:
+        """The body of an answer that is not streamed; the silence between its pieces is limited."""
+        loop = asyncio.get_running_loop()
+        limit = self.silence_limit
+        try:
+            async with asyncio.timeout(limit) as silence:
+                return await answer.body(
+                    self.gateway.max_answer_bytes, lambda: silence.reschedule(loop.time() + limit)
+                )
+        except TimeoutError:
+            raise UpstreamTimedOut("upstream stream timed out") from None
 
     async def _in_time(self, reading: Awaitable[T]) -> T:
         try:

@@ -86,6 +86,9 @@ def fault_of(error: UpstreamError) -> Fault:
         return Fault.SILENT
     if isinstance(error, UpstreamBroken):
         return Fault.TARGET
+    if error.upstream_status in _TARGET:
+        # some of these become a 400 for the client, who cannot help it
+        return Fault.TARGET
     if error.status == 400 or (error.status == 403 and _SCREENED.search(error.message)):
         return Fault.CLIENT
     if error.upstream_status in _CREDENTIAL or error.status in _CREDENTIAL or _refused_inside(error):

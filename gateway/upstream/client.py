@@ -78,11 +78,16 @@ class UpstreamAnswer:
         if self._lean is not None:
             self._lean.close()
 
-    async def body(self, limit: int) -> bytes:
-        """The whole body. Raises UpstreamBroken when it breaks off or is longer than `limit` bytes."""
+    async def body(self, limit: int, alive: Callable[[], None] | None = None) -> bytes:
+        """The whole body. Raises UpstreamBroken when it breaks off or is longer than `limit` bytes.
+
+        `alive` is called with each piece that arrives.
+        """
         parts: list[bytes] = []
         size = 0
         async for piece in self.pieces():
+            if alive is not None:
+                alive()
             size += len(piece)
             if size > limit:
                 raise UpstreamBroken(f"upstream sent a body larger than {limit} bytes")
