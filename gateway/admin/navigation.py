@@ -85,6 +85,21 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
                 "admin:gateway_contentread_changelist",
                 ("gateway.view_contentread",),
             ),
+            Entry(
+                _("Retention"),
+                "auto_delete",
+                "admin:gateway_retention_changelist",
+                ("gateway.view_retention",),
+            ),
+            Entry(
+                _("Legal holds"), "gavel", "admin:gateway_legalhold_changelist", ("gateway.view_legalhold",)
+            ),
+            Entry(
+                _("Secret patterns"),
+                "password",
+                "admin:gateway_secretpattern_changelist",
+                ("gateway.view_secretpattern",),
+            ),
         ),
     ),
     (

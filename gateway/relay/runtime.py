@@ -10,6 +10,7 @@ from gateway.audit.follow_up import FollowUpWorker
 from gateway.audit.masking import masker
 from gateway.audit.processes import OwnProcess
 from gateway.audit.recorder import Recorder
+from gateway.audit.retention import RetentionWorker
 from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
 from gateway.config.current import CurrentSnapshot
@@ -42,6 +43,7 @@ class Runtime:
         self._follow_up: FollowUpWorker | None = None
         self._process: OwnProcess | None = None
         self._draining = False
+        self._retention: RetentionWorker | None = None
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
@@ -99,6 +101,8 @@ class Runtime:
             self._limiter.stop()
         if self._follow_up is not None:
             self._follow_up.stop()
+        if self._retention is not None:
+            self._retention.stop()
         if self._standing is not None:
             self._standing.stop()
         if self._recorder is not None:
@@ -144,6 +148,8 @@ class Runtime:
             # in the process that serves, not in one that it was forked from
             self._follow_up = FollowUpWorker()
             self._follow_up.start()
+            self._retention = RetentionWorker()
+            self._retention.start()
         assert self._process is not None
         live = LiveExchanges()
         live.draining = self._draining
