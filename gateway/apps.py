@@ -15,6 +15,8 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register_checks()
+        # it listens to writes of the configuration, whoever writes
+        import_string("gateway.config.changes.note")
         # after every app: permissions of each are made when its own turn comes
         ensure_groups = import_string("gateway.config.groups.ensure_groups")
         post_migrate.connect(ensure_groups, dispatch_uid="gateway.ensure_groups")

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin import (
+    changes,
     client_keys,
     model_mappings,
     model_prices,
@@ -17,6 +18,7 @@ from gateway.admin import (
 )
 
 __all__ = [
+    "changes",
     "client_keys",
     "model_mappings",
     "model_prices",

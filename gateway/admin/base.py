@@ -53,6 +53,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget as Switch,
 )
 
+from gateway.config.changes import is_noted
+from gateway.models import ConfigRecord
+
 __all__ = [
     "AdminPasswordChangeForm",
     "ChangeList",
@@ -118,6 +121,22 @@ class GatewayModelAdmin(ModelAdmin):
             "model_admin": self,
             **more,
         }
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Django's entry, unless the change is in the log with its values (config/changes.py).
+
+        A sentence of ours is logged in any case.
+        """
+        said = isinstance(message, str)
+        return super().log_addition(request, obj, message) if said or not is_noted(obj) else None
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        said = isinstance(message, str)
+        return super().log_change(request, obj, message) if said or not is_noted(obj) else None
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        # deleting a record of the configuration is logged where it happens
+        return None if issubclass(self.model, ConfigRecord) else super().log_deletions(request, queryset)
 
 
 class ReadOnlyAdmin(GatewayModelAdmin):

@@ -16,6 +16,7 @@ from django.utils.text import slugify
 
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config import demo
+from gateway.config.changes import ENVIRONMENT, acting
 from gateway.config.recognise import Recognised, is_azure, recognised
 from gateway.models import (
     ClientKey,
@@ -51,7 +52,7 @@ def sync_environment(conf: GatewayConf | None = None) -> Synced:
     Raises what the database raises, and ValueError when OPENAI_BASE_URL is no web address.
     """
     conf = conf or gateway_conf()
-    with transaction.atomic():
+    with acting(source=ENVIRONMENT), transaction.atomic():
         _sync_client_key(conf)
         provider = _sync_provider(conf)
         demo_only = demo.sync_demo()

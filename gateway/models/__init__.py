@@ -1,7 +1,15 @@
 """The records: what admins edit, and the history."""
 
 from gateway.models.attempt import Attempt
-from gateway.models.base import ConfigRecord, ConfigStamp, EncryptedTextField, Origin, Sealed, config_changed
+from gateway.models.base import (
+    ConfigRecord,
+    ConfigStamp,
+    EncryptedTextField,
+    Origin,
+    Sealed,
+    config_changed,
+    config_written,
+)
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
 from gateway.models.conformance import CapabilityResult, ConformanceRun
@@ -56,4 +64,5 @@ __all__ = [
     "SetAsideTarget",
     "TokenFactor",
     "config_changed",
+    "config_written",
 ]

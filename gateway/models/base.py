@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import F
+from django.db.models.deletion import Collector
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +18,9 @@ from gateway.security import encryption
 # Sent after a change of configuration is committed in this process. A hint only,
 # so that the snapshot need not wait for its next look at the stamp.
 config_changed = Signal()
+# Sent inside the transaction of a write, for each record that is another now: `sender` the model, `pk`,
+# `title` (the record's text), `before` and `after` (values by field's attname; None: there was none).
+config_written = Signal()
 
 
 class Origin(models.TextChoices):
@@ -59,21 +64,61 @@ def _announce() -> None:
     config_changed.send_robust(sender=ConfigStamp)
 
 
+@contextmanager
+def written(model: type[ConfigRecord], pks: Iterable[Any] = ()) -> Iterator[list[Any]]:
+    """A transaction in which records of `model` are written; tells of those that changed.
+
+    Give the primary keys of those that exist; add to the list those that are made meanwhile.
+    """
+    keys = list(pks)
+    with transaction.atomic():
+        before = _facts(model, keys)
+        yield keys
+        after = _facts(model, keys)
+        for pk in dict.fromkeys(keys):
+            old, new = before.get(pk), after.get(pk)
+            if old != new:
+                title = (new or old or ("",))[0]
+                config_written.send(
+                    sender=model, pk=pk, title=title, before=old and old[1], after=new and new[1]
+                )
+
+
+def _facts(model: type[ConfigRecord], pks: Iterable[Any]) -> dict[Any, tuple[str, dict[str, Any]]]:
+    """Title and values of stored records by primary key, without what is beside the configuration."""
+    pks = [pk for pk in pks if pk is not None]
+    if not (pks and model.logged):
+        return {}
+    names = [
+        field.attname
+        for field in model._meta.concrete_fields
+        if field.attname not in model.stampless_fields
+        and not field.primary_key
+        and not getattr(field, "auto_now", False)
+    ]
+    return {
+        record.pk: (str(record), {name: getattr(record, name) for name in names})
+        for record in model._base_manager.filter(pk__in=pks)
+    }
+
+
 class ConfigQuerySet(models.QuerySet[Any]):
     """Bulk writes move the stamp as single ones do, when they changed a row."""
 
     def update(self, **values: Any) -> int:
-        with transaction.atomic(using=self.db):
+        record: type[ConfigRecord] = self.model
+        if record.stampless_fields.issuperset(values):
+            return super().update(**values)
+        with written(record, self.values_list("pk", flat=True)):
             rows = super().update(**values)
-            record: type[ConfigRecord] = self.model
-            if rows and not record.stampless_fields.issuperset(values):
+            if rows:
                 ConfigStamp.bump()
         return rows
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        with transaction.atomic(using=self.db):
+        with _all_written(self):
             deleted = super().delete()
             if deleted[0]:
                 ConfigStamp.bump()
@@ -83,8 +128,9 @@ class ConfigQuerySet(models.QuerySet[Any]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def bulk_create(self, *args: Any, **options: Any) -> list[Any]:
-        with transaction.atomic(using=self.db):
+        with written(self.model) as keys:
             created = super().bulk_create(*args, **options)
+            keys.extend(record.pk for record in created)
             if created:
                 ConfigStamp.bump()
         return created
@@ -101,10 +147,12 @@ class ConfigRecord(models.Model):
     """A record that belongs to the configuration; every way of writing one moves the stamp.
 
     Fields named in `stampless_fields` are facts beside the configuration (when a
-    key was last used); writing only those leaves the stamp alone.
+    key was last used); writing only those leaves the stamp alone. `logged`: changes
+    are told to config_written, and so to the log of who did what.
     """
 
     stampless_fields: ClassVar[frozenset[str]] = frozenset()
+    logged: ClassVar[bool] = True
 
     objects = ConfigManager()
 
@@ -112,16 +160,40 @@ class ConfigRecord(models.Model):
         abstract = True
 
     def save(self, *args: Any, **options: Any) -> None:
-        with transaction.atomic():
+        if _only(self.stampless_fields, options.get("update_fields")):
             super().save(*args, **options)
-            if not _only(self.stampless_fields, options.get("update_fields")):
-                ConfigStamp.bump()
+            return
+        with written(type(self), [] if self._state.adding else [self.pk]) as keys:
+            super().save(*args, **options)
+            keys.append(self.pk)
+            ConfigStamp.bump()
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
-        with transaction.atomic():
+        with _all_written([self]):
             deleted = super().delete(*args, **options)
             ConfigStamp.bump()
         return deleted
+
+
+@contextmanager
+def _all_written(records: Iterable[Any]) -> Iterator[None]:
+    """`written` for records that will be deleted, and those that go with them."""
+    collector = Collector(using=DEFAULT_DB_ALIAS)
+    # a list, because collecting may read it twice
+    collector.collect(list(records))
+    going: dict[Any, list[Any]] = {
+        model: [one.pk for one in found]
+        for model, found in collector.data.items()
+        if issubclass(model, ConfigRecord)
+    }
+    for found in collector.fast_deletes:
+        if isinstance(found, models.QuerySet) and issubclass(found.model, ConfigRecord):
+            going.setdefault(found.model, []).extend(found.values_list("pk", flat=True))
+    with ExitStack() as stack:
+        stack.enter_context(transaction.atomic())
+        for model, pks in going.items():
+            stack.enter_context(written(model, pks))
+        yield
 
 
 def _only(stampless: frozenset[str], update_fields: Iterable[str] | None) -> bool:

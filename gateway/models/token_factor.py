@@ -19,6 +19,8 @@ class TokenFactor(ConfigRecord):
     """
 
     stampless_fields: ClassVar[frozenset[str]] = frozenset({"requests", "error", "learnt_at"})
+    # nobody does it: it is learnt
+    logged: ClassVar[bool] = False
 
     provider = models.CharField(_("provider"), max_length=50)
     upstream_model = models.CharField(_("upstream model"), max_length=200)

@@ -98,7 +98,7 @@ def test_selected_keys_are_revoked(admin_client):
     admin_client.post(url("clientkey", "changelist"), {"action": "revoke", "_selected_action": [record.pk]})
     record.refresh_from_db()
     assert record.state() == "revoked"
-    assert LogEntry.objects.get().change_message == "Revoked."
+    assert LogEntry.objects.latest("pk").change_message == "Revoked."
 
 
 def test_revoking_needs_the_right_to_change(clerk):

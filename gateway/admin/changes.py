@@ -1,0 +1,121 @@
+"""Who did what: Django's log with before, after and undo."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.base import ReadOnlyAdmin
+from gateway.admin.inert import inert
+from gateway.config.changes import CannotUndo, source_of, undo, values_of
+
+_SOURCES = {
+    "command": gettext_lazy("a command"),
+    "environment": gettext_lazy("the environment"),
+    "file": gettext_lazy("the configuration file"),
+}
+
+
+@admin.register(LogEntry)
+class ChangeAdmin(ReadOnlyAdmin):
+    change_form_template = "admin/gateway/logentry/change_form.html"
+    list_display = ("action_time", "by", "action", "content_type", "object_repr", "summary")
+    list_filter = ("action_flag", "content_type", "user", "action_time")
+    list_select_related = ("user", "content_type")
+    search_fields = ("object_repr", "change_message")
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.undo_view)
+        return [path("<int:pk>/undo/", view, name="admin_logentry_undo"), *super().get_urls()]
+
+    def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST only: give the record the values from before."""
+        entry = self.get_object(request, str(pk))
+        if request.method == "POST" and entry is not None and self._may_undo(request, entry):
+            try:
+                with transaction.atomic():
+                    said = undo(entry)
+                self.message_user(request, said, messages.SUCCESS)
+            except CannotUndo as problem:
+                self.message_user(request, str(problem), messages.ERROR)
+            except ValidationError as problem:
+                text = _("It would not be valid now: %(problem)s") % {"problem": " ".join(problem.messages)}
+                self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:admin_logentry_change", args=[pk]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        entry = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if entry is not None:
+            context.update(
+                entry=entry,
+                by=self.by(entry),
+                action=self.action(entry),
+                rows=[
+                    (_field_name(entry, name), _text(before), _text(after), before != after)
+                    for name, (before, after) in values_of(entry).items()
+                ],
+                said=inert(entry.get_change_message()),
+                record_url=_record_url(entry),
+                may_undo=bool(values_of(entry)) and self._may_undo(request, entry),
+                title=_("Change"),
+            )
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def _may_undo(self, request: HttpRequest, entry: LogEntry) -> bool:
+        if entry.content_type is None:
+            return False
+        action = {ADDITION: "delete", DELETION: "add"}.get(entry.action_flag, "change")
+        right = f"{entry.content_type.app_label}.{action}_{entry.content_type.model}"
+        return bool(request.user.has_perm(right))
+
+    @admin.display(description=gettext_lazy("by"), ordering="user")
+    def by(self, entry: LogEntry) -> str:
+        source = source_of(entry)
+        return str(_SOURCES.get(source, source)) if source else entry.user.get_username()
+
+    @admin.display(description=gettext_lazy("action"), ordering="action_flag")
+    def action(self, entry: LogEntry) -> str:
+        return str(entry.get_action_flag_display())
+
+    @admin.display(description=gettext_lazy("what"))
+    def summary(self, entry: LogEntry) -> str:
+        values = values_of(entry)
+        if not values or entry.action_flag in (ADDITION, DELETION):
+            return inert(entry.get_change_message()) if entry.action_flag not in (ADDITION, DELETION) else ""
+        name, (before, after) = next(iter(values.items()))
+        text = f"{_field_name(entry, name)}: {_text(before)[:40]} → {_text(after)[:40]}"
+        return inert(f"{text} (+{len(values) - 1})" if len(values) > 1 else text)
+
+
+def _record_url(entry: LogEntry) -> str:
+    try:
+        return "" if entry.action_flag == DELETION else entry.get_admin_url() or ""
+    except NoReverseMatch:
+        return ""
+
+
+def _field_name(entry: LogEntry, name: str) -> str:
+    model = entry.content_type.model_class() if entry.content_type else None
+    fields = model._meta.concrete_fields if model else ()
+    return str(next((field.verbose_name for field in fields if field.attname == name), name))
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    return inert(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1))
