@@ -217,6 +217,7 @@ GATEWAY: dict[str, Any] = {
     "capture_bodies": env("CAPTURE_BODIES"),
     "ping_interval": env("PING_INTERVAL"),
     "commit_after": env("COMMIT_AFTER"),
+    "config_file": env("CONFIG_FILE"),
     "history_patience": env("HISTORY_PATIENCE"),
     "stop_grace": env("STOP_GRACE"),
     "spool_folder": DATA_DIR / "spool",

@@ -64,6 +64,7 @@ class GatewayConf:
     limits_fail_closed: bool = False
     unpriced_spend: str = "allow"
     upstream_transport: str = "lean"
+    config_file: str = ""
     history_patience: float = 0.05
     stop_grace: float = 30.0
     spool_folder: Path = Path("data/spool")

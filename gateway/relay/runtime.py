@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from pathlib import Path
 
 from gateway.audit.follow_up import FollowUpWorker
 from gateway.audit.masking import masker
@@ -13,6 +14,7 @@ from gateway.audit.recorder import Recorder
 from gateway.audit.retention import RetentionWorker
 from gateway.audit.tail import LiveTail, TailedRecorder
 from gateway.conf import gateway_conf
+from gateway.config import document
 from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
 from gateway.config.standing import StandingRecords
@@ -58,7 +60,10 @@ class Runtime:
     def _prepare(self) -> None:
         if self._configuration is None:
             vocabulary.prepare()
-            sync_environment(gateway_conf())
+            conf = gateway_conf()
+            sync_environment(conf)
+            if conf.config_file:
+                document.load(Path(conf.config_file))
             configuration = CurrentSnapshot()
             configuration.start()
             self._configuration = configuration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.utils import OperationalError, ProgrammingError
 
 from gateway.conf import gateway_conf
+from gateway.config import document
 from gateway.config.environment import sync_environment
 from gateway.config.launch import local_url
 from gateway.config.loader import load
@@ -24,6 +26,8 @@ class Command(BaseCommand):
         conf = gateway_conf()
         try:
             synced = sync_environment(conf)
+            if conf.config_file:
+                document.load(Path(conf.config_file))
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
                 f"The database is not ready ({problem}). Run first: {start_text.command('migrate')}"

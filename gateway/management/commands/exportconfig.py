@@ -1,0 +1,25 @@
+"""exportconfig: writes the configuration as one readable JSON file, without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
+
+from gateway.config.document import as_text, exported
+
+
+class Command(BaseCommand):
+    help = _("Write providers, mappings, keys, prices and secret patterns as JSON, without any secret.")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", nargs="?", help=_("Where to. Default: standard output."))
+
+    def handle(self, *_args: Any, **given: Any) -> None:
+        text = as_text(exported())
+        if given["file"]:
+            Path(given["file"]).write_text(text, "utf-8")
+        else:
+            self.stdout.write(text, ending="")
