@@ -17,6 +17,7 @@ help:
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
+	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
 $(BIN)/python:
@@ -74,6 +75,11 @@ chaos: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
+# ROWS: how many made-up requests an empty history is filled with first
+bench-admin: $(VENV)/.installed
+	@$(MANAGE) migrate --verbosity 0
+	@$(if $(ROWS),$(MANAGE) seedhistory --rows $(ROWS) --bodies 2000)
+	@$(BIN)/python -m bench.admin
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -208,7 +208,7 @@ def _lines(found: dict[Any, Numbers], name: Callable[[Any], str]) -> list[Line]:
     """Those with most requests, the rest left out."""
     used = (key for key in found if found[key].requests)
     most = sorted(used, key=lambda key: (-found[key].requests, str(key)))[:MOST_LINES]
-    return [Line(str(key), name(key), found[key]) for key in most]
+    return [Line(str(key or "none"), name(key), found[key]) for key in most]
 
 
 def _moment(hour: int) -> datetime:

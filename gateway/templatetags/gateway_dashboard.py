@@ -59,7 +59,7 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
         "tables": [
             (_("By model"), _("Upstream model"), "upstream_model", numbers.models),
             (_("By provider"), _("Provider"), "provider", numbers.providers),
-            (_("By client key"), _("Client key"), "client_key__id__exact", numbers.keys),
+            (_("By client key"), _("Client key"), "key", numbers.keys),
         ],
         "ledger_total": sum(number for _code, number in numbers.ledger),
     }
