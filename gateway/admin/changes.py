@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import ReadOnlyAdmin
 from gateway.admin.inert import inert
+from gateway.admin.shown import time_column
 from gateway.config.changes import CannotUndo, source_of, undo, values_of
 
 _SOURCES = {
@@ -28,7 +29,14 @@ _SOURCES = {
 @admin.register(LogEntry)
 class ChangeAdmin(ReadOnlyAdmin):
     change_form_template = "admin/gateway/logentry/change_form.html"
-    list_display = ("action_time", "by", "action", "content_type", "object_repr", "summary")
+    list_display = (
+        time_column("action_time", gettext_lazy("when")),
+        "by",
+        "action",
+        "kind",
+        "record",
+        "summary",
+    )
     list_filter = ("action_flag", "content_type", "user", "action_time")
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message")
@@ -88,9 +96,17 @@ class ChangeAdmin(ReadOnlyAdmin):
         source = source_of(entry)
         return str(_SOURCES.get(source, source)) if source else entry.user.get_username()
 
-    @admin.display(description=gettext_lazy("action"), ordering="action_flag")
+    @admin.display(description=gettext_lazy("did"), ordering="action_flag")
     def action(self, entry: LogEntry) -> str:
-        return str(entry.get_action_flag_display())
+        return {ADDITION: _("added"), DELETION: _("removed")}.get(entry.action_flag, _("changed"))
+
+    @admin.display(description=gettext_lazy("kind"), ordering="content_type")
+    def kind(self, entry: LogEntry) -> str:
+        return entry.content_type.name if entry.content_type else ""
+
+    @admin.display(description=gettext_lazy("record"), ordering="object_repr")
+    def record(self, entry: LogEntry) -> str:
+        return inert(entry.object_repr)
 
     @admin.display(description=gettext_lazy("what"))
     def summary(self, entry: LogEntry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -132,8 +132,7 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
     models: dict[str, Numbers] = {}
     providers: dict[str, Numbers] = {}
     keys: dict[int, Numbers] = {}
-    grouped = totals.values_list("upstream_model", "asked_model", "provider", "client_key_pk", "state")
-    for upstream, asked, provider, key, state, *sums in grouped.annotate(**_SUMS):
+    for upstream, asked, provider, key, state, *sums in _grouped(first, last):
         whole.add(state, sums)
         models.setdefault(upstream or asked, Numbers()).add(state, sums)
         providers.setdefault(provider, Numbers()).add(state, sums)
@@ -184,12 +183,23 @@ def recent(hours: int, now: datetime) -> dict[str, Numbers]:
 
 
 def unpriced_models(hours: int, now: datetime) -> list[tuple[str, str, int]]:
-    """(provider, upstream model, requests) of what was asked lately and has no price."""
-    totals = HourlyTotal.objects.order_by().filter(
-        hour__gte=int(now.timestamp()) // HOUR - hours, unpriced__gt=0, state="ok"
-    )
+    """(provider, upstream model, requests) of what was asked on the last days and has no price."""
+    first = int(now.timestamp()) // HOUR - hours
+    # by whole days: few rows, and a little more than was asked
+    totals = DailyTotal.objects.order_by().filter(hour__gte=first - first % DAY, unpriced__gt=0, state="ok")
     sums = totals.values_list("provider", "upstream_model").annotate(number=Sum("unpriced"))
     return list(sums.order_by("-number"))
+
+
+def _grouped(first: int, last: int) -> Iterator[Any]:
+    """Sums by model, provider, key and state: of whole days from the daily totals, of the hours before
+    the first of them from the hourly ones."""
+    midnight = first + -first % DAY
+    for table, since, before in ((HourlyTotal, first, midnight), (DailyTotal, midnight, last + 1)):
+        totals = table.objects.order_by().filter(hour__gte=since, hour__lt=before, endpoint="messages")
+        yield from totals.values_list(
+            "upstream_model", "asked_model", "provider", "client_key_pk", "state"
+        ).annotate(**_SUMS)
 
 
 def _points(totals: Any, first: int, last: int, each: int) -> list[Point]:
