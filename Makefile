@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench aborts chaos soak clean
+.PHONY: run serve test check bench bench-admin aborts chaos soak clean
 .DEFAULT_GOAL := help
 
 help:
