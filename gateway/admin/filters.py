@@ -64,6 +64,9 @@ class _Filter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
+        if value and "\x00" in value:
+            # no text in PostgreSQL has one, and it refuses to look
+            return queryset.none()
         found = self.condition(value) if value else None
         return queryset if found is None else queryset.filter(found)
 

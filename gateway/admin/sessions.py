@@ -63,7 +63,7 @@ class SessionAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        session_id = unquote(object_id)
+        session_id = unquote(object_id).replace("\x00", "\ufffd")
         rows = self._rows(request, session_id)
         if not rows or not self.has_view_permission(request):
             return super().change_view(request, object_id, form_url, extra_context)

@@ -100,4 +100,5 @@ def test_pages_need_the_right_to_see_them(clerk, session):
 
 def test_a_session_that_is_not_there_is_no_error(admin_client, db):
     assert admin_client.get(url("sessiontotal", "change", "nothing")).status_code == 302
+    assert admin_client.get(url("sessiontotal", "change", "a\x00b")).status_code == 302
     assert admin_client.post(url("sessiontotal", "change", "nothing")).status_code in (302, 403)
