@@ -168,7 +168,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             may_read=may_read(request.user),
             may_replay=may_replay(request.user),
             session_address=request_cells.session_address(row) if row.session_id else "",
-            replays=list(RequestLog.objects.filter(~Q(replay_of=""), replay_of=row.request_id)[:20]),
+            replays=list(self.get_queryset(request).filter(~Q(replay_of=""), replay_of=row.request_id)[:20]),
         )
         return TemplateResponse(request, "admin/gateway/requestlog/request.html", context)
 
@@ -212,7 +212,8 @@ class RequestLogAdmin(ReadOnlyAdmin):
         if not may_replay(request.user):
             raise PermissionDenied
         # of a replay of a replay the first is meant
-        first = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
+        seen = self.get_queryset(request)
+        first = seen.filter(request_id=row.replay_of).first() if row.replay_of else None
         return replays.page(self, request, first or row)
 
     def live_view(self, request: HttpRequest) -> HttpResponse:

@@ -22,6 +22,7 @@ from gateway.admin.inert import inert
 from gateway.admin.paging import LookAheadPaginator, page_number
 from gateway.admin.shown import ago, dollars, milliseconds, number
 from gateway.audit.session_totals import COUNTED
+from gateway.audit.visible import VIEW_ALL, owned_keys, owns_keys, visible_requests
 from gateway.models import RequestLog, SessionTotal
 
 _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
@@ -47,6 +48,20 @@ class SessionAdmin(ReadOnlyAdmin):
         _("No sessions yet"),
         _("Claude Code names its session with each request; it appears after the first answer."),
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SessionTotal]:
+        """The owner of a client key sees its sessions."""
+        totals: QuerySet[SessionTotal] = super().get_queryset(request)
+        if request.user.has_perm(VIEW_ALL):
+            return totals
+        return totals.filter(client_key_id__in=list(owned_keys(request.user).values_list("pk", flat=True)))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or owns_keys(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: SessionTotal | None = None) -> bool:
+        # which sessions and which of their requests: get_queryset and _rows
+        return super().has_view_permission(request, obj) or owns_keys(request.user)
 
     def get_paginator(
         self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
@@ -89,7 +104,8 @@ class SessionAdmin(ReadOnlyAdmin):
 
     def _rows(self, request: HttpRequest, session_id: str) -> list[RequestLog]:
         """The newest rows of the session, oldest first."""
-        rows = RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED).defer(*_NOT_SHOWN)
+        rows = visible_requests(request.user).filter(session_id=session_id, endpoint__in=COUNTED)
+        rows = rows.defer(*_NOT_SHOWN)
         return list(reversed(rows.order_by("-started_at", "-pk")[: session_page.MOST_ROWS]))
 
     @admin.display(description=_("session"))

@@ -3,13 +3,14 @@
 from html import unescape
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gateway.audit.session_totals import work_out
-from gateway.models import SessionTotal
-from tests.admin.history import HOSTILE, make_rows
+from gateway.models import ClientKey, RequestLog, SessionTotal
+from tests.admin.history import HOSTILE, START, make_rows
 from tests.admin.pages import url
 
 LIST = "/admin/gateway/sessiontotal/"
@@ -96,6 +97,23 @@ def test_pages_need_the_right_to_see_them(clerk, session):
     client = clerk("view_provider")
     assert client.get(LIST).status_code == 403
     assert client.get(url("sessiontotal", "change", session)).status_code in (302, 403)
+
+
+def test_the_owner_of_a_key_sees_its_sessions_and_in_them_its_requests_alone(clerk):
+    client = clerk()
+    record, _ = ClientKey.issue("mine", user=get_user_model().objects.get(username="clerk"))
+    make_rows(2, session_id="mine", client_key=record, asked_model="my-model")
+    RequestLog.objects.create(request_id="req_x", session_id="mine", asked_model="their-model")
+    RequestLog.objects.create(request_id="req_y", session_id="theirs", asked_model="their-model")
+    RequestLog.objects.filter(session_id="mine").exclude(client_key=record).update(started_at=START)
+    for session_id in ("mine", "theirs"):
+        work_out(session_id)
+    SessionTotal.objects.filter(pk="mine").update(client_key_id=record.pk)
+    assert [total.pk for total in client.get(LIST).context["cl"].result_list] == ["mine"]
+    text = client.get(url("sessiontotal", "change", "mine")).content.decode()
+    assert "my-model" in text
+    assert "their-model" not in text
+    assert client.get(url("sessiontotal", "change", "theirs")).status_code == 302
 
 
 def test_a_session_that_is_not_there_is_no_error(admin_client, db):

@@ -15,6 +15,7 @@ from gateway import consumers
 from gateway.audit import tail
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.tail import LiveTail, TailedRecorder, viewers
+from gateway.models import ClientKey
 from gateway.relay.gateway import utc_now
 from tests.conftest import MemoryRecorder, asking
 from tests.fakes.provider import stream
@@ -128,6 +129,32 @@ async def test_a_layer_that_fails_is_logged_and_nothing_else(monkeypatch, caplog
     monkeypatch.setattr(tail, "get_channel_layer", Broken)
     await tail._send([{"request_id": "x"}])
     assert "live tail not told" in caplog.text
+
+
+@database_sync_to_async
+def a_key_of(name):
+    record, _ = ClientKey.issue("mine", user=get_user_model().objects.get(username=name))
+    return record.pk
+
+
+async def test_the_owner_of_a_key_sees_its_requests_alone():
+    mine = await cookie()
+    key = await a_key_of("ann")
+    socket, connected, _ = await page(ORIGIN, mine)
+    assert connected
+    rows = [
+        {"request_id": "req_1", "client_key_id": key},
+        {"request_id": "req_2", "client_key_id": key + 1},
+        {"request_id": "req_3", "client_key_id": None},
+        {"request_id": "req_1", "output_tokens": 4},
+        {"request_id": "req_2", "output_tokens": 4},
+    ]
+    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows})
+    seen = (await socket.receive_json_from(5))["rows"]
+    assert [row["request_id"] for row in seen] == ["req_1", "req_1"]
+    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows[1:3]})
+    assert await socket.receive_nothing()
+    await socket.disconnect()
 
 
 async def test_a_right_that_is_taken_away_ends_the_view(monkeypatch):
