@@ -37,7 +37,7 @@ def cookie(*codenames, **fields):
 
 async def page(*headers, path=PATH):
     socket = WebsocketCommunicator(application, path, headers=[(b"host", b"testserver"), *headers])
-    connected, code = await socket.connect()
+    connected, code = await socket.connect(timeout=60)
     return socket, connected, code
 
 
@@ -75,7 +75,7 @@ async def test_requests_appear_move_and_settle(bench, monkeypatch):
     asked = asyncio.create_task(bench.client.post("/v1/messages", asking("secret words", stream=True)))
     states, tokens = [], []
     while "ok" not in states:
-        for row in (await socket.receive_json_from(5))["rows"]:
+        for row in (await socket.receive_json_from(60))["rows"]:
             assert "secret words" not in str(row)
             if "state" in row:
                 states.append(row["state"])
@@ -150,7 +150,7 @@ async def test_the_owner_of_a_key_sees_its_requests_alone():
         {"request_id": "req_2", "output_tokens": 4},
     ]
     await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows})
-    seen = (await socket.receive_json_from(5))["rows"]
+    seen = (await socket.receive_json_from(60))["rows"]
     assert [row["request_id"] for row in seen] == ["req_1", "req_1"]
     await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows[1:3]})
     assert await socket.receive_nothing()
@@ -163,4 +163,4 @@ async def test_a_right_that_is_taken_away_ends_the_view(monkeypatch):
     assert connected
     await database_sync_to_async(get_user_model().objects.update)(is_active=False)
     await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": []})
-    assert (await socket.receive_output())["code"] == consumers.NOT_ALLOWED
+    assert (await socket.receive_output(60))["code"] == consumers.NOT_ALLOWED
