@@ -19,10 +19,13 @@ from gateway.models import SearchText
 # the newest places that a search looks at
 MOST_FOUND: Final = 500
 AT_ONCE: Final = 200
+# so many places are read from PostgreSQL's index and put in order here
+FEW: Final = 5_000
 
 _PUT_TEXT: Final = """
 INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
 """
+_ANY: Final = "SELECT id FROM gateway_searchwords WHERE words @@ to_tsquery('simple', %s) LIMIT %s"
 _NEWEST_TEXT: Final = "SELECT coalesce(max(id), 0) FROM gateway_searchtext"
 _TEXTS_SINCE: Final = "SELECT id, digest FROM gateway_searchtext WHERE id > %s ORDER BY id"
 _NEW_NODES: Final = """
@@ -125,10 +128,23 @@ def found(query: str, limit: int = MOST_FOUND) -> list[str]:
     index = _index()
     asked = _fts5_query(wanted) if index is _FTS5 else _tsquery(wanted)
     with connection.cursor() as cursor:
-        cursor.execute(index.find, [asked, limit])
-        ids = [row[0] for row in cursor.fetchall()]
+        ids = _few(cursor, asked, limit) if index is _TSVECTOR else None
+        if ids is None:
+            cursor.execute(index.find, [asked, limit])
+            ids = [row[0] for row in cursor.fetchall()]
     rows = SearchText.objects.filter(pk__in=ids).order_by("-pk")
     return list(dict.fromkeys(rows.values_list("request_id", flat=True)))
+
+
+def _few(cursor: Any, asked: str, limit: int) -> list[int] | None:
+    """The newest places of rare words on PostgreSQL; None: there are many.
+
+    Asked for them in order, it walks back through all texts until it has enough: right for
+    words that are everywhere, a second in a million texts for words that are nowhere.
+    """
+    cursor.execute(_ANY, [asked, FEW + 1])
+    ids: list[int] = [row[0] for row in cursor.fetchall()]
+    return sorted(ids, reverse=True)[:limit] if len(ids) <= FEW else None
 
 
 def remove(request_ids: Sequence[str]) -> int:
