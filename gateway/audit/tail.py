@@ -77,6 +77,7 @@ class LiveTail:
     def __init__(self, progress: Callable[[], Iterable[Row]]) -> None:
         self._progress = progress
         self._waiting: dict[str, Row] = {}
+        self._open: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._everywhere = not isinstance(get_channel_layer(), InMemoryChannelLayer)
@@ -84,8 +85,12 @@ class LiveTail:
 
     def tell(self, outcome: ExchangeOutcome) -> None:
         """An exchange has begun or ended."""
+        if outcome.state != OPEN:
+            self._open.discard(outcome.request_id)
         if not (viewers or self._everywhere):
             return
+        if outcome.state == OPEN:
+            self._open.add(outcome.request_id)
         self._waiting.pop(outcome.request_id, None)
         self._waiting[outcome.request_id] = row_of(outcome)
         if len(self._waiting) > MOST_WAITING:
@@ -100,6 +105,7 @@ class LiveTail:
         self._timer = None
         if not (viewers or self._everywhere):
             self._waiting.clear()
+            self._open.clear()
             return
         if self._sending is not None and not self._sending.done():
             self._look_soon(PROGRESS_EVERY)
@@ -108,7 +114,8 @@ class LiveTail:
         rows, self._waiting = [*self._waiting.values(), *moving], {}
         if rows:
             self._sending = asyncio.get_running_loop().create_task(_send(rows))
-        if moving:
+        # one that was told of may not stream yet
+        if moving or self._open:
             self._look_soon(PROGRESS_EVERY)
 
 

@@ -103,6 +103,32 @@ async def test_nothing_is_made_while_nobody_watches(monkeypatch):
     assert live._timer is None
 
 
+async def test_what_streams_only_later_is_followed_too(monkeypatch):
+    """The first look may come before the provider's answer."""
+    sent, streaming = [], []
+    begun, told = asyncio.Event(), asyncio.Event()
+
+    class Layer:
+        async def group_send(self, _group, message):
+            sent.extend(message["rows"])
+            begun.set()
+            if any("output_tokens" in row and "state" not in row for row in sent):
+                told.set()
+
+    monkeypatch.setattr(tail, "get_channel_layer", Layer)
+    monkeypatch.setattr(tail, "SETTLE", 0.0)
+    monkeypatch.setattr(tail, "PROGRESS_EVERY", 0.01)
+    live = LiveTail(lambda: list(streaming))
+    live.tell(outcome())
+    await asyncio.wait_for(begun.wait(), 60)
+    streaming.append({"request_id": "req_1", "output_tokens": 3})
+    await asyncio.wait_for(told.wait(), 60)
+    streaming.clear()
+    live.tell(outcome(state="ok"))
+    assert not live._open
+    live._timer.cancel()
+
+
 async def test_a_layer_that_hangs_holds_up_nobody_and_what_waits_is_bounded(monkeypatch):
     class Hanging:
         async def group_send(self, *_):
