@@ -45,7 +45,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "MAX_REQUESTS": (str, ""),
     "QUEUE_WAIT": (float, 10.0),
     "STREAM_LIMIT": (float, 3600.0),
-    "LIMITS_STORE": (str, "database"),
+    "LIMITS_STORE": (str, ""),
     "LIMITS_FAIL_CLOSED": (bool, False),
     "UNPRICED_SPEND": (str, "allow"),
     "UVLOOP": (bool, True),

@@ -225,7 +225,7 @@ GATEWAY: dict[str, Any] = {
     "max_requests": int(env("MAX_REQUESTS")) if env("MAX_REQUESTS") else None,
     "queue_wait": env("QUEUE_WAIT"),
     "stream_limit": env("STREAM_LIMIT"),
-    "limits_store": env("LIMITS_STORE"),
+    "limits_store": env("LIMITS_STORE") or ("cache" if REDIS_URL else "database"),
     "limits_fail_closed": env("LIMITS_FAIL_CLOSED"),
     "unpriced_spend": env("UNPRICED_SPEND"),
     "upstream_transport": env("UPSTREAM_TRANSPORT"),

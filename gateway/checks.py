@@ -34,6 +34,7 @@ def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         *database_problems(),
         *access_problems(conf),
         *limit_problems(conf),
+        *store_problems(conf),
         *address_problems(conf),
     ]
 
@@ -101,6 +102,28 @@ def limit_problems(conf: GatewayConf) -> list[CheckMessage]:
             id="gateway.E004",
         )
     ]
+
+
+def store_problems(conf: GatewayConf) -> list[CheckMessage]:
+    """Limits of client keys must be counted where all processes see them, each request once."""
+    backend = str(settings.CACHES["default"]["BACKEND"])
+    if conf.limits_store == "cache" and not backend.endswith(("RedisCache", "PyMemcacheCache")):
+        return [
+            Error(
+                "LIMITS_STORE is cache, but the cache cannot count for several processes.",
+                hint="Set REDIS_URL, or take LIMITS_STORE out of .env.",
+                id="gateway.E006",
+            )
+        ]
+    if conf.limits_store == "memory" and conf.processes != 1:
+        return [
+            Warning(
+                "LIMITS_STORE is memory: each process counts the limits of client keys for itself.",
+                hint="Set PROCESSES=1, or take LIMITS_STORE out of .env.",
+                id="gateway.W006",
+            )
+        ]
+    return []
 
 
 def address_problems(conf: GatewayConf) -> list[CheckMessage]:

@@ -81,3 +81,18 @@ def test_a_setting_that_cannot_be_read_is_an_error_and_no_traceback(settings, mo
     monkeypatch.setattr(checks, "gateway_conf", lambda: GatewayConf(capture_bodies="some"))
     [message] = checks.check_gateway()
     assert (message.id, "CAPTURE_BODIES" in message.msg) == ("gateway.E001", True)
+
+
+def test_limits_are_not_counted_in_a_cache_of_one_process(settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    problems = checks.store_problems(GatewayConf(limits_store="cache"))
+    assert [problem.id for problem in problems] == ["gateway.E006"]
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
+    assert checks.store_problems(GatewayConf(limits_store="cache")) == []
+
+
+def test_limits_in_memory_are_for_one_process():
+    assert [p.id for p in checks.store_problems(GatewayConf(limits_store="memory", processes=4))] == [
+        "gateway.W006"
+    ]
+    assert checks.store_problems(GatewayConf(limits_store="memory", processes=1)) == []

@@ -14,13 +14,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from gateway.admin.key_usage import NEARLY
 from gateway.audit import spool
 from gateway.audit.dashboard import recent, unpriced_models
 from gateway.conf import gateway_conf
+from gateway.limits.budgets import budgets_of
 from gateway.models import ClientKey, Provider, ProviderCredential
 
 Urgency = Literal["problem", "warning", "hint"]
 _FEW: Final = 5
+_MANY: Final = 200
 _OFTEN: Final = 0.5
 _SOON: Final = timedelta(days=7)
 
@@ -115,6 +118,21 @@ def keys_that_expire(now: datetime) -> Iterator[Item]:
         )
 
 
+def budgets_nearly_used(now: datetime) -> Iterator[Item]:
+    """Keys that have little left of a budget; they are few, and each is one sum over its hours."""
+    text = _("The client key %(key)s has used %(percent)d %% of its budget; it begins anew on %(day)s.")
+    keys = ClientKey.objects.filter(revoked_at=None).exclude(spend_budget=None, token_budget=None)
+    for key in keys.order_by("pk")[:_MANY]:
+        for budget in budgets_of(key, now.timestamp()):
+            if budget.share >= NEARLY:
+                facts = {"percent": round(100 * budget.share), "day": f"{budget.period.end:%Y-%m-%d}"}
+                yield Item(
+                    text % {"key": key, **facts},
+                    reverse("admin:gateway_clientkey_change", args=[key.pk]),
+                    "problem" if budget.share >= 1 else "warning",
+                )
+
+
 SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     failing_providers,
     credentials_set_aside,
@@ -122,4 +140,5 @@ SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     anonymous_access,
     unpriced,
     keys_that_expire,
+    budgets_nearly_used,
 ]

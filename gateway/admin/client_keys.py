@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.base import EmptyState
 from gateway.admin.fields import LinesField
 from gateway.admin.key_issuing import Issued, KeyIssuing
-from gateway.admin.key_usage import usage_of
+from gateway.admin.key_usage import shown_budgets, usage_of
 from gateway.admin.shown import NOTHING, badge, code, dollars, number, state_badge, time_column
 from gateway.audit.visible import owned_keys, owns_keys
 from gateway.conf import gateway_conf
@@ -142,6 +142,7 @@ class ClientKeyAdmin(KeyIssuing):
                 }
                 for usage in usage_of(obj)
             ]
+            context["budgets"] = shown_budgets(obj)
             context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
             context["policy"] = _policy(obj)
         return super().render_change_form(request, context, *args, **options)

@@ -16,7 +16,8 @@ from gateway.models.hourly_total import COST_UNIT
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 # budgets are counted in billionths of a dollar
-_UNITS: Final = int(1 / (COST_UNIT * 1_000_000_000))
+BILLION: Final = 1_000_000_000
+_UNITS: Final = int(1 / (COST_UNIT * BILLION))
 
 
 def spent(key_id: int, period: Period) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from gateway.admin import attention
 from gateway.audit.rows import write
-from gateway.models import ClientKey, Provider
+from gateway.models import ClientKey, HourlyTotal, Provider
 from tests.audit.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,3 +86,18 @@ def test_a_quiet_gateway_needs_no_attention(monkeypatch, tmp_path):
     monkeypatch.setattr(attention, "gateway_conf", lambda: conf)
     ClientKey.issue("k")
     assert attention.items(timezone.now()) == []
+
+
+def test_a_key_with_little_left_of_its_budget_needs_attention(db):
+    key, _ = ClientKey.issue("team", token_budget=1000, budget_period="day")
+    now = timezone.now()
+    HourlyTotal.objects.create(
+        hour=int(now.timestamp()) // 3600,
+        endpoint="messages",
+        client_key_pk=key.pk,
+        state="ok",
+        input_tokens=850,
+    )
+    (item,) = attention.budgets_nearly_used(now)
+    assert "85 %" in item.text and item.urgency == "warning"
+    assert item.url.endswith(f"/clientkey/{key.pk}/change/")

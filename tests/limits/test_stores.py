@@ -2,6 +2,7 @@ import threading
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
 from gateway.limits.cache_store import CacheStore
@@ -12,10 +13,14 @@ NOW = 1_000_000.0
 LATER = 1_000_060
 
 
-@pytest.fixture(params=["memory", "database", "cache"])
+@pytest.fixture(params=["memory", "database", "cache", "redis"])
 def store(request):
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "redis":
+        redis = RedisCache(request.getfixturevalue("redis_server").url(), {})
+        redis.clear()
+        return CacheStore(redis)
     if request.param == "database":
         request.getfixturevalue("db")
         return DatabaseStore()

@@ -1,0 +1,41 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from gateway.limits.budgets import budgets_of
+from gateway.models import ClientKey, HourlyTotal
+from gateway.models.hourly_total import COST_UNIT
+
+NOON = datetime(2026, 8, 8, 12, tzinfo=UTC).timestamp()
+pytestmark = pytest.mark.django_db
+
+
+def used(key, dollars="0", tokens=0):
+    HourlyTotal.objects.create(
+        hour=int(NOON) // 3600,
+        endpoint="messages",
+        client_key_pk=key.pk,
+        state="ok",
+        cost_units=int(Decimal(dollars) / COST_UNIT),
+        input_tokens=tokens,
+    )
+
+
+def test_a_key_without_a_budget_has_none():
+    key, _ = ClientKey.issue("team")
+    assert budgets_of(key, NOON) == []
+
+
+def test_a_budget_tells_what_was_used_of_it_and_when_it_begins_anew():
+    key, _ = ClientKey.issue("team", spend_budget=Decimal(10), token_budget=1000, budget_period="day")
+    used(key, "2.5", 900)
+    spend, tokens = budgets_of(key, NOON)
+    assert (spend.used, spend.share) == (Decimal("2.5"), 0.25)
+    assert (tokens.used, tokens.share) == (900, 0.9)
+    assert spend.period.end == datetime(2026, 8, 9, tzinfo=UTC)
+
+
+def test_a_budget_of_nothing_is_used_up():
+    key, _ = ClientKey.issue("team", spend_budget=Decimal(0))
+    assert budgets_of(key, NOON)[0].share == 1.0
