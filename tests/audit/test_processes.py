@@ -1,6 +1,6 @@
 """What processes that died left open is marked, once it is certain that they died."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models.functions import Now
@@ -12,6 +12,7 @@ from gateway.audit.rows import write
 from gateway.audit.spool import Spool
 from gateway.models import FollowUp, HourlyTotal, RequestLog, ServingProcess
 from tests.audit.test_recorder import outcome
+from tests.audit.test_totals import kept, recounted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +67,23 @@ def test_a_row_of_a_process_that_was_killed_is_interrupted_by_another_of_its_mac
     assert not ServingProcess.objects.filter(name=one.name).exists()
     assert FollowUp.objects.filter(request_id=row.request_id).exists()
     assert [total.state for total in HourlyTotal.objects.all()] == ["interrupted"]
+
+
+def test_totals_are_a_recount_of_the_rows_after_some_were_marked(process):
+    dead, living = process(), process()
+    for number in range(6):
+        began = datetime(2026, 5, 1, 9 + number % 3, 30, tzinfo=UTC)
+        facts = {"started_at": began, "input_tokens": number, "error_type": "api_error" if number else ""}
+        opened(number, dead.name if number < 4 else living.name, **facts)
+    write([outcome(0, served_by=dead.name, started_at=datetime(2026, 5, 1, 9, 30, tzinfo=UTC))])
+    die(dead)
+    assert living.settle_the_dead() == 3
+    assert kept() == recounted()
+    assert sum(total.requests for total in HourlyTotal.objects.filter(state="interrupted")) == 3
+    # the ends that came by a spool after all
+    write([outcome(1, served_by=dead.name, started_at=datetime(2026, 5, 1, 10, 30, tzinfo=UTC))])
+    assert living.settle_the_dead() == 0
+    assert kept() == recounted()
 
 
 def test_a_row_of_nobody_is_interrupted(process):

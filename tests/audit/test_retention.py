@@ -11,6 +11,7 @@ from gateway.audit.follow_up import follow_up
 from gateway.audit.retention import preview, purge, purge_when_due
 from gateway.audit.rows import write
 from gateway.models import (
+    Attempt,
     ClientKey,
     ContentBlob,
     ContentNode,
@@ -21,10 +22,11 @@ from gateway.models import (
     RequestBody,
     RequestLog,
     Retention,
+    SearchText,
     SessionTotal,
 )
 from tests.audit.test_bodies import captured
-from tests.audit.test_recorder import outcome
+from tests.audit.test_recorder import outcome, tries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -125,6 +127,32 @@ def test_sessions_without_rows_go_too(stored_at):
     keep(row_days=30)
     purge(NOW, breath=0)
     assert list(SessionTotal.objects.values_list("pk", flat=True)) == ["t"]
+
+
+def test_the_attempts_of_a_request_go_with_it_and_stay_with_one_on_hold(stored_at):
+    for number, session in ((1, "held"), (2, "free")):
+        stored_at(50, number, session_id=session, tries=tries("error", "ok"))
+    LegalHold.objects.create(session_id="held", reason="r")
+    keep(body_days=10, row_days=30)
+    purge(NOW, breath=0)
+    assert list(Attempt.objects.values_list("log_id", "number")) == [("req_1", 1), ("req_1", 2)]
+
+
+def test_words_on_hold_are_found_as_long_as_they_are_held(stored_at):
+    stored_at(50, 1, session_id="held")
+    stored_at(50, 2, session_id="free")
+    while follow_up():
+        pass
+    hold = LegalHold.objects.create(session_id="held", reason="r")
+    keep(body_days=10, row_days=30)
+    purge(NOW, breath=0)
+    assert (search.found("words1"), search.found("words2")) == (["req_1"], [])
+    assert [total.pk for total in SessionTotal.objects.all()] == ["held"]
+    hold.delete()
+    purge(NOW + timedelta(hours=1), breath=0)
+    assert search.found("words1") == []
+    assert not SearchText.objects.exists()
+    assert not SessionTotal.objects.exists()
 
 
 def test_many_go_in_small_batches(stored_at, monkeypatch):
