@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.owned import OwnedRecordAdmin
+from gateway.admin.provider_credentials import bring_credential_back
 from gateway.admin.shown import NOTHING, Tone, badge, milliseconds
 from gateway.conf import gateway_conf
 from gateway.config import advice
@@ -30,7 +31,7 @@ from gateway.config.presets import preset
 from gateway.models import ModelMapping, Origin, Provider
 from gateway.routing.snapshot import Credential, ProviderConfig
 from gateway.upstream.models_list import OfferedModel
-from gateway.upstream.probe import Level, listed, probed
+from gateway.upstream.probe import Level, listed, probed, tried_again
 
 _TONES: Final[dict[str, Tone]] = {"passed": "good", "failed": "bad", "unclear": "warn", "skipped": "plain"}
 _STEP: Final = 10
@@ -116,15 +117,32 @@ class ProviderTrials(OwnedRecordAdmin):
 
     def _tested(self, request: HttpRequest, record: Provider) -> HttpResponse:
         model = request.POST.get("test_model", "").strip()
+        stored = self._config(Provider.objects.get(pk=record.pk)) if record.pk else None
         try:
             config = self._typed_config(request, record)
         except ValueError as problems:
             return TemplateResponse(
                 request, "admin/gateway/provider/levels.html", {"problems": problems.args[0]}
             )
-        levels = probed(config, _models_path(record), model or (record.first_model() if record.pk else ""))
+        model = model or (record.first_model() if record.pk else "")
+        levels = probed(config, _models_path(record), model)
         context = {"levels": [_shown(level) for level in levels], "worked": _worked(levels)}
+        if config == stored:
+            # what a form asks that is not saved says nothing of what is in use
+            tried = tried_again(config, levels, lambda alone: probed(alone, _models_path(record), model))
+            context["tried_again"] = [self._settled(request, record, *one) for one in tried]
         return TemplateResponse(request, "admin/gateway/provider/levels.html", context)
+
+    def _settled(self, request: HttpRequest, record: Provider, credential: Credential, good: bool) -> str:
+        """Use a credential again that was set aside and is accepted; gives what to say."""
+        if good and bring_credential_back(record, credential.id):
+            text = _("%(label)s was set aside, is accepted again, and is used from now on.")
+            self.log_change(request, record, _("Brought back after a test: %s.") % credential.label)
+        elif good:
+            text = _("%(label)s is accepted, and was brought back meanwhile.")
+        else:
+            text = _("%(label)s is still not accepted, and stays set aside.")
+        return text % {"label": credential.label}
 
     def _typed_config(self, request: HttpRequest, record: Provider) -> ProviderConfig:
         """What is in the form; without a form the record itself. Raises ValueError(problems)."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from gateway.conversion.dialects import DIALECTS
 from gateway.errors import GatewayError, InvalidRequest, UpstreamTimedOut, UpstreamUnreachable
-from gateway.routing.snapshot import ProviderConfig
+from gateway.routing.snapshot import Credential, ProviderConfig
 from gateway.upstream.asking import MOST_BYTES, Asker, Failed, Said, first_line, told_by
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import MODEL as DEMO_MODEL
@@ -238,6 +238,24 @@ def listed(provider: ProviderConfig, models_path: str) -> Listing:
 def accepted(levels: Iterable[Level]) -> bool:
     """Whether the credential is known to be good: a model answered. Lists are often shown to everybody."""
     return any(level.name == ANSWER and level.outcome == "passed" for level in levels)
+
+
+def tried_again(
+    provider: ProviderConfig, levels: Iterable[Level], ask: Callable[[ProviderConfig], Iterable[Level]]
+) -> list[tuple[Credential, bool]]:
+    """Each credential of `provider` that is set aside, and whether it is accepted again.
+
+    `levels`: what trying `provider` gave, which used its first credential. The others are tried with
+    `ask`, each by itself.
+    """
+    return [
+        (
+            credential,
+            accepted(levels if number == 0 else ask(replace(provider, credentials=(credential,)))),
+        )
+        for number, credential in enumerate(provider.credentials)
+        if credential.set_aside is not None
+    ]
 
 
 def failure_code(failure: Failed) -> str:

@@ -162,6 +162,50 @@ def test_a_credential_that_was_set_aside_is_brought_back(admin_client, provider)
     assert not provider.credentials.get().is_set_aside
 
 
+def set_aside(provider, *values):
+    """More credentials beside the one it has, all of them refused."""
+    for value in values:
+        provider.add_credential(value, value)
+    for record in provider.credentials.all():
+        record.set_aside(401, "no")
+
+
+def refuse(monkeypatch, *values):
+    def probed(config, path, model=""):
+        answer = "failed" if config.credentials[0].value in values else "passed"
+        return (Level("reachable", "passed"), Level("answer", answer))
+
+    monkeypatch.setattr(provider_trials, "probed", probed)
+
+
+def test_the_test_brings_back_what_is_accepted_again_and_nothing_else(admin_client, provider, monkeypatch):
+    set_aside(provider, "sk-bad", "sk-good")
+    refuse(monkeypatch, "sk-bad")
+    text = admin_client.post(url("provider", "test", provider.pk)).content.decode()
+    assert [record.is_set_aside for record in provider.credentials.all()] == [False, True, False]
+    assert "sk-good was set aside, is accepted again" in text
+    assert "sk-bad is still not accepted" in text
+
+
+def test_the_form_as_it_is_stored_brings_back_too(admin_client, provider, monkeypatch):
+    set_aside(provider)
+    refuse(monkeypatch)
+    page = admin_client.get(url("provider", "change", provider.pk))
+    admin_client.post(url("provider", "test", provider.pk), form_data(page))
+    assert not provider.credentials.get().is_set_aside
+
+
+@pytest.mark.parametrize(
+    "changed", [{"base_url": "http://other.example/v1"}, {"credentials-0-value": "another"}]
+)
+def test_a_form_that_is_not_saved_brings_nothing_back(admin_client, provider, monkeypatch, changed):
+    set_aside(provider)
+    refuse(monkeypatch)
+    page = admin_client.get(url("provider", "change", provider.pk))
+    admin_client.post(url("provider", "test", provider.pk), form_data(page, **changed))
+    assert provider.credentials.get().is_set_aside
+
+
 def test_bringing_back_needs_the_right_to_change(clerk, provider):
     credential = provider.credentials.get()
     credential.set_aside(401, "invalid key")

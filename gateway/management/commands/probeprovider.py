@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,8 +12,7 @@ from gateway.config import advice
 from gateway.config.loader import provider_config
 from gateway.config.presets import preset
 from gateway.models import Provider
-from gateway.routing.snapshot import ProviderConfig
-from gateway.upstream.probe import Level, accepted, probed
+from gateway.upstream.probe import Level, probed, tried_again
 
 
 class Command(BaseCommand):
@@ -39,29 +37,14 @@ class Command(BaseCommand):
         levels = probed(config, models_path, model)
         for level in levels:
             self.stdout.write(_line(level))
-        self._bring_back(record, config, levels, models_path, model)
-        if any(level.outcome == "failed" for level in levels):
-            raise CommandError(_("The provider does not work yet."))
-
-    def _bring_back(
-        self,
-        record: Provider,
-        config: ProviderConfig,
-        levels: tuple[Level, ...],
-        models_path: str,
-        model: str,
-    ) -> None:
-        """Try what is set aside by itself; what is accepted is used again, in every process."""
-        for number, credential in enumerate(config.credentials):
-            if credential.set_aside is None:
-                continue
-            alone = dataclasses.replace(config, credentials=(credential,))
-            # the first one has just been tried
-            good = accepted(levels if number == 0 else probed(alone, models_path, model))
+        # what is accepted is used again, in every process
+        for credential, good in tried_again(config, levels, lambda alone: probed(alone, models_path, model)):
             if good:
                 record.credentials.get(pk=credential.id).bring_back()
             said = _("accepted, and brought back") if good else _("still not accepted")
             self.stdout.write(_("Credential %(label)s: %(said)s") % {"label": credential.label, "said": said})
+        if any(level.outcome == "failed" for level in levels):
+            raise CommandError(_("The provider does not work yet."))
 
 
 def _line(level: Level) -> str:
