@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -16,9 +17,15 @@ from gateway.models import Provider, Sealed
 from gateway.models.provider import Auth, headers_text
 from gateway.security.encryption import EncryptionError
 
+PROTOCOLS: Final = (
+    ("chat", gettext_lazy("Chat Completions")),
+    ("responses", gettext_lazy("Responses")),
+    ("anthropic", gettext_lazy("Messages (native)")),
+)
+
 
 def _preset_choices() -> list[tuple[str, str]]:
-    return [(known.slug, known.label) for known in presets().values()]
+    return [(known.slug, known.label) for known in presets().values() if not known.retired]
 
 
 class ProviderForm(forms.ModelForm):
@@ -36,6 +43,15 @@ class ProviderForm(forms.ModelForm):
         widget=TextInput(attrs={"size": 80}),
         help_text=gettext_lazy(
             "Up to and without /chat/completions. Empty: the preset's. {model} stands for the upstream model."
+        ),
+    )
+    protocol = forms.ChoiceField(
+        label=gettext_lazy("Protocol"),
+        required=False,
+        widget=Select,
+        choices=[("", gettext_lazy("as the preset says")), *PROTOCOLS],
+        help_text=gettext_lazy(
+            "What is spoken at the base URL. Some services offer several, each with a base URL of its own."
         ),
     )
     auth = forms.ChoiceField(
@@ -71,6 +87,7 @@ class ProviderForm(forms.ModelForm):
         record = self.instance
         self.stored_headers, self.headers_problem = stored_headers(record)
         self.initial["headers"] = masked(self.stored_headers)
+        self.initial["protocol"] = (record.options or {}).get("protocol") or ""
         # one that this version does not know works as the generic one, and is shown so
         self.initial["preset"] = preset(self.initial.get("preset") or record.preset).slug
 
@@ -83,22 +100,45 @@ class ProviderForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         chosen = preset(cleaned.get("preset", ""))
+        protocol = self._protocol(cleaned, chosen)
+        endpoint = chosen.endpoint(protocol)
         if not cleaned.get("auth"):
-            cleaned["auth"] = chosen.auth
+            cleaned["auth"] = endpoint.auth
         if not cleaned.get("query") and not self.instance.pk:
             cleaned["query"] = dict(chosen.query)
         if "base_url" in cleaned and not cleaned["base_url"]:
-            if not chosen.base_url or chosen.url_params:
-                self.add_error("base_url", _needs_url(chosen))
-            cleaned["base_url"] = chosen.base_url
+            if not endpoint.base_url or chosen.url_params:
+                self.add_error("base_url", _needs_url(chosen, endpoint.base_url))
+            cleaned["base_url"] = endpoint.base_url
+        gone = _retired_at(cleaned.get("base_url", ""))
+        if gone:
+            self.add_error("base_url", gone.note)
         return cleaned
 
+    def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:
+        """What is to be spoken. It is stored among the options, and only where it is not the preset's."""
+        if not isinstance(cleaned.get("options"), dict):
+            return chosen.protocol
+        options = dict(cleaned["options"])
+        if "protocol" in self.changed_data:
+            options.pop("protocol", None)
+            if cleaned.get("protocol") not in (None, "", chosen.protocol):
+                options["protocol"] = cleaned["protocol"]
+            cleaned["options"] = options
+        return options.get("protocol") or chosen.protocol
 
-def _needs_url(chosen: Preset) -> str:
-    if not chosen.base_url:
+
+def _needs_url(chosen: Preset, example: str) -> str:
+    if not example:
         return _("%(label)s needs a base URL.") % {"label": chosen.label}
-    facts = {"label": chosen.label, "example": chosen.base_url}
+    facts = {"label": chosen.label, "example": example}
     return _("%(label)s needs a base URL, like %(example)s.") % facts
+
+
+def _retired_at(base_url: str) -> Preset | None:
+    """The service that was at this URL and is gone."""
+    host = urlsplit(base_url).hostname if base_url else None
+    return next((known for known in presets().values() if known.retired and host in known.hosts), None)
 
 
 def stored_headers(record: Provider) -> tuple[dict[str, str], str]:

@@ -208,7 +208,10 @@ def known_models(record: Provider) -> list[str]:
 
 
 def _models_path(record: Provider) -> str:
-    return preset(record.preset).models_endpoint or ""
+    known = preset(record.preset)
+    if known.protocol != "anthropic" and (record.options or {}).get("protocol") == "anthropic":
+        return "/v1/models"  # the base URL is another one, without the version
+    return known.models_endpoint or ""
 
 
 def _typed_credential(posted: QueryDict) -> str:

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from gateway.admin.base import EmptyState
 from gateway.admin.provider_conformance import ProviderConformance
 from gateway.admin.provider_credentials import CredentialInline, bring_credential_back, credentials_state
-from gateway.admin.provider_form import ProviderForm, stored_headers
+from gateway.admin.provider_form import PROTOCOLS, ProviderForm, stored_headers
 from gateway.admin.provider_standing import BringBackAdmin
 from gateway.admin.shown import badge, code, number, switch_badge
 from gateway.conf import gateway_conf
-from gateway.config.presets import preset, presets
+from gateway.config.presets import Preset, preset, presets
 from gateway.config.takeover import take_over_provider
 from gateway.models import Origin, Provider
 from gateway.models.provider import Auth
@@ -58,7 +58,7 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
             "it is removed at the next start after that. Add a provider of your own beside it."
         ),
     }
-    _first = ("preset", "name", "base_url", "enabled")
+    _first = ("preset", "name", "protocol", "base_url", "enabled")
     _folded = (
         (_("Identity and authentication"), {"fields": ("slug", "auth"), "classes": ("collapse",)}),
         (
@@ -79,7 +79,8 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
             shown = ("preset_note", "header_names", "query", "options")
-            return ((None, {"fields": (*self._first, *shown)}), *self._folded)
+            first = ("protocol_is" if name == "protocol" else name for name in self._first)
+            return ((None, {"fields": (*first, *shown)}), *self._folded)
         beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
         return ((None, {"fields": self._first}), *self._folded, (_("Beyond the preset"), beyond))
 
@@ -113,7 +114,7 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
         return super().render_change_form(request, context, *args, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        return () if self._editable(request, obj) else ("preset_note", "header_names")
+        return () if self._editable(request, obj) else ("preset_note", "header_names", "protocol_is")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
@@ -156,6 +157,11 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
             known.docs,
             gettext("Documentation"),
         )
+
+    @admin.display(description=_("protocol"))
+    def protocol_is(self, record: Provider) -> str:
+        spoken = record.options.get("protocol") or preset(record.preset).protocol
+        return str(dict(PROTOCOLS).get(spoken, spoken))
 
     @admin.display(description=_("preset"), ordering="preset")
     def preset_is(self, record: Provider) -> str:
@@ -210,6 +216,22 @@ def offered_presets() -> dict[str, dict[str, Any]]:
             "docs": known.docs,
             "docs_label": gettext("Documentation"),
             "needs_key": known.needs_key,
+            "endpoints": _endpoints(known),
         }
         for known in presets().values()
+        if not known.retired
     }
+
+
+def _endpoints(known: Preset) -> list[dict[str, Any]]:
+    """Where a service speaks what: its own endpoint first, which is protocol "", then the others."""
+    return [
+        {
+            "protocol": "" if endpoint.protocol == known.protocol else endpoint.protocol,
+            "label": str(dict(PROTOCOLS)[endpoint.protocol]),
+            "base_url": endpoint.base_url,
+            "note": endpoint.note,
+            "recommended": gettext("recommended") if endpoint.protocol == known.recommended else "",
+        }
+        for endpoint in (known.own, *known.alternatives)
+    ]

@@ -25,8 +25,25 @@ _PROTOCOLS: Final = tuple(DIALECTS)
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another endpoint of the same service; the preset's options stay. `note` is for people."""
+
+    protocol: str
+    base_url: str
+    auth: str = "bearer"
+    count_tokens: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
-    """A known provider. `hosts` and `local_port` are how its URL is recognised; `note` is for people."""
+    """A known provider (specification section 0.2). `note` is for people.
+
+    `hosts` (with * for a part that differs) and `local_port` are how its URL is recognised.
+    `recommended`: the protocol to choose first, when it is not `protocol`. `status`
+    "retired": the service is gone, and only a hint to who enters its URL. `default_models`:
+    upstream models for big, middle and small. `verified`: where the facts were read.
+    """
 
     slug: str
     label: str
@@ -41,17 +58,40 @@ class Preset:
     query: Mapping[str, str] = field(default_factory=dict)
     ratelimit_prefix: str = "x-ratelimit-"
     models_endpoint: str | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    recommended: str = ""
+    status: str = "active"
+    default_models: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     model_rules: tuple[ModelRule, ...] = ()
     docs: str = ""
     note: str = ""
+    verified: str = ""
+
+    @property
+    def retired(self) -> bool:
+        return self.status == "retired"
+
+    @property
+    def own(self) -> Alternative:
+        """The endpoint that the preset itself names."""
+        return Alternative(self.protocol, self.base_url, self.auth)
+
+    def endpoint(self, protocol: str) -> Alternative:
+        """Where the service speaks `protocol`; its own endpoint when none is known for it."""
+        if protocol == self.protocol:
+            return self.own
+        return next((other for other in self.alternatives if other.protocol == protocol), self.own)
 
 
 @cache
 def presets() -> dict[str, Preset]:
-    """All presets by slug, in the order in which they are offered."""
-    data = json.loads(resources.files("gateway.config").joinpath("presets.json").read_text("utf-8"))
-    return {entry["slug"]: _preset(entry, data["model_rules"]) for entry in data["presets"]}
+    """All presets by slug, in the order in which they are offered: by name, those for any server last."""
+    folder = resources.files("gateway.config").joinpath("known_providers")
+    files = [json.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".json")]
+    found = [known for data in files for known in _presets(data)]
+    found.sort(key=lambda known: (not known.base_url, known.label.lower()))
+    return {known.slug: known for known in found}
 
 
 def preset(slug: str) -> Preset:
@@ -59,15 +99,28 @@ def preset(slug: str) -> Preset:
     return presets().get(slug) or presets()[GENERIC]
 
 
-def _preset(entry: dict[str, Any], rules: Iterable[dict[str, Any]]) -> Preset:
+def _presets(data: Mapping[str, Any]) -> list[Preset]:
+    """The presets of one file. `like` names another of the file, of which all holds that is not said."""
+    entries: dict[str, dict[str, Any]] = {}
+    for entry in data["presets"]:
+        like = entries[entry["like"]] if "like" in entry else {}
+        entries[entry["slug"]] = {**like, **entry}
+    rules = data.get("model_rules", ())
+    return [_preset(entry, rules) for entry in entries.values()]
+
+
+def _preset(entry: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> Preset:
     own = tuple(
         ModelRule(re.compile(rule["match"]), rule["options"])
         for rule in rules
         if entry["slug"] in rule["presets"]
     )
     values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in entry.items()
+        if name != "like"
     }
+    values["alternatives"] = tuple(Alternative(**other) for other in entry.get("alternatives", ()))
     return Preset(**values, model_rules=own)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from gateway.conf import is_loopback
-from gateway.config.presets import GENERIC, Preset, preset, presets
+from gateway.config.presets import GENERIC, Alternative, Preset, preset, presets
 
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_SLUGS: Final = frozenset({"azure-v1", "azure-deployment"})
@@ -48,13 +50,16 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
     url = _split(base_url)
     path, protocol = _without_protocol(url.path.rstrip("/"))
     query = dict(parse_qsl(url.query))
-    known = _known(url)
+    known = _known(url, path)
     if known.slug == "openai" and protocol == "chat":
         known = preset("openai-chat")
     if _is_azure(url.hostname or "", path) or (api_version and known.slug == GENERIC and not _is_local(url)):
         return _azure(url, path, query, api_version or query.get("api-version", ""), has_key)
-    auth = "none" if not has_key else "bearer" if known.auth == "none" else known.auth
-    options = {"protocol": protocol} if protocol not in (None, known.protocol) else {}
+    endpoint = _endpoint(known, path)
+    if protocol and protocol != endpoint.protocol:
+        endpoint = dataclasses.replace(known.endpoint(protocol), protocol=protocol)
+    auth = "none" if not has_key else "bearer" if endpoint.auth == "none" else endpoint.auth
+    options = {"protocol": endpoint.protocol} if endpoint.protocol != known.protocol else {}
     return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query, options)
 
 
@@ -90,11 +95,29 @@ def _is_local(url: SplitResult) -> bool:
     return is_loopback(url.hostname or "")
 
 
-def _known(url: SplitResult) -> Preset:
-    for candidate in presets().values():
-        if url.hostname in candidate.hosts or (candidate.local_port and candidate.local_port == url.port):
-            return candidate
-    return preset(GENERIC)
+def _known(url: SplitResult, path: str) -> Preset:
+    """The preset of the host; of several, the one whose own URL is the longest beginning of this one."""
+    found = [
+        candidate
+        for candidate in presets().values()
+        if any(fnmatchcase(url.hostname or "", host) for host in candidate.hosts)
+        or (candidate.local_port and candidate.local_port == url.port)
+    ]
+    if not found:
+        return preset(GENERIC)
+    return max(found, key=lambda candidate: _shared(_endpoint(candidate, path), path))
+
+
+def _endpoint(known: Preset, path: str) -> Alternative:
+    """Which endpoint of a known service a URL means. A bare host says nothing about the protocol."""
+    others = [other for other in known.alternatives if urlsplit(other.base_url).path]
+    return max((known.own, *others), key=lambda endpoint: _shared(endpoint, path))
+
+
+def _shared(endpoint: Alternative, path: str) -> int:
+    """How much of the path an endpoint explains; -1 when it is another one's."""
+    own = urlsplit(endpoint.base_url).path
+    return len(own) if own == path or path.startswith(own.rstrip("/") + "/") else -1
 
 
 def _is_azure(host: str, path: str) -> bool:

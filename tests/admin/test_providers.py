@@ -364,3 +364,45 @@ def test_looking_brings_nothing_back_and_neither_does_somebody_without_the_right
     client.post(url("provider", "bring_back", aside.pk))
     client.get(url("provider", "bring_back", aside.pk))
     assert aside.credentials.get().is_set_aside
+
+
+def test_a_chosen_protocol_fills_in_the_service_s_own_endpoint_for_it(admin_client, db):
+    answer = add(admin_client, preset="deepseek", protocol="anthropic", credential="sk-native-secret")
+    assert answer.status_code == 302
+    made = Provider.objects.get()
+    assert (made.base_url, made.auth) == ("https://api.deepseek.com/anthropic", "x-api-key")
+    assert made.options == {"protocol": "anthropic"}
+
+
+def test_the_protocol_of_the_preset_is_no_option(admin_client, db):
+    add(admin_client, preset="deepseek", protocol="chat", credential="sk-native-secret")
+    made = Provider.objects.get()
+    assert (made.base_url, made.auth, made.options) == ("https://api.deepseek.com", "bearer", {})
+
+
+def test_the_page_shows_the_stored_protocol_and_saving_keeps_it(admin_client, provider):
+    Provider.objects.update(options={"protocol": "responses", "stop": "local"})
+    page = admin_client.get(url("provider", "change", provider.pk))
+    assert '<option value="responses" selected>' in page.content.decode()
+    edit(admin_client, provider, name="Renamed")
+    provider.refresh_from_db()
+    assert provider.options == {"protocol": "responses", "stop": "local"}
+    edit(admin_client, provider, protocol="")
+    provider.refresh_from_db()
+    assert provider.options == {"stop": "local"}
+
+
+def test_a_protocol_written_into_the_options_counts_as_chosen(admin_client, db):
+    add(admin_client, preset="deepseek", options='{"protocol": "anthropic"}', credential="sk-native-secret")
+    assert Provider.objects.get().base_url == "https://api.deepseek.com/anthropic"
+
+
+def test_a_place_in_the_base_url_is_asked_for(admin_client, db):
+    page = add(admin_client, preset="bedrock-mantle", protocol="anthropic", credential="sk-native-secret")
+    assert "https://bedrock-mantle.{region}.api.aws/anthropic" in str(errors(page))
+
+
+def test_a_retired_service_is_not_offered_and_its_url_says_why(admin_client, db):
+    page = add(admin_client, preset="generic", base_url="https://models.github.ai/inference")
+    assert "retired" in str(errors(page))
+    assert "github-models" not in admin_client.get(url("provider", "add")).content.decode()

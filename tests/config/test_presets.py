@@ -1,9 +1,15 @@
 import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+import gateway.config.presets as presets_module
 from gateway.config.presets import options_problems, preset, presets, usable_options
+from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.profile import Profile
+from gateway.models.provider import Auth
 
 
 @pytest.mark.parametrize("slug", sorted(presets()))
@@ -15,10 +21,14 @@ def test_a_preset_and_its_rules_hold_only_valid_options(slug):
     Profile.merged(known.options, *(rule.options for rule in known.model_rules))
 
 
-def test_the_services_people_name_first_are_there():
-    assert presets().keys() >= {
-        "openai", "openai-chat", "azure-v1", "azure-deployment", "openrouter", "ollama", "llama-cpp", "vllm",
-        "lm-studio", "gemini", "deepseek", "mistral", "groq", "anthropic", "generic",
+def test_the_services_that_speak_one_of_our_protocols_are_there():
+    assert presets().keys() == {
+        "openai", "openai-chat", "azure-v1", "azure-deployment", "ollama", "llama-cpp", "vllm", "sglang",
+        "lm-studio", "openrouter", "deepseek", "moonshot", "moonshot-cn", "kimi-code", "zai", "zai-coding",
+        "zhipu", "zhipu-coding", "dashscope", "dashscope-cn", "minimax", "minimax-cn", "siliconflow",
+        "siliconflow-cn", "volcengine", "modelscope", "gemini", "vertex", "mistral", "groq", "cerebras",
+        "together", "fireworks", "xai", "nvidia", "github-models", "huggingface", "bedrock", "bedrock-mantle",
+        "cohere", "perplexity", "xiaomi-mimo", "anthropic", "generic", "generic-anthropic",
     }  # fmt: skip
 
 
@@ -106,3 +116,72 @@ def test_the_shipped_file_is_readable_json_without_doubles():
     slugs = [known.slug for known in presets().values()]
     assert len(slugs) == len(set(slugs))
     assert json.dumps([dict(known.options) for known in presets().values()])
+
+
+def test_presets_are_offered_by_name_and_those_for_any_server_last():
+    known = list(presets().values())
+    named = [one.label.lower() for one in known if one.base_url]
+    assert named == sorted(named)
+    assert [one.slug for one in known[-2:]] == ["generic", "generic-anthropic"]
+
+
+FILES = sorted((Path(presets_module.__file__).parent / "known_providers").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_of_known_providers_holds_presets_and_rules_that_mean_some_of_them(file):
+    data = json.loads(file.read_text())
+    slugs = [entry["slug"] for entry in data["presets"]]
+    assert len(set(slugs)) == len(slugs)
+    assert set(slugs) <= presets().keys()
+    for rule in data.get("model_rules", ()):
+        assert rule["presets"]
+        assert set(rule["presets"]) <= set(slugs)
+        assert rule["source"]
+
+
+def test_no_slug_stands_in_two_files():
+    slugs = [entry["slug"] for file in FILES for entry in json.loads(file.read_text())["presets"]]
+    assert len(slugs) == len(set(slugs)) == len(presets())
+
+
+@pytest.mark.parametrize("slug", sorted(presets()))
+def test_a_preset_says_how_to_reach_the_service(slug):
+    known = presets()[slug]
+    asked = set(re.findall(r"\{([a-z_]+)\}", known.base_url))
+    assert asked == set(known.url_params)
+    for endpoint in (known.own, *known.alternatives):
+        assert endpoint.protocol in DIALECTS
+        assert endpoint.auth in Auth.values
+        assert not endpoint.base_url or urlsplit(endpoint.base_url).scheme in ("http", "https")
+        assert set(re.findall(r"\{([a-z_]+)\}", endpoint.base_url)) <= asked
+    assert known.recommended in ("", *(other.protocol for other in known.alternatives))
+    assert not known.base_url or known.docs.startswith("https://")
+    assert not known.default_models or known.default_models.keys() == {"big", "middle", "small"}
+    assert all(isinstance(value, str) for value in (*known.headers.values(), *known.query.values()))
+
+
+def test_no_model_rule_is_empty():
+    for known in presets().values():
+        for rule in known.model_rules:
+            assert rule.options, (known.slug, rule.match.pattern)
+
+
+def test_one_like_another_is_the_same_but_for_what_it_says():
+    one, other = preset("moonshot"), preset("moonshot-cn")
+    assert (one.options, one.docs != other.docs) == (other.options, True)
+    assert [r.match.pattern for r in one.model_rules] == [r.match.pattern for r in other.model_rules]
+
+
+def test_a_service_says_where_it_speaks_another_protocol():
+    deepseek = preset("deepseek")
+    assert deepseek.recommended == "anthropic"
+    assert deepseek.endpoint("anthropic").base_url == "https://api.deepseek.com/anthropic"
+    assert deepseek.endpoint("anthropic").auth == "x-api-key"
+    assert deepseek.endpoint("chat") == deepseek.own
+    assert preset("groq").endpoint("anthropic") == preset("groq").own
+
+
+def test_a_retired_service_is_known_and_says_why():
+    assert [known.slug for known in presets().values() if known.retired] == ["github-models"]
+    assert "retired" in preset("github-models").note

@@ -127,3 +127,30 @@ def test_a_path_that_names_a_protocol_chooses_it():
         "https://llm.example.com/anthropic",
     )
     assert recognised("https://llm.example.com/v1/responses").base_url == "https://llm.example.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "slug", "auth", "options"),
+    [
+        ("https://api.deepseek.com/anthropic", "deepseek", "x-api-key", {"protocol": "anthropic"}),
+        ("https://api.deepseek.com/v1", "deepseek", "bearer", {}),
+        ("https://api.deepseek.com/v1/responses", "deepseek", "bearer", {"protocol": "responses"}),
+        ("https://api.z.ai/api/paas/v4", "zai", "bearer", {}),
+        ("https://api.z.ai/api/coding/paas/v4", "zai-coding", "bearer", {}),
+        ("https://api.z.ai/api/anthropic/v1/messages", "zai", "bearer", {"protocol": "anthropic"}),
+        ("https://openrouter.ai/api", "openrouter", "bearer", {"protocol": "anthropic"}),
+        ("https://ark.cn-beijing.volces.com/api/coding/v3", "volcengine", "bearer", {}),
+        ("https://api.kimi.com/coding/v1", "kimi-code", "bearer", {}),
+        ("https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/endpoints/openapi",
+         "vertex", "bearer", {}),
+        ("https://bedrock-mantle.us-east-1.api.aws/v1", "bedrock-mantle", "bearer", {}),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1", "bedrock", "bearer", {}),
+        ("https://ark.cn-beijing.volces.com/api/coding", "volcengine", "bearer", {"protocol": "anthropic"}),
+        ("https://dashscope-us.aliyuncs.com/compatible-mode/v1", "dashscope", "bearer", {}),
+        ("http://localhost:30000/v1", "sglang", "bearer", {}),
+        ("http://localhost:11434", "ollama", "bearer", {}),
+    ],
+)  # fmt: skip
+def test_the_path_says_which_endpoint_of_a_service_is_meant(url, slug, auth, options):
+    found = recognised(url)
+    assert (found.preset.slug, found.auth, found.options) == (slug, auth, options)

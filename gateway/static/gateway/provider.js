@@ -9,7 +9,8 @@
     const chooser = field("preset");
     if (!chooser) return;
     const labels = Object.values(presets).map((preset) => preset.label);
-    const urls = Object.values(presets).map((preset) => preset.base_url);
+    const endpoints = Object.values(presets).flatMap((preset) => preset.endpoints);
+    const urls = endpoints.map((endpoint) => endpoint.base_url);
     const note = document.createElement("div");
     note.className = "gw-note gw-info";
     note.setAttribute("aria-live", "polite");
@@ -23,26 +24,42 @@
         input.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
       }
     };
+    const protocol = field("protocol");
+    const spoken = (preset) =>
+      preset.endpoints.find((one) => one.protocol === (protocol ? protocol.value : "")) || preset.endpoints[0];
     const show = (filling) => {
       const preset = presets[chooser.value];
       if (!preset) return;
-      note.textContent = preset.note;
+      if (filling && protocol && preset.endpoints.every((one) => one.protocol !== protocol.value)) protocol.value = "";
+      note.textContent = [preset.note, spoken(preset).note].filter(Boolean).join(" ");
       if (preset.docs) {
         const link = document.createElement("a");
         link.href = preset.docs; link.rel = "noreferrer"; link.target = "_blank"; link.className = "gw-link";
         link.textContent = preset.docs_label;
         note.append(" ", link);
       }
+      if (preset.endpoints.length > 1) {
+        const list = document.createElement("ul");
+        for (const one of preset.endpoints) {
+          const item = document.createElement("li");
+          const url = document.createElement("code");
+          url.textContent = one.base_url;
+          item.append(one.label + (one.recommended ? ` (${one.recommended})` : "") + ": ", url);
+          list.append(item);
+        }
+        note.append(list);
+      }
       note.hidden = !note.textContent;
       if (!filling) return;
       replace(field("name"), preset.label, labels);
-      replace(field("base_url"), preset.base_url, urls);
+      replace(field("base_url"), spoken(preset).base_url, urls);
       const url = field("base_url");
       const place = url && url.value.match(/\{(?!model\})[a-z_]+\}/);
       if (place) { url.focus(); url.setSelectionRange(place.index, place.index + place[0].length); }
       else if (preset.needs_key) field("credentials-0-value")?.focus({ preventScroll: true });
     };
     chooser.addEventListener("change", () => show(true));
+    protocol?.addEventListener("change", () => show(true));
     show(!document.querySelector("[name=slug]")?.value && !!field("name") && !field("name").value);
   }
 
