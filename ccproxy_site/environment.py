@@ -36,6 +36,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     # the gateway's own
     "ALLOW_ANONYMOUS": (bool, False),
     "CAPTURE_BODIES": (str, "full"),
+    "OWNERS_READ_CONTENT": (bool, True),
     "CONFIG_FILE": (str, ""),
     "HISTORY_PATIENCE": (float, 0.05),
     "PING_INTERVAL": (float, 10.0),

@@ -215,6 +215,7 @@ GATEWAY: dict[str, Any] = {
     "custom_headers": environment.custom_headers(),
     "allow_anonymous": env("ALLOW_ANONYMOUS"),
     "capture_bodies": env("CAPTURE_BODIES"),
+    "owners_read_content": env("OWNERS_READ_CONTENT"),
     "ping_interval": env("PING_INTERVAL"),
     "commit_after": env("COMMIT_AFTER"),
     "config_file": env("CONFIG_FILE"),

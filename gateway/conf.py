@@ -33,6 +33,7 @@ class GatewayConf:
     record goes to a file in `spool_folder`.
     `max_requests` at once in this process, None = any number; others wait up to `queue_wait`.
     `stream_limit`: longest time that one answer may take.
+    `owners_read_content`: whether the owner of a client key reads the contents of its requests.
     `limits_store`: where the limits of client keys are counted.
     """
 
@@ -54,6 +55,7 @@ class GatewayConf:
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_anonymous: bool = False
     capture_bodies: str = "full"
+    owners_read_content: bool = True
     ping_interval: float = 10.0
     commit_after: float = 10.0
     max_body_bytes: int = 32 * 1024 * 1024

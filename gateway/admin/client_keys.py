@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.base import EmptyState
 from gateway.admin.fields import LinesField
 from gateway.admin.key_issuing import Issued, KeyIssuing
+from gateway.admin.key_policy import policy_of
 from gateway.admin.key_usage import shown_budgets, usage_of
 from gateway.admin.shown import NOTHING, badge, code, dollars, number, state_badge, time_column
 from gateway.audit.visible import owned_keys, owns_keys
-from gateway.conf import gateway_conf
 from gateway.models import ClientKey, Origin, RequestLog
 
 # where the key waits between saving and the redirect: on the request alone
@@ -144,7 +144,7 @@ class ClientKeyAdmin(KeyIssuing):
             ]
             context["budgets"] = shown_budgets(obj)
             context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
-            context["policy"] = _policy(obj)
+            context["policy"] = policy_of(obj)
         return super().render_change_form(request, context, *args, **options)
 
     @admin.action(description=gettext_lazy("Revoke the selected client keys"), permissions=["change"])
@@ -179,14 +179,6 @@ def _sees_all(request: HttpRequest) -> bool:
     return request.user.has_perm("gateway.view_clientkey") or request.user.has_perm(
         "gateway.change_clientkey"
     )
-
-
-def _policy(record: ClientKey) -> str:
-    """Which contents of its requests are kept, for its owner to read."""
-    kept = record.capture or gateway_conf().capture_bodies
-    if kept == "none":
-        return _("Of this key's requests no contents are kept: only times, models, sizes and errors.")
-    return _("Of this key's requests the contents are kept; who reads them is noted.")
 
 
 def _unused(record: ClientKey) -> bool:

@@ -33,7 +33,7 @@ from gateway.admin.replays import may_replay
 from gateway.admin.request_page import TABS, shown, tab_of
 from gateway.admin.shown import ago, code, milliseconds, number
 from gateway.audit import bodies, search
-from gateway.audit.reads import may_read, note_read
+from gateway.audit.reads import may_read, may_read_all, note_read, readable_requests
 from gateway.audit.recosting import recompute
 from gateway.audit.visible import VIEW_ALL, may_see_request, owns_keys, visible_requests
 from gateway.config.loader import load
@@ -141,9 +141,11 @@ class RequestLogAdmin(ReadOnlyAdmin):
             # one index at a time: together they would be a walk through the whole table
             if visible_requests(request.user).filter(named).exists():
                 return queryset.filter(named), False
-        if not may_read(request.user):
-            return queryset.none(), False
-        return queryset.filter(request_id__in=search.found(term)), False
+        readable = readable_requests(request.user, queryset)
+        if not readable.query.is_empty():
+            most = search.MOST_FOUND if may_read_all(request.user) else search.MOST_LOOKED_THROUGH
+            readable = readable.filter(request_id__in=search.found(term, most))
+        return readable, False
 
     # --- the page of one request --------------------------------------------------
 
@@ -155,7 +157,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             return super().change_view(request, object_id, form_url, extra_context)
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
-        tab = tab_of(request)
+        tab = tab_of(request, row)
         context = self.page_context(
             request,
             _("Request"),
@@ -165,7 +167,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             shown=shown(row, request, tab),
             state=request_cells.state(row),
             cards=_cards(row),
-            may_read=may_read(request.user),
+            may_read=may_read_all(request.user),
             may_replay=may_replay(request.user),
             session_address=request_cells.session_address(row) if row.session_id else "",
             replays=list(self.get_queryset(request).filter(~Q(replay_of=""), replay_of=row.request_id)[:20]),
@@ -190,6 +192,9 @@ class RequestLogAdmin(ReadOnlyAdmin):
     def fixture_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The exchange as a case for `manage.py convert`."""
         row = self._readable_row(request, object_id)
+        if not may_read_all(request.user):
+            # it holds the options of the provider
+            raise PermissionDenied
         try:
             stored = bodies.stored(row.request_id)
             received = None if stored is None else stored.text("received")
@@ -226,7 +231,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     def _readable_row(self, request: HttpRequest, object_id: str) -> RequestLog:
         row = self.get_object(request, object_id)
-        if row is None or not self.has_view_permission(request, row) or not may_read(request.user):
+        if row is None or not self.has_view_permission(request, row) or not may_read(request.user, row):
             raise Http404
         return row
 

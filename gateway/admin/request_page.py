@@ -47,9 +47,9 @@ class Tab:
     content: bool = True
 
 
-def tab_of(request: HttpRequest) -> Tab:
-    """The tab that the address names; the conversation, when the user may see one."""
-    usual = "conversation" if may_read(request.user) else "timeline"
+def tab_of(request: HttpRequest, row: RequestLog) -> Tab:
+    """The tab that the address names; the conversation, when the user may see it."""
+    usual = "conversation" if may_read(request.user, row) else "timeline"
     return TABS.get(request.GET.get("tab", ""), TABS[usual])
 
 
@@ -57,7 +57,7 @@ def shown(row: RequestLog, request: HttpRequest, tab: Tab) -> dict[str, Any]:
     """What the template of a tab needs, or a `note` why there is nothing. Notes the read."""
     if not tab.content:
         return tab.make(row, None, request)
-    if not may_read(request.user):
+    if not may_read(request.user, row):
         return {"note": NOT_ALLOWED}
     try:
         stored = bodies.stored(row.request_id)

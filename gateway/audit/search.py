@@ -18,6 +18,8 @@ from gateway.models import SearchText
 
 # the newest places that a search looks at
 MOST_FOUND: Final = 500
+# for those who see few of them
+MOST_LOOKED_THROUGH: Final = 5_000
 AT_ONCE: Final = 200
 # so many places are read from PostgreSQL's index and put in order here
 FEW: Final = 5_000

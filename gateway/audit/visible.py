@@ -23,14 +23,20 @@ def owns_keys(user: Any) -> bool:
 def visible_requests(user: Any, rows: QuerySet[RequestLog] | None = None) -> QuerySet[RequestLog]:
     """The rows (of all, by default) that a user may see."""
     rows = RequestLog.objects.all() if rows is None else rows
-    if user.has_perm(VIEW_ALL):
-        return rows
-    # a list of few numbers: the index of key and time serves it
-    return rows.filter(client_key_id__in=list(owned_keys(user).values_list("pk", flat=True)))
+    return rows if user.has_perm(VIEW_ALL) else owned_requests(user, rows)
 
 
 def may_see_request(user: Any, row: RequestLog) -> bool:
     """`visible_requests` of one row."""
-    return user.has_perm(VIEW_ALL) or (
-        row.client_key_id is not None and owned_keys(user).filter(pk=row.client_key_id).exists()
-    )
+    return user.has_perm(VIEW_ALL) or owns_request(user, row)
+
+
+def owned_requests(user: Any, rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
+    """The rows that came with client keys of this user."""
+    # a list of few numbers: the index of key and time serves it
+    return rows.filter(client_key_id__in=list(owned_keys(user).values_list("pk", flat=True)))
+
+
+def owns_request(user: Any, row: RequestLog) -> bool:
+    """`owned_requests` of one row."""
+    return row.client_key_id is not None and owned_keys(user).filter(pk=row.client_key_id).exists()

@@ -82,13 +82,16 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         ),
         learnt=_learnt(TokenFactor.objects.all()),
         known_window=known_prices().context_window,
-        secret_looks=tuple(
-            SecretLook(*values)
-            for values in SecretPattern.objects.filter(enabled=True).values_list("name", "pattern", "literal")
-        ),
+        secret_looks=secret_looks(),
         search_engine=_search_engine(SearchEngine.objects.filter(enabled=True).first()),
         anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
     )
+
+
+def secret_looks() -> tuple[SecretLook, ...]:
+    """What an admin had masked beside the built-in patterns."""
+    enabled = SecretPattern.objects.filter(enabled=True)
+    return tuple(SecretLook(*values) for values in enabled.values_list("name", "pattern", "literal"))
 
 
 def _learnt(factors: Iterable[TokenFactor]) -> Mapping[tuple[str, str], Mapping[str, Any]]:

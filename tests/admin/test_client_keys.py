@@ -12,9 +12,10 @@ from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from gateway.audit import masking
 from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
-from gateway.models import ClientKey, HourlyTotal, RequestLog
+from gateway.models import ClientKey, HourlyTotal, RequestLog, Retention, SecretPattern
 from gateway.security import client_keys
 from tests.admin.pages import url
 
@@ -351,3 +352,25 @@ def test_an_owner_sees_the_requests_of_their_own_key_and_no_other(member):
     assert b"req_theirs" not in exported
     assert client.get(url("requestlog", "live")).status_code == 403
     assert client.get(url("requestlog", "part", theirs.pk, "received")).status_code == 404
+
+
+def test_an_owner_is_told_what_is_kept_how_long_who_reads_it_and_what_is_masked(member, admin_user):
+    client, mine, _other = member
+    Retention.objects.create(pk=Retention.ROW, body_days=14, row_days=90)
+    SecretPattern.objects.create(name="house-key", pattern="hk-[0-9]+")
+    SecretPattern.objects.create(name="off-duty", pattern="od-[0-9]+", enabled=False)
+    policy = dict(client.get(url("clientkey", "change", mine.pk)).context["policy"])
+    assert "contents: 14 days; requests: 90 days; sums by the hour: for ever" in policy["For how long"]
+    assert admin_user.username in policy["Who reads contents"]
+    assert "also its owner" in policy["Who reads contents"]
+    assert "house-key" in policy["What is masked"]
+    assert "off-duty" not in policy["What is masked"]
+    assert masking.BUILT_IN[0].name in policy["What is masked"]
+
+
+def test_a_key_whose_contents_are_not_kept_says_so(member):
+    client, mine, _other = member
+    ClientKey.objects.filter(pk=mine.pk).update(capture="none")
+    policy = dict(client.get(url("clientkey", "change", mine.pk)).context["policy"])
+    assert "no contents are kept" in policy["What is kept"]
+    assert "contents" not in policy["For how long"]

@@ -2,9 +2,9 @@
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 
-from gateway.audit.reads import may_read, note_read, note_reads
+from gateway.audit.reads import may_read_all, note_read, note_reads, readers
 from gateway.models import ContentRead
 
 pytestmark = pytest.mark.django_db
@@ -16,9 +16,9 @@ def user():
 
 
 def test_reading_needs_its_own_permission(user):
-    assert not may_read(user)
+    assert not may_read_all(user)
     user.user_permissions.add(Permission.objects.get(codename="read_content"))
-    assert may_read(get_user_model().objects.get(pk=user.pk))
+    assert may_read_all(get_user_model().objects.get(pk=user.pk))
 
 
 def test_a_read_says_who_what_and_of_which_request(user):
@@ -34,3 +34,12 @@ def test_the_note_outlives_the_user(user):
         (None, "ada", "req_1"),
         (None, "ada", "req_2"),
     }
+
+
+def test_readers_are_those_with_the_right_by_themselves_or_by_a_group_and_superusers(db):
+    users = get_user_model().objects
+    users.create_user("nobody")
+    users.create_user("gone", is_superuser=True, is_active=False)
+    users.create_user("chief", is_superuser=True)
+    users.create_user("auditor").groups.add(Group.objects.get(name="Auditor"))
+    assert readers() == ["auditor", "chief"]
