@@ -42,7 +42,8 @@ def models(row: RequestLog) -> SafeString:
         return format_html('<span class="gw-model" title="{}">{}</span>', asked, asked)
     upstream = inert(row.upstream_model)
     return format_html(
-        '<span class="gw-model" title="{}">{}</span> <span class="gw-to" title="{}">→&nbsp;{}</span>',
+        '<span class="gw-models"><span class="gw-model" title="{}">{}</span> '
+        '<span class="gw-to" title="{}">→&nbsp;{}</span></span>',
         asked,
         asked,
         upstream,

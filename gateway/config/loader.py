@@ -79,6 +79,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},
+            free=[record.slug for record in providers if record.origin == Origin.DEMO],
         ),
         learnt=_learnt(TokenFactor.objects.all()),
         known_window=known_prices().context_window,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from gateway.config.catalogue import known_prices
 from gateway.models import ModelPrice
@@ -19,10 +20,22 @@ from gateway.routing import names
 logger = logging.getLogger(__name__)
 
 
-def price_book(records: Iterable[ModelPrice], addresses: Mapping[str, str]) -> PriceBook:
-    """The book of these records and the catalogue. `addresses`: base URL of each provider by slug."""
+FREE: Final = Price(Rates(Decimal(0), Decimal(0)), source="free")
+_EVERY_MODEL: Final = re.compile(".*", re.DOTALL)
+
+
+def price_book(
+    records: Iterable[ModelPrice], addresses: Mapping[str, str], free: Iterable[str] = ()
+) -> PriceBook:
+    """The book of these records and the catalogue.
+
+    `addresses`: base URL of each provider by slug; `free`: slugs of those that charge nothing.
+    """
     return PriceBook(
-        rules=tuple(_rule(record) for record in records),
+        rules=(
+            *(_rule(record) for record in records),
+            *(PriceRule(FREE, "*", provider=slug, regex=_EVERY_MODEL) for slug in free),
+        ),
         addresses=MappingProxyType(dict(addresses)),
         catalogue=known_prices(),
     )

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 
@@ -6,6 +7,7 @@ from gateway.conf import GatewayConf
 from gateway.config import loader
 from gateway.config.loader import load
 from gateway.models import ClientKey, ConfigStamp, Origin, Sealed
+from gateway.pricing.price import Tokens
 from gateway.routing.resolve import resolve
 from tests.records import make_mapping, make_provider
 
@@ -212,3 +214,11 @@ def test_loading_takes_the_same_number_of_queries_for_many_records(django_assert
         make_mapping(f"m{number}", make_provider(slug=f"p{number}"))
     with django_assert_num_queries(11):
         load(CONF)
+
+
+def test_the_demo_costs_nothing():
+    make_provider(slug="demo", origin=Origin.DEMO)
+    make_provider(slug="real")
+    prices, now = load(CONF).prices, datetime(2026, 1, 1, tzinfo=UTC)
+    assert prices.cost(Tokens(1000, 1000), "demo", "demo", now).amount == 0
+    assert prices.cost(Tokens(1000, 1000), "real", "no-such-model", now) is None
