@@ -2,8 +2,9 @@
 
     python -m chaos.engines COMMAND ...
 
-runs COMMAND with ENGINES_DATABASE_URL and ENGINES_REDIS_URL naming fresh servers. When an engine is
-not installed it says so and runs nothing: there is nothing to learn from it then.
+runs COMMAND with ENGINES_DATABASE_URL and ENGINES_REDIS_URL naming fresh servers; its exit code is
+COMMAND's. When an engine is not installed it says so and runs nothing: there is nothing to learn from
+it then. Told to stop, it tells COMMAND, waits for it, and ends the servers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import psycopg
 
 HOST: Final = "127.0.0.1"
 START_TIMEOUT: Final = 60.0
+# seconds that a command has to end when we are told to stop
+LAST_WORDS: Final = 20.0
 DEBIANS_PLACE: Final = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to run as root; one of these does it then
 NOT_ROOT: Final = ("postgres", "nobody")
@@ -215,11 +218,47 @@ def running(engine: Engine) -> Iterator[Any]:
         engine.remove()
 
 
+class ToldToStop(Exception):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _: object) -> None:
+    # once: what is being ended is not disturbed by a second one
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise ToldToStop(number)
+
+
+def _run(command: list[str], urls: dict[str, str]) -> int:
+    """COMMAND to its end; its exit code. Raises ToldToStop, after COMMAND has ended."""
+    process = subprocess.Popen(command, env={**os.environ, **urls})
+    try:
+        return process.wait()
+    except (ToldToStop, KeyboardInterrupt):
+        # as Ctrl-C does: a run of tests then clears away what it started
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
 def main(command: list[str]) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     try:
         with running(Postgres()) as postgres, running(Redis()) as redis:
-            urls = {"ENGINES_DATABASE_URL": postgres.url(), "ENGINES_REDIS_URL": redis.url()}
-            return subprocess.run(command, env={**os.environ, **urls}, check=False).returncode
+            return _run(command, {"ENGINES_DATABASE_URL": postgres.url(), "ENGINES_REDIS_URL": redis.url()})
+    except ToldToStop as told:
+        return 128 + told.number
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except EngineMissing as missing:
         line = "*" * 78
         print(f"\n{line}\nSKIPPED on PostgreSQL and Redis: {missing}\n{line}\n", file=sys.stderr)

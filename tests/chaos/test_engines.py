@@ -2,6 +2,10 @@
 
 import asyncio
 import signal
+import socket
+import subprocess
+import sys
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -38,6 +42,31 @@ def test_a_paused_server_answers_after_it_is_resumed(postgres):
         finally:
             postgres.resume()
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+SAYS_WHERE_AND_STAYS = """
+import os, time
+print(os.environ["ENGINES_DATABASE_URL"], os.environ["ENGINES_REDIS_URL"], flush=True)
+try:
+    time.sleep(100)
+finally:
+    print("cleared away", flush=True)
+"""
+
+
+def test_engines_of_a_command_end_with_it_when_it_is_told_to_stop(postgres, redis_server):
+    with subprocess.Popen(
+        [sys.executable, "-m", "chaos.engines", sys.executable, "-c", SAYS_WHERE_AND_STAYS],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as command:  # fmt: skip
+        ports = [urlsplit(url).port for url in command.stdout.readline().split()]
+        assert len(ports) == 2
+        command.terminate()
+        assert command.stdout.read() == "cleared away\n"
+        assert command.wait(30) == 128 + signal.SIGTERM
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=2)
 
 
 def test_redis_is_cache_and_channel_layer_by_its_url_alone(redis_server):
