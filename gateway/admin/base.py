@@ -122,6 +122,10 @@ class GatewayModelAdmin(ModelAdmin):
             **more,
         }
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Django's; PostgreSQL refuses to look for a NUL, and no id has one."""
+        return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
+
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Django's entry, unless the change is in the log with its values (config/changes.py).
 

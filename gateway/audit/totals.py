@@ -97,7 +97,22 @@ def rebuild(first: int, last: int) -> int:
     Rows that are gone count no more, so ask only for hours of which all rows are kept. One hour is
     one transaction. Returns how many exchanges were counted.
     """
-    return sum(_rebuild_hour(hour) for hour in range(first, last + 1))
+    return sum(_rebuild_hour(hour) for hour in sorted(_hours_of_something(first, last)))
+
+
+def _hours_of_something(first: int, last: int) -> set[int]:
+    """The hours that have totals or rows: a history of years has many nights."""
+    hours: set[int] = set()
+    for table in (HourlyTotal, HourlyLedger):
+        within = table.objects.order_by().filter(hour__gte=first, hour__lte=last)
+        hours.update(within.values_list("hour", flat=True).distinct())
+    starts = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True)
+    hour = first
+    # from one hour to the next with the index, past the rows in between
+    while (start := starts.filter(started_at__gte=moment(hour)).first()) and hour_of(start) <= last:
+        hours.add(hour_of(start))
+        hour = hour_of(start) + 1
+    return hours
 
 
 def _rebuild_hour(hour: int) -> int:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -96,6 +96,7 @@ def outcome(number=1, **fields):
 
 async def test_nothing_is_made_while_nobody_watches(monkeypatch):
     monkeypatch.setattr(tail, "row_of", lambda *_: pytest.fail("made"))
+    monkeypatch.setattr(tail, "get_channel_layer", InMemoryChannelLayer)
     live = LiveTail(lambda: pytest.fail("asked"))
     recorder = TailedRecorder(MemoryRecorder(), live)
     recorder.opened(outcome())
