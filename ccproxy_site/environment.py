@@ -49,6 +49,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "LIMITS_STORE": (str, ""),
     "LIMITS_FAIL_CLOSED": (bool, False),
     "UNPRICED_SPEND": (str, "allow"),
+    "METRICS_TOKEN": (str, ""),
     "UVLOOP": (bool, True),
     "UPSTREAM_TRANSPORT": (str, "lean"),
     # Django's

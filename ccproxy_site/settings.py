@@ -221,6 +221,7 @@ GATEWAY: dict[str, Any] = {
     "config_file": env("CONFIG_FILE"),
     "history_patience": env("HISTORY_PATIENCE"),
     "stop_grace": env("STOP_GRACE"),
+    "metrics_token": env("METRICS_TOKEN").strip(),
     "spool_folder": DATA_DIR / "spool",
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
     "max_requests": int(env("MAX_REQUESTS")) if env("MAX_REQUESTS") else None,

@@ -69,6 +69,7 @@ class GatewayConf:
     config_file: str = ""
     history_patience: float = 0.05
     stop_grace: float = 30.0
+    metrics_token: str = field(default="", repr=False)
     spool_folder: Path = Path("data/spool")
     field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from gateway.api import ops, views
+from gateway.api import metrics, ops, views
 from gateway.consumers import LiveTailConsumer
 
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/hello", ops.hello),
     path("health", ops.health),
     path("health/ready", ops.ready),
+    path("metrics", metrics.metrics),
     re_path(r"^(?P<path>.*)$", ops.not_found),
 ]
 

@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet import reactor as twisteds_reactor
@@ -28,6 +29,7 @@ from twisted.runner.procmon import ProcessMonitor
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.endpoint import BACKLOG
+from gateway.telemetry import metrics
 
 # its interfaces are not known to type checkers
 reactor: Any = twisteds_reactor
@@ -91,11 +93,13 @@ class Port:
 class ServerProcesses:
     """Listens on the address from the start. `manage`: the path of manage.py, whose `serve` they run.
 
-    `patience`: seconds from being told to stop until a process is killed. Raises OSError
-    when the address cannot be had.
+    `patience`: seconds from being told to stop until a process is killed. `numbers`: the folder
+    where they count together for /metrics. Raises OSError when the address cannot be had.
     """
 
-    def __init__(self, host: str, port: int, *, number: int, manage: str, patience: float) -> None:
+    def __init__(
+        self, host: str, port: int, *, number: int, manage: str, patience: float, numbers: Path | None = None
+    ) -> None:
         self._port = Port(host, port)
         self._spawner = _Spawner(self._port, self._ended)
         monitor: Any = ProcessMonitor
@@ -106,10 +110,12 @@ class ServerProcesses:
         self._monitor.killTime = patience
         inherited = ["--fd", str(LISTENING), "--lifeline", str(LIFELINE)]
         command = [sys.executable, manage, "serve", *inherited]
+        self._numbers = numbers
+        shared = {} if numbers is None else {metrics.FOLDER_VARIABLE: str(numbers)}
         for place in range(1, number + 1):
             name = f"server-{place}"
             self._port.descriptor(name)
-            self._monitor.addProcess(name, command, env=dict(os.environ))
+            self._monitor.addProcess(name, command, env={**os.environ, **shared})
         self._stopping = False
         self._failed = False
 
@@ -141,6 +147,8 @@ class ServerProcesses:
 
     def _ended(self, pid: int, reason: Failure) -> None:
         how: Any = reason.value
+        if self._numbers is not None:
+            metrics.process_died(self._numbers, pid)
         if self._stopping:
             # one that was told to stop before it served ends by the signal itself
             self._failed |= not reason.check(ProcessDone) and how.signal != signal.SIGTERM

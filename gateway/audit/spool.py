@@ -97,6 +97,15 @@ def _taken(file: IO[bytes]) -> bool:
     return os.fstat(file.fileno()).st_nlink > 0
 
 
+def waiting_bytes(folder: Path) -> int:
+    """How much waits in the files of all processes of this machine."""
+    size = 0
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
 def read(path: Path) -> Iterator[ExchangeOutcome]:
     """The outcomes of a file, in order. A last line that the process did not live to end is left out."""
     with path.open("rb") as file:

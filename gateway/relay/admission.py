@@ -13,6 +13,7 @@ from gateway.limits.meters import Need
 from gateway.pricing.price import Tokens
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.telemetry import metrics
 
 # Output that is put aside for a request before its length is known, in tokens.
 EXPECTED_OUTPUT: Final = 1000
@@ -30,6 +31,7 @@ async def come_in(exchange: Exchange, gateway: Gateway) -> None:
     """Take a turn in this process. Raises Saturated."""
     await gateway.gate.enter()
     exchange.inside = True
+    metrics.came_in()
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:
@@ -52,6 +54,7 @@ def leave(exchange: Exchange, gateway: Gateway) -> None:
     if exchange.inside:
         exchange.inside = False
         gateway.gate.leave()
+        metrics.left()
     admission, exchange.admission = exchange.admission, None
     if admission is not None:
         gateway.limiter.settle(admission, _need(_used(exchange), exchange, gateway))

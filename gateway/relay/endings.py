@@ -7,9 +7,11 @@ from gateway.relay.admission import leave
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.logs import log_outcome
+from gateway.telemetry import metrics
 
 
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
-    """Settle what it used, make room for the next one, and leave one line in the log."""
+    """Settle what it used, make room for the next one, count it, and leave one line in the log."""
     leave(exchange, gateway)
+    metrics.ended(outcome)
     log_outcome(outcome)

@@ -1,1 +1,1 @@
-"""Seen from outside: log lines."""
+"""Seen from outside: log lines and metrics."""

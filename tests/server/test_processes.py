@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import asking
 from tests.fakes.provider import FakeProvider, stream
@@ -143,6 +144,33 @@ def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
     served.process.kill()
     until(lambda: all(gone(pid) for pid in pids))
     assert refused(served)
+
+
+def test_metrics_are_those_of_all_processes_and_stay_when_one_dies(serve):
+    served = serve("serve", "--processes", "2", METRICS_TOKEN="t")
+    first, second = until(lambda: answering(served, 2))
+    until(lambda: holds_port(first) and holds_port(second))
+    for _ in range(12):
+        assert httpx.post(served.url + "/v1/messages", json=asking(), timeout=30).status_code == 200
+
+    def told() -> set[tuple[float, float]]:
+        """Ended and open, as several questions find it, which meet both processes."""
+        return {ended_and_open(served) for _ in range(6)}
+
+    assert told() == {(12, 0)}
+    os.kill(first, signal.SIGKILL)
+    until(lambda: gone(first) and first not in children(served))
+    assert told() == {(12, 0)}
+
+
+def ended_and_open(served) -> tuple[float, float]:
+    answer = httpx.get(served.url + "/metrics", headers={"authorization": "Bearer t"}, timeout=30)
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    return found["ccproxy_requests_total"], found["ccproxy_open_requests"]
 
 
 def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import SUPPRESS, ArgumentParser
+from contextlib import nullcontext
 from typing import Any, Final
 
 from daphne.endpoints import build_endpoint_description_strings
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
 from gateway.config.environment import sync_environment
+from gateway.telemetry import metrics
 
 MOST_BY_ITSELF: Final = 4
 
@@ -67,10 +69,17 @@ class Command(BaseCommand):
         # here once: the processes find everything in step
         sync_environment(conf)
         connections.close_all()
+        with metrics.shared_folder() if conf.metrics_token else nullcontext() as numbers:
+            code = self._watched(options, number=number, patience=conf.longest_stop, numbers=numbers)
+        if code:
+            raise SystemExit(code)
+
+    def _watched(self, options: dict[str, Any], *, number: int, **how: Any) -> int:
+        """The exit code, in the end."""
         host, port = options["host"], options["port"]
         try:
             processes = import_string(settings.GATEWAY_PROCESSES)(
-                host, port, number=number, manage=sys.argv[0], patience=conf.longest_stop
+                host, port, number=number, manage=sys.argv[0], **how
             )
         except OSError as problem:
             raise _port_taken(options) from problem
@@ -79,9 +88,7 @@ class Command(BaseCommand):
             % {"host": f"[{host}]" if ":" in host else host, "port": processes.port, "number": number}
         )
         self.stdout.flush()
-        code = processes.run()
-        if code:
-            raise SystemExit(code)
+        return int(processes.run())
 
 
 def fitting_processes(vendor: str) -> int:

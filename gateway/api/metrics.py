@@ -1,0 +1,44 @@
+"""GET /metrics: for Prometheus, and for nobody who does not show METRICS_TOKEN."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from gateway.api.endpoint import endpoint
+from gateway.audit import spool
+from gateway.conf import gateway_conf
+from gateway.errors import AuthenticationFailed, NotFound
+from gateway.relay.runtime import runtime
+from gateway.routing.snapshot import ConfigSnapshot
+from gateway.telemetry.metrics import CONTENT_TYPE, Standing, exposition
+
+
+@endpoint("GET")
+async def metrics(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """The numbers of all processes of this machine, as text. 404 while METRICS_TOKEN is not set."""
+    allow(request.headers.get("authorization", ""), gateway_conf().metrics_token)
+    gateway = await runtime.gateway()
+    # files are read for it, and nobody's answer should wait for that
+    body = await asyncio.to_thread(_written, gateway.configuration.snapshot)
+    return HttpResponse(body, headers={"content-type": CONTENT_TYPE, "request-id": request_id})
+
+
+def allow(authorization: str, token: str) -> None:
+    """Raises NotFound without a token of ours, AuthenticationFailed when another one is shown."""
+    if not token:
+        raise NotFound("Not Found: metrics are off, METRICS_TOKEN is not set")
+    scheme, _, shown = authorization.strip().partition(" ")
+    right = hmac.compare_digest(shown.strip().encode(), token.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise AuthenticationFailed("authorization: Bearer METRICS_TOKEN is required")
+
+
+def _written(snapshot: ConfigSnapshot) -> bytes:
+    set_aside = {
+        provider.slug: sum(credential.set_aside is not None for credential in provider.credentials)
+        for provider in snapshot.providers.values()
+    }
+    return exposition(Standing(spool.waiting_bytes(gateway_conf().spool_folder), set_aside))

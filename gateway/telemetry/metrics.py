@@ -1,0 +1,190 @@
+"""Counts and times of exchanges, as Prometheus reads them.
+
+An exchange costs a few additions, when it has its turn and when it has ended. Label values are few
+and our own: endpoint, state, provider, class of the status; never what a client sends.
+
+One process keeps its numbers in memory. Of several on one port a question meets any, so they keep
+them in files of one folder (prometheus_client's multi-process mode, which it chooses when it is
+imported), and whoever is asked adds them up. What a dead process counted stays counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+# the variable that prometheus_client looks for
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+# in memory: with a mapped file on a disk that is full the system kills who writes
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+# of ours alone; the library's own registry also tells of the one process that is asked
+_registry = CollectorRegistry()
+_ended = Counter(
+    "ccproxy_requests",
+    "Requests that have ended, by how they did.",
+    ["endpoint", "state", "provider", "status"],
+    registry=_registry,
+)
+_first_byte = Histogram(
+    "ccproxy_first_byte_seconds",
+    "From arrival to the first byte of the answer.",
+    ["endpoint", "provider"],
+    buckets=_SECONDS,
+    registry=_registry,
+)
+_duration = Histogram(
+    "ccproxy_duration_seconds",
+    "From arrival to the end of the answer.",
+    ["endpoint", "provider"],
+    buckets=_SECONDS,
+    registry=_registry,
+)
+_attempts = Counter(
+    "ccproxy_attempts",
+    "Attempts at providers, by how they ended.",
+    ["provider", "state"],
+    registry=_registry,
+)
+_tokens = Counter("ccproxy_tokens", "Tokens, by direction.", ["provider", "direction"], registry=_registry)
+_open = Gauge(
+    "ccproxy_open_requests",
+    "Requests that are being answered now.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+
+
+class Attempt(Protocol):
+    """What is counted of one try at a provider."""
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+
+class Ended(Protocol):
+    """What is counted of an exchange; times in milliseconds, None where there was none."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def status(self) -> int | None: ...
+
+    @property
+    def first_byte_ms(self) -> int | None: ...
+
+    @property
+    def duration_ms(self) -> int | None: ...
+
+    @property
+    def input_tokens(self) -> int | None: ...
+
+    @property
+    def output_tokens(self) -> int | None: ...
+
+    @property
+    def tries(self) -> tuple[Attempt, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is so at the moment of asking. `set_aside`: credentials set aside, by provider."""
+
+    spool_bytes: int = 0
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "ccproxy_spool_bytes", "History that waits in files for the database.", value=self.spool_bytes
+        )
+        aside = GaugeMetricFamily(
+            "ccproxy_credentials_set_aside", "Credentials that a provider refused.", labels=["provider"]
+        )
+        for provider, number in self.set_aside.items():
+            aside.add_metric([provider], number)
+        yield aside
+
+
+def came_in() -> None:
+    """An exchange has its turn."""
+    _open.inc()
+
+
+def left() -> None:
+    """An exchange that came in has ended."""
+    _open.dec()
+
+
+def ended(outcome: Ended) -> None:
+    """Count an exchange that has ended, however it did."""
+    endpoint, provider = outcome.endpoint, outcome.provider
+    status = f"{outcome.status // 100}xx" if outcome.status else ""
+    _ended.labels(endpoint, outcome.state, provider, status).inc()
+    if outcome.first_byte_ms is not None:
+        _first_byte.labels(endpoint, provider).observe(outcome.first_byte_ms / 1000)
+    if outcome.duration_ms is not None:
+        _duration.labels(endpoint, provider).observe(outcome.duration_ms / 1000)
+    if outcome.input_tokens:
+        _tokens.labels(provider, "input").inc(outcome.input_tokens)
+    if outcome.output_tokens:
+        _tokens.labels(provider, "output").inc(outcome.output_tokens)
+    for attempt in outcome.tries:
+        _attempts.labels(attempt.provider, attempt.state).inc()
+
+
+def exposition(standing: Standing) -> bytes:
+    """All numbers in Prometheus's text format, of all processes that share a folder. Reads files then."""
+    registry = _registry
+    if FOLDER_VARIABLE in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return generate_latest(registry) + generate_latest(_Only(standing))
+
+
+class _Only:
+    """A registry of one collector; a registry of the library's would keep it."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.collect = standing.collect
+
+
+@contextlib.contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A folder for the numbers of several processes: the value of FOLDER_VARIABLE in their environment."""
+    place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="ccproxy-metrics-", dir=place) as folder:
+        yield Path(folder)
+
+
+def process_died(folder: Path, pid: int) -> None:
+    """What a process was doing when it ended is no longer being done; what it counted stays."""
+    mark_process_dead(pid, str(folder))

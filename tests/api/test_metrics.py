@@ -1,0 +1,105 @@
+"""GET /metrics: what Prometheus reads, and who may."""
+
+import asyncio
+import dataclasses
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.api import metrics
+from gateway.audit.spool import SUFFIX
+from gateway.conf import gateway_conf
+from gateway.routing.snapshot import Credential, SetAside
+from tests.conftest import asking
+from tests.fakes.provider import completion, error, stream
+
+TOKEN = "of-the-tests"
+
+
+@pytest.fixture
+def token(monkeypatch, tmp_path):
+    conf = dataclasses.replace(gateway_conf(), metrics_token=TOKEN, spool_folder=tmp_path)
+    monkeypatch.setattr(metrics, "gateway_conf", lambda: conf)
+    return {"authorization": f"Bearer {TOKEN}"}
+
+
+async def numbers(bench, token) -> dict:
+    """Each number by its name and the values of its labels."""
+    answer = await bench.client.get("/metrics", headers=token)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text.decode())
+        for sample in family.samples
+    }
+
+
+async def grown(bench, token, before) -> dict:
+    """Those that are not what they were."""
+    now = await numbers(bench, token)
+    return {name: value - before.get(name, 0) for name, value in now.items() if value != before.get(name)}
+
+
+async def test_without_a_token_of_ours_there_are_none(bench):
+    answer = await bench.client.get("/metrics", headers={"authorization": "Bearer "})
+    assert answer.status == 404
+    assert "METRICS_TOKEN" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer other", f"Basic {TOKEN}", TOKEN, "Bearer \u00e9"])
+async def test_who_does_not_show_the_token_is_refused(bench, token, shown):
+    answer = await bench.client.get("/metrics", headers={"authorization": shown})
+    assert answer.status == 401
+    assert answer.json["error"]["type"] == "authentication_error"
+
+
+async def test_an_answer_is_counted_once_with_its_times_tokens_and_attempts(bench, token):
+    before = await numbers(bench, token)
+    bench.provider.answers("m", completion("hello"))
+    assert (await bench.client.post("/v1/messages", asking())).status == 200
+    new = await grown(bench, token, before)
+    assert new["ccproxy_requests_total", "messages", "fake", "ok", "2xx"] == 1
+    assert new["ccproxy_attempts_total", "fake", "ok"] == 1
+    assert new["ccproxy_duration_seconds_count", "messages", "fake"] == 1
+    assert new["ccproxy_first_byte_seconds_count", "messages", "fake"] == 1
+    last = bench.recorder.last
+    assert new["ccproxy_tokens_total", "input", "fake"] == last.input_tokens
+    assert new["ccproxy_tokens_total", "output", "fake"] == last.output_tokens
+
+
+async def test_an_error_is_counted_by_the_class_of_its_status(bench, token):
+    before = await numbers(bench, token)
+    bench.provider.answers("m", error(503))
+    assert (await bench.client.post("/v1/messages", asking())).status == 529
+    new = await grown(bench, token, before)
+    assert new["ccproxy_requests_total", "messages", "fake", "error", "5xx"] == 1
+    assert new["ccproxy_attempts_total", "fake", "error"] == 1
+
+
+async def test_a_request_is_open_while_it_streams(bench, token):
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"))
+    before = (await numbers(bench, token))["ccproxy_open_requests",]
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    assert (await numbers(bench, token))["ccproxy_open_requests",] == before + 1
+    go_on.set()
+    await answering.rest()
+    assert (await numbers(bench, token))["ccproxy_open_requests",] == before
+
+
+async def test_names_that_a_client_makes_up_become_no_labels(bench, token):
+    await bench.client.post("/v1/messages", asking(model="made-up-by-a-client"))
+    answer = await bench.client.get("/metrics", headers=token)
+    assert b"made-up" not in answer.text
+
+
+async def test_what_waits_in_files_and_is_set_aside_is_told(bench, token, tmp_path):
+    (tmp_path / f"one{SUFFIX}").write_bytes(b"x" * 10)
+    (tmp_path / f"other{SUFFIX}").write_bytes(b"x" * 5)
+    aside = Credential(1, "first", "sk", set_aside=SetAside(since=1.0))
+    bench.configure(provider={"credentials": (aside, Credential(2, "second", "sk"))})
+    told = await numbers(bench, token)
+    assert told["ccproxy_spool_bytes",] == 15
+    assert told["ccproxy_credentials_set_aside", "fake"] == 1
