@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-NextStep = Literal["", "answered", "again", "credential", "target", "gave_up"]
+NextStep = Literal["", "answered", "again", "learnt", "credential", "target", "gave_up"]
 State = Literal["open", "ok", "error", "cancelled", "broken", "interrupted"]
 
 OPEN: Final = "open"

@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.catalogue import known_prices
+from gateway.config.learnt import decided
 from gateway.config.presets import preset, usable_options
 from gateway.config.prices import price_book
 from gateway.models import (
@@ -70,6 +71,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
     mappings = list(ModelMapping.objects.prefetch_related(targets))
     keys = list(ClientKey.objects.select_related("user"))
+    options = decided()
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return ConfigSnapshot(
         stamp=stamp,
@@ -81,7 +83,8 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             {record.slug: record.base_url for record in providers},
             free=[record.slug for record in providers if record.origin == Origin.DEMO],
         ),
-        learnt=_learnt(TokenFactor.objects.all()),
+        learnt=_learnt(TokenFactor.objects.all(), options.confirmed),
+        refused_options=MappingProxyType(options.refused),
         known_window=known_prices().context_window,
         secret_looks=secret_looks(),
         search_engine=_search_engine(SearchEngine.objects.filter(enabled=True).first()),
@@ -95,17 +98,21 @@ def secret_looks() -> tuple[SecretLook, ...]:
     return tuple(SecretLook(*values) for values in enabled.values_list("name", "pattern", "literal"))
 
 
-def _learnt(factors: Iterable[TokenFactor]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+def _learnt(
+    factors: Iterable[TokenFactor], confirmed: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     """What answers have taught, as profile options by provider slug and upstream model."""
-    return MappingProxyType(
-        {
-            (record.provider, record.upstream_model): {
-                "token_factor": record.factor,
-                "token_overhead": record.overhead,
-            }
-            for record in factors
+    learnt: dict[tuple[str, str], Mapping[str, Any]] = {
+        (record.provider, record.upstream_model): {
+            "token_factor": record.factor,
+            "token_overhead": record.overhead,
         }
-    )
+        for record in factors
+    }
+    for target, options in confirmed.items():
+        # beside the factors, which are learnt by nobody's leave
+        learnt[target] = {**learnt.get(target, {}), **options}
+    return MappingProxyType(learnt)
 
 
 def _search_engine(record: SearchEngine | None) -> SearchEngineConfig | None:

@@ -1,9 +1,9 @@
-"""StandingRecords: what the process learnt of credentials and targets, as records that an admin sees.
+"""StandingRecords: what the process learnt beside its requests, as records that an admin sees.
 
-Written by a thread of its own, beside the requests: a refused credential is set aside
-for all processes, by the configuration's stamp; a target is set aside in this process,
-and its row says so. What the database does not take is logged and not kept: the next
-refusal says it again.
+Written by a thread of its own: a refused credential is set aside for all processes, by
+the configuration's stamp; a target is set aside in this process, and its row says so; an
+option that was learnt waits for the admin's word. What the database does not take is
+logged and not kept: the next refusal says it again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, Final
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from gateway.config.learnt import write_taught
 from gateway.models import ProviderCredential, SetAsideTarget
+from gateway.routing.learnt import Taught
 from gateway.routing.standing import Change
 
 logger = logging.getLogger("gateway.config")
@@ -34,7 +36,7 @@ class StandingRecords:
         self._process = process[:60]
         self._thread: ThreadPoolExecutor | None = None
 
-    def note(self, change: Change) -> None:
+    def note(self, change: Change | Taught) -> None:
         """Have a change written."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="standing")
@@ -47,9 +49,12 @@ class StandingRecords:
             self._thread.shutdown()
             self._thread = None
 
-    def _write(self, change: Change) -> None:
+    def _write(self, change: Change | Taught) -> None:
         try:
-            write(change, self._process)
+            if isinstance(change, Taught):
+                write_taught(change)
+            else:
+                write(change, self._process)
         except DatabaseError as problem:
             logger.error("standing not written", extra={"provider": change.provider, "problem": str(problem)})
         finally:

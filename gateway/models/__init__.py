@@ -15,6 +15,7 @@ from gateway.models.client_key import ClientKey
 from gateway.models.conformance import CapabilityResult, ConformanceRun
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.learnt_option import Decision, LearntOption
 from gateway.models.limit_counter import LimitCounter, LimitPlace
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
@@ -38,10 +39,12 @@ __all__ = [
     "ContentRead",
     "CountedName",
     "DailyTotal",
+    "Decision",
     "EncryptedTextField",
     "FollowUp",
     "HourlyLedger",
     "HourlyTotal",
+    "LearntOption",
     "LegalHold",
     "LimitCounter",
     "LimitPlace",

@@ -24,6 +24,7 @@ class NextStep(models.TextChoices):
     NOTHING = "", _("nothing")
     ANSWERED = "answered", _("its answer went to the client")
     AGAIN = "again", _("tried again")
+    LEARNT = "learnt", _("tried again with an option changed")
     CREDENTIAL = "credential", _("tried with another credential")
     TARGET = "target", _("tried at the next target")
     GAVE_UP = "gave_up", _("the client was told the error")

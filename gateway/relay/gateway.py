@@ -21,6 +21,7 @@ from gateway.relay.live import LiveExchanges
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.health import Health
+from gateway.upstream.lessons import Lessons
 
 
 class Recorder(Protocol):
@@ -86,6 +87,7 @@ class Gateway:
     without_counter: set[str] = field(default_factory=set)
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
+    lessons: Lessons = field(default_factory=Lessons)
     limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), nothing_spent))
     gate: Gate = field(default_factory=Gate)
     now: Callable[[], datetime] = utc_now

@@ -28,6 +28,7 @@ from gateway.relay.live import LiveExchanges
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.health import Health
+from gateway.upstream.lessons import Lessons
 
 logger = logging.getLogger("gateway.api")
 
@@ -174,6 +175,7 @@ class Runtime:
             ping_interval=conf.ping_interval,
             retry_budget=conf.retry_budget,
             health=Health(self._standing.note),
+            lessons=Lessons(self._standing.note),
         )
 
 

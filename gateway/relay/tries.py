@@ -6,7 +6,8 @@ conversion, because it has its own profile. The ledger, the request and the raw 
 of the exchange are those of the last attempt.
 
     choose -> convert -> attempt -> answered
-      ^                    |
+      ^         ^          |
+      |         +-- learnt + (teaching.py: an option was refused, so the same with another value)
       |   again, credential, target
       +--------------------+-> gave up: the client is told the most hopeful error
 """
@@ -14,6 +15,7 @@ of the exchange are those of the last attempt.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -24,6 +26,7 @@ from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
 from gateway.relay.conversion import conversion
 from gateway.relay.exchange import Attempt, Exchange
 from gateway.relay.gateway import Gateway
+from gateway.relay.teaching import Teaching
 from gateway.routing.resolve import Route
 from gateway.upstream.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
 from gateway.upstream.choices import Choice, Choices
@@ -51,6 +54,7 @@ class Tries:
         self._gateway = gateway
         self._request = request
         session = exchange.arrival.client_facts.session or exchange.request_id
+        routes = gateway.lessons.in_force(routes, gateway.configuration.snapshot.refused_options)
         self._choices = Choices(routes, session, gateway.health)
         budget = gateway.retry_budget
         # a stream's 200 goes out after `commit_after`; what begins later could not be tried elsewhere
@@ -58,7 +62,8 @@ class Tries:
             min(budget, gateway.commit_after) if exchange.streamed else budget
         )
         self._choice: Choice
-        self._converted: tuple[int, Converted]
+        self._converted: tuple[Route, Converted]
+        self._teaching = Teaching(exchange, gateway)
         self._tries_here = 0
         self._failures: list[tuple[Fault, UpstreamError]] = []
         self._committed = False
@@ -109,6 +114,8 @@ class Tries:
                 result = await once(self.upstream)
             except UpstreamError as error:
                 attempt.failed(error, self._gateway.clock())
+                if await self._taught(error, attempt):
+                    continue
                 step = self._after(error)
                 attempt.next_step, attempt.pause = step.kind, step.pause or None
                 if step.kind == "gave_up":
@@ -124,6 +131,7 @@ class Tries:
                 attempt.first_byte_at = self._gateway.clock()
                 attempt.next_step = "answered"
                 self._gateway.health.succeeded(self._choice.route, self._choice.credential)
+                self._teaching.worked(self._choice)
                 return result
 
     def _begun(self) -> Attempt:
@@ -135,6 +143,31 @@ class Tries:
         return self._exchange.attempt_begins(choice.route, label, gateway.now(), gateway.clock())
 
     # --- after a failure --------------------------------------------------------------
+
+    async def _taught(self, error: UpstreamError, attempt: Attempt) -> bool:
+        """Whether the refusal named an option: then the same target is asked again with it changed."""
+        if self._committed or self._time_left <= 0 or len(self._exchange.tries) >= MOST_ATTEMPTS:
+            return False
+        before = self._converted[1]
+        taught = self._teaching.changed(self._choice, error, before.body)
+        if taught is None:
+            return False
+        lesson, route = taught
+        choice, ledger = dataclasses.replace(self._choice, route=route), self._exchange.ledger
+        converted = await self._converted_for(choice)
+        if converted is None or converted.body == before.body or self._committed:
+            # it would be refused again, or the 200 went out meanwhile
+            self._exchange.ledger = ledger
+            return False
+        self._teaching.accepted(choice, lesson, error)
+        attempt.next_step = "learnt"
+        # what was refused does not count among the tries of what is asked now
+        self._tries_here -= 1
+        # it answered, and it let us in
+        self._gateway.health.succeeded(choice.route, choice.credential)
+        self._log(Step("learnt"), error)
+        self._take(self._choices.teach(choice, route), converted)
+        return True
 
     def _after(self, error: UpstreamError) -> Step:
         """Remember the failure and decide what follows."""
@@ -187,8 +220,8 @@ class Tries:
 
     async def _converted_for(self, choice: Choice) -> Converted | None:
         """The request for a next target; None when it cannot be said in that target's protocol."""
-        index, converted = self._converted
-        if choice.index == index:
+        route, converted = self._converted
+        if choice.route is route:
             return converted
         ledger = self._exchange.ledger
         try:
@@ -211,7 +244,7 @@ class Tries:
         if not self._exchange.tries or choice.index != self._choice.index:
             self._tries_here = 0
         self._choice = choice
-        self._converted = (choice.index, converted)
+        self._converted = (choice.route, converted)
         # a target that does not even take connections must not use up the time of the next one
         connect = choice.route.provider.connect_timeout
         if not self._choices.alone and self._choices.elsewhere(choice, self._now).target:
@@ -223,6 +256,9 @@ class Tries:
     def _told(self, last: UpstreamError) -> UpstreamError:
         """The last error; but an earlier one that may pass when the last says only that an admin must act."""
         fault = self._failures[-1][0]
+        if self._teaching.refusal is not None and fault is Fault.CLIENT and not is_overflow(last):
+            # no lesson helped: what was said of the request as it should have been
+            return self._teaching.refusal
         if self._committed or fault.may_pass or (fault is Fault.CLIENT and not is_overflow(last)):
             return self._with_pause(last, fault)
         hopeful = [(fault, error) for fault, error in self._failures if fault.may_pass]

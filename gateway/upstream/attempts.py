@@ -66,9 +66,10 @@ class Fault(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows: `again` after `pause` seconds, at once with another credential or target, or nothing."""
+    """What follows: `again` after `pause` seconds, at once with another option (`learnt`),
+    credential or target, or nothing."""
 
-    kind: Literal["again", "credential", "target", "gave_up"]
+    kind: Literal["again", "learnt", "credential", "target", "gave_up"]
     pause: float = 0.0
 
 

@@ -9,6 +9,7 @@ that still run for long are believed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Choices:
     """The choices of one exchange; `routes` in order, `session` keeps a conversation where it was."""
 
     def __init__(self, routes: Sequence[Route], session: str, health: Health) -> None:
-        self._routes = routes
+        self._routes = list(routes)
         self._session = session
         self._health = health
         self._spent: set[tuple[int, int | None]] = set()
@@ -78,6 +79,11 @@ class Choices:
     def give_up_target(self, choice: Choice) -> None:
         """Do not choose this target again."""
         self._spent_targets.add(choice.index)
+
+    def teach(self, choice: Choice, route: Route) -> Choice:
+        """From now on the choice's target is asked as this route says."""
+        self._routes[choice.index] = route
+        return dataclasses.replace(choice, route=route)
 
     def soonest(self, now: float) -> Standing | None:
         """The limit that is over first."""

@@ -1,0 +1,100 @@
+"""Teaching: what the refusals of one exchange teach, tried before the first byte and kept when it held.
+
+A refusal that names an option leads to one more attempt at the same target with that
+option changed. A lesson is kept only when the target has answered with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.conversion.learning import Lesson, lesson, told_window, with_options
+from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.relay.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
+from gateway.upstream.attempts import is_overflow
+from gateway.upstream.choices import Choice
+from gateway.upstream.lessons import refused_of
+from gateway.wire import jsontext
+
+logger = logging.getLogger("gateway.relay")
+
+# A model may refuse two parameters; one that refuses more needs an admin.
+MOST_LESSONS: Final = 2
+
+
+class Teaching:
+    """Ask `changed` after a refusal, tell `accepted` when the changed request goes out, then `worked`.
+
+    `refusal`: the error that led to the first lesson, for the client when no lesson helps.
+    """
+
+    def __init__(self, exchange: Exchange, gateway: Gateway) -> None:
+        self._exchange = exchange
+        self._gateway = gateway
+        self._lessons: dict[int, list[Lesson]] = {}
+        self._given = 0
+        self.refusal: UpstreamError | None = None
+
+    def changed(
+        self, choice: Choice, error: UpstreamError, sent: Mapping[str, Any]
+    ) -> tuple[Lesson, Route] | None:
+        """The lesson of a refusal and the route with it; None when it teaches nothing more.
+
+        `sent`: the body that was refused.
+        """
+        if not isinstance(error, UpstreamRejected) or self._given >= MOST_LESSONS:
+            return None
+        if is_overflow(error):
+            self._note_window(choice.route)
+            return None
+        found = lesson(error.upstream_status or error.status, self._answer(error), choice.route.profile, sent)
+        if found is None or found.option in self._refused(choice.route):
+            return None
+        profile = with_options(choice.route.profile, {found.option: found.new})
+        return found, dataclasses.replace(choice.route, profile=profile)
+
+    def accepted(self, choice: Choice, found: Lesson, error: UpstreamError) -> None:
+        """The request goes out with this lesson, because of this error."""
+        self._given += 1
+        self._lessons.setdefault(choice.index, []).append(found)
+        self.refusal = self.refusal or error
+
+    def worked(self, choice: Choice) -> None:
+        """The target has answered: what was changed for it is in force from now on."""
+        lessons = self._lessons.get(choice.index)
+        if lessons:
+            self._learn(choice.route, lessons)
+
+    def _note_window(self, route: Route) -> None:
+        window = told_window(self._exchange.answered.text(), route.profile)
+        if window is not None and window.option not in self._refused(route):
+            self._learn(route, [window])
+
+    def _learn(self, route: Route, lessons: list[Lesson]) -> None:
+        for learnt in self._gateway.lessons.learn(route, lessons):
+            logger.warning(
+                "an option was learnt from a refusal; it is in force here until an admin has decided",
+                extra={
+                    "request_id": self._exchange.request_id,
+                    "provider": route.provider.slug,
+                    "upstream_model": route.upstream_model,
+                    "option": learnt.option,
+                    "old": learnt.old,
+                    "new": learnt.new,
+                    "words": learnt.words,
+                },
+            )
+
+    def _refused(self, route: Route) -> Any:
+        return refused_of(route, self._gateway.configuration.snapshot.refused_options)
+
+    def _answer(self, error: UpstreamError) -> bytes:
+        """The body of the refusal; one inside a 200 has only its message."""
+        if error.upstream_status is not None:
+            return self._exchange.answered.text()
+        return jsontext.dumps({"error": {"message": error.message}})
