@@ -23,6 +23,7 @@ _SOURCES = {
     "command": gettext_lazy("a command"),
     "environment": gettext_lazy("the environment"),
     "file": gettext_lazy("the configuration file"),
+    "learnt": gettext_lazy("a provider's refusal"),
 }
 
 

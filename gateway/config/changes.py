@@ -30,6 +30,7 @@ NOBODY: Final = "ccproxy"
 COMMAND: Final = "command"
 ENVIRONMENT: Final = "environment"
 FILE: Final = "file"
+LEARNT: Final = "learnt"
 
 
 class CannotUndo(ValueError):
@@ -102,7 +103,7 @@ def values_of(entry: LogEntry) -> dict[str, list[Any]]:
 
 
 def source_of(entry: LogEntry) -> str:
-    """command, environment, file, or "" for a person."""
+    """command, environment, file, learnt, or "" for a person."""
     return str(_message(entry).get("source", ""))
 
 

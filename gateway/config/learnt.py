@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from gateway.config.changes import LEARNT, acting
 from gateway.conversion.profile import OPTION_NAMES
 from gateway.models import Decision, LearntOption, ModelMapping, Provider
 from gateway.routing.learnt import Taught
@@ -25,6 +26,11 @@ def write_taught(taught: Taught) -> None:
 
     Raises what the database raises.
     """
+    with acting(source=LEARNT):
+        _propose(taught)
+
+
+def _propose(taught: Taught) -> None:
     target = {
         "provider": taught.provider,
         "upstream_model": taught.upstream_model[:_LONGEST_MODEL],

@@ -1,7 +1,9 @@
 """Learnt options as records: proposals, confirmed for every process, refused for good."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
+from gateway.config.changes import source_of
 from gateway.config.learnt import of_mapping, settings_against, write_taught
 from gateway.config.loader import load
 from gateway.config.standing import StandingRecords
@@ -42,6 +44,11 @@ def test_a_proposal_holds_what_was_learnt_and_waits(mapping):
     assert (record.old, record.new, record.decision) == ("max_tokens", "max_completion_tokens", "proposed")
     assert (record.words, record.times, record.mapping_pk) == ("Unsupported parameter: 'max_tokens'", 1, 7)
     assert profile().max_tokens_field == "max_tokens"
+
+
+def test_the_log_says_that_no_person_proposed_it(mapping):
+    write_taught(taught())
+    assert source_of(LogEntry.objects.filter(content_type__model="learntoption").get()) == "learnt"
 
 
 def test_learnt_again_it_is_counted_and_moves_no_stamp(mapping):
