@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from gateway.admin import (
     changes,
     client_keys,
+    learnt_options,
     model_mappings,
     model_prices,
     people,
@@ -20,6 +21,7 @@ from gateway.admin import (
 __all__ = [
     "changes",
     "client_keys",
+    "learnt_options",
     "model_mappings",
     "model_prices",
     "people",

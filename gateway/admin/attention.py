@@ -19,7 +19,7 @@ from gateway.audit import spool
 from gateway.audit.dashboard import recent, unpriced_models
 from gateway.conf import gateway_conf
 from gateway.limits.budgets import budgets_of
-from gateway.models import ClientKey, Provider, ProviderCredential
+from gateway.models import ClientKey, Decision, LearntOption, Provider, ProviderCredential
 
 Urgency = Literal["problem", "warning", "hint"]
 _FEW: Final = 5
@@ -71,6 +71,18 @@ def credentials_set_aside(now: datetime) -> Iterator[Item]:
                 reverse("admin:gateway_provider_change", args=[credential.provider_id]),
                 "problem",
             )
+
+
+def options_that_wait(now: datetime) -> Iterator[Item]:
+    number = LearntOption.objects.filter(decision=Decision.PROPOSED).count()
+    if number:
+        text = ngettext(
+            "%(number)d option was learnt from a provider's refusal and waits for your word.",
+            "%(number)d options were learnt from providers' refusals and wait for your word.",
+            number,
+        )
+        link = reverse("admin:gateway_learntoption_changelist") + f"?decision__exact={Decision.PROPOSED}"
+        yield Item(text % {"number": number}, link)
 
 
 def spool_not_empty(now: datetime) -> Iterator[Item]:
@@ -136,6 +148,7 @@ def budgets_nearly_used(now: datetime) -> Iterator[Item]:
 SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     failing_providers,
     credentials_set_aside,
+    options_that_wait,
     spool_not_empty,
     anonymous_access,
     unpriced,

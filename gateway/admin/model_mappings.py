@@ -17,10 +17,12 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import EmptyState
 from gateway.admin.fields import LinesField, OptionsField
+from gateway.admin.learnt_options import boxes
 from gateway.admin.mapping_targets import TargetInline
 from gateway.admin.owned import OwnedRecordAdmin
 from gateway.admin.shown import ago, badge, code, number
 from gateway.config.explanation import explained
+from gateway.config.learnt import of_mapping
 from gateway.config.takeover import take_over_mapping
 from gateway.config.unmatched import unmatched_names
 from gateway.models import ClientKey, ModelMapping, Origin
@@ -65,7 +67,7 @@ class ModelMappingListForm(forms.ModelForm):
 @admin.register(ModelMapping)
 class ModelMappingAdmin(OwnedRecordAdmin):
     form = ModelMappingForm
-    change_form_template = "admin/gateway/owned_change_form.html"
+    change_form_template = "admin/gateway/modelmapping/change_form.html"
     change_list_template = "admin/gateway/modelmapping/change_list.html"
     inlines = (TargetInline,)
     list_display = ("pattern_is", "goes_to", "enabled", "origin", "note")
@@ -121,6 +123,15 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelMapping]:
         queryset: QuerySet[ModelMapping] = super().get_queryset(request)
         return queryset.prefetch_related("targets__provider")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        record, user = options.get("obj"), request.user
+        if record is not None and user.has_perm("gateway.view_learntoption"):
+            context["learnt"] = boxes(of_mapping(record))
+            context["may_decide"] = user.has_perm("gateway.change_learntoption")
+        return super().render_change_form(request, context, *args, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -58,6 +58,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
                 ("gateway.view_modelmapping",),
             ),
             Entry(
+                _("Learnt options"),
+                "school",
+                "admin:gateway_learntoption_changelist",
+                ("gateway.view_learntoption",),
+            ),
+            Entry(
                 _("Client keys"),
                 "key",
                 "admin:gateway_clientkey_changelist",
