@@ -8,8 +8,10 @@ said in the condition again, because SQLite uses it only then.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import reduce
+from operator import and_
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
@@ -234,7 +236,7 @@ class SlowFilter(_Filter):
 
 
 class WithFilter(_Filter):
-    """Things that a request has; one at a time."""
+    """Things that a request has: a name, or several with commas between; a choice adds or takes away."""
 
     title = _("with")
     parameter_name = "with"
@@ -244,6 +246,45 @@ class WithFilter(_Filter):
         "ledger": (_("ledger entries"), RARE["ledger"]),
         "retries": (_("retries"), RARE["retried"]),
         "replays": (_("being a replay"), RARE["replay"]),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
+
+    def condition(self, value: str) -> Q | None:
+        # one Q after the other, so that each partial index is seen
+        return reduce(and_, (self.CONDITIONS[name][1] for name in self._chosen()), Q()) or None
+
+    def _chosen(self) -> list[str]:
+        value = self.value() or ""
+        return [name for name in self.CONDITIONS if name in value.split(",")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        chosen = self._chosen()
+        yield {
+            "selected": not chosen,
+            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "display": _("All"),
+        }
+        for name, title in self.lookup_choices:
+            other = [one for one in self.CONDITIONS if (one in chosen) != (one == name)]
+            here = {self.parameter_name: ",".join(other)} if other else {}
+            yield {
+                "selected": name in chosen,
+                "query_string": changelist.get_query_string(here, remove=[self.parameter_name]),
+                "display": title,
+            }
+
+
+class WithoutFilter(_Filter):
+    """What a request lacks; most lack it, so this is for use beside another filter or a time."""
+
+    title = _("without")
+    parameter_name = "without"
+    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
+        "tools": (_("tools called"), Q(tool_count=0)),
+        "images": (_("images"), Q(has_images=False)),
+        "ledger": (_("ledger entries"), Q(ledger_count=0)),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
@@ -277,6 +318,7 @@ HISTORY_FILTERS: Final = (
     StopReasonFilter,
     SlowFilter,
     WithFilter,
+    WithoutFilter,
     EndpointFilter,
 )
 

@@ -50,7 +50,12 @@ _HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
 class HistoryList(ChangeList):
-    """The list does not read the long columns."""
+    """The list does not read the long columns, and says at its foot how many rows are known of."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # the head would give the number of rows that were looked ahead for the whole
+        self.full_result_count = self.result_count
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters).defer(*_NOT_IN_THE_LIST)

@@ -173,6 +173,43 @@ def test_requests_with_something_are_found(admin_client, db, value, facts):
     assert shown(admin_client.get(LIST, {"with": value})) == ["req_00000"]
 
 
+def test_several_things_are_asked_for_together_and_each_choice_adds_or_takes_away(admin_client, db):
+    make_rows(1, tool_count=1, has_images=True)
+    RequestLog.objects.create(request_id="req_other", tool_count=1)
+    page = admin_client.get(LIST, {"with": "tools"})
+    links = {str(choice["display"]): choice["query_string"] for choice in choices(page, "with")}
+    assert shown(page) == ["req_other", "req_00000"]
+    assert links["images"] == "?with=tools%2Cimages"
+    assert links["tools called"] == "?"
+    page = admin_client.get(LIST + links["images"])
+    assert shown(page) == ["req_00000"]
+    assert [str(one["display"]) for one in choices(page, "with") if one["selected"]] == [
+        "tools called",
+        "images",
+    ]
+
+
+def choices(page, parameter):
+    [spec] = [one for one in page.context["cl"].filter_specs if one.parameter_name == parameter]
+    return spec.choices(page.context["cl"])
+
+
+@pytest.mark.parametrize(
+    ("value", "facts"),
+    [("tools", {"tool_count": 1}), ("images", {"has_images": True}), ("ledger", {"ledger_count": 1})],
+)
+def test_requests_without_something_are_found(admin_client, db, value, facts):
+    make_rows(1, **facts)
+    RequestLog.objects.create(request_id="req_plain")
+    assert shown(admin_client.get(LIST, {"without": value})) == ["req_plain"]
+
+
+def test_a_filtered_list_leads_back_to_all_and_an_unfiltered_one_does_not(admin_client, row):
+    assert "Show all" in admin_client.get(LIST, {"state": "ok"}).content.decode()
+    assert "Show all" in admin_client.get(LIST, {"q": "req_"}).content.decode()
+    assert "Show all" not in admin_client.get(LIST).content.decode()
+
+
 @pytest.mark.parametrize("name", ["time", "status", "key", "slow", "with", "stop_reason", "owner"])
 def test_nonsense_in_a_filter_is_no_error(admin_client, row, name):
     assert admin_client.get(LIST, {name: "nonsense\x00;--"}).status_code in (200, 302)
