@@ -104,6 +104,13 @@ class Point(NamedTuple):
     numbers: Numbers
 
 
+class ProviderPoints(NamedTuple):
+    """The bars of one provider."""
+
+    slug: str
+    points: Sequence[Point]
+
+
 @dataclass(frozen=True, slots=True)
 class Dashboard:
     """`since`: the start of the first hour that is counted; the last one is still going on."""
@@ -115,6 +122,7 @@ class Dashboard:
     providers: Sequence[Line]
     keys: Sequence[Line]
     points: Sequence[Point]
+    health: Sequence[ProviderPoints]
     ledger: Sequence[tuple[str, int]]
 
 
@@ -137,6 +145,7 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
         models.setdefault(upstream or asked, Numbers()).add(state, sums)
         providers.setdefault(provider, Numbers()).add(state, sums)
         keys.setdefault(key, Numbers()).add(state, sums)
+    points, by_provider = _points(totals, first, last, each)
     names = dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
     return Dashboard(
         since=_moment(first),
@@ -145,7 +154,12 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
         models=_lines(models, str),
         providers=_lines(providers, str),
         keys=_lines(keys, lambda key: names.get(key, f"#{key}") if key else ""),
-        points=_points(totals, first, last, each),
+        points=points,
+        health=[
+            ProviderPoints(line.name, by_provider.get(line.name, []))
+            for line in _lines(providers, str)
+            if line.name
+        ],
         ledger=list(
             HourlyLedger.objects.order_by()
             .filter(hour__gte=first, hour__lte=last)
@@ -202,16 +216,22 @@ def _grouped(first: int, last: int) -> Iterator[Any]:
         ).annotate(**_SUMS)
 
 
-def _points(totals: Any, first: int, last: int, each: int) -> list[Point]:
-    """The bars, empty ones included."""
-    found: dict[int, Numbers] = {}
-    bars = totals.annotate(bar=F("hour") / each).values_list("bar", "state").annotate(**_SUMS)
-    for bar, state, *sums in bars:
-        found.setdefault(int(bar), Numbers()).add(state, sums)
-    return [
-        Point(_moment(bar * each), found.get(bar, Numbers()))
-        for bar in range(first // each, last // each + 1)
-    ]
+def _points(totals: Any, first: int, last: int, each: int) -> tuple[list[Point], dict[str, list[Point]]]:
+    """The bars of all and of each provider, empty ones included."""
+    whole: dict[int, Numbers] = {}
+    providers: dict[str, dict[int, Numbers]] = {}
+    bars = totals.annotate(bar=F("hour") / each).values_list("bar", "provider", "state").annotate(**_SUMS)
+    for bar, provider, state, *sums in bars:
+        whole.setdefault(int(bar), Numbers()).add(state, sums)
+        providers.setdefault(provider, {}).setdefault(int(bar), Numbers()).add(state, sums)
+
+    def every(found: dict[int, Numbers]) -> list[Point]:
+        return [
+            Point(_moment(bar * each), found.get(bar, Numbers()))
+            for bar in range(first // each, last // each + 1)
+        ]
+
+    return every(whole), {provider: every(found) for provider, found in providers.items()}
 
 
 def _lines(found: dict[Any, Numbers], name: Callable[[Any], str]) -> list[Line]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin import attention, charts
 from gateway.admin.charts import Chart
+from gateway.admin.provider_tracker import trackers
 from gateway.audit.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
 from gateway.conf import gateway_conf
 from gateway.config.launch import local_url
@@ -61,6 +62,7 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
             (_("By provider"), _("Provider"), "provider", numbers.providers),
             (_("By client key"), _("Client key"), "key", numbers.keys),
         ],
+        "trackers": trackers(numbers.health, lambda point: _time(point, numbers)),
         "ledger_total": sum(number for _code, number in numbers.ledger),
     }
 

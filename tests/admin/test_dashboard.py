@@ -38,6 +38,14 @@ def test_numbers_charts_and_tables_are_shown_and_said_in_words(page):
     assert 'aria-current="page">7 days' in text
 
 
+def test_the_health_of_a_provider_is_shown_by_the_hour_in_words_too(page):
+    write([lately(number, state="error" if number else "ok") for number in range(4)])
+    text = page()
+    assert 'aria-label="acme: failing now: 75.0 % at' in text
+    assert "3 of 4 requests failed (75.0 %)" in text
+    assert text.count("gw-is-none") == 24
+
+
 def test_a_range_that_does_not_exist_is_the_usual_one(page):
     write([lately(1)])
     assert 'aria-current="page">24 hours' in page("?range=%3Cscript%3E")

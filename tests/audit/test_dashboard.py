@@ -80,6 +80,22 @@ class TestNumbers:
         days = dashboard("30d", NOW).points
         assert (len(days), days[-1].at) == (31, datetime(2026, 1, 1, tzinfo=UTC))
 
+    def test_each_provider_has_its_own_bars_the_busy_one_first(self):
+        write([outcome(n, provider="busy", started_at=NOON) for n in range(3)])
+        write([outcome(7, provider="idle", state="error", started_at=NOON - timedelta(hours=2))])
+        health = dashboard("24h", NOW).health
+        assert [slug for slug, _points in health] == ["busy", "idle"]
+        asked = [
+            [
+                (point.at, point.numbers.requests, point.numbers.failed)
+                for point in points
+                if point.numbers.requests
+            ]
+            for _slug, points in health
+        ]
+        assert asked == [[(NOON, 3, 0)], [(NOON - timedelta(hours=2), 1, 1)]]
+        assert {len(points) for _slug, points in health} == {25}
+
     def test_the_rows_of_the_history_are_not_read(self):
         write([outcome(n) for n in range(5)])
         RequestLog.objects.all().delete()
