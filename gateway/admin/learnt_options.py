@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -27,6 +28,7 @@ _TONES: Final[dict[str, Tone]] = {
 }
 _DECISIONS: Final = frozenset({Decision.CONFIRMED, Decision.REFUSED})
 _LONGEST_WORDS: Final = 300
+_SHORT_WORDS: Final = 90
 
 
 class Box(NamedTuple):
@@ -59,7 +61,7 @@ class LearntOptionAdmin(GatewayModelAdmin):
         "option_is",
         "target",
         "changes",
-        "said",
+        "said_shortly",
         "decision_is",
         number_column("times", gettext_lazy("times")),
         time_column("last_at", gettext_lazy("last")),
@@ -164,11 +166,17 @@ class LearntOptionAdmin(GatewayModelAdmin):
 
     @admin.display(description=gettext_lazy("change"), ordering="new_json")
     def changes(self, record: LearntOption) -> SafeString:
-        return format_html("{} → {}", code(record.old_json), code(record.new_json))
+        # one element: on small screens a cell lays its elements out side by side
+        return format_html("<span>{} → {}</span>", code(record.old_json), code(record.new_json))
 
     @admin.display(description=gettext_lazy("the provider's words"))
     def said(self, record: LearntOption) -> str:
         return inert(record.words)
+
+    @admin.display(description=gettext_lazy("the provider's words"), ordering="words")
+    def said_shortly(self, record: LearntOption) -> SafeString:
+        words = inert(record.words)
+        return format_html('<span title="{}">{}</span>', words, Truncator(words).chars(_SHORT_WORDS))
 
     @admin.display(description=gettext_lazy("decision"), ordering="decision")
     def decision_is(self, record: LearntOption) -> SafeString:

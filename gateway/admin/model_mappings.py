@@ -25,7 +25,7 @@ from gateway.config.explanation import explained
 from gateway.config.learnt import of_mapping
 from gateway.config.takeover import take_over_mapping
 from gateway.config.unmatched import unmatched_names
-from gateway.models import ClientKey, ModelMapping, Origin
+from gateway.models import ClientKey, Decision, ModelMapping, Origin
 
 _STEP = 10
 
@@ -129,7 +129,9 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     ) -> HttpResponse:
         record, user = options.get("obj"), request.user
         if record is not None and user.has_perm("gateway.view_learntoption"):
-            context["learnt"] = boxes(of_mapping(record))
+            learnt = boxes(of_mapping(record))
+            context["learnt"] = [box for box in learnt if box.record.decision == Decision.PROPOSED]
+            context["decided"] = [box for box in learnt if box.record.decision != Decision.PROPOSED]
             context["may_decide"] = user.has_perm("gateway.change_learntoption")
         return super().render_change_form(request, context, *args, **options)
 

@@ -92,13 +92,13 @@ def _texts(value: Any, depth: int = 6) -> Iterator[str]:
             # pydantic says what is wrong in one field and where in another
             yield f"{'.'.join(str(step) for step in place[:MAX_TEXTS])}: {said}"[:MAX_SCANNED]
             return
+        for name, inner in value.items():
+            if name not in _ECHOES:
+                yield from _texts(inner, depth - 1)
         if isinstance(param, str) and isinstance(code, str) and _REFUSAL_CODES.fullmatch(code):
             # the message may leave out which parameter it means
             what = f"{code.lower().replace('_', ' ')}: {param[:100]}"
             yield f"{what}: {value.get('message', '')}"[:MAX_SCANNED]
-        for name, inner in value.items():
-            if name not in _ECHOES:
-                yield from _texts(inner, depth - 1)
 
 
 # --- the table -------------------------------------------------------------------------------
