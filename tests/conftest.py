@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from dataclasses import dataclass, field
@@ -142,8 +143,9 @@ class Bench:
         )
 
 
-@pytest.fixture
-async def bench():
+@contextlib.asynccontextmanager
+async def at_a_bench():
+    """The fixture `bench`, for what is no test."""
     provider = await FakeProvider().start()
     base = ProviderConfig(
         slug="fake",
@@ -163,6 +165,12 @@ async def bench():
     runtime.install(None)
     await gateway.client.close()
     await provider.stop()
+
+
+@pytest.fixture
+async def bench():
+    async with at_a_bench() as made:
+        yield made
 
 
 def asking(text: str = "hi", *, model: str = "m", stream: bool = False, **fields):

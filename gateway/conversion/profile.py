@@ -45,6 +45,7 @@ class Profile:
     efforts: tuple[str, ...] | None = None
     effort_with_tools: str | None = None
     thinking_budget_max: int | None = None
+    whole_thinking: bool = True
     emit_thinking: str = "requested"
     reasoning_in: tuple[str, ...] = REASONING_PLACES
     reasoning_replay: str | tuple[str, ...] = "drop"

@@ -52,6 +52,10 @@ def replayed(turn: Turn, context: RequestContext, *, in_scope: bool) -> Replayed
     for name in wanted:
         if name == "reasoning_details":
             fields.update(_details(thoughts, fields))
+            if "reasoning" in fields and "reasoning" not in (*context.profile.reasoning_in, *wanted):
+                # who does not say it under this name does not take it either
+                del fields["reasoning"]
+                context.notes.add("dropped", blocks[0].path, "thinking of another provider")
         elif text and name != "content_parts":
             fields[name] = text
     placeholder = context.profile.reasoning_placeholder

@@ -62,6 +62,10 @@ def thinking_plan(
                 "dropped", "thinking" if requested else "output_config.effort", "the model takes no setting"
             )
         return ThinkingPlan({}, True, requested, display)
+    if not profile.whole_thinking and not request.get("stream"):
+        if requested or wish.effort is not None:
+            notes.add("dropped", "thinking", "the model thinks in streamed answers only")
+        wish = _Wish("disabled", None, None)
     effort = _effort(wish, profile, notes, tools_sent=tools_sent)
     if profile.reasoning == "effort":
         body: dict[str, Any] = {"reasoning_effort": effort} if effort else {}

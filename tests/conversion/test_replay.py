@@ -203,3 +203,10 @@ def test_data_of_others_and_tampered_data_are_dropped_and_the_text_remains(block
 def test_details_that_are_none_are_not_sent():
     message = message_of(own("x", rd=["forged"]), reasoning_replay="reasoning_details")
     assert message == {"role": "assistant", "content": "b", "reasoning": "x"}
+
+
+def test_thinking_of_another_goes_back_as_reasoning_only_where_reasoning_is_known():
+    strange = {"reasoning_replay": "reasoning_details", "reasoning_in": ["reasoning_details"]}
+    assert message_of(thinking("x", "EqQB"), **strange) == {"role": "assistant", "content": "b"}
+    message = message_of(thinking("x", "EqQB"), reasoning_replay="reasoning_details")
+    assert message["reasoning"] == "x"

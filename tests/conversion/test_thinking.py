@@ -220,3 +220,13 @@ def test_the_answer_knows_whether_thinking_was_requested(thinking, requested, di
     for form in ("none", "effort", "thinking_object"):
         context = converted({"reasoning": form}, thinking=thinking).context
         assert (context.thinking_requested, context.thinking_display) == (requested, display)
+
+
+def test_a_model_that_thinks_in_streams_alone_is_switched_off_in_whole_answers():
+    options = {"reasoning": "enable_thinking", "efforts": ["low", "high"], "whole_thinking": False}
+    assert sent(options, thinking=ADAPTIVE, effort="high") == {"enable_thinking": False}
+    assert sent(options) == {"enable_thinking": False}
+    streamed = sent(options, thinking=ADAPTIVE, effort="high", stream=True)
+    assert streamed == {"enable_thinking": True, "reasoning_effort": "high"}
+    entries = converted(options, thinking=ADAPTIVE).entries
+    assert ("dropped", "thinking", "the model thinks in streamed answers only") in entries

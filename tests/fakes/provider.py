@@ -142,10 +142,12 @@ class FakeProvider:
         request = Request(first.split(" ")[1], headers, raw)
         self.requests.append(request)
         self.arrived.set()
-        # what has no body is told apart by its path
-        queue = self._answers[request.body["model"] if raw else request.path]
-        answer = queue.pop(0) if len(queue) > 1 else queue[0]
-        return await self._answered(answer, reader, writer)
+        return await self._answered(self.answer_to(request), reader, writer)
+
+    def answer_to(self, request: Request) -> Answer:
+        """The next answer in turn. What has no body is told apart by its path."""
+        queue = self._answers[request.body["model"] if request.raw else request.path]
+        return queue.pop(0) if len(queue) > 1 else queue[0]
 
     async def _answered(self, answer: Answer, reader: Any, writer: asyncio.StreamWriter) -> bool:
         watch = asyncio.ensure_future(self._watch(reader, writer))
