@@ -25,6 +25,8 @@ logger = logging.getLogger("gateway.relay")
 
 # A model may refuse two parameters; one that refuses more needs an admin.
 MOST_LESSONS: Final = 2
+# how overflow.py says that the prompt fits and prompt and output together do not
+OUTPUT_TOO_LONG: Final = "input length and `max_tokens` exceed"
 
 
 class Teaching:
@@ -42,26 +44,29 @@ class Teaching:
 
     def changed(
         self, choice: Choice, error: UpstreamError, sent: Mapping[str, Any]
-    ) -> tuple[Lesson, Route] | None:
-        """The lesson of a refusal and the route with it; None when it teaches nothing more.
+    ) -> tuple[list[Lesson], Route] | None:
+        """What a refusal teaches and the route with it; None when it teaches nothing more.
 
         `sent`: the body that was refused.
         """
         if not isinstance(error, UpstreamRejected) or self._given >= MOST_LESSONS:
             return None
+        route = choice.route
         if is_overflow(error):
-            self._note_window(choice.route)
+            found = self._overflow(route, error)
+        else:
+            one = lesson(error.upstream_status or error.status, self._answer(error), route.profile, sent)
+            found = [] if one is None else [one]
+        refused = self._refused(route)
+        if not found or any(one.option in refused for one in found):
             return None
-        found = lesson(error.upstream_status or error.status, self._answer(error), choice.route.profile, sent)
-        if found is None or found.option in self._refused(choice.route):
-            return None
-        profile = with_options(choice.route.profile, {found.option: found.new})
-        return found, dataclasses.replace(choice.route, profile=profile)
+        profile = with_options(route.profile, {one.option: one.new for one in found})
+        return found, dataclasses.replace(route, profile=profile)
 
-    def accepted(self, choice: Choice, found: Lesson, error: UpstreamError) -> None:
-        """The request goes out with this lesson, because of this error."""
+    def accepted(self, choice: Choice, found: list[Lesson], error: UpstreamError) -> None:
+        """The request goes out with these lessons, because of this error."""
         self._given += 1
-        self._lessons.setdefault(choice.index, []).append(found)
+        self._lessons.setdefault(choice.index, []).extend(found)
         self.refusal = self.refusal or error
 
     def worked(self, choice: Choice) -> None:
@@ -70,10 +75,15 @@ class Teaching:
         if lessons:
             self._learn(choice.route, lessons)
 
-    def _note_window(self, route: Route) -> None:
+    def _overflow(self, route: Route, error: UpstreamError) -> list[Lesson]:
+        """The window is noted. When only the output did not fit, `max_tokens` fitted to it is worth a try."""
         window = told_window(self._exchange.answered.text(), route.profile)
         if window is not None and window.option not in self._refused(route):
             self._learn(route, [window])
+        if not error.message.startswith(OUTPUT_TOO_LONG) or route.profile.window_check != "upstream":
+            return []
+        fitted = Lesson("window_check", "upstream", "fit", error.message)
+        return [fitted] if window is None else [window, fitted]
 
     def _learn(self, route: Route, lessons: list[Lesson]) -> None:
         for learnt in self._gateway.lessons.learn(route, lessons):

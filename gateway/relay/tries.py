@@ -152,14 +152,14 @@ class Tries:
         taught = self._teaching.changed(self._choice, error, before.body)
         if taught is None:
             return False
-        lesson, route = taught
+        lessons, route = taught
         choice, ledger = dataclasses.replace(self._choice, route=route), self._exchange.ledger
         converted = await self._converted_for(choice)
         if converted is None or converted.body == before.body or self._committed:
             # it would be refused again, or the 200 went out meanwhile
             self._exchange.ledger = ledger
             return False
-        self._teaching.accepted(choice, lesson, error)
+        self._teaching.accepted(choice, lessons, error)
         attempt.next_step = "learnt"
         # what was refused does not count among the tries of what is asked now
         self._tries_here -= 1

@@ -300,6 +300,35 @@ async def test_a_window_that_an_overflow_tells_is_noted_and_the_client_compacts(
     assert strict.strict.requests[-1].body["max_tokens"] < 8192
 
 
+TOGETHER = (
+    "This model's maximum context length is 8192 tokens. However, you requested 10100 tokens "
+    "(100 in the messages, 10000 in the completion). Please reduce the length of the messages or completion."
+)
+
+
+@STREAMED
+async def test_max_tokens_that_do_not_fit_beside_the_prompt_are_fitted_from_then_on(strict, streamed):
+    strict.strict.judge = lambda body: error(400, TOGETHER) if body["max_tokens"] + 100 > 8192 else None
+    strict.strict.answers("m", stream("hello") if streamed else completion("hello"))
+    request = {**asking(stream=streamed), "max_tokens": 10_000}
+    assert (await strict.client.messages(request)).status == 200
+    assert tries(strict) == [(400, "learnt"), (200, "answered")]
+    assert [(taught.option, taught.new) for taught in strict.taught] == [
+        ("context_window", 8192),
+        ("window_check", "fit"),
+    ]
+    assert (await strict.client.messages(request)).status == 200
+    assert tries(strict) == [(200, "answered")]
+
+
+async def test_when_even_the_fitted_request_is_too_long_the_client_is_told_so(strict):
+    strict.strict.judge = lambda body: error(400, TOGETHER)
+    answer = await strict.client.messages({**asking(), "max_tokens": 10_000})
+    assert answer.json["error"]["message"].startswith("input length and `max_tokens` exceed context limit")
+    assert tries(strict) == [(400, "learnt"), (400, "gave_up")]
+    assert [taught.option for taught in strict.taught] == ["context_window"]
+
+
 async def test_an_error_inside_a_200_teaches_too(strict):
     strict.strict.answers("m", completion("hello"))
     strict.strict.judge = lambda body: (
