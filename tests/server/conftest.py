@@ -98,7 +98,8 @@ def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[
 def start(folder: Path, *arguments: str, **variables: str) -> Served:
     port = int(variables.setdefault("PORT", str(free_port())))
     env = environment(folder, **variables)
-    manage("migrate", "--verbosity", "0", env=env)
+    if not (folder / "ccproxy.sqlite3").exists():
+        manage("migrate", "--verbosity", "0", env=env)
     log = folder / "log"
     process = subprocess.Popen(
         [sys.executable, "manage.py", *(arguments or ("serve",))],

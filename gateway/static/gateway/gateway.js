@@ -12,6 +12,19 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
+// a table of a form has its labels in its heading alone: give them to the fields too
+function nameFields(root) {
+  root.querySelectorAll("td > * input, td > * select, td > * textarea, td > input, td > select").forEach((field) => {
+    if (field.type === "hidden" || field.labels?.length || field.hasAttribute("aria-label") || field.hasAttribute("aria-labelledby")) return;
+    const cell = field.closest("td");
+    const head = cell.closest("table").tHead?.rows[0]?.cells[cell.cellIndex];
+    const label = head && (head.querySelector("span > span, a") || head).textContent.trim();
+    if (label) field.setAttribute("aria-label", label.replace(/\*$/, ""));
+  });
+}
+document.addEventListener("DOMContentLoaded", () => nameFields(document));
+document.addEventListener("formset:added", (event) => nameFields(event.target.closest("table") || event.target));
+
 // <button data-copy="#id-of-what-to-copy" data-copied="Copied">: the text or value of that element
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");

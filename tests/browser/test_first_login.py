@@ -1,0 +1,121 @@
+"""From the first login to the first answer of Claude Code, as the quickstart says it."""
+
+import asyncio
+import json
+import os
+import shlex
+
+import anthropic
+import pytest
+from playwright.async_api import expect
+
+from tests.fakes.provider import Answer, chunk, completion, stream
+
+MODEL = "qwen3-coder"
+CALL = [{"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}]
+
+
+@pytest.fixture
+def local(console):
+    """A local server that lists one model, gives a short answer, calls a tool, and then says hello."""
+    console.provider.answers(
+        "/v1/models",
+        Answer(
+            headers={"content-type": "application/json"},
+            body=json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode(),
+        ),
+    )
+    console.provider.answers(
+        MODEL,
+        completion("OK"),
+        stream(chunk({"tool_calls": CALL}), tail=[chunk({}, "tool_calls"), b"data: [DONE]\n\n"]),
+        stream("Hello from", " the local model."),
+    )
+    return console
+
+
+async def test_a_new_user_gets_from_the_login_to_an_answer_of_their_provider(local, visit):
+    seen = await visit()
+    page = seen.page
+    await page.get_by_role("link", name="add a provider").click()
+
+    # the preset fills the form; only the address is this test's own
+    await page.get_by_label("Preset").select_option(label="vLLM")
+    await expect(page.get_by_label("Name")).to_have_value("vLLM")
+    await page.get_by_label("Base URL").fill(local.provider.base_url)
+    await page.get_by_role("button", name="Test connection").click()
+    levels = page.get_by_role("region", name="Test before saving")
+    await expect(levels.get_by_text("This provider works.")).to_be_visible()
+    assert await levels.get_by_role("row").filter(has_text=" ms").count() == 4
+    # nothing is stored by a test
+    assert local.served.rows("SELECT * FROM gateway_provider WHERE origin = 'admin'") == []
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("was added successfully")).to_be_visible()
+
+    await page.get_by_role("link", name="Model mappings").click()
+    await page.goto("/admin/gateway/modelmapping/add/")
+    await page.get_by_label("Pattern").fill("claude-*")
+    targets = page.get_by_role("group", name="Targets")
+    await targets.get_by_label("Provider").first.select_option(label="vLLM")
+    await targets.get_by_label("Upstream model").first.fill(MODEL)
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("was added successfully")).to_be_visible()
+
+    await page.get_by_role("link", name="Client keys").click()
+    await page.get_by_role("link", name="Issue a key").click()
+    await page.get_by_label("Name", exact=False).first.fill("Laptop of Ann")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("shown only now")).to_be_visible()
+    await page.get_by_role("button", name="Copy the lines").click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    variables = exported(await seen.clipboard())
+    assert variables["ANTHROPIC_BASE_URL"] == local.url
+
+    assert await by_the_sdk(variables) == "Hello from the local model."
+    local.provider.requests.clear()
+    await by_claude_code(variables)
+
+    # once more, with the shown key, after a reload that no longer shows it
+    await page.goto("/admin/gateway/requestlog/")
+    row = page.get_by_role("row").filter(has_text="Laptop of Ann").last
+    await expect(row).to_contain_text("claude-sonnet-5")
+    await expect(row).to_contain_text(MODEL)
+    secret = variables["ANTHROPIC_AUTH_TOKEN"]
+    for path in ("/admin/gateway/requestlog/", "/admin/gateway/clientkey/", "/admin/admin/logentry/"):
+        await page.goto(path)
+        assert secret not in await page.content()
+        assert secret.encode() not in local.served.log.read_bytes()
+
+
+def exported(lines: str) -> dict[str, str]:
+    """The variables of lines for a shell."""
+    words = [shlex.split(line) for line in lines.splitlines()]
+    assert words[-1] == ["claude"]
+    return dict(word.split("=", 1) for start, word in words[:-1] if start == "export")
+
+
+async def by_the_sdk(variables: dict[str, str]) -> str:
+    client = anthropic.AsyncAnthropic(
+        base_url=variables["ANTHROPIC_BASE_URL"], auth_token=variables["ANTHROPIC_AUTH_TOKEN"], max_retries=0
+    )
+    said = {"role": "user", "content": "Say hello."}
+    async with (
+        client,
+        client.messages.stream(model="claude-sonnet-5", max_tokens=100, messages=[said]) as answer,
+    ):
+        return await answer.get_final_text()
+
+
+async def by_claude_code(variables: dict[str, str]) -> None:
+    """The same by the program that CLAUDE_CODE names, if it names one."""
+    program = os.environ.get("CLAUDE_CODE")
+    if not program:
+        print("NOT TESTED: Claude Code itself (CLAUDE_CODE names no program); the SDK alone asked")
+        return
+    process = await asyncio.create_subprocess_exec(
+        program, "-p", "Say hello.", "--model", "claude-sonnet-5",
+        env={**os.environ, **variables, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), 90)
+    assert b"Hello from the local model." in said
