@@ -7,6 +7,7 @@ import dataclasses
 import os
 from dataclasses import dataclass, field
 
+import hypothesis
 import pytest
 
 from ccproxy_site.server.handler import GatewayHandler
@@ -22,6 +23,10 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
+
+# speed is measured in bench/, and this machine may be busy
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config, items):
