@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench bench-admin aborts chaos soak clean
+.PHONY: run serve test check bench bench-admin bench-storage aborts chaos soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
+	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
 $(BIN)/python:
@@ -82,6 +83,10 @@ chaos: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
+
+bench-storage: $(VENV)/.installed
+	@$(BIN)/python -m bench.storage
+
 # ROWS: how many made-up requests an empty history is filled with first
 bench-admin: $(VENV)/.installed
 	@$(MANAGE) migrate --verbosity 0

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.sessions import session
 from gateway.audit.bodies import packed, rebuilt, store, stored
 from gateway.audit.masking import Masker, Pattern, masker, names
 from gateway.audit.outcome import CapturedBodies
@@ -16,7 +17,6 @@ from gateway.audit.spool import as_line
 from gateway.models import ContentBlob, RequestLog
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
-from tests.audit.sessions import session
 from tests.audit.test_bodies import captured
 from tests.audit.test_recorder import outcome
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.sessions import MARK, session
 from gateway.audit.packing import packed_request, unpacked
 from gateway.wire import jsontext
-from tests.audit.sessions import MARK, session
 
 keys = st.sampled_from(["type", "text", "role", "content", "cache_control", "prompt_cache_breakpoint"])
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.sessions import session
 from gateway.audit import content, sweeping
 from gateway.audit.bodies import packed, rebuilt, store
 from gateway.audit.sweeping import Swept, sweep
 from gateway.models import ContentBlob, ContentNode, RequestBody, RequestLog
 from gateway.wire import jsontext
-from tests.audit.sessions import session
 from tests.audit.test_bodies import captured
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,12 +12,12 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "ccproxy_site.settings"
     django.setup()
 
+    from bench.sessions import session
     from gateway.audit.bodies import rebuilt
     from gateway.audit.outcome import CapturedBodies
     from gateway.audit.rows import write
     from gateway.models import ContentBlob, ContentNode, RequestBody
     from gateway.wire import jsontext
-    from tests.audit.sessions import session
     from tests.audit.test_recorder import outcome
 
     name = sys.argv[1]
