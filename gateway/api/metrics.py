@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 
+from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 
 from gateway.api.endpoint import endpoint
 from gateway.audit import spool
 from gateway.conf import gateway_conf
+from gateway.config.standing import targets_set_aside
 from gateway.errors import AuthenticationFailed, NotFound
 from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import ConfigSnapshot
@@ -41,4 +44,15 @@ def _written(snapshot: ConfigSnapshot) -> bytes:
         provider.slug: sum(credential.set_aside is not None for credential in provider.credentials)
         for provider in snapshot.providers.values()
     }
-    return exposition(Standing(spool.waiting_bytes(gateway_conf().spool_folder), set_aside))
+    spooled = spool.waiting_bytes(gateway_conf().spool_folder)
+    return exposition(Standing(spooled, set_aside, _targets(snapshot)))
+
+
+def _targets(snapshot: ConfigSnapshot) -> dict[str, int] | None:
+    try:
+        return {**dict.fromkeys(snapshot.providers, 0), **targets_set_aside(timezone.now())}
+    except DatabaseError:
+        # the other numbers are wanted then more than ever
+        return None
+    finally:
+        close_old_connections()

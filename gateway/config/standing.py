@@ -9,6 +9,7 @@ logged and not kept: the next refusal says it again.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -67,6 +68,16 @@ class StandingRecords:
             logger.error("standing not written", extra={"problem": str(problem)})
         finally:
             connection.close()
+
+
+def targets_set_aside(now: datetime) -> dict[str, int]:
+    """How many targets (upstream model and credential) some process skips at `now`, by provider.
+
+    Raises what the database raises.
+    """
+    rows = SetAsideTarget.objects.order_by().filter(until__gt=now)
+    found = rows.values_list("provider", "upstream_model", "credential").distinct()
+    return dict(Counter(provider for provider, _model, _credential in found))
 
 
 def write(change: Change, process: str) -> None:

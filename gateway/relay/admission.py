@@ -29,7 +29,11 @@ class Asked(Protocol):
 
 async def come_in(exchange: Exchange, gateway: Gateway) -> None:
     """Take a turn in this process. Raises Saturated."""
-    await gateway.gate.enter()
+    if gateway.gate.full:
+        with metrics.waiting():
+            await gateway.gate.enter()
+    else:
+        await gateway.gate.enter()
     exchange.inside = True
     metrics.came_in()
 

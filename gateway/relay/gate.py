@@ -25,9 +25,14 @@ class Gate:
         """How many wait for their turn."""
         return sum(not turn.done() for turn in self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether who comes now has to wait."""
+        return self._limit is not None and self.inside >= self._limit
+
     async def enter(self) -> None:
         """Come in, or wait. Raises Saturated when the turn does not come in time."""
-        if self._limit is None or self.inside < self._limit:
+        if not self.full:
             self.inside += 1
             return
         turn = asyncio.get_running_loop().create_future()

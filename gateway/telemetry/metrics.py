@@ -72,6 +72,12 @@ _open = Gauge(
     multiprocess_mode="livesum",
     registry=_registry,
 )
+_waiting = Gauge(
+    "ccproxy_waiting_requests",
+    "Requests that wait for their turn.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
 
 
 class Attempt(Protocol):
@@ -117,21 +123,43 @@ class Ended(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is so at the moment of asking. `set_aside`: credentials set aside, by provider."""
+    """What is so at the moment of asking. `set_aside`: credentials set aside, by provider.
+
+    `targets`: targets that processes skip now, by provider; None: not known, the database is away.
+    """
 
     spool_bytes: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
+    targets: Mapping[str, int] | None = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "ccproxy_spool_bytes", "History that waits in files for the database.", value=self.spool_bytes
         )
-        aside = GaugeMetricFamily(
-            "ccproxy_credentials_set_aside", "Credentials that a provider refused.", labels=["provider"]
+        yield _by_provider(
+            "ccproxy_credentials_set_aside", "Credentials that a provider refused.", self.set_aside
         )
-        for provider, number in self.set_aside.items():
-            aside.add_metric([provider], number)
-        yield aside
+        if self.targets is not None:
+            yield _by_provider(
+                "ccproxy_targets_set_aside", "Targets that are skipped for a time.", self.targets
+            )
+
+
+def _by_provider(name: str, text: str, numbers: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["provider"])
+    for provider, number in numbers.items():
+        family.add_metric([provider], number)
+    return family
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[None]:
+    """An exchange waits for its turn."""
+    _waiting.inc()
+    try:
+        yield
+    finally:
+        _waiting.dec()
 
 
 def came_in() -> None:

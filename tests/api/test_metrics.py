@@ -2,17 +2,23 @@
 
 import asyncio
 import dataclasses
+from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.api import metrics
 from gateway.audit.spool import SUFFIX
 from gateway.conf import gateway_conf
+from gateway.models import SetAsideTarget
+from gateway.relay.gate import Gate
 from gateway.routing.snapshot import Credential, SetAside
 from tests.conftest import asking
 from tests.fakes.provider import completion, error, stream
 
+pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "of-the-tests"
 
 
@@ -103,3 +109,39 @@ async def test_what_waits_in_files_and_is_set_aside_is_told(bench, token, tmp_pa
     told = await numbers(bench, token)
     assert told["ccproxy_spool_bytes",] == 15
     assert told["ccproxy_credentials_set_aside", "fake"] == 1
+
+
+async def test_a_request_that_waits_for_its_turn_is_told(bench, token):
+    gate = Gate(1)
+    bench.set(gate=gate)
+    bench.provider.answers("m", completion("hello"))
+    before = (await numbers(bench, token))["ccproxy_waiting_requests",]
+    await gate.enter()
+    waits = asyncio.create_task(bench.client.post("/v1/messages", asking()))
+    while not gate.waiting:  # noqa: ASYNC110 (the gate tells nobody)
+        await asyncio.sleep(0)
+    assert (await numbers(bench, token))["ccproxy_waiting_requests",] == before + 1
+    gate.leave()
+    assert (await waits).status == 200
+    assert (await numbers(bench, token))["ccproxy_waiting_requests",] == before
+
+
+async def test_a_target_that_several_processes_skip_is_told_once_and_one_of_the_past_not(bench, token):
+    now = timezone.now()
+    for process, model, minutes in (("a", "m", 1), ("b", "m", 1), ("a", "n", 1), ("a", "o", -1)):
+        await SetAsideTarget.objects.acreate(
+            process=process, provider="fake", upstream_model=model, since=now,
+            until=now + timedelta(minutes=minutes),
+        )  # fmt: skip
+    assert (await numbers(bench, token))["ccproxy_targets_set_aside", "fake"] == 2
+
+
+async def test_without_a_database_the_other_numbers_are_told(bench, token, monkeypatch):
+    def away(now):
+        raise OperationalError("away")
+
+    assert (await numbers(bench, token))["ccproxy_targets_set_aside", "fake"] == 0
+    monkeypatch.setattr(metrics, "targets_set_aside", away)
+    told = await numbers(bench, token)
+    assert ("ccproxy_targets_set_aside", "fake") not in told
+    assert ("ccproxy_spool_bytes",) in told
