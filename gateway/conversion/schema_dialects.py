@@ -85,21 +85,21 @@ def gemini(schema: JSONObject) -> JSONObject:
 
 def mfjs(schema: JSONObject) -> JSONObject:
     """Moonshot's flavour: no `type` beside `anyOf`, no list in `items`."""
-    schema = with_subschemas(schema, mfjs)
     if type(schema.get("items")) is list:
         schema = {key: value for key, value in schema.items() if key != "items"} | {
             "prefixItems": schema["items"]
         }
     branches = schema.get("anyOf")
-    if type(branches) is not list or "type" not in schema:
-        return schema
-    kind = schema["type"]
-    return {key: value for key, value in schema.items() if key != "type"} | {
-        "anyOf": [
-            {"type": kind, **branch} if type(branch) is dict and "type" not in branch else branch
-            for branch in branches
-        ]
-    }
+    if type(branches) is list and "type" in schema:
+        kind = schema["type"]
+        schema = {key: value for key, value in schema.items() if key != "type"} | {
+            "anyOf": [
+                {"type": kind, **branch} if type(branch) is dict and "type" not in branch else branch
+                for branch in branches
+            ]
+        }
+    # a branch with branches of its own hands on what it was given
+    return with_subschemas(schema, mfjs)
 
 
 def _enum_of_strings(schema: JSONObject) -> None:

@@ -159,3 +159,8 @@ def test_a_rewritten_schema_is_valid_and_rewriting_it_again_changes_nothing(rewr
 @given(schema=schemas())
 def test_no_local_reference_is_left(schema):
     assert references(inline_refs(schema)) == 0
+
+
+def test_mfjs_hands_a_type_down_through_branches_of_branches():
+    schema = {"type": "object", "anyOf": [{"anyOf": [{}]}]}
+    assert mfjs(schema) == {"anyOf": [{"anyOf": [{"type": "object"}]}]}
