@@ -22,9 +22,11 @@ from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.told_limits import told_limits
 from gateway.wire import jsontext
 
-# Providers echo what they were sent; expressions over such texts cost more than their length.
-MAX_SCANNED: Final = 4000
-MAX_TEXTS: Final = 20
+# Providers say what they do not want in the beginning, and echo what they were sent; many
+# expressions over long texts would hold up the other exchanges.
+MAX_SCANNED: Final = 1000
+MAX_TEXTS: Final = 10
+MAX_BODY: Final = 3000
 MAX_WORDS: Final = 500
 
 _STATUSES: Final = (400, 422)
@@ -55,15 +57,15 @@ def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, Any]) 
         parsed = None
     raw = body[:MAX_SCANNED].decode("utf-8", "replace")
     texts = tuple(dict.fromkeys(_texts(parsed))) if isinstance(parsed, dict | list) else (raw,)
-    if overflow_in(set(), list(texts), parsed) is not None:
+    if overflow_in(set(), list(_first(texts)), parsed) is not None:
         return None
-    refusal = Refusal(body, texts[:MAX_TEXTS], profile, sent)
+    refusal = Refusal(body[:MAX_BODY], _first(texts), profile, sent)
     return next((found for entry in _ENTRIES if (found := entry.taught(status, refusal)) is not None), None)
 
 
 def told_window(body: bytes, profile: Profile) -> Lesson | None:
     """The context window that a refusal names, when the profile says otherwise."""
-    window = told_limits(body).get("context_window")
+    window = told_limits(body[:MAX_BODY]).get("context_window")
     if window is None or window == profile.context_window:
         return None
     words = masked(body[:MAX_SCANNED].decode("utf-8", "replace"))[:MAX_WORDS]
@@ -101,6 +103,17 @@ def _texts(value: Any, depth: int = 6) -> Iterator[str]:
             yield f"{what}: {value.get('message', '')}"[:MAX_SCANNED]
 
 
+def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The first texts, together not longer than two of the longest."""
+    kept, room = [], 2 * MAX_SCANNED
+    for text in texts[:MAX_TEXTS]:
+        kept.append(text[:room])
+        room -= len(kept[-1])
+        if room <= 0:
+            break
+    return tuple(kept)
+
+
 # --- the table -------------------------------------------------------------------------------
 
 
@@ -115,13 +128,17 @@ class _Entry:
         names: list[str] = entry.get("names", [])
         self._sent: str = entry.get("sent") or names[0]
         self._rule: Rule | None = RULES[entry["rule"]] if "rule" in entry else None
-        of_names = [
-            refusal.replace("NAME", rf"(?<![a-z_]){quotes}{name}{quotes}")
+        self._patterns = tuple(_compiled(pattern) for pattern in entry.get("patterns", []))
+        self._named = tuple(
+            (
+                _compiled(name),
+                tuple(
+                    _compiled(refusal.replace("NAME", rf"(?<![a-z_]){quotes}{name}{quotes}"))
+                    for refusal in refusals
+                ),
+            )
             for name in names
-            for refusal in refusals
-        ]
-        patterns = [*entry.get("patterns", []), *of_names]
-        self._patterns = tuple(re.compile(pattern, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+        )
 
     def taught(self, status: int, refusal: Refusal) -> Lesson | None:
         old = value_of(refusal.profile, self._option)
@@ -129,7 +146,7 @@ class _Entry:
             return None
         if not was_sent(self._sent, refusal.sent):
             return None
-        found = self._found(refusal.texts) if self._patterns else Found("", None)
+        found = self._found(refusal.texts) if self._patterns or self._named else Found("", None)
         if found is None:
             return None
         if self._rule is None:
@@ -147,11 +164,22 @@ class _Entry:
 
     def _found(self, texts: tuple[str, ...]) -> Found | None:
         for text in texts:
-            for pattern in self._patterns:
+            for pattern in self._candidates(text):
                 match = pattern.search(text)
                 if match is not None:
                     return Found(text, match)
         return None
+
+    def _candidates(self, text: str) -> Iterator[re.Pattern[str]]:
+        yield from self._patterns
+        for name, refusals in self._named:
+            # most texts do not name the field at all
+            if name.search(text):
+                yield from refusals
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 def _read() -> tuple[_Entry, ...]:
