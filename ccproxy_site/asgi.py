@@ -1,4 +1,7 @@
-"""The ASGI application: admin and static files to Django's handler, everything else to the gateway's."""
+"""The ASGI application: admin and static files to Django's handler, everything else to the gateway's.
+
+Django's handler is built with the first request for it, with the admin behind it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,22 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # these need the apps to be loaded
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from ccproxy_site.people import Late  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
 from gateway.urls import websocket_urlpatterns  # noqa: E402
 
@@ -34,6 +40,13 @@ def with_static_files(application: Any) -> Application:
         return ServeStaticASGI(application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL)
     handler: Application = ASGIStaticFilesHandler(application)
     return handler
+
+
+def for_people() -> Application:
+    """Django's handler with the admin and static files; imports them, so it takes a second."""
+    handler = ASGIHandler()
+    get_resolver().url_patterns  # noqa: B018
+    return with_static_files(handler)
 
 
 class ByPath:
@@ -64,7 +77,7 @@ class OrEnd:
 
 application = ProtocolTypeRouter(
     {
-        "http": ByPath(people=with_static_files(django_application), clients=GatewayHandler()),
+        "http": ByPath(people=Late(for_people), clients=GatewayHandler()),
         # the live tail: pages of this site alone, with the session that the admin made
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))

@@ -33,9 +33,10 @@ INSTALLED_APPS = [
     "gateway",
     "daphne",
     # the admin's theme, before the admin; gateway/admin/base.py alone imports it
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # not discovered before a person asks for it
+    "ccproxy_site.people.LateAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+# here and not at start: a process that no person asks never loads the admin (people.py)
+admin.autodiscover()
+
 urlpatterns = [
     path("admin/i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),

@@ -3,6 +3,9 @@
 Nothing here raises: a broken, encrypted or hostile file has no text. Work is
 bounded in bytes, pages and characters, and the last few results are kept,
 because a client sends the same file again with every turn.
+
+pypdf itself is loaded with the first file: 6 MB that most processes never need. It
+is loaded by name, because an import in the middle of a function stays forbidden.
 """
 
 from __future__ import annotations
@@ -10,11 +13,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 import io
 import re
-from typing import Final
-
-import pypdf
+from functools import cache
+from typing import Any, Final
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PAGES: Final = 500
@@ -56,6 +59,12 @@ class _RecentTexts:
 _recent = _RecentTexts()
 
 
+@cache
+def reader_library() -> Any:
+    """The module pypdf."""
+    return importlib.import_module("pypdf")
+
+
 def page_texts(data: str) -> tuple[str, ...]:
     """The text of each page of a PDF in base64, stripped; () when the file cannot be read."""
     digest = hashlib.sha256(data.encode("ascii", "replace")).digest()
@@ -84,7 +93,7 @@ def _extracted(file: bytes) -> tuple[str, ...]:
     texts: list[str] = []
     left = MAX_CHARACTERS
     try:
-        reader = pypdf.PdfReader(io.BytesIO(file), strict=False)
+        reader = reader_library().PdfReader(io.BytesIO(file), strict=False)
         if reader.is_encrypted:
             # many files are encrypted with an empty user password
             reader.decrypt("")

@@ -25,7 +25,7 @@ def watched(serve, tmp_path):
 
 
 def logged_in(served):
-    with httpx.Client(base_url=served.url, follow_redirects=False) as browser:
+    with httpx.Client(base_url=served.url, follow_redirects=False, timeout=60) as browser:
         browser.get("/admin/login/")
         form = {
             "username": "ann", "password": "secret", "csrfmiddlewaretoken": browser.cookies["csrftoken"]

@@ -87,7 +87,8 @@ def test_a_form_is_not_parsed(demo):
 
 
 def test_admin_and_its_static_files_are_served_by_the_same_port(demo):
-    page = httpx.get(demo.url + "/admin/login/")
+    # the first page loads the admin, which takes a busy machine its time
+    page = httpx.get(demo.url + "/admin/login/", timeout=60)
     assert page.status_code == 200
     assert httpx.get(demo.url + "/static/admin/css/base.css").status_code == 200
 

@@ -24,6 +24,8 @@ MOST_BY_ITSELF: Final = 4
 
 class Command(BaseCommand):
     help = "Serves the gateway on HOST and PORT (from the environment) until it is told to stop."
+    # what a place decides; what the code decides is checked by `manage.py check`, and would load the admin
+    requires_system_checks = ["gateway"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         conf = gateway_conf()
