@@ -59,7 +59,7 @@ def upstream_call(
         url=endpoint_url(
             provider.base_url, PATHS[protocol] + below, {**dict(parse_qsl(query)), **provider.query}
         ),
-        content=jsontext.dumps(body),
+        content=jsontext.dumps_to_keep(body),
         headers=headers,
         connect_timeout=min(provider.connect_timeout, connect_timeout or provider.connect_timeout),
         demo=provider.demo,

@@ -39,6 +39,14 @@ def dumps(value: Any) -> bytes:
         return text.encode("utf-8", "replace")
 
 
+def dumps_to_keep(value: Any) -> bytes:
+    """`dumps`, in no more memory than the text takes: for what is held while a stream lasts.
+
+    orjson hands out its buffer as it grew: 8 KB for a text of 1 KB, 32 KB for one of 3 KB.
+    """
+    return bytes(memoryview(dumps(value)))
+
+
 def dumps_text(value: Any) -> str:
     """The same as dumps, as a string."""
     return dumps(value).decode("utf-8")

@@ -44,6 +44,16 @@ def request_of(version):
     return request, transport
 
 
+def test_the_body_is_not_kept_by_the_request_when_daphne_has_handed_it_on(monkeypatch):
+    request = GatewayWebRequest.__new__(GatewayWebRequest)
+    request.gotLength(4)
+    request.handleContentChunk(b"body")
+    handed = []
+    monkeypatch.setattr(WebRequest, "process", lambda self: handed.append(self.content.getvalue()))
+    request.process()
+    assert (handed, request.content.getvalue()) == ([b"body"], b"")
+
+
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
 def test_a_piece_looks_the_same_either_way(version):
     request, transport = request_of(version)
