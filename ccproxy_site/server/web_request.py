@@ -30,12 +30,13 @@ class GatewayWebRequest(WebRequest):
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
         self.content = BytesIO()
 
-    def process(self) -> None:
-        super().process()
+    def process(self) -> Any:
+        done = super().process()
         content = self.__dict__.get("content")
         if content is not None and not content.closed:
             content.seek(0)
             content.truncate()
+        return done
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         """One message of the application is one write: head and first body, last body and end."""
