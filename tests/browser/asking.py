@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -12,10 +14,16 @@ from tests.browser.conftest import Console
 async def ask(
     console: Console, body: dict[str, Any], key: str = "anything", **headers: str
 ) -> httpx.Response:
-    """One request to the end of its answer."""
+    """One request to the end of its answer; JSON in ASCII can carry what UTF-8 cannot."""
     async with httpx.AsyncClient(base_url=console.url, timeout=30, trust_env=False) as client:
-        return await client.post("/v1/messages", json=body, headers={"x-api-key": key, **headers})
+        return await client.post(
+            "/v1/messages", content=json.dumps(body), headers={"x-api-key": key, **headers}
+        )
 
 
-def last_row(console: Console) -> dict[str, object]:
-    return console.served.rows()[-1]
+async def recorded(console: Console, count: int) -> list[dict[str, object]]:
+    """The rows of the history, once there are `count`; a busy machine writes them behind the answers."""
+    async with asyncio.timeout(60):
+        while len(rows := console.served.rows()) < count:  # noqa: ASYNC110 - another process writes them
+            await asyncio.sleep(0.05)
+    return rows

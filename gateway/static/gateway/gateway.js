@@ -25,6 +25,21 @@ function nameFields(root) {
 document.addEventListener("DOMContentLoaded", () => nameFields(document));
 document.addEventListener("formset:added", (event) => nameFields(event.target.closest("table") || event.target));
 
+// what the theme makes clickable without being a link or a button (the filters, the user's menu, light and dark)
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("[x-on\\:click]:not(button, a[href], input, summary, label)").forEach((one) => {
+    if (!one.textContent.trim() || one.querySelector("a[href], button, input, select, [x-on\\:click]")) return;
+    if (!one.hasAttribute("tabindex")) one.tabIndex = 0;
+    one.setAttribute("role", "button");
+  });
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  if (!event.target.matches("[role=button][x-on\\:click]")) return;
+  event.preventDefault();
+  event.target.click();
+});
+
 // <button data-copy="#id-of-what-to-copy" data-copied="Copied">: the text or value of that element
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
