@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -35,21 +36,31 @@ class Spool:
         self._folder = folder
         self._name = name
         self._number = 0
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         # rotated files stay open, because their lock says that this process lives
-        self._rotated: dict[Path, IO[bytes]] = {}
+        self._rotated: dict[Path, FileIO] = {}
 
     @property
     def empty(self) -> bool:
         return self._file is None and not self._rotated
 
     def append(self, outcomes: Iterable[ExchangeOutcome]) -> None:
-        """Write the outcomes and wait until they are on the disk. Raises OSError."""
+        """Write the outcomes and wait until they are on the disk. Raises OSError; nothing is written then."""
         if self._file is None:
             self._file = self._opened()
-        self._file.write(b"".join(as_line(outcome) for outcome in outcomes))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        file = self._file
+        before = file.seek(0, os.SEEK_END)
+        left = memoryview(b"".join(as_line(outcome) for outcome in outcomes))
+        try:
+            while left:
+                # a disk that gets full takes a part
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            # half a line would spoil the one that comes after it
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise
 
     def rotate(self) -> list[Path]:
         """Write no more to the present file; the files that can be read back now, oldest first."""
@@ -68,12 +79,13 @@ class Spool:
         for path in self.rotate():
             self._rotated.pop(path).close()
 
-    def _opened(self) -> IO[bytes]:
+    def _opened(self) -> FileIO:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             self._number += 1
             path = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
-            file = path.open("ab")
+            # without a buffer, which would keep what the disk did not take and fail again when it is closed
+            file = path.open("ab", buffering=0)
             if _taken(file):
                 return file
             # somebody who looks for files of the dead was quicker, and removes it

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import resource
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -241,6 +242,51 @@ def test_a_line_that_was_cut_off_by_the_end_of_the_process_is_left_out(tmp_path,
     file.write_bytes(spool.as_line(outcome(1)) + spool.as_line(outcome(2))[:-20])
     assert [row.request_id for row in spool.read(file)] == ["req_1"]
     assert "unreadable line" in caplog.text
+
+
+@pytest.fixture
+def small_disk():
+    """A real one for one file: what is written beyond 64 KiB is refused by the system."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_what_does_not_fit_on_the_disk_waits_in_memory_and_nothing_is_lost(
+    recorder, database, tmp_path, small_disk, caplog
+):
+    database.off = True
+    # as base64 one fits, the second only in part, the small one again
+    for number, size in ((1, 30_000), (2, 30_000), (3, 10)):
+        await recorder.settled(outcome(number, bodies=CapturedBodies({}, b"x" * size)))
+    assert caplog.text.count("spool not written") == 1
+    (file,) = (tmp_path / "spool").glob("*.spool")
+    assert [row.request_id for row in spool.read(file)] == ["req_1", "req_3"]
+    assert "unreadable line" not in caplog.text
+    database.off = False
+    await recorder.settled(outcome(4))
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == 4
+    assert await RequestBody.objects.acount() == 3
+    assert not file.exists()
+
+
+async def test_two_processes_that_find_the_spool_of_a_dead_one_write_it_once(
+    recorder, database, tmp_path, monkeypatch
+):
+    folder = tmp_path / "spool"
+    database.off = True
+    await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(300)))
+    await asyncio.to_thread(recorder.stop)
+    recorder._spool.close()
+    database.off = False
+    numbers = await asyncio.gather(
+        *(asyncio.to_thread(Recorder(folder, name).recover, folder) for name in ("one", "other"))
+    )
+    assert sorted(numbers) == [0, 300]
+    assert await RequestLog.objects.acount() == 300
+    assert list(folder.iterdir()) == []
 
 
 async def test_a_disk_that_is_full_holds_up_no_client(recorder, database, monkeypatch, caplog):
