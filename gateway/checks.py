@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from gateway.conf import GatewayConf, gateway_conf
+from gateway.conf import GatewayConf, fitting_processes, gateway_conf
 from gateway.security import encryption
 
 
@@ -35,6 +35,7 @@ def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         *access_problems(conf),
         *limit_problems(conf),
         *store_problems(conf),
+        *process_problems(conf),
         *address_problems(conf),
     ]
 
@@ -124,6 +125,20 @@ def store_problems(conf: GatewayConf) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def process_problems(conf: GatewayConf) -> list[CheckMessage]:
+    """Several processes share what stands in Redis; the memory of one is not the others'."""
+    vendor = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2].removesuffix("3")
+    if settings.REDIS_URL or (conf.processes or fitting_processes(vendor)) == 1:
+        return []
+    return [
+        Warning(
+            "Several processes serve and REDIS_URL is not set: the live tail shows the requests of one.",
+            hint="Set REDIS_URL, for example redis://127.0.0.1:6379/0, or PROCESSES=1.",
+            id="gateway.W007",
+        )
+    ]
 
 
 def address_problems(conf: GatewayConf) -> list[CheckMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 CAPTURE_POLICIES = ("none", "full")
+# processes that serve when nobody says how many
+MOST_BY_ITSELF = 4
 # errors for what was interrupted, and two flushes of the history at their longest
 SETTLING_SECONDS = 50.0
 UPSTREAM_TRANSPORTS = ("lean", "httpx")
@@ -101,6 +104,15 @@ class GatewayConf:
     @staticmethod
     def openai_base_url_default() -> str:
         return "https://api.openai.com/v1"
+
+
+def fitting_processes(vendor: str) -> int:
+    """How many processes serve when nobody says: one on SQLite, which has one writer; else one a core."""
+    if vendor == "sqlite":
+        return 1
+    # not every system tells which cores are ours
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, MOST_BY_ITSELF)
 
 
 def is_loopback(host: str) -> bool:

@@ -96,3 +96,30 @@ def test_limits_in_memory_are_for_one_process():
         "gateway.W006"
     ]
     assert checks.store_problems(GatewayConf(limits_store="memory", processes=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "processes", "redis", "said"),
+    [
+        ("postgresql", 4, "", True),
+        ("postgresql", 4, "redis://127.0.0.1:6379/0", False),
+        ("postgresql", 1, "", False),
+        ("sqlite3", 2, "", True),
+        ("sqlite3", 0, "", False),
+    ],
+)
+def test_several_processes_without_redis_are_said(settings, engine, processes, redis, said):
+    settings.REDIS_URL = redis
+    engine = f"django.db.backends.{engine}"
+    settings.DATABASES = {"default": {**settings.DATABASES["default"], "ENGINE": engine}}
+    found = checks.process_problems(GatewayConf(processes=processes))
+    assert ids(found) == (["gateway.W007"] if said else [])
+
+
+def test_as_many_processes_as_fit_may_be_several(settings, monkeypatch):
+    settings.REDIS_URL = ""
+    database = {**settings.DATABASES["default"], "ENGINE": "django.db.backends.postgresql"}
+    settings.DATABASES = {"default": database}
+    for cores, said in ((1, []), (8, ["gateway.W007"])):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        assert ids(checks.process_problems(GatewayConf())) == said

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import SUPPRESS, ArgumentParser
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any
 
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
@@ -15,11 +14,9 @@ from django.db import connection, connections
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from gateway.conf import gateway_conf
+from gateway.conf import fitting_processes, gateway_conf
 from gateway.config.environment import sync_environment
 from gateway.telemetry import metrics
-
-MOST_BY_ITSELF: Final = 4
 
 
 class Command(BaseCommand):
@@ -91,15 +88,6 @@ class Command(BaseCommand):
         )
         self.stdout.flush()
         return int(processes.run())
-
-
-def fitting_processes(vendor: str) -> int:
-    """How many processes serve when nobody says: one on SQLite, which has one writer; else one a core."""
-    if vendor == "sqlite":
-        return 1
-    # not every system tells which cores are ours
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, MOST_BY_ITSELF)
 
 
 def _port_taken(options: dict[str, Any]) -> SystemExit:
