@@ -24,9 +24,11 @@ START_TIMEOUT: Final = 120.0
 
 
 class Gateway:
-    """`database_url` empty: SQLite in `folder`. `processes` on one port."""
+    """`database_url` empty: SQLite in `folder`. `processes` on one port; `patience`: HISTORY_PATIENCE."""
 
-    def __init__(self, folder: Path, upstream_port: int, database_url: str, processes: int) -> None:
+    def __init__(
+        self, folder: Path, upstream_port: int, database_url: str, processes: int, patience: float
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.database_url = database_url
@@ -44,6 +46,7 @@ class Gateway:
             "OPENAI_BASE_URL": f"http://{HOST}:{upstream_port}/v1",
             "ANTHROPIC_API_KEY": KEY,
             "PORT": str(self.port),
+            "HISTORY_PATIENCE": str(patience),
             "PYTHONUNBUFFERED": "1",
         }
         self._manage("migrate", "--verbosity", "0")

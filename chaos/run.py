@@ -31,7 +31,9 @@ async def campaign(name: str, postgres: Postgres | None, options: argparse.Names
     port = provider.sockets[0].getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="ccproxy-chaos-") as folder:
         url = postgres.create(f"chaos_{name}") if postgres else ""
-        gateway = await asyncio.to_thread(Gateway, Path(folder), port, url, options.processes)
+        gateway = await asyncio.to_thread(
+            Gateway, Path(folder), port, url, options.processes, options.patience
+        )
         await asyncio.to_thread(gateway.start)
         try:
             if name == "kill":
@@ -73,7 +75,7 @@ def on(database: str, options: argparse.Namespace) -> bool:
     return good
 
 
-def main(arguments: list[str]) -> int:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,10 +87,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--conversations", type=int, default=200, help="of the soak")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--patience", type=float, default=0.05,
+        help="HISTORY_PATIENCE of the gateway; 0: every end of an answer goes to a file first",
+    )  # fmt: skip
     parser.add_argument("--keep-log", metavar="FILE", help="where the gateway's log goes")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = parser().parse_args(arguments)
     if wrong := set(options.campaigns) - set(CAMPAIGNS):
-        parser.error(f"no campaign {', '.join(sorted(wrong))}; there are {', '.join(CAMPAIGNS)}")
+        parser().error(f"no campaign {', '.join(sorted(wrong))}; there are {', '.join(CAMPAIGNS)}")
     good = True
     for database in options.database or DATABASES:
         try:

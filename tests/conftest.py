@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _touches_the_database(item) -> bool:
+    if item.get_closest_marker("once") is not None:
+        return False
     fixtures = {"db", "transactional_db", "serve", "demo", "postgres", "redis_server"}
     return item.get_closest_marker("django_db") is not None or not fixtures.isdisjoint(
         getattr(item, "fixturenames", ())

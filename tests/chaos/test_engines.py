@@ -15,6 +15,8 @@ from django.core.cache.backends.redis import RedisCache
 from ccproxy_site import settings
 from chaos.engines import EngineMissing, Postgres, running
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
 def test_what_was_stored_is_there_after_a_stop_and_a_start(how):
