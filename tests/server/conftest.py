@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +24,8 @@ from psycopg.rows import dict_row
 from chaos.engines import free_port
 
 ROOT = Path(__file__).parent.parent.parent
+# seconds, on a busy machine
+START_TIMEOUT = 90
 KEY = "client-key-for-tests"
 # known to the variables of .env.example; none of the developer's own may leak in
 CLEAN = {"PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR"}
@@ -62,12 +68,37 @@ def database_of(folder: Path) -> dict[str, str]:
     server = os.environ.get("ENGINES_DATABASE_URL")
     if not server:
         return {}
-    name = "served_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    with psycopg.connect(server, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            connection.execute(f"CREATE DATABASE {name}")
-    url = server.rpartition("/")[0] + "/" + name
+    url = server.rpartition("/")[0] + "/" + name_of(folder)
     return {"DATABASE_URL": url, "REDIS_URL": os.environ["ENGINES_REDIS_URL"]}
+
+
+def name_of(folder: Path) -> str:
+    return "served_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def migrated() -> Path:
+    """A folder whose database has been migrated: migrating takes longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="ccproxy-migrated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    create_database(folder)
+    manage("migrate", "--verbosity", "0", env=environment(folder))
+    return folder
+
+
+def create_database(folder: Path, template: str = "template1") -> None:
+    server = os.environ.get("ENGINES_DATABASE_URL")
+    if server:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name_of(folder)} TEMPLATE {template}")
+
+
+def prepare_database(folder: Path) -> None:
+    """Give `folder` a database of its own, as `migrate` leaves it."""
+    template = migrated()
+    create_database(folder, name_of(template))
+    if not os.environ.get("ENGINES_DATABASE_URL"):
+        shutil.copy(template / "ccproxy.sqlite3", folder)
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -79,6 +110,8 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
         "SECRET_KEY": "tests-only",
         "FIELD_ENCRYPTION_KEYS": "dGVzdHMtb25seS1rZXktb2YtMzItYnl0ZXMtbG9uZyE=",
         "PYTHONUNBUFFERED": "1",
+        # where a test does not say how many
+        "PROCESSES": "1",
         **database_of(folder),
         **variables,
     }
@@ -99,7 +132,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> Served:
     port = int(variables.setdefault("PORT", str(free_port())))
     env = environment(folder, **variables)
     if not (folder / "ccproxy.sqlite3").exists():
-        manage("migrate", "--verbosity", "0", env=env)
+        prepare_database(folder)
     log = folder / "log"
     process = subprocess.Popen(
         [sys.executable, "manage.py", *(arguments or ("serve",))],
@@ -109,7 +142,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> Served:
         stderr=subprocess.STDOUT,
     )
     served = Served(process, port, folder, log)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         try:
             if httpx.get(served.url + "/health", timeout=1).status_code == 200:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import asking
 from tests.fakes.provider import FakeProvider, stream
-from tests.server.conftest import ROOT, environment, manage
+from tests.server.conftest import ROOT, environment, manage, prepare_database
 
 pytestmark = pytest.mark.server
 
@@ -138,6 +138,42 @@ async def test_a_stop_lets_streams_of_every_process_end(serve):
     await provider.stop()
 
 
+async def test_streams_of_every_process_that_outlast_the_grace_end_in_an_error_event(serve):
+    provider = await FakeProvider().start()
+    provider.answers("gpt-4o", stream("first", 60))
+    served = serve(
+        "serve", "--processes", "2",
+        OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url, STOP_GRACE="0.5",
+    )  # fmt: skip
+    until(lambda: len(children(served)) == 2 and all(holds_port(pid) for pid in children(served)))
+    began = asyncio.Semaphore(0)
+
+    async def one() -> str:
+        seen = ""
+        async with (
+            httpx.AsyncClient(timeout=60) as client,
+            client.stream("POST", served.url + "/v1/messages", json=asking(model="x", stream=True)) as answer,
+        ):
+            async for piece in answer.aiter_text():
+                if "first" not in seen and "first" in seen + piece:
+                    began.release()
+                seen += piece
+        return seen
+
+    asked = [asyncio.ensure_future(one()) for _ in range(8)]
+    for _ in asked:
+        await began.acquire()
+    served.process.terminate()
+    for seen in await asyncio.gather(*asked):
+        assert seen.count("event: error") == 1
+        assert '"type":"overloaded_error"' in seen
+        assert "message_stop" not in seen
+    assert await asyncio.to_thread(served.process.wait, 60) == 0
+    assert [row["state"] for row in served.rows()] == ["interrupted"] * 8
+    assert len({row["served_by"] for row in served.rows()}) == 2
+    await provider.stop()
+
+
 def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
     served = serve("serve", "--processes", "2")
     pids = until(lambda: answering(served, 2))
@@ -178,7 +214,7 @@ def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
     second = served.data.parent / "second"
     second.mkdir()
     env = environment(second, PORT=str(served.port))
-    manage("migrate", "--verbosity", "0", env=env)
+    prepare_database(second)
     with pytest.raises(Exception) as problem:
         manage("serve", "--processes", "2", env=env)
     assert "choose another PORT" in problem.value.stderr
@@ -187,7 +223,7 @@ def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
 
 def test_a_socket_that_somebody_else_listens_on_is_served(serve, tmp_path):
     env = environment(tmp_path)
-    manage("migrate", "--verbosity", "0", env=env)
+    prepare_database(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import asking
 from tests.fakes.provider import Answer, FakeProvider, stream
-from tests.server.conftest import KEY, environment, free_port, manage
+from tests.server.conftest import KEY, environment, free_port, manage, prepare_database
 
 pytestmark = pytest.mark.server
 
@@ -183,7 +183,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(serve):
     second = served.data.parent / "second"
     second.mkdir()
     env = environment(second, PORT=str(served.port))
-    manage("migrate", "--verbosity", "0", env=env)
+    prepare_database(second)
     with pytest.raises(Exception) as problem:
         manage("serve", env=env)
     assert "choose another PORT" in problem.value.stderr
