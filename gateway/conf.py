@@ -17,7 +17,7 @@ CAPTURE_POLICIES = ("none", "full")
 # processes that serve when nobody says how many
 MOST_BY_ITSELF = 4
 # errors for what was interrupted, and two flushes of the history at their longest
-SETTLING_SECONDS = 50.0
+SETTLING_SECONDS = 55.0
 UPSTREAM_TRANSPORTS = ("lean", "httpx")
 LIMITS_STORES = ("database", "cache", "memory")
 UNPRICED_SPENDS = ("allow", "refuse")

@@ -18,8 +18,8 @@ from gateway.relay.runtime import runtime
 
 # Daphne hands a body to the application in pieces of this size; one piece is one message.
 REQUEST_BUFFER: Final = 64 * 1024 * 1024
-# what an interrupted exchange has to send its error and record its outcome
-LAST_WORDS: Final = 5.0
+# what an interrupted exchange has to send its error and record its outcome; 5 were few on a busy machine
+LAST_WORDS: Final = 10.0
 
 
 class GatewayServer(Server):
