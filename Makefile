@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench bench-admin bench-storage aborts chaos soak clean
+.PHONY: run serve test check bench bench-admin bench-storage aborts chaos soak messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
+	@echo "make messages  gather the strings for translation into gateway/locale, and compile them"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
 $(BIN)/python:
@@ -92,6 +93,11 @@ bench-admin: $(VENV)/.installed
 	@$(MANAGE) migrate --verbosity 0
 	@$(if $(ROWS),$(MANAGE) seedhistory --rows $(ROWS) --bodies 2000)
 	@$(BIN)/python -m bench.admin
+
+# needs gettext's tools; what is new stands in the catalogue untranslated, and the tests ask for it
+messages: $(VENV)/.installed
+	cd gateway && $(abspath $(BIN))/python ../manage.py makemessages -l zh_Hans --no-location --no-wrap --no-obsolete
+	cd gateway && $(abspath $(BIN))/python ../manage.py compilemessages -l zh_Hans
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -143,6 +143,8 @@ TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True
 
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# the theme's words, which it does not bring in Chinese; ours are in gateway/locale
+LOCALE_PATHS = [BASE_DIR / "ccproxy_site" / "locale"]
 
 # The theme's settings: names and callables of ours, nothing of the theme's own.
 UNFOLD: dict[str, Any] = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 from gateway import checks
 
 
 class GatewayConfig(AppConfig):
     name = "gateway"
-    verbose_name = "Gateway"
+    verbose_name = _("Gateway")
 
     def ready(self) -> None:
         checks.register_checks()

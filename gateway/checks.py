@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf, fitting_processes, gateway_conf
 from gateway.security import encryption
@@ -22,12 +23,14 @@ def register_checks() -> None:
     register(check_gateway, "gateway")
 
 
-def check_gateway(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
     """All checks together; a setting that cannot be read at all is one Error."""
     try:
         conf = gateway_conf()
     except (ImproperlyConfigured, TypeError, ValueError) as problem:
-        return [Error(str(problem), hint="Correct the variable in .env and start again.", id="gateway.E001")]
+        return [
+            Error(str(problem), hint=_("Correct the variable in .env and start again."), id="gateway.E001")
+        ]
     return [
         *secret_key_problems(),
         *encryption_problems(conf),
@@ -45,8 +48,8 @@ def secret_key_problems() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "SECRET_KEY is not set: a temporary one is used, and every restart logs admins out.",
-            hint="Put a long random text into .env as SECRET_KEY; make run does it.",
+            _("SECRET_KEY is not set: a temporary one is used, and every restart logs admins out."),
+            hint=_("Put a long random text into .env as SECRET_KEY; make run does it."),
             id="gateway.W001",
         )
     ]
@@ -56,8 +59,9 @@ def encryption_problems(conf: GatewayConf) -> list[CheckMessage]:
     if not conf.field_encryption_keys:
         return [
             Warning(
-                "FIELD_ENCRYPTION_KEYS is not set: credentials of providers cannot be saved in admin.",
-                hint=f"Put a key into .env; make one with: {encryption.HOW_TO_MAKE_A_KEY}",
+                _("FIELD_ENCRYPTION_KEYS is not set: credentials of providers cannot be saved in admin."),
+                hint=_("Put a key into .env; make one with: %(command)s")
+                % {"command": encryption.HOW_TO_MAKE_A_KEY},
                 id="gateway.W002",
             )
         ]
@@ -73,8 +77,8 @@ def database_problems() -> list[CheckMessage]:
         return []
     return [
         Error(
-            "ATOMIC_REQUESTS is on: async views refuse it, and streams would hold a transaction open.",
-            hint="Take ATOMIC_REQUESTS out of DATABASE_URL or the settings.",
+            _("ATOMIC_REQUESTS is on: async views refuse it, and streams would hold a transaction open."),
+            hint=_("Take ATOMIC_REQUESTS out of DATABASE_URL or the settings."),
             id="gateway.E003",
         )
     ]
@@ -85,8 +89,9 @@ def access_problems(conf: GatewayConf) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"ALLOW_ANONYMOUS is on and HOST is {conf.host}: whoever reaches the port spends your credit.",
-            hint="Make client keys (manage.py createclientkey NAME) and take ALLOW_ANONYMOUS out of .env.",
+            _("ALLOW_ANONYMOUS is on and HOST is %(host)s: whoever reaches the port spends your credit.")
+            % {"host": conf.host},
+            hint=_("Make client keys (manage.py createclientkey NAME) and take ALLOW_ANONYMOUS out of .env."),
             id="gateway.W003",
         )
     ]
@@ -98,8 +103,9 @@ def limit_problems(conf: GatewayConf) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"MIN_TOKENS_LIMIT ({least}) is more than MAX_TOKENS_LIMIT ({most}).",
-            hint="Lower the one or raise the other in .env.",
+            _("MIN_TOKENS_LIMIT (%(least)d) is more than MAX_TOKENS_LIMIT (%(most)d).")
+            % {"least": least, "most": most},
+            hint=_("Lower the one or raise the other in .env."),
             id="gateway.E004",
         )
     ]
@@ -111,16 +117,16 @@ def store_problems(conf: GatewayConf) -> list[CheckMessage]:
     if conf.limits_store == "cache" and not backend.endswith(("RedisCache", "PyMemcacheCache")):
         return [
             Error(
-                "LIMITS_STORE is cache, but the cache cannot count for several processes.",
-                hint="Set REDIS_URL, or take LIMITS_STORE out of .env.",
+                _("LIMITS_STORE is cache, but the cache cannot count for several processes."),
+                hint=_("Set REDIS_URL, or take LIMITS_STORE out of .env."),
                 id="gateway.E006",
             )
         ]
     if conf.limits_store == "memory" and conf.processes != 1:
         return [
             Warning(
-                "LIMITS_STORE is memory: each process counts the limits of client keys for itself.",
-                hint="Set PROCESSES=1, or take LIMITS_STORE out of .env.",
+                _("LIMITS_STORE is memory: each process counts the limits of client keys for itself."),
+                hint=_("Set PROCESSES=1, or take LIMITS_STORE out of .env."),
                 id="gateway.W006",
             )
         ]
@@ -151,8 +157,8 @@ def address_problems(conf: GatewayConf) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"OPENAI_BASE_URL is {conf.openai_base_url!r}, which is not a web address.",
-            hint="It looks like https://api.openai.com/v1 or http://127.0.0.1:11434/v1.",
+            _("OPENAI_BASE_URL is %(url)r, which is not a web address.") % {"url": conf.openai_base_url},
+            hint=_("It looks like https://api.openai.com/v1 or http://127.0.0.1:11434/v1."),
             id="gateway.E005",
         )
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 CAPTURE_POLICIES = ("none", "full")
 # processes that serve when nobody says how many
@@ -84,7 +85,10 @@ class GatewayConf:
             ("UNPRICED_SPEND", self.unpriced_spend, UNPRICED_SPENDS),
         ):
             if value not in choices:
-                raise ImproperlyConfigured(f"{variable} is {value!r}; use one of {', '.join(choices)}")
+                raise ImproperlyConfigured(
+                    _("%(variable)s is %(value)r; use one of %(choices)s")
+                    % {"variable": variable, "value": value, "choices": ", ".join(choices)}
+                )
 
     @property
     def longest_stop(self) -> float:

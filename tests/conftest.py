@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import hypothesis
 import pytest
+from django.utils import translation
 
 from ccproxy_site.server.handler import GatewayHandler
 from chaos.engines import EngineMissing, Postgres, Redis, running
@@ -189,3 +190,10 @@ def asking(text: str = "hi", *, model: str = "m", stream: bool = False, **fields
         **({"stream": True} if stream else {}),
         **fields,
     }
+
+
+@pytest.fixture(autouse=True)
+def _language():
+    """A page that was asked for in Chinese leaves its language to the thread."""
+    yield
+    translation.deactivate()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from gateway.admin.base import PasswordInput, Textarea
 from gateway.config.presets import options_problems
@@ -64,7 +65,8 @@ class JSONObjectField(forms.JSONField):
                 json.loads(value)
             except json.JSONDecodeError as problem:
                 raise ValidationError(
-                    f"This is not JSON: {problem.msg} in line {problem.lineno}, column {problem.colno}."
+                    _("This is not JSON: %(problem)s in line %(line)d, column %(column)d.")
+                    % {"problem": problem.msg, "line": problem.lineno, "column": problem.colno}
                 ) from None
         parsed = super().to_python(value)
         return {} if parsed is None else parsed
@@ -118,7 +120,7 @@ def unmasked(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str,
     merged = {}
     for name, value in headers.items():
         if value == MASK and name not in stored:
-            raise ValidationError(f"{name} has no stored value; enter one.")
+            raise ValidationError(_("%(name)s has no stored value; enter one.") % {"name": name})
         merged[name] = stored[name] if value == MASK else value
     return merged
 
@@ -126,9 +128,11 @@ def unmasked(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str,
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = (part.strip() for part in line.partition(":"))
     if not colon or not _HEADER_NAME.fullmatch(name):
-        raise ValidationError("Write each header as Name: value, one a line.")
+        raise ValidationError(_("Write each header as Name: value, one a line."))
     if name.lower() in _NOT_OURS_TO_SET:
-        raise ValidationError(f"{name} is set by the gateway itself; leave it out.")
+        raise ValidationError(_("%(name)s is set by the gateway itself; leave it out.") % {"name": name})
     if value != MASK and not (value.isascii() and value.isprintable()):
-        raise ValidationError(f"The value of {name} has characters that a header cannot carry.")
+        raise ValidationError(
+            _("The value of %(name)s has characters that a header cannot carry.") % {"name": name}
+        )
     return name, value

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 from gateway.wire import jsontext
 
 # More than this makes browsers slow; the rest is stored, and its size is shown.
@@ -23,7 +25,11 @@ def readable(body: bytes) -> str:
         # not JSON, or nested deeper than it can be laid out
         text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     cut = text[:LONGEST]
-    return inert(cut) + (f"\n… {len(text) - LONGEST} more characters" if len(text) > LONGEST else "")
+    return inert(cut) + _more(len(text) - LONGEST)
+
+
+def _more(count: int) -> str:
+    return "\n" + _("… %(count)s more characters") % {"count": count} if count > 0 else ""
 
 
 def inert(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 WIDTH: Final = 1000
 ROW: Final = 26
@@ -110,7 +111,7 @@ def _steps() -> list[float]:
 def _moment(milliseconds: float) -> str:
     seconds = milliseconds / 1000
     if seconds < 60:
-        return f"{seconds:g} s"
+        return f"{seconds:g} {_('s')}"
     if seconds < 3600:
-        return f"{seconds / 60:g} min"
-    return f"{seconds / 3600:g} h"
+        return f"{seconds / 60:g} {_('min')}"
+    return _("%(hours)s h") % {"hours": f"{seconds / 3600:g}"}

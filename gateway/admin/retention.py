@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
@@ -69,6 +70,12 @@ class LegalHoldAdmin(GatewayModelAdmin):
     )
 
 
+def _masked_anyway() -> str:
+    """In the language of whoever looks, so when they look."""
+    names = ", ".join(dict.fromkeys(pattern.name for pattern in BUILT_IN))
+    return str(_("Masked in every stored text anyway: %(names)s.") % {"names": names})
+
+
 @admin.register(SecretPattern)
 class SecretPatternAdmin(GatewayModelAdmin):
     list_display = ("name", "pattern", "literal", "enabled")
@@ -78,8 +85,7 @@ class SecretPatternAdmin(GatewayModelAdmin):
             None,
             {
                 "fields": ("name", "pattern", "literal", "enabled"),
-                "description": _("Masked in every stored text anyway: %(names)s.")
-                % {"names": ", ".join(dict.fromkeys(pattern.name for pattern in BUILT_IN))},
+                "description": lazy(_masked_anyway, str)(),
             },
         ),
     )

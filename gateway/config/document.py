@@ -23,6 +23,7 @@ from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Max, ProtectedError
+from django.utils.translation import gettext as _
 
 from gateway.config.changes import FILE, acting, values_of
 from gateway.models import (
@@ -90,9 +91,14 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as problem:
         raise Unusable(f"{path}: {problem.strerror}") from problem
     except ValueError as problem:
-        raise Unusable(f"{path} is not JSON: {problem}") from problem
+        raise Unusable(
+            _("%(path)s is not JSON: %(problem)s") % {"path": path, "problem": problem}
+        ) from problem
     if not isinstance(document, dict) or document.get("ccproxy") != VERSION:
-        raise Unusable(f'{path} is no configuration of this gateway: "ccproxy" is not {VERSION}')
+        raise Unusable(
+            _('%(path)s is no configuration of this gateway: "ccproxy" is not %(version)s')
+            % {"path": path, "version": VERSION}
+        )
     return document
 
 
@@ -146,7 +152,10 @@ class _Import:
             except ValidationError as problem:
                 raise Unusable(f"{where}: {_sentences(problem)}") from problem
             except (TypeError, AttributeError) as problem:
-                raise Unusable(f"{where}: a value is not of the right kind ({problem})") from problem
+                raise Unusable(
+                    _("%(where)s: a value is not of the right kind (%(problem)s)")
+                    % {"where": where, "problem": problem}
+                ) from problem
         if self._remove:
             self._drop(model, [one.pk for one in kept if one is not None], section)
 
@@ -162,7 +171,10 @@ class _Import:
             try:
                 one.delete()
             except ProtectedError as problem:
-                raise Unusable(f"{section}: {one} is in use and cannot be removed") from problem
+                raise Unusable(
+                    _("%(section)s: %(record)s is in use and cannot be removed")
+                    % {"section": section, "record": one}
+                ) from problem
 
     def _provider(self, item: dict[str, Any]) -> Provider:
         credentials = item.pop("credentials", None)
@@ -188,7 +200,11 @@ class _Import:
             if found is None:
                 record.add_credential(value, label, enabled=bool(given.get("enabled", True)))
                 if not value:
-                    self._said.append(f"! provider {record}: credential {label or place}: enter its value")
+                    self._said.append(
+                        "! "
+                        + _("provider %(provider)s: credential %(label)s: enter its value")
+                        % {"provider": record, "label": label or place}
+                    )
             elif value and found.revealed() != value:
                 found.value = value
                 found.save()
@@ -212,7 +228,7 @@ class _Import:
             slug = str(given.pop("provider", ""))
             provider = Provider.objects.filter(slug=slug).first()
             if provider is None:
-                raise Unusable(f"targets[{place}]: there is no provider {slug!r}")
+                raise Unusable(f"targets[{place}]: " + _("there is no provider %(slug)r") % {"slug": slug})
             record = present[place] if place < len(present) else MappingTarget(mapping=mapping)
             before = {**_fields(record), "provider": record.provider_id}
             record.provider = provider
@@ -227,7 +243,9 @@ class _Import:
         if record is None:
             if secret is None:
                 self._said.append(
-                    f'! key {name}: not here; issue it, or give "key": {{"env": "VARIABLE"}} in the file'
+                    "! "
+                    + _('key %(name)s: not here; issue it, or give "key": {"env": "VARIABLE"} in the file')
+                    % {"name": name}
                 )
                 return None
             record = ClientKey()
@@ -241,7 +259,7 @@ class _Import:
         slug = str(item.pop("provider", ""))
         provider = Provider.objects.filter(slug=slug).first() if slug else None
         if slug and provider is None:
-            raise Unusable(f"there is no provider {slug!r}")
+            raise Unusable(_("there is no provider %(slug)r") % {"slug": slug})
         draft = ModelPrice(provider=provider)
         _assign(draft, item)
         same = ModelPrice.objects.filter(provider=provider, model=draft.model, valid_from=draft.valid_from)
@@ -284,7 +302,9 @@ def _assign(record: ConfigRecord, item: Mapping[str, Any]) -> None:
     }
     for name, value in item.items():
         if name not in fields:
-            raise Unusable(f"{name!r} is no field; there are {', '.join(fields)}")
+            raise Unusable(
+                _("%(name)r is no field; there are %(fields)s") % {"name": name, "fields": ", ".join(fields)}
+            )
         setattr(record, name, value if value is None else fields[name].to_python(value))
 
 
@@ -302,7 +322,7 @@ def _secret(value: Any) -> str:
     if value in ("", None):
         return ""
     raise Unusable(
-        'a secret stands in the file; name the environment variable that holds it: {"env": "NAME"}'
+        _('a secret stands in the file; name the environment variable that holds it: {"env": "NAME"}')
     )
 
 
@@ -320,20 +340,20 @@ def _line(entry: LogEntry) -> str:
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise Unusable(f"{where} must be a list")
+        raise Unusable(_("%(where)s must be a list") % {"where": where})
     return value
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Unusable(f"{where} must be an object")
+        raise Unusable(_("%(where)s must be an object") % {"where": where})
     return dict(value)
 
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     value = item.get(name)
     if not isinstance(value, str) or not value:
-        raise Unusable(f"{name!r} is missing")
+        raise Unusable(_("%(name)r is missing") % {"name": name})
     return value
 
 

@@ -14,18 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.config.loader import load
+from gateway.config.reasons import reason_of_mapping, reason_of_target
 from gateway.config.standing import FORGET_AFTER
 from gateway.errors import GatewayError
 from gateway.models import ClientKey, ProviderCredential, SetAsideTarget
-from gateway.routing.resolve import (
-    Candidate,
-    Considered,
-    candidates,
-    considered,
-    model_allowed,
-    resolve,
-)
-from gateway.routing.snapshot import ConfigSnapshot
+from gateway.routing.resolve import Considered, candidates, considered, model_allowed, resolve
+from gateway.routing.snapshot import ConfigSnapshot, MappingRule
 
 _NEXT_STEPS: Final[Mapping[str, object]] = {
     "UnknownModel": gettext_lazy("No enabled mapping matches. Add one, for example with the pattern *."),
@@ -37,6 +31,10 @@ _NEXT_STEPS: Final[Mapping[str, object]] = {
         "The mapping matches, but its provider's credential cannot be opened. "
         "Enter it again on the provider's page."
     ),
+}
+_KEY_STATES: Final[Mapping[str, object]] = {
+    "expired": gettext_lazy("expired"),
+    "revoked": gettext_lazy("revoked"),
 }
 
 
@@ -57,15 +55,24 @@ class TargetStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingStanding:
+    """One mapping that matches, whether it wins, and a sentence that says why."""
+
+    rule: MappingRule
+    won: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """`problem`: what the client would be told instead, and the next step. `first`: the target asked now."""
 
     asked_model: str
     problem: str = ""
     first: TargetStanding | None = None
-    mapping: Candidate | None = None
+    mapping: MappingStanding | None = None
     targets: tuple[TargetStanding, ...] = ()
-    candidates: tuple[Candidate, ...] = field(default=())
+    candidates: tuple[MappingStanding, ...] = field(default=())
 
 
 def explained(asked_model: str, key: ClientKey | None = None) -> Explanation:
@@ -74,7 +81,10 @@ def explained(asked_model: str, key: ClientKey | None = None) -> Explanation:
     Raises what the database raises.
     """
     snapshot = load()
-    found = candidates(snapshot, asked_model)
+    found = tuple(
+        MappingStanding(one.rule, one.won, reason_of_mapping(one))
+        for one in candidates(snapshot, asked_model)
+    )
     targets = tuple(_standing(number, one) for number, one in enumerate(considered(snapshot, asked_model), 1))
     usable = [target for target in targets if target.usable]
     first = next((target for target in usable if target.free), usable[0] if usable else None)
@@ -108,7 +118,7 @@ def refused(credentials: Iterable[ProviderCredential]) -> list[str]:
 def _standing(number: int, one: Considered) -> TargetStanding:
     if one.route is None:
         model, provider = one.target.upstream_model, one.target.provider
-        return TargetStanding(number, provider, model, "", False, False, (one.reason,))
+        return TargetStanding(number, provider, model, "", False, False, (reason_of_target(one.cause),))
     provider_config, model = one.route.provider, one.route.upstream_model
     now = timezone.now()
     rows = [row for row in _rows(provider_config.slug, now) if row.upstream_model == model]
@@ -135,7 +145,7 @@ def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None) 
     entry = snapshot.keys.get(key.digest) if key is not None else None
     if key is not None:
         if key.state() != "active":
-            facts = {"name": key.name, "state": key.state()}
+            facts = {"name": key.name, "state": _KEY_STATES[key.state()]}
             return _("The client key %(name)s is %(state)s; the client is told 401.") % facts
         if not model_allowed(entry, asked_model):
             return _("The client key %(name)s may not ask for this model; the client is told 403.") % {

@@ -11,6 +11,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.protocols import Validator
 
@@ -130,7 +132,7 @@ def options_problems(options: Any) -> list[str]:
     Null is always right: it sets an option back to its default.
     """
     if not isinstance(options, dict):
-        return ['Profile options are a JSON object, for example {"max_tokens_field": "max_tokens"}.']
+        return [_('Profile options are a JSON object, for example {"max_tokens_field": "max_tokens"}.')]
     problems = []
     for name, value in options.items():
         problem = _problem(str(name), value)
@@ -148,14 +150,19 @@ def usable_options(options: Any) -> dict[str, Any]:
 
 def _problem(name: str, value: Any) -> str:
     if name in _NOT_FOR_ADMINS:
-        return f"{name} is set by the gateway itself; leave it out."
+        return _("%(name)s is set by the gateway itself; leave it out.") % {"name": name}
     if name not in OPTION_NAMES:
         near = difflib.get_close_matches(name, sorted(OPTION_NAMES), n=1)
-        return f"{name} is not a profile option." + (f" Did you mean {near[0]}?" if near else "")
+        if near:
+            return _("%(name)s is not a profile option. Did you mean %(near)s?") % {
+                "name": name,
+                "near": near[0],
+            }
+        return _("%(name)s is not a profile option.") % {"name": name}
     if value is None:
         return ""
     if name == "protocol" and value not in _PROTOCOLS:
-        return f"protocol: {json.dumps(value)} is not allowed; use {_one_of(_PROTOCOLS)}."
+        return _NOT_ONE_OF % {"place": name, "value": json.dumps(value), "choices": _one_of(_PROTOCOLS)}
     first = min(_validator(name).iter_errors(value), key=_depth, default=None)
     return _sentence(name, first) if first else ""
 
@@ -177,19 +184,31 @@ def _sentence(name: str, error: ValidationError) -> str:
     value = json.dumps(error.instance, ensure_ascii=False)
     shown = value if len(value) <= 60 else value[:57] + "..."
     if error.validator == "enum":
-        return f"{place}: {shown} is not allowed; use {_one_of(error.validator_value)}."
+        return _NOT_ONE_OF % {"place": place, "value": shown, "choices": _one_of(error.validator_value)}
     if error.validator == "type":
         kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        return f"{place}: {shown} is not allowed; enter {_one_of_kinds(kinds)}."
+        return _("%(place)s: %(value)s is not allowed; enter %(kinds)s.") % {
+            "place": place,
+            "value": shown,
+            "kinds": _one_of_kinds(kinds),
+        }
     if error.validator == "minimum":
-        return f"{place}: {shown} is too small; the least is {error.validator_value}."
+        return _("%(place)s: %(value)s is too small; the least is %(least)s.") % {
+            "place": place,
+            "value": shown,
+            "least": error.validator_value,
+        }
     if error.validator == "uniqueItems":
-        return f"{place}: an entry stands there twice."
+        return _("%(place)s: an entry stands there twice.") % {"place": place}
     if error.validator == "anyOf":
         choices = [choice for branch in error.validator_value for choice in _choices(branch)]
-        return f"{place}: {shown} is not allowed; use {_one_of(choices)}, or a list of several."
+        return _("%(place)s: %(value)s is not allowed; use %(choices)s, or a list of several.") % {
+            "place": place,
+            "value": shown,
+            "choices": _one_of(choices),
+        }
     if error.validator in ("minLength", "minItems"):
-        return f"{place}: it must not be empty."
+        return _("%(place)s: it must not be empty.") % {"place": place}
     return f"{place}: {error.message}."
 
 
@@ -199,19 +218,26 @@ def _choices(branch: dict[str, Any]) -> list[Any]:
 
 def _one_of(values: Iterable[Any]) -> str:
     shown = [value if isinstance(value, str) else json.dumps(value) for value in values]
-    return ", ".join(shown[:-1]) + (f" or {shown[-1]}" if len(shown) > 1 else "".join(shown))
+    return _or(shown)
 
 
+def _or(shown: list[str]) -> str:
+    if len(shown) < 2:
+        return "".join(shown)
+    return _("%(many)s or %(last)s") % {"many": ", ".join(shown[:-1]), "last": shown[-1]}
+
+
+_NOT_ONE_OF: Final = gettext_lazy("%(place)s: %(value)s is not allowed; use %(choices)s.")
 _KINDS: Final = {
-    "string": "a text in quotes",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
+    "string": gettext_lazy("a text in quotes"),
+    "integer": gettext_lazy("a whole number"),
+    "number": gettext_lazy("a number"),
+    "boolean": gettext_lazy("true or false"),
+    "array": gettext_lazy("a list"),
+    "object": gettext_lazy("an object"),
     "null": "null",
 }
 
 
 def _one_of_kinds(kinds: Iterable[str]) -> str:
-    return " or ".join(_KINDS[kind] for kind in kinds)
+    return _or([str(_KINDS[kind]) for kind in kinds])

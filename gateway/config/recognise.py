@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from django.utils.translation import gettext as _
+
 from gateway.conf import is_loopback
 from gateway.config.presets import GENERIC, Alternative, Preset, preset, presets
 
@@ -74,11 +76,12 @@ def _split(base_url: str) -> SplitResult:
         port_is_a_number = False
     if port_is_a_number and "@" in url.netloc:
         raise ValueError(
-            "OPENAI_BASE_URL must not hold a user and password; put them into CUSTOM_HEADER_AUTHORIZATION"
+            _("OPENAI_BASE_URL must not hold a user and password; put them into CUSTOM_HEADER_AUTHORIZATION")
         )
     if not port_is_a_number or url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError(
-            f"{base_url!r} is not a web address; OPENAI_BASE_URL looks like https://api.openai.com/v1"
+            _("%(url)r is not a web address; OPENAI_BASE_URL looks like https://api.openai.com/v1")
+            % {"url": base_url}
         )
     return url
 

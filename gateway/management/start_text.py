@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import east_asian_width
+
+from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf
 from gateway.config.environment import Synced
@@ -20,7 +23,13 @@ _WITH_USUAL_MODELS = frozenset({"openai", "openai-chat", "azure-v1", "azure-depl
 def section(title: str, lines: Sequence[str]) -> str:
     """A title beside its lines."""
     first, *rest = lines
-    return "\n".join([f"{title:<{len(_INDENT)}}{first}", *(f"{_INDENT}{line}".rstrip() for line in rest)])
+    gap = " " * max(1, len(_INDENT) - width(title))
+    return "\n".join([f"{title}{gap}{first}", *(f"{_INDENT}{line}".rstrip() for line in rest)])
+
+
+def width(text: str) -> int:
+    """The columns of a terminal that a text takes: Chinese characters take two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None) -> list[str]:
@@ -28,11 +37,11 @@ def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | No
     if not synced.demo_only:
         return [*_real_providers(), *_environment_remark(synced, conf)]
     return [
-        "Only the built-in demo answers now. It shows that everything works, but no model is behind it.",
-        "To set a real provider, do one of these:",
-        "- put OPENAI_API_KEY=... into .env and start again; for another service than OpenAI",
-        "  put OPENAI_BASE_URL=... there too (.env.example explains every variable)",
-        f"- or add a provider and a mapping at {local_url(conf)}/admin/",
+        _("Only the built-in demo answers now. It shows that everything works, but no model is behind it."),
+        _("To set a real provider, do one of these:"),
+        "- " + _("put OPENAI_API_KEY=... into .env and start again; for another service than OpenAI"),
+        "  " + _("put OPENAI_BASE_URL=... there too (.env.example explains every variable)"),
+        "- " + _("or add a provider and a mapping at %(address)s") % {"address": f"{local_url(conf)}/admin/"},
         *_ollama_lines(ollama),
     ]
 
@@ -43,7 +52,8 @@ def _real_providers() -> list[str]:
     routes: dict[str, list[str]] = {}
     for target in in_order.exclude(provider__origin=Origin.DEMO):
         provider = target.provider
-        route = f"{target.mapping.pattern} to {target.upstream_model}" if target.upstream_model else ""
+        facts = {"pattern": target.mapping.pattern, "model": target.upstream_model}
+        route = _("%(pattern)s to %(model)s") % facts if target.upstream_model else ""
         routes.setdefault(f"{provider.name}, {provider.base_url}", []).append(route)
     lines = []
     for title, shown in routes.items():
@@ -61,11 +71,14 @@ def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
     if not synced.taken_over:
         usual = conf.big_model == GatewayConf().big_model
         if usual and synced.provider.preset not in _WITH_USUAL_MODELS:
-            return [f"BIG_MODEL is still {conf.big_model}: name its models in BIG_MODEL and SMALL_MODEL."]
+            return [
+                _("BIG_MODEL is still %(model)s: name its models in BIG_MODEL and SMALL_MODEL.")
+                % {"model": conf.big_model}
+            ]
         return []
     return [
-        f"{synced.provider.name} was taken over in the admin;",
-        "OPENAI_* and *_MODEL in .env no longer change it.",
+        _("%(name)s was taken over in the admin;") % {"name": synced.provider.name},
+        _("OPENAI_* and *_MODEL in .env no longer change it."),
     ]
 
 
@@ -73,10 +86,10 @@ def _ollama_lines(models: Sequence[str] | None) -> list[str]:
     if models is None:
         return []
     if not models:
-        return ["Ollama answers on this machine but has no model yet. Get one: ollama pull qwen3-coder"]
+        return [_("Ollama answers on this machine but has no model yet. Get one: ollama pull qwen3-coder")]
     model = next((name for name in models if "cod" in name), models[0])
     return [
-        "Ollama answers on this machine. To use it, start with this line:",
+        _("Ollama answers on this machine. To use it, start with this line:"),
         f"  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 BIG_MODEL={model} SMALL_MODEL={model} make run",
     ]
 
@@ -84,10 +97,11 @@ def _ollama_lines(models: Sequence[str] | None) -> list[str]:
 def claude_lines(conf: GatewayConf, snapshot: ConfigSnapshot) -> list[str]:
     """The lines for another terminal; a key is never repeated here, only where it stands."""
     if conf.anthropic_api_key:
-        return _with_hint(conf, "...", "the value of ANTHROPIC_API_KEY in .env")
+        return _with_hint(conf, "...", _("the value of ANTHROPIC_API_KEY in .env"))
     if snapshot.anonymous_allowed:
         return claude_code_lines(local_url(conf), "anything")
-    return _with_hint(conf, "ccp_...", f"a client key; make one with: {command('createclientkey NAME')}")
+    hint = _("a client key; make one with: %(command)s") % {"command": command("createclientkey NAME")}
+    return _with_hint(conf, "ccp_...", hint)
 
 
 def _with_hint(conf: GatewayConf, token: str, hint: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class FollowUp(models.Model):
@@ -46,7 +47,8 @@ class SessionTotal(models.Model):
             models.Index(fields=["-last_at"], name="session_last"),
             models.Index(fields=["client_key_id", "-last_at"], name="session_key_last"),
         ]
-        verbose_name = "session"
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
 
     def __str__(self) -> str:
         return self.session_id

@@ -121,13 +121,16 @@ class Provider(ConfigRecord):
         super().clean()
         query: Any = self.query
         if not (isinstance(query, dict) and all(isinstance(value, str) for value in query.values())):
-            raise ValidationError({"query": "Enter a JSON object whose values are texts."})
+            raise ValidationError({"query": _("Enter a JSON object whose values are texts.")})
         if self._state.adding:
             return
         old_slug = Provider.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
         if old_slug and old_slug != self.slug and RequestLog.objects.filter(provider=old_slug).exists():
             raise ValidationError(
-                {"slug": f"The history has requests of {old_slug!r}. Keep it, or add a new provider."}
+                {
+                    "slug": _("The history has requests of %(slug)s. Keep it, or add a new provider.")
+                    % {"slug": old_slug}
+                }
             )
 
     def first_model(self) -> str:

@@ -7,6 +7,8 @@ from typing import ClassVar, Final
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 USUAL_STOPS: Final = ("", "end_turn", "tool_use")
 # one condition after the other, because SQLite compares them one by one
@@ -28,18 +30,18 @@ RARE: Final[dict[str, Q]] = {
 class State(models.TextChoices):
     """How an exchange stands. Everything but `open` is an end."""
 
-    OPEN = "open", "open"
-    OK = "ok", "ok"
-    ERROR = "error", "error"
-    CANCELLED = "cancelled", "cancelled by client"
-    BROKEN = "broken", "broken by the provider"
-    INTERRUPTED = "interrupted", "interrupted by a restart"
+    OPEN = "open", _("open")
+    OK = "ok", _("ok")
+    ERROR = "error", _("error")
+    CANCELLED = "cancelled", _("cancelled by client")
+    BROKEN = "broken", _("broken by the provider")
+    INTERRUPTED = "interrupted", _("interrupted by a restart")
 
 
 class Endpoint(models.TextChoices):
-    MESSAGES = "messages", "messages"
-    COUNT_TOKENS = "count_tokens", "count tokens"
-    REPLAY = "replay", "replay"
+    MESSAGES = "messages", _("messages")
+    COUNT_TOKENS = "count_tokens", _("count tokens")
+    REPLAY = "replay", _("replay")
 
 
 class RequestLog(models.Model):
@@ -120,7 +122,9 @@ class RequestLog(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-pk"]
-        permissions = [("replay_requestlog", "Can replay requests")]
+        verbose_name = _("request")
+        verbose_name_plural = _("requests")
+        permissions = [("replay_requestlog", gettext_noop("Can replay requests"))]
         indexes = [
             models.Index(fields=["client_key", "-started_at"], name="log_key_time"),
             models.Index(fields=["session_id", "-started_at"], name="log_session_time"),
@@ -185,7 +189,7 @@ class RequestBody(models.Model):
 
     class Meta:
         verbose_name_plural = "request bodies"
-        permissions = [("read_content", "Can read the content of requests")]
+        permissions = [("read_content", gettext_noop("Can read the content of requests"))]
 
     def __str__(self) -> str:
         return self.log_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class SetAsideTarget(models.Model):
@@ -24,6 +25,8 @@ class SetAsideTarget(models.Model):
     failures = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name = _("set aside target")
+        verbose_name_plural = _("set aside targets")
         ordering = ["provider", "upstream_model", "credential", "process"]
         constraints = [
             models.UniqueConstraint(

@@ -13,6 +13,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
@@ -25,7 +26,6 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, Prov
 # A name that a client makes up must not cost time or memory.
 LONGEST_NAME: Final = 256
 LARGEST_MEMO: Final = 1024
-_UNREADABLE: Final = "No encryption key opens its provider's credential; enter it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,35 @@ class Route:
     profile: Profile
 
 
+class Cause(StrEnum):
+    """Why a rule wins or loses, or a target gives no route; config/reasons.py has the sentences."""
+
+    DISABLED = "disabled"
+    FIRST = "first"
+    BEHIND_ANOTHER = "behind another"
+    BEHIND_EXACT = "behind an exact name"
+    TARGET_DISABLED = "target disabled"
+    PROVIDER_DISABLED = "provider disabled"
+    CREDENTIAL_UNREADABLE = "credential unreadable"
+
+
+class Manner(StrEnum):
+    """By what a rule means the asked model."""
+
+    EXACT_NAME = "exact name"
+    PUBLIC_NAME = "public name"
+    PATTERN = "pattern"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rule that matches the asked model, whether it won, and why, as one plain sentence."""
+    """A rule that matches the asked model, whether it won, and why; `spelling` is what matched."""
 
     rule: MappingRule
     won: bool
-    reason: str
+    cause: Cause
+    manner: Manner
+    spelling: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +75,7 @@ class Considered:
 
     target: Target
     route: Route | None
-    reason: str = ""
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +131,10 @@ def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, .
     """All rules that match, the winner first if there is one, then in the order they were looked at."""
     found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
     winner = next((match for match in found if match.rule.enabled), None)
-    return tuple(Candidate(match.rule, match is winner, _reason(match, winner)) for match in found)
+    return tuple(
+        Candidate(match.rule, match is winner, _cause(match, winner), _manner(match), match.spelling)
+        for match in found
+    )
 
 
 def considered(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Considered, ...]:
@@ -160,19 +185,19 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
         return Resolution(asked_model, routes, candidates(snapshot, asked_model))
     for considered in targets:
         provider = snapshot.providers.get(considered.target.provider)
-        if considered.reason == _UNREADABLE and provider is not None:
+        if considered.cause is Cause.CREDENTIAL_UNREADABLE and provider is not None:
             raise CredentialUnreadable(provider.name)
     raise NoUsableProvider(asked_model)
 
 
 def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Considered:
     if not target.enabled:
-        return Considered(target, None, "It is disabled in the mapping.")
+        return Considered(target, None, Cause.TARGET_DISABLED)
     provider = snapshot.providers.get(target.provider)
     if provider is None or not provider.enabled:
-        return Considered(target, None, "Its provider is disabled.")
+        return Considered(target, None, Cause.PROVIDER_DISABLED)
     if provider.credential_unreadable:
-        return Considered(target, None, _UNREADABLE)
+        return Considered(target, None, Cause.CREDENTIAL_UNREADABLE)
     return Considered(target, _route(winner, target, provider, snapshot))
 
 
@@ -211,24 +236,21 @@ def _expression(rule: MappingRule) -> re.Pattern[str]:
     return rule.regex or names.wildcard(rule.pattern)
 
 
-def _reason(match: _Match, winner: _Match | None) -> str:
-    how = _how(match)
+def _cause(match: _Match, winner: _Match | None) -> Cause:
     if not match.rule.enabled:
-        return f"It is disabled; otherwise {how} would match."
+        return Cause.DISABLED
     if winner is None or match is winner:
-        return f"It is the first enabled rule where {how} matches."
-    if match.rule.exact == winner.rule.exact:
-        return f"Here {how} matches too, but another rule comes first."
-    return f"Here {how} matches too, but exact names come before patterns."
+        return Cause.FIRST
+    return Cause.BEHIND_ANOTHER if match.rule.exact == winner.rule.exact else Cause.BEHIND_EXACT
 
 
-def _how(match: _Match) -> str:
+def _manner(match: _Match) -> Manner:
     rule = match.rule
     if not rule.exact and match.spelling.casefold() not in _exact_names(rule):
-        return f"the pattern {rule.pattern} on {match.spelling}"
+        return Manner.PATTERN
     if rule.exact and match.spelling.casefold() == rule.pattern.casefold():
-        return f"the exact name {match.spelling}"
-    return f"the public name {match.spelling}"
+        return Manner.EXACT_NAME
+    return Manner.PUBLIC_NAME
 
 
 def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: ConfigSnapshot) -> Route:

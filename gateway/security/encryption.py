@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.utils.translation import gettext as _
 
 HOW_TO_MAKE_A_KEY: Final = (
     'python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
@@ -49,8 +50,8 @@ def decrypt(token: str, keys: Sequence[str]) -> str:
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     if not keys:
         raise UnusableKey(
-            "FIELD_ENCRYPTION_KEYS is empty, so secrets cannot be stored. "
-            f"Make a key with: {HOW_TO_MAKE_A_KEY}"
+            _("FIELD_ENCRYPTION_KEYS is empty, so secrets cannot be stored. Make a key with: %(command)s")
+            % {"command": HOW_TO_MAKE_A_KEY}
         )
     return MultiFernet([_fernet(key, number) for number, key in enumerate(keys, start=1)])
 
@@ -60,6 +61,9 @@ def _fernet(key: str, number: int) -> Fernet:
         return Fernet(key.strip())
     except ValueError:
         raise UnusableKey(
-            f"Key {number} in FIELD_ENCRYPTION_KEYS is not 32 bytes in url-safe base64. "
-            f"Make one with: {HOW_TO_MAKE_A_KEY}"
+            _(
+                "Key %(number)d in FIELD_ENCRYPTION_KEYS is not 32 bytes in url-safe base64. "
+                "Make one with: %(command)s"
+            )
+            % {"number": number, "command": HOW_TO_MAKE_A_KEY}
         ) from None

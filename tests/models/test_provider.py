@@ -37,7 +37,7 @@ def test_the_slug_may_change_before_any_request_used_it(provider):
 def test_the_slug_may_not_change_once_the_history_names_it(provider):
     RequestLog.objects.create(request_id="req_1", provider="p")
     provider.slug = "q"
-    with pytest.raises(ValidationError, match="The history has requests of 'p'"):
+    with pytest.raises(ValidationError, match="The history has requests of p"):
         provider.full_clean()
 
 

@@ -6,6 +6,8 @@ import pytest
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing.resolve import (
     LARGEST_MEMO,
+    Cause,
+    Manner,
     candidates,
     model_allowed,
     resolve,
@@ -106,22 +108,24 @@ def test_a_disabled_rule_loses_and_says_so():
     found = resolve(snapshot(rule(1, "m", enabled=False), rule(2, "*", model="next")), "m")
     assert found.route.upstream_model == "next"
     assert [(c.rule.id, c.won) for c in found.candidates] == [(1, False), (2, True)]
-    assert found.candidates[0].reason == "It is disabled; otherwise the exact name m would match."
+    lost = found.candidates[0]
+    assert (lost.cause, lost.manner, lost.spelling) == (Cause.DISABLED, Manner.EXACT_NAME, "m")
 
 
-def test_the_losers_say_why_in_a_sentence():
+def test_the_losers_say_why():
     rules = rule(1, "*"), rule(2, "m*"), rule(3, "m"), rule(4, "other")
-    shown = [(c.rule.id, c.won, c.reason) for c in resolve(snapshot(*rules), "m[1m]").candidates]
+    shown = [(c.rule.id, c.won, c.cause, c.manner, c.spelling)
+             for c in resolve(snapshot(*rules), "m[1m]").candidates]  # fmt: skip
     assert shown == [
-        (3, True, "It is the first enabled rule where the exact name m matches."),
-        (1, False, "Here the pattern * on m[1m] matches too, but exact names come before patterns."),
-        (2, False, "Here the pattern m* on m[1m] matches too, but exact names come before patterns."),
+        (3, True, Cause.FIRST, Manner.EXACT_NAME, "m"),
+        (1, False, Cause.BEHIND_EXACT, Manner.PATTERN, "m[1m]"),
+        (2, False, Cause.BEHIND_EXACT, Manner.PATTERN, "m[1m]"),
     ]
 
 
 def test_candidates_can_be_asked_for_when_nothing_wins():
     [lost] = candidates(snapshot(rule(1, "m", enabled=False)), "m")
-    assert (lost.won, lost.reason.startswith("It is disabled")) == (False, True)
+    assert (lost.won, lost.cause) == (False, Cause.DISABLED)
 
 
 @pytest.mark.parametrize("rules", [(), (rule(1, "other"),), (rule(1, "m", enabled=False),)])

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from gateway.conversion import dryrun
 from gateway.wire import jsontext
 
 
 class Command(BaseCommand):
-    help = (
+    help = _(
         "Converts a request, an answer, a stream or an error as the gateway would. "
         "The input has the form of the files in tests/vectors; without a file it is read from stdin."
     )
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
-        parser.add_argument("--check", action="store_true", help="compare with what each file expects")
+        parser.add_argument("--check", action="store_true", help=_("compare with what each file expects"))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         files: list[Path] = options["files"]
@@ -37,11 +38,14 @@ class Command(BaseCommand):
 
     def _check(self, files: list[Path]) -> None:
         if not files:
-            raise CommandError("--check needs at least one file")
+            raise CommandError(_("--check needs at least one file"))
         outcomes: Counter[str] = Counter()
         for file in files:
             outcomes[self._checked(file)] += 1
-        self.stdout.write(f"{outcomes['passed']} passed, {outcomes['failed']} failed")
+        self.stdout.write(
+            _("%(passed)d passed, %(failed)d failed")
+            % {"passed": outcomes["passed"], "failed": outcomes["failed"]}
+        )
         if outcomes["failed"]:
             sys.exit(1)
 
@@ -50,10 +54,10 @@ class Command(BaseCommand):
             case = _case(_text(file))
             found = dryrun.check(case)
         except (CommandError, ValueError, KeyError) as problem:
-            found = [f"not a usable case: {problem}"]
+            found = [_("not a usable case: %(problem)s") % {"problem": problem}]
         if not found:
             return "passed"
-        self.stdout.write(self.style.ERROR(f"FAILED {file.stem}"))
+        self.stdout.write(self.style.ERROR(_("FAILED %(case)s") % {"case": file.stem}))
         for line in found:
             self.stdout.write(f"  {line}")
         return "failed"
@@ -63,7 +67,7 @@ def _answered(case: dict[str, Any]) -> dict[str, Any]:
     try:
         return dryrun.run(case)
     except (ValueError, KeyError) as problem:
-        raise CommandError(f"not a usable case: {problem}") from None
+        raise CommandError(_("not a usable case: %(problem)s") % {"problem": problem}) from None
 
 
 def _text(file: Path) -> bytes:
@@ -77,7 +81,7 @@ def _case(text: bytes) -> dict[str, Any]:
     try:
         case = jsontext.loads(text)
     except jsontext.InvalidJSON as problem:
-        raise CommandError(f"not JSON: {problem}") from None
+        raise CommandError(_("not JSON: %(problem)s") % {"problem": problem}) from None
     if not isinstance(case, dict):
-        raise CommandError("a case is a JSON object")
+        raise CommandError(_("a case is a JSON object"))
     return case

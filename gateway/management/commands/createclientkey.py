@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gateway.conf import CAPTURE_POLICIES, gateway_conf
 from gateway.config.launch import claude_code_lines, local_url
@@ -14,29 +15,29 @@ from gateway.models import ClientKey
 
 
 class Command(BaseCommand):
-    help = "Issue a client key for Claude Code or another client. It is printed once and never again."
+    help = _("Issue a client key for Claude Code or another client. It is printed once and never again.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="What or whom the key is for.")
-        parser.add_argument("--owner", default="", help="Who answers for it.")
-        parser.add_argument("--days", type=int, help="Days until it expires. Default: never.")
+        parser.add_argument("name", help=_("What or whom the key is for."))
+        parser.add_argument("--owner", default="", help=_("Who answers for it."))
+        parser.add_argument("--days", type=int, help=_("Days until it expires. Default: never."))
         parser.add_argument(
             "--model",
             action="append",
             default=[],
             metavar="NAME",
-            help="A model or pattern with * that it may ask for; may be repeated. Default: all.",
+            help=_("A model or pattern with * that it may ask for; may be repeated. Default: all."),
         )
         parser.add_argument(
             "--capture",
             choices=CAPTURE_POLICIES,
             default="",
-            help="Bodies kept. Default: as the gateway does.",
+            help=_("Bodies kept. Default: as the gateway does."),
         )
 
-    def handle(self, *_: Any, **given: Any) -> None:
+    def handle(self, *_args: Any, **given: Any) -> None:
         if given["days"] is not None and given["days"] < 1:
-            raise CommandError("--days must be 1 or more.")
+            raise CommandError(_("--days must be 1 or more."))
         record, key = ClientKey.issue(
             given["name"],
             owner=given["owner"],
@@ -44,14 +45,20 @@ class Command(BaseCommand):
             allowed_models=given["model"],
             capture=given["capture"],
         )
-        until = f", until {record.expires_at:%Y-%m-%d}" if record.expires_at else ""
+        if record.expires_at:
+            head = _("Client key for %(name)s, until %(day)s. It is shown only now:") % {
+                "name": record.name,
+                "day": f"{record.expires_at:%Y-%m-%d}",
+            }
+        else:
+            head = _("Client key for %(name)s. It is shown only now:") % {"name": record.name}
         start = claude_code_lines(local_url(gateway_conf()), key)
         lines = [
-            f"Client key for {record.name}{until}. It is shown only now:",
+            head,
             "",
             f"  {key}",
             "",
-            "Start Claude Code with it:",
+            _("Start Claude Code with it:"),
             "",
             *(f"  {line}" for line in start),
         ]

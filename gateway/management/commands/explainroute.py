@@ -12,11 +12,13 @@ from gateway.models import ClientKey
 
 
 class Command(BaseCommand):
-    help = "Say where a request for MODEL goes: the mapping, its targets in order, how they stand, and why."
+    help = _(
+        "Say where a request for MODEL goes: the mapping, its targets in order, how they stand, and why."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("model", help="The model a client asks for.")
-        parser.add_argument("--key", metavar="NAME", help="Ask with the client key of this name.")
+        parser.add_argument("model", help=_("The model a client asks for."))
+        parser.add_argument("--key", metavar="NAME", help=_("Ask with the client key of this name."))
 
     def handle(self, *_args: Any, model: str, key: str | None, **__: Any) -> None:
         record = None

@@ -16,12 +16,16 @@ from gateway.upstream.probe import Level, probed, tried_again
 
 
 class Command(BaseCommand):
-    help = "Try a provider: reachable, key accepted, short answer, streamed tool call. Exit 1 when one fails."
+    help = _(
+        "Try a provider: reachable, key accepted, short answer, streamed tool call. Exit 1 when one fails."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("slug", help="The provider's slug.")
+        parser.add_argument("slug", help=_("The provider's slug."))
         parser.add_argument(
-            "--model", default="", help="The upstream model to ask. Default: that of the first mapping to it."
+            "--model",
+            default="",
+            help=_("The upstream model to ask. Default: that of the first mapping to it."),
         )
 
     def handle(self, *_args: Any, slug: str, model: str, **__: Any) -> None:

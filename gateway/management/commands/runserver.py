@@ -7,12 +7,13 @@ from typing import Any
 from daphne.management.commands.runserver import Command as DaphneRunserver
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
 
 
 class Command(DaphneRunserver):
-    help = "Starts the gateway for development, on Daphne."
+    help = _("Starts the gateway for development, on Daphne.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.default_port = str(gateway_conf().port)

@@ -20,7 +20,7 @@ from gateway.telemetry import metrics
 
 
 class Command(BaseCommand):
-    help = "Serves the gateway on HOST and PORT (from the environment) until it is told to stop."
+    help = _("Serves the gateway on HOST and PORT (from the environment) until it is told to stop.")
     # what a place decides; what the code decides is checked by `manage.py check`, and would load the admin
     requires_system_checks = ["gateway"]
 
@@ -92,6 +92,9 @@ class Command(BaseCommand):
 
 def _port_taken(options: dict[str, Any]) -> SystemExit:
     return SystemExit(
-        f"Cannot listen on {options['host']}:{options['port']}: is the gateway running already? "
-        "Stop it, or choose another PORT in .env."
+        _(
+            "Cannot listen on %(host)s:%(port)s: is the gateway running already? "
+            "Stop it, or choose another PORT in .env."
+        )
+        % {"host": options["host"], "port": options["port"]}
     )

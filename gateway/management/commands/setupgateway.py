@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db.utils import OperationalError, ProgrammingError
+from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
 from gateway.config import document
@@ -20,9 +21,9 @@ from gateway.management.ollama import ollama_models
 
 
 class Command(BaseCommand):
-    help = "Prepare the gateway (first start and every start) and print how to use it."
+    help = _("Prepare the gateway (first start and every start) and print how to use it.")
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def handle(self, *_args: Any, **__: Any) -> None:
         conf = gateway_conf()
         try:
             synced = sync_environment(conf)
@@ -30,7 +31,8 @@ class Command(BaseCommand):
                 document.load(Path(conf.config_file))
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
-                f"The database is not ready ({problem}). Run first: {start_text.command('migrate')}"
+                _("The database is not ready (%(problem)s). Run first: %(command)s")
+                % {"problem": problem, "command": start_text.command("migrate")}
             ) from problem
         except ValueError as problem:
             raise CommandError(str(problem)) from problem
@@ -38,11 +40,11 @@ class Command(BaseCommand):
         claude = start_text.claude_lines(conf, load(conf))
         self._say(
             "",
-            start_text.section("Provider", start_text.provider_lines(synced, conf, ollama)),
+            start_text.section(_("Provider"), start_text.provider_lines(synced, conf, ollama)),
             "",
-            start_text.section("Admin", [f"{local_url(conf)}/admin/", *self._first_admin()]),
+            start_text.section(_("Admin"), [f"{local_url(conf)}/admin/", *self._first_admin()]),
             "",
-            "Start Claude Code in another terminal:",
+            _("Start Claude Code in another terminal:"),
             "",
             *(f"  {line}" for line in claude),
             "",
@@ -61,6 +63,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         users.create_superuser(username=name, password=password)
         return [
-            f"User {name}, password {password}",
-            "This password is shown only now. Lost it? " + start_text.command(f"changepassword {name}"),
+            _("User %(name)s, password %(password)s") % {"name": name, "password": password},
+            _("This password is shown only now. Lost it? %(command)s")
+            % {"command": start_text.command(f"changepassword {name}")},
         ]

@@ -1,0 +1,33 @@
+"""Which language a page speaks: the browser's, or the one that was chosen."""
+
+import pytest
+
+CHINESE, ENGLISH = "登录", "Log in"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", CHINESE),
+        ("zh-Hans", CHINESE),
+        ("zh", CHINESE),
+        ("en-US,en;q=0.9", ENGLISH),
+        ("sv, fr;q=0.7", ENGLISH),
+    ],
+)
+def test_the_login_page_speaks_the_language_of_the_browser(client, db, accepted, said):
+    page = client.get("/admin/login/", headers={"accept-language": accepted})
+    assert said in page.content.decode()
+
+
+def test_a_choice_holds_against_the_browser_s_language(admin_client):
+    admin_client.post("/admin/i18n/setlang/", {"language": "en", "next": "/admin/"})
+    page = admin_client.get("/admin/", headers={"accept-language": "zh-CN"}).content.decode()
+    assert "Model mappings" in page
+    assert "模型映射" not in page
+
+
+def test_a_choice_survives_a_logout(admin_client):
+    admin_client.post("/admin/i18n/setlang/", {"language": "zh-hans", "next": "/admin/"})
+    admin_client.post("/admin/logout/")
+    assert CHINESE in admin_client.get("/admin/login/").content.decode()
