@@ -125,3 +125,13 @@ async def test_every_page_with_its_names_shows_it_inert(rows, visit):
         await page.goto(address)
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await assert_inert(page)
+
+
+async def test_its_replay_shows_both_answers_inert(rows, visit):
+    page = (await visit()).page
+    await page.goto(f"/admin/gateway/requestlog/{min(rows.values())}/replay/")
+    await page.get_by_role("checkbox").first.check()
+    await page.get_by_role("button", name="Ask", exact=True).click()
+    await expect(page.get_by_role("heading", name="Replay")).to_have_count(1)
+    await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    await assert_inert(page)

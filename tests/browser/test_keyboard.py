@@ -3,8 +3,21 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.asking import ask
+from tests.conftest import asking
+from tests.fakes.provider import stream
+
 # more than any page needs to its last control
 MOST_STEPS = 150
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mapped(console):
+    console.configure(
+        providers=[console.provider_section()],
+        mappings=[{"pattern": "*", "targets": [{"provider": "fake", "upstream_model": "up"}]}],
+    )
+    console.provider.answers("up", stream("Hello"))
 
 
 async def step_to(page, control):
@@ -21,6 +34,33 @@ async def step_to(page, control):
             ), "the focus is not to be seen"
             return
     pytest.fail(f"not reached by {MOST_STEPS} steps")
+
+
+async def test_search_filters_rows_and_tabs_are_reached_and_used_by_keys(console, visit):
+    await ask(console, asking(model="claude-keys", stream=True))
+    page = (await visit()).page
+    await page.goto("/admin/")
+    await step_to(page, page.get_by_role("link", name="Requests").first)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/requestlog/")
+
+    await step_to(page, page.get_by_role("search").get_by_role("textbox"))
+    await page.keyboard.type("claude-keys")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**q=claude-keys*")
+
+    await step_to(page, page.get_by_role("button", name="Filters"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="By kind")).to_be_visible()
+
+    await page.goto("/admin/gateway/requestlog/?q=claude-keys")
+    row = page.get_by_role("row").filter(has_text="claude-keys")
+    await step_to(page, row.get_by_role("link").first)
+    await page.keyboard.press("Enter")
+    tabs = page.get_by_role("navigation", name="What is kept of the request")
+    await step_to(page, tabs.get_by_role("link", name="Ledger"))
+    await page.keyboard.press("Enter")
+    await expect(tabs.get_by_role("link", name="Ledger")).to_have_attribute("aria-current", "page")
 
 
 async def test_language_and_dark_mode_are_chosen_by_keys_and_kept(visit):
