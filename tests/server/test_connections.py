@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import asking
 from tests.fakes.provider import SSE, TRAILER, Answer, FakeProvider, chunk, completion, stream
 
-pytestmark = pytest.mark.server
+# once: sockets and pipes, whatever the database
+pytestmark = [pytest.mark.server, pytest.mark.once]
 
 
 @pytest.fixture
