@@ -66,19 +66,24 @@ def thinking_plan(
         if requested or wish.effort is not None:
             notes.add("dropped", "thinking", "the model thinks in streamed answers only")
         wish = _Wish("disabled", None, None)
-    effort = _effort(wish, profile, notes, tools_sent=tools_sent)
+    if wish.kind == "disabled" and profile.reasoning != "effort" and profile.reasoning_off:
+        # an off switch wins over any effort, and goes alone
+        _note_silenced(wish, notes)
+        return ThinkingPlan(_switch(False, profile), True, requested, display)
+    insisted = profile.effort_with_tools if tools_sent else None
+    if profile.reasoning == "openrouter":
+        budget = _budget(wish, cap, notes) if wish.effort is None and insisted is None else None
+        if budget is not None:
+            return ThinkingPlan({"reasoning": {"max_tokens": budget}}, False, requested, display)
+    effort = _effort(wish, profile, notes, insisted)
     if profile.reasoning == "effort":
         body: dict[str, Any] = {"reasoning_effort": effort} if effort else {}
         return ThinkingPlan(body, effort == "none", requested, display)
-    if wish.kind == "disabled" and not profile.reasoning_off:
+    if wish.kind == "disabled":
         notes.add("dropped", "thinking", "the model always thinks")
-        body = _always_thinking(effort, profile)
-        return ThinkingPlan(body, False, requested, display)
-    if profile.reasoning == "openrouter":
-        body = _openrouter(_within(wish, cap, notes), effort)
-    else:
-        body = _switched(wish, effort, profile)
-    return ThinkingPlan(body, wish.kind == "disabled" or effort == "none", requested, display)
+        return ThinkingPlan(_with_effort({}, effort, profile), False, requested, display)
+    body = _switched_on(wish, effort, profile, notes)
+    return ThinkingPlan(body, effort == "none", requested, display)
 
 
 def _wish(request: JSONObject, thinking: JSONObject) -> _Wish:
@@ -92,21 +97,22 @@ def _wish(request: JSONObject, thinking: JSONObject) -> _Wish:
     return _Wish(kind, effort, thinking.get("budget_tokens") if kind == "enabled" else None)
 
 
-def _effort(wish: _Wish, profile: Profile, notes: Notes, *, tools_sent: bool) -> str | None:
-    """The effort to send, None for none at all."""
+def _effort(wish: _Wish, profile: Profile, notes: Notes, insisted: str | None) -> str | None:
+    """The effort to send, None for none at all; `insisted`: the one the provider wants beside tools."""
     levels = profile.effort_levels
     level = wish.level
     if wish.kind == "disabled" and ("none" in levels or profile.reasoning != "effort"):
-        # whoever can be switched off is, whatever effort was named beside it
+        # whoever can be switched off is, whatever effort was named beside it; who cannot thinks least
         level = "none"
-    if tools_sent and profile.effort_with_tools is not None:
-        chosen: str | None = profile.effort_with_tools
-    else:
-        chosen = None if level is None else _clamped(level, levels)
+    chosen = insisted or (None if level is None else _clamped(level, levels))
+    asked = wish.level
     path = "output_config.effort" if wish.effort else "thinking"
-    if chosen is not None and level is not None and chosen != level:
-        notes.add("clamped", path, f"effort {level} became {chosen}")
-    elif chosen is None and wish.effort is not None:
+    if chosen is not None and asked is not None and chosen != asked:
+        if chosen == level == "none":
+            _note_silenced(wish, notes)
+        else:
+            notes.add("clamped", path, f"effort {asked} became {chosen}")
+    elif chosen is None and (wish.effort is not None or wish.kind == "disabled"):
         notes.add("dropped", path, "the model takes no effort")
     return chosen
 
@@ -123,52 +129,50 @@ def _clamped(level: str, levels: tuple[str, ...]) -> str | None:
     return EFFORT_ORDER[max((rank for rank in ranks if rank <= wanted), default=ranks[0])]
 
 
-def _always_thinking(effort: str | None, profile: Profile) -> dict[str, Any]:
-    if effort is None:
-        return {}
-    return (
-        {"reasoning": {"effort": effort}}
-        if profile.reasoning == "openrouter"
-        else {"reasoning_effort": effort}
-    )
+def _note_silenced(wish: _Wish, notes: Notes) -> None:
+    if wish.effort is not None:
+        notes.add("dropped", "output_config.effort", "thinking is switched off")
 
 
-def _within(wish: _Wish, cap: int, notes: Notes) -> _Wish:
-    """The wish with a budget that leaves room for an answer under a lowered cap, or with none."""
+def _budget(wish: _Wish, cap: int, notes: Notes) -> int | None:
+    """The budget, or one that leaves room for an answer under a lowered cap; None: too small to ask for."""
     if wish.budget is None or wish.budget < cap:
-        return wish
+        return wish.budget
     budget = cap * 4 // 5
+    if budget < MIN_BUDGET:
+        return None
     notes.add("clamped", "thinking.budget_tokens", f"{wish.budget} became {budget}")
-    return wish._replace(budget=budget if budget >= MIN_BUDGET else None)
+    return budget
 
 
-def _openrouter(wish: _Wish, effort: str | None) -> dict[str, Any]:
-    if wish.kind == "disabled":
-        return {"reasoning": {"enabled": False}}
-    if wish.budget is not None and wish.effort is None and effort != "none":
-        return {"reasoning": {"max_tokens": wish.budget}}
-    if effort is not None:
-        return {"reasoning": {"effort": effort}}
-    return {"reasoning": {"enabled": True}} if wish.kind in _ON else {}
-
-
-def _switched(wish: _Wish, effort: str | None, profile: Profile) -> dict[str, Any]:
-    """The forms that are a switch, with an effort beside it where the provider takes one."""
-    if wish.kind == "disabled":
-        return _switch(False, profile)
+def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes) -> dict[str, Any]:
+    """What asks for thinking, or for no more than an effort, where thinking is a switch."""
     body = _switch(True, profile) if wish.kind in _ON else {}
-    if effort is not None:
-        body["reasoning_effort"] = effort
-    elif profile.reasoning == "enable_thinking" and profile.thinking_budget_max and wish.budget is not None:
-        body["thinking_budget"] = min(wish.budget, profile.thinking_budget_max)
-    return body
+    if effort is not None or wish.budget is None:
+        return _with_effort(body, effort, profile)
+    most = profile.thinking_budget_max
+    if profile.reasoning != "enable_thinking" or not most:
+        notes.add("dropped", "thinking.budget_tokens", "the model takes no budget")
+        return body
+    if wish.budget > most:
+        notes.add("clamped", "thinking.budget_tokens", f"{wish.budget} became {most}")
+    return {**body, "thinking_budget": min(wish.budget, most)}
+
+
+def _with_effort(body: dict[str, Any], effort: str | None, profile: Profile) -> dict[str, Any]:
+    """`body` with the effort where the provider reads it; OpenRouter's object needs no switch beside one."""
+    if effort is None:
+        return body
+    if profile.reasoning == "openrouter":
+        return {"reasoning": {"effort": effort}}
+    return {**body, "reasoning_effort": effort}
 
 
 def _switch(on: bool, profile: Profile) -> dict[str, Any]:
     match profile.reasoning:
         case "thinking_object":
             return {"thinking": {"type": (profile.reasoning_on or "enabled") if on else "disabled"}}
-        case "reasoning_enabled":
+        case "reasoning_enabled" | "openrouter":
             return {"reasoning": {"enabled": on}}
         case "enable_thinking":
             return {"enable_thinking": on}

@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.config.presets import presets
+
 from .converting import convert, request_of, system
 
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
@@ -230,3 +232,71 @@ def test_a_model_that_thinks_in_streams_alone_is_switched_off_in_whole_answers()
     assert streamed == {"enable_thinking": True, "reasoning_effort": "high"}
     entries = converted(options, thinking=ADAPTIVE).entries
     assert ("dropped", "thinking", "the model thinks in streamed answers only") in entries
+
+
+@pytest.mark.parametrize("form", [*SWITCHES, "openrouter"])
+@pytest.mark.parametrize("efforts", [["low", "high"], ["none", "low"], []])
+def test_a_switch_thrown_off_says_nothing_of_an_effort_that_is_not_sent(form, efforts):
+    options = {"reasoning": form, "efforts": efforts}
+    assert converted(options, thinking=DISABLED).entries == []
+    beside = converted(options, thinking=DISABLED, effort="high").entries
+    assert beside == [("dropped", "output_config.effort", "thinking is switched off")]
+
+
+def test_every_preset_whose_thinking_is_a_switch_switches_it_off_without_an_entry():
+    switches = (
+        "thinking_object",
+        "reasoning_enabled",
+        "enable_thinking",
+        "chat_template_kwargs",
+        "openrouter",
+    )
+    found = 0
+    for known in presets().values():
+        for rule_options in ({}, *(rule.options for rule in known.model_rules)):
+            options = {**known.options, **rule_options}
+            if options.get("reasoning") in switches and options.get("reasoning_off", True):
+                entries = converted({**options, "protocol": "chat"}, thinking=DISABLED).entries
+                assert [entry for entry in entries if entry[1] in ("thinking", "output_config.effort")] == []
+                found += 1
+    assert found > 20
+
+
+def test_an_effort_beside_disabled_thinking_is_in_the_ledger_where_none_is_sent():
+    options = {"reasoning": "effort", "efforts": ["none", "high"]}
+    assert converted(options, thinking=DISABLED).entries == []
+    beside = converted(options, thinking=DISABLED, effort="high").entries
+    assert beside == [("dropped", "output_config.effort", "thinking is switched off")]
+
+
+@pytest.mark.parametrize("form", [*SWITCHES, "openrouter"])
+def test_a_model_that_always_thinks_says_which_effort_the_wish_became(form):
+    options = {"reasoning": form, "reasoning_off": False, "efforts": ["low", "high"]}
+    always = ("dropped", "thinking", "the model always thinks")
+    assert set(converted(options, thinking=DISABLED).entries) == {
+        always, ("clamped", "thinking", "effort none became low"),
+    }  # fmt: skip
+    assert set(converted(options, thinking=DISABLED, effort="high").entries) == {
+        always, ("clamped", "output_config.effort", "effort high became low"),
+    }  # fmt: skip
+
+
+def test_disabled_thinking_that_no_field_can_say_is_in_the_ledger():
+    outcome = converted({"reasoning": "effort", "efforts": []}, thinking=DISABLED)
+    assert outcome.entries == [("dropped", "thinking", "the model takes no effort")]
+
+
+def test_a_budget_that_goes_as_a_budget_is_no_effort():
+    outcome = converted({"reasoning": "openrouter", "efforts": ["low", "high"]}, thinking=ENABLED)
+    assert outcome.body["reasoning"] == {"max_tokens": 10_000}
+    assert outcome.entries == []
+
+
+def test_a_budget_that_shrinks_or_goes_is_in_the_ledger():
+    options = {"reasoning": "enable_thinking", "thinking_budget_max": 4096}
+    assert converted(options, thinking=ENABLED).entries == [
+        ("clamped", "thinking.budget_tokens", "10000 became 4096")
+    ]
+    assert converted({"reasoning": "thinking_object"}, thinking=ENABLED).entries == [
+        ("dropped", "thinking.budget_tokens", "the model takes no budget")
+    ]
