@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ccproxy_site.environment import CUSTOM_HEADER_PREFIX, SCHEME
+from gateway.config.recognise import recognised
 from gateway.conversion import dryrun
 from gateway.conversion.ledger import CODES
 
@@ -158,3 +159,22 @@ def test_links_lead_to_files_and_headings_that_are_there(page):
         if not target.exists() or (heading and heading not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def provider_rows(page: str) -> list[str]:
+    """The rows of the table of providers in a README: those that say what to put into .env."""
+    return [line for line in page.splitlines() if line.startswith("|") and "BIG_MODEL=" in line]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_models_of_the_readmes_are_those_of_the_presets(name):
+    """A model in capitals stands for what the reader fills in. A row names the small model too: its
+    default is another service's."""
+    found = provider_rows((ROOT / name).read_text())
+    assert len(found) == 8
+    for row in found:
+        entered = dict(code.split("=", 1) for code in code_in(row) if "=" in code)
+        known = recognised(entered.get("OPENAI_BASE_URL", "https://api.openai.com/v1")).preset
+        for size in ("big", "small"):
+            model = entered[f"{size.upper()}_MODEL"]
+            assert model.isupper() or model == known.default_models[size], (row, known.slug)
