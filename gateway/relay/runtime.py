@@ -77,7 +77,9 @@ class Runtime:
         if self._gateway is None or self._loop is not loop:
             # a server that is not ours has not prepared: the first request does, beside the loop
             await asyncio.to_thread(self.prepare)
-            self._gateway, self._loop = self._built(), loop
+            # several first requests may have waited for it, and what they share is one
+            if self._gateway is None or self._loop is not loop:
+                self._gateway, self._loop = self._built(), loop
         return self._gateway
 
     def install(self, gateway: Gateway | None) -> None:

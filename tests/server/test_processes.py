@@ -138,8 +138,6 @@ async def test_a_stop_lets_streams_of_every_process_end(serve):
     await provider.stop()
 
 
-# With eight streams one is cut without its error event; docs/reliability.md says so.
-@pytest.mark.xfail(reason="NOT MENDED: a stream of several processes can be cut when their grace is over")
 async def test_streams_of_every_process_that_outlast_the_grace_end_in_an_error_event(serve):
     provider = await FakeProvider().start()
     provider.answers("gpt-4o", stream("first", 60))
