@@ -52,6 +52,8 @@ _REFUSED_TOO: Final = (
 # A recursive schema has endless paths; OpenAI allows ten levels.
 _MAX_UNROLLED: Final = 5
 _MAX_PATHS: Final = 2_000
+# a reference stands alone in a strict schema, but for words
+_BESIDE_A_REFERENCE: Final = frozenset({"description", "title"})
 
 
 def is_strict_compatible(schema: JSONObject) -> bool:
@@ -98,9 +100,17 @@ class _Strict:
         self.paths: list[Path] = []
         self._root = root
         self._invented: dict[int, list[str]] = {}
+        self._folding: tuple[str, ...] = ()
 
     def strict(self, schema: JSONObject) -> JSONObject:
-        schema = with_subschemas(_simplified(schema, self._root), self.strict)
+        simple, references = _simplified(schema, self._root)
+        again = next((reference for reference in references if reference in self._folding), None)
+        if again is not None:
+            # what holds itself is never folded to its end: the reference stays, the rest is told in words
+            return noted({"$ref": again}, [f"allOf: {jsontext.dumps_text(schema['allOf'])}"])
+        around, self._folding = self._folding, (*self._folding, *references)
+        schema = with_subschemas(simple, self.strict)
+        self._folding = around
         if not is_object(schema):
             return schema
         required = required_names(schema)
@@ -148,14 +158,20 @@ class _Strict:
             self.find_paths(below, root, path, entered)
 
 
-def _simplified(schema: JSONObject, root: JSONObject) -> JSONObject:
-    """Without the keywords strict mode refuses: rewritten where that is possible, else told in words."""
+def _simplified(schema: JSONObject, root: JSONObject) -> tuple[JSONObject, list[str]]:
+    """Without the keywords strict mode refuses: rewritten where that is possible, else told in words.
+
+    And the references of `allOf` whose targets were folded into it.
+    """
     every = schema.get("allOf")
+    references: list[str] = []
     if type(every) is list and every and all(type(branch) is dict for branch in every):
         rest = {name: value for name, value in schema.items() if name != "allOf"}
-        if len(every) == 1 and not every[0].keys() & rest.keys():
+        beside = rest.keys() - _BESIDE_A_REFERENCE if "$ref" in every[0] else every[0].keys() & rest.keys()
+        if len(every) == 1 and not beside:
             schema = {**every[0], **rest}
         elif is_object(schema) or "properties" in _only_object(every, root):
+            references = [branch["$ref"] for branch in every if type(branch.get("$ref")) is str]
             schema = folded(schema, root)
     if "oneOf" in schema and "anyOf" not in schema:
         schema = {("anyOf" if name == "oneOf" else name): value for name, value in schema.items()}
@@ -164,7 +180,7 @@ def _simplified(schema: JSONObject, root: JSONObject) -> JSONObject:
     if is_object(schema) and type(schema.get("additionalProperties")) is dict:
         notes.append(f"additionalProperties: {jsontext.dumps_text(schema['additionalProperties'])}")
         gone.append("additionalProperties")
-    return noted({name: value for name, value in schema.items() if name not in gone}, notes)
+    return noted({name: value for name, value in schema.items() if name not in gone}, notes), references
 
 
 def _only_object(branches: list[JSONObject], root: JSONObject) -> JSONObject:

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from jsonschema import Draft202012Validator
 
 from gateway.conversion.strict_schemas import force_strict, is_strict_compatible, without_invented_nulls
@@ -195,7 +195,35 @@ def any_lacking(schema, value):
     )
 
 
+def test_a_structure_that_holds_itself_in_a_combination_keeps_its_reference():
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"allOf": [{"$ref": "#"}, {"type": "object", "properties": {"b": {"type": "string"}}}]}
+        },
+    }
+    strict, _ = force_strict(schema)
+    assert is_strict_compatible(strict)
+    once = strict["properties"]["a"]
+    assert set(once["properties"]) == {"a", "b"}
+    assert once["properties"]["a"]["anyOf"][0]["$ref"] == "#"
+
+
 @given(schemas(objects=True))
+@example(
+    {
+        "type": "object",
+        "properties": {"a": {"allOf": [{"$ref": "#/$defs/two"}, {"type": "object", "properties": {}}]}},
+        "$defs": {
+            "two": {
+                "type": "object",
+                "properties": {
+                    "b": {"allOf": [{"$ref": "#/$defs/two"}, {"type": "object", "properties": {}}]}
+                },
+            }
+        },
+    }
+)
 def test_a_forced_schema_is_valid_and_strict_and_forcing_it_again_changes_nothing(schema):
     before = copy.deepcopy(schema)
     strict, _ = force_strict(schema)
