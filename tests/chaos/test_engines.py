@@ -47,9 +47,11 @@ def test_a_paused_server_answers_after_it_is_resumed(postgres):
 
 
 SAYS_WHERE_AND_STAYS = """
-import os, time
-print(os.environ["ENGINES_DATABASE_URL"], os.environ["ENGINES_REDIS_URL"], flush=True)
+import os, signal, time
+# a run in the background inherits that Ctrl-C is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
+    print(os.environ["ENGINES_DATABASE_URL"], os.environ["ENGINES_REDIS_URL"], flush=True)
     time.sleep(100)
 finally:
     print("cleared away", flush=True)
