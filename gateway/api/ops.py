@@ -46,9 +46,14 @@ async def health(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("GET", "HEAD")
 async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
-    """The process takes requests and the database can be reached; 503 otherwise."""
+    """The process takes requests and the database can be reached; 503 otherwise.
+
+    `configuration`: the number of the configuration it follows, so that who changed
+    one can wait for it.
+    """
     if not runtime.draining and await sync_to_async(_database_answers, thread_sensitive=False)():
-        return json_response({"status": "ok"}, request_id)
+        followed = (await runtime.gateway()).configuration.snapshot.stamp
+        return json_response({"status": "ok", "configuration": followed}, request_id)
     return json_response({"status": "unavailable"}, request_id, status=503)
 
 

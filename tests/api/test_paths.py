@@ -26,9 +26,10 @@ async def test_health_says_ok(bench):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_ready_says_ok_while_the_database_answers(bench):
+async def test_ready_says_which_configuration_is_followed_while_the_database_answers(bench):
     answer = await bench.client.get("/health/ready")
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    followed = bench.gateway.configuration.snapshot.stamp
+    assert (answer.status, answer.json) == (200, {"status": "ok", "configuration": followed})
 
 
 async def test_ready_says_unavailable_when_the_database_does_not_answer(bench, monkeypatch):

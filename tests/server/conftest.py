@@ -128,6 +128,15 @@ def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[
     )
 
 
+def until(what, seconds=20.0):
+    """What `what` returns when it is true; fails when it never is."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
 def start(folder: Path, *arguments: str, **variables: str) -> Served:
     port = int(variables.setdefault("PORT", str(free_port())))
     env = environment(folder, **variables)

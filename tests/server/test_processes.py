@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import asking
 from tests.fakes.provider import FakeProvider, stream
-from tests.server.conftest import ROOT, environment, manage, prepare_database
+from tests.server.conftest import ROOT, environment, manage, prepare_database, until
 
 pytestmark = pytest.mark.server
 
@@ -23,15 +23,6 @@ pytestmark = pytest.mark.server
 def children(served) -> list[int]:
     tasks = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
     return [int(pid) for pid in tasks.read_text().split()]
-
-
-def until(what, seconds=20.0):
-    """What `what` returns when it is true; fails when it never is."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return found
 
 
 def open_sockets(pid: int) -> int:
