@@ -11,17 +11,17 @@ _adapter = TypeAdapter(CompletionCreateParams)
 
 def accept(body):
     """Raises pydantic.ValidationError unless `body` fits the types, to the bottom."""
-    _exhaust(_adapter.validate_python(body))
+    exhaust(_adapter.validate_python(body))
 
 
-def _exhaust(value):
+def exhaust(value):
     """Pydantic checks an Iterable only while it is read."""
     if isinstance(value, Mapping):
         for item in value.values():
-            _exhaust(item)
+            exhaust(item)
     elif not isinstance(value, str | bytes | int | float | None):
         for item in value:
-            _exhaust(item)
+            exhaust(item)
 
 
 _responses_adapter = TypeAdapter(ResponseCreateParams)
@@ -29,4 +29,4 @@ _responses_adapter = TypeAdapter(ResponseCreateParams)
 
 def accept_response(body):
     """The same for a request of the Responses API."""
-    _exhaust(_responses_adapter.validate_python(body))
+    exhaust(_responses_adapter.validate_python(body))

@@ -1,4 +1,8 @@
-"""Five turns of a client with tools, thinking, parallel calls and images, and what it must see of each."""
+"""Five turns of a client with tools, thinking, parallel calls and images, and what it must see of each.
+
+Then two requests more: a PDF behind the same history, and a title in a form of its own, as Claude Code
+asks for one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conversion.converting import IMAGE
+from tests.conversion.pdf_files import pdf_of
 from tests.fakes.strict_chat import Say
 
 JSONObject = dict[str, Any]
@@ -17,9 +22,26 @@ SAY = [
     Say("That is all.", "turn-three: a cat, and a mistake."),
     Say("Forced to.", "turn-four: reading again.", (("read", {"path": "c"}),)),
     Say("Done.", "turn-five: done."),
+    Say("It is short.", "turn-six: it says hello."),
+    Say("A title.", '{"title": "turn-seven"}'),
 ]
+TURNS, PAPER_TURN, TITLE_TURN = 5, 5, 6
 # the turns in which the client switches thinking off
-UNASKED = (3,)
+UNASKED = (3, TITLE_TURN)
+
+WORDS = "hello from the paper"
+PDF = pdf_of(WORDS)
+PAPER: JSONObject = {
+    "type": "document",
+    "title": "paper.pdf",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": PDF},
+}
+TITLE_SCHEMA: JSONObject = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}},
+    "required": ["title"],
+    "additionalProperties": False,
+}
 
 READ_SCHEMA: JSONObject = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -116,29 +138,21 @@ def text(value: str) -> JSONObject:
     return {"type": "text", "text": value}
 
 
-async def converse(client: Any, *, stream: bool) -> list[Seen]:
-    """The five turns; stops at the first that is not answered, with what the gateway said."""
-    messages: list[JSONObject] = [*BEFORE]
+async def converse(client: Any, *, stream: bool, before: list[JSONObject] | None = None) -> list[Seen]:
+    """All requests; stops at the first that is not answered, with what the gateway said."""
+    messages: list[JSONObject] = [*(BEFORE if before is None else before)]
     seen: list[Seen] = []
+
+    async def asked(body: JSONObject) -> Seen:
+        body |= {"stream": True} if stream else {}
+        answer = await client.messages({name: value for name, value in body.items() if value is not None})
+        assert answer.status == 200, answer.text.decode()
+        seen.append(gathered(answer.events) if stream else whole(answer.json))
+        return seen[-1]
 
     async def turn(*said: JSONObject, **fields: Any) -> list[JSONObject]:
         messages.extend(said)
-        body = {
-            "model": "m",
-            "max_tokens": 4000,
-            "system": SYSTEM,
-            "messages": messages,
-            "tools": TOOLS,
-            "metadata": {"user_id": "user_1"},
-            "thinking": {"type": "adaptive"},
-            "output_config": {"effort": "high"},
-            **({"stream": True} if stream else {}),
-            **fields,
-        }
-        answer = await client.messages({name: value for name, value in body.items() if value is not None})
-        assert answer.status == 200, answer.text.decode()
-        one = gathered(answer.events) if stream else whole(answer.json)
-        seen.append(one)
+        one = await asked(asking(messages, **fields))
         messages.append({"role": "assistant", "content": one.content})
         return one.of("tool_use")
 
@@ -158,7 +172,37 @@ async def converse(client: Any, *, stream: bool) -> list[Seen]:
         tool_choice={"type": "tool", "name": "read", "disable_parallel_tool_use": True},
     )
     await turn(user(result(fourth, IMAGE)), tool_choice={"type": "any"})
+    await turn(user("user says: read this", PAPER))
+    await asked(title())
     return seen
+
+
+def asking(messages: list[JSONObject], **fields: Any) -> JSONObject:
+    """A request of the conversation."""
+    return {
+        "model": "m",
+        "max_tokens": 4000,
+        "system": SYSTEM,
+        "messages": messages,
+        "tools": TOOLS,
+        "metadata": {"user_id": "user_1"},
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "high"},
+        **fields,
+    }
+
+
+def title() -> JSONObject:
+    """What Claude Code asks to name a session: no tools, no thinking, an effort all the same."""
+    return {
+        "model": "m",
+        "max_tokens": 4000,
+        "system": SYSTEM,
+        "messages": [user("user says: name this")],
+        "tools": [],
+        "thinking": {"type": "disabled"},
+        "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": TITLE_SCHEMA}},
+    }
 
 
 def whole(message: JSONObject) -> Seen:

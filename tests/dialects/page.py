@@ -1,6 +1,6 @@
 """The generated parts of docs/providers.md: a section for each preset, and what was tested with it.
 
-python -m tests.dialects.page          run the five turns for every service, print the parts
+python -m tests.dialects.page          run the conversation at every endpoint, print the parts
 python -m tests.dialects.page --write  and put them into docs/providers.md
 """
 
@@ -23,15 +23,7 @@ django.setup()
 # what follows needs the apps to be loaded
 from gateway.config.presets import Alternative, Preset, presets  # noqa: E402
 from tests.conftest import at_a_bench  # noqa: E402
-from tests.dialects.runs import (  # noqa: E402
-    CAPABILITIES,
-    first_models,
-    responses_only,
-    run_chat,
-    run_responses,
-    shown_in_chat,
-    shown_in_responses,
-)
+from tests.dialects.runs import CAPABILITIES, all_shown  # noqa: E402
 from tests.dialects.services import chat_services  # noqa: E402
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -45,6 +37,7 @@ PROTOCOLS: Final = {
     "responses": "Responses",
     "anthropic": "Messages (native)",
 }
+API: Final = {"responses": "Responses", "anthropic": "Messages"}
 AUTH: Final = {
     "bearer": "`Authorization: Bearer`",
     "x-api-key": "header `x-api-key`",
@@ -53,12 +46,14 @@ AUTH: Final = {
 }
 
 
-def table(results: Mapping[str, set[str]]) -> str:
-    lines = ["| Provider | " + " | ".join(CAPABILITIES) + " |", "|---" * (len(CAPABILITIES) + 1) + "|"]
+def table(results: Mapping[tuple[str, str], set[str]]) -> str:
+    head = ["Provider", "Protocol", *CAPABILITIES]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for known in _active():
-        found = results.get(known.slug, set())
-        cells = ["tested" if name in found else "-" for name in CAPABILITIES]
-        lines.append(f"| {known.label} | " + " | ".join(cells) + " |")
+        for protocol in dict.fromkeys((known.protocol, *(other.protocol for other in known.alternatives))):
+            found = results[known.slug, protocol]
+            cells = ["tested" if name in found else "-" for name in CAPABILITIES]
+            lines.append(f"| {known.label} | {PROTOCOLS[protocol]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -135,23 +130,17 @@ def _endpoint(known: Preset, endpoint: Alternative) -> str:
 
 def _tested(known: Preset) -> str:
     models = [model for slug, model in chat_services() if slug == known.slug]
-    if known.protocol == "anthropic":
-        return "with a fake of the Messages API, as any passthrough."
-    if known.protocol == "responses":
-        return "five turns with a strict fake of the Responses API."
     asked = ", ".join(f"`{model}`" for model in models)
-    live = "live with llama.cpp's server in each of its protocols, and " if known.slug == "llama-cpp" else ""
-    return f"{live}five turns with a strict fake of the service, for {asked}."
+    others = {known.protocol, *(other.protocol for other in known.alternatives)} - {"chat"}
+    live = "live with llama.cpp's server in each of its protocols; " if known.slug == "llama-cpp" else ""
+    ways = [f"a strict fake of the service, for {asked}"] if models else []
+    ways += [f"a strict server of the {API[protocol]} API" for protocol in sorted(others, reverse=True)]
+    return f"{live}the conversation with {'; with '.join(ways)}."
 
 
-async def run() -> dict[str, set[str]]:
-    results: dict[str, set[str]] = {}
+async def run() -> dict[tuple[str, str], set[str]]:
     async with at_a_bench() as bench:
-        for slug, model in first_models().items():
-            results[slug] = shown_in_chat(*await run_chat(bench, slug, model, stream=True))
-        for slug in responses_only():
-            results[slug] = shown_in_responses(*await run_responses(bench, slug, stream=True))
-    return results
+        return await all_shown(bench)
 
 
 def put(page: str, marks: tuple[str, str], made: str) -> str:

@@ -23,6 +23,14 @@ MODELS = {
 }
 
 
+# models that are asked at the other endpoints of a service, where these are for some alone
+ELSEWHERE = {
+    ("bedrock-mantle", "anthropic"): "anthropic.claude-opus-5-5",
+    ("bedrock-mantle", "responses"): "openai.gpt-6.1-sol",
+    ("azure-v1", "responses"): "gpt-6.1-sol",
+}
+
+
 def chat_services() -> Iterator[tuple[str, str]]:
     """(slug, model) of every preset that speaks Chat Completions."""
     for slug in SLUGS:
@@ -36,6 +44,11 @@ def _left_chat(known: Preset, model: str) -> bool:
     """A rule leads the model to another protocol."""
     rules = [rule.options for rule in known.model_rules if rule.match.search(model)]
     return any(options.get("protocol", "chat") != "chat" for options in rules)
+
+
+def model_of(slug: str, protocol: str) -> str:
+    """The model that a service is asked for at its endpoint of a protocol."""
+    return ELSEWHERE.get((slug, protocol)) or preset(slug).default_models.get("big", "a-model")
 
 
 def speakers(protocol: str) -> list[str]:

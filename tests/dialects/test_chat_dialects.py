@@ -1,4 +1,4 @@
-"""Every preset against a strict fake of its service: five turns, tools, thinking, parallel calls, images."""
+"""Every preset against a strict fake of its service: tools, thinking, parallel calls, images, PDF, form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from gateway.config.presets import presets
 from tests.conftest import rule
 from tests.dialects.conversation import SAY, UNASKED, converse
-from tests.dialects.runs import run_chat
+from tests.dialects.runs import cache_marks, run_chat, shown
 from tests.dialects.services import chat_services, reached
 from tests.fakes.dialect_rules import SLUGS, rules
 from tests.fakes.strict_chat import StrictChat
@@ -22,10 +22,11 @@ def test_every_preset_that_speaks_chat_has_a_strict_fake():
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(("slug", "model"), list(chat_services()))
 async def test_five_turns_pass_a_strict_service(bench, slug, model, stream):
-    service, seen = await run_chat(bench, slug, model, stream=stream)
+    service, run = await run_chat(bench, slug, model, stream=stream)
     assert len(service.taken) == len(SAY)
-    for turn, one in enumerate(seen):
+    for turn, one in enumerate(run.seen):
         judge(service, turn, one, stream=stream)
+    assert {"PDF", "structured output", "caching"} <= shown(run, cache_marks(slug, model))
 
 
 def judge(service, turn, one, *, stream):
@@ -59,6 +60,12 @@ FAULTS = [
     ("deepseek", "deepseek-flash", {"tool_choice": "full"}, "tool_choice 'required'"),
     ("vertex", "google/gemini-3.8-flash", {"tool_call_extras": {"extra_content": None}}, "missing a thought"),
     ("deepseek", "deepseek-v4-pro", {"images": "url"}, "image_url in a user message"),
+    ("deepseek", "deepseek-v4-pro", {"json_schema": "auto"}, "response_format type is unavailable"),
+    ("zai", "glm-5.2", {"json_schema": "auto"}, "response_format type is unavailable"),
+    ("minimax", "MiniMax-M3", {"json_schema": "object"}, "unknown field response_format"),
+    ("openai-chat", "gpt-4o", {"pdf": "document_url"}, "part of type document_url"),
+    ("mistral", "mistral-medium-latest", {"pdf": "file"}, "part of type file"),
+    ("groq", "openai/gpt-oss-120b", {"pdf": "file"}, "content must be a string"),
     ("moonshot", "kimi-k3", {"schema_rewrites": []}, "type beside anyOf"),
     ("moonshot", "kimi-k3", {"sampling": "pass"}, "temperature and top_p are fixed"),
     ("moonshot", "kimi-k3", {"strict_tools": "auto"}, "function note: ['strict']"),

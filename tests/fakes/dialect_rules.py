@@ -30,7 +30,8 @@ class Rules:
     (None: unknown field); `forced`: which tool choices beside auto and none ("required", "any",
     "named"), `forced_thinking` which of them while thinking; `message_fields` on assistant messages;
     `part_fields` of content parts; `id_form` of tool call ids; `refused_keywords` in schemas;
-    `no_type_beside_any_of` (MFJS).
+    `no_type_beside_any_of` (MFJS); `files`: the type of a part with a PDF; `structured`: the type of
+    response_format ("json_object": the conversation has to say JSON), "" an unknown field.
 
     What must come back: `replay` is the field of the assistant message that thinking goes into
     ("content": a thinking part), needed on turns with calls when `replay_needed`, after the last
@@ -60,6 +61,8 @@ class Rules:
     stream_options: bool = True
     user: bool = True
     images: bool = True
+    files: str | None = None
+    structured: str = "json_schema"
     text_content_only: bool = False
     max_tools: int | None = None
     cache_control: bool = False
@@ -93,7 +96,8 @@ class Rules:
 
 _OPENAI: Final = Rules(
     cap="max_completion_tokens",
-    fields=("parallel_tool_calls", "safety_identifier", "prompt_cache_key", "store", "response_format"),
+    fields=("parallel_tool_calls", "safety_identifier", "prompt_cache_key", "store"),
+    files="file",
     efforts=OPENAI_EFFORTS,
     effort_with_tools="none",
     roles=("system", "developer"),
@@ -124,6 +128,7 @@ _KIMI: Final = replace(
 )
 _GLM: Final = replace(
     _SWITCHED,
+    structured="json_object",
     fields=("thinking", "tool_stream"),
     needs=(("tool_stream", True), ("thinking.clear_thinking", False)),
     efforts=("low", "high", "max"),
@@ -149,6 +154,7 @@ _QWEN: Final = Rules(
 )
 _MINIMAX: Final = replace(
     _SWITCHED,
+    structured="",  # ignored without a word by all models of today
     cap="max_completion_tokens",
     fields=("thinking", "reasoning_split"),
     needs=(("reasoning_split", True),),
@@ -167,6 +173,7 @@ _MINIMAX: Final = replace(
 )
 _SILICON: Final = replace(
     _SWITCHED,
+    structured="json_object",
     fields=("enable_thinking", "thinking_budget"),
     strict=True,
     forced=("required", "named"),
@@ -240,6 +247,7 @@ _RULES: Final[dict[str, Rules]] = {
         fields=("reasoning", "parallel_tool_calls", "top_k", "session_id", "usage", "plugins"),
         roles=("system", "developer"),
         system_anywhere=True,
+        files="file",
         strict=True,
         needs=(("usage.include", True),),
         message_fields=("reasoning", "reasoning_details"),
@@ -252,6 +260,7 @@ _RULES: Final[dict[str, Rules]] = {
     ),
     "deepseek": replace(
         _SWITCHED,
+        structured="json_object",
         fields=("thinking",),
         efforts=("low", "high", "max"),
         switch="thinking.type",
@@ -293,7 +302,8 @@ _RULES: Final[dict[str, Rules]] = {
     "gemini": _GEMINI,
     "vertex": _GEMINI,
     "mistral": Rules(
-        fields=("parallel_tool_calls", "random_seed", "response_format"),
+        fields=("parallel_tool_calls", "random_seed"),
+        files="document_url",
         efforts=("none", "high"),
         after_tool_only_assistant=True,
         forced=("any",),

@@ -28,6 +28,7 @@ _MESSAGE = {
     "assistant": {"role", "content", "tool_calls"},
     "tool": {"role", "content", "tool_call_id"},
 }
+PDF = re.compile(r"data:application/pdf;base64,JVBERi0[A-Za-z0-9+/]+={0,2}\Z")
 _SENTINEL = "skip_thought_signature_validator"
 _MISSING = object()
 
@@ -99,6 +100,8 @@ class StrictChat(ScriptedChat):
             yield f"no {rules.query} in the query"
         yield from self._fields(body)
         yield from self._settings(body)
+        if rules.structured and "response_format" in body:
+            yield from self._structured(body)
         yield from self._messages(body["messages"])
         yield from self._order(body["messages"])
         yield from self._returned(body)
@@ -113,6 +116,7 @@ class StrictChat(ScriptedChat):
         known |= {"stream_options"} if rules.stream_options and body.get("stream") else set()
         known |= {"user"} if rules.user else set()
         known |= {rules.parallel} if rules.parallel else set()
+        known |= {"response_format"} if rules.structured else set()
         for name in body.keys() - known:
             yield f"unknown field {name}"
         if rules.cap not in body:
@@ -145,6 +149,18 @@ class StrictChat(ScriptedChat):
         if rules.sampling == "positive" and any(value < 0.01 for value in sampled):
             yield "temperature and top_p must be above zero"
 
+    def _structured(self, body: JSONObject) -> Iterator[str]:
+        form = body["response_format"]
+        if form["type"] != self.rules.structured:
+            yield "This response_format type is unavailable now"
+        elif form["type"] == "json_schema":
+            described = form["json_schema"]
+            if not NAME.match(described["name"]) or described.keys() - {"name", "schema", "strict"}:
+                yield f"response_format: {sorted(described)}"
+            yield from self._schema(described["schema"], "response_format")
+        elif "json" not in json.dumps(body["messages"]).lower():
+            yield "Prompt must contain the word 'json' in some form"
+
     def _messages(self, messages: list[JSONObject]) -> Iterator[str]:
         for number, message in enumerate(messages):
             where, role = f"messages[{number}]", message["role"]
@@ -173,6 +189,7 @@ class StrictChat(ScriptedChat):
             yield f"{where}.content must be a string"
         kinds = {"text"} | ({"image_url"} if role == "user" and self.rules.images else set())
         kinds |= {"thinking"} if role == "assistant" and self.rules.replay == "content" else set()
+        kinds |= {self.rules.files} if role == "user" and self.rules.files else set()
         for part in content:
             kind = part.get("type")
             if kind not in kinds:
@@ -181,7 +198,12 @@ class StrictChat(ScriptedChat):
                 yield f"{where}: not an image"
             elif kind == "text" and not part["text"]:
                 yield f"{where}: empty text"
+            elif kind == self.rules.files and not PDF.match(
+                part["file"]["file_data"] if kind == "file" else part[kind]
+            ):
+                yield f"{where}: not a PDF"
             extra = part.keys() - {"type", kind, *self.rules.part_fields}
+            extra -= {"document_name"} if kind == "document_url" else set()
             extra -= {"cache_control"} if self.rules.cache_control else set()
             if extra:
                 yield f"{where}: unknown field {sorted(extra)[0]} of a part"

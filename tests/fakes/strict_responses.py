@@ -324,10 +324,15 @@ def chat_chunks(answer: http.client.HTTPResponse) -> Iterator[JSONObject]:
 
 
 class StrictResponses:
-    """Serves in threads of its own until `stop`. `found` lists violations, `requests` the bodies."""
+    """Serves in threads of its own until `stop`. `found` lists violations, `requests` the bodies.
 
-    def __init__(self, chat_base: str, port: int = 0) -> None:
+    `path`: what has to stand before /responses; `header`: the one that has to show the credential.
+    """
+
+    def __init__(self, chat_base: str, port: int = 0, *, path: str | None = None, header: str = "") -> None:
         self.chat = urlsplit(chat_base)
+        self.path = path
+        self.header = header
         self.found: list[str] = []
         self.requests: list[JSONObject] = []
         owner = self
@@ -393,8 +398,11 @@ class StrictResponses:
         except ValueError:
             body = None
         found = problems_of(body)
-        if not urlsplit(handler.path).path.endswith("/responses"):
+        asked = urlsplit(handler.path).path
+        if not asked.endswith("/responses") or self.path not in (None, asked.removesuffix("/responses")):
             found.append(f"no such path {handler.path}")
+        if self.header and not handler.headers.get(self.header):
+            found.append(f"no header {self.header}")
         if found:
             self.found += found
             handler.answer_json(
