@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from bench import upstream
 from chaos import campaigns
@@ -23,6 +25,18 @@ from chaos.gateway import Gateway
 
 DATABASES: Final = ("sqlite", "postgresql")
 CAMPAIGNS: Final = ("kill", "outage", "soak")
+STOPPED: Final = 130
+
+T = TypeVar("T")
+
+
+async def until_told(work: Coroutine[Any, Any, T]) -> T:
+    """`work` to its end. SIGTERM and SIGHUP cancel it, so that it stops what it started."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    return await work
 
 
 async def campaign(name: str, postgres: Postgres | None, options: argparse.Namespace) -> campaigns.Result:
@@ -62,7 +76,7 @@ def on(database: str, options: argparse.Namespace) -> bool:
     try:
         for name in options.campaigns:
             print(f"\n{name} on {database}, {options.processes} processes", flush=True)
-            result = asyncio.run(campaign(name, postgres, options))
+            result = asyncio.run(until_told(campaign(name, postgres, options)))
             for sentence in result.sentences:
                 print("  " + sentence)
             for problem in result.problems:
@@ -105,6 +119,9 @@ def main(arguments: list[str]) -> int:
             good = on(database, options) and good
         except EngineMissing as missing:
             print(f"\nSKIPPED on {database}: {missing}", file=sys.stderr)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            print("\nStopped; what was started for it has ended too.", file=sys.stderr)
+            return STOPPED
     return 0 if good else 1
 
 
