@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
-from gateway.errors import ClientError, UpstreamError, UpstreamRejected, UpstreamTimedOut
+from gateway.errors import ClientError, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
 from gateway.relay.conversion import conversion
 from gateway.relay.exchange import Attempt, Exchange
@@ -76,12 +76,10 @@ class Tries:
     async def prepare(self) -> AnsweredLocally | None:
         """Choose the first target and convert the request for it.
 
-        An answer that needs no provider comes back. Raises InvalidRequest, and
-        UpstreamRejected while every provider's limit still runs.
+        An answer that needs no provider comes back. Raises InvalidRequest.
         """
         choice = self._choices.next(self._now, self._time_left)
-        if choice is None:
-            raise self._limited()
+        assert choice is not None
         converted = await conversion(self._exchange, self._gateway, choice.route, self._request)
         if isinstance(converted, AnsweredLocally):
             return converted
@@ -137,7 +135,7 @@ class Tries:
     def _begun(self) -> Attempt:
         choice, gateway = self._choice, self._gateway
         self._tries_here += 1
-        gateway.health.begins(choice.route, choice.credential, self._now)
+        gateway.health.begins(choice.route, self._now)
         self.upstream.begin()
         label = choice.credential.label if choice.credential else ""
         return self._exchange.attempt_begins(choice.route, label, gateway.now(), gateway.clock())
@@ -177,12 +175,15 @@ class Tries:
         self._failures.append((fault, error))
         if self._committed or len(self._exchange.tries) >= MOST_ATTEMPTS:
             return Step("gave_up")
-        patient = choice.standing.kind is Kind.COOLING and not self._choices.alone
+        # what is tried only because nothing is free is tried once
+        once = (choice.standing.kind is Kind.COOLING and not self._choices.alone) or (
+            choice.standing.kind is Kind.LIMITED and not choice.wait
+        )
         return step_after(
             fault,
             asked_pause=None if error.retry_after is None else float(error.retry_after),
             tries=self._tries_here,
-            max_retries=0 if patient else choice.route.provider.max_retries,
+            max_retries=0 if once else choice.route.provider.max_retries,
             time_left=self._time_left,
             elsewhere=self._choices.elsewhere(choice, self._now),
             jitter=gateway.jitter(),
@@ -269,15 +270,6 @@ class Tries:
         if fault is Fault.LIMIT and far_off and error.should_retry is None:
             error.should_retry = False
         return error
-
-    def _limited(self) -> UpstreamError:
-        """Nobody is asked: every provider has said when it wants to be asked again, and that is far off."""
-        now = self._now
-        limit = self._choices.soonest(now)
-        assert limit is not None
-        seconds = max(1, round((limit.until or now) - now))
-        error = UpstreamRejected(limit.reason, status=429, error_type="rate_limit_error", retry_after=seconds)
-        return self._with_pause(error, Fault.LIMIT)
 
     def _log(self, step: Step, error: UpstreamError) -> None:
         route = self._choice.route

@@ -3,8 +3,8 @@
 The order of decisions: what is free comes in the order of the targets; within a
 target the session's own credential first. Nothing free: a limit that is over
 soon is waited for; then a target that cools is tried; and when nothing at all was
-tried yet, what is left, so that no request ends without an attempt. Only limits
-that still run for long are believed.
+tried yet, what is left, so that no request ends without an attempt: the limit that
+is over first, then the credential that was refused longest ago.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Choices:
         self._spent_targets: set[int] = set()
 
     def next(self, now: float, time_left: float) -> Choice | None:
-        """The best choice that was not given up; None when only long limits are left, or nothing."""
+        """The best choice that was not given up; never None before something was."""
         aside: list[tuple[int, float, Choice]] = []
         untried = not (self._spent or self._spent_targets)
         for choice in self._all(now):
@@ -54,7 +54,7 @@ class Choices:
                 if until - now < time_left:
                     waiting = Choice(choice.index, choice.route, choice.credential, standing, until - now)
                     aside.append((0, until, waiting))
-                elif untried and standing.probe_due:
+                elif untried:
                     aside.append((2, until, choice))
             elif standing.kind is Kind.COOLING:
                 aside.append((1, until, choice))
@@ -84,11 +84,6 @@ class Choices:
         """From now on the choice's target is asked as this route says."""
         self._routes[choice.index] = route
         return dataclasses.replace(choice, route=route)
-
-    def soonest(self, now: float) -> Standing | None:
-        """The limit that is over first."""
-        limits = [c.standing for c in self._all(now) if c.standing.kind is Kind.LIMITED]
-        return min(limits, key=lambda standing: standing.until or now) if limits else None
 
     @property
     def alone(self) -> bool:

@@ -35,8 +35,6 @@ OWN_WORD: Final = 5.0
 # A limit without a time, doubled with each one in a row.
 FIRST_LIMIT: Final = 1.0
 LONGEST_LIMIT: Final = 60.0
-# A provider's word for a long wait may be wrong: one request in this time asks again.
-LIMIT_PROBE: Final = 30.0
 # More than an admin configures; clients can make up names that are sent on unchanged.
 MOST_TARGETS: Final = 1000
 # Limits that are over before an admin could look are not written down.
@@ -68,7 +66,6 @@ class Standing(NamedTuple):
     until: float | None = None
     status: int | None = None
     reason: str = ""
-    probe_due: bool = False
 
 
 FREE: Final = Standing(Kind.FREE)
@@ -92,7 +89,6 @@ class _Limit:
     strikes: int
     status: int | None
     reason: str
-    asked_at: float
     recorded: bool
 
 
@@ -134,21 +130,14 @@ class Health:
                 return cooling
         limit = self._limits.get((key, credential.id if credential else None))
         if limit is not None and limit.until > now and not _forgiven(limit.since, route):
-            due = now - limit.asked_at >= LIMIT_PROBE
-            return Standing(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason, due)
+            return Standing(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason)
         return FREE
 
-    def begins(self, route: Route, credential: Credential | None, now: float) -> None:
+    def begins(self, route: Route, now: float) -> None:
         """An attempt starts; at a target whose cooling time is over it is the probe."""
-        if not self._targets and not self._limits:
-            return
-        key = key_of(route)
-        target = self._targets.get(key)
+        target = self._targets.get(key_of(route))
         if target is not None and target.since is not None and target.until <= now:
             target.probing_since = now
-        limit = self._limits.get((key, credential.id if credential else None))
-        if limit is not None:
-            limit.asked_at = now
 
     def left(self, route: Route) -> None:
         """An attempt ended without telling anything: the client went away."""
@@ -226,7 +215,7 @@ class Health:
         recorded = seconds >= WORTH_A_RECORD
         if len(self._limits) >= MOST_TARGETS:
             self._forget(now)
-        self._limits[place] = _Limit(now, now + seconds, strikes, status, error.message, now, recorded)
+        self._limits[place] = _Limit(now, now + seconds, strikes, status, error.message, recorded)
         self.left(route)
         if recorded:
             self._tell(

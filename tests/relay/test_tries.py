@@ -275,9 +275,15 @@ async def test_attempts_end_before_a_client_would_give_up(two):
 # --- limits ---------------------------------------------------------------------------------
 
 
-async def test_a_long_limit_is_told_and_nobody_is_asked_until_it_is_over(two):
+async def test_while_a_long_limit_runs_the_only_target_is_asked_once_for_each_request(two):
     two.configure(targets=(("first", "one"),), first={"max_retries": 2})
-    two.first.answers("one", error(429, "quota", {"retry-after": "300"}), completion())
+    two.first.answers(
+        "one",
+        error(429, "quota", {"retry-after": "300"}),
+        error(429, "quota", {"retry-after": "290"}),
+        error(429, "quota"),
+        completion(),
+    )
     at(two, 1000)
     answer = await two.ask(asking())
     assert (answer.status, answer.headers["retry-after"]) == (429, "300")
@@ -286,9 +292,11 @@ async def test_a_long_limit_is_told_and_nobody_is_asked_until_it_is_over(two):
     answer = await two.ask(asking())
     assert (answer.status, answer.headers["retry-after"]) == (429, "290")
     assert answer.json["error"] == {"type": "rate_limit_error", "message": "quota"}
-    assert len(two.first.requests) == 1
-    assert (two.bench.recorder.last.attempts, two.bench.recorder.last.status) == (0, 429)
-    at(two, 1301)
+    at(two, 1020)
+    assert (await two.ask(asking())).status == 429
+    assert len(two.first.requests) == 3
+    assert (two.bench.recorder.last.attempts, two.bench.recorder.last.status) == (1, 429)
+    at(two, 1021)
     assert (await two.ask(asking())).status == 200
 
 

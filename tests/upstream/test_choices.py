@@ -7,7 +7,7 @@ import pytest
 from gateway.routing.snapshot import Credential, SetAside
 from gateway.upstream.attempts import Elsewhere, Fault
 from gateway.upstream.choices import Choices
-from gateway.upstream.health import FAILURES_TO_COOL, FIRST_COOLING, LIMIT_PROBE, Health
+from gateway.upstream.health import FAILURES_TO_COOL, FIRST_COOLING, Health
 from tests.upstream.routes import credential_of, rejected, route, unreachable
 
 A, B = route("a"), route("b", credentials=(2,))
@@ -26,10 +26,10 @@ def cool(health, target, now=0.0):
 
 def limit(health, target, seconds, now=0.0, credential=None):
     credential = credential or credential_of(target)
-    health.begins(target, credential, now)
+    health.begins(target, now)
     health.failed(target, credential, Fault.LIMIT, rejected(429, seconds), now)
     # a first limit makes the place known, so that `begins` notes when it was asked
-    health.begins(target, credential, now)
+    health.begins(target, now)
 
 
 def refused(target):
@@ -84,11 +84,20 @@ def test_a_short_limit_is_waited_for_when_nothing_else_is_free(health):
     assert (choice.route, choice.wait) == (A, 3)
 
 
-def test_a_long_limit_is_believed_but_asked_about_now_and_then(health):
+def test_when_all_limits_run_for_long_the_one_that_is_over_first_is_tried_at_once(health):
     limit(health, A, 3600)
-    assert Choices([A], "s", health).next(1, 10) is None
-    assert Choices([A], "s", health).soonest(1).until == 3600
-    assert slug(Choices([A], "s", health), LIMIT_PROBE + 1) == "a"
+    limit(health, B, 600)
+    choices = Choices([A, B], "s", health)
+    choice = choices.next(1, 10)
+    assert (choice.route, choice.wait) == (B, 0)
+    choices.give_up_target(choice)
+    assert choices.next(1, 10) is None
+
+
+def test_a_target_that_cools_is_better_than_a_limit_that_runs_for_long(health):
+    limit(health, A, 3600)
+    cool(health, B)
+    assert slug(Choices([A, B], "s", health)) == "b"
 
 
 def test_when_all_targets_cool_the_one_that_is_due_first_is_tried(health):

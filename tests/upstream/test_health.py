@@ -12,7 +12,6 @@ from gateway.upstream.attempts import Fault
 from gateway.upstream.health import (
     FAILURES_TO_COOL,
     FIRST_COOLING,
-    LIMIT_PROBE,
     LONGEST_COOLING,
     MOST_TARGETS,
     OWN_WORD,
@@ -43,7 +42,7 @@ def kind(health, now, target=A, credential=CREDENTIAL):
 
 def fail(health, now, times=1, target=A, error=None):
     for _ in range(times):
-        health.begins(target, CREDENTIAL, now)
+        health.begins(target, now)
         health.failed(target, CREDENTIAL, Fault.PASSING, error or unreachable(), now)
 
 
@@ -78,13 +77,13 @@ def test_after_the_cooling_time_one_request_probes_and_the_others_pass_by(health
     fail(health, 0, FAILURES_TO_COOL)
     due = FIRST_COOLING
     assert kind(health, due) is Kind.FREE
-    health.begins(A, CREDENTIAL, due)
+    health.begins(A, due)
     assert kind(health, due) is Kind.COOLING
 
 
 def test_a_probe_that_succeeds_brings_the_target_back(health, changes):
     fail(health, 0, FAILURES_TO_COOL)
-    health.begins(A, CREDENTIAL, FIRST_COOLING)
+    health.begins(A, FIRST_COOLING)
     health.succeeded(A, CREDENTIAL)
     assert kind(health, FIRST_COOLING) is Kind.FREE
     assert changes[-1].since is None
@@ -109,14 +108,14 @@ def test_failures_that_began_before_do_not_lengthen_the_time(health):
 
 def test_a_probe_whose_client_left_lets_another_probe(health):
     fail(health, 0, FAILURES_TO_COOL)
-    health.begins(A, CREDENTIAL, FIRST_COOLING)
+    health.begins(A, FIRST_COOLING)
     health.left(A)
     assert kind(health, FIRST_COOLING) is Kind.FREE
 
 
 def test_a_probe_that_takes_too_long_does_not_keep_others_out(health):
     fail(health, 0, FAILURES_TO_COOL)
-    health.begins(A, CREDENTIAL, FIRST_COOLING)
+    health.begins(A, FIRST_COOLING)
     assert kind(health, FIRST_COOLING + PROBE_PATIENCE) is Kind.FREE
 
 
@@ -144,7 +143,7 @@ def test_an_admin_who_brings_the_provider_back_is_believed(health):
 
 
 def limit(health, now, retry_after=None, target=A, credential=CREDENTIAL):
-    health.begins(target, credential, now)
+    health.begins(target, now)
     health.failed(target, credential, Fault.LIMIT, rejected(429, retry_after), now)
 
 
@@ -163,14 +162,6 @@ def test_limits_without_a_time_double(health):
         limit(health, now)
         times.append(health.standing(A, CREDENTIAL, now).until - now)
     assert times == [1, 2, 4]
-
-
-def test_a_long_limit_may_be_probed_now_and_then(health):
-    limit(health, 0, 3600)
-    assert not health.standing(A, CREDENTIAL, LIMIT_PROBE - 1).probe_due
-    assert health.standing(A, CREDENTIAL, LIMIT_PROBE).probe_due
-    health.begins(A, CREDENTIAL, LIMIT_PROBE)
-    assert not health.standing(A, CREDENTIAL, LIMIT_PROBE + 1).probe_due
 
 
 def test_only_a_limit_worth_looking_at_is_told(health, changes):
@@ -263,7 +254,7 @@ class AnyHistory(RuleBasedStateMachine):
         retry_after=st.none() | st.integers(1, 1000),
     )
     def an_attempt_fails(self, fault, retry_after):
-        self.health.begins(A, CREDENTIAL, self.now)
+        self.health.begins(A, self.now)
         self.health.failed(A, CREDENTIAL, fault, rejected(429, retry_after), self.now)
 
     @rule()
@@ -277,7 +268,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def a_client_leaves(self):
-        self.health.begins(A, CREDENTIAL, self.now)
+        self.health.begins(A, self.now)
         self.health.left(A)
 
     @invariant()
