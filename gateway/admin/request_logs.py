@@ -28,7 +28,7 @@ from gateway.admin.exports import FORMATS
 from gateway.admin.filters import HISTORY_FILTERS, history_filters
 from gateway.admin.inert import inert
 from gateway.admin.live_rows import live_rows
-from gateway.admin.paging import LookAheadPaginator, page_number
+from gateway.admin.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.replays import may_replay
 from gateway.admin.request_page import TABS, shown, tab_of
 from gateway.admin.shown import ago, code, milliseconds, number
@@ -49,7 +49,7 @@ _REQUEST_ID_START: Final = "req_"
 _HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
-class HistoryList(ChangeList):
+class HistoryList(LookAheadList):
     """The list does not read the long columns, and says at its foot how many rows are known of."""
 
     def get_results(self, request: HttpRequest) -> None:

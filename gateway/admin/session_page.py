@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain
-from typing import Any, Final
+from itertools import chain, islice
+from typing import Any, Final, NamedTuple
 
 from django.utils.translation import gettext as _
 
 from gateway.admin.inert import inert
 from gateway.admin.pictures import Picture, Span, picture
+from gateway.models.request_log import State
 
-# rows of one session that are counted and drawn, and those that are listed; the newest
-MOST_ROWS: Final = 1_000
-MOST_LISTED: Final = 200
+# Of the newest turns of a session: those whose tools and times are looked at, those that are drawn, and
+# those that one page lists. What a page costs is laying out what it lists.
+MOST_TURNS: Final = 5_000
+MOST_DRAWN: Final = 1_000
+LISTED: Final = 200
 DEEPEST: Final = 8
 # longer pauses are drawn so long, in milliseconds
 LONGEST_PAUSE: Final = 60_000.0
 
 
+class Turn(NamedTuple):
+    """What the tree, the picture and the tables need of one request; the columns of RequestLog."""
+
+    pk: int
+    started_at: datetime
+    agent_id: str
+    parent_agent_id: str
+    asked_model: str
+    state: str
+    first_byte_ms: int | None
+    duration_ms: int | None
+    tools_called: list[Any]
+    tools_failed: list[Any]
+
+
 @dataclass(slots=True)
 class Agent:
-    """`id` is "" for the main one. `depth` counts from 0. `listed`: the turns to list, with their numbers."""
+    """`id` is "" for the main one. `depth` counts from 0. `listed`: the rows to list, with their numbers."""
 
     id: str
     parent: str = ""
     depth: int = 0
-    rows: list[Any] = field(default_factory=list)
+    turns: list[Any] = field(default_factory=list)
     name: str = ""
     listed: list[tuple[int, Any]] = field(default_factory=list)
 
@@ -54,6 +73,8 @@ class TimeSpent:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
+    """The sums of a session, as audit/session_totals.py has them."""
+
     requests: int
     failed: int
     retries: int
@@ -64,6 +85,11 @@ class Numbers:
     cost: Decimal | None
     unpriced: int
 
+    @classmethod
+    def of(cls, sums: Mapping[str, Any]) -> Numbers:
+        """Of session_totals.sums."""
+        return cls(**{each.name: sums[each.name] for each in fields(cls)})
+
     @property
     def cache_hits(self) -> float | None:
         """Percent of the tokens that went in which came from the provider's cache."""
@@ -71,12 +97,17 @@ class Numbers:
         return 100 * self.cache_read_tokens / whole if whole else None
 
 
-def agents(rows: Iterable[Any]) -> list[Agent]:
-    """Who took part, each under the one that sent it, in order of appearance; rows oldest first."""
+def agents(turns: Iterable[Any], listed: Mapping[int, Any] | None = None) -> list[Agent]:
+    """Who took part, each under the one that sent it, in order of appearance; turns oldest first.
+
+    `listed`: the rows that are listed, by primary key.
+    """
     found: dict[str, Agent] = {}
-    for row in rows:
-        agent = found.setdefault(row.agent_id, Agent(row.agent_id, row.parent_agent_id))
-        agent.rows.append(row)
+    for turn in turns:
+        agent = found.get(turn.agent_id)
+        if agent is None:
+            agent = found[turn.agent_id] = Agent(turn.agent_id, turn.parent_agent_id)
+        agent.turns.append(turn)
     below: dict[str, list[Agent]] = {}
     roots = []
     for agent in found.values():
@@ -92,19 +123,15 @@ def agents(rows: Iterable[Any]) -> list[Agent]:
     # what a circle of parents left out
     seen = {agent.id for agent in ordered}
     ordered += [agent for agent in found.values() if agent.id not in seen]
-    newest = {
-        row.pk for row in sorted(chain.from_iterable(agent.rows for agent in ordered), key=_age)[:MOST_LISTED]
-    }
+    listed = listed or {}
     number = 0
     for agent in ordered:
-        agent.listed = [(turn, row) for turn, row in enumerate(agent.rows, 1) if row.pk in newest]
+        agent.listed = [
+            (place, listed[turn.pk]) for place, turn in enumerate(agent.turns, 1) if turn.pk in listed
+        ]
         number += agent.id != ""
         agent.name = _("subagent %(number)s") % {"number": number} if agent.id else _("main agent")
     return ordered
-
-
-def _age(row: Any) -> float:
-    return -float(row.started_at.timestamp())
 
 
 def _walk(agent: Agent, depth: int, below: dict[str, list[Agent]], ordered: list[Agent]) -> None:
@@ -114,91 +141,90 @@ def _walk(agent: Agent, depth: int, below: dict[str, list[Agent]], ordered: list
         _walk(child, depth + 1, below, ordered)
 
 
-def numbers(rows: Sequence[Any]) -> Numbers:
-    """The sums over rows; unknown tokens are no tokens, unpriced rows are counted."""
-
-    def total(name: str) -> int:
-        return sum(getattr(row, name) or 0 for row in rows)
-
-    costs = [row.cost for row in rows if row.cost is not None]
-    return Numbers(
-        requests=len(rows),
-        failed=sum(row.state in ("error", "broken", "interrupted") for row in rows),
-        retries=sum(max(0, row.attempts - 1) for row in rows),
-        input_tokens=total("input_tokens"),
-        output_tokens=total("output_tokens"),
-        cache_read_tokens=total("cache_read_tokens"),
-        cache_write_tokens=total("cache_write_tokens"),
-        cost=sum(costs, Decimal(0)) if costs else None,
-        unpriced=len(rows) - len(costs),
-    )
-
-
-def tools(rows: Iterable[Any]) -> list[Tool]:
+def tools(turns: Iterable[Any]) -> list[Tool]:
     """The tools by how often they were called; failures are results that came back as errors."""
     calls: Counter[str] = Counter()
     failures: Counter[str] = Counter()
-    for row in rows:
-        calls.update(inert(str(name)) for name in row.tools_called)
-        failures.update(inert(str(name)) for name in row.tools_failed)
+    for turn in turns:
+        calls.update(inert(str(name)) for name in turn.tools_called)
+        failures.update(inert(str(name)) for name in turn.tools_failed)
     names = sorted(calls | failures, key=lambda name: (-calls[name], name))
     return [Tool(name, calls[name], failures[name]) for name in names]
 
 
-def time_spent(rows: Sequence[Any]) -> TimeSpent:
+def time_spent(turns: Sequence[Any]) -> TimeSpent:
     """Where the time of a session went. Subagents work side by side, so parts are of the union."""
-    if not rows:
+    if not turns:
         return TimeSpent(0, 0, 0, 0)
-    start = min(row.started_at for row in rows)
-    spans = [(_since(start, row.started_at), row.duration_ms or 0) for row in rows]
+    start = min(turn.started_at for turn in turns)
+    spans = [(_since(start, turn.started_at), turn.duration_ms or 0) for turn in turns]
     busy = sum(end - begin for begin, end in _union((at, at + took) for at, took in spans))
     answering = sum(
         end - begin
         for begin, end in _union(
-            (at + (row.first_byte_ms if row.first_byte_ms is not None else took), at + took)
-            for row, (at, took) in zip(rows, spans, strict=True)
+            (at + (turn.first_byte_ms if turn.first_byte_ms is not None else took), at + took)
+            for turn, (at, took) in zip(turns, spans, strict=True)
         )
     )
     whole = max(at + took for at, took in spans)
     return TimeSpent(whole, max(0.0, busy - answering), answering, max(0.0, whole - busy))
 
 
-def session_picture(found: Sequence[Agent], links: dict[int, str]) -> Picture:
-    """Each request as a bar in the row of its agent; `links` by primary key. Long pauses are shortened."""
-    rows = [row for agent in found for row in agent.rows]
-    if not rows:
+def session_picture(found: Sequence[Agent], link: Callable[[int], str]) -> Picture:
+    """Each of the newest requests as a bar in the row of its agent; `link` of a primary key is where it
+    leads. Long pauses are shortened."""
+    drawn = _drawn(found)
+    if not drawn:
         return picture([], [], 0)
-    start = min(row.started_at for row in rows)
-    shortened = _Shortened(_union((_since(start, row.started_at), _end(start, row)) for row in rows))
+    every = list(chain.from_iterable(turns for _agent, turns in drawn))
+    start = min(turn.started_at for turn in every)
+    shortened = _Shortened(_union((_since(start, turn.started_at), _end(start, turn)) for turn in every))
+    # the same few words for a thousand bars
+    states = {state.value: str(state.label) for state in State}
+    models = {model: inert(model) for model in {turn.asked_model for turn in every}}
     spans: list[Span] = []
-    for number, agent in enumerate(found):
-        for row in agent.rows:
-            at = shortened(_since(start, row.started_at))
-            took = float(row.duration_ms or 0)
-            first = float(row.first_byte_ms) if row.first_byte_ms is not None else took
-            text = f"{inert(row.asked_model)} {row.started_at:%H:%M:%S} {row.get_state_display()}"
-            kind = "answering" if row.state in ("ok", "open") else "failed"
-            link = links.get(row.pk, "")
-            spans.append(Span(number, at, min(first, took), "waiting", text, link))
-            spans.append(Span(number, at + first, max(0.0, took - first), kind, text, link))
+    for number, (_agent, turns) in enumerate(drawn):
+        for turn in turns:
+            at = shortened(_since(start, turn.started_at))
+            took = float(turn.duration_ms or 0)
+            first = float(turn.first_byte_ms) if turn.first_byte_ms is not None else took
+            state = states.get(turn.state, turn.state)
+            text = f"{models[turn.asked_model]} {turn.started_at:%H:%M:%S} {state}"
+            kind = "answering" if turn.state in ("ok", "open") else "failed"
+            address = link(turn.pk)
+            spans.append(Span(number, at, min(first, took), "waiting", text, address))
+            spans.append(Span(number, at + first, max(0.0, took - first), kind, text, address))
     length = max(span.start + span.took for span in spans)
-    drawn = picture(spans, [agent.name for agent in found], length)
-    return drawn if not shortened.pauses else Picture(drawn.shapes, [], drawn.labels, drawn.height)
+    laid = picture(spans, [agent.name for agent, _turns in drawn], length)
+    return laid if not shortened.pauses else Picture(laid.shapes, [], laid.labels, laid.height)
+
+
+def _drawn(found: Sequence[Agent]) -> list[tuple[Agent, list[Any]]]:
+    """The newest turns by agent; who has none of them is left out."""
+    every = sorted(
+        chain.from_iterable(agent.turns for agent in found), key=lambda turn: turn.started_at, reverse=True
+    )
+    newest = {turn.pk for turn in islice(every, MOST_DRAWN)}
+    kept = [(agent, [turn for turn in agent.turns if turn.pk in newest]) for agent in found]
+    return [(agent, turns) for agent, turns in kept if turns]
 
 
 class _Shortened:
     """Milliseconds since the start as they are drawn: pauses between `busy` spans are cut short."""
 
     def __init__(self, busy: Iterable[tuple[float, float]]) -> None:
-        self.pauses: list[tuple[float, float]] = []
+        # where pauses end, and what was cut until there
+        self.pauses: list[float] = []
+        self._cut = [0.0]
         before = 0.0
         for begin, end in busy:
             if begin - before > LONGEST_PAUSE:
-                self.pauses.append((begin, begin - before - LONGEST_PAUSE))
+                self.pauses.append(begin)
+                self._cut.append(self._cut[-1] + begin - before - LONGEST_PAUSE)
             before = end
 
     def __call__(self, at: float) -> float:
-        return at - sum(cut for begin, cut in self.pauses if begin <= at)
+        return at - self._cut[bisect_right(self.pauses, at)]
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
@@ -215,8 +241,8 @@ def _union(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]
         yield current
 
 
-def _end(start: datetime, row: Any) -> float:
-    return _since(start, row.started_at) + float(row.duration_ms or 0)
+def _end(start: datetime, turn: Any) -> float:
+    return _since(start, turn.started_at) + float(turn.duration_ms or 0)
 
 
 def _since(start: datetime, at: datetime) -> float:

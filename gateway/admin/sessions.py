@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -16,12 +16,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin import session_page
-from gateway.admin.base import EmptyState, ReadOnlyAdmin
+from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.filters import KeyFilter, SessionTimeFilter
 from gateway.admin.inert import inert
-from gateway.admin.paging import LookAheadPaginator, page_number
+from gateway.admin.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.shown import ago, dollars, milliseconds, number
-from gateway.audit.session_totals import COUNTED
+from gateway.audit import session_totals
 from gateway.audit.visible import VIEW_ALL, owned_keys, owns_keys, visible_requests
 from gateway.models import RequestLog, SessionTotal
 
@@ -63,6 +63,9 @@ class SessionAdmin(ReadOnlyAdmin):
         # which sessions and which of their requests: get_queryset and _rows
         return super().has_view_permission(request, obj) or owns_keys(request.user)
 
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
+        return LookAheadList
+
     def get_paginator(
         self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
     ) -> Paginator:
@@ -80,33 +83,39 @@ class SessionAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         session_id = unquote(object_id).replace("\x00", "\ufffd")
         rows = self._rows(request, session_id)
-        if not rows or not self.has_view_permission(request):
+        turns = _turns(rows)
+        if not turns or not self.has_view_permission(request):
             return super().change_view(request, object_id, form_url, extra_context)
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
-        agents = session_page.agents(rows)
+        # page 1 lists the newest
+        page = Paginator(turns[::-1], session_page.LISTED).get_page(request.GET.get("p"))
+        listed = rows.defer(*_NOT_SHOWN).in_bulk([turn.pk for turn in page])
+        agents = session_page.agents(turns, listed)
         # looked up once: a thousand times takes longer than all else
         address = reverse("admin:gateway_requestlog_change", args=["ROW"])
-        links = {row.pk: address.replace("ROW", str(row.pk)) for row in rows}
         context = self.page_context(
             request,
             _("Session"),
             session_id=inert(session_id),
-            rows=rows,
-            more=len(rows) == session_page.MOST_ROWS,
+            turns=turns,
             agents=agents,
-            numbers=session_page.numbers(rows),
-            tools=session_page.tools(rows),
-            time=session_page.time_spent(rows),
-            picture=session_page.session_picture(agents, links),
+            numbers=session_page.Numbers.of(session_totals.sums(rows)),
+            tools=session_page.tools(turns),
+            time=session_page.time_spent(turns),
+            picture=session_page.session_picture(agents, lambda pk: address.replace("ROW", str(pk))),
+            most_drawn=session_page.MOST_DRAWN,
+            page=page,
+            first_listed=_place(page, page.end_index()),
+            last_listed=_place(page, page.start_index()),
         )
         return TemplateResponse(request, "admin/gateway/sessiontotal/session.html", context)
 
-    def _rows(self, request: HttpRequest, session_id: str) -> list[RequestLog]:
-        """The newest rows of the session, oldest first."""
-        rows = visible_requests(request.user).filter(session_id=session_id, endpoint__in=COUNTED)
-        rows = rows.defer(*_NOT_SHOWN)
-        return list(reversed(rows.order_by("-started_at", "-pk")[: session_page.MOST_ROWS]))
+    def _rows(self, request: HttpRequest, session_id: str) -> QuerySet[RequestLog]:
+        """What the user may see of the session."""
+        return visible_requests(request.user).filter(
+            session_id=session_id, endpoint__in=session_totals.COUNTED
+        )
 
     @admin.display(description=_("session"))
     def session(self, total: SessionTotal) -> str:
@@ -160,3 +169,14 @@ class SessionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("answering"))
     def busy(self, total: SessionTotal) -> str:
         return milliseconds(total.busy_ms)
+
+
+def _turns(rows: QuerySet[RequestLog]) -> list[session_page.Turn]:
+    """The newest, oldest first; without making a record of each, which would take most of the time."""
+    newest = rows.order_by("-started_at", "-pk").values_list(*session_page.Turn._fields)
+    return [session_page.Turn._make(values) for values in newest[: session_page.MOST_TURNS]][::-1]
+
+
+def _place(page: Page, index: int) -> int:
+    """The number in order of time of what stands at `index` (from 1) when the newest is the first."""
+    return page.paginator.count - index + 1

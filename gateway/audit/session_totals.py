@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.db.models import Count, F, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 
 from gateway.models import RequestLog, SessionTotal
 
@@ -28,14 +28,19 @@ _NUMBERS: Final[dict[str, Any]] = {
 }
 
 
+def sums(rows: QuerySet[RequestLog]) -> dict[str, Any]:
+    """The numbers of SessionTotal over these rows, by name, and how many are `unpriced`; unknown tokens count
+    as 0. Without rows `first_at` and `last_at` are 0 too. One query."""
+    numbers = rows.order_by().aggregate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    return {name: value if name == "cost" else value or 0 for name, value in numbers.items()}
+
+
 def work_out(session_id: str) -> None:
     """Write the totals of one session anew; rows that are still open count as requests already."""
     rows = RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED)
-    numbers = rows.aggregate(**_NUMBERS)
+    numbers = sums(rows)
     if not numbers["requests"]:
         return
+    del numbers["unpriced"]
     [latest] = rows.order_by("-started_at").values("client_key_id", "key_name", "client")[:1]
-    defaults: dict[str, Any] = {
-        name: value if name == "cost" else value or 0 for name, value in numbers.items()
-    }
-    SessionTotal.objects.update_or_create(session_id=session_id, defaults={**defaults, **latest})
+    SessionTotal.objects.update_or_create(session_id=session_id, defaults={**numbers, **latest})

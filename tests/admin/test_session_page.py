@@ -5,9 +5,18 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.admin.session_page import LONGEST_PAUSE, agents, numbers, session_picture, time_spent, tools
+from gateway.admin.session_page import (
+    LONGEST_PAUSE,
+    MOST_DRAWN,
+    Numbers,
+    agents,
+    session_picture,
+    time_spent,
+    tools,
+)
+from gateway.audit.session_totals import sums
 from gateway.models import RequestLog
-from tests.admin.history import START
+from tests.admin.history import START, make_rows
 
 
 def row(at=0, agent="", parent="", **facts):
@@ -44,23 +53,25 @@ def test_a_circle_of_parents_leaves_nobody_out():
 
 def test_the_turns_of_an_agent_are_in_order():
     [main, sub] = agents([row(0), row(1, "a"), row(2)])
-    assert [one.pk for one in main.rows] == [0, 2]
+    assert [one.pk for one in main.turns] == [0, 2]
     assert (main.name, sub.name) == ("main agent", "subagent 1")
 
 
-def test_numbers_are_sums_and_the_hit_rate_is_of_what_went_in():
-    told = numbers(
-        [
-            row(
-                0, input_tokens=100, cache_read_tokens=300, output_tokens=10, cost=Decimal("0.5"), attempts=3
-            ),
-            row(1, state="broken", input_tokens=None),
-        ]
-    )
+def test_numbers_are_sums_and_the_hit_rate_is_of_what_went_in(db):
+    make_rows(
+        1, input_tokens=100, cache_read_tokens=300, output_tokens=10, cost=Decimal("0.5"), attempts=3
+    )  # fmt: skip
+    RequestLog.objects.create(request_id="req_broken", state="broken", input_tokens=None)
+    told = Numbers.of(sums(RequestLog.objects.all()))
     assert (told.requests, told.failed, told.retries, told.input_tokens) == (2, 1, 2, 100)
     assert (told.cost, told.unpriced, told.cache_hits) == (Decimal("0.5"), 1, 75)
-    assert numbers([row(0)]).cost is None
-    assert numbers([row(0)]).cache_hits is None
+    unpriced = Numbers.of(sums(RequestLog.objects.filter(state="broken")))
+    assert (unpriced.cost, unpriced.cache_hits) == (None, None)
+
+
+def test_turns_are_listed_with_their_number_among_those_of_their_agent():
+    [main, sub] = agents([row(0), row(1, "a"), row(2), row(3)], {1: "one", 3: "three"})
+    assert (main.listed, sub.listed) == ([(3, "three")], [(1, "one")])
 
 
 def test_tools_are_counted_with_their_failures():
@@ -82,9 +93,16 @@ def test_time_is_waiting_answering_and_elsewhere_and_what_overlaps_counts_once()
 
 def test_long_pauses_are_drawn_short():
     rows = [row(0, duration_ms=1_000, first_byte_ms=500), row(86_400, duration_ms=1_000)]
-    drawn = session_picture(agents(rows), {})
+    drawn = session_picture(agents(rows), str)
     last = drawn.shapes[-1]
     assert last.x > drawn.width * 0.9
     assert drawn.ticks == []
     assert drawn.shapes[0].width == pytest.approx(drawn.width * 500 / (LONGEST_PAUSE + 2_000), rel=0.05)
-    assert session_picture([], {}).shapes == []
+    assert session_picture([], str).shapes == []
+
+
+def test_of_a_very_long_session_the_newest_requests_are_drawn():
+    turns = [row(0, "a"), *(row(number, duration_ms=10) for number in range(1, MOST_DRAWN + 1))]
+    drawn = session_picture(agents(turns), "/{}/".format)
+    assert len(drawn.shapes) == 2 * MOST_DRAWN
+    assert (drawn.labels, drawn.shapes[0].link) == (["main agent"], "/1/")

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from gateway.admin.session_page import LISTED
 from gateway.audit.session_totals import work_out
 from gateway.models import ClientKey, RequestLog, SessionTotal
 from tests.admin.history import HOSTILE, START, make_rows
@@ -63,8 +64,7 @@ def test_the_list_asks_the_same_however_many_there_are(admin_client, db):
 
 
 def test_the_page_shows_turns_tools_and_where_the_time_went(admin_client, session):
-    with CaptureQueriesContext(connection) as captured:
-        text = admin_client.get(url("sessiontotal", "change", session)).content.decode()
+    text = admin_client.get(url("sessiontotal", "change", session)).content.decode()
     for part in (
         "main agent",
         "Where the time went",
@@ -76,7 +76,29 @@ def test_the_page_shows_turns_tools_and_where_the_time_went(admin_client, sessio
         "0.75",
     ):
         assert part in text
-    assert len([query for query in captured if "requestlog" in query["sql"]]) == 1
+
+
+def test_a_long_session_is_listed_in_pages_the_newest_first_and_all_of_it_counts(admin_client, db):
+    make_rows(LISTED + 30, session_id="long", input_tokens=10)
+    work_out("long")
+    address = url("sessiontotal", "change", "long")
+    counts = []
+    for page, first, last in (("", 31, LISTED + 30), ("?p=2", 1, 30), ("?p=nonsense", 31, LISTED + 30)):
+        with CaptureQueriesContext(connection) as captured:
+            response = admin_client.get(address + page)
+        counts.append(len([query for query in captured if "requestlog" in query["sql"]]))
+        text = response.content.decode()
+        assert f"Requests {first} to {last} of {LISTED + 30}" in text
+        assert ("Older requests" in text, "Newer requests" in text) == (page != "?p=2", page == "?p=2")
+        [main] = response.context["agents"]
+        assert [place for place, _row in main.listed] == list(range(first, last + 1))
+        numbers = response.context["numbers"]
+        assert (numbers.requests, numbers.input_tokens) == (LISTED + 30, 10 * (LISTED + 30))
+    assert counts == [3, 3, 3]
+
+
+def test_a_short_session_has_no_pages(admin_client, session):
+    assert "gw-turns" not in admin_client.get(url("sessiontotal", "change", session)).content.decode()
 
 
 def test_hostile_facts_are_inert(admin_client, db):
