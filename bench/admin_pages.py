@@ -1,120 +1,154 @@
-"""The pages that `bench.admin` measures, and the measuring; imported after Django is set up."""
+"""The pages that `bench.admin` measures; imported after Django is set up."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db import connection
-from django.test import Client, RequestFactory
-from django.test.utils import CaptureQueriesContext
+from django.test import RequestFactory
+from django.urls import reverse
 
-from gateway.models import ClientKey, RequestLog, SessionTotal
+from gateway.admin.request_page import TABS
+from gateway.audit.dashboard import RANGES
+from gateway.models import ClientKey, RequestBody, RequestLog, SessionTotal
 
-GOAL_MS = 300
-
-
-def measure(times: int, only: str) -> int:
-    """Print the table; 1 when a page missed the goal."""
-    user, _ = get_user_model().objects.get_or_create(
-        username="bench", defaults={"is_superuser": True, "is_staff": True}
-    )
-    client = Client(SERVER_NAME="localhost")
-    client.force_login(user)
-    rows = RequestLog.objects.count()
-    print(f"{rows:,} requests, {connection.vendor}, median of {times} (and slowest), milliseconds\n")
-    print(f"| {'Page':<44} | Median | Slowest | CPU | SQL | Queries |")
-    print(f"|{'-' * 46}|-------:|--------:|----:|----:|--------:|")
-    slow = 0
-    # its one record is made when it is first looked at
-    client.get("/admin/gateway/retention/")
-    for name, address in pages():
-        if only not in name:
-            continue
-        taken, busy, asked = [], [], []
-        for number in range(times + 1):
-            with CaptureQueriesContext(connection) as queries:
-                start, cpu = time.perf_counter(), time.process_time()
-                response = client.get(address, follow=False)
-                if response.streaming:
-                    b"".join(response.streaming_content)
-                spent, worked = (time.perf_counter() - start) * 1000, (time.process_time() - cpu) * 1000
-            if response.status_code != 200:
-                print(f"| {name:<44} | status {response.status_code} at {address}")
-                slow += 1
-                break
-            if number:
-                # the first one compiles templates
-                taken.append(spent)
-                busy.append(worked)
-                asked.append(sum(float(query["time"]) for query in queries) * 1000)
-        else:
-            median = statistics.median(taken)
-            slow += median > GOAL_MS
-            mark = " !" if median > GOAL_MS else ""
-            numbers = (
-                f"{median:6.0f} | {max(taken):7.0f} | {_middle(busy)} | {_middle(asked)} | {len(queries):7}"
-            )
-            print(f"| {name:<44} | {numbers} |{mark}", flush=True)
-    print(f"\nGoal: {GOAL_MS} ms. {'All within.' if not slow else f'{slow} missed.'}")
-    return int(bool(slow))
+HISTORY: Final = "/admin/gateway/requestlog/"
+SESSIONS: Final = "/admin/gateway/sessiontotal/"
+# Filters whose values are records of the configuration, which a made-up history does not have.
+_VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "provider": ("openai", "llama", "nobody"),
+    "model": ("claude-sonnet-4-6", "gpt-4o-mini", "nothing"),
+    "upstream_model": ("gpt-4o", "nothing"),
+}
+# Two and three at once: some that go well together, and some that no request passes, so that
+# all that the narrowest index offers has to be looked at.
+_TOGETHER: Final = (
+    "provider=llama&state=error",
+    "provider=llama&upstream_model=gpt-4o",
+    "model=claude-opus-4-6&provider=openai",
+    "key=KEY&model=gpt-4o-mini",
+    "key=KEY&with=images",
+    "endpoint=count_tokens&with=tools",
+    "state=ok&error=api_error",
+    "state=cancelled&slow=60",
+    "with=tools,images,ledger,retries",
+    "without=tools&stop_reason=tool_use",
+    "provider=llama&key=KEY&with=retries",
+    "time=7d&owner=OWNER&status=5xx",
+    "time=30d&provider=gemini&stop_reason=refusal",
+)
 
 
-def _middle(values: list[float]) -> str:
-    return f"{statistics.median(values):3.0f}"
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`member`: as the owner of some keys sees it, else as somebody with all rights."""
+
+    name: str
+    address: str
+    member: bool = False
 
 
-def pages() -> Iterator[tuple[str, str]]:
-    """(name, address) of the list with every filter, search, dashboard, sessions and single requests."""
-    history = "/admin/gateway/requestlog/"
-    newest = RequestLog.objects.order_by("-started_at").first()
-    middle = RequestLog.objects.order_by("pk")[RequestLog.objects.count() // 2 :][0]
+def pages() -> Iterator[Page]:
+    """The list with every filter, searches, dashboard, sessions and single requests."""
     key = ClientKey.objects.filter(name__startswith="seed").first() or ClientKey.objects.first()
-    for chosen in ("1h", "24h", "7d", "30d"):
-        yield f"dashboard, {chosen}", f"/admin/?range={chosen}"
-    yield "list", history
-    yield "list, page 5", f"{history}?p=5"
-    filters = {
-        "time": ("1h", "30d"),
-        "key": (str(key.pk), "none") if key else (),
-        "owner": (key.owner,) if key else (),
-        "provider": ("openai", "llama", "nobody"),
-        "model": ("claude-sonnet-4-6", "gpt-4o-mini", "nothing"),
-        "upstream_model": ("gpt-4o", "nothing"),
-        **_values("status", "state", "error", "stop_reason", "slow", "with", "endpoint"),
-    }
-    for name, values in filters.items():
+    assert key is not None, "fill the history first: manage.py seedhistory"
+    for chosen in RANGES:
+        yield Page(f"dashboard, {chosen}", f"/admin/?range={chosen}")
+    yield Page("list", HISTORY)
+    for number in (5, 100, 2000):
+        yield Page(f"list, page {number}", f"{HISTORY}?p={number}")
+    for parameter, values in _filters(key).items():
         for value in values:
-            yield f"list, {name}={value}", f"{history}?{name}={value}"
-    yield "list, two filters", f"{history}?provider=llama&state=error"
-    yield "list, three filters", f"{history}?provider=llama&key={key.pk if key else 1}&with=retried"
-    yield "search, request id", f"{history}?q={middle.request_id}"
-    yield "search, session id", f"{history}?q={middle.session_id}"
-    yield "search, word of many conversations", f"{history}?q=gateway"
-    yield "search, word of one conversation", f"{history}?q=case7x"
-    yield "search, nothing", f"{history}?q=zzzzzz"
-    yield "one request", f"{history}{newest.pk}/change/"
-    yield "one request, old", f"{history}{middle.pk}/change/"
-    yield "sessions", "/admin/gateway/sessiontotal/"
-    session = SessionTotal.objects.order_by("-requests").first()
-    if session:
-        yield f"session of {session.requests} requests", f"/admin/gateway/sessiontotal/{session.pk}/change/"
-    yield "changes", "/admin/admin/logentry/"
-    yield "reads", "/admin/gateway/contentread/"
-    yield "retention", "/admin/gateway/retention/1/change/"
+            yield Page(f"list, {parameter}={value}", f"{HISTORY}?{parameter}={value}")
+    for together in _TOGETHER:
+        asked = together.replace("KEY", str(key.pk)).replace("OWNER", key.owner)
+        yield Page(f"list, {asked}", f"{HISTORY}?{asked}")
+    yield from _searches()
+    yield from _single_requests()
+    yield from _sessions(key)
+    yield from _of_a_member()
+    yield Page("changes", "/admin/admin/logentry/")
+    yield Page("reads", "/admin/gateway/contentread/")
+    yield Page("retention", "/admin/gateway/retention/1/change/")
 
 
-def _values(*names: str) -> dict[str, tuple[str, ...]]:
-    """What the filters of the history offer."""
+def _filters(key: ClientKey) -> dict[str, tuple[str, ...]]:
+    """The values of each filter that the list offers, by parameter."""
     model_admin = admin.site._registry[RequestLog]
-    request = RequestFactory().get("/admin/gateway/requestlog/")
+    request = RequestFactory().get(HISTORY)
     request.user = get_user_model().objects.get(username="bench")
-    found = {}
+    given = {**_VALUES, "key": (str(key.pk), "none"), "owner": (key.owner,)}
+    found: dict[str, tuple[str, ...]] = {}
     for kind in model_admin.get_list_filter(request):
-        filter_ = kind(request, {}, RequestLog, model_admin)
-        if filter_.parameter_name in names:
-            found[filter_.parameter_name] = tuple(str(value) for value, _ in filter_.lookup_choices)
+        each = kind(request, {}, RequestLog, model_admin)
+        name = each.parameter_name
+        found[name] = given.get(name) or tuple(str(value) for value, _ in each.lookup_choices)
+        assert found[name], f"the filter {name} has no value to ask for"
     return found
+
+
+def _searches() -> Iterator[Page]:
+    middle = _middle_row()
+    terms = {
+        "request id": middle.request_id,
+        "beginning of a request id": middle.request_id[:16],
+        "session id": middle.session_id,
+        "provider's request id": middle.upstream_request_id,
+        "model": middle.asked_model,
+        "word of many conversations": "gateway",
+        "two words, one rare": "gateway case7x",
+        "words in a row": "%22the gateway%22",
+        "beginning of a word": "case*",
+        "word of one conversation": "case7x",
+        "nothing": "zzzzzz",
+    }
+    for what, term in terms.items():
+        yield Page(f"search, {what}", f"{HISTORY}?q={term}")
+    yield Page("search, word and filters", f"{HISTORY}?q=gateway&state=error&provider=llama")
+
+
+def _single_requests() -> Iterator[Page]:
+    kept = RequestBody.objects.order_by("-log_id").values_list("log__pk", flat=True).first()
+    if kept:
+        for tab in TABS:
+            yield Page(f"one request, {tab}", _change("requestlog", kept) + f"?tab={tab}")
+    yield Page("one request, old", _change("requestlog", _middle_row().pk))
+
+
+def _sessions(key: ClientKey) -> Iterator[Page]:
+    yield Page("sessions", SESSIONS)
+    yield Page("sessions, page 20", f"{SESSIONS}?p=20")
+    yield Page("sessions, time=7d", f"{SESSIONS}?time=7d")
+    yield Page("sessions, one key", f"{SESSIONS}?key={key.pk}")
+    by_size = SessionTotal.objects.order_by("-requests")
+    for session, page in ((by_size.first(), ""), (by_size.first(), "?p=3"), (by_size.last(), "")):
+        if session:
+            name = f"session of {session.requests:,} requests{', page 3' if page else ''}"
+            yield Page(name, _change("sessiontotal", session.pk) + page)
+    if by_size.exists():
+        yield Page("sessions, search", f"{SESSIONS}?q={_middle_row().session_id[:23]}")
+
+
+def _of_a_member() -> Iterator[Page]:
+    for name, address in (
+        ("list", HISTORY),
+        ("list, state=error", f"{HISTORY}?state=error"),
+        ("list, with=images", f"{HISTORY}?with=images"),
+        ("search, word of many conversations", f"{HISTORY}?q=gateway"),
+        ("sessions", SESSIONS),
+    ):
+        yield Page(f"member: {name}", address, member=True)
+
+
+def _middle_row() -> RequestLog:
+    row: RequestLog | None = RequestLog.objects.order_by("pk")[RequestLog.objects.count() // 2 :].first()
+    assert row is not None
+    return row
+
+
+def _change(model: str, pk: Any) -> str:
+    address: str = reverse(f"admin:gateway_{model}_change", args=[pk])
+    return address
