@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -41,6 +41,9 @@ _ENDS: Final = (
     ("broken", 200, "api_error", 4),
     ("interrupted", None, "", 2),
 )
+# shares of requests that only count tokens, and that repeat an earlier one
+_COUNTED: Final = 0.03
+_REPLAYS: Final = 0.0005
 _TOOLS: Final = ("Bash", "Read", "Edit", "Grep", "Glob", "Write", "WebFetch", "Task")
 _LEDGER: Final = (
     ("dropped", "top_k"),
@@ -122,6 +125,9 @@ class Seeding:
     def _session_id(self, number: int) -> str:
         return f"5eed{self.seed:04x}-0000-4000-8000-{number:012x}"
 
+    def _request_id(self, number: int) -> str:
+        return f"{PREFIX}{self.seed:02x}{number:014d}"
+
     def _outcomes(self) -> Iterator[ExchangeOutcome]:
         dice, span = self._dice, self.days * 86_400
         step = span / self.rows
@@ -150,15 +156,17 @@ class Seeding:
         retried = dice.random() < 0.03
         tools = dice.sample(_TOOLS, dice.randint(1, 3)) if state == "ok" and dice.random() < 0.55 else []
         agent = f"agent-{dice.randint(1, 3)}" if dice.random() < 0.15 else ""
-        request_id = f"{PREFIX}{self.seed:02x}{number:014d}"
+        request_id = self._request_id(number)
         ledger = [
             {"code": code, "path": path, "note": "made up"}
             for code, path in (dice.sample(_LEDGER, dice.randint(1, 2)) if dice.random() < 0.1 else ())
         ]
+        repeated = number and dice.random() < _REPLAYS
         outcome = ExchangeOutcome(
             request_id=request_id,
             started_at=at,
-            endpoint="count_tokens" if dice.random() < 0.03 else "messages",
+            endpoint="replay" if repeated else "messages",
+            replay_of=self._request_id(dice.randrange(number)) if repeated else "",
             state=state,
             client_key_id=key.pk,
             key_name=key.name,
@@ -186,8 +194,20 @@ class Seeding:
             tries=_tries(at, provider, upstream, first_byte) if retried else (),
             **(tokens if answered else {}),
         )
+        if dice.random() < _COUNTED:
+            outcome, tokens = _count(outcome, int(dice.lognormvariate(1.5, 0.8))), {}
         self._costs[request_id] = _cost(tokens if answered else {}, price)
         return outcome
+
+
+def _count(outcome: ExchangeOutcome, duration: int) -> ExchangeOutcome:
+    """The same asked for its number of tokens alone, which the gateway answers by itself."""
+    return replace(
+        outcome, endpoint="count_tokens", state="ok", status=200, error_type="", error_message="",
+        replay_of="", stop_reason="", tools_called=[], tools_failed=[], tries=(), attempts=0, streamed=False,
+        first_byte_ms=None, duration_ms=duration, output_tokens=None, cache_read_tokens=None,
+        cache_write_tokens=None, upstream_request_id="",
+    )  # fmt: skip
 
 
 def _stop(dice: random.Random) -> str:
