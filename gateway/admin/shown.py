@@ -99,14 +99,18 @@ def number(value: float | Decimal | None, unit: str | Promise = "", places: int 
 
 
 def milliseconds(value: float | None) -> SafeString:
-    """A duration in ms, shown in the unit that reads best: ms, s or min."""
+    """A duration in ms, shown in the unit that reads best: ms, s, min, h or days."""
     if value is None:
         return NOTHING
     if value < 1000:
         return number(round(value), _("ms"))
     if value < 100_000:
         return number(value / 1000, _("s"), places=2 if value < 10_000 else 1)
-    return number(value / 60_000, _("min"), places=1)
+    seconds = value / 1000
+    for longest, unit, name in ((2 * _HOUR, _MINUTE, _("min")), (2 * _DAY, _HOUR, _("h"))):
+        if seconds < longest:
+            return number(seconds / unit, name, places=1)
+    return number(seconds / _DAY, _("days"), places=1)
 
 
 def size(octets: int | None) -> SafeString:

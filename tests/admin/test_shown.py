@@ -40,7 +40,16 @@ def test_what_is_not_there_is_a_dash():
 
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
-    [(0, "0 ms"), (999, "999 ms"), (1234, "1.23 s"), (12_340, "12.3 s"), (150_000, "2.5 min")],
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1234, "1.23 s"),
+        (12_340, "12.3 s"),
+        (150_000, "2.5 min"),
+        (7_140_000, "119.0 min"),
+        (54_000_000, "15.0 h"),
+        (216_000_000, "2.5 days"),
+    ],
 )
 def test_durations_are_shown_in_the_unit_that_reads_best(milliseconds, text):
     assert plain(shown.milliseconds(milliseconds)) == text
