@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from django import forms
 from django.contrib import admin
+from django.contrib.auth import get_permission_codename
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import (
@@ -21,9 +25,34 @@ from gateway.admin.shown import time_column
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
+_ACTIONS: Final = {"add": _("add"), "change": _("change"), "delete": _("delete"), "view": _("view")}
+
+
+def permission_words(permission: Permission) -> str:
+    """A permission in the reader's language: `Providers: change`. Django stores its own words in English."""
+    model = permission.content_type.model_class()
+    for action, word in _ACTIONS.items():
+        if model and permission.codename == get_permission_codename(action, model._meta):
+            return f"{capfirst(model._meta.verbose_name_plural)}: {word}"
+    return gettext(permission.name)
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    """Permissions, each said in the reader's language."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return permission_words(obj)
+
+
+class _WithPermissions(admin.ModelAdmin):
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
+        if db_field.name in ("permissions", "user_permissions"):
+            options["form_class"] = PermissionsField
+        return super().formfield_for_manytomany(db_field, request, **options)
+
 
 @admin.register(User)
-class PeopleAdmin(UserAdmin, GatewayModelAdmin):
+class PeopleAdmin(_WithPermissions, UserAdmin, GatewayModelAdmin):
     """Who may log in. A new user may, as a member: the console has no other purpose for users."""
 
     form = UserChangeForm
@@ -64,7 +93,7 @@ class PeopleAdmin(UserAdmin, GatewayModelAdmin):
 
 
 @admin.register(Group)
-class GroupsAdmin(GroupAdmin, GatewayModelAdmin):
+class GroupsAdmin(_WithPermissions, GroupAdmin, GatewayModelAdmin):
     list_display = ("name", "members")
 
     def get_queryset(self, request: HttpRequest) -> Any:

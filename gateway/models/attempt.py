@@ -65,6 +65,8 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["log", "number"]
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
         constraints = [models.UniqueConstraint(fields=["log", "number"], name="attempt_number")]
 
     def __str__(self) -> str:

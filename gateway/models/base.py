@@ -39,7 +39,9 @@ class ConfigStamp(models.Model):
     value = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = "configuration stamp"
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
+        verbose_name = _("configuration stamp")
 
     def __str__(self) -> str:
         return str(self.value)

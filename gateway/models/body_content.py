@@ -22,6 +22,10 @@ class ContentBlob(models.Model):
     texts = models.BinaryField(null=True)
     used = models.PositiveIntegerField(db_index=True)
 
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
+
     def __str__(self) -> str:
         return bytes(self.digest).hex()
 
@@ -38,6 +42,10 @@ class ContentNode(models.Model):
     parent = models.BinaryField(max_length=32, null=True)
     blob = models.BinaryField(max_length=32)
     used = models.PositiveIntegerField(db_index=True)
+
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
 
     def __str__(self) -> str:
         return bytes(self.digest).hex()

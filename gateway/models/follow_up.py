@@ -11,6 +11,10 @@ class FollowUp(models.Model):
 
     request_id = models.CharField(max_length=64, primary_key=True)
 
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
+
     def __str__(self) -> str:
         return self.request_id
 
@@ -66,6 +70,10 @@ class SearchText(models.Model):
     digest = models.BinaryField(max_length=32, unique=True)
     request_id = models.CharField(max_length=64, db_index=True)
     words = models.BinaryField(null=True, blank=True)
+
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.request_id

@@ -15,6 +15,10 @@ class LimitCounter(models.Model):
     value = models.BigIntegerField(default=0)
     expires = models.BigIntegerField(db_index=True)
 
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
+
     def __str__(self) -> str:
         return self.name
 
@@ -25,6 +29,10 @@ class LimitPlace(models.Model):
     name = models.CharField(max_length=100, primary_key=True)
     holder = models.CharField(max_length=64)
     expires = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.name

@@ -188,7 +188,8 @@ class RequestBody(models.Model):
     returned_size = models.PositiveIntegerField(default=0)
 
     class Meta:
-        verbose_name_plural = "request bodies"
+        verbose_name = _("content of a request")
+        verbose_name_plural = _("contents of requests")
         permissions = [("read_content", gettext_noop("Can read the content of requests"))]
 
     def __str__(self) -> str:

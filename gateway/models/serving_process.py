@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class ServingProcess(models.Model):
@@ -17,8 +18,11 @@ class ServingProcess(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
+        # no page has these records, and nobody is given rights over them
+        default_permissions = ()
         ordering = ["started_at"]
-        verbose_name_plural = "serving processes"
+        verbose_name = _("serving process")
+        verbose_name_plural = _("serving processes")
 
     def __str__(self) -> str:
         return self.name
