@@ -25,7 +25,7 @@ PROTOCOLS: Final = (
 
 
 def _preset_choices() -> list[tuple[str, str]]:
-    return [(known.slug, known.label) for known in presets().values() if not known.retired]
+    return [(known.slug, known.shown_label) for known in presets().values() if not known.retired]
 
 
 class ProviderForm(forms.ModelForm):
@@ -112,7 +112,7 @@ class ProviderForm(forms.ModelForm):
             cleaned["base_url"] = endpoint.base_url
         gone = _retired_at(cleaned.get("base_url", ""))
         if gone:
-            self.add_error("base_url", gone.note)
+            self.add_error("base_url", gone.shown_note)
         return cleaned
 
     def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:
@@ -130,8 +130,8 @@ class ProviderForm(forms.ModelForm):
 
 def _needs_url(chosen: Preset, example: str) -> str:
     if not example:
-        return _("%(label)s needs a base URL.") % {"label": chosen.label}
-    facts = {"label": chosen.label, "example": example}
+        return _("%(label)s needs a base URL.") % {"label": chosen.shown_label}
+    facts = {"label": chosen.shown_label, "example": example}
     return _("%(label)s needs a base URL, like %(example)s.") % facts
 
 

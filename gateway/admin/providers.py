@@ -150,10 +150,10 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
     def preset_note(self, record: Provider) -> str:
         known = preset(record.preset)
         if not known.docs:
-            return known.note
+            return known.shown_note
         return format_html(
             '{} <a class="gw-link" href="{}" rel="noreferrer">{}</a>',
-            known.note,
+            known.shown_note,
             known.docs,
             gettext("Documentation"),
         )
@@ -165,7 +165,7 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
 
     @admin.display(description=_("preset"), ordering="preset")
     def preset_is(self, record: Provider) -> str:
-        return preset(record.preset).label
+        return preset(record.preset).shown_label
 
     @admin.display(description=_("base URL"), ordering="base_url")
     def address(self, record: Provider) -> str:
@@ -212,7 +212,7 @@ def offered_presets() -> dict[str, dict[str, Any]]:
         known.slug: {
             "label": known.label,
             "base_url": known.base_url,
-            "note": known.note,
+            "note": known.shown_note,
             "docs": known.docs,
             "docs_label": gettext("Documentation"),
             "needs_key": known.needs_key,
@@ -230,7 +230,7 @@ def _endpoints(known: Preset) -> list[dict[str, Any]]:
             "protocol": "" if endpoint.protocol == known.protocol else endpoint.protocol,
             "label": str(dict(PROTOCOLS)[endpoint.protocol]),
             "base_url": endpoint.base_url,
-            "note": endpoint.note,
+            "note": endpoint.shown_note,
             "recommended": gettext("recommended") if endpoint.protocol == known.recommended else "",
         }
         for endpoint in (known.own, *known.alternatives)

@@ -27,7 +27,7 @@ from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.exports import FORMATS
 from gateway.admin.filters import HISTORY_FILTERS, history_filters
 from gateway.admin.inert import inert
-from gateway.admin.live_rows import live_rows
+from gateway.admin.live_rows import live_rows, live_words
 from gateway.admin.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.replays import may_replay
 from gateway.admin.request_page import TABS, shown, tab_of
@@ -231,7 +231,8 @@ class RequestLogAdmin(ReadOnlyAdmin):
         # it tells of everybody's requests
         if not request.user.has_perm(VIEW_ALL):
             raise PermissionDenied
-        context = self.page_context(request, _("Live"), latest=live_rows(self.get_queryset(request)))
+        latest = live_rows(self.get_queryset(request))
+        context = self.page_context(request, _("Live"), latest=latest, words=live_words())
         return TemplateResponse(request, "admin/gateway/requestlog/live.html", context)
 
     def _readable_row(self, request: HttpRequest, object_id: str) -> RequestLog:

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from gateway.admin import session_page
 from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
@@ -131,7 +132,7 @@ class SessionAdmin(ReadOnlyAdmin):
     def key_shown(self, total: SessionTotal) -> str:
         return inert(total.key_name) or "–"
 
-    @admin.display(description=_("requests"))
+    @admin.display(description=pgettext_lazy("number", "requests"))
     def requests_shown(self, total: SessionTotal) -> str:
         return number(total.requests)
 

@@ -36,10 +36,15 @@ class Alternative:
     count_tokens: bool = False
     note: str = ""
 
+    @property
+    def shown_note(self) -> str:
+        """The note in the reader's language."""
+        return _(self.note)
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A known provider (specification section 0.2). `note` is for people.
+    """A known provider (specification section 0.2). `label` and `note` are for people.
 
     `hosts` (with * for a part that differs) and `local_port` are how its URL is recognised.
     `recommended`: the protocol to choose first, when it is not `protocol`. `status`
@@ -69,6 +74,16 @@ class Preset:
     docs: str = ""
     note: str = ""
     verified: str = ""
+
+    @property
+    def shown_label(self) -> str:
+        """The label in the reader's language. A record that is named after the preset takes `label`."""
+        return _(self.label)
+
+    @property
+    def shown_note(self) -> str:
+        """The note in the reader's language."""
+        return _(self.note)
 
     @property
     def retired(self) -> bool:

@@ -10,7 +10,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from gateway.admin import attention, charts
 from gateway.admin.charts import Chart
@@ -28,6 +28,8 @@ _RANGE_NAMES: Final = {
     "7d": gettext_lazy("7 days"),
     "30d": gettext_lazy("30 days"),
 }
+# languages count large numbers differently: from the largest down, each with its unit
+_SCALES: Final = pgettext_lazy("scales of numbers", "1000000000 G, 1000000 M, 1000 k")
 
 
 @register.inclusion_tag("admin/gateway/dashboard.html", takes_context=True)
@@ -70,7 +72,7 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
 @register.filter
 def seconds(milliseconds: float | None) -> str:
     """1234.5 -> "1.23 s", None -> a dash."""
-    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} {_('s')}"
 
 
 @register.filter
@@ -86,9 +88,10 @@ def short(number: int | None) -> str:
     """1234567 -> "1.2 M": exact numbers stand in the title."""
     if number is None:
         return "–"
-    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.1f} {letter}"
+    for scale in str(_SCALES).split(", "):
+        size, unit = scale.split()
+        if number >= int(size):
+            return f"{number / int(size):.1f} {unit}"
     return str(number)
 
 

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
+from django.utils.translation import override
 
 from gateway.admin import attention
 from gateway.audit.rows import write
 from gateway.models import ClientKey, HourlyTotal, Provider
+from gateway.templatetags.gateway_dashboard import seconds, short
 from tests.audit.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,3 +111,20 @@ def test_a_key_with_little_left_of_its_budget_needs_attention(db):
     (item,) = attention.budgets_nearly_used(now)
     assert "85 %" in item.text and item.urgency == "warning"
     assert item.url.endswith(f"/clientkey/{key.pk}/change/")
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "chinese"),
+    [(950, "950", "950"), (1234, "1.2 k", "1234"), (12_345, "12.3 k", "1.2 万"),
+     (450_000_000, "450.0 M", "4.5 亿"), (7_000_000_000, "7.0 G", "70.0 亿")],
+)  # fmt: skip
+def test_large_numbers_are_short_in_the_way_of_the_language(number, english, chinese):
+    assert short(number) == english
+    with override("zh-hans"):
+        assert short(number) == chinese
+
+
+def test_durations_name_their_unit_in_the_language_of_the_reader():
+    assert seconds(1234.5) == "1.23 s"
+    with override("zh-hans"):
+        assert seconds(1234.5) == "1.23 秒"

@@ -1,5 +1,6 @@
 """The page of the live tail."""
 
+from gateway.models.request_log import State
 from tests.admin.history import HOSTILE, LIST, make_rows, one_row
 
 
@@ -20,3 +21,11 @@ def test_no_more_rows_are_sent_than_are_shown(admin_client, db):
 
 def test_the_page_needs_the_right_to_see_the_history(clerk, db):
     assert clerk("view_provider").get(f"{LIST}live/").status_code == 403
+
+
+def test_the_page_s_script_is_told_the_words_it_says(admin_client):
+    page = admin_client.get(f"{LIST}live/", headers={"accept-language": "zh-CN"})
+    told = page.context["words"]
+    assert told["s"] == "秒"
+    assert told["states"]["cancelled"] == "客户端已取消"
+    assert set(told["states"]) == set(State.values)

@@ -13,8 +13,12 @@ document.addEventListener("DOMContentLoaded", () => {
   let held = new Map(); // what came while it was paused
   let wait = 1000;
 
-  const seconds = (ms) => (ms == null ? "–" : ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`);
-  const count = (value) => (value == null ? "–" : value.toLocaleString());
+  const words = JSON.parse(document.getElementById("live-words").textContent); // {ms, s, states}
+  const locale = document.documentElement.lang;
+  const seconds = (ms) => (ms == null ? "–"
+    : ms < 1000 ? `${ms} ${words.ms}` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} ${words.s}`);
+  const count = (value) => (value == null ? "–" : value.toLocaleString(locale));
+  const stateWord = (facts) => words.states[facts.state] || facts.state;
   const tone = (facts) =>
     ({ open: "info", ok: "good", cancelled: "warn", interrupted: "warn" })[facts.state] || (facts.status < 500 ? "warn" : "bad");
 
@@ -23,7 +27,7 @@ document.addEventListener("DOMContentLoaded", () => {
       ? `${facts.asked_model} → ${facts.upstream_model}` : facts.asked_model || "–";
     const about = facts.state === "open" && facts.output_tokens ? "≈ " : "";
     return [
-      new Date(facts.started_at).toLocaleTimeString(), "", facts.key_name || "–", models, facts.provider || "–",
+      new Date(facts.started_at).toLocaleTimeString(locale, { hour12: false }), "", facts.key_name || "–", models, facts.provider || "–",
       seconds(facts.first_byte_ms), seconds(facts.duration_ms),
       `${count(facts.input_tokens)} + ${about}${count(facts.output_tokens)}`,
       facts.stop_reason || facts.error_type || "–", (facts.tools_called || []).join(", ") || "–",
@@ -37,7 +41,8 @@ document.addEventListener("DOMContentLoaded", () => {
       if (at === 0) {
         cell.firstChild.textContent = text;
       } else if (at === 1) {
-        cell.firstChild.textContent = facts.state === "ok" || facts.state === "error" ? facts.status || facts.state : facts.state;
+        const ended = facts.state === "ok" || facts.state === "error";
+        cell.firstChild.textContent = (ended && facts.status) || stateWord(facts);
         cell.firstChild.className = `gw-badge gw-${tone(facts)}`;
       } else if (cell.textContent !== text) {
         cell.textContent = text;
@@ -66,7 +71,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function fits(facts) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = [facts.request_id, facts.key_name, facts.asked_model, facts.upstream_model, facts.provider,
-      facts.session_id, facts.state, facts.status, facts.stop_reason, facts.error_type,
+      facts.session_id, facts.state, stateWord(facts), facts.status, facts.stop_reason, facts.error_type,
       ...(facts.tools_called || [])].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
   }
