@@ -143,6 +143,9 @@ TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True
 
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+# what a person chose holds for a year, and goes before what the browser asks for
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
 # the theme's words, which it does not bring in Chinese; ours are in gateway/locale
 LOCALE_PATHS = [BASE_DIR / "ccproxy_site" / "locale"]
 
@@ -172,6 +175,7 @@ CHANNEL_LAYERS = channel_layers(REDIS_URL)
 SECURE_COOKIES: bool = env("SECURE_COOKIES")
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+LANGUAGE_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"

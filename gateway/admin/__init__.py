@@ -36,4 +36,5 @@ __all__ = [
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"
 admin.site.index_title = _("Gateway")
+admin.site.login_template = "admin/gateway/login.html"
 admin.site.index_template = "admin/gateway/index.html"
