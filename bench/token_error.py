@@ -29,7 +29,10 @@ def texts() -> dict[str, str]:
     return {
         "english": (ROOT / "docs" / "architecture.md").read_text() + (ROOT / "README.md").read_text(),
         "code": "".join(path.read_text() for path in sorted((ROOT / "gateway" / "conversion").glob("*.py"))),
-        "json": (ROOT / "gateway" / "config" / "presets.json").read_text(),
+        "json": "".join(
+            path.read_text()
+            for path in sorted((ROOT / "gateway" / "config" / "known_providers").glob("*.json"))
+        ),
         "russian": _translated(django, "ru"),
         "chinese": _translated(django, "zh_Hans"),
         "german": _translated(django, "de"),

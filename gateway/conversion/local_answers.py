@@ -17,6 +17,7 @@ def cache_warmed(context: AnswerContext) -> AnsweredLocally:
 
 def spoken(text: str, context: AnswerContext) -> AnsweredLocally:
     """An answer of one text block."""
-    usage = Usage(context.estimated_input_tokens, estimate_text_tokens(text), estimated=True)
+    written = estimate_text_tokens(text, context.profile.vocabulary)
+    usage = Usage(context.estimated_input_tokens, written, estimated=True)
     block = {"type": "text", "text": text}
     return AnsweredLocally(envelope(context, [block], Stop("end_turn"), usage.whole()), context)

@@ -86,6 +86,7 @@ class Profile:
     stream_idle_timeout: float | None = None
     assistant_phase: bool = False
     image_tokens: str = "anthropic"
+    vocabulary: str = "none"
     token_factor: float = 1.0
     token_overhead: int = 0
     strip_attribution: bool = True

@@ -1,14 +1,15 @@
 """How many tokens a request has, estimated (specification section 9).
 
 The estimate runs for every request, and a client sends its whole history with
-each turn; so what was counted once is remembered by its hash.
+each turn; so what was counted once is remembered by its hash, apart for each
+vocabulary that counts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from gateway.conversion import pdf
@@ -23,7 +24,7 @@ from gateway.conversion.structured import asked_schema
 from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
 from gateway.conversion.tool_functions import declared_functions, description_text
 from gateway.conversion.tools import tool_plan
-from gateway.conversion.vocabulary import vocabulary_tokens
+from gateway.conversion.vocabulary import RULE, text_tokens
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -52,16 +53,53 @@ _OPAQUE: Final = frozenset(
     }
 )
 
-_texts: Final = Memo(20_000)
-_tools: Final = Memo(5_000)
-_signatures: Final = Memo(5_000)
 _pdf_pages: Final = Memo(200)
-_pdf_texts: Final = Memo(200)
 
 
-def estimate_text_tokens(text: str) -> int:
-    """The tokens of one text."""
-    return _texts.number(text, vocabulary_tokens) if text else 0
+class _Counter:
+    """Counts by one vocabulary and remembers."""
+
+    def __init__(self, vocabulary: str) -> None:
+        self._texts = Memo(20_000)
+        self._tools = Memo(5_000)
+        self._signatures = Memo(5_000)
+        self._pdf_texts = Memo(200)
+        self._count = partial(text_tokens, vocabulary=vocabulary)
+
+    def text(self, text: str) -> int:
+        return self._texts.number(text, self._count) if text else 0
+
+    def tool(self, declared: Declared) -> int:
+        return self._tools.number(jsontext.dumps(declared.tool), lambda _: self._tool(declared))
+
+    def hidden_thinking(self, signature: str) -> int:
+        return self._signatures.number(signature, self._hidden_thinking)
+
+    def pdf_text(self, data: str) -> int:
+        return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data)))
+
+    def _tool(self, declared: Declared) -> int:
+        """Name, description and schema as functions; nothing for a tool which is not sent."""
+        return sum(
+            _PER_TOOL
+            + self.text(function.name)
+            + self.text(description_text(function) or "")
+            + self.text(jsontext.dumps_text(function.schema))
+            for function in declared_functions(declared) or ()
+        )
+
+    def _hidden_thinking(self, signature: str) -> int:
+        payload = read_signature(signature)
+        text = payload.get("t") if payload else None
+        return self._count(text) if type(text) is str else 0
+
+
+_counter: Final = cache(_Counter)
+
+
+def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
+    """The tokens of one text, by the rule or by a vocabulary."""
+    return _counter(vocabulary).text(text)
 
 
 def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
@@ -69,15 +107,16 @@ def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
 
     Raises InvalidRequest for tools which `tool_plan` would refuse for their shape.
     """
+    counter = _counter(profile.vocabulary)
     tokens = (
         _PER_REQUEST
-        + _system_tokens(request.get("system"), profile)
-        + _Messages(request["messages"], profile).tokens()
-        + _tools_tokens(request, profile)
+        + _system_tokens(request.get("system"), profile, counter)
+        + _Messages(request["messages"], profile, counter).tokens()
+        + _tools_tokens(request, profile, counter)
     )
     asked = asked_schema(request)
     if asked is not None:
-        tokens += estimate_text_tokens(jsontext.dumps_text(asked[1]))
+        tokens += counter.text(jsontext.dumps_text(asked[1]))
     return max(1, math.ceil(tokens * profile.token_factor + profile.token_overhead))
 
 
@@ -96,52 +135,41 @@ def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:
     return answer
 
 
-def _system_tokens(system: object, profile: Profile) -> int:
+def _system_tokens(system: object, profile: Profile, counter: _Counter) -> int:
     if not system:
         return 0
     if type(system) is str:
-        return _PER_SYSTEM + estimate_text_tokens(system)
+        return _PER_SYSTEM + counter.text(system)
     texts = [block["text"] for block in system] if type(system) is list else []
     if texts and profile.strip_attribution and texts[0].startswith("x-anthropic-billing-header:"):
         texts = texts[1:]
-    return _PER_SYSTEM + sum(map(estimate_text_tokens, texts))
+    return _PER_SYSTEM + sum(map(counter.text, texts))
 
 
-def _tools_tokens(request: JSONObject, profile: Profile) -> int:
+def _tools_tokens(request: JSONObject, profile: Profile, counter: _Counter) -> int:
     if not request.get("tools"):
         return 0
     history = ToolHistory.of(request["messages"])
-    exposed = exposed_tools(request, history, profile, Ledger())
-    tokens = sum(_tools.number(jsontext.dumps(each.tool), partial(_tool_tokens, each)) for each in exposed)
+    tokens = sum(map(counter.tool, exposed_tools(request, history, profile, Ledger())))
     return tokens + _FOR_ANY_TOOLS if tokens else 0
-
-
-def _tool_tokens(declared: Declared, _dumped: bytes) -> int:
-    """Name, description and schema as functions; nothing for a tool which is not sent."""
-    return sum(
-        _PER_TOOL
-        + estimate_text_tokens(function.name)
-        + estimate_text_tokens(description_text(function) or "")
-        + estimate_text_tokens(jsontext.dumps_text(function.schema))
-        for function in declared_functions(declared) or ()
-    )
 
 
 class _Messages:
     """The walk over the messages of one request."""
 
-    def __init__(self, messages: list[JSONObject], profile: Profile) -> None:
+    def __init__(self, messages: list[JSONObject], profile: Profile, counter: _Counter) -> None:
         self._messages = messages
         self._profile = profile
+        self._counter = counter
         self._counters: dict[str, Callable[[JSONObject], int]] = {
-            "text": _text,
-            "tool_use": _tool_use,
+            "text": self._text,
+            "tool_use": self._tool_use,
             "tool_result": self._tool_result,
             "thinking": self._thinking,
             "redacted_thinking": _nothing,
             "image": self._image,
             "document": self._document,
-            "tool_reference": _tool_reference,
+            "tool_reference": self._tool_reference,
             "tool_addition": _nothing,
             "tool_removal": _nothing,
         }
@@ -171,10 +199,10 @@ class _Messages:
 
     def _content(self, content: object) -> int:
         if type(content) is str:
-            return estimate_text_tokens(content)
+            return self._counter.text(content)
         tokens = 0
         for block in content if type(content) is list else ():
-            tokens += self._counters.get(block["type"], _leaves_of)(block)
+            tokens += self._counters.get(block["type"], self._leaves_of)(block)
         return tokens
 
     def _tool_result(self, block: JSONObject) -> int:
@@ -185,51 +213,47 @@ class _Messages:
             return 0
         signature = block.get("signature")
         if block["thinking"] or type(signature) is not str:
-            return estimate_text_tokens(block["thinking"])
-        return _signatures.number(signature, _hidden_thinking)
+            return self._counter.text(block["thinking"])
+        return self._counter.hidden_thinking(signature)
 
     def _image(self, block: JSONObject) -> int:
         if self._profile.images == "text":
-            return estimate_text_tokens(OMITTED)
+            return self._counter.text(OMITTED)
         return image_tokens(block["source"], self._profile.image_tokens)
 
     def _document(self, block: JSONObject) -> int:
         source = block["source"]
         tokens = _PER_WRAPPER
         for name in ("title", "context"):
-            tokens += estimate_text_tokens(block.get(name) or "")
+            tokens += self._counter.text(block.get(name) or "")
         match source["type"]:
             case "text":
-                return tokens + estimate_text_tokens(source["data"])
+                return tokens + self._counter.text(source["data"])
             case "content":
                 return tokens + self._content(source["content"])
             case "base64" if self._profile.pdf == "extract":
-                return tokens + _pdf_texts.number(source["data"], _pdf_text)
+                return tokens + self._counter.pdf_text(source["data"])
             case "base64":
                 return tokens + _PDF_PAGE * _pdf_pages.number(source["data"], pdf.page_count)
         return tokens + _PDF_PAGE
 
+    def _text(self, block: JSONObject) -> int:
+        return self._counter.text(block["text"])
+
+    def _tool_use(self, block: JSONObject) -> int:
+        arguments = jsontext.dumps_text(block["input"])
+        return _PER_TOOL_USE + self._counter.text(block["name"]) + self._counter.text(arguments)
+
+    def _tool_reference(self, block: JSONObject) -> int:
+        return self._counter.text(f"Tool available: {block['tool_name']}")
+
+    def _leaves_of(self, block: JSONObject) -> int:
+        """Results of server tools, summaries and what else becomes text."""
+        return sum(map(self._counter.text, _leaves(block)))
+
 
 def _nothing(_block: JSONObject) -> int:
     return 0
-
-
-def _text(block: JSONObject) -> int:
-    return estimate_text_tokens(block["text"])
-
-
-def _tool_use(block: JSONObject) -> int:
-    arguments = jsontext.dumps_text(block["input"])
-    return _PER_TOOL_USE + estimate_text_tokens(block["name"]) + estimate_text_tokens(arguments)
-
-
-def _tool_reference(block: JSONObject) -> int:
-    return estimate_text_tokens(f"Tool available: {block['tool_name']}")
-
-
-def _leaves_of(block: JSONObject) -> int:
-    """Results of server tools, summaries and what else becomes text."""
-    return sum(map(estimate_text_tokens, _leaves(block)))
 
 
 def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:
@@ -252,13 +276,3 @@ def _speaks(message: JSONObject) -> bool:
         return False
     content = message["content"]
     return type(content) is str or any(block["type"] != "tool_result" for block in content)
-
-
-def _hidden_thinking(signature: str) -> int:
-    payload = read_signature(signature)
-    text = payload.get("t") if payload else None
-    return vocabulary_tokens(text) if type(text) is str else 0
-
-
-def _pdf_text(data: str) -> int:
-    return vocabulary_tokens(extracted_text(data))

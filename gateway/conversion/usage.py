@@ -115,11 +115,13 @@ def usage_of(
         if total == prompt + completion + reasoning:
             completion += reasoning
     estimated = prompt is None or completion is None
+    if completion is None:
+        completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
     if estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts; estimated")
     return Usage(
         input_tokens=context.estimated_input_tokens if prompt is None else max(0, prompt - read - written),
-        output_tokens=estimate_text_tokens(output.everything) if completion is None else completion,
+        output_tokens=completion,
         cache_read=read,
         cache_written=written,
         thinking_tokens=reasoning,

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from gateway.conversion.context import AnsweredLocally, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.vocabulary import ready
 from gateway.conversion.web_search import with_results
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
@@ -41,9 +42,10 @@ async def conversion(
 async def beside_the_loop(exchange: Exchange, route: Route, work: Callable[..., T], *arguments: Any) -> T:
     """Do the work here, or in a thread when it takes its time, so that other exchanges go on.
 
-    It does when it reads a PDF, and when it counts a large body that was never counted before.
+    It does when it reads a PDF, when it counts a large body that was never counted before, and when a
+    vocabulary has to be loaded, which a change of the configuration may want.
     """
-    body = exchange.arrival.body
-    if len(body) > LARGE or (route.profile.pdf == "extract" and PDF in body):
+    body, profile = exchange.arrival.body, route.profile
+    if len(body) > LARGE or (profile.pdf == "extract" and PDF in body) or not ready(profile.vocabulary):
         return await asyncio.to_thread(work, *arguments)
     return work(*arguments)

@@ -60,13 +60,14 @@ class Runtime:
 
     def _prepare(self) -> None:
         if self._configuration is None:
-            vocabulary.prepare()
             conf = gateway_conf()
             sync_environment(conf)
             if conf.config_file:
                 document.load(Path(conf.config_file))
             configuration = CurrentSnapshot()
             configuration.start()
+            for name in configuration.snapshot.vocabularies:
+                vocabulary.prepare(name)
             self._configuration = configuration
         if self._recorder is None:
             self._process, self._recorder = self._ready_recorder(self._configuration)

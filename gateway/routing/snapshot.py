@@ -210,3 +210,12 @@ class ConfigSnapshot:
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def vocabularies(self) -> frozenset[str]:
+        """Those that count tokens for some provider or mapping (profile option `vocabulary`)."""
+        providers = [provider for provider in self.providers.values() if provider.enabled]
+        layers: list[Mapping[str, Any]] = [rule.options for rule in self.rules if rule.enabled]
+        for provider in providers:
+            layers += [provider.preset_options, provider.options]
+        return frozenset(layer["vocabulary"] for layer in layers if layer.get("vocabulary"))

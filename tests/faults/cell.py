@@ -7,7 +7,6 @@ import contextlib
 from typing import Any, Final
 
 from ccproxy_site.server.handler import GatewayHandler
-from gateway.conversion import vocabulary
 from gateway.relay.gateway import Gateway
 from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import Credential, MappingRule, ProviderConfig, Target
@@ -70,8 +69,6 @@ def _place(fault: Fault, streamed: bool) -> Any:
 
 async def run_cell(fault: Fault, *, streamed: bool, second: bool) -> Seen:
     """Ask a gateway whose first target has the fault. Raises AssertionError for what never may be."""
-    # as a server does before it takes requests; it takes its time
-    vocabulary.prepare()
     healthy = FaultServer(*(HEALTHY_STREAM if streamed else HEALTHY_WHOLE))
     async with _place(fault, streamed) as faulty, healthy:
         gateway = _gateway(faulty.base_url, healthy.base_url if second else None)
