@@ -35,6 +35,11 @@ class Result:
     problems: list[str] = field(default_factory=list)
 
 
+def said(progress: str) -> None:
+    """For who waits; a campaign takes minutes."""
+    print(f"  ... {progress}", flush=True)
+
+
 @contextlib.asynccontextmanager
 async def asked(gateway: Gateway, model: str, concurrency: int) -> AsyncIterator[Asking]:
     """Load on the gateway for as long as the block lasts, and until its last answers have ended."""
@@ -71,6 +76,8 @@ async def killing(gateway: Gateway, rounds: int, seed: int) -> Result:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(old[0], signal.SIGKILL)
                 killed += 1
+                if killed % 25 == 0 and killed < rounds:
+                    said(f"{killed} of {rounds} were killed, {len(asking.complete)} answers so far")
     states = await asyncio.to_thread(gateway.settled_states)
     result = Result([f"{killed} processes were killed."])
     return counted(result, asking, states)
@@ -115,6 +122,8 @@ async def soak(gateway: Gateway, minutes: float, conversations: int) -> Result:
         start = time.monotonic()
         while (now := time.monotonic()) - start < minutes * 60:
             samples.append(((now - start) / 60, gateway.memory()))
+            if len(samples) % 12 == 0:
+                said(f"{samples[-1][0]:.0f} of {minutes:g} minutes, memory {samples[-1][1] / 1024:.0f} MiB")
             await asyncio.sleep(5)
     states = await asyncio.to_thread(gateway.settled_states)
     # caches fill in the beginning; what matters is how it goes on
