@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from gateway.audit import masking
+from gateway.audit import secret_patterns
 from gateway.audit.reads import readers
 from gateway.conf import gateway_conf
 from gateway.config.loader import secret_looks
@@ -54,7 +54,7 @@ def _who() -> str:
 
 def _masked() -> str:
     text = _("What looks like one of these is replaced before anything is stored: %(names)s.")
-    return text % {"names": ", ".join(masking.names(secret_looks()))}
+    return text % {"names": ", ".join(secret_patterns.names(secret_looks()))}
 
 
 def _few(names: Sequence[str]) -> str:

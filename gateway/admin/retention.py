@@ -12,8 +12,8 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
-from gateway.audit.masking import BUILT_IN
 from gateway.audit.retention import MOST_COUNTED, preview
+from gateway.audit.secret_patterns import BUILT_IN
 from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
 
 

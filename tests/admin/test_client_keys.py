@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from gateway.audit import masking
+from gateway.audit import secret_patterns
 from gateway.conf import GatewayConf
 from gateway.config.environment import sync_environment
 from gateway.models import ClientKey, HourlyTotal, RequestLog, Retention, SecretPattern
@@ -365,7 +365,7 @@ def test_an_owner_is_told_what_is_kept_how_long_who_reads_it_and_what_is_masked(
     assert "also its owner" in policy["Who reads contents"]
     assert "house-key" in policy["What is masked"]
     assert "off-duty" not in policy["What is masked"]
-    assert masking.BUILT_IN[0].name in policy["What is masked"]
+    assert secret_patterns.BUILT_IN[0].name in policy["What is masked"]
 
 
 def test_a_key_whose_contents_are_not_kept_says_so(member):
