@@ -254,8 +254,10 @@ def small_disk():
 
 
 async def test_what_does_not_fit_on_the_disk_waits_in_memory_and_nothing_is_lost(
-    recorder, database, tmp_path, small_disk, caplog
+    recorder, database, tmp_path, small_disk, caplog, monkeypatch
 ):
+    # the next try would begin another file, and the disk is small for each one by itself
+    monkeypatch.setattr(module, "RETRY_SECONDS", 60)
     database.off = True
     # as base64 one fits, the second only in part, the small one again
     for number, size in ((1, 30_000), (2, 30_000), (3, 10)):
