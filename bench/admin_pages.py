@@ -94,7 +94,8 @@ def _searches() -> Iterator[Page]:
     middle = _middle_row()
     terms = {
         "request id": middle.request_id,
-        "beginning of a request id": middle.request_id[:16],
+        "beginning of a request id": middle.request_id[:-2],
+        "beginning of all request ids": middle.request_id[:8],
         "session id": middle.session_id,
         "provider's request id": middle.upstream_request_id,
         "model": middle.asked_model,

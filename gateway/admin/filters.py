@@ -20,8 +20,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gateway.audit.counting import DAY, HOUR
 from gateway.audit.visible import VIEW_ALL, owned_keys
-from gateway.models import ClientKey, HourlyTotal, Provider
+from gateway.models import ClientKey, DailyTotal, Provider
 from gateway.models.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
 
 STOP_REASONS: Final = (
@@ -143,17 +144,24 @@ class ProviderFilter(_FieldFilter):
 
 
 class ModelFilter(_FieldFilter):
-    """The models asked for in the last week, from the hourly totals."""
+    """The models asked for in the last week, from the daily totals."""
 
     title = _("asked model")
     parameter_name = "model"
     field = "asked_model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        since = int(time.time()) // 3600 - MODELS_OF_DAYS * 24
-        totals = HourlyTotal.objects.filter(hour__gte=since).exclude(**{self.field: ""})
+        totals = DailyTotal.objects.filter(hour__gte=_first_hour_of_days(MODELS_OF_DAYS)).exclude(
+            **{self.field: ""}
+        )
         names = totals.order_by(self.field).values_list(self.field, flat=True).distinct()
         return [(name, name) for name in names[:MOST_MODELS]]
+
+
+def _first_hour_of_days(days: int) -> int:
+    """The first hour of the day that many days ago, as the daily totals count."""
+    hour = int(time.time()) // HOUR - days * DAY
+    return hour - hour % DAY
 
 
 class UpstreamModelFilter(ModelFilter):

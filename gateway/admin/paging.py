@@ -41,8 +41,10 @@ class LookAheadPaginator(Paginator):
 
     @property
     def shown_rows(self) -> Any:
-        """The rows of the page that is shown, in the order of the list, by their primary keys."""
-        return self.object_list.filter(pk__in=self._found[1][: self.per_page])
+        """The rows of the page that is shown, in the order of the list, by their primary keys alone: with its
+        filters beside them, SQLite would take the index of a filter."""
+        rows = self.object_list.model._default_manager.filter(pk__in=self._found[1][: self.per_page])
+        return rows.order_by(*self.object_list.query.order_by)
 
     @cached_property
     def count(self) -> int:

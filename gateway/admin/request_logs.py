@@ -45,6 +45,8 @@ _NOT_IN_THE_LIST: Final = (
     "ledger", "error_message", "client", "client_address", "parent_agent_id", "timeline", "price_source",
 )  # fmt: skip
 _REQUEST_ID_START: Final = "req_"
+# so many are found by their ids, more by the way back through time
+_FEW: Final = 500
 # what the index of these ids is for
 _HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
@@ -54,12 +56,9 @@ class HistoryList(LookAheadList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.result_list = self.result_list.defer(*_NOT_IN_THE_LIST)
         # the head would give the number of rows that were looked ahead for the whole
         self.full_result_count = self.result_count
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters).defer(*_NOT_IN_THE_LIST)
-        return rows
 
 
 @admin.register(RequestLog)
@@ -137,7 +136,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
         if not term:
             return queryset, False
         if term.startswith(_REQUEST_ID_START):
-            return queryset.filter(_begins(term)), False
+            return queryset.filter(_ids_beginning_with(term)), False
         for named in (
             Q(session_id=term),
             Q(upstream_request_id=term) & _HAS_UPSTREAM_ID,
@@ -329,11 +328,14 @@ class RequestLogAdmin(ReadOnlyAdmin):
         return request_cells.ledger(row)
 
 
-def _begins(term: str) -> Q:
-    """Request ids that begin so. SQLite's LIKE would not use the index, PostgreSQL's does."""
-    if connection.vendor == "sqlite":
-        return Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
-    return Q(request_id__startswith=term)
+def _ids_beginning_with(term: str) -> Q:
+    """Request ids that begin so: few by their keys; of many the newest are met soon on the way back."""
+    begins = Q(request_id__startswith=term)
+    # PostgreSQL's LIKE takes the index for prefixes when it is worth it, SQLite's never does
+    ranged = Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
+    indexed = ranged if connection.vendor == "sqlite" else begins
+    few = list(RequestLog.objects.order_by().filter(indexed).values_list("pk", flat=True)[: _FEW + 1])
+    return Q(pk__in=few) if len(few) <= _FEW else begins
 
 
 def _cards(row: RequestLog) -> list[tuple[Any, Any]]:

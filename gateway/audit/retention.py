@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from gateway.audit import search, sweeping
+from gateway.audit import planner, search, sweeping
 from gateway.audit.counting import DAY, hour_of
 from gateway.audit.rows import NOT_ANSWERING
 from gateway.models import (
@@ -215,7 +215,10 @@ def _drop_totals(before: datetime | None) -> int:
 
 
 class RetentionWorker:
-    """A thread that purges each hour, when no other process did. `start` and `stop` once each."""
+    """A thread that purges each hour, when no other process did, and lets SQLite look at its tables.
+
+    `start` and `stop` once each.
+    """
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
@@ -229,9 +232,16 @@ class RetentionWorker:
         self._stopping.set()
 
     def _work_on(self) -> None:
+        informed: float | None = None
         while not self._stopping.wait(LOOK_EVERY):
             try:
                 purge_when_due(timezone.now())
+                now = time.monotonic()
+                if connection.vendor == "sqlite" and (
+                    informed is None or now - informed >= EVERY.total_seconds()
+                ):
+                    planner.inform()
+                    informed = now
             except NOT_ANSWERING as problem:
                 logger.warning("the purge waits for the database", extra={"problem": str(problem)})
             except Exception:

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from gateway.admin import request_logs
 from gateway.audit import search
 from gateway.models import ClientKey, RequestLog
 from tests.admin.history import HOSTILE, LIST, make_rows, one_row, shown
@@ -258,13 +259,28 @@ def used_indexes(rows):
         ("with", "ledger", "log_ledger_time"),
         ("with", "retries", "log_retried_time"),
         ("with", "replays", "log_replay_time"),
-        ("q", "req_1", "request_id"),
         ("endpoint", "replay", "log_replay_time"),
     ],
 )
 def test_a_filter_has_its_index(admin_client, db, name, value, index):
     rows = admin_client.get(LIST, {name: value}).context["cl"].queryset[:50]
     assert index in used_indexes(rows)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")
+def test_few_request_ids_are_found_with_their_index_and_many_on_the_way_back(admin_client, db, monkeypatch):
+    make_rows(30)
+    with CaptureQueriesContext(connection) as captured:
+        response = admin_client.get(LIST, {"q": "req_0001"})
+    assert shown(response) == [f"req_{number:05}" for number in range(19, 9, -1)]
+    [looked] = [query["sql"] for query in captured if "\U0010ffff" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {looked}")
+        assert all("request_id>" in line[-1] for line in cursor.fetchall())
+    monkeypatch.setattr(request_logs, "_FEW", 5)
+    many = admin_client.get(LIST, {"q": "req_0001"})
+    assert shown(many) == shown(response)
+    assert "started_at" in str(many.context["cl"].queryset[:50].explain())
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plan")

@@ -6,11 +6,10 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gateway.audit import bodies
+from gateway.audit import bodies, planner
 from gateway.audit.follow_up import follow_up
 from gateway.management.seeding import PREFIX, Seeding, conversation
 from gateway.models import FollowUp, RequestLog
@@ -46,9 +45,7 @@ class Command(BaseCommand):
             if written % 100_000 == 0:
                 self.stdout.write(_("%(rows)d rows") % {"rows": written})
         self._contents(given["bodies"], given["seed"])
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("ANALYZE")
+        planner.inform()
         self.stdout.write(
             _("%(rows)d requests in %(seconds).0f s.")
             % {"rows": given["rows"], "seconds": time.monotonic() - start}
