@@ -46,6 +46,10 @@ async def test_a_new_user_gets_from_the_login_to_an_answer_of_their_provider(loc
     await page.get_by_role("button", name="Test connection").click()
     levels = page.get_by_role("region", name="Test before saving")
     await expect(levels.get_by_text("This provider works.")).to_be_visible()
+    # the last line of the answer can be read without looking for it
+    works = await levels.get_by_text("This provider works.").bounding_box()
+    bar = await page.get_by_role("button", name="Save", exact=True).bounding_box()
+    assert works["y"] + works["height"] < bar["y"]
     assert await levels.get_by_role("row").filter(has_text=" ms").count() == 4
     # nothing is stored by a test
     assert local.served.rows("SELECT * FROM gateway_provider WHERE origin = 'admin'") == []

@@ -79,6 +79,8 @@
     }
     button.disabled = false;
     button.textContent = label;
+    // it stands at the end of a long form, and the bar with Save would lie over it
+    result.scrollIntoView({ block: "nearest" });
   }
 
   if (data) fillFrom(JSON.parse(data.textContent));
