@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import connection, reset_queries
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -75,6 +75,8 @@ def measure(times: int, only: str) -> int:
 def _asked(client: Client, page: Page, times: int) -> Taken:
     taken = Taken()
     for number in range(times + 1):
+        # the log of queries has an end, behind which none is counted
+        reset_queries()
         with CaptureQueriesContext(connection) as queries:
             before = _database_cpu()
             start, cpu = time.perf_counter(), time.process_time()
