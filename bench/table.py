@@ -20,7 +20,7 @@ def measures_table(run: Collected, targets: Sequence[str]) -> str:
         spreads = [measure.spread(run, target) for target in targets]
         if any(spreads):
             rows.append([f"{measure.name}, {measure.unit}", *(_with_range(spread) for spread in spreads)])
-    return _markdown(["measure", *targets], rows)
+    return markdown(["measure", *targets], rows)
 
 
 def goals_table(run: Collected) -> str:
@@ -36,9 +36,7 @@ def goals_table(run: Collected) -> str:
             limits = [f"{limit:g}{unit}" for limit in (goal.at_least, goal.goal)]
             pairs = f"{len(found.values)}/{run.repetitions(goal.measure.workload)}"
             rows.append([goal.title, _with_range(found) + unit, pairs, *limits, goal.mark(found.median)])
-    return _markdown(
-        ["ours : reference", "median (least-most)", "pairs", "at least", "goal", "reached"], rows
-    )
+    return markdown(["ours : reference", "median (least-most)", "pairs", "at least", "goal", "reached"], rows)
 
 
 def notes(run: Collected) -> Iterable[str]:
@@ -63,7 +61,7 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
     lines = [head, ["---"] * len(head), *rows]
