@@ -3,19 +3,24 @@
 The package carries its data: nothing is downloaded. A model that it does not know
 by this very name, but by a pattern, is marked with `~` in the source: the price may
 be that of an older model of the family.
+
+The package and what it imports take 14 MB, and it knows no machine of one's own. So it
+is loaded with the first address that it may know, by name, because an import in the
+middle of a function stays forbidden.
 """
 
 from __future__ import annotations
 
+import importlib
+import ipaddress
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any, Final
-
-from genai_prices.data_snapshot import DataSnapshot, get_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from urllib.parse import urlsplit
 
 from gateway.pricing.price import ZERO, Price, Rates
 
@@ -29,13 +34,16 @@ _SAME_SERVICE: Final = re.compile(r"\Ahttps://api\.minimax\.cn\b"), "https://api
 
 
 class KnownPrices:
-    """Prices and windows of a catalogue's models, by the base URL of the provider's API."""
+    """Prices and windows of the catalogue's models, by the base URL of the provider's API."""
 
-    def __init__(self, snapshot: DataSnapshot, release: str) -> None:
-        self._snapshot = snapshot
-        self._release = release
+    def __init__(self) -> None:
         self._found = lru_cache(maxsize=1024)(self._find)
         self._priced = lru_cache(maxsize=1024)(self._price)
+
+    def prepare(self, addresses: Iterable[str]) -> None:
+        """Load the catalogue now if it may know one of these base URLs; it takes a third of a second."""
+        if any(map(_listed, addresses)):
+            _snapshot()
 
     def price(self, base_url: str, model: str, at: datetime) -> Price | None:
         """The standard price of a model at a time; None when the catalogue does not know it."""
@@ -50,25 +58,23 @@ class KnownPrices:
         found = self._found(base_url, model)
         return None if found is None else found[1].context_window
 
-    def _find(self, base_url: str, model: str) -> tuple[str, ModelInfo] | None:
+    def _find(self, base_url: str, model: str) -> tuple[str, Any] | None:
         """(its name as a source, the model)."""
-        if not model or _PLANS.search(base_url):
+        if not model or _PLANS.search(base_url) or not _listed(base_url):
             return None
         known, instead = _SAME_SERVICE
         try:
-            provider, info = self._snapshot.find_provider_model(
-                model, None, None, known.sub(instead, base_url)
-            )
+            provider, info = _snapshot().find_provider_model(model, None, None, known.sub(instead, base_url))
         except LookupError:
             return None
         about = "" if _same_name(info.id, model) else "~"
-        return f"{about}{provider.id}/{info.id} ({PACKAGE} {self._release})", info
+        return f"{about}{provider.id}/{info.id} ({PACKAGE} {_release()})", info
 
     def _price(self, source: str, same: _Same) -> Price | None:
         prices: dict[str, Any] = vars(same.prices)
         if prices.get("input_mtok") is None and prices.get("output_mtok") is None:
             return None
-        tiered = [price for price in prices.values() if isinstance(price, TieredPrices)]
+        tiered = [price for price in prices.values() if _has_tiers(price)]
         starts = sorted({tier.start for price in tiered for tier in price.tiers})
         return Price(
             rates=_rates(prices, 0),
@@ -79,11 +85,11 @@ class KnownPrices:
 
 
 class _Same:
-    """A ModelPrice as a key of a cache: equal when it is the same object."""
+    """A price of the package as a key of a cache: equal when it is the same object."""
 
     __slots__ = ("prices",)
 
-    def __init__(self, prices: ModelPrice) -> None:
+    def __init__(self, prices: Any) -> None:
         self.prices = prices
 
     def __eq__(self, other: object) -> bool:
@@ -96,7 +102,34 @@ class _Same:
 @cache
 def known_prices() -> KnownPrices:
     """The catalogue that came with the package."""
-    return KnownPrices(get_snapshot(), version(PACKAGE))
+    return KnownPrices()
+
+
+@cache
+def _snapshot() -> Any:
+    return importlib.import_module("genai_prices.data_snapshot").get_snapshot()
+
+
+@cache
+def _release() -> str:
+    return version(PACKAGE)
+
+
+def _listed(base_url: str) -> bool:
+    """Whether a catalogue may know the address: it has a public name."""
+    try:
+        host = urlsplit(base_url).hostname or ""
+    except ValueError:
+        return False
+    return "." in host and not _is_address(host)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _same_name(known: str, model: str) -> bool:
@@ -115,7 +148,12 @@ def _rates(prices: dict[str, Any], prompt: int) -> Rates:
     )
 
 
-def _at(price: Decimal | TieredPrices | None, prompt: int) -> Decimal | None:
-    if not isinstance(price, TieredPrices):
-        return price
-    return next((tier.price for tier in reversed(price.tiers) if prompt > tier.start), price.base)
+def _has_tiers(price: Any) -> bool:
+    return hasattr(price, "tiers")
+
+
+def _at(price: Any, prompt: int) -> Decimal | None:
+    at: Decimal | None = price
+    if _has_tiers(price):
+        at = next((tier.price for tier in reversed(price.tiers) if prompt > tier.start), price.base)
+    return at

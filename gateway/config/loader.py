@@ -72,6 +72,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     mappings = list(ModelMapping.objects.prefetch_related(targets))
     keys = list(ClientKey.objects.select_related("user"))
     options = decided()
+    known_prices().prepare(record.base_url for record in providers)
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return ConfigSnapshot(
         stamp=stamp,

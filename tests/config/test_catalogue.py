@@ -1,5 +1,7 @@
 """The catalogue of known prices, as the package brings it."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -67,3 +69,28 @@ def test_what_is_not_known_has_no_price(address, model):
 def test_windows_are_known_too():
     assert known_prices().context_window(OPENAI, "gpt-5.6-sol") == 1_050_000
     assert known_prices().context_window(OPENAI, "no-such-model") is None
+
+
+@pytest.mark.parametrize(
+    ("addresses", "loaded"),
+    [
+        (
+            ["http://127.0.0.1:11434/v1", "http://[::1]:8080", "http://vllm:8000/v1", "http://10.0.0.7/v1"],
+            False,
+        ),
+        (["http://localhost:11434/v1", OPENAI], True),
+        (["http://[", ""], False),
+    ],
+)
+def test_the_package_is_loaded_with_the_first_address_that_it_may_know(addresses, loaded):
+    script = f"""
+import sys
+from gateway.config.catalogue import known_prices
+known_prices().prepare({addresses!r})
+for address in {addresses!r}:
+    if not {loaded}:
+        known_prices().context_window(address, "gpt-5.6-sol")
+print("genai_prices.data" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(loaded)
