@@ -146,6 +146,8 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 # what a person chose holds for a year, and goes before what the browser asks for
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
+# dates in English as everybody reads them, and as the charts and the exact times have them
+FORMAT_MODULE_PATH = ["ccproxy_site.formats"]
 # the theme's words, which it does not bring in Chinese; ours are in gateway/locale
 LOCALE_PATHS = [BASE_DIR / "ccproxy_site" / "locale"]
 

@@ -26,6 +26,9 @@ from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes,
+)
+from unfold.widgets import (
     UnfoldAdminFileFieldWidget as FileInput,
 )
 from unfold.widgets import (
@@ -59,6 +62,7 @@ from gateway.models import ConfigRecord
 __all__ = [
     "AdminPasswordChangeForm",
     "ChangeList",
+    "Checkboxes",
     "ChoicesDropdownFilter",
     "DateTimeInput",
     "DropdownFilter",
@@ -117,6 +121,7 @@ class GatewayModelAdmin(ModelAdmin):
         return {
             **self.admin_site.each_context(request),
             "title": title,
+            "own_title": title,
             "opts": self.opts,
             "model_admin": self,
             **more,

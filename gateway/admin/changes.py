@@ -12,12 +12,16 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from gateway.admin.base import ReadOnlyAdmin
 from gateway.admin.inert import inert
 from gateway.admin.shown import time_column
-from gateway.config.changes import CannotUndo, source_of, undo, values_of
+from gateway.config.changes import SECRET, CannotUndo, source_of, undo, values_of
+
+# one word for it, in the sidebar and on the page
+LogEntry._meta.verbose_name = pgettext_lazy("noun", "change")
+LogEntry._meta.verbose_name_plural = gettext_lazy("changes")
 
 _SOURCES = {
     "command": gettext_lazy("a command"),
@@ -74,8 +78,10 @@ class ChangeAdmin(ReadOnlyAdmin):
                 by=self.by(entry),
                 action=self.action(entry),
                 rows=[
-                    (_field_name(entry, name), _text(before), _text(after), before != after)
+                    (_field_name(entry, name), _text(before), _text(after), before == after == SECRET)
                     for name, (before, after) in values_of(entry).items()
+                    # a new record has many fields with nothing in them
+                    if before or after or before != after
                 ],
                 said=inert(entry.get_change_message()),
                 record_url=_record_url(entry),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.base import GatewayModelAdmin
+from gateway.admin.shown import NOTHING, number
 from gateway.audit.recosting import between, recompute
 from gateway.config.loader import load
 from gateway.models import ModelPrice
@@ -19,12 +24,34 @@ from gateway.models import ModelPrice
 MOST_IN_A_PAGE: Final = 50_000
 
 
+def _price(field: str) -> Any:
+    """A column: the price in `field` without the zeros that say nothing."""
+    found: Any = ModelPrice._meta.get_field(field)
+
+    @admin.display(description=found.verbose_name, ordering=field)
+    def column(record: ModelPrice) -> str:
+        value = getattr(record, field)
+        return NOTHING if value is None else format_html('<span class="gw-num">{}</span>', plain(value))
+
+    column.__name__ = f"{field}_shown"
+    return column
+
+
+def plain(value: Decimal) -> str:
+    """2.500000 -> "2.5", 10.000000 -> "10"."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 @admin.register(ModelPrice)
 class ModelPriceAdmin(GatewayModelAdmin):
     list_display = (
-        "model", "provider", "input", "output", "cache_read", "cache_write", "request", "tiered",
-        "valid_from", "valid_to", "note",
-    )  # fmt: skip
+        "model",
+        "provider",
+        *map(_price, ("input", "output", "cache_read", "cache_write", "request")),
+        "tiered",
+        "holds",
+    )
     list_filter = ("provider",)
     list_select_related = ("provider",)
     search_fields = ("model", "note")
@@ -48,9 +75,18 @@ class ModelPriceAdmin(GatewayModelAdmin):
         ),
     )
 
-    @admin.display(description=gettext_lazy("tiers"), boolean=True)
-    def tiered(self, record: ModelPrice) -> bool:
-        return bool(record.tiers)
+    @admin.display(description=gettext_lazy("holds"), ordering="valid_from")
+    def holds(self, record: ModelPrice) -> str:
+        """The days between which it holds; a dash: always."""
+        first, last = (
+            date_format(localtime(moment), "Y-m-d") if moment else "…"
+            for moment in (record.valid_from, record.valid_to)
+        )
+        return f"{first} – {last}" if record.valid_from or record.valid_to else NOTHING
+
+    @admin.display(description=gettext_lazy("tiers"))
+    def tiered(self, record: ModelPrice) -> str:
+        return number(len(record.tiers) or None)
 
     @admin.action(
         description=gettext_lazy("Compute the costs of past requests again"), permissions=["change"]

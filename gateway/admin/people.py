@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import (
     AdminPasswordChangeForm,
+    Checkboxes,
     GatewayModelAdmin,
     UserChangeForm,
     UserCreationForm,
@@ -45,9 +46,14 @@ class PermissionsField(forms.ModelMultipleChoiceField):
 
 
 class _WithPermissions(admin.ModelAdmin):
+    """Permissions and groups are all seen and chosen at once, not moved between two lists."""
+
+    filter_horizontal = ()
+
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         if db_field.name in ("permissions", "user_permissions"):
             options["form_class"] = PermissionsField
+        options.setdefault("widget", Checkboxes)
         return super().formfield_for_manytomany(db_field, request, **options)
 
 

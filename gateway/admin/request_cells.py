@@ -76,9 +76,11 @@ def tokens(row: RequestLog) -> SafeString:
     if row.input_tokens is None and row.output_tokens is None:
         return NOTHING
     about = "≈\u202f" if row.usage_estimated else ""
-    cached = f" ({row.cache_read_tokens:,})" if row.cache_read_tokens else ""
-    text = f"{about}{_count(row.input_tokens)} + {_count(row.output_tokens)}{cached}"
-    return format_html('<span class="gw-num">{}</span>', text)
+    text = f"{about}{_count(row.input_tokens)} + {_count(row.output_tokens)}"
+    if not row.cache_read_tokens:
+        return format_html('<span class="gw-num">{}</span>', text)
+    cached = f"{row.cache_read_tokens:,}"
+    return format_html('<span class="gw-num">{} <span class="gw-cached">({})</span></span>', text, cached)
 
 
 def cost(row: RequestLog) -> SafeString:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
+from gateway.admin.inert import inert
+from gateway.admin.request_page import TABS
+from gateway.admin.shown import time_column
 from gateway.audit.retention import MOST_COUNTED, preview
 from gateway.audit.secret_patterns import BUILT_IN
 from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
@@ -57,9 +62,17 @@ def _shown(number: int) -> str:
     return f"> {MOST_COUNTED:,}" if number > MOST_COUNTED else f"{number:,}"
 
 
+# what was read: a tab of the request's page, or what was made of it
+_PARTS: Final = {
+    **{name: tab.title for name, tab in TABS.items()},
+    "replay": _("Replay and compare"),
+    "fixture": _("Save as a case"),
+}
+
+
 @admin.register(LegalHold)
 class LegalHoldAdmin(GatewayModelAdmin):
-    list_display = ("__str__", "client_key", "session_id", "reason", "created")
+    list_display = ("__str__", "client_key", "session_id", "reason", time_column("created", _("since")))
     list_select_related = ("client_key",)
     fields = ("client_key", "session_id", "reason")
     search_fields = ("session_id", "reason")
@@ -98,7 +111,8 @@ class SecretPatternAdmin(GatewayModelAdmin):
 
 @admin.register(ContentRead)
 class ContentReadAdmin(ReadOnlyAdmin):
-    list_display = ("at", "user_name", "part", "request_id")
+    list_display = (time_column("at", _("when")), "user_name", "part_shown", "request_shown")
+    list_display_links = None
     list_filter = ("user_name", "part", "at")
     search_fields = ("=request_id", "=user_name")
     date_hierarchy = None
@@ -107,3 +121,15 @@ class ContentReadAdmin(ReadOnlyAdmin):
         _("Nobody has read content yet"),
         _("Each time somebody opens the content of a request or exports it, it is noted here."),
     )
+
+    @admin.display(description=_("what"), ordering="part")
+    def part_shown(self, read: ContentRead) -> str:
+        part, of_a_file, _rest = read.part.partition(" (file)")
+        title = str(_PARTS.get(part, part))
+        return _("%(part)s, as a file") % {"part": title} if of_a_file else title
+
+    @admin.display(description=_("request id"), ordering="request_id")
+    def request_shown(self, read: ContentRead) -> str:
+        """It leads to the request, as long as that is kept."""
+        address = reverse("admin:gateway_requestlog_changelist") + "?" + urlencode({"q": read.request_id})
+        return format_html('<a class="gw-link gw-mono" href="{}">{}</a>', address, inert(read.request_id))

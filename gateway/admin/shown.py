@@ -131,7 +131,8 @@ def dollars(value: Decimal | float | None) -> SafeString:
         return NOTHING
     distance = abs(float(value))
     places = 2 if distance >= 1 or not distance else 4 if distance >= 0.01 else 6
-    return number(value, "$", places=places)
+    text = number_format(value, decimal_pos=places, use_l10n=True, force_grouping=True)
+    return format_html('<span class="gw-num"><span class="gw-unit">$</span>{}</span>', text)
 
 
 def code(text: str) -> SafeString:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import GatewayModelAdmin
+from gateway.admin.shown import number, time_column
 from gateway.models import TokenFactor
 
 
@@ -21,7 +22,7 @@ class TokenFactorAdmin(GatewayModelAdmin):
         "overhead",
         "error_is",
         "requests",
-        "learnt_at",
+        time_column("learnt_at", gettext_lazy("learnt at")),
     )
     list_filter = ("provider",)
     search_fields = ("upstream_model",)
@@ -34,8 +35,8 @@ class TokenFactorAdmin(GatewayModelAdmin):
 
     @admin.display(description=gettext_lazy("factor"), ordering="factor")
     def factor_is(self, record: TokenFactor) -> str:
-        return f"{record.factor:.3f}"
+        return number(record.factor, places=3)
 
     @admin.display(description=gettext_lazy("median error left"), ordering="error")
     def error_is(self, record: TokenFactor) -> str:
-        return f"{record.error:.1%}"
+        return number(100 * record.error, "%", places=1)

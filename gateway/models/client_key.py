@@ -62,11 +62,17 @@ class ClientKey(ConfigRecord):
         ),
     )
     rotated_to = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="rotated_from"
+        "self",
+        verbose_name=_("rotated to"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="rotated_from",
     )
-    prefix = models.CharField(max_length=12, blank=True, default="", editable=False)
-    last_four = models.CharField(max_length=4, blank=True, default="", editable=False)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    prefix = models.CharField(_("prefix"), max_length=12, blank=True, default="", editable=False)
+    last_four = models.CharField(_("last four"), max_length=4, blank=True, default="", editable=False)
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True, help_text=_("Empty: never."))
     allowed_models = models.JSONField(
         default=list,
@@ -115,10 +121,12 @@ class ClientKey(ConfigRecord):
         blank=True,
         help_text=_("Input and output tokens in one period, cached ones too."),
     )
-    origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False)
-    created = models.DateTimeField(auto_now_add=True)
-    last_used = models.DateTimeField(null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["-created", "-pk"]

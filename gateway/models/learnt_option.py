@@ -38,7 +38,7 @@ class LearntOption(ConfigRecord):
     old_json = models.CharField(_("before"), max_length=300)
     new_json = models.CharField(_("learnt value"), max_length=300)
     words = models.CharField(_("the provider's words"), max_length=500, blank=True, default="")
-    mapping_pk = models.BigIntegerField(null=True, blank=True, db_index=True)
+    mapping_pk = models.BigIntegerField(_("mapping"), null=True, blank=True, db_index=True)
     first_at = models.DateTimeField(_("learnt first"), auto_now_add=True)
     last_at = models.DateTimeField(_("learnt last"))
     times = models.PositiveIntegerField(_("times"), default=1)

@@ -66,7 +66,9 @@ class ModelMapping(ConfigRecord):
     origin = models.CharField(
         _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
     )
-    environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
+    environment_key = models.CharField(
+        _("environment key"), max_length=40, blank=True, default="", editable=False
+    )
 
     class Meta:
         ordering = ["position", "pk"]

@@ -102,7 +102,7 @@ class Retention(ConfigRecord):
         validators=[MinValueValidator(1)],
         help_text=_("The numbers of the dashboard. Empty: for ever."),
     )
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("retention")

@@ -104,10 +104,12 @@ class Provider(ConfigRecord):
     origin = models.CharField(
         _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
     )
-    environment_key = models.CharField(max_length=40, blank=True, default="", editable=False)
-    brought_back_at = models.DateTimeField(null=True, blank=True, editable=False)
-    created = models.DateTimeField(auto_now_add=True)
-    updated = models.DateTimeField(auto_now=True)
+    environment_key = models.CharField(
+        _("environment key"), max_length=40, blank=True, default="", editable=False
+    )
+    brought_back_at = models.DateTimeField(_("brought back at"), null=True, blank=True, editable=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    updated = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:
         ordering = ["name", "pk"]
@@ -173,7 +175,9 @@ class ProviderCredential(ConfigRecord):
     as long as only an admin or a successful probe can bring it back.
     """
 
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
+    provider = models.ForeignKey(
+        Provider, verbose_name=_("provider"), on_delete=models.CASCADE, related_name="credentials"
+    )
     label = models.CharField(
         _("label"),
         max_length=60,
@@ -193,10 +197,14 @@ class ProviderCredential(ConfigRecord):
     origin = models.CharField(
         _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
     )
-    set_aside_since = models.DateTimeField(null=True, blank=True, editable=False)
-    set_aside_until = models.DateTimeField(null=True, blank=True, editable=False)
-    set_aside_status = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
-    set_aside_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+    set_aside_since = models.DateTimeField(_("set aside since"), null=True, blank=True, editable=False)
+    set_aside_until = models.DateTimeField(_("set aside until"), null=True, blank=True, editable=False)
+    set_aside_status = models.PositiveSmallIntegerField(
+        _("set aside status"), null=True, blank=True, editable=False
+    )
+    set_aside_reason = models.CharField(
+        _("set aside reason"), max_length=300, blank=True, default="", editable=False
+    )
 
     class Meta:
         ordering = ["position", "pk"]

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
 from gateway.config.changes import values_of
-from gateway.models import Provider
+from gateway.models import LegalHold, Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +63,19 @@ def test_a_change_by_a_form_is_one_entry_with_values(admin_client, admin_user):
     entry = LogEntry.objects.get()
     assert entry.user == admin_user
     assert values_of(entry) == {"body_days": [None, 30]}
+
+
+def test_a_value_that_is_empty_is_no_secret(admin_client, db):
+    admin_client.get("/admin/gateway/retention/", follow=True)
+    LegalHold.objects.create(session_id="session-1", reason="asked for")
+    for entry in LogEntry.objects.all():
+        assert (
+            "a secret, changed"
+            not in admin_client.get(f"/admin/admin/logentry/{entry.pk}/change/").content.decode()
+        )
+
+
+def test_it_is_called_a_change_everywhere(admin_client, db):
+    page = admin_client.get("/admin/admin/logentry/").content.decode()
+    assert "Changes" in page
+    assert "Log entries" not in page

@@ -71,14 +71,14 @@ def test_the_history_shows_what_is_unpriced_and_computes_it_again(admin_client, 
     ModelPrice.objects.create(model="m-1", input=2, output=8)
     data = {"action": "recompute_costs", "_selected_action": [request_row.pk]}
     shown = admin_client.post(history, data, follow=True).content.decode()
-    assert '2.00 <span class="gw-unit">$' in shown
+    assert '<span class="gw-unit">$</span>2.00' in shown
     assert "unpriced" not in shown
 
 
 def test_an_estimated_cost_is_marked(admin_client, request_row):
     RequestLog.objects.update(cost="0.5", usage_estimated=True)
     shown = admin_client.get("/admin/gateway/requestlog/").content.decode()
-    assert '≈\u202f<span class="gw-num">0.5000' in shown
+    assert '≈\u202f<span class="gw-num"><span class="gw-unit">$</span>0.5000' in shown
 
 
 def test_who_may_only_look_at_the_history_cannot_change_its_costs(clerk, request_row):

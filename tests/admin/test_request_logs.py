@@ -30,7 +30,7 @@ def test_the_list_shows_what_matters(admin_client, row):
         "gpt-4o",
         "450",
         "2.50",
-        "1,234 + 56 (1,000)",
+        '1,234 + 56 <span class="gw-cached">(1,000)',
         "Bash",
         "end_turn",
         "session-",

@@ -61,7 +61,7 @@ def test_sizes_are_shown_in_powers_of_1024(octets, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(Decimal("12.5"), "12.50 $"), (Decimal("0.0123"), "0.0123 $"), (0, "0.00 $")]
+    ("value", "text"), [(Decimal("12.5"), "$12.50"), (Decimal("0.0123"), "$0.0123"), (0, "$0.00")]
 )
 def test_small_amounts_have_more_places(value, text):
     assert plain(shown.dollars(value)) == text

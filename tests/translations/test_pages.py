@@ -4,11 +4,15 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.contrib import admin as django_admin
+from django.contrib.admin.utils import label_for_field
 from django.urls import reverse
+from django.utils.translation import override
 
 from gateway.admin.request_page import TABS
 from gateway.models import (
     ClientKey,
+    ConfigRecord,
     ConformanceRun,
     LegalHold,
     ModelPrice,
@@ -18,7 +22,7 @@ from gateway.models import (
 )
 from tests.admin.history import keep, one_row
 from tests.records import make_mapping, make_provider
-from tests.translations.test_catalogues import catalogue, chinese, singular
+from tests.translations.test_catalogues import HAN, catalogue, chinese, singular
 
 RECORDS = [
     "clientkey", "learntoption", "modelmapping", "modelprice", "provider", "requestlog", "retention",
@@ -35,7 +39,9 @@ NAMES = re.compile(
 # texts of these elements are what people and machines wrote
 CODE = {"script", "style", "code", "pre", "textarea", "datalist"}
 SPOKEN = ("title", "placeholder", "aria-label", "alt", "data-busy", "data-copied", "data-go-on", "data-pause")
-WORDS = {singular(message) for message in catalogue("gateway") if chinese(message) != singular(message)}
+WORDS = {
+    singular(message).lower() for message in catalogue("gateway") if chinese(message) != singular(message)
+}
 SENTENCES = [word for word in WORDS if " " in word and "%" not in word and "{" not in word]
 PROSE = re.compile(r"\b[A-Za-z]?[a-z]+ [a-z]+ [a-z]{2,}\b")
 
@@ -70,7 +76,11 @@ def english(page: str) -> list[str]:
     found = []
     for text in Visible(page).texts:
         plain = " ".join(NAMES.sub(" ", text).split())
-        if plain in WORDS or PROSE.search(plain) or any(sentence in plain for sentence in SENTENCES):
+        if (
+            plain.lower() in WORDS
+            or PROSE.search(plain)
+            or any(sentence in plain.lower() for sentence in SENTENCES)
+        ):
             found.append(plain)
     return found
 
@@ -167,6 +177,23 @@ def test_pages_of_our_own_speak_chinese(reader, records):
         page = reader.get(address)
         assert page.status_code == 200, address
         assert (address, english(page.content.decode())) == (address, [])
+
+
+@pytest.mark.parametrize("admin", django_admin.site._registry.values(), ids=lambda one: one.opts.model_name)
+def test_columns_of_lists_have_chinese_headings(rf, admin_user, admin):
+    request = rf.get("/")
+    request.user = admin_user
+    with override("zh-hans"):
+        columns = admin.get_list_display(request)
+        headings = [str(label_for_field(one, admin.model, admin)) for one in columns if one != "__str__"]
+    assert [heading for heading in headings if not HAN.search(heading)] == []
+
+
+@pytest.mark.parametrize("record", ConfigRecord.__subclasses__(), ids=lambda one: one.__name__)
+def test_the_fields_that_a_change_may_name_have_chinese_names(record):
+    with override("zh-hans"):
+        names = {field.name: str(field.verbose_name) for field in record._meta.concrete_fields}
+    assert [name for name, said in names.items() if name != "id" and not HAN.search(said)] == []
 
 
 def test_english_pages_are_seen_to_be_english(admin_client, records):

@@ -22,6 +22,7 @@ PYTHON = sorted(path for folder in FOR_PEOPLE for path in (ROOT / folder).rglob(
 # names, headers and examples, which are the same in every language
 ALLOWED = {
     "claude-opus-5-5[1m]", "Authorization: Bearer", "SearXNG", "Brave Search", "Tavily", "OPENAI_API_KEY",
+    "↓ CSV", "↓ JSONL",
 }  # fmt: skip
 
 

@@ -6,9 +6,19 @@ document.addEventListener("DOMContentLoaded", () => {
     const row = table.querySelector("tbody tr.data-row, tbody tr");
     const heads = table.querySelectorAll("thead th");
     if (!row || heads.length !== row.cells.length) return;
-    [...row.cells].forEach((cell, at) => {
-      if (cell.querySelector(":scope > .gw-num:only-child")) heads[at].classList.add("gw-right");
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]).filter((one) => one.cells.length === heads.length);
+    heads.forEach((head, at) => {
+      const column = rows.map((one) => one.cells[at]);
+      if (!column.some((cell) => cell.querySelector(":scope > .gw-num:only-child"))) return;
+      // what is not known, or has no price, stands where the numbers do
+      [head, ...column].forEach((cell) => cell.classList.add("gw-right"));
     });
+    if (table.id !== "result_list") return;
+    // on narrow screens each cell is named by its heading; the theme takes the first one for a checkbox
+    rows.forEach((one) => [...one.cells].forEach((cell, at) => {
+      const name = heads[at].querySelector(".text, a, span")?.textContent.trim();
+      if (cell.dataset.label && name && !cell.querySelector(".action-select")) cell.dataset.label = name;
+    }));
   });
 });
 

@@ -29,7 +29,8 @@ document.addEventListener("DOMContentLoaded", () => {
     return [
       new Date(facts.started_at).toLocaleTimeString(locale, { hour12: false }), "", facts.key_name || "–", models, facts.provider || "–",
       seconds(facts.first_byte_ms), seconds(facts.duration_ms),
-      `${count(facts.input_tokens)} + ${about}${count(facts.output_tokens)}`,
+      facts.input_tokens == null && facts.output_tokens == null ? "–"
+        : `${count(facts.input_tokens)} + ${about}${count(facts.output_tokens)}`,
       facts.stop_reason || facts.error_type || "–", (facts.tools_called || []).join(", ") || "–",
     ];
   }
