@@ -39,6 +39,10 @@ def links(text):
     return Counter(link for link in re.findall(r"\]\(([^)\s]+)\)", text) if link not in EACH_OTHER)
 
 
+def pictures(text):
+    return re.findall(r'(?:src|srcset)="([^"]+)"', text)
+
+
 def paragraphs(text):
     blocks = [block for block in re.split(r"\n\s*\n", text.strip()) if block]
     return len([block for block in blocks if not re.fullmatch(r"\[\S+\]\(README\S*\)", block)])
@@ -48,10 +52,20 @@ def test_the_headings_are_the_same():
     assert [level for level, _ in parts(CHINESE)] == [level for level, _ in parts(ENGLISH)]
 
 
-@pytest.mark.parametrize("alike", [examples, rows, names, links, paragraphs])
+@pytest.mark.parametrize("alike", [examples, rows, names, links, pictures, paragraphs])
 def test_each_part_has_the_same(alike):
     for (_, english), (_, chinese) in PAIRS:
         assert alike(chinese) == alike(english), english[:60]
+
+
+def test_the_pictures_are_there_light_and_dark_and_small():
+    found = pictures(ENGLISH)
+    assert len(found) >= 6
+    for name in found:
+        assert (ROOT / name).stat().st_size < 200_000, name
+    assert {name.replace("-dark", "") for name in found if "-dark" in name} == {
+        name for name in found if "-dark" not in name
+    }
 
 
 def test_each_leads_to_the_other():
