@@ -12,13 +12,12 @@ from tests.browser.conftest import Console
 
 
 async def ask(
-    console: Console, body: dict[str, Any], key: str = "anything", **headers: str
+    console: Console, body: dict[str, Any] | bytes, key: str = "anything", **headers: str
 ) -> httpx.Response:
-    """One request to the end of its answer; JSON in ASCII can carry what UTF-8 cannot."""
+    """One request to the end of its answer. JSON in ASCII carries what UTF-8 cannot; bytes go as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body)
     async with httpx.AsyncClient(base_url=console.url, timeout=30, trust_env=False) as client:
-        return await client.post(
-            "/v1/messages", content=json.dumps(body), headers={"x-api-key": key, **headers}
-        )
+        return await client.post("/v1/messages", content=content, headers={"x-api-key": key, **headers})
 
 
 async def recorded(console: Console, count: int) -> list[dict[str, object]]:

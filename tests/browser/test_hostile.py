@@ -13,7 +13,18 @@ from playwright.async_api import expect
 
 from tests.browser.asking import ask, recorded
 from tests.fakes.provider import chunk, stream
-from tests.hostile import BROKEN, CONTROL, DIRECTION, HOST, IMAGE_TAG, LONG, MARKDOWN, PIXEL, SCRIPT
+from tests.hostile import (
+    BROKEN,
+    CONTROL,
+    DIRECTION,
+    HOST,
+    IMAGE_TAG,
+    LONG,
+    MARKDOWN,
+    PIXEL,
+    REQUEST,
+    SCRIPT,
+)
 
 # characters that hide or act, none of which may reach a page as itself
 ACTING = [*"\x00\x07\x08\x1b\x7f\x9b\u202e\u2066\u2069\u200b\u200d\ufeff"]
@@ -55,7 +66,10 @@ def legal():
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def rows(console):
-    """The row of the history, by its request id: sent on and answered."""
+    """The rows of the history, by request id: one that was sent on and answered, then those refused.
+
+    Refused are a request with the right shape nowhere, and bytes that are no JSON and no UTF-8.
+    """
     console.configure(
         providers=[console.provider_section(name=SCRIPT[:60], preset="llama-cpp")],
         mappings=[
@@ -77,7 +91,11 @@ async def rows(console):
     session = {"x-claude-code-session-id": "hostile-session"}
     answered = await ask(console, legal(), **session)
     assert answered.status_code == 200, answered.text
-    return {row["request_id"]: row["id"] for row in await recorded(console, 1)}
+    noise = "".join((SCRIPT, IMAGE_TAG, *MARKDOWN, CONTROL, DIRECTION)).encode() + b"\xff\xfe\x80"
+    for malformed in (REQUEST, b'{"model": "' + noise, noise):
+        refused = await ask(console, malformed, **session)
+        assert refused.status_code == 400, refused.text
+    return {row["request_id"]: row["id"] for row in await recorded(console, 4)}
 
 
 async def assert_inert(page):
@@ -132,6 +150,6 @@ async def test_its_replay_shows_both_answers_inert(rows, visit):
     await page.goto(f"/admin/gateway/requestlog/{min(rows.values())}/replay/")
     await page.get_by_role("checkbox").first.check()
     await page.get_by_role("button", name="Ask", exact=True).click()
-    await expect(page.get_by_role("heading", name="Replay")).to_have_count(1)
+    await expect(page.get_by_role("heading", name="Replay", level=2)).to_have_count(1)
     await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     await assert_inert(page)

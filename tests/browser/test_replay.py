@@ -29,7 +29,7 @@ async def test_a_request_is_asked_again_on_another_mapping_and_a_provider_side_b
     await page.get_by_label("and model").fill("third")
     await page.get_by_role("button", name="Ask", exact=True).click()
 
-    await expect(page.get_by_role("heading", name="Replay", exact=False).nth(1)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Replay", level=2).nth(1)).to_be_visible()
     boxes = []
     for model in ("first", "second", "third"):
         said = page.get_by_text(f"I am the {model}.")
