@@ -18,6 +18,8 @@ from gateway.pricing.price import Tokens
 
 # as many as the column has
 _PLACES: Final = Decimal("1e-10")
+# what a provider answers with tokens: of clients, and of admins who ask again
+_CHARGED: Final = frozenset({"messages", "replay"})
 _NOTHING: Final = (Decimal(0), "")
 _UNPRICED: Final = (None, "")
 
@@ -53,7 +55,7 @@ def cost_of(exchange: Charged, prices: PriceBook) -> tuple[Decimal | None, str]:
     """(US dollars or None, the source of the price)."""
     if exchange.state == OPEN:
         return _UNPRICED
-    if exchange.endpoint != "messages" or not exchange.attempts:
+    if exchange.endpoint not in _CHARGED or not exchange.attempts:
         return _NOTHING
     if exchange.input_tokens is None or exchange.output_tokens is None:
         return _NOTHING if exchange.state == ERROR else _UNPRICED

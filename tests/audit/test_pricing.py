@@ -30,6 +30,11 @@ def test_all_four_kinds_of_tokens_count():
     assert cost_of(told, BOOK) == (Decimal("0.01725"), "price 1")
 
 
+def test_a_request_that_is_asked_again_costs_what_it_costs():
+    again = outcome(endpoint="replay", replay_of="req_0")
+    assert cost_of(again, BOOK) == cost_of(outcome(), BOOK)
+
+
 def test_an_unknown_price_is_unpriced_and_not_free():
     assert cost_of(outcome(upstream_model="other"), BOOK) == (None, "")
 

@@ -60,7 +60,9 @@
     };
     chooser.addEventListener("change", () => show(true));
     protocol?.addEventListener("change", () => show(true));
-    show(!document.querySelector("[name=slug]")?.value && !!field("name") && !field("name").value);
+    // a form that came back with errors is shown as it was sent
+    const sent = document.querySelector("[aria-invalid=true]");
+    show(!sent && !document.querySelector("[name=slug]")?.value && !!field("name") && !field("name").value);
   }
 
   async function test(button, url, form) {
