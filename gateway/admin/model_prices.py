@@ -75,7 +75,7 @@ class ModelPriceAdmin(GatewayModelAdmin):
         ),
     )
 
-    @admin.display(description=gettext_lazy("holds"), ordering="valid_from")
+    @admin.display(description=gettext_lazy("in force"), ordering="valid_from")
     def holds(self, record: ModelPrice) -> str:
         """The days between which it holds; a dash: always."""
         first, last = (
