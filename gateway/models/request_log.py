@@ -24,6 +24,7 @@ RARE: Final[dict[str, Q]] = {
     "ledger": Q(ledger_count__gt=0),
     "retried": Q(attempts__gt=1),
     "replay": ~Q(replay_of=""),
+    "counting": Q(endpoint="count_tokens"),
 }
 
 

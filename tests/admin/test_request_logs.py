@@ -260,6 +260,7 @@ def used_indexes(rows):
         ("with", "retries", "log_retried_time"),
         ("with", "replays", "log_replay_time"),
         ("endpoint", "replay", "log_replay_time"),
+        ("endpoint", "count_tokens", "log_counting_time"),
     ],
 )
 def test_a_filter_has_its_index(admin_client, db, name, value, index):
