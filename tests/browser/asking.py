@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.browser.conftest import Console
+if TYPE_CHECKING:
+    from tests.browser.conftest import Console
 
 
 async def ask(

@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, StorageState, async_playwright
 
+from tests.browser.pages import Furnished, furnish
 from tests.browser.watched import Watched
 from tests.fakes.provider import FakeProvider
 from tests.server.conftest import Served, environment, manage, start, until
@@ -118,6 +119,12 @@ async def console(prepared, tmp_path_factory):
     yield Console(served, provider)
     served.stop()
     await provider.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def furnished(console) -> Furnished:
+    """The gateway with one of everything that pages show."""
+    return await furnish(console)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,15 +1,11 @@
 """The console without a mouse, in two languages, light and dark."""
 
-import re
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.asking import ask, recorded
+from tests.browser.asking import ask
+from tests.browser.pages import PAGES
 from tests.conftest import asking
-from tests.fakes.provider import stream
-from tests.server.conftest import environment, manage
 
 # more than any page needs to its last control
 MOST_STEPS = 150
@@ -47,47 +43,6 @@ FOCUSED = """() => {
     inside: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
   };
 }"""
-PAGES = {
-    "dashboard": "/admin/?range=30d",
-    "live": "/admin/gateway/requestlog/live/",
-    "request, conversation": "/admin/gateway/requestlog/{request}/change/",
-    "request, both sides": "/admin/gateway/requestlog/{request}/change/?tab=compare",
-    "request, timeline": "/admin/gateway/requestlog/{request}/change/?tab=timeline",
-    "request, as curl": "/admin/gateway/requestlog/{request}/change/?tab=curl",
-    "replay": "/admin/gateway/requestlog/{request}/replay/",
-    "sessions": "/admin/gateway/sessiontotal/",
-    "session": "/admin/gateway/sessiontotal/walked-session/change/",
-    "provider": "/admin/gateway/provider/{provider}/change/",
-    "provider, new": "/admin/gateway/provider/add/",
-    "provider, test": "/admin/gateway/provider/{provider}/test/",
-    "provider, conformance": "/admin/gateway/provider/{provider}/conformance/",
-    "mapping": "/admin/gateway/modelmapping/{mapping}/change/",
-    "mappings": "/admin/gateway/modelmapping/",
-    "where would it go": "/admin/gateway/modelmapping/where/?model=claude-keys",
-    "learnt options": "/admin/gateway/learntoption/",
-    "client keys": "/admin/gateway/clientkey/",
-    "client key": "/admin/gateway/clientkey/{key}/change/",
-    "many client keys": "/admin/gateway/clientkey/issue-many/",
-    "client key, rotate": "/admin/gateway/clientkey/{key}/rotate/",
-    "price": "/admin/gateway/modelprice/add/",
-    "changes": "/admin/admin/logentry/",
-    "change": "/admin/admin/logentry/{change}/change/",
-    "reads": "/admin/gateway/contentread/",
-    "retention": "/admin/gateway/retention/1/change/",
-    "legal hold": "/admin/gateway/legalhold/add/",
-    "group": "/admin/auth/group/1/change/",
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mapped(console):
-    console.configure(
-        providers=[console.provider_section()],
-        mappings=[{"pattern": "*", "targets": [{"provider": "fake", "upstream_model": "up"}]}],
-    )
-    console.provider.answers("up", stream("Hello"))
-    said = manage("createclientkey", "Walked", env=environment(console.served.data)).stdout
-    return re.search(r"ccp_\S+", said)[0]
 
 
 async def step_to(page, control):
@@ -106,8 +61,8 @@ async def step_to(page, control):
     pytest.fail(f"not reached by {MOST_STEPS} steps")
 
 
-async def test_search_filters_rows_and_tabs_are_reached_and_used_by_keys(console, visit, mapped):
-    await ask(console, asking(model="claude-keys", stream=True), mapped)
+async def test_search_filters_rows_and_tabs_are_reached_and_used_by_keys(console, visit, furnished):
+    await ask(console, asking(model="claude-keys", stream=True), furnished.key)
     page = (await visit()).page
     await page.goto("/admin/")
     await step_to(page, page.get_by_role("link", name="Requests").first)
@@ -133,26 +88,10 @@ async def test_search_filters_rows_and_tabs_are_reached_and_used_by_keys(console
     await expect(tabs.get_by_role("link", name="Ledger")).to_have_attribute("aria-current", "page")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def records(console, mapped):
-    """The numbers of one record of each kind, by what addresses of pages call it."""
-    session = {"x-claude-code-session-id": "walked-session"}
-    await ask(console, asking(model="claude-walked", stream=True), mapped, **session)
-    await recorded(console, 1)
-    tables = {
-        "request": "gateway_requestlog", "provider": "gateway_provider", "mapping": "gateway_modelmapping",
-        "key": "gateway_clientkey", "change": "django_admin_log",
-    }  # fmt: skip
-    return {
-        name: console.served.rows(f"SELECT max(id) AS id FROM {table}")[0]["id"]
-        for name, table in tables.items()
-    }
-
-
 @pytest.mark.parametrize("name", PAGES)
-async def test_every_control_of_a_page_is_reached_by_keys_and_shows_it(records, visit, name):
+async def test_every_control_of_a_page_is_reached_by_keys_and_shows_it(furnished, visit, name):
     page = (await visit(reduced_motion="reduce")).page
-    await page.goto(PAGES[name].format(**records))
+    await page.goto(PAGES[name].format(**furnished.records))
     await expect(page.get_by_role("heading", level=1).first).to_be_visible()
     wanted = await page.evaluate(CONTROLS)
     assert len(wanted) > 10
