@@ -28,7 +28,7 @@ from typing import Final
 from bench.abort_upstream import AbortUpstream
 from bench.load import HOST
 from bench.targets.base import KEY, ROOT, Setting, run
-from bench.targets.ours import MANAGE, Ours
+from bench.targets.ours import Ours
 
 # seconds; the promise, and how long is waited before an abort counts as never noticed
 PROMISED: Final = 1.0
@@ -84,14 +84,18 @@ class Counted(Ours):
     name = "counted"
 
     @property
+    def python(self) -> Path:
+        return Path(sys.executable)
+
+    @property
     def counts_file(self) -> Path:
         return self.setting.folder / "counts.json"
 
     def prepare(self) -> None:
         super().prepare()
         options = {"cwd": ROOT, "env": self._whole_environment()}
-        run([*MANAGE, "setupgateway"], **options)
-        run([*MANAGE, "shell", "-c", _SECOND_TARGET], **options)
+        run([*self.manage, "setupgateway"], **options)
+        run([*self.manage, "shell", "-c", _SECOND_TARGET], **options)
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "bench.counted_serve", str(self.counts_file), "serve"]

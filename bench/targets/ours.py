@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -9,8 +10,8 @@ from typing import ClassVar
 from bench.load import HOST
 from bench.targets.base import KEY, PEERS, ROOT, Target, run
 
-MANAGE = [sys.executable, "manage.py"]
 SERVERS = PEERS / "servers"
+_REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-optional.txt")
 
 
 class Ours(Target):
@@ -19,6 +20,21 @@ class Ours(Target):
     name = "ours"
     ready_path = "/health"
     capture: ClassVar[str] = "full"
+
+    def install(self) -> None:
+        """What `make run` installs, and none of what development needs: httpx imports 5 MB of that."""
+        done = self.python.parents[1] / "installed"
+        if not done.exists():
+            run([sys.executable, "-m", "venv", "--clear", str(done.parent)])
+            pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            for file in _REQUIREMENTS:
+                run([*pip, "-r", str(file)])
+            done.touch()
+
+    @property
+    def python(self) -> Path:
+        wanted = hashlib.sha256(b"".join(file.read_bytes() for file in _REQUIREMENTS)).hexdigest()[:8]
+        return PEERS / f"ours-{wanted}" / "bin" / "python"
 
     @property
     def env_file(self) -> Path:
@@ -33,15 +49,19 @@ class Ours(Target):
             f"CAPTURE_BODIES={self.capture}\n"
         )
         options = {"cwd": ROOT, "env": self._whole_environment()}
-        run([sys.executable, "-m", "ccproxy_site.first_secrets"], **options)
-        run([*MANAGE, "migrate", "--verbosity", "0"], **options)
-        run([*MANAGE, "collectstatic", "--noinput", "--verbosity", "0"], **options)
+        run([str(self.python), "-m", "ccproxy_site.first_secrets"], **options)
+        run([*self.manage, "migrate", "--verbosity", "0"], **options)
+        run([*self.manage, "collectstatic", "--noinput", "--verbosity", "0"], **options)
 
     def environment(self) -> dict[str, str]:
         return {"CCPROXY_ENV_FILE": str(self.env_file)}
 
+    @property
+    def manage(self) -> list[str]:
+        return [str(self.python), "manage.py"]
+
     def command(self) -> list[str]:
-        return [*MANAGE, "serve"]
+        return [*self.manage, "serve"]
 
 
 class WithoutBodies(Ours):
@@ -57,9 +77,10 @@ class _OtherServer(Ours):
     packages: ClassVar[tuple[str, ...]]
 
     def install(self) -> None:
+        super().install()
         folder = SERVERS / self.name
         if not folder.is_dir():
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             run([*pip, "--target", str(folder), *self.packages])
 
     def environment(self) -> dict[str, str]:
@@ -78,7 +99,7 @@ class OnUvicorn(_OtherServer):
     def command(self) -> list[str]:
         options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log"]
         address = ["--host", HOST, "--port", str(self.port), "--log-level", "warning"]
-        return [sys.executable, "-m", "uvicorn", "ccproxy_site.asgi:application", *options, *address]
+        return [str(self.python), "-m", "uvicorn", "ccproxy_site.asgi:application", *options, *address]
 
 
 class OnGranian(_OtherServer):
@@ -88,4 +109,4 @@ class OnGranian(_OtherServer):
     def command(self) -> list[str]:
         options = ["--interface", "asginl", "--loop", "uvloop", "--workers", "1", "--no-log"]
         address = ["--host", HOST, "--port", str(self.port)]
-        return [sys.executable, "-m", "granian", "ccproxy_site.asgi:application", *options, *address]
+        return [str(self.python), "-m", "granian", "ccproxy_site.asgi:application", *options, *address]
