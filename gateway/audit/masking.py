@@ -71,8 +71,10 @@ class Masker:
         """A raw answer: one JSON document, or a stream of server-sent events."""
         if body[:1] in (b"{", b"[") or DATA not in body:
             return self.document(body)
-        joined = b"".join(_DELTAS.findall(body))
-        patterns = list(dict.fromkeys([*self._suspects.of(body), *self._suspects.of(joined)]))
+        # the texts, and what stands around them: the same in most events, so it is looked at once
+        parts = _DELTAS.split(body)
+        around, joined = b"\n".join(dict.fromkeys(parts[::2])), b"".join(parts[1::2])
+        patterns = list(dict.fromkeys([*self._suspects.of(around), *self._suspects.of(joined)]))
         return masked_events(body, patterns) if patterns else Masked(body)
 
     def bodies(self, bodies: CapturedBodies) -> tuple[CapturedBodies, int]:

@@ -153,5 +153,6 @@ class Suspects:
 
 
 def of_admin(look: SecretLook) -> Pattern:
-    """The pattern an admin wrote."""
-    return Pattern(look.name, re.compile(look.pattern), (look.literal.encode(),) if look.literal else ())
+    """The pattern an admin wrote. A literal with a quote in it may begin outside a text and end within."""
+    known = bool(look.literal) and '"' not in look.literal
+    return Pattern(look.name, re.compile(look.pattern), (look.literal.encode(),) if known else ())

@@ -238,6 +238,20 @@ def test_a_stream_without_secrets_is_untouched_byte_for_byte():
     assert masker().answer(stream).text is stream
 
 
+def test_a_secret_beside_the_texts_of_one_event_of_many_is_masked():
+    events = anthropic_stream(["a", "b", "c", "d"])
+    events[2] = events[2].replace('"type"', f'"id": "{KEY}", "type"', 1)
+    masked = masker().answer("".join(events).encode())
+    assert KEY.encode() not in masked.text
+    assert texts_of(masked.text) == "abcd"
+
+
+def test_an_admins_literal_may_begin_before_a_text_and_end_in_it():
+    look = SecretLook("whole", r"EMP-\d{6}", '"text": "EMP')
+    masked = masker((look,)).answer("".join(anthropic_stream(["EMP-123456", "b"])).encode())
+    assert b"EMP-123456" not in masked.text
+
+
 def test_a_broken_event_and_a_comment_are_masked_as_text():
     masked = masker().answer(f'data: {{"a": "{KEY}\n\n: {KEY}\n\n'.encode())
     assert KEY.encode() not in masked.text
