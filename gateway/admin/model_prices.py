@@ -14,7 +14,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from gateway.admin.base import GatewayModelAdmin
+from gateway.admin.base import EmptyState, GatewayModelAdmin
 from gateway.admin.shown import NOTHING, number
 from gateway.audit.recosting import between, recompute
 from gateway.config.loader import load
@@ -55,6 +55,13 @@ class ModelPriceAdmin(GatewayModelAdmin):
     list_filter = ("provider",)
     list_select_related = ("provider",)
     search_fields = ("model", "note")
+    empty_state = EmptyState(
+        gettext_lazy("No prices of your own yet"),
+        gettext_lazy(
+            "Those of well-known models are built in. Add one for a model that has none, or where yours "
+            "differs."
+        ),
+    )
     actions = ("recompute_costs",)
     fieldsets = (
         (None, {"fields": ("model", "provider", "note")}),

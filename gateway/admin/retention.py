@@ -79,7 +79,6 @@ class LegalHoldAdmin(GatewayModelAdmin):
     empty_state = EmptyState(
         _("Nothing is held"),
         _("A legal hold keeps the content of a client key's requests, or of one session, from every purge."),
-        (("admin:gateway_legalhold_add", _("Add a legal hold")),),
     )
 
 
@@ -105,7 +104,6 @@ class SecretPatternAdmin(GatewayModelAdmin):
     empty_state = EmptyState(
         _("Only the built-in patterns are in force"),
         _("Keys and tokens of well-known services are masked anyway. Add a pattern for secrets of your own."),
-        (("admin:gateway_secretpattern_add", _("Add a pattern")),),
     )
 
 

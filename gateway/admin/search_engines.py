@@ -42,5 +42,4 @@ class SearchEngineAdmin(GatewayModelAdmin):
             "With one, the WebSearch tool of Claude Code works with every model, also where the provider "
             "cannot search. Without one, such a request is answered with a sentence that says so."
         ),
-        (("admin:gateway_searchengine_add", _("Add a search engine")),),
     )

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from gateway.admin.base import GatewayModelAdmin
+from gateway.admin.base import EmptyState, GatewayModelAdmin
 from gateway.admin.shown import number, time_column
 from gateway.models import TokenFactor
 
@@ -26,6 +26,13 @@ class TokenFactorAdmin(GatewayModelAdmin):
     )
     list_filter = ("provider",)
     search_fields = ("upstream_model",)
+    empty_state = EmptyState(
+        gettext_lazy("Nothing learnt yet"),
+        gettext_lazy(
+            "Once answers of a model have said how many tokens the requests had, the gateway's own count of "
+            "that model is corrected, and the factor stands here."
+        ),
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
