@@ -44,6 +44,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
                 "account_tree",
                 "admin:gateway_sessiontotal_changelist",
                 ("gateway.view_sessiontotal",),
+                owners=True,
             ),
         ),
     ),

@@ -63,7 +63,7 @@ def test_the_sidebar_shows_an_administrator_everything_that_exists(rf, admin_use
 
 def test_the_sidebar_shows_a_member_their_own_pages_alone(rf, db):
     member = get_user_model().objects.create_user("member", is_staff=True)
-    assert titles(rf, member) == {"Dashboard", "Requests", "Client keys"}
+    assert titles(rf, member) == {"Dashboard", "Requests", "Sessions", "Client keys"}
 
 
 def test_the_sidebar_marks_the_page_one_is_on(rf, admin_user):
