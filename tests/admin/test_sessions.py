@@ -94,6 +94,8 @@ def test_a_long_session_is_listed_in_pages_the_newest_first_and_all_of_it_counts
         assert [place for place, _row in main.listed] == list(range(first, last + 1))
         numbers = response.context["numbers"]
         assert (numbers.requests, numbers.input_tokens) == (LISTED + 30, 10 * (LISTED + 30))
+        # another page begins where the list does, not above the numbers again
+        assert (text.count('id="turns"'), text.count('#turns"')) == (1, 2)
     assert counts == [3, 3, 3]
 
 
