@@ -23,6 +23,7 @@ from gateway.admin.owned import OwnedRecordAdmin
 from gateway.admin.shown import ago, badge, code, number
 from gateway.config.explanation import explained
 from gateway.config.learnt import of_mapping
+from gateway.config.sources import options_of_mapping, options_of_name
 from gateway.config.takeover import take_over_mapping
 from gateway.config.unmatched import unmatched_names
 from gateway.models import ClientKey, Decision, ModelMapping, Origin
@@ -133,6 +134,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             context["learnt"] = [box for box in learnt if box.record.decision == Decision.PROPOSED]
             context["decided"] = [box for box in learnt if box.record.decision != Decision.PROPOSED]
             context["may_decide"] = user.has_perm("gateway.change_learntoption")
+        if record is not None:
+            context["in_force"] = options_of_mapping(record.pk)
         return super().render_change_form(request, context, *args, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -190,6 +193,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             keys=keys,
             key=key,
             explanation=explained(asked, key) if asked else None,
+            in_force=options_of_name(asked) if asked else (),
         )
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
 

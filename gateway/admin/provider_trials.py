@@ -26,6 +26,7 @@ from gateway.admin.provider_credentials import bring_credential_back
 from gateway.admin.shown import NOTHING, Tone, badge, milliseconds
 from gateway.conf import gateway_conf
 from gateway.config import advice
+from gateway.config.listed import keep_listed
 from gateway.config.loader import provider_config
 from gateway.config.presets import preset
 from gateway.models import ModelMapping, Origin, Provider
@@ -97,7 +98,10 @@ class ProviderTrials(OwnedRecordAdmin):
             request, _("Models of the provider"), record=record, original=record, patterns=PATTERNS
         )
         if "load" in request.POST:
-            listing = listed(self._config(record), _models_path(record))
+            listing = listed(self._config(record), _models_path(record), preset(record.preset).sizes_endpoint)
+            keep_listed(
+                record, ((one.id, one.context_window, one.max_output_tokens) for one in listing.models)
+            )
             context |= {
                 "levels": [_shown(level) for level in listing.levels],
                 "models": [_offer(model, record) for model in listing.models],
@@ -179,12 +183,8 @@ class ProviderTrials(OwnedRecordAdmin):
                 name = request.POST.get(f"model-{at}-id", "").strip()
                 pattern = request.POST.get(f"model-{at}-pattern", "").strip()[:200]
                 if name and pattern:
-                    mapping = ModelMapping.objects.create(
-                        pattern=pattern,
-                        position=_next_position(),
-                        context_window=_size(request.POST.get(f"model-{at}-window")),
-                        max_output_tokens=_size(request.POST.get(f"model-{at}-output")),
-                    )
+                    # the sizes stay those of the list: a field of the mapping would outlive it
+                    mapping = ModelMapping.objects.create(pattern=pattern, position=_next_position())
                     mapping.lead_to(record, name[:200])
                     self.log_addition(request, mapping, _("Made from the models of %s.") % record.name)
                     made.append(mapping)
@@ -226,12 +226,6 @@ def _typed_credential(posted: QueryDict) -> str:
 def _count(posted: QueryDict, name: str = "models") -> int:
     text = posted.get(name, "")
     return min(int(text), 2000) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-
-def _size(text: str | None) -> int | None:
-    return (
-        int(text) if text and text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) else None
-    )
 
 
 def _next_position() -> int:

@@ -12,6 +12,7 @@ from django.db.models import Prefetch
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.catalogue import known_prices
 from gateway.config.learnt import decided
+from gateway.config.listed import listed_sizes
 from gateway.config.presets import preset, usable_options
 from gateway.config.prices import price_book
 from gateway.models import (
@@ -85,6 +86,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             free=[record.slug for record in providers if record.origin == Origin.DEMO],
         ),
         learnt=_learnt(TokenFactor.objects.all(), options.confirmed),
+        listed=MappingProxyType(dict(listed_sizes())),
         refused_options=MappingProxyType(options.refused),
         known_window=known_prices().context_window,
         secret_looks=secret_looks(),

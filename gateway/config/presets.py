@@ -47,6 +47,7 @@ class Preset:
     """A known provider (specification section 0.2). `label` and `note` are for people.
 
     `hosts` (with * for a part that differs) and `local_port` are how its URL is recognised.
+    `sizes_endpoint`: a path of the server itself that tells the windows in force, where its list does not.
     `recommended`: the protocol to choose first, when it is not `protocol`. `status`
     "retired": the service is gone, and only a hint to who enters its URL. `default_models`:
     upstream models for big, middle and small. `verified`: where the facts were read.
@@ -65,6 +66,7 @@ class Preset:
     query: Mapping[str, str] = field(default_factory=dict)
     ratelimit_prefix: str = "x-ratelimit-"
     models_endpoint: str | None = None
+    sizes_endpoint: str = ""
     alternatives: tuple[Alternative, ...] = ()
     recommended: str = ""
     status: str = "active"

@@ -17,6 +17,7 @@ from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.learnt_option import Decision, LearntOption
 from gateway.models.limit_counter import LimitCounter, LimitPlace
+from gateway.models.listed_model import ListedModel
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
 from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
@@ -48,6 +49,7 @@ __all__ = [
     "LegalHold",
     "LimitCounter",
     "LimitPlace",
+    "ListedModel",
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",

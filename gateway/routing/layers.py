@@ -1,6 +1,7 @@
 """The layers of a route's profile, weakest first, each with the name of its source.
 
-What an admin sets beats what was learnt, which beats what presets and the catalogue say.
+What an admin sets beats what was learnt, which beats what the provider's list of models says, which beats
+presets and the catalogue.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import Any, Final, Literal
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig, Target
 
 Source = Literal[
-    "catalogue", "model family", "preset", "model rule", "learnt", "provider", "mapping", "route"
+    "catalogue",
+    "model family",
+    "preset",
+    "model rule",
+    "model list",
+    "learnt",
+    "provider",
+    "mapping",
+    "route",
 ]
 Layer = tuple[Source, Mapping[str, Any]]
 
@@ -45,6 +54,7 @@ def profile_layers(
         ("model family", _family(family)),
         ("preset", {"protocol": provider.protocol, **provider.preset_options}),
         *rules,
+        ("model list", snapshot.listed.get((provider.slug, upstream_model), {})),
         ("learnt", snapshot.learnt.get((provider.slug, upstream_model), {})),
         ("provider", provider.options),
         ("mapping", rule.options),

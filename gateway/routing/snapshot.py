@@ -192,6 +192,7 @@ class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
 
     `learnt`: profile options by (provider slug, upstream model) that answers have taught.
+    `listed`: sizes by the same, as the provider's own list of models tells them.
     `refused_options`: the options, by the same, that an admin does not want learnt.
     `known_window`: the catalogue's context window of a model, by the provider's base URL and its name.
     `anonymous_allowed`: requests without a valid key are served. `memo` belongs to
@@ -206,6 +207,7 @@ class ConfigSnapshot:
     search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)
     learnt: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    listed: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     refused_options: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()

@@ -10,8 +10,8 @@ from gateway.wire import jsontext
 
 MOST: Final = 2000
 _WINDOWS: Final = (
-    "context_length", "context_window", "max_context_length", "max_model_len", "inputTokenLimit",
-    "input_token_limit", "max_input_tokens", "n_ctx",
+    "loaded_context_length", "context_length", "context_window", "max_context_length", "max_model_len",
+    "inputTokenLimit", "input_token_limit", "max_input_tokens", "n_ctx",
 )  # fmt: skip
 _OUTPUTS: Final = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit", "max_tokens")
 # where providers put such facts
@@ -39,6 +39,31 @@ def offered_models(body: bytes) -> list[OfferedModel]:
         if model is not None:
             found.setdefault(model.id, model)
     return list(found.values())
+
+
+def with_sizes(models: Iterable[OfferedModel], body: bytes) -> list[OfferedModel]:
+    """The models with the sizes that a server's own account of itself tells beside its list of models.
+
+    Either one window for whatever it serves (llama.cpp's /props), or another list with the window each
+    model was loaded with (LM Studio, Ollama's /api/ps). What cannot be read changes nothing.
+    """
+    listed = list(models)
+    try:
+        parsed: Any = jsontext.loads(body)
+        own = {one.id: one for one in offered_models(body)} if _entries(parsed) is not None else {}
+    except ValueError:
+        return listed
+    served = parsed.get("default_generation_settings") if isinstance(parsed, dict) else None
+    window = _number([served], ("n_ctx",)) if isinstance(served, dict) else None
+    return [_sized(model, own.get(model.id) or OfferedModel(model.id, window)) for model in listed]
+
+
+def _sized(model: OfferedModel, own: OfferedModel) -> OfferedModel:
+    return OfferedModel(
+        model.id,
+        own.context_window or model.context_window,
+        own.max_output_tokens or model.max_output_tokens,
+    )
 
 
 def _entries(parsed: Any) -> list[Any] | None:

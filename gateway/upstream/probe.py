@@ -24,7 +24,7 @@ from gateway.upstream.asking import MOST_BYTES, Asker, Failed, Said, first_line,
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import MODEL as DEMO_MODEL
 from gateway.upstream.demo import demo_answer
-from gateway.upstream.models_list import OfferedModel, offered_models
+from gateway.upstream.models_list import OfferedModel, offered_models, with_sizes
 from gateway.upstream.prepare import UpstreamCall, credential_headers, endpoint_url
 
 REACHABLE: Final = "reachable"
@@ -81,6 +81,7 @@ class Listing:
 class Probe:
     """Tries one provider. `models_path`: below its base URL, "" when it has no such list.
 
+    `sizes_path`: of the server itself, where it tells the windows in force; "" when it does not.
     `limit`: seconds for one level.
     """
 
@@ -89,6 +90,7 @@ class Probe:
     models_path: str = "/models"
     limit: float = LIMIT
     clock: Callable[[], float] = time.monotonic
+    sizes_path: str = ""
     _levels: list[Level] = field(default_factory=list)
 
     async def run(self, model: str = "") -> tuple[Level, ...]:
@@ -114,13 +116,13 @@ class Probe:
         return self._with_skipped()
 
     async def listing(self) -> Listing:
-        """The first two levels, by asking for the list of models."""
+        """The first two levels, by asking for the list of models; with it the sizes that it tells."""
         if self.provider.demo:
             return Listing((Level(REACHABLE, "passed", "demo"), Level(KEY, "passed", "demo")))
         started = self.clock()
         try:
             async with asyncio.timeout(self.limit):
-                answer = await self.client.get(self._list_call())
+                answer = await self.client.get(self._call(_root(self.provider.base_url), self.models_path))
                 reached = self._since(started)
                 try:
                     body = await answer.body(MOST_BYTES)
@@ -133,13 +135,29 @@ class Probe:
             return Listing((self._failure(REACHABLE, Failed(error), started),))
         reachable = Level(REACHABLE, "passed", milliseconds=reached, status=answer.status)
         key, models = self._judged(answer.status, body, self._since(started))
+        if models and self.sizes_path:
+            models = tuple(with_sizes(models, await self._sizes()))
         return Listing((reachable, key), models)
 
-    def _list_call(self) -> UpstreamCall:
+    async def _sizes(self) -> bytes:
+        """What the server says of itself; empty when it says nothing."""
+        server = _root(self.provider.base_url).rstrip("/").removesuffix("/v1")
+        try:
+            async with asyncio.timeout(self.limit):
+                answer = await self.client.get(self._call(server, self.sizes_path))
+                try:
+                    body = await answer.body(MOST_BYTES)
+                finally:
+                    await answer.close()
+        except (TimeoutError, GatewayError):
+            return b""
+        return body if answer.status == 200 else b""
+
+    def _call(self, base_url: str, path: str) -> UpstreamCall:
         provider = self.provider
         credential = provider.credentials[0].value if provider.credentials else None
         return UpstreamCall(
-            url=endpoint_url(_root(provider.base_url), self.models_path, provider.query),
+            url=endpoint_url(base_url, path, provider.query),
             content=b"",
             headers={
                 "accept": "application/json",
@@ -222,13 +240,13 @@ def probed(provider: ProviderConfig, models_path: str, model: str = "") -> tuple
     return asyncio.run(run())
 
 
-def listed(provider: ProviderConfig, models_path: str) -> Listing:
+def listed(provider: ProviderConfig, models_path: str, sizes_path: str = "") -> Listing:
     """`Probe.listing` likewise."""
 
     async def run() -> Listing:
         client = UpstreamClient(demo=demo_answer)
         try:
-            return await Probe(client, provider, models_path).listing()
+            return await Probe(client, provider, models_path, sizes_path=sizes_path).listing()
         finally:
             await client.close()
 

@@ -244,3 +244,13 @@ def test_a_name_without_a_mapping_offers_to_make_one(admin_client, db):
 def test_mappings_and_targets_are_dragged_by_their_position(admin_client, mapping):
     for page in (url("modelmapping", "changelist"), url("modelmapping", "change", mapping.pk)):
         assert 'data-ordering-field="position"' in admin_client.get(page).content.decode()
+
+
+def test_a_mapping_shows_its_options_in_force_and_where_they_come_from(admin_client, mapping):
+    mapping.options = {"stop": "local"}
+    mapping.save()
+    text = admin_client.get(url("modelmapping", "change", mapping.pk)).content.decode()
+    assert "gpt-4o @" in text
+    assert "set at the mapping" in text and "&quot;local&quot;" in text
+    text = where(admin_client, mapping.pattern.replace("*", "x")).content.decode()
+    assert "set at the mapping" in text

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from gateway.admin import provider_trials
+from gateway.config.loader import load
 from gateway.models import ModelMapping, Provider
+from gateway.routing.resolve import resolve
 from gateway.upstream.models_list import OfferedModel
 from gateway.upstream.probe import Level, Listing
 from tests.admin.conftest import CREDENTIAL
@@ -33,7 +35,7 @@ def asked(monkeypatch):
 
 
 def listing(monkeypatch, *models, levels=()):
-    monkeypatch.setattr(provider_trials, "listed", lambda config, path: Listing(levels, models))
+    monkeypatch.setattr(provider_trials, "listed", lambda config, path, sizes="": Listing(levels, models))
 
 
 def test_the_four_levels_are_shown_with_times_and_what_to_do(admin_client, mapping, asked):
@@ -123,19 +125,26 @@ def test_models_are_loaded_with_their_sizes_and_hostile_names_are_text(admin_cli
     assert "<script>alert" not in text
 
 
-def test_chosen_models_become_mappings_with_targets_and_sizes(admin_client, provider):
+def test_chosen_models_become_mappings_whose_sizes_follow_the_list(admin_client, provider, monkeypatch):
+    listing(monkeypatch, OfferedModel("big", 128000, 8000), OfferedModel("small", None, 4000))
+    admin_client.post(url("provider", "models", provider.pk), {"load": "1"})
     data = {
-        "make": "1", "models": "3",
-        "model-0-id": "big", "model-0-pattern": "*opus*", "model-0-window": "128000", "model-0-output": "",
-        "model-1-id": "left", "model-1-pattern": "", "model-1-window": "", "model-1-output": "",
-        "model-2-id": "small", "model-2-pattern": "small", "model-2-window": "x", "model-2-output": "4000",
+        "make": "1", "models": "3", "model-0-id": "big", "model-0-pattern": "*opus*",
+        "model-1-id": "left", "model-1-pattern": "", "model-2-id": "small", "model-2-pattern": "small",
     }  # fmt: skip
     admin_client.post(url("provider", "models", provider.pk), data)
     made = [
         (m.pattern, m.position, m.context_window, m.max_output_tokens, m.targets.get().upstream_model)
         for m in ModelMapping.objects.order_by("position")
     ]
-    assert made == [("*opus*", 10, 128000, None, "big"), ("small", 20, None, 4000, "small")]
+    assert made == [("*opus*", 10, None, None, "big"), ("small", 20, None, None, "small")]
+    profile = resolve(load(), "claude-opus").route.profile
+    assert (profile.context_window, profile.max_output_tokens) == (128000, 8000)
+    # the same page again, after the provider has changed its mind
+    listing(monkeypatch, OfferedModel("big", 64000, None))
+    admin_client.post(url("provider", "models", provider.pk), {"load": "1"})
+    profile = resolve(load(), "claude-opus").route.profile
+    assert (profile.context_window, profile.max_output_tokens) == (64000, None)
 
 
 def test_making_mappings_needs_the_right_to_add_them(clerk, provider):

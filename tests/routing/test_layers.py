@@ -9,7 +9,7 @@ from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ModelRule, Pro
 URL = "https://api.example/v1"
 
 
-def snapshot(*, rule=None, learnt=None, known=None, **provider):
+def snapshot(*, rule=None, learnt=None, known=None, listed=None, **provider):
     config = ProviderConfig(slug="p", name="P", base_url=URL, **provider)
     mapping = MappingRule(id=1, pattern="*", exact=False, targets=(Target("p", "big"),), **(rule or {}))
     windows = {(URL, "big"): known}
@@ -18,6 +18,7 @@ def snapshot(*, rule=None, learnt=None, known=None, **provider):
         providers={"p": config},
         rules=(mapping,),
         learnt={("p", "big"): learnt or {}},
+        listed={("p", "big"): listed or {}},
         known_window=lambda url, model: windows.get((url, model)),
     )
 
@@ -39,6 +40,8 @@ def test_each_source_beats_the_weaker_ones():
     assert window(**given) == (2, "preset")
     given["model_rules"] = (ModelRule(re.compile("big"), {"context_window": 3}),)
     assert window(**given) == (3, "model rule")
+    given["listed"] = {"context_window": 8}
+    assert window(**given) == (8, "model list")
     given["learnt"] = {"context_window": 4}
     assert window(**given) == (4, "learnt")
     given["options"] = {"context_window": 5}

@@ -181,3 +181,17 @@ def test_models_are_read_with_the_sizes_that_are_told(body, expected):
 def test_what_is_no_list_of_models_is_an_error(body):
     with pytest.raises(ValueError):
         offered_models(body)
+
+
+async def test_a_list_comes_with_the_sizes_that_the_server_tells_elsewhere(fake, probe):
+    fake.answers("/props", Answer(headers=JSON, body=b'{"default_generation_settings": {"n_ctx": 4096}}'))
+    probe.sizes_path = "/props"
+    found = await probe.listing()
+    assert found.models == (OfferedModel("m", 4096), OfferedModel("other", 4096))
+    assert [request.path for request in fake.requests] == [LIST, "/props"]
+
+
+async def test_a_server_without_that_account_still_has_its_list(fake, probe):
+    fake.answers("/props", error(404, "no"))
+    probe.sizes_path = "/props"
+    assert (await probe.listing()).models == (OfferedModel("m"), OfferedModel("other"))
