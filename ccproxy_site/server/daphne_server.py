@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 from typing import Any, Final
 
 from daphne.server import Server
@@ -21,9 +20,6 @@ from gateway.relay.runtime import runtime
 REQUEST_BUFFER: Final = 64 * 1024 * 1024
 # what an interrupted exchange has to send its error and record its outcome; 5 were few on a busy machine
 LAST_WORDS: Final = 10.0
-# Seconds for which a thread that computes may keep the event loop waiting: the recorder's batches and
-# large conversions run beside it. Python's own 5 ms were most of what a request waited for them.
-THREAD_SWITCH: Final = 0.001
 
 
 class GatewayServer(Server):
@@ -45,7 +41,6 @@ class GatewayServer(Server):
         super().__init__(application, endpoints=ours, signal_handlers=False, **kwargs)
 
     def run(self) -> None:
-        sys.setswitchinterval(THREAD_SWITCH)
         runtime.prepare()
         # what exists now lives as long as the process: the collector need not look at it again
         gc.collect()
