@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.utils.translation import gettext_lazy
 
@@ -34,7 +34,7 @@ _SIZES: Final = ("context_window", "max_output_tokens")
 
 @dataclass(frozen=True, slots=True)
 class OptionSource:
-    """One option in force: its value as JSON, "" for a size that nobody knows; `source` in words."""
+    """One option in force: its value as JSON; `source` in words. Both are "" for a size that nobody knows."""
 
     option: str
     value: str
@@ -97,11 +97,12 @@ def _listed(layers: tuple[Layer, ...]) -> tuple[OptionSource, ...]:
     profile = Profile.merged(*(options for _, options in layers))
     names = [option.name for option in dataclasses.fields(Profile) if option.name not in _SIZES]
     shown = [*_SIZES, *(name for name in names if source_of(name, layers) not in (DEFAULT, "route"))]
-    return tuple(
-        OptionSource(name, _shown(name, value_of(profile, name)), str(SOURCES[source_of(name, layers)]))
-        for name in shown
-    )
+    return tuple(_source(name, profile, layers) for name in shown)
 
 
-def _shown(name: str, value: Any) -> str:
-    return "" if value is None and name in _SIZES else json.dumps(value, ensure_ascii=False)
+def _source(name: str, profile: Profile, layers: tuple[Layer, ...]) -> OptionSource:
+    value = value_of(profile, name)
+    if value is None and name in _SIZES:
+        return OptionSource(name, "", "")
+    shown = json.dumps(value, ensure_ascii=False)
+    return OptionSource(name, shown, str(SOURCES[source_of(name, layers)]))

@@ -36,7 +36,7 @@ def test_every_option_says_where_it_comes_from(django_user_model):
 def test_a_size_that_nobody_knows_is_said_to_be_unknown():
     mapping = make_mapping("m", make_provider(slug="p", base_url="http://h/v1"), "some-model")
     [target] = options_of_mapping(mapping.pk)
-    assert by_option(target)["context_window"] == ("", "default")
+    assert by_option(target)["context_window"] == ("", "")
 
 
 def test_a_target_that_follows_the_asked_name_is_told_for_a_name():
