@@ -7,7 +7,6 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import (
     Http404,
@@ -22,18 +21,18 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from gateway.admin import fixture, replays, request_cells
+from gateway.admin import fixture, replays, request_cells, request_search
 from gateway.admin.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.exports import FORMATS
 from gateway.admin.filters import HISTORY_FILTERS, history_filters
-from gateway.admin.inert import inert
 from gateway.admin.live_rows import live_rows, live_words
 from gateway.admin.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.replays import may_replay
+from gateway.admin.request_cards import cards
 from gateway.admin.request_page import TABS, shown, tab_of
-from gateway.admin.shown import ago, code, milliseconds, number
-from gateway.audit import bodies, search
-from gateway.audit.reads import may_read, may_read_all, note_read, readable_requests
+from gateway.admin.shown import ago, milliseconds
+from gateway.audit import bodies
+from gateway.audit.reads import may_read, may_read_all, note_read
 from gateway.audit.recosting import recompute
 from gateway.audit.visible import VIEW_ALL, may_see_request, owns_keys, visible_requests
 from gateway.config.loader import load
@@ -44,11 +43,6 @@ from gateway.routing.resolve import resolve
 _NOT_IN_THE_LIST: Final = (
     "ledger", "error_message", "client", "client_address", "parent_agent_id", "timeline", "price_source",
 )  # fmt: skip
-_REQUEST_ID_START: Final = "req_"
-# so many are found by their ids, more by the way back through time
-_FEW: Final = 500
-# what the index of these ids is for
-_HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
 class HistoryList(LookAheadList):
@@ -132,24 +126,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RequestLog], search_term: str
     ) -> tuple[QuerySet[RequestLog], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if term.startswith(_REQUEST_ID_START):
-            return queryset.filter(_ids_beginning_with(term)), False
-        for named in (
-            Q(session_id=term),
-            Q(upstream_request_id=term) & _HAS_UPSTREAM_ID,
-            Q(asked_model=term),
-        ):
-            # one index at a time: together they would be a walk through the whole table
-            if visible_requests(request.user).filter(named).exists():
-                return queryset.filter(named), False
-        readable = readable_requests(request.user, queryset)
-        if not readable.query.is_empty():
-            most = search.MOST_FOUND if may_read_all(request.user) else search.MOST_LOOKED_THROUGH
-            readable = readable.filter(request_id__in=search.found(term, most))
-        return readable, False
+        return request_search.found(queryset, search_term.strip(), request.user), False
 
     # --- the page of one request --------------------------------------------------
 
@@ -170,7 +147,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             tabs=TABS.values(),
             shown=shown(row, request, tab),
             state=request_cells.state(row),
-            cards=_cards(row),
+            cards=cards(row),
             may_read=may_read_all(request.user),
             may_replay=may_replay(request.user),
             session_address=request_cells.session_address(row) if row.session_id else "",
@@ -326,67 +303,6 @@ class RequestLogAdmin(ReadOnlyAdmin):
     @admin.display(description=_("ledger"))
     def changes(self, row: RequestLog) -> str:
         return request_cells.ledger(row)
-
-
-def _ids_beginning_with(term: str) -> Q:
-    """Request ids that begin so: few by their keys; of many the newest are met soon on the way back."""
-    begins = Q(request_id__startswith=term)
-    # PostgreSQL's LIKE takes the index for prefixes when it is worth it, SQLite's never does
-    ranged = Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
-    indexed = ranged if connection.vendor == "sqlite" else begins
-    few = list(RequestLog.objects.order_by().filter(indexed).values_list("pk", flat=True)[: _FEW + 1])
-    return Q(pk__in=few) if len(few) <= _FEW else begins
-
-
-def _cards(row: RequestLog) -> list[tuple[Any, Any]]:
-    """The first screen: three lists of facts."""
-    replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
-    return [
-        (
-            _("What was asked"),
-            request_cells.facts(
-                (_("model"), code(inert(row.asked_model))),
-                (_("kind"), row.get_endpoint_display()),
-                (_("streamed"), _("yes") if row.streamed else _("no")),
-                (_("client key"), inert(row.key_name)),
-                (_("session"), request_cells.session(row) if row.session_id else ""),
-                (_("agent"), inert(row.agent_id)),
-                (_("of agent"), inert(row.parent_agent_id)),
-                (_("client"), inert(row.client)),
-                (_("address"), inert(row.client_address)),
-                (_("replay of"), replay and request_cells.link(replay)),
-            ),
-        ),
-        (
-            _("Where it went"),
-            request_cells.facts(
-                (_("provider"), inert(row.provider)),
-                (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
-                (_("by the mapping"), code(inert(row.mapping)) if row.mapping else ""),
-                (_("attempts"), number(row.attempts)),
-                (_("provider's request id"), inert(row.upstream_request_id)),
-                (_("ledger entries"), number(row.ledger_count)),
-            ),
-        ),
-        (
-            _("How it ended"),
-            request_cells.facts(
-                (_("state"), "" if row.state == "ok" else row.get_state_display()),
-                (_("stop reason"), inert(row.stop_reason)),
-                (_("error"), inert(f"{row.error_type}: {row.error_message}") if row.error_type else ""),
-                (_("first byte"), milliseconds(row.first_byte_ms)),
-                (_("duration"), milliseconds(row.duration_ms)),
-                (_("tokens in"), number(row.input_tokens)),
-                (_("tokens out"), number(row.output_tokens)),
-                (_("from the cache"), number(row.cache_read_tokens)),
-                (_("into the cache"), number(row.cache_write_tokens)),
-                (_("thinking"), number(row.thinking_tokens)),
-                (_("cost"), request_cells.cost(row)),
-                (_("price"), inert(row.price_source)),
-                (_("tools called"), request_cells.tools(row)),
-            ),
-        ),
-    ]
 
 
 def _profile(row: RequestLog) -> Any:

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from gateway.admin import request_logs
+from gateway.admin import request_search
 from gateway.audit import search
 from gateway.models import ClientKey, RequestLog
 from tests.admin.history import HOSTILE, LIST, make_rows, one_row, shown
@@ -278,7 +278,7 @@ def test_few_request_ids_are_found_with_their_index_and_many_on_the_way_back(adm
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {looked}")
         assert all("request_id>" in line[-1] for line in cursor.fetchall())
-    monkeypatch.setattr(request_logs, "_FEW", 5)
+    monkeypatch.setattr(request_search, "_FEW", 5)
     many = admin_client.get(LIST, {"q": "req_0001"})
     assert shown(many) == shown(response)
     assert "started_at" in str(many.context["cl"].queryset[:50].explain())
