@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from gateway.audit.visible import owns_keys
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,10 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The theme's navigation: sections with the entries that this user may open."""
     user: Any = request.user
+    owns = cache(lambda: owns_keys(user))
     groups = []
     for title, entries in SECTIONS:
-        links = [(entry, link) for entry, link in _linked(entries) if _may(user, entry)]
+        links = [(entry, link) for entry, link in _linked(entries) if _may(user, entry, owns)]
         if links:
             groups.append({"title": title, "separator": False, "items": [_item(*pair) for pair in links]})
     _mark_current(groups, request.path)
@@ -140,10 +144,10 @@ def _linked(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, str]]:
             continue
 
 
-def _may(user: Any, entry: Entry) -> bool:
+def _may(user: Any, entry: Entry, owns: Callable[[], bool]) -> bool:
     if not entry.permissions or any(user.has_perm(name) for name in entry.permissions):
         return True
-    return entry.owners
+    return entry.owners and owns()
 
 
 def _item(entry: Entry, link: str) -> dict[str, Any]:
