@@ -28,7 +28,7 @@ async def messages(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("POST")
 async def count_tokens(request: HttpRequest, request_id: str) -> HttpResponseBase:
-    """POST /v1/messages/count_tokens, estimated without an upstream call."""
+    """POST /v1/messages/count_tokens, by the provider's counter or estimated."""
     return await _exchange(request, request_id, "count_tokens")
 
 

@@ -25,12 +25,12 @@ _INPUT: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_inpu
 
 
 def usage_scale(profile: Profile, model: str, headers: Mapping[str, str]) -> float:
-    """What input counts are multiplied by for the client; 1.0 when the option is off.
+    """What input counts are multiplied by for the client; 1.0 when the option is off, or all passes.
 
     `model` is the asked one, `headers` the client's, with names in lower case.
     """
     assumed, window = profile.client_window, profile.context_window
-    if assumed is None or window is None:
+    if assumed is None or window is None or profile.protocol == "anthropic":
         return 1.0
     if assumed == "auto":
         long = _LONG_BETA in headers.get("anthropic-beta", "") or model.lower().endswith(_LONG_SUFFIX)

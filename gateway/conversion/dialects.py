@@ -98,7 +98,6 @@ class Dialect:
     the provider's answer as a message; raises UpstreamError. `stream`: a streamed answer.
     `upstream_error`: the error that an answer with an error status stands for.
     `returned_headers`: which headers of an answer go back to the client, by how they begin.
-    `counts`: the provider may have a count_tokens of its own, with the same request.
     `headers`: what a call of the protocol needs that is no messages request (a list of models).
     """
 
@@ -110,7 +109,6 @@ class Dialect:
     stream: Callable[[AnswerContext, Ledger], AnswerStream]
     upstream_error: ReadsErrors
     returned_headers: tuple[str, ...] = ()
-    counts: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -123,7 +121,6 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         PassedStream,
         passed_error,
         RETURNED_HEADERS,
-        counts=True,
         headers={"anthropic-version": VERSION},
     ),
 }

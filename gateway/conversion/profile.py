@@ -87,6 +87,7 @@ class Profile:
     assistant_phase: bool = False
     image_tokens: str = "anthropic"
     vocabulary: str = "none"
+    counter: str = "auto"
     token_factor: float = 1.0
     token_overhead: int = 0
     strip_attribution: bool = True

@@ -42,12 +42,15 @@ def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
     return {"role": context.profile.system_role, "content": content(parts)}
 
 
+def without_attribution(system: Any) -> Any:
+    """A checked top-level `system` without the client's attribution, if it begins with that."""
+    if isinstance(system, str):
+        return system.partition("\n")[2] if system.startswith(ATTRIBUTION) else system
+    return system[1:] if system and system[0]["text"].startswith(ATTRIBUTION) else system
+
+
 def _text_blocks(system: Any, *, strip_attribution: bool) -> list[JSONObject]:
     if not system:
         return []
-    if isinstance(system, str):
-        if strip_attribution and system.startswith(ATTRIBUTION):
-            system = system.partition("\n")[2]
-        return [text_part(system)]
-    blocks: list[JSONObject] = system
-    return blocks[1:] if strip_attribution and blocks[0]["text"].startswith(ATTRIBUTION) else blocks
+    kept = without_attribution(system) if strip_attribution else system
+    return [text_part(kept)] if isinstance(kept, str) else kept

@@ -128,7 +128,11 @@ def without_factor(estimate: int, profile: Profile) -> int:
 def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:
     """The answer of count_tokens to a checked request. Raises InvalidRequest."""
     tool_plan(request, profile, Ledger())  # refuses what the request itself would be refused for
-    tokens = estimate_input_tokens(request, profile)
+    return count_answer(request, estimate_input_tokens(request, profile))
+
+
+def count_answer(request: JSONObject, tokens: int) -> dict[str, Any]:
+    """The answer of count_tokens that tells `tokens`."""
     answer: dict[str, Any] = {"input_tokens": tokens}
     if request.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": tokens}

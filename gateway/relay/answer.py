@@ -135,15 +135,13 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
     request = parsed(exchange)
     route = routed(exchange, gateway, request)[0]
-    told = await provider_count(exchange, gateway, route, request)
-    if told is not None:
-        exchange.usage = {"input_tokens": told["input_tokens"]}
-        return json_reply(told)
-    check(request, counting=True)
-    refuse_unsupported(request, counting=True)
-    answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
+    answer = await provider_count(exchange, gateway, route, request)
+    if answer is None:
+        check(request, counting=True)
+        refuse_unsupported(request, counting=True)
+        answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
+        exchange.usage_estimated = True
     exchange.usage = {"input_tokens": answer["input_tokens"]}
-    exchange.usage_estimated = True
     scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)
     return json_reply(scaled(answer, scale))
 

@@ -67,8 +67,8 @@ class Gateway:
     and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
     `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
     begins later than this after the first. `stream_limit`: longest time of one streamed
-    answer. `process`: this process's name in the history. `without_counter`: providers
-    whose count_tokens was found to be missing.
+    answer. `process`: this process's name in the history. `without_counter`: counters of
+    providers that were found to be missing or mute, and when (`clock`) to ask them again.
     """
 
     configuration: Configuration
@@ -84,7 +84,7 @@ class Gateway:
     retry_budget: float = 30.0
     stream_limit: float = 3600.0
     max_answer_bytes: int = 64 * 1024 * 1024
-    without_counter: set[str] = field(default_factory=set)
+    without_counter: dict[str, float] = field(default_factory=dict)
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
     lessons: Lessons = field(default_factory=Lessons)

@@ -26,10 +26,11 @@ from tests.dialects.conversation import (
     user,
 )  # fmt: skip
 from tests.dialects.services import chat_services, model_of, reached
+from tests.fakes.counters import COUNTED
 from tests.fakes.dialect_rules import Rules, rules
 from tests.fakes.native_endpoints import ENDPOINTS, RESPONSES
 from tests.fakes.strict_chat import ScriptedChat, StrictChat
-from tests.fakes.strict_messages import COUNTED, StrictMessages
+from tests.fakes.strict_messages import StrictMessages
 from tests.fakes.strict_responses import StrictResponses
 
 JSONObject = dict[str, Any]
@@ -70,11 +71,12 @@ async def run_chat(bench: Any, slug: str, model: str, *, stream: bool) -> tuple[
         bench.configure(provider=reached(slug, service.base_url, "chat"), rules=[rule(upstream_model=model)])
         try:
             seen = await converse(bench.client, stream=stream)
+            told = await _count(bench)
         finally:
             assert service.refused == []
         demanded = service.rules
         replays = bool(demanded.replay or demanded.extras or demanded.signed)
-        return service, Run(service.taken, seen, replays)
+        return service, Run(service.taken, seen, replays, service.counted, told)
     finally:
         await service.stop()
 
@@ -84,16 +86,19 @@ async def run_responses(bench: Any, slug: str, *, stream: bool) -> Run:
     behind = ScriptedChat(_BEHIND, SAY)
     await behind.start()
     endpoint = RESPONSES[slug]
-    server = StrictResponses(behind.base_url, path=endpoint.path, header=endpoint.header)
+    server = StrictResponses(
+        behind.base_url, path=endpoint.path, header=endpoint.header, counts=endpoint.counts
+    )
     try:
         there = reached(slug, server.base_url, "responses")
         bench.configure(provider=there, rules=[rule(upstream_model=model_of(slug, "responses"))])
         try:
             seen = await converse(bench.client, stream=stream)
+            told = await _count(bench)
         finally:
             assert server.found == []
         replays = any(item.get("type") == "reasoning" for body in server.requests for item in body["input"])
-        return Run(server.requests, seen, replays)
+        return Run(server.requests, seen, replays, server.counted, told)
     finally:
         server.stop()
         await behind.stop()

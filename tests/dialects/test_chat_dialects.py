@@ -11,6 +11,7 @@ from tests.conftest import rule
 from tests.dialects.conversation import SAY, UNASKED, converse
 from tests.dialects.runs import cache_marks, run_chat, shown
 from tests.dialects.services import chat_services, reached
+from tests.fakes.counters import COUNTED
 from tests.fakes.dialect_rules import SLUGS, rules
 from tests.fakes.strict_chat import StrictChat
 
@@ -27,6 +28,7 @@ async def test_five_turns_pass_a_strict_service(bench, slug, model, stream):
     for turn, one in enumerate(run.seen):
         judge(service, turn, one, stream=stream)
     assert {"PDF", "structured output", "caching"} <= shown(run, cache_marks(slug, model))
+    assert (run.told == COUNTED) == bool(run.counted) == bool(service.rules.counts)
 
 
 def judge(service, turn, one, *, stream):

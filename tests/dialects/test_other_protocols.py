@@ -9,8 +9,9 @@ from tests.conftest import rule
 from tests.dialects.conversation import SAY, TITLE_TURN, UNASKED, converse
 from tests.dialects.runs import run_native, run_responses, shown
 from tests.dialects.services import model_of, reached, speakers
+from tests.fakes.counters import COUNTED
 from tests.fakes.native_endpoints import ENDPOINTS, RESPONSES
-from tests.fakes.strict_messages import COUNTED, StrictMessages
+from tests.fakes.strict_messages import StrictMessages
 
 STREAMED = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 ALL_BUT_COUNT = {
@@ -31,6 +32,7 @@ async def test_the_conversation_passes_a_strict_responses_server(bench, slug, st
     assert [call["name"] for call in run.seen[0].of("tool_use")] == ["read", "find"]
     assert run.seen[4].stop_reason == "end_turn"
     assert shown(run) >= ALL_BUT_COUNT - {"images", "thinking", "replay"}
+    assert (run.told == COUNTED) == bool(run.counted) == RESPONSES[slug].counts
 
 
 @STREAMED

@@ -41,6 +41,8 @@ class Rules:
     How it answers: `thinks_in` a field, "parts", "tags" or "google"; `usage_in` "chunk", "choice"
     or "x_groq"; `cached_in`; `whole_arguments` in one piece; `finish` of calls; `error_form`;
     `done`: ends with [DONE]; `apart`: thinking is not counted among the output tokens.
+
+    `counts`: which counter of tokens it has (counters.py), "" none.
     """
 
     cap: str = "max_tokens"
@@ -91,6 +93,7 @@ class Rules:
     never_off: bool = False
     header: str | None = None
     query: str | None = None
+    counts: str = ""
     only: tuple[tuple[str, tuple[Any, ...]], ...] = field(default=())
 
 
@@ -236,8 +239,9 @@ _RULES: Final[dict[str, Rules]] = {
         forced=("required",),
         refused_keywords=frozenset({"$ref", "$defs"}),
         message_fields=("reasoning_content",),
+        counts="chat",
     ),
-    "vllm": replace(_LOCAL, strict=False, replay="reasoning", thinks_in="reasoning"),
+    "vllm": replace(_LOCAL, strict=False, replay="reasoning", thinks_in="reasoning", counts="messages"),
     "sglang": replace(_LOCAL, error_form="flat"),
     "lm-studio": replace(
         _SWITCHED, strict=True, refused_keywords=frozenset({"$ref", "$defs"}), thinks_in="tags"

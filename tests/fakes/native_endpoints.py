@@ -2,7 +2,8 @@
 
 `ENDPOINTS`: slug -> what stands before /v1/messages, the header with the credential, whether the
 service counts tokens there, and what it is known to lack: a strict server of the API itself takes all
-of it, so a run shows nothing about that. `RESPONSES`: slug -> what stands before /responses, and the header.
+of it, so a run shows nothing about that. `RESPONSES`: slug -> what stands before /responses, the header,
+and whether tokens are counted at /responses/input_tokens.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "xiaomi-mimo": Endpoint("/anthropic"),
 }
 RESPONSES: Final[dict[str, Endpoint]] = {
-    "openai": Endpoint("/v1"),
+    "openai": Endpoint("/v1", counts=True),
     "perplexity": Endpoint("/v1"),
     "azure-v1": Endpoint("/openai/v1", "api-key"),
     "bedrock-mantle": Endpoint("/openai/v1"),

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.conversion.legal_chat import NAME, URL
+from tests.fakes import counters
 from tests.fakes.dialect_rules import Rules
 from tests.fakes.provider import SSE, Answer, FakeProvider, Request
 
@@ -72,26 +73,44 @@ class StrictChat(ScriptedChat):
     """Takes only what the rules take.
 
     In the turns `unasked` the client wants no thinking. A service that thinks all the same cannot
-    have that back, and has to take what stands in for it.
+    have that back, and has to take what stands in for it. `counted`: what it was asked to count.
     """
 
     def __init__(self, rules: Rules, say: list[Say], unasked: tuple[int, ...] = ()) -> None:
         super().__init__(rules, say)
         self.unasked = unasked
         self.refused: list[str] = []
+        self.counted: list[JSONObject] = []
 
     def answer_to(self, request: Request) -> Answer:
+        if urlsplit(request.path).path.endswith("tokens"):
+            return self._count(request)
         found = list(self._problems(request))
         if found:
             self.refused += [f"turn {len(self.taken) + 1}: {problem}" for problem in found]
             return refusal(self.rules, "; ".join(found))
         return super().answer_to(request)
 
+    def _count(self, request: Request) -> Answer:
+        kind = self.rules.counts
+        if not kind or not urlsplit(request.path).path.endswith(counters.PATHS[kind]):
+            found = [f"no such path {request.path}"]
+        elif kind == "chat":
+            found = list(self._problems(request))
+        else:
+            found = list(counters.problems(kind, request.body))
+        if found:
+            self.refused += [f"a count: {problem}" for problem in found]
+            return refusal(self.rules, "; ".join(found))
+        self.counted.append(request.body)
+        return counters.counted()
+
     # --- what it does not take ---------------------------------------------------------
 
     def _problems(self, request: Request) -> Iterator[str]:
         rules, body = self.rules, request.body
-        if not urlsplit(request.path).path.endswith("/chat/completions"):
+        path = urlsplit(request.path).path
+        if not path.endswith(("/chat/completions", counters.PATHS["chat"])):
             yield f"no such path {request.path}"
         header = rules.header or "authorization"
         if header not in request.headers:

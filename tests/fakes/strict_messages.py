@@ -13,22 +13,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pydantic
-from anthropic.types.message_count_tokens_params import MessageCountTokensParams
 from anthropic.types.message_create_params import MessageCreateParams
 
 from tests.conversion.openai_types import exhaust
+from tests.fakes import counters
 from tests.fakes import messages as made
 from tests.fakes.provider import Answer, FakeProvider, Request
 from tests.fakes.strict_chat import Say
 
 JSONObject = dict[str, Any]
 
-COUNTED = 4321
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_ADAPTERS = {
-    "messages": pydantic.TypeAdapter(MessageCreateParams),
-    "count_tokens": pydantic.TypeAdapter(MessageCountTokensParams),
-}
+_ADAPTER = pydantic.TypeAdapter(MessageCreateParams)
 
 
 class StrictMessages(FakeProvider):
@@ -51,7 +47,7 @@ class StrictMessages(FakeProvider):
             return made.error(400, "invalid_request_error", "; ".join(found))
         if below:
             self.counted.append(request.body)
-            return Answer(200, made.JSON, json.dumps({"input_tokens": COUNTED}).encode())
+            return counters.counted()
         turn = len(self.taken)
         self.taken.append(request.body)
         return self._told(turn, request.body)
@@ -70,15 +66,15 @@ class StrictMessages(FakeProvider):
             yield "anthropic-version: header is required"
         if body["model"] != self.model:
             yield f"model: {body['model']}"
-        yield from self._types(body, "count_tokens" if below else "messages")
+        yield from counters.problems("messages", body) if below else self._types(body)
         yield from self._thinking_back(body["messages"])
         yield from self._ids(body["messages"])
 
-    def _types(self, body: JSONObject, kind: str) -> Iterator[str]:
+    def _types(self, body: JSONObject) -> Iterator[str]:
         # a system message in the conversation is newer than the package's types
         said = [message for message in body["messages"] if message["role"] != "system"]
         try:
-            exhaust(_ADAPTERS[kind].validate_python({**body, "messages": said}))
+            exhaust(_ADAPTER.validate_python({**body, "messages": said}))
         except pydantic.ValidationError as problem:
             first = problem.errors()[0]
             yield f"the anthropic package's types: {first['loc']} {first['msg']}"

@@ -29,6 +29,7 @@ import pydantic
 
 from tests.conversion import openai_types
 from tests.conversion.legal_responses import violations
+from tests.fakes import counters
 
 JSONObject = dict[str, Any]
 
@@ -329,10 +330,20 @@ class StrictResponses:
     `path`: what has to stand before /responses; `header`: the one that has to show the credential.
     """
 
-    def __init__(self, chat_base: str, port: int = 0, *, path: str | None = None, header: str = "") -> None:
+    def __init__(
+        self,
+        chat_base: str,
+        port: int = 0,
+        *,
+        path: str | None = None,
+        header: str = "",
+        counts: bool = False,
+    ) -> None:
         self.chat = urlsplit(chat_base)
         self.path = path
         self.header = header
+        self.counts = counts
+        self.counted: list[JSONObject] = []
         self.found: list[str] = []
         self.requests: list[JSONObject] = []
         owner = self
@@ -397,8 +408,11 @@ class StrictResponses:
             body = json.loads(raw)
         except ValueError:
             body = None
-        found = problems_of(body)
         asked = urlsplit(handler.path).path
+        if self.counts and asked == f"{self.path or ''}{counters.PATHS['responses']}":
+            self.count(handler, body)
+            return
+        found = problems_of(body)
         if not asked.endswith("/responses") or self.path not in (None, asked.removesuffix("/responses")):
             found.append(f"no such path {handler.path}")
         if self.header and not handler.headers.get(self.header):
@@ -432,6 +446,17 @@ class StrictResponses:
                 handler.answer_json(200, telling.response)
         finally:
             connection.close()
+
+    def count(self, handler: Any, body: JSONObject) -> None:
+        found = list(counters.problems("responses", body))
+        if not handler.headers.get(self.header or "authorization"):
+            found.append("no credential")
+        if found:
+            self.found += found
+            handler.answer_json(400, {"error": {"message": "; ".join(found)}})
+        else:
+            self.counted.append(body)
+            handler.answer_json(200, counters.counted().body)
 
     def stream(self, handler: Any, body: JSONObject, answer: http.client.HTTPResponse) -> None:
         telling = Telling(body)

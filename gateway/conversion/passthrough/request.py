@@ -52,6 +52,22 @@ def passed_request(
     return Converted(body, context, _headers(client.headers), client.query)
 
 
+def with_thinking_unsealed(request: JSONObject) -> JSONObject:
+    """The request with the thinking of other providers as plain thinking, for a server that seals none."""
+    messages = [
+        {**message, "content": [_unsealed(block) for block in message["content"]]}
+        if isinstance(message["content"], list)
+        else message
+        for message in request["messages"]
+    ]
+    return {**request, "messages": messages}
+
+
+def _unsealed(block: JSONObject) -> JSONObject:
+    sealed = block["type"] == "thinking" and str(block.get("signature")).startswith(SIGNATURE_PREFIX)
+    return {**block, "signature": ""} if sealed else block
+
+
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     """What of the client's headers goes to the provider; credentials never do."""
     passed = {
