@@ -4,8 +4,10 @@ One writer thread takes all that is waiting and writes it in one transaction
 (group commit): while a commit is under way the next batch gathers. `settled`
 returns when the commit is done. When the database does not answer within
 `patience`, the outcome goes to a spool file that is fsynced, by a second thread,
-and from there into the database once it answers. Nothing is dropped; a row's
-request id makes every way of writing it harmless to repeat.
+and from there into the database once it answers. While commits go on the database
+answers, and an outcome that waits behind others waits on: the file would cost more
+than it. Nothing is dropped; a row's request id makes every way of writing it
+harmless to repeat.
 
     queue -> writer thread -> database
       |         ^
@@ -22,6 +24,7 @@ import contextlib
 import dataclasses
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -47,21 +50,26 @@ IDLE_LOOK: Final = 0.5
 # cost of a batch does not depend on how many are in it. A single one is never kept waiting.
 GATHER: Final = 0.0015
 RETRY_SECONDS: Final = 1.0
-LARGEST_BATCH: Final = 200
+# commits that follow each other quickly show that the database answers; a larger batch saves little more
+LARGEST_BATCH: Final = 16
+LARGEST_OF_SPOOL: Final = 200
+# so long waits nobody, however busy the writer is
+LONGEST_WAIT: Final = 1.0
 FLUSH_TIMEOUT: Final = 20.0
 
 
 class _Entry:
     """One outcome on its way; None once it is in the spool, so that an outage does not fill the memory.
 
-    `waiter` is set when somebody waits for it to be durable.
+    `waiter` is set when somebody waits for it to be durable, `late` then rings when the patience is over.
     """
 
-    __slots__ = ("outcome", "waiter")
+    __slots__ = ("late", "outcome", "waiter")
 
     def __init__(self, outcome: ExchangeOutcome, waiter: asyncio.Future[None] | None = None) -> None:
         self.outcome: ExchangeOutcome | None = outcome
         self.waiter = waiter
+        self.late: asyncio.TimerHandle | None = None
 
 
 def _release(entries: Iterable[_Entry]) -> None:
@@ -112,6 +120,7 @@ class Recorder:
         self._stopping = threading.Event()
         # nothing more will be late
         self._all_late = threading.Event()
+        self._committed_at = 0.0
         # the last batch held several that were waited for
         self._crowded = False
         self._threads: list[threading.Thread] = []
@@ -132,12 +141,13 @@ class Recorder:
         entry = _Entry(outcome, loop.create_future())
         self._put(entry)
         self._wake_writer()
-        late = loop.call_later(self._patience, self._give_to_spooler, entry)
+        longest = loop.time() + max(self._patience, LONGEST_WAIT)
+        entry.late = loop.call_later(self._patience, self._not_yet, entry, longest)
         try:
             assert entry.waiter is not None
             await entry.waiter
         finally:
-            late.cancel()
+            entry.late.cancel()
 
     def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Write what is waiting, to the spool if the database does not answer, then end the threads."""
@@ -205,7 +215,7 @@ class Recorder:
 
         The thread keeps its connection: a new one for each batch costs more than the batch.
         """
-        if self._crowded:
+        if self._crowded and len(self._queue) < LARGEST_BATCH:
             self._stopping.wait(GATHER)
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
@@ -213,6 +223,8 @@ class Recorder:
             self._write(written)
             for _ in batch:
                 self._queue.popleft()
+            if written:
+                self._committed_at = time.monotonic()
             _release(batch)
             self._crowded = sum(entry.waiter is not None for entry in batch) > 1
             self._factors.note(written)
@@ -254,6 +266,15 @@ class Recorder:
 
     # --- the spooler thread -----------------------------------------------------
 
+    def _not_yet(self, entry: _Entry, longest: float) -> None:
+        """The patience is over: wait on behind others while the database answers, else to the file."""
+        loop = asyncio.get_running_loop()
+        answers = time.monotonic() - self._committed_at < self._patience
+        if answers and loop.time() < longest:
+            entry.late = loop.call_later(self._patience, self._not_yet, entry, longest)
+        else:
+            self._give_to_spooler(entry)
+
     def _give_to_spooler(self, entry: _Entry) -> None:
         self._late.append(entry)
         self._wake_spooler.set()
@@ -294,5 +315,5 @@ def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
 
 def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:
     source = iter(outcomes)
-    while batch := list(islice(source, LARGEST_BATCH)):
+    while batch := list(islice(source, LARGEST_OF_SPOOL)):
         yield batch

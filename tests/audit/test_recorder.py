@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import resource
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -242,6 +243,24 @@ def test_a_line_that_was_cut_off_by_the_end_of_the_process_is_left_out(tmp_path,
     file.write_bytes(spool.as_line(outcome(1)) + spool.as_line(outcome(2))[:-20])
     assert [row.request_id for row in spool.read(file)] == ["req_1"]
     assert "unreadable line" in caplog.text
+
+
+async def test_who_waits_behind_others_goes_to_the_file_only_when_the_commits_stop(recorder, tmp_path):
+    given = []
+    recorder._give_to_spooler = given.append
+    loop = asyncio.get_running_loop()
+    entry = module._Entry(outcome(), loop.create_future())
+    soon, passed = loop.time() + 60, loop.time() - 1
+    recorder._committed_at = time.monotonic() + 60
+    recorder._not_yet(entry, soon)
+    assert given == []
+    assert not entry.late.cancelled()
+    entry.late.cancel()
+    recorder._not_yet(entry, passed)
+    assert given == [entry]
+    recorder._committed_at = 0.0
+    recorder._not_yet(entry, soon)
+    assert given == [entry, entry]
 
 
 @pytest.fixture
