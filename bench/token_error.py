@@ -1,6 +1,7 @@
 """Ask a gateway with texts of several kinds, so that `manage.py tokenerror` has something to compare.
 
     python -m bench.token_error --base-url http://127.0.0.1:8082 --model MODEL --requests 120
+    python -m bench.token_error ... --seed 2 --kinds english,code,json,listing
 
 Each request is small (about 20 to 600 tokens of prompt), a conversation of one to five
 messages, some with a system prompt and tools; the answer is one token.
@@ -12,7 +13,7 @@ import argparse
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def _translated(django: Path, language: str) -> str:
     return " ".join(re.findall(r'^msgstr "(.+)"', source, flags=re.MULTILINE))
 
 
-def requests(model: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Messages requests, the same for the same seed."""
+def requests(model: str, count: int, seed: int, kinds: Sequence[str] = KINDS) -> Iterator[dict[str, Any]]:
+    """Messages requests of texts of these kinds, the same for the same seed."""
     chance = random.Random(seed)
     known = texts()
     tools = [
@@ -69,20 +70,20 @@ def requests(model: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
     ]
     for _ in range(count):
         messages = [
-            {"role": ("user", "assistant")[number % 2], "content": _piece(chance, known)}
+            {"role": ("user", "assistant")[number % 2], "content": _piece(chance, known, kinds)}
             for number in range(chance.choice((1, 1, 1, 3, 5)))
         ]
         yield {
             "model": model,
             "max_tokens": 1,
             "messages": messages,
-            **({"system": _piece(chance, known, "english")} if chance.random() < 0.5 else {}),
+            **({"system": _piece(chance, known, ("english",))} if chance.random() < 0.5 else {}),
             **({"tools": tools[: chance.randint(1, 4)]} if chance.random() < 0.25 else {}),
         }
 
 
-def _piece(chance: random.Random, known: dict[str, str], kind: str = "") -> str:
-    text = known[kind or chance.choice(KINDS)]
+def _piece(chance: random.Random, known: dict[str, str], kinds: Sequence[str]) -> str:
+    text = known[chance.choice(kinds)]
     length = int(chance.triangular(30, 500, 120))
     start = chance.randrange(max(1, len(text) - length))
     return text[start : start + length]
@@ -95,10 +96,11 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--requests", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of texts, with commas between")
     given = parser.parse_args()
     answered = 0
     with httpx.Client(timeout=300, headers={"x-api-key": given.api_key}) as client:
-        for request in requests(given.model, given.requests, given.seed):
+        for request in requests(given.model, given.requests, given.seed, given.kinds.split(",")):
             reply = client.post(f"{given.base_url}/v1/messages", content=json.dumps(request))
             answered += reply.is_success
     print(f"{answered} of {given.requests} answered; now: manage.py tokenerror --model {given.model}")

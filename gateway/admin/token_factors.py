@@ -19,6 +19,8 @@ class TokenFactorAdmin(GatewayModelAdmin):
         "upstream_model",
         "provider",
         "factor_is",
+        "letters_are",
+        "cjk_is",
         "overhead",
         "error_is",
         "requests",
@@ -43,6 +45,14 @@ class TokenFactorAdmin(GatewayModelAdmin):
     @admin.display(description=gettext_lazy("factor"), ordering="factor")
     def factor_is(self, record: TokenFactor) -> str:
         return number(record.factor, places=3)
+
+    @admin.display(description=gettext_lazy("other letters"), ordering="letters")
+    def letters_are(self, record: TokenFactor) -> str:
+        return number(record.letters, "×", places=2)
+
+    @admin.display(description=gettext_lazy("Chinese, Japanese, Korean"), ordering="cjk")
+    def cjk_is(self, record: TokenFactor) -> str:
+        return number(record.cjk, "×", places=2)
 
     @admin.display(description=gettext_lazy("median error left"), ordering="error")
     def error_is(self, record: TokenFactor) -> str:

@@ -102,6 +102,8 @@ class ExchangeOutcome:
     usage_estimated: bool = False
     estimated_input_tokens: int | None = None
     vocabulary_tokens: int | None = None
+    letter_tokens: int | None = None
+    cjk_tokens: int | None = None
     first_byte_ms: int | None = None
     duration_ms: int | None = None
     attempts: int = 0

@@ -1,7 +1,8 @@
 """How a provider's count follows from ours, learnt from the history.
 
-A model's vocabulary splits texts more finely or more coarsely than ours (a factor),
-and its chat template adds words of its own (an overhead). The history is what all
+A model's vocabulary splits texts more finely or more coarsely than ours (a factor), some
+classes of text above all (a price for each), and its chat template adds words of its
+own (an overhead); `token_fit` works them out. The history is what all
 processes share: whoever has seen enough new answers of a model reads the last ones
 from it and writes what they teach, which comes into force with the next snapshot. It
 runs in the recorder's thread, after the rows are durable.
@@ -11,16 +12,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
-from itertools import combinations
-from statistics import median
-from typing import Final, NamedTuple
+from statistics import fmean, median
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from gateway.audit.outcome import OK, ExchangeOutcome
+from gateway.audit.token_fit import Counted, Learnt, learnt_from
 from gateway.models import RequestLog, TokenFactor
 
 logger = logging.getLogger("gateway.audit")
@@ -30,32 +31,10 @@ FIRST_LOOKS: Final = (5, 10, 20)
 LOOK_EVERY: Final = 25
 LOOK_BACK: Final = 50
 OLDEST: Final = timedelta(days=30)
-LEAST: Final = 0.5
-MOST: Final = 4.0
-# fewer requests tell no overhead, and no template is longer
-ENOUGH_FOR_OVERHEAD: Final = 10
-LARGEST_OVERHEAD: Final = 300
 # a smaller change is not worth a new snapshot in every process
 NOTICEABLE: Final = 0.01
 
 Model = tuple[str, str]
-
-
-class Counted(NamedTuple):
-    """One request: what our vocabulary counts, and what the provider does."""
-
-    ours: int
-    real: int
-
-
-class Learnt(NamedTuple):
-    """real = factor x ours + overhead."""
-
-    factor: float
-    overhead: int = 0
-
-    def estimate(self, ours: int) -> float:
-        return self.factor * ours + self.overhead
 
 
 class FactorLearner:
@@ -98,41 +77,19 @@ def learn(provider: str, upstream_model: str) -> Learnt | None:
     learnt = learnt_from(pairs)
     told = {
         "requests": len(pairs),
-        "error": median(abs(learnt.estimate(pair.ours) / pair.real - 1) for pair in pairs),
+        "error": median(map(learnt.error, pairs)),
     }
-    typical = int(median(pair.ours for pair in pairs))
     with transaction.atomic():
         known = TokenFactor.objects.filter(provider=provider, upstream_model=upstream_model).first()
         if known is not None:
-            before = Learnt(known.factor, known.overhead)
-            if abs(before.estimate(typical) / learnt.estimate(typical) - 1) < NOTICEABLE:
+            before = Learnt(known.factor, known.overhead, known.letters, known.cjk)
+            if fmean(abs(before.estimate(pair) / learnt.estimate(pair) - 1) for pair in pairs) < NOTICEABLE:
                 TokenFactor.objects.filter(pk=known.pk).update(**told, learnt_at=timezone.now())
                 return before
         TokenFactor.objects.update_or_create(
             provider=provider, upstream_model=upstream_model, defaults={**learnt._asdict(), **told}
         )
     return learnt
-
-
-def learnt_from(pairs: Sequence[Counted]) -> Learnt:
-    """A line through the pairs that a few odd answers do not move.
-
-    Theil and Sen's: the slope is the median of the slopes between any two pairs, the
-    overhead the median of what is left, the factor then the median ratio without it.
-    """
-    overhead = 0
-    if len(pairs) >= ENOUGH_FOR_OVERHEAD:
-        slopes = [
-            (more.real - less.real) / (more.ours - less.ours)
-            for less, more in combinations(pairs, 2)
-            if less.ours != more.ours
-        ]
-        if slopes:
-            slope = median(slopes)
-            left = median(pair.real - slope * pair.ours for pair in pairs)
-            overhead = round(min(LARGEST_OVERHEAD, max(0, left)))
-    factor = median((pair.real - overhead) / pair.ours for pair in pairs)
-    return Learnt(round(min(MOST, max(LEAST, factor)), 4), overhead)
 
 
 def _last(provider: str, upstream_model: str) -> list[Counted]:
@@ -145,11 +102,15 @@ def _last(provider: str, upstream_model: str) -> list[Counted]:
         usage_estimated=False,
         vocabulary_tokens__gt=0,
         input_tokens__isnull=False,
-    ).order_by("-started_at")
-    values = rows.values_list("vocabulary_tokens", "input_tokens", "cache_read_tokens", "cache_write_tokens")
+    ).order_by("-started_at", "-pk")
+    values = rows.values_list(
+        "vocabulary_tokens", "letter_tokens", "cjk_tokens",
+        "input_tokens", "cache_read_tokens", "cache_write_tokens",
+    )  # fmt: skip
     pairs = []
-    for ours, plain, read, written in values[:LOOK_BACK]:
+    for ours, letters, cjk, plain, read, written in values[:LOOK_BACK]:
         real = (plain or 0) + (read or 0) + (written or 0)
         if ours and real:
-            pairs.append(Counted(ours, real))
+            # rows of before classes were told apart have none
+            pairs.append(Counted(ours, real, letters or 0, cjk or 0))
     return pairs

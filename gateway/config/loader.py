@@ -108,6 +108,8 @@ def _learnt(
     learnt: dict[tuple[str, str], Mapping[str, Any]] = {
         (record.provider, record.upstream_model): {
             "token_factor": record.factor,
+            "token_letters": record.letters,
+            "token_cjk": record.cjk,
             "token_overhead": record.overhead,
         }
         for record in factors

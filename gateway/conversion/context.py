@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversion.profile import DEFAULTS, Profile
+from gateway.conversion.token_classes import TokenCounts
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
 NewId = Callable[[str], str]
@@ -55,6 +56,7 @@ class AnswerContext:
     """All that the conversion of one answer knows of its request; made by `request.chat_request`.
 
     `model`: the client's model string, echoed. `max_tokens`: as sent upstream.
+    `input_counts`: what the estimate was made from; None when it is a rough one.
     `thinking_requested`: thinking was enabled, adaptive or between_tools.
     `thinking_display`: summarized, omitted, updates or None.
     `native_stops`: sequences the upstream watches; `local_stops`: those we scan for.
@@ -73,6 +75,7 @@ class AnswerContext:
     tools: ToolFacts = field(default_factory=ToolFacts)
     max_tokens: int = 0
     estimated_input_tokens: int = 1
+    input_counts: TokenCounts | None = None
     thinking_requested: bool = False
     thinking_display: str | None = None
     native_stops: tuple[str, ...] = ()

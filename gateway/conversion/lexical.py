@@ -24,6 +24,8 @@ import math
 import re
 from typing import Final
 
+from gateway.conversion.token_classes import TokenCounts
+
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = b"0123456789"
 _LETTER, _DIGIT, _PUNCTUATION, _BLANK, _NEWLINE = 1, 2, 4, 8, 16
@@ -34,15 +36,19 @@ _CHUNK: Final = 1 << 15
 # UTF-8 without its continuation bytes has one byte a character, and that byte tells the script.
 _ASCII: Final = bytes(range(0x80))
 _CONTINUATION: Final = bytes(range(0x80, 0xC0))
-_WEIGHTS: Final = (
-    (bytes([0xC2, 0xE2, 0xEE]), 0.75),  # symbols, typographic punctuation
+_SYMBOLS: Final = (
+    (bytes([0xC2, 0xE2, 0xEE]), 0.75),  # typographic punctuation too
+    (bytes(range(0xF0, 0xF8)), 2.0),  # emoji
+)
+_OTHER_LETTERS: Final = (
     (bytes(range(0xC3, 0xCE)), 1.83),  # Latin with accents
     (bytes([0xCE, 0xCF]), 0.5),  # Greek
     (bytes(range(0xD0, 0xE0)), 0.36),  # Cyrillic, Semitic
     (bytes([0xE0, 0xE1]), 0.57),  # Indic and others
+)
+_CJK: Final = (
     (bytes([0xE3]), 0.6),  # Japanese syllables
     (bytes([*range(0xE4, 0xEE), 0xEF]), 0.72),  # Chinese, Korean
-    (bytes(range(0xF0, 0xF8)), 2.0),  # emoji
 )
 # tokens for a run of letters, more when there are 8 of them, and each letter behind the 16th
 _WORD, _LONG_WORD, _FAR_LETTER = 0.94, 0.39, 0.47
@@ -85,22 +91,26 @@ _ALL_BLANKS: Final = _everywhere(_BLANK)
 _ALL_NEWLINES: Final = _everywhere(_NEWLINE)
 
 
-def lexical_tokens(text: str) -> int:
-    """The estimated number of tokens of `text`."""
+def lexical_tokens(text: str) -> TokenCounts:
+    """The estimated numbers of tokens of `text`."""
     data = text.encode("utf-8", "replace")
-    tokens = 0.0
+    tokens = letters = cjk = 0.0
     if not text.isascii():
         data = data.translate(None, _CONTINUATION)
         foreign = data.translate(None, _ASCII)
-        for kind, weight in _WEIGHTS:
-            tokens += weight * (len(foreign) - len(foreign.translate(None, kind)))
+        letters, cjk = _weighed(foreign, _OTHER_LETTERS), _weighed(foreign, _CJK)
+        tokens = letters + cjk + _weighed(foreign, _SYMBOLS)
     if len(data) >= _RANDOM_RUN:
         data, characters = _without_random_runs(data)
         tokens += _RANDOM_CHARACTER * characters
     for start in range(0, len(data), _CHUNK):
         tokens += _tokens_of_runs(data[start : start + _CHUNK])
     # a hair less, so that sums which make 3 do not become 4
-    return math.ceil(tokens - 1e-6)
+    return TokenCounts(math.ceil(tokens - 1e-6), int(letters), int(cjk))
+
+
+def _weighed(foreign: bytes, weights: tuple[tuple[bytes, float], ...]) -> float:
+    return sum(weight * (len(foreign) - len(foreign.translate(None, kind))) for kind, weight in weights)
 
 
 def _tokens_of_runs(chunk: bytes) -> float:

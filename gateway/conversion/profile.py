@@ -89,6 +89,8 @@ class Profile:
     vocabulary: str = "none"
     counter: str = "auto"
     token_factor: float = 1.0
+    token_letters: float = 1.0
+    token_cjk: float = 1.0
     token_overhead: int = 0
     strip_attribution: bool = True
     enforce_api_version: bool = False

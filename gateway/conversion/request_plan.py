@@ -26,7 +26,8 @@ from gateway.conversion.sampling import StopPlan, sampling_fields, stop_plan
 from gateway.conversion.shape import refuse
 from gateway.conversion.structured import StructuredPlan, response_format
 from gateway.conversion.thinking import ThinkingPlan, thinking_plan
-from gateway.conversion.tokens import estimate_input_tokens
+from gateway.conversion.token_classes import TokenCounts
+from gateway.conversion.tokens import estimated, input_counts
 from gateway.conversion.tools import ToolPlan, tool_plan
 from gateway.conversion.turns import Turn, turns
 from gateway.conversion.web_search import search_of
@@ -45,12 +46,14 @@ _HANDLED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """A checked request, taken apart. `cap`: the output tokens to ask for; `estimate`: of the input's."""
+    """A checked request, taken apart. `cap`: the output tokens to ask for; `estimate`: of the input's, from
+    its `counts`."""
 
     request: JSONObject
     context: RequestContext
     ledger: Ledger
     new_id: NewId
+    counts: TokenCounts
     estimate: int
     conversation: list[Turn]
     tools: ToolPlan
@@ -93,6 +96,7 @@ class RequestPlan:
             tools=self.tools.facts,
             max_tokens=self.cap,
             estimated_input_tokens=self.estimate,
+            input_counts=self.counts,
             thinking_requested=self.thinking.requested,
             thinking_display=self.thinking.display,
             native_stops=self.stops.native,
@@ -123,7 +127,8 @@ def request_plan(
     _refuse_mcp_servers(request, profile)
     notes = Notes()
     context = RequestContext(profile, request["model"], notes, CacheMarkers(profile.cache_control))
-    estimate = estimate_input_tokens(request, profile)
+    counts = input_counts(request, profile)
+    estimate = estimated(counts, profile)
     if request["max_tokens"] == 0:
         return local_answers.cache_warmed(_local_context(request, profile, new_id, estimate))
 
@@ -139,8 +144,8 @@ def request_plan(
     thinking = thinking_plan(request, profile, notes, tools_sent=bool(tools.tools), cap=cap)
     who = identity(request, profile, client, notes)
     return RequestPlan(
-        request, context, ledger, new_id, estimate, conversation, tools, structured, stops, cap, thinking,
-        who, usage_scale(profile, request["model"], client.headers),
+        request, context, ledger, new_id, counts, estimate, conversation, tools, structured, stops, cap,
+        thinking, who, usage_scale(profile, request["model"], client.headers),
     )  # fmt: skip
 
 

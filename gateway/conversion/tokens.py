@@ -2,14 +2,14 @@
 
 The estimate runs for every request, and a client sends its whole history with
 each turn; so what was counted once is remembered by its hash, apart for each
-vocabulary that counts.
+vocabulary that counts. All counts in here are packed (`token_classes`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 from gateway.conversion import pdf
@@ -21,6 +21,7 @@ from gateway.conversion.memo import Memo
 from gateway.conversion.opaque import read_signature
 from gateway.conversion.profile import Profile
 from gateway.conversion.structured import asked_schema
+from gateway.conversion.token_classes import TokenCounts
 from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
 from gateway.conversion.tool_functions import declared_functions, description_text
 from gateway.conversion.tools import tool_plan
@@ -64,7 +65,7 @@ class _Counter:
         self._tools = Memo(5_000)
         self._signatures = Memo(5_000)
         self._pdf_texts = Memo(200)
-        self._count = partial(text_tokens, vocabulary=vocabulary)
+        self._vocabulary = vocabulary
 
     def text(self, text: str) -> int:
         return self._texts.number(text, self._count) if text else 0
@@ -77,6 +78,9 @@ class _Counter:
 
     def pdf_text(self, data: str) -> int:
         return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data)))
+
+    def _count(self, text: str) -> int:
+        return text_tokens(text, self._vocabulary).packed
 
     def _tool(self, declared: Declared) -> int:
         """Name, description and schema as functions; nothing for a tool which is not sent."""
@@ -99,11 +103,22 @@ _counter: Final = cache(_Counter)
 
 def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
     """The tokens of one text, by the rule or by a vocabulary."""
-    return _counter(vocabulary).text(text)
+    return TokenCounts.unpacked(_counter(vocabulary).text(text)).total
 
 
 def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
-    """The input tokens of a request whose messages are checked, at least 1.
+    """The input tokens of a request whose messages are checked, at least 1. Raises as `input_counts`."""
+    return estimated(input_counts(request, profile), profile)
+
+
+def estimated(counts: TokenCounts, profile: Profile) -> int:
+    """What a model makes of our counts of a request, by what it has taught; at least 1."""
+    tokens = profile.token_factor * counts.priced(profile.token_letters, profile.token_cjk)
+    return max(1, math.ceil(tokens + profile.token_overhead))
+
+
+def input_counts(request: JSONObject, profile: Profile) -> TokenCounts:
+    """Our counts of a request whose messages are checked, before anything that was learnt of the model.
 
     Raises InvalidRequest for tools which `tool_plan` would refuse for their shape.
     """
@@ -117,12 +132,7 @@ def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
     asked = asked_schema(request)
     if asked is not None:
         tokens += counter.text(jsontext.dumps_text(asked[1]))
-    return max(1, math.ceil(tokens * profile.token_factor + profile.token_overhead))
-
-
-def without_factor(estimate: int, profile: Profile) -> int:
-    """What was counted for an estimate, before the model's factor and overhead."""
-    return max(0, round((estimate - profile.token_overhead) / profile.token_factor))
+    return TokenCounts.unpacked(tokens)
 
 
 def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:

@@ -100,6 +100,9 @@ class RequestLog(models.Model):
     # its vocabulary counted, without what was learnt of the model
     estimated_input_tokens = models.PositiveIntegerField(null=True, blank=True)
     vocabulary_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # of these, in letters of other alphabets, and Chinese, Japanese and Korean (conversion/token_classes.py)
+    letter_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cjk_tokens = models.PositiveIntegerField(null=True, blank=True)
     # US dollars; null: unpriced. audit/pricing.py says what 0 means
     cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     price_source = models.CharField(max_length=200, blank=True, default="")

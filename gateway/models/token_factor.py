@@ -14,8 +14,10 @@ class TokenFactor(ConfigRecord):
     """One upstream model of one provider (its slug). audit/token_factors.py writes it.
 
     What the provider counts is `factor` times what our vocabulary counts, and `overhead`
-    tokens for each request. Only these are configuration; `requests` (how many were
-    looked at) and `error` (the median error that is left, as a share) are told beside them.
+    tokens for each request. A token of ours in letters of other alphabets costs `letters`
+    times one of the rest, in Chinese, Japanese and Korean `cjk` times. Only these are configuration;
+    `requests` (how many were looked at) and `error` (the median error that is left, as a share)
+    are told beside them.
     """
 
     stampless_fields: ClassVar[frozenset[str]] = frozenset({"requests", "error", "learnt_at"})
@@ -25,6 +27,8 @@ class TokenFactor(ConfigRecord):
     provider = models.CharField(_("provider"), max_length=50)
     upstream_model = models.CharField(_("upstream model"), max_length=200)
     factor = models.FloatField(_("factor"))
+    letters = models.FloatField(_("other letters"), default=1.0, db_default=1.0)
+    cjk = models.FloatField(_("Chinese, Japanese, Korean"), default=1.0, db_default=1.0)
     overhead = models.PositiveIntegerField(_("tokens for each request"), default=0)
     requests = models.PositiveIntegerField(_("requests looked at"))
     error = models.FloatField(_("median error left"))

@@ -34,6 +34,7 @@ async def conversion(
     request_of = DIALECTS[route.profile.protocol].request
     converted = await beside_the_loop(exchange, route, request_of, *arguments)
     exchange.estimated_input_tokens = converted.context.estimated_input_tokens
+    exchange.input_counts = converted.context.input_counts
     if made is not None and isinstance(converted, Converted):
         return told(converted, made, exchange, gateway)
     return converted

@@ -24,7 +24,7 @@ from gateway.audit.request_facts import failed_tools, has_images
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_facts import message_facts
-from gateway.conversion.tokens import without_factor
+from gateway.conversion.token_classes import TokenCounts
 from gateway.conversion.web_search import Searched
 from gateway.errors import GatewayError
 from gateway.limits.limiter import Admission
@@ -130,6 +130,7 @@ class Exchange:
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
     estimated_input_tokens: int | None = None
+    input_counts: TokenCounts | None = None
     tools_called: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     searched: Searched | None = None
@@ -181,6 +182,7 @@ class Exchange:
         arrival, headers, route = self.arrival, self.arrival.headers, self.route
         details = self.usage.get("output_tokens_details") or {}
         cache_writes = self.usage.get("cache_creation") or {}
+        counts = self.input_counts
         request = None if state == OPEN else self.received_json
         return ExchangeOutcome(
             request_id=arrival.request_id,
@@ -212,7 +214,9 @@ class Exchange:
             thinking_tokens=details.get("thinking_tokens"),
             usage_estimated=self.usage_estimated,
             estimated_input_tokens=self.estimated_input_tokens,
-            vocabulary_tokens=self._vocabulary_tokens(),
+            vocabulary_tokens=counts.total if counts else None,
+            letter_tokens=counts.letters if counts else None,
+            cjk_tokens=counts.cjk if counts else None,
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=None if state == OPEN else _ms(self.started, now),
             attempts=len(self.tries),
@@ -227,11 +231,6 @@ class Exchange:
             tries=tuple(attempt.facts(state, now, error) for attempt in self.tries),
             bodies=None if state == OPEN or not self.captures else self._bodies(),
         )
-
-    def _vocabulary_tokens(self) -> int | None:
-        if self.route is None or self.estimated_input_tokens is None:
-            return None
-        return without_factor(self.estimated_input_tokens, self.route.profile)
 
     def _bodies(self) -> CapturedBodies:
         return CapturedBodies(

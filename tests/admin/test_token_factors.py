@@ -11,13 +11,19 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def factor():
     return TokenFactor.objects.create(
-        provider="main", upstream_model="qwen3", factor=1.2345, requests=50, error=0.041
+        provider="main",
+        upstream_model="qwen3",
+        factor=1.2345,
+        letters=2.41,
+        cjk=1.87,
+        requests=50,
+        error=0.041,
     )
 
 
 def test_the_list_shows_factor_and_error(admin_client, factor):
     shown = admin_client.get("/admin/gateway/tokenfactor/").content.decode()
-    for part in ("qwen3", "main", "1.234", "4.1 <", "50"):
+    for part in ("qwen3", "main", "1.234", "2.41 <", "1.87 <", "4.1 <", "50"):
         assert part in shown
 
 

@@ -339,6 +339,22 @@ async def test_a_thread_is_refused_in_the_words_that_make_the_sdk_go_on_without(
 # --- the record --------------------------------------------------------------------------
 
 
+async def test_what_a_learnt_price_changes_is_the_estimate_and_not_the_counts_that_teach(bench):
+    bench.provider.answers("m", completion(), completion())
+    request = asking(messages=[{"role": "user", "content": "привет " * 50 + "你好" * 50}])
+    await bench.client.messages(request)
+    before = bench.recorder.last
+    assert (before.letter_tokens, before.cjk_tokens) == (108, 72)
+    assert before.estimated_input_tokens == before.vocabulary_tokens > 180
+    bench.configure(learnt={("fake", "m"): {"token_letters": 2.0, "token_cjk": 3.0, "token_overhead": 5}})
+    await bench.client.messages(request)
+    after = bench.recorder.last
+    assert after.estimated_input_tokens == before.estimated_input_tokens + 108 + 2 * 72 + 5
+    assert [after.vocabulary_tokens, after.letter_tokens, after.cjk_tokens] == [
+        before.vocabulary_tokens, 108, 72
+    ]  # fmt: skip
+
+
 async def test_the_outcome_says_what_was_asked_where_it_went_and_what_it_took(bench):
     bench.provider.answers("m", completion("Hello"))
     headers = {

@@ -8,7 +8,7 @@ from django.utils import timezone
 from gateway.audit import token_factors
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.rows import write
-from gateway.audit.token_factors import Counted, FactorLearner, Learnt, learn, learnt_from
+from gateway.audit.token_factors import FactorLearner, learn
 from gateway.config.loader import load
 from gateway.models import ConfigStamp, TokenFactor
 
@@ -33,29 +33,6 @@ def answers(count, real, *, first=0, **fields):
     return made
 
 
-def test_a_factor_is_the_median_and_odd_answers_do_not_move_it():
-    usual = [Counted(100, 120)] * 5
-    assert learnt_from(usual) == Learnt(1.2)
-    assert learnt_from([*usual, Counted(100, 9000), Counted(100, 1)]) == Learnt(1.2)
-
-
-def test_a_factor_stays_within_bounds():
-    assert learnt_from([Counted(100, 100_000)]).factor == token_factors.MOST
-    assert learnt_from([Counted(100, 1)]).factor == token_factors.LEAST
-
-
-def test_the_words_of_a_chat_template_are_an_overhead_and_no_part_of_the_factor():
-    pairs = [Counted(ours, round(1.2 * ours) + 30) for ours in range(50, 1050, 50)]
-    odd = [Counted(100, 5000), Counted(800, 10)]
-    assert learnt_from([*pairs, *odd]) == Learnt(pytest.approx(1.2, abs=0.001), 30)
-
-
-def test_an_overhead_is_never_negative_and_never_larger_than_a_template():
-    assert learnt_from([Counted(ours, ours - 40) for ours in range(100, 1100, 50)]).overhead == 0
-    steep = [Counted(ours, ours + 5000) for ours in range(100, 1100, 50)]
-    assert learnt_from(steep).overhead == token_factors.LARGEST_OVERHEAD
-
-
 def test_a_few_answers_are_not_enough():
     answers(4, 1200)
     assert learn("main", "m") is None
@@ -65,7 +42,41 @@ def test_a_few_answers_are_not_enough():
 def test_what_was_learnt_is_a_layer_of_the_profile_in_the_next_snapshot():
     answers(5, 1200)
     assert learn("main", "m").factor == 1.2
-    assert load().learnt["main", "m"] == {"token_factor": 1.2, "token_overhead": 0}
+    learnt = {"token_factor": 1.2, "token_letters": 1.0, "token_cjk": 1.0, "token_overhead": 0}
+    assert load().learnt["main", "m"] == learnt
+
+
+def test_what_other_letters_and_ideographs_cost_is_learnt_beside_it():
+    for turn in range(8):
+        answers(1, 1000, first=3 * turn)
+        answers(1, 2000, first=3 * turn + 1, letter_tokens=1000)
+        answers(1, 1500, first=3 * turn + 2, cjk_tokens=1000, letter_tokens=0)
+    learn("main", "m")
+    options = load().learnt["main", "m"]
+    assert options["token_factor"] == pytest.approx(1.0, abs=0.05)
+    assert options["token_letters"] == pytest.approx(2.0, abs=0.1)
+    assert options["token_cjk"] == pytest.approx(1.5, abs=0.1)
+    assert TokenFactor.objects.get().error < 0.05
+
+
+def test_a_class_whose_price_changes_is_noticed():
+    for turn in range(10):
+        answers(1, 1000, first=2 * turn)
+        answers(1, 2000, first=2 * turn + 1, letter_tokens=1000)
+    learn("main", "m")
+    stamp = ConfigStamp.current()
+    for turn in range(10, 40):
+        answers(1, 1000, first=2 * turn)
+        answers(1, 1800, first=2 * turn + 1, letter_tokens=1000)
+    learn("main", "m")
+    assert ConfigStamp.current() == stamp + 1
+    assert TokenFactor.objects.get().letters == pytest.approx(1.8, abs=0.05)
+
+
+def test_a_record_of_before_classes_prices_them_all_alike():
+    TokenFactor.objects.create(provider="main", upstream_model="m", factor=1.3, requests=50, error=0.1)
+    learnt = {"token_factor": 1.3, "token_letters": 1.0, "token_cjk": 1.0, "token_overhead": 0}
+    assert load().learnt["main", "m"] == learnt
 
 
 def test_cached_tokens_are_a_part_of_what_the_provider_counted():

@@ -68,7 +68,33 @@ def plainly(text):
     ],
 )
 def test_each_kind_of_run_has_its_price(text, tokens):
-    assert lexical_tokens(text) == tokens
+    assert lexical_tokens(text).total == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "letters", "cjk"),
+    [
+        ("one two 3 {} — 😀", 0, 0),
+        ("прив", 1, 0),
+        ("привет", 2, 0),
+        ("größe", 3, 0),
+        ("καλημερα", 4, 0),
+        ("漢字漢字", 0, 2),
+        ("한국어", 0, 2),
+        ("ひらがな", 0, 2),
+        ("да 漢字漢字", 0, 2),
+    ],
+)
+def test_letters_of_other_alphabets_and_ideographs_are_counted_apart(text, letters, cjk):
+    assert lexical_tokens(text)[1:] == (letters, cjk)
+
+
+@given(st.text(max_size=300))
+def test_the_classes_are_a_part_of_the_whole(text):
+    total, letters, cjk = lexical_tokens(text)
+    assert letters >= 0
+    assert cjk >= 0
+    assert letters + cjk <= total
 
 
 @given(
@@ -80,17 +106,17 @@ def test_each_kind_of_run_has_its_price(text, tokens):
 )
 def test_it_is_the_rule_written_run_by_run(pieces):
     text = " ".join("".join(pieces[i : i + 5])[:39] for i in range(0, len(pieces), 5))
-    assert lexical_tokens(text) == plainly(text)
+    assert lexical_tokens(text).total == plainly(text)
 
 
 @given(st.text(max_size=300))
 def test_any_text_has_a_number_and_no_more_than_two_tokens_a_character(text):
-    assert 0 <= lexical_tokens(text) <= 2 * len(text)
+    assert 0 <= lexical_tokens(text).total <= 2 * len(text)
 
 
 def test_a_text_longer_than_a_chunk_costs_what_its_parts_cost():
     text = "def function(argument: int = 1) -> str:\n    return f'{argument}'\n" * 2000
-    assert lexical_tokens(text) == pytest.approx(plainly(text), abs=4)
+    assert lexical_tokens(text).total == pytest.approx(plainly(text), abs=4)
 
 
 @pytest.mark.parametrize("length", [40, 76, 1000, 40_000])
@@ -98,7 +124,7 @@ def test_base64_and_hexadecimal_cost_two_thirds_of_a_token_each_character(length
     chance = random.Random(length)
     for alphabet in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "0123456789abcdef"):
         text = "".join(chance.choice(alphabet) for _ in range(length))
-        assert lexical_tokens(text) == pytest.approx(0.68 * length, rel=0.05)
+        assert lexical_tokens(text).total == pytest.approx(0.68 * length, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +137,12 @@ def test_base64_and_hexadecimal_cost_two_thirds_of_a_token_each_character(length
     ],
 )
 def test_rules_paths_and_identifiers_are_not_taken_for_base64(text):
-    assert lexical_tokens(text) == plainly(text)
+    assert lexical_tokens(text).total == plainly(text)
 
 
 def test_a_very_long_number_is_counted_once():
-    assert lexical_tokens("1 " + "7" * 30_000) == pytest.approx(0.68 * 30_000, rel=0.01)
-    assert lexical_tokens("7" * 39) == math.ceil(13 * 1.48)
+    assert lexical_tokens("1 " + "7" * 30_000).total == pytest.approx(0.68 * 30_000, rel=0.01)
+    assert lexical_tokens("7" * 39).total == math.ceil(13 * 1.48)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.conversion import opaque, pdf
+from gateway.conversion import opaque, pdf, vocabulary
 from gateway.conversion.profile import Profile
 from gateway.conversion.tokens import (
     count_tokens,
     estimate_input_tokens,
     estimate_text_tokens,
-    without_factor,
+    input_counts,
 )
 from gateway.errors import InvalidRequest
 from tests.conversion.pdf_files import pdf_of
@@ -268,11 +270,52 @@ def timed(request):
     return time.perf_counter() - started
 
 
-@pytest.mark.parametrize(("factor", "overhead"), [(1.0, 0), (1.37, 33), (0.5, 300), (4.0, 7)])
-def test_what_was_learnt_of_a_model_can_be_taken_out_of_an_estimate(factor, overhead):
-    options = {"token_factor": factor, "token_overhead": overhead}
-    request = {"messages": [user(text(WORDS * 30))]}
-    ours = estimate_input_tokens(request, Profile())
-    estimate = estimate_input_tokens(request, Profile.merged(options))
-    assert estimate == pytest.approx(ours * factor + overhead, abs=1)
-    assert without_factor(estimate, Profile.merged(options)) == pytest.approx(ours, abs=2)
+def test_the_counts_of_a_request_are_what_its_estimate_was_made_from():
+    request = {"messages": [user(text("да " * 100), text("漢字" * 100), text(WORDS))]}
+    counts = input_counts(request, Profile())
+    assert counts == (BARE + 72 + 144 + 10, 72, 144)
+    options = {"token_factor": 1.5, "token_letters": 2.0, "token_cjk": 0.5, "token_overhead": 30}
+    expected = 1.5 * (BARE + 10 + 2 * 72 + 144 / 2) + 30
+    assert estimate_input_tokens(request, Profile.merged(options)) == pytest.approx(expected, abs=1)
+
+
+def test_a_factor_that_an_admin_sets_is_that_of_every_class():
+    request = {"messages": [user(text("да " * 100))]}
+    learnt = {"token_factor": 1.0, "token_letters": 2.0}
+    once, twice = (
+        estimate_input_tokens(request, Profile.merged(learnt, {"token_factor": factor})) for factor in (1, 2)
+    )
+    assert twice == 2 * once
+
+
+def test_a_vocabulary_of_a_model_tells_no_classes():
+    request = {"messages": [user(text("да 漢字"))]}
+    if vocabulary.available():
+        assert input_counts(request, Profile(vocabulary="o200k_base"))[1:] == (0, 0)
+
+
+prices = st.floats(0.05, 8)
+profiles = st.builds(
+    Profile,
+    token_factor=prices,
+    token_letters=prices,
+    token_cjk=prices,
+    token_overhead=st.integers(0, 300),
+)
+texts = st.text(st.sampled_from("ab1. \nдж漢字ßé—😀"), max_size=60)
+
+
+@given(texts=st.lists(texts, max_size=4), more=texts, profile=profiles)
+def test_a_request_never_costs_less_than_1_nor_less_for_a_block_more(texts, more, profile):
+    less = count_for(profile, texts)
+    assert 1 <= less <= count_for(profile, [*texts, more])
+
+
+@given(text=texts, profile=profiles)
+def test_a_text_twice_as_long_never_costs_less(text, profile):
+    # a word or sign of its own between: runs at the seam are one longer run
+    assert count_for(profile, [text]) <= count_for(profile, [f"{text}\n{text}"])
+
+
+def count_for(profile, texts):
+    return estimate_input_tokens({"messages": [user(*map(text, texts))]}, profile)

@@ -16,7 +16,8 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.opaque import ID_MARK, SIGNATURE_PREFIX
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
-from gateway.conversion.tokens import estimate_input_tokens
+from gateway.conversion.token_classes import TokenCounts
+from gateway.conversion.tokens import estimated, input_counts
 from gateway.conversion.tool_ids import plain_id
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
@@ -43,11 +44,13 @@ def passed_request(
         passed = (_message(number, message, notes) for number, message in enumerate(messages))
         body["messages"] = [message for message in passed if message is not None]
     notes.write(ledger)
+    counts = _counts(request, profile)
     context = AnswerContext(
         model=request["model"],
         new_id=new_id,
         profile=profile,
-        estimated_input_tokens=_estimate(request, profile),
+        estimated_input_tokens=estimated(counts, profile) if counts else _rough_estimate(request),
+        input_counts=counts,
     )
     return Converted(body, context, _headers(client.headers), client.query)
 
@@ -105,10 +108,14 @@ def _block(path: str, block: Any, notes: Notes) -> Any:
     return {**block, **{name: plain_id(str(block[name])) for name in marked}}
 
 
-def _estimate(request: JSONObject, profile: Profile) -> int:
-    """Our estimate of the input; a rough one for what only the provider understands."""
+def _counts(request: JSONObject, profile: Profile) -> TokenCounts | None:
+    """Our counts of the input; None for what only the provider understands."""
     try:
         validation.check(request, counting=True)
-        return estimate_input_tokens(request, profile)
+        return input_counts(request, profile)
     except InvalidRequest:
-        return max(1, len(jsontext.dumps(request)) // _CHARACTERS_A_TOKEN)
+        return None
+
+
+def _rough_estimate(request: JSONObject) -> int:
+    return max(1, len(jsontext.dumps(request)) // _CHARACTERS_A_TOKEN)
