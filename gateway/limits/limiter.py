@@ -133,7 +133,7 @@ class Limiter:
         meters = meters_of(limits, key_id, now)
         self._fill(key_id, meters, now)
         charges = _charges(meters, need)
-        totals = self._store.charge(charges, [meter.faded for meter in meters if meter.faded], now=now)
+        totals = self._charged(key_id, meters, charges, now)
         verdict = judged(meters, totals, need, now)
         refusal: GatewayError | None = verdict.refusal
         place = None
@@ -163,13 +163,29 @@ class Limiter:
             self._held.pop(place, None)
         self._store.leave(place, holder)
 
+    def _charged(
+        self, key_id: int, meters: Sequence[Meter], charges: Sequence[Charge], now: float
+    ) -> Mapping[str, int]:
+        """Charge; the counters' values afterwards. Budgets that the store has lost are filled again."""
+        budgets = {_mark(meter): meter for meter in meters if isinstance(meter.window, Period)}
+        faded = [meter.faded for meter in meters if meter.faded]
+        totals = self._store.charge(charges, [*faded, *budgets], now=now)
+        lost = [meter for mark, meter in budgets.items() if mark not in totals]
+        if not lost:
+            return totals
+        # as a Redis that keeps nothing does when it is restarted
+        self._filled.difference_update(meter.counter for meter in lost)
+        self._fill(key_id, lost, now)
+        return {**totals, **self._store.charge([], [meter.counter for meter in lost], now=now)}
+
     def _fill(self, key_id: int, meters: Sequence[Meter], now: float) -> None:
         """A budget's counter begins with what the history says was used since the period began."""
         for meter in meters:
             if not isinstance(meter.window, Period) or meter.counter in self._filled:
                 continue
-            if self._store.claim(f"filled:{meter.counter}", meter.lasts, now=now):
-                amount = self._spent(key_id, meter.window).get(meter.unit, 0)
+            # asked before the claim: whoever has claimed must also fill
+            amount = self._spent(key_id, meter.window).get(meter.unit, 0)
+            if self._store.claim(_mark(meter), meter.lasts, now=now):
                 self._store.charge([Charge(meter.counter, amount, meter.lasts)], now=now)
             self._filled.add(meter.counter)
 
@@ -209,11 +225,20 @@ class Limiter:
                 logger.error("limits not settled, trying again", extra={"problem": str(problem)})
                 if self._stopping.is_set():
                     return
+            except Exception:
+                # nobody else keeps the places
+                logger.exception("unexpected error in the limits")
 
     def _pay(self) -> None:
         """Do what is owed, oldest first. Raises StoreUnavailable; the rest stays owed."""
         while self._owed:
-            self._owed[0]()
+            try:
+                self._owed[0]()
+            except StoreUnavailable:
+                raise
+            except Exception:
+                # it would fail again, and what is owed behind it would wait for ever
+                logger.exception("a settlement failed and is left out")
             self._owed.popleft()
 
     # --- beside the loop ----------------------------------------------------------------
@@ -224,17 +249,19 @@ class Limiter:
         if self._clock() < self._rests_until:
             raise StoreUnavailable("it did not answer a moment ago")
         asked = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        handed_on = False
         try:
             done, _ = await asyncio.wait({asked}, timeout=self._patience)
             if done:
+                handed_on = True
                 return asked.result()
             raise StoreUnavailable(f"no answer within {self._patience:g} seconds")
         except StoreUnavailable:
             self._rests_until = self._clock() + REST_SECONDS
             raise
         finally:
-            if not asked.done():
-                # too late, or the client is gone: what it takes even so is given back
+            if not handed_on:
+                # too late, or the client is gone: what it takes even so, or has taken, is given back
                 asked.add_done_callback(self._give_back)
 
     def _give_back(self, asked: asyncio.Future[Admission]) -> None:
@@ -247,6 +274,11 @@ def unpriced(model: str) -> NotAllowed:
     return NotAllowed(
         f"Your API key has a spend limit, and the model {model} has no price: an admin must enter one"
     )
+
+
+def _mark(meter: Meter) -> str:
+    """The name in the store that says that a budget's counter was filled from the history."""
+    return f"filled:{meter.counter}"
 
 
 def _charges(meters: Sequence[Meter], need: Need) -> list[Charge]:

@@ -121,7 +121,7 @@ async def test_a_budget_counts_what_the_history_knows_once():
     await second.admit(team, "r", "m", Need(cost=50))
     with pytest.raises(TooManyRequests):
         await second.admit(team, "r", "m", Need(cost=50))
-    assert asked == [(7, "month")]
+    assert asked == [(7, "month")] * 2
 
 
 async def test_only_so_many_requests_at_once(limiter):
@@ -224,3 +224,68 @@ async def test_what_has_no_price_is_free_for_a_spend_budget_unless_the_setting_r
     with pytest.raises(NotAllowed, match="the model m has no price"):
         await strict.admit(team, "r", "m", no_price)
     await strict.admit(key(token_budget=1_000), "r", "m", no_price)
+
+
+async def test_a_history_that_does_not_answer_leaves_the_budget_unfilled_until_it_does(clock):
+    answers = iter([StoreUnavailable("away"), {"spend": 2_000}])
+
+    def spent(*_):
+        told = next(answers)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    limiter = Limiter(MemoryStore(), spent, clock=clock)
+    team = key(spend_budget=1_000)
+    assert await limiter.admit(team, "r", "m", NEED) is FREE
+    with pytest.raises(TooManyRequests):
+        await limiter.admit(team, "r", "m", NEED)
+
+
+async def test_a_counter_that_the_store_lost_begins_again_with_what_the_history_knows(clock):
+    store = MemoryStore()
+    limiter = Limiter(store, lambda *_: {"spend": 2_000}, clock=clock)
+    team = key(spend_budget=1_000)
+    with pytest.raises(TooManyRequests):
+        await limiter.admit(team, "r", "m", NEED)
+    # what a restart of a Redis without persistence does
+    store._counters.clear()
+    for _ in range(2):
+        with pytest.raises(TooManyRequests):
+            await limiter.admit(team, "r", "m", NEED)
+
+
+async def test_an_admission_that_comes_with_the_leaving_of_its_client_is_given_back(clock, monkeypatch):
+    store = Away()
+    limiter = Limiter(store, nothing_spent, clock=clock)
+    team = key(concurrent_requests=1)
+    loop = asyncio.get_running_loop()
+    run = loop.run_in_executor
+
+    def watched(*args):
+        asked = run(*args)
+        asked.add_done_callback(lambda _: asking.cancel())
+        return asked
+
+    monkeypatch.setattr(loop, "run_in_executor", watched)
+    asking = asyncio.create_task(limiter.admit(team, "r", "m", NEED))
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+    limiter.stop()
+    assert store.take(["7:0"], "other", int(clock.now) + 60, now=clock.now) == "7:0"
+
+
+async def test_a_settlement_that_fails_for_good_does_not_hold_up_those_behind_it(clock, caplog):
+    class Refusing(Away):
+        def charge(self, charges, *args, **kwargs):
+            if any(charge.amount == 10**30 - 100 for charge in charges):
+                raise OverflowError("too large")
+            return super().charge(charges, *args, **kwargs)
+
+    store = Refusing()
+    limiter = Limiter(store, nothing_spent, clock=clock)
+    team = key(input_tokens_per_minute=150, concurrent_requests=1)
+    limiter.settle(await limiter.admit(team, "r", "m", NEED), Need(input_tokens=10**30))
+    limiter.stop()
+    assert store.take(["7:0"], "other", int(clock.now) + 60, now=clock.now) == "7:0"
