@@ -161,8 +161,11 @@ async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> W
     reply = Whole(error.status, body, error.headers())
     exchange.returned.add(reply.body)
     outcome = exchange.outcome(ERROR, status=error.status, error=error, now=gateway.clock())
-    await gateway.recorder.settled(outcome)
-    ended(exchange, gateway, outcome)
+    try:
+        await gateway.recorder.settled(outcome)
+    finally:
+        # also when the client does not wait for it
+        ended(exchange, gateway, outcome)
     return reply
 
 

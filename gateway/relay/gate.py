@@ -41,11 +41,14 @@ class Gate:
             async with asyncio.timeout(self._patience):
                 await turn
         except TimeoutError:
+            if _came(turn):
+                # in the same moment in which the patience ended
+                return
             raise Saturated(
                 f"the gateway is busy with {self._limit} requests, try again in a moment"
             ) from None
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if _came(turn):
                 # the turn came with the cancellation: it is the next one's
                 self.leave()
             raise
@@ -58,3 +61,7 @@ class Gate:
                 turn.set_result(None)
                 return
         self.inside -= 1
+
+
+def _came(turn: asyncio.Future[None]) -> bool:
+    return turn.done() and not turn.cancelled()

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from gateway.relay.gate import Gate
 from tests.conftest import asking, rule
 from tests.fakes.provider import CUT, USAGE, Answer, completion, error
 
@@ -412,3 +413,23 @@ async def test_a_non_streaming_client_that_leaves_is_noticed_upstream_and_in_the
     await answering.task
     await asyncio.wait_for(bench.provider.closed_by_client.wait(), 1)
     assert bench.recorder.last.state == "cancelled"
+
+
+@pytest.mark.parametrize("reply", [error(400, "no"), completion("hi")], ids=["an error", "an answer"])
+async def test_a_client_that_leaves_while_the_history_is_written_makes_room_for_the_next(bench, reply):
+    waiting, written = asyncio.Event(), asyncio.Event()
+
+    class Slow(type(bench.recorder)):
+        async def settled(self, outcome):
+            waiting.set()
+            await written.wait()
+            await super().settled(outcome)
+
+    gate = Gate(1)
+    bench.set(gate=gate, recorder=Slow())
+    bench.provider.answers("m", reply)
+    answering = bench.client.open("POST", "/v1/messages", asking())
+    await waiting.wait()
+    answering.leave()
+    await answering.task
+    assert gate.inside == 0

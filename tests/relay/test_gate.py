@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -63,3 +64,17 @@ async def test_a_turn_that_comes_with_the_cancellation_is_passed_on():
     gone.cancel()
     await next_one
     assert gone.cancelled() and gate.inside == 1
+
+
+async def test_a_turn_that_comes_with_the_end_of_the_patience_is_taken():
+    gate = Gate(1, patience=0.01)
+    await gate.enter()
+    loop = asyncio.get_running_loop()
+    late = await entered(gate)
+    # both are due in one turn of the loop, the free place first
+    loop.call_later(0.001, gate.leave)
+    loop.call_soon(time.sleep, 0.02)
+    await late
+    assert gate.inside == 1
+    gate.leave()
+    assert gate.inside == 0
