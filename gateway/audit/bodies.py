@@ -16,7 +16,7 @@ from django.db import connection
 from gateway.audit import content
 from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import CapturedBodies
-from gateway.audit.packing import Chain, packed_request, unpacked
+from gateway.audit.packing import Chain, PackedRequest, packed_request, unpacked, whole_request
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import RequestBody
 from gateway.wire import jsontext
@@ -58,8 +58,20 @@ def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
     The parsed values in `bodies` are kept until they are stored, and not changed.
     """
     mask = mask or masker()
-    received, in_received = mask.request(packed_request(bodies.received, bodies.received_json))
-    sent, _ = mask.request(packed_request(bodies.sent, bodies.sent_json, ours=True))
+    received = packed_request(bodies.received, bodies.received_json)
+    sent = packed_request(bodies.sent, bodies.sent_json, ours=True)
+    try:
+        return _packed(bodies, received, sent, mask)
+    except RecursionError:
+        # a part of the recipe is nested deeper than it can be written again
+        return _packed(bodies, whole_request(bodies.received), whole_request(bodies.sent), mask)
+
+
+def _packed(
+    bodies: CapturedBodies, asked: PackedRequest, passed: PackedRequest, mask: Masker
+) -> PackedBodies:
+    received, in_received = mask.request(asked)
+    sent, _ = mask.request(passed)
     answered, returned = mask.answer(bodies.answered), mask.answer(bodies.returned)
     recipe: dict[str, Any] = {
         "headers": {"request": dict(bodies.headers)}, "received": received.recipe, "sent": sent.recipe

@@ -90,17 +90,45 @@ def follow_up(stopping: threading.Event | None = None) -> int:
     for portion in _portions(rows):
         if stopping is not None and stopping.is_set():
             return 0
+        _index(portion)
+        if stopping is not None:
+            stopping.wait(BREATH)
+    for session_id in dict.fromkeys(row.session_id for row in rows if row.session_id):
+        _count(session_id, [row.request_id for row in rows if row.session_id == session_id])
+    return len(waiting)
+
+
+def _index(portion: Sequence[_Ended]) -> None:
+    """Put the words of a portion into the index. One exchange that fails is left out, not those beside it."""
+    try:
         texts = list(_texts(portion))
         with transaction.atomic():
             search.put(texts)
             _forget(row.request_id for row in portion if not row.session_id)
-        if stopping is not None:
-            stopping.wait(BREATH)
-    for session_id in dict.fromkeys(row.session_id for row in rows if row.session_id):
+    except NOT_ANSWERING:
+        raise
+    except Exception:
+        if len(portion) > 1:
+            for row in portion:
+                _index([row])
+            return
+        (row,) = portion
+        logger.exception("an exchange cannot be indexed", extra={"request_id": row.request_id})
+        if not row.session_id:
+            _forget([row.request_id])
+
+
+def _count(session_id: str, request_ids: Sequence[str]) -> None:
+    """Work out the totals of a session; one whose totals fail keeps its old ones."""
+    try:
         with transaction.atomic():
             session_totals.work_out(session_id)
-            _forget(row.request_id for row in rows if row.session_id == session_id)
-    return len(waiting)
+            _forget(request_ids)
+    except NOT_ANSWERING:
+        raise
+    except Exception:
+        logger.exception("a session cannot be counted", extra={"session_id": session_id})
+        _forget(request_ids)
 
 
 def _ended(waiting: Sequence[str]) -> list[_Ended]:
@@ -176,9 +204,9 @@ def _value(text: bytes) -> Any:
     """A piece as the message it is; a whole body that was no Messages request as a text."""
     try:
         value = jsontext.loads(text)
+        return value if isinstance(value, dict) and "content" in value else {"content": str(value)}
     except (jsontext.InvalidJSON, RecursionError):
-        value = text.decode("utf-8", "replace")
-    return value if isinstance(value, dict) and "content" in value else {"content": str(value)}
+        return {"content": text.decode("utf-8", "replace")}
 
 
 def _role(message: Any) -> Any:

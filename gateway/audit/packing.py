@@ -96,7 +96,12 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
     except (ValueError, RecursionError):
         # not JSON, or nested deeper than it can be written again
         pass
-    return PackedRequest(head=Chain([body], [body]))
+    return whole_request(body)
+
+
+def whole_request(body: bytes) -> PackedRequest:
+    """A body as one piece."""
+    return PackedRequest(head=Chain([body], [body])) if body else PackedRequest()
 
 
 def _taken_apart(body: Mapping[str, Any], chained: str, ours: bool) -> PackedRequest:

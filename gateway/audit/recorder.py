@@ -219,7 +219,8 @@ class Recorder:
             self._stopping.wait(GATHER)
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
-            written = [entry.outcome for entry in batch if entry.outcome is not None]
+            # looked at once: the spooler takes outcomes away meanwhile
+            written = [outcome for entry in batch if (outcome := entry.outcome) is not None]
             self._write(written)
             for _ in batch:
                 self._queue.popleft()
@@ -233,6 +234,10 @@ class Recorder:
         except NOT_ANSWERING as problem:
             logger.error("history not written, trying again", extra={"problem": str(problem)})
             connections.close_all()
+            return False
+        except Exception:
+            # nobody else writes: without this thread every answer would wait for its last event
+            logger.exception("unexpected error while writing the history, trying again")
             return False
         return True
 
@@ -291,19 +296,30 @@ class Recorder:
                 return
 
     def _spool_batch(self, batch: list[_Entry]) -> None:
-        mask = self._mask()
-        outcomes = [_masked(entry.outcome, mask) for entry in batch if entry.outcome is not None]
+        spooled = list(self._lines(batch))
         try:
-            with self._spool_lock:
-                self._spool.append(outcomes)
+            if spooled:
+                with self._spool_lock:
+                    self._spool.append(line for _, line in spooled)
         except OSError as problem:
             # the entries stay in memory for the database; no client waits for a disk that is full
             logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
         else:
-            for entry in batch:
+            for entry, _ in spooled:
                 entry.outcome = None
         _release(batch)
         self._wake.set()
+
+    def _lines(self, batch: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
+        """Entries with their lines; one that none can be made of stays in memory for the database."""
+        for entry in batch:
+            outcome = entry.outcome
+            if outcome is None:
+                continue
+            try:
+                yield entry, spool_files.as_line(_masked(outcome, self._mask()))
+            except Exception:
+                logger.exception("unexpected error while spooling", extra={"request_id": outcome.request_id})
 
 
 def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:

@@ -44,13 +44,13 @@ class Spool:
     def empty(self) -> bool:
         return self._file is None and not self._rotated
 
-    def append(self, outcomes: Iterable[ExchangeOutcome]) -> None:
-        """Write the outcomes and wait until they are on the disk. Raises OSError; nothing is written then."""
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Write what `as_line` made and wait until it is on the disk. Raises OSError; nothing is written then."""
         if self._file is None:
             self._file = self._opened()
         file = self._file
         before = file.seek(0, os.SEEK_END)
-        left = memoryview(b"".join(as_line(outcome) for outcome in outcomes))
+        left = memoryview(b"".join(lines))
         try:
             while left:
                 # a disk that gets full takes a part

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.audit import follow_up as follow_up_module
 from gateway.audit import search
 from gateway.audit.follow_up import FollowUpWorker, follow_up
 from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
@@ -142,3 +143,38 @@ def test_the_worker_works_off_the_queue_and_stops():
     worker.stop()
     assert not worker._thread.is_alive()
     assert search.found("hello") == ["req_1"]
+
+
+@pytest.mark.parametrize("levels", [300, 950, 985, 1000])
+def test_a_message_nested_too_deeply_holds_up_nobody(levels):
+    nested = b"[" * levels + b"]" * levels
+    body = b'{"model":"m","messages":[{"role":"user","content":' + nested + b"}]}"
+    for number in (1, 2):
+        write(
+            [
+                ExchangeOutcome(
+                    request_id=f"req_{number}", started_at=NOON, endpoint="messages", state="error",
+                    bodies=CapturedBodies(received=body if number == 1 else b"{}"),
+                )
+            ]
+        )  # fmt: skip
+    follow_up()
+    assert FollowUp.objects.count() == 0
+
+
+def test_an_exchange_that_cannot_be_indexed_is_left_out_and_holds_up_nobody(monkeypatch, caplog):
+    for number in (1, 2, 3):
+        ended(number, said("user", f"word{number}"), session_id=("", "s", "s")[number - 1])
+    real = follow_up_module.message_texts
+
+    def message_texts(message):
+        if message["content"] in ("word1", "word2"):
+            raise ZeroDivisionError
+        return real(message)
+
+    monkeypatch.setattr(follow_up_module, "message_texts", message_texts)
+    follow_up()
+    assert FollowUp.objects.count() == 0
+    assert list(search.found("word3", 10)) == ["req_3"]
+    assert SessionTotal.objects.get().requests == 2
+    assert caplog.text.count("cannot be indexed") == 2

@@ -9,7 +9,7 @@ from gateway.audit.outcome import OPEN
 from gateway.audit.processes import STALE, OwnProcess, is_locked
 from gateway.audit.recorder import Recorder
 from gateway.audit.rows import write
-from gateway.audit.spool import Spool
+from gateway.audit.spool import Spool, as_line
 from gateway.models import FollowUp, HourlyTotal, RequestLog, ServingProcess
 from tests.audit.test_recorder import outcome
 from tests.audit.test_totals import kept, recounted
@@ -116,7 +116,7 @@ def test_an_end_in_the_spool_of_the_dead_is_written_before_anything_is_marked(pr
     dead = process()
     opened(1, dead.name)
     spool = Spool(folder, "dead")
-    spool.append([outcome(1, served_by=dead.name)])
+    spool.append([as_line(outcome(1, served_by=dead.name))])
     spool.close()
     die(dead)
     recorder = Recorder(folder, "living")

@@ -14,10 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from gateway.audit import recorder as module
 from gateway.audit import rows, spool
 from gateway.audit.bodies import stored
+from gateway.audit.masking import masker
 from gateway.audit.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.audit.recorder import Recorder
 from gateway.audit.rows import write
 from gateway.models import Attempt, ClientKey, RequestBody, RequestLog
+from gateway.wire import jsontext
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -340,6 +342,55 @@ def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(recorder, c
     assert [row.request_id for row in RequestLog.objects.all()] == ["req_2"]
     refused = [record for record in caplog.records if "refused by the database" in record.message]
     assert [record.request_id for record in refused] == ["req_1"]
+
+
+async def test_a_defect_while_spooling_holds_up_neither_its_client_nor_those_after_it(
+    recorder, database, tmp_path, monkeypatch, caplog
+):
+    real = spool.as_line
+
+    def as_line(told):
+        if told.request_id == "req_1":
+            raise ZeroDivisionError
+        return real(told)
+
+    database.off = True
+    monkeypatch.setattr(spool, "as_line", as_line)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(recorder.settled(outcome(number)) for number in (1, 2)))
+        await recorder.settled(outcome(3))
+    (file,) = (tmp_path / "spool").glob("*.spool")
+    assert sorted(row.request_id for row in spool.read(file)) == ["req_2", "req_3"]
+    database.off = False
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == 3
+
+
+async def test_a_defect_in_the_writer_does_not_end_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    masks = iter([ZeroDivisionError()])
+
+    def mask():
+        for problem in masks:
+            raise problem
+        return masker()
+
+    recorder = Recorder(tmp_path / "spool", "test", mask=mask, patience=60)
+    async with asyncio.timeout(5):
+        await recorder.settled(outcome())
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == 1
+    assert "unexpected error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "start", [b'{"messages":[{"role":"user","content":"hi"}],"metadata":', b'{"messages":[{"content":']
+)
+def test_a_body_too_deep_to_be_written_again_is_kept_as_it_came(start):
+    end = b"}" if start.endswith(b'"metadata":') else b"}]}"
+    text = start + b"[" * 1000 + b"]" * 1000 + end
+    write([outcome(bodies=CapturedBodies(received=text, received_json=jsontext.loads(text)))])
+    assert stored("req_1").text("received") == text
 
 
 # --- attempts ----------------------------------------------------------------------------
