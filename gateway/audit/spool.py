@@ -45,7 +45,7 @@ class Spool:
         return self._file is None and not self._rotated
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Write what `as_line` made and wait until it is on the disk. Raises OSError; nothing is written then."""
+        """Write lines of `as_line` and wait until they are on the disk. Raises OSError; nothing is kept then."""
         if self._file is None:
             self._file = self._opened()
         file = self._file

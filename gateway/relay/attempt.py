@@ -31,6 +31,8 @@ T = TypeVar("T")
 MAX_ERROR_BODY: Final = 256 * 1024
 ERROR_BODY_TIMEOUT: Final = 10.0
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+SHORTEST_SECRET: Final = 8
+MASK: Final = "***"
 TIMED_OUT: Final = "the upstream provider timed out"
 
 
@@ -76,6 +78,7 @@ class Upstream:
             query=converted.query,
         )
         self._body = converted.body
+        self._secret = choice.credential.value if choice.credential else ""
         self.stream = self._new_stream()
         self.committed = False
 
@@ -174,7 +177,7 @@ class Upstream:
         return self._error(answer.status, answer, body)
 
     def _error(self, status: int, answer: UpstreamAnswer, body: bytes) -> UpstreamError:
-        return self.dialect.upstream_error(
+        error = self.dialect.upstream_error(
             status,
             answer.headers,
             body,
@@ -184,6 +187,7 @@ class Upstream:
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
             now=self.gateway.now().timestamp(),
         )
+        return _unsaid(error, self._secret)
 
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
         self.exchange.answered.add(body)
@@ -276,3 +280,13 @@ class Upstream:
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
     kind = answer.content_type or "no content type"
     return UpstreamBroken(f"upstream returned an invalid response (HTTP {answer.status}, {kind})")
+
+
+def _unsaid(error: UpstreamError, secret: str) -> UpstreamError:
+    """`error` without the credential that the provider was shown and repeats, whatever it looks like."""
+    # a stand-in such as "ollama" is a word that messages may have
+    if len(secret) >= SHORTEST_SECRET and any(character.isdigit() for character in secret):
+        error.message = error.message.replace(secret, MASK)
+        if error.verbatim is not None:
+            error.verbatim = error.verbatim.replace(secret.encode(), MASK.encode())
+    return error

@@ -21,6 +21,7 @@ import httpx
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
 from gateway.upstream.lean import LeanTransport
 from gateway.upstream.lean_answer import LeanAnswer
+from gateway.upstream.lean_request import as_bytes
 from gateway.upstream.prepare import UpstreamCall
 from gateway.upstream.proxies import ProxyVariables
 from gateway.upstream.transport import InProcessHandler, InProcessTransport
@@ -243,7 +244,7 @@ async def _sent(http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST
         method,
         call.url,
         content=call.content or None,
-        headers=dict(call.headers),
+        headers=as_bytes(call.headers),
         timeout=httpx.Timeout(
             connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
         ),

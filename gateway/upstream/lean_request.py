@@ -76,12 +76,20 @@ def request_head(
     return b"\r\n".join(lines)
 
 
+def as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire. A client's are its bytes, read as Latin-1 whatever they mean.
+
+    Raises UnicodeEncodeError for a name beyond ASCII and a value beyond Latin-1.
+    """
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def raw_headers(headers: Mapping[str, str], place: Target) -> list[tuple[bytes, bytes]]:
     """Headers as bytes. Credentials in the URL win over an Authorization header.
 
-    Raises UnicodeEncodeError for what is not ASCII.
+    Raises UnicodeEncodeError as `as_bytes`.
     """
-    pairs = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    pairs = as_bytes(headers)
     if place.authorization is None:
         return pairs
     kept = [pair for pair in pairs if pair[0].lower() != b"authorization"]

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gateway.upstream.health import FAILURES_TO_COOL
 from tests.conftest import asking, rule
 from tests.fakes import messages
 from tests.fakes.provider import CUT, Answer
@@ -218,3 +219,31 @@ async def test_a_provider_without_a_counter_is_asked_once(native):
         counted = await native.client.post("/v1/messages/count_tokens", asked())
         assert 5 <= counted.json["input_tokens"] <= 20
     assert len(native.provider.requests) == 1
+
+
+async def test_a_header_that_is_not_ascii_passes_as_the_bytes_it_came_in(native):
+    native.provider.answers("m", messages.whole({"type": "text", "text": "hi"}))
+    answer = await native.client.messages(asked(), headers={"user-agent": "caf\u00e9"})
+    assert answer.status == 200
+    (request,) = native.provider.requests
+    assert request.headers["user-agent"].encode("latin-1") == "caf\u00e9".encode()
+
+
+@pytest.mark.parametrize("value", ["a\rb: c", "a\nb: c", "a\x00b"])
+async def test_a_header_that_cannot_be_sent_on_is_the_clients_fault(native, value):
+    native.provider.answers("m", messages.whole({"type": "text", "text": "hi"}))
+    for _ in range(FAILURES_TO_COOL):
+        answer = await native.client.messages(asked(), headers={"anthropic-beta": value})
+        assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert native.provider.requests == []
+    assert native.recorder.last.tries == ()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_credential_that_an_error_repeats_does_not_reach_the_client(native, stream):
+    told = {"type": "invalid_request_error", "message": "no such key: sk-upstream-secret0123456789"}
+    native.provider.answers("m", Answer(400, {}, json.dumps({"type": "error", "error": told}).encode()))
+    answer = await native.client.messages(asked(stream=stream))
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert b"0123456789" not in answer.text
+    assert "0123456789" not in native.recorder.last.error_message

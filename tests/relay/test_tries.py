@@ -410,3 +410,12 @@ async def test_when_everything_is_set_aside_the_least_bad_target_is_tried(two):
     two.second.answers("two", completion("hello"))
     answer = await two.ask(asking())
     assert answer.json["content"][0]["text"] == "hello"
+
+
+@STREAMED
+async def test_a_credential_of_any_look_that_an_error_repeats_is_masked(two, streamed):
+    two.configure(first={"credentials": (credential(1, value="Zm9vYmFyYmF6"),)}, targets=(("first", "one"),))
+    two.first.answers("one", error(400, "wrong caller Zm9vYmFyYmF6!"))
+    answer = await two.ask(asking(stream=streamed))
+    assert answer.json["error"]["message"] == "wrong caller ***!"
+    assert "Zm9v" not in two.bench.recorder.last.tries[0].error_message

@@ -71,6 +71,8 @@ def test_credentials_in_the_url_win_over_a_header():
     assert "dXNlcjp" not in repr(place)
 
 
-def test_a_header_that_is_not_ascii_is_refused():
-    with pytest.raises(UnicodeEncodeError):
-        raw_headers({"x": "ü"}, target("http://h/"))
+def test_a_header_goes_out_as_the_bytes_it_came_in_and_what_no_bytes_can_be_is_refused():
+    assert raw_headers({"x": "\xc3\xbc"}, target("http://h/")) == [(b"x", "ü".encode())]
+    for headers in ({"x": "…"}, {"ü": "x"}):
+        with pytest.raises(UnicodeEncodeError):
+            raw_headers(headers, target("http://h/"))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.conversion.masking import masked
 from gateway.conversion.upstream_errors import upstream_error
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.wire import jsontext
 
+# bytes; looking for secrets in a longer one would hold up the other exchanges, and no error is so long
+LONGEST: Final = 32 * 1024
 # what of a provider's headers goes back to the client, beside the content type
 RETURNED_HEADERS: Final = ("anthropic-ratelimit-", "anthropic-organization-id", "retry-after-ms")
 # about the gateway's own credential, which is not the client's affair
@@ -30,9 +33,9 @@ def passed_error(
 ) -> UpstreamError:
     """The error to raise for an answer with an error status; arguments as of `upstream_error`.
 
-    An error in Anthropic's form keeps status and body, byte for byte. Converted are
-    those about the gateway's credential, those in another form, and an overflow in
-    words that no client knows.
+    An error in Anthropic's form keeps status and body, byte for byte; one that repeats a secret
+    keeps type and message, without it. Converted are those about the gateway's credential, those
+    in another form, and an overflow in words that no client knows.
     """
     converted = upstream_error(
         status,
@@ -47,14 +50,15 @@ def passed_error(
     error = _in_anthropics_form(body)
     if error is None or status in _ABOUT_CREDENTIAL or _unknown_overflow(converted, error):
         return converted
+    text = body[: LONGEST + 1].decode("utf-8", "replace")
     passed = UpstreamRejected(
-        error["message"],
+        masked(error["message"][:LONGEST]),
         status=status,
         error_type=error["type"],
         retry_after=converted.retry_after,
         should_retry=_told_to_retry(headers),
         headers=returned_headers(headers),
-        verbatim=body,
+        verbatim=body if len(body) <= LONGEST and masked(text) == text else None,
     )
     passed.upstream_status = status
     return passed

@@ -7,6 +7,7 @@ gateway itself has put into the conversation, which no other server could read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ _NOT_PASSED: Final = frozenset({"anthropic-dangerous-direct-browser-access"})
 _IDS: Final = ("id", "tool_use_id")
 _SEALS: Final = {"thinking": "signature", "redacted_thinking": "data"}
 _CHARACTERS_A_TOKEN: Final = 4
+# what HTTP allows (RFC 9110, section 5); servers in front of us let more through
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def passed_request(
@@ -72,12 +76,18 @@ def _unsealed(block: JSONObject) -> JSONObject:
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the client's headers goes to the provider; credentials never do."""
+    """What of the client's headers goes to the provider; credentials never do.
+
+    Raises InvalidRequest for one that could not be sent, which would look like a failure of the provider.
+    """
     passed = {
         name: value
         for name, value in headers.items()
         if (name.startswith(_PASSED_PREFIXES) or name in _PASSED) and name not in _NOT_PASSED
     }
+    for name, value in passed.items():
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+            raise InvalidRequest(f"header {name[:40]!r} is not a valid HTTP header")
     passed.setdefault("anthropic-version", VERSION)
     return passed
 
