@@ -45,7 +45,7 @@ class Spool:
         return self._file is None and not self._rotated
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Write lines of `as_line` and wait until they are on the disk. Raises OSError; nothing is kept then."""
+        """Write lines of `as_line` and wait until they are on the disk. Raises OSError; none is kept then."""
         if self._file is None:
             self._file = self._opened()
         file = self._file

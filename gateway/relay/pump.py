@@ -101,6 +101,7 @@ class Pump:
         except BaseException:
             self._curfew.cancel()
             self._gateway.live.discard(self)
+            self._let_go()
             await self._release()
             raise
 
@@ -344,6 +345,8 @@ class Pump:
 
     def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
         """The outcome is known. `events` are the ones still to go out, the very last among them."""
+        if self._phase is Phase.OPENING:
+            self._let_go()
         self._phase = Phase.ENDED
         self._curfew.cancel()
         self._gateway.live.discard(self)
@@ -359,6 +362,17 @@ class Pump:
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
         self._ending = outcome
         ended(exchange, self._gateway, outcome)
+
+    def _let_go(self) -> None:
+        """Close an answer that began after the iterator last looked: nobody reads it any more."""
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+            return
+        answer = opening.result().answer
+        if answer is not None:
+            closing = self._loop.create_task(answer.close())
+            _draining.add(closing)
+            closing.add_done_callback(_draining.discard)
 
     def _hand_over(self) -> None:
         """Record an outcome that nobody will wait for: the client is gone."""

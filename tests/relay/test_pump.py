@@ -1,0 +1,41 @@
+"""A stream's ends in the moments between its phases."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import Saturated
+from gateway.relay.answer import answered
+from gateway.relay.exchange import Arrival
+from gateway.wire import jsontext
+from tests.conftest import asking
+from tests.fakes.provider import stream
+
+
+@pytest.fixture
+async def committed(bench):
+    """A pump whose 200 is out, and whose provider began to answer while the client took nothing."""
+    begin, never = asyncio.Event(), asyncio.Event()
+    bench.set(commit_after=0.0)
+    bench.provider.answers("m", stream(begin, "hello", never))
+    body = jsontext.dumps(asking(stream=True))
+    reply = await answered(Arrival("req_1", "messages", {}, body, "127.0.0.1"), bench.gateway)
+    await anext(reply.pump)
+    begin.set()
+    await asyncio.wait_for(asyncio.wait({reply.pump._opening}), 10)
+    return reply.pump
+
+
+@pytest.mark.parametrize("end", ["aclose", "close", "interrupt"])
+async def test_a_provider_that_just_began_is_let_go_when_the_stream_ends(bench, committed, end):
+    if end == "interrupt":
+        committed.interrupt(Saturated("the gateway is stopping"))
+        pieces = [piece async for piece in committed]
+        assert b"the gateway is stopping" in b"".join(pieces)
+    elif end == "close":
+        committed.close()
+        await asyncio.sleep(0)
+    else:
+        await committed.aclose()
+    await asyncio.sleep(0)
+    assert len(bench.gateway.client._lean._pool) == 0
