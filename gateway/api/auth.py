@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from gateway.conf import is_loopback
 from gateway.errors import AuthenticationFailed
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.security import client_keys
 
+_WEB = ("http", "https")
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
@@ -40,5 +42,22 @@ def _credentials(headers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_local(headers: Mapping[str, str], address: str) -> bool:
-    """Whether the client is on this machine: a loopback peer that speaks for nobody else."""
-    return is_loopback(address) and not any(name in headers for name in _FORWARDED)
+    """Whether the client is on this machine: a loopback peer that speaks for nobody else.
+
+    A browser here speaks for the page that is open in it, and names its site when it posts: one that
+    has its name lead to this address (DNS rebinding) as well.
+    """
+    if not is_loopback(address) or any(name in headers for name in _FORWARDED):
+        return False
+    origin = headers.get("origin")
+    return origin is None or _of_this_machine(origin)
+
+
+def _of_this_machine(origin: str) -> bool:
+    """Whether a page is of a server here, or of no website at all (an editor's view, an extension)."""
+    try:
+        parts = urlsplit(origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(host) if parts.scheme in _WEB else bool(parts.scheme)

@@ -87,6 +87,23 @@ async def test_without_any_key_a_proxys_client_is_not_this_machine(bench, name):
     assert answer.status == 401
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "http://evil.example:8082", "null", "http://[", "http://localhost.evil.example"],
+)
+async def test_without_any_key_a_page_of_another_site_in_a_browser_here_is_refused(bench, origin):
+    answer = await bench.client.messages(asking(), headers={"origin": origin})
+    assert (answer.status, bench.provider.requests) == (401, [])
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "http://127.0.0.1:8082", "http://[::1]:1", "vscode-webview://abc"]
+)
+async def test_without_any_key_a_page_of_this_machine_is_served(bench, origin):
+    bench.provider.answers("m", completion())
+    assert (await bench.client.messages(asking(), headers={"origin": origin})).status == 200
+
+
 async def test_without_any_key_a_client_from_elsewhere_is_refused(bench):
     stranger = Client(bench.client.application, address="192.0.2.7")
     assert (await stranger.messages(asking())).status == 401
