@@ -25,7 +25,8 @@ def keep_listed(provider: Provider, sizes: Iterable[Sizes]) -> int:
     told = {
         name: (_size(window), _size(cap))
         for name, window, cap in sizes
-        if 0 < len(name) <= LONGEST_NAME and (_size(window) or _size(cap))
+        # PostgreSQL takes no NUL characters
+        if 0 < len(name) <= LONGEST_NAME and "\x00" not in name and (_size(window) or _size(cap))
     }
     if not told:
         return 0

@@ -58,6 +58,9 @@ class StandingRecords:
                 write(change, self._process)
         except DatabaseError as problem:
             logger.error("standing not written", extra={"provider": change.provider, "problem": str(problem)})
+        except Exception:
+            # nobody asks the thread how it went
+            logger.exception("standing not written", extra={"provider": change.provider})
         finally:
             connection.close()
 

@@ -232,7 +232,8 @@ class ProviderCredential(ConfigRecord):
         self.set_aside_since = timezone.now()
         self.set_aside_until = until
         self.set_aside_status = status
-        self.set_aside_reason = reason[:300]
+        # PostgreSQL takes no NUL characters
+        self.set_aside_reason = reason.replace("\x00", "\ufffd")[:300]
         self.save(update_fields=SET_ASIDE_FIELDS)
 
     def bring_back(self) -> None:

@@ -52,3 +52,8 @@ def test_the_sizes_go_with_their_provider():
     keep_listed(provider, [("big", 128_000, None)])
     Provider.objects.get(pk=provider.pk).delete()
     assert not ListedModel.objects.exists()
+
+
+def test_a_name_that_no_database_takes_is_left_out():
+    provider = make_provider()
+    assert keep_listed(provider, [("a\x00b", 1000, None), ("c", 1000, None)]) == 1

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.config import standing as module
 from gateway.config.loader import load
 from gateway.config.standing import StandingRecords, write
 from gateway.models import ConfigStamp, SetAsideTarget
@@ -101,3 +102,27 @@ def test_notes_are_written_beside_the_caller_and_the_end_takes_the_rows_back(cre
     credential.refresh_from_db()
     assert credential.is_set_aside
     assert not SetAsideTarget.objects.exists()
+
+
+def test_a_reason_that_no_database_takes_is_mended(credential):
+    write(refused(credential, reason="no\x00" + "x" * 400), "here")
+    credential.refresh_from_db()
+    assert credential.set_aside_reason == "no\ufffd" + "x" * 297
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_that_cannot_be_written_is_said_and_does_not_hold_up_the_next(credential, monkeypatch, caplog):
+    real = module.write
+
+    def broken(change, process):
+        if change.refused:
+            raise ValueError("not text")
+        real(change, process)
+
+    monkeypatch.setattr(module, "write", broken)
+    records = StandingRecords("here")
+    records.note(refused(credential))
+    records.note(cooling())
+    records._thread.shutdown()
+    assert SetAsideTarget.objects.count() == 1
+    assert "standing not written" in caplog.text
