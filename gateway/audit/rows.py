@@ -142,16 +142,25 @@ def write_singly(
 ) -> None:
     """Write each outcome by itself, after the database refused one of the batch.
 
-    A row that is refused even so is logged whole, the only place left for it.
+    One whose texts are what cannot be written goes in without them: an end that is missing
+    would leave its exchange open. A row that is refused even so is logged whole, the only
+    place left for it.
     """
     for outcome in batch:
-        try:
-            write([outcome], prices, mask)
-        except NOT_ANSWERING:
-            raise
-        except Exception as problem:
-            facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
-            logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
+        if not _written(outcome, prices, mask) and outcome.bodies is not None:
+            _written(dataclasses.replace(outcome, bodies=None), prices, mask)
+
+
+def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> bool:
+    try:
+        write([outcome], prices, mask)
+    except NOT_ANSWERING:
+        raise
+    except Exception as problem:
+        facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
+        logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
+        return False
+    return True
 
 
 def queue_follow_up(request_ids: Iterable[str]) -> None:

@@ -393,6 +393,19 @@ def test_a_body_too_deep_to_be_written_again_is_kept_as_it_came(start):
     assert stored("req_1").text("received") == text
 
 
+def test_texts_that_cannot_be_stored_do_not_cost_the_row(recorder, monkeypatch, caplog):
+    def store(exchanges):
+        if exchanges:
+            raise ValueError("no")
+
+    monkeypatch.setattr(rows.bodies, "store", store)
+    recorder.opened(outcome(state="open"))
+    recorder.closed(outcome(bodies=CapturedBodies(received=b"{}")))
+    recorder.stop()
+    assert [row.state for row in RequestLog.objects.all()] == ["ok"]
+    assert "refused by the database" in caplog.text
+
+
 # --- attempts ----------------------------------------------------------------------------
 
 
