@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from ccproxy_site.server.direct import EXTENSION, direct_body
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.conf import gateway_conf
 from gateway.relay.runtime import runtime
+
+logger = logging.getLogger("gateway.server")
 
 # Daphne hands a body to the application in pieces of this size; one piece is one message.
 REQUEST_BUFFER: Final = 64 * 1024 * 1024
@@ -105,7 +108,7 @@ class GatewayServer(Server):
         # pages that watch would never end by themselves; they come back to the next process
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol):
-                protocol.serverClose()
+                _close(protocol)
         await self._ended_within(gateway_conf().stop_grace)
         runtime.interrupt()
         await self._ended_within(LAST_WORDS)
@@ -132,3 +135,15 @@ class GatewayServer(Server):
         waiting = defer.Deferred.fromFuture(asyncio.gather(*running, return_exceptions=True))
         waiting.addErrback(lambda _: None)
         return waiting
+
+
+def _close(page: Any) -> None:
+    """End a WebSocket; one whose handshake is under way cannot be closed, only refused."""
+    try:
+        if page.state == page.STATE_CONNECTING:
+            page.serverReject()
+        else:
+            page.serverClose()
+    except Exception:
+        # whatever state it is in, the stop goes on
+        logger.exception("a page that watches could not be closed")
