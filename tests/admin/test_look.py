@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from ccproxy_site.content_security import HEADER
 from gateway.admin.navigation import sidebar
+from gateway.models import ClientKey
 from tests.admin.pages import url
 
 PAGES = [
@@ -63,6 +64,7 @@ def test_the_sidebar_shows_an_administrator_everything_that_exists(rf, admin_use
 
 def test_the_sidebar_shows_a_member_their_own_pages_alone(rf, db):
     member = get_user_model().objects.create_user("member", is_staff=True)
+    ClientKey.issue("Laptop", user=member)
     assert titles(rf, member) == {"Dashboard", "Requests", "Sessions", "Client keys"}
 
 
