@@ -13,7 +13,6 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, StorageState, async_playwright
@@ -21,7 +20,7 @@ from playwright.async_api import Browser, StorageState, async_playwright
 from tests.browser.pages import Furnished, furnish
 from tests.browser.watched import Watched
 from tests.fakes.provider import FakeProvider
-from tests.server.conftest import Served, environment, manage, start, until
+from tests.server.conftest import Served, environment, follows, manage, start
 
 ADMIN = "ann"
 MEMBER = "bob"
@@ -69,12 +68,7 @@ class Console:
         file = self.served.data / "configuration.json"
         file.write_text(json.dumps({"ccproxy": 1, **sections}))
         manage("importconfig", str(file), env=environment(self.served.data, **(secrets or {})))
-        wanted = self.served.rows("SELECT value FROM gateway_configstamp")[0]["value"]
-        until(lambda: self._followed() >= wanted)
-
-    def _followed(self) -> int:
-        ready = httpx.get(self.url + "/health/ready", timeout=10, trust_env=False)
-        return ready.raise_for_status().json()["configuration"]
+        follows(self.served)
 
     def provider_section(self, slug: str = "fake", name: str = "Fake", **fields) -> dict[str, object]:
         return {"slug": slug, "name": name, "base_url": self.provider.base_url, "auth": "none", **fields}

@@ -137,6 +137,17 @@ def until(what, seconds=20.0):
     return found
 
 
+def follows(served: Served) -> None:
+    """Wait until the one process follows the configuration that its database has."""
+    wanted = served.rows("SELECT value FROM gateway_configstamp")[0]["value"]
+
+    def followed() -> bool:
+        ready = httpx.get(served.url + "/health/ready", timeout=10, trust_env=False)
+        return ready.raise_for_status().json()["configuration"] >= wanted
+
+    until(followed)
+
+
 def start(folder: Path, *arguments: str, **variables: str) -> Served:
     port = int(variables.setdefault("PORT", str(free_port())))
     env = environment(folder, **variables)

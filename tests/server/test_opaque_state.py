@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 
@@ -11,7 +12,7 @@ import pytest
 from tests.fakes.provider import FakeProvider, completion
 from tests.fakes.strict_responses import StrictResponses
 
-from .conftest import KEY, environment, manage
+from .conftest import KEY, environment, follows, manage
 
 pytestmark = pytest.mark.server
 
@@ -43,11 +44,7 @@ async def configured(gateway, plan):
     """Put the providers into the gateway's database and wait until it serves them."""
     code = f"PLAN = {json.dumps(json.dumps(plan))}\n{PROVIDERS}"
     manage("shell", "-v", "0", "-c", code, env=environment(gateway.data))
-    async with httpx.AsyncClient(base_url=gateway.url, headers={"x-api-key": KEY}, timeout=20) as client:
-        for name, _, _ in plan:
-            body = {"model": name, "messages": [{"role": "user", "content": "x"}]}
-            while (await client.post("/v1/messages/count_tokens", json=body)).status_code == 404:
-                pass
+    await asyncio.to_thread(follows, gateway)
 
 
 async def asked(gateway, body):
