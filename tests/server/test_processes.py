@@ -30,7 +30,7 @@ def open_sockets(pid: int) -> int:
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
             count += os.readlink(entry).startswith("socket:")
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return count
 
@@ -38,7 +38,7 @@ def open_sockets(pid: int) -> int:
 def gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
     return state == "Z"
 
