@@ -10,7 +10,9 @@ as the request class. Registered by twisted/plugins/ccproxy_endpoint.py.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -23,6 +25,7 @@ from twisted.internet.interfaces import (
 from twisted.plugin import IPlugin
 from zope.interface.declarations import implementer
 
+from ccproxy_site.server.api_connection import ApiConnection
 from ccproxy_site.server.transport import Connection, twisted_address
 from ccproxy_site.server.web_request import GatewayWebRequest
 
@@ -40,6 +43,17 @@ class GatewayFactory:
         if protocol is not None:
             protocol.requestFactory = GatewayWebRequest
         return protocol
+
+    @property
+    def server(self) -> Any:
+        """Daphne's server."""
+        return self._daphne_factory.server
+
+
+def connections_of(factory: GatewayFactory) -> Callable[[], asyncio.Protocol]:
+    """What makes the connections: ours, or Daphne's for all when addresses come from a proxy's headers."""
+    kind = Connection if factory.server.proxy_forwarded_address_header else ApiConnection
+    return functools.partial(kind, factory)
 
 
 @implementer(IListeningPort)
@@ -81,16 +95,14 @@ class GatewayEndpoint:
         return Deferred.fromFuture(self._loop.create_task(self._listen(factory)))
 
     async def _listen(self, factory: Any) -> GatewayPort:
-        ours = GatewayFactory(factory)
+        accepted = connections_of(GatewayFactory(factory))
         try:
             if self._fd is not None:
                 listening = socket.socket(fileno=self._fd)
-                server = await self._loop.create_server(
-                    lambda: Connection(ours), sock=listening, backlog=BACKLOG
-                )
+                server = await self._loop.create_server(accepted, sock=listening, backlog=BACKLOG)
             else:
                 server = await self._loop.create_server(
-                    lambda: Connection(ours), self._interface or None, self._port, backlog=BACKLOG
+                    accepted, self._interface or None, self._port, backlog=BACKLOG
                 )
         except (OSError, socket.gaierror) as problem:
             raise CannotListenError(self._interface, self._port, problem) from problem

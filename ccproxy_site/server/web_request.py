@@ -52,18 +52,22 @@ class GatewayWebRequest(WebRequest):
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Daphne's own errors, in the form the API's clients expect."""
-        error = _as_error(status, body)
-        request_id = new_id("req_")
-        text = jsontext.dumps(error.body(request_id))
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(text)),
-            "request-id": request_id,
-            **error.headers(),
-        }
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self.handle_reply({"type": "http.response.start", "status": error.status, "headers": pairs})
+        number, headers, text = error_answer(_as_error(status, body))
+        self.handle_reply({"type": "http.response.start", "status": number, "headers": headers})
         self.handle_reply({"type": "http.response.body", "body": text})
+
+
+def error_answer(error: GatewayError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of an error of the server's own, with a request id."""
+    request_id = new_id("req_")
+    text = jsontext.dumps(error.body(request_id))
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(text)),
+        "request-id": request_id,
+        **error.headers(),
+    }
+    return error.status, [(name.encode(), value.encode()) for name, value in headers.items()], text
 
 
 def _as_error(status: int, text: str) -> GatewayError:

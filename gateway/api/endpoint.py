@@ -43,8 +43,3 @@ def endpoint(*methods: str) -> Callable[[View], View]:
         return answer
 
     return decorate
-
-
-def lower_headers(request: HttpRequest) -> dict[str, str]:
-    """The request's headers with lower-case names, as the wire had them."""
-    return {name.lower(): value for name, value in request.headers.items()}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 
 from gateway.api.auth import authenticated
 from gateway.api.body import plain_body
-from gateway.api.endpoint import endpoint, lower_headers
+from gateway.api.endpoint import endpoint
 from gateway.api.models_list import model_entry, model_page
+from gateway.api.request import GatewayRequest
 from gateway.api.responses import json_response, reply_response
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError
@@ -21,38 +22,37 @@ from gateway.routing.snapshot import KeyEntry
 
 
 @endpoint("POST")
-async def messages(request: HttpRequest, request_id: str) -> HttpResponseBase:
+async def messages(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """POST /v1/messages, streamed or not."""
     return await _exchange(request, request_id, "messages")
 
 
 @endpoint("POST")
-async def count_tokens(request: HttpRequest, request_id: str) -> HttpResponseBase:
+async def count_tokens(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """POST /v1/messages/count_tokens, by the provider's counter or estimated."""
     return await _exchange(request, request_id, "count_tokens")
 
 
 @endpoint("GET", "HEAD")
-async def models(request: HttpRequest, request_id: str) -> HttpResponseBase:
+async def models(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """GET /v1/models: the names this key may ask for."""
     gateway = await runtime.gateway()
-    key = _authenticated(request, lower_headers(request), gateway)
+    key = _authenticated(request, gateway)
     return json_response(model_page(request.GET, gateway.configuration.snapshot, key), request_id)
 
 
 @endpoint("GET", "HEAD")
-async def model(request: HttpRequest, request_id: str, model_id: str) -> HttpResponseBase:
+async def model(request: GatewayRequest, request_id: str, model_id: str) -> HttpResponseBase:
     """GET /v1/models/{id}; the id may contain slashes and colons."""
     gateway = await runtime.gateway()
-    key = _authenticated(request, lower_headers(request), gateway)
+    key = _authenticated(request, gateway)
     return json_response(model_entry(model_id, gateway.configuration.snapshot, key), request_id)
 
 
-async def _exchange(request: HttpRequest, request_id: str, name: str) -> HttpResponseBase:
+async def _exchange(request: GatewayRequest, request_id: str, name: str) -> HttpResponseBase:
     gateway = await runtime.gateway()
-    headers = lower_headers(request)
-    key = _authenticated(request, headers, gateway)
-    address, query = request.META.get("REMOTE_ADDR", ""), request.META.get("QUERY_STRING", "")
+    key = _authenticated(request, gateway)
+    headers, address, query = request.lower_headers, request.address, request.query
     try:
         body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
     except GatewayError as error:
@@ -62,10 +62,10 @@ async def _exchange(request: HttpRequest, request_id: str, name: str) -> HttpRes
     return reply_response(await answered(arrival, gateway), request_id)
 
 
-def _authenticated(request: HttpRequest, headers: dict[str, str], gateway: Gateway) -> KeyEntry | None:
+def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:
     return authenticated(
-        headers,
-        request.META.get("REMOTE_ADDR", ""),
+        request.lower_headers,
+        request.address,
         gateway.configuration.snapshot,
         now=time.time(),
         open_to_all=gateway_conf().allow_anonymous,
