@@ -5,14 +5,15 @@ classes of text above all (a price for each), and its chat template adds words o
 own (an overhead); `token_fit` works them out. The history is what all
 processes share: whoever has seen enough new answers of a model reads the last ones
 from it and writes what they teach, which comes into force with the next snapshot. It
-runs in the recorder's thread, after the rows are durable.
+runs in the recorder's thread, after the rows are durable, and a look costs as much as the
+rows of some forty answers: so a busy model is looked at by the clock and not by its answers.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from statistics import fmean, median
 from typing import Final
@@ -26,9 +27,12 @@ from gateway.models import RequestLog, TokenFactor
 
 logger = logging.getLogger("gateway.audit")
 
-# new answers of a model after which it is looked at; then after every so many
+# new answers of a model after which it is looked at; then after every so many, and seconds
 FIRST_LOOKS: Final = (5, 10, 20)
 LOOK_EVERY: Final = 25
+PAUSE: Final = 30.0
+# clients may make names up: of more models than these the ones heard of last are remembered
+MOST_MODELS: Final = 1_000
 LOOK_BACK: Final = 50
 OLDEST: Final = timedelta(days=30)
 # a smaller change is not worth a new snapshot in every process
@@ -37,21 +41,46 @@ NOTICEABLE: Final = 0.01
 Model = tuple[str, str]
 
 
+class _Seen:
+    """The answers of one model: all of them, and when and after how many it was last looked at."""
+
+    __slots__ = ("answers", "looked_after", "looked_at")
+
+    def __init__(self) -> None:
+        self.answers = self.looked_after = 0
+        self.looked_at = 0.0
+
+    def due(self, now: float) -> bool:
+        """Count one more answer; whether to look at the model now, which is noted."""
+        self.answers += 1
+        enough = self.answers - self.looked_after >= LOOK_EVERY and now - self.looked_at >= PAUSE
+        if not enough and self.answers not in FIRST_LOOKS:
+            return False
+        self.looked_after, self.looked_at = self.answers, now
+        return True
+
+
 class FactorLearner:
     """Counts the answers of each model that this process has written; a thread of its own is not needed."""
 
-    def __init__(self) -> None:
-        self._seen: Counter[Model] = Counter()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # those heard of last stand at the end
+        self._seen: dict[Model, _Seen] = {}
 
     def note(self, written: Iterable[ExchangeOutcome]) -> None:
         """Answers are in the database. Never raises."""
+        now = self._clock()
         due: set[Model] = set()
         for outcome in written:
             if teaches(outcome):
                 model = outcome.provider, outcome.upstream_model
-                self._seen[model] += 1
-                if self._seen[model] in FIRST_LOOKS or self._seen[model] % LOOK_EVERY == 0:
+                seen = self._seen.pop(model) if model in self._seen else _Seen()
+                self._seen[model] = seen
+                if seen.due(now):
                     due.add(model)
+        while len(self._seen) > MOST_MODELS:
+            del self._seen[next(iter(self._seen))]
         for provider, upstream_model in sorted(due):
             try:
                 learn(provider, upstream_model)

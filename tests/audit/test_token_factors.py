@@ -115,13 +115,37 @@ def test_a_change_too_small_to_notice_moves_no_stamp():
     assert ConfigStamp.current() == stamp + 1
 
 
-def test_the_learner_looks_after_the_first_answers_and_then_rarely(monkeypatch):
+def test_the_learner_looks_after_the_first_answers_and_then_by_number_and_clock(monkeypatch):
+    looks = []
+    now = 0.0
+    learner = FactorLearner(clock=lambda: now)
+    monkeypatch.setattr(token_factors, "learn", lambda *_model: looks.append((now, heard)))
+    made = answers(200, 1200)
+    heard = 0
+    for outcome in made[:100]:
+        heard += 1
+        now = heard / 10
+        learner.note([outcome])
+    assert looks == [(0.5, 5), (1.0, 10), (2.0, 20)]
+    now = 32.0
+    for outcome in made[100:]:
+        heard += 1
+        learner.note([outcome])
+    assert looks[3:] == [(32.0, 101)]
+    now = 90.0
+    learner.note(made[:1])
+    assert len(looks) == 5
+
+
+def test_a_learner_remembers_the_models_it_heard_of_last(monkeypatch):
     looks = []
     monkeypatch.setattr(token_factors, "learn", lambda *model: looks.append(model))
+    monkeypatch.setattr(token_factors, "MOST_MODELS", 2)
     learner = FactorLearner()
-    for outcome in answers(60, 1200):
-        learner.note([outcome])
-    assert looks == [("main", "m")] * 5
+    for name in ("a", "a", "a", "a", "b", "c", "c", "c", "c", "b", "b", "b", "b", "a"):
+        learner.note(answers(1, 1200, upstream_model=name))
+    assert looks == [("main", "b")]
+    assert len(learner._seen) == 2
 
 
 def test_a_learner_that_cannot_learn_holds_up_nothing(monkeypatch, caplog):
