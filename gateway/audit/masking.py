@@ -9,7 +9,6 @@ that are encoded (base64, hex), and those no pattern describes.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,15 +19,12 @@ from gateway.audit.masked import DATA, Masked, masked_events, masked_text, maske
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest
 from gateway.audit.secret_patterns import Pattern, Suspects, matching, of_admin
+from gateway.audit.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
 
 # chains' digests that are remembered in one generation
 GENERATION: Final = 60_000
-_DELTAS: Final = re.compile(
-    rb'"(?:text|thinking|partial_json|content|reasoning_content|reasoning|arguments|delta|refusal)"'
-    rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
-)
 
 
 class Masker:
@@ -71,9 +67,7 @@ class Masker:
         """A raw answer: one JSON document, or a stream of server-sent events."""
         if body[:1] in (b"{", b"[") or DATA not in body:
             return self.document(body)
-        # the texts, and what stands around them: the same in most events, so it is looked at once
-        parts = _DELTAS.split(body)
-        around, joined = b"\n".join(dict.fromkeys(parts[::2])), b"".join(parts[1::2])
+        around, joined = stream_texts(body)
         patterns = list(dict.fromkeys([*self._suspects.of(around), *self._suspects.of(joined)]))
         return masked_events(body, patterns) if patterns else Masked(body)
 

@@ -1,0 +1,45 @@
+"""The texts of a stream of events, taken out of its raw bytes without reading an event (pure).
+
+Most events of a stream differ in their text alone. So an event that begins and ends like the
+one before is cut there; only one that does not is searched, which takes seven times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_TEXT: Final = re.compile(
+    rb'"(?:text|thinking|partial_json|content|reasoning_content|reasoning|arguments|delta|refusal)"'
+    rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
+)
+# no text has a line break in it as it is written
+_NEXT: Final = b"\ndata:"
+
+
+class StreamTexts(NamedTuple):
+    """`joined`: the texts in JSON's writing, one after the other; `around`: the rest, each form once."""
+
+    around: bytes
+    joined: bytes
+
+
+def stream_texts(body: bytes) -> StreamTexts:
+    """What may be said in the events of any known kind of stream, and what stands around it."""
+    around: dict[bytes, None] = {}
+    texts: list[bytes] = []
+    before = after = b"\n"
+    start, end = 1, -1
+    for event in body.split(_NEXT):
+        if event[:start] == before and event[end:] == after:
+            texts.append(event[start:end])
+            continue
+        parts = _TEXT.split(event)
+        around.update(dict.fromkeys(parts[::2]))
+        texts += parts[1::2]
+        if len(parts) == 3:
+            text = _TEXT.search(event)
+            assert text is not None
+            start, end = text.start(1), text.end(1) - len(event)
+            before, after = event[:start], event[end:]
+    return StreamTexts(_NEXT.join(around), b"".join(texts))
