@@ -18,13 +18,15 @@ MOST_WORDS: Final = 20_000
 # Longer runs are encoded data.
 LONGEST_WORD: Final = 64
 MOST_TERMS: Final = 12
-# Characters that are cut into words in one call: it is twice as fast, and no other thread runs meanwhile.
+# About so many characters are cut into words in one call: no other thread runs meanwhile.
 AT_ONCE: Final = 20_000
 
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _WORD: Final = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+# Of ASCII only letters and digits are left; a byte of another character stays.
+_APART: Final = bytes(byte if byte > 127 or chr(byte).isalnum() else 32 for byte in range(256))
 _TERM: Final = re.compile(r'"([^"]*)"?|(\S+)')
 
 
@@ -36,12 +38,34 @@ class Term:
     prefix: bool = False
 
 
-def words(text: str) -> Iterable[str]:
+def words(text: str) -> Iterator[str]:
     """The words of `text` in order."""
     lower = text.lower()
-    if len(lower) <= AT_ONCE:
-        return [word for word in _WORD.findall(lower) if len(word) <= LONGEST_WORD]
-    return (found[0] for found in _WORD.finditer(lower) if found.end() - found.start() <= LONGEST_WORD)
+    start = 0
+    while len(lower) - start > AT_ONCE:
+        # the last space before, the next one behind, or the end
+        end = max(lower.rfind(space, start, start + AT_ONCE) for space in " \n")
+        end = end if end > start else lower.find(" ", start + AT_ONCE)
+        if end < 0:
+            break
+        yield from _cut(lower[start:end])
+        start = end
+    yield from _cut(lower[start:] if start else lower)
+
+
+def _cut(lower: str) -> list[str]:
+    """The words of a text in lower case. What is ASCII is cut by its bytes: a third of the pattern's time."""
+    found = lower.encode("utf-8", "surrogatepass").translate(_APART).decode("utf-8", "surrogatepass").split()
+    odd = [index for index, word in enumerate(found) if len(word) > LONGEST_WORD or not word.isascii()]
+    if not odd:
+        return found
+    kept: list[str] = []
+    last = 0
+    for index in odd:
+        kept += found[last:index]
+        kept += [word for word in _WORD.findall(found[index]) if len(word) <= LONGEST_WORD]
+        last = index + 1
+    return kept + found[last:]
 
 
 def indexed(texts: Iterable[str]) -> str:

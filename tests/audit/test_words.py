@@ -1,7 +1,12 @@
 """How text is cut into words, and what a query means."""
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.audit import words as words_module
 from gateway.audit.words import LONGEST_WORD, MOST_WORDS, Term, indexed, message_texts, terms
 
 
@@ -28,6 +33,25 @@ def test_text_is_cut_into_words(text, expected):
 
 def test_a_long_text_is_indexed_by_its_beginning():
     assert len(cut("word " * (MOST_WORDS + 5)).split()) == MOST_WORDS
+
+
+_TEXTS = st.text(st.sampled_from("aB9_- .\n\t\x00éßİΣ数่🙂\ud800\u2028\u00a0"), max_size=60) | st.text(
+    max_size=60
+)
+
+
+@given(parts=st.lists(_TEXTS | st.sampled_from(["a" * 64, "b" * 65, "é" * 64, "ü" * 65]), max_size=12))
+def test_a_text_is_cut_as_the_pattern_says(parts):
+    text = "".join(parts)
+    found = re.findall(words_module._WORD, text.lower())
+    assert list(words_module.words(text)) == [word for word in found if len(word) <= LONGEST_WORD]
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "-"])
+def test_a_text_that_is_cut_in_portions_loses_no_word(monkeypatch, space):
+    monkeypatch.setattr(words_module, "AT_ONCE", 40)
+    every = [f"word{number}" for number in range(200)]
+    assert list(words_module.words(space.join(every))) == every
 
 
 @pytest.mark.parametrize(
