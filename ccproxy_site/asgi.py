@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import django
 from channels.auth import AuthMiddlewareStack
-from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
@@ -49,18 +49,6 @@ def for_people() -> Application:
     return with_static_files(handler)
 
 
-class ByPath:
-    """Admin and static files one way, the API the other."""
-
-    def __init__(self, people: Application, clients: Application) -> None:
-        self._people = people
-        self._clients = clients
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        chosen = self._people if scope["path"].startswith(PEOPLES_PATHS) else self._clients
-        await chosen(scope, receive, send)
-
-
 class OrEnd:
     """Ends a WebSocket whose path nobody serves; Channels' router raises instead."""
 
@@ -75,12 +63,35 @@ class OrEnd:
             await send({"type": "websocket.close", "code": 4404})
 
 
-application = ProtocolTypeRouter(
-    {
-        "http": ByPath(people=Late(for_people), clients=GatewayHandler()),
-        # the live tail: pages of this site alone, with the session that the admin made
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))
-        ),
-    }
+class Entrance:
+    """WebSockets, admin and static files, and the API, each to its application.
+
+    In place of Channels' ProtocolTypeRouter, because it lets go of what it was called with: a stream
+    may last for an hour.
+    """
+
+    def __init__(self, pages: Application, people: Application, clients: Application) -> None:
+        self._pages = pages
+        self._people = people
+        self._clients = clients
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        answering = self._application(scope)(scope, receive, send)
+        del scope, receive, send
+        await answering
+
+    def _application(self, scope: dict[str, Any]) -> Application:
+        if scope["type"] == "websocket":
+            return self._pages
+        if scope["type"] != "http":
+            # servers ask for `lifespan`, and take this for an answer
+            raise ValueError(f"nothing serves {scope['type']!r} here")
+        return self._people if scope["path"].startswith(PEOPLES_PATHS) else self._clients
+
+
+application = Entrance(
+    # the live tail: pages of this site alone, with the session that the admin made
+    pages=AllowedHostsOriginValidator(AuthMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))),
+    people=Late(for_people),
+    clients=GatewayHandler(),
 )

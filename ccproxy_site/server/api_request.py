@@ -105,7 +105,10 @@ class ApiRequest:
 
     async def _answered(self, scope: dict[str, Any]) -> None:
         try:
-            await self._server.application(scope, self._receive, self._send)
+            answering = self._server.application(scope, self._receive, self._send)
+            # as long as the answer streams, nobody needs what was said of the request
+            del scope
+            await answering
         except Exception:
             logger.exception("unexpected error while answering")
         finally:

@@ -60,9 +60,6 @@ class GatewayHandler(ASGIHandler):
         self._resolve = resolver.resolve
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        await self.handle(scope, receive, send)
-
-    async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:
             request = GatewayRequest(scope, await self.received_body(receive))
         except RequestAborted:
@@ -74,12 +71,16 @@ class GatewayHandler(ASGIHandler):
             problem = InvalidRequest("the request line or a header is not valid text")
             await self.send_response(error_response(problem, new_id("req_")), send)
             return
-        told_of_leaving = scope.get("extensions", {}).get(LEAVING)
+        extensions = scope.get("extensions", {})
+        work = self._work(request, send, extensions.get(EXTENSION))
+        told_of_leaving = extensions.get(LEAVING)
+        # a stream may last, and does not need what was said of its request
+        del request, scope, extensions
         if told_of_leaving is not None:
             told_of_leaving()
-            await self._work(request, send)
+            await work
             return
-        working = asyncio.create_task(self._work(request, send))
+        working = asyncio.create_task(work)
         leaving = asyncio.create_task(self.listen_for_disconnect(receive))
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,14 +108,14 @@ class GatewayHandler(ASGIHandler):
 
     async def send_response(self, response: HttpResponseBase, send: Any, direct: Any = None) -> None:
         """`direct`: the server's direct_body extension, None where there is none."""
-        headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
-        start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        start = _start(response)
         if not isinstance(response, StreamingHttpResponse):
             await send(start)
             await send({"type": "http.response.body", "body": response.content})  # type: ignore[attr-defined]
             return
         async with aclosing(aiter(response)) as pieces:  # type: ignore[type-var]
             await send(start)
+            del start, response
             ended = False
             async for piece in pieces:
                 # a pump knows its last piece, so that the end need not be a message of its own
@@ -127,9 +128,10 @@ class GatewayHandler(ASGIHandler):
         if not ended:
             await send({"type": "http.response.body"})
 
-    async def _work(self, request: GatewayRequest, send: Any) -> None:
-        direct = request.scope.get("extensions", {}).get(EXTENSION)
-        await self.send_response(await self._viewed(request), send, direct)
+    async def _work(self, request: GatewayRequest, send: Any, direct: Any) -> None:
+        viewing = self._viewed(request)
+        del request
+        await self.send_response(await viewing, send, direct)
 
     async def _viewed(self, request: GatewayRequest) -> HttpResponseBase:
         path = request.path_info
@@ -142,6 +144,11 @@ class GatewayHandler(ASGIHandler):
             logger.exception("unexpected error outside a view", extra={"path": request.path_info})
             return error_response(InternalError(), new_id("req_"))
         return response
+
+
+def _start(response: HttpResponseBase) -> dict[str, Any]:
+    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
