@@ -50,7 +50,7 @@ class Opened:
 
 
 class Upstream:
-    """One target with one credential, asked by one attempt at a time; `stream` converts its answer.
+    """One target with one credential, asked by one attempt at a time; `stream` converts a streamed answer.
 
     `connect_timeout`: seconds; the provider's own when it is shorter.
     """
@@ -79,8 +79,9 @@ class Upstream:
         )
         self._body = converted.body
         self._secret = choice.credential.value if choice.credential else ""
-        self.stream = self._new_stream()
+        self.stream: AnswerStream
         self.committed = False
+        self.renew()
 
     @property
     def silence_limit(self) -> float:
@@ -98,8 +99,9 @@ class Upstream:
             exchange.sent_json = self._body
 
     def renew(self) -> None:
-        """The attempt failed; whatever its stream had begun is forgotten."""
-        self.stream = self._new_stream()
+        """A stream of its own for what is streamed; whatever one before it had begun is forgotten."""
+        if self.exchange.streamed:
+            self.stream = self.dialect.stream(self.context, self.exchange.ledger)
 
     def commit(self) -> Sequence[Sent]:
         """The 200 goes out before the provider has answered."""
@@ -256,6 +258,10 @@ class Upstream:
 
     async def _whole(self, answer: UpstreamAnswer) -> bytes:
         """The body of an answer that is not streamed; the silence between its pieces is limited."""
+        body = answer.whole(self.gateway.max_answer_bytes)
+        if body is not None:
+            # the usual case: it came with the head
+            return body
         loop = asyncio.get_running_loop()
         limit = self.silence_limit
         try:
@@ -272,9 +278,6 @@ class Upstream:
                 return await reading
         except TimeoutError:
             raise UpstreamTimedOut("upstream stream timed out") from None
-
-    def _new_stream(self) -> AnswerStream:
-        return self.dialect.stream(self.context, self.exchange.ledger)
 
 
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:

@@ -10,8 +10,9 @@ from typing import Final
 
 ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LENGTH: Final = 24
-_PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
-_BASE: Final = len(_PAIRS)
+# Bytes as characters. 256 is no multiple of 62: eight characters are a quarter more frequent, which
+# costs a hundredth of a bit each.
+_CHARACTERS: Final = bytes(ord(ALPHABET[number % len(ALPHABET)]) for number in range(256))
 
 # Ids must not collide; nothing is protected by them. One system call for each would be
 # among the dearest things a small request does.
@@ -20,8 +21,5 @@ os.register_at_fork(after_in_child=lambda: _random.seed(secrets.randbits(256)))
 
 
 def new_id(prefix: str) -> str:
-    """`new_id("msg_")` -> "msg_" and 24 random base62 characters (about 143 bits)."""
-    pairs = []
-    for _ in range(LENGTH // 2):
-        pairs.append(_PAIRS[int(_random.random() * _BASE)])
-    return prefix + "".join(pairs)
+    """`new_id("msg_")` -> "msg_" and 24 random base62 characters (about 142 bits)."""
+    return prefix + _random.randbytes(LENGTH).translate(_CHARACTERS).decode("ascii")

@@ -64,15 +64,16 @@ class LiveExchanges:
 
         Raises what it raises, or the error of the interruption.
         """
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.current_task()
+        assert task is not None
         call = _Call(task)
         self._live.add(call)
         try:
-            return await task
+            return await work
         except asyncio.CancelledError:
-            if call.error is not None:
+            # unless the client has left as well
+            if call.error is not None and task.uncancel() <= call.cancelling:
                 raise call.error from None
-            task.cancel()
             raise
         finally:
             self._live.discard(call)
@@ -83,8 +84,10 @@ class _Call:
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
+        self.cancelling = task.cancelling()
         self.error: GatewayError | None = None
 
     def interrupt(self, error: GatewayError) -> None:
-        self.error = error
-        self.task.cancel()
+        if self.error is None:
+            self.error = error
+            self.task.cancel()

@@ -11,12 +11,13 @@ imported), and whoever is asked adds them up. What a dead process counted stays 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -78,6 +79,8 @@ _waiting = Gauge(
     multiprocess_mode="livesum",
     registry=_registry,
 )
+
+M = TypeVar("M", Counter, Histogram)
 
 
 class Attempt(Protocol):
@@ -176,17 +179,23 @@ def ended(outcome: Ended) -> None:
     """Count an exchange that has ended, however it did."""
     endpoint, provider = outcome.endpoint, outcome.provider
     status = f"{outcome.status // 100}xx" if outcome.status else ""
-    _ended.labels(endpoint, outcome.state, provider, status).inc()
+    _labelled(_ended, endpoint, outcome.state, provider, status).inc()
     if outcome.first_byte_ms is not None:
-        _first_byte.labels(endpoint, provider).observe(outcome.first_byte_ms / 1000)
+        _labelled(_first_byte, endpoint, provider).observe(outcome.first_byte_ms / 1000)
     if outcome.duration_ms is not None:
-        _duration.labels(endpoint, provider).observe(outcome.duration_ms / 1000)
+        _labelled(_duration, endpoint, provider).observe(outcome.duration_ms / 1000)
     if outcome.input_tokens:
-        _tokens.labels(provider, "input").inc(outcome.input_tokens)
+        _labelled(_tokens, provider, "input").inc(outcome.input_tokens)
     if outcome.output_tokens:
-        _tokens.labels(provider, "output").inc(outcome.output_tokens)
+        _labelled(_tokens, provider, "output").inc(outcome.output_tokens)
     for attempt in outcome.tries:
-        _attempts.labels(attempt.provider, attempt.state).inc()
+        _labelled(_attempts, attempt.provider, attempt.state).inc()
+
+
+# the library makes texts of the values and takes a lock each time to find the same few
+@functools.lru_cache(maxsize=1024)
+def _labelled(metric: M, *values: str) -> M:
+    return metric.labels(*values)
 
 
 def exposition(standing: Standing) -> bytes:

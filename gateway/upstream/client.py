@@ -79,6 +79,18 @@ class UpstreamAnswer:
         if self._lean is not None:
             self._lean.close()
 
+    def whole(self, limit: int) -> bytes | None:
+        """The body, when all of it is here already, so that nobody has to wait; None: read it.
+
+        Raises UpstreamBroken when it is longer than `limit` bytes.
+        """
+        if self._lean is None or self._body is not self._lean:
+            return None
+        body = self._lean.whole()
+        if body is not None and len(body) > limit:
+            raise _too_long(limit)
+        return body
+
     async def body(self, limit: int, alive: Callable[[], None] | None = None) -> bytes:
         """The whole body. Raises UpstreamBroken when it breaks off or is longer than `limit` bytes.
 
@@ -91,7 +103,7 @@ class UpstreamAnswer:
                 alive()
             size += len(piece)
             if size > limit:
-                raise UpstreamBroken(f"upstream sent a body larger than {limit} bytes")
+                raise _too_long(limit)
             parts.append(piece)
         return b"".join(parts)
 
@@ -99,6 +111,10 @@ class UpstreamAnswer:
         """Give the connection back, or cut it when the body was not read to its end."""
         with contextlib.suppress(httpx.HTTPError):
             await self._close()
+
+
+def _too_long(limit: int) -> UpstreamBroken:
+    return UpstreamBroken(f"upstream sent a body larger than {limit} bytes")
 
 
 class Feed(Protocol):

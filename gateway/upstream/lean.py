@@ -20,7 +20,7 @@ from gateway.upstream.dial import connected_socket
 from gateway.upstream.lean_answer import LeanAnswer
 from gateway.upstream.lean_pool import IDLE_EXPIRY, IDLE_LIMIT, IdlePool
 from gateway.upstream.lean_protocol import LeanConnection, Origin, StaleConnection
-from gateway.upstream.lean_request import Target, raw_headers, request_head, target, target_of
+from gateway.upstream.lean_request import Target, post_head, request_head, target, target_of
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
@@ -62,7 +62,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         Raises httpx.TransportError, httpx.InvalidURL or UnicodeEncodeError.
         """
         place = target(url)
-        head = request_head(b"POST", place, raw_headers(headers, place), len(content))
+        head = post_head(place, headers, len(content))
         return await self._exchanged(place, head, content, connect_timeout, write_timeout)
 
     async def aclose(self) -> None:

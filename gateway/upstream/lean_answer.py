@@ -81,6 +81,15 @@ class LeanAnswer(httpx.AsyncByteStream):
         self.resume()
         return piece
 
+    def whole(self) -> bytes | None:
+        """The body, when all of it is here and none was taken; None: read on."""
+        if not self._ended or self._failure is not None:
+            return None
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return body
+
     def deliver(self, sink: Sink) -> None:
         """Hand what waits to `sink` and, from now on, what arrives: no task has to fetch it."""
         self._sink = sink

@@ -76,6 +76,41 @@ def request_head(
     return b"\r\n".join(lines)
 
 
+# names, each with a colon, that are none of those that need a look of their own
+_USUAL_NAMES: Final = re.compile(
+    r"(?:(?!host:|content-length:|transfer-encoding:)[!#$%&'*+.^_`|~0-9A-Za-z-]+:)+",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def post_head(place: Target, headers: Mapping[str, str], content_length: int) -> bytes:
+    """`request_head` of a POST with `raw_headers`: the same bytes, in one go where nothing is unusual.
+
+    Raises as those two.
+    """
+    if place.authorization is not None or not _usual(headers):
+        return request_head(b"POST", place, raw_headers(headers, place), content_length)
+    return b"POST %b HTTP/1.1\r\nHost: %b\r\n%bContent-Length: %d\r\n\r\n" % (
+        place.path,
+        place.host,
+        "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1"),
+        content_length,
+    )
+
+
+def _usual(headers: Mapping[str, str]) -> bool:
+    """Whether every name is a usual one and every value stays within its line, looked at all at once."""
+    names, values = ":".join(headers) + ":", "\r".join(headers.values())
+    return (
+        _USUAL_NAMES.fullmatch(names) is not None
+        # one that has a separator in it would pass for two
+        and names.count(":") == len(headers)
+        and values.count("\r") == len(headers) - 1
+        and "\n" not in values
+        and "\0" not in values
+    )
+
+
 def as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Headers as they go over the wire. A client's are its bytes, read as Latin-1 whatever they mean.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -44,7 +45,7 @@ def upstream_call(
     passes. `connect_timeout`: seconds; None or a longer one than the provider's is the
     provider's. `below` is a path below the protocol's own, `/count_tokens`.
     """
-    headers = {
+    headers: dict[str, str] = {
         "content-type": "application/json",
         "accept": "text/event-stream" if body.get("stream") else "application/json",
         # bytes are handed on as they come; compressing them would hold them back
@@ -53,17 +54,30 @@ def upstream_call(
         **more_headers,
         **credential_headers(provider.auth, credential),
     }
-    taken = {name.lower() for name in provider.headers}
-    headers = {name: value for name, value in headers.items() if name not in taken} | dict(provider.headers)
+    if provider.headers:
+        taken = {name.lower() for name in provider.headers}
+        headers = {name: value for name, value in headers.items() if name not in taken} | dict(
+            provider.headers
+        )
     return UpstreamCall(
-        url=endpoint_url(
-            provider.base_url, PATHS[protocol] + below, {**dict(parse_qsl(query)), **provider.query}
-        ),
+        url=_url(provider, PATHS[protocol] + below, query),
         content=jsontext.dumps_to_keep(body),
         headers=headers,
         connect_timeout=min(provider.connect_timeout, connect_timeout or provider.connect_timeout),
         demo=provider.demo,
     )
+
+
+def _url(provider: ProviderConfig, path: str, query: str) -> str:
+    if query:
+        return endpoint_url(provider.base_url, path, {**dict(parse_qsl(query)), **provider.query})
+    return _usual_url(provider.base_url, path, tuple(provider.query.items()))
+
+
+# few, and the same for every request; what clients send is not kept
+@lru_cache(maxsize=256)
+def _usual_url(base_url: str, path: str, query: tuple[tuple[str, str], ...]) -> str:
+    return endpoint_url(base_url, path, dict(query))
 
 
 def credential_headers(auth: str, credential: str | None) -> dict[str, str]:

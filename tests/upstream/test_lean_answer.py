@@ -146,3 +146,20 @@ async def test_a_source_that_was_paused_before_goes_on_for_the_sink_that_now_dec
     answer.pause()
     answer.resume()
     assert answer.calls == ["pause", "resume", "pause", "resume"]
+
+
+async def test_a_body_that_is_all_here_is_taken_at_once(answer):
+    answer.put(b"a")
+    assert answer.whole() is None
+    answer.put(b"b")
+    answer.end()
+    assert answer.whole() == b"ab"
+
+
+async def test_an_empty_body_is_all_here_and_a_broken_one_never_is(answer):
+    answer.end()
+    assert answer.whole() == b""
+    broken = LeanAnswer(Source(), asyncio.get_running_loop())
+    broken.put(b"a")
+    broken.fail(httpx.ReadError("broken"))
+    assert broken.whole() is None

@@ -2,9 +2,11 @@
 
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gateway.upstream.lean_protocol import Origin
-from gateway.upstream.lean_request import raw_headers, request_head, target
+from gateway.upstream.lean_request import post_head, raw_headers, request_head, target
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,33 @@ def test_a_header_goes_out_as_the_bytes_it_came_in_and_what_no_bytes_can_be_is_r
     for headers in ({"x": "…"}, {"ü": "x"}):
         with pytest.raises(UnicodeEncodeError):
             raw_headers(headers, target("http://h/"))
+
+
+NAMES = st.sampled_from(
+    ["accept", "Host", "host", "content-length", "Content-Length", "transfer-encoding", "authorization", "x"]
+) | st.text("abX-_ :\r\n\0üK", max_size=6)
+VALUES = st.text(st.characters(max_codepoint=0x17F), max_size=12)
+
+
+@given(
+    st.dictionaries(NAMES, VALUES, max_size=5),
+    st.sampled_from(["http://h/p?q", "https://user:secret@h:8/"]),
+    st.integers(0, 10**9),
+)
+@example({"a": "b", "content-type": "x"}, "http://h/", 5)
+@example({"x": "a\r\nb: c"}, "http://h/", 5)
+@example({"x": "a\rb"}, "http://h/", 5)
+@example({"x: y": "1"}, "http://h/", 5)
+@example({"x:y": "1", "": "2"}, "http://h/", 5)
+@example({}, "http://h/", 5)
+@example({"\u212aost": "x", "ho\u017ft": "x"}, "http://h/", 5)
+def test_the_head_written_in_one_go_is_the_same_head_or_the_same_refusal(headers, url, length):
+    def made(write):
+        try:
+            return write()
+        except (httpx.LocalProtocolError, UnicodeEncodeError) as problem:
+            return type(problem)
+
+    place = target(url)
+    usual = made(lambda: request_head(b"POST", place, raw_headers(headers, place), length))
+    assert made(lambda: post_head(place, headers, length)) == usual
