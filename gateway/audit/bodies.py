@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import connection
-
 from gateway.audit import content
 from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest, packed_request, unpacked, whole_request
+from gateway.audit.statements import Statement
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import RequestBody
 from gateway.wire import jsontext
 
-_PUT_ROW: Final = """
+_PUT_ROW: Final = Statement("""
 INSERT INTO gateway_requestbody (
     request_id, recipe, received_base, received_head, sent_base, sent_head,
     answered, returned, received_size, sent_size, answered_size, returned_size
@@ -33,7 +32,7 @@ ON CONFLICT (request_id) DO UPDATE SET
     answered = excluded.answered, returned = excluded.returned,
     received_size = excluded.received_size, sent_size = excluded.sent_size,
     answered_size = excluded.answered_size, returned_size = excluded.returned_size
-"""
+""")
 
 
 class Unreadable(ValueError):
@@ -100,8 +99,7 @@ def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> None:
     if not exchanges:
         return
     content.put(chain for _, bodies in exchanges for chain in bodies.chains)
-    with connection.cursor() as cursor:
-        cursor.executemany(_PUT_ROW, [(request_id, *bodies.row) for request_id, bodies in exchanges])
+    _PUT_ROW.many([(request_id, *bodies.row) for request_id, bodies in exchanges])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from gateway.audit.long_texts import put_back, taken_out
 from gateway.audit.packing import Chain, Piece
+from gateway.audit.statements import Statement
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import ContentBlob
 from gateway.wire import jsontext
@@ -30,14 +31,14 @@ AT_ONCE: Final = 500
 # Digests in one generation of Known: a hundred long conversations, some 9 MB.
 GENERATION: Final = 60_000
 
-_PUT_NODE: Final = """
+_PUT_NODE: Final = Statement("""
 INSERT INTO gateway_contentnode (digest, parent, blob, used) VALUES (%s, %s, %s, %s)
 ON CONFLICT (digest) DO UPDATE SET used = excluded.used WHERE gateway_contentnode.used < excluded.used
-"""
-_PUT_BLOB: Final = """
+""")
+_PUT_BLOB: Final = Statement("""
 INSERT INTO gateway_contentblob (digest, data, texts, used) VALUES (%s, %s, %s, %s)
 ON CONFLICT (digest) DO UPDATE SET used = excluded.used WHERE gateway_contentblob.used < excluded.used
-"""
+""")
 _CHAIN: Final = """
 WITH RECURSIVE chain (parent, blob, depth) AS (
     SELECT parent, blob, 0 FROM gateway_contentnode WHERE digest = %s
@@ -128,9 +129,8 @@ def put(chains: Iterable[Chain]) -> None:
         )
     # a digest occurs once, so what follows it is never compared
     nodes.sort()
-    with connection.cursor() as cursor:
-        cursor.executemany(_PUT_NODE, nodes)
-        cursor.executemany(_PUT_BLOB, sorted(blobs.values()))
+    _PUT_NODE.many(nodes)
+    _PUT_BLOB.many(sorted(blobs.values()))
     transaction.on_commit(partial(known.add, tuple(new), hour))
 
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, transaction
 
 from gateway.audit.counting import HOUR, Counted, Tallies, hour_of
+from gateway.audit.statements import Statement, among
 from gateway.models import DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 
 # values in one IN (...)
@@ -33,11 +35,11 @@ SELECT pg_advisory_xact_lock(%s, key) FROM (
 """
 
 
-def _add_up(table: str, slot: tuple[str, ...], numbers: tuple[str, ...]) -> str:
+def _add_up(table: str, slot: tuple[str, ...], numbers: tuple[str, ...]) -> Statement:
     columns = ", ".join((*slot, *numbers))
     places = ", ".join(["%s"] * (len(slot) + len(numbers)))
     sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in numbers)
-    return (
+    return Statement(
         f"INSERT INTO {table} ({columns}) VALUES ({places}) "  # noqa: S608 (our columns)
         f"ON CONFLICT ({', '.join(slot)}) DO UPDATE SET {sums}"
     )
@@ -47,6 +49,10 @@ _ADD, _ADD_DAY = (
     _add_up(table._meta.db_table, table.SLOT, table.NUMBERS) for table in (HourlyTotal, DailyTotal)
 )
 _ADD_LEDGER: Final = _add_up(HourlyLedger._meta.db_table, HourlyLedger.SLOT, ("entries",))
+
+
+_OF_ROW: Final = itemgetter(*Counted._fields)
+_THERE: Final = "SELECT request_id FROM gateway_requestlog WHERE request_id IN ({places})"
 
 
 def before(request_ids: Iterable[str]) -> dict[str, Counted]:
@@ -63,7 +69,7 @@ def before(request_ids: Iterable[str]) -> dict[str, Counted]:
 
 def counted(row: Mapping[str, Any]) -> Counted:
     """What counts of a row of RequestLog that is not read but about to be written, by column."""
-    return Counted._make(row[name] for name in Counted._fields)
+    return Counted._make(_OF_ROW(row))
 
 
 def put(old: Mapping[str, Counted], new: Iterable[Counted]) -> None:
@@ -166,18 +172,13 @@ def _counted(ids: list[str]) -> dict[str, Counted]:
 
 def _there(ids: list[str]) -> list[str]:
     """Those that have a row; by SQL, because building the query would take most of the time."""
-    places = ", ".join(["%s"] * len(ids))
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT request_id FROM gateway_requestlog WHERE request_id IN ({places})", ids)  # noqa: S608
-        return [request_id for (request_id,) in cursor.fetchall()]
+    return [request_id for (request_id,) in among(_THERE, len(ids)).rows(ids)]
 
 
 def add(tallies: Tallies) -> None:
     """Add sums to the totals, in the caller's transaction."""
-    totals, ledger = tallies.totals(), tallies.ledger()
-    with connection.cursor() as cursor:
-        if totals:
-            cursor.executemany(_ADD, totals)
-            cursor.executemany(_ADD_DAY, tallies.days())
-        if ledger:
-            cursor.executemany(_ADD_LEDGER, ledger)
+    totals = tallies.totals()
+    _ADD.many(totals)
+    if totals:
+        _ADD_DAY.many(tallies.days())
+    _ADD_LEDGER.many(tallies.ledger())

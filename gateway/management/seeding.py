@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from gateway.audit import rows, session_totals, totals
 from gateway.audit.counting import Tallies
@@ -104,10 +104,9 @@ class Seeding:
                 rows.ATTEMPT.values(rows.ATTEMPT.stored(one, log_id=outcome.request_id))
                 for one in outcome.tries
             ]
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(rows.LOG.statement, values)
-            if tries:
-                cursor.executemany(rows.ATTEMPT.statement, tries)
+        with transaction.atomic():
+            rows.LOG.statement.many(values)
+            rows.ATTEMPT.statement.many(tries)
             totals.add(tallies)
 
     def _sessions(self) -> None:
