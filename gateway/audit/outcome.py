@@ -7,9 +7,11 @@ request arrived (state `open`), one when it ended. The later replaces the former
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal
+
+from gateway.values import frozen
 
 NextStep = Literal["", "answered", "again", "learnt", "credential", "target", "gave_up"]
 State = Literal["open", "ok", "error", "cancelled", "broken", "interrupted"]
@@ -22,7 +24,7 @@ BROKEN: Final = "broken"  # an error event in the middle of an answer
 INTERRUPTED: Final = "interrupted"  # the gateway stopped or died meanwhile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CapturedBodies:
     """The four texts of an exchange, as raw bytes, and the client's headers with secrets masked.
 
@@ -40,7 +42,7 @@ class CapturedBodies:
     sent_json: Any = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttemptFacts:
     """One try at a provider. Field names are those of models.Attempt; times in milliseconds.
 
@@ -63,7 +65,7 @@ class AttemptFacts:
     upstream_request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.token_classes import TokenCounts
+from gateway.values import frozen
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
 NewId = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientFacts:
     """Facts of the client's request outside its body.
 
@@ -34,7 +35,7 @@ class ClientFacts:
     query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolFacts:
     """What tools mean for the answer.
 
@@ -51,7 +52,7 @@ class ToolFacts:
     single_call: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerContext:
     """All that the conversion of one answer knows of its request; made by `request.chat_request`.
 
@@ -101,7 +102,7 @@ class AnswerContext:
         return self.thinking_display == "omitted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Converted:
     """A converted request: the upstream body, what its answer needs, and more headers and query."""
 
@@ -116,7 +117,7 @@ class Converted:
         return dataclasses.replace(self, context=context)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnsweredLocally:
     """A request that needs no upstream: `message` is the whole answer (sections 2.1 max_tokens 0, 4.4)."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.ledger import Code, Ledger
 from gateway.conversion.profile import Profile
+from gateway.values import frozen
 
 
 class Notes:
@@ -35,7 +35,7 @@ class Notes:
         self._counts.clear()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestContext:
     """`model` is the asked model, for messages to the client."""
 

@@ -9,7 +9,6 @@ all protocols that are converted. What differs between them is the body, which
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.conversion import local_answers, validation
@@ -31,6 +30,7 @@ from gateway.conversion.tokens import estimated, input_counts
 from gateway.conversion.tools import ToolPlan, tool_plan
 from gateway.conversion.turns import Turn, turns
 from gateway.conversion.web_search import search_of
+from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 
 # Top-level fields that are converted, mean nothing upstream, or get an entry where they are handled.
@@ -44,7 +44,7 @@ _HANDLED: Final = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestPlan:
     """A checked request, taken apart. `cap`: the output tokens to ask for; `estimate`: of the input's, from
     its `counts`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.overflow import Overflow
 from gateway.conversion.usage import Usage
 from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.values import frozen
 
 JSONObject = dict[str, Any]
 
@@ -47,7 +47,7 @@ _WORDS: Final = {
 _FULL: Final = 0.99
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """Why a message ended, in Anthropic's words."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.conversion.ledger import Ledger
@@ -11,6 +11,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.schemas import schema_rewrites
 from gateway.conversion.shape import OBJECT, optional, refuse, refuse_tag, required_object
 from gateway.conversion.strict_schemas import Path, force_strict, is_strict_compatible, without_invented_nulls
+from gateway.values import frozen
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -24,7 +25,7 @@ _INSTRUCTION: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructuredPlan:
     """`body`: fields of the chat request. `system_text`: an instruction for the system text.
 

@@ -7,13 +7,13 @@ list only, so the list sent is the one in force at the end of the conversation.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.shape import LIST, OBJECT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
+from gateway.values import frozen
 
 # Claude Code's stand-in for "there are tools not loaded yet"; it manages the loading itself.
 PLACEHOLDER: Final = "DeferredToolPlaceholder"
@@ -28,7 +28,7 @@ class Declared(NamedTuple):
     tool: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolHistory:
     """What the messages say about tools, in one pass.
 

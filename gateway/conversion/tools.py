@@ -6,7 +6,7 @@ functions (4.2, 4.3), tools of Anthropic's servers (4.4), the choice among them 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gateway.conversion.context import ToolFacts
@@ -24,10 +24,11 @@ from gateway.conversion.tool_choice import (
 )
 from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
 from gateway.conversion.tool_functions import Function, chat_tool, declared_functions
+from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolPlan:
     """All that the tools of a request mean for the chat request and its answer.
 

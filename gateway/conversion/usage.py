@@ -7,13 +7,13 @@ first positive place counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.output import Output
 from gateway.conversion.tokens import estimate_text_tokens
+from gateway.values import frozen
 
 JSONObject = dict[str, Any]
 
@@ -37,7 +37,7 @@ _SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_que
 _TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them."""
 

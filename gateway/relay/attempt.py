@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from gateway.audit.capture import ByteLog
@@ -23,6 +22,7 @@ from gateway.relay.gateway import Gateway
 from gateway.upstream.choices import Choice
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.prepare import upstream_call
+from gateway.values import frozen
 from gateway.wire import jsontext
 from gateway.wire.messages import Message, Sent
 
@@ -36,7 +36,7 @@ MASK: Final = "***"
 TIMED_OUT: Final = "the upstream provider timed out"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A stream's beginning: its first events, and the rest to read (None when there is none).
 

@@ -31,9 +31,10 @@ from gateway.limits.limiter import Admission
 from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as it came.
 

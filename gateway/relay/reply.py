@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gateway.relay.pump import Pump
+from gateway.values import frozen
 from gateway.wire import jsontext
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json"}
@@ -17,7 +18,7 @@ STREAM_HEADERS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whole:
     """A complete answer; `headers` come on top of content-type and request-id."""
 
@@ -26,7 +27,7 @@ class Whole:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Streamed:
     """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close().
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import Credential
 from gateway.upstream.affinity import in_order
 from gateway.upstream.attempts import Elsewhere
 from gateway.upstream.health import FREE, Health, Kind, Standing
+from gateway.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """A target and a credential for the next attempt. `wait`: seconds before it may begin."""
 

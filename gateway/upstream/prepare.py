@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gateway.routing.snapshot import ProviderConfig
+from gateway.values import frozen
 from gateway.wire import jsontext
 
 PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "anthropic": "/v1/messages"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpstreamCall:
     """One HTTP POST to a provider. `headers` carry the credential, hence no repr. Timeouts in seconds.
 
