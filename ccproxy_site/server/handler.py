@@ -18,7 +18,7 @@ import contextlib
 import functools
 import logging
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
@@ -117,14 +117,16 @@ class GatewayHandler(ASGIHandler):
             await send(start)
             del start, response
             ended = False
+            # not by isinstance, which looks for the members of a protocol each time anew
+            through = cast(WritesThrough, pieces) if hasattr(pieces, "write_through") else None
             async for piece in pieces:
                 # a pump knows its last piece, so that the end need not be a message of its own
                 ended = getattr(pieces, "ended", False)
                 await send({"type": "http.response.body", "body": piece, "more_body": not ended})
-                if direct is not None and isinstance(pieces, WritesThrough):
+                if direct is not None and through is not None:
                     # the head is out; until something happens that is no piece, we are not asked again
-                    pieces.write_through(direct)
-                    direct = None
+                    through.write_through(direct)
+                    direct = through = None
         if not ended:
             await send({"type": "http.response.body"})
 

@@ -52,6 +52,13 @@ class ToolPlan:
 def tool_plan(request: JSONObject, profile: Profile, ledger: Ledger) -> ToolPlan:
     """The plan for the tools of a request whose messages are checked. Raises InvalidRequest."""
     history = ToolHistory.of(request.get("messages"))
+    if request.get("tools") in (None, []) and request.get("tool_choice") is None and not history.changes:
+        # the rest would look at nothing, in a dozen steps
+        return ToolPlan(facts=_facts([], history, {}) if history.called else ToolFacts())
+    return _plan(request, history, profile, ledger)
+
+
+def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: Ledger) -> ToolPlan:
     functions, others = _sorted(exposed_tools(request, history, profile, ledger))
     choice = checked_choice(request)
     server = server_tools(others, choice, bool(functions), profile, ledger)

@@ -169,19 +169,34 @@ def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
 def _at(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            return None
     return value
 
 
 def _first_positive(counts: JSONObject, places: tuple[tuple[str, ...], ...]) -> int:
-    return next((number for place in places if (number := _number(_at(counts, place)))), 0)
+    for place in places:
+        # most providers have few of them, and this is asked for each answer, twice for a stream
+        value = counts.get(place[0])
+        if value is not None and (number := _number(_at(value, place[1:]))):
+            return number
+    return 0
 
 
 def _first_known(counts: JSONObject, *names: str) -> int | None:
-    return next((number for name in names if (number := _number(counts.get(name))) is not None), None)
+    for name in names:
+        number = _number(counts.get(name))
+        if number is not None:
+            return number
+    return None
 
 
 def _number(value: object) -> int | None:
     """A count, also as a string or a float with an integral value; negative is 0."""
+    if type(value) is int and 0 <= value <= MOST_TOKENS:
+        return value
+    if value is None:
+        return None
     if isinstance(value, str):
         try:
             value = float(value)

@@ -224,7 +224,8 @@ class Upstream:
         pieces = answer.pieces()
         stream = self.stream
         while not stream.done:
-            piece = await self._in_time(anext(pieces, b""))
+            # the beginning often comes with the head
+            piece = answer.at_hand() or await self._in_time(anext(pieces, b""))
             events = self.feed(piece) if piece else stream.finish()
             if stream.failure is not None and not self.committed:
                 raise stream.failure

@@ -391,7 +391,7 @@ class Pump:
                 reader.add_done_callback(_draining.discard)
                 # not before its first step: a task cancelled there never comes to its `finally`
                 self._loop.call_later(0.0 if at_once else DRAIN_SECONDS, reader.cancel)
-        elif self._answer is not None:
+        elif self._answer is not None and not self._answer.complete:
             if at_once:
                 self._answer.cut()
             else:

@@ -8,7 +8,7 @@ signs of life, and pieces for a client that is slow.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 class DirectBody(Protocol):
@@ -22,7 +22,6 @@ class DirectBody(Protocol):
     def write(self, piece: bytes) -> None: ...
 
 
-@runtime_checkable
 class WritesThrough(Protocol):
     """The stream's side."""
 

@@ -79,6 +79,15 @@ class UpstreamAnswer:
         if self._lean is not None:
             self._lean.close()
 
+    @property
+    def complete(self) -> bool:
+        """All of a delivered answer has come: there is nothing to cut."""
+        return self._lean is not None and self._lean.complete
+
+    def at_hand(self) -> bytes:
+        """What has come of the body and waits; b"" when nothing has, or the transport does not say."""
+        return self._lean.at_hand() if self._lean is not None and self._body is self._lean else b""
+
     def whole(self, limit: int) -> bytes | None:
         """The body, when all of it is here already, so that nobody has to wait; None: read it.
 

@@ -75,29 +75,33 @@ class LeanAnswer(httpx.AsyncByteStream):
             if self._ended:
                 raise StopAsyncIteration
             await self._woken()
+        return self.at_hand()
+
+    @property
+    def complete(self) -> bool:
+        """All of it is here, or nothing more will come."""
+        return self._ended or self._failure is not None
+
+    def whole(self) -> bytes | None:
+        """The body, when all of it is here and none was taken; None: read on."""
+        return self.at_hand() if self._ended and self._failure is None else None
+
+    def at_hand(self) -> bytes:
+        """What waits, without waiting for more; b"" when there is nothing now."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._size = 0
         self.resume()
         return piece
 
-    def whole(self) -> bytes | None:
-        """The body, when all of it is here and none was taken; None: read on."""
-        if not self._ended or self._failure is not None:
-            return None
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
-        return body
-
     def deliver(self, sink: Sink) -> None:
         """Hand what waits to `sink` and, from now on, what arrives: no task has to fetch it."""
-        self._sink = sink
-        waiting = b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
-        # from here on the sink says when to wait
-        self.resume()
+        waiting = self.at_hand()
+        if not self.complete:
+            self._sink = sink
         if waiting:
             sink.put(waiting)
         if self._failure is not None:
@@ -157,15 +161,18 @@ class LeanAnswer(httpx.AsyncByteStream):
         """The answer is complete; the connection is no longer ours."""
         self._ended = True
         self._source = None
-        if self._sink is not None:
-            self._sink.end()
+        # whoever keeps an answer that is over keeps nothing of its consumer
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.end()
         self._wake()
 
     def fail(self, failure: httpx.TransportError) -> None:
         self._failure = failure
         self._source = None
-        if self._sink is not None:
-            self._sink.fail(failure)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.fail(failure)
         self._wake()
 
     # A future that only wakes: an exception set on it would be reported as lost

@@ -9,7 +9,8 @@ from hypothesis import given
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.tools import tool_plan
+from gateway.conversion.tool_exposure import ToolHistory
+from gateway.conversion.tools import _plan, tool_plan
 from gateway.errors import InvalidRequest
 from tests.conversion.json_schemas import nonsense
 
@@ -191,3 +192,17 @@ def test_a_schema_nobody_has_checked_is_sent_or_refused_but_breaks_nothing(rewri
     except InvalidRequest:
         return
     assert made.tools[0]["function"]["parameters"]["type"] == "object"
+
+
+@pytest.mark.parametrize("tools", [None, []])
+@pytest.mark.parametrize("said", [[], [call("a")], [call("a.b"), call("x" * 80)]])
+def test_without_tools_the_short_way_comes_to_the_same_plan(tools, said):
+    request = {"messages": [{"role": "user", "content": "hi"}, *said], "tools": tools}
+    whole = _plan(request, ToolHistory.of(request["messages"]), Profile(), Ledger())
+    assert tool_plan(request, Profile(), Ledger()) == whole
+
+
+@pytest.mark.parametrize("odd", [{"tools": ""}, {"tools": {}}, {"tools": 0}, {"tool_choice": {}}])
+def test_what_is_no_list_of_tools_and_no_choice_is_refused(odd):
+    with pytest.raises(InvalidRequest):
+        tool_plan({"messages": [], **odd}, Profile(), Ledger())

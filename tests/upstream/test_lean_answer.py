@@ -163,3 +163,44 @@ async def test_an_empty_body_is_all_here_and_a_broken_one_never_is(answer):
     broken.put(b"a")
     broken.fail(httpx.ReadError("broken"))
     assert broken.whole() is None
+
+
+class Taken:
+    """A sink that remembers."""
+
+    def __init__(self):
+        self.seen = []
+
+    def put(self, piece):
+        self.seen.append(piece)
+
+    def end(self):
+        self.seen.append("end")
+
+    def fail(self, failure):
+        self.seen.append(failure)
+
+
+async def test_what_waits_is_at_hand_and_makes_room(answer):
+    assert answer.at_hand() == b""
+    answer.put(b"x" * HIGH_WATER)
+    answer.put(b"y")
+    assert answer.calls == ["pause"]
+    assert answer.at_hand() == b"x" * HIGH_WATER + b"y"
+    assert (answer.at_hand(), answer.calls, answer.complete) == (b"", ["pause", "resume"], False)
+
+
+@pytest.mark.parametrize("ends", ["end", "fail"])
+@pytest.mark.parametrize("before", [True, False])
+async def test_an_answer_that_is_over_keeps_nothing_of_who_took_it(answer, ends, before):
+    failure = httpx.ReadError("broken")
+    over = answer.end if ends == "end" else lambda: answer.fail(failure)
+    sink = Taken()
+    answer.put(b"a")
+    if before:
+        over()
+    answer.deliver(sink)
+    if not before:
+        over()
+    assert sink.seen == [b"a", "end" if ends == "end" else failure]
+    assert answer._sink is None and answer.complete
