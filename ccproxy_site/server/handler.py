@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+from collections.abc import Awaitable
 from contextlib import aclosing
 from typing import Any, Final, cast
 
@@ -72,14 +73,18 @@ class GatewayHandler(ASGIHandler):
             await self.send_response(error_response(problem, new_id("req_")), send)
             return
         extensions = scope.get("extensions", {})
-        work = self._work(request, send, extensions.get(EXTENSION))
-        told_of_leaving = extensions.get(LEAVING)
+        direct, told_of_leaving = extensions.get(EXTENSION), extensions.get(LEAVING)
+        viewing = self._viewed(request)
         # a stream may last, and does not need what was said of its request
         del request, scope, extensions
         if told_of_leaving is not None:
             told_of_leaving()
-            await work
+            del receive, told_of_leaving
+            answering = self.send_response(await viewing, send, direct)
+            del viewing, send, direct
+            await answering
             return
+        work = self._work(viewing, send, direct)
         working = asyncio.create_task(work)
         leaving = asyncio.create_task(self.listen_for_disconnect(receive))
         try:
@@ -130,9 +135,7 @@ class GatewayHandler(ASGIHandler):
         if not ended:
             await send({"type": "http.response.body"})
 
-    async def _work(self, request: GatewayRequest, send: Any, direct: Any) -> None:
-        viewing = self._viewed(request)
-        del request
+    async def _work(self, viewing: Awaitable[HttpResponseBase], send: Any, direct: Any) -> None:
         await self.send_response(await viewing, send, direct)
 
     async def _viewed(self, request: GatewayRequest) -> HttpResponseBase:

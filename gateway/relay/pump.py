@@ -62,7 +62,9 @@ class Pump:
     def __init__(self, exchange: Exchange, gateway: Gateway, tries: Tries) -> None:
         self._exchange = exchange
         self._gateway = gateway
-        self._tries = tries
+        # until one has answered: then what is asked no more is let go
+        self._tries: Tries | None = tries
+        self._answering: Upstream | None = None
         self._inbox = Inbox()
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.OPENING
@@ -84,11 +86,11 @@ class Pump:
 
         Raises GatewayError when the provider failed before; nothing was sent then.
         """
-        self._opening = self._loop.create_task(self._tries.first_events())
+        tries = self._tries
+        assert tries is not None
+        self._opening = self._loop.create_task(tries.first_events())
         self._gateway.live.add(self)
-        limit = self._gateway.stream_limit
-        too_long = UpstreamTimedOut(f"the answer took longer than {limit:g} seconds")
-        self._curfew = self._loop.call_later(limit, self.interrupt, too_long)
+        self._curfew = self._loop.call_later(self._gateway.stream_limit, self._took_too_long)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
             if self._interruption is not None:
@@ -97,7 +99,7 @@ class Pump:
                 self._ready = self._begun(self._opening.result())
             else:
                 self._exchange.timeline.committed(self._gateway.clock())
-                self._ready = self._encoded(self._tries.commit())
+                self._ready = self._encoded(tries.commit())
         except BaseException:
             self._curfew.cancel()
             self._gateway.live.discard(self)
@@ -107,6 +109,9 @@ class Pump:
 
     @property
     def _upstream(self) -> Upstream:
+        if self._answering is not None:
+            return self._answering
+        assert self._tries is not None
         return self._tries.upstream
 
     @property
@@ -172,6 +177,10 @@ class Pump:
             self._opening.cancel()
         self._inbox.fail(error)
 
+    def _took_too_long(self) -> None:
+        limit = self._gateway.stream_limit
+        self.interrupt(UpstreamTimedOut(f"the answer took longer than {limit:g} seconds"))
+
     # --- phases ---------------------------------------------------------------
 
     async def _while_opening(self) -> bytes:
@@ -192,6 +201,7 @@ class Pump:
 
     def _begun(self, opened: Opened) -> bytes:
         self._phase = Phase.READING
+        self._answering, self._tries, self._opening = self._upstream, None, None
         self._received_at = self._loop.time()
         self._exchange.first_byte_at = self._gateway.clock()
         if opened.message is not None:

@@ -14,6 +14,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import httpx
@@ -29,6 +30,7 @@ from gateway.upstream.transport import InProcessHandler, InProcessTransport
 # httpcore looks at every idle connection at each request: few idle ones, many busy ones.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 WRITE_TIMEOUT: Final = 60.0
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 CUT: Final = "upstream closed the stream before the response was complete"
 
 
@@ -70,6 +72,8 @@ class UpstreamAnswer:
         """
         if self._lean is None or self._body is not self._lean:
             return False
+        # who takes the body has read the head
+        self.headers = NOTHING
         inbox.fed_by(self._lean)
         self._lean.deliver(_Delivery(inbox))
         return True
@@ -261,7 +265,9 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
         write_timeout=WRITE_TIMEOUT,
     )
     headers = _readable(answer.headers)
-    return UpstreamAnswer(answer.status, headers, _decoded(answer, headers), answer.aclose, answer)
+    body = _decoded(answer, headers)
+    answer.headers = []
+    return UpstreamAnswer(answer.status, headers, body, answer.aclose, answer)
 
 
 async def _sent(http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST") -> UpstreamAnswer:

@@ -9,6 +9,8 @@ import pytest
 from ccproxy_site.asgi import application
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import EventStreamResponse
+from gateway.relay.attempt import Opened
+from gateway.relay.tries import Tries
 from tests.conftest import asking
 from tests.fakes.provider import stream
 from tests.server.test_api_connection import Listening
@@ -43,8 +45,8 @@ async def streaming(bench):
         writer.close()
 
 
-@pytest.mark.parametrize("kind", [GatewayRequest, EventStreamResponse])
-async def test_djangos_request_and_response_are_let_go(streaming, kind):
+@pytest.mark.parametrize("kind", [GatewayRequest, EventStreamResponse, Tries, Opened])
+async def test_what_only_led_to_an_answer_is_let_go_when_it_streams(streaming, kind):
     assert [found for found in gc.get_objects() if isinstance(found, kind)] == []
 
 
