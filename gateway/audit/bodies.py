@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.audit import content
 from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import CapturedBodies
-from gateway.audit.packing import Chain, PackedRequest, packed_request, unpacked, whole_request
+from gateway.audit.packing import Chain, PackedRequest, Piece, packed_request, unpacked, whole_request
 from gateway.audit.statements import Statement
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import RequestBody
@@ -44,11 +44,18 @@ class PackedBodies:
     """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of.
 
     `masked`: how many secrets were taken out of the request and of what the client got.
+    `returned`: what the client got, masked.
     """
 
     chains: Sequence[Chain]
     row: tuple[bytes | int | None, ...]
     masked: int = 0
+    returned: bytes = b""
+
+    @property
+    def head(self) -> Chain:
+        """The messages that came."""
+        return self.chains[1]
 
 
 def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
@@ -88,18 +95,21 @@ def _packed(
             *(len(getattr(bodies, part)) for part in RequestBody.PARTS),
         ),
         in_received + returned.count,
+        returned.text,
     )
 
 
-def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> None:
+def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> dict[bytes, Piece]:
     """Write the bodies of exchanges, by request id, inside the caller's transaction: three statements.
 
-    Storing one again changes nothing; storing others under the same id replaces them.
+    Storing one again changes nothing; storing others under the same id replaces them. Returns the
+    pieces that this process had not stored before, by digest.
     """
     if not exchanges:
-        return
-    content.put(chain for _, bodies in exchanges for chain in bodies.chains)
+        return {}
+    new = content.put(chain for _, bodies in exchanges for chain in bodies.chains)
     _PUT_ROW.many([(request_id, *bodies.row) for request_id, bodies in exchanges])
+    return new
 
 
 @dataclass(frozen=True, slots=True)

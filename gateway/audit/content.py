@@ -101,12 +101,15 @@ def this_hour() -> int:
     return int(time.time()) // HOUR
 
 
-def put(chains: Iterable[Chain]) -> None:
-    """Store the pieces that this process does not know to be stored, inside the caller's transaction."""
+def put(chains: Iterable[Chain]) -> dict[bytes, Piece]:
+    """Store the pieces that this process does not know to be stored, inside the caller's transaction.
+
+    Returns them by digest.
+    """
     hour = this_hour()
     new = known.unknown(chains, hour)
     if not new:
-        return
+        return new
     nodes: list[tuple[bytes, bytes | None, bytes, int]] = []
     blobs: dict[bytes, tuple[bytes, bytes, bytes | None, int]] = {}
     for digest, piece in new.items():
@@ -132,6 +135,7 @@ def put(chains: Iterable[Chain]) -> None:
     _PUT_NODE.many(nodes)
     _PUT_BLOB.many(sorted(blobs.values()))
     transaction.on_commit(partial(known.add, tuple(new), hour))
+    return new
 
 
 def pieces(end: bytes | None) -> list[bytes]:

@@ -1,48 +1,60 @@
 """What is done with an exchange after its row is durable: search index and totals of its session.
 
-The recorder queues ended exchanges (FollowUp) in the transaction of their rows;
-this thread works the queue off a second later, in short transactions of some
-exchanges each, so neither a request nor the group commit waits for long. What can
-be read and reckoned before a transaction is. Doing one twice changes nothing, and
-what a dead process left is done by the next.
+The recorder queues ended exchanges (FollowUp) in the transaction of their rows, and
+hands them over in memory (audit/handover.py). This thread works them off a second later, in
+short transactions of some exchanges each, so neither a request nor the group commit waits
+for long. What can be read and reckoned before a transaction is. Doing one twice changes
+nothing, and what stays in the queue, because its process died or had no room, is read from
+the database.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from django.db import connections, transaction
 
-from gateway.audit import content, search, session_totals
+from gateway.audit import search, session_totals
+from gateway.audit.handover import Ended, Handover
+from gateway.audit.new_texts import new_texts
 from gateway.audit.rows import NOT_ANSWERING
-from gateway.audit.words import indexed, message_texts
+from gateway.audit.statements import among
 from gateway.audit.zstd import Damaged, decompressed
 from gateway.models import FollowUp, RequestLog
-from gateway.wire import jsontext
-from gateway.wire.message_reader import read_answer
 
 logger = logging.getLogger("gateway.audit")
 
-AT_ONCE: Final = 50
+# A transaction costs as much as ten exchanges.
+AT_ONCE: Final = 200
 # bytes of requests and answers in one transaction
 PORTION: Final = 1_000_000
 LOOK_EVERY: Final = 1.0
+# What is in the queue at two looks one after the other was handed over to nobody who lives.
+QUEUE_EVERY: Final = 2.5
+MOST_LEFT: Final = 5_000
 RETRY_SECONDS: Final = 10.0
 # between two transactions the writer of the history has its turn
 BREATH: Final = 0.002
 
+_QUEUED: Final = "SELECT request_id FROM gateway_followup WHERE request_id IN ({places})"
+_FORGET: Final = "DELETE FROM gateway_followup WHERE request_id IN ({places})"
+
 
 class FollowUpWorker:
-    """The thread. `start` and `stop` once each."""
+    """The thread. `start` and `stop` once each. `handover`: what this process's recorder tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, handover: Handover | None = None) -> None:
+        self._handover = handover or Handover()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
+        # what others left is looked at first
+        self._all_left = True
+        self._left: set[str] = set()
+        self._looked_at = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -57,7 +69,7 @@ class FollowUpWorker:
         wait = LOOK_EVERY
         while not self._stopping.wait(wait):
             try:
-                wait = BREATH if follow_up(self._stopping) else LOOK_EVERY
+                wait = BREATH if self._work() else LOOK_EVERY
             except NOT_ANSWERING as problem:
                 logger.warning("follow-up waits for the database", extra={"problem": str(problem)})
                 connections.close_all()
@@ -67,43 +79,75 @@ class FollowUpWorker:
                 wait = RETRY_SECONDS
         connections.close_all()
 
+    def _work(self) -> bool:
+        """Work off what there is; whether more is waiting already."""
+        told = self._handover.take(AT_ONCE)
+        try:
+            work_off(told, self._stopping)
+        except BaseException:
+            self._handover.miss()
+            raise
+        if len(told) == AT_ONCE:
+            return True
+        self._all_left = self._handover.missed() or self._all_left
+        if self._all_left:
+            self._all_left = follow_up(self._stopping) > 0
+            return self._all_left
+        if time.monotonic() - self._looked_at >= QUEUE_EVERY:
+            self._look_at_queue()
+        return False
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """One exchange of the queue. `head`: the end of its chain; `returned`: its answer, compressed."""
-
-    request_id: str
-    session_id: str
-    endpoint: str
-    head: bytes | None
-    returned: bytes | None
-    size: int
+    def _look_at_queue(self) -> None:
+        self._looked_at = time.monotonic()
+        queued = set(FollowUp.objects.values_list("request_id", flat=True)[:MOST_LEFT])
+        left = sorted(queued & self._left)
+        self._left = queued.difference(left)
+        for start in range(0, len(left), AT_ONCE):
+            _work_off_queued(left[start : start + AT_ONCE], self._stopping)
 
 
 def follow_up(stopping: threading.Event | None = None) -> int:
     """Work off one batch of the queue; how many exchanges. Raises what the database raises."""
     waiting = list(FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:AT_ONCE])
-    if not waiting:
-        return 0
-    rows = _ended(waiting)
-    _forget(set(waiting) - {row.request_id for row in rows})
-    for portion in _portions(rows):
-        if stopping is not None and stopping.is_set():
-            return 0
-        _index(portion)
-        if stopping is not None:
-            stopping.wait(BREATH)
-    for session_id in dict.fromkeys(row.session_id for row in rows if row.session_id):
-        _count(session_id, [row.request_id for row in rows if row.session_id == session_id])
+    _work_off_queued(waiting, stopping)
     return len(waiting)
 
 
-def _index(portion: Sequence[_Ended]) -> None:
+def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None) -> None:
+    if request_ids:
+        rows = _ended(request_ids)
+        _forget(set(request_ids) - {row.request_id for row in rows})
+        work_off(rows, stopping)
+
+
+def work_off(ended: Iterable[Ended], stopping: threading.Event | None = None) -> None:
+    """Do for these exchanges what is to be done, and take them out of the queue.
+
+    Raises what the database raises; when told to stop, or then, some stay in the queue.
+    """
+    rows = sorted(ended, key=lambda one: one.started_at)
+    for portion in _portions(rows):
+        if stopping is not None and stopping.is_set():
+            return
+        _index(portion)
+        if stopping is not None:
+            stopping.wait(BREATH)
+    sessions: dict[str, list[str]] = {}
+    for row in rows:
+        if row.session_id:
+            sessions.setdefault(row.session_id, []).append(row.request_id)
+    for session_id, request_ids in sessions.items():
+        _count(session_id, request_ids)
+
+
+def _index(portion: Sequence[Ended]) -> None:
     """Put the words of a portion into the index. One exchange that fails is left out, not those beside it."""
     try:
-        texts = list(_texts(portion))
+        texts = list(new_texts(portion))
         with transaction.atomic():
-            search.put(texts)
+            # one that is gone from the queue was done by another, or removed from the history
+            queued = _queued([row.request_id for row in portion])
+            search.put([text for text in texts if text.request_id in queued])
             _forget(row.request_id for row in portion if not row.session_id)
     except NOT_ANSWERING:
         raise
@@ -131,28 +175,36 @@ def _count(session_id: str, request_ids: Sequence[str]) -> None:
         _forget(request_ids)
 
 
-def _ended(waiting: Sequence[str]) -> list[_Ended]:
-    """The rows of what waits, in the order of time."""
-    rows = RequestLog.objects.filter(request_id__in=waiting).order_by("started_at", "pk")
-    columns = ("request_id", "session_id", "endpoint", "body__received_head", "body__returned")
+def _ended(waiting: Sequence[str]) -> list[Ended]:
+    """What is stored of those that wait."""
+    rows = RequestLog.objects.filter(request_id__in=waiting)
+    columns = ("request_id", "session_id", "endpoint", "started_at", "body__received_head", "body__returned")
     sizes = ("body__received_size", "body__returned_size")
     return [
-        _Ended(
+        Ended(
             request_id,
             session_id,
             endpoint,
+            started_at,
             None if head is None else bytes(head),
-            returned,
-            (received_size or 0) + (returned_size or 0),
+            _plain(returned),
+            size=(received_size or 0) + (returned_size or 0),
         )
-        for request_id, session_id, endpoint, head, returned, received_size, returned_size in (
-            rows.values_list(*columns, *sizes)
+        for request_id, session_id, endpoint, started_at, head, returned, received_size, returned_size in (
+            rows.order_by("started_at", "pk").values_list(*columns, *sizes)
         )
     ]
 
 
-def _portions(rows: Iterable[_Ended]) -> Iterator[list[_Ended]]:
-    portion: list[_Ended] = []
+def _plain(returned: bytes | None) -> bytes:
+    try:
+        return b"" if returned is None else decompressed(returned)
+    except Damaged:
+        return b""
+
+
+def _portions(rows: Iterable[Ended]) -> Iterator[list[Ended]]:
+    portion: list[Ended] = []
     size = 0
     for row in rows:
         portion.append(row)
@@ -164,50 +216,11 @@ def _portions(rows: Iterable[_Ended]) -> Iterator[list[_Ended]]:
         yield portion
 
 
+def _queued(request_ids: Sequence[str]) -> set[str]:
+    return {request_id for (request_id,) in among(_QUEUED, len(request_ids)).rows(request_ids)}
+
+
 def _forget(request_ids: Iterable[str]) -> None:
     gone = sorted(request_ids)
     if gone:
-        FollowUp.objects.filter(pk__in=gone).delete()
-
-
-def _texts(portion: Sequence[_Ended]) -> Iterator[search.NewText]:
-    """What these exchanges brought that is not in the index yet; nothing of bodies that cannot be read."""
-    asking = [row for row in portion if row.endpoint != "count_tokens"]
-    nodes = search.new_nodes(list({row.head for row in asking if row.head is not None}))
-    plain = content.plain_blobs({blob for found in nodes.values() for _, _, blob in found})
-    seen: set[bytes] = set()
-    for row in asking:
-        new = [node for node in nodes.get(row.head or b"", ()) if node[0] not in seen]
-        for place, (digest, parent, blob) in enumerate(new):
-            seen.add(digest)
-            value = _value(plain.get(blob, b""))
-            # an assistant's message behind what is known is the answer that was indexed with its own request
-            answered = place == 0 and parent is not None and _role(value) == "assistant"
-            yield search.NewText(row.request_id, digest, "" if answered else indexed(message_texts(value)))
-        yield from _answer(row)
-
-
-def _answer(row: _Ended) -> Iterator[search.NewText]:
-    try:
-        returned = decompressed(row.returned) if row.returned is not None else b""
-    except Damaged:
-        return
-    message = read_answer(returned).message
-    if message is not None:
-        words = indexed(message_texts(message))
-        if words:
-            digest = sha256(b"answer " + row.request_id.encode()).digest()
-            yield search.NewText(row.request_id, digest, words)
-
-
-def _value(text: bytes) -> Any:
-    """A piece as the message it is; a whole body that was no Messages request as a text."""
-    try:
-        value = jsontext.loads(text)
-        return value if isinstance(value, dict) and "content" in value else {"content": str(value)}
-    except (jsontext.InvalidJSON, RecursionError):
-        return {"content": text.decode("utf-8", "replace")}
-
-
-def _role(message: Any) -> Any:
-    return message.get("role")
+        among(_FORGET, len(gone)).many([gone])

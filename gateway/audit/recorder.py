@@ -34,6 +34,7 @@ from typing import Final
 from django.db import connections
 
 from gateway.audit import spool as spool_files
+from gateway.audit.handover import Ended
 from gateway.audit.masking import Masker, masker
 from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.rows import NO_PRICES, NOT_ANSWERING, write, write_singly
@@ -95,7 +96,8 @@ class Recorder:
 
     `spool_folder`: where outcomes go while the database does not answer; `name`
     tells this process's files from others'. `patience` in seconds. `prices` gives the
-    price book in force, `mask` what masks secrets before anything is written.
+    price book in force, `mask` what masks secrets before anything is written. `hand_over` is
+    told what was written and has ended.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Recorder:
         patience: float = PATIENCE,
         prices: Callable[[], PriceBook] = lambda: NO_PRICES,
         mask: Callable[[], Masker] = masker,
+        hand_over: Callable[[list[Ended]], object] = lambda _ended: None,
     ) -> None:
         self._queue: deque[_Entry] = deque()
         self._late: deque[_Entry] = deque()
@@ -115,6 +118,7 @@ class Recorder:
         self._prices = prices
         self._factors = FactorLearner()
         self._mask = mask
+        self._hand_over = hand_over
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
@@ -262,12 +266,13 @@ class Recorder:
             return
         prices, mask = self._prices(), self._mask()
         try:
-            write(outcomes, prices, mask)
+            ended = write(outcomes, prices, mask)
         except NOT_ANSWERING:
             raise
         except Exception:
             logger.exception("a batch of history was refused, writing it row by row")
-            write_singly(outcomes, prices, mask)
+            ended = write_singly(outcomes, prices, mask)
+        self._hand_over(ended)
 
     # --- the spooler thread -----------------------------------------------------
 

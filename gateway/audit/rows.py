@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,9 +12,12 @@ from typing import Any, Final
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
 from gateway.audit import bodies, totals
+from gateway.audit.bodies import PackedBodies
 from gateway.audit.counted_names import counted_names
+from gateway.audit.handover import Ended
 from gateway.audit.masking import Masker
 from gateway.audit.outcome import OPEN, ExchangeOutcome
+from gateway.audit.packing import Piece
 from gateway.audit.pricing import cost_of
 from gateway.audit.statements import Statement
 from gateway.audit.upsert import Upsert
@@ -45,10 +48,10 @@ _QUEUE: Final = Statement(
 
 def write(
     batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
-) -> None:
+) -> list[Ended]:
     """Write the last outcome of each exchange, and what it costs, in one transaction.
 
-    Writing one twice changes nothing.
+    Writing one twice changes nothing. Returns what audit/follow_up.py has to look at.
 
     Raises what the database raises; then nothing of the batch was written.
     """
@@ -63,7 +66,7 @@ def write(
                 # its end is there already: it came by the spool
                 del last[request_id]
         if not last:
-            return
+            return []
         rows = [log_row(outcome, *cost_of(outcome, prices)) for outcome in last.values()]
         for row in rows:
             if row["request_id"] in texts:
@@ -77,36 +80,51 @@ def write(
                 for attempt in outcome.tries
             ]
         )
-        _QUEUE.many([(name,) for name, outcome in last.items() if _worth_following_up(outcome)])
-        bodies.store([(name, text) for name, text in texts.items() if name in last])
+        ended = [outcome for outcome in last.values() if _worth_following_up(outcome)]
+        _QUEUE.many([(outcome.request_id,) for outcome in ended])
+        new = bodies.store([(name, text) for name, text in texts.items() if name in last])
         _note_used(last.values())
         totals.put(counted, map(totals.counted, rows))
+    return [_ended(outcome, texts.get(outcome.request_id), new) for outcome in ended]
+
+
+def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[bytes, Piece]) -> Ended:
+    facts = outcome.request_id, outcome.session_id, outcome.endpoint, outcome.started_at
+    if texts is None or outcome.bodies is None:
+        return Ended(*facts)
+    fresh = {digest: new[digest] for digest in texts.head.digests if digest in new} if new else {}
+    size = len(texts.returned) + (len(outcome.bodies.received) if fresh else 0)
+    return Ended(*facts, texts.head.end, texts.returned, fresh, size)
 
 
 def write_singly(
     batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
-) -> None:
+) -> list[Ended]:
     """Write each outcome by itself, after the database refused one of the batch.
 
     One whose texts are what cannot be written goes in without them: an end that is missing
     would leave its exchange open. A row that is refused even so is logged whole, the only
     place left for it.
     """
+    ended: list[Ended] = []
     for outcome in batch:
-        if not _written(outcome, prices, mask) and outcome.bodies is not None:
-            _written(dataclasses.replace(outcome, bodies=None), prices, mask)
+        written = _written(outcome, prices, mask)
+        if written is None and outcome.bodies is not None:
+            written = _written(dataclasses.replace(outcome, bodies=None), prices, mask)
+        ended += written or ()
+    return ended
 
 
-def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> bool:
+def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[Ended] | None:
+    """What `write` returns; None: it was refused."""
     try:
-        write([outcome], prices, mask)
+        return write([outcome], prices, mask)
     except NOT_ANSWERING:
         raise
     except Exception as problem:
         facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
         logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
-        return False
-    return True
+        return None
 
 
 def queue_follow_up(request_ids: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
+from gateway.audit.statements import Statement, among
 from gateway.audit.words import Term, terms
 from gateway.audit.zstd import compressed, decompressed
 from gateway.models import SearchText
@@ -24,12 +25,13 @@ AT_ONCE: Final = 200
 # so many places are read from PostgreSQL's index and put in order here
 FEW: Final = 5_000
 
-_PUT_TEXT: Final = """
-INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
-"""
+_PUT_TEXT: Final = Statement(
+    "INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s)"
+    " ON CONFLICT (digest) DO NOTHING"
+)
 _ANY: Final = "SELECT id FROM gateway_searchwords WHERE words @@ to_tsquery('simple', %s) LIMIT %s"
-_NEWEST_TEXT: Final = "SELECT coalesce(max(id), 0) FROM gateway_searchtext"
-_TEXTS_SINCE: Final = "SELECT id, digest FROM gateway_searchtext WHERE id > %s ORDER BY id"
+_NEWEST_TEXT: Final = Statement("SELECT coalesce(max(id), 0) FROM gateway_searchtext")
+_TEXTS_SINCE: Final = Statement("SELECT id, digest FROM gateway_searchtext WHERE id > %s ORDER BY id")
 _NEW_NODES: Final = """
 WITH RECURSIVE chain (head, digest, parent, blob, depth) AS (
     SELECT node.digest, node.digest, node.parent, node.blob, 0
@@ -42,6 +44,8 @@ WITH RECURSIVE chain (head, digest, parent, blob, depth) AS (
 )
 SELECT head, digest, parent, blob FROM chain ORDER BY head, depth DESC
 """
+
+_KNOWN: Final = "SELECT digest FROM gateway_searchtext WHERE digest IN ({places})"
 
 # digest, parent, blob
 Node = tuple[bytes, bytes | None, bytes]
@@ -60,24 +64,35 @@ class NewText:
 class _Index:
     """The statements of one database."""
 
-    put: str
+    put: Statement
     remove: str
     find: str
 
 
 _FTS5: Final = _Index(
-    put="INSERT INTO gateway_searchwords (rowid, words) VALUES (%s, %s)",
+    put=Statement("INSERT INTO gateway_searchwords (rowid, words) VALUES (%s, %s)"),
     remove="INSERT INTO gateway_searchwords (gateway_searchwords, rowid, words) VALUES ('delete', %s, %s)",
     find="SELECT rowid FROM gateway_searchwords"
     " WHERE gateway_searchwords MATCH %s ORDER BY rowid DESC LIMIT %s",
 )
 _TSVECTOR: Final = _Index(
-    put=f"WITH new AS ({_PUT_TEXT} RETURNING id)"  # noqa: S608 (our own text)
-    " INSERT INTO gateway_searchwords (id, words) SELECT id, to_tsvector('simple', %s) FROM new",
+    put=Statement(
+        f"WITH new AS ({_PUT_TEXT.text} RETURNING id)"  # noqa: S608 (our own text)
+        " INSERT INTO gateway_searchwords (id, words) SELECT id, to_tsvector('simple', %s) FROM new"
+    ),
     remove="DELETE FROM gateway_searchwords WHERE id = %s",
     find="SELECT id FROM gateway_searchwords"
     " WHERE words @@ to_tsquery('simple', %s) ORDER BY id DESC LIMIT %s",
 )
+
+
+def known(digests: Sequence[bytes]) -> set[bytes]:
+    """Those that are in the index."""
+    found: set[bytes] = set()
+    for start in range(0, len(digests), MOST_FOUND):
+        some = digests[start : start + MOST_FOUND]
+        found.update(bytes(digest) for (digest,) in among(_KNOWN, len(some)).rows(some))
+    return found
 
 
 def new_nodes(ends: Sequence[bytes]) -> dict[bytes, list[Node]]:
@@ -99,27 +114,21 @@ def put(texts: Sequence[NewText]) -> None:
     """Index texts inside the caller's transaction, in a few statements; known ones stay."""
     if not texts:
         return
-    with connection.cursor() as cursor:
-        if _index() is _TSVECTOR:
-            rows = [(text.digest, text.request_id, None) for text in texts if not text.words]
-            worded = [(text.digest, text.request_id, None, text.words) for text in texts if text.words]
-            cursor.executemany(_PUT_TEXT, rows)
-            cursor.executemany(_TSVECTOR.put, worded)
-            return
-        # one writer at a time and numbers that only grow: what is new has a number above the last
-        cursor.execute(_NEWEST_TEXT)
-        [newest] = cursor.fetchone()
-        cursor.executemany(
-            _PUT_TEXT,
-            [
-                (text.digest, text.request_id, compressed(text.words.encode()) if text.words else None)
-                for text in texts
-            ],
-        )
-        words = {text.digest: text.words for text in texts}
-        cursor.execute(_TEXTS_SINCE, [newest])
-        new = [(pk, words[bytes(digest)]) for pk, digest in cursor.fetchall()]
-        cursor.executemany(_FTS5.put, [row for row in new if row[1]])
+    if _index() is _TSVECTOR:
+        _PUT_TEXT.many([(text.digest, text.request_id, None) for text in texts if not text.words])
+        _TSVECTOR.put.many([(text.digest, text.request_id, None, text.words) for text in texts if text.words])
+        return
+    # one writer at a time and numbers that only grow: what is new has a number above the last
+    [(newest,)] = _NEWEST_TEXT.rows(())
+    _PUT_TEXT.many(
+        [
+            (text.digest, text.request_id, compressed(text.words.encode()) if text.words else None)
+            for text in texts
+        ]
+    )
+    words = {text.digest: text.words for text in texts}
+    new = [(pk, words[bytes(digest)]) for pk, digest in _TEXTS_SINCE.rows([newest])]
+    _FTS5.put.many([row for row in new if row[1]])
 
 
 def found(query: str, limit: int = MOST_FOUND) -> list[str]:

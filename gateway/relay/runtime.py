@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from gateway.audit.follow_up import FollowUpWorker
+from gateway.audit.handover import Handover
 from gateway.audit.masking import masker
 from gateway.audit.processes import OwnProcess
 from gateway.audit.recorder import Recorder
@@ -44,6 +45,7 @@ class Runtime:
         self._limiter: Limiter | None = None
         self._standing: StandingRecords | None = None
         self._follow_up: FollowUpWorker | None = None
+        self._handover = Handover()
         self._process: OwnProcess | None = None
         self._draining = False
         self._retention: RetentionWorker | None = None
@@ -128,6 +130,7 @@ class Runtime:
             patience=conf.history_patience,
             prices=lambda: configuration.snapshot.prices,
             mask=lambda: masker(configuration.snapshot.secret_looks),
+            hand_over=self._handover.put,
         )
         process.begin()
         return process, recorder
@@ -155,7 +158,7 @@ class Runtime:
             self._limiter = self._ready_limiter()
         if self._follow_up is None:
             # in the process that serves, not in one that it was forked from
-            self._follow_up = FollowUpWorker()
+            self._follow_up = FollowUpWorker(self._handover)
             self._follow_up.start()
             self._retention = RetentionWorker()
             self._retention.start()

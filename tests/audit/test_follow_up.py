@@ -3,13 +3,24 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.audit import follow_up as follow_up_module
-from gateway.audit import search
-from gateway.audit.follow_up import FollowUpWorker, follow_up
+from gateway.audit import content, new_texts, search
+from gateway.audit.follow_up import FollowUpWorker, follow_up, work_off
+from gateway.audit.handover import Handover
 from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
 from gateway.audit.rows import write
-from gateway.models import ContentNode, FollowUp, RequestLog, SearchText, SessionTotal
+from gateway.models import (
+    ContentBlob,
+    ContentNode,
+    FollowUp,
+    RequestBody,
+    RequestLog,
+    SearchText,
+    SessionTotal,
+)
 from gateway.wire import jsontext, messages, sse
 from tests.audit.index import empty_index
 
@@ -34,7 +45,7 @@ def ended(number, *conversation, answer="", **fields):
         if answer
         else b"",
     )
-    write(
+    return write(
         [
             ExchangeOutcome(
                 **{
@@ -165,16 +176,126 @@ def test_a_message_nested_too_deeply_holds_up_nobody(levels):
 def test_an_exchange_that_cannot_be_indexed_is_left_out_and_holds_up_nobody(monkeypatch, caplog):
     for number in (1, 2, 3):
         ended(number, said("user", f"word{number}"), session_id=("", "s", "s")[number - 1])
-    real = follow_up_module.message_texts
+    real = new_texts.message_texts
 
     def message_texts(message):
         if message["content"] in ("word1", "word2"):
             raise ZeroDivisionError
         return real(message)
 
-    monkeypatch.setattr(follow_up_module, "message_texts", message_texts)
+    monkeypatch.setattr(new_texts, "message_texts", message_texts)
     follow_up()
     assert FollowUp.objects.count() == 0
     assert list(search.found("word3", 10)) == ["req_3"]
     assert SessionTotal.objects.get().requests == 2
     assert caplog.text.count("cannot be indexed") == 2
+
+
+def forget_everything():
+    """As after the database was replaced."""
+    content.known.forget()
+    empty_index()
+    for model in (SearchText, FollowUp, ContentNode, ContentBlob, RequestBody, RequestLog):
+        model.objects.all().delete()
+
+
+TURNS = [
+    [said("user", "alpha beta")],
+    [said("user", "alpha beta"), said("assistant", "gamma"), said("user", "delta")],
+    # what an assistant said is not known from its answer here
+    [said("user", "other"), said("assistant", "epsilon"), said("user", "zeta")],
+    [said("user", "alpha beta"), said("assistant", "gamma"), said("user", "delta")],
+    [said("user", "alpha beta"), said("assistant", "gamma"), said("user", "eta"), said("assistant", "theta")],
+    [said("user", "sk-ant-api03-" + "aB3dE5gH" * 6)],
+    [said("user", "other"), said("assistant", "epsilon"), said("user", "zeta"), said("user", "iota")],
+]
+
+
+@given(
+    turns=st.lists(
+        st.tuples(
+            st.integers(0, len(TURNS) - 1), st.sampled_from(["messages", "count_tokens"]), st.booleans()
+        ),
+        max_size=9,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_what_is_told_is_indexed_as_what_is_read(turns):
+    """(turn, endpoint, whether those before are worked off first)."""
+    indexes = []
+    for by_memory in (True, False):
+        forget_everything()
+        told = []
+        for number, (turn, endpoint, first) in enumerate(turns):
+            if first:
+                if by_memory:
+                    work_off(told)
+                else:
+                    follow_up()
+                told = []
+            told += ended(number, *TURNS[turn], answer=f"answer {turn}", endpoint=endpoint, session_id="")
+        if by_memory:
+            work_off(told)
+        else:
+            follow_up()
+        assert not FollowUp.objects.exists()
+        indexes.append(
+            (
+                set(SearchText.objects.values_list("digest", "request_id")),
+                [search.found(word) for word in ("alpha", "gamma", "epsilon", "iota", "answer", "masked")],
+            )
+        )
+    assert indexes[0] == indexes[1]
+
+
+def test_what_is_told_is_not_read_again(monkeypatch):
+    told = ended(1, said("user", "one"), answer="hello")
+    told += ended(2, said("user", "one"), said("assistant", "hello"), said("user", "two"), answer="there")
+    monkeypatch.setattr(search, "new_nodes", lambda ends: {} if not ends else 1 / 0)
+    work_off(told)
+    assert [search.found(word) for word in ("one", "two", "hello")] == [["req_1"], ["req_2"], ["req_1"]]
+    assert SessionTotal.objects.get().requests == 2
+    assert not FollowUp.objects.exists()
+
+
+def test_what_was_removed_meanwhile_is_not_indexed():
+    told = ended(1, said("user", "gone")) + ended(2, said("user", "there"))
+    FollowUp.objects.filter(pk="req_1").delete()
+    work_off(told)
+    assert (search.found("gone"), search.found("there")) == ([], ["req_2"])
+
+
+def test_what_does_not_fit_into_the_handover_is_read_from_the_database():
+    handover = Handover(most=300)
+    worker = FollowUpWorker(handover)
+    assert not worker._work()
+    handover.put(ended(1, said("user", "small")))
+    handover.put(ended(2, said("user", "large " * 99)))
+    assert worker._work()
+    assert not worker._work()
+    assert (search.found("small"), search.found("large")) == (["req_1"], ["req_2"])
+    assert handover.take(9) == []
+
+
+def test_what_another_process_left_is_taken_at_the_second_look(monkeypatch):
+    worker = FollowUpWorker()
+    assert not worker._work()
+    ended(1, said("user", "mine"))
+    worker._look_at_queue()
+    ended(2, said("user", "later"))
+    assert search.found("mine") == []
+    worker._look_at_queue()
+    assert (search.found("mine"), search.found("later")) == (["req_1"], [])
+
+
+def test_what_was_told_while_the_database_was_away_is_done_later(monkeypatch):
+    handover = Handover()
+    worker = FollowUpWorker(handover)
+    assert not worker._work()
+    handover.put(ended(1, said("user", "hello")))
+    with monkeypatch.context() as patched:
+        patched.setattr(search, "put", lambda _texts: (_ for _ in ()).throw(OperationalError("away")))
+        with pytest.raises(OperationalError):
+            worker._work()
+    assert worker._work()
+    assert search.found("hello") == ["req_1"]
