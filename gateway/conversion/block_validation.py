@@ -35,14 +35,17 @@ _IMAGE_SCHEMES: Final = ("https://", "http://", "data:")
 BlockCheck = Callable[[JSONObject, str], None]
 
 
-def check_messages(messages: list[Any]) -> None:
-    """Raises InvalidRequest for the first mistake in document order."""
+def check_messages(messages: list[Any], *, checked: int = 0) -> None:
+    """Raises InvalidRequest for the first mistake in document order.
+
+    `checked`: so many messages at the beginning passed before.
+    """
     if not messages:
         refuse("messages", "at least one message is required")
     if len(messages) > MAX_MESSAGES:
         refuse("messages", f"List should have at most {MAX_MESSAGES} items after validation")
-    for number, message in enumerate(messages):
-        _check_message(message, f"messages.{number}")
+    for number in range(checked, len(messages)):
+        _check_message(messages[number], f"messages.{number}")
     if messages[-1]["role"] == "user" and not messages[-1]["content"]:
         refuse(f"messages.{len(messages) - 1}", "user messages must have non-empty content")
 

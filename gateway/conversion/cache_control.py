@@ -35,6 +35,21 @@ class CacheMarkers:
         """Treat `block` as if it carried `marker`, unless it has one of its own."""
         self._automatic, self._automatic_marker = block, marker
 
+    @property
+    def automatic(self) -> bool:
+        """Whether a block is treated as marked that is not."""
+        return self._automatic is not None
+
+    @property
+    def breakpoints(self) -> bool:
+        """Whether there are breakpoints, which `finish` may take back."""
+        return bool(self._breakpoints)
+
+    def join(self, more: CacheMarkers) -> None:
+        """Add the markers of a later part of the request; `more` stays as it is."""
+        self.dropped += more.dropped
+        self._breakpoints += more._breakpoints
+
     def put(self, part: JSONObject, block: JSONObject) -> None:
         """Carry the marker of `block`, if any, over to `part`."""
         marker = block.get("cache_control")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.conversion.assistant_turns import assistant_message
@@ -19,15 +20,17 @@ from gateway.wire.messages import JSONObject
 CONTINUING: Final = "(continuing)"
 
 
-def chat_messages(turns: list[Turn], context: RequestContext) -> list[ChatMessage]:
+def chat_messages(
+    turns: Sequence[Turn], context: RequestContext, *, spoken_later: bool = False
+) -> list[ChatMessage]:
     """The chat messages of paired turns, without the leading system message.
 
-    Raises InvalidRequest when nothing of the user is left, or for blocks the
-    provider does not take.
+    `spoken_later`: the user says more behind these turns. Raises InvalidRequest for
+    blocks the provider does not take.
     """
     messages: list[ChatMessage] = []
     hoisted = HoistedParts()
-    first_in_scope = first_turn_in_scope(turns, context.profile.replay_scope)
+    first_in_scope = first_turn_in_scope(turns, context.profile.replay_scope, spoken_later=spoken_later)
     for index, turn in enumerate(turns):
         if turn.role == "assistant":
             message = assistant_message(turn, context, in_scope=index >= first_in_scope)
@@ -41,15 +44,19 @@ def chat_messages(turns: list[Turn], context: RequestContext) -> list[ChatMessag
         else:
             _make_room_behind_tools(messages, context)
             messages.append(mid_system_message(turn, context))
+    return messages
+
+
+def refuse_nothing_said(messages: list[ChatMessage]) -> None:
+    """Raises InvalidRequest when nothing of the user is left."""
     if not any(message["role"] in ("user", "tool") for message in messages):
         refuse("messages", "at least one message is required")
-    return messages
 
 
 def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: RequestContext) -> str | None:
     """Let the upstream continue a final assistant message; returns its text, None when there is none (3.8).
 
-    Changes that message or `body` as the option `prefill` says. Raises InvalidRequest.
+    Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest.
     """
     last = messages[-1]
     if last["role"] != "assistant":
@@ -64,7 +71,8 @@ def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: Re
     if text != text.rstrip():
         refuse("messages", "final assistant content cannot end with trailing whitespace")
     if form == "prefix":
-        last["prefix"] = True
+        # the message may be kept for further requests
+        messages[-1] = {**last, "prefix": True}
     elif form == "continue_final":
         body["continue_final_message"] = True
         body["add_generation_prompt"] = False

@@ -28,6 +28,7 @@ from gateway.conversion.upstream_errors import upstream_error
 from gateway.conversion.usage import Usage
 from gateway.errors import GatewayError, UpstreamError
 from gateway.wire.messages import Sent
+from gateway.wire.recurring import Recurring
 
 JSONObject = dict[str, Any]
 
@@ -73,6 +74,20 @@ class AnswerStream(Protocol):
     def fail(self, error: GatewayError, request_id: str) -> Sequence[Sent]: ...
 
 
+class MakesRequests(Protocol):
+    """request.chat_request, which explains the arguments, or that of another protocol."""
+
+    def __call__(
+        self,
+        request: JSONObject,
+        profile: Profile,
+        client: ClientFacts,
+        new_id: NewId,
+        ledger: Ledger,
+        recurring: Recurring = ...,
+    ) -> Converted | AnsweredLocally: ...
+
+
 class ReadsErrors(Protocol):
     """upstream_errors.upstream_error, or another reading of a provider's error."""
 
@@ -101,10 +116,7 @@ class Dialect:
     `headers`: what a call of the protocol needs that is no messages request (a list of models).
     """
 
-    request: Callable[
-        [JSONObject, Profile, ClientFacts, NewId, Ledger],
-        Converted | AnsweredLocally,
-    ]
+    request: MakesRequests
     whole_answer: Callable[[JSONObject, AnswerContext, Ledger], WholeAnswer]
     stream: Callable[[AnswerContext, Ledger], AnswerStream]
     upstream_error: ReadsErrors

@@ -62,6 +62,12 @@ class Ledger:
     def refit(self, path: str, note: str) -> None:
         self.add("refit", path, note)
 
+    def join(self, more: Ledger) -> None:
+        """Add the entries of a part of the conversion; `more` stays as it is."""
+        for entry in more.entries:
+            self.add(*entry)
+        self.omitted += more.omitted
+
     def as_json(self) -> list[dict[str, Any]]:
         """For storage and the convert command: a list of {code, path, note}."""
         rows: list[dict[str, Any]] = [entry._asdict() for entry in self.entries]

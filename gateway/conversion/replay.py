@@ -6,7 +6,7 @@ the payload of its signature only to the provider and model that made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.opaque import Payload, is_ours, read_signature
@@ -29,10 +29,15 @@ class _Thought(NamedTuple):
     own: Payload | None  # payload of a signature made for this provider and model
 
 
-def first_turn_in_scope(turns: list[Turn], replay_scope: str) -> int:
-    """The index of the first turn whose thinking goes back (`replay_scope`)."""
+def first_turn_in_scope(turns: Sequence[Turn], replay_scope: str, *, spoken_later: bool = False) -> int:
+    """The index of the first turn whose thinking goes back (`replay_scope`).
+
+    `spoken_later`: the user says more behind these turns.
+    """
     if replay_scope != "tool_turns":
         return 0
+    if spoken_later:
+        return len(turns)
     return max((index for index, turn in enumerate(turns) if turn.speaks), default=-1) + 1
 
 

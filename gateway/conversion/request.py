@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.conversion.chat_messages import apply_prefill, chat_messages
+from gateway.conversion.chat_messages import apply_prefill
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_plan import request_plan
 from gateway.conversion.system import leading_system_message
+from gateway.wire.recurring import NOTHING, Recurring
 
 
 def chat_request(
-    request: dict[str, Any], profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: dict[str, Any],
+    profile: Profile,
+    client: ClientFacts,
+    new_id: NewId,
+    ledger: Ledger,
+    recurring: Recurring = NOTHING,
 ) -> Converted | AnsweredLocally:
     """Convert one Messages request for the provider that `profile` describes.
 
     `request` is the parsed body and is not changed; the result shares its large
-    values. What is not carried over is written into `ledger`. The answer is
-    either a body for the upstream, or a message that needs no upstream.
+    values, and what is kept with its `recurring` parts, so nobody may change it.
+    What is not carried over is written into `ledger`. The answer is either a body
+    for the upstream, or a message that needs no upstream.
 
     Raises InvalidRequest for everything the API or the provider does not take
     (specification sections 2, 3 and 7.2).
     """
-    plan = request_plan(request, profile, client, new_id, ledger)
+    plan = request_plan(request, profile, client, new_id, ledger, recurring)
     if isinstance(plan, AnsweredLocally):
         return plan
     context, tools = plan.context, plan.tools
     system = leading_system_message(request.get("system"), plan.system_texts, context)
-    messages = [*([system] if system else []), *chat_messages(plan.conversation, context)]
+    messages = [*([system] if system else []), *plan.conversation.chat_messages(context)]
     body: dict[str, Any] = {
         "model": plan.upstream_model,
         "messages": messages,

@@ -28,6 +28,12 @@ class Notes:
         first, count = self._counts.get(key, (path, 0))
         self._counts[key] = (first, count + 1)
 
+    def join(self, more: Notes) -> None:
+        """Add the notes of a later part of the request; `more` stays as it is."""
+        for key, (path, times) in more._counts.items():
+            first, count = self._counts.get(key, (path, 0))
+            self._counts[key] = (first, count + times)
+
     def write(self, ledger: Ledger) -> None:
         """Move everything into the ledger."""
         for (code, note, _), (path, count) in self._counts.items():
@@ -43,6 +49,10 @@ class RequestContext:
     model: str
     notes: Notes
     markers: CacheMarkers
+
+    def apart(self) -> RequestContext:
+        """The same for a part of the request that is converted alone."""
+        return RequestContext(self.profile, self.model, Notes(), CacheMarkers(self.profile.cache_control))
 
     def stranger(self, payload: Mapping[str, Any]) -> str:
         """Who else made a payload that came back; "" when it was the provider and model asked now.

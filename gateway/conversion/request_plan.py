@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.conversion import local_answers, validation
-from gateway.conversion.cache_control import CACHEABLE, CacheMarkers
+from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.client_window import usage_scale
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.identity import Identity, identity
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.output_cap import output_cap
-from gateway.conversion.pairing import pair
+from gateway.conversion.passages import Conversation
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes, RequestContext
 from gateway.conversion.sampling import StopPlan, sampling_fields, stop_plan
@@ -27,11 +27,13 @@ from gateway.conversion.structured import StructuredPlan, response_format
 from gateway.conversion.thinking import ThinkingPlan, thinking_plan
 from gateway.conversion.token_classes import TokenCounts
 from gateway.conversion.tokens import estimated, input_counts
+from gateway.conversion.tool_work import tool_work
 from gateway.conversion.tools import ToolPlan, tool_plan
-from gateway.conversion.turns import Turn, turns
+from gateway.conversion.turns import Turn
 from gateway.conversion.web_search import search_of
 from gateway.values import frozen
 from gateway.wire.messages import JSONObject
+from gateway.wire.recurring import NOTHING, Recurring
 
 # Top-level fields that are converted, mean nothing upstream, or get an entry where they are handled.
 _HANDLED: Final = frozenset(
@@ -55,7 +57,7 @@ class RequestPlan:
     new_id: NewId
     counts: TokenCounts
     estimate: int
-    conversation: list[Turn]
+    conversation: Conversation
     tools: ToolPlan
     structured: StructuredPlan
     stops: StopPlan
@@ -63,6 +65,7 @@ class RequestPlan:
     thinking: ThinkingPlan
     who: Identity
     scale: float
+    turns: list[Turn]
 
     @property
     def upstream_model(self) -> str:
@@ -112,30 +115,43 @@ class RequestPlan:
 
 
 def request_plan(
-    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: JSONObject,
+    profile: Profile,
+    client: ClientFacts,
+    new_id: NewId,
+    ledger: Ledger,
+    recurring: Recurring = NOTHING,
 ) -> RequestPlan | AnsweredLocally:
     """Take a Messages request apart for the provider that `profile` describes.
 
     `request` is the parsed body and is not changed; the plan shares its large
-    values. A request that needs no provider is answered instead.
+    values. `recurring`: those parts of it that came before; what was worked out of them
+    is shared too. A request that needs no provider is answered instead.
 
     Raises InvalidRequest for everything the API or the provider does not take
     (specification sections 2, 3 and 7.2).
     """
-    validation.check(request, api_version=client.api_version, enforce_api_version=profile.enforce_api_version)
+    conversation = Conversation(request.get("messages"), recurring.passages)
+    validation.check(
+        request,
+        api_version=client.api_version,
+        enforce_api_version=profile.enforce_api_version,
+        checked=conversation.checked,
+    )
+    conversation.passed()
     validation.refuse_unsupported(request)
     _refuse_mcp_servers(request, profile)
     notes = Notes()
     context = RequestContext(profile, request["model"], notes, CacheMarkers(profile.cache_control))
-    counts = input_counts(request, profile)
+    history = conversation.history
+    work = tool_work(request, history, profile, recurring.tools)
+    counts = input_counts(request, profile, conversation, work)
     estimate = estimated(counts, profile)
     if request["max_tokens"] == 0:
         return local_answers.cache_warmed(_local_context(request, profile, new_id, estimate))
 
-    conversation = turns(request["messages"], profile.mid_system, notes)
-    _mark_automatically(request, conversation, context)
-    pair(conversation, context)
-    tools = tool_plan(request, profile, ledger)
+    turns = conversation.turns(context, request.get("cache_control"))
+    tools = tool_plan(request, profile, ledger, history, work)
     if tools.local_answer is not None:
         return local_answers.spoken(tools.local_answer, _local_context(request, profile, new_id, estimate))
     structured = response_format(request, profile, ledger)
@@ -145,7 +161,7 @@ def request_plan(
     who = identity(request, profile, client, notes)
     return RequestPlan(
         request, context, ledger, new_id, counts, estimate, conversation, tools, structured, stops, cap,
-        thinking, who, usage_scale(profile, request["model"], client.headers),
+        thinking, who, usage_scale(profile, request["model"], client.headers), turns,
     )  # fmt: skip
 
 
@@ -167,17 +183,6 @@ def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimat
 def _refuse_mcp_servers(request: JSONObject, profile: Profile) -> None:
     if request.get("mcp_servers") and profile.server_tools != "drop":
         refuse("mcp_servers", "the MCP connector is not supported by this gateway")
-
-
-def _mark_automatically(request: JSONObject, conversation: list[Turn], context: RequestContext) -> None:
-    """A top-level `cache_control` marks the last block that can carry a marker."""
-    marker = request.get("cache_control")
-    if marker is None:
-        return
-    blocks = (located.block for turn in reversed(conversation) for located in reversed(turn.blocks))
-    last = next((block for block in blocks if block["type"] in CACHEABLE), None)
-    if last is not None:
-        context.markers.mark_automatically(last, marker)
 
 
 def _note_losses(request: JSONObject, context: RequestContext) -> None:

@@ -6,10 +6,11 @@ list only, so the list sent is the one in force at the end of the conversation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.names import upstream_name
 from gateway.conversion.profile import Profile
 from gateway.conversion.shape import LIST, OBJECT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
@@ -32,21 +33,24 @@ class Declared(NamedTuple):
 class ToolHistory:
     """What the messages say about tools, in one pass.
 
-    `called`: names of tool_use blocks, members of toolsets in their composed form.
+    `called`: names of tool_use blocks, members of toolsets in their composed form;
+    `renamed`: those of them that go upstream under another name.
     `loaded`: names in tool_reference blocks. `changes`: tool_addition and
     tool_removal blocks in order, with their paths.
     """
 
     called: frozenset[str]
+    renamed: frozenset[str]
     loaded: frozenset[str]
     changes: tuple[tuple[str, dict[str, Any]], ...]
 
     @classmethod
-    def of(cls, messages: object) -> ToolHistory:
+    def of(cls, messages: object, first: int = 0) -> ToolHistory:
+        """`first`: the number of the first of these messages in its request."""
         called: set[str] = set()
         loaded: set[str] = set()
         changes: list[tuple[str, dict[str, Any]]] = []
-        for position, index, block in _blocks(messages):
+        for position, index, block in _blocks(messages, first):
             match block.get("type"):
                 case "tool_use":
                     called.add(called_name(block))
@@ -63,7 +67,21 @@ class ToolHistory:
                     if type(tool_changes) is list:
                         where = f"messages.{position}.content.{index}.compaction.tool_changes"
                         changes += [(where, change) for change in tool_changes if _is_change(change)]
-        return cls(frozenset(called), frozenset(loaded), tuple(changes))
+        renamed = frozenset(name for name in called if upstream_name(name) != name)
+        return cls(frozenset(called), renamed, frozenset(loaded), tuple(changes))
+
+    @classmethod
+    def joined(cls, histories: Sequence[ToolHistory]) -> ToolHistory:
+        """What consecutive messages say together."""
+        if len(histories) == 1:
+            return histories[0]
+        nothing: frozenset[str] = frozenset()
+        return cls(
+            nothing.union(*[history.called for history in histories]),
+            nothing.union(*[history.renamed for history in histories]),
+            nothing.union(*[history.loaded for history in histories]),
+            tuple([change for history in histories for change in history.changes]),
+        )
 
 
 def called_name(tool_use: dict[str, Any]) -> str:
@@ -193,8 +211,8 @@ def _is_change(change: object) -> bool:
     return type(change) is dict and change.get("type") in ("tool_addition", "tool_removal")
 
 
-def _blocks(messages: object) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    for position, message in enumerate(messages if type(messages) is list else ()):
+def _blocks(messages: object, first: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    for position, message in enumerate(messages if type(messages) is list else (), first):
         content = message.get("content") if type(message) is dict else None
         if type(content) is list:
             for index, block in enumerate(content):

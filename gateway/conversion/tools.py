@@ -24,6 +24,8 @@ from gateway.conversion.tool_choice import (
 )
 from gateway.conversion.tool_exposure import Declared, ToolHistory, exposed_tools
 from gateway.conversion.tool_functions import Function, chat_tool, declared_functions
+from gateway.conversion.tool_work import ToolWork
+from gateway.errors import InvalidRequest
 from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 
@@ -49,13 +51,33 @@ class ToolPlan:
     web_search_active: bool = False
 
 
-def tool_plan(request: JSONObject, profile: Profile, ledger: Ledger) -> ToolPlan:
-    """The plan for the tools of a request whose messages are checked. Raises InvalidRequest."""
-    history = ToolHistory.of(request.get("messages"))
+def tool_plan(
+    request: JSONObject,
+    profile: Profile,
+    ledger: Ledger,
+    history: ToolHistory | None = None,
+    work: ToolWork | None = None,
+) -> ToolPlan:
+    """The plan for the tools of a request whose messages are checked. Raises InvalidRequest.
+
+    `history`: what its messages say about tools; `work`: what its tools come to; both when
+    they are at hand.
+    """
+    history = history or ToolHistory.of(request.get("messages"))
     if request.get("tools") in (None, []) and request.get("tool_choice") is None and not history.changes:
         # the rest would look at nothing, in a dozen steps
         return ToolPlan(facts=_facts([], history, {}) if history.called else ToolFacts())
-    return _plan(request, history, profile, ledger)
+    work = work or ToolWork(profile)
+    if work.plan is None:
+        made = Ledger()
+        try:
+            plan = _plan(request, history, profile, made)
+        except InvalidRequest:
+            ledger.join(made)
+            raise
+        work.ledger, work.plan = made, plan
+    ledger.join(work.ledger)
+    return work.plan
 
 
 def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: Ledger) -> ToolPlan:

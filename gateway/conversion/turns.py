@@ -64,15 +64,18 @@ class Turn:
     answers: list[ToolAnswer] = field(default_factory=list)
 
 
-def turns(messages: list[JSONObject], mid_system: str, notes: Notes) -> list[Turn]:
+def turns(
+    messages: list[JSONObject], mid_system: str, notes: Notes, *, first: int = 0, more_of_user: bool = False
+) -> list[Turn]:
     """The turns of checked `messages`, none of them empty.
 
     With `mid_system: user` system messages become reminders behind the content
-    of a neighbouring user turn (section 3.1).
+    of a neighbouring user turn (section 3.1). `first`: the number of the first message
+    in its request; `more_of_user`: messages of the user follow behind these.
     """
     script = _Script()
-    last_user = max((n for n, message in enumerate(messages) if message["role"] == "user"), default=-1)
-    for number, message in enumerate(messages):
+    last_user = first + len(messages) if more_of_user else _last_of_user(messages, first)
+    for number, message in enumerate(messages, first):
         role: Role = message["role"]
         if role != "system":
             for part_role, blocks in _spoken(role, number, message):
@@ -124,6 +127,10 @@ class _Script:
             self.turns.append(Turn("user", []))
         self.turns[-1].blocks += self._reminders
         self._reminders = []
+
+
+def _last_of_user(messages: list[JSONObject], first: int) -> int:
+    return max((n for n, message in enumerate(messages, first) if message["role"] == "user"), default=-1)
 
 
 def _located(number: int, message: JSONObject) -> list[Located]:

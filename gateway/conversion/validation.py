@@ -48,12 +48,14 @@ def check(
     counting: bool = False,
     api_version: str | None = None,
     enforce_api_version: bool = False,
+    checked: int = 0,
 ) -> JSONObject:
     """Check `request` and return it, now known to be an object.
 
     `counting`: a count_tokens request, which needs no max_tokens and ignores it.
     With `enforce_api_version` the sampling fields are refused from the version
-    on that removed them. Raises InvalidRequest.
+    on that removed them. `checked`: so many of its messages passed before, at its
+    beginning. Raises InvalidRequest.
     """
     if type(request) is not dict:
         raise InvalidRequest(OBJECT)
@@ -63,11 +65,14 @@ def check(
     checks = _COUNT_CHECKS if counting else _MESSAGES_CHECKS
     without_sampling = enforce_api_version and (api_version or "") >= _FIRST_VERSION_WITHOUT_SAMPLING
     for name, value in request.items():
-        if value is None or name not in checks:
+        if value is None or (name not in checks and name != "messages"):
             continue
         if without_sampling and name in SAMPLING_FIELDS:
             refuse(name, "Extra inputs are not permitted")
-        checks[name](value, request)
+        if name == "messages":
+            _messages(value, checked)
+        else:
+            checks[name](value, request)
     return request
 
 
@@ -104,10 +109,10 @@ def _max_tokens(value: Any, _request: JSONObject) -> None:
         refuse("max_tokens", "Input should be greater than or equal to 0")
 
 
-def _messages(value: Any, _request: JSONObject) -> None:
+def _messages(value: Any, checked: int) -> None:
     if type(value) is not list:
         refuse("messages", LIST)
-    check_messages(value)
+    check_messages(value, checked=checked)
 
 
 def _share(name: str) -> FieldCheck:
@@ -169,7 +174,6 @@ def _metadata(value: Any, _request: JSONObject) -> None:
 
 _COUNT_CHECKS: Final[Mapping[str, FieldCheck]] = {
     "model": _string("model"),
-    "messages": _messages,
     "system": lambda value, _request: check_system(value),
     "temperature": _share("temperature"),
     "top_p": _share("top_p"),

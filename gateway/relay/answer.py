@@ -59,7 +59,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     """The story of a messages request. Raises GatewayError before the commit point."""
-    request = parsed(exchange)
+    request = parsed(exchange, gateway)
     routes = routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
     tries = Tries(exchange, gateway, routes, request)
@@ -86,13 +86,13 @@ def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
     )
 
 
-def parsed(exchange: Exchange) -> dict[str, Any]:
+def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     """The body's JSON: an object that names a model. The rest is checked where it is converted.
 
     Raises InvalidRequest.
     """
     try:
-        request = jsontext.loads(exchange.arrival.body)
+        request, exchange.recurring = gateway.reader.read(exchange.arrival.body)
     except jsontext.InvalidJSON as problem:
         raise InvalidRequest(f"The request body is not valid JSON: {problem}") from None
     if not isinstance(request, dict):
@@ -133,7 +133,7 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
 
 async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
-    request = parsed(exchange)
+    request = parsed(exchange, gateway)
     route = routed(exchange, gateway, request)[0]
     answer = await provider_count(exchange, gateway, route, request)
     if answer is None:

@@ -15,6 +15,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.searching import search_for, told
 from gateway.routing.resolve import Route
+from gateway.wire.recurring import NOTHING
 
 T = TypeVar("T")
 PDF: Final = b"application/pdf"
@@ -30,7 +31,10 @@ async def conversion(
     made = await search_for(exchange, gateway, route, request)
     if made is not None:
         request = with_results(request, made)
-    arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger)
+    recurring = exchange.recurring if made is None else NOTHING
+    arguments = (
+        request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger, recurring
+    )  # fmt: skip
     request_of = DIALECTS[route.profile.protocol].request
     converted = await beside_the_loop(exchange, route, request_of, *arguments)
     exchange.estimated_input_tokens = converted.context.estimated_input_tokens

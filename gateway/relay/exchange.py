@@ -32,6 +32,7 @@ from gateway.relay.timeline import Timeline
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 from gateway.values import frozen
+from gateway.wire.recurring import NOTHING, Recurring
 
 
 @frozen
@@ -123,6 +124,7 @@ class Exchange:
     route: Route | None = None
     tries: list[Attempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
+    recurring: Recurring = NOTHING
     sent: bytes = b""
     received_json: Mapping[str, Any] | None = None
     sent_json: Mapping[str, Any] | None = None

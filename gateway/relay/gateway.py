@@ -22,6 +22,7 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.health import Health
 from gateway.upstream.lessons import Lessons
+from gateway.wire.recurring import RequestReader
 
 
 class Recorder(Protocol):
@@ -90,6 +91,7 @@ class Gateway:
     lessons: Lessons = field(default_factory=Lessons)
     limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), nothing_spent))
     gate: Gate = field(default_factory=Gate)
+    reader: RequestReader = field(default_factory=RequestReader)
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random

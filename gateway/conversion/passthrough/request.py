@@ -15,14 +15,17 @@ from gateway.conversion import validation
 from gateway.conversion.context import AnswerContext, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.opaque import ID_MARK, SIGNATURE_PREFIX
+from gateway.conversion.passages import Conversation
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
 from gateway.conversion.token_classes import TokenCounts
 from gateway.conversion.tokens import estimated, input_counts
 from gateway.conversion.tool_ids import plain_id
+from gateway.conversion.tool_work import tool_work
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
+from gateway.wire.recurring import NOTHING, Recurring
 
 VERSION: Final = "2023-06-01"
 _PASSED_PREFIXES: Final = ("anthropic-", "x-claude-code-")
@@ -38,7 +41,12 @@ _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def passed_request(
-    request: dict[str, Any], profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: dict[str, Any],
+    profile: Profile,
+    client: ClientFacts,
+    new_id: NewId,
+    ledger: Ledger,
+    recurring: Recurring = NOTHING,
 ) -> Converted:
     """The request for the provider. `request` is not changed and need not be legal."""
     notes = Notes()
@@ -48,7 +56,7 @@ def passed_request(
         passed = (_message(number, message, notes) for number, message in enumerate(messages))
         body["messages"] = [message for message in passed if message is not None]
     notes.write(ledger)
-    counts = _counts(request, profile)
+    counts = _counts(request, profile, recurring)
     context = AnswerContext(
         model=request["model"],
         new_id=new_id,
@@ -118,11 +126,14 @@ def _block(path: str, block: Any, notes: Notes) -> Any:
     return {**block, **{name: plain_id(str(block[name])) for name in marked}}
 
 
-def _counts(request: JSONObject, profile: Profile) -> TokenCounts | None:
+def _counts(request: JSONObject, profile: Profile, recurring: Recurring) -> TokenCounts | None:
     """Our counts of the input; None for what only the provider understands."""
+    conversation = Conversation(request.get("messages"), recurring.passages)
     try:
-        validation.check(request, counting=True)
-        return input_counts(request, profile)
+        validation.check(request, counting=True, checked=conversation.checked)
+        conversation.passed()
+        work = tool_work(request, conversation.history, profile, recurring.tools)
+        return input_counts(request, profile, conversation, work)
     except InvalidRequest:
         return None
 

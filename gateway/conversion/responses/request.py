@@ -12,20 +12,26 @@ from gateway.conversion.responses.fitted import fitted
 from gateway.conversion.responses.items import Item, checked_ending, input_items, message_item
 from gateway.conversion.system import leading_system_message
 from gateway.wire.messages import JSONObject
+from gateway.wire.recurring import NOTHING, Recurring
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 SOURCES: Final = "web_search_call.action.sources"
 
 
 def responses_request(
-    request: dict[str, Any], profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: dict[str, Any],
+    profile: Profile,
+    client: ClientFacts,
+    new_id: NewId,
+    ledger: Ledger,
+    recurring: Recurring = NOTHING,
 ) -> Converted | AnsweredLocally:
     """Convert one Messages request; what is taken, given and raised is as in `chat_request`.
 
     Nothing is stored at the provider: reasoning comes back encrypted, and returns
     with the history.
     """
-    plan = request_plan(request, fitted(profile), client, new_id, ledger)
+    plan = request_plan(request, fitted(profile), client, new_id, ledger, recurring)
     if isinstance(plan, AnsweredLocally):
         return plan
     context, tools = plan.context, plan.tools
@@ -54,7 +60,7 @@ def _input(plan: RequestPlan) -> tuple[list[Item], str | None]:
     """(input items, instructions). A system text with cache markers can only be an item."""
     context = plan.context
     system = leading_system_message(plan.request.get("system"), plan.system_texts, context)
-    items = input_items(plan.conversation, context)
+    items = input_items(plan.turns, context)
     if system is None:
         return items, None
     if isinstance(system["content"], str):
