@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.audit import content
-from gateway.audit.masking import Masker, masker
+from gateway.audit.masked import Masked
+from gateway.audit.masking import Masker, looked_at, masker
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest, Piece, packed_request, unpacked, whole_request
 from gateway.audit.statements import Statement
@@ -76,16 +77,25 @@ def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
 def _packed(
     bodies: CapturedBodies, asked: PackedRequest, passed: PackedRequest, mask: Masker
 ) -> PackedBodies:
-    received, in_received = mask.request(asked)
-    sent, _ = mask.request(passed)
-    answered, returned = mask.answer(bodies.answered), mask.answer(bodies.returned)
-    recipe: dict[str, Any] = {
-        "headers": {"request": dict(bodies.headers)}, "received": received.recipe, "sent": sent.recipe
-    }  # fmt: skip
+    recipes = [jsontext.dumps(asked.recipe), jsontext.dumps(passed.recipe)]
+    answers = [looked_at(bodies.answered), looked_at(bodies.returned)]
+    clean = mask.clean([*recipes, *answers[0], *answers[1]])
+    received, in_received = mask.request(asked, clean=clean)
+    sent, _ = mask.request(passed, clean=clean)
+    if clean:
+        answered, returned = Masked(bodies.answered), Masked(bodies.returned)
+    else:
+        answered = mask.answer(bodies.answered, answers[0])
+        returned = mask.answer(bodies.returned, answers[1])
+        recipes = [jsontext.dumps(received.recipe), jsontext.dumps(sent.recipe)]
+    recipe = b'{"headers":{"request":%b},"received":%b,"sent":%b}' % (
+        jsontext.dumps(dict(bodies.headers)),
+        *recipes,
+    )
     return PackedBodies(
         (received.base, received.head, sent.base, sent.head),
         (
-            compressed(jsontext.dumps(recipe)),
+            compressed(recipe),
             received.base.end,
             received.head.end,
             sent.base.end,

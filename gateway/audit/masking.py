@@ -10,7 +10,7 @@ that are encoded (base64, hex), and those no pattern describes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -38,12 +38,22 @@ class Masker:
         self._young: dict[bytes, tuple[Any, int] | None] = {}
         self._old: dict[bytes, tuple[Any, int] | None] = {}
 
-    def request(self, packed: PackedRequest) -> tuple[PackedRequest, int]:
-        """A request taken apart, its pieces and its recipe masked before anything is stored of it."""
+    def clean(self, texts: Iterable[bytes]) -> bool:
+        """Whether none of these texts, JSON or what `looked_at` gives, can hold a secret.
+
+        One look at all of them together takes as long as one at each of the short ones.
+        """
+        return not self._suspects.of(b"\n".join(texts))
+
+    def request(self, packed: PackedRequest, *, clean: bool = False) -> tuple[PackedRequest, int]:
+        """A request taken apart, its pieces and its recipe masked before anything is stored of it.
+
+        `clean`: its recipe is known to be.
+        """
         base, in_base = self._chain(packed.base)
         head, in_head = self._chain(packed.head)
         recipe, in_recipe = packed.recipe, 0
-        if recipe is not None:
+        if recipe is not None and not clean:
             text = jsontext.dumps(recipe)
             patterns = matching(text, self._suspects.of(text))
             if patterns:
@@ -63,12 +73,15 @@ class Masker:
             return Masked(text.encode("utf-8", "surrogateescape") if count else body, count)
         return Masked(jsontext.dumps(value) if count else body, count)
 
-    def answer(self, body: bytes) -> Masked:
-        """A raw answer: one JSON document, or a stream of server-sent events."""
-        if body[:1] in (b"{", b"[") or DATA not in body:
+    def answer(self, body: bytes, looked: Sequence[bytes] | None = None) -> Masked:
+        """A raw answer: one JSON document, or a stream of server-sent events.
+
+        `looked`: what `looked_at` gave of it.
+        """
+        texts = looked_at(body) if looked is None else looked
+        if texts[0] is body:
             return self.document(body)
-        around, joined = stream_texts(body)
-        patterns = list(dict.fromkeys([*self._suspects.of(around), *self._suspects.of(joined)]))
+        patterns = list(dict.fromkeys(pattern for text in texts for pattern in self._suspects.of(text)))
         return masked_events(body, patterns) if patterns else Masked(body)
 
     def bodies(self, bodies: CapturedBodies) -> tuple[CapturedBodies, int]:
@@ -122,6 +135,13 @@ class Masker:
             return None
         other, count = masked_value(value, patterns)
         return (other, count) if count else None
+
+
+def looked_at(body: bytes) -> Sequence[bytes]:
+    """Where a secret in an answer would show: in all of it, or in what a stream says and around it."""
+    if body[:1] in (b"{", b"[") or DATA not in body:
+        return (body,)
+    return stream_texts(body)
 
 
 @lru_cache(maxsize=2)

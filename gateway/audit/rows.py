@@ -61,8 +61,8 @@ def write(
     }
     with transaction.atomic():
         counted = totals.before(last)
-        for request_id, facts in counted.items():
-            if facts.state != OPEN and last[request_id].state == OPEN:
+        for request_id in counted:
+            if last[request_id].state == OPEN:
                 # its end is there already: it came by the spool
                 del last[request_id]
         if not last:
@@ -72,13 +72,13 @@ def write(
             if row["request_id"] in texts:
                 row["masked_count"] += texts[row["request_id"]].masked
         counted_names.fold(rows)
-        LOG.statement.many([LOG.values(row) for row in rows])
+        LOG.statement.many(LOG.values(rows))
         ATTEMPT.statement.many(
-            [
-                ATTEMPT.values(ATTEMPT.stored(attempt, log_id=outcome.request_id))
+            ATTEMPT.values(
+                ATTEMPT.stored(attempt, log_id=outcome.request_id)
                 for outcome in last.values()
                 for attempt in outcome.tries
-            ]
+            )
         )
         ended = [outcome for outcome in last.values() if _worth_following_up(outcome)]
         _QUEUE.many([(outcome.request_id,) for outcome in ended])

@@ -52,13 +52,14 @@ _ADD_LEDGER: Final = _add_up(HourlyLedger._meta.db_table, HourlyLedger.SLOT, ("e
 
 
 _OF_ROW: Final = itemgetter(*Counted._fields)
-_THERE: Final = "SELECT request_id FROM gateway_requestlog WHERE request_id IN ({places})"
+_ENDED: Final = "SELECT request_id FROM gateway_requestlog WHERE request_id IN ({places}) AND state <> 'open'"
 
 
 def before(request_ids: Iterable[str]) -> dict[str, Counted]:
     """What the rows of these exchanges counted so far, by request id; nobody else changes them now.
 
-    Inside the caller's transaction, before its first change.
+    One that is open counted nothing and is left out. Inside the caller's transaction, before its
+    first change.
     """
     ids = sorted(request_ids)
     if connection.vendor == "postgresql" and ids:
@@ -161,18 +162,15 @@ def first_whole_hour(oldest: datetime) -> int:
 def _counted(ids: list[str]) -> dict[str, Counted]:
     found: dict[str, Counted] = {}
     for start in range(0, len(ids), AT_ONCE):
-        there = _there(ids[start : start + AT_ONCE])
-        if not there:
-            # almost always: most exchanges are written once
+        some = ids[start : start + AT_ONCE]
+        # by SQL, because building the query would take most of the time
+        ended = [request_id for (request_id,) in among(_ENDED, len(some)).rows(some)]
+        if not ended:
+            # almost always: most exchanges end once
             continue
-        rows = RequestLog.objects.order_by().filter(request_id__in=there)
+        rows = RequestLog.objects.order_by().filter(request_id__in=ended)
         found.update((values[0], Counted._make(values)) for values in rows.values_list(*Counted._fields))
     return found
-
-
-def _there(ids: list[str]) -> list[str]:
-    """Those that have a row; by SQL, because building the query would take most of the time."""
-    return [request_id for (request_id,) in among(_THERE, len(ids)).rows(ids)]
 
 
 def add(tallies: Tallies) -> None:

@@ -6,12 +6,12 @@ Django's bulk_create builds it anew for each batch, at ten times the cost of run
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter, gt, itemgetter
 from typing import Any, Final
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import CharField, DateTimeField, DecimalField, Field, JSONField, Model, TextField
 
 from gateway.audit.statements import Statement
@@ -67,13 +67,15 @@ class Upsert:
                 values[name] = _without_nul(values[name])
         return values
 
-    def values(self, stored: Mapping[str, Any]) -> list[Any]:
-        """What `stored` gave, as the database's driver takes it."""
-        values = list(stored.values())
+    def values(self, stored: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+        """Rows that `stored` gave, as the database's driver takes them."""
+        database = connections[DEFAULT_DB_ALIAS]
+        rows = [list(row.values()) for row in stored]
         for place, prepared, field in self._special:
-            if values[place] is not None:
-                values[place] = prepared(field, values[place], connection)
-        return values
+            for row in rows:
+                if row[place] is not None:
+                    row[place] = prepared(field, row[place], database)
+        return rows
 
 
 def _json_text(_field: Field[Any, Any], value: Any, _database: object) -> str:

@@ -95,18 +95,16 @@ class Seeding:
 
     def _write(self, batch: list[ExchangeOutcome]) -> None:
         tallies = Tallies()
-        values, tries = [], []
+        made: list[dict[str, Any]] = []
+        tries: list[dict[str, Any]] = []
         for outcome in batch:
             row = rows.log_row(outcome, cost=self._costs.pop(outcome.request_id))
             tallies.add(totals.counted(row))
-            values.append(rows.LOG.values(row))
-            tries += [
-                rows.ATTEMPT.values(rows.ATTEMPT.stored(one, log_id=outcome.request_id))
-                for one in outcome.tries
-            ]
+            made.append(row)
+            tries += [rows.ATTEMPT.stored(one, log_id=outcome.request_id) for one in outcome.tries]
         with transaction.atomic():
-            rows.LOG.statement.many(values)
-            rows.ATTEMPT.statement.many(tries)
+            rows.LOG.statement.many(rows.LOG.values(made))
+            rows.ATTEMPT.statement.many(rows.ATTEMPT.values(tries))
             totals.add(tallies)
 
     def _sessions(self) -> None:

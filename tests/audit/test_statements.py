@@ -64,7 +64,7 @@ def test_a_row_is_read_as_it_was_written(moment):
         tools_called=["Bash"], error_message="a\x00b" + "x" * 2000, timeline=[["t", 1.5]],
     )  # fmt: skip
     row = log_row(told, Decimal("0.0000012345"), "book")
-    LOG.statement.many([LOG.values(row)])
+    LOG.statement.many(LOG.values([row]))
     stored = RequestLog.objects.get()
     assert {name: getattr(stored, name) for name in row} == row
     assert (stored.started_at, stored.error_message[:3], len(stored.error_message)) == (
