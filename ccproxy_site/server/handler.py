@@ -6,7 +6,7 @@ path does not open), the spooled body, the middleware chain, and the hop that
 logs each answer of 400 and above. Measured at 0.9 ms of CPU a request, and 0.3 ms
 for each synchronous middleware it does not run (docs/performance.md).
 
-Keeps: URL resolution, views and responses as Django's; cancellation of the view
+Keeps: URL resolution and views as Django's, responses beside our own answers; cancellation of the view
 when the client leaves, by the server itself where it offers that (leaving.py);
 closing of the response's iterator in every case.
 """
@@ -19,17 +19,17 @@ import functools
 import logging
 from collections.abc import Awaitable
 from contextlib import aclosing
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse
 from django.urls import get_resolver
 
 from ccproxy_site.server.direct import EXTENSION
 from ccproxy_site.server.leaving import LEAVING
 from gateway.api.request import GatewayRequest
-from gateway.api.responses import error_response
+from gateway.api.responses import StreamAnswer, WholeAnswer, error_response
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError, InternalError, InvalidRequest, RequestTooLarge
 from gateway.relay.ids import new_id
@@ -43,6 +43,9 @@ EXCESS: Final = 8 * 1024 * 1024
 # paths whose view is remembered; whoever makes up long ones gets no memory for it
 MOST_PATHS: Final = 256
 LONGEST_PATH: Final = 200
+
+# what a view answers with
+Response = HttpResponse | WholeAnswer | StreamAnswer
 
 
 class GatewayHandler(ASGIHandler):
@@ -66,11 +69,11 @@ class GatewayHandler(ASGIHandler):
         except RequestAborted:
             return
         except GatewayError as error:
-            await self.send_response(error_response(error, new_id("req_")), send)
+            await self.send_answer(error_response(error, new_id("req_")), send)
             return
         except UnicodeDecodeError:
             problem = InvalidRequest("the request line or a header is not valid text")
-            await self.send_response(error_response(problem, new_id("req_")), send)
+            await self.send_answer(error_response(problem, new_id("req_")), send)
             return
         extensions = scope.get("extensions", {})
         direct, told_of_leaving = extensions.get(EXTENSION), extensions.get(LEAVING)
@@ -80,7 +83,7 @@ class GatewayHandler(ASGIHandler):
         if told_of_leaving is not None:
             told_of_leaving()
             del receive, told_of_leaving
-            answering = self.send_response(await viewing, send, direct)
+            answering = self.send_answer(await viewing, send, direct)
             del viewing, send, direct
             await answering
             return
@@ -111,22 +114,22 @@ class GatewayHandler(ASGIHandler):
             if not message.get("more_body", False):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def send_response(self, response: HttpResponseBase, send: Any, direct: Any = None) -> None:
+    async def send_answer(self, response: Response, send: Any, direct: Any = None) -> None:
         """`direct`: the server's direct_body extension, None where there is none."""
         start = _start(response)
-        if not isinstance(response, StreamingHttpResponse):
+        if not isinstance(response, StreamAnswer):
+            body = response.body if isinstance(response, WholeAnswer) else response.content
             await send(start)
-            await send({"type": "http.response.body", "body": response.content})  # type: ignore[attr-defined]
+            await send({"type": "http.response.body", "body": body})
             return
-        async with aclosing(aiter(response)) as pieces:  # type: ignore[type-var]
+        async with aclosing(aiter(response)) as pieces:
             await send(start)
             del start, response
             ended = False
-            # not by isinstance, which looks for the members of a protocol each time anew
-            through = cast(WritesThrough, pieces) if hasattr(pieces, "write_through") else None
+            through: WritesThrough | None = pieces
             async for piece in pieces:
                 # a pump knows its last piece, so that the end need not be a message of its own
-                ended = getattr(pieces, "ended", False)
+                ended = pieces.ended
                 await send({"type": "http.response.body", "body": piece, "more_body": not ended})
                 if direct is not None and through is not None:
                     # the head is out; until something happens that is no piece, we are not asked again
@@ -135,15 +138,15 @@ class GatewayHandler(ASGIHandler):
         if not ended:
             await send({"type": "http.response.body"})
 
-    async def _work(self, viewing: Awaitable[HttpResponseBase], send: Any, direct: Any) -> None:
-        await self.send_response(await viewing, send, direct)
+    async def _work(self, viewing: Awaitable[Response], send: Any, direct: Any) -> None:
+        await self.send_answer(await viewing, send, direct)
 
-    async def _viewed(self, request: GatewayRequest) -> HttpResponseBase:
+    async def _viewed(self, request: GatewayRequest) -> Response:
         path = request.path_info
         match = self._resolved_before(path) if len(path) <= LONGEST_PATH else self._resolve(path)
         request.resolver_match = match
         try:
-            response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+            response: Response = await match.func(request, *match.args, **match.kwargs)
         except Exception:
             # views answer their own errors; this is the last net
             logger.exception("unexpected error outside a view", extra={"path": request.path_info})
@@ -151,9 +154,11 @@ class GatewayHandler(ASGIHandler):
         return response
 
 
-def _start(response: HttpResponseBase) -> dict[str, Any]:
-    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
-    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+def _start(response: Response) -> dict[str, Any]:
+    if isinstance(response, HttpResponse):
+        headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+        return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+    return {"type": "http.response.start", "status": response.status, "headers": response.headers}
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

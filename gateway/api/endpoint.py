@@ -9,16 +9,20 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
-from gateway.api.responses import error_response
+from gateway.api.responses import Answer, error_response
 from gateway.errors import GatewayError, InternalError, MethodNotAllowed
 from gateway.relay.ids import new_id
 
 logger = logging.getLogger("gateway.api")
 
-View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase | Answer]]
 
 
-def endpoint(*methods: str) -> Callable[[View], View]:
+# Django's patterns know of its own responses alone
+Pattern = Callable[..., Any]
+
+
+def endpoint(*methods: str) -> Callable[[View], Pattern]:
     """Decorate an async view `view(request, request_id, ...)` that answers `methods`.
 
     GatewayError becomes its JSON; anything unexpected a 500 whose details stand
@@ -26,9 +30,9 @@ def endpoint(*methods: str) -> Callable[[View], View]:
     """
     allowed = ", ".join(methods)
 
-    def decorate(view: View) -> View:
+    def decorate(view: View) -> Pattern:
         @functools.wraps(view)
-        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | Answer:
             request_id = new_id("req_")
             try:
                 if request.method not in methods:

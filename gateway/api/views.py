@@ -11,7 +11,7 @@ from gateway.api.body import plain_body
 from gateway.api.endpoint import endpoint
 from gateway.api.models_list import model_entry, model_page
 from gateway.api.request import GatewayRequest
-from gateway.api.responses import json_response, reply_response
+from gateway.api.responses import Answer, json_response, reply_answer
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError
 from gateway.relay.answer import answered, refused
@@ -22,13 +22,13 @@ from gateway.routing.snapshot import KeyEntry
 
 
 @endpoint("POST")
-async def messages(request: GatewayRequest, request_id: str) -> HttpResponseBase:
+async def messages(request: GatewayRequest, request_id: str) -> Answer:
     """POST /v1/messages, streamed or not."""
     return await _exchange(request, request_id, "messages")
 
 
 @endpoint("POST")
-async def count_tokens(request: GatewayRequest, request_id: str) -> HttpResponseBase:
+async def count_tokens(request: GatewayRequest, request_id: str) -> Answer:
     """POST /v1/messages/count_tokens, by the provider's counter or estimated."""
     return await _exchange(request, request_id, "count_tokens")
 
@@ -49,7 +49,7 @@ async def model(request: GatewayRequest, request_id: str, model_id: str) -> Http
     return json_response(model_entry(model_id, gateway.configuration.snapshot, key), request_id)
 
 
-async def _exchange(request: GatewayRequest, request_id: str, name: str) -> HttpResponseBase:
+async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answer:
     gateway = await runtime.gateway()
     key = _authenticated(request, gateway)
     headers, address, query = request.lower_headers, request.address, request.query
@@ -57,9 +57,9 @@ async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Http
         body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
     except GatewayError as error:
         arrival = Arrival(request_id, name, headers, b"", address, key, query=query)
-        return reply_response(await refused(arrival, gateway, error), request_id)
+        return reply_answer(await refused(arrival, gateway, error), request_id)
     arrival = Arrival(request_id, name, headers, body, address, key, query=query)
-    return reply_response(await answered(arrival, gateway), request_id)
+    return reply_answer(await answered(arrival, gateway), request_id)
 
 
 def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 NONE: Final = "none"
@@ -12,9 +13,10 @@ FULL: Final = "full"
 # More than any answer of a model; what lies behind it is cut, never the row.
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
 
-# a word in the name of a header: one expression, because each request's headers are looked at
+# a word in the name of a header
 _SECRET: Final = re.compile(r"token|secret|key|auth|password|credential|cookie", re.IGNORECASE)
 MASK: Final = "[masked]"
+LONGEST_KNOWN: Final = 64
 
 
 def policy(key_policy: str, gateway_policy: str) -> str:
@@ -24,7 +26,18 @@ def policy(key_policy: str, gateway_policy: str) -> str:
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers for storage: every one that may carry a secret has its value replaced."""
-    return {name: MASK if _SECRET.search(name) else value for name, value in headers.items()}
+    return {name: MASK if _is_secret(name) else value for name, value in headers.items()}
+
+
+def _is_secret(name: str) -> bool:
+    # nobody who makes up long names gets memory for it
+    return _is_known_secret(name) if len(name) <= LONGEST_KNOWN else _SECRET.search(name) is not None
+
+
+# clients send the same few names with each request
+@lru_cache(maxsize=512)
+def _is_known_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
 
 
 class ByteLog:

@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from gateway.audit import capture
-from gateway.audit.outcome import CANCELLED, ERROR, OK, OPEN
+from gateway.audit.outcome import CANCELLED, ERROR, OK
 from gateway.conversion.client_window import scaled, usage_scale
 from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.response import message_events
@@ -118,7 +118,7 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tup
             f"Your API key does not have permission to use the specified resource: model {model}"
         )
     exchange.route = routes[0]
-    gateway.recorder.opened(exchange.outcome(OPEN))
+    gateway.recorder.opened(exchange.begun())
     return routes
 
 

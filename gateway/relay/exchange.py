@@ -173,6 +173,10 @@ class Exchange:
         if self.captures:
             self.returned.add(piece)
 
+    def begun(self) -> ExchangeOutcome:
+        """The facts of an exchange that has arrived and is on its way to a provider."""
+        return ExchangeOutcome(**self._known(), state=OPEN)
+
     def outcome(
         self,
         state: State,
@@ -181,38 +185,21 @@ class Exchange:
         error: GatewayError | None = None,
         now: float | None = None,
     ) -> ExchangeOutcome:
-        """The facts so far, as one frozen value. `now` is the monotonic clock at the end."""
-        arrival, headers, route = self.arrival, self.arrival.headers, self.route
-        details = self.usage.get("output_tokens_details") or {}
-        cache_writes = self.usage.get("cache_creation") or {}
-        counts = self.input_counts
-        request = None if state == OPEN else self.received_json
+        """The facts at the end, as one frozen value. `now` is the monotonic clock."""
+        usage, counts, request = self.usage, self.input_counts, self.received_json
+        details = usage.get("output_tokens_details") or {}
+        cache_writes = usage.get("cache_creation") or {}
         return ExchangeOutcome(
-            request_id=arrival.request_id,
-            started_at=self.started_at,
-            endpoint=arrival.endpoint,
+            **self._known(),
             state=state,
-            client_key_id=arrival.key.id if arrival.key else None,
-            key_name=arrival.key.name if arrival.key else "",
-            session_id=headers.get("x-claude-code-session-id", ""),
-            agent_id=headers.get("x-claude-code-agent-id", ""),
-            parent_agent_id=headers.get("x-claude-code-parent-agent-id", ""),
-            client=headers.get("user-agent", ""),
-            client_address=arrival.address,
-            asked_model=self.asked_model,
-            provider=route.provider.slug if route else "",
-            upstream_model=route.upstream_model if route else "",
-            mapping=route.rule.pattern if route else "",
-            mapping_pk=route.rule.id if route else None,
-            streamed=self.streamed,
             status=status,
             error_type=error.error_type if error else "",
             error_message=error.message if error else "",
             stop_reason=self.stop_reason,
-            input_tokens=self.usage.get("input_tokens"),
-            output_tokens=self.usage.get("output_tokens"),
-            cache_read_tokens=self.usage.get("cache_read_input_tokens"),
-            cache_write_tokens=self.usage.get("cache_creation_input_tokens"),
+            input_tokens=usage.get("input_tokens"),
+            output_tokens=usage.get("output_tokens"),
+            cache_read_tokens=usage.get("cache_read_input_tokens"),
+            cache_write_tokens=usage.get("cache_creation_input_tokens"),
             cache_write_1h_tokens=cache_writes.get("ephemeral_1h_input_tokens"),
             thinking_tokens=details.get("thinking_tokens"),
             usage_estimated=self.usage_estimated,
@@ -221,19 +208,42 @@ class Exchange:
             letter_tokens=counts.letters if counts else None,
             cjk_tokens=counts.cjk if counts else None,
             first_byte_ms=_ms(self.started, self.first_byte_at),
-            duration_ms=None if state == OPEN else _ms(self.started, now),
+            duration_ms=_ms(self.started, now),
             attempts=len(self.tries),
             ledger=self.ledger.as_json(),
             tools_called=self.tools_called,
             tools_failed=[] if request is None else failed_tools(request),
             has_images=request is not None and has_images(request),
             timeline=self.timeline.as_json(self.started),
-            replay_of=arrival.replay_of,
-            served_by=self.served_by,
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
-            tries=tuple(attempt.facts(state, now, error) for attempt in self.tries),
-            bodies=None if state == OPEN or not self.captures else self._bodies(),
+            tries=tuple([attempt.facts(state, now, error) for attempt in self.tries]),
+            bodies=self._bodies() if self.captures else None,
         )
+
+    def _known(self) -> dict[str, Any]:
+        """What is known of it from the beginning, as the outcome's fields."""
+        arrival, route = self.arrival, self.route
+        key, header = arrival.key, arrival.headers.get
+        return {
+            "request_id": arrival.request_id,
+            "started_at": self.started_at,
+            "endpoint": arrival.endpoint,
+            "client_key_id": key.id if key else None,
+            "key_name": key.name if key else "",
+            "session_id": header("x-claude-code-session-id", ""),
+            "agent_id": header("x-claude-code-agent-id", ""),
+            "parent_agent_id": header("x-claude-code-parent-agent-id", ""),
+            "client": header("user-agent", ""),
+            "client_address": arrival.address,
+            "asked_model": self.asked_model,
+            "provider": route.provider.slug if route else "",
+            "upstream_model": route.upstream_model if route else "",
+            "mapping": route.rule.pattern if route else "",
+            "mapping_pk": route.rule.id if route else None,
+            "streamed": self.streamed,
+            "replay_of": arrival.replay_of,
+            "served_by": self.served_by,
+        }
 
     def _bodies(self) -> CapturedBodies:
         return CapturedBodies(

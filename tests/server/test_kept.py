@@ -8,7 +8,7 @@ import pytest
 
 from ccproxy_site.asgi import application
 from gateway.api.request import GatewayRequest
-from gateway.api.responses import EventStreamResponse
+from gateway.api.responses import StreamAnswer
 from gateway.relay.attempt import Opened
 from gateway.relay.tries import Tries
 from tests.conftest import asking
@@ -45,7 +45,7 @@ async def streaming(bench):
         writer.close()
 
 
-@pytest.mark.parametrize("kind", [GatewayRequest, EventStreamResponse, Tries, Opened])
+@pytest.mark.parametrize("kind", [GatewayRequest, StreamAnswer, Tries, Opened])
 async def test_what_only_led_to_an_answer_is_let_go_when_it_streams(streaming, kind):
     assert [found for found in gc.get_objects() if isinstance(found, kind)] == []
 
