@@ -17,6 +17,8 @@ from gateway.conversion.expectations import normal
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.stream import MessageStream
+from gateway.wire.event_bytes import fields
+from gateway.wire.messages import Sent
 
 DONE = b"data: [DONE]\n\n"
 REQUEST_ID = "req_test"
@@ -103,7 +105,7 @@ def play(stream: MessageStream, *chunks: Chunk, eof: bool = True) -> list[dict[s
     """Feed chunk by chunk, then the end of the connection; a failure after the start becomes its event."""
     events: list[dict[str, Any]] = []
     for item in chunks:
-        events += stream.feed(sse(item))
+        events += plain(stream.feed(sse(item)))
     if eof:
         events += stream.finish()
     return events + failed(stream)
@@ -111,8 +113,13 @@ def play(stream: MessageStream, *chunks: Chunk, eof: bool = True) -> list[dict[s
 
 def play_bytes(stream: MessageStream, reads: Iterable[bytes]) -> list[dict[str, Any]]:
     """Feed network reads as they are."""
-    events = [event for data in reads for event in stream.feed(data)]
+    events = [event for data in reads for event in plain(stream.feed(data))]
     return events + stream.finish() + failed(stream)
+
+
+def plain(events: Iterable[Sent]) -> list[dict[str, Any]]:
+    """Events as values, those that came written among them."""
+    return [json.loads(fields(event)[1]) if isinstance(event, bytes) else event for event in events]
 
 
 def failed(stream: MessageStream) -> list[dict[str, Any]]:
@@ -125,9 +132,9 @@ def _text_key(delta: dict[str, Any]) -> str | None:
     )
 
 
-def lines(events: Iterable[dict[str, Any]]) -> list[str]:
+def lines(events: Iterable[Sent]) -> list[str]:
     """Events as short lines, in normal form: what most tests compare."""
-    return list(_lines(normal(events)))
+    return list(_lines(normal(plain(events))))
 
 
 def _lines(events: Iterable[dict[str, Any]]) -> Iterator[str]:

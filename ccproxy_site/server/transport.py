@@ -41,6 +41,8 @@ class AsyncioTransport:
         self._producer: Any = None
         self._corked: list[bytes] | None = None
         self._drained: asyncio.Future[None] | None = None
+        # more is waiting for the client than HIGH_WATER
+        self.held_back = False
 
     # --- ITransport -----------------------------------------------------------
 
@@ -118,11 +120,6 @@ class AsyncioTransport:
         if pieces and not self.disconnected:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
-    @property
-    def held_back(self) -> bool:
-        """More is waiting for the client than HIGH_WATER."""
-        return self._drained is not None
-
     async def drained(self) -> None:
         """Wait until the client has taken enough, or is gone."""
         if self._drained is not None:
@@ -130,11 +127,13 @@ class AsyncioTransport:
             await asyncio.shield(self._drained)
 
     def pause_writing(self) -> None:
+        self.held_back = True
         self._drained = asyncio.get_running_loop().create_future()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resume_writing(self) -> None:
+        self.held_back = False
         waiting, self._drained = self._drained, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

@@ -50,7 +50,7 @@ from gateway.conversion.tool_calls import CallBlocks, CallPiece
 from gateway.conversion.usage import Usage
 from gateway.errors import GatewayError
 from gateway.wire import messages
-from gateway.wire.messages import Event
+from gateway.wire.messages import Sent
 
 JSONObject = dict[str, Any]
 B = TypeVar("B", TextBlock, ThinkingBlock, ToolBlock)
@@ -127,7 +127,7 @@ class AnswerWriter:
 
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         self._context = context
-        self._events: list[Event] = []
+        self._events: list[Sent] = []
         self._queue: deque[Block] = deque()
         self._next = 0  # index of the next block
         self._held = ""  # blank text that waits for text
@@ -138,7 +138,7 @@ class AnswerWriter:
         self.output = Output(keep_text=context.web_search_active)
         self.state: State = IDLE
 
-    def taken(self) -> list[Event]:
+    def taken(self) -> list[Sent]:
         """The events since the last call."""
         events, self._events = self._events, []
         return events
@@ -152,7 +152,25 @@ class AnswerWriter:
         """No block was opened."""
         return self._next == 0
 
+    @property
+    def waits(self) -> bool:
+        """Something waits behind the open block."""
+        return bool(self._queue)
+
+    @property
+    def shows_thinking(self) -> bool:
+        """The client gets the text of an open thinking block."""
+        return not self._context.thinking_omitted
+
+    def is_of(self, piece: CallPiece, block: ToolBlock) -> bool:
+        """Whether a fragment belongs to this call."""
+        return self._table.find(piece) is block and block not in self._surplus
+
     # What an answer says
+
+    def send(self, event: bytes) -> None:
+        """A delta of the open block, as it is written; whoever sends it has told `output`."""
+        self._events.append(event)
 
     def start(self, usage: Usage) -> None:
         """Idle -> Started."""

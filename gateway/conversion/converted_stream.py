@@ -25,20 +25,21 @@ and looks at `failure` and `done` after each step:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gateway.conversion import reasoning, stops, upstream_errors
 from gateway.conversion.answer_writer import IDLE, AnswerWriter, Failed
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.repetition import Repetition
 from gateway.conversion.stops import Finish, Stop
 from gateway.conversion.tool_args import MalformedArguments
 from gateway.conversion.usage import Usage, usage_at_start, usage_of
 from gateway.conversion.visible_text import VisibleText
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
-from gateway.wire.messages import Event
+from gateway.wire.messages import Event, Sent
 
 JSONObject = dict[str, Any]
 
@@ -50,7 +51,8 @@ class ConvertedStream:
     """One streamed answer. `feed` and `finish` never raise: they return what came before a failure.
 
     A subclass says what a piece of data means (`_read_data`) and what the end of the
-    connection does (`_upstream_ended`); it sets `_finish`, `_sequence`, `_counts` and `_tier`.
+    connection does (`_upstream_ended`); it sets `_finish`, `_sequence`, `_counts` and `_tier`, and
+    `_repetition` when its chunks repeat each other.
     """
 
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
@@ -60,6 +62,7 @@ class ConvertedStream:
         self._writer = AnswerWriter(context, ledger)
         filters = VisibleText(context)
         self._filters = None if filters.plain else filters
+        self._repetition: Repetition | None = None
         self._refusal: list[str] = []
         self._finish: Finish | None = None
         self._sequence: str | None = None
@@ -93,6 +96,11 @@ class ConvertedStream:
     def awaiting_trailer(self) -> bool:
         """The model has finished, only usage may still come: wait a few seconds, then call `finish`."""
         return self._finish is not None and not self.done
+
+    @property
+    def closing(self) -> bool:
+        """The model has finished, or the answer is over: look at `done` and `awaiting_trailer`."""
+        return self._finish is not None or self._writer.state.over
 
     @property
     def stop_reason(self) -> str | None:
@@ -131,29 +139,36 @@ class ConvertedStream:
 
     # What the caller does
 
-    def start(self) -> list[Event]:
+    def start(self) -> list[Sent]:
         """Start the message before the upstream says anything (section 6.2); later calls give nothing."""
         self._writer.start(usage_at_start(None, self._context))
         return self._writer.taken()
 
-    def keepalive(self) -> list[Event]:
+    def keepalive(self) -> list[Sent]:
         """An empty delta, for clients for which pings are no sign of life; opens a block if none is open."""
         self._writer.start(usage_at_start(None, self._context))
         self._writer.keepalive()
         return self._writer.taken()
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Upstream bytes, cut anywhere -> events."""
+    def feed(self, data: bytes) -> list[Sent]:
+        """Upstream bytes, cut anywhere -> events; one that repeats the one before comes as it is written."""
         try:
-            for event in self._decoder.feed(data):
+            bodies = self._decoder.bodies(data)
+            if bodies is None:
+                self._each(self._decoder.lines(data))
+                return self._writer.taken()
+            repetition = self._repetition
+            for body in bodies:
+                if repetition is not None and repetition.read(body):
+                    continue
                 if self._writer.state.over:
                     break
-                self._event(event)
+                self._event(None, body)
         except (sse.EventTooLong, MalformedArguments) as problem:
             self._writer.fail(_broken(problem))
         return self._writer.taken()
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[Sent]:
         """The upstream closed the connection, or nothing came behind the finish reason for long enough."""
         return self._taken(self._end_of_connection)
 
@@ -182,7 +197,13 @@ class ConvertedStream:
 
     # What every protocol does
 
-    def _taken(self, read: Callable[[], None]) -> list[Event]:
+    def _each(self, events: Iterable[sse.ServerEvent]) -> None:
+        for event in events:
+            if self._writer.state.over:
+                break
+            self._event(event.name, event.data)
+
+    def _taken(self, read: Callable[[], None]) -> list[Sent]:
         """The events of what `read` does, up to a failure if there is one."""
         try:
             read()
@@ -194,26 +215,28 @@ class ConvertedStream:
         for event in self._decoder.flush():
             if self.done:
                 break
-            self._event(event, cut=True)
+            self._event(event.name, event.data, cut=True)
         if not self.done:
             self._upstream_ended(told=False)
 
-    def _event(self, event: sse.ServerEvent, *, cut: bool = False) -> None:
-        if event.data == sse.DONE:
+    def _event(self, name: str | None, data: bytes, *, cut: bool = False) -> None:
+        if data == sse.DONE:
             self._upstream_ended(told=True)
             return
         try:
-            chunk = jsontext.loads(event.data)
+            chunk = jsontext.loads(data)
         except jsontext.InvalidJSON:
-            if event.data.strip() == sse.DONE:
+            if data.strip() == sse.DONE:
                 self._upstream_ended(told=True)
                 return
-            chunk = _loaded_leniently(event.data)
-        if event.name == "error":
-            self._error(upstream_errors.named_error(chunk, event.data, self._context))
+            chunk = _loaded_leniently(data)
+        if name == "error":
+            self._error(upstream_errors.named_error(chunk, data, self._context))
         elif type(chunk) is dict:
             self._read_data(chunk)
-        elif chunk is None and not cut and self._finish is None and event.data.lstrip().startswith(b"{"):
+            if self._repetition is not None:
+                self._repetition.learn(data, chunk)
+        elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
             # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
             self._error(UpstreamBroken("upstream sent malformed stream data"))
         else:

@@ -49,6 +49,9 @@ class AnswerStream(Protocol):
     def awaiting_trailer(self) -> bool: ...
 
     @property
+    def closing(self) -> bool: ...
+
+    @property
     def stop_reason(self) -> str | None: ...
 
     @property

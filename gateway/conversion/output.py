@@ -42,6 +42,12 @@ class Output:
         if len(self._pieces) > _JOIN_AT:
             self._join()
 
+    def arguments(self, arguments: str) -> None:
+        """More of the arguments of a call."""
+        self._pieces.append(arguments)
+        if len(self._pieces) > _JOIN_AT:
+            self._join()
+
     @property
     def whole_text(self) -> str:
         """All visible text; empty unless asked for with keep_text."""

@@ -30,6 +30,7 @@ from gateway.conversion.citations import citations_of
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.converted_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.repetition import Repetition
 from gateway.conversion.tool_calls import pieces_of
 from gateway.conversion.usage import counts_in
 from gateway.conversion.web_search import cited_blocks
@@ -46,6 +47,8 @@ class MessageStream(ConvertedStream):
         carrier = self._writer.carrier
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.Reader(context.profile.reasoning_in).read
+        # text that is searched for tags or stop sequences goes the long way
+        self._repetition = Repetition(self._writer, self._read) if self._filters is None else None
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._citations: list[JSONObject] = []
 

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
 from gateway.errors import GatewayError, InternalError, Saturated, UpstreamBroken, UpstreamTimedOut
+from gateway.relay.alarm import Alarm
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.endings import ended
 from gateway.relay.exchange import Exchange
@@ -75,10 +76,11 @@ class Pump:
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._answer: UpstreamAnswer | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._alarm = Alarm(self._loop, self._due, self._inbox.tick)
         self._ending: ExchangeOutcome | None = None
         self._interruption: GatewayError | None = None
+        self._captures = exchange.captures
+        self._stream = tries.upstream.stream
         self._received_at = self._sent_at = self._content_at = self._loop.time()
 
     async def commit(self) -> None:
@@ -202,6 +204,7 @@ class Pump:
     def _begun(self, opened: Opened) -> bytes:
         self._phase = Phase.READING
         self._answering, self._tries, self._opening = self._upstream, None, None
+        self._stream = self._answering.stream
         self._received_at = self._loop.time()
         self._exchange.first_byte_at = self._gateway.clock()
         if opened.message is not None:
@@ -210,7 +213,7 @@ class Pump:
             self._answer = opened.answer
             if not opened.answer.deliver(self._inbox):
                 self._reader = self._loop.create_task(self._read(opened))
-            self._arm()
+            self._alarm.arm()
         return self._out(opened.events)
 
     async def _while_reading(self) -> bytes:
@@ -234,19 +237,27 @@ class Pump:
         return self._out(stream.finish()) if data is None else self._on_tick()
 
     def _straight(self, data: bytes) -> bool:
-        """Data for a client that takes it: converted and written at once. False: not this way."""
+        """Data for a client that takes it: converted and written at once. False: not this way.
+
+        Each piece of nearly every answer goes through here, so little is called.
+        """
         body = self._body
         if body is None or body.held_back or self._phase is not Phase.READING:
             return False
         self._note_arrival()
-        stream = self._upstream.stream
+        exchange, stream = self._exchange, self._stream
+        closing = False
         try:
-            events = self._upstream.feed(data)
-            if stream.done:
+            if self._captures:
+                exchange.answered.add(data)
+            events = stream.feed(data)
+            closing = stream.closing
+            if closing and stream.done:
                 self._fed = events
             elif events:
-                piece = self._encoded(events)
-                self._exchange.note_returned(piece)
+                piece = sse.encode_all(events)
+                if self._captures:
+                    exchange.returned.add(piece)
                 body.write(piece)
                 self._sent_at = self._content_at = self._received_at
         except Exception as problem:
@@ -254,8 +265,8 @@ class Pump:
             self._fed = problem
         if self._fed is not None:
             self._inbox.tick()
-        elif stream.awaiting_trailer:
-            self._arm()
+        elif closing:
+            self._alarm.arm()
         return True
 
     def _note_arrival(self) -> None:
@@ -273,7 +284,7 @@ class Pump:
         if stream.done:
             return self._last(events)
         if stream.awaiting_trailer:
-            self._arm()
+            self._alarm.arm()
         return self._encoded(events)
 
     def _last(self, events: Sequence[Sent]) -> bytes:
@@ -303,7 +314,7 @@ class Pump:
             return self._broken(UpstreamTimedOut("upstream stream timed out"))
         piece = self._sign_of_life() if now >= self._sent_at + self._gateway.ping_interval else b""
         self._sent_at = now if piece else self._sent_at
-        self._arm()
+        self._alarm.arm()
         return piece
 
     def _sign_of_life(self) -> bytes:
@@ -321,24 +332,6 @@ class Pump:
         if self._upstream.stream.awaiting_trailer:
             due = min(due, self._received_at + self._gateway.trailer_timeout)
         return due
-
-    def _arm(self) -> None:
-        """Set the timer, unless one is set that rings early enough; it looks again when it rings."""
-        due = self._due()
-        if self._timer is not None:
-            if self._timer_due <= due:
-                return
-            self._timer.cancel()
-        self._timer_due = due
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._phase is Phase.READING:
-            if self._due() <= self._loop.time():
-                self._inbox.tick()
-            else:
-                self._arm()
 
     # --- reading and letting go ---------------------------------------------------
 
@@ -360,9 +353,7 @@ class Pump:
         self._phase = Phase.ENDED
         self._curfew.cancel()
         self._gateway.live.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.cancel()
         exchange = self._exchange
         self._final = self._encoded(events[-1:])
         self._ready = self._encoded(events[:-1])

@@ -53,7 +53,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._ended = False
         self._failure: httpx.TransportError | httpx.StreamClosed | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._sink: Sink | None = None
+        self.sink: Sink | None = None
 
     # --- the consumer's side ------------------------------------------------------
 
@@ -101,7 +101,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         """Hand what waits to `sink` and, from now on, what arrives: no task has to fetch it."""
         waiting = self.at_hand()
         if not self.complete:
-            self._sink = sink
+            self.sink = sink
         if waiting:
             sink.put(waiting)
         if self._failure is not None:
@@ -148,8 +148,8 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._wake()
 
     def put(self, piece: bytes) -> None:
-        if self._sink is not None:
-            self._sink.put(piece)
+        if self.sink is not None:
+            self.sink.put(piece)
             return
         self._pieces.append(piece)
         self._size += len(piece)
@@ -162,7 +162,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._ended = True
         self._source = None
         # whoever keeps an answer that is over keeps nothing of its consumer
-        sink, self._sink = self._sink, None
+        sink, self.sink = self.sink, None
         if sink is not None:
             sink.end()
         self._wake()
@@ -170,7 +170,7 @@ class LeanAnswer(httpx.AsyncByteStream):
     def fail(self, failure: httpx.TransportError) -> None:
         self._failure = failure
         self._source = None
-        sink, self._sink = self._sink, None
+        sink, self.sink = self.sink, None
         if sink is not None:
             sink.fail(failure)
         self._wake()

@@ -183,7 +183,7 @@ class LeanConnection(asyncio.Protocol):
             problem = error
         parts = self._parts
         if parts:
-            answer.put(parts[0] if len(parts) == 1 else b"".join(parts))
+            (answer.sink or answer).put(parts[0] if len(parts) == 1 else b"".join(parts))
             parts.clear()
             self._barren = 0
         else:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.wire import jsontext
-from gateway.wire.messages import Sent
+from gateway.wire.messages import Event, Sent
 
 MAX_EVENT: Final = 16 * 1024 * 1024
 DONE: Final = b"[DONE]"
@@ -55,11 +55,41 @@ class Decoder:
         self._too_long = False
 
     def feed(self, data: bytes) -> list[ServerEvent]:
-        if data[:6] == b"data: " and data[-2:] == b"\n\n" and self._between_events:
-            # almost every read of almost every provider is whole events of one line each
-            bodies = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(bodies) and b"\r" not in data:
-                return [ServerEvent(None, body) for body in bodies]
+        bodies = self.bodies(data)
+        return self.lines(data) if bodies is None else [ServerEvent(None, body) for body in bodies]
+
+    def bodies(self, data: bytes) -> list[bytes] | None:
+        """The data of the events, when all that ended have one line of data and nothing else.
+
+        That is what almost every read of almost every provider brings. None: nothing was
+        done, `lines` has to read it.
+        """
+        if self._data or self._name is not None or self._after_cr or self._too_long:
+            return None
+        end = len(data)
+        if data[-2:] != b"\n\n":
+            end = data.rfind(b"\n\n") + 2
+            if end < 2:
+                return None
+        whole = data[: end - 2]
+        if self._partial:
+            whole = b"".join((*self._partial, whole))
+        rest = data[end:]
+        if whole[:6] != b"data: " or b"\r" in data or b"\n" in rest:
+            return None
+        bodies = whole[6:].split(b"\n\ndata: ")
+        if whole.count(b"\n") != 2 * (len(bodies) - 1):
+            return None
+        if self._partial:
+            self._partial.clear()
+            self._partial_size = 0
+        if rest:
+            self._partial.append(rest)
+            self._partial_size = len(rest)
+        return bodies
+
+    def lines(self, data: bytes) -> list[ServerEvent]:
+        """The events of any data, line by line."""
         if self._too_long:
             raise EventTooLong
         if b"\r" in data or self._after_cr:
@@ -86,10 +116,6 @@ class Decoder:
             self._partial_size = 0
         self._dispatch(events)
         return events
-
-    @property
-    def _between_events(self) -> bool:
-        return not (self._partial or self._data or self._after_cr or self._too_long) and self._name is None
 
     def _take(self, lines: bytes, events: list[ServerEvent]) -> None:
         """Whole lines, the LF of the last one cut off."""
@@ -166,6 +192,12 @@ def encode(event: Sent) -> bytes:
     kind = event["type"]
     head = _HEADS.get(kind) or _head(kind)
     return head + jsontext.dumps(event) + b"\n\n"
+
+
+def around(event: Event) -> tuple[bytes, bytes]:
+    """What stands before and behind the text of an event whose one text is empty, as it is written."""
+    before, _, behind = encode(event).partition(b'""')
+    return before, behind
 
 
 def encode_all(events: Sequence[Sent]) -> bytes:

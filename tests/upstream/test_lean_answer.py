@@ -203,4 +203,4 @@ async def test_an_answer_that_is_over_keeps_nothing_of_who_took_it(answer, ends,
     if not before:
         over()
     assert sink.seen == [b"a", "end" if ends == "end" else failure]
-    assert answer._sink is None and answer.complete
+    assert answer.sink is None and answer.complete

@@ -66,6 +66,11 @@ class PassedStream:
         return self._stopped or self.failure is not None
 
     @property
+    def closing(self) -> bool:
+        """The model has finished, or the answer is over: look at `done` and `awaiting_trailer`."""
+        return self.stop_reason is not None or self.done
+
+    @property
     def awaiting_trailer(self) -> bool:
         """All is said; only message_stop may still come."""
         return self.stop_reason is not None and not self.done

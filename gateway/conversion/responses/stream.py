@@ -55,7 +55,8 @@ class ResponsesStream(ConvertedStream):
 
     def respond(self, response: JSONObject) -> list[Event]:
         """The events of a whole response, which has not failed. Nothing is raised, as in `feed`."""
-        return self._taken(lambda: self._completed({"response": response}))
+        told = self._taken(lambda: self._completed({"response": response}))
+        return [event for event in told if not isinstance(event, bytes)]
 
     def _read_data(self, event: JSONObject) -> None:
         kind = event.get("type")
