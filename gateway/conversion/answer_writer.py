@@ -34,6 +34,7 @@ Leaving Open is where a block says its last word: the signature of thinking, the
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -122,12 +123,15 @@ class AnswerWriter:
         "_table",
         "carrier",
         "output",
+        "send",
         "state",
     )
 
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         self._context = context
         self._events: list[Sent] = []
+        # a delta of the open block, as it is written; whoever sends it has told `output`
+        self.send: Callable[[bytes], None] = self._events.append
         self._queue: deque[Block] = deque()
         self._next = 0  # index of the next block
         self._held = ""  # blank text that waits for text
@@ -140,7 +144,8 @@ class AnswerWriter:
 
     def taken(self) -> list[Sent]:
         """The events since the last call."""
-        events, self._events = self._events, []
+        events = self._events[:]
+        self._events.clear()
         return events
 
     @property
@@ -167,10 +172,6 @@ class AnswerWriter:
         return self._table.find(piece) is block and block not in self._surplus
 
     # What an answer says
-
-    def send(self, event: bytes) -> None:
-        """A delta of the open block, as it is written; whoever sends it has told `output`."""
-        self._events.append(event)
 
     def start(self, usage: Usage) -> None:
         """Idle -> Started."""

@@ -244,7 +244,10 @@ class Pump:
         body = self._body
         if body is None or body.held_back or self._phase is not Phase.READING:
             return False
-        self._note_arrival()
+        now = self._loop.time()
+        if now - self._received_at > LONG_GAP:
+            self._note_arrival()
+        self._received_at = now
         exchange, stream = self._exchange, self._stream
         closing = False
         try:
@@ -259,7 +262,7 @@ class Pump:
                 if self._captures:
                     exchange.returned.add(piece)
                 body.write(piece)
-                self._sent_at = self._content_at = self._received_at
+                self._sent_at = self._content_at = now
         except Exception as problem:
             # raised where the iterator's caller can log and end it
             self._fed = problem

@@ -203,7 +203,8 @@ def around(event: Event) -> tuple[bytes, bytes]:
 def encode_all(events: Sequence[Sent]) -> bytes:
     """Several events as one piece, so that one network read of ours becomes one write."""
     if len(events) == 1:
-        return encode(events[0])
+        [event] = events
+        return event if type(event) is bytes else encode(event)
     return b"".join(map(encode, events))
 
 
