@@ -235,7 +235,7 @@ class ConvertedStream:
         elif type(chunk) is dict:
             self._read_data(chunk)
             if self._repetition is not None:
-                self._repetition.learn(data, chunk)
+                self._repetition.learn(data, chunk, plain=self._filters is None)
         elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
             # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
             self._error(UpstreamBroken("upstream sent malformed stream data"))

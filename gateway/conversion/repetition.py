@@ -71,17 +71,21 @@ class Repetition:
         self._patience = PATIENCE
         return True
 
-    def learn(self, data: bytes, chunk: JSONObject) -> None:
-        """`data`, which is `chunk`, has been read in full; what was learnt before is over."""
+    def learn(self, data: bytes, chunk: JSONObject, *, plain: bool) -> None:
+        """`data`, which is `chunk`, has been read in full; what was learnt before is over.
+
+        `plain`: visible text is shown as it comes. Else it is searched for tags or stop sequences, and
+        is not said from here.
+        """
         self._before = _NONE
         if self._patience and type(self._writer.state) is Open and not self._writer.waits:
             self._patience -= 1
-            self._learn(data, chunk, self._writer.state)
+            self._learn(data, chunk, self._writer.state, plain)
 
-    def _learn(self, data: bytes, chunk: JSONObject, state: Open) -> None:
+    def _learn(self, data: bytes, chunk: JSONObject, state: Open, plain: bool) -> None:
         delta = _plain_delta(chunk)
         said = None if delta is None else self._said(delta, state)
-        if said is None:
+        if said is None or (said[1] == "content" and not plain):
             return
         holder, key, say = said
         places = [match.span(2) for match in _STRINGS.finditer(data) if match[1] == key.encode()]

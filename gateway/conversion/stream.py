@@ -47,8 +47,7 @@ class MessageStream(ConvertedStream):
         carrier = self._writer.carrier
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.Reader(context.profile.reasoning_in).read
-        # text that is searched for tags or stop sequences goes the long way
-        self._repetition = Repetition(self._writer, self._read) if self._filters is None else None
+        self._repetition = Repetition(self._writer, self._read)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._citations: list[JSONObject] = []
 
@@ -107,6 +106,8 @@ class MessageStream(ConvertedStream):
                 if self._filters.matched is not None:
                     self._complete()
                     return
+                if self._filters.settled:
+                    self._filters = None
             if len(delta) == 1:
                 return
         pieces = pieces_of(delta)

@@ -38,6 +38,16 @@ class VisibleText:
         return self._tags is None and self._prefill is None and self._stops is None and self._nulls is None
 
     @property
+    def settled(self) -> bool:
+        """Nothing more happens to the text: what follows is visible as it is."""
+        return (
+            self._stops is None
+            and self._nulls is None
+            and (self._tags is None or self._tags.settled)
+            and (self._prefill is None or self._prefill.settled)
+        )
+
+    @property
     def matched(self) -> str | None:
         """The local stop sequence that was met."""
         return None if self._stops is None else self._stops.matched
@@ -76,6 +86,11 @@ class ThinkTags:
         self._stage = "start"
         self._held = ""
         self._assumed: list[str] = []
+
+    @property
+    def settled(self) -> bool:
+        """No tag is looked for any more."""
+        return self._stage == "visible"
 
     def feed(self, text: str) -> tuple[str, str]:
         if self._stage == "visible":
@@ -132,6 +147,11 @@ class PrefillEcho:
     def __init__(self, prefill: str) -> None:
         self._prefill: str | None = prefill
         self._held = ""
+
+    @property
+    def settled(self) -> bool:
+        """The beginning has been seen."""
+        return self._prefill is None
 
     def feed(self, text: str) -> str:
         if self._prefill is None:
