@@ -80,7 +80,6 @@ class Pump:
         self._ending: ExchangeOutcome | None = None
         self._interruption: GatewayError | None = None
         self._captures = exchange.captures
-        self._stream = tries.upstream.stream
         self._received_at = self._sent_at = self._content_at = self._loop.time()
 
     async def commit(self) -> None:
@@ -204,7 +203,6 @@ class Pump:
     def _begun(self, opened: Opened) -> bytes:
         self._phase = Phase.READING
         self._answering, self._tries, self._opening = self._upstream, None, None
-        self._stream = self._answering.stream
         self._received_at = self._loop.time()
         self._exchange.first_byte_at = self._gateway.clock()
         if opened.message is not None:
@@ -248,7 +246,7 @@ class Pump:
         if now - self._received_at > LONG_GAP:
             self._note_arrival()
         self._received_at = now
-        exchange, stream = self._exchange, self._stream
+        exchange, stream = self._exchange, self._upstream.stream
         closing = False
         try:
             if self._captures:
