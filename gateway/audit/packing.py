@@ -12,12 +12,14 @@ messages and kept in the recipe, or no message would ever be the same twice.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from gateway.audit.digests import Digests
 from gateway.wire import jsontext
+from gateway.wire.recurring import LEAST_BODY
 
 # what a first piece has instead of a parent's digest; every hashed text begins with 32 bytes of one or
 # the other, so no first piece can pass for a later one
@@ -27,6 +29,7 @@ _BASE: Final = ("system", "instructions", "tools")
 _CHAINED: Final = ("messages", "input")
 # a text shorter than this takes less room in the recipe than as a piece
 _SHORT: Final = 200
+_DIGESTS: Final = Digests()
 
 
 class Piece(NamedTuple):
@@ -55,6 +58,16 @@ class Chain:
         for text in texts:
             parent = sha256(parent + text).digest()
             self.digests.append(parent)
+
+    @classmethod
+    def recurring(cls, values: Sequence[Any]) -> Chain:
+        """The same, of values in which others share that nobody changes."""
+        chain = cls(values, ())
+        parent = ROOT
+        for value in values:
+            parent = _DIGESTS.digest(parent, value)
+            chain.digests.append(parent)
+        return chain
 
     @property
     def end(self) -> bytes | None:
@@ -92,7 +105,9 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
         if type(value) is dict:
             name = next((name for name in _CHAINED if value.get(name) and type(value[name]) is list), None)
             if name is not None:
-                return _taken_apart(value, name, ours)
+                # whoever parsed it here shares it with nobody, and a short one recurs in no part
+                shared = parsed is not None and len(body) >= LEAST_BODY
+                return _taken_apart(value, name, ours, Chain.recurring if shared else _chain)
     except (ValueError, RecursionError):
         # not JSON, or nested deeper than it can be written again
         pass
@@ -104,7 +119,13 @@ def whole_request(body: bytes) -> PackedRequest:
     return PackedRequest(head=Chain([body], [body])) if body else PackedRequest()
 
 
-def _taken_apart(body: Mapping[str, Any], chained: str, ours: bool) -> PackedRequest:
+def _chain(values: Sequence[Any]) -> Chain:
+    return Chain(values, map(jsontext.dumps, values))
+
+
+def _taken_apart(
+    body: Mapping[str, Any], chained: str, ours: bool, chain: Callable[[Sequence[Any]], Chain]
+) -> PackedRequest:
     rest = dict(body)
     base: list[tuple[str, int | None]] = []
     base_values: list[Any] = []
@@ -123,11 +144,7 @@ def _taken_apart(body: Mapping[str, Any], chained: str, ours: bool) -> PackedReq
     recipe: dict[str, Any] = {"rest": rest, "base": base, "chain": [chained, len(messages)]}
     if marks:
         recipe["marks"] = marks
-    return PackedRequest(
-        Chain(base_values, map(jsontext.dumps, base_values)),
-        Chain(messages, map(jsontext.dumps, messages)),
-        recipe,
-    )
+    return PackedRequest(chain(base_values), chain(messages), recipe)
 
 
 def unpacked(recipe: Mapping[str, Any] | None, base: Sequence[bytes], chain: Sequence[bytes]) -> bytes:
