@@ -56,7 +56,6 @@ class ApiConnection(asyncio.Protocol):
         "_server",
         "_silent_since",
         "_size",
-        "_timer",
         "client",
         "local",
         "transport",
@@ -78,7 +77,6 @@ class ApiConnection(asyncio.Protocol):
         self._close = False
         self._drained: asyncio.Future[None] | None = None
         self._silent_since = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
 
     # --- asyncio's side -------------------------------------------------------------
 
@@ -88,7 +86,7 @@ class ApiConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.client = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
-        self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
+        self._factory.silences.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._request is not None:
@@ -103,7 +101,7 @@ class ApiConnection(asyncio.Protocol):
             self._complete()
 
     def connection_lost(self, problem: Exception | None) -> None:
-        self._stop_timer()
+        self._factory.silences.discard(self)
         self.resume_writing()
         self._pieces.clear()
         if self._request is not None:
@@ -213,7 +211,7 @@ class ApiConnection(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """This connection is Daphne's from its last request on."""
-        self._stop_timer()
+        self._factory.silences.discard(self)
         data = b"".join(self._pieces)
         self._pieces.clear()
         usual = Connection(self._factory)
@@ -223,21 +221,15 @@ class ApiConnection(asyncio.Protocol):
 
     # --- silence ------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Once in a while, so that nothing is set and cancelled for each request."""
-        silent = self._loop.time() - self._silent_since
+    def look(self, now: float) -> None:
+        """Close the connection when it has been silent for long; cut it when that takes long."""
         if self._request is not None:
-            self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
-        elif silent < IDLE_SECONDS:
-            self._timer = self._loop.call_later(IDLE_SECONDS - silent, self._look)
-        else:
+            return
+        silent = now - self._silent_since
+        if silent >= IDLE_SECONDS + ABORT_SECONDS:
+            self.transport.abort()
+        elif silent >= IDLE_SECONDS:
             self.transport.close()
-            self._timer = self._loop.call_later(ABORT_SECONDS, self.transport.abort)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class _Head:

@@ -26,6 +26,7 @@ from twisted.plugin import IPlugin
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.api_connection import ApiConnection
+from ccproxy_site.server.silence import Silences
 from ccproxy_site.server.transport import Connection, twisted_address
 from ccproxy_site.server.web_request import GatewayWebRequest
 
@@ -37,6 +38,7 @@ class GatewayFactory:
 
     def __init__(self, daphne_factory: Any) -> None:
         self._daphne_factory = daphne_factory
+        self.silences = Silences()
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802 (Twisted's name)
         protocol = self._daphne_factory.buildProtocol(address)

@@ -33,7 +33,6 @@ Leaving Open is where a block says its last word: the signature of thinking, the
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
@@ -132,12 +131,12 @@ class AnswerWriter:
         self._events: list[Sent] = []
         # a delta of the open block, as it is written; whoever sends it has told `output`
         self.send: Callable[[bytes], None] = self._events.append
-        self._queue: deque[Block] = deque()
+        self._queue: list[Block] = []
         self._next = 0  # index of the next block
         self._held = ""  # blank text that waits for text
         self._table = CallTable()
         self._calls = CallBlocks(context, ledger)
-        self._surplus: set[ToolBlock] = set()
+        self._surplus: dict[ToolBlock, None] = {}
         self.carrier = Carrier(context, ledger)
         self.output = Output(keep_text=context.web_search_active)
         self.state: State = IDLE
@@ -298,7 +297,7 @@ class AnswerWriter:
         """
         nameless = False
         while self._queue:
-            block = self._queue.popleft()
+            block = self._queue.pop(0)
             if type(block) is ToolBlock:
                 block.settle()
                 if not block.ready:
@@ -341,7 +340,7 @@ class AnswerWriter:
     def _new_call(self, piece: CallPiece) -> ToolBlock:
         block = ToolBlock(self._context, self._calls)
         if self._context.tools.single_call and self._table.any:
-            self._surplus.add(block)
+            self._surplus[block] = None
             self._calls.surplus()
         else:
             self._held = ""
@@ -357,7 +356,7 @@ class AnswerWriter:
         while self._queue and self._queue[0].ready:
             if type(self.state) is Open and not self.state.block.finished:
                 return
-            self._open(self._queue.popleft())
+            self._open(self._queue.pop(0))
 
     def _latest(self, kind: type[B]) -> B | None:
         """The block that was begun last, if it is of this kind."""

@@ -8,6 +8,7 @@ provider wants to see again, and signs the thinking block with it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.conversion import opaque
@@ -45,6 +46,12 @@ class Reader:
             if thinking:
                 return thinking, place, "" if place == "google_thought" else visible
         return "", "", visible
+
+
+@lru_cache(maxsize=256)
+def reader(places: tuple[str, ...]) -> Reader:
+    """The Reader for `places`, one for all answers."""
+    return Reader(places)
 
 
 def _field(name: str) -> Callable[[JSONObject], str]:

@@ -134,7 +134,7 @@ def _words(
     """The thinking and text blocks of a message, and the text."""
     carrier = reasoning.Carrier(context, ledger)
     carrier.note(said, whole=True)
-    thinking, place, visible = reasoning.Reader(context.profile.reasoning_in).read(said)
+    thinking, place, visible = reasoning.reader(context.profile.reasoning_in).read(said)
     tagged, text = filters.feed(visible) if visible else ("", "")
     if filters.matched is None:
         more = filters.flush()

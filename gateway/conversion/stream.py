@@ -46,7 +46,7 @@ class MessageStream(ConvertedStream):
         super().__init__(context, ledger)
         carrier = self._writer.carrier
         self._note = None if carrier.idle else carrier.note
-        self._read = reasoning.Reader(context.profile.reasoning_in).read
+        self._read = reasoning.reader(context.profile.reasoning_in).read
         self._repetition = Repetition(self._writer, self._read)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._citations: list[JSONObject] = []

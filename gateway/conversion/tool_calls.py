@@ -61,7 +61,7 @@ class CallBlocks:
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         self._context = context
         self._ledger = ledger
-        self._used: set[str] = set()
+        self._used: dict[str, None] = {}
         self.names: list[str] = []  # tools called, in the client's words
 
     def extras(self, raw: JSONObject) -> JSONObject:
@@ -89,7 +89,7 @@ class CallBlocks:
             else:
                 self._ledger.defaulted("content.tool_use.id", "the upstream gave no id")
             call_id = self._context.new_id("toolu_")
-        self._used.add(call_id)
+        self._used[call_id] = None
         if not extras:
             return call_id
         profile = self._context.profile

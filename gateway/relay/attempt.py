@@ -55,6 +55,19 @@ class Upstream:
     `connect_timeout`: seconds; the provider's own when it is shorter.
     """
 
+    __slots__ = (
+        "_body",
+        "_secret",
+        "call",
+        "committed",
+        "context",
+        "dialect",
+        "exchange",
+        "gateway",
+        "route",
+        "stream",
+    )
+
     def __init__(
         self,
         exchange: Exchange,

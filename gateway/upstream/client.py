@@ -37,6 +37,8 @@ CUT: Final = "upstream closed the stream before the response was complete"
 class UpstreamAnswer:
     """A provider's answer whose head has arrived. `headers` have lower-case names."""
 
+    __slots__ = ("_body", "_close", "_lean", "headers", "status")
+
     def __init__(
         self,
         status: int,

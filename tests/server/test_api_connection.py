@@ -15,6 +15,7 @@ from ccproxy_site.server.daphne_server import GatewayServer
 from ccproxy_site.server.direct import EXTENSION
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
 from ccproxy_site.server.leaving import LEAVING
+from ccproxy_site.server.silence import Silences
 from ccproxy_site.server.transport import Connection
 
 HEADERS = [
@@ -212,7 +213,7 @@ class Transport:
 
 
 def connection_to(application, **options):
-    factory = SimpleNamespace(server=server_of(application), **options)
+    factory = SimpleNamespace(server=server_of(application), silences=Silences(), **options)
     connection = ApiConnection(factory)
     connection.connection_made(Transport())
     return connection
@@ -397,22 +398,22 @@ async def test_of_a_body_that_is_too_large_only_the_beginning_is_waited_for():
     assert b"connection: close" in connection.transport.written and connection.transport.closed
 
 
-async def test_a_silent_connection_is_closed_and_one_with_a_request_is_not(monkeypatch):
+async def test_a_silent_connection_is_closed_then_cut_and_one_with_a_request_is_not():
     connection = connection_to(Application())
-    connection._silent_since -= 30
-    connection._look()
+    now = asyncio.get_running_loop().time()
+    connection.look(now + 59)
     assert not connection.transport.closed
-    connection._silent_since -= 31
-    connection._look()
-    assert connection.transport.closed
+    connection.look(now + 61)
+    assert connection.transport.closed and not connection.transport.aborted
+    connection.look(now + 76)
+    assert connection.transport.aborted
 
     async def waits(scope, receive, send):
         await asyncio.Event().wait()
 
     busy = connection_to(Application(waits))
     busy.data_received(raw())
-    busy._silent_since -= 61
-    busy._look()
+    busy.look(now + 76)
     assert not busy.transport.closed
     for one in (connection, busy):
         one.connection_lost(None)
