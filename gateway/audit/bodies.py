@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from gateway.audit import content
 from gateway.audit.masked import Masked
-from gateway.audit.masking import Masker, looked_at, masker
+from gateway.audit.masking import Masker, is_stream, looked_at, masker
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest, Piece, packed_request, unpacked, whole_request
 from gateway.audit.statements import Statement
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import RequestBody
 from gateway.wire import jsontext
+from gateway.wire.joined_deltas import joined_deltas
 
 _PUT_ROW: Final = Statement("""
 INSERT INTO gateway_requestbody (
@@ -45,13 +46,13 @@ class PackedBodies:
     """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of.
 
     `masked`: how many secrets were taken out of the request and of what the client got.
-    `returned`: what the client got, masked.
+    `said`: what the client got, masked, in fewer events.
     """
 
     chains: Sequence[Chain]
     row: tuple[bytes | int | None, ...]
     masked: int = 0
-    returned: bytes = b""
+    said: bytes = b""
 
     @property
     def head(self) -> Chain:
@@ -78,7 +79,8 @@ def _packed(
     bodies: CapturedBodies, asked: PackedRequest, passed: PackedRequest, mask: Masker
 ) -> PackedBodies:
     recipes = [jsontext.dumps(asked.recipe), jsontext.dumps(passed.recipe)]
-    answers = [looked_at(bodies.answered), looked_at(bodies.returned)]
+    said = joined_deltas(bodies.returned) if is_stream(bodies.returned) else bodies.returned
+    answers = [looked_at(bodies.answered), looked_at(said)]
     clean = mask.clean([*recipes, *answers[0], *answers[1]])
     received, in_received = mask.request(asked, clean=clean)
     sent, _ = mask.request(passed, clean=clean)
@@ -87,6 +89,7 @@ def _packed(
     else:
         answered = mask.answer(bodies.answered, answers[0])
         returned = mask.answer(bodies.returned, answers[1])
+        said = joined_deltas(returned.text) if returned.count else said
         recipes = [jsontext.dumps(received.recipe), jsontext.dumps(sent.recipe)]
     recipe = b'{"headers":{"request":%b},"received":%b,"sent":%b}' % (
         jsontext.dumps(dict(bodies.headers)),
@@ -105,7 +108,7 @@ def _packed(
             *(len(getattr(bodies, part)) for part in RequestBody.PARTS),
         ),
         in_received + returned.count,
-        returned.text,
+        said,
     )
 
 

@@ -25,7 +25,8 @@ class Ended:
     """One exchange, as it is in the database. `head`: the end of the chain of its messages, masked.
 
     `fresh`: the pieces of that chain that its process had not stored before, by digest, as far as
-    they are known. `returned`: what the client got, masked. `size`: bytes that this holds.
+    they are known. `returned`: what the client got, masked, perhaps in fewer events. `size`: bytes
+    that this holds.
     """
 
     request_id: str

@@ -43,7 +43,8 @@ class Masker:
 
         One look at all of them together takes as long as one at each of the short ones.
         """
-        return not self._suspects.of(b"\n".join(texts))
+        # what the provider said is mostly what the client got
+        return not self._suspects.of(b"\n".join(dict.fromkeys(texts)))
 
     def request(self, packed: PackedRequest, *, clean: bool = False) -> tuple[PackedRequest, int]:
         """A request taken apart, its pieces and its recipe masked before anything is stored of it.
@@ -78,9 +79,9 @@ class Masker:
 
         `looked`: what `looked_at` gave of it.
         """
-        texts = looked_at(body) if looked is None else looked
-        if texts[0] is body:
+        if not is_stream(body):
             return self.document(body)
+        texts = looked_at(body) if looked is None else looked
         patterns = list(dict.fromkeys(pattern for text in texts for pattern in self._suspects.of(text)))
         return masked_events(body, patterns) if patterns else Masked(body)
 
@@ -139,9 +140,12 @@ class Masker:
 
 def looked_at(body: bytes) -> Sequence[bytes]:
     """Where a secret in an answer would show: in all of it, or in what a stream says and around it."""
-    if body[:1] in (b"{", b"[") or DATA not in body:
-        return (body,)
-    return stream_texts(body)
+    return stream_texts(body) if is_stream(body) else (body,)
+
+
+def is_stream(body: bytes) -> bool:
+    """Whether a raw answer is events and not one document."""
+    return body[:1] not in (b"{", b"[") and DATA in body
 
 
 @lru_cache(maxsize=2)

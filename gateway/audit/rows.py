@@ -93,8 +93,8 @@ def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[by
     if texts is None or outcome.bodies is None:
         return Ended(*facts)
     fresh = {digest: new[digest] for digest in texts.head.digests if digest in new} if new else {}
-    size = len(texts.returned) + (len(outcome.bodies.received) if fresh else 0)
-    return Ended(*facts, texts.head.end, texts.returned, fresh, size)
+    size = len(texts.said) + (len(outcome.bodies.received) if fresh else 0)
+    return Ended(*facts, texts.head.end, texts.said, fresh, size)
 
 
 def write_singly(

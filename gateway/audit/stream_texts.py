@@ -34,12 +34,13 @@ def stream_texts(body: bytes) -> StreamTexts:
         if event[:start] == before and event[end:] == after:
             texts.append(event[start:end])
             continue
-        parts = _TEXT.split(event)
-        around.update(dict.fromkeys(parts[::2]))
-        texts += parts[1::2]
-        if len(parts) == 3:
-            text = _TEXT.search(event)
-            assert text is not None
-            start, end = text.start(1), text.end(1) - len(event)
+        place = 0
+        for text in (found := list(_TEXT.finditer(event))):
+            around[event[place : text.start()]] = None
+            texts.append(text[1])
+            place = text.end()
+        around[event[place:]] = None
+        if len(found) == 1:
+            start, end = found[0].start(1), found[0].end(1) - len(event)
             before, after = event[:start], event[end:]
     return StreamTexts(_NEXT.join(around), b"".join(texts))
