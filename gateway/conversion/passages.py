@@ -131,6 +131,9 @@ class Conversation:
         if type(messages) is list:
             self._passages.append(Passage(messages[place:] if place else messages, place))
         self._paired: list[Paired] = []
+        # of messages that nobody remembers nothing need be kept apart: they are converted as they are
+        self._remembered = bool(parts)
+        self._turns: list[Turn] = []
 
     @property
     def checked(self) -> int:
@@ -153,6 +156,8 @@ class Conversation:
 
     def tokens(self, profile: Profile) -> int:
         """The packed count of all messages."""
+        if not self._remembered:
+            return message_tokens(self._messages, profile, spoken_later=False)
         tokens, later = 0, False
         for passage in reversed(self._passages):
             counted = passage.reading(profile, "").tokens
@@ -167,6 +172,12 @@ class Conversation:
 
         `marker`: the request's own `cache_control`, which marks the last block that can carry one.
         """
+        if not self._remembered:
+            self._turns = turns(self._messages, context.profile.mid_system, context.notes)
+            if marker is not None:
+                _mark_automatically(self._turns, marker, context)
+            pair(self._turns, context)
+            return self._turns
         if marker is not None:
             # which block that is depends on all
             self._passages = [Passage(self._messages)]
@@ -188,7 +199,11 @@ class Conversation:
 
     def chat_messages(self, context: RequestContext) -> list[ChatMessage]:
         """The chat messages without the leading system message. Raises InvalidRequest."""
-        messages: list[ChatMessage] = []
+        if not self._remembered:
+            messages = chat_messages(self._turns, context)
+            refuse_nothing_said(messages)
+            return messages
+        messages = []
         written = [] if context.markers.automatic else self._written_by(context)
         if len(written) > 1 and context.profile.assistant_after_tool and not _in_order(written):
             written = []
