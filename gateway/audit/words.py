@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 # More of one text is not indexed: it is the beginning of a file that a tool read.
@@ -38,8 +37,13 @@ class Term:
     prefix: bool = False
 
 
-def words(text: str) -> Iterator[str]:
+def words(text: str) -> list[str]:
     """The words of `text` in order."""
+    return [word for portion in _portions(text) for word in portion]
+
+
+def _portions(text: str) -> Iterator[list[str]]:
+    """The same, those of about AT_ONCE characters at a time."""
     lower = text.lower()
     start = 0
     while len(lower) - start > AT_ONCE:
@@ -48,17 +52,17 @@ def words(text: str) -> Iterator[str]:
         end = end if end > start else lower.find(" ", start + AT_ONCE)
         if end < 0:
             break
-        yield from _cut(lower[start:end])
+        yield _cut(lower[start:end])
         start = end
-    yield from _cut(lower[start:] if start else lower)
+    yield _cut(lower[start:] if start else lower)
 
 
 def _cut(lower: str) -> list[str]:
     """The words of a text in lower case. What is ASCII is cut by its bytes: a third of the pattern's time."""
     found = lower.encode("utf-8", "surrogatepass").translate(_APART).decode("utf-8", "surrogatepass").split()
-    odd = [index for index, word in enumerate(found) if len(word) > LONGEST_WORD or not word.isascii()]
-    if not odd:
+    if lower.isascii() and max(map(len, found), default=0) <= LONGEST_WORD:
         return found
+    odd = [index for index, word in enumerate(found) if len(word) > LONGEST_WORD or not word.isascii()]
     kept: list[str] = []
     last = 0
     for index in odd:
@@ -72,9 +76,10 @@ def indexed(texts: Iterable[str]) -> str:
     """The words of texts, separated by spaces: what is stored in the index."""
     found: list[str] = []
     for text in texts:
-        found += islice(words(text), MOST_WORDS - len(found))
-        if len(found) >= MOST_WORDS:
-            break
+        for portion in _portions(text):
+            found += portion
+            if len(found) >= MOST_WORDS:
+                return " ".join(found[:MOST_WORDS])
     return " ".join(found)
 
 
