@@ -29,10 +29,13 @@ _BEGIN: Final = re.compile(r'\s*(\{)[ \t\n\r]*["}]')
 _MAY_BEGIN: Final = re.compile(r"\s*(?:\{[ \t\n\r]*)?\Z")
 _AFTER_COMMA: Final = re.compile(r",[ \t\n\r]*(.)", re.DOTALL)
 _LITERAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
-_ESCAPE: Final = re.compile(
+_ONE_ESCAPE: Final = (
     r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     r"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
+_ESCAPE: Final = re.compile(_ONE_ESCAPE)
+# the inside of a string with nothing to mend: most pieces of most arguments
+_INSIDE: Final = re.compile(rf'(?:[^"\\\x00-\x1f]++|{_ONE_ESCAPE})*+\Z')
 _HALF_PAIR: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 # an escape that has not arrived completely: a pair of surrogates counts as one
 _CUT_ESCAPE: Final = re.compile(
@@ -93,11 +96,7 @@ class LiveArguments:
 
     def feed(self, text: str) -> str:
         where = self._where
-        if (
-            (where is Where.IN_STRING or where is Where.IN_KEY)
-            and not self._rest
-            and not _SPECIAL.search(text)
-        ):
+        if (where is Where.IN_STRING or where is Where.IN_KEY) and not self._rest and _INSIDE.match(text):
             return text
         if where is Where.END:
             self.repaired = self.repaired or bool(text.strip())
