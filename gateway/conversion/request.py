@@ -35,7 +35,7 @@ def chat_request(
     if isinstance(plan, AnsweredLocally):
         return plan
     context, tools = plan.context, plan.tools
-    system = leading_system_message(request.get("system"), plan.system_texts, context)
+    system = leading_system_message(request.get("system"), plan.system_texts, context, recurring.system)
     messages = [*([system] if system else []), *plan.conversation.chat_messages(context)]
     body: dict[str, Any] = {
         "model": plan.upstream_model,

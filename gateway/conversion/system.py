@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
+from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.parts import content, text_part
+from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.turns import Turn
 from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
+from gateway.wire.recurring import Part
+
+# targets of one conversation whose messages are kept
+_MOST_KNOWN: Final = 4
 
 # Claude Code's first system block: meant for Anthropic's accounting, and different for
 # each conversation, so that left in front it would spoil every provider's prompt cache.
@@ -17,9 +23,39 @@ ATTRIBUTION: Final = "x-anthropic-billing-header:"
 
 
 def leading_system_message(
-    system: Any, additions: Iterable[str], context: RequestContext
+    system: Any, additions: Sequence[str], context: RequestContext, part: Part | None = None
 ) -> ChatMessage | None:
-    """The system message for the top-level `system` and texts of other facets; None when all is blank."""
+    """The system message for the top-level `system` and texts of other facets; None when all is blank.
+
+    `part`: `system`, when it is remembered. Then nobody may change the message.
+    """
+    if part is None:
+        return _leading(system, additions, context)
+    known: list[_Known] = part.work or []
+    found = next((one for one in known if one.fits(additions, context)), None)
+    if found is None:
+        apart = context.apart()
+        found = _Known(context.profile, list(additions), _leading(system, additions, apart), apart.markers)
+        # breakpoints may be taken back when the request has too many of them
+        if not apart.markers.breakpoints:
+            part.work = [*known[1 - _MOST_KNOWN :], found]
+    context.markers.join(found.markers)
+    return found.message
+
+
+class _Known(NamedTuple):
+    """The message that was made for a profile with these additions."""
+
+    profile: Profile
+    additions: list[str]
+    message: ChatMessage | None
+    markers: CacheMarkers
+
+    def fits(self, additions: Sequence[str], context: RequestContext) -> bool:
+        return self.profile is context.profile and self.additions == additions
+
+
+def _leading(system: Any, additions: Sequence[str], context: RequestContext) -> ChatMessage | None:
     parts = []
     for block in _text_blocks(system, strip_attribution=context.profile.strip_attribution):
         if block["text"].strip():

@@ -1,12 +1,12 @@
 """Requests read with what is known of earlier ones: the same values for the same text.
 
-Clients send the whole conversation again with each turn, and the same tools with every
-request. The parts that recur are found in the body by their text, cut out before the rest
+Clients send the whole conversation again with each turn, and the same tools and system
+blocks with every request. The parts that recur are found in the body by their text, cut out before the rest
 is parsed, and put back as the values that were parsed the first time: the very same
 objects, never to be changed by anybody. Each part has room for what others worked out of
 it (`work`), so that this is not done again either.
 
-    {"model":"m","messages":[ passage , passage , rest ],"system":[...],"tools": list ,...}
+    {"model":"m","messages":[ passage , passage , rest ],"system": list ,"tools": list ,...}
 
 A *passage* are the messages from one of the assistant to the next one. The last one stays in
 the rest: clients move their cache marker with each turn, so it is not the same next time.
@@ -30,23 +30,27 @@ from gateway.wire import jsontext
 
 # bytes of texts; some five long conversations
 MOST_PASSAGES: Final = 4 * 1024 * 1024
-MOST_TOOLS: Final = 1024 * 1024
+# of tools, and again of system blocks
+MOST_LISTS: Final = 1024 * 1024
 # a shorter body is parsed faster than searched
 LEAST_BODY: Final = 8 * 1024
 # so few that each can be compared; clients have one for each of their agents
 _MOST_LISTS: Final = 16
+# brackets and nothing in them are no part
+_LEAST_LIST: Final = 3
 
 _MESSAGES: Final = b'"messages":['
 _NEXT: Final = b'},{"role":"assistant"'
-_TOOLS: Final = b'"tools":['
 # what stands for a part while the rest is parsed; nobody else begins a list so
 _STAND_IN: Final = "\x00recurring"
 _STAND_IN_TEXT: Final = jsontext.dumps(_STAND_IN)
+_LIST_STAND_IN: Final = jsontext.dumps([_STAND_IN])
 
 
 class Part:
-    """A passage, or a list of tools. `first`: the number of the passage's first message in its request.
+    """A passage, or a list of tools or system blocks.
 
+    `first`: the number of the passage's first message in its request.
     `work` belongs to who works with `value`: None at first.
     """
 
@@ -63,10 +67,11 @@ class Part:
 
 @frozen
 class Recurring:
-    """The parts of one request: the first messages, passage by passage, and its tools."""
+    """The parts of one request: the first messages, passage by passage, its tools and system blocks."""
 
     passages: Sequence[Part] = ()
     tools: Part | None = None
+    system: Part | None = None
 
 
 NOTHING: Final = Recurring()
@@ -78,12 +83,12 @@ class RequestReader:
     def __init__(
         self,
         most_passages: int = MOST_PASSAGES,
-        most_tools: int = MOST_TOOLS,
+        most_lists: int = MOST_LISTS,
         least_body: int = LEAST_BODY,
     ) -> None:
         self._least = least_body
         self._passages = _Passages(most_passages)
-        self._lists = _Lists(most_tools)
+        self._lists = {name: _Lists(name, most_lists) for name in ("system", "tools")}
 
     def read(self, body: bytes) -> tuple[Any, Recurring]:
         """The JSON value of `body`, and the parts of it that recur. Raises InvalidJSON."""
@@ -94,46 +99,45 @@ class RequestReader:
         return jsontext.loads(body), NOTHING
 
     def _read(self, body: bytes) -> tuple[Any, Recurring] | None:
-        begin = body.find(_MESSAGES)
-        if begin < 0:
+        begin = body.find(_MESSAGES) + len(_MESSAGES)
+        if begin < len(_MESSAGES):
             return None
-        begin += len(_MESSAGES)
-        tools = self._lists.found_in(body, begin)
-        tools_at = len(body) - tools.behind - len(tools.text) if tools else len(body)
-        passages, rest_at = self._passages.found_in(body, begin, tools_at if tools_at > begin else len(body))
-        if tools is not None and tools_at < begin <= tools_at + len(tools.text):
-            # these are no messages but a word in a tool's schema
-            return None
-        pieces = [body[:begin], _STAND_IN_TEXT, b","] if passages else [body[:begin]]
-        if tools is None:
-            pieces.append(body[rest_at:])
-        elif tools_at < begin:
-            pieces[0] = _without(tools, body[:begin], tools_at)
-            pieces.append(body[rest_at:])
-        else:
-            pieces.append(_without(tools, body[rest_at:], tools_at - rest_at))
+        lists = {name: known.found_in(body) for name, known in self._lists.items()}
+        end = min((at for _, at in filter(None, lists.values()) if at > begin), default=len(body))
+        passages, rest_at = self._passages.found_in(body, begin, end)
+        cuts = [(at, at + len(part.text), _LIST_STAND_IN) for part, at in filter(None, lists.values())]
+        if passages:
+            cuts.append((begin, rest_at, _STAND_IN_TEXT + b","))
         try:
-            value = jsontext.loads(b"".join(pieces))
-        except jsontext.InvalidJSON:
+            value = jsontext.loads(_without(body, cuts))
+        except ValueError:
             return None
-        if type(value) is not dict:
+        if type(value) is not dict or (passages and not _put_back(value, passages)):
             return None
-        if passages and not _put_back(value, passages):
-            return None
-        if tools is None:
-            tools = self._lists.learn(body, value)
-            if tools is not None:
-                value["tools"] = tools.value
-        elif value.get("tools") == [_STAND_IN]:
-            value["tools"] = tools.value
-        else:
-            return None
-        return value, Recurring(passages, tools)
+        parts: dict[str, Part | None] = {}
+        for name, found in lists.items():
+            if found is None:
+                parts[name] = self._lists[name].learn(body, value)
+            elif value.get(name) == [_STAND_IN]:
+                parts[name] = found[0]
+                value[name] = found[0].value
+            else:
+                return None
+        return value, Recurring(passages, **parts)
 
 
-def _without(tools: Part, text: bytes, at: int) -> bytes:
-    """`text` with a stand-in for the list of tools that stands at `at`."""
-    return b"".join((text[:at], b"[", _STAND_IN_TEXT, b"]", text[at + len(tools.text) :]))
+def _without(body: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
+    """`body` with something else from each place to the next. Raises ValueError when they overlap."""
+    pieces: list[bytes] = []
+    place = 0
+    for begin, end, instead in sorted(cuts):
+        if begin < place:
+            # no part, but a word inside of another
+            raise ValueError
+        pieces += (body[place:begin], instead)
+        place = end
+    pieces.append(body[place:])
+    return b"".join(pieces)
 
 
 def _put_back(value: dict[str, Any], passages: Sequence[Part]) -> bool:
@@ -201,53 +205,62 @@ class _Passages:
 
 
 class _Lists:
-    """The lists of tools seen last, the newest first."""
+    """The lists under one name that were seen last, the newest first."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._opening = b'"%b":' % name.encode()
         self._most = most
         self._known: list[Part] = []
 
-    def found_in(self, body: bytes, begin: int) -> Part | None:
-        """The known list in `body`, with its place as `behind`. What follows it rarely changes its length."""
-        for tools in self._known:
-            at = len(body) - tools.behind - len(tools.text)
-            if at > 0 and body.startswith(tools.text, at) and body.endswith(_TOOLS[:-1], 0, at):
-                return self._first(tools)
-        at = body.find(_TOOLS) + len(_TOOLS) - 1
-        if at < len(_TOOLS):
+    def found_in(self, body: bytes) -> tuple[Part, int] | None:
+        """The known list in `body`, and where it stands."""
+        if not self._known:
             return None
-        for tools in self._known:
-            if body.startswith(tools.text, at):
-                tools.behind = len(body) - at - len(tools.text)
-                return self._first(tools)
+        for part in self._known:
+            # what follows it rarely changes its length
+            at = len(body) - part.behind - len(part.text)
+            if at > 0 and body.startswith(part.text, at) and body.endswith(self._opening, 0, at):
+                return self._first(part, at)
+        at = self._place(body)
+        for part in self._known if at else ():
+            if body.startswith(part.text, at):
+                part.behind = len(body) - at - len(part.text)
+                return self._first(part, at)
         return None
 
     def learn(self, body: bytes, value: dict[str, Any]) -> Part | None:
-        """Keep the tools of a body that was parsed, when their text can be told for certain."""
-        if type(value.get("tools")) is not list:
+        """Keep the list of a body that was parsed, when its text can be told for certain."""
+        if type(value.get(self._name)) is not list:
             return None
-        at = body.find(_TOOLS) + len(_TOOLS) - 1
+        at = self._place(body)
+        if not at:
+            return None
         names = list(value)
-        behind = names[names.index("tools") + 1 :]
+        behind = names[names.index(self._name) + 1 :]
         # it ends in front of the next name, or with the body
         end = body.rfind(b"]," + jsontext.dumps(behind[0]) + b":") if behind else body.rfind(b"]")
-        if at < len(_TOOLS) or end < at:
-            return None
         text = body[at : end + 1]
         try:
-            tools = jsontext.loads(text)
+            items = jsontext.loads(text)
         except jsontext.InvalidJSON:
             return None
-        if tools != value["tools"] or len(text) > self._most:
+        if items != value[self._name] or not _LEAST_LIST <= len(text) <= self._most:
             return None
-        part = Part(text, tools, behind=len(body) - end - 1)
+        value[self._name] = items
+        part = Part(text, items, behind=len(body) - end - 1)
         self._known.insert(0, part)
         while len(self._known) > _MOST_LISTS or sum(len(known.text) for known in self._known) > self._most:
             self._known.pop()
         return part
 
-    def _first(self, tools: Part) -> Part:
-        if self._known[0] is not tools:
-            self._known.remove(tools)
-            self._known.insert(0, tools)
-        return tools
+    def _place(self, body: bytes) -> int:
+        """Where a list under this name begins; 0: nowhere."""
+        at = body.find(self._opening + b"[")
+        return at + len(self._opening) if at >= 0 else 0
+
+    def _first(self, part: Part, at: int) -> tuple[Part, int]:
+        if self._known[0] is not part:
+            self._known.remove(part)
+            self._known.insert(0, part)
+        return part, at

@@ -68,6 +68,17 @@ def test_the_order_of_the_fields_does_not_matter():
         assert recurring.tools is not None and len(recurring.passages) == 2
 
 
+def test_system_blocks_are_known_again():
+    known = reader()
+    asked = request(
+        1, system=[{"type": "text", "text": "be brief"}, {"type": "text", "text": "x", "a": [[]]}]
+    )
+    (one, first), (other, second) = known.read(text_of(asked)), known.read(text_of(asked))
+    assert one == other == asked
+    assert one["system"] is other["system"] is first.system.value is second.system.value
+    assert known.read(text_of({**asked, "system": "be brief"}))[0]["system"] == "be brief"
+
+
 def test_tools_are_found_wherever_they_stand_the_next_time():
     known = reader()
     _, first = known.read(text_of(request(1)))
@@ -178,7 +189,7 @@ def held(known):
 
 
 def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
-    known = RequestReader(most_passages=4_000, most_tools=300, least_body=0)
+    known = RequestReader(most_passages=4_000, most_lists=300, least_body=0)
     kept = request(2)
     for number in range(300):
         _, recurring = known.read(text_of(kept))
@@ -186,9 +197,10 @@ def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
             first = recurring
         assert all(one is other for one, other in zip(first.passages, recurring.passages, strict=True))
         others = {"messages": history(3, begin=number), "tools": [{"name": f"tool {number}"}], "a": 1}
+        others["system"] = [{"type": "text", "text": str(number)}]
         assert known.read(text_of(others))[0] == others
         assert held(known) <= 4_000
-        assert sum(len(part.text) for part in known._lists._known) <= 300
+        assert sum(len(part.text) for part in known._lists["tools"]._known) <= 300
 
 
 def test_a_passage_that_would_displace_all_others_is_not_kept():

@@ -12,7 +12,7 @@ from gateway.conversion.responses.fitted import fitted
 from gateway.conversion.responses.items import Item, checked_ending, input_items, message_item
 from gateway.conversion.system import leading_system_message
 from gateway.wire.messages import JSONObject
-from gateway.wire.recurring import NOTHING, Recurring
+from gateway.wire.recurring import NOTHING, Part, Recurring
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 SOURCES: Final = "web_search_call.action.sources"
@@ -35,7 +35,7 @@ def responses_request(
     if isinstance(plan, AnsweredLocally):
         return plan
     context, tools = plan.context, plan.tools
-    items, instructions = _input(plan)
+    items, instructions = _input(plan, recurring.system)
     body: dict[str, Any] = {
         "model": plan.upstream_model,
         **({"instructions": instructions} if instructions else {}),
@@ -56,10 +56,10 @@ def responses_request(
     return plan.converted(body, prefill=prefill)
 
 
-def _input(plan: RequestPlan) -> tuple[list[Item], str | None]:
+def _input(plan: RequestPlan, part: Part | None) -> tuple[list[Item], str | None]:
     """(input items, instructions). A system text with cache markers can only be an item."""
     context = plan.context
-    system = leading_system_message(plan.request.get("system"), plan.system_texts, context)
+    system = leading_system_message(plan.request.get("system"), plan.system_texts, context, part)
     items = input_items(plan.turns, context)
     if system is None:
         return items, None
