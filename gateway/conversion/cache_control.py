@@ -45,6 +45,10 @@ class CacheMarkers:
         """Whether there are breakpoints, which `finish` may take back."""
         return bool(self._breakpoints)
 
+    def __bool__(self) -> bool:
+        """Whether any marker was met."""
+        return bool(self.dropped or self._breakpoints)
+
     def join(self, more: CacheMarkers) -> None:
         """Add the markers of a later part of the request; `more` stays as it is."""
         self.dropped += more.dropped

@@ -35,19 +35,23 @@ _MOST_READINGS: Final = 4
 
 
 class Paired(NamedTuple):
-    """The turns of a passage, calls and results together, and what was noted on the way, step by step."""
+    """The turns of a passage, calls and results together, and what was noted on the way, step by step.
+
+    `speaks`: the user says more in one of them than results of tools.
+    """
 
     turns: list[Turn]
-    of_turns: Notes
-    of_pairs: Notes
+    of_turns: Notes | None
+    of_pairs: Notes | None
+    speaks: bool
 
 
 class Written(NamedTuple):
-    """The chat messages of a passage."""
+    """The chat messages of a passage; notes and markers, if there are any."""
 
     messages: list[ChatMessage]
-    notes: Notes
-    markers: CacheMarkers
+    notes: Notes | None
+    markers: CacheMarkers | None
 
 
 class Reading:
@@ -124,15 +128,24 @@ class Conversation:
     `chat_messages` last.
     """
 
-    def __init__(self, messages: Any, parts: Sequence[Part] = ()) -> None:
-        self._messages = messages
+    def __init__(self, request: JSONObject, profile: Profile, parts: Sequence[Part] = ()) -> None:
+        """`request` need not be checked; `parts` are its passages that are remembered."""
+        self._messages: Any = request.get("messages")
+        messages = self._messages
+        self._profile = profile
+        # the model that is asked decides what goes back to it
+        self._model = profile.upstream_model or str(request.get("model"))
         self._passages = [_known(part) for part in parts]
         place = sum(len(passage.messages) for passage in self._passages)
         if type(messages) is list:
             self._passages.append(Passage(messages[place:] if place else messages, place))
-        self._paired: list[Paired] = []
         # of messages that nobody remembers nothing need be kept apart: they are converted as they are
-        self._remembered = bool(parts)
+        self._apart = bool(parts)
+        self._readings = (
+            [passage.reading(profile, self._model) for passage in self._passages] if parts else []
+        )
+        self._more_of_user: list[bool] = []
+        self._paired: list[Paired] = []
         self._turns: list[Turn] = []
 
     @property
@@ -154,17 +167,19 @@ class Conversation:
     def history(self) -> ToolHistory:
         return ToolHistory.joined([passage.history for passage in self._passages])
 
-    def tokens(self, profile: Profile) -> int:
+    def tokens(self) -> int:
         """The packed count of all messages."""
-        if not self._remembered:
-            return message_tokens(self._messages, profile, spoken_later=False)
+        if not self._apart:
+            return message_tokens(self._messages, self._profile)
         tokens, later = 0, False
-        for passage in reversed(self._passages):
-            counted = passage.reading(profile, "").tokens
-            if later not in counted:
-                counted[later] = message_tokens(passage.messages, profile, spoken_later=later)
-            tokens += counted[later]
-            later = later or (profile.replay_scope == "tool_turns" and passage.speaks)
+        by_turns = self._profile.replay_scope == "tool_turns"
+        for passage, reading in zip(reversed(self._passages), reversed(self._readings), strict=True):
+            counted = reading.tokens.get(later)
+            if counted is None:
+                counted = message_tokens(passage.messages, self._profile, spoken_later=later)
+                reading.tokens[later] = counted
+            tokens += counted
+            later = later or (by_turns and passage.speaks)
         return tokens
 
     def turns(self, context: RequestContext, marker: JSONObject | None = None) -> list[Turn]:
@@ -172,88 +187,77 @@ class Conversation:
 
         `marker`: the request's own `cache_control`, which marks the last block that can carry one.
         """
-        if not self._remembered:
+        # which block is marked depends on all
+        self._apart = self._apart and marker is None and self._paired_apart(context)
+        if not self._apart:
             self._turns = turns(self._messages, context.profile.mid_system, context.notes)
             if marker is not None:
                 _mark_automatically(self._turns, marker, context)
             pair(self._turns, context)
             return self._turns
-        if marker is not None:
-            # which block that is depends on all
-            self._passages = [Passage(self._messages)]
-        elif len(self._passages) > 1:
-            try:
-                self._paired = self._paired_by(context)
-            except InvalidRequest:
-                # a turn that goes on in the next passage may have what is missed here
-                self._paired = []
-            if not _stand_alone(self._paired):
-                self._passages = [Passage(self._messages)]
-        if len(self._passages) == 1:
-            self._paired = self._paired_by(context, marker)
         for paired in self._paired:
-            context.notes.join(paired.of_turns)
+            if paired.of_turns is not None:
+                context.notes.join(paired.of_turns)
         for paired in self._paired:
-            context.notes.join(paired.of_pairs)
-        return [turn for paired in self._paired for turn in paired.turns]
+            if paired.of_pairs is not None:
+                context.notes.join(paired.of_pairs)
+        self._turns = [turn for paired in self._paired for turn in paired.turns]
+        return self._turns
 
     def chat_messages(self, context: RequestContext) -> list[ChatMessage]:
         """The chat messages without the leading system message. Raises InvalidRequest."""
-        if not self._remembered:
-            messages = chat_messages(self._turns, context)
-            refuse_nothing_said(messages)
-            return messages
-        messages = []
-        written = [] if context.markers.automatic else self._written_by(context)
-        if len(written) > 1 and context.profile.assistant_after_tool and not _in_order(written):
+        messages: list[ChatMessage] = []
+        written = self._written(context) if self._apart else []
+        if context.profile.assistant_after_tool and not _in_order(written):
             written = []
         for passage in written:
             messages += passage.messages
-            context.notes.join(passage.notes)
-            context.markers.join(passage.markers)
+            if passage.notes is not None:
+                context.notes.join(passage.notes)
+            if passage.markers is not None:
+                context.markers.join(passage.markers)
         if not written:
-            every_turn = [turn for paired in self._paired for turn in paired.turns]
-            messages = chat_messages(every_turn, context)
+            messages = chat_messages(self._turns, context)
         refuse_nothing_said(messages)
         return messages
 
-    def _paired_by(self, context: RequestContext, marker: JSONObject | None = None) -> list[Paired]:
-        found: list[Paired] = []
-        for passage, more in zip(self._passages, self._more_of_user(), strict=True):
-            known = _reading(passage, context).paired
-            if more not in known:
-                known[more] = _paired(passage, context, marker, more_of_user=more)
-            found.append(known[more])
-        return found
+    def _paired_apart(self, context: RequestContext) -> bool:
+        """Pair the turns of each passage; False when they have to be paired together."""
+        try:
+            self._pair(context)
+        except InvalidRequest:
+            # a turn that goes on in the next passage may have what is missed here
+            return False
+        return _stand_alone(self._paired)
 
-    def _written_by(self, context: RequestContext) -> list[Written]:
+    def _pair(self, context: RequestContext) -> None:
+        # it is asked for by few
+        clears = [passage.clears for passage in self._passages]
+        behind = _any_behind([passage.of_user for passage in self._passages]) if any(clears) else clears
+        self._more_of_user = [more and clear for more, clear in zip(behind, clears, strict=True)]
+        self._paired = []
+        for passage, reading, more in zip(self._passages, self._readings, self._more_of_user, strict=True):
+            paired = reading.paired.get(more)
+            if paired is None:
+                paired = reading.paired[more] = _paired(passage, context, more_of_user=more)
+            self._paired.append(paired)
+
+    def _written(self, context: RequestContext) -> list[Written]:
         found: list[Written] = []
-        more_of_user, spoken_later = self._more_of_user(), self._spoken_later(context)
-        for passage, paired, more, later in zip(
-            self._passages, self._paired, more_of_user, spoken_later, strict=True
+        spoken_later = [False] * len(self._paired)
+        if context.profile.replay_scope == "tool_turns":
+            spoken_later = _any_behind([paired.speaks for paired in self._paired])
+        for reading, paired, more, later in zip(
+            self._readings, self._paired, self._more_of_user, spoken_later, strict=True
         ):
-            known = _reading(passage, context).written
-            written = known.get((more, later))
+            written = reading.written.get((more, later))
             if written is None:
-                apart = context.apart()
-                messages = chat_messages(paired.turns, apart, spoken_later=later)
-                written = Written(messages, apart.notes, apart.markers)
+                written = _written(paired, context, spoken_later=later)
                 # breakpoints may be taken back when the request has too many of them
-                if not apart.markers.breakpoints:
-                    known[more, later] = written
+                if written.markers is None or not written.markers.breakpoints:
+                    reading.written[more, later] = written
             found.append(written)
         return found
-
-    def _more_of_user(self) -> list[bool]:
-        """For each passage that asks: whether messages of the user follow behind it."""
-        behind = _any_behind([passage.of_user for passage in self._passages])
-        return [more and passage.clears for more, passage in zip(behind, self._passages, strict=True)]
-
-    def _spoken_later(self, context: RequestContext) -> list[bool]:
-        """For each passage, where it matters: whether the user says more behind it."""
-        if context.profile.replay_scope != "tool_turns":
-            return [False] * len(self._paired)
-        return _any_behind([any(turn.speaks for turn in paired.turns) for paired in self._paired])
 
 
 def _known(part: Part) -> Passage:
@@ -263,13 +267,7 @@ def _known(part: Part) -> Passage:
     return passage
 
 
-def _reading(passage: Passage, context: RequestContext) -> Reading:
-    return passage.reading(context.profile, context.profile.upstream_model or context.model)
-
-
-def _paired(
-    passage: Passage, context: RequestContext, marker: JSONObject | None, *, more_of_user: bool
-) -> Paired:
+def _paired(passage: Passage, context: RequestContext, *, more_of_user: bool) -> Paired:
     of_turns, apart = Notes(), context.apart()
     found = turns(
         passage.messages,
@@ -278,10 +276,15 @@ def _paired(
         first=passage.first,
         more_of_user=more_of_user,
     )
-    if marker is not None:
-        _mark_automatically(found, marker, context)
     pair(found, apart)
-    return Paired(found, of_turns, apart.notes)
+    speaks = any(turn.speaks for turn in found)
+    return Paired(found, of_turns if of_turns else None, apart.notes if apart.notes else None, speaks)
+
+
+def _written(paired: Paired, context: RequestContext, *, spoken_later: bool) -> Written:
+    apart = context.apart()
+    messages = chat_messages(paired.turns, apart, spoken_later=spoken_later)
+    return Written(messages, apart.notes if apart.notes else None, apart.markers if apart.markers else None)
 
 
 def _mark_automatically(turns: list[Turn], marker: JSONObject, context: RequestContext) -> None:

@@ -28,6 +28,9 @@ class Notes:
         first, count = self._counts.get(key, (path, 0))
         self._counts[key] = (first, count + 1)
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def join(self, more: Notes) -> None:
         """Add the notes of a later part of the request; `more` stays as it is."""
         for key, (path, times) in more._counts.items():

@@ -131,7 +131,7 @@ def request_plan(
     Raises InvalidRequest for everything the API or the provider does not take
     (specification sections 2, 3 and 7.2).
     """
-    conversation = Conversation(request.get("messages"), recurring.passages)
+    conversation = Conversation(request, profile, recurring.passages)
     validation.check(
         request,
         api_version=client.api_version,

@@ -53,13 +53,13 @@ def input_counts(
     `conversation`: its messages; `work`: what its tools come to; both when they are at hand.
     Raises InvalidRequest for tools which `tool_plan` would refuse for their shape.
     """
-    conversation = conversation or Conversation(request["messages"])
+    conversation = conversation or Conversation(request, profile)
     work = work or ToolWork(profile)
     counter = text_counter(profile.vocabulary)
     tokens = (
         _PER_REQUEST
         + _system_tokens(request.get("system"), profile, counter)
-        + conversation.tokens(profile)
+        + conversation.tokens()
         + _tools_tokens(request, profile, counter, conversation, work)
     )
     asked = asked_schema(request)

@@ -128,7 +128,7 @@ def _block(path: str, block: Any, notes: Notes) -> Any:
 
 def _counts(request: JSONObject, profile: Profile, recurring: Recurring) -> TokenCounts | None:
     """Our counts of the input; None for what only the provider understands."""
-    conversation = Conversation(request.get("messages"), recurring.passages)
+    conversation = Conversation(request, profile, recurring.passages)
     try:
         validation.check(request, counting=True, checked=conversation.checked)
         conversation.passed()
