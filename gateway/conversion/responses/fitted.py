@@ -8,6 +8,9 @@ from typing import Final
 from gateway.conversion.profile import Profile
 
 LEAST_OUTPUT: Final = 16
+# routes of a snapshot, and of the one before
+_MOST: Final = 200
+_fitted: Final[dict[int, tuple[Profile, Profile]]] = {}
 _TAGS: Final = ("think_tags", "think_open")
 
 
@@ -17,7 +20,20 @@ def fitted(profile: Profile) -> Profile:
     The facets then do the right thing without knowing of this protocol: reasoning
     has one form, and comes back in items instead of message fields; stop sequences
     do not exist; images may stand in tool results and documents be URLs.
+
+    The same profile gives the same object: what was worked out for it is known by that.
     """
+    known = _fitted.get(id(profile))
+    # an id is a profile's only as long as it lives, which it does here
+    if known is None:
+        known = (profile, _made(profile))
+        if len(_fitted) >= _MOST:
+            _fitted.clear()
+        _fitted[id(profile)] = known
+    return known[1]
+
+
+def _made(profile: Profile) -> Profile:
     return dataclasses.replace(
         profile,
         reasoning="none" if profile.reasoning == "none" else "effort",

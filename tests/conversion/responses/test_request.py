@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.conversion.context import ClientFacts
+from gateway.conversion.profile import Profile
+from gateway.conversion.responses.fitted import fitted
 
 from .. import openai_types
 from ..converting import IMAGE, PIXEL, assistant, call, convert, refusal_of, request_of, result, system, text
@@ -214,3 +216,13 @@ def test_images_stand_in_the_result_they_belong_to():
         {"type": "input_text", "text": "map:"},
         {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}", "detail": "auto"},
     ]
+
+
+def test_a_profile_is_fitted_once_so_that_what_is_kept_for_it_is_found_again():
+    one, other = Profile(protocol="responses"), Profile(protocol="responses", stop="drop")
+    assert fitted(one) is fitted(one)
+    assert fitted(other) != fitted(one)
+    assert all(
+        fitted(Profile(upstream_model=str(number))).upstream_model == str(number) for number in range(300)
+    )
+    assert fitted(one) == fitted(Profile(protocol="responses"))
