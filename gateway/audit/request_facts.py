@@ -10,15 +10,26 @@ from typing import Any
 
 
 def has_images(request: Mapping[str, Any]) -> bool:
-    """Whether some message has an image, or a tool's result has one."""
-    return any(
-        block.get("type") == "image"
-        or (
-            block.get("type") == "tool_result"
-            and any(inner.get("type") == "image" for inner in _blocks(block))
-        )
-        for message in _messages(request)
-        for block in _blocks(message)
+    """Whether some message has an image, or a tool's result has one.
+
+    Plain loops: it looks at each block of a long history with every request.
+    """
+    for message in _messages(request):
+        content = message.get("content")
+        if type(content) is not list:
+            continue
+        for block in content:
+            if type(block) is not dict:
+                continue
+            kind = block.get("type")
+            if kind == "image" or (kind == "tool_result" and _shows_image(block.get("content"))):
+                return True
+    return False
+
+
+def _shows_image(content: Any) -> bool:
+    return type(content) is list and any(
+        type(inner) is dict and inner.get("type") == "image" for inner in content
     )
 
 
