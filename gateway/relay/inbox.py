@@ -101,11 +101,12 @@ class Inbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        self._ticked = False
         if self._pieces:
+            # a tick is still to come: whoever sent it rings no more until it was heard
             data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
             self._release()
             return data
+        self._ticked = False
         if self._failure is not None:
             raise self._failure
         return None if self._ended else b""

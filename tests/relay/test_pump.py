@@ -39,3 +39,21 @@ async def test_a_provider_that_just_began_is_let_go_when_the_stream_ends(bench, 
         await committed.aclose()
     await asyncio.sleep(0)
     assert len(bench.gateway.client._lean._pool) == 0
+
+
+async def test_a_silent_provider_is_noticed_after_a_client_that_took_nothing_for_a_while(bench):
+    more, never = asyncio.Event(), asyncio.Event()
+    bench.set(ping_interval=0.02)
+    bench.provider.answers("m", stream("first", more, "second", never))
+    body = jsontext.dumps(asking(stream=True))
+    reply = await answered(Arrival("req_1", "messages", {}, body, "127.0.0.1"), bench.gateway)
+    assert b"first" in await anext(reply.pump)
+    # the moment for a sign of life passes, and what comes then is taken instead
+    while not reply.pump._inbox._ticked:
+        await asyncio.sleep(0.001)
+    more.set()
+    while not reply.pump._inbox._pieces:
+        await asyncio.sleep(0.001)
+    assert b"second" in await anext(reply.pump)
+    assert b"ping" in await asyncio.wait_for(anext(reply.pump), 10)
+    await reply.pump.aclose()
