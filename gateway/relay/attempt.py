@@ -106,10 +106,14 @@ class Upstream:
         """Another attempt starts: what is kept of the exchange is its request and its answer."""
         exchange = self.exchange
         exchange.route = self.route
-        exchange.sent = self.call.content
         exchange.answered = ByteLog()
         if exchange.captures:
+            exchange.sent = self.call.content
             exchange.sent_json = self._body
+
+    def let_go(self) -> None:
+        """It streams: its request will not be sent again."""
+        del self.call, self._body
 
     def renew(self) -> None:
         """A stream of its own for what is streamed; whatever one before it had begun is forgotten."""

@@ -60,6 +60,32 @@ class Phase(enum.Enum):
 class Pump:
     """Async iterator of the response's bytes. `commit` comes first, `aclose` last."""
 
+    __slots__ = (
+        "_alarm",
+        "_answer",
+        "_answering",
+        "_body",
+        "_captures",
+        "_content_at",
+        "_curfew",
+        "_ending",
+        "_exchange",
+        "_fed",
+        "_final",
+        "_gateway",
+        "_inbox",
+        "_interruption",
+        "_loop",
+        "_opening",
+        "_phase",
+        "_reader",
+        "_ready",
+        "_received_at",
+        "_sent_at",
+        "_tries",
+        "_until",
+    )
+
     def __init__(self, exchange: Exchange, gateway: Gateway, tries: Tries) -> None:
         self._exchange = exchange
         self._gateway = gateway
@@ -80,6 +106,7 @@ class Pump:
         self._ending: ExchangeOutcome | None = None
         self._interruption: GatewayError | None = None
         self._captures = exchange.captures
+        self._until = self._loop.time() + gateway.stream_limit
         self._received_at = self._sent_at = self._content_at = self._loop.time()
 
     async def commit(self) -> None:
@@ -91,7 +118,8 @@ class Pump:
         assert tries is not None
         self._opening = self._loop.create_task(tries.first_events())
         self._gateway.live.add(self)
-        self._curfew = self._loop.call_later(self._gateway.stream_limit, self._took_too_long)
+        # while the provider is asked; then the alarm sees to it
+        self._curfew = self._loop.call_at(self._until, self._took_too_long)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
             if self._interruption is not None:
@@ -203,6 +231,8 @@ class Pump:
     def _begun(self, opened: Opened) -> bytes:
         self._phase = Phase.READING
         self._answering, self._tries, self._opening = self._upstream, None, None
+        self._answering.let_go()
+        self._curfew.cancel()
         self._received_at = self._loop.time()
         self._exchange.first_byte_at = self._gateway.clock()
         if opened.message is not None:
@@ -313,6 +343,9 @@ class Pump:
             return self._out(stream.finish())
         if now >= self._received_at + self._upstream.silence_limit:
             return self._broken(UpstreamTimedOut("upstream stream timed out"))
+        if now >= self._until:
+            self._took_too_long()
+            return b""
         piece = self._sign_of_life() if now >= self._sent_at + self._gateway.ping_interval else b""
         self._sent_at = now if piece else self._sent_at
         self._alarm.arm()
@@ -328,7 +361,9 @@ class Pump:
 
     def _due(self) -> float:
         due = min(
-            self._sent_at + self._gateway.ping_interval, self._received_at + self._upstream.silence_limit
+            self._sent_at + self._gateway.ping_interval,
+            self._received_at + self._upstream.silence_limit,
+            self._until,
         )
         if self._upstream.stream.awaiting_trailer:
             due = min(due, self._received_at + self._gateway.trailer_timeout)

@@ -42,6 +42,20 @@ class LeanAnswer(httpx.AsyncByteStream):
     Its errors are httpx.TransportError, raised after the data that came before.
     """
 
+    __slots__ = (
+        "_ended",
+        "_failure",
+        "_loop",
+        "_paused",
+        "_pieces",
+        "_size",
+        "_source",
+        "_waiter",
+        "headers",
+        "sink",
+        "status",
+    )
+
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []

@@ -49,10 +49,10 @@ async def test_a_silent_provider_is_noticed_after_a_client_that_took_nothing_for
     reply = await answered(Arrival("req_1", "messages", {}, body, "127.0.0.1"), bench.gateway)
     assert b"first" in await anext(reply.pump)
     # the moment for a sign of life passes, and what comes then is taken instead
-    while not reply.pump._inbox._ticked:
+    while not reply.pump._inbox._ticked:  # noqa: ASYNC110 (nobody is told)
         await asyncio.sleep(0.001)
     more.set()
-    while not reply.pump._inbox._pieces:
+    while not reply.pump._inbox._pieces:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert b"second" in await anext(reply.pump)
     assert b"ping" in await asyncio.wait_for(anext(reply.pump), 10)

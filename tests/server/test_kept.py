@@ -11,6 +11,7 @@ from gateway.api.request import GatewayRequest
 from gateway.api.responses import StreamAnswer
 from gateway.relay.attempt import Opened
 from gateway.relay.tries import Tries
+from gateway.upstream.prepare import UpstreamCall
 from tests.conftest import asking
 from tests.fakes.provider import stream
 from tests.server.test_api_connection import Listening
@@ -45,7 +46,7 @@ async def streaming(bench):
         writer.close()
 
 
-@pytest.mark.parametrize("kind", [GatewayRequest, StreamAnswer, Tries, Opened])
+@pytest.mark.parametrize("kind", [GatewayRequest, StreamAnswer, Tries, Opened, UpstreamCall])
 async def test_what_only_led_to_an_answer_is_let_go_when_it_streams(streaming, kind):
     assert [found for found in gc.get_objects() if isinstance(found, kind)] == []
 
