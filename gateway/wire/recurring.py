@@ -16,8 +16,8 @@ pair, which are exact in the same part only). Text is compared, not values: 1, 1
 equal to Python. A body in which the parts cannot be found for certain (other white space, a name
 that stands twice) is parsed whole, and so is one that is no JSON, for the error.
 
-Texts of clients are held here, at most as many bytes as `RequestReader` is told, and about
-twice as much for their values. Nothing expires by time.
+Texts of clients are held here, at most as many bytes as `RequestReader` is told; their values
+and what is made of them come on top (docs/architecture.md). Nothing expires by time.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ MOST_LISTS: Final = 1024 * 1024
 LEAST_BODY: Final = 8 * 1024
 # so few that each can be compared; clients have one for each of their agents
 _MOST_LISTS: Final = 16
+# a passage is looked up by so many of its bytes
+_MOST_IN_KEY: Final = 256
 # brackets and nothing in them are no part
 _LEAST_LIST: Final = 3
 
@@ -179,8 +181,8 @@ class _Passages:
 
     def _passage(self, first: int, text: bytes) -> Part | None:
         """The passage with this text; None when it is none: the cut was inside of something."""
-        # the end of a text tells more than its beginning
-        key = (first, len(text), text[-64:])
+        # a byte here and there: ids of calls tell conversations apart that read alike
+        key = (first, len(text), text[:: len(text) // _MOST_IN_KEY + 1])
         passage = self._young.get(key)
         if passage is not None and passage.text == text:
             return passage
