@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +81,7 @@ class Port:
         return self._sockets[place].fileno()
 
     def give_up(self, name: str) -> None:
-        """The process will be away for a while: those who wait for it had better ask again."""
+        """The process will be away for a while: those who wait for it are reset, and had better ask again."""
         if SPREADS and name in self._sockets:
             self._sockets.pop(name).close()
 
@@ -170,6 +171,8 @@ class _Spawner:
         self._port = port
         self._told = ended
         self.running: set[Any] = set()
+        # quick deaths in a row; after one a process is back in a second, and who waits for it is served
+        self._quick_deaths: Counter[str] = Counter()
         self.callLater = reactor.callLater
         self.seconds = reactor.seconds
 
@@ -178,7 +181,9 @@ class _Spawner:
 
         def ended(reason: Failure) -> None:
             self.running.discard(process)
-            if self.seconds() - started < QUICK_DEATH:
+            quick = self.seconds() - started < QUICK_DEATH
+            self._quick_deaths[name] = self._quick_deaths[name] + 1 if quick else 0
+            if self._quick_deaths[name] > 1:
                 self._port.give_up(name)
             monitors(reason)
             self._told(pid, reason)
