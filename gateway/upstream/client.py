@@ -124,6 +124,9 @@ class UpstreamAnswer:
 
     async def close(self) -> None:
         """Give the connection back, or cut it when the body was not read to its end."""
+        if self._lean is not None:
+            self._lean.close()
+            return
         with contextlib.suppress(httpx.HTTPError):
             await self._close()
 

@@ -26,3 +26,11 @@ def test_a_stream_is_kept_up_to_a_bound(monkeypatch):
     for _ in range(100):
         log.add(b"12345")
     assert log.text() == b"12345" * 2
+
+
+def test_the_order_of_headers_stays_and_long_names_are_masked_as_well():
+    headers = {"accept": "x", "x-" + "a" * 3000 + "-token": "s3cr3t", "authorization": "s3cr3t", "b": "y"}
+    for _ in range(2):
+        masked = capture.masked_headers(headers)
+        assert list(masked) == list(headers)
+        assert list(masked.values()) == ["x", capture.MASK, capture.MASK, "y"]
