@@ -35,7 +35,8 @@ async def come_in(exchange: Exchange, gateway: Gateway) -> None:
     else:
         await gateway.gate.enter()
     exchange.inside = True
-    metrics.came_in()
+    if gateway.counting:
+        metrics.came_in()
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:
@@ -58,7 +59,8 @@ def leave(exchange: Exchange, gateway: Gateway) -> None:
     if exchange.inside:
         exchange.inside = False
         gateway.gate.leave()
-        metrics.left()
+        if gateway.counting:
+            metrics.left()
     admission, exchange.admission = exchange.admission, None
     if admission is not None:
         gateway.limiter.settle(admission, _need(_used(exchange), exchange, gateway))

@@ -13,5 +13,6 @@ from gateway.telemetry import metrics
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
     """Settle what it used, make room for the next one, count it, and leave one line in the log."""
     leave(exchange, gateway)
-    metrics.ended(outcome)
+    if gateway.counting:
+        metrics.ended(outcome)
     log_outcome(outcome)

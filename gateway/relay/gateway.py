@@ -70,6 +70,8 @@ class Gateway:
     begins later than this after the first. `stream_limit`: longest time of one streamed
     answer. `process`: this process's name in the history. `without_counter`: counters of
     providers that were found to be missing or mute, and when (`clock`) to ask them again.
+    `counting`: somebody may ask for the numbers of `telemetry.metrics` (METRICS_TOKEN is set);
+    where nobody may, no request is counted.
     """
 
     configuration: Configuration
@@ -77,6 +79,7 @@ class Gateway:
     recorder: Recorder
     capture_policy: str = "full"
     process: str = ""
+    counting: bool = True
     commit_after: float = 10.0
     ping_interval: float = 10.0
     stale_after: float = 200.0

@@ -176,6 +176,7 @@ class Runtime:
             gate=Gate(conf.max_requests, conf.queue_wait),
             stream_limit=conf.stream_limit,
             process=self._process.name,
+            counting=bool(conf.metrics_token),
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,

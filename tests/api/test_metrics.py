@@ -74,6 +74,14 @@ async def test_an_answer_is_counted_once_with_its_times_tokens_and_attempts(benc
     assert new["ccproxy_tokens_total", "output", "fake"] == last.output_tokens
 
 
+async def test_where_nobody_may_ask_nothing_is_counted(bench, token):
+    before = await numbers(bench, token)
+    bench.set(counting=False)
+    bench.provider.answers("m", completion("hello"))
+    assert (await bench.client.post("/v1/messages", asking())).status == 200
+    assert await grown(bench, token, before) == {}
+
+
 async def test_an_error_is_counted_by_the_class_of_its_status(bench, token):
     before = await numbers(bench, token)
     bench.provider.answers("m", error(503))
