@@ -114,6 +114,8 @@ class Recorder:
         self._late: deque[_Entry] = deque()
         self._spool = Spool(spool_folder, name)
         self._spool_lock = threading.Lock()
+        # those in its files that the database has not taken from memory meanwhile
+        self._only_spooled: set[_Entry] = set()
         self._patience = patience
         self._prices = prices
         self._factors = FactorLearner()
@@ -224,12 +226,16 @@ class Recorder:
         batch = list(islice(self._queue, LARGEST_BATCH))
         try:
             # looked at once: the spooler takes outcomes away meanwhile
-            written = [outcome for entry in batch if (outcome := entry.outcome) is not None]
+            held = {entry: outcome for entry in batch if (outcome := entry.outcome) is not None}
+            written = list(held.values())
             self._write(written)
             for _ in batch:
                 self._queue.popleft()
             if written:
                 self._committed_at = time.monotonic()
+                if self._only_spooled:
+                    with self._spool_lock:
+                        self._only_spooled.difference_update(held)
             _release(batch)
             self._crowded = sum(entry.waiter is not None for entry in batch) > 1
             self._factors.note(written)
@@ -246,13 +252,21 @@ class Recorder:
         return True
 
     def _write_spooled(self) -> None:
+        """Write what is in the files, unless all of it was in a commit that was merely slow.
+
+        Reading it back costs more than all that was done with it before.
+        """
         with self._spool_lock:
-            files = self._spool.rotate()
+            files, only_there = self._spool.rotate(), set(self._only_spooled)
         for path in files:
-            rows = self._write_file(path)
+            rows = self._write_file(path) if only_there else 0
             with self._spool_lock:
                 self._spool.done(path)
-            logger.warning("history written from the spool", extra={"rows": rows})
+            if rows:
+                logger.warning("history written from the spool", extra={"rows": rows})
+        if only_there:
+            with self._spool_lock:
+                self._only_spooled -= only_there
 
     def _write_file(self, path: Path) -> int:
         number = 0
@@ -306,6 +320,7 @@ class Recorder:
             if spooled:
                 with self._spool_lock:
                     self._spool.append(line for _, line in spooled)
+                    self._only_spooled.update(entry for entry, _ in spooled)
         except OSError as problem:
             # the entries stay in memory for the database; no client waits for a disk that is full
             logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})

@@ -208,6 +208,35 @@ async def test_the_spool_goes_into_the_database_once_it_answers(recorder, databa
     assert list((tmp_path / "spool").glob("*.spool")) == []
 
 
+@pytest.mark.parametrize(("behind", "read"), [(0, []), (2, ["req_0", "req_1", "req_2"])])
+async def test_the_spool_is_read_only_for_what_a_slow_commit_did_not_take(
+    recorder, monkeypatch, tmp_path, behind, read
+):
+    begun, going_on = threading.Event(), threading.Event()
+    real_write, real_read, found = rows.write, spool.read, []
+
+    def slow(batch, prices, mask):
+        begun.set()
+        assert going_on.wait(20)
+        return real_write(batch, prices, mask)
+
+    def noted(path):
+        for told in real_read(path):
+            found.append(told.request_id)
+            yield told
+
+    monkeypatch.setattr(module, "write", slow)
+    monkeypatch.setattr(spool, "read", noted)
+    first = asyncio.ensure_future(recorder.settled(outcome(0)))
+    assert await asyncio.to_thread(begun.wait, 20)
+    await asyncio.gather(first, *(recorder.settled(outcome(number)) for number in range(1, behind + 1)))
+    going_on.set()
+    await asyncio.to_thread(recorder.stop)
+    assert await RequestLog.objects.acount() == behind + 1
+    assert list((tmp_path / "spool").glob("*.spool")) == []
+    assert sorted(found) == read
+
+
 async def test_with_the_database_still_away_a_stop_leaves_everything_in_the_spool(
     recorder, database, tmp_path
 ):
