@@ -30,8 +30,10 @@ logger = logging.getLogger("gateway.audit")
 
 # A transaction costs as much as ten exchanges.
 AT_ONCE: Final = 200
-# bytes of requests and answers in one transaction
-PORTION: Final = 1_000_000
+# the same of the queue, whose texts are read
+READ_AT_ONCE: Final = 50
+# bytes of requests and answers in one transaction: some 3 ms, when answers are in few events
+PORTION: Final = 250_000
 LOOK_EVERY: Final = 1.0
 # What is in the queue at two looks one after the other was handed over to nobody who lives.
 QUEUE_EVERY: Final = 2.5
@@ -102,13 +104,15 @@ class FollowUpWorker:
         queued = set(FollowUp.objects.values_list("request_id", flat=True)[:MOST_LEFT])
         left = sorted(queued & self._left)
         self._left = queued.difference(left)
-        for start in range(0, len(left), AT_ONCE):
-            _work_off_queued(left[start : start + AT_ONCE], self._stopping)
+        for start in range(0, len(left), READ_AT_ONCE):
+            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping)
 
 
 def follow_up(stopping: threading.Event | None = None) -> int:
     """Work off one batch of the queue; how many exchanges. Raises what the database raises."""
-    waiting = list(FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:AT_ONCE])
+    waiting = list(
+        FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:READ_AT_ONCE]
+    )
     _work_off_queued(waiting, stopping)
     return len(waiting)
 
