@@ -1,9 +1,14 @@
-"""Request bodies like those of Claude Code, made by rule: the same bytes in every run.
+"""Request bodies like those of Claude Code, made by rule: the same bytes in every run, but for one number.
 
 A long system prompt in two blocks, 24 tools, a history of 40 turns with tool
 calls and their results, cache marks, metadata. The proportions are those of
 recorded requests; the words are filler. Sizes: `small` 1 KB, `large` 137 KB,
 `huge` 1 MB.
+
+A client's request is never the one before: it says something new behind what was
+said. So the last message has NUMBER in it, in whose place each request has a number of its
+own. What a target keeps of earlier requests helps it as it does with real conversations,
+and what it stores of each is new.
 """
 
 from __future__ import annotations
@@ -38,6 +43,7 @@ WRITE_TOOL: Final[JSONObject] = {
         "required": ["file_path", "content"],
     },
 }
+NUMBER: Final = "#" * 18
 _CACHED: Final = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -52,7 +58,7 @@ def body(model: str, size: Size, *, stream: bool) -> bytes:
     request: JSONObject = {"model": model, "messages": []}
     if size == "small":
         request |= {"system": _system(500)}
-        request["messages"] = [{"role": "user", "content": _words(250, seed=1)}]
+        request["messages"] = [{"role": "user", "content": f"{NUMBER} {_words(231, seed=1)}"}]
         if kind == "tool":
             request["tools"] = [WRITE_TOOL]
     else:
@@ -121,7 +127,9 @@ def _history(size: int) -> list[JSONObject]:
             for number, call in enumerate(calls)
         ]
         messages.append({"role": "user", "content": results})
-    messages[-1]["content"][-1].update(_CACHED)
+    last = messages[-1]["content"][-1]
+    last["content"] = f"{NUMBER} {last['content'][len(NUMBER) + 1 :]}"
+    last.update(_CACHED)
     return messages
 
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bench.bodies import Size, body
+from bench.bodies import NUMBER, Size, body
 from bench.captured import Captured
 from bench.results import result_of
 from bench.verify import Form
@@ -46,7 +46,7 @@ class Job:
     timeout: float = 120.0
 
     def request(self) -> bytes:
-        """Head and body, as they go out each time. `upstream_model` replaces the name in the body."""
+        """Head and body with NUMBER in it. `upstream_model` replaces the name in the body."""
         text = body(self.model, self.size, stream=self.stream)
         if self.upstream_model:
             text = text.replace(json.dumps(self.model).encode(), json.dumps(self.upstream_model).encode(), 1)
@@ -81,7 +81,7 @@ class Client(asyncio.Protocol):
             return
         self._length, self._size, self._tail = None, 0, b""
         self._current = Captured(self._load.job.model, time.monotonic_ns())
-        self._transport.write(self._load.request)
+        self._transport.write(self._load.request())
 
     def data_received(self, data: bytes) -> None:
         current = self._current
@@ -123,12 +123,16 @@ class Load:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.request = job.request()
+        self._before, self._after = job.request().split(NUMBER.encode())
         self._left = job.count
         self._answers: list[Captured] = []
         self._open = 0
         self._finished = asyncio.Event()
         self.problems: list[str] = []
+
+    def request(self) -> bytes:
+        """The next request; no other has its number."""
+        return b"%b%018d%b" % (self._before, time.monotonic_ns(), self._after)
 
     def take(self) -> bool:
         self._left -= 1
