@@ -53,9 +53,8 @@ class FollowUpWorker:
         self._handover = handover or Handover()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
-        # what others left is looked at first
-        self._all_left = True
-        self._left: set[str] = set()
+        # what was in the queue at the last look; None before the first, when all of it was left by others
+        self._seen: set[str] | None = None
         self._looked_at = 0.0
 
     def start(self) -> None:
@@ -83,29 +82,25 @@ class FollowUpWorker:
 
     def _work(self) -> bool:
         """Work off what there is; whether more is waiting already."""
+        if self._seen is None:
+            self._look_at_queue()
         told = self._handover.take(AT_ONCE)
-        try:
-            work_off(told, self._stopping)
-        except BaseException:
-            self._handover.miss()
-            raise
+        work_off(told, self._stopping)
         if len(told) == AT_ONCE:
             return True
-        self._all_left = self._handover.missed() or self._all_left
-        if self._all_left:
-            self._all_left = follow_up(self._stopping) > 0
-            return self._all_left
         if time.monotonic() - self._looked_at >= QUEUE_EVERY:
             self._look_at_queue()
         return False
 
     def _look_at_queue(self) -> None:
+        """Work off what nobody holds in memory: it was there at the last look, and still is."""
         self._looked_at = time.monotonic()
-        queued = set(FollowUp.objects.values_list("request_id", flat=True)[:MOST_LEFT])
-        left = sorted(queued & self._left)
-        self._left = queued.difference(left)
+        waiting = FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)
+        queued = set(waiting[:MOST_LEFT]) - self._handover.waiting()
+        left = sorted(queued if self._seen is None else queued & self._seen)
         for start in range(0, len(left), READ_AT_ONCE):
             _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping)
+        self._seen = queued.difference(left)
 
 
 def follow_up(stopping: threading.Event | None = None) -> int:

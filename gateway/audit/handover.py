@@ -40,21 +40,18 @@ class Ended:
 
 
 class Handover:
-    """`put` by the recorder's thread, `take` by the follow-up's. Bounded: what does not fit is `missed`."""
+    """`put` by the recorder's thread, `take` by the follow-up's. Bounded: what does not fit is left out."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._waiting: deque[Ended] = deque()
         self._size = 0
-        self._missed = False
 
     def put(self, ended: Iterable[Ended]) -> None:
         with self._lock:
             for one in ended:
-                if self._size + one.size > self._most:
-                    self._missed = True
-                else:
+                if self._size + one.size <= self._most:
                     self._waiting.append(one)
                     self._size += one.size
 
@@ -65,12 +62,7 @@ class Handover:
             self._size -= sum(one.size for one in taken)
         return taken
 
-    def miss(self) -> None:
-        """Something that was taken was not looked at."""
-        self._missed = True
-
-    def missed(self) -> bool:
-        """Whether something is only in the database, since this was asked last."""
+    def waiting(self) -> set[str]:
+        """The request ids of all that wait."""
         with self._lock:
-            missed, self._missed = self._missed, False
-        return missed
+            return {one.request_id for one in self._waiting}

@@ -93,7 +93,9 @@ def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[by
     if texts is None or outcome.bodies is None:
         return Ended(*facts)
     fresh = {digest: new[digest] for digest in texts.head.digests if digest in new} if new else {}
-    size = len(texts.said) + (len(outcome.bodies.received) if fresh else 0)
+    # about: each message for its share of the request
+    known = len(outcome.bodies.received) * len(fresh) // len(texts.head.digests) if fresh else 0
+    size = len(texts.said) + known
     return Ended(*facts, texts.head.end, texts.said, fresh, size)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit import content, new_texts, search
+from gateway.audit import follow_up as module
 from gateway.audit.follow_up import FollowUpWorker, follow_up, work_off
 from gateway.audit.handover import Handover
 from gateway.audit.outcome import CapturedBodies, ExchangeOutcome
@@ -271,10 +272,12 @@ def test_what_does_not_fit_into_the_handover_is_read_from_the_database():
     assert not worker._work()
     handover.put(ended(1, said("user", "small")))
     handover.put(ended(2, said("user", "large " * 99)))
-    assert worker._work()
     assert not worker._work()
-    assert (search.found("small"), search.found("large")) == (["req_1"], ["req_2"])
+    assert (search.found("small"), search.found("large")) == (["req_1"], [])
     assert handover.take(9) == []
+    worker._look_at_queue()
+    worker._look_at_queue()
+    assert search.found("large") == ["req_2"]
 
 
 def test_what_another_process_left_is_taken_at_the_second_look(monkeypatch):
@@ -297,5 +300,33 @@ def test_what_was_told_while_the_database_was_away_is_done_later(monkeypatch):
         patched.setattr(search, "put", lambda _texts: (_ for _ in ()).throw(OperationalError("away")))
         with pytest.raises(OperationalError):
             worker._work()
-    assert worker._work()
+    worker._look_at_queue()
+    worker._look_at_queue()
     assert search.found("hello") == ["req_1"]
+
+
+def test_what_waits_in_memory_is_not_read_from_the_queue(monkeypatch):
+    handover = Handover()
+    worker = FollowUpWorker(handover)
+    assert not worker._work()
+    handover.put(ended(1, said("user", "hello")))
+    monkeypatch.setattr(module, "_ended", None)
+    worker._look_at_queue()
+    worker._look_at_queue()
+    assert search.found("hello") == []
+    assert not worker._work()
+    assert search.found("hello") == ["req_1"]
+
+
+def test_under_load_only_what_others_left_is_read_from_the_queue(monkeypatch):
+    ended(1, said("user", "left"))
+    handover = Handover()
+    worker = FollowUpWorker(handover)
+    assert not worker._work()
+    assert search.found("left") == ["req_1"]
+    monkeypatch.setattr(module, "_ended", None)
+    monkeypatch.setattr(module, "QUEUE_EVERY", 0)
+    for number in range(2, 6):
+        handover.put(ended(number, said("user", f"mine{number}")))
+        assert not worker._work()
+    assert search.found("mine5") == ["req_5"]
