@@ -7,6 +7,7 @@ what arrives for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.conversion.context import AnswerContext
@@ -171,6 +172,12 @@ class ToolBlock:
         """What of these arguments of the open block may be sent now. Raises MalformedArguments."""
         assert self._arguments is not None
         return self._arguments.feed(text)
+
+    @property
+    def forwarding(self) -> Callable[[str], str]:
+        """`forwarded` of this open block, without looking whether it is open."""
+        assert self._arguments is not None
+        return self._arguments.feed
 
     def nothing(self, index: int) -> Event:
         return messages.input_json_delta(index, "")

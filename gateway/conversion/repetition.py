@@ -175,7 +175,7 @@ def _thinking_to(writer: AnswerWriter, index: int, place: str) -> Say:
 
 def _arguments_to(writer: AnswerWriter, block: ToolBlock, index: int) -> Say:
     before, behind = sse.around(messages.input_json_delta(index, ""))
-    note, forwarded, send = writer.output.arguments, block.forwarded, writer.send
+    note, forwarded, send = writer.output.arguments, block.forwarding, writer.send
 
     def say(text: str, quoted: bytes) -> None:
         note(text)
