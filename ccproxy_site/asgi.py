@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from typing import Any, Final
 
 import django
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
@@ -63,6 +65,34 @@ class OrEnd:
             await send({"type": "websocket.close", "code": 4404})
 
 
+def _no_view(request: HttpRequest) -> HttpResponse:
+    raise NotImplementedError
+
+
+class SameOrigin:
+    """WebSockets for the pages of this site alone; all others are refused.
+
+    Cookies know no port, so a server on another port of this machine is a stranger here. What is
+    the same origin, Django says as it does of a form: scheme, host and port of the request, or one
+    of CSRF_TRUSTED_ORIGINS.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._forms: Any = CsrfViewMiddleware(_no_view)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if self._is_ours(scope):
+            await self._application(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 4403})
+
+    def _is_ours(self, scope: dict[str, Any]) -> bool:
+        scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
+        request = ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
+        return "HTTP_ORIGIN" in request.META and bool(self._forms._origin_verified(request))
+
+
 class Entrance:
     """WebSockets, admin and static files, and the API, each to its application.
 
@@ -91,7 +121,7 @@ class Entrance:
 
 application = Entrance(
     # the live tail: pages of this site alone, with the session that the admin made
-    pages=AllowedHostsOriginValidator(AuthMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))),
+    pages=SameOrigin(SessionMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))),
     people=Late(for_people),
     clients=GatewayHandler(),
 )

@@ -18,6 +18,7 @@ class GatewayConfig(AppConfig):
         checks.register_checks()
         # it listens to writes of the configuration, whoever writes
         import_string("gateway.config.changes.note")
+        import_string("gateway.config.owners.connect")()
         # after every app: permissions of each are made when its own turn comes
         ensure_groups = import_string("gateway.config.groups.ensure_groups")
         post_migrate.connect(ensure_groups, dispatch_uid="gateway.ensure_groups")

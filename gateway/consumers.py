@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import deque
+from importlib import import_module
 from typing import Any, Final
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.contrib.auth import get_user_model
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import DatabaseError
+from django.http import HttpRequest
 
 from gateway.audit.tail import GROUP, viewers
 from gateway.audit.visible import VIEW_ALL, owned_keys
 
 NOT_ALLOWED: Final = 4403
-# a right that is taken away ends the view after this many seconds
-LOOK_AGAIN: Final = 60.0
+# the page tries again
+NOT_NOW: Final = 1013
+# a session that ended, or a right that was taken away, ends the view after this many seconds
+LOOK_AGAIN: Final = 1.0
 # requests of the own keys that are remembered while they stream
 MOST_SHOWN: Final = 500
 
 
 class LiveTailConsumer(AsyncJsonWebsocketConsumer):
-    """Sends `{"rows": [...]}` as audit/tail.py makes them; nothing that comes in has a meaning."""
+    """Sends `{"rows": [...]}` as audit/tail.py makes them; nothing that comes in has a meaning.
 
-    checked_at = 0.0
+    The view belongs to the session it was opened with, and is over when that is: at logout, with another
+    password, when the account is deactivated, and when the session's time is up.
+    """
+
     # the client keys whose requests are shown; None: those of all
     keys: frozenset[int] | None = frozenset()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._shown: deque[str] = deque(maxlen=MOST_SHOWN)
+        self._watch: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        if not await self._allowed():
-            await self.close(NOT_ALLOWED)
+        problem = await self._problem()
+        if problem:
+            await self.close(problem)
             return
         await self.accept()
         await self.channel_layer.group_add(GROUP, self.channel_name)
         viewers.add(self)
+        self._watch = asyncio.create_task(self._watched())
 
     async def disconnect(self, code: int) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         viewers.discard(self)
         await self.channel_layer.group_discard(GROUP, self.channel_name)
 
@@ -48,9 +62,6 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
 
     async def tail_rows(self, message: dict[str, Any]) -> None:
         """A message of the group."""
-        if time.monotonic() - self.checked_at > LOOK_AGAIN and not await self._allowed():
-            await self.close(NOT_ALLOWED)
-            return
         rows = [row for row in message["rows"] if self._shows(row)]
         if rows:
             await self.send_json({"rows": rows})
@@ -64,20 +75,33 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
         # how far a stream is says nothing of its key
         return "client_key_id" not in row and row["request_id"] in self._shown
 
-    async def _allowed(self) -> bool:
-        self.checked_at = time.monotonic()
-        self.keys = await database_sync_to_async(_keys_to_watch)(self.scope["user"])
-        return self.keys is None or bool(self.keys)
+    async def _watched(self) -> None:
+        """Look again and again, whether or not there is something to show."""
+        problem = 0
+        while not problem:
+            await asyncio.sleep(LOOK_AGAIN)
+            problem = await self._problem()
+        await self.close(problem)
+
+    async def _problem(self) -> int:
+        """Why the page may not watch, as the code that closes it; 0 if it may."""
+        try:
+            self.keys = await database_sync_to_async(_keys_to_watch)(self.scope["session"].session_key)
+        except DatabaseError:
+            # whose session it is cannot be known
+            self.keys = frozenset()
+            return NOT_NOW
+        return 0 if self.keys is None or self.keys else NOT_ALLOWED
 
 
-def _keys_to_watch(user: Any) -> frozenset[int] | None:
-    """The keys whose requests a user may watch: None for all, none for whoever may not."""
-    if not user.is_authenticated:
+def _keys_to_watch(session_key: str | None) -> frozenset[int] | None:
+    """The keys whose requests may be watched in a session: None for all, none where it has ended."""
+    # as it is now, not as it was when the page was opened; Django looks at user and password
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user: Any = get_user(request)
+    if not (user.is_active and user.is_staff):
         return frozenset()
-    # as it is now, not as it was when the page was opened
-    current = get_user_model().objects.filter(pk=user.pk, is_active=True, is_staff=True).first()
-    if current is None:
-        return frozenset()
-    if current.has_perm(VIEW_ALL):
+    if user.has_perm(VIEW_ALL):
         return None
-    return frozenset(owned_keys(current).values_list("pk", flat=True))
+    return frozenset(owned_keys(user).values_list("pk", flat=True))

@@ -34,6 +34,7 @@ _STATES: Final[dict[str, tuple[Tone, Any]]] = {
     "active": ("good", gettext_lazy("active")),
     "expired": ("warn", gettext_lazy("expired")),
     "revoked": ("bad", gettext_lazy("revoked")),
+    "owner_inactive": ("bad", gettext_lazy("owner inactive")),
 }
 
 

@@ -23,10 +23,16 @@ def authenticated(
     `open_to_all` is the setting ALLOW_ANONYMOUS. Raises AuthenticationFailed.
     """
     shown = list(_credentials(headers))
+    refusal = ""
     for credential in shown:
         entry = snapshot.keys.get(client_keys.digest(credential))
-        if entry is not None and not entry.revoked and (entry.expires_at is None or now < entry.expires_at):
-            return entry
+        if entry is not None:
+            reason = entry.refusal(now)
+            if not reason:
+                return entry
+            refusal = refusal or reason
+    if refusal:
+        raise AuthenticationFailed(f"invalid x-api-key: {refusal}")
     if snapshot.anonymous_allowed and (open_to_all or _is_local(headers, address)):
         return None
     raise AuthenticationFailed("invalid x-api-key" if shown else "x-api-key header is required")

@@ -22,10 +22,10 @@ class CurrentSnapshot:
     """Requests read `.snapshot`, a plain attribute; one thread keeps it fresh.
 
     The thread looks at the ConfigStamp every half second, and at once after a
-    change was committed in this process. While the database does not answer, the
-    last snapshot stays in force. Make it where the database may be used (not in
-    a coroutine): the first load happens in the constructor and raises what the
-    database raises.
+    change was committed in this process; `tell` gets each new snapshot, in that
+    thread. While the database does not answer, the last snapshot stays in force. Make
+    it where the database may be used (not in a coroutine): the first load happens in
+    the constructor and raises what the database raises.
     """
 
     def __init__(
@@ -34,10 +34,12 @@ class CurrentSnapshot:
         load: Callable[[], ConfigSnapshot] = loader.load,
         stamp: Callable[[], int] = ConfigStamp.current,
         interval: float = INTERVAL,
+        tell: Callable[[ConfigSnapshot], None] = lambda snapshot: None,
     ) -> None:
         self._load = load
         self._stamp = stamp
         self._interval = interval
+        self._tell = tell
         self._look_now = threading.Event()
         self._stopping = False
         self._failing = False
@@ -71,7 +73,7 @@ class CurrentSnapshot:
         try:
             changed = self._stamp() != self.snapshot.stamp
             if changed:
-                self.reload()
+                self._tell(self.reload())
         except Exception:
             # once for an outage, not twice a second
             if not self._failing:

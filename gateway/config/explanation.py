@@ -35,6 +35,7 @@ _NEXT_STEPS: Final[Mapping[str, object]] = {
 _KEY_STATES: Final[Mapping[str, object]] = {
     "expired": gettext_lazy("expired"),
     "revoked": gettext_lazy("revoked"),
+    "owner_inactive": gettext_lazy("refused, because its owner is inactive"),
 }
 
 

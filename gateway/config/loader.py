@@ -263,6 +263,7 @@ def _key(record: ClientKey) -> KeyEntry:
         allowed_models=_texts(record.allowed_models),
         capture=record.capture,
         limits=_limits(record),
+        owner_active=record.owner_active,
     )
 
 

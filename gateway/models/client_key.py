@@ -179,6 +179,12 @@ class ClientKey(ConfigRecord):
         """Who answers for it: the user, or the name that stands there instead."""
         return self.user.get_username() if self.user is not None else self.owner
 
+    @property
+    def owner_active(self) -> bool:
+        """False when its owner may no longer log in."""
+        # an owner that is named and not found was deleted by something else than Django
+        return self.user_id is None or (self.user is not None and self.user.is_active)
+
     def revoke(self) -> None:
         """Refuse the key from now on; the first time counts."""
         if self.revoked_at is None:
@@ -190,9 +196,9 @@ class ClientKey(ConfigRecord):
         return client_keys.shortened(self.prefix, self.last_four)
 
     def state(self, now: datetime | None = None) -> str:
-        """`active`, `expired` or `revoked`."""
+        """`active`, `expired`, `revoked`, or `owner_inactive`."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is not None and self.expires_at <= (now or timezone.now()):
             return "expired"
-        return "active"
+        return "active" if self.owner_active else "owner_inactive"

@@ -6,9 +6,11 @@ is asked. When it has ended it leaves, and what it really used is settled (`endi
 
 from __future__ import annotations
 
+import time
 from typing import Final, Protocol
 
 from gateway.conversion.context import AnswerContext
+from gateway.errors import AuthenticationFailed
 from gateway.limits.meters import Need
 from gateway.pricing.price import Tokens
 from gateway.relay.exchange import Exchange
@@ -52,6 +54,16 @@ async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:
     need = _need(tokens, exchange, gateway)
     admission = await gateway.limiter.admit(key, exchange.request_id, exchange.asked_model, need)
     exchange.admission, exchange.limit_headers = admission, admission.headers
+
+
+def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
+    """Look again at the key of an exchange that may have waited. Raises AuthenticationFailed.
+
+    From here on the exchange is among the live ones, and is told.
+    """
+    key = exchange.arrival.key
+    if key is not None and (reason := gateway.configuration.snapshot.dismissal(key, time.time())):
+        raise AuthenticationFailed(f"invalid x-api-key: {reason}")
 
 
 def leave(exchange: Exchange, gateway: Gateway) -> None:

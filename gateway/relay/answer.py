@@ -67,8 +67,9 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     if local is not None:
         return answered_locally(exchange, local)
     await admission.charge(exchange, gateway, tries)
+    admission.still_admitted(exchange, gateway)
     if not exchange.streamed:
-        message = await gateway.live.guarded(tries.message())
+        message = await gateway.live.guarded(tries.message(), exchange.arrival.key)
         return json_reply(message, headers=exchange.reply_headers)
     pump = Pump(exchange, gateway, tries)
     await pump.commit()

@@ -1,7 +1,8 @@
-"""LiveExchanges: what is being answered now, so that a stop can end it in order.
+"""LiveExchanges: what is being answered now, so that it can be ended in order.
 
 While the gateway drains, new requests are refused and those under way go on. When
-their time is over, each is told the error that ends it.
+their time is over, each is told the error that ends it. So is each whose client key
+is refused from now on: it was revoked, say, or its owner's account was deactivated.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
-from gateway.errors import GatewayError, Saturated
+from gateway.errors import AuthenticationFailed, GatewayError, Saturated
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 T = TypeVar("T")
 
 
 class Interruptible(Protocol):
+    @property
+    def key(self) -> KeyEntry | None:
+        """The client key it came with, as it was then."""
+        ...
+
     @property
     def progress(self) -> dict[str, Any] | None:
         """How far an answer is: `request_id`, `duration_ms`, `output_tokens` (estimated); None: unknown."""
@@ -54,19 +61,27 @@ class LiveExchanges:
             if progress is not None:
                 yield progress
 
+    def dismiss(self, snapshot: ConfigSnapshot, now: float) -> None:
+        """End what came with keys that `snapshot` refuses at `now` (Unix seconds)."""
+        for exchange in tuple(self._live):
+            if exchange.key is not None and (reason := snapshot.dismissal(exchange.key, now)):
+                exchange.interrupt(AuthenticationFailed(f"invalid x-api-key: {reason}"))
+
     def interrupt(self) -> None:
         """End everything that is still under way."""
         for exchange in tuple(self._live):
             exchange.interrupt(Saturated("the gateway is stopping, try again in a moment"))
 
-    async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
+    async def guarded(self, work: Coroutine[Any, Any, T], key: KeyEntry | None = None) -> T:
         """Run `work`, a call whose answer goes out in one piece, so that it can be interrupted.
+
+        `key`: the client key it came with.
 
         Raises what it raises, or the error of the interruption.
         """
         task = asyncio.current_task()
         assert task is not None
-        call = _Call(task)
+        call = _Call(task, key)
         self._live.add(call)
         try:
             return await work
@@ -82,8 +97,9 @@ class LiveExchanges:
 class _Call:
     progress = None
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
+    def __init__(self, task: asyncio.Task[Any], key: KeyEntry | None) -> None:
         self.task = task
+        self.key = key
         self.cancelling = task.cancelling()
         self.error: GatewayError | None = None
 

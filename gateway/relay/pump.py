@@ -26,7 +26,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.audit.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
-from gateway.errors import GatewayError, InternalError, Saturated, UpstreamBroken, UpstreamTimedOut
+from gateway.errors import (
+    AuthenticationFailed,
+    GatewayError,
+    InternalError,
+    Saturated,
+    UpstreamBroken,
+    UpstreamTimedOut,
+)
 from gateway.relay.alarm import Alarm
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.endings import ended
@@ -36,6 +43,7 @@ from gateway.relay.inbox import Inbox, Reader
 from gateway.relay.straight import DirectBody
 from gateway.relay.timeline import LONG_GAP
 from gateway.relay.tries import Tries
+from gateway.routing.snapshot import KeyEntry
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
 from gateway.wire.messages import PING, Sent
@@ -142,6 +150,11 @@ class Pump:
             return self._answering
         assert self._tries is not None
         return self._tries.upstream
+
+    @property
+    def key(self) -> KeyEntry | None:
+        """The client key the request came with."""
+        return self._exchange.arrival.key
 
     @property
     def ended(self) -> bool:
@@ -326,7 +339,8 @@ class Pump:
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
         last = self._upstream.stream.fail(error, self._exchange.request_id)
-        self._end(INTERRUPTED if isinstance(error, Saturated) else BROKEN, [*events, *last], error=error)
+        ours = isinstance(error, Saturated | AuthenticationFailed)
+        self._end(INTERRUPTED if ours else BROKEN, [*events, *last], error=error)
         self._drain(at_once=True)
         return self._ready
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from pathlib import Path
 
 from gateway.audit.follow_up import FollowUpWorker
@@ -26,6 +27,7 @@ from gateway.limits.spent import spent
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
+from gateway.routing.snapshot import ConfigSnapshot
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.health import Health
@@ -66,7 +68,7 @@ class Runtime:
             sync_environment(conf)
             if conf.config_file:
                 document.load(Path(conf.config_file))
-            configuration = CurrentSnapshot()
+            configuration = CurrentSnapshot(tell=self._configuration_changed)
             configuration.start()
             for name in configuration.snapshot.vocabularies:
                 vocabulary.prepare(name)
@@ -74,6 +76,12 @@ class Runtime:
         if self._recorder is None:
             self._process, self._recorder = self._ready_recorder(self._configuration)
             self._process.start()
+
+    def _configuration_changed(self, snapshot: ConfigSnapshot) -> None:
+        """In the thread of the configuration: requests whose key is refused from now on end."""
+        gateway, loop = self._gateway, self._loop
+        if gateway is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(gateway.live.dismiss, snapshot, time.time())
 
     async def gateway(self) -> Gateway:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.pricing.book import PriceBook
 
@@ -152,10 +152,17 @@ class KeyLimits:
     token_budget: int | None = None
 
 
+REVOKED: Final = "this key was revoked; ask whoever runs the gateway for another one"
+EXPIRED: Final = "this key has expired; ask whoever runs the gateway for another one"
+DELETED: Final = "this key was deleted; ask whoever runs the gateway for another one"
+OWNER_INACTIVE: Final = "the account of this key's owner is not active; ask whoever runs the gateway"
+
+
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
     """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
 
+    `owner_active`: False when the user who owns it may no longer log in.
     `allowed_models` are names or wildcard patterns of asked models; empty = all.
     `capture`: policy for bodies, "" = the gateway's. `limits` None: none at all.
     """
@@ -169,6 +176,17 @@ class KeyEntry:
     allowed_models: tuple[str, ...] = ()
     capture: str = ""
     limits: KeyLimits | None = None
+    owner_active: bool = True
+
+    def refusal(self, now: float) -> str:
+        """Why requests with it are refused at `now` (Unix seconds), as a sentence; "" when they are not."""
+        if self.revoked:
+            return REVOKED
+        if not self.owner_active:
+            return OWNER_INACTIVE
+        if self.expires_at is not None and now >= self.expires_at:
+            return EXPIRED
+        return ""
 
 
 KnownWindow = Callable[[str, str], int | None]
@@ -212,6 +230,20 @@ class ConfigSnapshot:
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def dismissal(self, key: KeyEntry, now: float) -> str:
+        """Why a request that came in with `key`, an entry of an earlier snapshot, must not go on.
+
+        "" if it may. An end that the key had already lets the request finish; one that it was
+        given since does not.
+        """
+        entry = self.keys.get(key.digest)
+        if entry is key:
+            return ""
+        if entry is None:
+            return DELETED
+        refusal = entry.refusal(now)
+        return "" if refusal == EXPIRED and entry.expires_at == key.expires_at else refusal
 
     @property
     def vocabularies(self) -> frozenset[str]:

@@ -53,11 +53,21 @@ async def test_without_a_valid_key_nothing_is_asked_and_the_client_does_not_retr
     assert keyed.provider.requests == []
 
 
-@pytest.mark.parametrize("fields", [{"revoked": True}, {"expires_at": 1.0}])
-async def test_a_revoked_or_expired_key_is_refused(bench, fields):
-    bench.configure(keys=[key_entry(KEY, **fields)])
+@pytest.mark.parametrize("open_to_all", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"revoked": True}, "this key was revoked"),
+        ({"expires_at": 1.0}, "this key has expired"),
+        ({"owner_active": False}, "the account of this key's owner is not active"),
+    ],
+)
+async def test_a_key_that_no_longer_works_is_refused_with_the_reason(bench, fields, reason, open_to_all):
+    bench.configure(keys=[key_entry(KEY, **fields)], anonymous_allowed=open_to_all)
     answer = await bench.client.messages(asking(), headers={"x-api-key": KEY})
-    assert answer.json["error"]["message"] == "invalid x-api-key"
+    assert answer.status == 401
+    assert answer.json["error"]["message"].startswith(f"invalid x-api-key: {reason}; ask whoever runs")
+    assert bench.provider.requests == []
 
 
 async def test_a_key_that_expires_later_is_taken(bench):

@@ -1,6 +1,7 @@
 """The live tail: who may watch, and what they see."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from channels.db import database_sync_to_async
@@ -8,9 +9,11 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
 from django.test import Client
 
-from ccproxy_site.asgi import application
+from ccproxy_site.asgi import SameOrigin, application
 from gateway import consumers
 from gateway.audit import tail
 from gateway.audit.outcome import ExchangeOutcome
@@ -22,21 +25,21 @@ from tests.fakes.provider import stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/admin/live-tail/socket"
-# one of the default ALLOWED_HOSTS
+HOST = (b"host", b"localhost:8082")
 ORIGIN = (b"origin", b"http://localhost:8082")
 
 
 @database_sync_to_async
-def cookie(*codenames, **fields):
+def cookie(*codenames, client=None, **fields):
     user = get_user_model().objects.create_user(**{"username": "ann", "is_staff": True, **fields})
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = Client()
+    client = client or Client()
     client.force_login(user)
     return (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
 
 
 async def page(*headers, path=PATH):
-    socket = WebsocketCommunicator(application, path, headers=[(b"host", b"testserver"), *headers])
+    socket = WebsocketCommunicator(application, path, headers=[HOST, *headers])
     connected, code = await socket.connect(timeout=60)
     return socket, connected, code
 
@@ -59,8 +62,42 @@ async def test_only_staff_who_may_see_the_history_may_watch(permissions, fields)
 async def test_nobody_watches_without_a_login_from_elsewhere_or_on_another_path():
     mine = await cookie("view_requestlog")
     assert (await page(ORIGIN))[1] is False
-    assert (await page((b"origin", b"http://evil.example"), mine))[1] is False
     assert (await page(ORIGIN, mine, path="/admin/other"))[1] is False
+
+
+@pytest.mark.parametrize(
+    ("origin", "served"),
+    [
+        ("http://localhost:8082", True),
+        ("https://trusted.example", True),
+        ("https://a.pages.example", True),
+        ("http://localhost:3000", False),
+        ("http://localhost", False),
+        ("https://localhost:8082", False),
+        ("http://127.0.0.1:8082", False),
+        ("https://trusted.example:8443", False),
+        ("http://evil.example", False),
+        ("http://localhost:8082.evil.example", False),
+        ("null", False),
+        ("http://[", False),
+        ("", False),
+        (None, False),
+    ],
+)
+async def test_only_pages_of_the_same_scheme_host_and_port_may_watch(settings, origin, served):
+    settings.CSRF_TRUSTED_ORIGINS = ["https://trusted.example", "https://*.pages.example"]
+    headers = [] if origin is None else [(b"origin", origin.encode())]
+    fresh = SameOrigin(application._pages._application)
+    scope = [HOST, *headers, await cookie("view_requestlog")]
+    socket = WebsocketCommunicator(fresh, PATH, headers=scope)
+    assert (await socket.connect(timeout=60))[0] is served
+    await socket.disconnect()
+
+
+async def test_a_host_that_is_not_the_gateway_s_is_no_origin_to_be_the_same_as():
+    mine = await cookie("view_requestlog")
+    evil = [(b"host", b"evil.example"), (b"origin", b"http://evil.example"), mine]
+    assert (await WebsocketCommunicator(application, PATH, headers=evil).connect(timeout=60))[0] is False
 
 
 async def test_requests_appear_move_and_settle(bench, monkeypatch):
@@ -184,10 +221,65 @@ async def test_the_owner_of_a_key_sees_its_requests_alone():
     await socket.disconnect()
 
 
-async def test_a_right_that_is_taken_away_ends_the_view(monkeypatch):
-    monkeypatch.setattr(consumers, "LOOK_AGAIN", -1)
+def logged_out(client):
+    client.post("/admin/logout/")
+
+
+def with_another_password(client):
+    ann = get_user_model().objects.get(username="ann")
+    ann.set_password("another")
+    ann.save()
+
+
+def deactivated(client):
+    get_user_model().objects.filter(username="ann").update(is_active=False)
+
+
+def deleted(client):
+    get_user_model().objects.get(username="ann").delete()
+
+
+def without_the_right(client):
+    get_user_model().objects.get(username="ann").user_permissions.clear()
+
+
+def with_a_session_whose_time_is_up(client):
+    Session.objects.update(expire_date=utc_now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        logged_out,
+        with_another_password,
+        deactivated,
+        deleted,
+        without_the_right,
+        with_a_session_whose_time_is_up,
+    ],
+)
+async def test_the_view_ends_by_itself_with_its_session_or_its_right(monkeypatch, end):
+    monkeypatch.setattr(consumers, "LOOK_AGAIN", 0.05)
+    client = Client()
+    socket, connected, _ = await page(ORIGIN, await cookie("view_requestlog", client=client))
+    assert connected
+    await database_sync_to_async(end)(client)
+    # nothing happens that there would be to show
+    assert (await socket.receive_output(60))["code"] == consumers.NOT_ALLOWED
+    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": [{"request_id": "req_1"}]})
+    assert await socket.receive_nothing()
+    await socket.disconnect()
+    assert not viewers
+
+
+async def test_a_database_that_is_away_ends_the_view_and_the_page_may_try_again(monkeypatch):
+    monkeypatch.setattr(consumers, "LOOK_AGAIN", 0.05)
     socket, connected, _ = await page(ORIGIN, await cookie("view_requestlog"))
     assert connected
-    await database_sync_to_async(get_user_model().objects.update)(is_active=False)
-    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": []})
-    assert (await socket.receive_output(60))["code"] == consumers.NOT_ALLOWED
+
+    def away(session_key):
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(consumers, "_keys_to_watch", away)
+    assert (await socket.receive_output(60))["code"] == consumers.NOT_NOW
+    await socket.disconnect()

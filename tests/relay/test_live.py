@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from gateway.errors import InvalidRequest, Saturated
+from gateway.errors import AuthenticationFailed, InvalidRequest, Saturated
 from gateway.relay.live import LiveExchanges
+from gateway.routing.snapshot import DELETED, OWNER_INACTIVE, REVOKED, ConfigSnapshot
+from tests.conftest import key_entry
 
 
 async def waits(ends):
@@ -90,3 +92,46 @@ async def test_nobody_is_let_in_while_the_gateway_stops():
     live.draining = True
     with pytest.raises(Saturated):
         live.admit()
+
+
+KEY = key_entry("k", id=1)
+OTHER = key_entry("o", id=2)
+
+
+def configured(*keys):
+    return ConfigSnapshot(stamp=2, keys={key.digest: key for key in keys})
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (configured(key_entry("k", revoked=True), OTHER), REVOKED),
+        (configured(key_entry("k", owner_active=False), OTHER), OWNER_INACTIVE),
+        (configured(OTHER), DELETED),
+    ],
+)
+async def test_what_came_with_a_key_that_is_refused_from_now_on_ends_and_nothing_else(changed, reason):
+    live = LiveExchanges()
+    theirs = await begun(live.guarded(waits([]), KEY))
+    others = [await begun(live.guarded(waits([]), key)) for key in (OTHER, None)]
+    live.dismiss(changed, now=5.0)
+    with pytest.raises(AuthenticationFailed, match=reason):
+        await theirs
+    assert not any(task.done() for task in others)
+    for task in others:
+        task.cancel()
+
+
+@pytest.mark.parametrize(("known", "ends"), [(4.0, False), (None, True), (9.0, True)])
+async def test_an_end_that_a_key_always_had_lets_its_request_finish_and_one_that_it_was_given_does_not(
+    known, ends
+):
+    live = LiveExchanges()
+    task = await begun(live.guarded(waits([]), key_entry("k", expires_at=known)))
+    live.dismiss(configured(key_entry("k", expires_at=4.0)), now=5.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert task.done() is ends
+    task.cancel()
+    with pytest.raises((AuthenticationFailed, asyncio.CancelledError)):
+        await task

@@ -120,7 +120,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const socket = new WebSocket(`${scheme}//${location.host}${page.dataset.socket}`);
     socket.onopen = () => { wait = 1000; say("good", state.dataset.on); };
     socket.onmessage = (message) => takeAll(JSON.parse(message.data).rows);
-    socket.onclose = () => {
+    socket.onclose = (closing) => {
+      // the session has ended: to try again would be refused
+      if (closing.code === 4403) { say("bad", state.dataset.over); return; }
       say("warn", state.dataset.off);
       setTimeout(connect, wait);
       wait = Math.min(wait * 2, 30000);
