@@ -21,10 +21,10 @@ from django.db import connections, transaction
 from gateway.audit import search, session_totals
 from gateway.audit.handover import Ended, Handover
 from gateway.audit.new_texts import new_texts
-from gateway.audit.rows import NOT_ANSWERING
 from gateway.audit.statements import among
 from gateway.audit.zstd import Damaged, decompressed
 from gateway.models import FollowUp, RequestLog
+from gateway.models.database_errors import concerns_server
 
 logger = logging.getLogger("gateway.audit")
 
@@ -71,14 +71,14 @@ class FollowUpWorker:
         while not self._stopping.wait(wait):
             try:
                 wait = BREATH if self._work() else LOOK_EVERY
-            except NOT_ANSWERING as problem:
-                logger.warning("follow-up waits for the database", extra={"problem": str(problem)})
-                connections.close_all()
+            except Exception as problem:
+                if concerns_server(problem):
+                    logger.warning("follow-up waits for the database", extra={"problem": str(problem)})
+                else:
+                    logger.exception("unexpected error in the follow-up")
+                _close_connections()
                 wait = RETRY_SECONDS
-            except Exception:
-                logger.exception("unexpected error in the follow-up")
-                wait = RETRY_SECONDS
-        connections.close_all()
+        _close_connections()
 
     def _work(self) -> bool:
         """Work off what there is; whether more is waiting already."""
@@ -148,9 +148,9 @@ def _index(portion: Sequence[Ended]) -> None:
             queued = _queued([row.request_id for row in portion])
             search.put([text for text in texts if text.request_id in queued])
             _forget(row.request_id for row in portion if not row.session_id)
-    except NOT_ANSWERING:
-        raise
-    except Exception:
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
         if len(portion) > 1:
             for row in portion:
                 _index([row])
@@ -167,11 +167,18 @@ def _count(session_id: str, request_ids: Sequence[str]) -> None:
         with transaction.atomic():
             session_totals.work_out(session_id)
             _forget(request_ids)
-    except NOT_ANSWERING:
-        raise
-    except Exception:
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
         logger.exception("a session cannot be counted", extra={"session_id": session_id})
         _forget(request_ids)
+
+
+def _close_connections() -> None:
+    try:
+        connections.close_all()
+    except Exception:
+        logger.exception("a connection to the database could not be closed")
 
 
 def _ended(waiting: Sequence[str]) -> list[Ended]:

@@ -22,7 +22,6 @@ from django.utils import timezone
 
 from gateway.audit import planner, search, sweeping
 from gateway.audit.counting import DAY, hour_of
-from gateway.audit.rows import NOT_ANSWERING
 from gateway.models import (
     CountedName,
     DailyTotal,
@@ -36,6 +35,7 @@ from gateway.models import (
     Retention,
     SessionTotal,
 )
+from gateway.models.database_errors import concerns_server
 
 logger = logging.getLogger("gateway.audit")
 
@@ -89,25 +89,32 @@ def preview(now: datetime) -> Preview:
     )
 
 
-def purge(now: datetime, *, breath: float = BREATH) -> PurgeRun | None:
-    """Remove what may go; None when another process does just that. Raises what the database raises."""
+def purge(
+    now: datetime, *, breath: float = BREATH, stopping: threading.Event | None = None
+) -> PurgeRun | None:
+    """Remove what may go; None when another process does just that. Raises what the database raises.
+
+    Once `stopping` is set, the batch under way is the last.
+    """
+    stopping = stopping or threading.Event()
     if not _lease(now):
         return None
     run = PurgeRun.objects.create(started_at=now)
     try:
         cutoffs = Cutoffs.of(Retention.current(), now)
         run.rows_before = cutoffs.rows
-        for names in _batches(_not_held(_with_body(cutoffs.bodies)), breath):
+        for names in _batches(_not_held(_with_body(cutoffs.bodies)), breath, stopping):
             search.remove(names)
             run.bodies += _drop_bodies(names)
-        for names in _batches(_not_held(_before(cutoffs.rows)), breath):
+        for names in _batches(_not_held(_before(cutoffs.rows)), breath, stopping):
             search.remove(names)
             run.rows += _drop_rows(names)
-        if run.bodies or run.rows:
+        if (run.bodies or run.rows) and not stopping.is_set():
             before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
             swept = sweeping.sweep(before, now)
             run.pieces = swept.nodes + swept.blobs
-        run.totals = _drop_totals(cutoffs.totals)
+        if not stopping.is_set():
+            run.totals = _drop_totals(cutoffs.totals)
     except Exception as problem:
         run.problem = str(problem)[:500]
         raise
@@ -155,11 +162,11 @@ def _few(rows: QuerySet[Any]) -> int:
     return len(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
 
 
-def _batches(rows: QuerySet[RequestLog], breath: float) -> Iterator[list[str]]:
+def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Event) -> Iterator[list[str]]:
     """The request ids of `rows`, oldest first; each batch goes on behind the one before."""
     behind = rows
     leased = time.monotonic()
-    while True:
+    while not stopping.is_set():
         page = list(behind.values_list("started_at", "pk", "request_id")[:BATCH])
         if not page:
             return
@@ -169,7 +176,7 @@ def _batches(rows: QuerySet[RequestLog], breath: float) -> Iterator[list[str]]:
         if time.monotonic() - leased > LEASE.total_seconds() / 4:
             _keep_lease()
             leased = time.monotonic()
-        time.sleep(breath)
+        stopping.wait(breath)
 
 
 def _drop_bodies(names: Sequence[str]) -> int:
@@ -228,32 +235,33 @@ class RetentionWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End at the next batch at the latest; what is left goes in the next hour."""
+        """End after the batch under way; what is left goes in the next hour."""
         self._stopping.set()
 
     def _work_on(self) -> None:
         informed: float | None = None
         while not self._stopping.wait(LOOK_EVERY):
             try:
-                purge_when_due(timezone.now())
+                purge_when_due(timezone.now(), self._stopping)
                 now = time.monotonic()
                 if connection.vendor == "sqlite" and (
                     informed is None or now - informed >= EVERY.total_seconds()
                 ):
                     planner.inform()
                     informed = now
-            except NOT_ANSWERING as problem:
-                logger.warning("the purge waits for the database", extra={"problem": str(problem)})
-            except Exception:
-                logger.exception("unexpected error in the purge")
+            except Exception as problem:
+                if concerns_server(problem):
+                    logger.warning("the purge waits for the database", extra={"problem": str(problem)})
+                else:
+                    logger.exception("unexpected error in the purge")
             connections.close_all()
 
 
-def purge_when_due(now: datetime) -> PurgeRun | None:
+def purge_when_due(now: datetime, stopping: threading.Event | None = None) -> PurgeRun | None:
     """Purge if something may go at all and nobody did within the hour."""
     retention = Retention.current()
     if not (retention.body_days or retention.row_days or retention.total_days):
         return None
     if PurgeRun.objects.filter(started_at__gt=now - EVERY).exists():
         return None
-    return purge(now)
+    return purge(now, stopping=stopping)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
+from django.db import connection, transaction
 
 from gateway.audit import bodies, totals
 from gateway.audit.bodies import PackedBodies
@@ -20,20 +19,15 @@ from gateway.audit.outcome import OPEN, ExchangeOutcome
 from gateway.audit.packing import Piece
 from gateway.audit.pricing import cost_of
 from gateway.audit.statements import Statement
+from gateway.audit.storable import lesser
 from gateway.audit.upsert import Upsert
 from gateway.models import Attempt, ClientKey, RequestLog
+from gateway.models.database_errors import concerns_server
 from gateway.pricing.book import PriceBook
 
 logger = logging.getLogger("gateway.audit")
 
-# what a database raises that is away, busy, or not migrated yet: the same rows may go in later
-NOT_ANSWERING: Final = (OperationalError, InterfaceError, ProgrammingError)
 NO_PRICES: Final = PriceBook()
-# what one outcome is besides its own row
-_ROWS_OF_THEIR_OWN: Final = frozenset({"tries", "bodies"})
-SHARED_FIELDS: Final = tuple(
-    field.name for field in dataclasses.fields(ExchangeOutcome) if field.name not in _ROWS_OF_THEIR_OWN
-)
 
 
 LOG: Final = Upsert(
@@ -100,33 +94,51 @@ def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[by
 
 
 def write_singly(
-    batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
+    batch: Iterable[ExchangeOutcome],
+    prices: PriceBook = NO_PRICES,
+    mask: Masker | None = None,
+    refused: Callable[[ExchangeOutcome], object] = lambda _outcome: None,
 ) -> list[Ended]:
     """Write each outcome by itself, after the database refused one of the batch.
 
-    One whose texts are what cannot be written goes in without them: an end that is missing
-    would leave its exchange open. A row that is refused even so is logged whole, the only
-    place left for it.
+    One that is refused goes in with as much of it as the database takes, and its ledger says what is
+    missing. `refused` is called with one of which it takes nothing.
+
+    Raises what the database raises when it does not answer.
     """
     ended: list[Ended] = []
     for outcome in batch:
         written = _written(outcome, prices, mask)
-        if written is None and outcome.bodies is not None:
-            written = _written(dataclasses.replace(outcome, bodies=None), prices, mask)
-        ended += written or ()
+        if written is None:
+            refused(outcome)
+        else:
+            ended += written
     return ended
 
 
 def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[Ended] | None:
-    """What `write` returns; None: it was refused."""
+    """What `write` returns of the fullest form that the database takes; None: it takes none."""
+    for form in _forms(outcome):
+        # a sum of money that has no column is as little known as no price
+        for book in (prices, NO_PRICES) if form is not outcome else (prices,):
+            try:
+                return write([form], book, mask)
+            except Exception as problem:
+                if concerns_server(problem):
+                    raise
+                logger.error(
+                    "history row refused by the database",
+                    extra={"request_id": outcome.request_id, "problem": str(problem)[:500]},
+                )
+    return None
+
+
+def _forms(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
+    yield outcome
     try:
-        return write([outcome], prices, mask)
-    except NOT_ANSWERING:
-        raise
-    except Exception as problem:
-        facts = {name: str(getattr(outcome, name)) for name in SHARED_FIELDS}
-        logger.error("history row refused by the database", extra={"problem": str(problem), **facts})
-        return None
+        yield from lesser(outcome)
+    except Exception:
+        logger.exception("unexpected error with a row", extra={"request_id": outcome.request_id})
 
 
 def queue_follow_up(request_ids: Iterable[str]) -> None:

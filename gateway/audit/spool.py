@@ -12,9 +12,10 @@ import base64
 import contextlib
 import dataclasses
 import fcntl
+import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
@@ -26,7 +27,11 @@ from gateway.wire import jsontext
 logger = logging.getLogger("gateway.audit")
 
 SUFFIX: Final = ".spool"
+# rows that no database took: renamed to .spool, a file of them is tried again
+REFUSED: Final = ".refused"
 _TEXTS: Final = ("received", "sent", "answered", "returned")
+_FACTS: Final = frozenset(field.name for field in dataclasses.fields(ExchangeOutcome))
+_ATTEMPT: Final = frozenset(field.name for field in dataclasses.fields(AttemptFacts))
 
 
 class Spool:
@@ -118,17 +123,39 @@ def waiting_bytes(folder: Path) -> int:
     return size
 
 
-def read(path: Path) -> Iterator[ExchangeOutcome]:
-    """The outcomes of a file, in order. A last line that the process did not live to end is left out."""
+def keep_refused(folder: Path, name: str, line: bytes) -> Path:
+    """Keep a line for somebody to look at; its file. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{name}{REFUSED}"
+    with open(path, "ab", opener=_privately) as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def read(path: Path, unreadable: Callable[[bytes], object] = lambda _line: None) -> Iterator[ExchangeOutcome]:
+    """The outcomes of a file, in order. A last line that the process did not live to end is left out.
+
+    `unreadable` is called with each whole line that is not one.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                yield from_line(line)
-            except (jsontext.InvalidJSON, KeyError, TypeError, ValueError) as problem:
+                outcome = from_line(line)
+            except Exception as problem:
                 logger.error(
                     "unreadable line in the spool",
                     extra={"file": path.name, "line": number, "problem": str(problem)},
                 )
+                if line.endswith(b"\n"):
+                    unreadable(line)
+                continue
+            yield outcome
 
 
 def as_line(outcome: ExchangeOutcome) -> bytes:
@@ -152,13 +179,20 @@ def as_line(outcome: ExchangeOutcome) -> bytes:
 
 
 def from_line(line: bytes) -> ExchangeOutcome:
-    """The outcome that `as_line` wrote. Raises InvalidJSON, KeyError, TypeError or ValueError."""
-    facts = jsontext.loads(line)
+    """The outcome that `as_line` wrote. Raises whatever a line of somebody else leads to.
+
+    Facts that a later version of the gateway wrote and this one does not know are left out.
+    """
+    try:
+        facts = jsontext.loads(line)
+    except jsontext.InvalidJSON:
+        # `as_line` writes integers of more digits than that reads
+        facts = json.loads(line)
     bodies = facts.pop("bodies", None)
     tries = facts.pop("tries", [])
     return ExchangeOutcome(
-        **_with_time(facts),
-        tries=tuple(AttemptFacts(**_with_time(attempt)) for attempt in tries),
+        **_known(facts, _FACTS),
+        tries=tuple(AttemptFacts(**_known(attempt, _ATTEMPT)) for attempt in tries),
         bodies=None
         if bodies is None
         else CapturedBodies(
@@ -167,5 +201,6 @@ def from_line(line: bytes) -> ExchangeOutcome:
     )
 
 
-def _with_time(facts: dict[str, Any]) -> dict[str, Any]:
-    return {**facts, "started_at": datetime.fromisoformat(facts["started_at"])}
+def _known(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    known = {name: value for name, value in facts.items() if name in names}
+    return {**known, "started_at": datetime.fromisoformat(facts["started_at"])}

@@ -12,11 +12,22 @@ from operator import attrgetter, gt, itemgetter
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import CharField, DateTimeField, DecimalField, Field, JSONField, Model, TextField
+from django.db.models import (
+    CharField,
+    DateTimeField,
+    DecimalField,
+    Field,
+    JSONField,
+    Model,
+    PositiveIntegerField,
+    TextField,
+)
 
 from gateway.audit.statements import Statement
 from gateway.wire import jsontext
 
+# what the columns of PostgreSQL hold
+LARGEST: Final = 2**31 - 1
 # the lists of most rows, as JSON
 _NO_ITEMS: Final = "[]"
 
@@ -38,6 +49,8 @@ class Upsert:
         self._texts = tuple(texts)
         self._of_texts = itemgetter(*texts)
         self._longest = [field.max_length or sys.maxsize for field in texts.values()]
+        ints = [name for name, field in fields.items() if isinstance(field, PositiveIntegerField)]
+        self._of_ints = itemgetter(*ints)
         self._lists = [name for name, field in fields.items() if isinstance(field, JSONField)]
         # where something stands that the driver does not take as it is
         self._special = [
@@ -54,7 +67,10 @@ class Upsert:
         self.statement = Statement(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {updates}")
 
     def stored(self, facts: Any, **more: Any) -> dict[str, Any]:
-        """The row's values by column, in the order of the statement, as they will be read again."""
+        """The row's values by column, in the order of the statement, as they will be read again.
+
+        Raises ValueError for a number that only SQLite would take.
+        """
         last = [more[name] for name in self._more]
         values: dict[str, Any] = dict(zip(self._names, (*self._of_facts(facts), *last), strict=True))
         texts = self._of_texts(values)
@@ -62,6 +78,10 @@ class Upsert:
         if "\x00" in "".join(texts) or any(map(gt, map(len, texts), self._longest)):
             for name, text, longest in zip(self._texts, texts, self._longest, strict=True):
                 values[name] = text.replace("\x00", "\ufffd")[:longest]
+        ints = self._of_ints(values)
+        # 0 and None are most of them
+        if any(ints) and not 0 < min(filter(None, ints)) <= max(filter(None, ints)) <= LARGEST:
+            raise ValueError("a number is out of range")
         for name in self._lists:
             if values[name]:
                 values[name] = _without_nul(values[name])

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 # More of one text is not indexed: it is the beginning of a file that a tool read.
 MOST_WORDS: Final = 20_000
+# PostgreSQL takes 1,048,575 bytes in one tsvector, places of words included: up to 5 bytes a word.
+MOST_BYTES: Final = 900_000
 # Longer runs are encoded data.
 LONGEST_WORD: Final = 64
 MOST_TERMS: Final = 12
@@ -79,8 +81,18 @@ def indexed(texts: Iterable[str]) -> str:
         for portion in _portions(text):
             found += portion
             if len(found) >= MOST_WORDS:
-                return " ".join(found[:MOST_WORDS])
-    return " ".join(found)
+                return _fitting(" ".join(found[:MOST_WORDS]))
+    return _fitting(" ".join(found))
+
+
+def _fitting(words: str) -> str:
+    """As many whole words from the beginning as fit into MOST_BYTES."""
+    if len(words) * 4 <= MOST_BYTES:
+        return words
+    plain = words.encode("utf-8", "replace")
+    if len(plain) <= MOST_BYTES:
+        return words
+    return plain[: plain.rfind(b" ", 0, MOST_BYTES)].decode()
 
 
 def terms(query: str) -> list[Term]:

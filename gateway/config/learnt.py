@@ -13,6 +13,7 @@ from django.utils import timezone
 from gateway.config.changes import LEARNT, acting
 from gateway.conversion.profile import OPTION_NAMES
 from gateway.models import Decision, LearntOption, ModelMapping, Provider
+from gateway.models.base import storable_text
 from gateway.routing.learnt import Taught
 
 _SIZES: Final = frozenset({"context_window", "max_output_tokens", "min_output_tokens"})
@@ -33,7 +34,7 @@ def write_taught(taught: Taught) -> None:
 def _propose(taught: Taught) -> None:
     target = {
         "provider": taught.provider,
-        "upstream_model": taught.upstream_model[:_LONGEST_MODEL],
+        "upstream_model": storable_text(taught.upstream_model, _LONGEST_MODEL),
         "option": taught.option,
     }
     of_option = LearntOption.objects.filter(**target)
@@ -41,7 +42,7 @@ def _propose(taught: Taught) -> None:
         return
     new, old = _json(taught.new), _json(taught.old)
     same = of_option.filter(new_json=new)
-    words = taught.words.replace("\x00", "\ufffd")[:_LONGEST_WORDS]
+    words = storable_text(taught.words, _LONGEST_WORDS)
     if max(len(new), len(old)) > LONGEST_VALUE or _again(same, words):
         return
     try:

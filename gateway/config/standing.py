@@ -2,15 +2,16 @@
 
 Written by a thread of its own: a refused credential is set aside for all processes, by
 the configuration's stamp; a target is set aside in this process, and its row says so; an
-option that was learnt waits for the admin's word. What the database does not take is
-logged and not kept: the next refusal says it again.
+option that was learnt waits for the admin's word. While the database does not answer they
+wait; what it refuses is logged and not kept, the next refusal says it again.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from django.utils import timezone
 
 from gateway.config.learnt import write_taught
 from gateway.models import ProviderCredential, SetAsideTarget
+from gateway.models.base import storable_text
+from gateway.models.database_errors import concerns_server
 from gateway.routing.learnt import Taught
 from gateway.routing.standing import Change
 
@@ -26,43 +29,92 @@ logger = logging.getLogger("gateway.config")
 
 # Rows of processes that ended without taking them back.
 FORGET_AFTER: Final = timedelta(hours=1)
+# seconds
+RETRY_SECONDS: Final = 5.0
+LONGEST_STOP: Final = 5.0
+MOST_WAITING: Final = 1_000
+_MOST_FAILURES: Final = 2**31 - 1
 _LONGEST_REASON: Final = 300
 _LONGEST_MODEL: Final = 200
 
 
 class StandingRecords:
-    """`note` never waits. `process` names this process in the rows. `stop` writes what is left."""
+    """`note` never waits. `process` names this process in the rows. `stop` writes what is left.
+
+    While the database does not answer, the last word on each target and credential waits; of
+    more than MOST_WAITING the oldest go.
+    """
 
     def __init__(self, process: str) -> None:
         self._process = process[:60]
-        self._thread: ThreadPoolExecutor | None = None
+        self._waiting: dict[Hashable, Change | Taught] = {}
+        # held by whoever looks at what waits; told when there is something, or nothing left
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
 
     def note(self, change: Change | Taught) -> None:
         """Have a change written."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="standing")
-        self._thread.submit(self._write, change)
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work_on, name="standing", daemon=True)
+                self._thread.start()
+            # the last of all, in the order in which things happened
+            self._waiting.pop(_about(change), None)
+            self._waiting[_about(change)] = change
+            if len(self._waiting) > MOST_WAITING:
+                self._waiting.pop(next(iter(self._waiting)))
+            self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Wait until everything is written; this process's targets are no longer its concern."""
-        if self._thread is not None:
-            self._thread.submit(self._forget)
-            self._thread.shutdown()
-            self._thread = None
+    def flush(self, timeout: float = LONGEST_STOP) -> bool:
+        """Wait until everything is written, for at most `timeout` seconds; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout)
 
-    def _write(self, change: Change | Taught) -> None:
+    def stop(self, timeout: float = LONGEST_STOP) -> None:
+        """Write what is left; this process's targets are no longer its concern. Returns within `timeout`."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._stopping = True
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(timeout)
+
+    def _work_on(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    break
+                about, change = next(iter(self._waiting.items()))
+            done = self._written(change)
+            with self._changed:
+                # a later word on the same has its own turn
+                if done and self._waiting.get(about) is change:
+                    del self._waiting[about]
+                self._changed.notify_all()
+                if not done and not self._stopping:
+                    self._changed.wait_for(lambda: self._stopping, RETRY_SECONDS)
+                elif not done:
+                    break
+        self._forget()
+
+    def _written(self, change: Change | Taught) -> bool:
+        """Write a change; False: the database does not answer."""
         try:
             if isinstance(change, Taught):
                 write_taught(change)
             else:
                 write(change, self._process)
-        except DatabaseError as problem:
-            logger.error("standing not written", extra={"provider": change.provider, "problem": str(problem)})
-        except Exception:
+        except Exception as problem:
             # nobody asks the thread how it went
-            logger.exception("standing not written", extra={"provider": change.provider})
+            server = concerns_server(problem)
+            facts = {"provider": change.provider, "problem": str(problem)[:500]}
+            logger.error("standing not written", extra=facts, exc_info=None if server else problem)
+            return not server
         finally:
-            connection.close()
+            _close()
+        return True
 
     def _forget(self) -> None:
         try:
@@ -70,7 +122,21 @@ class StandingRecords:
         except DatabaseError as problem:
             logger.error("standing not written", extra={"problem": str(problem)})
         finally:
-            connection.close()
+            _close()
+
+
+def _about(change: Change | Taught) -> Hashable:
+    """What a later word of the same replaces."""
+    if isinstance(change, Taught):
+        return change.provider, change.upstream_model, change.option
+    return change.provider, change.upstream_model, change.credential_id, change.refused
+
+
+def _close() -> None:
+    try:
+        connection.close()
+    except Exception:
+        logger.exception("a connection to the database could not be closed")
 
 
 def targets_set_aside(now: datetime) -> dict[str, int]:
@@ -103,18 +169,19 @@ def _write_refusal(change: Change) -> None:
         return
     record = records.filter(set_aside_since=None).first()
     if record is not None:
-        record.set_aside(change.status, change.reason)
+        record.set_aside(change.status, storable_text(change.reason))
         problem = {"status": change.status, "problem": change.reason}
         logger.error("credential set aside: the provider refused it", extra={**facts, **problem})
 
 
 def _write_target(change: Change, process: str) -> None:
-    rows = SetAsideTarget.objects.filter(
-        process=process,
-        provider=change.provider,
-        upstream_model=change.upstream_model[:_LONGEST_MODEL],
-        credential=change.credential,
-    )
+    target = {
+        "process": process,
+        "provider": change.provider,
+        "upstream_model": storable_text(change.upstream_model, _LONGEST_MODEL),
+        "credential": change.credential,
+    }
+    rows = SetAsideTarget.objects.filter(**target)
     if change.since is None:
         rows.delete()
         return
@@ -123,15 +190,9 @@ def _write_target(change: Change, process: str) -> None:
         "since": datetime.fromtimestamp(change.since, UTC),
         "until": datetime.fromtimestamp(change.until or change.since, UTC),
         "status": change.status,
-        "reason": change.reason.replace("\x00", "\ufffd")[:_LONGEST_REASON],
-        "failures": change.failures,
+        "reason": storable_text(change.reason, _LONGEST_REASON),
+        "failures": min(change.failures, _MOST_FAILURES),
     }
     # one process has one writer: nobody else makes this row meanwhile
     if not rows.update(**facts):
-        SetAsideTarget.objects.create(
-            process=process,
-            provider=change.provider,
-            upstream_model=change.upstream_model[:_LONGEST_MODEL],
-            credential=change.credential,
-            **facts,
-        )
+        SetAsideTarget.objects.create(**target, **facts)

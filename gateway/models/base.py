@@ -264,3 +264,10 @@ class EncryptedTextField(models.TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj))
+
+
+def storable_text(text: object, longest: int | None = None) -> str:
+    """`text` without NUL and half surrogate pairs, cut to `longest` characters."""
+    whole = text if isinstance(text, str) else str(text)
+    plain = whole[:longest].replace("\x00", "\ufffd")
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

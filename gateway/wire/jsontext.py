@@ -64,6 +64,9 @@ def _loads_slowly(text: bytes | bytearray | memoryview | str, problem: orjson.JS
         raise InvalidJSON(_reason(error.msg, error.pos)) from None
     except UnicodeDecodeError:
         raise InvalidJSON("not valid UTF-8") from None
+    except ValueError:
+        # Python reads no integer of more than 4300 digits
+        raise InvalidJSON("a number has too many digits") from None
 
 
 def _reason(message: str, position: int) -> str:

@@ -1,6 +1,7 @@
 """What is done with finished exchanges later: each message is found, sessions are counted."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from django.db import OperationalError
@@ -330,3 +331,14 @@ def test_under_load_only_what_others_left_is_read_from_the_queue(monkeypatch):
         handover.put(ended(number, said("user", f"mine{number}")))
         assert not worker._work()
     assert search.found("mine5") == ["req_5"]
+
+
+def test_a_text_of_long_words_holds_up_neither_index_nor_sessions():
+    sums = [sha256(str(number).encode()).hexdigest() for number in range(20_000)]
+    ended(1, said("user", " ".join(sums)), session_id="long")
+    ended(2, said("user", "word2"), session_id="short")
+    follow_up()
+    assert FollowUp.objects.count() == 0
+    assert search.found("word2") == ["req_2"]
+    assert search.found(sums[0]) == ["req_1"]
+    assert {total.pk for total in SessionTotal.objects.all()} == {"long", "short"}

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from gateway.audit import recorder as module
@@ -136,6 +136,17 @@ def recorder(tmp_path):
     recorder.stop()
 
 
+async def until(holds, seconds=30.0):
+    """Wait for what a thread does."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 (threads set no event of this loop)
+            await asyncio.sleep(0.01)
+
+
+def recorder_is_idle(recorder):
+    return lambda: not recorder._queue and recorder._spool.empty
+
+
 class Switch:
     """A database that can be turned off."""
 
@@ -180,6 +191,8 @@ async def test_outcomes_that_settle_together_share_a_transaction(recorder, monke
         real(batch, prices, mask)
 
     monkeypatch.setattr(module, "write", counted)
+    # the first connection of a thread takes time
+    recorder._patience = 30
     await asyncio.gather(*(recorder.settled(outcome(number)) for number in range(100)))
     assert sum(batches) == 100
     assert len(batches) < 20
@@ -220,8 +233,8 @@ async def test_the_spool_is_read_only_for_what_a_slow_commit_did_not_take(
         assert going_on.wait(20)
         return real_write(batch, prices, mask)
 
-    def noted(path):
-        for told in real_read(path):
+    def noted(path, unreadable):
+        for told in real_read(path, unreadable):
             found.append(told.request_id)
             yield told
 
@@ -364,13 +377,97 @@ def test_a_database_that_does_not_answer_is_asked_again_and_nothing_is_lost(reco
     assert "trying again" in caplog.text
 
 
-def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(recorder, caplog):
-    recorder.closed(outcome(1, started_at=None))
+def test_a_row_of_which_the_database_takes_nothing_is_kept_in_a_file(recorder, monkeypatch, tmp_path, caplog):
+    real = rows.LOG.stored
+
+    def stored(facts, **more):
+        if facts.request_id == "req_1":
+            raise DataError("no form of it")
+        return real(facts, **more)
+
+    monkeypatch.setattr(rows.LOG, "stored", stored)
+    recorder.closed(outcome(1, output_tokens=7))
     recorder.closed(outcome(2))
     recorder.stop()
     assert [row.request_id for row in RequestLog.objects.all()] == ["req_2"]
-    refused = [record for record in caplog.records if "refused by the database" in record.message]
-    assert [record.request_id for record in refused] == ["req_1"]
+    (file,) = (tmp_path / "spool").glob("*.refused")
+    assert [row.output_tokens for row in spool.read(file)] == [7]
+    # renamed it is tried again, by whichever process looks next
+    monkeypatch.undo()
+    file.rename(file.with_suffix(".spool"))
+    assert Recorder(tmp_path / "spool", "next").recover(tmp_path / "spool") == 1
+    assert RequestLog.objects.count() == 2
+
+
+async def test_ten_thousand_ends_that_nobody_waits_for_are_in_the_file_during_an_outage(
+    recorder, database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "OVERDUE", 0.1)
+    monkeypatch.setattr(module, "IDLE_LOOK", 0.05)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 60)
+    database.off = True
+    for number in range(10_000):
+        recorder.opened(outcome(number, state="open"))
+        recorder.closed(outcome(number, state="cancelled", bodies=CapturedBodies(received=bytes(1000))))
+    await until(lambda: not recorder._queue, 120)
+    lines = b"".join(file.read_bytes() for file in (tmp_path / "spool").glob("*.spool")).splitlines()
+    told = {jsontext.loads(line)["request_id"] for line in lines if b'"cancelled"' in line}
+    assert len(told) == 10_000
+    # the end of the test need not wait for them
+    recorder._spool.close()
+    recorder._only_spooled = 0
+
+
+async def test_what_went_to_the_file_during_an_outage_is_in_the_database_after_it(
+    recorder, database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "OVERDUE", 0.05)
+    monkeypatch.setattr(module, "IDLE_LOOK", 0.02)
+    database.off = True
+    for number in range(300):
+        recorder.opened(outcome(number, state="open"))
+        recorder.closed(outcome(number, state="cancelled"))
+    await until(lambda: not recorder._queue)
+    database.off = False
+    await until(recorder_is_idle(recorder))
+    assert await RequestLog.objects.filter(state="cancelled").acount() == 300
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_without_database_and_disk_the_rows_are_kept_and_say_that_their_texts_are_gone(
+    recorder, database, monkeypatch, caplog
+):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(module, "MOST_HELD", 100_000)
+    monkeypatch.setattr(module, "OVERDUE", 0.05)
+    monkeypatch.setattr(module, "IDLE_LOOK", 0.02)
+    monkeypatch.setattr(recorder._spool, "append", full)
+    database.off = True
+    for number in range(30):
+        recorder.closed(outcome(number, bodies=CapturedBodies(received=b"x" * 10_000)))
+    deadline = time.monotonic() + 10
+    while "texts of exchanges are lost" not in caplog.text and time.monotonic() < deadline:
+        recorder._stopping.wait(0.01)
+    database.off = False
+    recorder.stop()
+    assert RequestLog.objects.count() == 30
+    kept = RequestBody.objects.count()
+    assert 5 <= kept <= 10
+    marked = [row for row in RequestLog.objects.all() if "had room" in str(row.ledger)]
+    assert len(marked) == 30 - kept
+
+
+def test_a_line_of_another_version_is_read_and_one_that_cannot_be_is_kept(recorder, tmp_path):
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    later = spool.as_line(outcome(1)).replace(b'{"request_id"', b'{"unheard_of":3,"request_id"', 1)
+    (folder / "dead.spool").write_bytes(later + b'"no outcome"\n' + spool.as_line(outcome(2)))
+    assert recorder.recover(folder) == 2
+    (file,) = folder.iterdir()
+    assert file.suffix == ".refused"
+    assert file.read_bytes() == b'"no outcome"\n'
 
 
 async def test_a_defect_while_spooling_holds_up_neither_its_client_nor_those_after_it(

@@ -1,8 +1,11 @@
 """What a process learnt of credentials and targets, as records."""
 
+import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
+from django.db import OperationalError
 
 from gateway.config import standing as module
 from gateway.config.loader import load
@@ -123,6 +126,40 @@ def test_a_note_that_cannot_be_written_is_said_and_does_not_hold_up_the_next(cre
     records = StandingRecords("here")
     records.note(refused(credential))
     records.note(cooling())
-    records._thread.shutdown()
+    assert records.flush()
     assert SetAsideTarget.objects.count() == 1
     assert "standing not written" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_waits_for_a_database_that_is_away_and_the_last_word_counts(monkeypatch):
+    real, away = module.write, [True]
+
+    def write(change, process):
+        if away:
+            away.pop()
+            raise OperationalError("gone")
+        real(change, process)
+
+    monkeypatch.setattr(module, "write", write)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    records = StandingRecords("here")
+    records.note(cooling(reason="first"))
+    records.note(cooling(reason="second"))
+    assert records.flush()
+    assert [row.reason for row in SetAsideTarget.objects.all()] == ["second"]
+    records.stop()
+
+
+def test_a_database_that_never_answers_does_not_hold_up_the_stop(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(module, "write", lambda *_: answered.wait(30))
+    monkeypatch.setattr(module.StandingRecords, "_forget", lambda _self: None)
+    records = StandingRecords("here")
+    for number in range(3 * module.MOST_WAITING):
+        records.note(Change("p", str(number), since=NOW, until=NOW))
+    assert len(records._waiting) == module.MOST_WAITING
+    before = time.monotonic()
+    records.stop(timeout=0.1)
+    assert time.monotonic() - before < 5
+    answered.set()
