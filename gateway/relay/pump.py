@@ -13,7 +13,8 @@ behind finish_reason, a failure after the provider's silence limit.
 
 The last event waits until the outcome is recorded; everything before it does not.
 
-An answer that breaks gets an `error` event and nothing after it.
+An answer that breaks gets an `error` event and nothing after it, also when what broke is the
+gateway itself.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from gateway.relay.tries import Tries
 from gateway.routing.snapshot import KeyEntry
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
-from gateway.wire.messages import PING, Sent
+from gateway.wire.messages import PING, Sent, error_event
 
 logger = logging.getLogger("gateway.relay")
 
@@ -179,10 +180,8 @@ class Pump:
 
     async def __anext__(self) -> bytes:
         while not self._ready:
-            if self._phase is Phase.READING:
-                self._ready = await self._while_reading()
-            elif self._phase is Phase.OPENING:
-                self._ready = await self._while_opening()
+            if self._phase is not Phase.ENDED:
+                self._ready = await self._next()
             elif self._ending is not None:
                 ending, self._ending = self._ending, None
                 await self._gateway.recorder.settled(ending)
@@ -225,6 +224,19 @@ class Pump:
 
     # --- phases ---------------------------------------------------------------
 
+    async def _next(self) -> bytes:
+        """What goes out next. A defect of ours is an error like those of providers, and said as one."""
+        try:
+            if self._phase is Phase.READING:
+                return await self._while_reading()
+            return await self._while_opening()
+        except Exception:
+            logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
+            if self._ending is not None:
+                # the answer is over, and what is left of it is known
+                return self._ready
+            return self._broken(InternalError())
+
     async def _while_opening(self) -> bytes:
         assert self._opening is not None
         wait = max(0.0, self._sent_at + self._gateway.ping_interval - self._loop.time())
@@ -237,9 +249,6 @@ class Pump:
             return self._begun(self._opening.result())
         except GatewayError as error:
             return self._broken(error)
-        except Exception:
-            logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
-            return self._broken(InternalError())
 
     def _begun(self, opened: Opened) -> bytes:
         self._phase = Phase.READING
@@ -338,7 +347,12 @@ class Pump:
 
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, behind the `events` that came before it."""
-        last = self._upstream.stream.fail(error, self._exchange.request_id)
+        try:
+            last = self._upstream.stream.fail(error, self._exchange.request_id)
+        except Exception:
+            # what broke it has left it in no state to say so
+            logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
+            last = [error_event(error.body(self._exchange.request_id))]
         ours = isinstance(error, Saturated | AuthenticationFailed)
         self._end(INTERRUPTED if ours else BROKEN, [*events, *last], error=error)
         self._drain(at_once=True)
@@ -409,7 +423,11 @@ class Pump:
         self._ready = self._encoded(events[:-1])
         exchange.note_returned(self._ready)
         exchange.note_returned(self._final)
-        self._upstream.note_facts()
+        try:
+            self._upstream.note_facts()
+        except Exception:
+            # the exchange ends with what is known without them
+            logger.exception("unexpected error", extra={"request_id": exchange.request_id})
         outcome = exchange.outcome(state, status=200, error=error, now=self._gateway.clock())
         self._ending = outcome
         ended(exchange, self._gateway, outcome)

@@ -98,9 +98,39 @@ async def test_a_defect_in_the_conversion_of_a_piece_ends_the_answer_and_is_logg
     monkeypatch.setattr("gateway.conversion.stream.MessageStream.feed", broken)
     go_on.set()
     await answering.rest()
-    assert kinds(answering)[-1] != "message_stop"
-    assert bench.recorder.last.state == "cancelled"
+    assert kinds(answering)[-1] == "error"
+    assert "message_stop" not in kinds(answering)
+    last = bench.recorder.last
+    assert (last.state, last.error_type, last.error_message) == (
+        "broken",
+        "api_error",
+        "Internal server error",
+    )
     assert any("unexpected error" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("method", ["finish", "keepalive", "fail"])
+async def test_a_defect_anywhere_in_a_stream_is_an_error_and_never_a_client_that_left(
+    bench, monkeypatch, method
+):
+    go_on = asyncio.Event()
+    bench.set(ping_interval=0.05, stale_after=0.05)
+    # the provider goes without an end: `fail` says so; with one, `finish` finds it
+    bench.provider.answers("m", stream("a", go_on, *(() if method == "finish" else (CUT,)), tail=[]))
+    answering = bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    while b'"a"' not in answering.text:
+        await answering.piece()
+
+    def broken(stream, *_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(f"gateway.conversion.stream.MessageStream.{method}", broken)
+    if method != "keepalive":
+        go_on.set()
+    await answering.rest()
+    assert kinds(answering)[-1] == "error"
+    assert bench.recorder.last.state == "broken"
 
 
 async def test_tool_arguments_go_out_while_the_provider_still_writes(bench):
