@@ -109,8 +109,13 @@ def database(url: str) -> dict[str, Any]:
 
 
 def postgresql_options(pool: int) -> dict[str, Any]:
-    """A pool of at most `pool` connections (0: none), and short waits for a server that is away."""
-    pooled = {"pool": {"min_size": 1, "max_size": pool, "timeout": 10}} if pool else {}
+    """A pool of at most `pool` connections (0: none), and short waits for a server that is away.
+
+    The pool doubles the pauses between its attempts to connect until `reconnect_timeout` has passed,
+    and begins anew with the next request for a connection: a server that is back is found in seconds.
+    """
+    waits = {"timeout": 10, "reconnect_timeout": 4}
+    pooled = {"pool": {"min_size": 1, "max_size": pool, **waits}} if pool else {}
     return {"connect_timeout": 5, **pooled}
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
+from typing import Final
 
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
 from gateway.api.endpoint import endpoint
+from gateway.api.looks import Look
 from gateway.audit import spool
 from gateway.conf import gateway_conf
 from gateway.config.standing import targets_set_aside
-from gateway.errors import AuthenticationFailed, NotFound
+from gateway.errors import AuthenticationFailed, InternalError, NotFound
 from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.telemetry.metrics import CONTENT_TYPE, Standing, exposition
+
+_records: Final[Look[dict[str, int] | None]] = Look("metrics")
+_files: Final[Look[bytes]] = Look("metrics", patience=5.0)
 
 
 @endpoint("GET")
@@ -24,8 +28,13 @@ async def metrics(request: HttpRequest, request_id: str) -> HttpResponseBase:
     """The numbers of all processes of this machine, as text. 404 while METRICS_TOKEN is not set."""
     allow(request.headers.get("authorization", ""), gateway_conf().metrics_token)
     gateway = await runtime.gateway()
+    snapshot = gateway.configuration.snapshot
+    # without the database the other numbers are wanted more than ever, and before the scraper gives up
+    targets = await _records(lambda: _targets(snapshot))
     # files are read for it, and nobody's answer should wait for that
-    body = await asyncio.to_thread(_written, gateway.configuration.snapshot)
+    body = await _files(lambda: _written(snapshot, targets))
+    if body is None:
+        raise InternalError
     return HttpResponse(body, headers={"content-type": CONTENT_TYPE, "request-id": request_id})
 
 
@@ -39,20 +48,19 @@ def allow(authorization: str, token: str) -> None:
         raise AuthenticationFailed("authorization: Bearer METRICS_TOKEN is required")
 
 
-def _written(snapshot: ConfigSnapshot) -> bytes:
+def _written(snapshot: ConfigSnapshot, targets: dict[str, int] | None) -> bytes:
     set_aside = {
         provider.slug: sum(credential.set_aside is not None for credential in provider.credentials)
         for provider in snapshot.providers.values()
     }
     spooled = spool.waiting_bytes(gateway_conf().spool_folder)
-    return exposition(Standing(spooled, set_aside, _targets(snapshot)))
+    return exposition(Standing(spooled, set_aside, targets))
 
 
 def _targets(snapshot: ConfigSnapshot) -> dict[str, int] | None:
     try:
         return {**dict.fromkeys(snapshot.providers, 0), **targets_set_aside(timezone.now())}
     except DatabaseError:
-        # the other numbers are wanted then more than ever
         return None
     finally:
         close_old_connections()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import DatabaseError, close_old_connections, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from gateway.api.endpoint import endpoint
+from gateway.api.looks import Look
 from gateway.api.responses import json_response
 from gateway.errors import NotFound
 from gateway.relay.runtime import runtime
@@ -22,6 +22,8 @@ START_PAGE: Final = b"""<!doctype html>
 <p><a href="/admin/">Open the admin</a> to set providers, model mappings and client keys.</p>
 </body></html>
 """
+
+_database: Final[Look[bool]] = Look("readiness")
 
 
 @endpoint("GET", "HEAD")
@@ -46,15 +48,19 @@ async def health(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("GET", "HEAD")
 async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
-    """The process takes requests and the database can be reached; 503 otherwise.
+    """The process takes requests; 503 while it is stopping. Answered within a second, whatever is down.
 
-    `configuration`: the number of the configuration it follows, so that who changed
-    one can wait for it.
+    `configuration`: the number of the configuration it follows, so that who changed one can wait for
+    it. `database` is there when it is away. Requests are answered without it and recorded later, so a
+    process that cannot reach it stays in service: otherwise all would leave together.
     """
-    if not runtime.draining and await sync_to_async(_database_answers, thread_sensitive=False)():
-        followed = (await runtime.gateway()).configuration.snapshot.stamp
-        return json_response({"status": "ok", "configuration": followed}, request_id)
-    return json_response({"status": "unavailable"}, request_id, status=503)
+    if runtime.draining:
+        return json_response({"status": "unavailable"}, request_id, status=503)
+    followed = (await runtime.gateway()).configuration.snapshot.stamp
+    state: dict[str, object] = {"status": "ok", "configuration": followed}
+    if not await _database(_database_answers):
+        state["database"] = "away"
+    return json_response(state, request_id)
 
 
 @endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,5 +1,8 @@
 """Every path and method has an answer in the client's form."""
 
+import asyncio
+import threading
+
 import pytest
 
 from tests.conftest import key_entry, rule
@@ -32,10 +35,30 @@ async def test_ready_says_which_configuration_is_followed_while_the_database_ans
     assert (answer.status, answer.json) == (200, {"status": "ok", "configuration": followed})
 
 
-async def test_ready_says_unavailable_when_the_database_does_not_answer(bench, monkeypatch):
+async def test_without_the_database_a_process_stays_in_service_and_says_so(bench, monkeypatch):
     monkeypatch.setattr("gateway.api.ops._database_answers", lambda: False)
     answer = await bench.client.get("/health/ready")
-    assert (answer.status, answer.json) == (503, {"status": "unavailable"})
+    followed = bench.gateway.configuration.snapshot.stamp
+    assert (answer.status, answer.json) == (
+        200,
+        {"status": "ok", "configuration": followed, "database": "away"},
+    )
+
+
+async def test_a_database_that_hangs_is_looked_at_once_and_holds_up_no_probe(bench, monkeypatch):
+    let_go, looks = threading.Event(), []
+
+    def hanging():
+        looks.append(1)
+        return let_go.wait(30)
+
+    monkeypatch.setattr("gateway.api.ops._database_answers", hanging)
+    async with asyncio.timeout(3):
+        answers = await asyncio.gather(*(bench.client.get("/health/ready") for _ in range(20)))
+        answers.append(await bench.client.get("/health/ready"))
+    assert {answer.json["database"] for answer in answers} == {"away"}
+    assert len(looks) == 1
+    let_go.set()
 
 
 @pytest.mark.parametrize(
