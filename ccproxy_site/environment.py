@@ -35,6 +35,7 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "RETRY_BUDGET": (float, 30.0),
     # the gateway's own
     "ALLOW_ANONYMOUS": (bool, False),
+    "ALLOW_LINK_LOCAL": (bool, False),
     "CAPTURE_BODIES": (str, "full"),
     "OWNERS_READ_CONTENT": (bool, True),
     "CONFIG_FILE": (str, ""),

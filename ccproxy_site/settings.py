@@ -228,6 +228,7 @@ GATEWAY: dict[str, Any] = {
     "retry_budget": env("RETRY_BUDGET"),
     "custom_headers": environment.custom_headers(),
     "allow_anonymous": env("ALLOW_ANONYMOUS"),
+    "allow_link_local": env("ALLOW_LINK_LOCAL"),
     "capture_bodies": env("CAPTURE_BODIES"),
     "owners_read_content": env("OWNERS_READ_CONTENT"),
     "ping_interval": env("PING_INTERVAL"),

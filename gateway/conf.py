@@ -38,6 +38,7 @@ class GatewayConf:
     `max_requests` at once in this process, None = any number; others wait up to `queue_wait`.
     `stream_limit`: longest time that one answer may take.
     `owners_read_content`: whether the owner of a client key reads the contents of its requests.
+    `allow_link_local`: whether providers may be at link-local and metadata addresses.
     `limits_store`: where the limits of client keys are counted.
     """
 
@@ -58,6 +59,7 @@ class GatewayConf:
     retry_budget: float = 30.0
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_anonymous: bool = False
+    allow_link_local: bool = False
     capture_bodies: str = "full"
     owners_read_content: bool = True
     ping_interval: float = 10.0

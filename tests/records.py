@@ -1,6 +1,7 @@
 """Records for tests, made in one call."""
 
 from gateway.models import ModelMapping, Provider
+from gateway.security.destinations import origin_of
 
 
 def make_provider(name="P", slug="p", *, credential="", credentials=(), **fields):
@@ -9,7 +10,8 @@ def make_provider(name="P", slug="p", *, credential="", credentials=(), **fields
     provider.save()
     for value in (credential, *credentials):
         if value:
-            provider.add_credential(value)
+            # one that is sealed already says nothing of where it belongs
+            provider.add_credential(value, value_origin=origin_of(provider.base_url))
     return provider
 
 

@@ -71,7 +71,9 @@ class ProviderConformance(ProviderTrials):
             return
         user: Any = request.user
         run = ConformanceRun.objects.create(provider=record, upstream_model=model, started_by=user)
-        in_background(_examine, run.pk, self._config(record), model)
+        config = self._config(record)
+        self._note_trial(request, record, _("Examined the conformance of %(url)s."), config)
+        in_background(_examine, run.pk, config, model)
 
     def _apply(self, request: HttpRequest, record: Provider, result_pk: str) -> None:
         results = CapabilityResult.objects.filter(run__provider=record).exclude(proposal={})

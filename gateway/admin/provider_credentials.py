@@ -7,6 +7,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -19,7 +20,7 @@ from gateway.admin.base import TabularInline
 from gateway.admin.fields import SecretField
 from gateway.admin.shown import NOTHING, badge
 from gateway.conf import gateway_conf
-from gateway.models import Origin, Provider, ProviderCredential, Sealed
+from gateway.models import Origin, Provider, ProviderCredential, SavedElsewhere, Sealed
 from gateway.security.encryption import EncryptionError
 
 # Four characters of a short secret would be a good part of it.
@@ -27,7 +28,7 @@ _LONG_ENOUGH_FOR_LAST_FOUR: Final = 16
 
 
 class CredentialForm(forms.ModelForm):
-    """One row. An empty secret keeps the stored one."""
+    """One row. An empty secret keeps the stored one, as long as it goes where it was saved for."""
 
     value = SecretField(label=gettext_lazy("Credential"))
 
@@ -35,11 +36,31 @@ class CredentialForm(forms.ModelForm):
         model = ProviderCredential
         fields = ("value", "label", "position", "enabled")
 
-    def clean_value(self) -> Sealed:
-        typed = self.cleaned_data["value"]
+    def __init__(self, *args: Any, provider: Provider | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if provider is not None:
+            # with the base URL that was typed above: the secret is sealed for that one
+            self.instance.provider = provider
+
+    def clean_value(self) -> Sealed | str:
+        typed: str = self.cleaned_data["value"]
         if not typed and not self.instance.pk:
             raise ValidationError(_("Enter the credential."))
-        return sealed(typed) if typed else self.instance.value
+        return typed or self.instance.value
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        kept = isinstance(cleaned.get("value"), Sealed)
+        if kept and cleaned.get("enabled") and self.instance.is_left_behind:
+            self.add_error("value", asked_again(self.instance.value_origin))
+        return cleaned
+
+
+class CredentialFormSet(BaseInlineFormSet):
+    """The rows of a provider, which may be about to change."""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return {**super().get_form_kwargs(index), "provider": self.instance}
 
 
 class CredentialInline(TabularInline):
@@ -47,6 +68,7 @@ class CredentialInline(TabularInline):
 
     model = ProviderCredential
     form = CredentialForm
+    formset = CredentialFormSet
     extra = 0
     readonly_fields = ("stored", "standing")
 
@@ -89,12 +111,10 @@ def bring_credential_back(provider: Provider, credential: int) -> str:
     return label
 
 
-def sealed(text: str) -> Sealed:
-    """A typed secret, sealed. Raises ValidationError with a sentence for the admin."""
-    try:
-        return Sealed.of(text)
-    except EncryptionError as problem:
-        raise ValidationError(str(problem)) from None
+def asked_again(saved: str) -> str:
+    """The sentence for a stored secret that was saved for another origin."""
+    text = _("Enter it again: what is stored was saved for %(saved)s and is not sent to another address.")
+    return text % {"saved": saved or _("an address that is not known")}
 
 
 def stored_value(record: ProviderCredential) -> str:
@@ -103,6 +123,8 @@ def stored_value(record: ProviderCredential) -> str:
         return _("from the environment (OPENAI_API_KEY)") if gateway_conf().openai_api_key else _("not set")
     try:
         text = record.revealed()
+    except SavedElsewhere:
+        return _("stored for %(saved)s; enter it again for this address") % {"saved": record.value_origin}
     except EncryptionError:
         return _("stored, but no key in FIELD_ENCRYPTION_KEYS opens it; enter it again")
     if len(text) < _LONG_ENOUGH_FOR_LAST_FOUR:

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.base import Select, TextInput
-from gateway.admin.fields import HeadersField, JSONObjectField, OptionsField, masked, unmasked
-from gateway.admin.provider_credentials import sealed
+from gateway.admin.fields import MASK, HeadersField, JSONObjectField, OptionsField, masked, unmasked
+from gateway.admin.provider_credentials import asked_again
 from gateway.config.presets import Preset, preset, presets
 from gateway.models import Provider, Sealed
 from gateway.models.provider import Auth, headers_text
+from gateway.security.destinations import origin_of
 from gateway.security.encryption import EncryptionError
 
 PROTOCOLS: Final = (
@@ -86,16 +87,19 @@ class ProviderForm(forms.ModelForm):
         super().__init__(*args, **options)
         record = self.instance
         self.stored_headers, self.headers_problem = stored_headers(record)
+        self.keeps_headers = False
         self.initial["headers"] = masked(self.stored_headers)
         self.initial["protocol"] = (record.options or {}).get("protocol") or ""
         # one that this version does not know works as the generic one, and is shown so
         self.initial["preset"] = preset(self.initial.get("preset") or record.preset).slug
 
-    def clean_headers(self) -> Sealed:
+    def clean_headers(self) -> Sealed | str:
+        self.keeps_headers = MASK in self.cleaned_data["headers"].values()
         if "headers" not in self.changed_data and not self.headers_problem:
             kept: Sealed = self.instance.headers
             return kept
-        return sealed(headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers)))
+        # the record seals it, for the address that it leads to then
+        return headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -113,6 +117,9 @@ class ProviderForm(forms.ModelForm):
         gone = _retired_at(cleaned.get("base_url", ""))
         if gone:
             self.add_error("base_url", gone.shown_note)
+        saved = self.instance.headers_origin
+        if self.keeps_headers and "base_url" in cleaned and saved != origin_of(cleaned["base_url"]):
+            self.add_error("headers", asked_again(saved))
         return cleaned
 
     def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:

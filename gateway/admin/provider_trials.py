@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
@@ -98,7 +100,9 @@ class ProviderTrials(OwnedRecordAdmin):
             request, _("Models of the provider"), record=record, original=record, patterns=PATTERNS
         )
         if "load" in request.POST:
-            listing = listed(self._config(record), _models_path(record), preset(record.preset).sizes_endpoint)
+            config = self._config(record)
+            self._note_trial(request, record, _("Loaded the models of %(url)s."), config)
+            listing = listed(config, _models_path(record), preset(record.preset).sizes_endpoint)
             keep_listed(
                 record, ((one.id, one.context_window, one.max_output_tokens) for one in listing.models)
             )
@@ -129,6 +133,7 @@ class ProviderTrials(OwnedRecordAdmin):
                 request, "admin/gateway/provider/levels.html", {"problems": problems.args[0]}
             )
         model = model or (record.first_model() if record.pk else "")
+        self._note_trial(request, record, _("Tested the connection to %(url)s."), config)
         levels = probed(config, _models_path(record), model)
         context = {"levels": [_shown(level) for level in levels], "worked": _worked(levels)}
         if config == stored:
@@ -166,10 +171,25 @@ class ProviderTrials(OwnedRecordAdmin):
         config = self._config(record)
         typed = _typed_credential(request.POST)
         if typed:
-            config = dataclasses.replace(
+            return dataclasses.replace(
                 config, credentials=(Credential(0, "typed", typed),), credential_unreadable=False
             )
+        left_behind = record.left_behind() if record.pk else []
+        if left_behind:
+            text = _("Enter it again for this address, it was saved for another one: %(names)s.")
+            raise ValueError([text % {"names": ", ".join(left_behind)}])
         return config
+
+    def _note_trial(self, request: HttpRequest, record: Provider, text: str, config: ProviderConfig) -> None:
+        """Put into the log of changes which address is asked, before it is: a credential may go there."""
+        LogEntry.objects.create(
+            user_id=str(request.user.pk),
+            content_type=ContentType.objects.get_for_model(Provider),
+            object_id=str(record.pk or ""),
+            object_repr=(record.name or config.base_url)[:200],
+            action_flag=CHANGE,
+            change_message=text % {"url": config.base_url},
+        )
 
     def _config(self, record: Provider) -> ProviderConfig:
         return provider_config(record, gateway_conf())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.base import EmptyState, GatewayModelAdmin
 from gateway.admin.fields import SecretField
-from gateway.admin.provider_credentials import sealed
+from gateway.admin.provider_credentials import asked_again
 from gateway.models import Sealed, SearchEngine
+from gateway.security.destinations import origin_of
 
 
 class SearchEngineForm(forms.ModelForm):
@@ -23,12 +26,19 @@ class SearchEngineForm(forms.ModelForm):
             "name", "kind", "base_url", "credential", "max_results", "timeout", "position", "enabled", "note",
         )  # fmt: skip
 
-    def clean_credential(self) -> Sealed:
-        typed = self.cleaned_data["credential"]
-        if typed:
-            return sealed(typed)
-        stored = self.instance.credential
-        return stored if isinstance(stored, Sealed) else Sealed("")
+    def clean_credential(self) -> Sealed | str:
+        typed: str = self.cleaned_data["credential"]
+        # the record seals it, for the address that it leads to then
+        return typed or self.instance.credential
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        stored = cleaned.get("credential")
+        draft = SearchEngine(base_url=cleaned.get("base_url", ""), kind=cleaned.get("kind", ""))
+        saved = self.instance.credential_origin
+        if isinstance(stored, Sealed) and stored and saved != origin_of(draft.destination()):
+            self.add_error("credential", asked_again(saved))
+        return cleaned
 
 
 @admin.register(SearchEngine)

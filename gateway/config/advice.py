@@ -39,6 +39,10 @@ _SENTENCES: Final[dict[str, Any]] = {
     "unreachable": gettext_lazy(
         "Nothing answers there. Check host and port of the base URL, and whether this machine may reach it."
     ),
+    "refused_address": gettext_lazy(
+        "The address is link-local or a metadata service, and is not asked. ALLOW_LINK_LOCAL=true in the "
+        "environment allows it."
+    ),
     "bad_url": gettext_lazy("The base URL cannot be used. It looks like https://api.example.com/v1."),
     "tls": gettext_lazy(
         "The TLS certificate is not trusted here. Check the host name, or add the server's authority to this "

@@ -23,7 +23,15 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from gateway.models import ClientKey, ConfigRecord, EncryptedTextField, config_written
+from gateway.models import (
+    ClientKey,
+    ConfigRecord,
+    EncryptedTextField,
+    Provider,
+    SecretOriginField,
+    config_written,
+    is_left_behind,
+)
 
 SECRET: Final = "••••••••"  # noqa: S105 (stands for one)
 NOBODY: Final = "ccproxy"
@@ -127,7 +135,7 @@ def undo(entry: LogEntry) -> str:
 
 
 def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
-    left_out = [name for name, (before, _after) in values.items() if _is_secret(type(record), name)]
+    left_out = [name for name in values if _is_secret(type(record), name)]
     now = _shown_all(type(record), {name: getattr(record, name, None) for name in values})
     for name, (_before, after) in values.items():
         if name not in left_out and now[name] != after:
@@ -141,10 +149,25 @@ def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
     for name in restored:
         setattr(record, name, _from_json(type(record), name, values[name][0]))
     record.full_clean()
+    if left_behind(record):
+        raise CannotUndo(
+            _(
+                "Its credentials were saved for another address and do not go back with it. Change the "
+                "address on the record's page, and enter them there."
+            )
+        )
     record.save()
     if left_out:
         return _("Changed back, but for secrets, whose old values are not kept.")
     return _("Changed back.")
+
+
+def left_behind(record: ConfigRecord) -> list[str]:
+    """The secrets of a record that belong to another origin than it leads to now, by name."""
+    if isinstance(record, Provider):
+        return record.left_behind()
+    sealed = [field for field in record._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+    return [str(field.verbose_name) for field in sealed if is_left_behind(record, field.name)]
 
 
 def _removed(record: ConfigRecord) -> str:
@@ -204,9 +227,10 @@ def _hidden(value: Any) -> str:
 
 
 def _is_secret(model: type[ConfigRecord], name: str) -> bool:
+    """Whether a value is a secret, or says where one may go: undoing never writes it."""
     if model is ClientKey and name == "digest":
         return True
-    return isinstance(_field(model, name), EncryptedTextField)
+    return isinstance(_field(model, name), EncryptedTextField | SecretOriginField)
 
 
 def _field(model: type[ConfigRecord], name: str) -> Any:

@@ -25,7 +25,7 @@ from django.db import transaction
 from django.db.models import Max, ProtectedError
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import FILE, acting, values_of
+from gateway.config.changes import FILE, acting, left_behind, values_of
 from gateway.models import (
     ClientKey,
     ConfigRecord,
@@ -34,13 +34,16 @@ from gateway.models import (
     ModelPrice,
     Origin,
     Provider,
+    ProviderCredential,
     SecretPattern,
 )
+from gateway.security.encryption import EncryptionError
 
 VERSION: Final = 1
 _KEPT_ELSEWHERE: Final = frozenset(
     {"id", "origin", "environment_key", "created", "updated", "brought_back_at", "last_used", "revoked_at",
-     "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at"}
+     "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at",
+     "headers_origin", "value_origin"}
 )  # fmt: skip
 
 
@@ -184,12 +187,18 @@ class _Import:
         _assign(record, item)
         if headers is not None:
             values = {name: _secret(value) for name, value in _object(headers, "headers").items()}
-            if values != (record.revealed_headers() if record.pk else {}):
+            if values != _stored_headers(record):
                 record.set_headers(values)
                 before = {}
         _save(record, before)
         if credentials is not None:
             self._credentials(record, _list(credentials, "credentials"))
+        for name in left_behind(record):
+            self._said.append(
+                "! "
+                + _("provider %(provider)s: %(name)s: saved for another address; enter its value again")
+                % {"provider": record, "name": name}
+            )
         return record
 
     def _credentials(self, record: Provider, items: list[Any]) -> None:
@@ -205,7 +214,7 @@ class _Import:
                         + _("provider %(provider)s: credential %(label)s: enter its value")
                         % {"provider": record, "label": label or place}
                     )
-            elif value and found.revealed() != value:
+            elif value and _stored(found) != value:
                 found.value = value
                 found.save()
 
@@ -313,6 +322,21 @@ def _save(record: ConfigRecord, before: Mapping[str, Any], **more: Any) -> None:
     if record.pk is None or {**_fields(record), **more} != before:
         record.full_clean()
         record.save()
+
+
+def _stored(credential: ProviderCredential) -> str:
+    """The stored secret as far as it serves its provider now; "" when it does not."""
+    try:
+        return credential.revealed()
+    except EncryptionError:
+        return ""
+
+
+def _stored_headers(record: Provider) -> dict[str, str]:
+    try:
+        return record.revealed_headers() if record.pk else {}
+    except (EncryptionError, ValueError):
+        return {}
 
 
 def _secret(value: Any) -> str:

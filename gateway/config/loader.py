@@ -15,6 +15,7 @@ from gateway.config.learnt import decided
 from gateway.config.listed import listed_sizes
 from gateway.config.presets import preset, usable_options
 from gateway.config.prices import price_book
+from gateway.config.recognise import check_environments_address
 from gateway.models import (
     ClientKey,
     ConfigStamp,
@@ -168,6 +169,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         preset_options=chosen.options,
         model_rules=chosen.model_rules,
         options=options,
+        link_local=conf.allow_link_local,
         ratelimit_prefix=chosen.ratelimit_prefix,
         enabled=record.enabled,
         demo=record.origin == Origin.DEMO,
@@ -203,6 +205,7 @@ def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential,
 
 def _value(credential: ProviderCredential, conf: GatewayConf) -> str:
     if credential.origin == Origin.ENVIRONMENT:
+        check_environments_address(credential.provider.base_url, conf)
         return conf.openai_api_key
     return credential.revealed()
 
@@ -221,9 +224,11 @@ def _set_aside(credential: ProviderCredential) -> SetAside | None:
 
 def _headers(record: Provider, conf: GatewayConf) -> tuple[Mapping[str, str], bool]:
     """The extra headers, and whether they cannot be opened."""
-    if record.origin == Origin.ENVIRONMENT:
-        return conf.custom_headers, False
     try:
+        if record.origin == Origin.ENVIRONMENT:
+            if conf.custom_headers:
+                check_environments_address(record.base_url, conf)
+            return conf.custom_headers, False
         return record.revealed_headers(), False
     except (EncryptionError, ValueError) as problem:
         logger.error("provider %s: %s", record.name, problem)

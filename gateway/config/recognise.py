@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from django.utils.translation import gettext as _
 
-from gateway.conf import is_loopback
+from gateway.conf import GatewayConf, is_loopback
 from gateway.config.presets import GENERIC, Alternative, Preset, preset, presets
+from gateway.models import SavedElsewhere
+from gateway.security.destinations import origin_of
 
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_SLUGS: Final = frozenset({"azure-v1", "azure-deployment"})
@@ -63,6 +66,25 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
     auth = "none" if not has_key else "bearer" if endpoint.auth == "none" else endpoint.auth
     options = {"protocol": endpoint.protocol} if endpoint.protocol != known.protocol else {}
     return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query, options)
+
+
+def check_environments_address(base_url: str, conf: GatewayConf) -> None:
+    """Raise SavedElsewhere unless `base_url` has the origin of OPENAI_BASE_URL.
+
+    OPENAI_API_KEY and CUSTOM_HEADER_* are for that server, whatever a record says that came from there.
+    """
+    own = _environments_origin(conf.openai_base_url.strip() or conf.openai_base_url_default())
+    if origin_of(base_url) != own:
+        text = _("The environment's secrets are for %(own)s and are not sent to %(now)s.")
+        raise SavedElsewhere(text % {"own": own or "?", "now": origin_of(base_url)})
+
+
+@lru_cache(maxsize=8)
+def _environments_origin(base_url: str) -> str:
+    try:
+        return origin_of(recognised(base_url).base_url)
+    except ValueError:
+        return ""
 
 
 def _split(base_url: str) -> SplitResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from gateway.conf import GatewayConf, gateway_conf
+from gateway.config.recognise import check_environments_address
 from gateway.models import ModelMapping, Origin, Provider
 
 
@@ -13,9 +14,11 @@ def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> i
 
     Its mappings from the environment come along, or they would vanish with the
     variables. Returns how many did. From now on the environment changes none of
-    them. Raises encryption.UnusableKey when secrets cannot be stored.
+    them. Raises encryption.UnusableKey when secrets cannot be stored,
+    and SavedElsewhere when the record does not lead to OPENAI_BASE_URL.
     """
     conf = conf or gateway_conf()
+    check_environments_address(provider.base_url, conf)
     with transaction.atomic():
         provider.set_headers(dict(conf.custom_headers))
         provider.origin = Origin.ADMIN

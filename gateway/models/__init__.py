@@ -6,9 +6,12 @@ from gateway.models.base import (
     ConfigStamp,
     EncryptedTextField,
     Origin,
+    SavedElsewhere,
     Sealed,
+    SecretOriginField,
     config_changed,
     config_written,
+    is_left_behind,
 )
 from gateway.models.body_content import ContentBlob, ContentNode
 from gateway.models.client_key import ClientKey
@@ -60,9 +63,11 @@ __all__ = [
     "RequestBody",
     "RequestLog",
     "Retention",
+    "SavedElsewhere",
     "Sealed",
     "SearchEngine",
     "SearchText",
+    "SecretOriginField",
     "SecretPattern",
     "ServingProcess",
     "SessionTotal",
@@ -70,4 +75,5 @@ __all__ = [
     "TokenFactor",
     "config_changed",
     "config_written",
+    "is_left_behind",
 ]

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import F
 from django.db.models.deletion import Collector
 from django.dispatch import Signal
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.conf import gateway_conf
 from gateway.security import encryption
+from gateway.security.destinations import origin_of
 
 # Sent after a change of configuration is committed in this process. A hint only,
 # so that the snapshot need not wait for its next look at the stamp.
@@ -176,6 +179,10 @@ class ConfigRecord(models.Model):
             ConfigStamp.bump()
         return deleted
 
+    def destination(self) -> str:
+        """The URL that secrets of this record are sent to. Records with secrets say it."""
+        raise NotImplementedError
+
 
 @contextmanager
 def _all_written(records: Iterable[Any]) -> Iterator[None]:
@@ -232,27 +239,77 @@ class Sealed:
         return "<Sealed>" if self.token else "<Sealed: empty>"
 
 
-def revealed(value: Sealed | str) -> str:
-    """The text of a sealed field; one that was just assigned is sealed only when its record is saved.
+class SavedElsewhere(encryption.EncryptionError):
+    """A secret was saved for another origin than its record leads to now, and is not opened for this one."""
 
-    Raises encryption.EncryptionError.
+
+class SecretOriginField(models.CharField):
+    """The origin that the secret beside it was saved for. EncryptedTextField writes it, and nothing else."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        usual = {"max_length": 500, "blank": True, "default": "", "db_default": "", "editable": False}
+        super().__init__(*args, **{**usual, **options})
+
+
+def opened(record: ConfigRecord, name: str) -> str:
+    """The text of a sealed field, for the address that its record leads to now.
+
+    Raises SavedElsewhere when it was saved for another one, encryption.EncryptionError when no key opens it.
     """
-    return value.reveal() if isinstance(value, Sealed) else value
+    value = getattr(record, name)
+    if not isinstance(value, Sealed):
+        # just assigned; it is sealed when its record is saved
+        return str(value or "")
+    if not value:
+        return ""
+    if is_left_behind(record, name):
+        raise SavedElsewhere(
+            gettext("It was saved for %(saved)s and is not sent to %(now)s. Enter it again.")
+            % {"saved": _saved_for(record, name) or "?", "now": origin_of(record.destination())}
+        )
+    return value.reveal()
+
+
+def is_left_behind(record: ConfigRecord, name: str) -> bool:
+    """Whether a stored secret belongs to another origin than its record leads to now."""
+    value = getattr(record, name)
+    if not (isinstance(value, Sealed) and value):
+        return False
+    return _saved_for(record, name) != origin_of(record.destination())
+
+
+def _saved_for(record: ConfigRecord, name: str) -> str:
+    field: Any = record._meta.get_field(name)
+    return str(getattr(record, field.origin_field))
 
 
 class EncryptedTextField(models.TextField):
-    """Text that is encrypted in the database and a Sealed on the record; assign plain text to change it."""
+    """Text that is encrypted in the database and a Sealed on the record; assign plain text to change it.
+
+    The secret belongs to the origin of `record.destination()` at the time it is assigned, which is noted
+    in the field named `origin_field`. A Sealed that is assigned keeps the origin it was saved for.
+    """
+
+    def __init__(self, *args: Any, origin_field: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.origin_field = origin_field
 
     def from_db_value(self, value: str | None, *_: Any) -> Sealed:
         return Sealed(value or "")
 
     def to_python(self, value: Any) -> Sealed:
-        """From forms and fixtures: fixtures hold ciphertext, as value_to_string writes it."""
+        """From fixtures, which hold ciphertext, as value_to_string writes it."""
         return value if isinstance(value, Sealed) else Sealed(value or "")
 
+    def clean(self, value: Any, model_instance: models.Model | None) -> Sealed:
+        """Seal plain text on its way into a record. Raises ValidationError when there is no key for it."""
+        try:
+            return self._sealed(value, model_instance)
+        except encryption.EncryptionError as problem:
+            raise ValidationError(str(problem)) from None
+
     def pre_save(self, model_instance: models.Model, add: bool) -> Sealed:
-        value = getattr(model_instance, self.attname)
-        sealed = value if isinstance(value, Sealed) else Sealed.of(value or "")
+        sealed = self._sealed(getattr(model_instance, self.attname), model_instance)
         # the clear text does not stay on the record
         setattr(model_instance, self.attname, sealed)
         return sealed
@@ -264,6 +321,14 @@ class EncryptedTextField(models.TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj))
+
+    def _sealed(self, value: Any, record: Any) -> Sealed:
+        if isinstance(value, Sealed):
+            return value
+        sealed = Sealed.of(value or "")
+        if self.origin_field and record is not None:
+            setattr(record, self.origin_field, origin_of(record.destination()) if sealed else "")
+        return sealed
 
 
 def storable_text(text: object, longest: int | None = None) -> str:

@@ -12,10 +12,23 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from gateway.models.base import ConfigRecord, EncryptedTextField, Origin, revealed
+from gateway.conf import gateway_conf
+from gateway.models.base import (
+    ConfigRecord,
+    EncryptedTextField,
+    Origin,
+    SecretOriginField,
+    is_left_behind,
+    opened,
+)
 from gateway.models.request_log import RequestLog
 from gateway.models.set_aside_target import SetAsideTarget
+from gateway.security.destinations import leads_to_refused_host
 
+REFUSED_ADDRESS = _(
+    "This is a link-local address or that of a metadata service. Such addresses give credentials of the "
+    "machine to whoever asks; ALLOW_LINK_LOCAL=true in the environment allows them."
+)
 BASE_URL_FORM = _(
     "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
     "? or #. Secrets go into the credential or the extra headers."
@@ -62,7 +75,8 @@ class Provider(ConfigRecord):
         help_text=_("Up to and without /chat/completions. {model} stands for the upstream model."),
     )
     auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
-    headers = EncryptedTextField(_("extra headers"), blank=True, default="")
+    headers = EncryptedTextField(_("extra headers"), blank=True, default="", origin_field="headers_origin")
+    headers_origin = SecretOriginField(_("extra headers saved for"))
     query = models.JSONField(
         _("query parameters"),
         default=dict,
@@ -124,6 +138,7 @@ class Provider(ConfigRecord):
         query: Any = self.query
         if not (isinstance(query, dict) and all(isinstance(value, str) for value in query.values())):
             raise ValidationError({"query": _("Enter a JSON object whose values are texts.")})
+        check_address(self.base_url)
         if self._state.adding:
             return
         old_slug = Provider.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -134,6 +149,14 @@ class Provider(ConfigRecord):
                     % {"slug": old_slug}
                 }
             )
+
+    def destination(self) -> str:
+        return self.base_url
+
+    def left_behind(self) -> list[str]:
+        """What was saved for another origin than the base URL's and is not sent any more, by name."""
+        names = [one.shown_label for one in self.credentials.all() if one.enabled and one.is_left_behind]
+        return [*names, *([str(_("extra headers"))] if is_left_behind(self, "headers") else [])]
 
     def first_model(self) -> str:
         """The upstream model of the first mapping that names one for this provider; "" when none does."""
@@ -147,8 +170,8 @@ class Provider(ConfigRecord):
         self.headers = headers_text(headers)
 
     def revealed_headers(self) -> dict[str, str]:
-        """The extra headers in clear text. Raises encryption.EncryptionError."""
-        values: Any = json.loads(revealed(self.headers) or "{}")
+        """The extra headers in clear text. Raises encryption.EncryptionError (SavedElsewhere)."""
+        values: Any = json.loads(opened(self, "headers") or "{}")
         return {str(name): str(value) for name, value in values.items()}
 
     def add_credential(self, value: str, label: str = "", **fields: Any) -> ProviderCredential:
@@ -185,7 +208,8 @@ class ProviderCredential(ConfigRecord):
         default="",
         help_text=_("Its name in the history, never the secret itself."),
     )
-    value = EncryptedTextField(_("credential"), blank=True, default="")
+    value = EncryptedTextField(_("credential"), blank=True, default="", origin_field="value_origin")
+    value_origin = SecretOriginField(_("credential saved for"))
     position = models.IntegerField(
         _("position"),
         default=0,
@@ -222,6 +246,11 @@ class ProviderCredential(ConfigRecord):
         return "OPENAI_API_KEY" if self.origin == Origin.ENVIRONMENT else f"credential {self.pk}"
 
     @property
+    def is_left_behind(self) -> bool:
+        """Saved for another origin than the provider's base URL has now; it must be entered again."""
+        return is_left_behind(self, "value")
+
+    @property
     def is_set_aside(self) -> bool:
         """Refused by the provider, and not brought back yet."""
         until = self.set_aside_until
@@ -243,8 +272,26 @@ class ProviderCredential(ConfigRecord):
         self.save(update_fields=SET_ASIDE_FIELDS)
 
     def revealed(self) -> str:
-        """The secret in clear text; empty for one of the environment. Raises encryption.EncryptionError."""
-        return revealed(self.value)
+        """The secret in clear text; empty for one of the environment.
+
+        Raises encryption.EncryptionError, and SavedElsewhere when the provider leads to another origin now.
+        """
+        return opened(self, "value")
+
+    def destination(self) -> str:
+        return str(self.provider.base_url)
+
+
+def check_address(base_url: str) -> None:
+    """Refuse an address that calls may not go to. Raises ValidationError for the field base_url.
+
+    A name is not resolved here: upstream/dial.py looks where it leads, when it is called.
+    """
+    if "{" in base_url.partition("://")[2].partition("/")[0]:
+        # the client would name the server that gets the credential
+        raise ValidationError({"base_url": _("{model} may stand in the path only, not in the host.")})
+    if leads_to_refused_host(base_url) and not gateway_conf().allow_link_local:
+        raise ValidationError({"base_url": REFUSED_ADDRESS})
 
 
 def headers_text(headers: dict[str, str]) -> str:

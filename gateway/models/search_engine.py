@@ -7,8 +7,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from gateway.models.base import ConfigRecord, EncryptedTextField, revealed
-from gateway.models.provider import BASE_URL_FORM
+from gateway.models.base import ConfigRecord, EncryptedTextField, SecretOriginField, opened
+from gateway.models.provider import BASE_URL_FORM, check_address
 
 
 class EngineKind(models.TextChoices):
@@ -35,7 +35,8 @@ class SearchEngine(ConfigRecord):
             "Empty for the others: their own address."
         ),
     )
-    credential = EncryptedTextField(_("credential"), blank=True, default="")
+    credential = EncryptedTextField(_("credential"), blank=True, default="", origin_field="credential_origin")
+    credential_origin = SecretOriginField(_("credential saved for"))
     position = models.IntegerField(_("position"), default=0, help_text=_("The smallest number is used."))
     max_results = models.PositiveSmallIntegerField(
         _("results"), default=8, validators=[MinValueValidator(1), MaxValueValidator(20)]
@@ -58,10 +59,15 @@ class SearchEngine(ConfigRecord):
         return self.name
 
     def revealed(self) -> str:
-        """The credential in clear text. Raises encryption.EncryptionError."""
-        return revealed(self.credential)
+        """The credential in clear text. Raises encryption.EncryptionError (SavedElsewhere)."""
+        return opened(self, "credential")
+
+    def destination(self) -> str:
+        # without a base URL it is the kind that says where it goes
+        return self.base_url or self.kind
 
     def clean(self) -> None:
         super().clean()
         if self.kind == EngineKind.SEARXNG and not self.base_url:
             raise ValidationError({"base_url": _("Enter the address of your SearXNG.")})
+        check_address(self.base_url)

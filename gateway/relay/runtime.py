@@ -178,7 +178,11 @@ class Runtime:
         return Gateway(
             configuration=self._configuration,
             live=live,
-            client=UpstreamClient(demo=demo_answer, lean=conf.upstream_transport == "lean"),
+            client=UpstreamClient(
+                demo=demo_answer,
+                lean=conf.upstream_transport == "lean",
+                link_local=conf.allow_link_local,
+            ),
             recorder=TailedRecorder(self._recorder, LiveTail(live.progress)),
             limiter=self._limiter,
             gate=Gate(conf.max_requests, conf.queue_wait),

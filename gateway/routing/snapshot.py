@@ -55,8 +55,9 @@ class ProviderConfig:
 
     `slug` is its stable id, written into gw1 payloads and history. `credentials`
     are the enabled ones in their order; empty with auth `none`. `credential_unreadable`:
-    something is stored that none of the encryption keys opens, and there is nothing
-    to use instead. Timeouts in seconds.
+    something is stored that none of the encryption keys opens, or that was saved for another
+    origin than the base URL's, and there is nothing to use instead. `link_local`: whether it may
+    be tried at a link-local address. Timeouts in seconds.
     `first_byte_timeout` None: as long as the client waits; `silence_timeout` None: as the
     profile says. The profile is
     merged from `preset_options`, the matching `model_rules` and `options` (the
@@ -72,6 +73,7 @@ class ProviderConfig:
     auth: str = "bearer"
     credentials: tuple[Credential, ...] = ()
     credential_unreadable: bool = False
+    link_local: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0

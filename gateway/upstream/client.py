@@ -15,11 +15,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
 
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
+from gateway.security.destinations import is_link_local, leads_to_refused_host
+from gateway.upstream.dial import AddressRefused
 from gateway.upstream.lean import LeanTransport
 from gateway.upstream.lean_answer import LeanAnswer
 from gateway.upstream.lean_request import as_bytes
@@ -31,6 +33,10 @@ from gateway.upstream.transport import InProcessHandler, InProcessTransport
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 WRITE_TIMEOUT: Final = 60.0
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+REFUSED: Final = (
+    "could not connect to the upstream provider (its address is link-local or a metadata service; "
+    "ALLOW_LINK_LOCAL=true allows it)"
+)
 CUT: Final = "upstream closed the stream before the response was complete"
 
 
@@ -198,7 +204,8 @@ class UpstreamClient:
     """Opens calls. One per process and event loop; `close` it at the end.
 
     `demo` answers the calls marked as demo. `lean`: without it every call takes the
-    library's own transport. `transport` replaces the network (tests).
+    library's own transport. `transport` replaces the network (tests). `link_local`: whether
+    calls may go to link-local and metadata addresses.
     """
 
     def __init__(
@@ -207,8 +214,10 @@ class UpstreamClient:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         lean: bool = True,
+        link_local: bool = False,
     ) -> None:
-        self._lean = LeanTransport() if lean and transport is None else None
+        self._link_local = link_local
+        self._lean = LeanTransport(link_local=link_local) if lean and transport is None else None
         if isinstance(transport, LeanTransport):
             self._lean = transport
         self._proxies = ProxyVariables()
@@ -226,7 +235,7 @@ class UpstreamClient:
                 return await _sent(self._demo, call)
             if self._lean is not None and not self._proxies.apply_to(call.url):
                 return await _posted(self._lean, call)
-            return await _sent(self._stock(), call)
+            return await self._sent_by_library(call, "POST")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
 
@@ -236,7 +245,7 @@ class UpstreamClient:
         Raises UpstreamUnreachable (with the reason) or UpstreamTimedOut.
         """
         try:
-            return await _sent(self._stock(), call, "GET")
+            return await self._sent_by_library(call, "GET")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
 
@@ -247,6 +256,14 @@ class UpstreamClient:
                 await http.aclose()
         if self._lean is not None:
             await self._lean.aclose()
+
+    async def _sent_by_library(self, call: UpstreamCall, method: str) -> UpstreamAnswer:
+        if self._link_local:
+            return await _sent(self._stock(), call, method)
+        if leads_to_refused_host(call.url):
+            # a proxy would resolve it, and no socket of ours would show where it leads
+            raise _LedAstray("a link-local address")
+        return await _sent(self._stock(), call, method, trace=_refuse_link_local)
 
     def _stock(self) -> httpx.AsyncClient:
         """The library's client, made when it is needed: it loads certificates."""
@@ -275,7 +292,24 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
     return UpstreamAnswer(answer.status, headers, body, answer.aclose, answer)
 
 
-async def _sent(http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST") -> UpstreamAnswer:
+class _LedAstray(httpx.ConnectError):
+    """AddressRefused of the library's own transport, which cuts off the cause of what it raises."""
+
+
+async def _refuse_link_local(event: str, facts: dict[str, Any]) -> None:
+    """httpcore's trace: closes a connection to a refused address before a byte is sent on it."""
+    if event != "connection.connect_tcp.complete":
+        return
+    stream = facts["return_value"]
+    peer = stream.get_extra_info("server_addr")
+    if peer and is_link_local(str(peer[0])):
+        await stream.aclose()
+        raise _LedAstray("a link-local address")
+
+
+async def _sent(
+    http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST", trace: Any = None
+) -> UpstreamAnswer:
     request = http.build_request(
         method,
         call.url,
@@ -284,6 +318,7 @@ async def _sent(http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST
         timeout=httpx.Timeout(
             connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
         ),
+        extensions={"trace": trace} if trace is not None else None,
     )
     response = await http.send(request, stream=True)
     return UpstreamAnswer(
@@ -316,6 +351,8 @@ def connection_error(problem: Exception) -> UpstreamError:
         return UpstreamUnreachable(
             "could not connect to the upstream provider (TLS certificate invalid)", should_retry=False
         )
+    if any(isinstance(cause, AddressRefused | _LedAstray) for cause in chain):
+        return UpstreamUnreachable(REFUSED, should_retry=False)
     return UpstreamUnreachable(f"could not connect to the upstream provider ({_reason(problem, chain)})")
 
 

@@ -326,7 +326,7 @@ def conform(
 
 
 async def _alone(provider: ProviderConfig, model: str, check: Check, limit: float) -> Finding:
-    client = UpstreamClient(demo=demo_answer)
+    client = UpstreamClient(demo=demo_answer, link_local=provider.link_local)
     try:
         return await examined(Asker(client, provider, model, limit=limit), check)
     finally:

@@ -11,6 +11,8 @@ import contextlib
 import socket
 from typing import Any, Final
 
+from gateway.security.destinations import is_link_local
+
 # after how many seconds without an outcome the next address is tried as well
 STAGGER: Final = 0.25
 # A model may think for minutes without a byte; without probes, routers forget the connection.
@@ -20,13 +22,24 @@ KEEPALIVE_AFTER: Final = 60
 Address = tuple[Any, Any, int, str, Any]
 
 
-async def connected_socket(host: str, port: int) -> socket.socket:
-    """The first address that answers. Raises OSError (socket.gaierror when the name is unknown).
+class AddressRefused(OSError):
+    """A host leads to link-local or metadata addresses alone, which calls may not go to."""
+
+
+async def connected_socket(host: str, port: int, *, link_local: bool = False) -> socket.socket:
+    """The first address that answers. Raises OSError: socket.gaierror when the name is unknown,
+    AddressRefused when it leads to link-local addresses alone and `link_local` does not allow them.
 
     There is no time limit here. Cancelling it closes every attempt.
     """
     loop = asyncio.get_running_loop()
-    addresses = interleaved(await _resolved(loop, host, port))
+    addresses = await _resolved(loop, host, port)
+    if not link_local:
+        # here, where the system has read the host: no spelling and no second answer of a name gets by
+        addresses = [address for address in addresses if not is_link_local(address[4][0])]
+        if not addresses:
+            raise AddressRefused(f"{host} is a link-local address")
+    addresses = interleaved(addresses)
     if len(addresses) == 1:
         return await _connected(loop, addresses[0])
     return await _raced(loop, addresses)

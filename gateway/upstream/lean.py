@@ -24,7 +24,10 @@ from gateway.upstream.lean_request import Target, post_head, request_head, targe
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
-    """One per event loop. `ssl_context`: instead of httpx's own (certifi, SSL_CERT_FILE)."""
+    """One per event loop. `ssl_context`: instead of httpx's own (certifi, SSL_CERT_FILE).
+
+    `link_local`: whether it may connect to link-local addresses.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,9 @@ class LeanTransport(httpx.AsyncBaseTransport):
         *,
         idle_limit: int = IDLE_LIMIT,
         idle_expiry: float = IDLE_EXPIRY,
+        link_local: bool = False,
     ) -> None:
+        self._link_local = link_local
         self._ssl_context = ssl_context
         self._ssl_lock = asyncio.Lock()
         self._pool = IdlePool(idle_limit, idle_expiry)
@@ -99,7 +104,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(timeout):
                 context = await self._tls() if origin.scheme == "https" else None
-                socket = await connected_socket(origin.host, origin.port)
+                socket = await connected_socket(origin.host, origin.port, link_local=self._link_local)
                 try:
                     await loop.create_connection(
                         lambda: connection,

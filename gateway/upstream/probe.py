@@ -231,7 +231,7 @@ def probed(provider: ProviderConfig, models_path: str, model: str = "") -> tuple
     """`Probe.run` from a thread without an event loop, with connections of its own."""
 
     async def run() -> tuple[Level, ...]:
-        client = UpstreamClient(demo=demo_answer)
+        client = UpstreamClient(demo=demo_answer, link_local=provider.link_local)
         try:
             return await Probe(client, provider, models_path).run(model)
         finally:
@@ -244,7 +244,7 @@ def listed(provider: ProviderConfig, models_path: str, sizes_path: str = "") -> 
     """`Probe.listing` likewise."""
 
     async def run() -> Listing:
-        client = UpstreamClient(demo=demo_answer)
+        client = UpstreamClient(demo=demo_answer, link_local=provider.link_local)
         try:
             return await Probe(client, provider, models_path, sizes_path=sizes_path).listing()
         finally:
@@ -282,6 +282,8 @@ def failure_code(failure: Failed) -> str:
     if isinstance(error, UpstreamTimedOut):
         return "timed_out"
     if isinstance(error, UpstreamUnreachable):
+        if "link-local" in error.message:
+            return "refused_address"
         return "tls" if "TLS" in error.message else "bad_url" if "URL" in error.message else "unreachable"
     if error.status == 402:
         return "no_money"

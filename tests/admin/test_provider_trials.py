@@ -80,10 +80,10 @@ def test_a_form_is_tested_before_it_is_saved(admin_client, db, asked):
 def test_a_changed_form_is_tested_with_the_stored_credential_and_not_saved(admin_client, provider, asked):
     page = admin_client.get(url("provider", "change", provider.pk))
     admin_client.post(
-        url("provider", "test", provider.pk), form_data(page, base_url="http://other.example/v1")
+        url("provider", "test", provider.pk), form_data(page, base_url="https://api.example.com/v2")
     )
     [(config, _path, _model)] = asked
-    assert (config.base_url, config.credentials[0].value) == ("http://other.example/v1", CREDENTIAL)
+    assert (config.base_url, config.credentials[0].value) == ("https://api.example.com/v2", CREDENTIAL)
     assert dict(config.headers)["X-Team-Token"] == "header-secret"
     provider.refresh_from_db()
     assert provider.base_url == "https://api.example.com/v1"

@@ -68,7 +68,9 @@ def test_a_credential_that_no_key_opens_is_flagged_and_everything_else_loads(cap
 
 
 def test_a_provider_of_the_environment_takes_its_secrets_from_there():
-    make_provider(origin=Origin.ENVIRONMENT).credentials.create(origin=Origin.ENVIRONMENT)
+    base_url = "https://api.openai.com/v1"
+    provider = make_provider(origin=Origin.ENVIRONMENT, base_url=base_url)
+    provider.credentials.create(origin=Origin.ENVIRONMENT)
     config = load(CONF).providers["p"]
     assert [(c.label, c.value) for c in config.credentials] == [("OPENAI_API_KEY", "sk-env")]
     assert config.headers == {"X-ENV": "1"}

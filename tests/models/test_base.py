@@ -176,6 +176,7 @@ def test_a_fixture_holds_the_ciphertext_and_comes_back_readable():
 
 def test_what_no_key_opens_is_said_when_it_is_read_and_not_before():
     record = make_credential(Sealed("gibberish"))
+    type(record).objects.update(value_origin="http://p")
     record.refresh_from_db()
     with pytest.raises(Unreadable):
         record.revealed()

@@ -286,7 +286,7 @@ async def test_a_transport_given_from_outside_is_the_one_used(lean_transport, mo
     def handler(request):
         return httpx.Response(200, content=b"given")
 
-    async def never(host, port):
+    async def never(host, port, *, link_local):
         raise AssertionError("went to the network")
 
     monkeypatch.setattr(lean, "connected_socket", never)
@@ -294,3 +294,26 @@ async def test_a_transport_given_from_outside_is_the_one_used(lean_transport, mo
     answer = await client.open(call("http://anywhere.invalid/"))
     assert await answer.body(10) == b"given"
     await client.close()
+
+
+async def test_a_link_local_address_is_refused_in_words(client):
+    for ask in (client.open, client.get):
+        with pytest.raises(UpstreamUnreachable, match="ALLOW_LINK_LOCAL") as caught:
+            await ask(call("http://0xa9fea9fe/latest/meta-data"))
+        assert caught.value.should_retry is False
+
+
+async def test_nothing_is_sent_on_a_connection_that_a_name_led_astray(client, monkeypatch):
+    # the name leads to this machine, which stands for a link-local address here
+    for module in ("client", "dial"):
+        monkeypatch.setattr(f"gateway.upstream.{module}.is_link_local", lambda host: host == "127.0.0.1")
+    seen = []
+
+    async def script(line):
+        seen.append(await line.request())
+
+    async with ScriptedServer(script) as server:
+        for ask in (client.open, client.get):
+            with pytest.raises(UpstreamUnreachable, match="ALLOW_LINK_LOCAL"):
+                await ask(call(server.url.replace("127.0.0.1", "localhost")))
+    assert seen == []

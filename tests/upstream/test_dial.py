@@ -130,3 +130,48 @@ async def test_cancelling_closes_every_attempt(resolved, monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await dialling
     await settled(lambda: sockets() == held)
+
+
+LINK_LOCAL = [
+    address("169.254.169.254", 80),
+    address("::ffff:169.254.169.254", 80, V6),
+    address("fe80::1%lo", 80, V6),
+    address("fd00:ec2::254", 80, V6),
+]
+
+
+async def test_a_name_that_leads_to_link_local_addresses_is_refused_and_never_connected_to(
+    resolved, monkeypatch
+):
+    async def never(loop, where):
+        raise AssertionError(f"connected to {where}")
+
+    monkeypatch.setattr(dial, "_connected", never)
+    resolved += LINK_LOCAL
+    with pytest.raises(dial.AddressRefused):
+        await dial.connected_socket("innocent.example", 80)
+
+
+async def test_of_a_name_with_other_addresses_too_only_those_are_tried(port, resolved):
+    resolved += [*LINK_LOCAL, address("127.0.0.1", port)]
+    (await dial.connected_socket("name", port)).close()
+
+
+async def test_link_local_addresses_are_connected_to_where_a_setting_allows_them(resolved, monkeypatch):
+    tried = []
+
+    async def noted(loop, where):
+        tried.append(where[4][0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(dial, "_connected", noted)
+    resolved += LINK_LOCAL[:1]
+    with pytest.raises(ConnectionRefusedError):
+        await dial.connected_socket("name", 80, link_local=True)
+    assert tried == ["169.254.169.254"]
+
+
+@pytest.mark.parametrize("host", ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"])
+async def test_the_systems_spellings_of_an_address_are_read_before_it_is_judged(host):
+    with pytest.raises(dial.AddressRefused):
+        await dial.connected_socket(host, 80)

@@ -334,7 +334,7 @@ async def test_a_refused_connection_says_so(transport):
 
 
 async def test_connecting_ends_at_its_timeout(transport, monkeypatch):
-    async def never(host, port):
+    async def never(host, port, *, link_local):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(lean, "connected_socket", never)
@@ -343,7 +343,7 @@ async def test_connecting_ends_at_its_timeout(transport, monkeypatch):
 
 
 async def test_httpx_timeouts_are_honoured(transport, monkeypatch):
-    async def never(host, port):
+    async def never(host, port, *, link_local):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(lean, "connected_socket", never)
