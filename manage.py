@@ -9,6 +9,8 @@ from django.core.management import execute_from_command_line
 from ccproxy_site.server.loop import choose_loop
 
 if __name__ == "__main__":
+    # what is made from here on, database and spool, is nobody else's
+    os.umask(0o077)
     choose_loop(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     execute_from_command_line(sys.argv)

@@ -8,8 +8,10 @@ Runs before Django, with the standard library alone. Existing lines are never to
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +43,19 @@ def missing(text: str) -> dict[str, str]:
     }
 
 
+def keep_from_others(path: Path) -> None:
+    """Take a file's rights from everybody but its owner, when everybody had some.
+
+    A file that a group may read, and nobody beyond it, was left so by somebody who meant it.
+    """
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o007:
+            path.chmod(mode & 0o700)
+
+
 def main() -> None:
+    keep_from_others(ENV_FILE)
     text = ENV_FILE.read_text() if ENV_FILE.is_file() else ""
     lines = [f"{name}={value}\n" for name, value in missing(text).items()]
     if not lines:

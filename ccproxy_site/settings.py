@@ -14,6 +14,7 @@ import environ
 
 from ccproxy_site import environment
 from ccproxy_site.environment import BASE_DIR
+from ccproxy_site.first_secrets import keep_from_others
 
 env = environment.read()
 
@@ -22,6 +23,7 @@ DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "data")
 # --- Django -----------------------------------------------------------------
 
 DEBUG: bool = env("DEBUG")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.debug_pages.NothingSecret"
 # Without a key sessions end with the process; the system check gateway.W001 says so.
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
@@ -98,6 +100,8 @@ def database(url: str) -> dict[str, Any]:
         DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
+        for name in ("", "-wal", "-shm"):
+            keep_from_others(Path(f"{settings['NAME']}{name}"))
         settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}
     elif settings["ENGINE"] == "django.db.backends.postgresql":
         settings["OPTIONS"] = {**postgresql_options(env("DATABASE_POOL")), **settings.get("OPTIONS", {})}
@@ -131,7 +135,9 @@ def channel_layers(redis_url: str) -> dict[str, Any]:
     if not redis_url:
         return {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     layer = "channels_redis.core.RedisChannelLayer"
-    return {"default": {"BACKEND": layer, "CONFIG": {"hosts": [redis_url]}}}
+    # the layer waits 5 seconds for a message, which is how long the client waits for an answer by itself
+    host = {"address": redis_url, "socket_timeout": 20, "socket_connect_timeout": 5}
+    return {"default": {"BACKEND": layer, "CONFIG": {"hosts": [host]}}}
 
 
 DATABASES = {"default": database(env("DATABASE_URL"))}

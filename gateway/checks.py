@@ -36,6 +36,7 @@ def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
         *encryption_problems(conf),
         *database_problems(),
         *access_problems(conf),
+        *debug_problems(conf),
         *limit_problems(conf),
         *store_problems(conf),
         *process_problems(conf),
@@ -93,6 +94,23 @@ def access_problems(conf: GatewayConf) -> list[CheckMessage]:
             % {"host": conf.host},
             hint=_("Make client keys (manage.py createclientkey NAME) and take ALLOW_ANONYMOUS out of .env."),
             id="gateway.W003",
+        )
+    ]
+
+
+def debug_problems(conf: GatewayConf) -> list[CheckMessage]:
+    """Pages for developers are for this machine alone."""
+    if not settings.DEBUG or conf.listens_on_loopback:
+        return []
+    return [
+        Warning(
+            _(
+                "DEBUG is on and HOST is %(host)s: whoever reaches the port sees source code and paths in "
+                "pages of errors."
+            )
+            % {"host": conf.host},
+            hint=_("Take DEBUG out of .env."),
+            id="gateway.W008",
         )
     ]
 

@@ -123,3 +123,12 @@ def test_as_many_processes_as_fit_may_be_several(settings, monkeypatch):
     for cores, said in ((1, []), (8, ["gateway.W007"])):
         monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
         assert ids(checks.process_problems(GatewayConf())) == said
+
+
+@pytest.mark.parametrize(
+    ("host", "debug", "said"),
+    [("127.0.0.1", True, False), ("0.0.0.0", False, False), ("0.0.0.0", True, True)],
+)
+def test_debug_pages_on_a_public_address_are_said(settings, host, debug, said):
+    settings.DEBUG = debug
+    assert (ids(checks.debug_problems(GatewayConf(host=host))) == ["gateway.W008"]) is said

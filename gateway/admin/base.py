@@ -7,10 +7,12 @@ theme means another version of this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
@@ -89,6 +91,10 @@ __all__ = [
 ]
 
 
+# how filters compare; `id` is the other record's
+_COMPARISONS: Final = frozenset({"id", "exact", "in", "isnull", "gt", "gte", "lt", "lte"})
+
+
 @dataclass(frozen=True)
 class EmptyState:
     """What a list says while it has no rows: `title`, a sentence what to do next, and links to do it.
@@ -111,6 +117,29 @@ class GatewayModelAdmin(ModelAdmin):
     warn_unsaved_form = True
     # what the list says while it is empty; a list whose filters exclude every row says that instead
     empty_state: ClassVar[EmptyState | None] = None
+    # fields that links of other pages ask for, beside those of the list's filters
+    lookups: ClassVar[tuple[str, ...]] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only what the page's own filters ask of a field.
+
+        Django allows each field of the model, in any comparison: the digest of a key or a sealed secret
+        could be read letter by letter from whether the list has a row.
+        """
+        if not super().lookup_allowed(lookup, value, request):
+            return False
+        name, *_more = lookup.split("__")
+        try:
+            self.opts.get_field(name)
+        except FieldDoesNotExist:
+            # a parameter of a filter of ours, or nothing
+            return name != "pk"
+        return any(_asks_of(lookup, good) for good in (*self._filtered_fields(request), *self.lookups))
+
+    def _filtered_fields(self, request: HttpRequest) -> Iterator[str]:
+        for entry in self.get_list_filter(request):
+            first = entry[0] if isinstance(entry, tuple | list) else entry
+            yield first if isinstance(first, str) else getattr(first, "parameter_name", None) or ""
 
     def page_name(self, page: str) -> str:
         """The URL name of a page of this record, for reverse()."""
@@ -146,6 +175,13 @@ class GatewayModelAdmin(ModelAdmin):
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         # deleting a record of the configuration is logged where it happens
         return None if issubclass(self.model, ConfigRecord) else super().log_deletions(request, queryset)
+
+
+def _asks_of(lookup: str, field: str) -> bool:
+    """Whether a lookup compares this field, as a filter does, and nothing that stands behind it."""
+    return lookup == field or (
+        lookup.startswith(f"{field}__") and _COMPARISONS.issuperset(lookup[len(field) + 2 :].split("__"))
+    )
 
 
 class ReadOnlyAdmin(GatewayModelAdmin):

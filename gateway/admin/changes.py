@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,7 +18,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from gateway.admin.base import ReadOnlyAdmin
 from gateway.admin.inert import inert
 from gateway.admin.shown import time_column
-from gateway.config.changes import SECRET, CannotUndo, source_of, undo, values_of
+from gateway.config.changes import SECRET, CannotUndo, acting, source_of, undo, undone_by, values_of
+from gateway.models import ClientKey, ConfigRecord, Origin
 
 # one word for it, in the sidebar and on the page
 LogEntry._meta.verbose_name = pgettext_lazy("noun", "change")
@@ -57,7 +59,7 @@ class ChangeAdmin(ReadOnlyAdmin):
         entry = self.get_object(request, str(pk))
         if request.method == "POST" and entry is not None and self._may_undo(request, entry):
             try:
-                with transaction.atomic():
+                with transaction.atomic(), acting(request.user, undone=entry.pk):
                     said = undo(entry)
                 self.message_user(request, said, messages.SUCCESS)
             except CannotUndo as problem:
@@ -83,7 +85,11 @@ class ChangeAdmin(ReadOnlyAdmin):
                     # a new record has many fields with nothing in them
                     if before or after or before != after
                 ],
-                said=inert(entry.get_change_message()),
+                said=(
+                    _("This undid change %(number)d.") % {"number": undone_by(entry)}
+                    if undone_by(entry)
+                    else inert(entry.get_change_message())
+                ),
                 record_url=_record_url(entry),
                 may_undo=bool(values_of(entry)) and self._may_undo(request, entry),
                 title=_("Change"),
@@ -92,11 +98,54 @@ class ChangeAdmin(ReadOnlyAdmin):
         return response
 
     def _may_undo(self, request: HttpRequest, entry: LogEntry) -> bool:
-        if entry.content_type is None:
+        """What the page of the record would let this user do, it may undo."""
+        model = entry.content_type.model_class() if entry.content_type else None
+        if model is None or not issubclass(model, ConfigRecord):
             return False
-        action = {ADDITION: "delete", DELETION: "add"}.get(entry.action_flag, "change")
-        right = f"{entry.content_type.app_label}.{action}_{entry.content_type.model}"
-        return bool(request.user.has_perm(right))
+        values = values_of(entry)
+        if any(
+            not request.user.has_perm(model.field_rights[name])
+            for name in values
+            if name in model.field_rights
+        ):
+            return False
+        record = model._base_manager.filter(pk=entry.object_id).first()
+        if record is None:
+            kept_by = [values[name][0] for name in ("origin",) if name in values]
+            # one that the environment or the demo kept comes back by them, or not
+            return kept_by in ([], [Origin.ADMIN]) and self._has_right(request, model, "add", values=values)
+        if entry.action_flag == ADDITION and not issubclass(model, ClientKey):
+            return self._has_right(request, model, "delete", record)
+        return self._has_right(request, model, "change", record)
+
+    def _has_right(
+        self,
+        request: HttpRequest,
+        model: type[ConfigRecord],
+        action: str,
+        record: Any = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        right = f"{model._meta.app_label}.{action}_{model._meta.model_name}"
+        if not request.user.has_perm(right):
+            return False
+        # a row of another record's page is changed there
+        page: Any = model
+        owner = record
+        if model.edited_with:
+            page = model._meta.get_field(model.edited_with).related_model
+            stood_at = f"{model.edited_with}_id"
+            pk = (values or {}).get(stood_at, [None])[0] if record is None else getattr(record, stood_at)
+            owner = page._base_manager.filter(pk=pk).first()
+            if owner is None:
+                return False
+            action = "change"
+        pages: Any = self.admin_site._registry.get(page)
+        if pages is None:
+            return True
+        if action == "add":
+            return bool(pages.has_add_permission(request))
+        return bool(getattr(pages, f"has_{action}_permission")(request, owner))
 
     @admin.display(description=gettext_lazy("by"), ordering="user")
     def by(self, entry: LogEntry) -> str:
@@ -118,6 +167,8 @@ class ChangeAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("what"))
     def summary(self, entry: LogEntry) -> str:
         values = values_of(entry)
+        if undone_by(entry):
+            return _("undid change %(number)d") % {"number": undone_by(entry)}
         if not values or entry.action_flag in (ADDITION, DELETION):
             return inert(entry.get_change_message()) if entry.action_flag not in (ADDITION, DELETION) else ""
         name, (before, after) = next(iter(values.items()))

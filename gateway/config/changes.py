@@ -47,10 +47,14 @@ class CannotUndo(ValueError):
 
 @dataclass
 class Actor:
-    """Who acts: a user's primary key, or None and a source. `noted`: (model, pk) of what was logged."""
+    """Who acts: a user's primary key, or None and a source. `noted`: (model, pk) of what was logged.
+
+    `undone`: the entry that is being undone.
+    """
 
     user_pk: Any = None
     source: str = ""
+    undone: int = 0
     noted: set[tuple[Any, Any]] = field(default_factory=set)
 
 
@@ -58,10 +62,10 @@ _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
 @contextmanager
-def acting(user: Any = None, source: str = "") -> Iterator[Actor]:
+def acting(user: Any = None, source: str = "", undone: int = 0) -> Iterator[Actor]:
     """What is changed inside was changed by `user`, or by `source` when there is none."""
     outer = _actor.get()
-    actor = Actor(getattr(user, "pk", None), source)
+    actor = Actor(getattr(user, "pk", None), source, undone)
     if actor.user_pk is None and outer is not None:
         actor.user_pk = outer.user_pk
     token = _actor.set(actor)
@@ -87,6 +91,8 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
     message: dict[str, Any] = {"values": values}
     if actor.source:
         message["source"] = actor.source
+    if actor.undone:
+        message["undone"] = actor.undone
     if flag == ADDITION:
         message["added"] = {}
     elif flag == CHANGE:
@@ -113,6 +119,11 @@ def values_of(entry: LogEntry) -> dict[str, list[Any]]:
 def source_of(entry: LogEntry) -> str:
     """command, environment, file, learnt, or "" for a person."""
     return str(_message(entry).get("source", ""))
+
+
+def undone_by(entry: LogEntry) -> int:
+    """The primary key of the entry that this one undid; 0 for none."""
+    return int(_message(entry).get("undone", 0))
 
 
 def undo(entry: LogEntry) -> str:
@@ -143,6 +154,8 @@ def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
                 _("%(field)s was changed again since. Undo the later change first.")
                 % {"field": _verbose(type(record), name)}
             )
+    if "origin" in values:
+        raise CannotUndo(_("Who keeps a record is not undone. Nothing was changed."))
     restored = [name for name in values if name not in left_out]
     if not restored:
         raise CannotUndo(_("Only secrets were changed, and their old values are not kept."))

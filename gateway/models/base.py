@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -158,6 +159,10 @@ class ConfigRecord(models.Model):
 
     stampless_fields: ClassVar[frozenset[str]] = frozenset()
     logged: ClassVar[bool] = True
+    # what it takes to set a field, by attname, beside the right to change the record
+    field_rights: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    # the foreign key to the record on whose page this one is edited
+    edited_with: ClassVar[str] = ""
 
     objects = ConfigManager()
 

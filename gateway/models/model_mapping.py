@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -107,6 +107,8 @@ class MappingTarget(ConfigRecord):
     Targets are tried in the order of their positions: the next one when a provider
     cannot answer, never because of what the client sent.
     """
+
+    edited_with: ClassVar[str] = "mapping"
 
     mapping = models.ForeignKey(
         ModelMapping, on_delete=models.CASCADE, related_name="targets", verbose_name=_("model mapping")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
@@ -197,6 +197,8 @@ class ProviderCredential(ConfigRecord):
     has refused is set aside: `set_aside_since` is set, and `set_aside_until` is empty
     as long as only an admin or a successful probe can bring it back.
     """
+
+    edited_with: ClassVar[str] = "provider"
 
     provider = models.ForeignKey(
         Provider, verbose_name=_("provider"), on_delete=models.CASCADE, related_name="credentials"

@@ -2,10 +2,10 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 
 from gateway.config.changes import values_of
-from gateway.models import LegalHold, Provider
+from gateway.models import ClientKey, LegalHold, Origin, Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -79,3 +79,67 @@ def test_it_is_called_a_change_everywhere(admin_client, db):
     page = admin_client.get("/admin/admin/logentry/").content.decode()
     assert "Changes" in page
     assert "Log entries" not in page
+
+
+def _undo(client, entry):
+    return client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
+
+
+def _newest(**facts):
+    return LogEntry.objects.filter(**facts).order_by("-pk").first()
+
+
+def test_undo_says_which_change_it_undid(admin_client, changed):
+    _, entry = changed
+    _undo(admin_client, entry)
+    listed = admin_client.get("/admin/admin/logentry/").content.decode()
+    assert f"undid change {entry.pk}" in listed
+
+
+def test_what_the_environment_keeps_is_not_undone(clerk):
+    ClientKey.objects.create(name="env", digest="d", origin=Origin.ENVIRONMENT)
+    made = _newest()
+    client = clerk("change_clientkey", "delete_clientkey", "view_logentry")
+    _undo(client, made)
+    assert ClientKey.objects.get().revoked_at is None
+    provider = Provider.objects.create(
+        name="P", slug="p", base_url="https://a.test", origin=Origin.ENVIRONMENT
+    )
+    provider.base_url = "https://b.test"
+    provider.save()
+    client.get("/admin/")
+    user = User.objects.get(username="clerk")
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="gateway"))
+    user.user_permissions.add(Permission.objects.get(codename="view_logentry"))
+    _undo(client, _newest())
+    provider.refresh_from_db()
+    assert provider.base_url == "https://b.test"
+
+
+def test_a_row_of_a_record_of_the_environment_is_not_undone_either(clerk):
+    provider = Provider.objects.create(
+        name="P", slug="p", base_url="https://a.test", origin=Origin.ENVIRONMENT
+    )
+    credential = provider.credentials.create(label="one")
+    credential.label = "two"
+    credential.save()
+    changed_label = _newest()
+    credential.delete()
+    deleted = _newest()
+    client = clerk("change_provider", "change_providercredential", "add_providercredential", "view_logentry")
+    _undo(client, deleted)
+    assert not provider.credentials.exists()
+    provider.credentials.create(pk=int(deleted.object_id), label="two")
+    _undo(client, changed_label)
+    assert provider.credentials.get().label == "two"
+
+
+def test_taking_over_is_not_undone(admin_client):
+    provider = Provider.objects.create(
+        name="P", slug="p", base_url="https://a.test", origin=Origin.ENVIRONMENT
+    )
+    provider.origin = Origin.ADMIN
+    provider.save()
+    _undo(admin_client, _newest())
+    provider.refresh_from_db()
+    assert provider.origin == Origin.ADMIN

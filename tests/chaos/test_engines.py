@@ -95,6 +95,28 @@ async def test_a_message_reaches_the_channel_layer_of_another_process(redis_serv
         await layer.close_pools()
 
 
+def test_the_layers_client_waits_longer_than_the_layer(redis_server):
+    config = settings.channel_layers(redis_server.url())["default"]["CONFIG"]
+    layer = RedisChannelLayer(**config)
+    connection = layer.create_pool(0).make_connection()
+    assert connection.socket_timeout > layer.brpop_timeout + 5
+
+
+async def test_a_channel_may_be_silent_for_longer_than_a_command_takes(redis_server):
+    config = settings.channel_layers(redis_server.url())["default"]["CONFIG"]
+    layer = RedisChannelLayer(**config)
+    channel = await layer.new_channel()
+    waiting = asyncio.ensure_future(layer.receive(channel))
+    # what the client waits for by itself, and the layer too
+    done, _ = await asyncio.wait([waiting], timeout=layer.brpop_timeout + 1.5)
+    assert not done
+    await layer.send(channel, {"type": "word"})
+    async with asyncio.timeout(5):
+        assert await waiting == {"type": "word"}
+    await layer.flush()
+    await layer.close_pools()
+
+
 def test_without_a_url_both_are_in_memory():
     assert "locmem" in settings.caches("")["default"]["BACKEND"]
     assert "InMemory" in settings.channel_layers("")["default"]["BACKEND"]
