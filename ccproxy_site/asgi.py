@@ -15,8 +15,9 @@ from channels.routing import URLRouter
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import get_resolver
 
@@ -36,11 +37,21 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 PEOPLES_PATHS: Final = ("/admin", "/static/")
 
 
+class StaticFiles(ASGIStaticFilesHandler):
+    """Django's, which raises for a path that leads out of the folder."""
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        try:
+            return await super().get_response_async(request)
+        except SuspiciousOperation:
+            return HttpResponseNotFound()
+
+
 def with_static_files(application: Any) -> Application:
     """Collected files when there are some (`make run` collects them), else straight from the packages."""
     if settings.STATIC_ROOT.is_dir():
         return ServeStaticASGI(application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL)
-    handler: Application = ASGIStaticFilesHandler(application)
+    handler: Application = StaticFiles(application)
     return handler
 
 

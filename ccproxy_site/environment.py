@@ -44,6 +44,8 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "COMMIT_AFTER": (float, 10.0),
     "STOP_GRACE": (float, 30.0),
     "MAX_BODY_MB": (int, 32),
+    "MAX_CONNECTIONS": (str, ""),
+    "MAX_CONNECTIONS_PER_ADDRESS": (str, ""),
     "MAX_REQUESTS": (str, ""),
     "QUEUE_WAIT": (float, 10.0),
     "STREAM_LIMIT": (float, 3600.0),

@@ -245,6 +245,10 @@ GATEWAY: dict[str, Any] = {
     "metrics_token": env("METRICS_TOKEN").strip(),
     "spool_folder": DATA_DIR / "spool",
     "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
+    "max_connections": int(env("MAX_CONNECTIONS")) if env("MAX_CONNECTIONS") else None,
+    "max_connections_per_address": int(env("MAX_CONNECTIONS_PER_ADDRESS"))
+    if env("MAX_CONNECTIONS_PER_ADDRESS")
+    else None,
     "max_requests": int(env("MAX_REQUESTS")) if env("MAX_REQUESTS") else None,
     "queue_wait": env("QUEUE_WAIT"),
     "stream_limit": env("STREAM_LIMIT"),

@@ -35,6 +35,7 @@ class GatewayConf:
     `retry_budget`: no further attempt for a request begins later than this after the first.
     `history_patience`: how long the end of an answer waits for the database before its
     record goes to a file in `spool_folder`.
+    `max_connections` of this process's clients, and of one client's address; None = as many as fit.
     `max_requests` at once in this process, None = any number; others wait up to `queue_wait`.
     `stream_limit`: longest time that one answer may take.
     `owners_read_content`: whether the owner of a client key reads the contents of its requests.
@@ -65,6 +66,8 @@ class GatewayConf:
     ping_interval: float = 10.0
     commit_after: float = 10.0
     max_body_bytes: int = 32 * 1024 * 1024
+    max_connections: int | None = None
+    max_connections_per_address: int | None = None
     max_requests: int | None = None
     queue_wait: float = 10.0
     stream_limit: float = 3600.0

@@ -123,6 +123,12 @@ class RequestTooLarge(ClientError):
     status, error_type = 413, "request_too_large"
 
 
+class RequestTimedOut(ClientError):
+    """The client took too long to send its request."""
+
+    status, error_type = 408, "timeout_error"
+
+
 class TooManyRequests(ClientError):
     status, error_type = 429, "rate_limit_error"
 

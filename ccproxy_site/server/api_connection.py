@@ -4,6 +4,8 @@ A request of the API is one POST with a Content-Length. Twisted reads it line by
 stores its headers three times over and writes the answer's through two sanitizers; of a
 small request that was a fifth of the CPU (docs/performance.md). Here its head is parsed
 by httptools, the body is cut out by its length, and the application runs on it at once.
+A body that did not come with its head is waited for only when the head allows it
+(gateway/api/head.py): else the answer is given at once.
 
 Whatever else arrives (another method or path, HTTP/1.0, chunks, an upgrade, a head that
 is not valid) is handed to Daphne's protocol with all the bytes that came, and so is the
@@ -19,19 +21,15 @@ from urllib.parse import unquote
 import httptools
 
 from ccproxy_site.server.api_request import ApiRequest
-from ccproxy_site.server.handler import EXCESS
+from ccproxy_site.server.connection_limits import Phase, Slot
 from ccproxy_site.server.transport import HIGH_WATER, Connection
-from gateway.conf import gateway_conf
+from gateway.api.request import lower_headers
 
 OURS: Final = b"POST /v1/"
-# a head that is longer is Daphne's to refuse
-LONGEST_HEAD: Final = 64 * 1024
+# as Twisted's; a head that is longer is Daphne's to refuse
+LONGEST_HEAD: Final = 16 * 1024
 # requests that are sent before the answer to the one before them; more is not read
 MOST_AHEAD: Final = 16 * 1024
-# As Twisted's: so long may a connection be silent unless a request is being answered,
-# and so long may its end take.
-IDLE_SECONDS: Final = 60.0
-ABORT_SECONDS: Final = 15.0
 
 _END: Final = b"\r\n\r\n"
 _OTHERS: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"daphne-root-path"})
@@ -48,14 +46,14 @@ class ApiConnection(asyncio.Protocol):
         "_drained",
         "_factory",
         "_head",
+        "_kept",
         "_loop",
-        "_most",
         "_paused",
         "_pieces",
         "_request",
+        "_rest",
         "_server",
-        "_silent_since",
-        "_size",
+        "_slot",
         "client",
         "local",
         "transport",
@@ -67,16 +65,16 @@ class ApiConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         # of the request that is arriving: the bytes of its head, then of its body
         self._pieces: list[bytes] = []
-        self._size = 0
         self._head: _Head | None = None
-        self._most = gateway_conf().max_body_bytes + EXCESS + 1
+        # bytes of its body that are still to come, and whether somebody wants them
+        self._rest = 0
+        self._kept = True
         self._request: ApiRequest | None = None
         # what came behind the request that is being answered
         self._ahead: list[bytes] = []
         self._paused = False
         self._close = False
         self._drained: asyncio.Future[None] | None = None
-        self._silent_since = self._loop.time()
 
     # --- asyncio's side -------------------------------------------------------------
 
@@ -86,24 +84,26 @@ class ApiConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.client = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
-        self._factory.silences.add(self)
+        self._slot: Slot = self._factory.connections.admit(self.transport)
+        self._slot.forget = self._forget
 
     def data_received(self, data: bytes) -> None:
-        if self._request is not None:
+        if self._slot.refused:
+            self._slot.dropped(len(data))
+        elif self._request is not None or self._drained is not None:
             self._wait_with(data)
-            return
-        self._silent_since = self._loop.time()
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._head is None:
+        elif self._head is None:
+            self._pieces.append(data)
             self._look_for_head()
-        elif self._size >= self._expected(self._head):
-            self._complete()
+        else:
+            self._body_came(data)
 
     def connection_lost(self, problem: Exception | None) -> None:
-        self._factory.silences.discard(self)
-        self.resume_writing()
-        self._pieces.clear()
+        self._slot.gone()
+        waiting, self._drained = self._drained, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        self._forget()
         if self._request is not None:
             self._request.left()
 
@@ -114,6 +114,8 @@ class ApiConnection(asyncio.Protocol):
         waiting, self._drained = self._drained, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
+        if self._request is None:
+            self._go_on()
 
     # --- the request's side -----------------------------------------------------------
 
@@ -132,9 +134,18 @@ class ApiConnection(asyncio.Protocol):
         """The answer is written; the next request may come, or has come already."""
         self._request = None
         if self._close:
-            self.transport.close()
+            self.close()
             return
-        self._silent_since = self._loop.time()
+        self._slot.idle()
+        # a client that takes no answers gets no further ones
+        if self._drained is None:
+            self._go_on()
+
+    def close(self) -> None:
+        """End the connection when everything written has gone out."""
+        self._slot.close()
+
+    def _go_on(self) -> None:
         if self._paused and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
@@ -152,31 +163,58 @@ class ApiConnection(asyncio.Protocol):
             self._hand_over()
             return
         end = data.find(_END)
+        if end > LONGEST_HEAD or (end < 0 and len(data) > LONGEST_HEAD):
+            self._hand_over()
+            return
         if end < 0:
-            if len(data) > LONGEST_HEAD:
-                self._hand_over()
+            if self._slot.phase is Phase.IDLE:
+                self._slot.head()
             return
         head = _head_of(data[: end + len(_END)])
         if head is None:
             self._hand_over()
             return
         rest = data[end + len(_END) :]
-        self._pieces[:] = [rest]
-        self._size, self._head = len(rest), head
-        if self._size >= self._expected(head):
+        self._pieces.clear()
+        self._head, self._rest, self._kept = head, head.length, True
+        if len(rest) < head.length:
+            self._kept = self._slot.whole_head(
+                b"POST",
+                head.url.partition(b"?")[0],
+                lower_headers(head.headers),
+                self.client[0] if self.client else "",
+                head.length,
+            )
+        self._body_came(rest)
+
+    def _body_came(self, data: bytes) -> None:
+        rest = self._rest
+        if len(data) > rest:
+            self._ahead.append(data[rest:])
+            data = data[:rest]
+        self._rest = rest - len(data)
+        if self._rest == 0:
+            if self._kept:
+                self._pieces.append(data)
             self._complete()
+            return
+        self._slot.received(len(data))
+        if self._kept and not self._slot.refused:
+            self._pieces.append(data)
+
+    def _forget(self) -> None:
+        """What arrived is refused."""
+        self._pieces.clear()
+        self._ahead.clear()
 
     def _complete(self) -> None:
         """The whole request is here."""
         head, pieces = self._head, self._pieces
         assert head is not None
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        cut = self._size < head.length
-        if self._size > head.length:
-            self._ahead.append(body[head.length :])
-            body = body[: head.length]
-        self._pieces, self._size, self._head = [], 0, None
-        self._close = head.close or cut
+        self._pieces, self._head = [], None
+        self._close = head.close
+        self._slot.answering()
         path, _, query = head.url.partition(b"?")
         self._request = ApiRequest(self, self._server)
         self._request.begin(
@@ -195,13 +233,8 @@ class ApiConnection(asyncio.Protocol):
                 "server": self.local,
             },
             body,
-            cut=cut,
             closing=self._close,
         )
-
-    def _expected(self, head: _Head) -> int:
-        """So many bytes of the body are waited for: of one that is too large no more than that needs."""
-        return min(head.length, self._most)
 
     def _wait_with(self, data: bytes) -> None:
         self._ahead.append(data)
@@ -211,25 +244,12 @@ class ApiConnection(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """This connection is Daphne's from its last request on."""
-        self._factory.silences.discard(self)
         data = b"".join(self._pieces)
         self._pieces.clear()
-        usual = Connection(self._factory)
+        usual = Connection(self._factory, self._slot)
         usual.connection_made(self.transport)
         self.transport.set_protocol(usual)
         usual.data_received(data)
-
-    # --- silence ------------------------------------------------------------------------
-
-    def look(self, now: float) -> None:
-        """Close the connection when it has been silent for long; cut it when that takes long."""
-        if self._request is not None:
-            return
-        silent = now - self._silent_since
-        if silent >= IDLE_SECONDS + ABORT_SECONDS:
-            self.transport.abort()
-        elif silent >= IDLE_SECONDS:
-            self.transport.close()
 
 
 class _Head:

@@ -8,14 +8,13 @@ bytes. Head and first body are one write, as are last body and end.
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ccproxy_site.server.direct import EXTENSION
+from ccproxy_site.server.error_answer import error_answer, status_line
 from ccproxy_site.server.leaving import LEAVING
-from ccproxy_site.server.web_request import error_answer
 from gateway.errors import InternalError
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gateway.server")
 
-_STATUS_LINES: Final = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus
-}
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
@@ -38,7 +34,6 @@ class ApiRequest:
         "_chunked",
         "_closing",
         "_connection",
-        "_cut",
         "_finished",
         "_gone",
         "_head",
@@ -54,7 +49,7 @@ class ApiRequest:
         self._transport = connection.transport
         self._server = server
         self._body: bytes | None = None
-        self._cut = self._closing = self._cancels = False
+        self._closing = self._cancels = False
         self._gone = self._chunked = self._finished = False
         # the head of the answer until it is written; None before it is known
         self._head: bytes | None = None
@@ -62,10 +57,9 @@ class ApiRequest:
         self._task: asyncio.Task[None] | None = None
         self._started_at = time.time()
 
-    def begin(self, scope: dict[str, Any], body: bytes, *, cut: bool, closing: bool) -> None:
-        """Run the application. `cut`: the body is too large, and here is only its beginning; `closing`:
-        the connection ends with the answer."""
-        self._body, self._cut, self._closing = body, cut, closing
+    def begin(self, scope: dict[str, Any], body: bytes, *, closing: bool) -> None:
+        """Run the application. `closing`: the connection ends with the answer."""
+        self._body, self._closing = body, closing
         scope["extensions"] = {EXTENSION: self, LEAVING: self._cancel_when_left}
         self._server.protocol_connected(self)
         self._task = asyncio.get_running_loop().create_task(self._answered(scope))
@@ -119,7 +113,7 @@ class ApiRequest:
     async def _receive(self) -> dict[str, Any]:
         body, self._body = self._body, None
         if body is not None:
-            return {"type": "http.request", "body": body, "more_body": self._cut}
+            return {"type": "http.request", "body": body, "more_body": False}
         if not (self._gone or self._finished):
             self._left = asyncio.get_running_loop().create_future()
             await self._left
@@ -146,7 +140,7 @@ class ApiRequest:
             await self._connection.drained()
 
     def _head_of(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        lines = [status_line(status)]
         sized = status in _WITHOUT_BODY
         for name, value in headers:
             if name == b"content-length":
@@ -177,7 +171,7 @@ class ApiRequest:
             status, headers, body = error_answer(InternalError())
             self._closing = True
             self._transport.write(self._head_of(status, headers) + body)
-            self._transport.close()
+            self._connection.close()
         else:
             # whoever reads must not take it for whole
             self._transport.abort()

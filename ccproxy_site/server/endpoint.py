@@ -26,9 +26,10 @@ from twisted.plugin import IPlugin
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.api_connection import ApiConnection
-from ccproxy_site.server.silence import Silences
+from ccproxy_site.server.connection_limits import Connections, bounds_for, raised_descriptors
 from ccproxy_site.server.transport import Connection, twisted_address
 from ccproxy_site.server.web_request import GatewayWebRequest
+from gateway.conf import gateway_conf
 
 BACKLOG: Final = 1024
 
@@ -38,7 +39,15 @@ class GatewayFactory:
 
     def __init__(self, daphne_factory: Any) -> None:
         self._daphne_factory = daphne_factory
-        self.silences = Silences()
+        conf = gateway_conf()
+        self.connections = Connections(
+            bounds_for(
+                raised_descriptors(),
+                conf.max_body_bytes,
+                conf.max_connections,
+                conf.max_connections_per_address,
+            )
+        )
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802 (Twisted's name)
         protocol = self._daphne_factory.buildProtocol(address)

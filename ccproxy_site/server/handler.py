@@ -24,21 +24,21 @@ from typing import Any, Final
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
-from django.urls import get_resolver
+from django.urls import Resolver404, get_resolver
 
 from ccproxy_site.server.direct import EXTENSION
 from ccproxy_site.server.leaving import LEAVING
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import StreamAnswer, WholeAnswer, error_response
 from gateway.conf import gateway_conf
-from gateway.errors import GatewayError, InternalError, InvalidRequest, RequestTooLarge
+from gateway.errors import GatewayError, InternalError, InvalidRequest, NotFound, RequestTooLarge
 from gateway.relay.ids import new_id
 from gateway.relay.straight import WritesThrough
 
 logger = logging.getLogger("gateway.server")
 
-# An answer to a body that is too large goes out before the body was read to its end; clients that
-# are still sending would see a reset instead, so this much more is read and thrown away.
+# On servers that do not judge a request by its head: of a body that is too large so much more is read
+# and thrown away, because a client that is still sending would see a reset instead of the answer.
 EXCESS: Final = 8 * 1024 * 1024
 # paths whose view is remembered; whoever makes up long ones gets no memory for it
 MOST_PATHS: Final = 256
@@ -143,10 +143,13 @@ class GatewayHandler(ASGIHandler):
 
     async def _viewed(self, request: GatewayRequest) -> Response:
         path = request.path_info
-        match = self._resolved_before(path) if len(path) <= LONGEST_PATH else self._resolve(path)
-        request.resolver_match = match
         try:
+            match = self._resolved_before(path) if len(path) <= LONGEST_PATH else self._resolve(path)
+            request.resolver_match = match
             response: Response = await match.func(request, *match.args, **match.kwargs)
+        except Resolver404:
+            # `*`, and what else is no path
+            return error_response(NotFound("Not Found"), new_id("req_"))
         except Exception:
             # views answer their own errors; this is the last net
             logger.exception("unexpected error outside a view", extra={"path": request.path_info})

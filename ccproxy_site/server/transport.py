@@ -18,6 +18,8 @@ from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
+from ccproxy_site.server.connection_limits import Phase, Slot
+
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
 
@@ -27,14 +29,16 @@ class AsyncioTransport:
     """What a Twisted protocol sees of an asyncio transport.
 
     `protocol` receives the data; a WebSocket upgrade puts another one there.
-    Between `cork` and `uncork` writes gather and leave as one.
+    Between `cork` and `uncork` writes gather and leave as one. What is written to a
+    connection that its `slot` has refused goes nowhere: it has its answer.
     """
 
     disconnecting = False
     disconnected = False
 
-    def __init__(self, transport: asyncio.Transport, protocol: Any) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: Any, slot: Slot) -> None:
         self.protocol = protocol
+        self.slot = slot
         self._transport = transport
         self._peer = twisted_address(transport.get_extra_info("peername"))
         self._host = twisted_address(transport.get_extra_info("sockname"))
@@ -49,7 +53,7 @@ class AsyncioTransport:
     def write(self, data: bytes) -> None:
         if self._corked is not None:
             self._corked.append(data)
-        elif not self.disconnected:
+        elif not self.disconnected and not self.slot.refused:
             self._transport.write(data)
 
     def writeSequence(self, iovec: Any) -> None:  # noqa: N802 (Twisted's name)
@@ -59,7 +63,7 @@ class AsyncioTransport:
         """Close once everything written has gone out."""
         self.uncork()
         self.disconnecting = True
-        self._transport.close()
+        self.slot.close()
 
     def abortConnection(self) -> None:  # noqa: N802 (Twisted's name)
         self.disconnecting = True
@@ -117,7 +121,7 @@ class AsyncioTransport:
 
     def uncork(self) -> None:
         pieces, self._corked = self._corked, None
-        if pieces and not self.disconnected:
+        if pieces and not self.disconnected and not self.slot.refused:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     async def drained(self) -> None:
@@ -144,23 +148,33 @@ class AsyncioTransport:
 class Connection(asyncio.Protocol):
     """One accepted connection: what asyncio calls, passed on to a Twisted protocol of `factory`."""
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, slot: Slot | None = None) -> None:
+        """`slot`: the connection's, when it was another's before."""
         self._factory = factory
+        self._slot = slot
         self._seen: AsyncioTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do everything an asyncio.Transport does without being one
         transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=HIGH_WATER)
+        if self._slot is None:
+            self._slot = self._factory.connections.admit(transport)
         protocol = self._factory.buildProtocol(twisted_address(transport.get_extra_info("peername")))
         if protocol is None:
             transport.abort()
             return
-        self._seen = AsyncioTransport(transport, protocol)
+        self._seen = AsyncioTransport(transport, protocol, self._slot)
         protocol.makeConnection(self._seen)
 
     def data_received(self, data: bytes) -> None:
-        if self._seen is not None:
+        slot = self._slot
+        assert slot is not None
+        if slot.refused:
+            slot.dropped(len(data))
+        elif self._seen is not None:
+            if slot.phase is Phase.IDLE:
+                slot.head()
             self._seen.protocol.dataReceived(data)
 
     def pause_writing(self) -> None:
@@ -172,6 +186,8 @@ class Connection(asyncio.Protocol):
             self._seen.resume_writing()
 
     def connection_lost(self, problem: Exception | None) -> None:
+        if self._slot is not None:
+            self._slot.gone()
         if self._seen is None:
             return
         self._seen.disconnected = True

@@ -16,19 +16,72 @@ from typing import Any
 
 from daphne.http_protocol import WebRequest
 
+from ccproxy_site.server.connection_limits import Slot
+from ccproxy_site.server.error_answer import error_answer
 from ccproxy_site.server.transport import AsyncioTransport
+from gateway.api.request import lower_headers
 from gateway.errors import GatewayError, InternalError, InvalidRequest, Saturated
-from gateway.relay.ids import new_id
-from gateway.wire import jsontext
 
 
 class GatewayWebRequest(WebRequest):
+    # whether somebody reads the body
+    _kept = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # the class attribute of the same name does nothing; only the argument does
         super().__init__(*args, **{**kwargs, "parsePOSTFormSubmission": False})
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
+        """The head is complete."""
         self.content = BytesIO()
+        slot = self._slot
+        if slot is not None:
+            slot.forget = self._forget
+            # the channel keeps the request line to itself until the body is here
+            channel: Any = self.channel
+            method, path = channel._command, _origin_form(channel._path)[0]
+            headers = lower_headers(
+                (name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values
+            )
+            self._kept = slot.whole_head(method, path.partition(b"?")[0], headers, self.client.host, length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 (Twisted's name)
+        slot = self._slot
+        if slot is not None:
+            slot.received(len(data))
+        if self._kept:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        slot = self._slot
+        if slot is not None:
+            if slot.refused:
+                # it has its answer
+                return
+            slot.answering()
+            slot.forget = None
+        path, host = _origin_form(path)
+        if host:
+            # what the request line says goes before the header (RFC 9112, 3.2.2)
+            self.requestHeaders.setRawHeaders(b"host", [host])
+        super().requestReceived(command, path, version)
+
+    def finish(self) -> None:
+        slot = self._slot
+        if slot is not None:
+            slot.idle()
+        super().finish()
+
+    def _forget(self) -> None:
+        """What arrived is refused."""
+        self._kept = False
+        self.content = BytesIO()
+
+    @property
+    def _slot(self) -> Slot | None:
+        """None on connections that are not ours."""
+        transport = self.transport
+        return transport.slot if isinstance(transport, AsyncioTransport) else None
 
     def process(self) -> Any:
         done = super().process()
@@ -57,22 +110,19 @@ class GatewayWebRequest(WebRequest):
         self.handle_reply({"type": "http.response.body", "body": text})
 
 
-def error_answer(error: GatewayError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body of an error of the server's own, with a request id."""
-    request_id = new_id("req_")
-    text = jsontext.dumps(error.body(request_id))
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(text)),
-        "request-id": request_id,
-        **error.headers(),
-    }
-    return error.status, [(name.encode(), value.encode()) for name, value in headers.items()], text
-
-
 def _as_error(status: int, text: str) -> GatewayError:
     if status == 400:
         return InvalidRequest(text)
     if status == 503:
         return Saturated(text)
     return InternalError()
+
+
+def _origin_form(target: bytes) -> tuple[bytes, bytes]:
+    """A request target as (path with query, host); the host is empty but for an absolute target."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return target, b""
+    end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    path = rest[end:]
+    return path if path.startswith(b"/") else b"/" + path, rest[:end].rpartition(b"@")[2]

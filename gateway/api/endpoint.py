@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponseBase
 
 from gateway.api.responses import Answer, error_response
-from gateway.errors import GatewayError, InternalError, MethodNotAllowed
+from gateway.errors import GatewayError, InternalError, InvalidRequest, MethodNotAllowed
 from gateway.relay.ids import new_id
 
 logger = logging.getLogger("gateway.api")
@@ -40,6 +41,9 @@ def endpoint(*methods: str) -> Callable[[View], Pattern]:
                 return await view(request, request_id, *args, **kwargs)
             except GatewayError as error:
                 return error_response(error, request_id)
+            except (BadRequest, SuspiciousOperation) as problem:
+                # Django's words for what a client did wrong, among them too many query parameters
+                return error_response(InvalidRequest(str(problem)), request_id)
             except Exception:
                 logger.exception("unexpected error", extra={"request_id": request_id})
                 return error_response(InternalError(), request_id)

@@ -7,6 +7,7 @@ which goes to disk and is read back. Of a small request that was a twentieth of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -57,10 +58,15 @@ class GatewayRequest(ASGIRequest):
     @cached_property
     def lower_headers(self) -> dict[str, str]:
         """The headers with lower-case names, as the wire had them; several of one name are joined."""
-        found: dict[str, str] = {}
-        for raw_name, raw_value in self.scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            # `x_api_key` must not pass for `x-api-key` anywhere
-            if "_" not in name:
-                found[name] = f"{found[name]},{value}" if name in found else value
-        return found
+        return lower_headers(self.scope["headers"])
+
+
+def lower_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their lower-case names; several of one name are joined."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # `x_api_key` must not pass for `x-api-key` anywhere
+        if "_" not in name:
+            found[name] = f"{found[name]},{value}" if name in found else value
+    return found

@@ -99,6 +99,12 @@ class Runtime:
         self._loop = asyncio.get_running_loop() if gateway else None
 
     @property
+    def snapshot(self) -> ConfigSnapshot | None:
+        """The configuration that requests are answered by; None when nothing is prepared yet."""
+        configuration = self._configuration if self._gateway is None else self._gateway.configuration
+        return None if configuration is None else configuration.snapshot
+
+    @property
     def draining(self) -> bool:
         """The process is stopping: it takes no new requests."""
         return self._draining

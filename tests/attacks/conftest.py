@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from tests.fakes.provider import FakeProvider, completion
@@ -10,26 +13,30 @@ from tests.server.conftest import KEY, Served, serve, start
 __all__ = ["serve"]
 
 
-@pytest.fixture
-async def provider():
-    """A provider that answers for the model `m`."""
-    fake = await FakeProvider().start()
+@pytest.fixture(scope="module")
+def provider():
+    """A provider that answers for the model `m`; in a thread, so that attacks may block."""
+    loop = asyncio.new_event_loop()
+    serving = threading.Thread(target=loop.run_forever)
+    serving.start()
+    fake = asyncio.run_coroutine_threadsafe(FakeProvider().start(), loop).result()
     fake.answers("m", completion())
     yield fake
-    await fake.stop()
-
-
-@pytest.fixture
-def attacked(serve, provider) -> Served:
-    """A gateway with the client key KEY, whose provider is `provider`; each test has its own."""
-    return serve(
-        ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url, BIG_MODEL="m"
-    )
+    asyncio.run_coroutine_threadsafe(fake.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    serving.join()
+    loop.close()
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory):
-    """A gateway for attackers without a key: it needs one and has no provider. One for all tests of a module."""
-    served = start(tmp_path_factory.mktemp("stranger"), ANTHROPIC_API_KEY=KEY)
+def attacked(provider, tmp_path_factory) -> Served:
+    """A gateway with the client key KEY, whose provider is `provider`; all tests of a module share it."""
+    served = start(
+        tmp_path_factory.mktemp("attacked"),
+        ANTHROPIC_API_KEY=KEY,
+        OPENAI_API_KEY="sk-up",
+        OPENAI_BASE_URL=provider.base_url,
+        BIG_MODEL="m",
+    )
     yield served
     served.stop()

@@ -48,4 +48,4 @@ def answer(connection: socket.socket) -> bytes:
 
 def status(found: bytes) -> int:
     """The status of the first answer; 0 when there is none."""
-    return int(found[9:12]) if found.startswith(b"HTTP/1.1 ") else 0
+    return int(found[9:12]) if found.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) else 0

@@ -46,6 +46,7 @@ def request_of(version):
 
 def test_the_body_is_not_kept_by_the_request_when_daphne_has_handed_it_on(monkeypatch):
     request = GatewayWebRequest.__new__(GatewayWebRequest)
+    request.transport = None
     request.gotLength(4)
     request.handleContentChunk(b"body")
     handed = []

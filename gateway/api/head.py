@@ -1,0 +1,44 @@
+"""What a request may bring, judged by its head: nobody without a key fills memory with a body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.api.auth import authenticated
+from gateway.conf import gateway_conf
+from gateway.relay.runtime import runtime
+from gateway.values import frozen
+
+# bytes of a body that nobody reads
+UNREAD: Final = 1024 * 1024
+
+
+@frozen
+class Allowance:
+    """`most`: bytes of body that may come. `kept`: somebody reads them. `known`: the client showed a key,
+    or needs none."""
+
+    most: int
+    kept: bool
+    known: bool = False
+
+
+def allowance(method: bytes, path: bytes, headers: Mapping[str, str], address: str) -> Allowance:
+    """What a request with this head may bring; `path` as it was sent, `address` the peer's.
+
+    Raises AuthenticationFailed for a request that only somebody with a key may make.
+    """
+    most = gateway_conf().max_body_bytes
+    if path.startswith(b"/v1/messages") and method == b"POST":
+        snapshot = runtime.snapshot
+        if snapshot is None:
+            # nothing is loaded yet: the view looks at the key
+            return Allowance(most, kept=True)
+        open_to_all = gateway_conf().allow_anonymous
+        authenticated(headers, address, snapshot, now=time.time(), open_to_all=open_to_all)
+        return Allowance(most, kept=True, known=True)
+    if path.startswith(b"/admin"):
+        return Allowance(most, kept=True)
+    return Allowance(most if path.startswith(b"/v1/") else UNREAD, kept=False)

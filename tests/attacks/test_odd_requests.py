@@ -1,0 +1,116 @@
+"""Whatever stands in the request line: an answer, whole and well-formed, and no traceback in the log."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.attacks.toll import health
+from tests.attacks.wire import answer, connected, head, post, status
+from tests.server.conftest import KEY
+
+pytestmark = [pytest.mark.server, pytest.mark.once]
+
+METHODS = ["GET", "POST", "HEAD", "OPTIONS", "CONNECT", "TRACE", "PUT", "BREW", "get", "G" * 300]
+PATHS = [
+    "*",
+    "/",
+    "//",
+    "/v1/messages",
+    "/v1/models",
+    "/admin/",
+    "/admin/../v1/messages",
+    "/static/../../.env",
+    "/static/%2e%2e/%2e%2e/.env",
+    "/%00",
+    "/%ff%fe",
+    "/v1/models/%00",
+    "/admin/%ff",
+    "/health",
+    "health",
+    "",
+    "http://",
+    "http://host",
+    "http://host/v1/messages",
+    "HTTP://host/admin/login/?next=/",
+    "https://host/health",
+    "ftp://host/",
+    "http://user:word@host:99999/health",
+    "http://[::1/health",
+    "host:443",
+    "?",
+    "/?",
+    "#",
+    "/#x",
+    "/v1/messages#x",
+    "/v1/models?" + "&".join(f"a{n}=1" for n in range(1500)),
+    "/health?%zz=%",
+    "/v1/models?limit=%ff",
+    "/v1/models/" + "a/" * 500,
+    "/v1/models/{model}",
+    "/" + "x" * 8000,
+    "/v1/messages/count_tokens/",
+    "/admin" * 50,
+    "/admin/gateway/requestlog/?" + "&".join(f"a{n}=1" for n in range(1500)),
+    "/static/?" + "a=1&" * 1500,
+]
+VERSIONS = ["HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTTP/1.10", "http/1.1", "HTTP/", "X"]
+
+
+def asked(served, request):
+    with connected(served, timeout=20) as connection:
+        connection.sendall(request)
+        return answer(connection)
+
+
+def assert_whole(found, request):
+    assert 200 <= status(found) < 600 and status(found) != 500, (request[:300], found[:300])
+    top, separator, body = found.partition(b"\r\n\r\n")
+    assert separator
+    headers = {
+        name.lower(): value for name, _, value in (line.partition(b": ") for line in top.split(b"\r\n")[1:])
+    }
+    if b"content-length" in headers and not request.startswith(b"HEAD"):
+        assert len(body) == int(headers[b"content-length"]), (request[:300], found[:300])
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("OPTIONS * HTTP/1.1", 404),
+        ("GET http://127.0.0.1/health HTTP/1.1", 200),
+        ("GET HTTPS://somebody@127.0.0.1:1?x=y HTTP/1.1", 200),
+        ("GET http://127.0.0.1/admin/login/ HTTP/1.1", 200),
+        # not the host of the header, which is ours
+        ("GET http://evil.example/admin/login/ HTTP/1.1", 400),
+        ("GET /v1/models?" + "&".join(f"a{n}=1" for n in range(1500)) + " HTTP/1.1", 400),
+        ("CONNECT example.org:443 HTTP/1.1", 404),
+    ],
+)
+def test_a_request_target_of_any_form_is_answered(attacked, line, expected):
+    assert status(asked(attacked, head(line, f"x-api-key: {KEY}", "connection: close"))) == expected
+
+
+def test_a_message_to_an_absolute_target_reaches_the_provider(attacked):
+    body = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'
+    found = asked(attacked, post(body, "connection: close", path="http://gateway.example/v1/messages"))
+    assert status(found) == 200
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(METHODS) | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    st.sampled_from(PATHS) | st.text(st.characters(min_codepoint=33, max_codepoint=255)),
+    st.sampled_from(VERSIONS),
+    st.booleans(),
+)
+def test_odd_request_lines_are_answered(attacked, method, path, version, keyed):
+    shown = [f"x-api-key: {KEY}"] if keyed else []
+    request = head(f"{method} {path} {version}", "connection: close", *shown)
+    assert_whole(asked(attacked, request), request)
+    assert health(attacked) < 5
+
+
+def test_none_of_it_was_unexpected(attacked):
+    """Django's own log of a host that is not allowed is no concern of ours."""
+    lines = [line for line in attacked.log.read_text().splitlines() if "Traceback" in line]
+    assert [line for line in lines if "django.security" not in line] == []

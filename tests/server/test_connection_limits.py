@@ -1,0 +1,300 @@
+"""Bounds of connections: numbers, deadlines, bytes. Time is a number here."""
+
+import asyncio
+import json
+
+import pytest
+
+from ccproxy_site.server import connection_limits
+from ccproxy_site.server.connection_limits import (
+    ABORT_SECONDS,
+    BODY_SECONDS,
+    EXCESS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    MB,
+    MOST_CONNECTIONS,
+    Bounds,
+    Connections,
+    Phase,
+    bounds_for,
+    counted_address,
+    raised_descriptors,
+)
+from gateway.errors import InvalidRequest
+
+
+class Transport:
+    def __init__(self, connections, address="127.0.0.1"):
+        self.address = address
+        self.written = b""
+        self.closed = self.aborted = False
+        self.unread = 0
+        self.slot = connections.admit(self)
+
+    def get_write_buffer_size(self):
+        return self.unread
+
+    def get_extra_info(self, name):
+        return (self.address, 1) if self.address else ""
+
+    def write(self, data):
+        assert not self.closed
+        self.written += data
+
+    def close(self):
+        self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+    @property
+    def error(self):
+        head, _, body = self.written.partition(b"\r\n\r\n")
+        assert b"connection: close" in head
+        return int(head.split()[1]), json.loads(body)["error"]["type"]
+
+
+def small(**bounds):
+    return Connections(Bounds(**{"connections": 4, "of_one_address": 3, "without_head": 4, **bounds}))
+
+
+def at_deadline(slot):
+    """What the timer does when the slot's deadline is over."""
+    slot.late()
+
+
+async def test_the_oldest_idle_connection_makes_room():
+    connections = small()
+    first, second, third, fourth = (Transport(connections, f"10.0.0.{n}") for n in range(4))
+    first.slot.answering()
+    fifth = Transport(connections, "10.0.0.9")
+    assert [one.closed for one in (first, second, third, fourth, fifth)] == [False, True, False, False, False]
+    first.slot.idle()
+    second.slot.gone()
+    sixth = Transport(connections, "10.0.0.9")
+    # `first` became idle last
+    assert (first.closed, third.closed, sixth.closed) == (False, True, False)
+
+
+async def test_who_comes_when_nobody_is_idle_is_told_why():
+    connections = small()
+    for number in range(4):
+        Transport(connections, f"10.0.0.{number}").slot.answering()
+    late = Transport(connections, "10.0.0.9")
+    assert late.closed and late.slot.refused
+    assert late.error == (529, "overloaded_error")
+    assert b"retry-after" in late.written
+
+
+async def test_one_address_does_not_take_the_place_of_others():
+    connections = small()
+    other = Transport(connections, "10.0.0.1")
+    mine = [Transport(connections, "10.0.0.2") for _ in range(4)]
+    assert [one.closed for one in mine] == [True, False, False, False]
+    for one in mine[1:]:
+        one.slot.answering()
+    refused = Transport(connections, "10.0.0.2")
+    assert refused.error == (529, "overloaded_error")
+    assert b"your address" in refused.written
+    assert not other.closed
+
+
+async def test_connections_without_a_head_make_room_for_each_other_alone():
+    connections = small(connections=10, of_one_address=10, without_head=2)
+    kept = [Transport(connections) for _ in range(2)]
+    for one in kept:
+        one.slot.answering()
+        one.slot.idle()
+    half = [Transport(connections) for _ in range(5)]
+    for one in half:
+        one.slot.head()
+    assert [one.closed for one in half] == [True, True, True, False, False]
+    assert not any(one.closed for one in kept)
+
+
+async def test_who_opens_many_without_a_head_ends_their_own():
+    connections = small(connections=10, of_one_address=10, without_head=3)
+    other = Transport(connections, "10.0.0.1")
+    mine = [Transport(connections, "10.0.0.2") for _ in range(5)]
+    assert [one.closed for one in mine] == [True, True, True, False, False]
+    assert not other.closed
+
+
+async def test_a_client_that_does_not_read_keeps_no_place():
+    connections = small()
+    first = Transport(connections)
+    first.unread = 1000
+    for _ in range(3):
+        Transport(connections)
+    assert first.aborted
+
+
+async def test_who_is_gone_leaves_nothing_behind():
+    connections = small()
+    for _ in range(10):
+        one = Transport(connections, "10.0.0.1")
+        one.slot.head()
+        one.slot.gone()
+    assert not len(connections)
+    assert not connections._idle and not connections._without_head and not connections._of_address
+
+
+async def test_a_head_that_takes_too_long_is_answered():
+    one = Transport(small())
+    now = asyncio.get_running_loop().time()
+    one.slot.head()
+    assert one.slot.deadline - now == pytest.approx(HEAD_SECONDS, abs=1)
+    at_deadline(one.slot)
+    assert one.error == (408, "timeout_error") and one.closed
+    at_deadline(one.slot)
+    assert one.aborted
+
+
+async def test_an_idle_connection_is_closed_then_cut():
+    one = Transport(small())
+    now = asyncio.get_running_loop().time()
+    assert one.slot.deadline - now == pytest.approx(IDLE_SECONDS, abs=1)
+    at_deadline(one.slot)
+    assert one.closed and not one.written and not one.aborted
+    assert one.slot.deadline - now == pytest.approx(ABORT_SECONDS, abs=1)
+    at_deadline(one.slot)
+    assert one.aborted
+
+
+def arriving(connections, length, path=b"/admin/login/", **more):
+    one = Transport(connections, **more)
+    one.slot.head()
+    one.kept = one.slot.whole_head(b"POST", path, {}, "127.0.0.1", length)
+    return one
+
+
+@pytest.mark.parametrize(("length", "came", "seconds"), [(MB, 0, 10), (None, MB, 10), (0, 0, 0)])
+async def test_a_body_has_the_time_that_its_size_takes(length, came, seconds):
+    one = arriving(small(), length)
+    one.slot.received(came)
+    left = one.slot.deadline - asyncio.get_running_loop().time()
+    assert left == pytest.approx(BODY_SECONDS + seconds, abs=1.5)
+    at_deadline(one.slot)
+    assert one.error == (408, "timeout_error")
+
+
+async def test_a_request_that_is_answered_has_no_deadline():
+    one = arriving(small(), 3)
+    one.slot.answering()
+    assert one.slot.deadline == float("inf")
+
+
+async def test_a_body_is_refused_by_its_length_and_by_what_comes():
+    announced = arriving(small(), 33 * MB)
+    assert announced.error == (413, "request_too_large")
+    chunks = arriving(small(), None, path=b"/health")
+    chunks.slot.received(MB)
+    assert not chunks.slot.refused and not chunks.kept
+    chunks.slot.received(1)
+    assert chunks.error == (413, "request_too_large")
+
+
+async def test_behind_a_refusal_a_client_may_finish_within_a_bound():
+    one = arriving(small(), 3 * MB, path=b"/health")
+    assert one.error[0] == 413 and not one.closed
+    one.slot.dropped(2 * MB)
+    assert not one.closed
+    one.slot.dropped(MB)
+    assert one.closed
+    other = arriving(small(), 100 * MB)
+    other.slot.received(EXCESS)
+    assert other.closed and not other.aborted
+
+
+async def test_over_the_budget_the_largest_goes_and_what_it_held_is_given_back():
+    connections = small(without_key=10 * MB)
+    forgotten = []
+    small_one, large, new = (arriving(connections, 30 * MB, address=f"10.0.0.{n}") for n in range(3))
+    large.slot.forget = lambda: forgotten.append("large")
+    small_one.slot.received(MB)
+    large.slot.received(8 * MB)
+    new.slot.received(2 * MB)
+    assert large.error == (529, "overloaded_error") and forgotten == ["large"]
+    assert connections.without_key.used == 3 * MB
+    small_one.slot.answering()
+    new.slot.gone()
+    assert connections.without_key.used == 0
+
+
+async def test_a_refusal_is_said_once():
+    one = arriving(small(), 3 * MB)
+    for _ in range(2):
+        one.slot.refuse(InvalidRequest("no"))
+    assert one.written.count(b"HTTP/1.1") == 1
+    one.slot.idle()
+    assert one.slot.phase is Phase.REFUSED
+
+
+async def test_one_timer_looks_at_all_connections_as_long_as_there_are_some(monkeypatch):
+    monkeypatch.setattr(connection_limits, "LOOK_EVERY", 0.001)
+    connections = small()
+    for _ in range(2):
+        # none is left after the first time
+        late, early = Transport(connections), Transport(connections)
+        late.slot.deadline = 0
+        late.aborted_at = asyncio.Event()
+        late.abort = late.aborted_at.set
+        late.slot.close()
+        late.slot.deadline = 0
+        await asyncio.wait_for(late.aborted_at.wait(), 10)
+        assert not early.closed
+        for one in (late, early):
+            one.slot.gone()
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        (("192.0.2.1", 5), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 5, 0, 0), "192.0.2.1"),
+        (("2001:db8:1:2:3:4:5:6", 5, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        ("", None),
+        (None, None),
+        (("nonsense", 1), None),
+    ],
+)
+def test_an_address_is_what_one_client_has(name, counted):
+    assert counted_address(name) == counted
+
+
+def test_half_of_the_descriptors_are_kept_for_providers():
+    assert bounds_for(65_536, 32 * MB).connections == MOST_CONNECTIONS
+    assert bounds_for(1024, 32 * MB).connections == 448
+    assert bounds_for(1024, 32 * MB, connections=10_000).connections == 448
+    assert bounds_for(65_536, 32 * MB, connections=10_000, of_one_address=70).of_one_address == 70
+    assert bounds_for(65_536, 32 * MB, connections=10).of_one_address == 5
+    assert bounds_for(65_536, 512 * MB).with_key == 8 * 512 * MB
+    assert bounds_for(0, 1).connections > 0
+
+
+def test_two_hundred_clients_with_several_connections_each_fit_behind_one_address():
+    assert bounds_for(65_536, 32 * MB).of_one_address >= 200 * 10
+
+
+def test_descriptors_are_raised_as_far_as_the_system_allows(monkeypatch):
+    asked = []
+
+    def limit(soft, hard, most):
+        def raised(which, wanted):
+            asked.append(wanted[0])
+            if wanted[0] > most:
+                raise ValueError
+
+        monkeypatch.setattr(connection_limits.resource, "getrlimit", lambda which: (soft, hard))
+        monkeypatch.setattr(connection_limits.resource, "setrlimit", raised)
+        return raised_descriptors()
+
+    unlimited = connection_limits.resource.RLIM_INFINITY
+    assert limit(1024, 4096, 4096) == 4096
+    assert limit(256, unlimited, 10_240) == 10_240
+    assert limit(1024, 1024, 1024) == 1024
+    assert limit(1024, 524_288, 524_288) == 65_536
+    assert limit(100_000, 524_288, 524_288) == 100_000
+    assert asked == [4096, 65_536, 10_240, 65_536]
