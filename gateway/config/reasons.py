@@ -22,6 +22,7 @@ _CAUSES: Final[Mapping[Cause, Any]] = {
     Cause.TARGET_DISABLED: _("It is disabled in the mapping."),
     Cause.PROVIDER_DISABLED: _("Its provider is disabled."),
     Cause.CREDENTIAL_UNREADABLE: _("No encryption key opens its provider's credential; enter it again."),
+    Cause.MODEL_CHANGES_PATH: _("Its base URL has {model} in it, and this name would change the path."),
 }
 
 

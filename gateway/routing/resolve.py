@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
@@ -26,6 +26,8 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, Prov
 # A name that a client makes up must not cost time or memory.
 LONGEST_NAME: Final = 256
 LARGEST_MEMO: Final = 1024
+_STEPS: Final = frozenset({".", ".."})
+_SLASH: Final = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Cause(StrEnum):
     TARGET_DISABLED = "target disabled"
     PROVIDER_DISABLED = "provider disabled"
     CREDENTIAL_UNREADABLE = "credential unreadable"
+    MODEL_CHANGES_PATH = "model changes path"
 
 
 class Manner(StrEnum):
@@ -111,7 +114,8 @@ class _Match:
 def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
     """Find the route for an asked model.
 
-    Raises UnknownModel when no enabled rule matches, NoUsableProvider when the
+    Raises UnknownModel when no enabled rule matches or the name cannot stand in the
+    path of its provider's base URL, NoUsableProvider when the
     winning rule's providers are missing or disabled, CredentialUnreadable when
     the only thing wrong is a stored credential that cannot be opened.
     """
@@ -187,6 +191,8 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
         provider = snapshot.providers.get(considered.target.provider)
         if considered.cause is Cause.CREDENTIAL_UNREADABLE and provider is not None:
             raise CredentialUnreadable(provider.name)
+    if any(considered.cause is Cause.MODEL_CHANGES_PATH for considered in targets):
+        raise UnknownModel(asked_model)
     raise NoUsableProvider(asked_model)
 
 
@@ -198,7 +204,10 @@ def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Con
         return Considered(target, None, Cause.PROVIDER_DISABLED)
     if provider.credential_unreadable:
         return Considered(target, None, Cause.CREDENTIAL_UNREADABLE)
-    return Considered(target, _route(winner, target, provider, snapshot))
+    route = _route(winner, target, provider, snapshot)
+    if _changes_path(provider.base_url, route.provider.base_url):
+        return Considered(target, None, Cause.MODEL_CHANGES_PATH)
+    return Considered(target, route)
 
 
 def _matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[_Match]:
@@ -261,6 +270,11 @@ def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: Co
         provider = dataclasses.replace(provider, base_url=base_url)
     profile = Profile.merged(*(options for _, options in layers))
     return Route(match.rule, provider, upstream_model, profile)
+
+
+def _changes_path(base_url: str, filled: str) -> bool:
+    """Whether the model's name puts a `.` or `..` into the path, also for a server that decodes it twice."""
+    return base_url != filled and not _STEPS.isdisjoint(_SLASH.split(unquote(unquote(filled))))
 
 
 def _upstream_model(match: _Match, target: Target) -> str:

@@ -9,6 +9,7 @@ from gateway.routing.resolve import (
     Cause,
     Manner,
     candidates,
+    considered,
     model_allowed,
     resolve,
     visible_models,
@@ -199,6 +200,42 @@ def test_the_upstream_model_fills_its_place_in_the_base_url():
     main = provider(base_url="https://r.openai.azure.com/openai/deployments/{model}")
     route = resolve(snapshot(rule(1, "m", model="a b/c"), providers=[main]), "m").route
     assert route.provider.base_url == "https://r.openai.azure.com/openai/deployments/a%20b%2Fc"
+
+
+@pytest.mark.parametrize(
+    ("base", "asked"),
+    [
+        ("https://p.example/v1/{model}/x", ".."),
+        ("https://p.example/v1/{model}/x", "."),
+        ("https://p.example/v1/{model}", ".."),
+        ("https://p.example/v1/.{model}/x", "."),
+        ("https://p.example/v1/{model}{model}/x", "."),
+        ("https://p.example/v1/{model}/x", "..[1m]"),
+        ("https://p.example/v1/{model}/x", "a/../b"),
+        ("https://p.example/v1/{model}/x", "a/.."),
+        ("https://p.example/v1/{model}/x", "..\\a"),
+        ("https://p.example/v1/{model}/x", "%2e%2E"),
+        ("https://p.example/v1/{model}/x", "%2e%2e%2fa"),
+    ],
+)
+def test_a_model_that_would_change_the_path_of_the_base_url_is_unknown(base, asked):
+    wild = snapshot(rule(1, "*", model=""), providers=[provider(base_url=base)])
+    with pytest.raises(UnknownModel):
+        resolve(wild, asked)
+    assert considered(wild, asked)[0].cause is Cause.MODEL_CHANGES_PATH
+
+
+@pytest.mark.parametrize("asked", ["...", "a..", "..a", "v1.5", "a./b", "%2e%2ea"])
+def test_a_model_with_dots_in_it_is_one_step_of_the_path(asked):
+    wild = snapshot(rule(1, "*", model=""), providers=[provider(base_url="https://p.example/v1/{model}/x")])
+    assert re.fullmatch(r"https://p.example/v1/[^/]+/x", resolve(wild, asked).route.provider.base_url)
+
+
+def test_another_target_serves_a_model_that_would_change_the_first_ones_path():
+    first = provider("first", base_url="https://p.example/v1/{model}/x")
+    targets = (Target("first", ""), Target("main", ""))
+    wild = snapshot(rule(1, "*", targets=targets), providers=[first, provider()])
+    assert [route.provider.slug for route in resolve(wild, "..").routes] == ["main"]
 
 
 def test_the_second_request_for_a_model_gets_the_same_resolution():
