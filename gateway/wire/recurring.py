@@ -16,13 +16,19 @@ pair, which are exact in the same part only). Text is compared, not values: 1, 1
 equal to Python. A body in which the parts cannot be found for certain (other white space, a name
 that stands twice) is parsed whole, and so is one that is no JSON, for the error.
 
-Texts of clients are held here, at most as many bytes as `RequestReader` is told; their values
+All clients of a process share one reader, so what is remembered must never answer for a text
+that differs in a single byte: one client would be sent another's conversation. A passage is
+known by the SHA-256 of all its bytes, and its text is not kept. A list is found by its text,
+so that is kept and compared whole.
+
+What is held is bounded by the bytes of the texts it came from (`RequestReader`); the values
 and what is made of them come on top (docs/architecture.md). Nothing expires by time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Final
 
 from gateway.values import frozen
@@ -36,8 +42,6 @@ MOST_LISTS: Final = 1024 * 1024
 LEAST_BODY: Final = 8 * 1024
 # so few that each can be compared; clients have one for each of their agents
 _MOST_LISTS: Final = 16
-# a passage is looked up by so many of its bytes
-_MOST_IN_KEY: Final = 256
 # brackets and nothing in them are no part
 _LEAST_LIST: Final = 3
 
@@ -52,19 +56,28 @@ _LIST_STAND_IN: Final = jsontext.dumps([_STAND_IN])
 class Part:
     """A passage, or a list of tools or system blocks.
 
-    `first`: the number of the passage's first message in its request.
+    `size`: bytes of its text. `first`: the number of the passage's first message in its request.
     `work` belongs to who works with `value`: None at first.
     """
 
-    __slots__ = ("behind", "first", "text", "value", "work")
+    __slots__ = ("first", "size", "value", "work")
 
-    def __init__(self, text: bytes, value: list[Any], first: int = 0, behind: int = 0) -> None:
-        self.text = text
+    def __init__(self, size: int, value: list[Any], first: int = 0) -> None:
+        self.size = size
         self.value = value
         self.first = first
-        # bytes that followed it in the body it was last seen in
-        self.behind = behind
         self.work: Any = None
+
+
+class _List(Part):
+    """A list with its text. `behind`: how many bytes followed it in the body it was last seen in."""
+
+    __slots__ = ("behind", "text")
+
+    def __init__(self, text: bytes, value: list[Any], behind: int) -> None:
+        super().__init__(len(text), value)
+        self.text = text
+        self.behind = behind
 
 
 @frozen
@@ -107,7 +120,7 @@ class RequestReader:
         lists = {name: known.found_in(body) for name, known in self._lists.items()}
         end = min((at for _, at in filter(None, lists.values()) if at > begin), default=len(body))
         passages, rest_at = self._passages.found_in(body, begin, end)
-        cuts = [(at, at + len(part.text), _LIST_STAND_IN) for part, at in filter(None, lists.values())]
+        cuts = [(at, at + part.size, _LIST_STAND_IN) for part, at in filter(None, lists.values())]
         if passages:
             cuts.append((begin, rest_at, _STAND_IN_TEXT + b","))
         try:
@@ -156,12 +169,12 @@ def _put_back(value: dict[str, Any], passages: Sequence[Part]) -> bool:
 
 
 class _Passages:
-    """Passages by number and text, in two generations: what is asked for again stays."""
+    """Passages by number and digest, in two generations: what is asked for again stays."""
 
     def __init__(self, most: int) -> None:
         self._half = most // 2
-        self._young: dict[tuple[int, int, bytes], Part] = {}
-        self._old: dict[tuple[int, int, bytes], Part] = {}
+        self._young: dict[tuple[int, bytes], Part] = {}
+        self._old: dict[tuple[int, bytes], Part] = {}
         self._size = 0
 
     def found_in(self, body: bytes, begin: int, end: int) -> tuple[list[Part], int]:
@@ -181,28 +194,26 @@ class _Passages:
 
     def _passage(self, first: int, text: bytes) -> Part | None:
         """The passage with this text; None when it is none: the cut was inside of something."""
-        # a byte here and there: ids of calls tell conversations apart that read alike
-        key = (first, len(text), text[:: len(text) // _MOST_IN_KEY + 1])
+        key = (first, sha256(text).digest())
         passage = self._young.get(key)
-        if passage is not None and passage.text == text:
+        if passage is not None:
             return passage
         passage = self._old.get(key)
-        if passage is None or passage.text != text:
+        if passage is None:
             try:
                 messages = jsontext.loads(b"[" + text + b"]")
             except jsontext.InvalidJSON:
                 return None
-            passage = Part(text, messages, first)
+            passage = Part(len(text), messages, first)
         self._keep(key, passage)
         return passage
 
-    def _keep(self, key: tuple[int, int, bytes], passage: Part) -> None:
-        size = len(passage.text)
-        if size > self._half:
+    def _keep(self, key: tuple[int, bytes], passage: Part) -> None:
+        if passage.size > self._half:
             return
-        if self._size + size > self._half:
+        if self._size + passage.size > self._half:
             self._old, self._young, self._size = self._young, {}, 0
-        self._size += size
+        self._size += passage.size
         self._young[key] = passage
 
 
@@ -213,21 +224,21 @@ class _Lists:
         self._name = name
         self._opening = b'"%b":' % name.encode()
         self._most = most
-        self._known: list[Part] = []
+        self._known: list[_List] = []
 
-    def found_in(self, body: bytes) -> tuple[Part, int] | None:
+    def found_in(self, body: bytes) -> tuple[_List, int] | None:
         """The known list in `body`, and where it stands."""
         if not self._known:
             return None
         for part in self._known:
             # what follows it rarely changes its length
-            at = len(body) - part.behind - len(part.text)
+            at = len(body) - part.behind - part.size
             if at > 0 and body.startswith(part.text, at) and body.endswith(self._opening, 0, at):
                 return self._first(part, at)
         at = self._place(body)
         for part in self._known if at else ():
             if body.startswith(part.text, at):
-                part.behind = len(body) - at - len(part.text)
+                part.behind = len(body) - at - part.size
                 return self._first(part, at)
         return None
 
@@ -250,9 +261,9 @@ class _Lists:
         if items != value[self._name] or not _LEAST_LIST <= len(text) <= self._most:
             return None
         value[self._name] = items
-        part = Part(text, items, behind=len(body) - end - 1)
+        part = _List(text, items, behind=len(body) - end - 1)
         self._known.insert(0, part)
-        while len(self._known) > _MOST_LISTS or sum(len(known.text) for known in self._known) > self._most:
+        while len(self._known) > _MOST_LISTS or sum(known.size for known in self._known) > self._most:
             self._known.pop()
         return part
 
@@ -261,7 +272,7 @@ class _Lists:
         at = body.find(self._opening + b"[")
         return at + len(self._opening) if at >= 0 else 0
 
-    def _first(self, part: Part, at: int) -> tuple[Part, int]:
+    def _first(self, part: _List, at: int) -> tuple[_List, int]:
         if self._known[0] is not part:
             self._known.remove(part)
             self._known.insert(0, part)

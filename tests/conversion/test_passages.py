@@ -166,6 +166,7 @@ LONG = "a paragraph of the user " * 20
             ],
             {"mid_system": "user"},
         ),
+        ([user("a"), system("s", clear_at="next_user_message"), assistant("b")], {}),
         (
             [
                 user("a"),

@@ -183,9 +183,7 @@ def test_a_short_body_is_parsed_at_once():
 
 
 def held(known):
-    return sum(
-        len(part.text) for kept in (known._passages._young, known._passages._old) for part in kept.values()
-    )
+    return sum(part.size for kept in (known._passages._young, known._passages._old) for part in kept.values())
 
 
 def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
@@ -200,7 +198,7 @@ def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
         others["system"] = [{"type": "text", "text": str(number)}]
         assert known.read(text_of(others))[0] == others
         assert held(known) <= 4_000
-        assert sum(len(part.text) for part in known._lists["tools"]._known) <= 300
+        assert sum(part.size for part in known._lists["tools"]._known) <= 300
 
 
 def test_a_passage_that_would_displace_all_others_is_not_kept():
