@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run serve test check bench bench-admin bench-storage aborts chaos soak messages clean
+.PHONY: run serve test check bench bench-admin bench-storage mutants aborts chaos soak messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
+	@echo "make mutants MODULE=gateway/wire/recurring.py  small changes of a module that no test notices"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
 	@echo "make messages  gather the strings for translation into gateway/locale, and compile them"
@@ -84,6 +85,9 @@ chaos: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
+
+mutants: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.mutants $(MODULE)
 
 bench-storage: $(VENV)/.installed
 	@$(BIN)/python -m bench.storage

@@ -21,6 +21,7 @@ import httpx
 
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
 from gateway.security.destinations import is_link_local, leads_to_refused_host
+from gateway.upstream.content_coding import decoded
 from gateway.upstream.dial import AddressRefused
 from gateway.upstream.lean import LeanTransport
 from gateway.upstream.lean_answer import LeanAnswer
@@ -32,6 +33,7 @@ from gateway.upstream.transport import InProcessHandler, InProcessTransport
 # httpcore looks at every idle connection at each request: few idle ones, many busy ones.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 WRITE_TIMEOUT: Final = 60.0
+_UNCOMPRESSED: Final = {"accept-encoding": "identity"}
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 REFUSED: Final = (
     "could not connect to the upstream provider (its address is link-local or a metadata service; "
@@ -287,7 +289,7 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
         write_timeout=WRITE_TIMEOUT,
     )
     headers = _readable(answer.headers)
-    body = _decoded(answer, headers)
+    body = decoded(answer, headers.get("content-encoding", ""))
     answer.headers = []
     return UpstreamAnswer(answer.status, headers, body, answer.aclose, answer)
 
@@ -314,16 +316,18 @@ async def _sent(
         method,
         call.url,
         content=call.content or None,
-        headers=as_bytes(call.headers),
+        headers=as_bytes({**_UNCOMPRESSED, **call.headers}),
         timeout=httpx.Timeout(
             connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
         ),
         extensions={"trace": trace} if trace is not None else None,
     )
     response = await http.send(request, stream=True)
-    return UpstreamAnswer(
-        response.status_code, dict(response.headers.items()), response.aiter_bytes(), response.aclose
-    )
+    headers = dict(response.headers.items())
+    # the library's own decoding knows no bounds
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    body = decoded(response.stream, headers.get("content-encoding", ""))
+    return UpstreamAnswer(response.status_code, headers, body, response.aclose)
 
 
 def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -333,13 +337,6 @@ def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         readable[name] = f"{readable[name]}, {value}" if name in readable else value
     return readable
-
-
-def _decoded(answer: LeanAnswer, headers: Mapping[str, str]) -> AsyncIterable[bytes]:
-    # identity was asked for; a server that compresses all the same is decoded
-    if headers.get("content-encoding", "identity").strip().lower() == "identity":
-        return answer
-    return httpx.Response(answer.status, headers=answer.headers, stream=answer).aiter_bytes()
 
 
 def connection_error(problem: Exception) -> UpstreamError:

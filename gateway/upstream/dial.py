@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from gateway.security.destinations import is_link_local
@@ -17,6 +18,8 @@ from gateway.security.destinations import is_link_local
 STAGGER: Final = 0.25
 # A model may think for minutes without a byte; without probes, routers forget the connection.
 KEEPALIVE_AFTER: Final = 60
+# names that are looked up at once; threads start when they are needed
+_lookups: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dns")
 
 # family, type, protocol, canonical name, address
 Address = tuple[Any, Any, int, str, Any]
@@ -62,7 +65,12 @@ async def _resolved(loop: asyncio.AbstractEventLoop, host: str, port: int) -> li
     # an address written in figures needs no resolver and no thread
     with contextlib.suppress(socket.gaierror):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # what else runs in the loop's own threads must not hold up a lookup
+    return await loop.run_in_executor(_lookups, _looked_up, host, port)
+
+
+def _looked_up(host: str, port: int) -> list[Address]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 async def _connected(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:

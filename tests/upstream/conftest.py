@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from gateway.upstream import dial
+
 try:
     import uvloop
 except ImportError:
@@ -22,7 +24,13 @@ def pytest_asyncio_loop_factories(config, item):
 async def no_names(monkeypatch):
     """No name is known, without asking the network."""
 
+    def unknown(host, port):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(dial, "_looked_up", unknown)
+
     async def figures_only(self, host, port, **hints):
         return socket.getaddrinfo(host, port, **{**hints, "flags": socket.AI_NUMERICHOST})
 
+    # the library's own transport asks the loop
     monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", figures_only, raising=False)

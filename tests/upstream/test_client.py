@@ -1,6 +1,7 @@
 """UpstreamClient over each transport: what comes back, and how failures are called."""
 
 import asyncio
+import contextlib
 import gzip
 
 import httpx
@@ -93,6 +94,91 @@ async def test_a_body_that_is_compressed_all_the_same_is_decoded(client):
         answer = await client.open(call(server.url))
         with pytest.raises(UpstreamBroken):
             await answer.body(100)
+        await answer.close()
+
+
+def encoded(coding, body):
+    return b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        coding,
+        len(body),
+        body,
+    )
+
+
+async def body_of(client, raw, limit=100):
+    async with ScriptedServer(answering(raw)) as server:
+        answer = await client.open(call(server.url))
+        try:
+            return await answer.body(limit)
+        finally:
+            await answer.close()
+
+
+@pytest.mark.parametrize("way", ["open", "get"])
+@pytest.mark.parametrize(
+    "coding", [b"zstd", b"br", b"deflate", b"gzip, gzip", b"identity, br", b"x\xff", b"y" * 90]
+)
+async def test_any_other_coding_is_refused_in_words_when_the_body_is_read(client, coding, way):
+    async with ScriptedServer(answering(encoded(coding, b"whatever"))) as server:
+        answer = await getattr(client, way)(call(server.url))
+        assert answer.status == 200
+        with pytest.raises(UpstreamBroken, match="sent a compressed answer") as caught:
+            await answer.body(100)
+        assert caught.value.status == 502 and len(caught.value.message) < 200
+        await answer.close()
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"GZip", b"x-gzip", b"identity, gzip", b"identity", b""])
+async def test_gzip_by_any_of_its_names_is_read(client, coding):
+    body = gzip.compress(b"text") if b"gz" in coding.lower() else b"text"
+    assert await body_of(client, encoded(coding, body)) == b"text"
+
+
+async def test_members_of_gzip_follow_one_another_and_none_may_be_cut(client):
+    several = gzip.compress(b"a") + gzip.compress(b"") + gzip.compress(b"b")
+    assert await body_of(client, encoded(b"gzip", several)) == b"ab"
+    assert await body_of(client, encoded(b"gzip", b"")) == b""
+    for cut in (several[:-1], several[:-9], several[:5], several + b"more"):
+        with pytest.raises(UpstreamBroken):
+            await body_of(client, encoded(b"gzip", cut))
+
+
+async def test_what_gzip_becomes_counts_against_the_limit_piece_by_piece(client):
+    bomb = gzip.compress(bytes(50_000_000))
+    async with ScriptedServer(answering(encoded(b"gzip", bomb))) as server:
+        answer = await client.open(call(server.url))
+        sizes = []
+        with pytest.raises(UpstreamBroken, match="larger than 1000000 bytes"):
+            await answer.body(1_000_000, lambda: sizes.append(1))
+        assert 10 < len(sizes) < 20
+        await answer.close()
+
+
+async def test_a_read_of_gzip_that_is_cancelled_can_be_tried_again(client, lean_transport):
+    if not lean_transport:
+        pytest.skip("the library's own iterator ends when a read is cancelled")
+    more = asyncio.Event()
+
+    async def script(line):
+        await line.request()
+        packed = gzip.compress(b"text")
+        await line.send(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+        )
+        await line.send(packed[:15])
+        await more.wait()
+        await line.send(packed[15:])
+
+    async with ScriptedServer(script) as server:
+        answer = await client.open(call(server.url))
+        pieces, got = answer.pieces(), b""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                got += await anext(pieces)
+        more.set()
+        while piece := await anext(pieces, b""):
+            got += piece
+        assert got == b"text"
         await answer.close()
 
 

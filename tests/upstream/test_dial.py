@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import threading
 
 import pytest
 
@@ -52,6 +53,17 @@ async def test_an_address_in_figures_needs_no_resolver(port):
 async def test_a_name_is_resolved(port):
     connection = await dial.connected_socket("localhost", port)
     connection.close()
+
+
+async def test_a_name_is_resolved_while_the_threads_of_the_loop_are_taken(port):
+    taken, loop = threading.Event(), asyncio.get_running_loop()
+    waiting = [loop.run_in_executor(None, taken.wait) for _ in range(100)]
+    try:
+        async with asyncio.timeout(10):
+            (await dial.connected_socket("localhost", port)).close()
+    finally:
+        taken.set()
+        await asyncio.gather(*waiting)
 
 
 async def test_an_unknown_name_says_so(no_names):
