@@ -35,6 +35,8 @@ OWN_WORD: Final = 5.0
 # A limit without a time, doubled with each one in a row.
 FIRST_LIMIT: Final = 1.0
 LONGEST_LIMIT: Final = 60.0
+# However long a provider asks for: a mistake in one answer must not set a target aside for years.
+LONGEST_ASKED: Final = 3600.0
 # More than an admin configures; clients can make up names that are sent on unchanged.
 MOST_TARGETS: Final = 1000
 # Limits that are over before an admin could look are not written down.
@@ -210,7 +212,8 @@ class Health:
         place = (key, credential.id if credential else None)
         before = self._limits.get(place)
         strikes = before.strikes + 1 if before is not None else 1
-        seconds = float(error.retry_after or min(LONGEST_LIMIT, FIRST_LIMIT * 2.0 ** (strikes - 1)))
+        own = min(LONGEST_LIMIT, FIRST_LIMIT * 2.0 ** min(strikes - 1, 10))
+        seconds = float(min(error.retry_after, LONGEST_ASKED)) if error.retry_after else own
         status = error.upstream_status or error.status
         recorded = seconds >= WORTH_A_RECORD
         if len(self._limits) >= MOST_TARGETS:

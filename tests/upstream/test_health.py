@@ -156,6 +156,13 @@ def test_a_limit_sets_the_credential_aside_at_that_target_for_as_long_as_was_ask
     assert kind(health, 100, A, Credential(2, "c2", "s")) is Kind.FREE
 
 
+@pytest.mark.parametrize("asked", [99_999_999, int(1e300), 10 * 365 * 86_400])
+def test_a_limit_is_believed_for_an_hour_at_most(health, asked):
+    limit(health, 0, retry_after=asked)
+    assert health.standing(A, CREDENTIAL, 3_599).kind is Kind.LIMITED
+    assert health.standing(A, CREDENTIAL, 3_601).kind is Kind.FREE
+
+
 def test_limits_without_a_time_double(health):
     times = []
     for now in (0, 100, 200):
