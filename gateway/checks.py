@@ -132,7 +132,7 @@ def limit_problems(conf: GatewayConf) -> list[CheckMessage]:
 def store_problems(conf: GatewayConf) -> list[CheckMessage]:
     """Limits of client keys must be counted where all processes see them, each request once."""
     backend = str(settings.CACHES["default"]["BACKEND"])
-    if conf.limits_store == "cache" and not backend.endswith(("RedisCache", "PyMemcacheCache")):
+    if conf.limits_store == "cache" and not backend.endswith("RedisCache"):
         return [
             Error(
                 _("LIMITS_STORE is cache, but the cache cannot count for several processes."),

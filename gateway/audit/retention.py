@@ -45,6 +45,8 @@ BREATH: Final = 0.02
 LEASE: Final = timedelta(minutes=10)
 EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = 300.0
+# a budget's longest period: what a key used of it is in the totals alone
+KEPT_FOR_BUDGETS: Final = timedelta(days=31)
 # more is not counted for the page that shows the next purge
 MOST_COUNTED: Final = 10_000
 
@@ -64,6 +66,8 @@ class Cutoffs:
             None if days is None else now - timedelta(days=days)
             for days in (retention.body_days, retention.row_days, retention.total_days)
         )
+        if total is not None:
+            total = min(total, now - KEPT_FOR_BUDGETS)
         return cls(body, row, total)
 
 

@@ -43,7 +43,7 @@ VERSION: Final = 1
 _KEPT_ELSEWHERE: Final = frozenset(
     {"id", "origin", "environment_key", "created", "updated", "brought_back_at", "last_used", "revoked_at",
      "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at",
-     "headers_origin", "value_origin"}
+     "headers_origin", "value_origin", "lineage"}
 )  # fmt: skip
 
 

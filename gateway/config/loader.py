@@ -269,6 +269,7 @@ def _key(record: ClientKey) -> KeyEntry:
         capture=record.capture,
         limits=_limits(record),
         owner_active=record.owner_active,
+        lineage=record.lineage or 0,
     )
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gateway.limits.meters import SPEND, TOKENS
+from gateway.limits.meters import SPEND, TOKENS, Subject
 from gateway.limits.spent import BILLION, spent
 from gateway.limits.windows import Period
 from gateway.models import ClientKey
@@ -33,7 +33,7 @@ def budgets_of(record: ClientKey, now: float | None = None) -> list[Budget]:
     if all(limit is None for limit in limits.values()):
         return []
     period = Period.at(record.budget_period, time.time() if now is None else now)
-    used = spent(record.pk, period)
+    used = spent(Subject("key", record.lineage or record.pk), period)
     amounts = {SPEND: Decimal(used[SPEND]) / BILLION, TOKENS: Decimal(used[TOKENS])}
     return [
         Budget(unit, amounts[unit], Decimal(limit), period)

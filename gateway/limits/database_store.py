@@ -1,40 +1,47 @@
-"""Counters in the database: the same statements on SQLite and PostgreSQL, each atomic by itself.
+"""Counters in the database: the same statements on SQLite and PostgreSQL.
 
-Counters are written in the order of their names, so that two processes wait for each
-other instead of locking each other out.
+Counters are written first, in the order of their names, then the rows of their requests: so two
+processes wait for each other instead of locking each other out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from django.db import Error, connection, transaction
 
-from gateway.limits.stores import Charge, StoreUnavailable
-from gateway.models import LimitCounter, LimitPlace
+from gateway.limits.meters import Standing
+from gateway.limits.stores import Account, Changes, End, Row, StoreUnavailable, folded, stamp
+from gateway.models import LimitCounter, LimitHold
 
 T = TypeVar("T")
 
-_CHARGE: Final = """
-INSERT INTO gateway_limitcounter (name, value, expires) VALUES (%s, %s, %s)
+_ADD: Final = """
+INSERT INTO gateway_limitcounter (name, value, held, reconciled, expires) VALUES {places}
 ON CONFLICT (name) DO UPDATE SET
-    value = CASE WHEN gateway_limitcounter.expires > %s
-                 THEN gateway_limitcounter.value + excluded.value ELSE excluded.value END,
+    value = excluded.value
+        + CASE WHEN gateway_limitcounter.expires > %s THEN gateway_limitcounter.value ELSE 0 END,
+    held = excluded.held
+        + CASE WHEN gateway_limitcounter.expires > %s THEN gateway_limitcounter.held ELSE 0 END,
+    reconciled = CASE WHEN gateway_limitcounter.expires > %s THEN gateway_limitcounter.reconciled ELSE 0 END,
     expires = excluded.expires
-RETURNING value
+RETURNING name, value, held, reconciled
 """
-_CLAIM: Final = """
-INSERT INTO gateway_limitcounter (name, value, expires) VALUES (%s, 1, %s)
-ON CONFLICT (name) DO UPDATE SET value = 1, expires = excluded.expires
-WHERE gateway_limitcounter.expires <= %s
-RETURNING value
+_HOLD: Final = """
+INSERT INTO gateway_limithold (account, request, amount, ended, expires) VALUES {places}
+ON CONFLICT (account, request) DO NOTHING
 """
-_TAKE: Final = """
-INSERT INTO gateway_limitplace (name, holder, expires) VALUES (%s, %s, %s)
-ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires
-WHERE gateway_limitplace.expires <= %s
-RETURNING name
+# a list of values has the names column1, column2, ... on both databases
+_END: Final = """
+UPDATE gateway_limithold SET ended = TRUE, amount = ends.column3, expires = ends.column4
+FROM (VALUES {places}) AS ends
+WHERE account = ends.column1 AND request = ends.column2 AND NOT ended
+RETURNING account, request
+"""
+_DROP: Final = """
+DELETE FROM gateway_limithold WHERE NOT ended AND (account, request) IN (VALUES {places})
+RETURNING account, request
 """
 
 
@@ -43,58 +50,103 @@ class DatabaseStore:
 
     local = False
 
-    def charge(self, charges: Sequence[Charge], also: Iterable[str] = (), *, now: float) -> Mapping[str, int]:
-        def charged() -> dict[str, int]:
-            totals: dict[str, int] = {}
-            with transaction.atomic(), connection.cursor() as cursor:
-                for name, amount, expires in sorted(charges):
-                    cursor.execute(_CHARGE, [name, amount, expires, int(now)])
-                    totals[name] = cursor.fetchone()[0]
-            names = list(also)
-            if names:
-                rows = LimitCounter.objects.filter(pk__in=names, expires__gt=int(now))
-                totals.update(rows.values_list("name", "value"))
-            return totals
-
-        return _answered(charged)
-
-    def claim(self, name: str, expires: int, *, now: float) -> bool:
-        return _answered(lambda: _one(_CLAIM, [name, expires, int(now)]) is not None)
-
-    def take(self, places: Sequence[str], holder: str, expires: int, *, now: float) -> str | None:
-        def taken() -> str | None:
-            busy = set(
-                LimitPlace.objects.filter(pk__in=places, expires__gt=int(now)).values_list("name", flat=True)
-            )
-            free = (place for place in places if place not in busy)
-            # somebody may have been faster with one of them
-            return next((place for place in free if _one(_TAKE, [place, holder, expires, int(now)])), None)
-
-        return _answered(taken)
-
-    def keep(self, held: Mapping[str, str], expires: int, *, now: float) -> None:
-        def kept() -> None:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
+        def applied() -> dict[str, Standing]:
             with transaction.atomic():
-                for place, holder in sorted(held.items()):
-                    LimitPlace.objects.filter(pk=place, holder=holder).update(expires=expires)
+                standings = _added(changes.sums(), now)
+                gone = _ended(changes.ends)
+                if gone:
+                    # what the history had already is not counted a second time
+                    off = {name: (-used, -held, lasts) for name, (used, held, lasts) in gone.items()}
+                    standings.update(_added(off, now))
+                holds = [
+                    (hold.account, hold.request, hold.amount, False, hold.expires) for hold in changes.holds
+                ]
+                _run(_HOLD, holds)
+                if changes.also:
+                    rows = LimitCounter.objects.filter(pk__in=changes.also, expires__gt=int(now))
+                    standings.update(
+                        (name, Standing(value)) for name, value in rows.values_list("name", "value")
+                    )
+            return standings
+
+        return _answered(applied)
+
+    def account(self, name: str, *, now: float) -> Account:
+        def read() -> Account:
+            reconciled = LimitCounter.objects.filter(pk=name, expires__gt=int(now)).values_list("reconciled")
+            rows = LimitHold.objects.filter(account=name).values_list(*Row._fields)
+            return Account(next((value for (value,) in reconciled), 0), [Row._make(row) for row in rows])
+
+        return _answered(read)
+
+    def reconcile(
+        self, name: str, seen: int, spent: int, known: Collection[str], lasts: int, *, now: float
+    ) -> bool:
+        def reconciled() -> bool:
+            with transaction.atomic():
+                # makes the counter if there is none, and keeps others from it until the end
+                if _added({name: (0, 0, lasts)}, now)[name].reconciled != seen:
+                    return False
+                rows = [
+                    Row._make(row) for row in LimitHold.objects.filter(account=name).values_list(*Row._fields)
+                ]
+                fold = folded(rows, spent, known, now)
+                if fold.gone:
+                    LimitHold.objects.filter(account=name, request__in=fold.gone).delete()
+                LimitCounter.objects.filter(pk=name).update(
+                    value=fold.used, held=fold.held, reconciled=stamp(seen, now)
+                )
+            return True
+
+        return _answered(reconciled)
+
+    def keep(self, held: Mapping[str, Sequence[str]], expires: int) -> None:
+        def kept() -> None:
+            for account, requests in sorted(held.items()):
+                rows = LimitHold.objects.filter(account=account, request__in=requests, ended=False)
+                rows.update(expires=expires)
 
         _answered(kept)
-
-    def leave(self, place: str, holder: str) -> None:
-        _answered(LimitPlace.objects.filter(pk=place, holder=holder).delete)
 
     def sweep(self, *, now: float) -> None:
         def swept() -> None:
             LimitCounter.objects.filter(expires__lte=int(now)).delete()
-            LimitPlace.objects.filter(expires__lte=int(now)).delete()
+            # rows go when their account is reconciled; these are of accounts that nobody asks for any more
+            left = LimitHold.objects.filter(expires__lte=int(now) - _LONG_OVER)
+            left.delete()
 
         _answered(swept)
 
 
-def _one(statement: str, values: Sequence[Any]) -> Any:
+# seconds after which no row is of use
+_LONG_OVER: Final = 32 * 86_400
+
+
+def _added(sums: Mapping[str, tuple[int, int, int]], now: float) -> dict[str, Standing]:
+    rows = [(name, used, held, 0, lasts) for name, (used, held, lasts) in sorted(sums.items())]
+    return {name: Standing(*values) for name, *values in _run(_ADD, rows, [int(now)] * 3)}
+
+
+def _ended(ends: Sequence[End]) -> dict[str, tuple[int, int, int]]:
+    """Write the ends; the sums of those whose holds were not there."""
+    if not ends:
+        return {}
+    used = [(end.account, end.request, end.used, end.expires) for end in ends if end.used]
+    nothing = [(end.account, end.request) for end in ends if not end.used]
+    there = {*map(tuple, _run(_END, used)), *map(tuple, _run(_DROP, nothing))}
+    gone = [end for end in ends if (end.account, end.request) not in there]
+    return Changes(ends=gone).sums()
+
+
+def _run(statement: str, rows: Sequence[tuple[Any, ...]], further: Sequence[Any] = ()) -> list[Any]:
+    """Run it with a place for each row; what it returns. Nothing for no rows."""
+    if not rows:
+        return []
+    places = ", ".join(["(" + ", ".join(["%s"] * len(rows[0])) + ")"] * len(rows))
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchone()
+        cursor.execute(statement.format(places=places), [*(value for row in rows for value in row), *further])
+        return cursor.fetchall() if cursor.description else []
 
 
 def _answered(work: Callable[[], T]) -> T:

@@ -1,153 +1,214 @@
-"""What a key's limits mean for one request (pure): counters to charge, the verdict, the settlement.
-
-    meters_of(limits, key, now)        which counters are looked at
-    meter.charge(need)                 what a request takes from one before it is answered
-    judged(meters, totals, now)        refuse or admit, and the rate-limit headers
-    meter.charge(used) - charged       what is put right when the usage is known
-
-A counter is a name and a number in a store that all processes share (stores.py). The
-wording and headers are those of specification 1.4 and 7.2.
-"""
+"""What decides whether a request may come in (pure): its need, the meters of its key, the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from gateway.errors import TooManyRequests
-from gateway.limits.windows import ADVERBS, MINUTE, Minute, Period, whole_seconds
-from gateway.routing.snapshot import KeyLimits
+from gateway.errors import GatewayError, InvalidRequest, TooManyRequests
+from gateway.limits.windows import ADVERBS, DAY_SECONDS, MINUTE, Minute, Period, whole_seconds
+from gateway.routing.snapshot import KeyEntry, KeyLimits
 
 # Claude Code gives up at once when it is told to wait longer (specification 1.4).
 LONGEST_RETRY_AFTER: Final = 60
+# Seconds after which some of the answers under way have surely ended.
+RETRY_WHEN_RESERVED: Final = 10
 REQUESTS: Final = "requests"
 INPUT: Final = "input tokens"
 OUTPUT: Final = "output tokens"
+RUNNING: Final = "running"
 SPEND: Final = "spend"
 TOKENS: Final = "tokens"
+# Far above any real request: a provider's absurd number must not overflow a counter.
+MOST: Final = 10**15
 _HEADER_NAMES: Final = {REQUESTS: "requests", INPUT: "input-tokens", OUTPUT: "output-tokens"}
+
+
+class Subject(NamedTuple):
+    """Whose limits they are. `kind` "key": a client key with all that it was rotated from and to."""
+
+    kind: str
+    id: int
+
+    @classmethod
+    def of(cls, key: KeyEntry) -> Subject:
+        return cls("key", key.lineage or key.id)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one request takes: first an estimate, in the end the truth.
+    """What one request takes: before its answer what it may, in the end what it did.
 
-    Tokens; `cost` in billionths of a US dollar, None when the price is unknown.
-    `input_tokens` are those a provider works through, cached ones are apart, because they
-    do not count against a rate.
+    `input_tokens` and `output_tokens` count against rates: input without what comes from a cache,
+    output as much as an answer usually has. `tokens` and `cost` count against budgets: the most that the
+    request may take. `cost` in billionths of a US dollar, None when the price is unknown.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
-    cached_tokens: int = 0
+    tokens: int = 0
     cost: int | None = 0
 
     def amount(self, unit: str) -> int:
-        """How much it is in one unit."""
-        if unit == REQUESTS:
+        """How much it is in one unit; at most MOST."""
+        if unit in (REQUESTS, RUNNING):
             return 1
         if unit == INPUT:
-            return self.input_tokens
+            return min(MOST, self.input_tokens)
         if unit == OUTPUT:
-            return self.output_tokens
+            return min(MOST, self.output_tokens)
         if unit == SPEND:
-            return self.cost or 0
-        return self.input_tokens + self.cached_tokens + self.output_tokens
+            return min(MOST, self.cost or 0)
+        return min(MOST, self.tokens)
+
+
+class Standing(NamedTuple):
+    """How a counter stands. `used`: for good; `held`: by requests under way. `reconciled`: when it was
+    last compared with the history, in Unix milliseconds; 0 = never."""
+
+    used: int = 0
+    held: int = 0
+    reconciled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One limit of one key at one moment. `counter` is its name in the store; `lasts` until when (Unix)."""
+    """One limit of a subject at one moment. `counter` is its name in the store; `lasts` until when (Unix).
 
+    `window`: the minute of a rate, the period of a budget; None for requests at the same time.
+    """
+
+    subject: Subject
     unit: str
     limit: int
     counter: str
     lasts: int
-    window: Minute | Period
+    window: Minute | Period | None
     # of the minute before, for a limit per minute
     faded: str = ""
+
+    @property
+    def is_rate(self) -> bool:
+        return isinstance(self.window, Minute)
+
+    def held(self, need: Need) -> int:
+        """What a request holds while it runs: at most half of a budget, so that a small one lets two run."""
+        amount = need.amount(self.unit)
+        return min(amount, self.limit // 2) if isinstance(self.window, Period) else amount
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`refusal` None: admitted. `headers` go onto the answer either way."""
+    """`refusal` None: admitted. `headers` go onto the answer either way. `by`: the meter that refused."""
 
-    refusal: TooManyRequests | None = None
+    refusal: GatewayError | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    by: Meter | None = None
 
 
-def meters_of(limits: KeyLimits, key_id: int, now: float) -> tuple[Meter, ...]:
-    """The counters that decide about a request of key `key_id` at `now` (Unix seconds)."""
+def meters_of(limits: KeyLimits, subject: Subject, now: float, *, free: bool = False) -> tuple[Meter, ...]:
+    """The counters that decide about a request of `subject` at `now` (Unix seconds).
+
+    `free`: it uses no tokens, so only the numbers of requests count.
+    """
     minute = Minute.at(now)
     meters: list[Meter] = []
     for unit, per_minute in (
         (REQUESTS, limits.requests_per_minute),
-        (INPUT, limits.input_tokens_per_minute),
-        (OUTPUT, limits.output_tokens_per_minute),
+        (INPUT, None if free else limits.input_tokens_per_minute),
+        (OUTPUT, None if free else limits.output_tokens_per_minute),
     ):
         if per_minute is not None:
-            stem = f"{key_id}:{unit[:3]}:"
+            stem = f"{subject}:{unit[:3]}:"
             counter, faded = f"{stem}{minute.number}", f"{stem}{minute.number - 1}"
-            meters.append(Meter(unit, per_minute, counter, minute.ends + MINUTE, minute, faded))
+            meters.append(Meter(subject, unit, per_minute, counter, minute.ends + MINUTE, minute, faded))
     for unit, budget in ((SPEND, limits.spend_budget), (TOKENS, limits.token_budget)):
-        if budget is not None:
+        if budget is not None and not free:
             period = Period.at(limits.budget_period, now)
-            counter = f"{key_id}:{unit}:{period.kind}:{period.start:%Y%m%d}"
-            meters.append(Meter(unit, budget, counter, period.ends, period))
+            counter = f"{subject}:{unit}:{period.kind}:{period.start:%Y%m%d}"
+            meters.append(Meter(subject, unit, budget, counter, period.ends, period))
+    if limits.concurrent_requests is not None:
+        lasts = int(now) + DAY_SECONDS
+        meters.append(Meter(subject, RUNNING, limits.concurrent_requests, f"{subject}:running", lasts, None))
     return tuple(meters)
 
 
-def judged(meters: Sequence[Meter], totals: Mapping[str, int], need: Need, now: float) -> Verdict:
-    """The verdict, from the counters' values with this request's `need` already in them."""
-    refusal: TooManyRequests | None = None
+def judged(meters: Sequence[Meter], standings: Mapping[str, Standing], need: Need, now: float) -> Verdict:
+    """The verdict on a request that needs `need`, by what stood before it."""
+    refusal, by = None, None
     for meter in meters:
-        refusal = refusal or _refused(meter, totals, need)
-    headers = _headers(meters, totals, now)
+        refusal = _refused(meter, standings, need)
+        if refusal is not None:
+            by = meter
+            break
+    headers = _headers(meters, standings, need if refusal is None else None, now)
     if refusal is not None:
         refusal.extra_headers = {**refusal.extra_headers, **headers}
-    return Verdict(refusal, headers)
+    return Verdict(refusal, headers, by)
 
 
-def too_many_at_once(limit: int) -> TooManyRequests:
-    """Specification 7.2: too many concurrent requests of the key."""
-    return TooManyRequests(
-        f"This request would exceed your limit of {limit} concurrent requests", retry_after=1
-    )
-
-
-def _refused(meter: Meter, totals: Mapping[str, int], need: Need) -> TooManyRequests | None:
-    total = totals.get(meter.counter, 0)
+def _refused(meter: Meter, standings: Mapping[str, Standing], need: Need) -> GatewayError | None:
+    stands = standings.get(meter.counter, Standing())
     if isinstance(meter.window, Period):
-        # what a request will cost is not known; it may begin while something is left
-        if total - need.amount(meter.unit) < meter.limit:
+        return _over_budget(meter, meter.window, stands)
+    if meter.window is None:
+        if stands.held < meter.limit:
             return None
-        which = f"{ADVERBS[meter.window.kind]}{' tokens' if meter.unit == TOKENS else ''}"
-        # Claude Code knows a spend cap by these words (decision D20)
+        # specification 7.2
         return TooManyRequests(
-            f"spend limit reached ({which}; resets {meter.window.end:%Y-%m-%d %H:%M} UTC)", should_retry=False
+            f"This request would exceed your limit of {meter.limit} concurrent requests", retry_after=1
         )
-    last = totals.get(meter.faded, 0)
-    mine = need.amount(meter.unit)
+    last, mine = standings.get(meter.faded, Standing()).used, need.amount(meter.unit)
+    if meter.unit == INPUT and mine > meter.limit:
+        # in the words of the API, on which clients shorten their conversation
+        return InvalidRequest(
+            f"prompt is too long: {mine} tokens > {meter.limit} maximum "
+            "(all that your API key may send in a minute)"
+        )
     # an answer's length is not known before: it may begin while something is left
     room = meter.limit - 1 + mine if meter.unit == OUTPUT else meter.limit
-    if meter.window.used(total, last) <= room:
+    if meter.window.used(stands.used + mine, last) <= room:
         return None
-    wait = meter.window.wait(total, last, room)
+    wait = meter.window.wait(stands.used + mine, last, room)
     return TooManyRequests(
         f"This request would exceed your rate limit of {meter.limit:,} {meter.unit} per minute",
         retry_after=whole_seconds(wait, most=LONGEST_RETRY_AFTER),
     )
 
 
-def _headers(meters: Iterable[Meter], totals: Mapping[str, int], now: float) -> dict[str, str]:
+def _over_budget(meter: Meter, period: Period, stands: Standing) -> TooManyRequests | None:
+    if stands.used + stands.held < meter.limit:
+        # a request may begin while something is left
+        return None
+    if stands.used < meter.limit:
+        return TooManyRequests(
+            "What is left of your budget is held by requests that are still under way; "
+            "try again when they have ended",
+            retry_after=RETRY_WHEN_RESERVED,
+        )
+    which = f"{ADVERBS[period.kind]}{' tokens' if meter.unit == TOKENS else ''}"
+    # Claude Code knows a spend cap by these words (decision D20)
+    return TooManyRequests(
+        f"spend limit reached ({which}; resets {period.end:%Y-%m-%d %H:%M} UTC)", should_retry=False
+    )
+
+
+def _headers(
+    meters: Iterable[Meter], standings: Mapping[str, Standing], need: Need | None, now: float
+) -> dict[str, str]:
+    """What is left of each rate, after `need` when it was admitted."""
     headers: dict[str, str] = {}
     tokens: list[tuple[int, int, str]] = []
     for meter in meters:
-        if isinstance(meter.window, Period):
+        if not isinstance(meter.window, Minute):
             continue
-        used = meter.window.used(totals.get(meter.counter, 0), totals.get(meter.faded, 0))
+        this, last = (standings.get(name, Standing()).used for name in (meter.counter, meter.faded))
+        used = meter.window.used(this + (need.amount(meter.unit) if need else 0), last)
         left = max(0, meter.limit - round(used))
         reset = f"{datetime.fromtimestamp(meter.window.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
         headers |= _header(_HEADER_NAMES[meter.unit], meter.limit, left, reset)

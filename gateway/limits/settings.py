@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from django.core.cache import caches
+from django.conf import settings
+from django.utils.module_loading import import_string
 
-from gateway.limits.cache_store import CacheStore
 from gateway.limits.database_store import DatabaseStore
 from gateway.limits.stores import MemoryStore, Store
 
 
 def limits_store(name: str) -> Store:
-    """`database`, `cache` (Django's default cache) or `memory`."""
+    """`database`, `cache` (Redis, as REDIS_URL names it) or `memory`."""
     if name == "database":
         return DatabaseStore()
     if name == "cache":
-        return CacheStore(caches["default"])
+        # by name, so that its client is loaded only where there is a Redis
+        store: Store = import_string("gateway.limits.redis_store.RedisStore")(settings.REDIS_URL)
+        return store
     return MemoryStore()

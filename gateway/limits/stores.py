@@ -1,14 +1,22 @@
 """Where counters are kept: what a store must do, and the one in memory.
 
-Names are texts, amounts whole numbers, times Unix seconds. A store's calls block and
-raise StoreUnavailable; the limiter makes them beside the event loop (`local` ones in it).
+A counter of a rate is a number. A counter of a budget, or of requests at the same time, is an
+account: what was `used`, and what requests under way have `held`. Beside it the store keeps a row for
+each of these holds, also for one that has ended, until the history is known to have its request. So an
+account can be made anew at any time, from the history and the rows.
+
+Names are texts, amounts whole numbers, times Unix seconds. A store's calls block and raise
+StoreUnavailable; the limiter makes them beside the event loop (`local` ones in it).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from gateway.limits.meters import Standing
 
 
 class StoreUnavailable(Exception):
@@ -16,42 +24,132 @@ class StoreUnavailable(Exception):
 
 
 class Charge(NamedTuple):
-    """`amount` onto the counter `name`, which means something until `expires`."""
+    """`amount` onto the counter `name` of a rate, which means something until `lasts`."""
 
     name: str
     amount: int
+    lasts: int
+
+
+class Hold(NamedTuple):
+    """A request begins to hold `amount` of an account, until `expires` when nobody keeps it."""
+
+    account: str
+    request: str
+    amount: int
+    lasts: int
     expires: int
 
 
+class End(NamedTuple):
+    """A request that held `held` of an account has ended and used `used` of it.
+
+    Without effect when its hold is gone: then the history had it already, or its lease was over.
+    """
+
+    account: str
+    request: str
+    held: int
+    used: int
+    lasts: int
+    expires: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a store is to do at once. `also`: further counters whose standing is asked for."""
+
+    charges: list[Charge] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+    also: set[str] = field(default_factory=set)
+
+    def sums(self) -> dict[str, tuple[int, int, int]]:
+        """(used, held, lasts) to add to each counter, if the hold of each end is still there."""
+        sums: dict[str, tuple[int, int, int]] = {}
+
+        def add(name: str, used: int, held: int, lasts: int) -> None:
+            before = sums.get(name, (0, 0, 0))
+            sums[name] = (before[0] + used, before[1] + held, max(before[2], lasts))
+
+        for charge in self.charges:
+            add(charge.name, charge.amount, 0, charge.lasts)
+        for hold in self.holds:
+            add(hold.account, 0, hold.amount, hold.lasts)
+        for end in self.ends:
+            add(end.account, end.used, -end.held, end.lasts)
+        return sums
+
+
+class Row(NamedTuple):
+    """A request at an account: it holds `amount`, or has used it and `ended`."""
+
+    request: str
+    amount: int
+    ended: bool
+    expires: int
+
+
+class Account(NamedTuple):
+    """An account as it is read for reconciling."""
+
+    reconciled: int
+    rows: Sequence[Row]
+
+
+class Fold(NamedTuple):
+    """An account made anew: its standing without `gone`, the requests whose rows go."""
+
+    used: int
+    held: int
+    gone: tuple[str, ...]
+
+
+def folded(rows: Iterable[Row], spent: int, known: Collection[str], now: float) -> Fold:
+    """From what the history says was `spent`, in which the requests `known` are counted."""
+    used, held, gone = spent, 0, []
+    for row in rows:
+        if row.request in known or row.expires <= now:
+            gone.append(row.request)
+        elif row.ended:
+            used += row.amount
+        else:
+            held += row.amount
+    return Fold(used, held, tuple(gone))
+
+
 class Store(Protocol):
-    """Counters and places, shared by all processes that use the same store."""
+    """Counters, shared by all processes that use the same store."""
 
     # does not block, so that no thread is needed
     local: bool
 
-    def charge(self, charges: Sequence[Charge], also: Iterable[str] = (), *, now: float) -> Mapping[str, int]:
-        """Add all charges at once; the counters' values afterwards, and those of the names in `also`."""
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
+        """Do all of it or nothing. The changed counters as they stand afterwards, and those in `also`."""
         ...
 
-    def claim(self, name: str, expires: int, *, now: float) -> bool:
-        """True for the one caller who is the first to claim `name` (until `expires`)."""
+    def account(self, name: str, *, now: float) -> Account:
+        """An account and its rows."""
         ...
 
-    def take(self, places: Sequence[str], holder: str, expires: int, *, now: float) -> str | None:
-        """The first free one of `places`, taken for `holder` until `expires`; None when all are taken."""
+    def reconcile(
+        self, name: str, seen: int, spent: int, known: Collection[str], lasts: int, *, now: float
+    ) -> bool:
+        """Make an account anew (`folded`); False when it was reconciled after `seen` by somebody else."""
         ...
 
-    def keep(self, held: Mapping[str, str], expires: int, *, now: float) -> None:
-        """Hold places (place -> holder) until `expires`."""
-        ...
-
-    def leave(self, place: str, holder: str) -> None:
-        """Free a place, if `holder` still has it."""
+    def keep(self, held: Mapping[str, Sequence[str]], expires: int) -> None:
+        """Requests (by account) go on holding what they hold until `expires`."""
         ...
 
     def sweep(self, *, now: float) -> None:
         """Forget what is over."""
         ...
+
+
+def stamp(seen: int, now: float) -> int:
+    """The new value of `reconciled`: milliseconds, and never one that was there before."""
+    return max(int(now * 1000), seen + 1)
 
 
 class MemoryStore:
@@ -60,48 +158,66 @@ class MemoryStore:
     local = True
 
     def __init__(self) -> None:
-        self._counters: dict[str, tuple[int, int]] = {}
-        self._places: dict[str, tuple[str, int]] = {}
+        self._counters: dict[str, tuple[Standing, int]] = {}
+        self._rows: dict[str, dict[str, Row]] = {}
         self._lock = threading.Lock()
 
-    def charge(self, charges: Sequence[Charge], also: Iterable[str] = (), *, now: float) -> Mapping[str, int]:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
         with self._lock:
-            for name, amount, expires in charges:
-                self._counters[name] = (self._value(name, now) + amount, expires)
-            names = [*(charge.name for charge in charges), *also]
-            return {name: self._value(name, now) for name in names if name in self._counters}
+            there = [end for end in changes.ends if self._end(end)]
+            sums = Changes(changes.charges, changes.holds, there).sums()
+            for name, (used, held, lasts) in sums.items():
+                before = self._standing(name, now)
+                after = Standing(before.used + used, before.held + held, before.reconciled)
+                self._counters[name] = (after, lasts)
+            for hold in changes.holds:
+                rows = self._rows.setdefault(hold.account, {})
+                rows[hold.request] = Row(hold.request, hold.amount, False, hold.expires)
+            names = {*sums, *changes.also}
+            return {name: self._standing(name, now) for name in names if name in self._counters}
 
-    def claim(self, name: str, expires: int, *, now: float) -> bool:
+    def account(self, name: str, *, now: float) -> Account:
         with self._lock:
-            if self._value(name, now):
+            return Account(self._standing(name, now).reconciled, list(self._rows.get(name, {}).values()))
+
+    def reconcile(
+        self, name: str, seen: int, spent: int, known: Collection[str], lasts: int, *, now: float
+    ) -> bool:
+        with self._lock:
+            if self._standing(name, now).reconciled != seen:
                 return False
-            self._counters[name] = (1, expires)
+            rows = self._rows.get(name, {})
+            fold = folded(rows.values(), spent, known, now)
+            for request in fold.gone:
+                del rows[request]
+            self._counters[name] = (Standing(fold.used, fold.held, stamp(seen, now)), lasts)
             return True
 
-    def take(self, places: Sequence[str], holder: str, expires: int, *, now: float) -> str | None:
+    def keep(self, held: Mapping[str, Sequence[str]], expires: int) -> None:
         with self._lock:
-            for place in places:
-                if place not in self._places or self._places[place][1] <= now:
-                    self._places[place] = (holder, expires)
-                    return place
-        return None
-
-    def keep(self, held: Mapping[str, str], expires: int, *, now: float) -> None:
-        with self._lock:
-            for place, holder in held.items():
-                if self._places.get(place, ("",))[0] == holder:
-                    self._places[place] = (holder, expires)
-
-    def leave(self, place: str, holder: str) -> None:
-        with self._lock:
-            if self._places.get(place, ("",))[0] == holder:
-                del self._places[place]
+            for account, requests in held.items():
+                rows = self._rows.get(account, {})
+                for request in requests:
+                    if request in rows and not rows[request].ended:
+                        rows[request] = rows[request]._replace(expires=expires)
 
     def sweep(self, *, now: float) -> None:
         with self._lock:
             self._counters = {name: kept for name, kept in self._counters.items() if kept[1] > now}
-            self._places = {name: kept for name, kept in self._places.items() if kept[1] > now}
+            self._rows = {name: rows for name, rows in self._rows.items() if rows and name in self._counters}
 
-    def _value(self, name: str, now: float) -> int:
-        value, expires = self._counters.get(name, (0, 0))
-        return value if expires > now else 0
+    def _end(self, end: End) -> bool:
+        """Whether its hold was there; it is not any more."""
+        rows = self._rows.get(end.account, {})
+        row = rows.get(end.request)
+        if row is None or row.ended:
+            return False
+        if end.used:
+            rows[end.request] = Row(end.request, end.used, True, end.expires)
+        else:
+            del rows[end.request]
+        return True
+
+    def _standing(self, name: str, now: float) -> Standing:
+        standing, lasts = self._counters.get(name, (Standing(), 0))
+        return standing if lasts > now else Standing()

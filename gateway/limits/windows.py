@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MINUTE: Final = 60
+DAY_SECONDS: Final = 86_400
 DAY: Final = "day"
 WEEK: Final = "week"
 MONTH: Final = "month"

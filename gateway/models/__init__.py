@@ -19,7 +19,7 @@ from gateway.models.conformance import CapabilityResult, ConformanceRun
 from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.learnt_option import Decision, LearntOption
-from gateway.models.limit_counter import LimitCounter, LimitPlace
+from gateway.models.limit_counter import LimitCounter, LimitHold
 from gateway.models.listed_model import ListedModel
 from gateway.models.model_mapping import MappingTarget, ModelMapping
 from gateway.models.model_price import ModelPrice
@@ -51,7 +51,7 @@ __all__ = [
     "LearntOption",
     "LegalHold",
     "LimitCounter",
-    "LimitPlace",
+    "LimitHold",
     "ListedModel",
     "MappingTarget",
     "ModelMapping",

@@ -16,7 +16,18 @@ from gateway.security import client_keys
 
 # what belongs to one key alone
 _NOT_ROTATED: Final = frozenset(
-    {"id", "prefix", "last_four", "digest", "origin", "created", "last_used", "revoked_at", "rotated_to"}
+    {
+        "id",
+        "prefix",
+        "last_four",
+        "digest",
+        "origin",
+        "created",
+        "last_used",
+        "revoked_at",
+        "rotated_to",
+        "lineage",
+    }
 )
 
 
@@ -70,6 +81,8 @@ class ClientKey(ConfigRecord):
         editable=False,
         related_name="rotated_from",
     )
+    # the first of the keys that it was rotated from; None: it is the first itself
+    lineage = models.PositiveBigIntegerField(null=True, blank=True, editable=False, db_index=True)
     prefix = models.CharField(_("prefix"), max_length=12, blank=True, default="", editable=False)
     last_four = models.CharField(_("last four"), max_length=4, blank=True, default="", editable=False)
     digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
@@ -159,6 +172,8 @@ class ClientKey(ConfigRecord):
     def rotate(self, grace: timedelta) -> tuple[ClientKey, str]:
         """A new key with all settings of this one, which stays valid for `grace` at most.
 
+        Both are of one lineage: what this one used of its limits and budgets, the new one has used.
+
         Gives the new record and the key itself, for the only time.
         """
         given = {
@@ -167,7 +182,7 @@ class ClientKey(ConfigRecord):
             if field.name not in _NOT_ROTATED
         }
         with transaction.atomic():
-            record, key = ClientKey.issue(**given)
+            record, key = ClientKey.issue(**given, lineage=self.lineage or self.pk)
             end = timezone.now() + grace
             self.expires_at = end if self.expires_at is None else min(end, self.expires_at)
             self.rotated_to = record

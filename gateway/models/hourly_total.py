@@ -87,6 +87,8 @@ class DailyTotal(Total):
     """The totals of one day (UTC), for long ranges; `hour` is the first of the day."""
 
     class Meta(Total.Meta):
+        # what a key used of its budget
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["client_key_pk", "hour"], name="daily_of_key")]
         verbose_name = _("daily total")
         verbose_name_plural = _("daily totals")
 

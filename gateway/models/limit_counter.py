@@ -1,18 +1,25 @@
-"""Counters and places that all processes share while limits of client keys are counted in the database."""
+"""Counters and holds that all processes share while limits of client keys are counted in the database."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 from django.db import models
 
 
 class LimitCounter(models.Model):
-    """One number that requests add to; `expires` (Unix seconds) says until when it means something.
+    """What requests add to; `expires` (Unix seconds) says until when it means something.
 
-    gateway/limits/database_store.py writes it; names are made in gateway/limits/meters.py.
+    `held`: by requests under way, where they hold what they may use. `reconciled`: when the two were last
+    compared with the history, in Unix milliseconds. gateway/limits/database_store.py writes it; names are
+    made in gateway/limits/meters.py.
     """
 
     name = models.CharField(max_length=100, primary_key=True)
     value = models.BigIntegerField(default=0)
+    # the database's own default, because processes of the version before may still write
+    held = models.BigIntegerField(default=0, db_default=0)
+    reconciled = models.BigIntegerField(default=0, db_default=0)
     expires = models.BigIntegerField(db_index=True)
 
     class Meta:
@@ -23,16 +30,24 @@ class LimitCounter(models.Model):
         return self.name
 
 
-class LimitPlace(models.Model):
-    """One of the places that a key's concurrent requests take; free when `expires` is over."""
+class LimitHold(models.Model):
+    """What one request holds of a counter, or has used of it when it has `ended`.
 
-    name = models.CharField(max_length=100, primary_key=True)
-    holder = models.CharField(max_length=64)
+    It goes when the history counts the request, and is not counted once `expires` (Unix seconds) is over.
+    """
+
+    account = models.CharField(max_length=100)
+    request = models.CharField(max_length=64)
+    amount = models.BigIntegerField()
+    ended = models.BooleanField(default=False)
     expires = models.BigIntegerField(db_index=True)
 
     class Meta:
         # no page has these records, and nobody is given rights over them
         default_permissions = ()
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["account", "request"], name="limit_hold")
+        ]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.account} {self.request}"

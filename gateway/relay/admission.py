@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Final, Protocol
 
+from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.pricing import cost_of
 from gateway.conversion.context import AnswerContext
 from gateway.errors import AuthenticationFailed
 from gateway.limits.meters import Need
@@ -17,7 +19,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.telemetry import metrics
 
-# Output that is put aside for a request before its length is known, in tokens.
+# Output of a usual answer, in tokens: what a rate is charged with before the length is known.
 EXPECTED_OUTPUT: Final = 1000
 _BILLION: Final = 1_000_000_000
 
@@ -42,18 +44,27 @@ async def come_in(exchange: Exchange, gateway: Gateway) -> None:
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:
-    """Charge the limits of the exchange's key with what it is expected to use.
+    """Charge the limits of the exchange's key: rates with what is expected, budgets with what it may cost.
 
-    Raises TooManyRequests or NotAllowed (specification 7.2).
+    Raises TooManyRequests, InvalidRequest or NotAllowed (specification 7.2).
     """
     key = exchange.arrival.key
     if key is None or key.limits is None:
         return
     context = asked.context
-    tokens = Tokens(context.estimated_input_tokens, min(context.max_tokens, EXPECTED_OUTPUT))
-    need = _need(tokens, exchange, gateway)
-    admission = await gateway.limiter.admit(key, exchange.request_id, exchange.asked_model, need)
-    exchange.admission, exchange.limit_headers = admission, admission.headers
+    tokens = Tokens(context.estimated_input_tokens, context.max_tokens)
+    cost = None
+    if exchange.route is not None:
+        prices = gateway.configuration.snapshot.prices
+        provider, model = exchange.route.provider.slug, exchange.route.upstream_model
+        cost = prices.cost(tokens, provider, model, exchange.started_at)
+    need = Need(
+        tokens.input,
+        min(tokens.output, EXPECTED_OUTPUT),
+        tokens.input + tokens.output,
+        None if cost is None else int(cost.amount * _BILLION),
+    )
+    await _admitted(exchange, gateway, need)
 
 
 def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
@@ -66,8 +77,15 @@ def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
         raise AuthenticationFailed(f"invalid x-api-key: {reason}")
 
 
-def leave(exchange: Exchange, gateway: Gateway) -> None:
-    """The exchange has ended: settle what it used and make room. May be called again."""
+async def charge_request(exchange: Exchange, gateway: Gateway) -> None:
+    """Charge the limits of the exchange's key with a request that uses no tokens. Raises TooManyRequests."""
+    key = exchange.arrival.key
+    if key is not None and key.limits is not None:
+        await _admitted(exchange, gateway, Need(), free=True)
+
+
+def leave(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
+    """The exchange has ended in `outcome`: settle what it used and make room. May be called again."""
     if exchange.inside:
         exchange.inside = False
         gateway.gate.leave()
@@ -75,29 +93,23 @@ def leave(exchange: Exchange, gateway: Gateway) -> None:
             metrics.left()
     admission, exchange.admission = exchange.admission, None
     if admission is not None:
-        gateway.limiter.settle(admission, _need(_used(exchange), exchange, gateway))
+        gateway.limiter.settle(admission, _used(outcome, gateway))
 
 
-def _used(exchange: Exchange) -> Tokens:
-    usage = exchange.usage
-    return Tokens(
-        usage.get("input_tokens") or 0,
-        usage.get("output_tokens") or 0,
-        usage.get("cache_read_input_tokens") or 0,
-        usage.get("cache_creation_input_tokens") or 0,
-    )
+async def _admitted(exchange: Exchange, gateway: Gateway, need: Need, *, free: bool = False) -> None:
+    key, model = exchange.arrival.key, exchange.asked_model
+    admission = await gateway.limiter.admit(key, exchange.request_id, model, need, free=free)
+    exchange.admission, exchange.limit_headers = admission, admission.headers
 
 
-def _need(tokens: Tokens, exchange: Exchange, gateway: Gateway) -> Need:
-    """Tokens as a need, with their cost at the target that is asked."""
-    cost = None
-    if exchange.route is not None:
-        prices = gateway.configuration.snapshot.prices
-        provider, model = exchange.route.provider.slug, exchange.route.upstream_model
-        cost = prices.cost(tokens, provider, model, exchange.started_at)
+def _used(outcome: ExchangeOutcome, gateway: Gateway) -> Need:
+    """What the history counts of it, to the last digit that a budget has."""
+    cost, _ = cost_of(outcome, gateway.configuration.snapshot.prices)
+    tokens_in, tokens_out = outcome.input_tokens or 0, outcome.output_tokens or 0
+    read, written = outcome.cache_read_tokens or 0, outcome.cache_write_tokens or 0
     return Need(
-        tokens.input + tokens.cache_write,
-        tokens.output,
-        tokens.cache_read,
-        None if cost is None else int(cost.amount * _BILLION),
+        tokens_in + written,
+        tokens_out,
+        tokens_in + tokens_out + read + written,
+        None if cost is None else int(cost * _BILLION),
     )

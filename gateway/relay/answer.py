@@ -65,6 +65,7 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     tries = Tries(exchange, gateway, routes, request)
     local = await tries.prepare()
     if local is not None:
+        await admission.charge_request(exchange, gateway)
         return answered_locally(exchange, local)
     await admission.charge(exchange, gateway, tries)
     admission.still_admitted(exchange, gateway)
@@ -136,6 +137,8 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
     request = parsed(exchange, gateway)
     route = routed(exchange, gateway, request)[0]
+    await admission.come_in(exchange, gateway)
+    await admission.charge_request(exchange, gateway)
     answer = await provider_count(exchange, gateway, route, request)
     if answer is None:
         check(request, counting=True)
@@ -144,7 +147,7 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
         exchange.usage_estimated = True
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)
-    return json_reply(scaled(answer, scale))
+    return json_reply(scaled(answer, scale), headers=exchange.reply_headers)
 
 
 async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:

@@ -12,7 +12,7 @@ from gateway.telemetry import metrics
 
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
     """Settle what it used, make room for the next one, count it, and leave one line in the log."""
-    leave(exchange, gateway)
+    leave(exchange, gateway, outcome)
     if gateway.counting:
         metrics.ended(outcome)
     log_outcome(outcome)

@@ -14,6 +14,7 @@ from gateway.conversion.context import NewId
 from gateway.limits.limiter import Admission
 from gateway.limits.limiter import Limiter as KeyLimiter
 from gateway.limits.meters import Need
+from gateway.limits.reconciling import NoHistory
 from gateway.limits.stores import MemoryStore
 from gateway.relay.gate import Gate
 from gateway.relay.ids import new_id
@@ -38,7 +39,11 @@ class Recorder(Protocol):
 class Limiter(Protocol):
     """What counts the limits of client keys. Only `admit` waits, and only for a bounded time."""
 
-    async def admit(self, key: KeyEntry | None, request_id: str, model: str, need: Need) -> Admission: ...
+    def wants_prices(self, key: KeyEntry | None) -> bool: ...
+
+    async def admit(
+        self, key: KeyEntry | None, request_id: str, model: str, need: Need, *, free: bool = False
+    ) -> Admission: ...
 
     def settle(self, admission: Admission, used: Need) -> None: ...
 
@@ -48,11 +53,6 @@ class Configuration(Protocol):
 
     @property
     def snapshot(self) -> ConfigSnapshot: ...
-
-
-def nothing_spent(key_id: int, period: object) -> dict[str, int]:
-    """For a gateway without a history."""
-    return {}
 
 
 def utc_now() -> datetime:
@@ -92,7 +92,7 @@ class Gateway:
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
     lessons: Lessons = field(default_factory=Lessons)
-    limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), nothing_spent))
+    limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), NoHistory()))
     gate: Gate = field(default_factory=Gate)
     reader: RequestReader = field(default_factory=RequestReader)
     now: Callable[[], datetime] = utc_now

@@ -23,7 +23,7 @@ from gateway.config.standing import StandingRecords
 from gateway.conversion import vocabulary
 from gateway.limits.limiter import Limiter
 from gateway.limits.settings import limits_store
-from gateway.limits.spent import spent
+from gateway.limits.spent import History
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
@@ -159,7 +159,7 @@ class Runtime:
         conf = gateway_conf()
         return Limiter(
             limits_store(conf.limits_store),
-            spent,
+            History(),
             fail_closed=conf.limits_fail_closed,
             refuse_unpriced=conf.unpriced_spend == "refuse",
         )

@@ -166,7 +166,8 @@ class KeyEntry:
 
     `owner_active`: False when the user who owns it may no longer log in.
     `allowed_models` are names or wildcard patterns of asked models; empty = all.
-    `capture`: policy for bodies, "" = the gateway's. `limits` None: none at all.
+    `capture`: policy for bodies, "" = the gateway's. `limits` None: none at all. `lineage`: the id of the
+    first of the keys that it was rotated from, 0 = none; those of one lineage share what they used.
     """
 
     id: int
@@ -179,6 +180,7 @@ class KeyEntry:
     capture: str = ""
     limits: KeyLimits | None = None
     owner_active: bool = True
+    lineage: int = 0
 
     def refusal(self, now: float) -> str:
         """Why requests with it are refused at `now` (Unix seconds), as a sentence; "" when they are not."""

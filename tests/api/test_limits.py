@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.limits.limiter import Limiter
+from gateway.limits.reconciling import NoHistory
 from gateway.limits.stores import MemoryStore
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
@@ -117,7 +118,7 @@ async def test_only_so_many_requests_of_a_key_at_once(bench):
 
 @pytest.mark.parametrize(("refuse", "status"), [(False, 200), (True, 403)])
 async def test_a_model_without_a_price_is_free_or_refused_as_the_setting_says(bench, refuse, status):
-    bench.set(limiter=Limiter(MemoryStore(), lambda *_: {}, refuse_unpriced=refuse))
+    bench.set(limiter=Limiter(MemoryStore(), NoHistory(), refuse_unpriced=refuse))
     limited(bench, spend_budget=1 * DOLLARS)
     bench.provider.answers("m", completion("hi"))
     answer = await ask(bench)

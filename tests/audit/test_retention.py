@@ -73,6 +73,15 @@ def test_contents_rows_and_totals_go_each_after_their_own_days(stored_at):
     assert (run.bodies, run.rows, run.totals) == (before.bodies, before.rows - 0, before.totals) == (3, 2, 1)
 
 
+def test_totals_of_a_budget_s_period_stay_however_short_they_are_kept(stored_at):
+    for number, days in enumerate((1, 30, 50)):
+        stored_at(days, number)
+    keep(row_days=1, total_days=1)
+    assert preview(NOW).totals == 1
+    assert purge(NOW, breath=0).totals == 1
+    assert DailyTotal.objects.count() == 2
+
+
 def test_nothing_goes_by_default(stored_at):
     stored_at(4000, 1)
     assert purge_when_due(NOW) is None

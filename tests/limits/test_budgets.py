@@ -1,10 +1,10 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from gateway.limits.budgets import budgets_of
-from gateway.models import ClientKey, HourlyTotal
+from gateway.models import ClientKey, DailyTotal
 from gateway.models.hourly_total import COST_UNIT
 
 NOON = datetime(2026, 8, 8, 12, tzinfo=UTC).timestamp()
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.django_db
 
 
 def used(key, dollars="0", tokens=0):
-    HourlyTotal.objects.create(
-        hour=int(NOON) // 3600,
+    DailyTotal.objects.create(
+        hour=int(NOON) // 86400 * 24,
         endpoint="messages",
         client_key_pk=key.pk,
         state="ok",
@@ -39,3 +39,14 @@ def test_a_budget_tells_what_was_used_of_it_and_when_it_begins_anew():
 def test_a_budget_of_nothing_is_used_up():
     key, _ = ClientKey.issue("team", spend_budget=Decimal(0))
     assert budgets_of(key, NOON)[0].share == 1.0
+
+
+def test_a_rotated_key_has_used_what_was_used_before_it():
+    first, _ = ClientKey.issue("team", spend_budget=Decimal(10), budget_period="day")
+    used(first, "2.5")
+    second, _ = first.rotate(timedelta(0))
+    third, _ = second.rotate(timedelta(0))
+    used(second, "1")
+    other, _ = ClientKey.issue("others")
+    used(other, "9")
+    assert [budgets_of(key, NOON)[0].used for key in (first, second, third)] == [Decimal("3.5")] * 3

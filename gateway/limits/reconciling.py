@@ -1,0 +1,193 @@
+"""Reconciler: keeps the accounts of budgets equal to the history, whatever changed one of the two.
+
+Between two looks an account moves with the requests that begin and end. A look makes it anew: what the
+history says was spent, and beside it the requests that the history does not count yet. It happens
+
+    at once     before an account is used for the first time or after a rest, and before it refuses
+                a request, but at most once a second
+    later       a minute after requests have ended
+
+so a price that was corrected, a store that lost its memory or a process that died are put right by
+themselves. One thread does it, which also keeps what running requests hold and sweeps the store.
+
+An account's rows are read first, then which of their requests the history counts, then its sum: what
+happens in between may be counted twice until the next look, and nothing is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Final, Protocol
+
+from gateway.limits.counting import LEASE
+from gateway.limits.meters import Meter, Subject
+from gateway.limits.stores import Store, StoreUnavailable
+from gateway.limits.windows import Period
+
+logger = logging.getLogger("gateway.limits")
+
+LOOK_EVERY: Final = 60.0
+SWEEP_EVERY: Final = 3600.0
+TICK: Final = LEASE / 4
+# A request waits so long for a look; after one that failed the history is left alone for that time.
+PATIENCE: Final = 5.0
+
+
+class History(Protocol):
+    """What happened, as far as budgets are concerned. Its calls block and raise StoreUnavailable."""
+
+    def spent(self, subject: Subject, period: Period) -> Mapping[str, int]:
+        """What was used of each unit in a period."""
+        ...
+
+    def ended(self, requests: Sequence[str]) -> set[str]:
+        """The requests whose end is in what `spent` says."""
+        ...
+
+
+class NoHistory:
+    """For a gateway that keeps none."""
+
+    def spent(self, subject: Subject, period: Period) -> Mapping[str, int]:
+        return {}
+
+    def ended(self, requests: Sequence[str]) -> set[str]:
+        return set()
+
+
+class Reconciler:
+    """`look` waits until accounts were compared with the history; the rest does not wait."""
+
+    def __init__(self, store: Store, history: History, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._history = history
+        self._clock = clock
+        self._jobs: queue.SimpleQueue[Meter | None] = queue.SimpleQueue()
+        self._looks: dict[str, Future[None]] = {}
+        self._due: dict[str, tuple[float, Meter]] = {}
+        self._held: dict[str, dict[str, None]] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._rests_until = 0.0
+        self._stopped = False
+
+    async def look(self, meters: Iterable[Meter]) -> None:
+        """Compare their accounts with the history; returns in time also when that does not answer."""
+        if self._clock() >= self._rests_until:
+            looks = [asyncio.wrap_future(self._asked(meter)) for meter in meters]
+            await asyncio.wait(looks, timeout=PATIENCE)
+
+    def begun(self, meters: Iterable[Meter], request_id: str) -> None:
+        """A request runs: what it holds is kept."""
+        with self._lock:
+            for meter in meters:
+                if not meter.is_rate:
+                    self._held.setdefault(meter.counter, {})[request_id] = None
+        self._start()
+
+    def ended(self, meters: Iterable[Meter], request_id: str) -> None:
+        """It has ended: a look follows within some time."""
+        later = self._clock() + LOOK_EVERY
+        with self._lock:
+            for meter in meters:
+                if meter.is_rate:
+                    continue
+                held = self._held.get(meter.counter, {})
+                held.pop(request_id, None)
+                if not held:
+                    self._held.pop(meter.counter, None)
+                if meter.window is not None:
+                    self._due.setdefault(meter.counter, (later, meter))
+
+    def stop(self, timeout: float) -> None:
+        self._stopped = True
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(timeout)
+
+    def _asked(self, meter: Meter) -> Future[None]:
+        """One look at an account, for all who ask meanwhile."""
+        with self._lock:
+            look = self._looks.get(meter.counter)
+            if look is None:
+                look = self._looks[meter.counter] = Future()
+                # several wait for it; none of them may cancel it
+                look.set_running_or_notify_cancel()
+                self._jobs.put(meter)
+        self._start()
+        return look
+
+    def _start(self) -> None:
+        if self._thread is None and not self._stopped:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="limits-history", daemon=True)
+                    self._thread.start()
+
+    # --- the thread -----------------------------------------------------------------
+
+    def _run(self) -> None:
+        ticked = swept = self._clock()
+        while not self._stopped:
+            try:
+                meter = self._jobs.get(timeout=TICK)
+            except queue.Empty:
+                meter = None
+            if meter is not None:
+                self._look_for_all(meter)
+            now = self._clock()
+            if now - ticked >= TICK:
+                ticked = now
+                self._quietly(lambda now=now: self._tick(now))  # type: ignore[misc]
+            if now - swept >= SWEEP_EVERY:
+                swept = now
+                self._quietly(lambda now=now: self._store.sweep(now=now))  # type: ignore[misc]
+
+    def _look_for_all(self, meter: Meter) -> None:
+        done = self._quietly(lambda: self._look(meter))
+        if not done:
+            self._rests_until = self._clock() + PATIENCE
+        with self._lock:
+            look = self._looks.pop(meter.counter, None)
+        if look is not None:
+            look.set_result(None)
+
+    def _tick(self, now: float) -> None:
+        """Keep what is held, and look at what is due. Raises StoreUnavailable."""
+        with self._lock:
+            held = {account: list(requests) for account, requests in self._held.items()}
+            due = [name for name, (when, _) in self._due.items() if when <= now]
+        if held:
+            self._store.keep(held, int(now) + LEASE)
+        for name in due:
+            with self._lock:
+                _, meter = self._due.pop(name)
+            if meter.lasts > now:
+                self._look(meter)
+
+    def _look(self, meter: Meter) -> None:
+        """Raises StoreUnavailable."""
+        account = self._store.account(meter.counter, now=self._clock())
+        known: set[str] = set()
+        spent = 0
+        if isinstance(meter.window, Period):
+            known = self._history.ended([row.request for row in account.rows])
+            spent = self._history.spent(meter.subject, meter.window).get(meter.unit, 0)
+        self._store.reconcile(meter.counter, account.reconciled, spent, known, meter.lasts, now=self._clock())
+
+    def _quietly(self, work: Callable[[], object]) -> bool:
+        """Whether it could be done; nobody else does what this thread does."""
+        try:
+            work()
+        except StoreUnavailable as problem:
+            logger.warning("limits not compared with the history", extra={"problem": str(problem)})
+            return False
+        except Exception:
+            logger.exception("unexpected error in the limits")
+            return False
+        return True
