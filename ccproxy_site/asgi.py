@@ -27,6 +27,7 @@ django.setup(set_prefix=False)
 # these need the apps to be loaded
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from ccproxy_site.forwarded import take_in  # noqa: E402
 from ccproxy_site.people import Late  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
 from gateway.urls import websocket_urlpatterns  # noqa: E402
@@ -117,6 +118,8 @@ class Entrance:
         self._clients = clients
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if "client" in scope:
+            take_in(scope)
         answering = self._application(scope)(scope, receive, send)
         del scope, receive, send
         await answering

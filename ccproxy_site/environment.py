@@ -7,10 +7,14 @@ environment. A test holds this list equal to .env.example.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 import environ
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", BASE_DIR / ".env"))
@@ -35,6 +39,9 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     "RETRY_BUDGET": (float, 30.0),
     # the gateway's own
     "ALLOW_ANONYMOUS": (bool, False),
+    "KEYS_REQUIRED": (bool, False),
+    "PUBLIC_URL": (str, ""),
+    "TRUSTED_PROXIES": (list, []),
     "ALLOW_LINK_LOCAL": (bool, False),
     "CAPTURE_BODIES": (str, "full"),
     "OWNERS_READ_CONTENT": (bool, True),
@@ -74,11 +81,25 @@ SCHEME: Final[dict[str, tuple[Any, Any]]] = {
 CUSTOM_HEADER_PREFIX: Final = "CUSTOM_HEADER_"
 
 
-def read() -> environ.FileAwareEnv:
+class _Files(FileAwareMapping):
+    """The environment, where NAME_FILE names a file with the value of NAME."""
+
+    def __getitem__(self, key: str) -> str:
+        # editors and most tools end a file with a line end, which is no part of a secret
+        return str(super().__getitem__(key)).rstrip("\r\n")
+
+
+class Environment(environ.FileAwareEnv):
+    """Typed values of the environment and of files that it names."""
+
+    ENVIRON = _Files()
+
+
+def read() -> Environment:
     """The typed environment, with .env behind the real one; NAME_FILE reads a secret from a file."""
-    env = environ.FileAwareEnv(**SCHEME)
+    env = Environment(**SCHEME)
     if ENV_FILE.is_file():
-        environ.FileAwareEnv.read_env(ENV_FILE)
+        Environment.read_env(ENV_FILE)
     return env
 
 
@@ -90,3 +111,25 @@ def custom_headers() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith(CUSTOM_HEADER_PREFIX) and len(name) > start
     }
+
+
+def origins(urls: Iterable[str]) -> list[str]:
+    """Scheme, host and port of web addresses, as browsers write an Origin; what is none is left out."""
+    return [f"{url.scheme}://{url.netloc}".lower() for url in _web_addresses(urls)]
+
+
+def hosts(urls: Iterable[str]) -> list[str]:
+    """The host names of web addresses, as ALLOWED_HOSTS has them."""
+    names = [url.hostname or "" for url in _web_addresses(urls)]
+    return [f"[{name}]" if ":" in name else name for name in names]
+
+
+def _web_addresses(urls: Iterable[str]) -> list[SplitResult]:
+    found = []
+    for text in urls:
+        # one that cannot be read is refused with a sentence, by gateway/conf.py
+        with suppress(ValueError):
+            url = urlsplit(text)
+            if url.scheme and url.hostname:
+                found.append(url)
+    return found

@@ -27,8 +27,10 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.debug_pages.NothingSecret"
 # Without a key sessions end with the process; the system check gateway.W001 says so.
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
-ALLOWED_HOSTS: list[str] = env("ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS: list[str] = env("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
+# what the public address needs is allowed by naming it
+ALLOWED_HOSTS: list[str] = [*env("ALLOWED_HOSTS"), *environment.hosts([PUBLIC_URL])]
+CSRF_TRUSTED_ORIGINS: list[str] = [*env("CSRF_TRUSTED_ORIGINS"), *environment.origins([PUBLIC_URL])]
 
 INSTALLED_APPS = [
     # before daphne and staticfiles: its runserver is the one that counts
@@ -234,6 +236,10 @@ GATEWAY: dict[str, Any] = {
     "retry_budget": env("RETRY_BUDGET"),
     "custom_headers": environment.custom_headers(),
     "allow_anonymous": env("ALLOW_ANONYMOUS"),
+    "keys_required": env("KEYS_REQUIRED"),
+    "public_url": PUBLIC_URL,
+    "trusted_proxies": tuple(env("TRUSTED_PROXIES")),
+    "names": (*ALLOWED_HOSTS, *environment.hosts(CSRF_TRUSTED_ORIGINS)),
     "allow_link_local": env("ALLOW_LINK_LOCAL"),
     "capture_bodies": env("CAPTURE_BODIES"),
     "owners_read_content": env("OWNERS_READ_CONTENT"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +23,8 @@ SETTLING_SECONDS = 55.0
 UPSTREAM_TRANSPORTS = ("lean", "httpx")
 LIMITS_STORES = ("database", "cache", "memory")
 UNPRICED_SPENDS = ("allow", "refuse")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class GatewayConf:
     `owners_read_content`: whether the owner of a client key reads the contents of its requests.
     `allow_link_local`: whether providers may be at link-local and metadata addresses.
     `limits_store`: where the limits of client keys are counted.
+    `keys_required`: nobody is served without a client key, not even this machine.
+    `trusted_proxies`: addresses and networks whose word on client and scheme counts.
+    `public_url`: how clients reach the gateway, "" = at its own address.
+    `names`: host names under which pages of it may be asked for.
     """
 
     openai_api_key: str = field(default="", repr=False)
@@ -60,6 +67,10 @@ class GatewayConf:
     retry_budget: float = 30.0
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_anonymous: bool = False
+    keys_required: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    public_url: str = ""
+    names: tuple[str, ...] = ()
     allow_link_local: bool = False
     capture_bodies: str = "full"
     owners_read_content: bool = True
@@ -94,6 +105,16 @@ class GatewayConf:
                     _("%(variable)s is %(value)r; use one of %(choices)s")
                     % {"variable": variable, "value": value, "choices": ", ".join(choices)}
                 )
+        if self.keys_required and self.allow_anonymous:
+            raise ImproperlyConfigured(
+                _("KEYS_REQUIRED and ALLOW_ANONYMOUS are both on; take one of them out of .env")
+            )
+        if self.public_url and not _is_public_url(self.public_url):
+            raise ImproperlyConfigured(
+                _("PUBLIC_URL is %(value)r; it looks like https://ccproxy.example.org or .../sub/path")
+                % {"value": self.public_url}
+            )
+        self.trusted_networks  # noqa: B018 - raises for what is no address
 
     @property
     def longest_stop(self) -> float:
@@ -103,6 +124,17 @@ class GatewayConf:
     @property
     def listens_on_loopback(self) -> bool:
         return is_loopback(self.host)
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies` as networks. Raises ImproperlyConfigured."""
+        return tuple(_network(text) for text in self.trusted_proxies)
+
+    @property
+    def others_reach_it(self) -> bool:
+        """Whether the settings say that more than this machine comes to it, be it through a proxy here."""
+        names = [*self.names, urlsplit(self.public_url).hostname or "localhost"]
+        return bool(self.trusted_proxies) or not all(is_loopback(name) for name in names)
 
     @property
     def upstream_configured(self) -> bool:
@@ -126,12 +158,36 @@ def fitting_processes(vendor: str) -> int:
 
 def is_loopback(host: str) -> bool:
     """Whether an address or name is this machine itself."""
-    if host == "localhost":
+    # as most requests say it, before it is taken apart
+    if host in ("127.0.0.1", "localhost"):
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    # as a socket of IPv6 tells an IPv4 address
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return (mapped or address).is_loopback
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text.strip().strip("[]"), strict=False)
+    except ValueError:
+        raise ImproperlyConfigured(
+            _("TRUSTED_PROXIES has %(value)r, which is no address and no network such as 10.0.0.0/8")
+            % {"value": text}
+        ) from None
+
+
+def _is_public_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        return False
+    odd = url.query or url.fragment or "@" in url.netloc or not text.isascii() or not text.isprintable()
+    return url.scheme in ("http", "https") and bool(host) and port != 0 and not odd and " " not in text
 
 
 def conf_from(values: Mapping[str, Any]) -> GatewayConf:

@@ -89,9 +89,10 @@ class Client:
     def __init__(self, application: Any, address: str = "127.0.0.1") -> None:
         self.application = application
         self.address = address
+        self.http_version = "1.1"
         # whether the server offers its own way of writing a body
         self.direct = False
-        self.headers = {"content-type": "application/json", "x-api-key": "any"}
+        self.headers = {"host": "127.0.0.1:8082", "content-type": "application/json", "x-api-key": "any"}
 
     def open(
         self, method: str, path: str, body: Any = b"", headers: dict[str, str] | None = None
@@ -102,7 +103,7 @@ class Client:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
-            "http_version": "1.1",
+            "http_version": self.http_version,
             "method": method,
             "path": path,
             "raw_path": path.encode(),

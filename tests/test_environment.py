@@ -77,3 +77,35 @@ def test_a_secret_in_the_real_environment_is_not_made_again(env_file, monkeypatc
     monkeypatch.setenv("SECRET_KEY", "there")
     first_secrets.main()
     assert "SECRET_KEY" not in env_file.read_text()
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SECRET_KEY", "DATABASE_URL"])
+def test_the_line_end_of_a_file_is_no_part_of_the_secret_in_it(tmp_path, monkeypatch, name, end):
+    file = tmp_path / "secret"
+    file.write_bytes(b" sk-1 " + end.encode())
+    monkeypatch.setenv(name + "_FILE", str(file))
+    # each keeps what it has read
+    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
+    assert environment.Environment(**environment.SCHEME)(name) == " sk-1 "
+
+
+def test_a_list_in_a_file_may_end_in_a_line_end(tmp_path, monkeypatch):
+    file = tmp_path / "keys"
+    file.write_text("one,two\n")
+    monkeypatch.setenv("FIELD_ENCRYPTION_KEYS_FILE", str(file))
+    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
+    assert environment.Environment(**environment.SCHEME)("FIELD_ENCRYPTION_KEYS") == ["one", "two"]
+
+
+def test_the_public_address_gives_a_host_and_an_origin():
+    urls = [
+        "https://ccproxy.example.org:8443/sub",
+        "http://[::1]:80",
+        "ccproxy.example.org",
+        "",
+        "https://[",
+        "x://",
+    ]
+    assert environment.hosts(urls) == ["ccproxy.example.org", "[::1]"]
+    assert environment.origins(urls) == ["https://ccproxy.example.org:8443", "http://[::1]:80"]

@@ -18,6 +18,7 @@ from gateway.admin.key_usage import NEARLY
 from gateway.audit import spool
 from gateway.audit.dashboard import recent, unpriced_models
 from gateway.conf import gateway_conf
+from gateway.config.loader import anonymous_allowed
 from gateway.limits.budgets import budgets_of
 from gateway.models import ClientKey, Decision, LearntOption, Provider, ProviderCredential
 
@@ -95,8 +96,7 @@ def spool_not_empty(now: datetime) -> Iterator[Item]:
 
 
 def anonymous_access(now: datetime) -> Iterator[Item]:
-    conf = gateway_conf()
-    if conf.allow_anonymous or (conf.listens_on_loopback and not ClientKey.objects.exists()):
+    if anonymous_allowed(gateway_conf(), ClientKey.objects.exists()):
         text = _(
             "Requests without a client key are served. Issue keys and set ALLOW_ANONYMOUS=false to end that."
         )

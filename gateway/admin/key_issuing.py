@@ -26,7 +26,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.base import GatewayModelAdmin
 from gateway.admin.key_lists import BulkForm
-from gateway.config.launch import claude_code_lines
+from gateway.conf import gateway_conf
+from gateway.config.launch import base_url, claude_code_lines
 from gateway.models import ClientKey, Origin
 from gateway.security.encryption import EncryptionError, decrypt, encrypt
 
@@ -79,15 +80,15 @@ class KeyIssuing(GatewayModelAdmin):
             text = _("A new key is shown only once. If it was not copied, rotate it: that gives another one.")
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(reverse(self.page_name("changelist")))
-        base_url = request.build_absolute_uri("/").rstrip("/")
+        address = base_url(gateway_conf(), request.build_absolute_uri("/"))
         many = len(issued) > 1
-        context: dict[str, Any] = {"issued": issued, "many": many, "base_url": base_url}
+        context: dict[str, Any] = {"issued": issued, "many": many, "base_url": address}
         if not many:
             key = issued[0].key
-            settings = {"env": {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": key}}
+            settings = {"env": {"ANTHROPIC_BASE_URL": address, "ANTHROPIC_AUTH_TOKEN": key}}
             context |= {
                 "key": key,
-                "lines": "\n".join(claude_code_lines(base_url, key)),
+                "lines": "\n".join(claude_code_lines(address, key)),
                 "settings": json.dumps(settings, indent=2),
             }
         title = _("The new client keys") if many else _("The new client key")

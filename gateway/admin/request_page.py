@@ -22,6 +22,8 @@ from gateway.admin.inert import inert, readable
 from gateway.admin.request_timeline import request_timeline
 from gateway.audit import bodies
 from gateway.audit.reads import may_read, note_read
+from gateway.conf import gateway_conf
+from gateway.config.launch import base_url
 from gateway.models import RequestBody, RequestLog
 from gateway.wire import jsontext
 from gateway.wire.message_reader import read_answer
@@ -116,7 +118,7 @@ def _curl(row: RequestLog, stored: bodies.StoredBodies | None, request: HttpRequ
     if received is None:
         return {"note": NOT_KEPT}
     path = "/v1/messages/count_tokens" if row.endpoint == "count_tokens" else "/v1/messages"
-    address = request.build_absolute_uri(path)
+    address = base_url(gateway_conf(), request.build_absolute_uri("/")) + path
     return {"command": curl.command(address, stored.headers["request"], received)}
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from typing import Final
 
-from gateway.conf import is_loopback
+from gateway.api.this_machine import foreign_sign
 from gateway.errors import AuthenticationFailed
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.security import client_keys
 
-_WEB = ("http", "https")
-_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
+_FIRST_KEY: Final = (
+    "There is no client key yet: make one on the gateway's machine with `manage.py createclientkey NAME`, "
+    "or at /admin/, and send it"
+)
 
 
 def authenticated(
-    headers: Mapping[str, str], address: str, snapshot: ConfigSnapshot, *, now: float, open_to_all: bool
+    headers: Mapping[str, str],
+    address: str,
+    snapshot: ConfigSnapshot,
+    *,
+    now: float,
+    open_to_all: bool,
+    http_version: str = "1.1",
 ) -> KeyEntry | None:
     """The entry of the shown key; None for an allowed anonymous client.
 
@@ -33,9 +41,16 @@ def authenticated(
             refusal = refusal or reason
     if refusal:
         raise AuthenticationFailed(f"invalid x-api-key: {refusal}")
-    if snapshot.anonymous_allowed and (open_to_all or _is_local(headers, address)):
-        return None
-    raise AuthenticationFailed("invalid x-api-key" if shown else "x-api-key header is required")
+    sign = ""
+    if snapshot.anonymous_allowed:
+        sign = "" if open_to_all else foreign_sign(headers, address, http_version)
+        if not sign:
+            return None
+    problem = "invalid x-api-key" if shown else "x-api-key header is required"
+    if not snapshot.keys:
+        only = f"without a key only programs on its own machine are served, and {sign}. " if sign else ""
+        problem = f"{problem}: {only}{_FIRST_KEY}"
+    raise AuthenticationFailed(problem)
 
 
 def _credentials(headers: Mapping[str, str]) -> Iterator[str]:
@@ -45,25 +60,3 @@ def _credentials(headers: Mapping[str, str]) -> Iterator[str]:
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         yield token.strip()
-
-
-def _is_local(headers: Mapping[str, str], address: str) -> bool:
-    """Whether the client is on this machine: a loopback peer that speaks for nobody else.
-
-    A browser here speaks for the page that is open in it, and names its site when it posts: one that
-    has its name lead to this address (DNS rebinding) as well.
-    """
-    if not is_loopback(address) or any(name in headers for name in _FORWARDED):
-        return False
-    origin = headers.get("origin")
-    return origin is None or _of_this_machine(origin)
-
-
-def _of_this_machine(origin: str) -> bool:
-    """Whether a page is of a server here, or of no website at all (an editor's view, an extension)."""
-    try:
-        parts = urlsplit(origin)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return is_loopback(host) if parts.scheme in _WEB else bool(parts.scheme)

@@ -69,4 +69,5 @@ def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None
         gateway.configuration.snapshot,
         now=time.time(),
         open_to_all=gateway_conf().allow_anonymous,
+        http_version=request.scope["http_version"],
     )

@@ -17,6 +17,12 @@ def local_url(conf: GatewayConf) -> str:
     return f"http://{host}:{conf.port}"
 
 
+def base_url(conf: GatewayConf, seen: str = "") -> str:
+    """The address that clients are given: PUBLIC_URL, else `seen`, where a page was asked for, else the
+    gateway's own."""
+    return conf.public_url or seen.rstrip("/") or local_url(conf)
+
+
 def claude_code_lines(base_url: str, token: str) -> list[str]:
     """The three lines for a shell."""
     return [

@@ -92,8 +92,18 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         known_window=known_prices().context_window,
         secret_looks=secret_looks(),
         search_engine=_search_engine(SearchEngine.objects.filter(enabled=True).first()),
-        anonymous_allowed=conf.allow_anonymous or (conf.listens_on_loopback and not keys),
+        anonymous_allowed=anonymous_allowed(conf, bool(keys)),
     )
+
+
+def anonymous_allowed(conf: GatewayConf, any_key: bool) -> bool:
+    """Whether requests without a client key are served: of everybody, or else of this machine itself.
+
+    Of this machine as long as there is no key, and nothing in the settings says that others come, too.
+    """
+    if conf.keys_required or conf.allow_anonymous:
+        return conf.allow_anonymous
+    return not (any_key or conf.others_reach_it)
 
 
 def secret_looks() -> tuple[SecretLook, ...]:

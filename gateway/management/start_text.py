@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf
 from gateway.config.environment import Synced
-from gateway.config.launch import claude_code_lines, local_url
+from gateway.config.launch import base_url, claude_code_lines
 from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
 
@@ -41,7 +41,7 @@ def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | No
         _("To set a real provider, do one of these:"),
         "- " + _("put OPENAI_API_KEY=... into .env and start again; for another service than OpenAI"),
         "  " + _("put OPENAI_BASE_URL=... there too (.env.example explains every variable)"),
-        "- " + _("or add a provider and a mapping at %(address)s") % {"address": f"{local_url(conf)}/admin/"},
+        "- " + _("or add a provider and a mapping at %(address)s") % {"address": f"{base_url(conf)}/admin/"},
         *_ollama_lines(ollama),
     ]
 
@@ -98,14 +98,15 @@ def claude_lines(conf: GatewayConf, snapshot: ConfigSnapshot) -> list[str]:
     """The lines for another terminal; a key is never repeated here, only where it stands."""
     if conf.anthropic_api_key:
         return _with_hint(conf, "...", _("the value of ANTHROPIC_API_KEY in .env"))
-    if snapshot.anonymous_allowed:
-        return claude_code_lines(local_url(conf), "anything")
+    # who listens for others wants a key, which they need
+    if snapshot.anonymous_allowed and (conf.listens_on_loopback or conf.allow_anonymous):
+        return claude_code_lines(base_url(conf), "anything")
     hint = _("a client key; make one with: %(command)s") % {"command": command("createclientkey NAME")}
     return _with_hint(conf, "ccp_...", hint)
 
 
 def _with_hint(conf: GatewayConf, token: str, hint: str) -> list[str]:
-    address, shown, start = claude_code_lines(local_url(conf), token)
+    address, shown, start = claude_code_lines(base_url(conf), token)
     return [address, f"{shown}   # {hint}", start]
 
 

@@ -14,6 +14,7 @@ _FIELDS: Final = (
     "endpoint",
     "state",
     "status",
+    "client_address",
     "key_name",
     "session_id",
     "asked_model",

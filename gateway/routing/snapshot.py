@@ -217,7 +217,7 @@ class ConfigSnapshot:
     `listed`: sizes by the same, as the provider's own list of models tells them.
     `refused_options`: the options, by the same, that an admin does not want learnt.
     `known_window`: the catalogue's context window of a model, by the provider's base URL and its name.
-    `anonymous_allowed`: requests without a valid key are served. `memo` belongs to
+    `anonymous_allowed`: requests without a valid key are served (whose, api/auth.py knows). `memo` belongs to
     resolve(), which keeps there what it has worked out from this very snapshot.
     """
 

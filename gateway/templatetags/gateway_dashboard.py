@@ -17,7 +17,7 @@ from gateway.admin.charts import Chart
 from gateway.admin.provider_tracker import trackers
 from gateway.audit.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
 from gateway.conf import gateway_conf
-from gateway.config.launch import local_url
+from gateway.config.launch import base_url
 from gateway.models import RequestLog
 
 register = template.Library()
@@ -55,7 +55,8 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
     }
     if not numbers.whole.requests:
         # an empty range is no empty history
-        return {**found, "no_history": not RequestLog.objects.exists(), "url": local_url(gateway_conf())}
+        address = base_url(gateway_conf(), request.build_absolute_uri("/"))
+        return {**found, "no_history": not RequestLog.objects.exists(), "url": address}
     return {
         **found,
         "charts": [_requests_chart(numbers), _first_byte_chart(numbers), _cost_chart(numbers)],

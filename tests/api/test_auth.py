@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.asgi_client import Client
-from tests.conftest import asking, key_entry
+from gateway.conf import GatewayConf
+from tests.conftest import asking, key_entry, rule
 from tests.fakes.provider import completion
 
 KEY = "ccp_right"
@@ -84,39 +84,63 @@ async def test_a_key_may_ask_only_for_its_models(bench):
     assert bench.recorder.last.key_name == "test"
 
 
-async def test_without_any_key_a_client_on_this_machine_is_served_whatever_it_shows(bench):
+@pytest.fixture(
+    params=["POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/models", "GET /v1/models/m"]
+)
+async def knock(request, bench):
+    """Ask without any key; gives the answer. Whatever needs a key is behind the same door."""
+    method, path = request.param.split()
     bench.provider.answers("m", completion())
-    assert (await bench.client.messages(asking())).status == 200
     bench.client.headers.pop("x-api-key")
-    assert (await bench.client.messages(asking())).status == 200
+    bench.configure(rules=[rule("*", public_names=("m",))])
+
+    async def ask(headers=None, **changes):
+        for name, value in changes.items():
+            setattr(bench.client, name, value)
+        body = asking() if method == "POST" else b""
+        return await bench.client.request(method, path, body, headers=headers)
+
+    return ask
 
 
-@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip"])
-async def test_without_any_key_a_proxys_client_is_not_this_machine(bench, name):
-    answer = await bench.client.messages(asking(), headers={name: "203.0.113.5"})
-    assert answer.status == 401
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "whatever"}, {"authorization": "Bearer whatever"}])
+async def test_without_any_key_a_program_of_this_machine_is_served_whatever_it_shows(knock, headers):
+    assert (await knock(headers)).status == 200
 
 
 @pytest.mark.parametrize(
-    "origin",
-    ["https://evil.example", "http://evil.example:8082", "null", "http://[", "http://localhost.evil.example"],
+    ("changes", "sign"),
+    [
+        ({"address": "192.0.2.7"}, "this request came from another machine"),
+        ({"headers": {"via": "1.1 proxy"}}, "a proxy passed this request on (via)"),
+        ({"http_version": "1.0"}, "a proxy passed this request on (HTTP/1.0)"),
+        ({"headers": {"host": "evil.example"}}, "this request asks for a host of another name"),
+        ({"headers": {"host": None}}, "this request asks for a host of another name"),
+        ({"headers": {"origin": "https://evil.example"}}, "a web page sent this request"),
+        ({"headers": {"sec-fetch-site": "cross-site"}}, "a web page sent this request"),
+    ],
 )
-async def test_without_any_key_a_page_of_another_site_in_a_browser_here_is_refused(bench, origin):
-    answer = await bench.client.messages(asking(), headers={"origin": origin})
+async def test_without_any_key_others_are_refused_and_told_what_to_do(knock, bench, changes, sign):
+    answer = await knock(**changes)
     assert (answer.status, bench.provider.requests) == (401, [])
+    message = answer.json["error"]["message"]
+    assert message.startswith("x-api-key header is required: without a key only programs on its own machine")
+    assert f"and {sign}. There is no client key yet: make one" in message
+    assert "`manage.py createclientkey NAME`" in message
+    assert answer.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://localhost:3000", "http://127.0.0.1:8082", "http://[::1]:1", "vscode-webview://abc"]
-)
-async def test_without_any_key_a_page_of_this_machine_is_served(bench, origin):
-    bench.provider.answers("m", completion())
-    assert (await bench.client.messages(asking(), headers={"origin": origin})).status == 200
+async def test_with_allow_anonymous_everybody_is_served(knock, monkeypatch):
+    monkeypatch.setattr("gateway.api.views.gateway_conf", lambda: GatewayConf(allow_anonymous=True))
+    strange = {"x-forwarded-for": "203.0.113.5", "host": "evil.example"}
+    assert (await knock(strange, address="192.0.2.7")).status == 200
 
 
-async def test_without_any_key_a_client_from_elsewhere_is_refused(bench):
-    stranger = Client(bench.client.application, address="192.0.2.7")
-    assert (await stranger.messages(asking())).status == 401
+async def test_where_keys_are_required_this_machine_too_is_told_to_make_one(knock, bench):
+    bench.configure(anonymous_allowed=False)
+    answer = await knock()
+    assert answer.status == 401
+    assert answer.json["error"]["message"].startswith("x-api-key header is required: There is no client key")
 
 
 async def test_a_refused_body_is_in_the_history_when_the_key_was_known(keyed):

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from gateway.conf import GatewayConf
 from gateway.models import ClientKey
 from gateway.security import client_keys
 
@@ -52,3 +53,9 @@ def test_a_key_that_is_expired_from_the_start_is_refused():
     with pytest.raises(CommandError, match="1 or more"):
         run("Ann", "--days", "0")
     assert not ClientKey.objects.exists()
+
+
+def test_behind_a_proxy_the_lines_carry_the_public_address(monkeypatch):
+    conf = GatewayConf(public_url="https://ccproxy.example.org/sub")
+    monkeypatch.setattr("gateway.management.commands.createclientkey.gateway_conf", lambda: conf)
+    assert "export ANTHROPIC_BASE_URL=https://ccproxy.example.org/sub\n" in run("Ann")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.conf import CAPTURE_POLICIES, gateway_conf
-from gateway.config.launch import claude_code_lines, local_url
+from gateway.config.launch import base_url, claude_code_lines
 from gateway.models import ClientKey
 
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             }
         else:
             head = _("Client key for %(name)s. It is shown only now:") % {"name": record.name}
-        start = claude_code_lines(local_url(gateway_conf()), key)
+        start = claude_code_lines(base_url(gateway_conf()), key)
         lines = [
             head,
             "",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from gateway.conf import gateway_conf
 from gateway.config import document
 from gateway.config.environment import sync_environment
-from gateway.config.launch import local_url
+from gateway.config.launch import base_url
 from gateway.config.loader import load
 from gateway.management import start_text
 from gateway.management.ollama import ollama_models
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             "",
             start_text.section(_("Provider"), start_text.provider_lines(synced, conf, ollama)),
             "",
-            start_text.section(_("Admin"), [f"{local_url(conf)}/admin/", *self._first_admin()]),
+            start_text.section(_("Admin"), [f"{base_url(conf)}/admin/", *self._first_admin()]),
             "",
             _("Start Claude Code in another terminal:"),
             "",

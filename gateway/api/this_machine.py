@@ -1,0 +1,89 @@
+"""Whether a request comes from a program on this machine itself (pure).
+
+That is who a gateway without client keys answers. A loopback peer alone proves nothing: it may be a
+proxy that speaks for the world, or a browser that speaks for the page of some site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.conf import is_loopback
+
+_WEB: Final = ("http", "https")
+# A header with one of these words in its name is a proxy's, a tunnel's or a content network's:
+# X-Forwarded-For, X-Real-IP, CF-Connecting-IP, X-Azure-ClientIP, Tailscale-User-Login.
+_PROXIES_WORDS: Final = frozenset(
+    {
+        "addr", "akamai", "amzn", "appengine", "arr", "azure", "cdn", "cf", "clientip", "cloudfront", "edge",
+        "envoy", "fastly", "fly", "forwarded", "ip", "ngrok", "original", "peerip", "pomerium", "proxied",
+        "realip", "remote", "rewrite", "scheme", "socketip", "ssl", "surrogate", "tailscale", "traefik",
+        "varnish", "vercel", "via",
+    }
+)  # fmt: skip
+_PROXIES_NAMES: Final = frozenset({"front-end-https", "x-amz-cf-id", "x-host", "x-http-host", "x-iinfo"})
+_OWN_SITE: Final = ("none", "same-origin")
+
+
+def foreign_sign(headers: Mapping[str, str], address: str, http_version: str = "1.1") -> str:
+    """What shows that a request is not from a program here, as half a sentence; "" when nothing does.
+
+    `headers` have lower-case names; `address` is the peer's.
+    """
+    if not is_loopback(address):
+        return "this request came from another machine"
+    if not _is_loopback_host(headers.get("host", "")):
+        return "this request asks for a host of another name"
+    for name in headers:
+        if _is_proxys(name):
+            return f"a proxy passed this request on ({name})"
+    if http_version == "1.0":
+        # clients of the API do not speak it, and proxies do that tell nothing of themselves
+        return "a proxy passed this request on (HTTP/1.0)"
+    if not _may_be_of_a_page_here(headers):
+        return "a web page sent this request"
+    return ""
+
+
+def _may_be_of_a_page_here(headers: Mapping[str, str]) -> bool:
+    """False when a browser says that a page of another site is behind the request.
+
+    A site that has its name lead to this address (DNS rebinding) is given away by its Host as well.
+    """
+    if headers.get("sec-fetch-site", "none") not in _OWN_SITE:
+        return False
+    origin, referer = headers.get("origin"), headers.get("referer")
+    return (origin is None or _is_of_this_machine(origin)) and (
+        referer is None or _is_of_this_machine(referer)
+    )
+
+
+def _is_of_this_machine(address: str) -> bool:
+    """Whether a page is of a server here, or of no website at all (an editor's view, an extension)."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(host) if parts.scheme in _WEB else bool(parts.scheme)
+
+
+@lru_cache(256)
+def _is_proxys(name: str) -> bool:
+    return name in _PROXIES_NAMES or not _PROXIES_WORDS.isdisjoint(name.split("-"))
+
+
+@lru_cache(64)
+def _is_loopback_host(host: str) -> bool:
+    """Whether a Host header names this machine: a loopback name or address, with or without a port."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, ""
+    if port and not (port.isascii() and port.isdigit()):
+        return False
+    # an address of IPv6 stands in brackets, and nothing else does
+    bracketed = name.startswith("[") and name.endswith("]")
+    return is_loopback(name.lower()) and (":" in name) == bracketed == any(one in name for one in "[]")
