@@ -2,7 +2,13 @@
 """Django's command line."""
 
 import os
+import signal
 import sys
+
+if sys.argv[1:2] == ["serve"]:
+    # Until it serves there is nothing to keep: Ctrl-C ends it without a traceback. One of several
+    # processes leaves it to its parent.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if "--lifeline" in sys.argv else signal.SIG_DFL)
 
 from django.core.management import execute_from_command_line
 

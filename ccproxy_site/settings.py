@@ -71,6 +71,7 @@ ASGI_APPLICATION = "ccproxy_site.asgi.application"
 GATEWAY_SERVER = "ccproxy_site.server.daphne_server.GatewayServer"
 # what watches over several processes of serve
 GATEWAY_PROCESSES = "ccproxy_site.server.processes.ServerProcesses"
+GATEWAY_FAMILY = "ccproxy_site.server.family.Family"
 APPEND_SLASH = False
 
 TEMPLATES = [

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import gc
 import logging
+import os
 import signal
 from typing import Any, Final
 
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
+from twisted.internet.endpoints import serverFromString
 
 from ccproxy_site.server.direct import EXTENSION, direct_body
+from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.conf import gateway_conf
 from gateway.relay.runtime import runtime
@@ -25,22 +29,33 @@ REQUEST_BUFFER: Final = 64 * 1024 * 1024
 LAST_WORDS: Final = 10.0
 
 
+class Stage(enum.Enum):
+    SERVING = enum.auto()  # or about to
+    DRAINING = enum.auto()  # nothing new is taken, what is under way goes on
+    OVER = enum.auto()  # the loop ends, or has ended
+
+
 class GatewayServer(Server):
     """A server_cls for runserver and serve; endpoints `tcp:` become `gateway:`.
 
     SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503,
     streams go on for STOP_GRACE seconds, the rest gets an error event, the history
-    is flushed. A second Ctrl-C stops at once. One of several processes has a `lifeline`
-    descriptor, which ends when the parent is gone; its terminal is the parent's affair.
+    is flushed. A second signal stops at once, further ones change nothing. Before it
+    serves, a signal ends the process as it ends any other: there is nothing to keep.
+
+    One of several processes has a `family` (server/family.py); its terminal is the parent's affair.
     """
 
     def __init__(self, application: Any, endpoints: list[str] | None = None, **kwargs: Any) -> None:
         ours = [endpoint.replace("tcp:", "gateway:", 1) for endpoint in endpoints or []]
         kwargs.setdefault("request_buffer_size", REQUEST_BUFFER)
-        self._lifeline: int | None = kwargs.pop("lifeline", None)
+        self._family: Family | None = kwargs.pop("family", None)
         self._handles_signals = kwargs.pop("signal_handlers", True)
         self._ports: list[Any] = []
-        self._stopping: asyncio.Task[None] | None = None
+        self._stage = Stage.SERVING
+        self._draining: asyncio.Task[None] | None = None
+        # the address could not be had
+        self.refused = False
         super().__init__(application, endpoints=ours, signal_handlers=False, **kwargs)
 
     def run(self) -> None:
@@ -51,20 +66,31 @@ class GatewayServer(Server):
         if self._handles_signals:
             loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
             loop.add_signal_handler(signal.SIGTERM, self.stop_in_order)
-            if self._lifeline is None:
+            if self._family is None:
                 loop.add_signal_handler(signal.SIGINT, self.stop_in_order)
             else:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-                loop.add_reader(self._lifeline, self._orphaned, loop)
+        if self._family is not None:
+            self._family.join(reactor, self._helping, self._orphaned)
         try:
             super().run()
         finally:
+            self._stage = Stage.OVER
+            if self._handles_signals:
+                # what is being written is not disturbed; it takes no longer than it may
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
             runtime.stop()
 
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
+        if self._stage is not Stage.SERVING:
+            # told to stop before it listened
+            port.stopListening()
+            return
         self._ports.append(port)
-        if self._lifeline is not None:
+        if self._family is not None:
+            self._family.serves()
             return
         for host, number in self.listening_addresses[-1:]:
             shown = f"[{host}]" if ":" in host else host
@@ -77,10 +103,17 @@ class GatewayServer(Server):
             scope["extensions"] = {EXTENSION: direct}
         return super().create_application(protocol, scope)
 
-    def _orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._lifeline is not None
-        loop.remove_reader(self._lifeline)
-        if self._stopping is None:
+    def listen_error(self, failure: Any) -> None:
+        self.refused = True
+        super().listen_error(failure)
+
+    def _helping(self, descriptor: int) -> Any:
+        """Accept connections from another process's socket as well; the port, in time."""
+        return serverFromString(reactor, f"gateway:fd={os.dup(descriptor)}").listen(self.http_factory)
+
+    def _orphaned(self) -> None:
+        """The parent is gone, or its signal was lost."""
+        if self._stage is Stage.SERVING:
             self.stop_in_order()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
@@ -91,17 +124,27 @@ class GatewayServer(Server):
             await transport.drained()
 
     def stop_in_order(self) -> None:
-        """Begin to stop; called again, stop at once."""
-        if self._stopping is not None:
-            self._stopping.cancel()
+        """Begin to stop; called again, stop at once; called once more, change nothing."""
+        if self._stage is Stage.SERVING:
+            self._stage = Stage.DRAINING
+            running = len(self._running())
+            if running:
+                print(f"Stopping when {running} requests have ended (Ctrl-C again: at once)", flush=True)
+            self._draining = asyncio.get_running_loop().create_task(self._stop_in_order())
+        elif self._stage is Stage.DRAINING:
+            assert self._draining is not None
+            self._draining.cancel()
             self.stop()
-            return
-        running = len(self._running())
-        if running:
-            print(f"Stopping when {running} requests have ended (Ctrl-C again: at once)", flush=True)
-        self._stopping = asyncio.get_running_loop().create_task(self._stop_in_order())
+
+    def stop(self) -> None:
+        """Stop at once, whatever still runs; once."""
+        if self._stage is not Stage.OVER:
+            self._stage = Stage.OVER
+            super().stop()
 
     async def _stop_in_order(self) -> None:
+        if self._family is not None:
+            self._family.leave()
         for port in self._ports:
             port.stopListening()
         runtime.drain()
@@ -132,9 +175,9 @@ class GatewayServer(Server):
         running = self._running()
         for instance in running:
             instance.cancel()
-        waiting = defer.Deferred.fromFuture(asyncio.gather(*running, return_exceptions=True))
-        waiting.addErrback(lambda _: None)
-        return waiting
+        # a page that waits for a database that answers nobody does not hold up the end
+        waiting = asyncio.ensure_future(asyncio.wait(running, timeout=LAST_WORDS)) if running else None
+        return None if waiting is None else defer.Deferred.fromFuture(waiting)
 
 
 def _close(page: Any) -> None:

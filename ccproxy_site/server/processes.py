@@ -3,14 +3,20 @@
 Twisted's ProcessMonitor watches and restarts them. Each process inherits a listening socket of
 its own on the port (SO_REUSEPORT), and the system spreads connections over them; with one socket
 for all, an idle one of two processes took 57 of 60. The sockets are made and kept here: who waits
-while a process is restarted is not lost. Each process also holds the reading end
-of a pipe: when this process is gone, however it went, they stop in order.
+while a process is restarted is not lost. Each process also has the sockets of the others, and
+accepts from those whose process is away: nobody waits for it to be back.
+
+Two pipes lead to each process. By its lifeline it is told which others are away; when that ends,
+because this process is gone, however it went, it stops in order. On the other one it says that it
+serves; when that ends, it serves no more.
 
 docs/architecture.md says what else was weighed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import logging
 import os
 import signal
@@ -21,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet import reactor as twisteds_reactor
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.process import reapAllProcesses
 from twisted.internet.task import LoopingCall
@@ -40,11 +46,16 @@ logger = logging.getLogger("gateway.server")
 # in the processes
 LIFELINE: Final = 0
 LISTENING: Final = 3
+READY: Final = 4
+# the sockets of the others, from here on
+OTHERS: Final = 5
 # who dies sooner than this is restarted ever more slowly (seconds)
 QUICK_DEATH: Final = 5.0
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 LOOK_EVERY: Final = 0.1
+# a signal may reach a process that is just being made and cannot take it; then its lifeline ends
+SIGNAL_SEEN: Final = 2.0
 
 
 # Linux spreads connections over sockets of one port; elsewhere all processes share one socket
@@ -80,15 +91,28 @@ class Port:
             )
         return self._sockets[place].fileno()
 
-    def give_up(self, name: str) -> None:
-        """The process will be away for a while: those who wait for it are reset, and had better ask again."""
-        if SPREADS and name in self._sockets:
-            self._sockets.pop(name).close()
+    def others(self, name: str) -> dict[str, int]:
+        """The sockets of the other processes, by their names."""
+        return {place: each.fileno() for place, each in self._sockets.items() if SPREADS and place != name}
+
+    def turn_away(self) -> None:
+        """Nobody will serve for a while: those who wait are reset, and had better ask again."""
+        for listening in self._sockets.values():
+            listening.setblocking(False)
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
 
     def close(self) -> None:
         for listening in self._sockets.values():
             listening.close()
         self._sockets.clear()
+
+
+class Stage(enum.Enum):
+    RUNNING = enum.auto()
+    STOPPING = enum.auto()
+    OVER = enum.auto()
 
 
 class ServerProcesses:
@@ -109,15 +133,18 @@ class ServerProcesses:
         self._monitor.minRestartDelay = FIRST_PAUSE
         self._monitor.maxRestartDelay = LONGEST_PAUSE
         self._monitor.killTime = patience
-        inherited = ["--fd", str(LISTENING), "--lifeline", str(LIFELINE)]
+        inherited = ["--fd", str(LISTENING), "--lifeline", str(LIFELINE), "--ready", str(READY)]
         command = [sys.executable, manage, "serve", *inherited]
         self._numbers = numbers
         shared = {} if numbers is None else {metrics.FOLDER_VARIABLE: str(numbers)}
-        for place in range(1, number + 1):
-            name = f"server-{place}"
+        names = [f"server-{place}" for place in range(1, number + 1)]
+        for name in names:
             self._port.descriptor(name)
-            self._monitor.addProcess(name, command, env={**os.environ, **shared})
-        self._stopping = False
+        for name in names:
+            others = list(self._port.others(name))
+            more = ["--others", ",".join(others)] if others else []
+            self._monitor.addProcess(name, [*command, *more], env={**os.environ, **shared})
+        self._stage = Stage.RUNNING
         self._failed = False
 
     @property
@@ -130,36 +157,46 @@ class ServerProcesses:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         # Twisted's own handler of SIGCHLD and the event loop's get in each other's way
-        LoopingCall(reapAllProcesses).start(LOOK_EVERY)
+        LoopingCall(self._look).start(LOOK_EVERY)
         self._monitor.startService()
         reactor.run(installSignalHandlers=False)
         return int(self._failed)
 
     def stop(self) -> None:
         """Tell all processes to stop; called again, to stop at once."""
-        if self._stopping:
+        # who died before is no failure of this stop
+        reapAllProcesses()
+        if self._stage is Stage.RUNNING:
+            self._stage = Stage.STOPPING
+            self._port.close()
+            self._monitor.stopService()
+            reactor.callLater(SIGNAL_SEEN, self._spawner.end_lifelines)
+            self._over_when_empty()
+        elif self._stage is Stage.STOPPING:
             for running in tuple(self._spawner.running):
-                running.signalProcess("TERM")
-            return
-        self._stopping = True
-        self._port.close()
-        self._monitor.stopService()
-        self._stop_when_empty()
+                with contextlib.suppress(ProcessExitedAlready):
+                    running.signalProcess("TERM")
+
+    def _look(self) -> None:
+        reapAllProcesses()
+        if self._stage is Stage.RUNNING and self._spawner.hopeless:
+            self._port.turn_away()
 
     def _ended(self, pid: int, reason: Failure) -> None:
         how: Any = reason.value
         if self._numbers is not None:
             metrics.process_died(self._numbers, pid)
-        if self._stopping:
-            # one that was told to stop before it served ends by the signal itself
-            self._failed |= not reason.check(ProcessDone) and how.signal != signal.SIGTERM
-            self._stop_when_empty()
-        else:
+        if self._stage is Stage.RUNNING:
             facts = {"pid": pid, "exit_code": how.exitCode, "signal": how.signal}
             logger.error("a server process ended and is started again", extra=facts)
+        else:
+            # one that was told to stop before it served ends by the signal itself
+            self._failed |= not reason.check(ProcessDone) and how.signal != signal.SIGTERM
+            self._over_when_empty()
 
-    def _stop_when_empty(self) -> None:
-        if not self._spawner.running:
+    def _over_when_empty(self) -> None:
+        if self._stage is Stage.STOPPING and not self._spawner.running:
+            self._stage = Stage.OVER
             reactor.callLater(0, reactor.stop)
 
 
@@ -170,27 +207,59 @@ class _Spawner:
     def __init__(self, port: Port, ended: Any) -> None:
         self._port = port
         self._told = ended
-        self.running: set[Any] = set()
+        # by process, its name
+        self.running: dict[Any, str] = {}
+        self._names: set[str] = set()
+        self._serving: set[str] = set()
         # quick deaths in a row; after one a process is back in a second, and who waits for it is served
         self._quick_deaths: Counter[str] = Counter()
         self.callLater = reactor.callLater
         self.seconds = reactor.seconds
 
+    @property
+    def hopeless(self) -> bool:
+        """Nobody serves, and those who were started last died at once."""
+        return not self._serving and any(number > 1 for number in self._quick_deaths.values())
+
+    def end_lifelines(self) -> None:
+        for process in self.running:
+            process.closeChildFD(LIFELINE)
+
     def spawnProcess(self, protocol: Any, *arguments: Any, **options: Any) -> Any:  # noqa: N802 (Twisted's name)
         monitors, name, started = protocol.processEnded, protocol.name, self.seconds()
 
+        def said(descriptor: int, _data: bytes) -> None:
+            if descriptor == READY:
+                self._quick_deaths[name] = 0
+                self._serving.add(name)
+                self._tell()
+
+        def lost(descriptor: int) -> None:
+            if descriptor == READY:
+                self._serving.discard(name)
+                self._tell()
+
         def ended(reason: Failure) -> None:
-            self.running.discard(process)
+            self.running.pop(process, None)
             quick = self.seconds() - started < QUICK_DEATH
             self._quick_deaths[name] = self._quick_deaths[name] + 1 if quick else 0
-            if self._quick_deaths[name] > 1:
-                self._port.give_up(name)
             monitors(reason)
             self._told(pid, reason)
 
-        protocol.processEnded = ended
-        descriptors = {LIFELINE: "w", 1: 1, 2: 2, LISTENING: self._port.descriptor(name)}
+        protocol.processEnded, protocol.childDataReceived, protocol.childConnectionLost = ended, said, lost
+        descriptors = {LIFELINE: "w", 1: 1, 2: 2, LISTENING: self._port.descriptor(name), READY: "r"}
+        descriptors.update(enumerate(self._port.others(name).values(), OTHERS))
         process = reactor.spawnProcess(protocol, *arguments, **options, childFDs=descriptors)
         pid = process.pid
-        self.running.add(process)
+        self.running[process] = name
+        self._names.add(name)
         return process
+
+    def _tell(self) -> None:
+        """Tell those who serve whose connections they have to accept as well."""
+        away = b" ".join(sorted(name.encode() for name in self._names - self._serving)) + b"\n"
+        for process, name in self.running.items():
+            if name in self._serving:
+                # without its pipe it is gone, and will be heard of
+                with contextlib.suppress(KeyError):
+                    process.writeToChild(LIFELINE, away)

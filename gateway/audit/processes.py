@@ -2,8 +2,9 @@
 
 Each process holds a lock on a file of its name as long as it lives, and a record whose
 `seen_at` it moves. On one machine the lock decides: the system lets go of it however the
-process ends. Of another machine only the record is known: who was not seen for STALE seconds
-is taken for dead. One that was only cut off writes its record anew, and the ends of its
+process ends. Of another machine only the record is known, also of one that has the same name
+and path and another volume, where there is no such file: who was not seen for STALE seconds is
+taken for dead. One that was only cut off writes its record anew, and the ends of its
 exchanges replace the 'interrupted' that others noted meanwhile.
 
 What a dead process left: outcomes in its spool files (its machine's others write them), and
@@ -13,7 +14,6 @@ come.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import os
@@ -39,6 +39,7 @@ SUFFIX: Final = ".alive"
 # seconds
 BEAT: Final = 5.0
 STALE: Final = 30.0
+GOODBYE: Final = 2.0
 REASON: Final = "the gateway's process ended before the answer did"
 _AT_ONCE: Final = 500
 
@@ -78,13 +79,22 @@ class OwnProcess:
         self._ending.set()
         if self._thread is not None:
             self._thread.join(BEAT)
-        with contextlib.suppress(Exception):
-            # who cannot say goodbye is found dead
-            ServingProcess.objects.filter(name=self.name).delete()
+        # who cannot say goodbye is found dead: a database that answers nobody does not hold up the end
+        goodbye = threading.Thread(target=self._say_goodbye, name="goodbye", daemon=True)
+        goodbye.start()
+        goodbye.join(GOODBYE)
         if self._lock is not None:
             _lock_path(self._folder, self.name).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
+
+    def _say_goodbye(self) -> None:
+        try:
+            ServingProcess.objects.filter(name=self.name).delete()
+        except Exception as problem:
+            logger.warning("this process cannot say that it ends", extra={"problem": str(problem)})
+        finally:
+            _close_connection()
 
     def settle_the_dead(self) -> int:
         """Write their spool files, and mark the rows that nobody will end; their number."""
@@ -108,7 +118,8 @@ class OwnProcess:
         )
         for record in ServingProcess.objects.all():
             if record.machine == self.machine:
-                alive = record.name == self.name or is_locked(self._folder, record.name)
+                locked = True if record.name == self.name else is_locked(self._folder, record.name)
+                alive = record.name in fresh if locked is None else locked
             else:
                 alive = record.name in fresh
             if alive:
@@ -133,8 +144,8 @@ class OwnProcess:
                 if not failing:
                     logger.exception("cannot look after the rows of processes that died; trying again")
                 failing = True
-                connection.close()
-        connection.close()
+                _close_connection()
+        _close_connection()
 
 
 def interrupt(request_ids: list[str]) -> int:
@@ -150,8 +161,18 @@ def interrupt(request_ids: list[str]) -> int:
     return number
 
 
-def is_locked(folder: Path, name: str) -> bool:
-    """Whether the process of this name on this machine lives; the lock file of a dead one is removed."""
+def _close_connection() -> None:
+    try:
+        connection.close()
+    except Exception:
+        logger.exception("a connection to the database could not be closed")
+
+
+def is_locked(folder: Path, name: str) -> bool | None:
+    """Whether the process of this name lives; None: it has no lock in this folder.
+
+    The lock file of a dead one is removed.
+    """
     path = _lock_path(folder, name)
     try:
         with path.open("rb") as file:
@@ -161,7 +182,7 @@ def is_locked(folder: Path, name: str) -> bool:
                 return True
             path.unlink(missing_ok=True)
     except FileNotFoundError:
-        pass
+        return None
     return False
 
 

@@ -20,6 +20,7 @@ from gateway.config import document
 from gateway.config.current import CurrentSnapshot
 from gateway.config.environment import sync_environment
 from gateway.config.standing import StandingRecords
+from gateway.config.start_lock import start_lock
 from gateway.conversion import vocabulary
 from gateway.limits.limiter import Limiter
 from gateway.limits.settings import limits_store
@@ -65,9 +66,10 @@ class Runtime:
     def _prepare(self) -> None:
         if self._configuration is None:
             conf = gateway_conf()
-            sync_environment(conf)
-            if conf.config_file:
-                document.load(Path(conf.config_file))
+            with start_lock():
+                sync_environment(conf)
+                if conf.config_file:
+                    document.load(Path(conf.config_file))
             configuration = CurrentSnapshot(tell=self._configuration_changed)
             configuration.start()
             for name in configuration.snapshot.vocabularies:
@@ -121,17 +123,20 @@ class Runtime:
             self._gateway.live.interrupt()
 
     def stop(self) -> None:
-        """Settle what limits are owed and write what the recorder holds."""
-        if self._limiter is not None:
-            self._limiter.stop()
-        if self._follow_up is not None:
-            self._follow_up.stop()
-        if self._retention is not None:
-            self._retention.stop()
-        if self._standing is not None:
-            self._standing.stop()
+        """Write what the recorder holds, then end what can be made up for.
+
+        Takes no longer than conf.SETTLING_SECONDS allows, whatever the database does: each part has a
+        limit of its own, and what must not be lost comes first.
+        """
         if self._recorder is not None:
             self._recorder.stop()
+        for part in (self._limiter, self._follow_up, self._retention, self._standing):
+            if part is not None:
+                try:
+                    part.stop()
+                except Exception:
+                    # the others have to be told all the same
+                    logger.exception("unexpected error while stopping")
         if self._process is not None:
             self._process.end()
 

@@ -101,6 +101,18 @@ def test_a_process_of_another_machine_is_dead_when_it_was_not_seen_for_long(proc
     assert states() == {there.name: "interrupted"}
 
 
+def test_a_process_on_another_host_of_the_same_name_and_path_is_not_taken_for_dead(process):
+    here, there = process("here"), process("there")
+    # two containers: equal names and paths, and volumes of their own
+    here.machine = there.machine
+    ServingProcess.objects.update(machine=here.machine)
+    opened(1, there.name)
+    assert here.settle_the_dead() == 0
+    assert states() == {there.name: OPEN}
+    ServingProcess.objects.filter(name=there.name).update(seen_at=Now() - timedelta(seconds=STALE + 1))
+    assert here.settle_the_dead() == 1
+
+
 def test_the_end_of_an_exchange_wins_over_interrupted(process):
     here, there = process("here"), process("there")
     opened(1, there.name)

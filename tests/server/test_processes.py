@@ -96,6 +96,42 @@ def test_a_process_that_dies_is_started_again_and_the_others_answer_meanwhile(se
     assert served.stop() == 0
 
 
+def longest_wait(served, number: int = 40) -> float:
+    """Seconds until the last of so many connections, opened at once, has its answer."""
+    began = time.monotonic()
+    connections = [socket.create_connection(("127.0.0.1", served.port), timeout=60) for _ in range(number)]
+    for connection in connections:
+        connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    for connection in connections:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        connection.close()
+    return time.monotonic() - began
+
+
+def both_accept(served, pids) -> bool:
+    before = [open_sockets(pid) for pid in pids]
+    connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(40)]
+    for connection in connections:
+        connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        connection.recv(1000)
+    taken = [open_sockets(pid) - count for pid, count in zip(pids, before, strict=True)]
+    for connection in connections:
+        connection.close()
+    return min(taken) > 5
+
+
+def test_nobody_waits_for_a_process_that_was_killed_or_told_to_stop(serve):
+    served = serve("serve", "--processes", "2")
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        pids = until(lambda: answering(served, 2), 60)
+        until(lambda pids=pids: both_accept(served, pids), 60)
+        usual = longest_wait(served)
+        os.kill(pids[0], how)
+        assert longest_wait(served) < max(1.0, 5 * usual)
+    until(lambda: answering(served, 2), 60)
+    assert served.stop() == 0
+
+
 async def test_a_stop_lets_streams_of_every_process_end(serve):
     provider = await FakeProvider().start()
     go_on = asyncio.Event()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from argparse import SUPPRESS, ArgumentParser
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Final
 
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
@@ -16,7 +19,11 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import fitting_processes, gateway_conf
 from gateway.config.environment import sync_environment
+from gateway.config.start_lock import start_lock
 from gateway.telemetry import metrics
+
+# seconds that the interpreter has for its own end
+LINGER: Final = 3.0
 
 
 class Command(BaseCommand):
@@ -37,13 +44,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fd", type=int, help=_("serve on this descriptor, a listening socket that was inherited")
         )
-        # of our own parent: stop when this descriptor ends
+        # of our own parent (ccproxy_site/server/processes.py)
         parser.add_argument("--lifeline", type=int, help=SUPPRESS)
+        parser.add_argument("--ready", type=int, help=SUPPRESS)
+        parser.add_argument("--others", default="", help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         processes = options["processes"] or fitting_processes(connection.vendor)
         if options["fd"] is not None:
-            self._serve([f"gateway:fd={options['fd']}"], lifeline=options["lifeline"])
+            self._serve([f"gateway:fd={options['fd']}"], family=_family(options))
         elif processes == 1:
             where = build_endpoint_description_strings(host=options["host"], port=options["port"])
             if not self._serve(where):
@@ -51,22 +60,24 @@ class Command(BaseCommand):
         else:
             self._serve_in(processes, options)
 
-    def _serve(self, endpoints: list[str], lifeline: int | None = None) -> bool:
+    def _serve(self, endpoints: list[str], family: Any = None) -> bool:
         """Serve in this process to the end; whether it could listen."""
         server = import_string(settings.GATEWAY_SERVER)(
             import_string(settings.ASGI_APPLICATION),
             endpoints=endpoints,
             server_name="ccproxy",
-            lifeline=lifeline,
+            family=family,
         )
         server.run()
-        return bool(server.listening_addresses)
+        _end_soon()
+        return not server.refused
 
     def _serve_in(self, number: int, options: dict[str, Any]) -> None:
         """Watch over several processes that serve."""
         conf = gateway_conf()
         # here once: the processes find everything in step
-        sync_environment(conf)
+        with start_lock():
+            sync_environment(conf)
         connections.close_all()
         with metrics.shared_folder() if conf.metrics_token else nullcontext() as numbers:
             code = self._watched(options, number=number, patience=conf.longest_stop, numbers=numbers)
@@ -88,6 +99,27 @@ class Command(BaseCommand):
         )
         self.stdout.flush()
         return int(processes.run())
+
+
+def _family(options: dict[str, Any]) -> Any:
+    """What one of several processes has of its parent; None: it has none."""
+    if options["lifeline"] is None:
+        return None
+    names = options["others"].split(",") if options["others"] else []
+    family = import_string(settings.GATEWAY_FAMILY)
+    return family(options["lifeline"], options["ready"], {name: 5 + at for at, name in enumerate(names)})
+
+
+def _end_soon() -> None:
+    """Everything is written. Threads that wait for a server that answers nobody would keep the process."""
+
+    def end() -> None:
+        time.sleep(LINGER)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def _port_taken(options: dict[str, Any]) -> SystemExit:

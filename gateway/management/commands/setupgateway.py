@@ -16,6 +16,7 @@ from gateway.config import document
 from gateway.config.environment import sync_environment
 from gateway.config.launch import base_url
 from gateway.config.loader import load
+from gateway.config.start_lock import start_lock
 from gateway.management import start_text
 from gateway.management.ollama import ollama_models
 
@@ -26,9 +27,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **__: Any) -> None:
         conf = gateway_conf()
         try:
-            synced = sync_environment(conf)
-            if conf.config_file:
-                document.load(Path(conf.config_file))
+            with start_lock():
+                synced = sync_environment(conf)
+                if conf.config_file:
+                    document.load(Path(conf.config_file))
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
                 _("The database is not ready (%(problem)s). Run first: %(command)s")

@@ -1,0 +1,77 @@
+"""Family: one of several server processes, as it deals with its parent and through it with the others.
+
+The parent (server/processes.py) says on the lifeline, a line each time, which of the others are
+away. From their sockets this process accepts until they are back, so that nobody waits for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+logger = logging.getLogger("gateway.server")
+
+
+class Family:
+    """`lifeline` is read, `ready` written; `others`: the listening sockets of the others by their names."""
+
+    def __init__(self, lifeline: int, ready: int | None, others: Mapping[str, int]) -> None:
+        self._lifeline = lifeline
+        self._ready = ready
+        self._others = others
+        self._helped: dict[str, Any] = {}
+        self._heard = b""
+        self._left = False
+
+    def join(self, reactor: Any, accept: Callable[[int], Any], orphaned: Callable[[], None]) -> None:
+        """Listen to the parent. `accept` begins to accept from a socket and gives a Deferred of its port."""
+        self._loop = reactor._asyncioEventloop
+        self._accept, self._orphaned = accept, orphaned
+        os.set_blocking(self._lifeline, False)
+        self._loop.add_reader(self._lifeline, self._read)
+
+    def serves(self) -> None:
+        """Connections are accepted from now on."""
+        if self._ready is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._ready, b"1")
+
+    def leave(self) -> None:
+        """Nothing is accepted any more, from nobody's socket."""
+        self._left = True
+        self._help(frozenset())
+        if self._ready is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._ready)
+            self._ready = None
+        # as long as somebody has them, they take connections
+        for descriptor in self._others.values():
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._lifeline, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._lifeline)
+            self._orphaned()
+            return
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        if lines and not self._left:
+            # the last word counts
+            self._help(frozenset(lines[-1].decode().split()))
+
+    def _help(self, away: frozenset[str]) -> None:
+        for name in set(self._helped) - away:
+            self._helped.pop(name).addCallback(lambda port: port.stopListening())
+        for name in away & set(self._others) - set(self._helped):
+            helping = self._accept(self._others[name])
+            helping.addErrback(lambda failure: logger.error("cannot help: %s", failure.getErrorMessage()))
+            self._helped[name] = helping

@@ -1,0 +1,163 @@
+"""Stopping is one state machine: whenever signals come, and however many, the end is in order."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.conftest import asking
+from tests.fakes.provider import FakeProvider, stream
+from tests.server.conftest import ROOT, environment, free_port, manage, prepare_database, until
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
+# what a signal that comes before there is anything to keep makes of a process
+BEFORE_SERVING = (0, -TERM, -INT)
+
+
+def began(folder, number: int, **variables: str):
+    """`serve`, from its first moment."""
+    folder.mkdir(exist_ok=True)
+    env = environment(folder, PORT=str(free_port()), **variables)
+    if not (folder / "ccproxy.sqlite3").exists():
+        prepare_database(folder)
+    log = folder / "log"
+    command = [sys.executable, "manage.py", "serve", "--processes", str(number)]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log.open("wb"), stderr=subprocess.STDOUT)
+    return process, log, int(env["PORT"])
+
+
+def ended_in_order(process, log, codes=(0,)) -> None:
+    try:
+        assert process.wait(60) in codes
+    finally:
+        process.kill()
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert '"level":"ERROR"' not in text, text
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("processes", [1, 2])
+def test_signals_at_any_moment_of_the_start_end_it_without_an_error(tmp_path, processes):
+    # each further one half as long again after the start, until it serves
+    wait, moment = 0.05, 0
+    while True:
+        process, log, port = began(tmp_path, processes)
+        time.sleep(wait)
+        serving = _answers(port)
+        for number in (TERM, INT, TERM)[: 1 + moment % 3]:
+            process.send_signal(number)
+        ended_in_order(process, log, BEFORE_SERVING)
+        if serving or wait > 30:
+            break
+        wait, moment = wait * 2, moment + 1
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("signals", [(TERM,), (TERM, TERM), (INT, TERM, INT)])
+async def test_signals_while_a_stream_is_under_way_end_it_in_order(serve, processes, signals):
+    provider = await FakeProvider().start()
+    go_on = asyncio.Event()
+    provider.answers("gpt-4o", stream("first", go_on, "second"))
+    served = await asyncio.to_thread(
+        serve, "serve", "--processes", processes, OPENAI_API_KEY="sk", OPENAI_BASE_URL=provider.base_url
+    )
+    began = asyncio.Event()
+
+    async def one() -> bytes:
+        seen = b""
+        async with (
+            httpx.AsyncClient(timeout=60) as client,
+            client.stream("POST", served.url + "/v1/messages", json=asking(model="x", stream=True)) as answer,
+        ):
+            try:
+                async for piece in answer.aiter_bytes():
+                    seen += piece
+                    began.set()
+            except httpx.TransportError:
+                pass
+        return seen
+
+    asked = asyncio.ensure_future(one())
+    await began.wait()
+    for number in signals:
+        served.process.send_signal(number)
+    if len(signals) == 1:
+        go_on.set()
+        assert b"message_stop" in await asked
+    await asyncio.to_thread(ended_in_order, served.process, served.log)
+    await asked
+    assert "open" not in [row["state"] for row in served.rows()]
+    go_on.set()
+    await provider.stop()
+
+
+@pytest.mark.server
+def test_two_signals_close_together_end_an_idle_gateway_in_order(serve):
+    for processes in ("1", "2"):
+        served = serve("serve", "--processes", processes)
+        for number in (INT, TERM, TERM):
+            served.process.send_signal(number)
+        ended_in_order(served.process, served.log)
+
+
+@pytest.mark.server
+def test_a_process_that_was_killed_just_before_the_stop_is_no_failure_of_it(serve):
+    served = serve("serve", "--processes", "2")
+    tasks = f"/proc/{served.process.pid}/task/{served.process.pid}/children"
+    with open(tasks) as file:
+        victim = int(file.read().split()[0])
+    subprocess.run(["kill", "-9", str(victim)], check=True)
+    served.process.send_signal(TERM)
+    ended_in_order(served.process, served.log)
+
+
+@pytest.mark.server
+@pytest.mark.once
+def test_a_database_that_answers_nobody_does_not_hold_up_the_end(tmp_path, postgres):
+    url = postgres.create("stop")
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    env = environment(folder, DATABASE_URL=url, PORT=str(free_port()), STOP_GRACE="1", PROCESSES="1")
+    env["DATABASE_URL"] = url
+    manage("migrate", env=env).check_returncode()
+    log = folder / "log"
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve"],
+        cwd=ROOT,
+        env=env,
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    port = int(env["PORT"])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: _answers(port), 90)
+        postgres.pause()
+        answer = httpx.post(url + "/v1/messages", json=asking(model="claude-x"), timeout=30)
+        assert answer.status_code == 200
+        began_at = time.monotonic()
+        for path in ("/health/ready", "/health"):
+            assert httpx.get(url + path, timeout=10).status_code == 200
+        assert time.monotonic() - began_at < 2
+        process.send_signal(TERM)
+        # STOP_GRACE, and what conf.SETTLING_SECONDS promises
+        assert process.wait(56) == 0
+        lines = b"".join(file.read_bytes() for file in (folder / "spool").glob("*.spool"))
+        assert b'"state":"ok"' in lines
+    finally:
+        postgres.resume()
+        process.kill()
+        process.wait()
