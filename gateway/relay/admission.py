@@ -13,10 +13,12 @@ from gateway.audit.outcome import ExchangeOutcome
 from gateway.audit.pricing import cost_of
 from gateway.conversion.context import AnswerContext
 from gateway.errors import AuthenticationFailed
+from gateway.limits.limiter import unpriced
 from gateway.limits.meters import Need
 from gateway.pricing.price import Tokens
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
 from gateway.telemetry import metrics
 
 # Output of a usual answer, in tokens: what a rate is charged with before the length is known.
@@ -41,6 +43,25 @@ async def come_in(exchange: Exchange, gateway: Gateway) -> None:
     exchange.inside = True
     if gateway.counting:
         metrics.came_in()
+
+
+def payable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """The routes that the exchange's key can pay for: all, or those with a price where it needs one.
+
+    Raises NotAllowed when there are none.
+    """
+    if not gateway.limiter.wants_prices(exchange.arrival.key):
+        return routes
+    prices = gateway.configuration.snapshot.prices
+    priced = tuple(
+        route
+        for route in routes
+        if prices.price(route.provider.slug, route.upstream_model, exchange.started_at) is not None
+    )
+    if not priced:
+        raise unpriced(exchange.asked_model)
+    exchange.route = priced[0]
+    return priced
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:

@@ -19,6 +19,7 @@ from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
+from gateway.limits.limiter import unpriced
 from gateway.relay import admission
 from gateway.relay.conversion import beside_the_loop
 from gateway.relay.counting import provider_count
@@ -62,7 +63,10 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     request = parsed(exchange, gateway)
     routes = routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
-    tries = Tries(exchange, gateway, routes, request)
+    priced = admission.payable(exchange, gateway, routes)
+    # what the client is told when only targets without a price are left
+    beyond = unpriced(exchange.asked_model) if len(priced) < len(routes) else None
+    tries = Tries(exchange, gateway, priced, request, beyond)
     local = await tries.prepare()
     if local is not None:
         await admission.charge_request(exchange, gateway)

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
-from gateway.errors import ClientError, UpstreamError, UpstreamTimedOut
+from gateway.errors import ClientError, GatewayError, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
 from gateway.relay.conversion import conversion
 from gateway.relay.exchange import Attempt, Exchange
@@ -43,13 +43,22 @@ SHORTEST_CONNECT: Final = 1.0
 
 
 class Tries:
-    """`prepare` first, then `message` or `first_events`. `upstream` is the attempt under way or answered."""
+    """`prepare` first, then `message` or `first_events`. `upstream` is the attempt under way or answered.
+
+    `beyond`: why the request may go to no further target than `routes`, where there are some.
+    """
 
     upstream: Upstream
 
     def __init__(
-        self, exchange: Exchange, gateway: Gateway, routes: Sequence[Route], request: dict[str, Any]
+        self,
+        exchange: Exchange,
+        gateway: Gateway,
+        routes: Sequence[Route],
+        request: dict[str, Any],
+        beyond: GatewayError | None = None,
     ) -> None:
+        self._beyond = beyond
         self._exchange = exchange
         self._gateway = gateway
         self._request = request
@@ -254,9 +263,11 @@ class Tries:
 
     # --- what the client is told ----------------------------------------------------------
 
-    def _told(self, last: UpstreamError) -> UpstreamError:
+    def _told(self, last: UpstreamError) -> GatewayError:
         """The last error; but an earlier one that may pass when the last says only that an admin must act."""
         fault = self._failures[-1][0]
+        if self._beyond is not None and fault is not Fault.CLIENT and not self._committed:
+            return self._beyond
         if self._teaching.refusal is not None and fault is Fault.CLIENT and not is_overflow(last):
             # no lesson helped: what was said of the request as it should have been
             return self._teaching.refusal

@@ -11,8 +11,8 @@ from gateway.limits.stores import MemoryStore
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.relay.gate import Gate
-from gateway.routing.snapshot import KeyLimits
-from tests.conftest import asking, key_entry
+from gateway.routing.snapshot import KeyLimits, Target
+from tests.conftest import asking, key_entry, rule
 from tests.fakes.provider import Answer, completion, error, stream
 
 KEY = {"x-api-key": "ours"}
@@ -125,6 +125,47 @@ async def test_a_model_without_a_price_is_free_or_refused_as_the_setting_says(be
     assert answer.status == status
     if refuse:
         assert "the model m has no price" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("third", "status", "asked"), [("dear", 200, ["down", "dear"]), (None, 403, ["down"])]
+)
+async def test_no_failover_leads_to_a_target_without_a_price(bench, streamed, third, status, asked):
+    bench.set(limiter=Limiter(MemoryStore(), NoHistory(), refuse_unpriced=True))
+    rates = Rates(Decimal(1), Decimal(1))
+    prices = PriceBook(tuple(PriceRule(Price(rates, source="test"), name) for name in ("down", "dear")))
+    targets = tuple(Target("fake", name) for name in ("down", "free", third) if name)
+    bench.configure(
+        provider={"max_retries": 0},
+        rules=[rule(targets=targets)],
+        keys=[key_entry("ours", limits=KeyLimits(spend_budget=DOLLARS))],
+        prices=prices,
+    )
+    bench.provider.answers("down", error(500, "no"))
+    for name in ("free", "dear"):
+        bench.provider.answers(name, stream("hi") if streamed else completion("hi"))
+    answer = await ask(bench, stream=streamed)
+    assert answer.status == status
+    assert [request.body["model"] for request in bench.provider.requests] == asked
+
+
+async def test_counting_tokens_counts_as_a_request_and_takes_a_turn(bench):
+    bench.set(gate=Gate(1, patience=0.01))
+    limited(bench, requests_per_minute=2, spend_budget=0)
+    for status in (200, 200, 429):
+        counted = await count(bench)
+        assert counted.status == status
+        assert bench.gateway.gate.inside == 0
+    assert counted.json["error"]["message"].endswith("2 requests per minute")
+    limited(bench)
+    await bench.gateway.gate.enter()
+    assert (await count(bench)).status == 529
+
+
+def count(bench):
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    return bench.client.request("POST", "/v1/messages/count_tokens", asked, headers=KEY)
 
 
 # --- the process ---------------------------------------------------------------------------
