@@ -141,6 +141,11 @@ class GatewayModelAdmin(ModelAdmin):
             first = entry[0] if isinstance(entry, tuple | list) else entry
             yield first if isinstance(first, str) else getattr(first, "parameter_name", None) or ""
 
+    def may_set(self, request: HttpRequest, attname: str) -> bool:
+        """Whether the user has the right that setting this field takes beside changing the record."""
+        right = getattr(self.model, "field_rights", {}).get(attname)
+        return right is None or request.user.has_perm(right)
+
     def page_name(self, page: str) -> str:
         """The URL name of a page of this record, for reverse()."""
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}"

@@ -88,6 +88,10 @@ class ClientKeyAdmin(KeyIssuing):
         )
         return (*fields, (gettext_lazy("Facts"), {"fields": _FACTS})) if obj else fields
 
+    def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if self.may_set(request, "user_id") else (*fields, "user")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClientKey]:
         queryset: QuerySet[ClientKey] = super().get_queryset(request)
         return queryset if _sees_all(request) else queryset.filter(pk__in=owned_keys(request.user))

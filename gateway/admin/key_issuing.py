@@ -101,7 +101,9 @@ class KeyIssuing(GatewayModelAdmin):
         """A list of names or a CSV file becomes as many keys, all or none."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = BulkForm(request.POST or None, request.FILES or None)
+        form = BulkForm(
+            request.POST or None, request.FILES or None, may_assign=self.may_set(request, "user_id")
+        )
         if request.method == "POST" and form.is_valid():
             issued = []
             with transaction.atomic():

@@ -56,6 +56,10 @@ class BulkForm(forms.Form):
         label=gettext_lazy("Bodies kept"), required=False, choices=Capture.choices, widget=Select
     )
 
+    def __init__(self, *args: Any, may_assign: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._may_assign = may_assign
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         rows = list(_rows(cleaned.get("names", ""), cleaned.get("file")))
@@ -74,16 +78,22 @@ class BulkForm(forms.Form):
         if twice:
             text = _("There is a key with this name already, or it stands here twice: %s")
             raise ValidationError(text % ", ".join(twice[:10]))
-        cleaned["rows"] = rows
+        users = self._users(rows)
+        if users and not self._may_assign:
+            text = _("These are users here, and making them owners takes a right that you do not have: %s")
+            raise ValidationError(text % ", ".join(sorted(users)[:10]))
+        cleaned["rows"], cleaned["users"] = rows, users
         return cleaned
+
+    def _users(self, rows: list[tuple[str, str]]) -> dict[str, Any]:
+        owners = {owner for _name, owner in rows if owner}
+        return {user.get_username(): user for user in get_user_model().objects.filter(username__in=owners)}
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The fields of each key to issue, for ClientKey.issue."""
         given = self.cleaned_data
-        owners = {owner for _name, owner in given["rows"] if owner}
-        users = {user.get_username(): user for user in get_user_model().objects.filter(username__in=owners)}
         for name, owner in given["rows"]:
-            user = users.get(owner)
+            user = given["users"].get(owner)
             yield {
                 "name": name,
                 "owner": "" if user else owner,

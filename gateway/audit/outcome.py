@@ -80,6 +80,7 @@ class ExchangeOutcome:
     state: State = OPEN
     client_key_id: int | None = None
     key_name: str = ""
+    owner_id: int | None = None
     session_id: str = ""
     agent_id: str = ""
     parent_agent_id: str = ""

@@ -93,6 +93,7 @@ def lesser(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
         clean.state,
         client_key_id=clean.client_key_id,
         key_name=clean.key_name,
+        owner_id=clean.owner_id,
         session_id=clean.session_id,
         status=clean.status,
         error_type=clean.error_type,

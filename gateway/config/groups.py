@@ -34,6 +34,9 @@ def _operator(app: str, codename: str) -> bool:
     action, _, model = codename.partition("_")
     if app != "gateway":
         return app == "admin" and codename == "view_logentry"
+    if action == "assign":
+        # owners read contents
+        return False
     return model in _OPERATED or (action == "view" and model != "requestbody" and model != "contentread")
 
 

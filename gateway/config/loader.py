@@ -273,6 +273,7 @@ def _key(record: ClientKey) -> KeyEntry:
         name=record.name,
         digest=record.digest,
         owner=record.owner_name,
+        owner_id=record.user_id,
         expires_at=record.expires_at.timestamp() if record.expires_at else None,
         revoked=record.revoked_at is not None,
         allowed_models=_texts(record.allowed_models),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from gateway.models.base import ConfigRecord, Origin
 from gateway.security import client_keys
@@ -52,6 +55,8 @@ class ClientKey(ConfigRecord):
 
     # written by the recorder with every batch; it is no change of configuration
     stampless_fields: ClassVar[frozenset[str]] = frozenset({"last_used"})
+    # an owner reads contents
+    field_rights: ClassVar[Mapping[str, str]] = MappingProxyType({"user_id": "gateway.assign_clientkey"})
 
     name = models.CharField(_("name"), max_length=100, help_text=_("What or whom the key is for."))
     owner = models.CharField(
@@ -145,6 +150,7 @@ class ClientKey(ConfigRecord):
         ordering = ["-created", "-pk"]
         verbose_name = _("client key")
         verbose_name_plural = _("client keys")
+        permissions = [("assign_clientkey", gettext_noop("Can set the owner of client keys"))]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.shown})"

@@ -52,6 +52,7 @@ class RequestLog(models.Model):
     records change or go. The key's constraint is Django's alone, so a key that is
     deleted while its request runs cannot lose the row.
 
+    `owner_id`: the user who owned the key then, and whose contents these are, whoever owns it now.
     `tools_called`: what the answer calls; `tools_failed`: tools whose results came in with
     this request and were errors; `has_images`: some message of the request has one.
     `timeline`: what happened between the client and us beside the events, as
@@ -71,6 +72,7 @@ class RequestLog(models.Model):
         db_index=False,
     )
     key_name = models.CharField(max_length=100, blank=True, default="")
+    owner_id = models.BigIntegerField(null=True, blank=True, editable=False)
     session_id = models.CharField(max_length=128, blank=True, default="")
     agent_id = models.CharField(max_length=128, blank=True, default="")
     parent_agent_id = models.CharField(max_length=128, blank=True, default="")
@@ -132,6 +134,9 @@ class RequestLog(models.Model):
         indexes = [
             models.Index(fields=["client_key", "-started_at"], name="log_key_time"),
             models.Index(fields=["session_id", "-started_at"], name="log_session_time"),
+            models.Index(
+                fields=["owner_id", "-started_at"], name="log_owner_time", condition=~Q(owner_id=None)
+            ),
             models.Index(fields=["state", "-started_at"], name="log_state_time"),
             models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
             models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),

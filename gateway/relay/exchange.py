@@ -230,6 +230,7 @@ class Exchange:
             "endpoint": arrival.endpoint,
             "client_key_id": key.id if key else None,
             "key_name": key.name if key else "",
+            "owner_id": key.owner_id if key else None,
             "session_id": header("x-claude-code-session-id", ""),
             "agent_id": header("x-claude-code-agent-id", ""),
             "parent_agent_id": header("x-claude-code-parent-agent-id", ""),

@@ -174,6 +174,7 @@ class KeyEntry:
     name: str
     digest: str
     owner: str = ""
+    owner_id: int | None = None
     expires_at: float | None = None
     revoked: bool = False
     allowed_models: tuple[str, ...] = ()

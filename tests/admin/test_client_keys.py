@@ -339,7 +339,9 @@ def test_the_list_of_keys_does_not_ask_the_database_once_per_row(
 def test_an_owner_sees_the_requests_of_their_own_key_and_no_other(member):
     client, mine, other = member
     theirs = RequestLog.objects.create(request_id="req_theirs", client_key=other, session_id="s")
-    own = RequestLog.objects.create(request_id="req_own", client_key=mine, asked_model="claude-own")
+    own = RequestLog.objects.create(
+        request_id="req_own", client_key=mine, owner_id=mine.user_id, asked_model="claude-own"
+    )
     page = client.get(url("requestlog", "changelist"))
     assert [row.pk for row in page.context["cl"].result_list] == [own.pk]
     assert "Other" not in page.content.decode()

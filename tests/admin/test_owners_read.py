@@ -29,7 +29,7 @@ def owner(clerk):
     other, _ = ClientKey.issue("Other")
     own, theirs = make_rows(2)
     for row, key, text in ((own, mine, "my own words"), (theirs, other, "their words")):
-        row.client_key = key
+        row.client_key, row.owner_id = key, key.user_id
         row.save()
         keep(row, {"request": {}}, asked(text), asked(text))
     return client, own, theirs

@@ -126,7 +126,7 @@ def test_pages_need_the_right_to_see_them(clerk, session):
 def test_the_owner_of_a_key_sees_its_sessions_and_in_them_its_requests_alone(clerk):
     client = clerk()
     record, _ = ClientKey.issue("mine", user=get_user_model().objects.get(username="clerk"))
-    make_rows(2, session_id="mine", client_key=record, asked_model="my-model")
+    make_rows(2, session_id="mine", client_key=record, owner_id=record.user_id, asked_model="my-model")
     RequestLog.objects.create(request_id="req_x", session_id="mine", asked_model="their-model")
     RequestLog.objects.create(request_id="req_y", session_id="theirs", asked_model="their-model")
     RequestLog.objects.filter(session_id="mine").exclude(client_key=record).update(started_at=START)

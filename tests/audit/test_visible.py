@@ -15,7 +15,11 @@ def rows(django_user_model):
     other, _secret = ClientKey.issue("Other")
     made = {
         name: RequestLog.objects.create(
-            request_id=f"req_{name}", client_key=of, started_at=timezone.now(), endpoint="messages"
+            request_id=f"req_{name}",
+            client_key=of,
+            owner_id=of and of.user_id,
+            started_at=timezone.now(),
+            endpoint="messages",
         )
         for name, of in (("mine", key), ("other", other), ("nobody", None))
     }
