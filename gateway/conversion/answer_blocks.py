@@ -7,10 +7,12 @@ what arrives for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from gateway.conversion.context import AnswerContext
+from gateway.conversion.object_reader import Standing
+from gateway.conversion.output import Pieces
 from gateway.conversion.reasoning import Carrier
 from gateway.conversion.tool_args import (
     Arguments,
@@ -19,6 +21,7 @@ from gateway.conversion.tool_args import (
     LiveArguments,
     arguments_text,
     is_whole,
+    same_arguments,
 )
 from gateway.conversion.tool_calls import CallBlocks, CallPiece
 from gateway.wire import jsontext, messages
@@ -27,6 +30,7 @@ from gateway.wire.messages import Event
 JSONObject = dict[str, Any]
 
 _NO_EXTRAS: Final[JSONObject] = {}
+_EMPTY: Final = (Standing.NOTHING, Standing.PLACEHOLDER)
 
 
 class TextBlock:
@@ -91,7 +95,10 @@ class ToolBlock:
 
     It is `ready` to open when its name is complete: with the first arguments,
     with the next call, or at the end. Fragments go to `take`, which returns the
-    arguments' text; that text goes to `forwarded` while the block is open, else it waits.
+    arguments' text; that text goes to `forwarded` while the block is open, else to `wait`.
+
+    `key`, `ids`: under which index and ids its fragments came. `said`: the text of its arguments.
+    `repeats`: calls of which it may be a repetition; it is not ready until that is known.
     """
 
     __slots__ = (
@@ -100,35 +107,81 @@ class ToolBlock:
         "_context",
         "_extras",
         "_freeform",
+        "_held",
         "_keeps_extras",
         "_late",
+        "_ready",
         "call_id",
+        "ended",
+        "ids",
+        "key",
         "name",
-        "ready",
-        "waiting",
+        "repeats",
+        "said",
     )
 
-    def __init__(self, context: AnswerContext, calls: CallBlocks) -> None:
+    def __init__(self, context: AnswerContext, calls: CallBlocks, said: Pieces) -> None:
         self._context = context
         self._calls = calls
         self._extras: JSONObject = {}
         self._keeps_extras = bool(context.profile.tool_call_extras)
+        self._held: BufferedArguments | None = None  # arguments that came before it was opened
         self._arguments: Arguments | None = None
         self._freeform = False
         self._late = False
+        self._ready = False
+        self.key: Hashable = None
+        self.ids: set[str] = set()
         self.call_id = ""
         self.name = ""
-        self.ready = False
-        self.waiting: list[str] = []
+        self.said = said
+        self.repeats: list[ToolBlock] = []
+        self.ended = False  # the provider says that this is all of it
+
+    @property
+    def ready(self) -> bool:
+        return self._ready and not self.repeats
 
     @property
     def finished(self) -> bool:
-        return self._arguments is not None and self._arguments.complete
+        if self._arguments is None:
+            return False
+        return self._arguments.complete or (self.ended and self.standing in _EMPTY)
+
+    @property
+    def standing(self) -> Standing:
+        """How far its arguments are."""
+        reader = self._arguments or self._held
+        return Standing.NOTHING if reader is None else reader.standing
 
     @property
     def whole(self) -> bool:
         """Whether all of a waiting call has come."""
-        return is_whole("".join(self.waiting))
+        return is_whole(self.said.text)
+
+    def may_be(self, name: str) -> bool:
+        """Whether a fragment with this name can be of this call: a name may come in pieces."""
+        if name == self.name or not self.name:
+            return True
+        if self._ready or self.standing is not Standing.NOTHING:
+            return False
+        offered = self._context.tools.offered
+        whole = name in offered and self.name in offered
+        return not whole or self.name + name in offered
+
+    def agrees(self, piece: CallPiece) -> bool:
+        """Whether what has come can be the beginning of a call that is told as a whole."""
+        if piece.name and self.name and piece.name != self.name:
+            return False
+        said, whole = self.said.text, arguments_text(piece.arguments)
+        return self.standing in _EMPTY or whole.startswith(said) or same_arguments(said, whole)
+
+    def rest_of(self, whole: str) -> str:
+        """What of the whole arguments has not come yet. They agree with what has."""
+        if self.standing is Standing.WHOLE:
+            return ""
+        said = self.said.text
+        return whole.removeprefix(said) if whole.startswith(said) else whole
 
     def take(self, piece: CallPiece) -> str:
         """Note everything of a fragment but its arguments, which are returned."""
@@ -139,10 +192,10 @@ class ToolBlock:
             self.call_id = self.call_id or piece.call_id
             self._extras.update(extras)
             self._freeform = self._freeform or piece.freeform
-            if piece.name and piece.name != self.name and not self.ready:
+            if piece.name and piece.name != self.name and not self._ready:
                 self.name += piece.name
-            if self.name and (text or self.waiting or piece.named):
-                self.ready = True
+            if self.name and (text or self._held is not None or piece.named):
+                self._ready = True
         elif extras and not self._late:
             self._late = True
             self._calls.late_extras()
@@ -150,7 +203,7 @@ class ToolBlock:
 
     def settle(self) -> None:
         """Nothing more of the name will come."""
-        self.ready = bool(self.name)
+        self._ready = bool(self.name)
 
     def content_block(self) -> JSONObject:
         tools, live = self._context.tools, self._context.profile.tool_args == "live"
@@ -162,9 +215,23 @@ class ToolBlock:
             self._arguments = BufferedArguments()
         return self._calls.block(self.name, self.call_id, self._extras)
 
+    def wait(self, text: str) -> None:
+        """Arguments of a call that is not open yet."""
+        if self._held is None:
+            self._held = BufferedArguments()
+        self._held.feed(text)
+
+    def behind(self) -> str:
+        """What came behind the arguments and may be those of another call; given once."""
+        reader = self._arguments or self._held
+        if reader is None or not reader.behind:
+            return ""
+        text, reader.behind = reader.behind, ""
+        return text
+
     def opened(self, index: int) -> list[Event]:
-        text = "".join(self.waiting)
-        self.waiting.clear()
+        text = "" if self._held is None else self._held.raw
+        self._held = None
         sent = self.forwarded(text) if text else ""
         return [messages.input_json_delta(index, sent)] if sent else []
 
@@ -188,6 +255,8 @@ class ToolBlock:
         sent = self._arguments.finish(cut=cut)
         if self._arguments.repaired:
             self._calls.repaired()
+        if self._arguments.placeholder and self._arguments.complete:
+            self._calls.placeholder()
         return [messages.input_json_delta(index, sent)] if sent else []
 
 

@@ -33,16 +33,22 @@ Leaving Open is where a block says its last word: the signature of thinking, the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from gateway.conversion.answer_blocks import Block, ServerBlock, TextBlock, ThinkingBlock, ToolBlock
-from gateway.conversion.call_table import CallTable
+from gateway.conversion.call_table import CallTable, repeated
 from gateway.conversion.client_window import scaled
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.envelope import NO_EDITS, envelope
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.object_reader import (
+    MalformedArguments,
+    Standing,
+    is_placeholder,
+    without_placeholders,
+)
 from gateway.conversion.output import Output
 from gateway.conversion.reasoning import Carrier
 from gateway.conversion.stops import Stop
@@ -138,7 +144,7 @@ class AnswerWriter:
         self._calls = CallBlocks(context, ledger)
         self._surplus: dict[ToolBlock, None] = {}
         self.carrier = Carrier(context, ledger)
-        self.output = Output(keep_text=context.web_search_active)
+        self.output = Output()
         self.state: State = IDLE
 
     def taken(self) -> list[Sent]:
@@ -168,7 +174,7 @@ class AnswerWriter:
 
     def is_of(self, piece: CallPiece, block: ToolBlock) -> bool:
         """Whether a fragment belongs to this call."""
-        return self._table.find(piece) is block and block not in self._surplus
+        return self._table.judge(piece).call is block and block not in self._surplus
 
     # What an answer says
 
@@ -228,20 +234,70 @@ class AnswerWriter:
 
     def fragment(self, piece: CallPiece) -> None:
         """A tool call, or a piece of one."""
-        block = self._table.find(piece) or self._new_call(piece)
-        if self._surplus and block in self._surplus:
-            return
-        text = block.take(piece)
-        self.output.call(piece.name, text)
+        verdict = self._table.judge(piece)
+        block = verdict.call
+        if block is None:
+            block = self._new_call(piece, verdict.repeats)
+        else:
+            self._table.note(piece, block)
+        if verdict.odd:
+            self._calls.assembled()
+        self._say(block, block.take(piece))
+
+    def told_again(self, pieces: Iterable[CallPiece]) -> None:
+        """Calls as a whole, each for the first time or once more: what has not come yet is taken.
+
+        Raises MalformedArguments when one says another thing than what has come.
+        """
+        told: list[ToolBlock] = []
+        for piece in pieces:
+            block = self._table.told_already(piece, told)
+            if block is None:
+                if self._table.contradicted(piece, told):
+                    raise MalformedArguments
+                block = self._new_call(piece, None)
+                self._say(block, block.take(piece))
+            else:
+                self._table.note(piece, block)
+                self._say(block, block.rest_of(block.take(piece)))
+            told.append(block)
+
+    def more(self, block: ToolBlock, text: str) -> None:
+        """What came behind the arguments of a call: the next call of the same tool, or nothing."""
+        while text:
+            if is_placeholder(text):
+                self._calls.placeholder()
+                return
+            piece = CallPiece(block.key, "", "", text, False, {})
+            verdict = self._table.judge(piece)
+            block = verdict.call or self._new_call(piece, verdict.repeats)
+            text = self._said(block, block.take(piece))
+
+    def _say(self, block: ToolBlock, text: str) -> None:
+        """More of the arguments of a call, and of the calls behind it."""
+        behind = self._said(block, text)
+        if behind:
+            self.more(block, behind)
+
+    def _said(self, block: ToolBlock, text: str) -> str:
+        """More of the arguments of a call. Gives what is none of it."""
+        if text:
+            block.said.add(text)
+        if block in self._surplus:
+            return ""
         state = self.state
         if type(state) is Open and state.block is block:
             sent = block.forwarded(text) if text else ""
             if sent:
                 self._events.append(messages.input_json_delta(state.index, sent))
-        else:
-            if text:
-                block.waiting.append(text)
-            self._advance()
+            return block.behind()
+        if text:
+            block.wait(text)
+        behind = block.behind()
+        if block.repeats:
+            self._settle_repetition(block)
+        self._advance()
+        return behind
 
     def end_thinking(self, sealed: JSONObject) -> None:
         """The thinking so far is a block of its own, whose signature also carries `sealed`."""
@@ -260,8 +316,10 @@ class AnswerWriter:
     def end_call(self) -> None:
         """The call is whole, so blank text behind it may be the beginning of a text."""
         block = self._latest(ToolBlock)
-        if block is not None and block.finished:
-            self._close_ended()
+        if block is not None:
+            block.ended = True
+            if block.finished:
+                self._close_ended()
 
     def server_block(self, block: JSONObject) -> None:
         """A call of a server tool or its result, as a whole."""
@@ -292,23 +350,24 @@ class AnswerWriter:
 
         `cut`: the token limit ended the answer, so a call may be incomplete.
         `filtered`: the content filter did; incomplete calls are left out then.
-        False when nothing at all is left of an answer that was nothing but
-        calls without names.
+        False when a call with arguments has no name, or nothing else is there.
         """
-        nameless = False
+        nameless = lost = False
         while self._queue:
             block = self._queue.pop(0)
             if type(block) is ToolBlock:
+                if block.repeats and not self._is_another(block, cut=cut):
+                    continue
                 block.settle()
                 if not block.ready:
                     self._calls.nameless()
-                    nameless = True
+                    nameless, lost = True, lost or bool(without_placeholders(block.said.text))
                     continue
                 if filtered and not block.whole:
                     self._calls.cut_off()
                     continue
             self._open(block, cut=cut)
-        if nameless and self.empty:
+        if lost or (nameless and self.empty):
             return False
         state = self.state
         open_thinking = type(state) is Open and type(state.block) is ThinkingBlock
@@ -337,9 +396,16 @@ class AnswerWriter:
 
     # The queue
 
-    def _new_call(self, piece: CallPiece) -> ToolBlock:
-        block = ToolBlock(self._context, self._calls)
-        if self._context.tools.single_call and self._table.any:
+    def _new_call(self, piece: CallPiece, repeats: ToolBlock | None) -> ToolBlock:
+        """Begin a call. `repeats`: it may be a repetition of that one, and has its name and evidence."""
+        block = ToolBlock(self._context, self._calls, self.output.call())
+        if repeats is not None:
+            block.repeats = self._table.like(repeats)
+            block.name = piece.name or repeats.name
+            piece = piece._replace(key=repeats.key if piece.key is None else piece.key)
+            for call_id in repeats.ids:
+                self._table.note(piece._replace(call_id=call_id), block)
+        if self._context.tools.single_call and self._table.calls:
             self._surplus[block] = None
             self._calls.surplus()
         else:
@@ -350,6 +416,23 @@ class AnswerWriter:
             self._queue.append(block)
         self._table.add(piece, block)
         return block
+
+    def _settle_repetition(self, block: ToolBlock) -> None:
+        """When the arguments of a call that may be a repetition are whole, that is known."""
+        if block.standing is Standing.WHOLE and self._is_another(block, cut=False) is False:
+            self._queue.remove(block)
+
+    def _is_another(self, block: ToolBlock, *, cut: bool) -> bool:
+        """Whether a call is none that was said already. Raises MalformedArguments when that stays unknown."""
+        if block.standing in (Standing.NOTHING, Standing.PLACEHOLDER) or repeated(block, block.repeats):
+            self._calls.repeated()
+            return False
+        if block.standing is Standing.PARTIAL and not cut:
+            raise MalformedArguments
+        self._calls.another()
+        block.repeats = []
+        block.settle()
+        return True
 
     def _advance(self) -> None:
         """Open what waits, as far as the open block allows."""
@@ -375,6 +458,8 @@ class AnswerWriter:
 
     def _open(self, block: Block, *, cut: bool = False) -> None:
         self._close(cut=cut)
+        if type(block) is ToolBlock:
+            self.output.names.append(block.name)
         index, self._next = self._next, self._next + 1
         self.state = Open(index, block)
         self._events.append(messages.block_start(index, block.content_block()))

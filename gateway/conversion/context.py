@@ -42,7 +42,7 @@ class ToolFacts:
     `original_names`: upstream name -> the name the client declared (renamed tools only).
     `toolsets`: upstream name -> (member name, toolset name), for Anthropic's toolsets (section 4.3).
     `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
-    `single_call`: disable_parallel_tool_use was asked for.
+    `single_call`: disable_parallel_tool_use was asked for. `offered`: upstream names of the tools sent.
     """
 
     original_names: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +50,7 @@ class ToolFacts:
     buffered: frozenset[str] = frozenset()
     live: frozenset[str] = frozenset()
     single_call: bool = False
+    offered: frozenset[str] = frozenset()
 
 
 @frozen

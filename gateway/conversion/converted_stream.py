@@ -32,13 +32,14 @@ from gateway.conversion import reasoning, stops, upstream_errors
 from gateway.conversion.answer_writer import IDLE, AnswerWriter, Failed
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.object_reader import MalformedArguments
 from gateway.conversion.repetition import Repetition
 from gateway.conversion.stops import Finish, Stop
-from gateway.conversion.tool_args import MalformedArguments
 from gateway.conversion.usage import Usage, usage_at_start, usage_of
 from gateway.conversion.visible_text import VisibleText
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
+from gateway.wire.halves import HalfCharacters
 from gateway.wire.messages import Event, Sent
 
 JSONObject = dict[str, Any]
@@ -59,6 +60,7 @@ class ConvertedStream:
         self._context = context
         self._ledger = ledger
         self._decoder = sse.Decoder()
+        self._halves = HalfCharacters()
         self._writer = AnswerWriter(context, ledger)
         filters = VisibleText(context)
         self._filters = None if filters.plain else filters
@@ -224,17 +226,17 @@ class ConvertedStream:
             self._upstream_ended(told=True)
             return
         try:
-            chunk = jsontext.loads(data)
+            chunk = self._halves.loads(data)
         except jsontext.InvalidJSON:
             if data.strip() == sse.DONE:
                 self._upstream_ended(told=True)
                 return
-            chunk = _loaded_leniently(data)
+            chunk = self._loaded_leniently(data)
         if name == "error":
             self._error(upstream_errors.named_error(chunk, data, self._context))
         elif type(chunk) is dict:
             self._read_data(chunk)
-            if self._repetition is not None:
+            if self._repetition is not None and not self._halves.waiting:
                 self._repetition.learn(data, chunk, plain=self._filters is None)
         elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
             # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
@@ -294,16 +296,15 @@ class ConvertedStream:
         self._finish = Finish.FILTERED
         self._complete(explanation=error.explanation)
 
+    def _loaded_leniently(self, data: bytes) -> object:
+        """Data with broken UTF-8 inside; None when it is no JSON even so."""
+        try:
+            return self._halves.loads(data.decode("utf-8", "replace"))
+        except jsontext.InvalidJSON:
+            return None
+
     def _usage_now(self, ledger: Ledger) -> Usage:
         return usage_of(self._counts, self._context, self._writer.output, ledger, tier=self._tier)
-
-
-def _loaded_leniently(data: bytes) -> object:
-    """Data with broken UTF-8 inside; None when it is no JSON even so."""
-    try:
-        return jsontext.loads(data.decode("utf-8", "replace"))
-    except jsontext.InvalidJSON:
-        return None
 
 
 def _broken(problem: Exception) -> UpstreamBroken:

@@ -1,4 +1,4 @@
-"""What an answer has said so far: for estimates, citations and the audit row."""
+"""What an answer has said so far: for estimates, citations, comparisons and the audit row."""
 
 from __future__ import annotations
 
@@ -8,55 +8,60 @@ from typing import Final
 _JOIN_AT: Final = 128
 
 
+class Pieces:
+    """A text that comes in pieces."""
+
+    __slots__ = ("_joined", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._joined: list[str] = []
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text)
+        if len(self._pieces) > _JOIN_AT:
+            self._joined.append("".join(self._pieces))
+            self._pieces.clear()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._joined) + "".join(self._pieces)
+
+
 class Output:
     """Collects the model's output; `everything` is what output tokens are estimated from."""
 
-    __slots__ = ("_joined", "_pieces", "_text", "text_length", "thinking_length")
+    __slots__ = ("_calls", "_text", "_thinking", "names", "text_length", "thinking_length")
 
-    def __init__(self, *, keep_text: bool = False) -> None:
-        self._pieces: list[str] = []
-        self._joined: list[str] = []
-        self._text: list[str] | None = [] if keep_text else None
+    def __init__(self) -> None:
+        self._text = Pieces()
+        self._thinking = Pieces()
+        self._calls: list[Pieces] = []
+        self.names: list[str] = []  # tools called, in the provider's words
         self.text_length = 0
         self.thinking_length = 0
 
     def text(self, text: str) -> None:
         """Visible text."""
         self.text_length += len(text)
-        if self._text is not None:
-            self._text.append(text)
-        self._pieces.append(text)
-        if len(self._pieces) > _JOIN_AT:
-            self._join()
+        self._text.add(text)
 
     def thinking(self, text: str) -> None:
         """Reasoning, whether the client sees it or not: it is paid for."""
         self.thinking_length += len(text)
-        self._pieces.append(text)
-        if len(self._pieces) > _JOIN_AT:
-            self._join()
+        self._thinking.add(text)
 
-    def call(self, name: str, arguments: str) -> None:
-        """A tool call or a fragment of one."""
-        self._pieces.append(name + arguments)
-        if len(self._pieces) > _JOIN_AT:
-            self._join()
-
-    def arguments(self, arguments: str) -> None:
-        """More of the arguments of a call."""
-        self._pieces.append(arguments)
-        if len(self._pieces) > _JOIN_AT:
-            self._join()
+    def call(self) -> Pieces:
+        """A call begins: where the text of its arguments goes."""
+        self._calls.append(Pieces())
+        return self._calls[-1]
 
     @property
     def whole_text(self) -> str:
-        """All visible text; empty unless asked for with keep_text."""
-        return "".join(self._text or ())
+        """All visible text."""
+        return self._text.text
 
     @property
     def everything(self) -> str:
-        return "".join(self._joined) + "".join(self._pieces)
-
-    def _join(self) -> None:
-        self._joined.append("".join(self._pieces))
-        self._pieces.clear()
+        calls = (call.text for call in self._calls)
+        return "".join((self._thinking.text, self._text.text, *self.names, *calls))

@@ -31,6 +31,9 @@ PATIENCE: Final = 16
 # no chunk begins so
 _NONE: Final = b"\x00"
 _TELLING: Final = ("usage", "x_groq", "error")
+# what a choice says beside its delta
+_MORE: Final = ("index", "finish_reason", "usage", "message", "error")
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _STRINGS: Final = re.compile(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -56,10 +59,14 @@ class Repetition:
         Raises MalformedArguments.
         """
         if not (data.startswith(self._before) and data.endswith(self._behind)):
+            self._before = _NONE
             return False
         if self._writer.state is not self._state:
             return False
         quoted = data[self._start : self._end]
+        if b"\\u" in quoted and _HALF.search(quoted) is not None:
+            self._before = _NONE  # its other half may be in the next chunk, or was in the one before
+            return False
         try:
             text = jsontext.loads(quoted)
         except jsontext.InvalidJSON:
@@ -124,7 +131,7 @@ class Repetition:
                 or not writer.is_of(pieces[0], block)
             ):
                 return None
-            return function, "arguments", _arguments_to(writer, block, index)
+            return function, "arguments", self._arguments_to(block, index)
         if type(delta[key]) is not str:
             return None
         thinking, place, visible = self._split(delta)
@@ -134,6 +141,25 @@ class Repetition:
             return delta, key, _thinking_to(writer, index, place)
         return None
 
+    def _arguments_to(self, block: ToolBlock, index: int) -> Say:
+        before, behind = sse.around(messages.input_json_delta(index, ""))
+        note, forwarded, send = block.said.add, block.forwarding, self._writer.send
+
+        def say(text: str, quoted: bytes) -> None:
+            note(text)
+            sent = forwarded(text)
+            if sent is text:
+                send(before + quoted + behind)
+                return
+            if sent:
+                send(before + jsontext.dumps(sent) + behind)
+            if block.finished:
+                # what follows may be of another call
+                self._before = _NONE
+                self._writer.more(block, block.behind())
+
+        return say
+
 
 def _plain_delta(chunk: JSONObject) -> JSONObject | None:
     """The delta of a chunk that does nothing but say it."""
@@ -141,7 +167,7 @@ def _plain_delta(chunk: JSONObject) -> JSONObject | None:
     if type(choices) is not list or len(choices) != 1 or any(chunk.get(key) for key in _TELLING):
         return None
     choice = choices[0]
-    if type(choice) is not dict or choice.get("finish_reason") or choice.get("usage"):
+    if type(choice) is not dict or any(choice.get(key) for key in _MORE):
         return None
     delta = choice.get("delta")
     return delta if type(delta) is dict else None
@@ -169,19 +195,6 @@ def _thinking_to(writer: AnswerWriter, index: int, place: str) -> Say:
         carry(text, place)
         if shown:
             send(before + quoted + behind)
-
-    return say
-
-
-def _arguments_to(writer: AnswerWriter, block: ToolBlock, index: int) -> Say:
-    before, behind = sse.around(messages.input_json_delta(index, ""))
-    note, forwarded, send = writer.output.arguments, block.forwarding, writer.send
-
-    def say(text: str, quoted: bytes) -> None:
-        note(text)
-        sent = forwarded(text)
-        if sent:
-            send(before + (quoted if sent is text else jsontext.dumps(sent)) + behind)
 
     return say
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any, Final
 
@@ -26,21 +27,68 @@ class Finish(Enum):
     UNKNOWN = 0
     ERROR = -1
     NO_RESOURCES = -2
+    UNREADABLE = -3
 
 
 _WORDS: Final = {
     word: finish
     for finish, words in {
-        Finish.STOP: ("stop", "eos", "end_turn", "complete"),
-        Finish.CALLS: ("tool_calls", "function_call", "tool_use"),
-        Finish.LENGTH: ("length", "max_tokens", "max_output_tokens"),
-        Finish.WINDOW: ("model_length", "model_context_window_exceeded"),
-        Finish.FILTERED: ("content_filter", "sensitive", "safety", "refusal"),
-        Finish.ERROR: ("error", "abort", "network_error"),
+        Finish.STOP: (
+            "stop",
+            "eos",
+            "eos_token",
+            "end_turn",
+            "complete",
+            "completed",
+            "stop_sequence",
+            "done",
+        ),
+        Finish.CALLS: ("tool_calls", "tool_call", "function_call", "function_calls", "tool_use"),
+        Finish.LENGTH: (
+            "length",
+            "max_tokens",
+            "max_output_tokens",
+            "token_limit",
+            "error_limit",
+            "max_length",
+        ),
+        Finish.WINDOW: ("model_length", "model_context_window_exceeded", "context_length_exceeded"),
+        Finish.FILTERED: (
+            *("content_filter", "content_filtered", "content_policy_violation", "content_policy", "filtered"),
+            *("sensitive", "safety", "refusal", "blocked", "blocklist", "prohibited_content", "recitation"),
+            *("spii", "language", "image_safety", "image_prohibited_content", "image_recitation"),
+            *("model_armor", "moderation", "guardrail", "guardrails", "guardrail_intervened", "error_toxic"),
+            *("jailbreak", "data_inspection_failed", "policy_violation"),
+        ),
+        Finish.ERROR: (
+            *(
+                "error",
+                "abort",
+                "aborted",
+                "network_error",
+                "cancelled",
+                "canceled",
+                "user_cancel",
+                "timeout",
+            ),
+            *("failed", "internal_error", "server_error"),
+        ),
         Finish.NO_RESOURCES: ("insufficient_system_resource",),
+        Finish.UNREADABLE: (
+            *("malformed_function_call", "malformed_tool_call", "malformed_tool_use", "malformed_response"),
+            *("malformed_model_output", "unexpected_tool_call", "function_call_filter", "tool_use_failed"),
+            *("too_many_tool_calls", "missing_thought_signature"),
+        ),
     }.items()
     for word in words
 }
+# how some servers write that there is no reason
+_NONE: Final = frozenset({"", "null", "none", "unspecified", "not_finished", "in_progress"})
+_KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "value")
+_PREFIX: Final = re.compile(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
+_PARTS: Final = re.compile(r"[\s:.,;/|()\[\]-]+")
+# what is longer is no word
+_LONGEST: Final = 200
 
 
 # of the window, when the provider has cut the input to fit
@@ -61,11 +109,27 @@ class Stop:
 
 
 def finish_of(choice: JSONObject) -> Finish | None:
-    """The finish of a choice; None while there is none."""
+    """The finish of a choice; None while there is none.
+
+    Providers write it in any case, behind a prefix (`content_filter: PROHIBITED_CONTENT`,
+    `FinishReason.STOP`), as an object ({"type": "length"}), and as the text "null".
+    """
     word = choice.get("finish_reason")
+    if isinstance(word, dict) and word:
+        word = next((said for key in _KEYS_OF_OBJECT if isinstance(said := word.get(key), str)), "unknown")
     if not word:
         return None
-    return _WORDS.get(word.lower(), Finish.UNKNOWN) if isinstance(word, str) else Finish.UNKNOWN
+    if not isinstance(word, str):
+        return Finish.UNKNOWN
+    known = _WORDS.get(word)
+    if known is not None:
+        return known
+    word = _PREFIX.sub("", word[:_LONGEST].strip().lower(), count=1)
+    if word in _NONE:
+        return None
+    # of several words the last that is known says it best
+    words = (word, *reversed(_PARTS.split(word)))
+    return next((_WORDS[said] for said in words if said in _WORDS), Finish.UNKNOWN)
 
 
 def stronger(one: Finish | None, other: Finish) -> Finish:
@@ -81,6 +145,8 @@ def failure_of(finish: Finish) -> UpstreamError | None:
         return UpstreamRejected(
             "the upstream provider has insufficient resources", status=529, error_type="overloaded_error"
         )
+    if finish is Finish.UNREADABLE:
+        return UpstreamRejected("the upstream provider could not read the tool call that the model wrote")
     return None
 
 

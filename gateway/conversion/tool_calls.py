@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion import opaque
@@ -20,7 +21,7 @@ class CallPiece(NamedTuple):
     `named`: the name is whole, so the call can be shown before its first arguments.
     """
 
-    key: int | str | None
+    key: Hashable
     call_id: str
     name: str
     arguments: object
@@ -29,22 +30,27 @@ class CallPiece(NamedTuple):
     named: bool = False
 
 
-def pieces_of(message: JSONObject) -> list[CallPiece]:
-    """The calls of a message, or the fragments of a delta; the legacy function_call is call 0."""
+def pieces_of(message: JSONObject, choice: int = 0) -> list[CallPiece]:
+    """The calls of a message, or the fragments of a delta; the legacy function_call is call 0.
+
+    `choice`: the one that it belongs to. Each counts its calls from 0.
+    """
     calls = message.get("tool_calls")
     if calls and type(calls) is list:
-        return [_piece(call) for call in calls if type(call) is dict]
+        return [_piece(call, choice) for call in calls if type(call) is dict]
     legacy = message.get("function_call")
-    return [_piece({"index": 0, "function": legacy})] if type(legacy) is dict else []
+    return [_piece({"index": 0, "function": legacy}, choice)] if type(legacy) is dict else []
 
 
-def _piece(call: JSONObject) -> CallPiece:
+def _piece(call: JSONObject, choice: int) -> CallPiece:
     function = call.get("function")
     freeform = type(function) is not dict and type(call.get("custom")) is dict
-    body = call["custom"] if freeform else function if type(function) is dict else {}
+    # a few servers leave the inner object out
+    body = call["custom"] if freeform else function if type(function) is dict else call
     key, call_id, name = call.get("index"), call.get("id"), body.get("name")
+    key = key if type(key) is int or type(key) is str else None
     return CallPiece(
-        key if type(key) is int or type(key) is str else None,
+        (choice, key) if choice and key is not None else key,
         call_id if type(call_id) is str else "",
         name if type(name) is str else "",
         body.get("input" if freeform else "arguments"),
@@ -116,6 +122,22 @@ class CallBlocks:
         self._ledger.dropped(
             "content.tool_use.id", "the provider's opaque data came after the call had begun"
         )
+
+    def assembled(self) -> None:
+        """A fragment was given to its call against its id or index."""
+        self._ledger.repaired("content.tool_use", "ids and indexes do not tell the calls apart")
+
+    def repeated(self) -> None:
+        """The same call was said twice."""
+        self._ledger.repaired("content.tool_use", "a call that was repeated is there once")
+
+    def another(self) -> None:
+        """What looked like a repetition is a call of its own."""
+        self._ledger.repaired("content.tool_use", "two calls came as one")
+
+    def placeholder(self) -> None:
+        """Something stood in front of the arguments that is none."""
+        self._ledger.repaired("content.tool_use.input", "a placeholder in front of the arguments is left out")
 
     def repaired(self) -> None:
         self._ledger.repaired("content.tool_use.input", "the arguments were not a valid JSON object")

@@ -192,4 +192,5 @@ def _facts(functions: list[Function], history: ToolHistory, choice: JSONObject) 
         buffered=frozenset(name for name, value in eager.items() if value is False),
         live=frozenset(name for name, value in eager.items() if value is True),
         single_call=wants_single_call(choice),
+        offered=frozenset(function.name for function in functions),
     )

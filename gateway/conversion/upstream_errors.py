@@ -205,6 +205,15 @@ def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError |
     return _inside(payload, jsontext.dumps_text(payload), context)
 
 
+def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
+    """The error that a choice, its delta or its message holds; None when there is none."""
+    for place in (choice, choice.get("delta"), choice.get("message")):
+        if type(place) is dict and place.get("error"):
+            error = {"error": place["error"]}
+            return _inside(error, jsontext.dumps_text(error), context)
+    return None
+
+
 def named_error(payload: Any, raw: bytes, context: AnswerContext) -> UpstreamError:
     """The error of a server-sent event which is named `error`, whatever its data."""
     return _inside(payload, raw.decode("utf-8", "replace"), context)

@@ -8,9 +8,13 @@ standard library's slow path, so nobody is refused for them.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
 
 import orjson
+
+_CONSTANT: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class InvalidJSON(ValueError):
@@ -27,6 +31,35 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as problem:
         return _loads_slowly(text, problem)
+
+
+def loads_from_provider(text: bytes | str) -> tuple[Any, bool]:
+    """Parse what a provider sent, and say whether half a surrogate pair stands in it.
+
+    Halves stay: the other may come in the next text (`wire.halves`). NaN and Infinity,
+    which servers written in Python send, are null. Raises InvalidJSON.
+    """
+    try:
+        return orjson.loads(text), False
+    except orjson.JSONDecodeError as problem:
+        reason = _reason(problem.msg, problem.pos)
+        if (
+            "surrogate" not in problem.msg
+            and "recursion" not in problem.msg
+            and not _CONSTANT.search(_bytes(text))
+        ):
+            raise InvalidJSON(reason) from None
+    try:
+        return json.loads(text, parse_constant=lambda _: None), _HALF.search(_bytes(text)) is not None
+    except RecursionError:
+        raise InvalidJSON("nested too deeply") from None
+    except ValueError:
+        raise InvalidJSON(reason) from None
+
+
+def whole_characters(text: str) -> str:
+    """Pairs of surrogates as the characters that they are; half a pair is U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def dumps(value: Any) -> bytes:
@@ -69,6 +102,10 @@ def _loads_slowly(text: bytes | bytearray | memoryview | str, problem: orjson.JS
         raise InvalidJSON("a number has too many digits") from None
 
 
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
+
+
 def _reason(message: str, position: int) -> str:
     short = message.split(": line ")[0].split(":")[0].strip()
     return f"{short} at character {position}" if short else f"syntax error at character {position}"
@@ -80,7 +117,7 @@ def _refuse(name: str) -> NoReturn:
 
 def _mended(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole_characters(value)
     if isinstance(value, list):
         return [_mended(item) for item in value]
     if isinstance(value, dict):

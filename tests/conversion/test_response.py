@@ -80,12 +80,17 @@ def test_a_list_of_parts_is_joined():
     assert answer({"content": parts})["content"] == [{"type": "text", "text": "ab"}]
 
 
-def test_the_lowest_index_is_the_answer():
-    choices = [
-        {"index": 1, "message": {"content": "B"}, "finish_reason": "stop"},
-        {"index": 0, "message": {"content": "A"}, "finish_reason": "stop"},
-    ]
-    assert message({"choices": choices}, context_of(), Ledger())["content"][0]["text"] == "A"
+@pytest.mark.parametrize("indexes", [(1, 0), (None, None)])
+def test_an_answer_that_is_spread_over_choices_is_joined(indexes):
+    called = {"message": {"tool_calls": [function()]}, "finish_reason": "tool_calls"}
+    said = {"message": {"content": "A"}, "finish_reason": "stop"}
+    choices = [called, said] if indexes[0] else [said, called]
+    for index, choice in zip(indexes, choices, strict=True):
+        if index is not None:
+            choice["index"] = index
+    got = message({"choices": choices}, context_of(), Ledger())
+    assert [block["type"] for block in got["content"]] == ["text", "tool_use"]
+    assert got["stop_reason"] == "tool_use"
 
 
 @pytest.mark.parametrize("payload", [{}, {"choices": []}, {"choices": None}, {"choices": ["x"]}])
@@ -214,8 +219,9 @@ def test_unusable_ids_are_replaced(id):
 
 
 def test_an_id_used_twice_is_replaced_the_second_time():
-    ids = [block["id"] for block in answer({"tool_calls": [function(), function()]})["content"]]
-    assert ids[0] == "c1" and ids[1].startswith("toolu_")
+    called = [function(arguments={"a": number}) for number in (1, 1, 2)]
+    ids = [block["id"] for block in answer({"tool_calls": called})["content"]]
+    assert ids[0] == "c1" and ids[1].startswith("toolu_") and len(ids) == 2
 
 
 def test_names_are_the_clients_again():

@@ -102,3 +102,35 @@ def test_the_stronger_of_two():
     assert stronger(None, Finish.UNKNOWN) is Finish.UNKNOWN
     assert stronger(Finish.STOP, Finish.CALLS) is Finish.CALLS
     assert stronger(Finish.FILTERED, Finish.LENGTH) is Finish.FILTERED
+
+
+@pytest.mark.parametrize(
+    "word, finish",
+    [
+        ("null", None),
+        ("None", None),
+        ("", None),
+        ("STOP", Finish.STOP),
+        ("FinishReason.MAX_TOKENS", Finish.LENGTH),
+        ("FINISH_REASON_STOP", Finish.STOP),
+        ({"type": "length", "length": 3}, Finish.LENGTH),
+        ({"type": "null"}, None),
+        ({}, None),
+        ({"x": 1}, Finish.UNKNOWN),
+        (7, Finish.UNKNOWN),
+        ("content_filter: PROHIBITED_CONTENT", Finish.FILTERED),
+        ("content_filter: SOMETHING_NEW", Finish.FILTERED),
+        ("content_filtered", Finish.FILTERED),
+        ("BLOCKLIST", Finish.FILTERED),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", Finish.UNREADABLE),
+        ("MALFORMED_FUNCTION_CALL", Finish.UNREADABLE),
+        ("gibberish", Finish.UNKNOWN),
+        ("x " * 1_000_000, Finish.UNKNOWN),
+    ],
+)
+def test_a_reason_is_read_in_any_case_form_and_prefix(word, finish):
+    assert finish_of({"finish_reason": word}) is finish
+
+
+def test_a_call_that_could_not_be_read_is_an_error_of_the_server():
+    assert failure_of(Finish.UNREADABLE).error_type == "api_error"

@@ -362,10 +362,20 @@ def test_an_empty_answer_has_no_blocks():
     assert_lines(ended(chunk({"role": "assistant", "content": None}), finish("stop")), "end end_turn")
 
 
-def test_other_choices_are_ignored():
-    other = chunk({"content": "B"})
-    other["choices"][0]["index"] = 1
-    assert "0 text ac" in lines(ended(text("a"), other, text("c"), finish("stop")))
+def test_an_answer_that_is_spread_over_choices_is_joined():
+    calls = [call(0, f"c{number}", "X", {"n": number}) for number in range(2)]
+    for number, each in enumerate(calls, 1):
+        each["choices"][0]["index"] = number
+    last = finish("stop")
+    last["choices"].append({"index": 1, "delta": {}, "finish_reason": "tool_calls"})
+    assert_lines(
+        ended(text("a"), *calls, text("b"), last),
+        "0 start text", "0 text a", "0 stop",
+        "1 start tool_use c0 X", '1 input_json {"n":0}', "1 stop",
+        "2 start tool_use c1 X", '2 input_json {"n":1}', "2 stop",
+        "3 start text", "3 text b", "3 stop",
+        "end tool_use",
+    )  # fmt: skip
 
 
 def test_message_in_place_of_delta_is_read():
@@ -628,7 +638,7 @@ def test_names_are_the_clients_again():
 
 @pytest.mark.parametrize("bad", ["functions.X:0", "a", ""])
 def test_bad_and_repeated_ids_are_replaced(bad):
-    events = ended(call(0, "a", "X", "{}"), call(1, bad, "X", "{}"), finish("stop"))
+    events = ended(call(0, "a", "X", '{"n":0}'), call(1, bad, "X", '{"n":1}'), finish("stop"))
     ids = [event["content_block"]["id"] for event in events if event["type"] == "content_block_start"]
     assert ids[0] == "a" and ids[1].startswith("toolu_")
 
@@ -982,3 +992,156 @@ def test_citations_of_a_web_search_come_before_the_text_ends():
         "title": "t",
         "url": "u",
     }
+
+
+# what a call is (call_table)
+
+
+def calls_of(events):
+    return [
+        line.partition(" ")[2] for line in lines(events) if "start tool_use" in line or "input_json" in line
+    ]
+
+
+A, B = '{"a":1}', '{"b":2}'
+HALVES = ['{"a"', ":1}"]
+
+
+@pytest.mark.parametrize(
+    "fragments, expected",
+    [
+        ([call(0, "x", "X", "{}"), call(0, args=A)], ["X" + A]),
+        ([call(0, "x", "X", "null"), call(0, args=A)], ["X" + A]),
+        ([call(0, "x", "X", '""'), call(0, args=A)], ["X" + A]),
+        (
+            [call(0, "x", "X", "{}"), call(1, "y", "Y", "{}"), call(1, args=B), call(0, args=A)],
+            ["X" + A, "Y" + B],
+        ),
+        ([call(0, "x", "X", A), call(0, args="{}")], ["X" + A]),
+        ([call(0, "x", "X", "{}"), call(1, "y", "Y", "{}")], ["X{}", "Y{}"]),
+        ([call(0, "x", "X", ""), *(call(n, args=half) for n, half in enumerate(HALVES, 1))], ["X" + A]),
+        ([call(0, "x", "X", ""), *(call(n, "x", "X", half) for n, half in enumerate(HALVES, 1))], ["X" + A]),
+        ([call(0, "x", "X", ""), *(call(0, f"i{n}", args=half) for n, half in enumerate(HALVES))], ["X" + A]),
+        ([call(n, None, "X", half) for n, half in enumerate(HALVES)], ["X" + A]),
+        ([call(0, "x", "X", ""), call(1, "x", "X", A)], ["X" + A]),
+        ([call(0, "x", "X", A), call(1, "x", "X", A)], ["X" + A]),
+        ([call(0, "x", "X", A), call(1, "y", "X", A)], ["X" + A, "X" + A]),
+        ([call(0, "x", "X", A), call(0, "x", "X", B)], ["X" + A, "X" + B]),
+        ([call(0, "x", "X", A), call(0, "x", "X", B), call(0, "x", "X", A)], ["X" + A, "X" + B]),
+        ([call(0, "x", "X", A), call(0, "x", "Y", B)], ["X" + A, "Y" + B]),
+        ([call(0, "x", "X", A), call(0, "x", "X", '{"b"'), call(0, "x", args=":2}")], ["X" + A, "X" + B]),
+        ([call(0, "x", "X", A), call(0, None, "Y", B)], ["X" + A, "Y" + B]),
+        ([call(0, "x", "X", A + B)], ["X" + A, "X" + B]),
+        ([call(0, "x", "X", A + B[:3]), call(0, args=B[3:])], ["X" + A, "X" + B]),
+        ([call(0, "x", "X", A + "{}" + A)], ["X" + A]),
+        ([call(None, "X", "X", A), call(None, "X", "X", B)], ["X" + A, "X" + B]),
+        ([call(None, None, "X", A), call(None, None, "X", A)], ["X" + A, "X" + A]),
+    ],
+)
+def test_calls_are_told_apart_by_all_evidence_there_is(fragments, expected):
+    for fed in (fragments, [chunk({"tool_calls": [entry]}) for entry in joined(fragments)]):
+        got = calls_of(ended(*fed, finish("tool_calls")))
+        assert [f"{a.split()[-1]}{b.split(' ', 1)[-1]}" for a, b in pairs(got)] == expected
+
+
+def joined(fragments):
+    return [entry for each in fragments for entry in each["choices"][0]["delta"]["tool_calls"]]
+
+
+def pairs(told):
+    return list(zip(told[::2], told[1::2], strict=True))
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [call(0, "x", "X", A), call(0, "x", "X", '{"b"')],  # half a second call
+        [call(0, "x", "X", A), call(1, "y", args=B)],  # no name
+        [call(0, "x", "X", "{"), call(1, "y", "Y", B)],  # half a first one
+    ],
+)
+def test_a_call_that_did_not_come_whole_is_an_error(fragments):
+    events = play(stream_of(), *fragments, finish("tool_calls"), DONE)
+    assert_legal(events)
+    assert lines(events)[-1].startswith("error api_error")
+
+
+def test_what_tells_calls_apart_against_ids_is_written_down():
+    ledger = Ledger()
+    ended(call(0, "x", "X", A + B), finish("tool_calls"), ledger=ledger)
+    assert [entry.path for entry in ledger.entries if entry.code != "defaulted"] == ["content.tool_use"]
+
+
+# what is said again
+
+
+def test_a_whole_message_at_the_end_is_not_said_again():
+    called = {"id": "c", "function": {"name": "X", "arguments": A}}
+    whole = {"role": "assistant", "content": "Hello", "reasoning_content": "hm", "tool_calls": [called]}
+    last = finish("tool_calls")
+    last["choices"][0]["message"] = whole
+    once = [thought("hm"), text("Hel"), text("lo"), call(0, "c", "X", A)]
+    assert lines(ended(*once, last, **ASKED)) == lines(ended(*once, finish("tool_calls"), **ASKED))
+
+
+def test_what_only_the_whole_message_at_the_end_says_is_said():
+    last = finish("stop")
+    last["choices"][0]["message"] = {
+        "content": "Hello",
+        "tool_calls": [{"function": {"name": "X", "arguments": A}}],
+    }
+    events = ended(text("Hel"), call(0, "c", "X", A[:4]), last)
+    assert '1 input_json {"a":1}' in lines(events) and "2 text lo" in lines(events)
+
+
+def test_a_whole_message_that_contradicts_a_call_is_an_error():
+    last = finish("tool_calls")
+    last["choices"][0]["message"] = {"tool_calls": [{"id": "c", "function": {"name": "X", "arguments": B}}]}
+    events = play(stream_of(), call(0, "c", "X", A), last, DONE)
+    assert lines(events)[-1] == "error api_error: upstream sent malformed tool arguments"
+
+
+# the reason at the end
+
+
+def test_a_reason_counts_at_the_end_only():
+    events = ended(
+        chunk({"reasoning_content": "a"}, "stop"),
+        chunk({"content": "b"}, "length"),
+        text("c"),
+        finish("stop"),
+    )
+    assert lines(events)[-2] == "end end_turn"
+
+
+def test_text_behind_the_reason_that_is_cut_is_no_whole_answer():
+    events = play(stream_of(), chunk({"content": "a"}, "stop"), text("b"))
+    assert lines(events)[-1].startswith("error api_error")
+
+
+def test_a_model_that_has_only_thought_is_given_time():
+    stream = stream_of()
+    stream.feed(sse(chunk({"reasoning_content": "a"}, "stop")))
+    assert not stream.awaiting_trailer
+    stream.feed(sse(chunk({"content": "a"}, "stop")))
+    assert not stream.awaiting_trailer  # it said so before
+
+
+@pytest.mark.parametrize("place", ["choice", "delta", "message"])
+def test_an_error_inside_a_choice_is_the_providers_error(place):
+    choice = {"index": 0, "delta": {}, "finish_reason": None}
+    where = choice if place == "choice" else choice.setdefault(place, {})
+    where["error"] = {"code": 429, "message": "Provider gone"}
+    events = play(stream_of(), text("Hel"), {"choices": [choice]}, DONE)
+    assert lines(events)[-1] == "error rate_limit_error: Provider gone"
+
+
+# characters in two halves
+
+
+@pytest.mark.parametrize("said", [text, thought, lambda piece: call(0, args=piece)])
+def test_a_character_that_is_cut_in_two_arrives_whole(said):
+    front = [call(0, "c", "X", '{"a":"')] if said not in (text, thought) else [said("a")]
+    behind = [call(0, args='"}')] if said not in (text, thought) else []
+    events = ended(*front, said("x\ud83d"), said("\ude00y"), said("\ud83d"), said("z"), *behind, **ASKED)
+    assert "x\U0001f600y\ufffdz" in "".join(lines(events))
