@@ -55,16 +55,18 @@ class Need:
     cost: int | None = 0
 
     def amount(self, unit: str) -> int:
-        """How much it is in one unit; at most MOST."""
+        """How much it is in one unit: 0 to MOST, whatever a provider says."""
         if unit in (REQUESTS, RUNNING):
             return 1
         if unit == INPUT:
-            return min(MOST, self.input_tokens)
-        if unit == OUTPUT:
-            return min(MOST, self.output_tokens)
-        if unit == SPEND:
-            return min(MOST, self.cost or 0)
-        return min(MOST, self.tokens)
+            amount = self.input_tokens
+        elif unit == OUTPUT:
+            amount = self.output_tokens
+        elif unit == SPEND:
+            amount = self.cost or 0
+        else:
+            amount = self.tokens
+        return min(MOST, max(0, amount))
 
 
 class Standing(NamedTuple):

@@ -160,6 +160,7 @@ def test_an_absurd_number_of_a_provider_fits_a_counter():
     need = Need(10**30, 10**30, 10**30, 10**30)
     meters = meters_of(KeyLimits(1, 1, 1, 1, "day", 1, 1), TEAM, NOW)
     assert max(need.amount(meter.unit) for meter in meters) == MOST
+    assert min(Need(-5, -5, -5, -5).amount(meter.unit) for meter in meters) == 0
 
 
 def test_what_uses_no_tokens_counts_as_a_request_alone():

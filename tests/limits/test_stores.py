@@ -7,10 +7,12 @@ from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.limits.counting import Ask, counted
 from gateway.limits.database_store import DatabaseStore
-from gateway.limits.meters import Standing
+from gateway.limits.meters import Need, Standing, Subject, meters_of
 from gateway.limits.redis_store import RedisStore
 from gateway.limits.stores import Changes, Charge, End, Hold, MemoryStore, StoreUnavailable
+from gateway.routing.snapshot import KeyLimits
 
 # Redis keeps its own clock
 NOW = 4_000_000_000.0
@@ -18,7 +20,7 @@ LATER = 4_000_000_060
 MUCH_LATER = 4_000_086_400
 
 
-@pytest.fixture(params=["memory", "database", "redis"])
+@pytest.fixture(params=["memory", pytest.param("database", marks=pytest.mark.django_db), "redis"])
 def store(request):
     if request.param == "memory":
         return MemoryStore()
@@ -118,10 +120,25 @@ def test_what_nobody_keeps_is_not_held_after_its_lease(store):
     assert stands(store) == (1, 10)
 
 
+@pytest.mark.django_db
+def test_a_hundred_requests_cost_the_database_as_many_statements_as_one(django_assert_num_queries):
+    store, limits = DatabaseStore(), KeyLimits(500, 10**6, 10**6, 500, "day", 10**9, 10**9)
+    subject = Subject("key", 7)
+    meters = meters_of(limits, subject, NOW)
+    for meter in meters:
+        store.reconcile(meter.counter, 0, 0, set(), meter.lasts, now=NOW)
+    for number in (1, 100):
+        asks = [Ask(meters, Need(1, 1, 1, 1), f"{number}-{index}", NOW) for index in range(number)]
+        # the counters, the holds and last minute's counters, between a savepoint and its release
+        with django_assert_num_queries(5):
+            counted(store, asks, [], NOW)
+        assert all(ask.admitted for ask in asks)
+
+
 class TestTime:
     """Redis keeps its own clock, so these are for the stores that are given it."""
 
-    @pytest.fixture(params=["memory", "database"])
+    @pytest.fixture(params=["memory", pytest.param("database", marks=pytest.mark.django_db)])
     def store(self, request):
         if request.param == "memory":
             return MemoryStore()
