@@ -20,6 +20,7 @@ from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.conf import gateway_conf
 from gateway.relay.runtime import runtime
+from gateway.telemetry.logs import log_ended_threads
 
 logger = logging.getLogger("gateway.server")
 
@@ -59,6 +60,7 @@ class GatewayServer(Server):
         super().__init__(application, endpoints=ours, signal_handlers=False, **kwargs)
 
     def run(self) -> None:
+        log_ended_threads()
         runtime.prepare()
         # what exists now lives as long as the process: the collector need not look at it again
         gc.collect()

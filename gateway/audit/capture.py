@@ -42,18 +42,24 @@ _known_secrets: Final = lru_cache(maxsize=128)(_secrets)
 
 
 class ByteLog:
-    """Collects the pieces of one stream up to MAX_STREAM_BYTES; adding is a list append."""
+    """Collects the pieces of one stream up to MAX_STREAM_BYTES; adding is a list append.
 
-    __slots__ = ("_pieces", "_room")
+    `cut`: more came.
+    """
+
+    __slots__ = ("_pieces", "_room", "cut")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._room = MAX_STREAM_BYTES
+        self.cut = False
 
     def add(self, piece: bytes) -> None:
         if self._room > 0:
             self._pieces.append(piece)
             self._room -= len(piece)
+        elif piece:
+            self.cut = True
 
     def text(self) -> bytes:
         return b"".join(self._pieces)

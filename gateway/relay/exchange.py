@@ -210,7 +210,7 @@ class Exchange:
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=_ms(self.started, now),
             attempts=len(self.tries),
-            ledger=self.ledger.as_json(),
+            ledger=[*self.ledger.as_json(), *self._not_kept()],
             tools_called=self.tools_called,
             tools_failed=[] if request is None else failed_tools(request),
             has_images=request is not None and has_images(request),
@@ -219,6 +219,15 @@ class Exchange:
             tries=tuple([attempt.facts(state, now, error) for attempt in self.tries]),
             bodies=self._bodies() if self.captures else None,
         )
+
+    def _not_kept(self) -> list[dict[str, Any]]:
+        """Ledger entries for what of the answers is not in the history."""
+        megabytes = capture.MAX_STREAM_BYTES >> 20
+        return [
+            {"code": "dropped", "path": f"history: {name}", "note": f"kept are the first {megabytes} MB"}
+            for name, log in (("answered", self.answered), ("returned", self.returned))
+            if log.cut and self.captures
+        ]
 
     def _known(self) -> dict[str, Any]:
         """What is known of it from the beginning, as the outcome's fields."""

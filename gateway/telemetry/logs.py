@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import UTC, datetime
 
 from gateway.wire import jsontext
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+logger = logging.getLogger("gateway.server")
+
+
+def log_ended_threads() -> None:
+    """A thread that ends by an error is an ERROR in the log: what it did is done by nobody now."""
+
+    def ended(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_type is SystemExit:
+            return
+        name = arguments.thread.name if arguments.thread is not None else ""
+        logger.error(
+            "a thread ended by an error",
+            extra={"thread_name": name},
+            exc_info=(
+                arguments.exc_type,
+                arguments.exc_value or arguments.exc_type(),
+                arguments.exc_traceback,
+            ),
+        )
+
+    threading.excepthook = ended
 
 
 class JSONFormatter(logging.Formatter):

@@ -484,3 +484,12 @@ async def test_only_the_last_event_waits_until_the_outcome_is_durable(bench):
     await answering.rest()
     assert kinds(answering)[-1] == "message_stop"
     assert bench.recorder.last.state == "ok"
+
+
+async def test_an_answer_of_which_the_history_keeps_the_beginning_says_so(bench, monkeypatch):
+    monkeypatch.setattr("gateway.audit.capture.MAX_STREAM_BYTES", 100)
+    bench.provider.answers("m", stream(*["word"] * 50))
+    answer = await bench.client.post("/v1/messages", asking(stream=True))
+    assert "message_stop" in kinds(answer)
+    paths = [entry["path"] for entry in bench.recorder.last.ledger if entry["code"] == "dropped"]
+    assert "history: returned" in paths

@@ -26,6 +26,15 @@ def test_a_stream_is_kept_up_to_a_bound(monkeypatch):
     for _ in range(100):
         log.add(b"12345")
     assert log.text() == b"12345" * 2
+    assert log.cut
+
+
+def test_a_stream_that_fits_is_whole(monkeypatch):
+    monkeypatch.setattr(capture, "MAX_STREAM_BYTES", 10)
+    log = capture.ByteLog()
+    for piece in (b"12345", b"12345", b""):
+        log.add(piece)
+    assert not log.cut
 
 
 def test_the_order_of_headers_stays_and_long_names_are_masked_as_well():
