@@ -72,7 +72,10 @@ def _ask(row: RequestLog, choices: Sequence[Choice], headers: dict[str, str], bo
     async def ask() -> None:
         gateway = await runtime.gateway()
         await asyncio.gather(
-            *(replayed(gateway, choice, row.request_id, headers, body, row.asked_model) for choice in choices)
+            *(
+                replayed(gateway, choice, row.request_id, headers, body, row.asked_model, row.client_key_id)
+                for choice in choices
+            )
         )
 
     async_to_sync(ask)()

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from gateway.conversion.cache_control import is_marked
 from gateway.conversion.names import upstream_name
-from gateway.conversion.opaque import split_id
 from gateway.conversion.parts import PARAGRAPH, text_part
 from gateway.conversion.replay import THINKING, replayed
 from gateway.conversion.request_context import RequestContext
@@ -108,12 +107,12 @@ def _tool_call(call: ToolCall) -> JSONObject:
 
 def _carried(call: ToolCall, context: RequestContext) -> dict[str, Any]:
     """The opaque data that the id brought back, as far as this provider made it and wants it."""
-    plain, payload = split_id(call.located.block["id"])
+    plain, payload = context.opaque.call_id(call.located.block["id"])
     if plain == call.located.block["id"]:
         return {}
     carried = None if payload is None else payload.get("x")
     if payload is None or not isinstance(carried, dict):
-        context.notes.add("dropped", call.located.path, "opaque tool call data that cannot be read")
+        context.notes.add("dropped", call.located.path, f"opaque tool call data {context.opaque.reason}")
         return {}
     stranger = context.stranger(payload)
     if stranger:

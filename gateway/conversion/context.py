@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from gateway.conversion.opaque import UNSEALED, Opener, Seal
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.token_classes import TokenCounts
 from gateway.values import frozen
@@ -26,6 +27,7 @@ class ClientFacts:
     `key_id` identifies the client key (never the key itself); `session` is the
     header x-claude-code-session-id or None; `api_version` is anthropic-version.
     `headers` (lower-case names) and `query` are for protocols that pass them on.
+    `seal` signs and checks opaque payloads; those of one request may become `opaque_budget` bytes.
     """
 
     key_id: str = ""
@@ -33,6 +35,12 @@ class ClientFacts:
     api_version: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: str = ""
+    seal: Seal = UNSEALED
+    opaque_budget: int = 16 * 1024 * 1024
+
+    def opener(self) -> Opener:
+        """What reads the payloads of one request; one for counting, one for converting."""
+        return Opener(self.seal, self.opaque_budget)
 
 
 @frozen
@@ -67,6 +75,7 @@ class AnswerContext:
     `prefill`: text of the final assistant message the upstream continues.
     `report_context_management`: the request carried context_management.
     `usage_scale`: what input counts are multiplied by for the client (client_window.py).
+    `seal` signs the opaque data that the client is to bring back.
     `leading`: blocks that stand in front of what the model says; `searches` of them are web
     searches that the gateway made. `search_query`: what a search of the provider is about.
     """
@@ -90,6 +99,7 @@ class AnswerContext:
     leading: tuple[dict[str, Any], ...] = ()
     searches: int = 0
     search_query: str = ""
+    seal: Seal = UNSEALED
 
     @property
     def thinking_shown(self) -> bool:

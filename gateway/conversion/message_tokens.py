@@ -16,7 +16,7 @@ from gateway.conversion.documents import extracted_text
 from gateway.conversion.image_tokens import image_tokens
 from gateway.conversion.images import OMITTED
 from gateway.conversion.memo import Memo
-from gateway.conversion.opaque import read_signature
+from gateway.conversion.opaque import Opener
 from gateway.conversion.profile import Profile
 from gateway.conversion.tool_exposure import Declared
 from gateway.conversion.tool_functions import declared_functions, description_text
@@ -65,8 +65,10 @@ class TextCounter:
     def tool(self, declared: Declared) -> int:
         return self._tools.number(jsontext.dumps(declared.tool), lambda _: self._tool(declared))
 
-    def hidden_thinking(self, signature: str) -> int:
-        return self._signatures.number(signature, self._hidden_thinking)
+    def hidden_thinking(self, signature: str, opaque: Opener) -> int:
+        # the same text is unreadable for another owner
+        known_by = f"{opaque.seal.owner}\0{signature}"
+        return self._signatures.number(known_by, lambda _: self._hidden_thinking(signature, opaque))
 
     def pdf_text(self, data: str) -> int:
         return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data)))
@@ -84,8 +86,8 @@ class TextCounter:
             for function in declared_functions(declared) or ()
         )
 
-    def _hidden_thinking(self, signature: str) -> int:
-        payload = read_signature(signature)
+    def _hidden_thinking(self, signature: str, opaque: Opener) -> int:
+        payload = opaque.signature(signature)
         text = payload.get("t") if payload else None
         return self._count(text) if type(text) is str else 0
 
@@ -93,10 +95,12 @@ class TextCounter:
 text_counter: Final = cache(TextCounter)
 
 
-def message_tokens(messages: list[JSONObject], profile: Profile, *, spoken_later: bool = False) -> int:
+def message_tokens(
+    messages: list[JSONObject], profile: Profile, opaque: Opener, *, spoken_later: bool = False
+) -> int:
     """The packed count of checked messages. `spoken_later`: the user says more behind them."""
     counter = text_counter(profile.vocabulary)
-    return _Messages(messages, profile, counter, spoken_later=spoken_later).tokens()
+    return _Messages(messages, profile, counter, opaque, spoken_later=spoken_later).tokens()
 
 
 def speaks(message: JSONObject) -> bool:
@@ -111,8 +115,15 @@ class _Messages:
     """The walk over the messages of one request."""
 
     def __init__(
-        self, messages: list[JSONObject], profile: Profile, counter: TextCounter, *, spoken_later: bool
+        self,
+        messages: list[JSONObject],
+        profile: Profile,
+        counter: TextCounter,
+        opaque: Opener,
+        *,
+        spoken_later: bool,
     ) -> None:
+        self._opaque = opaque
         self._messages = messages
         self._profile = profile
         self._counter = counter
@@ -172,7 +183,7 @@ class _Messages:
         signature = block.get("signature")
         if block["thinking"] or type(signature) is not str:
             return self._counter.text(block["thinking"])
-        return self._counter.hidden_thinking(signature)
+        return self._counter.hidden_thinking(signature, self._opaque)
 
     def _image(self, block: JSONObject) -> int:
         if self._profile.images == "text":

@@ -3,41 +3,150 @@
 Nothing is stored in the gateway: what a provider wants back (reasoning details,
 encrypted reasoning, thought signatures) travels to the client inside the
 signature of a thinking block or the id of a tool call, and returns with the
-history. A payload is `base64url(zlib(JSON))`.
+history. A payload is `base64url(zlib(JSON))`; provider and model stand in it.
 
-    signature:  "gw1." + payload            keys v, p, m, and rd, ri, ec, f, t, x
-    tool id:    id + "_gw1_" + payload      keys v, p, m, x
+    signature:  "gw1." + payload + "." + tag        keys v, p, m, and rd, ri, ec, f, t, x
+    tool id:    id + "_gw1_" + payload + tag        keys v, p, m, x
+
+A few KB can unpack to megabytes, and a client could write a payload itself or bring another's.
+So each has a tag, an HMAC-SHA-256 of all in front of it and of whose it is (`Seal`), which is
+checked before anything is unpacked; and one request unpacks no more than it may (`Opener`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import zlib
+from dataclasses import field
 from typing import Any, Final
 
+from gateway.values import frozen
 from gateway.wire import jsontext
 
+UNREADABLE: Final = "that cannot be read"
+NOT_SIGNED: Final = "that this gateway did not sign for this client"
+TOO_MUCH: Final = "beyond what one request may unpack"
 SIGNATURE_PREFIX: Final = "gw1."
 ID_MARK: Final = "_gw1_"
 MAX_SIGNATURE: Final = 256 * 1024
 MAX_ID_PAYLOAD: Final = 32 * 1024
 MAX_UNPACKED_SIGNATURE: Final = 4 * 1024 * 1024
 MAX_UNPACKED_ID: Final = 64 * 1024
+# bytes that the payloads of one request may become, beside as many as its body has
+MORE_THAN_BODY: Final = 1024 * 1024
+_TAG_BYTES: Final = 16
+_TAG_LENGTH: Final = 22
 
 Payload = dict[str, Any]
 
 
-def signature(payload: Payload) -> tuple[str, bool]:
+@frozen
+class Seal:
+    """What signs payloads and checks them.
+
+    `keys`: the first signs, each is accepted. `owner`: whom the payloads belong to; those of another one
+    do not hold. Without keys nothing is signed and nothing checked: for conversions outside of any
+    exchange (dry runs, vectors).
+    """
+
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    owner: str = ""
+
+    def tag(self, text: str) -> str:
+        """The tag that the first key makes for `text`."""
+        return self._tag(self.keys[0], text)
+
+    def holds(self, text: str, tag: str) -> bool:
+        """Whether one of the keys made `tag` for `text` and this owner."""
+        shown = tag.encode("utf-8", "replace")
+        return any(hmac.compare_digest(self._tag(key, text).encode(), shown) for key in self.keys)
+
+    def _tag(self, key: bytes, text: str) -> str:
+        message = f"{self.owner}\0{text}".encode("utf-8", "replace")
+        return _base64(hmac.digest(key, message, "sha256")[:_TAG_BYTES])
+
+
+UNSEALED: Final = Seal()
+
+
+class Opener:
+    """Reads the payloads of one request. `budget`: bytes that all of them together may become.
+
+    `used` are those that were read; `refused` counts payloads that went beyond the budget. `reason` says of
+    the last payload that was None why.
+    """
+
+    __slots__ = ("_budget", "reason", "refused", "seal", "used")
+
+    def __init__(self, seal: Seal = UNSEALED, budget: int = 16 * 1024 * 1024) -> None:
+        self.seal = seal
+        self.used = 0
+        self.refused = 0
+        self.reason = ""
+        self._budget = budget
+
+    def charge(self, size: int) -> bool:
+        """Count bytes that an earlier request unpacked and this one sends too; False: they are too many."""
+        if size > self._budget - self.used:
+            return False
+        self.used += size
+        return True
+
+    def signature(self, text: object) -> Payload | None:
+        """The payload of one of our signatures; None for foreign, tampered or unreadable ones."""
+        self.reason = UNREADABLE
+        if not isinstance(text, str) or not text.startswith(SIGNATURE_PREFIX) or len(text) > MAX_SIGNATURE:
+            return None
+        signed, _, tag = text.partition(".")[2].partition(".")
+        return self._checked(SIGNATURE_PREFIX + signed, tag, signed, MAX_UNPACKED_SIGNATURE)
+
+    def call_id(self, call_id: str) -> tuple[str, Payload | None]:
+        """Cut a tool id at the first mark: (plain id, payload; None: there is none or it is not read)."""
+        plain, mark, packed = call_id.partition(ID_MARK)
+        if not mark:
+            return call_id, None
+        self.reason = UNREADABLE
+        if not self.seal.keys:
+            return plain, self._unpacked(packed, MAX_UNPACKED_ID)
+        if len(packed) > MAX_ID_PAYLOAD + _TAG_LENGTH:
+            return plain, None
+        signed, tag = packed[:-_TAG_LENGTH], packed[-_TAG_LENGTH:]
+        return plain, self._checked(plain + ID_MARK + signed, tag, signed, MAX_UNPACKED_ID)
+
+    def _checked(self, text: str, tag: str, packed: str, limit: int) -> Payload | None:
+        if self.seal.keys and not self.seal.holds(text, tag):
+            self.reason = NOT_SIGNED
+            return None
+        return self._unpacked(packed, limit)
+
+    def _unpacked(self, packed: str, limit: int) -> Payload | None:
+        left = self._budget - self.used
+        text = _unpacked(packed, min(limit, left))
+        if text is None:
+            if left < limit:
+                self.refused += 1
+                self.reason = TOO_MUCH
+            return None
+        self.used += len(text)
+        try:
+            payload = jsontext.loads(text)
+        except (jsontext.InvalidJSON, ValueError):
+            return None
+        return payload if isinstance(payload, dict) and payload.get("v") == 1 else None
+
+
+def signature(payload: Payload, seal: Seal = UNSEALED) -> tuple[str, bool]:
     """Sign a thinking block: (signature, whether all of it fitted).
 
-    Over MAX_SIGNATURE the keys rd, ec and x are left out.
+    Over MAX_SIGNATURE the keys rd, ec, x and t are left out.
     """
-    packed = SIGNATURE_PREFIX + _pack({"v": 1, **payload})
-    if len(packed) <= MAX_SIGNATURE:
-        return packed, True
+    signed = _signature({"v": 1, **payload}, seal)
+    if len(signed) <= MAX_SIGNATURE:
+        return signed, True
     kept = {key: value for key, value in payload.items() if key not in ("rd", "ec", "x", "t")}
-    return SIGNATURE_PREFIX + _pack({"v": 1, **kept}), False
+    return _signature({"v": 1, **kept}, seal), False
 
 
 def is_ours(text: object) -> bool:
@@ -46,38 +155,43 @@ def is_ours(text: object) -> bool:
 
 
 def read_signature(text: object) -> Payload | None:
-    """The payload of one of our signatures; None for foreign, tampered or unreadable ones."""
-    if not isinstance(text, str) or not text.startswith(SIGNATURE_PREFIX) or len(text) > MAX_SIGNATURE:
-        return None
-    return _unpack(text[len(SIGNATURE_PREFIX) :].split(".", 1)[0], MAX_UNPACKED_SIGNATURE)
+    """The payload of a signature that nobody signed (dry runs, tests)."""
+    return Opener().signature(text)
 
 
-def id_with(call_id: str, payload: Payload) -> str | None:
+def id_with(call_id: str, payload: Payload, seal: Seal = UNSEALED) -> str | None:
     """The tool id carrying `payload`; None when it would be too large."""
     packed = _pack({"v": 1, **payload})
-    return None if len(packed) > MAX_ID_PAYLOAD else f"{call_id}{ID_MARK}{packed}"
+    if len(packed) > MAX_ID_PAYLOAD:
+        return None
+    marked = f"{call_id}{ID_MARK}{packed}"
+    return marked + seal.tag(marked) if seal.keys else marked
 
 
 def split_id(call_id: str) -> tuple[str, Payload | None]:
-    """Cut a tool id at the first mark: (plain id, payload or None when there is none or it is unreadable)."""
-    plain, mark, packed = call_id.partition(ID_MARK)
-    if not mark:
-        return call_id, None
-    return plain, _unpack(packed, MAX_UNPACKED_ID)
+    """`Opener.call_id` for an id that nobody signed."""
+    return Opener().call_id(call_id)
+
+
+def _signature(payload: Payload, seal: Seal) -> str:
+    packed = SIGNATURE_PREFIX + _pack(payload)
+    return f"{packed}.{seal.tag(packed)}" if seal.keys else packed
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _pack(payload: Payload) -> str:
-    return base64.urlsafe_b64encode(zlib.compress(jsontext.dumps(payload), 6)).rstrip(b"=").decode("ascii")
+    return _base64(zlib.compress(jsontext.dumps(payload), 6))
 
 
-def _unpack(packed: str, limit: int) -> Payload | None:
+def _unpacked(packed: str, limit: int) -> bytes | None:
+    """What was packed; None when it is more than `limit` bytes or nothing that was packed."""
     try:
         raw = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
         unpacker = zlib.decompressobj()
-        text = unpacker.decompress(raw, limit + 1)
-        if len(text) > limit or not unpacker.eof:
-            return None
-        payload = jsontext.loads(text)
-    except (binascii.Error, zlib.error, jsontext.InvalidJSON, ValueError):
+        text = unpacker.decompress(raw, max(0, limit) + 1)
+    except (binascii.Error, zlib.error, ValueError):
         return None
-    return payload if isinstance(payload, dict) and payload.get("v") == 1 else None
+    return text if len(text) <= limit and unpacker.eof else None

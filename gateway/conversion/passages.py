@@ -19,7 +19,9 @@ from typing import Any, Final, NamedTuple
 
 from gateway.conversion.cache_control import CACHEABLE, CacheMarkers
 from gateway.conversion.chat_messages import chat_messages, refuse_nothing_said
+from gateway.conversion.context import ClientFacts
 from gateway.conversion.message_tokens import message_tokens, speaks
+from gateway.conversion.opaque import Seal
 from gateway.conversion.pairing import pair
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes, RequestContext
@@ -30,6 +32,7 @@ from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
 from gateway.wire.recurring import Part
 
+NOBODY: Final = ClientFacts()
 # targets of one conversation whose results are kept
 _MOST_READINGS: Final = 4
 
@@ -47,24 +50,27 @@ class Paired(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The chat messages of a passage; notes and markers, if there are any."""
+    """The chat messages of a passage; notes and markers, if there are any; bytes of payloads in them."""
 
     messages: list[ChatMessage]
     notes: Notes | None
     markers: CacheMarkers | None
+    unpacked: int
 
 
 class Reading:
-    """What a passage becomes for one profile and model, as far as somebody wanted to know.
+    """What a passage becomes for one profile, model and owner of payloads, as far as somebody wanted to know.
 
     The keys: whether there is more of the user behind it; of `written`, for its turns and for its thinking.
     """
 
-    __slots__ = ("model", "paired", "profile", "tokens", "written")
+    __slots__ = ("model", "paired", "profile", "seal", "tokens", "written")
 
-    def __init__(self, profile: Profile, model: str) -> None:
+    def __init__(self, profile: Profile, model: str, seal: Seal) -> None:
         self.profile = profile
         self.model = model
+        # what one client brought back is no other's, though the text is the same
+        self.seal = seal
         self.tokens: dict[bool, int] = {}
         self.paired: dict[bool, Paired] = {}
         self.written: dict[tuple[bool, bool], Written] = {}
@@ -112,11 +118,11 @@ class Passage:
             self._clears = any("clear_at" in message for message in self.messages)
         return self._clears
 
-    def reading(self, profile: Profile, model: str) -> Reading:
+    def reading(self, profile: Profile, model: str, seal: Seal) -> Reading:
         for reading in self._readings:
-            if reading.profile is profile and reading.model == model:
+            if reading.profile is profile and reading.model == model and reading.seal == seal:
                 return reading
-        reading = Reading(profile, model)
+        reading = Reading(profile, model, seal)
         self._readings = [*self._readings[1 - _MOST_READINGS :], reading]
         return reading
 
@@ -128,8 +134,15 @@ class Conversation:
     `chat_messages` last.
     """
 
-    def __init__(self, request: JSONObject, profile: Profile, parts: Sequence[Part] = ()) -> None:
+    def __init__(
+        self,
+        request: JSONObject,
+        profile: Profile,
+        parts: Sequence[Part] = (),
+        client: ClientFacts = NOBODY,
+    ) -> None:
         """`request` need not be checked; `parts` are its passages that are remembered."""
+        self._opaque = client.opener()
         self._messages: Any = request.get("messages")
         messages = self._messages
         self._profile = profile
@@ -142,7 +155,9 @@ class Conversation:
         # of messages that nobody remembers nothing need be kept apart: they are converted as they are
         self._apart = bool(parts)
         self._readings = (
-            [passage.reading(profile, self._model) for passage in self._passages] if parts else []
+            [passage.reading(profile, self._model, client.seal) for passage in self._passages]
+            if parts
+            else []
         )
         self._more_of_user: list[bool] = []
         self._paired: list[Paired] = []
@@ -170,13 +185,13 @@ class Conversation:
     def tokens(self) -> int:
         """The packed count of all messages."""
         if not self._apart:
-            return message_tokens(self._messages, self._profile)
+            return message_tokens(self._messages, self._profile, self._opaque)
         tokens, later = 0, False
         by_turns = self._profile.replay_scope == "tool_turns"
         for passage, reading in zip(reversed(self._passages), reversed(self._readings), strict=True):
             counted = reading.tokens.get(later)
             if counted is None:
-                counted = message_tokens(passage.messages, self._profile, spoken_later=later)
+                counted = message_tokens(passage.messages, self._profile, self._opaque, spoken_later=later)
                 reading.tokens[later] = counted
             tokens += counted
             later = later or (by_turns and passage.speaks)
@@ -251,10 +266,14 @@ class Conversation:
             self._readings, self._paired, self._more_of_user, spoken_later, strict=True
         ):
             written = reading.written.get((more, later))
-            if written is None:
+            if written is None or not context.opaque.charge(written.unpacked):
+                refused = context.opaque.refused
                 written = _written(paired, context, spoken_later=later)
-                # breakpoints may be taken back when the request has too many of them
-                if written.markers is None or not written.markers.breakpoints:
+                # breakpoints may be taken back when the request has too many of them, and what one request
+                # had no budget for another has
+                if context.opaque.refused == refused and (
+                    written.markers is None or not written.markers.breakpoints
+                ):
                     reading.written[more, later] = written
             found.append(written)
         return found
@@ -283,8 +302,11 @@ def _paired(passage: Passage, context: RequestContext, *, more_of_user: bool) ->
 
 def _written(paired: Paired, context: RequestContext, *, spoken_later: bool) -> Written:
     apart = context.apart()
+    used = context.opaque.used
     messages = chat_messages(paired.turns, apart, spoken_later=spoken_later)
-    return Written(messages, apart.notes if apart.notes else None, apart.markers if apart.markers else None)
+    unpacked = context.opaque.used - used
+    notes, markers = apart.notes, apart.markers
+    return Written(messages, notes if notes else None, markers if markers else None, unpacked)
 
 
 def _mark_automatically(turns: list[Turn], marker: JSONObject, context: RequestContext) -> None:

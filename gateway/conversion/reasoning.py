@@ -190,7 +190,7 @@ class Carrier:
         if self._extras:
             payload["x"] = self._extras
         payload.update(sealed or {})
-        signed, complete = opaque.signature(payload)
+        signed, complete = opaque.signature(payload, self._context.seal)
         if not complete:
             self._ledger.dropped(
                 "content.thinking.signature", "the provider's opaque data is too large to carry"

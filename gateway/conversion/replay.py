@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from gateway.conversion.opaque import Payload, is_ours, read_signature
+from gateway.conversion.opaque import Payload, is_ours
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.turns import Located, Turn
 from gateway.wire.messages import JSONObject
@@ -73,10 +73,10 @@ def _thought(located: Located, context: RequestContext) -> _Thought:
     block = located.block
     redacted = block["type"] == "redacted_thinking"
     seal = block.get("data" if redacted else "signature")
-    payload = read_signature(seal)
+    payload = context.opaque.signature(seal)
     if payload is None:
         if is_ours(seal):
-            context.notes.add("dropped", located.path, "opaque reasoning data that cannot be read")
+            context.notes.add("dropped", located.path, f"opaque reasoning data {context.opaque.reason}")
         elif redacted:
             context.notes.add("dropped", located.path, "redacted thinking of another provider")
         return _Thought("" if redacted else block["thinking"], None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.ledger import Code, Ledger
+from gateway.conversion.opaque import Opener
 from gateway.conversion.profile import Profile
 from gateway.values import frozen
 
@@ -46,16 +47,18 @@ class Notes:
 
 @frozen
 class RequestContext:
-    """`model` is the asked model, for messages to the client."""
+    """`model` is the asked model, for messages to the client; `opaque` reads what came back in signatures."""
 
     profile: Profile
     model: str
     notes: Notes
     markers: CacheMarkers
+    opaque: Opener
 
     def apart(self) -> RequestContext:
         """The same for a part of the request that is converted alone."""
-        return RequestContext(self.profile, self.model, Notes(), CacheMarkers(self.profile.cache_control))
+        markers = CacheMarkers(self.profile.cache_control)
+        return RequestContext(self.profile, self.model, Notes(), markers, self.opaque)
 
     def stranger(self, payload: Mapping[str, Any]) -> str:
         """Who else made a payload that came back; "" when it was the provider and model asked now.

@@ -110,6 +110,7 @@ class RequestPlan:
             report_context_management=request.get("context_management") is not None,
             usage_scale=self.scale,
             search_query=_searched_for(request) if self.tools.web_search_active else "",
+            seal=self.context.opaque.seal,
         )
         return Converted(_merged(body, profile.extra_body), answer, self.who.headers)
 
@@ -131,7 +132,7 @@ def request_plan(
     Raises InvalidRequest for everything the API or the provider does not take
     (specification sections 2, 3 and 7.2).
     """
-    conversation = Conversation(request, profile, recurring.passages)
+    conversation = Conversation(request, profile, recurring.passages, client)
     validation.check(
         request,
         api_version=client.api_version,
@@ -142,7 +143,8 @@ def request_plan(
     validation.refuse_unsupported(request)
     _refuse_mcp_servers(request, profile)
     notes = Notes()
-    context = RequestContext(profile, request["model"], notes, CacheMarkers(profile.cache_control))
+    markers = CacheMarkers(profile.cache_control)
+    context = RequestContext(profile, request["model"], notes, markers, client.opener())
     history = conversation.history
     work = tool_work(request, history, profile, recurring.tools)
     counts = input_counts(request, profile, conversation, work)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_tokens import TextCounter, text_counter
-from gateway.conversion.passages import Conversation
+from gateway.conversion.passages import NOBODY, Conversation
 from gateway.conversion.profile import Profile
 from gateway.conversion.structured import asked_schema
 from gateway.conversion.token_classes import TokenCounts
@@ -68,10 +69,11 @@ def input_counts(
     return TokenCounts.unpacked(tokens)
 
 
-def count_tokens(request: JSONObject, profile: Profile) -> dict[str, Any]:
+def count_tokens(request: JSONObject, profile: Profile, client: ClientFacts = NOBODY) -> dict[str, Any]:
     """The answer of count_tokens to a checked request. Raises InvalidRequest."""
     tool_plan(request, profile, Ledger())  # refuses what the request itself would be refused for
-    return count_answer(request, estimate_input_tokens(request, profile))
+    counts = input_counts(request, profile, Conversation(request, profile, client=client))
+    return count_answer(request, estimated(counts, profile))
 
 
 def count_answer(request: JSONObject, tokens: int) -> dict[str, Any]:

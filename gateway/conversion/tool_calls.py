@@ -100,7 +100,8 @@ class CallBlocks:
             return call_id
         profile = self._context.profile
         model = profile.upstream_model or self._context.model
-        marked = opaque.id_with(call_id, {"p": profile.provider, "m": model, "x": extras})
+        payload = {"p": profile.provider, "m": model, "x": extras}
+        marked = opaque.id_with(call_id, payload, self._context.seal)
         if marked is None:
             self._ledger.dropped("content.tool_use.id", "the provider's opaque data is too large to carry")
         return marked or call_id

@@ -21,7 +21,7 @@ from gateway.conversion.validation import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
-from gateway.relay.conversion import beside_the_loop
+from gateway.relay.conversion import beside_the_loop, client_facts
 from gateway.relay.counting import provider_count
 from gateway.relay.endings import ended
 from gateway.relay.exchange import Arrival, Exchange
@@ -147,7 +147,9 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     if answer is None:
         check(request, counting=True)
         refuse_unsupported(request, counting=True)
-        answer = await beside_the_loop(exchange, route, count_tokens, request, route.profile)
+        answer = await beside_the_loop(
+            exchange, route, count_tokens, request, route.profile, client_facts(exchange, gateway)
+        )
         exchange.usage_estimated = True
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from gateway.conversion.context import AnsweredLocally, Converted
+from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.opaque import MORE_THAN_BODY, Seal
 from gateway.conversion.vocabulary import ready
 from gateway.conversion.web_search import with_results
 from gateway.relay.exchange import Exchange
@@ -33,7 +34,7 @@ async def conversion(
         request = with_results(request, made)
     recurring = exchange.recurring if made is None else NOTHING
     arguments = (
-        request, route.profile, exchange.arrival.client_facts, gateway.new_id, exchange.ledger, recurring
+        request, route.profile, client_facts(exchange, gateway), gateway.new_id, exchange.ledger, recurring
     )  # fmt: skip
     request_of = DIALECTS[route.profile.protocol].request
     converted = await beside_the_loop(exchange, route, request_of, *arguments)
@@ -42,6 +43,20 @@ async def conversion(
     if made is not None and isinstance(converted, Converted):
         return told(converted, made, exchange, gateway)
     return converted
+
+
+def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
+    """What a conversion needs to know of the client beside its request's body."""
+    arrival = exchange.arrival
+    return ClientFacts(
+        key_id=str(arrival.key.id) if arrival.key else "",
+        session=arrival.session,
+        api_version=arrival.headers.get("anthropic-version"),
+        headers=arrival.headers,
+        query=arrival.query,
+        seal=Seal(gateway.seal_keys, arrival.holder),
+        opaque_budget=len(arrival.body) + MORE_THAN_BODY,
+    )
 
 
 async def beside_the_loop(exchange: Exchange, route: Route, work: Callable[..., T], *arguments: Any) -> T:

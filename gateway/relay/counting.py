@@ -10,7 +10,7 @@ from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.counters import Counter, counter_of
 from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError, InvalidRequest
-from gateway.relay.conversion import beside_the_loop
+from gateway.relay.conversion import beside_the_loop, client_facts
 from gateway.relay.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
@@ -76,11 +76,11 @@ async def _call(
 
     Raises InvalidRequest.
     """
-    arguments = (request, route.profile, exchange.arrival.client_facts, gateway.new_id, Ledger())
+    arguments = (request, route.profile, client_facts(exchange, gateway), gateway.new_id, Ledger())
     converted = await beside_the_loop(exchange, route, counter.request, *arguments)
     if isinstance(converted, AnsweredLocally):
         return None
-    session = exchange.arrival.client_facts.session or exchange.request_id
+    session = exchange.arrival.session or exchange.request_id
     choice = Choices((route,), session, gateway.health).next(gateway.now().timestamp(), 0.0)
     if choice is None:
         return None

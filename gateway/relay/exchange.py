@@ -21,7 +21,6 @@ from gateway.audit.outcome import (
     State,
 )
 from gateway.audit.request_facts import failed_tools, has_images
-from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.message_facts import message_facts
 from gateway.conversion.token_classes import TokenCounts
@@ -40,7 +39,7 @@ class Arrival:
     """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as it came.
 
     `endpoint`: messages, count_tokens, or replay: a request of the history asked again
-    by an admin, `replay_of` its request id.
+    by an admin, `replay_of` its request id and `holder_replayed` who held its opaque data.
     """
 
     request_id: str
@@ -50,17 +49,17 @@ class Arrival:
     address: str
     key: KeyEntry | None = None
     replay_of: str = ""
+    holder_replayed: str = ""
     query: str = ""
 
     @property
-    def client_facts(self) -> ClientFacts:
-        return ClientFacts(
-            key_id=str(self.key.id) if self.key else "",
-            session=self.headers.get("x-claude-code-session-id"),
-            api_version=self.headers.get("anthropic-version"),
-            headers=self.headers,
-            query=self.query,
-        )
+    def session(self) -> str | None:
+        return self.headers.get("x-claude-code-session-id")
+
+    @property
+    def holder(self) -> str:
+        """Whose opaque data the request brings and gets."""
+        return self.key.holder if self.key else self.holder_replayed
 
 
 @dataclass(slots=True)

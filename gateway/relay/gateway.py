@@ -70,6 +70,7 @@ class Gateway:
     begins later than this after the first. `stream_limit`: longest time of one streamed
     answer. `process`: this process's name in the history. `without_counter`: counters of
     providers that were found to be missing or mute, and when (`clock`) to ask them again.
+    `seal_keys` sign the opaque data that clients carry, the newest first.
     `counting`: somebody may ask for the numbers of `telemetry.metrics` (METRICS_TOKEN is set);
     where nobody may, no request is counted.
     """
@@ -99,3 +100,4 @@ class Gateway:
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random
     new_id: NewId = new_id
+    seal_keys: tuple[bytes, ...] = field(default=(), repr=False)

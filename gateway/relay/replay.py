@@ -61,11 +61,15 @@ async def replayed(
     headers: Mapping[str, str],
     body: bytes,
     asked_model: str,
+    key_id: int | None = None,
 ) -> str:
     """Ask again, wait for the whole answer; the request id under which it stands in the history.
 
-    Failures are in the history too; nothing is raised for them.
+    `key_id`: of the client key that it came with; the opaque data in it is read as that key's, while what
+    the answer carries is signed anew. Failures are in the history too; nothing is raised for them.
     """
+    keys = gateway.configuration.snapshot.keys.values()
+    holder = next((key.holder for key in keys if key.id == key_id), "")
     snapshot = pinned(gateway.configuration.snapshot, choice, asked_model)
     arrival = Arrival(
         request_id=gateway.new_id("req_"),
@@ -74,6 +78,7 @@ async def replayed(
         body=body,
         address=ADDRESS,
         replay_of=replay_of,
+        holder_replayed=holder,
     )
     reply = await answered(arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot)))
     if isinstance(reply, Streamed):

@@ -29,6 +29,7 @@ from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.live import LiveExchanges
 from gateway.routing.snapshot import ConfigSnapshot
+from gateway.security.encryption import seal_keys
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.health import Health
@@ -204,6 +205,7 @@ class Runtime:
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,
             retry_budget=conf.retry_budget,
+            seal_keys=seal_keys(conf.field_encryption_keys),
             health=Health(self._standing.note),
             lessons=Lessons(self._standing.note),
         )

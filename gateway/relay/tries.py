@@ -62,7 +62,7 @@ class Tries:
         self._exchange = exchange
         self._gateway = gateway
         self._request = request
-        session = exchange.arrival.client_facts.session or exchange.request_id
+        session = exchange.arrival.session or exchange.request_id
         routes = gateway.lessons.in_force(routes, gateway.configuration.snapshot.refused_options)
         self._choices = Choices(routes, session, gateway.health)
         budget = gateway.retry_budget

@@ -183,6 +183,11 @@ class KeyEntry:
     owner_active: bool = True
     lineage: int = 0
 
+    @property
+    def holder(self) -> str:
+        """Whose the opaque data is that clients carry: all keys of a user and all of a lineage share it."""
+        return f"key:{self.lineage or self.id}" if self.owner_id is None else f"user:{self.owner_id}"
+
     def refusal(self, now: float) -> str:
         """Why requests with it are refused at `now` (Unix seconds), as a sentence; "" when they are not."""
         if self.revoked:

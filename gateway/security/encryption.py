@@ -6,16 +6,20 @@ records again, then take the old one away.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 HOW_TO_MAKE_A_KEY: Final = (
     'python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
 )
+
+_SEALING: Final = b"opaque data that clients carry"
 
 
 class EncryptionError(ValueError):
@@ -44,6 +48,16 @@ def decrypt(token: str, keys: Sequence[str]) -> str:
             "A stored secret cannot be opened with any key in FIELD_ENCRYPTION_KEYS. "
             "Put the key it was saved with back into the list, or enter the secret again."
         ) from None
+
+
+def seal_keys(keys: Sequence[str]) -> tuple[bytes, ...]:
+    """Keys to sign with what clients carry for us, in the order of the list; not those that encrypt.
+
+    Without a list they come from SECRET_KEY, so that they are the same in every process.
+    """
+    return tuple(
+        hmac.digest(key.strip().encode(), _SEALING, "sha256") for key in (keys or (settings.SECRET_KEY,))
+    )
 
 
 @lru_cache(maxsize=8)

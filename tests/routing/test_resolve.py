@@ -292,3 +292,9 @@ def test_the_model_list_has_exact_and_public_names_that_lead_somewhere_once_each
 def test_the_model_list_shows_only_what_the_key_may_use():
     rules = rule(1, "a"), rule(2, "b")
     assert [entry.id for entry in visible_models(snapshot(*rules), key("b"))] == ["b"]
+
+
+def test_opaque_data_is_held_by_a_user_or_by_the_lineage_of_a_key():
+    first, rotated = KeyEntry(1, "k", "d"), KeyEntry(2, "k", "e", lineage=1)
+    assert first.holder == rotated.holder == "key:1" != KeyEntry(3, "k", "f").holder
+    assert KeyEntry(1, "k", "d", owner_id=7).holder == KeyEntry(2, "k", "e", owner_id=7).holder == "user:7"

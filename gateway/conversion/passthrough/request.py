@@ -56,7 +56,7 @@ def passed_request(
         passed = (_message(number, message, notes) for number, message in enumerate(messages))
         body["messages"] = [message for message in passed if message is not None]
     notes.write(ledger)
-    counts = _counts(request, profile, recurring)
+    counts = _counts(request, profile, recurring, client)
     context = AnswerContext(
         model=request["model"],
         new_id=new_id,
@@ -126,9 +126,11 @@ def _block(path: str, block: Any, notes: Notes) -> Any:
     return {**block, **{name: plain_id(str(block[name])) for name in marked}}
 
 
-def _counts(request: JSONObject, profile: Profile, recurring: Recurring) -> TokenCounts | None:
+def _counts(
+    request: JSONObject, profile: Profile, recurring: Recurring, client: ClientFacts
+) -> TokenCounts | None:
     """Our counts of the input; None for what only the provider understands."""
-    conversation = Conversation(request, profile, recurring.passages)
+    conversation = Conversation(request, profile, recurring.passages, client)
     try:
         validation.check(request, counting=True, checked=conversation.checked)
         conversation.passed()

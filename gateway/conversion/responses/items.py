@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.conversion.assistant_turns import spoken_text
 from gateway.conversion.cache_control import BREAKPOINT
 from gateway.conversion.names import upstream_name
-from gateway.conversion.opaque import Payload, read_signature
+from gateway.conversion.opaque import Payload
 from gateway.conversion.replay import THINKING
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.shape import refuse
@@ -167,7 +167,7 @@ def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
     """The item that a thinking block brought back; None when this provider and model did not make it."""
     block = located.block
     redacted = block["type"] == "redacted_thinking"
-    payload = read_signature(block.get("data" if redacted else "signature"))
+    payload = context.opaque.signature(block.get("data" if redacted else "signature"))
     problem = _problem(payload, context)
     if payload is None or problem:
         context.notes.add("dropped", located.path, problem)
