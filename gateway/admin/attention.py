@@ -131,7 +131,7 @@ def keys_that_expire(now: datetime) -> Iterator[Item]:
 
 
 def budgets_nearly_used(now: datetime) -> Iterator[Item]:
-    """Keys that have little left of a budget; they are few, and each is one sum over its hours."""
+    """Keys that have little left of a budget; they are few, and each is one sum over its days."""
     text = _("The client key %(key)s has used %(percent)d %% of its budget; it begins anew on %(day)s.")
     keys = ClientKey.objects.filter(revoked_at=None).exclude(spend_budget=None, token_budget=None)
     for key in keys.order_by("pk")[:_MANY]:

@@ -10,7 +10,7 @@ from django.utils.translation import override
 
 from gateway.admin import attention
 from gateway.audit.rows import write
-from gateway.models import ClientKey, HourlyTotal, Provider
+from gateway.models import ClientKey, DailyTotal, Provider
 from gateway.templatetags.gateway_dashboard import seconds, short
 from tests.audit.test_recorder import outcome
 
@@ -101,8 +101,8 @@ def test_a_quiet_gateway_needs_no_attention(monkeypatch, tmp_path):
 def test_a_key_with_little_left_of_its_budget_needs_attention(db):
     key, _ = ClientKey.issue("team", token_budget=1000, budget_period="day")
     now = timezone.now()
-    HourlyTotal.objects.create(
-        hour=int(now.timestamp()) // 3600,
+    DailyTotal.objects.create(
+        hour=int(now.timestamp()) // 86400 * 24,
         endpoint="messages",
         client_key_pk=key.pk,
         state="ok",
