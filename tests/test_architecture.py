@@ -59,3 +59,20 @@ def test_every_module_says_what_it_is_for(path):
 def test_no_folder_or_module_is_named_for_nothing_in_particular():
     names = {path.stem for path in SOURCES} | {path.parent.name for path in SOURCES}
     assert not names & {"utils", "util", "helpers", "common", "misc", "services", "signals"}
+
+
+# engines of regular expressions, and what of Django and the library takes one
+ENGINES = {"re", "regex", "re2", "sre_compile", "sre_parse", "fnmatch", "_sre"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_patterns_package_compiles_expressions(path):
+    if path.parent == ROOT / "gateway" / "patterns":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        assert not {name.partition(".")[0] for name in names} & ENGINES, f"{path.name}:{node.lineno}"

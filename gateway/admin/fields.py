@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,11 +10,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from gateway import patterns
 from gateway.admin.base import PasswordInput, Textarea
 from gateway.config.presets import options_problems
 
 MASK: Final = "••••••••"
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_NAME: Final = patterns.compiled(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # these belong to the connection, not to the admin
 _NOT_OURS_TO_SET: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding"}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Final
 
 from django.utils.translation import gettext as _
 
+from gateway import patterns
 from gateway.wire import jsontext
 
 # More than this makes browsers slow; the rest is stored, and its size is shown.
 LONGEST: Final = 400_000
-_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = patterns.compiled("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # marks that change the direction of text, and characters that take no room
-_HIDDEN: Final = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN: Final = patterns.compiled("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def readable(body: bytes) -> str:

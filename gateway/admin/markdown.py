@@ -6,7 +6,6 @@ opens a page of its own and tells nobody where it was clicked. Nothing is loaded
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from django.utils.safestring import SafeString, mark_safe
@@ -14,11 +13,12 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from gateway import patterns
 from gateway.admin.inert import inert
 
 # longer texts are shown as they are
 LONGEST: Final = 40_000
-_ADDRESS: Final = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
+_ADDRESS: Final = patterns.compiled(r"(?:https?://|mailto:)", patterns.IGNORECASE)
 
 
 def rendered(text: str) -> SafeString:

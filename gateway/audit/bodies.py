@@ -16,6 +16,7 @@ from gateway.audit.masked import Masked
 from gateway.audit.masking import Masker, is_stream, looked_at, masker
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest, Piece, packed_request, unpacked, whole_request
+from gateway.audit.secret_search import Work
 from gateway.audit.statements import Statement
 from gateway.audit.zstd import Damaged, compressed, decompressed
 from gateway.models import RequestBody
@@ -46,13 +47,14 @@ class PackedBodies:
     """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of.
 
     `masked`: how many secrets were taken out of the request and of what the client got.
-    `said`: what the client got, masked, in fewer events.
+    `said`: what the client got, masked, in fewer events. `unsearched`: texts that are masked as a whole.
     """
 
     chains: Sequence[Chain]
     row: tuple[bytes | int | None, ...]
     masked: int = 0
     said: bytes = b""
+    unsearched: int = 0
 
     @property
     def head(self) -> Chain:
@@ -81,14 +83,15 @@ def _packed(
     recipes = [jsontext.dumps(asked.recipe), jsontext.dumps(passed.recipe)]
     said = joined_deltas(bodies.returned) if is_stream(bodies.returned) else bodies.returned
     answers = [looked_at(bodies.answered), looked_at(said)]
+    work = Work()
     clean = mask.clean([*recipes, *answers[0], *answers[1]])
-    received, in_received = mask.request(asked, clean=clean)
-    sent, _ = mask.request(passed, clean=clean)
+    received, in_received = mask.request(asked, work, clean=clean)
+    sent, _ = mask.request(passed, work, clean=clean)
     if clean:
         answered, returned = Masked(bodies.answered), Masked(bodies.returned)
     else:
-        answered = mask.answer(bodies.answered, answers[0])
-        returned = mask.answer(bodies.returned, answers[1])
+        answered = mask.answer(bodies.answered, answers[0], work)
+        returned = mask.answer(bodies.returned, answers[1], work)
         said = joined_deltas(returned.text) if returned.count else said
         recipes = [jsontext.dumps(received.recipe), jsontext.dumps(sent.recipe)]
     recipe = b'{"headers":{"request":%b},"received":%b,"sent":%b}' % (
@@ -109,6 +112,7 @@ def _packed(
         ),
         in_received + returned.count,
         said,
+        work.whole,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
+
+from gateway import patterns
 
 NONE: Final = "none"
 FULL: Final = "full"
@@ -14,7 +15,7 @@ FULL: Final = "full"
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
 
 # a word in the name of a header
-_SECRET: Final = re.compile(r"token|secret|key|auth|password|credential|cookie", re.IGNORECASE)
+_SECRET: Final = patterns.compiled(r"token|secret|key|auth|password|credential|cookie", patterns.IGNORECASE)
 MASK: Final = "[masked]"
 LONGEST_KNOWN: Final = 2000
 

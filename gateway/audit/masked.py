@@ -1,7 +1,8 @@
 """Secrets are taken out of a text, a JSON value, or a stream of events (pure).
 
 In a stream a secret may be spread over many events. The texts of one block are
-joined for the search, and what is found is taken out of each event it touches.
+joined for the search, and what is found is taken out of each event it touches. A text
+that takes too long to look through is taken out as a whole.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gateway.audit.secret_patterns import Pattern
+from gateway.audit.secret_search import OutOfTime, Work, secrets_in
 from gateway.wire import jsontext
 
 DATA: Final = b"data:"
+# what stands for a text that could not be looked through
+WHOLE_NAME: Final = "whole-text"
+WHOLE: Final = f"[masked:{WHOLE_NAME}]"
 # what tells the blocks of one stream apart
 _PLACES: Final = ("index", "output_index", "content_index", "item_id")
 
@@ -26,8 +31,12 @@ class Masked:
     count: int = 0
 
 
-def masked_text(text: str, patterns: Sequence[Pattern]) -> tuple[str, int]:
-    spans = _spans(text, patterns)
+def masked_text(text: str, patterns: Sequence[Pattern], work: Work) -> tuple[str, int]:
+    try:
+        spans = secrets_in(text, patterns, work)
+    except OutOfTime:
+        work.whole += 1
+        return WHOLE, 1
     if not spans:
         return text, 0
     parts, place = [], 0
@@ -41,32 +50,20 @@ def _mark(name: str) -> str:
     return f"[masked:{name}]"
 
 
-def masked_value(value: Any, patterns: Sequence[Pattern]) -> tuple[Any, int]:
+def masked_value(value: Any, patterns: Sequence[Pattern], work: Work) -> tuple[Any, int]:
     """A JSON value with masked texts; the same object when it has no secret."""
     kind = type(value)
     if kind is str:
-        return masked_text(value, patterns)
+        return masked_text(value, patterns, work)
     if kind is dict:
-        pairs = {key: masked_value(item, patterns) for key, item in value.items()}
+        pairs = {key: masked_value(item, patterns, work) for key, item in value.items()}
         count = sum(number for _, number in pairs.values())
         return ({key: item for key, (item, _) in pairs.items()} if count else value), count
     if kind is list:
-        items = [masked_value(item, patterns) for item in value]
+        items = [masked_value(item, patterns, work) for item in value]
         count = sum(number for _, number in items)
         return ([item for item, _ in items] if count else value), count
     return value, 0
-
-
-def _spans(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int, str]]:
-    """Where secrets are, in order and apart from each other."""
-    found: list[tuple[int, int, str]] = []
-    for pattern in patterns:
-        group = 1 if pattern.regex.groups else 0
-        for match in pattern.regex.finditer(text):
-            start, end = match.span(group)
-            if start < end and all(end <= before or start >= after for before, after, _ in found):
-                found.append((start, end, pattern.name))
-    return sorted(found)
 
 
 class _Fragment(NamedTuple):
@@ -77,7 +74,7 @@ class _Fragment(NamedTuple):
     key: Any
 
 
-def masked_events(body: bytes, patterns: Sequence[Pattern]) -> Masked:
+def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Masked:
     lines = body.split(b"\n")
     values: dict[int, Any] = {}
     texts: dict[tuple[Any, ...], list[_Fragment]] = {}
@@ -91,7 +88,7 @@ def masked_events(body: bytes, patterns: Sequence[Pattern]) -> Masked:
                 texts.setdefault(path, []).append(_Fragment(number, holder, key))
     count, changed = 0, set()
     for fragments in texts.values():
-        found, touched = _mask_fragments(fragments, patterns)
+        found, touched = _mask_fragments(fragments, patterns, work)
         count += found
         changed |= touched
     for number in changed:
@@ -99,30 +96,41 @@ def masked_events(body: bytes, patterns: Sequence[Pattern]) -> Masked:
         lines[number] = b"data: " + jsontext.dumps(values[number]) + end
     for number, line in enumerate(lines):
         if number not in values and line:
-            text, found = masked_text(line.decode("utf-8", "surrogateescape"), patterns)
+            text, found = masked_text(line.decode("utf-8", "surrogateescape"), patterns, work)
             if found:
                 lines[number] = text.encode("utf-8", "surrogateescape")
                 count += found
     return Masked(b"\n".join(lines) if count else body, count)
 
 
-def _mask_fragments(fragments: Sequence[_Fragment], patterns: Sequence[Pattern]) -> tuple[int, set[int]]:
+def _mask_fragments(
+    fragments: Sequence[_Fragment], patterns: Sequence[Pattern], work: Work
+) -> tuple[int, set[int]]:
     """Mask in texts that follow each other; how many secrets, and the lines that changed."""
     parts = [fragment.holder[fragment.key] for fragment in fragments]
-    spans = _spans("".join(parts), patterns)
-    if not spans:
-        return 0, set()
+    text = "".join(parts)
+    try:
+        spans = secrets_in(text, patterns, work)
+    except OutOfTime:
+        work.whole += 1
+        spans = [(0, len(text), WHOLE_NAME)]
     touched = set()
-    place = 0
+    place = first_span = 0
     for fragment, part in zip(fragments, parts, strict=True):
+        if first_span == len(spans):
+            break
         kept, inside = [], 0
-        for start, end, name in spans:
+        for index in range(first_span, len(spans)):
+            start, end, name = spans[index]
             first, last = max(start - place, 0), min(end - place, len(part))
-            if first >= last:
-                continue
-            # the mark stands where the secret begins
-            kept += [part[inside:first], _mark(name) if start >= place else ""]
-            inside = last
+            if start - place >= len(part):
+                break
+            if first < last:
+                # the mark stands where the secret begins
+                kept += [part[inside:first], _mark(name) if start >= place else ""]
+                inside = last
+            if end - place <= len(part):
+                first_span = index + 1
         if inside:
             fragment.holder[fragment.key] = "".join([*kept, part[inside:]])
             touched.add(fragment.line)

@@ -13,12 +13,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.audit.masked import DATA, Masked, masked_events, masked_text, masked_value
 from gateway.audit.outcome import CapturedBodies
 from gateway.audit.packing import Chain, PackedRequest
-from gateway.audit.secret_patterns import Pattern, Suspects, matching, of_admin
+from gateway.audit.secret_patterns import Pattern, Suspects, of_admin
+from gateway.audit.secret_search import Work, may_hold
 from gateway.audit.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
@@ -27,16 +28,27 @@ from gateway.wire import jsontext
 GENERATION: Final = 60_000
 
 
+class _Known(NamedTuple):
+    """A piece with its secrets masked. `whole`: texts of it that could not be looked through."""
+
+    value: Any
+    masked: int
+    whole: int
+
+
 class Masker:
-    """Masks by the built-in patterns and `more`. Its memory is shared by the threads that use it."""
+    """Masks by the built-in patterns and `more`. Its memory is shared by the threads that use it.
+
+    `work`: what the texts of one exchange may cost together; each call has its own when it is not given.
+    """
 
     def __init__(self, more: Sequence[Pattern] = (), generation: int = GENERATION) -> None:
         self._suspects = Suspects(more)
         self._limit = generation
         self._lock = threading.Lock()
-        # digest of a piece in its place -> (masked value, count), or None when it had no secret
-        self._young: dict[bytes, tuple[Any, int] | None] = {}
-        self._old: dict[bytes, tuple[Any, int] | None] = {}
+        # digest of a piece in its place -> what it became, or None when it had no secret
+        self._young: dict[bytes, _Known | None] = {}
+        self._old: dict[bytes, _Known | None] = {}
 
     def clean(self, texts: Iterable[bytes]) -> bool:
         """Whether none of these texts, JSON or what `looked_at` gives, can hold a secret.
@@ -46,49 +58,55 @@ class Masker:
         # what the provider said is mostly what the client got
         return not self._suspects.of(b"\n".join(dict.fromkeys(texts)))
 
-    def request(self, packed: PackedRequest, *, clean: bool = False) -> tuple[PackedRequest, int]:
+    def request(
+        self, packed: PackedRequest, work: Work | None = None, *, clean: bool = False
+    ) -> tuple[PackedRequest, int]:
         """A request taken apart, its pieces and its recipe masked before anything is stored of it.
 
         `clean`: its recipe is known to be.
         """
-        base, in_base = self._chain(packed.base)
-        head, in_head = self._chain(packed.head)
+        work = work or Work()
+        base, in_base = self._chain(packed.base, work)
+        head, in_head = self._chain(packed.head, work)
         recipe, in_recipe = packed.recipe, 0
         if recipe is not None and not clean:
             text = jsontext.dumps(recipe)
-            patterns = matching(text, self._suspects.of(text))
+            patterns = self._matching(text, work)
             if patterns:
-                recipe, in_recipe = masked_value(recipe, patterns)
+                recipe, in_recipe = masked_value(recipe, patterns, work)
         count = in_base + in_head + in_recipe
         return (PackedRequest(base, head, recipe) if count else packed), count
 
-    def document(self, body: bytes) -> Masked:
+    def document(self, body: bytes, work: Work | None = None) -> Masked:
         """A whole body: JSON, or whatever it is."""
+        work = work or Work()
         patterns = self._suspects.of(body)
         if not patterns:
             return Masked(body)
         try:
-            value, count = masked_value(jsontext.loads(body), patterns)
+            value, count = masked_value(jsontext.loads(body), patterns, work)
         except (jsontext.InvalidJSON, RecursionError):
-            text, count = masked_text(body.decode("utf-8", "surrogateescape"), patterns)
+            text, count = masked_text(body.decode("utf-8", "surrogateescape"), patterns, work)
             return Masked(text.encode("utf-8", "surrogateescape") if count else body, count)
         return Masked(jsontext.dumps(value) if count else body, count)
 
-    def answer(self, body: bytes, looked: Sequence[bytes] | None = None) -> Masked:
+    def answer(self, body: bytes, looked: Sequence[bytes] | None = None, work: Work | None = None) -> Masked:
         """A raw answer: one JSON document, or a stream of server-sent events.
 
         `looked`: what `looked_at` gave of it.
         """
         if not is_stream(body):
-            return self.document(body)
+            return self.document(body, work)
         texts = looked_at(body) if looked is None else looked
         patterns = list(dict.fromkeys(pattern for text in texts for pattern in self._suspects.of(text)))
-        return masked_events(body, patterns) if patterns else Masked(body)
+        return masked_events(body, patterns, work or Work()) if patterns else Masked(body)
 
-    def bodies(self, bodies: CapturedBodies) -> tuple[CapturedBodies, int]:
+    def bodies(self, bodies: CapturedBodies, work: Work | None = None) -> tuple[CapturedBodies, int]:
         """All texts of an exchange, for a place where they are kept whole (the spool)."""
-        received, sent = self.document(bodies.received), self.document(bodies.sent)
-        answered, returned = self.answer(bodies.answered), self.answer(bodies.returned)
+        work = work or Work()
+        received, sent = self.document(bodies.received, work), self.document(bodies.sent, work)
+        answered = self.answer(bodies.answered, work=work)
+        returned = self.answer(bodies.returned, work=work)
         masked = replace(
             bodies,
             received=received.text,
@@ -100,15 +118,15 @@ class Masker:
         )
         return masked, received.count + returned.count
 
-    def _chain(self, chain: Chain) -> tuple[Chain, int]:
+    def _chain(self, chain: Chain, work: Work) -> tuple[Chain, int]:
         """The chain with secrets masked: the same when it has none, else one with other digests."""
         found: list[tuple[int, Any]] = []
         total = 0
         for index, digest in enumerate(chain.digests):
-            known = self._look(digest, chain.values[index])
+            known = self._look(digest, chain.values[index], work)
             if known is not None:
-                found.append((index, known[0]))
-                total += known[1]
+                found.append((index, known.value))
+                total += known.masked
         if not found:
             return chain, 0
         values = list(chain.values)
@@ -116,26 +134,39 @@ class Masker:
             values[index] = value
         return Chain(values, [v if type(v) is bytes else jsontext.dumps(v) for v in values]), total
 
-    def _look(self, digest: bytes, value: Any) -> tuple[Any, int] | None:
+    def _look(self, digest: bytes, value: Any, work: Work) -> _Known | None:
         if digest in self._young:
-            return self._young[digest]
-        known = self._old[digest] if digest in self._old else self._looked(value)
-        with self._lock:
-            if len(self._young) >= self._limit:
-                self._old, self._young = self._young, {}
-            self._young[digest] = known
+            known = self._young[digest]
+        else:
+            known = self._old[digest] if digest in self._old else self._looked(value, work)
+            with self._lock:
+                if len(self._young) >= self._limit:
+                    self._old, self._young = self._young, {}
+                self._young[digest] = known
+        if known is not None:
+            work.whole += known.whole
         return known
 
-    def _looked(self, value: Any) -> tuple[Any, int] | None:
+    def _looked(self, value: Any, work: Work) -> _Known | None:
+        # what was not looked through is remembered, for each exchange that brings it again
+        before = work.whole
         if type(value) is bytes:
-            masked = self.document(value)
-            return (masked.text, masked.count) if masked.count else None
-        text = jsontext.dumps(value)
-        patterns = matching(text, self._suspects.of(text))
-        if not patterns:
-            return None
-        other, count = masked_value(value, patterns)
-        return (other, count) if count else None
+            masked = self.document(value, work)
+            other, count = masked.text, masked.count
+        else:
+            text = jsontext.dumps(value)
+            patterns = self._matching(text, work)
+            other, count = masked_value(value, patterns, work) if patterns else (value, 0)
+        whole, work.whole = work.whole - before, before
+        return _Known(other, count, whole) if count else None
+
+    def _matching(self, json: bytes, work: Work) -> list[Pattern]:
+        """The patterns that may match in the texts of a JSON value."""
+        suspects = self._suspects.of(json)
+        if not suspects:
+            return []
+        text = json.decode()
+        return [pattern for pattern in suspects if not pattern.in_json or may_hold(text, pattern, work)]
 
 
 def looked_at(body: bytes) -> Sequence[bytes]:

@@ -6,6 +6,7 @@ request arrived (state `open`), one when it ended. The later replaces the former
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
@@ -121,3 +122,10 @@ class ExchangeOutcome:
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0
     bodies: CapturedBodies | None = None
+
+
+def with_unsearched(outcome: ExchangeOutcome, texts: int) -> ExchangeOutcome:
+    """The outcome with a ledger entry for texts that are stored masked as a whole."""
+    note = f"{texts} texts are stored masked as a whole: they could not be searched for secrets in time"
+    entry = {"code": "replaced", "path": "history", "note": note}
+    return dataclasses.replace(outcome, ledger=[*outcome.ledger, entry])

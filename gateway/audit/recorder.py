@@ -38,8 +38,9 @@ from django.db import connections
 from gateway.audit import spool as spool_files
 from gateway.audit.handover import Ended
 from gateway.audit.masking import Masker, masker
-from gateway.audit.outcome import ExchangeOutcome
+from gateway.audit.outcome import ExchangeOutcome, with_unsearched
 from gateway.audit.rows import NO_PRICES, write, write_singly
+from gateway.audit.secret_search import Work
 from gateway.audit.spool import Spool
 from gateway.audit.storable import lesser, without_texts
 from gateway.audit.token_factors import FactorLearner
@@ -498,8 +499,10 @@ def _close_connections() -> None:
 def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
     if outcome.bodies is None:
         return outcome
-    bodies, count = mask.bodies(outcome.bodies)
-    return dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
+    work = Work()
+    bodies, count = mask.bodies(outcome.bodies, work)
+    masked = dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
+    return with_unsearched(masked, work.whole) if work.whole else masked
 
 
 def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:

@@ -15,7 +15,7 @@ from gateway.audit.bodies import PackedBodies
 from gateway.audit.counted_names import counted_names
 from gateway.audit.handover import Ended
 from gateway.audit.masking import Masker
-from gateway.audit.outcome import OPEN, ExchangeOutcome
+from gateway.audit.outcome import OPEN, ExchangeOutcome, with_unsearched
 from gateway.audit.packing import Piece
 from gateway.audit.pricing import cost_of
 from gateway.audit.statements import Statement
@@ -53,6 +53,9 @@ def write(
     texts = {
         outcome.request_id: bodies.packed(outcome.bodies, mask) for outcome in last.values() if outcome.bodies
     }
+    for request_id, text in texts.items():
+        if text.unsearched:
+            last[request_id] = with_unsearched(last[request_id], text.unsearched)
     with transaction.atomic():
         counted = totals.before(last)
         for request_id in counted:

@@ -6,41 +6,72 @@ closely, so a text without secrets costs a few searches for short texts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from gateway.patterns import Pattern as Expression
+from gateway.patterns import compiled
+from gateway.patterns.linear import LinearPattern, NotLinear
 from gateway.routing.snapshot import SecretLook
+
+logger = logging.getLogger("gateway.audit")
+
+
+class Value:
+    """A secret that is known itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        place = text.find(self._value)
+        while place >= 0:
+            end = place + len(self._value)
+            yield place, end
+            place = text.find(self._value, end)
 
 
 class Pattern(NamedTuple):
     """`literals`: every match has one of them (none: each text is searched). A group 1 is what is masked.
 
     `in_json`: what it matches in a text it matches in its JSON too, so most are done with there.
+    `with_digit`: what is masked has a digit; a long name looks the same else. To ask for it in the
+    expression would mean to look through a word from each place in it. `regex` None: it cannot be run,
+    and a text that may hold it is masked as a whole.
     """
 
     name: str
-    regex: re.Pattern[str]
+    regex: Expression[str] | LinearPattern | Value | None
     literals: tuple[bytes, ...]
     in_json: bool = False
+    with_digit: bool = False
 
 
-def _built_in(name: str, regex: str, *literals: str) -> Pattern:
-    # before an api-key may be the n of an escaped new line
+def _built_in(name: str, regex: str, *literals: str, with_digit: bool = False) -> Pattern:
     return Pattern(
-        name, re.compile(regex), tuple(literal.encode() for literal in literals), in_json=name != "api-key"
+        name,
+        compiled(regex),
+        tuple(literal.encode() for literal in literals),
+        # before an api-key may be the n of an escaped new line
+        in_json=name != "api-key",
+        with_digit=with_digit,
     )
 
 
-_KEY_END: Final = r"(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]{20,}"
+# line ends, as they are or escaped
+_ENDS: Final = r"(?:\\[nr]|\s)"
+_WORD: Final = "[A-Za-z0-9_-]"
 BUILT_IN: Final = (
     _built_in("anthropic-key", r"sk-ant-[A-Za-z0-9_-]{20,}", "sk-ant-"),
-    _built_in("api-key", rf"sk-(?<![A-Za-z0-9]sk-){_KEY_END}", "sk-"),
+    _built_in("api-key", rf"sk-(?<![A-Za-z0-9]sk-){_WORD}{{20,}}+", "sk-", with_digit=True),
     _built_in("gateway-key", r"ccp_[A-Za-z0-9_-]{20,}", "ccp_"),
     _built_in("aws-key", r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])", "AKIA", "ASIA"),
     _built_in(
         "aws-secret",
-        r"(?i:secret_?access_?key)[\"'\\]*\s*[=:]\s*[\"'\\]*([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])",
+        r"(?i:secret_?access_?key)[\"'\\]*+\s*+[=:]\s*+[\"'\\]*+([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])",
         "ecret_access_key", "ECRET_ACCESS_KEY", "ecretAccessKey",
     ),
     _built_in("github-token", r"gh[pousr]_[A-Za-z0-9]{36,}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
@@ -52,20 +83,26 @@ BUILT_IN: Final = (
     _built_in("groq-key", r"gsk_[A-Za-z0-9]{40,}", "gsk_"),
     _built_in("huggingface-token", r"hf_[A-Za-z0-9]{30,}", "hf_"),
     _built_in("npm-token", r"npm_[A-Za-z0-9]{36,}", "npm_"),
-    _built_in("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", ".eyJ"),
+    _built_in(
+        "jwt",
+        # from the first eyJ of a word: no later one has more behind it
+        rf"(?<!{_WORD})(?>{_WORD}*?(?=eyJ))({_WORD}{{11,}}+\.eyJ{_WORD}{{8,}}+\.{_WORD}{{8,}}+)",
+        ".eyJ",
+    ),
     _built_in(
         "private-key",
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\\[nr]|\s)*"
-        r"(?:[A-Za-z-]+: [^\n\\]*(?:\\[nr]|\s)+)*"
-        r"(?:[A-Za-z0-9+/=]{16,}(?:\\[nr]|\s)*)+[A-Za-z0-9+/=]*(?:\\[nr]|\s)*"
-        r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?",
+        rf"-----BEGIN [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----{_ENDS}*+"
+        rf"(?>[A-Za-z-]{{1,40}}+: [^\n\\]{{0,400}}+{_ENDS}++){{0,20}}+"
+        rf"(?>[A-Za-z0-9+/=]{{16,}}+{_ENDS}*+)++[A-Za-z0-9+/=]*+{_ENDS}*+"
+        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
         "PRIVATE KEY",
     ),
     _built_in(
         "authorization",
-        r"(?i:uthorization|x-api-key)[\"'\\]*\s*[:=]\s*[\"'\\]*(?i:bearer |basic )?"
-        r"((?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{20,})",
+        r"(?i:uthorization|x-api-key)[\"'\\]*+\s*+[:=]\s*+[\"'\\]*+(?i:bearer |basic )?"
+        r"([A-Za-z0-9._~+/=-]{20,}+)",
         "uthorization", "UTHORIZATION", "-api-key", "-Api-Key", "-API-Key", "-API-KEY",
+        with_digit=True,
     ),
     _built_in("password", r"://[^\s/:@\"'<>\\]{1,80}:([^\s/:@\"'<>\\]{3,200})@", "://"),
 )  # fmt: skip
@@ -74,14 +111,6 @@ BUILT_IN: Final = (
 def names(looks: Iterable[SecretLook] = ()) -> list[str]:
     """What is masked, by name, for people."""
     return list(dict.fromkeys([*(pattern.name for pattern in BUILT_IN), *(look.name for look in looks)]))
-
-
-def matching(json: bytes, patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Those of the patterns that may match in the texts of a JSON value."""
-    if not patterns:
-        return []
-    text = json.decode()
-    return [pattern for pattern in patterns if not pattern.in_json or pattern.regex.search(text)]
 
 
 class _Plain:
@@ -155,4 +184,14 @@ class Suspects:
 def of_admin(look: SecretLook) -> Pattern:
     """The pattern an admin wrote. A literal with a quote in it may begin outside a text and end within."""
     known = bool(look.literal) and '"' not in look.literal
-    return Pattern(look.name, re.compile(look.pattern), (look.literal.encode(),) if known else ())
+    try:
+        regex = LinearPattern(look.pattern)
+    except NotLinear as problem:
+        # Without the pattern a secret would be stored in the clear, and Python's engine could stand still
+        # over a text: whoever may hold one is not stored at all.
+        logger.error(
+            "a secret pattern cannot be run; texts that may hold it are masked as a whole",
+            extra={"pattern": look.name, "problem": str(problem)},
+        )
+        regex = None
+    return Pattern(look.name, regex, (look.literal.encode(),) if known else ())

@@ -6,10 +6,11 @@ one before is cut there; only one that does not is searched, which takes seven t
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
-_TEXT: Final = re.compile(
+from gateway import patterns
+
+_TEXT: Final = patterns.compiled(
     rb'"(?:text|thinking|partial_json|content|reasoning_content|reasoning|arguments|delta|refusal)"'
     rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
 )

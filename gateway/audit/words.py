@@ -7,10 +7,11 @@ write without spaces is a word of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from gateway import patterns
 
 # More of one text is not indexed: it is the beginning of a file that a tool read.
 MOST_WORDS: Final = 20_000
@@ -25,10 +26,10 @@ AT_ONCE: Final = 20_000
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_WORD: Final = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_WORD: Final = patterns.compiled(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
 # Of ASCII only letters and digits are left; a byte of another character stays.
 _APART: Final = bytes(byte if byte > 127 or chr(byte).isalnum() else 32 for byte in range(256))
-_TERM: Final = re.compile(r'"([^"]*)"?|(\S+)')
+_TERM: Final = patterns.compiled(r'"([^"]*)"?|(\S+)')
 
 
 @dataclass(frozen=True, slots=True)

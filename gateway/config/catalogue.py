@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -22,15 +21,16 @@ from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gateway import patterns
 from gateway.pricing.price import ZERO, Price, Rates
 
 PACKAGE: Final = "genai-prices"
 _THOUSAND: Final = Decimal(1000)
-_DATE: Final = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})\Z")
+_DATE: Final = patterns.compiled(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})\Z")
 # Plans with a monthly fee: their addresses look like the pay-as-you-go ones, their prices do not.
-_PLANS: Final = re.compile(r"/api/coding/|\.kimi\.com/coding", re.IGNORECASE)
+_PLANS: Final = patterns.compiled(r"/api/coding/|\.kimi\.com/coding", patterns.IGNORECASE)
 # The catalogue knows this service under another address.
-_SAME_SERVICE: Final = re.compile(r"\Ahttps://api\.minimax\.cn\b"), "https://api.minimax.io"
+_SAME_SERVICE: Final = patterns.compiled(r"\Ahttps://api\.minimax\.cn\b"), "https://api.minimax.io"
 
 
 class KnownPrices:

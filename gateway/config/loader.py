@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Prefetch
 
+from gateway import patterns
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.catalogue import known_prices
 from gateway.config.learnt import decided
@@ -263,7 +264,7 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         public_names=_texts(mapping.public_names),
         note=mapping.note,
         enabled=mapping.enabled and (demo_wanted or mapping.origin != Origin.DEMO),
-        regex=names.wildcard(mapping.pattern) if wildcard else None,
+        regex=patterns.wildcard(mapping.pattern) if wildcard else None,
     )
 
 

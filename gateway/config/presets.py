@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.protocols import Validator
 
+from gateway import patterns
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.profile import OPTION_NAMES
 from gateway.routing.snapshot import ModelRule
@@ -130,7 +130,7 @@ def _presets(data: Mapping[str, Any]) -> list[Preset]:
 
 def _preset(entry: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> Preset:
     own = tuple(
-        ModelRule(re.compile(rule["match"]), rule["options"])
+        ModelRule(patterns.compiled(rule["match"]), rule["options"])
         for rule in rules
         if entry["slug"] in rule["presets"]
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.config.catalogue import known_prices
 from gateway.models import ModelPrice
 from gateway.models.model_price import tiers_problem
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 FREE: Final = Price(Rates(Decimal(0), Decimal(0)), source="free")
-_EVERY_MODEL: Final = re.compile(".*", re.DOTALL)
+_EVERY_MODEL: Final = patterns.compiled(".*", patterns.DOTALL)
 
 
 def price_book(
@@ -59,7 +59,7 @@ def _rule(record: ModelPrice) -> PriceRule:
         ),
         model=record.model,
         provider=record.provider.slug if record.provider else "",
-        regex=names.wildcard(record.model) if wildcard else None,
+        regex=patterns.wildcard(record.model) if wildcard else None,
         since=record.valid_from,
         until=record.valid_to,
     )

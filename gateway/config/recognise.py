@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from django.utils.translation import gettext as _
 
+from gateway import patterns
 from gateway.conf import GatewayConf, is_loopback
 from gateway.config.presets import GENERIC, Alternative, Preset, preset, presets
 from gateway.models import SavedElsewhere
@@ -25,7 +25,7 @@ _ENDINGS: Final = {
     "responses": "/responses",
     "anthropic": "/v1/messages",
 }
-_VERSION_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_VERSION_DATE: Final = patterns.compiled(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)

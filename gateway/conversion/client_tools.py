@@ -6,11 +6,11 @@ and the parameters of its documented input; clients then run the calls unchanged
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway import patterns
 from gateway.conversion.tool_exposure import composed_name
 from gateway.wire.messages import JSONObject
 
@@ -212,4 +212,4 @@ _FAMILIES: Final[dict[str, Callable[[JSONObject, str], list[ClientTool]]]] = {
     "computer_toolset": _computer_toolset,
     "memory": _memory,
 }
-_TYPE: Final = re.compile(rf"({'|'.join(_FAMILIES)})_(\d+)\Z")
+_TYPE: Final = patterns.compiled(rf"\A({'|'.join(_FAMILIES)})_(\d+)\Z")

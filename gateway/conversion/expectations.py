@@ -6,13 +6,13 @@ expected value stands for anything of a kind.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.wire.messages import Event
 
-_GW1_ID: Final = re.compile(r"([A-Za-z0-9_-]+?)_gw1_[A-Za-z0-9_-]+\Z")
+_GW1_ID: Final = patterns.compiled(r"\A(?=[A-Za-z0-9_-]++\Z)([A-Za-z0-9_-]+?)_gw1_[A-Za-z0-9_-]")
 
 _PLACEHOLDERS: Final[dict[str, Callable[[Any], bool]]] = {
     "$MSG_ID": lambda value: isinstance(value, str) and value.startswith("msg_"),

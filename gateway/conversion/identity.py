@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
 from gateway.wire.messages import JSONObject
 
 # Claude Code's user id is JSON with a device id in it: only a digest of such leaves the gateway.
-_HARMLESS: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}\Z")
+_HARMLESS: Final = patterns.compiled(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 _HEADER: Final = "header:"
 _TIERS: Final = {"standard_only": "default"}
 

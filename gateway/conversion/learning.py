@@ -10,11 +10,11 @@ nothing here: the client has to shorten it. `told_window` keeps what it tells.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.conversion.lesson_rules import RULES, Found, Refusal, Rule, value_of, was_sent
 from gateway.conversion.masking import masked
 from gateway.conversion.overflow import overflow_in
@@ -31,8 +31,8 @@ MAX_WORDS: Final = 500
 
 _STATUSES: Final = (400, 422)
 _ECHOES: Final = frozenset({"input", "url", "ctx", "received", "request", "body", "user_id", "request_id"})
-_REFUSAL_CODES: Final = re.compile(
-    r"(?:unsupported|unknown|unrecogni[sz]ed)_(?:parameter|argument|field|value)", re.IGNORECASE
+_REFUSAL_CODES: Final = patterns.compiled(
+    r"(?:unsupported|unknown|unrecogni[sz]ed)_(?:parameter|argument|field|value)", patterns.IGNORECASE
 )
 
 
@@ -170,7 +170,7 @@ class _Entry:
                     return Found(text, match)
         return None
 
-    def _candidates(self, text: str) -> Iterator[re.Pattern[str]]:
+    def _candidates(self, text: str) -> Iterator[patterns.Pattern[str]]:
         yield from self._patterns
         for name, refusals in self._named:
             # most texts do not name the field at all
@@ -178,8 +178,8 @@ class _Entry:
                 yield from refusals
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+def _compiled(pattern: str) -> patterns.Pattern[str]:
+    return patterns.compiled(pattern, patterns.IGNORECASE | patterns.DOTALL)
 
 
 def _read() -> tuple[_Entry, ...]:

@@ -6,11 +6,11 @@ request that was refused, `rule` computes a value that no table can hold.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.conversion.profile import EFFORT_ORDER, Profile
 from gateway.conversion.told_limits import told_limits
 
@@ -23,12 +23,14 @@ _SWITCHES: Final = (
     "enable_thinking",
     "chat_template_kwargs",
 )
-_LISTS: Final = re.compile(
+_LISTS: Final = patterns.compiled(
     r"supported (?:string )?values?|must be|should be|one of|expected|(?:valid|allowed|permitted) values?"
     r"|only supports?|supports only",
-    re.IGNORECASE,
+    patterns.IGNORECASE,
 )
-_THINKS: Final = re.compile(r"think|reason", re.IGNORECASE)
+_EFFORTS: Final = patterns.compiled(r"\b(none|minimal|low|medium|high|xhigh|max)\b")
+_ANY: Final = patterns.compiled(r"\bany\b")
+_THINKS: Final = patterns.compiled(r"think|reason", patterns.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Found(NamedTuple):
     """The text that fits an entry, and how."""
 
     text: str
-    match: re.Match[str] | None
+    match: patterns.Match[str] | None
 
 
 # (the refusal, what was found, the entry's option and value) -> the option and its new value
@@ -124,9 +126,7 @@ def _efforts(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str
     listing = _LISTS.search(found.text)
     told = set()
     if listing is not None:
-        told = set(
-            re.findall(r"\b(none|minimal|low|medium|high|xhigh|max)\b", found.text[listing.end() :].lower())
-        )
+        told = set(_EFFORTS.findall(found.text[listing.end() :].lower()))
     accepted = told - {sent} if told else set(refusal.profile.effort_levels) - {sent}
     return option, [effort for effort in EFFORT_ORDER if effort in accepted]
 
@@ -140,7 +140,7 @@ def _tool_choice(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple
         # while thinking, no call can be forced in any form
         forced = "required" in told or "any" in told or _THINKS.search(found.text) is None
         return option, "no_named" if forced else "no_forced"
-    if sent == "required" and re.search(r"\bany\b", told) and "required" not in told:
+    if sent == "required" and _ANY.search(told) and "required" not in told:
         return "tool_choice_any", "any"
     if sent in ("required", "any") and now in ("full", "no_named"):
         return option, "no_forced"

@@ -21,9 +21,9 @@ lines of PEM files and hashes do.
 from __future__ import annotations
 
 import math
-import re
 from typing import Final
 
+from gateway import patterns
 from gateway.conversion.token_classes import TokenCounts
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -64,7 +64,7 @@ _RANDOM_MASK: Final = bytes(
     ord("b") if byte in _LETTERS + _DIGITS + b"+/=_-" else ord(" ") for byte in range(256)
 )
 # a literal beginning lets the search skip; b{40,} would try at every byte
-_RANDOM_RUNS: Final = re.compile(b"b" * _RANDOM_RUN + b"b*")
+_RANDOM_RUNS: Final = patterns.compiled(b"b" * _RANDOM_RUN + b"b*")
 
 
 def _kind(byte: int) -> int:

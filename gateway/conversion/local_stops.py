@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from gateway import patterns
 
 
 class StopScanner:
@@ -18,8 +18,7 @@ class StopScanner:
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._sequences = sequences
-        longest_first = sorted(sequences, key=len, reverse=True)
-        self._wanted = re.compile("|".join(map(re.escape, longest_first)))
+        self._wanted = patterns.any_of(sequences)
         self._held = ""
         self.matched: str | None = None
 
@@ -44,7 +43,7 @@ class StopScanner:
         found = None if self.matched is not None else self._wanted.search(text)
         return text if found is None else self._match(found, text)
 
-    def _match(self, found: re.Match[str], text: str) -> str:
+    def _match(self, found: patterns.Match[str], text: str) -> str:
         self.matched = found.group()
         self._held = ""
         return text[: found.start()]

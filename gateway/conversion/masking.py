@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from gateway import patterns
 
 _MASK: Final = "***"
 
@@ -12,7 +13,7 @@ _MASK: Final = "***"
 _WITH_DIGIT: Final = r"(?=[^\s\"'&]{0,100}[0-9])"
 
 _PATTERNS: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
+    (patterns.compiled(pattern, patterns.IGNORECASE), replacement)
     for pattern, replacement in (
         # https://user:password@host
         (r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@:\"']*:[^\s/@\"']+@", rf"\1{_MASK}@"),
@@ -33,7 +34,12 @@ _PATTERNS: Final = tuple(
         ),
         (r"\bAIza[A-Za-z0-9_*-]{10,}", f"AIza{_MASK}"),
         (r"\bsk-[A-Za-z0-9*_-]{3,}", f"sk-{_MASK}"),
-        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?", _MASK),
+        # from the first eyJ of a word: no later one has more behind it
+        (
+            r"(?<![A-Za-z0-9_-])(?>([A-Za-z0-9_-]*?)(?=\beyJ))"
+            r"[A-Za-z0-9_-]{11,}+\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)?",
+            rf"\1{_MASK}",
+        ),
     )
 )
 

@@ -7,12 +7,13 @@ agree without memory.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Final
 
+from gateway import patterns
+
 MAX_NAME: Final = 64
-_LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_LEGAL: Final = patterns.compiled(r"\A[A-Za-z0-9_-]{1,64}\Z")
+_ILLEGAL: Final = patterns.compiled(r"[^A-Za-z0-9_-]")
 
 
 def upstream_name(name: str) -> str:

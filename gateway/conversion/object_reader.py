@@ -10,30 +10,31 @@ the object may be another one: it is kept in `behind`.
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Final
 
-_SPECIAL: Final = re.compile(r'["\\\x00-\x1f]')
-_TOKEN: Final = re.compile(r'[ \t\n\r]*(?:(["{}\[\]:,])|([^ \t\n\r"{}\[\]:,]+))')
-_KEY_TO_STRING: Final = re.compile(r'"[ \t\n\r]*:[ \t\n\r]*"')
-_STRING_TO_KEY: Final = re.compile(r'"[ \t\n\r]*,[ \t\n\r]*"')
-_PLACEHOLDERS: Final = re.compile(r'(?:\s++|\{[ \t\n\r]*+\}|null(?![A-Za-z0-9_])|"")*+')
-_BEGIN: Final = re.compile(r'(\{)[ \t\n\r]*"')
-_MAY_BEGIN: Final = re.compile(r'(?:\{[ \t\n\r]*|n(?:u(?:l)?)?|")?\Z')
-_AFTER_COMMA: Final = re.compile(r",[ \t\n\r]*(.)", re.DOTALL)
-_LITERAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
+from gateway import patterns
+
+_SPECIAL: Final = patterns.compiled(r'["\\\x00-\x1f]')
+_TOKEN: Final = patterns.match_at(r'[ \t\n\r]*(?:(["{}\[\]:,])|([^ \t\n\r"{}\[\]:,]+))')
+_KEY_TO_STRING: Final = patterns.match_at(r'"[ \t\n\r]*:[ \t\n\r]*"')
+_STRING_TO_KEY: Final = patterns.match_at(r'"[ \t\n\r]*,[ \t\n\r]*"')
+_PLACEHOLDERS: Final = patterns.match_at(r'(?:\s++|\{[ \t\n\r]*+\}|null(?![A-Za-z0-9_])|"")*+')
+_BEGIN: Final = patterns.match_at(r'(\{)[ \t\n\r]*"')
+_MAY_BEGIN: Final = patterns.match_at(r'(?:\{[ \t\n\r]*|n(?:u(?:l)?)?|")?\Z')
+_AFTER_COMMA: Final = patterns.match_at(r",[ \t\n\r]*(.)", patterns.DOTALL)
+_LITERAL: Final = patterns.compiled(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 _PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
 _ONE_ESCAPE: Final = (
     r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
     r"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
-_ESCAPE: Final = re.compile(_ONE_ESCAPE)
+_ESCAPE: Final = patterns.match_at(_ONE_ESCAPE)
 # the inside of a string with nothing to mend: most pieces of most arguments
-_INSIDE: Final = re.compile(rf'(?:[^"\\\x00-\x1f]++|{_ONE_ESCAPE})*+\Z')
-_HALF_PAIR: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_INSIDE: Final = patterns.match_at(rf'(?:[^"\\\x00-\x1f]++|{_ONE_ESCAPE})*+\Z')
+_HALF_PAIR: Final = patterns.match_at(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 # an escape that has not arrived completely: a pair of surrogates counts as one
-_CUT_ESCAPE: Final = re.compile(
+_CUT_ESCAPE: Final = patterns.match_at(
     r"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?)?)?\Z"
 )
 _CONTROL: Final = {
@@ -116,7 +117,7 @@ class ObjectReader:
 
     def feed(self, text: str) -> str:
         where = self._where
-        if (where is Where.IN_STRING or where is Where.IN_KEY) and not self._rest and _INSIDE.match(text):
+        if (where is Where.IN_STRING or where is Where.IN_KEY) and not self._rest and _INSIDE(text):
             return text
         if where is Where.END:
             self._ended(text)
@@ -163,14 +164,14 @@ class ObjectReader:
                     at = self._string_ended(text, at)
                     continue
                 if char == "\\":
-                    escape = _ESCAPE.match(text, at)
+                    escape = _ESCAPE(text, at)
                     if escape is not None:
                         at = escape.end()
                         continue
-                    if _CUT_ESCAPE.match(text, at) is not None:
+                    if _CUT_ESCAPE(text, at) is not None:
                         self._rest = text[at:]
                         break
-                    half = _HALF_PAIR.match(text, at)
+                    half = _HALF_PAIR(text, at)
                     out.append(text[kept:at])
                     out.append("\\\\" if half is None else "\\ufffd")
                     at = at + 1 if half is None else half.end()
@@ -185,7 +186,7 @@ class ObjectReader:
                 self._ended(text[at:])
                 out.append(text[kept:at])
                 return "".join(out)
-            token = _TOKEN.match(text, at)
+            token = _TOKEN(text, at)
             if token is None:
                 at = end  # white space
                 break
@@ -202,7 +203,7 @@ class ObjectReader:
                     kept = at
                     self.repaired = True
             elif mark == ",":
-                after = _AFTER_COMMA.match(text, token.start(1))
+                after = _AFTER_COMMA(text, token.start(1))
                 if after is None:
                     at = token.start(1)
                     self._rest = text[at:]
@@ -224,14 +225,14 @@ class ObjectReader:
 
     def _begin(self, text: str) -> int | None:
         """Where the object begins, behind all placeholders; None while that cannot be said."""
-        lead = _PLACEHOLDERS.match(text)
+        lead = _PLACEHOLDERS(text)
         at = 0 if lead is None else lead.end()
         if at and not text[:at].isspace():
             self.placeholder = True
-        begin = _BEGIN.match(text, at)
+        begin = _BEGIN(text, at)
         if begin is not None:
             return begin.start(1)
-        may = _MAY_BEGIN.match(text, at)
+        may = _MAY_BEGIN(text, at)
         if may is None:
             raise MalformedArguments
         self._rest = may[0] if len(may[0]) < _LONGEST_LITERAL else "{"
@@ -247,10 +248,10 @@ class ObjectReader:
     def _string_ended(self, text: str, at: int) -> int:
         """Behind the closing quote; from one string right into the next where that is what follows."""
         if self._where is Where.IN_KEY:
-            between = _KEY_TO_STRING.match(text, at)
+            between = _KEY_TO_STRING(text, at)
             self._where = Where.COLON if between is None else Where.IN_STRING
         else:
-            between = _STRING_TO_KEY.match(text, at) if self._open[-1] == "{" else None
+            between = _STRING_TO_KEY(text, at) if self._open[-1] == "{" else None
             self._where = Where.NEXT if between is None else Where.IN_KEY
         return at + 1 if between is None else between.end()
 
@@ -297,7 +298,7 @@ class ObjectReader:
 
 def without_placeholders(text: str) -> str:
     """What stands behind the placeholders in front; "" when there is nothing else."""
-    lead = _PLACEHOLDERS.match(text)
+    lead = _PLACEHOLDERS(text)
     return text if lead is None else text[lead.end() :]
 
 

@@ -7,11 +7,11 @@ are data: overflow_patterns.json beside this file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
+from gateway.patterns import DOTALL, IGNORECASE, Pattern, compiled, in_order
 from gateway.wire import jsontext
 
 _CODES: Final = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
@@ -67,7 +67,7 @@ class _Patterns:
         self._first = [_compiled(pattern) for pattern in data["first"]]
         self._never = [_compiled(pattern) for key in _NEVER for pattern in data[key]]
         self._specific = [_compiled(pattern) for pattern in data["specific"]]
-        self._general = _compiled("|".join(f"(?:{pattern})" for pattern in data["general"]))
+        self._general = [_compiled(pattern) for pattern in data["general"]]
 
     def first(self, text: str) -> Overflow | None:
         return next(_matches(self._first, text), None)
@@ -79,17 +79,19 @@ class _Patterns:
         return next(_matches(self._specific, text), None)
 
     def general(self, text: str) -> bool:
-        return self._general.search(text) is not None
+        return any(pattern.search(text) for pattern in self._general)
 
 
+# what may stand between two parts of a pattern
+_BETWEEN: Final = compiled(r"\.\*\??")
 _NEVER: Final = ("never", "never_unless_first", "output_only")
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+def _compiled(pattern: str) -> Pattern[str]:
+    return in_order(*_BETWEEN.split(pattern), flags=IGNORECASE | DOTALL)
 
 
-def _matches(patterns: list[re.Pattern[str]], text: str) -> Iterator[Overflow]:
+def _matches(patterns: list[Pattern[str]], text: str) -> Iterator[Overflow]:
     for pattern in patterns:
         found = pattern.search(text)
         if found is not None:

@@ -8,16 +8,16 @@ the ids the client sent.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import Final
 
+from gateway import patterns
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.shape import refuse
 from gateway.conversion.tool_ids import plain_id, upstream_id
 from gateway.conversion.turns import Located, ToolAnswer, ToolCall, Turn
 
-_API_ID: Final = re.compile(r"[a-zA-Z0-9_-]+\Z")
+_API_ID: Final = patterns.compiled(r"\A[a-zA-Z0-9_-]++\Z")
 
 
 def pair(turns: list[Turn], context: RequestContext) -> None:

@@ -15,9 +15,10 @@ import binascii
 import hashlib
 import importlib
 import io
-import re
 from functools import cache
 from typing import Any, Final
+
+from gateway import patterns
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PAGES: Final = 500
@@ -26,7 +27,7 @@ MAX_CHARACTERS: Final = 2_000_000
 _GENERATION: Final = 2_000_000
 _ENTRY: Final = 1_000
 _CUT: Final = "[the rest of the document was left out]"
-_PAGE_OBJECT: Final = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_PAGE_OBJECT: Final = patterns.compiled(rb"/Type\s*/Page(?![A-Za-z])")
 
 
 class _RecentTexts:

@@ -13,10 +13,10 @@ learnt from for long.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.answer_blocks import TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answer_writer import AnswerWriter, Open
 from gateway.conversion.tool_calls import pieces_of
@@ -33,8 +33,8 @@ _NONE: Final = b"\x00"
 _TELLING: Final = ("usage", "x_groq", "error")
 # what a choice says beside its delta
 _MORE: Final = ("index", "finish_reason", "usage", "message", "error")
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_STRINGS: Final = re.compile(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")')
+_HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
+_STRINGS: Final = patterns.compiled(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 class Repetition:

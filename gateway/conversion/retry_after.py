@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+
+from gateway import patterns
 
 _UNITS: Final = {
     "d": 86400.0,
@@ -18,12 +19,12 @@ _UNITS: Final = {
     "µs": 1e-6,
     "ns": 1e-9,
 }
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|us|µs|ns|d|h|m|s))+\Z")
-_TRY_AGAIN: Final = re.compile(
+_DURATION_PART: Final = patterns.compiled(r"(\d{1,15}+(?:\.\d{1,15}+)?)(ms|us|µs|ns|d|h|m|s)")
+_DURATION: Final = patterns.match_at(r"(?:\d{1,15}+(?:\.\d{1,15}+)?(?:ms|us|µs|ns|d|h|m|s))++\Z")
+_TRY_AGAIN: Final = patterns.compiled(
     r"(?:try again|retry) (?:in|after) (?:about )?"
-    r"((?:\d+(?:\.\d+)?(?:h|m|s|ms))+\b|\d+(?:\.\d+)?)(?:\s*(milliseconds?|seconds?|secs?|minutes?|mins?))?",
-    re.IGNORECASE,
+    r"((?:\d{1,15}(?:\.\d{1,15})?(?:h|m|s|ms))+\b|\d{1,15}(?:\.\d{1,15})?)(?:\s*+(milliseconds?|seconds?|secs?|minutes?|mins?))?",
+    patterns.IGNORECASE,
 )
 _LONGEST: Final = 10 * 365 * 86400
 
@@ -118,7 +119,7 @@ def _of_text(text: str) -> float | None:
 def duration(text: str) -> float | None:
     """Seconds of `1s`, `6m0s`, `120ms`, `1h2m3.5s`, or of a plain number."""
     text = text.strip().lower()
-    if not _DURATION.match(text):
+    if not _DURATION(text):
         number = _scaled(text, 1.0)
         return number if number is not None and 0 <= number <= _LONGEST else None
     return sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION_PART.findall(text))

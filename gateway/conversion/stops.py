@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.overflow import Overflow
@@ -85,8 +85,8 @@ _WORDS: Final = {
 # how some servers write that there is no reason
 _NONE: Final = frozenset({"", "null", "none", "unspecified", "not_finished", "in_progress"})
 _KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "value")
-_PREFIX: Final = re.compile(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
-_PARTS: Final = re.compile(r"[\s:.,;/|()\[\]-]+")
+_PREFIX: Final = patterns.compiled(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
+_PARTS: Final = patterns.compiled(r"[\s:.,;/|()\[\]-]+")
 # what is longer is no word
 _LONGEST: Final = 200
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.schemas import schema_rewrites
@@ -18,7 +18,7 @@ from gateway.wire.messages import JSONObject
 __all__ = ["StructuredPlan", "asked_schema", "response_format", "without_invented_nulls"]
 
 _MAX_NAME: Final = 64
-_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_ILLEGAL: Final = patterns.compiled(r"[^A-Za-z0-9_-]")
 _INSTRUCTION: Final = (
     "Answer with a single JSON value and nothing else: no explanation and no code fence. "
     "It must be valid against this JSON Schema:\n"

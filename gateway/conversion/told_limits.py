@@ -8,10 +8,10 @@ that cannot be a limit of a model is left alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.overflow import overflow_in
 from gateway.wire import jsontext
 
@@ -24,7 +24,7 @@ _NUMBER: Final = r"[`'\"]?(?P<limit>[\d,]+)"
 _CAP: Final = r"[`'\"]?max_(?:completion_|output_|new_)?tokens[`'\"]?"
 # what providers say of a max_tokens that is too large; the first that matches counts
 _OUTPUT: Final = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    patterns.in_order(*pattern.split(".*?"), flags=patterns.IGNORECASE | patterns.DOTALL)
     for pattern in (
         # DashScope, DeepSeek: the valid range of max_tokens is [1, 8192]
         rf"range of {_CAP} (?:is|should be) \[\s*\d+\s*,\s*{_NUMBER}\s*\]",
@@ -41,7 +41,7 @@ _OUTPUT: Final = tuple(
         rf"maximum (?:number of )?(?:output|completion) tokens (?:is|of|for this model is) {_NUMBER}",
     )
 )
-_PER_MINUTE: Final = re.compile(r"tokens per (?:minute|day)|\bTPM\b|rate limit", re.IGNORECASE)
+_PER_MINUTE: Final = patterns.compiled(r"tokens per (?:minute|day)|\bTPM\b|rate limit", patterns.IGNORECASE)
 
 
 def told_limits(body: bytes) -> dict[str, int]:

@@ -8,9 +8,9 @@ reader.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.object_reader import MalformedArguments, ObjectReader, Standing, without_placeholders
 from gateway.wire import jsontext
 
@@ -20,7 +20,7 @@ JSONObject = dict[str, Any]
 # that checks schemas answers with an error result, and the model repairs itself.
 INVALID: Final = "INVALID_JSON"
 
-_FENCE: Final = re.compile(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", re.DOTALL)
+_FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", patterns.DOTALL)
 
 
 class LiveArguments(ObjectReader):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.conversion import opaque
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 
 JSONObject = dict[str, Any]
 
-_LEGAL_ID: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
+_LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 
 
 class CallPiece(NamedTuple):

@@ -6,13 +6,13 @@ Pure functions of the id, so the same history always gives the same ids.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Final
 
+from gateway import patterns
 from gateway.conversion.opaque import ID_MARK
 
 # OpenAI refuses longer ones
-_LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_LEGAL: Final = patterns.compiled(r"\A[A-Za-z0-9_-]{1,40}\Z")
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MISTRAL_LENGTH: Final = 9
 

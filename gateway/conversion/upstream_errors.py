@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.masking import masked
 from gateway.conversion.overflow import Overflow, overflow_in
@@ -50,11 +50,11 @@ _BAD_INPUT: Final = (
 _NO_MONEY: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_error", "insufficient_balance"}
 )
-_NO_MONEY_WORDS: Final = re.compile(
+_NO_MONEY_WORDS: Final = patterns.compiled(
     r"insufficient (?:\w+ )?(?:balance|credits?|funds|quota)|(?:not enough|no|out of|more|low on) credits?\b"
     r"|(?:credits?|balance)\b.{0,40}(?:insufficient|too low|exhausted|depleted|not enough|used up|negative)"
     r"|negative balance|in arrears",
-    re.IGNORECASE | re.DOTALL,
+    patterns.IGNORECASE | patterns.DOTALL,
 )
 _OVERLOADED: Final = frozenset(
     {
@@ -66,10 +66,15 @@ _OVERLOADED: Final = frozenset(
         "capacity",
     }
 )
-_UNKNOWN_MODEL: Final = re.compile(
-    r"\bmodels?\b.*(?:not found|not exist|no such|unknown|not available|invalid|not supported)"
-    r"|(?:not found|no such|unknown|invalid|unsupported).*\bmodels?\b",
-    re.IGNORECASE | re.DOTALL,
+_UNKNOWN_MODEL: Final = (
+    patterns.in_order(
+        r"\bmodels?\b",
+        "not found|not exist|no such|unknown|not available|invalid|not supported",
+        flags=patterns.IGNORECASE,
+    ),
+    patterns.in_order(
+        "not found|no such|unknown|invalid|unsupported", r"\bmodels?\b", flags=patterns.IGNORECASE
+    ),
 )
 
 # What the client is told of limits and overload: the pause may stand anywhere in the answer.
@@ -264,7 +269,7 @@ def _out_of_money(told: Told) -> bool:
 
 
 def _names_model(message: str, model: str) -> bool:
-    return (bool(model) and model in message) or _UNKNOWN_MODEL.search(message) is not None
+    return (bool(model) and model in message) or any(pattern.search(message) for pattern in _UNKNOWN_MODEL)
 
 
 def _told(parsed: Any, raw: str) -> Told:

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(help_text='Stands in the place of the secret: [masked:name].', max_length=40, unique=True, verbose_name='name')),
-                ('pattern', models.CharField(help_text='A regular expression, as Python has them.', max_length=500, verbose_name='pattern')),
+                ('pattern', models.CharField(help_text='A regular expression as RE2 has them: without look-around and back references.', max_length=500, verbose_name='pattern')),
                 ('literal', models.CharField(blank=True, default='', help_text='A text that every such secret contains. It makes looking for them many times faster.', max_length=40, verbose_name='always contains')),
                 ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
             ],

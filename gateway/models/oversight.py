@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -13,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord
 from gateway.models.client_key import ClientKey
+from gateway.patterns.linear import EngineMissing, NotLinear
+from gateway.patterns.trial import LONGEST_TRIAL, slowest
 
 
 class ContentRead(models.Model):
@@ -155,7 +155,9 @@ class SecretPattern(ConfigRecord):
         help_text=_("Stands in the place of the secret: [masked:name]."),
     )
     pattern = models.CharField(
-        _("pattern"), max_length=500, help_text=_("A regular expression, as Python has them.")
+        _("pattern"),
+        max_length=500,
+        help_text=_("A regular expression as RE2 has them: without look-around and back references."),
     )
     literal = models.CharField(
         _("always contains"),
@@ -177,12 +179,31 @@ class SecretPattern(ConfigRecord):
     def clean(self) -> None:
         super().clean()
         try:
-            found = re.compile(self.pattern).search("")
-        except re.error as problem:
+            seconds = slowest(self.pattern)
+        except EngineMissing as problem:
             raise ValidationError(
-                {"pattern": _("This is no regular expression: %(problem)s") % {"problem": problem}}
+                {
+                    "pattern": _(
+                        "Patterns need google-re2, which is not installed here: pip install google-re2. "
+                        "Python's own expressions can stand still over a text for days, so they are not used."
+                    )
+                }
             ) from problem
-        if found is not None:
+        except NotLinear as problem:
+            raise ValidationError(
+                {"pattern": _("This is no regular expression of RE2: %(problem)s") % {"problem": problem}}
+            ) from problem
+        if seconds is None:
             raise ValidationError(
                 {"pattern": _("This matches everything; it must not match the empty text.")}
+            )
+        if seconds > LONGEST_TRIAL:
+            raise ValidationError(
+                {
+                    "pattern": _(
+                        "This is too slow: a text of 1 MB that nearly matches takes more than %(seconds)s s. "
+                        "Give repetitions a bound, and begin with something that is rare."
+                    )
+                    % {"seconds": LONGEST_TRIAL}
+                }
             )

@@ -7,13 +7,13 @@ earlier ones.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
+from gateway import patterns
 from gateway.pricing.price import Price, Tokens
 
 _LARGEST_MEMO: Final = 2048
@@ -33,7 +33,7 @@ class PriceRule:
     price: Price
     model: str
     provider: str = ""
-    regex: re.Pattern[str] | None = None
+    regex: patterns.Pattern[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
 

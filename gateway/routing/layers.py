@@ -6,10 +6,10 @@ presets and the catalogue.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from gateway import patterns
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig, Target
 
 Source = Literal[
@@ -28,8 +28,8 @@ Layer = tuple[Source, Mapping[str, Any]]
 DEFAULT: Final = "default"
 # measured against o200k_base on code, JSON and prose, and rather too high than too low
 _FACTORS: Final = (
-    (re.compile(r"claude|gemini|gemma", re.IGNORECASE), 1.15),
-    (re.compile(r"qwen|glm|deepseek|kimi|llama|mistral", re.IGNORECASE), 1.05),
+    (patterns.compiled(r"claude|gemini|gemma", patterns.IGNORECASE), 1.15),
+    (patterns.compiled(r"qwen|glm|deepseek|kimi|llama|mistral", patterns.IGNORECASE), 1.05),
 )
 
 

@@ -10,13 +10,13 @@ a provider that the admin did not choose for it.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
+from gateway import patterns
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
@@ -27,7 +27,7 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, Prov
 LONGEST_NAME: Final = 256
 LARGEST_MEMO: Final = 1024
 _STEPS: Final = frozenset({".", ".."})
-_SLASH: Final = re.compile(r"[/\\]")
+_SLASH: Final = patterns.compiled(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +241,8 @@ def _exact_names(rule: MappingRule) -> set[str]:
     return own | {name.casefold() for name in rule.public_names}
 
 
-def _expression(rule: MappingRule) -> re.Pattern[str]:
-    return rule.regex or names.wildcard(rule.pattern)
+def _expression(rule: MappingRule) -> patterns.Pattern[str]:
+    return rule.regex or patterns.wildcard(rule.pattern)
 
 
 def _cause(match: _Match, winner: _Match | None) -> Cause:

@@ -6,11 +6,11 @@ Made by config/loader.py from the records.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from gateway import patterns
 from gateway.pricing.book import PriceBook
 
 
@@ -18,7 +18,7 @@ from gateway.pricing.book import PriceBook
 class ModelRule:
     """Profile options for the upstream models whose name `match` is found in (specification section 0.1)."""
 
-    match: re.Pattern[str]
+    match: patterns.Pattern[str]
     options: Mapping[str, Any]
 
 
@@ -122,7 +122,7 @@ class MappingRule:
     public_names: tuple[str, ...] = ()
     note: str = ""
     enabled: bool = True
-    regex: re.Pattern[str] | None = None
+    regex: patterns.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

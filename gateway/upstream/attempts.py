@@ -14,10 +14,10 @@ is decides what may follow:
 from __future__ import annotations
 
 import enum
-import re
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from gateway import patterns
 from gateway.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -37,7 +37,9 @@ _PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 5
 _CREDENTIAL: Final = frozenset({401, 402, 403})
 # statuses of a wrong address or a model that is not there: an admin's mistake, not the client's
 _TARGET: Final = frozenset({404, 405, 501, 505})
-_SCREENED: Final = re.compile(r"moderation|flagged|content[ _]policy|safety system", re.IGNORECASE)
+_SCREENED: Final = patterns.compiled(
+    r"moderation|flagged|content[ _]policy|safety system", patterns.IGNORECASE
+)
 _OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed")
 
 

@@ -7,10 +7,10 @@ one (transport.py). It runs no model and calls no tool.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.upstream.transport import InProcessAnswer
 from gateway.wire import jsontext
 
@@ -18,8 +18,8 @@ MODEL: Final = "ccproxy-demo"
 BASE_URL: Final = "http://demo.invalid/v1"
 PAUSE: Final = 0.02
 LONGEST_QUOTE: Final = 400
-_WORDS: Final = re.compile(r"\S+\s*|\s+")
-_REMINDER: Final = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
+_WORDS: Final = patterns.compiled(r"\S+\s*|\s+")
+_REMINDER: Final = "<system-reminder>", "</system-reminder>"
 
 
 async def demo_answer(content: bytes) -> InProcessAnswer:
@@ -59,10 +59,20 @@ def _last_question(request: Mapping[str, Any]) -> str:
             if isinstance(content, str)
             else [part.get("text", "") for part in content or [] if part.get("type") == "text"]
         )
-        text = " ".join(_REMINDER.sub(" ", "\n".join(texts)).split())
+        text = " ".join(_without_reminders("\n".join(texts)).split())
         if text:
             return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
     return ""
+
+
+def _without_reminders(text: str) -> str:
+    """What stands outside of pairs of tags; a tag that is not closed is text."""
+    begin, end = _REMINDER
+    kept, place = [], 0
+    while (start := text.find(begin, place)) >= 0 and (close := text.find(end, start)) >= 0:
+        kept.append(text[place:start])
+        place = close + len(end)
+    return " ".join([*kept, text[place:]])
 
 
 def _usage(request: Mapping[str, Any], text: str) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,12 @@ from typing import Final
 
 import httpx
 
+from gateway import patterns
 from gateway.upstream.lean_protocol import Origin
 
 _PORTS: Final = {"http": 80, "https": 443}
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN: Final = re.compile(rb"[\x00\r\n]")
+_TOKEN: Final = patterns.compiled(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN: Final = patterns.compiled(rb"[\x00\r\n]")
 # ours to set: the body is sent whole
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 
@@ -77,9 +77,9 @@ def request_head(
 
 
 # names, each with a colon, that are none of those that need a look of their own
-_USUAL_NAMES: Final = re.compile(
-    r"(?:(?!host:|content-length:|transfer-encoding:)[!#$%&'*+.^_`|~0-9A-Za-z-]+:)+",
-    re.IGNORECASE | re.ASCII,
+_USUAL_NAMES: Final = patterns.match_at(
+    r"(?:(?!host:|content-length:|transfer-encoding:)[!#$%&'*+.^_`|~0-9A-Za-z-]++:)++\Z",
+    patterns.IGNORECASE | patterns.ASCII,
 )
 
 
@@ -102,7 +102,7 @@ def _usual(headers: Mapping[str, str]) -> bool:
     """Whether every name is a usual one and every value stays within its line, looked at all at once."""
     names, values = ":".join(headers) + ":", "\r".join(headers.values())
     return (
-        _USUAL_NAMES.fullmatch(names) is not None
+        _USUAL_NAMES(names) is not None
         # one that has a separator in it would pass for two
         and names.count(":") == len(headers)
         and values.count("\r") == len(headers) - 1

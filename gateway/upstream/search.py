@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from gateway import patterns
 from gateway.conversion.web_search import Found, Search, Searched
 from gateway.errors import UpstreamError
 from gateway.routing.snapshot import SearchEngineConfig
@@ -26,7 +26,7 @@ from gateway.wire import jsontext
 logger = logging.getLogger("gateway.upstream")
 
 LONGEST_ANSWER: Final = 2 * 1024 * 1024
-_TAG: Final = re.compile(r"<[^>]{0,200}>")
+_TAG: Final = patterns.compiled(r"<[^>]{0,200}>")
 
 
 class _Api(NamedTuple):

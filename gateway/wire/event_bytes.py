@@ -6,14 +6,14 @@ event ends.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
+from gateway import patterns
 from gateway.wire.sse import MAX_EVENT, EventTooLong
 
 # a blank line behind a line; a CR may be half of a CRLF
-_END: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)")
-_LINE: Final = re.compile(rb"\r\n|\r|\n")
+_END: Final = patterns.compiled(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)")
+_LINE: Final = patterns.compiled(rb"\r\n|\r|\n")
 
 
 class Fields(NamedTuple):

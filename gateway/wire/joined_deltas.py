@@ -6,15 +6,16 @@ joining them in its raw bytes takes a tenth of reading each.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from gateway import patterns
+
 # a fragment of a text up to the text, as the gateway writes it, without "data: "
-_UP_TO_TEXT: Final = re.compile(
+_UP_TO_TEXT: Final = patterns.compiled(
     rb'\{"type":"content_block_delta","index":\d+,'
     rb'"delta":\{"type":"(?:text|thinking|input_json)_delta","(?:text|thinking|partial_json)":"'
 )
-_TEXT: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
+_TEXT: Final = patterns.compiled(rb'[^"\\]*(?:\\.[^"\\]*)*')
 # between two events' data; no text has a line break in it as it is written
 _NEXT: Final = b"\ndata: "
 _BEFORE_ANOTHER: Final = b'"}}\n\nevent: content_block_delta'

@@ -8,13 +8,14 @@ standard library's slow path, so nobody is refused for them.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final, NoReturn
 
 import orjson
 
-_CONSTANT: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+from gateway import patterns
+
+_CONSTANT: Final = patterns.compiled(rb"\b(?:NaN|Infinity)\b")
+_HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
 
 
 class InvalidJSON(ValueError):

@@ -7,10 +7,10 @@ broke off gives the blocks it had, and its `error` event.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from gateway import patterns
 from gateway.wire import jsontext, sse
 from gateway.wire.joined_deltas import joined_deltas
 
@@ -18,7 +18,7 @@ JSONObject = dict[str, Any]
 
 _TEXT_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 # an event as wire/sse.py writes it
-_OURS = re.compile(rb"^event: [a-z_]+\ndata: (.*)\n\n", re.MULTILINE)
+_OURS = patterns.compiled(rb"^event: [a-z_]+\ndata: (.*)\n\n", patterns.MULTILINE)
 
 
 class ReadAnswer(NamedTuple):

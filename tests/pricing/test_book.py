@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates, Tokens
-from gateway.routing.names import wildcard
+from gateway.patterns import wildcard
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,10 +7,10 @@ gateway itself has put into the conversation, which no other server could read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion import validation
 from gateway.conversion.context import AnswerContext, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
@@ -36,8 +36,8 @@ _IDS: Final = ("id", "tool_use_id")
 _SEALS: Final = {"thinking": "signature", "redacted_thinking": "data"}
 _CHARACTERS_A_TOKEN: Final = 4
 # what HTTP allows (RFC 9110, section 5); servers in front of us let more through
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_NAME: Final = patterns.compiled(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = patterns.compiled(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def passed_request(
