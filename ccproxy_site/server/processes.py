@@ -146,6 +146,7 @@ class ServerProcesses:
             self._monitor.addProcess(name, [*command, *more], env={**os.environ, **shared})
         self._stage = Stage.RUNNING
         self._failed = False
+        self._told_at = 0.0
 
     @property
     def port(self) -> int:
@@ -168,6 +169,7 @@ class ServerProcesses:
         reapAllProcesses()
         if self._stage is Stage.RUNNING:
             self._stage = Stage.STOPPING
+            self._told_at = reactor.seconds()
             self._port.close()
             self._monitor.stopService()
             reactor.callLater(SIGNAL_SEEN, self._spawner.end_lifelines)
@@ -190,8 +192,10 @@ class ServerProcesses:
             facts = {"pid": pid, "exit_code": how.exitCode, "signal": how.signal}
             logger.error("a server process ended and is started again", extra=facts)
         else:
-            # one that was told to stop before it served ends by the signal itself
-            self._failed |= not reason.check(ProcessDone) and how.signal != signal.SIGTERM
+            # one that was told to stop before it served ends by the signal itself; one that is killed so
+            # soon, not by us, was dying when the stop began
+            dying = how.signal == signal.SIGKILL and reactor.seconds() - self._told_at < SIGNAL_SEEN
+            self._failed |= not (reason.check(ProcessDone) or how.signal == signal.SIGTERM or dying)
             self._over_when_empty()
 
     def _over_when_empty(self) -> None:

@@ -215,8 +215,16 @@ def test_the_processes_are_told_in_order_and_then_at_once(watcher, signals, capl
 )
 def test_the_exit_code_says_whether_all_stopped_in_order(watcher, how, failed):
     watcher.one.stop()
+    # long after the stop began
+    watcher.reactor.seconds = lambda: 60.0
     watcher.one._ended(1, Failure(how))
     assert watcher.one._failed is failed
+
+
+def test_who_was_dying_when_the_stop_began_is_no_failure_of_it(watcher):
+    watcher.one.stop()
+    watcher.one._ended(1, Failure(ProcessTerminated(signal=signal.SIGKILL)))
+    assert not watcher.one._failed
 
 
 def test_who_died_before_the_stop_is_no_failure_of_it(watcher, monkeypatch):
