@@ -23,6 +23,9 @@ from gateway import patterns
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PAGES: Final = 500
 MAX_CHARACTERS: Final = 2_000_000
+# bytes of unpacked content of one page, and of all; reading a megabyte takes a seventh of a second
+MAX_PAGE_CONTENT: Final = 4 * 1024 * 1024
+MAX_CONTENT: Final = 16 * 1024 * 1024
 # characters of a generation of remembered texts, and what an entry without any counts
 _GENERATION: Final = 2_000_000
 _ENTRY: Final = 1_000
@@ -90,9 +93,15 @@ def _decoded(data: str) -> bytes:
     return file if len(file) <= MAX_BYTES else b""
 
 
+def _content_size(page: Any) -> int:
+    contents = page.get_contents()
+    return 0 if contents is None else len(contents.get_data())
+
+
 def _extracted(file: bytes) -> tuple[str, ...]:
     texts: list[str] = []
-    left = MAX_CHARACTERS
+    left, content_left = MAX_CHARACTERS, MAX_CONTENT
+    read: dict[Any, str] = {}
     try:
         reader = reader_library().PdfReader(io.BytesIO(file), strict=False)
         if reader.is_encrypted:
@@ -102,7 +111,16 @@ def _extracted(file: bytes) -> tuple[str, ...]:
             if len(texts) == MAX_PAGES or left <= 0:
                 texts.append(_CUT)
                 break
-            text = page.extract_text().strip()[:left]
+            # a file may name one page many times
+            known_by = str(page.indirect_reference)
+            if known_by not in read:
+                size = _content_size(page)
+                if size > min(MAX_PAGE_CONTENT, content_left):
+                    texts.append(_CUT)
+                    break
+                content_left -= size
+                read[known_by] = page.extract_text().strip()
+            text = read[known_by][:left]
             left -= len(text)
             texts.append(text)
     except Exception:  # pypdf raises nearly everything on broken files

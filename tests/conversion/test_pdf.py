@@ -72,3 +72,14 @@ def test_old_files_are_forgotten_but_not_those_in_use(pages):
         assert recent.get(b"used") == pages
     assert recent.get(b"0") is None
     assert recent.get(b"4999") == pages
+
+
+def test_a_page_that_unpacks_to_too_much_ends_the_text(monkeypatch):
+    monkeypatch.setattr(pdf, "MAX_PAGE_CONTENT", 10)
+    assert pdf.page_texts(pdf_of("one", "two")) == ("[the rest of the document was left out]",)
+
+
+def test_all_pages_together_unpack_to_no_more_than_they_may(monkeypatch):
+    monkeypatch.setattr(pdf, "MAX_CONTENT", 100)
+    texts = pdf.page_texts(pdf_of("one", "two", "three", "four", "five"))
+    assert texts[0] == "one" and texts[-1].startswith("[the rest") and len(texts) < 5
