@@ -15,14 +15,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import transaction
-from django.db.models import Max, ProtectedError
+from django.db import DatabaseError, transaction
+from django.db.models import (
+    BooleanField,
+    DecimalField,
+    FloatField,
+    IntegerField,
+    JSONField,
+    Max,
+    ProtectedError,
+)
 from django.utils.translation import gettext as _
 
 from gateway.config.changes import FILE, acting, left_behind, values_of
@@ -37,14 +47,21 @@ from gateway.models import (
     ProviderCredential,
     SecretPattern,
 )
+from gateway.security import client_keys
 from gateway.security.encryption import EncryptionError
 
 VERSION: Final = 1
 _KEPT_ELSEWHERE: Final = frozenset(
     {"id", "origin", "environment_key", "created", "updated", "brought_back_at", "last_used", "revoked_at",
      "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at",
-     "headers_origin", "value_origin", "lineage"}
+     "headers_origin", "value_origin", "lineage", "rotated_to", "user"}
 )  # fmt: skip
+
+
+_KINDS: Final[dict[type, str]] = {
+    str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list",
+    dict: "an object",
+}  # fmt: skip
 
 
 class Unusable(ValueError):
@@ -56,7 +73,8 @@ def exported() -> dict[str, Any]:
     return {
         "ccproxy": VERSION,
         "providers": [
-            _provider(one) for one in Provider.objects.filter(origin=Origin.ADMIN).order_by("slug")
+            _provider(one)
+            for one in sorted(Provider.objects.filter(origin=Origin.ADMIN), key=lambda one: one.slug)
         ],
         "mappings": [
             {
@@ -69,16 +87,27 @@ def exported() -> dict[str, Any]:
             for one in ModelMapping.objects.filter(origin=Origin.ADMIN).order_by("position", "pk")
         ],
         "keys": [
-            _fields(one)
-            for one in ClientKey.objects.filter(origin=Origin.ADMIN, revoked_at=None).order_by("name", "pk")
+            _fields(one) if one.user is None else {**_fields(one), "user": one.user.get_username()}
+            for one in sorted(
+                ClientKey.objects.filter(origin=Origin.ADMIN, revoked_at=None).select_related("user"),
+                key=lambda one: (one.name, one.pk),
+            )
         ],
         "prices": [
             {"provider": one.provider.slug if one.provider else "", **_fields(one)}
-            for one in ModelPrice.objects.select_related("provider").order_by(
-                "model", "provider__slug", "valid_from"
+            for one in sorted(
+                ModelPrice.objects.select_related("provider"),
+                key=lambda one: (
+                    one.model,
+                    one.provider.slug if one.provider else "",
+                    one.valid_from.isoformat() if one.valid_from else "",
+                    one.pk,
+                ),
             )
         ],
-        "secret_patterns": [_fields(one) for one in SecretPattern.objects.order_by("name")],
+        "secret_patterns": [
+            _fields(one) for one in sorted(SecretPattern.objects.all(), key=lambda one: one.name)
+        ],
     }
 
 
@@ -93,7 +122,7 @@ def read(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text("utf-8"))
     except OSError as problem:
         raise Unusable(f"{path}: {problem.strerror}") from problem
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise Unusable(
             _("%(path)s is not JSON: %(problem)s") % {"path": path, "problem": problem}
         ) from problem
@@ -130,8 +159,12 @@ class _Import:
         self._document = document
         self._remove = remove
         self._said: list[str] = []
+        self._seen: set[tuple[str, Any]] = set()
 
     def run(self) -> list[str]:
+        if "\\u0000" in json.dumps(self._document, default=str):
+            # PostgreSQL keeps no text with one, and SQLite keeps what nobody can look for
+            raise Unusable(_("a text has a NUL character"))
         for section, take, model in (
             ("providers", self._provider, Provider),
             ("mappings", self._mapping, ModelMapping),
@@ -154,7 +187,9 @@ class _Import:
                 raise Unusable(f"{where}: {problem}") from problem
             except ValidationError as problem:
                 raise Unusable(f"{where}: {_sentences(problem)}") from problem
-            except (TypeError, AttributeError) as problem:
+            except EncryptionError as problem:
+                raise Unusable(f"{where}: {problem}") from problem
+            except (TypeError, AttributeError, ValueError, OverflowError, DatabaseError) as problem:
                 raise Unusable(
                     _("%(where)s: a value is not of the right kind (%(problem)s)")
                     % {"where": where, "problem": problem}
@@ -182,12 +217,20 @@ class _Import:
     def _provider(self, item: dict[str, Any]) -> Provider:
         credentials = item.pop("credentials", None)
         headers = item.pop("headers", None)
-        record = Provider.objects.filter(slug=_text(item, "slug")).first() or Provider()
-        before = _fields(record)
+        slug = _text(item, "slug")
+        self._once("provider", slug)
+        record = Provider.objects.filter(slug=slug).first() or Provider()
+        if record.origin != Origin.ADMIN:
+            raise Unusable(
+                _("%(slug)r is kept by the environment, not by an admin; take it over there first")
+                % {"slug": slug}
+            )
+        before = _values(record)
         _assign(record, item)
         if headers is not None:
-            values = {name: _secret(value) for name, value in _object(headers, "headers").items()}
-            if values != _stored_headers(record):
+            stored = _stored_headers(record)
+            values = self._headers(record, _object(headers, "headers"), stored)
+            if values != stored:
                 record.set_headers(values)
                 before = {}
         _save(record, before)
@@ -202,30 +245,68 @@ class _Import:
         return record
 
     def _credentials(self, record: Provider, items: list[Any]) -> None:
+        present = list(record.credentials.filter(origin=Origin.ADMIN).order_by("position", "pk"))
         for place, item in enumerate(items):
-            given = _object(item, f"credentials[{place}]")
-            label, value = str(given.get("label", "")), _secret(given.get("value", ""))
-            found = record.credentials.filter(label=label).first()
-            if found is None:
-                record.add_credential(value, label, enabled=bool(given.get("enabled", True)))
-                if not value:
-                    self._said.append(
-                        "! "
-                        + _("provider %(provider)s: credential %(label)s: enter its value")
-                        % {"provider": record, "label": label or place}
-                    )
-            elif value and _stored(found) != value:
-                found.value = value
-                found.save()
+            given = {"label": "", "position": place, **_object(item, f"credentials[{place}]")}
+            value = _secret(given.pop("value", ""))
+            # of several with one label the first in the file is the first here
+            found = next((one for one in present if one.label == given["label"]), None)
+            if found is not None:
+                present.remove(found)
+            one = found or ProviderCredential(provider=record)
+            one.provider = record
+            before = _values(one) if found else {}
+            _assign(one, given)
+            if value and _stored(one) != value:
+                one.value, before = value, {}
+            _save(one, before)
+            if not one.value:
+                self._said.append(
+                    "! "
+                    + _("provider %(provider)s: credential %(label)s: enter its value")
+                    % {"provider": record, "label": one.label or place}
+                )
+        for one in present if self._remove else ():
+            one.delete()
+
+    def _headers(self, record: Provider, given: dict[str, Any], stored: dict[str, str]) -> dict[str, str]:
+        """Each header with the value of its variable; where that is not set, with the stored one."""
+        values = {}
+        for name, value in given.items():
+            text = _secret(value) or stored.get(name, "")
+            if text:
+                values[name] = text
+            else:
+                self._said.append(
+                    "! "
+                    + _("provider %(provider)s: header %(name)s: its variable is not set; left out")
+                    % {"provider": record, "name": name}
+                )
+        return values
+
+    def _once(self, kind: str, name: Any) -> None:
+        if (kind, name) in self._seen:
+            raise Unusable(_("%(name)r stands here twice") % {"name": name})
+        self._seen.add((kind, name))
+
+    def _nth(self, kind: str, name: str, found: Iterable[Any]) -> Any:
+        """The first of these records that no entry of the file has meant yet; None: none is left."""
+        record = next((one for one in found if (kind, one.pk) not in self._seen), None)
+        if record is not None:
+            self._seen.add((kind, record.pk))
+        return record
 
     def _mapping(self, item: dict[str, Any]) -> ModelMapping:
         targets = item.pop("targets", None)
         pattern = _text(item, "pattern")
-        of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN)
-        record = of_admin.first() or ModelMapping()
-        before = _fields(record)
+        of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by(
+            "position", "pk"
+        )
+        record = self._nth("mapping", pattern, of_admin) or ModelMapping()
+        before = _values(record) if record.pk else {}
         _assign(record, item)
         _save(record, before)
+        self._seen.add(("mapping", record.pk))
         if targets is not None:
             self._targets(record, _list(targets, "targets"))
         return record
@@ -239,7 +320,7 @@ class _Import:
             if provider is None:
                 raise Unusable(f"targets[{place}]: " + _("there is no provider %(slug)r") % {"slug": slug})
             record = present[place] if place < len(present) else MappingTarget(mapping=mapping)
-            before = {**_fields(record), "provider": record.provider_id}
+            before = {**_values(record), "provider": record.provider_id} if record.pk else {}
             record.provider = provider
             _assign(record, {"position": place, **given})
             _save(record, before, provider=provider.pk)
@@ -247,10 +328,21 @@ class _Import:
             record.delete()
 
     def _key(self, item: dict[str, Any]) -> ClientKey | None:
-        name, secret = _text(item, "name"), item.pop("key", None)
-        record = ClientKey.objects.filter(name=name, origin=Origin.ADMIN, revoked_at=None).first()
+        name, secret = _text(item, "name"), _secret(item.pop("key", None))
+        owner = item.pop("user", None)
+        # the key itself says best which record it is, whatever was done to that meanwhile
+        of_secret = ClientKey.objects.filter(digest=client_keys.digest(secret)) if secret else None
+        by_secret: ClientKey | None = of_secret.first() if of_secret is not None else None
+        if by_secret is not None and (by_secret.revoked_at or by_secret.origin != Origin.ADMIN):
+            self._said.append(
+                "! "
+                + _("key %(name)s: revoked here, or kept by the environment; left as it is") % {"name": name}
+            )
+            return by_secret
+        named = ClientKey.objects.filter(name=name, origin=Origin.ADMIN, revoked_at=None).order_by("pk")
+        record: ClientKey | None = self._nth("key", name, [by_secret] if by_secret else named)
         if record is None:
-            if secret is None:
+            if not secret:
                 self._said.append(
                     "! "
                     + _('key %(name)s: not here; issue it, or give "key": {"env": "VARIABLE"} in the file')
@@ -258,10 +350,15 @@ class _Import:
                 )
                 return None
             record = ClientKey()
-            record.set_key(_secret(secret))
-        before = _fields(record) if record.pk else {}
+            record.set_key(secret)
+        before = {**_values(record), "user": record.user_id} if record.pk else {}
         _assign(record, item)
-        _save(record, before)
+        if owner is not None:
+            record.user = get_user_model().objects.filter(username=str(owner)).first()
+            if record.user is None:
+                raise Unusable(_("there is no user %(name)r here") % {"name": owner})
+        _save(record, before, user=record.user_id)
+        self._seen.add(("key", record.pk))
         return record
 
     def _price(self, item: dict[str, Any]) -> ModelPrice:
@@ -272,15 +369,18 @@ class _Import:
         draft = ModelPrice(provider=provider)
         _assign(draft, item)
         same = ModelPrice.objects.filter(provider=provider, model=draft.model, valid_from=draft.valid_from)
-        record = same.first() or draft
-        before = _fields(record) if record.pk else {}
+        record = self._nth("price", draft.model, same.order_by("pk")) or draft
+        before = _values(record) if record.pk else {}
         _assign(record, item)
         _save(record, before)
+        self._seen.add(("price", record.pk))
         return record
 
     def _pattern(self, item: dict[str, Any]) -> SecretPattern:
-        record = SecretPattern.objects.filter(name=_text(item, "name")).first() or SecretPattern()
-        before = _fields(record)
+        name = _text(item, "name")
+        self._once("pattern", name)
+        record = SecretPattern.objects.filter(name=name).first() or SecretPattern()
+        before = _values(record)
         _assign(record, item)
         _save(record, before)
         return record
@@ -291,18 +391,32 @@ def _provider(record: Provider) -> dict[str, Any]:
     start = record.slug.upper().replace("-", "_")
     credentials = [
         {"label": one.label, "value": {"env": f"{start}_KEY" if not place else f"{start}_KEY_{place + 1}"},
-         "enabled": one.enabled}
+         "position": one.position, "enabled": one.enabled}
         for place, one in enumerate(record.credentials.order_by("position", "pk"))
     ]  # fmt: skip
-    return {**_fields(record), "credentials": credentials}
+    document = {**_fields(record), "credentials": credentials}
+    headers = _stored_headers(record)
+    if headers:
+        document["headers"] = {
+            name: {"env": f"{start}_HEADER_{place + 1}"} for place, name in enumerate(headers)
+        }
+    return document
 
 
 def _fields(record: ConfigRecord) -> dict[str, Any]:
     """The values of a record that stand in the file, as JSON has them, in the order of the model."""
-    names = [field.name for field in record._meta.concrete_fields if field.name not in _KEPT_ELSEWHERE]
-    values = {name: getattr(record, name) for name in names}
-    plain: dict[str, Any] = json.loads(json.dumps(values, cls=DjangoJSONEncoder))
+    plain: dict[str, Any] = json.loads(json.dumps(_values(record), default=_plain))
     return plain
+
+
+def _values(record: ConfigRecord) -> dict[str, Any]:
+    names = [field.name for field in record._meta.concrete_fields if field.name not in _KEPT_ELSEWHERE]
+    return {name: getattr(record, name) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    # to the microsecond: a time that is cut is another time when it is read again
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _assign(record: ConfigRecord, item: Mapping[str, Any]) -> None:
@@ -314,12 +428,36 @@ def _assign(record: ConfigRecord, item: Mapping[str, Any]) -> None:
             raise Unusable(
                 _("%(name)r is no field; there are %(fields)s") % {"name": name, "fields": ", ".join(fields)}
             )
-        setattr(record, name, value if value is None else fields[name].to_python(value))
+        setattr(record, name, _taken(fields[name], value))
+
+
+def _taken(field: Any, value: Any) -> Any:
+    """A value of the file as the field has it. Raises Unusable for one of another kind."""
+    if value is None:
+        return None
+    kinds: tuple[type, ...] = (str,)
+    if isinstance(field, JSONField):
+        kinds = (list,) if field.get_default() == [] else (dict,)
+    elif isinstance(field, BooleanField):
+        kinds = (bool,)
+    elif isinstance(field, IntegerField):
+        kinds = (int,)
+    elif isinstance(field, FloatField):
+        kinds = (int, float)
+    elif isinstance(field, DecimalField):
+        kinds = (int, float, str)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (bool,)):
+        wanted = " / ".join(_KINDS[kind] for kind in kinds)
+        raise Unusable(_("%(name)s must be: %(kind)s") % {"name": field.name, "kind": wanted})
+    if isinstance(field, DecimalField):
+        # as it stands in the file: 0.1 is no other number
+        return field.to_python(str(value))
+    return field.to_python(value)
 
 
 def _save(record: ConfigRecord, before: Mapping[str, Any], **more: Any) -> None:
     """Save what differs; a file that is loaded at each start must not move the stamp."""
-    if record.pk is None or {**_fields(record), **more} != before:
+    if record.pk is None or {**_values(record), **more} != before:
         record.full_clean()
         record.save()
 

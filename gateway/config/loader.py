@@ -307,5 +307,8 @@ def _options(stored: Any, where: str) -> Mapping[str, Any]:
     return MappingProxyType(options)
 
 
-def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+def _texts(values: Any) -> tuple[str, ...]:
+    if isinstance(values, str):
+        # one where a list is meant: its letters are no names, and one of them may be *
+        return (values,)
     return tuple(str(value) for value in values)

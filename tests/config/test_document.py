@@ -1,10 +1,14 @@
 """The configuration as a file: out, compared, in again."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.config.changes import source_of
 from gateway.config.document import Unusable, as_text, exported, imported, load, read
@@ -148,3 +152,172 @@ def test_commands_write_read_and_compare(configured, tmp_path, capsys):
             call_command("importconfig", str(file))
     with pytest.raises(CommandError, match="No such file"):
         call_command("importconfig", str(tmp_path / "none.json"))
+
+
+def test_a_key_with_an_owner_and_one_that_was_rotated_are_exported(configured, django_user_model):
+    user = django_user_model.objects.create_user("ann")
+    key, _ = ClientKey.issue("anns", user=user)
+    key.rotate(timedelta(days=1))
+    document = json.loads(as_text(exported()))
+    assert [one.get("user") for one in document["keys"]] == [None, "ann", "ann"]
+    assert imported(document) == []
+    document["keys"][1]["user"] = "nobody"
+    with pytest.raises(Unusable, match="no user 'nobody'"):
+        imported(document)
+
+
+def test_what_an_admin_did_to_a_key_meanwhile_does_not_stop_the_file(configured, monkeypatch):
+    monkeypatch.setenv("BOBS", "ccp_bobs-own-key-0123456789")
+    document = {"ccproxy": 1, "keys": [{"name": "bob", "key": {"env": "BOBS"}}]}
+    imported(document)
+    record = ClientKey.objects.get(name="bob")
+    record.name = "robert"
+    record.save()
+    imported(document)
+    assert ClientKey.objects.get(pk=record.pk).name == "bob"
+    record.revoke()
+    assert "left as it is" in imported(document)[0]
+    assert ClientKey.objects.get(pk=record.pk).state() == "revoked"
+
+
+def test_credentials_positions_and_headers_are_taken_over(configured, monkeypatch):
+    configured.set_headers({"X-Team": "team-secret"})
+    configured.save()
+    document = json.loads(as_text(exported()))
+    assert document["providers"][0]["headers"] == {"X-Team": {"env": "ACME_HEADER_1"}}
+    assert imported(document) == []
+    first, second = document["providers"][0]["credentials"]
+    first["enabled"], second["position"] = False, 7
+    imported(document)
+    assert [(one.label, one.enabled, one.position) for one in configured.credentials.all()] == [
+        ("main", False, 0), ("other", True, 7),
+    ]  # fmt: skip
+    del document["providers"][0]["credentials"][0]
+    imported(document, remove=True)
+    assert [one.revealed() for one in configured.credentials.all()] == ["sk-acme-other"]
+    monkeypatch.setenv("ACME_HEADER_1", "another")
+    imported(document)
+    configured.refresh_from_db()
+    assert configured.revealed_headers() == {"X-Team": "another"}
+
+
+def test_numbers_of_json_are_taken_for_decimals(configured):
+    imported(
+        {
+            "ccproxy": 1,
+            "keys": [{"name": "ada", "spend_budget": 12.99}],
+            "prices": [{"provider": "acme", "model": "u-1", "input": 0.1, "output": 1.3}],
+        }
+    )
+    price = ModelPrice.objects.get()
+    assert (str(ClientKey.objects.get().spend_budget), f"{price.input:f} {price.output:f}") == (
+        "12.99", "0.100000 1.300000",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("section", "item"),
+    [
+        ("keys", {"name": "ada", "allowed_models": "claude-haiku*"}),
+        ("keys", {"name": "ada", "requests_per_minute": "many"}),
+        ("keys", {"name": "ada", "requests_per_minute": 1.5}),
+        ("keys", {"name": "ada", "capture": 3}),
+        ("keys", {"name": "ada", "token_budget": 10**40}),
+        ("mappings", {"pattern": "*", "public_names": "claude"}),
+        ("mappings", {"pattern": "*", "enabled": "no"}),
+        ("providers", {"slug": "acme", "options": []}),
+        ("providers", {"slug": "acme", "enabled": 0}),
+        ("providers", {"slug": "env", "base_url": "https://evil.test"}),
+        ("providers", {"slug": "acme", "name": "a\x00b"}),
+        ("prices", {"model": "m", "input": True, "output": 1}),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(configured, section, item):
+    before = as_text(exported())
+    with pytest.raises(Unusable):
+        imported({"ccproxy": 1, section: [item]})
+    assert as_text(exported()) == before
+
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\x00", categories=("L", "N", "P")),
+    min_size=1,
+    max_size=12,
+)
+
+
+@st.composite
+def configurations(draw):
+    """Records as admins make them: with names that occur twice, and all parts that may be missing."""
+    slugs = draw(st.lists(st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True), unique=True, max_size=3))
+    providers = [
+        {
+            "slug": slug,
+            "name": draw(NAMES),
+            "enabled": draw(st.booleans()),
+            "credentials": draw(
+                st.lists(
+                    st.tuples(st.sampled_from(["", "a", "b"]), st.integers(0, 3), st.booleans()), max_size=3
+                )
+            ),
+            "headers": draw(
+                st.lists(st.from_regex(r"X-[A-Z]{1,3}", fullmatch=True), unique=True, max_size=2)
+            ),
+        }
+        for slug in slugs
+    ]
+    mappings = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["*", "a*", "b"]),
+                st.integers(0, 2),
+                st.lists(st.sampled_from(slugs), max_size=2) if slugs else st.just([]),
+            ),
+            max_size=4,
+        )
+    )
+    prices = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["m", "n*"]),
+                st.decimals(0, 100, places=4),
+                st.none()
+                | st.datetimes(
+                    timezones=st.just(UTC), min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)
+                ),
+            ),
+            max_size=3,
+        )
+    )
+    return providers, mappings, prices
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(configurations())
+def test_what_is_exported_and_imported_is_exported_again_as_the_same_bytes(configuration):
+    providers, mappings, prices = configuration
+    cleared()
+    for one in providers:
+        record = Provider(
+            slug=one["slug"], name=one["name"], enabled=one["enabled"], base_url="https://a.test/v1"
+        )
+        record.set_headers({name: f"value of {name}" for name in one["headers"]})
+        record.save()
+        for number, (label, position, enabled) in enumerate(one["credentials"]):
+            record.add_credential(f"sk-{number}", label, position=position, enabled=enabled)
+    for pattern, position, targets in mappings:
+        mapping = ModelMapping.objects.create(pattern=pattern, position=position)
+        for slug in targets:
+            mapping.lead_to(Provider.objects.get(slug=slug), "u")
+    for model, rate, since in prices:
+        ModelPrice.objects.create(model=model, input=rate, output=rate, valid_from=since)
+    text = as_text(exported())
+    stamp = ConfigStamp.current()
+    assert imported(json.loads(text)) == []
+    assert (as_text(exported()), ConfigStamp.current()) == (text, stamp)
+    cleared()
+    with pytest.MonkeyPatch.context() as environment:
+        for name in re.findall(r'"env": "(\w+)"', text):
+            environment.setenv(name, f"secret of {name}")
+        imported(json.loads(text))
+    assert as_text(exported()) == text
