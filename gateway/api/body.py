@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 from typing import Final
 
 from gateway.errors import InvalidRequest, RequestTooLarge
 
+# 30 KB that become 30 MB are no conversation.
+MOST_RATIO: Final = 50
+FREE: Final = 1024 * 1024
+
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
-def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
+async def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
     """Check and decode `raw`; `limit` in bytes holds before and after decoding.
+
+    What is compressed may become MOST_RATIO times as long, and FREE bytes in any case.
 
     Raises InvalidRequest and RequestTooLarge in the API's wording.
     """
@@ -29,7 +36,11 @@ def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
             f"content-encoding {encoding[:40]!r} is not supported; send gzip, deflate or identity",
             details={"error_code": "request_body_encoding_unsupported"},
         )
-    return _decoded(raw, encoding, limit)
+    decoded_limit = min(limit, max(FREE, MOST_RATIO * len(raw)))
+    if decoded_limit <= FREE:
+        return _decoded(raw, encoding, decoded_limit)
+    # that takes its time, which zlib lets others have
+    return await asyncio.to_thread(_decoded, raw, encoding, decoded_limit)
 
 
 def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:

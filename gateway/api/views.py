@@ -54,7 +54,7 @@ async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answ
     key = _authenticated(request, gateway)
     headers, address, query = request.lower_headers, request.address, request.query
     try:
-        body = plain_body(request.body, headers, gateway_conf().max_body_bytes)
+        body = await plain_body(request.body, headers, gateway_conf().max_body_bytes)
     except GatewayError as error:
         arrival = Arrival(request_id, name, headers, b"", address, key, query=query)
         return reply_answer(await refused(arrival, gateway, error), request_id)

@@ -22,7 +22,7 @@ from gateway.audit.secret_patterns import Pattern, Suspects, of_admin
 from gateway.audit.secret_search import Work, may_hold
 from gateway.audit.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
-from gateway.wire import jsontext
+from gateway.wire import json_bounds, jsontext
 
 # chains' digests that are remembered in one generation
 GENERATION: Final = 60_000
@@ -84,7 +84,7 @@ class Masker:
         if not patterns:
             return Masked(body)
         try:
-            value, count = masked_value(jsontext.loads(body), patterns, work)
+            value, count = masked_value(json_bounds.loads(body), patterns, work)
         except (jsontext.InvalidJSON, RecursionError):
             text, count = masked_text(body.decode("utf-8", "surrogateescape"), patterns, work)
             return Masked(text.encode("utf-8", "surrogateescape") if count else body, count)

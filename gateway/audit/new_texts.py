@@ -10,7 +10,7 @@ from gateway.audit import content, search
 from gateway.audit.handover import Ended
 from gateway.audit.packing import Piece
 from gateway.audit.words import indexed, message_texts
-from gateway.wire import jsontext
+from gateway.wire import json_bounds, jsontext
 from gateway.wire.message_reader import read_answer
 
 
@@ -73,7 +73,7 @@ def _message(piece: Any) -> Mapping[str, Any]:
     value = piece
     if type(piece) is bytes:
         try:
-            value = jsontext.loads(piece)
+            value = json_bounds.loads(piece)
         except (jsontext.InvalidJSON, RecursionError):
             return {"content": piece.decode("utf-8", "replace")}
     return value if isinstance(value, dict) and "content" in value else {"content": str(value)}

@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from gateway.audit.digests import Digests
-from gateway.wire import jsontext
+from gateway.wire import json_bounds, jsontext
 from gateway.wire.recurring import LEAST_BODY
 
 # what a first piece has instead of a parent's digest; every hashed text begins with 32 bytes of one or
@@ -101,7 +101,7 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
     if not body:
         return PackedRequest()
     try:
-        value = jsontext.loads(body) if parsed is None else parsed
+        value = json_bounds.loads(body) if parsed is None else parsed
         if type(value) is dict:
             name = next((name for name in _CHAINED if value.get(name) and type(value[name]) is list), None)
             if name is not None:
@@ -109,7 +109,7 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
                 shared = parsed is not None and len(body) >= LEAST_BODY
                 return _taken_apart(value, name, ours, Chain.recurring if shared else _chain)
     except (ValueError, RecursionError):
-        # not JSON, or nested deeper than it can be written again
+        # not JSON, too much of it, or nested deeper than it can be written again
         pass
     return whole_request(body)
 

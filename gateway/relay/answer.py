@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from gateway.audit import capture
 from gateway.audit.outcome import CANCELLED, ERROR, OK
@@ -18,7 +18,7 @@ from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.response import message_events
 from gateway.conversion.tokens import count_tokens
 from gateway.conversion.validation import check, refuse_unsupported
-from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed
+from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed, RequestTooLarge
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
 from gateway.relay.conversion import beside_the_loop, client_facts
@@ -30,9 +30,15 @@ from gateway.relay.pump import Pump
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
 from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve
-from gateway.wire import jsontext, sse
+from gateway.wire import json_bounds, jsontext, sse
 
 logger = logging.getLogger("gateway.relay")
+
+# Bytes of a body that is parsed on the event loop, where what it has in common with earlier requests is
+# known. A larger one is parsed as a whole in a thread.
+LARGEST_ON_LOOP: Final = 4 * 1024 * 1024
+# Anthropic's own, with its search for tools
+MOST_TOOLS: Final = 10_000
 
 
 async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
@@ -60,7 +66,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     """The story of a messages request. Raises GatewayError before the commit point."""
-    request = parsed(exchange, gateway)
+    request = await parsed(exchange, gateway)
     routes = routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
     priced = admission.payable(exchange, gateway, routes)
@@ -92,13 +98,21 @@ def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
     )
 
 
-def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
+async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     """The body's JSON: an object that names a model. The rest is checked where it is converted.
 
-    Raises InvalidRequest.
+    Raises InvalidRequest, RequestTooLarge.
     """
+    body = exchange.arrival.body
     try:
-        request, exchange.recurring = gateway.reader.read(exchange.arrival.body)
+        if json_bounds.may_be_too_much(body):
+            await asyncio.to_thread(json_bounds.check, body)
+        if len(body) > LARGEST_ON_LOOP:
+            request = await asyncio.to_thread(jsontext.loads, body)
+        else:
+            request, exchange.recurring = gateway.reader.read(body)
+    except json_bounds.TooMuchJSON as problem:
+        raise RequestTooLarge(f"The request body has {problem}") from None
     except jsontext.InvalidJSON as problem:
         raise InvalidRequest(f"The request body is not valid JSON: {problem}") from None
     if not isinstance(request, dict):
@@ -108,6 +122,9 @@ def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
         raise InvalidRequest("model: Field required")
     if not isinstance(model, str):
         raise InvalidRequest("model: Input should be a valid string")
+    tools = request.get("tools")
+    if isinstance(tools, list) and len(tools) > MOST_TOOLS:
+        raise InvalidRequest(f"tools: List should have at most {MOST_TOOLS} items after validation")
     exchange.received_json = request
     exchange.asked_model = model
     exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint != "count_tokens"
@@ -139,7 +156,7 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
 
 async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
-    request = parsed(exchange, gateway)
+    request = await parsed(exchange, gateway)
     route = routed(exchange, gateway, request)[0]
     await admission.come_in(exchange, gateway)
     await admission.charge_request(exchange, gateway)

@@ -29,12 +29,15 @@ class Toll:
     """What was used while the gateway was watched; summed over its processes.
 
     `memory`: MB of resident memory at the highest, above what it was before. `cpu`: seconds.
-    `longest_health`: seconds that the slowest GET /health took; infinite when one failed.
+    `longest_health`: seconds that the slowest GET /health took; infinite when one failed. `held`: the most
+    CPU seconds that the gateway used for others while one GET /health waited: at most so long would it have
+    waited on a machine that does nothing else.
     """
 
     memory: float = 0.0
     cpu: float = 0.0
     longest_health: float = 0.0
+    held: float = 0.0
 
 
 def processes(served: Served) -> list[int]:
@@ -86,9 +89,14 @@ def watched(served: Served) -> Iterator[Toll]:
     used = sum(map(cpu, pids))
     over = threading.Event()
 
+    def one_look() -> None:
+        began = sum(map(cpu, pids))
+        toll.longest_health = max(toll.longest_health, health(served))
+        toll.held = max(toll.held, sum(map(cpu, pids)) - began)
+
     def look() -> None:
         while not over.wait(PAUSE):
-            toll.longest_health = max(toll.longest_health, health(served))
+            one_look()
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -97,6 +105,6 @@ def watched(served: Served) -> Iterator[Toll]:
     finally:
         over.set()
         looking.join()
-        toll.longest_health = max(toll.longest_health, health(served))
+        one_look()
         toll.memory = sum(memory(pid, "VmHWM") for pid in pids) - before
         toll.cpu = sum(map(cpu, pids)) - used

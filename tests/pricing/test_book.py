@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from gateway.patterns import wildcard
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates, Tokens
-from gateway.patterns import wildcard
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
