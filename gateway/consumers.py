@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from importlib import import_module
 from typing import Any, Final
@@ -16,6 +17,7 @@ from django.http import HttpRequest
 
 from gateway.audit.tail import GROUP, viewers
 from gateway.audit.visible import VIEW_ALL, owned_keys
+from gateway.security.sessions import is_over
 
 NOT_ALLOWED: Final = 4403
 # the page tries again
@@ -99,6 +101,8 @@ def _keys_to_watch(session_key: str | None) -> frozenset[int] | None:
     # as it is now, not as it was when the page was opened; Django looks at user and password
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    if is_over(request.session, time.time()):
+        return frozenset()
     user: Any = get_user(request)
     if not (user.is_active and user.is_staff):
         return frozenset()

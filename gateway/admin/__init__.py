@@ -17,6 +17,7 @@ from gateway.admin import (
     sessions,
     token_factors,
 )
+from gateway.admin.login_form import LoginForm
 
 __all__ = [
     "changes",
@@ -36,5 +37,6 @@ __all__ = [
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"
 admin.site.index_title = _("Gateway")
+admin.site.login_form = LoginForm
 admin.site.login_template = "admin/gateway/login.html"
 admin.site.index_template = "admin/gateway/index.html"

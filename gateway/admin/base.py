@@ -25,7 +25,7 @@ from unfold.contrib.filters.admin import (
     TextFilter,
 )
 from unfold.decorators import action
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes,
@@ -63,6 +63,7 @@ from gateway.models import ConfigRecord
 
 __all__ = [
     "AdminPasswordChangeForm",
+    "AuthenticationForm",
     "ChangeList",
     "Checkboxes",
     "ChoicesDropdownFilter",

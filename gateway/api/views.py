@@ -10,10 +10,11 @@ from gateway.api.auth import authenticated
 from gateway.api.body import plain_body
 from gateway.api.endpoint import endpoint
 from gateway.api.models_list import model_entry, model_page
+from gateway.api.refusals import refusals
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import Answer, json_response, reply_answer
 from gateway.conf import gateway_conf
-from gateway.errors import GatewayError
+from gateway.errors import AuthenticationFailed, GatewayError
 from gateway.relay.answer import answered, refused
 from gateway.relay.exchange import Arrival
 from gateway.relay.gateway import Gateway
@@ -63,11 +64,15 @@ async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answ
 
 
 def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:
-    return authenticated(
-        request.lower_headers,
-        request.address,
-        gateway.configuration.snapshot,
-        now=time.time(),
-        open_to_all=gateway_conf().allow_anonymous,
-        http_version=request.scope["http_version"],
-    )
+    try:
+        return authenticated(
+            request.lower_headers,
+            request.address,
+            gateway.configuration.snapshot,
+            now=time.time(),
+            open_to_all=gateway_conf().allow_anonymous,
+            http_version=request.scope["http_version"],
+        )
+    except AuthenticationFailed as problem:
+        refusals.note(request.address, request.path, problem.message)
+        raise

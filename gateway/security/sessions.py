@@ -1,0 +1,32 @@
+"""When a session of the console is over: some hours after login, or after a time without a request (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+LONGEST: Final = 12 * 3600.0
+LONGEST_IDLE: Final = 3600.0
+# how exactly the last request is remembered: each time is a write
+_EXACTLY: Final = 60.0
+_SINCE: Final = "since"
+_SEEN: Final = "seen"
+
+
+def is_over(session: MutableMapping[str, Any], now: float) -> bool:
+    """Whether its time is up at `now` (Unix seconds)."""
+    since, seen = session.get(_SINCE, now), session.get(_SEEN, now)
+    return not (now - LONGEST < since <= now + _EXACTLY and now - LONGEST_IDLE < seen <= now + _EXACTLY)
+
+
+def note_request(session: MutableMapping[str, Any], now: float) -> None:
+    """Somebody asked for a page."""
+    if _SINCE not in session:
+        session[_SINCE] = now
+    if _SEEN not in session or now - session[_SEEN] >= _EXACTLY:
+        session[_SEEN] = now
+
+
+def begin(session: MutableMapping[str, Any], now: float) -> None:
+    """Somebody logged in."""
+    session[_SINCE] = session[_SEEN] = now
