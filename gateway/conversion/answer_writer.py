@@ -419,7 +419,8 @@ class AnswerWriter:
 
     def _settle_repetition(self, block: ToolBlock) -> None:
         """When the arguments of a call that may be a repetition are whole, that is known."""
-        if block.standing is Standing.WHOLE and self._is_another(block, cut=False) is False:
+        waits = block in self._queue  # else it is a repetition already
+        if waits and block.standing is Standing.WHOLE and not self._is_another(block, cut=False):
             self._queue.remove(block)
 
     def _is_another(self, block: ToolBlock, *, cut: bool) -> bool:

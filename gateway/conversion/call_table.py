@@ -39,8 +39,8 @@ the latest. The first line that fits holds:
 
 "Begun" is anything but nothing. `{}`, `null` and `""` are placeholders: nothing else is sent of
 them until it is known what comes, and an object behind them is the argument. "Go on" is what
-neither is blank nor begins an object. A name that is not complete yet (no argument has come) goes
-on with the next piece of it, unless both are tools that were sent.
+neither is blank nor a placeholder nor begins an object. A name that is not complete yet
+(no argument has come) goes on with the next piece of it, unless both are tools that were sent.
 
 (1) The id is none: it is the tool's name, or the same for all calls.
 (2) It waits until its arguments are whole. The same input again is a repetition and is dropped; another
@@ -57,7 +57,7 @@ from collections.abc import Collection, Hashable
 from typing import Final, NamedTuple
 
 from gateway.conversion.answer_blocks import ToolBlock
-from gateway.conversion.object_reader import Standing, begins_object
+from gateway.conversion.object_reader import Standing, begins_object, is_placeholder
 from gateway.conversion.tool_args import arguments_text, same_arguments
 from gateway.conversion.tool_calls import CallPiece
 
@@ -203,7 +203,7 @@ def _begins(piece: CallPiece) -> bool:
 
 def _goes_on(piece: CallPiece) -> bool:
     text = arguments_text(piece.arguments).lstrip()
-    return bool(text) and not text.startswith("{")
+    return bool(text) and not text.startswith("{") and not is_placeholder(text)
 
 
 def repeated(call: ToolBlock, others: Collection[ToolBlock]) -> bool:

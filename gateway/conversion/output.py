@@ -62,6 +62,11 @@ class Output:
         return self._text.text
 
     @property
+    def something(self) -> bool:
+        """The model has said something."""
+        return bool(self.text_length or self.thinking_length or self.names)
+
+    @property
     def everything(self) -> str:
         calls = (call.text for call in self._calls)
         return "".join((self._thinking.text, self._text.text, *self.names, *calls))

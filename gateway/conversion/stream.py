@@ -37,7 +37,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.repetition import Repetition
 from gateway.conversion.stops import Finish
 from gateway.conversion.tool_calls import pieces_of
-from gateway.conversion.usage import counts_in
+from gateway.conversion.usage import counts_in, latest
 from gateway.conversion.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire.messages import Event
@@ -96,7 +96,7 @@ class MessageStream(ConvertedStream):
         self.chunks += 1
         known = _choices(choices)
         if chunk.get("usage") or "x_groq" in chunk or (known and "usage" in known[0]):
-            self._counts = counts_in(chunk, known[0] if known else None) or self._counts
+            self._counts = latest(self._counts, counts_in(chunk, known[0] if known else None))
             self._tier = chunk.get("service_tier", self._tier)
         for choice in known:
             self._choice(choice)

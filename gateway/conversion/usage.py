@@ -110,10 +110,19 @@ def usage_of(
     read = _first_positive(counts, _CACHE_READ)
     written = _first_positive(counts, _CACHE_WRITTEN)
     reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
-    if prompt is not None and completion is not None and reasoning:
-        total = _number(counts.get("total_tokens"))
-        if total == prompt + completion + reasoning:
-            completion += reasoning
+    if prompt == 0 and not read and not written and context.estimated_input_tokens:
+        ledger.repaired("usage.input_tokens", "no prompt is empty: the count is not believed")
+        prompt = None
+    if completion == 0 and output.something:
+        ledger.repaired("usage.output_tokens", "the answer is not empty: the count is not believed")
+        completion = None
+    if prompt is not None and completion is not None:
+        beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
+        if beside > 0 and beside == read:
+            prompt += read
+        elif beside > 0 and beside == (reasoning or beside):
+            # reasoning that the provider counts in the total alone
+            completion += beside
     estimated = prompt is None or completion is None
     if completion is None:
         completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
@@ -164,6 +173,13 @@ def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
         choice.get("usage") if isinstance(choice, dict) else None,
     )
     return next((place for place in places if isinstance(place, dict) and place), None)
+
+
+def latest(known: JSONObject | None, told: JSONObject | None) -> JSONObject | None:
+    """The counts of a stream so far: a later count never takes away what an earlier one told."""
+    if not known or not told:
+        return told or known
+    return {**known, **{name: value for name, value in told.items() if value or name not in known}}
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

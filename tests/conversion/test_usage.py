@@ -39,7 +39,9 @@ def numbers(counts, **more):
         ({"prompt_tokens": 80, "cached_tokens": 0, "num_cached_tokens": 50}, (30, 50, 0)),
         ({"prompt_tokens": 10, "cached_tokens": 50}, (0, 50, 0)),
         ({"prompt_tokens": "80", "cached_tokens": 5.0}, (75, 5, 0)),
-        ({"prompt_tokens": -5}, (0, 0, 0)),
+        ({"prompt_tokens": -5}, (11, 0, 0)),  # no prompt is empty: estimated
+        ({"prompt_tokens": 0}, (11, 0, 0)),
+        ({"prompt_tokens": 6, "cached_tokens": 5, "total_tokens": 12}, (6, 5, 0)),
         ({"prompt_tokens": 80, "prompt_tokens_details": None}, (80, 0, 0)),
     ],
 )

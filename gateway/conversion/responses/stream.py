@@ -1,9 +1,12 @@
 """ResponsesStream: the typed events of a Responses stream in, the events of one message out (section 8.1).
 
 A response is a list of items: reasoning, messages, calls, searches. Each is
-announced, told in deltas, and then repeated whole. What was told in deltas is
-not taken from the repetition; what was not, is, and so a whole response is the
-same thing without the deltas (`respond`).
+announced, told in deltas, and then repeated whole, up to twice: by its own end and
+by the end of the response. Servers leave out any of these. What was told is not taken
+from a repetition; what was not, is, and so a whole response is the same thing without
+the deltas (`respond`). Which item an event is about is told by its place in the output,
+else by its id, else it is the latest one; ids may change between events. Calls are told
+apart by the table of `call_table`.
 
 The message is not started by `response.created`, which says only that the
 provider listens: an error may still come, and until the first item it can be an
@@ -22,6 +25,7 @@ from gateway.conversion.citations import citations_of
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.converted_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.output import Pieces
 from gateway.conversion.responses.search import search_blocks
 from gateway.conversion.stops import Finish
 from gateway.conversion.tool_args import arguments_text, is_whole
@@ -36,12 +40,13 @@ _INCOMPLETE: Final = {"max_output_tokens": Finish.LENGTH, "content_filter": Fini
 
 @dataclass(slots=True)
 class _Told:
-    """What deltas have told of an item. `parts`: the content parts; `source`: which reasoning is read."""
+    """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read."""
 
-    parts: set[int] = field(default_factory=set)
+    kind: str = ""
+    parts: dict[int, Pieces] = field(default_factory=dict)
     source: str = ""
     named: bool = False
-    arguments: bool = False
+    ended: bool = False  # told as a whole
 
 
 class ResponsesStream(ConvertedStream):
@@ -76,25 +81,39 @@ class ResponsesStream(ConvertedStream):
 
     # Items
 
-    def _item(self, event: JSONObject) -> _Told:
+    def _item(self, event: JSONObject, kind: str = "") -> _Told:
         """What is known of the item that an event is about."""
         self._begin()
-        return self._items.setdefault(_key(event), _Told())
+        told = self._items.get(_key(event))
+        if told is None and kind and type(event.get("output_index")) is not int:
+            # an id that nobody has announced: the item that is under way
+            told = next((one for one in reversed(self._items.values()) if one.kind == kind), None)
+            told = None if told is None or told.ended else told
+        if told is None:
+            told = self._items.setdefault(_key(event), _Told(kind))
+        return told
 
     def _added(self, event: JSONObject) -> None:
         told, item = self._item(event), _object(event.get("item"))
-        if item.get("type") == "function_call":
+        told.kind = _text(item.get("type"))
+        if told.kind == "function_call":
             self._call(event, told, item, arguments="")
+            if _text(item.get("arguments")).strip():
+                self._again([self._whole_call(event, item)])
 
     def _done(self, event: JSONObject) -> None:
         told, item = self._item(event), _object(event.get("item"))
+        self._ended(event, told, item)
+
+    def _ended(self, event: JSONObject, told: _Told, item: JSONObject) -> None:
+        """An item as a whole: what of it was not told is told now."""
+        told.kind, told.ended = _text(item.get("type")), True
         match item.get("type"):
             case "reasoning":
                 self._reasoned(told, item)
             case "message":
                 for index, part in enumerate(_objects(item.get("content"))):
-                    if index not in told.parts:
-                        self._part(part)
+                    self._part(told, index, part)
                 self._end_text()
             case "function_call":
                 self._called(event, told, item)
@@ -106,29 +125,56 @@ class ResponsesStream(ConvertedStream):
     # Text
 
     def _text_delta(self, event: JSONObject) -> None:
-        self._item(event).parts.add(_index(event, "content_index"))
-        self._say(_text(event.get("delta")))
+        text = _text(event.get("delta"))
+        self._told_part(self._item(event, "message"), event).add(text)
+        self._say(text)
 
     def _refusal_delta(self, event: JSONObject) -> None:
-        self._item(event).parts.add(_index(event, "content_index"))
-        self._refuse(_text(event.get("delta")))
+        text = _text(event.get("delta"))
+        self._told_part(self._item(event, "message"), event).add(text)
+        self._refuse(text)
+
+    def _told_part(self, told: _Told, event: JSONObject) -> Pieces:
+        return told.parts.setdefault(_index(event, "content_index"), Pieces())
+
+    def _text_done(self, event: JSONObject) -> None:
+        """The text or refusal of a part as a whole; what else the part has comes with its end."""
+        pieces = self._told_part(self._item(event, "message"), event)
+        if "refusal" in event:
+            self._refuse(self._rest(pieces, _text(event["refusal"])))
+        else:
+            self._say(self._rest(pieces, _text(event.get("text"))))
 
     def _part_ended(self, event: JSONObject) -> None:
-        """A part that no delta told is told by the end of its item."""
+        """A part that nothing told is told by the end of its item."""
         if _index(event, "content_index") in self._item(event).parts:
             self._end_text()
 
-    def _part(self, part: JSONObject) -> None:
+    def _part(self, told: _Told, index: int, part: JSONObject) -> None:
         """A content part as a whole."""
         if self._writer.state.over:
             return
+        known = index in told.parts
+        pieces = told.parts.setdefault(index, Pieces())
         if part.get("type") == "refusal":
-            self._refuse(_text(part.get("refusal")))
+            self._refuse(self._rest(pieces, _text(part.get("refusal"))))
         else:
-            self._say(_text(part.get("text")))
-            for annotation in _objects(part.get("annotations")):
-                self._cite(annotation)
-        self._end_text()
+            self._say(self._rest(pieces, _text(part.get("text"))))
+            if not known:
+                for annotation in _objects(part.get("annotations")):
+                    self._cite(annotation)
+        if not known:
+            self._end_text()
+
+    def _rest(self, pieces: Pieces, whole: str) -> str:
+        """What of a text has not been told; it is told now."""
+        said = pieces.text
+        if not whole.startswith(said):
+            self._ledger.repaired("content.text", "a text was told twice, and differently; the first stays")
+            return ""
+        rest = whole.removeprefix(said)
+        pieces.add(rest)
+        return rest
 
     def _say(self, text: str) -> None:
         if not text:
@@ -182,7 +228,7 @@ class ResponsesStream(ConvertedStream):
         if told.source and part not in told.parts:
             text = "\n\n" + text
         told.source = source
-        told.parts.add(part)
+        told.parts.setdefault(part, Pieces()).add(text)
         self._writer.thinking(text, "")
 
     def _reasoned(self, told: _Told, item: JSONObject) -> None:
@@ -200,21 +246,34 @@ class ResponsesStream(ConvertedStream):
     # Calls
 
     def _arguments_delta(self, event: JSONObject) -> None:
-        told = self._item(event)
+        told = self._item(event, "function_call")
         delta = _text(event.get("delta"))
         if delta:
-            told.arguments = True
             self._call(event, told, {}, arguments=delta)
 
+    def _arguments_done(self, event: JSONObject) -> None:
+        self._item(event, "function_call")
+        if _text(event.get("arguments")).strip():
+            self._again([self._whole_call(event, {"arguments": event["arguments"]})])
+
     def _called(self, event: JSONObject, told: _Told, item: JSONObject) -> None:
-        arguments = "" if told.arguments else arguments_text(item.get("arguments"))
-        if self._finish is Finish.FILTERED and not told.arguments and not is_whole(arguments):
+        piece = self._whole_call(event, item)
+        told.named = told.named or bool(piece.name)
+        whole = arguments_text(piece.arguments)
+        if self._finish is Finish.FILTERED and not is_whole(whole):
             self._ledger.dropped("content.tool_use", "the content filter cut the tool call off")
             return
-        if not told.arguments and not arguments.strip():
-            arguments = "{}"
-        self._call(event, told, item, arguments=arguments)
+        self._again([piece])
         self._writer.end_call()
+
+    def _whole_call(self, event: JSONObject, item: JSONObject) -> CallPiece:
+        name, call_id = _text(item.get("name")), _text(item.get("call_id"))
+        return CallPiece(_key(event), call_id, name, item.get("arguments"), False, item, named=bool(name))
+
+    def _again(self, pieces: list[CallPiece]) -> None:
+        if self._filters is not None:
+            self._filtered(self._filters.flush())
+        self._writer.told_again(pieces)
 
     def _call(self, event: JSONObject, told: _Told, item: JSONObject, *, arguments: str) -> None:
         if self._filters is not None:
@@ -246,13 +305,31 @@ class ResponsesStream(ConvertedStream):
         response = _object(event.get("response"))
         self._finish = _finish_of(response)
         self._begin()
-        if not self._items:
-            for index, item in enumerate(_objects(response.get("output"))):
-                if not self._writer.state.over:
-                    self._done({"output_index": index, "item": item})
+        self._told_again(_objects(response.get("output")))
         self._read_counts(response)
         if not self._writer.state.over:
             self._complete()
+
+    def _told_again(self, output: list[JSONObject]) -> None:
+        """All items once more: each is the next of its kind that was told, or a new one."""
+        told = list(self._items.values())
+        calls = []
+        for index, item in enumerate(output):
+            if self._writer.state.over:
+                return
+            kind = _text(item.get("type"))
+            if kind == "function_call" and told:
+                calls.append(self._whole_call({}, item)._replace(key=None))
+                continue
+            known = next((one for one in told if one.kind == kind), None)
+            if known is None:
+                self._done({"output_index": index if not told else f"again {index}", "item": item})
+            else:
+                told.remove(known)
+                if not known.ended:
+                    self._ended({}, known, item)
+        if calls and not self._writer.state.over:
+            self._again(calls)
 
     def _failed(self, event: JSONObject) -> None:
         self._error(failure_of(_object(event.get("response")), self._context) or _ended_badly())
@@ -303,6 +380,8 @@ def _key(event: JSONObject) -> int | str:
     place = event.get("output_index")
     if type(place) is int:
         return place
+    if type(place) is str:
+        return place
     return _text(event.get("item_id")) or _text(_object(event.get("item")).get("id")) or 0
 
 
@@ -331,6 +410,9 @@ _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.output_item.done": ResponsesStream._done,
     "response.content_part.done": ResponsesStream._part_ended,
     "response.output_text.delta": ResponsesStream._text_delta,
+    "response.output_text.done": ResponsesStream._text_done,
+    "response.refusal.done": ResponsesStream._text_done,
+    "response.function_call_arguments.done": ResponsesStream._arguments_done,
     "response.output_text.annotation.added": ResponsesStream._annotated,
     "response.refusal.delta": ResponsesStream._refusal_delta,
     "response.reasoning_summary_text.delta": ResponsesStream._summary_delta,
