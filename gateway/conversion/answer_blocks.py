@@ -209,7 +209,9 @@ class ToolBlock:
         tools, live = self._context.tools, self._context.profile.tool_args == "live"
         if self._freeform:
             self._arguments = FreeformArguments()
-        elif self.name in tools.live or (live and self.name not in tools.buffered):
+        elif not tools.in_one_piece and (
+            self.name in tools.live or (live and self.name not in tools.buffered)
+        ):
             self._arguments = LiveArguments()
         else:
             self._arguments = BufferedArguments()

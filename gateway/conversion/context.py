@@ -51,6 +51,7 @@ class ToolFacts:
     `toolsets`: upstream name -> (member name, toolset name), for Anthropic's toolsets (section 4.3).
     `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
     `single_call`: disable_parallel_tool_use was asked for. `offered`: upstream names of the tools sent.
+    `in_one_piece`: the answer is no stream, so arguments are there as a whole and can be mended.
     """
 
     original_names: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class ToolFacts:
     live: frozenset[str] = frozenset()
     single_call: bool = False
     offered: frozenset[str] = frozenset()
+    in_one_piece: bool = False
 
 
 @frozen

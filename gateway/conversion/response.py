@@ -61,9 +61,8 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
 
 def in_one_piece(context: AnswerContext) -> AnswerContext:
     """The context of an answer whose tool arguments are there as a whole, so that they can be mended."""
-    tools: ToolFacts = dataclasses.replace(context.tools, live=frozenset())
-    profile = dataclasses.replace(context.profile, tool_args="buffer")
-    return dataclasses.replace(context, tools=tools, profile=profile)
+    tools: ToolFacts = dataclasses.replace(context.tools, in_one_piece=True)
+    return dataclasses.replace(context, tools=tools)
 
 
 def put_together(events: list[Event], usage: JSONObject) -> Message:
