@@ -78,6 +78,7 @@ class CallBlocks:
     def block(self, name: str, call_id: str, extras: JSONObject) -> JSONObject:
         """The content block of a call, with an empty input."""
         block: JSONObject = {"type": "tool_use", "id": self._id(call_id, extras)}
+        name = self._meant(name)
         toolset = self._context.tools.toolsets.get(name)
         if toolset is None:
             block["name"] = self._context.tools.original_names.get(name, name)
@@ -87,6 +88,17 @@ class CallBlocks:
         block["input"] = {}
         self.names.append(block["name"])
         return block
+
+    def _meant(self, name: str) -> str:
+        """The tool that was sent, where a server left tokens of its template or blanks around the name."""
+        offered = self._context.tools.offered
+        if not offered or name in offered:
+            return name
+        bare = name.partition("<|")[0].strip().removeprefix("functions.")
+        if bare not in offered:
+            return name
+        self._ledger.repaired("content.tool_use.name", "the name had more around it than the tool's")
+        return bare
 
     def _id(self, call_id: str, extras: JSONObject) -> str:
         if not _LEGAL_ID.match(call_id) or call_id in self._used or opaque.ID_MARK in call_id:

@@ -1145,3 +1145,14 @@ def test_a_character_that_is_cut_in_two_arrives_whole(said):
     behind = [call(0, args='"}')] if said not in (text, thought) else []
     events = ended(*front, said("x\ud83d"), said("\ude00y"), said("\ud83d"), said("z"), *behind, **ASKED)
     assert "x\U0001f600y\ufffdz" in "".join(lines(events))
+
+
+@pytest.mark.parametrize("name", ["X<|channel|>commentary", " X\n", "functions.X", "X"])
+def test_a_name_with_tokens_of_a_template_is_the_tool_that_was_sent(name):
+    events = ended(call(0, "c", name, A), finish("stop"), tools=ToolFacts(offered=frozenset({"X", "Y"})))
+    assert "0 start tool_use c X" in lines(events)
+
+
+def test_a_name_that_was_not_sent_stays():
+    events = ended(call(0, "c", "Z<|x|>", A), finish("stop"), tools=ToolFacts(offered=frozenset({"X"})))
+    assert "0 start tool_use c Z<|x|>" in lines(events)
