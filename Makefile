@@ -17,7 +17,7 @@ help:
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
-	@echo "make mutants MODULE=gateway/wire/recurring.py  small changes of a module that no test notices"
+	@echo "make mutants MODULE=gateway/wire/request_cache.py  small changes of a module that no test notices"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
 	@echo "make messages  gather the strings for translation into gateway/locale, and compile them"

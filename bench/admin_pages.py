@@ -11,8 +11,8 @@ from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 from django.urls import reverse
 
-from gateway.admin.request_page import TABS
-from gateway.audit.dashboard import RANGES
+from gateway.admin.requests.request_page import TABS
+from gateway.history.totals.dashboard import RANGES
 from gateway.models import ClientKey, RequestBody, RequestLog, SessionTotal
 
 HISTORY: Final = "/admin/gateway/requestlog/"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from django.db import connection, transaction
 
 from bench.sessions import session, streams
-from gateway.audit.bodies import packed, rebuilt, store
-from gateway.audit.outcome import CapturedBodies
+from gateway.history.content.bodies import packed, rebuilt, store
+from gateway.history.outcome import CapturedBodies
 from gateway.models import ContentBlob, ContentNode, RequestBody, RequestLog
 from gateway.wire import jsontext
 

@@ -28,7 +28,7 @@ django.setup(set_prefix=False)
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from ccproxy_site.forwarded import take_in  # noqa: E402
-from ccproxy_site.people import Late  # noqa: E402
+from ccproxy_site.lazy_admin import Late  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
 from gateway.urls import websocket_urlpatterns  # noqa: E402
 

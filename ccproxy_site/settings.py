@@ -36,11 +36,11 @@ INSTALLED_APPS = [
     # before daphne and staticfiles: its runserver is the one that counts
     "gateway",
     "daphne",
-    # the admin's theme, before the admin; gateway/admin/base.py alone imports it
+    # the admin's theme, before the admin; gateway/admin/ui/base.py alone imports it
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     # not discovered before a person asks for it
-    "ccproxy_site.people.LateAdminConfig",
+    "ccproxy_site.lazy_admin.LateAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -59,7 +59,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "gateway.admin.acting.acting_user",
+    "gateway.admin.ui.actor_middleware.acting_user",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -179,14 +179,14 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "ccproxy",
     "SITE_SYMBOL": "swap_calls",
     "SITE_URL": None,
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "ccproxy_site.look.favicon"}],
-    "STYLES": ["ccproxy_site.look.stylesheet"],
-    "SCRIPTS": ["ccproxy_site.look.script"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "ccproxy_site.theme.favicon"}],
+    "STYLES": ["ccproxy_site.theme.stylesheet"],
+    "SCRIPTS": ["ccproxy_site.theme.script"],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "COMMAND": {"search_models": False},
-    "SIDEBAR": {"show_search": False, "navigation": "gateway.admin.navigation.sidebar"},
-    "COLORS": {"primary": "ccproxy_site.look.palette"},
+    "SIDEBAR": {"show_search": False, "navigation": "gateway.admin.ui.navigation.sidebar"},
+    "COLORS": {"primary": "ccproxy_site.theme.palette"},
 }
 
 STATIC_URL = "/static/"

@@ -80,7 +80,7 @@ class Gateway:
 
     def serving(self) -> list[int]:
         """Process ids of those that serve, the oldest first."""
-        # the number behind the last slash of a process's name, as audit/processes.py makes it
+        # the number behind the last slash of a process's name, as history/record/processes.py makes it
         locks = sorted((self.folder / "spool").glob("*.alive"), key=lambda path: path.stat().st_mtime)
         pids = [int(path.name.rpartition("_")[2].partition("-")[0]) for path in locks]
         return [pid for pid in pids if _is_running(pid)]

@@ -15,8 +15,8 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError
 from django.http import HttpRequest
 
-from gateway.audit.tail import GROUP, viewers
-from gateway.audit.visible import VIEW_ALL, owned_keys
+from gateway.history.live_tail import GROUP, viewers
+from gateway.history.visible import VIEW_ALL, owned_keys
 from gateway.security.sessions import is_over
 
 NOT_ALLOWED: Final = 4403
@@ -29,7 +29,7 @@ MOST_SHOWN: Final = 500
 
 
 class LiveTailConsumer(AsyncJsonWebsocketConsumer):
-    """Sends `{"rows": [...]}` as audit/tail.py makes them; nothing that comes in has a meaning.
+    """Sends `{"rows": [...]}` as history/live_tail.py makes them; nothing that comes in has a meaning.
 
     The view belongs to the session it was opened with, and is over when that is: at logout, with another
     password, when the account is deactivated, and when the session's time is up.

@@ -18,7 +18,7 @@
     `-- UpstreamError                  the provider's fault
         |-- UpstreamUnreachable        502 api_error
         |-- UpstreamTimedOut           504 timeout_error
-        |-- UpstreamRejected           status and type by table (conversion/upstream_errors.py)
+        |-- UpstreamRejected           status and type by table (conversion/errors/upstream.py)
         |-- UpstreamRefused            content filter: becomes a message with stop_reason refusal
         `-- UpstreamBroken             502 api_error (bad JSON, illegal order, cut stream)
 

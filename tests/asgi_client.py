@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from ccproxy_site.server.direct import EXTENSION
+from ccproxy_site.server.write_through import EXTENSION
 
 
 class Answering:

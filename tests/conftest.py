@@ -13,11 +13,11 @@ from django.utils import translation
 
 from ccproxy_site.server.handler import GatewayHandler
 from chaos.engines import EngineMissing, Postgres, Redis, running
-from gateway.audit import content
-from gateway.audit.counted_names import counted_names
-from gateway.audit.outcome import ExchangeOutcome
+from gateway.app.runtime import runtime
+from gateway.history.content import content_store
+from gateway.history.outcome import ExchangeOutcome
+from gateway.history.totals.counted_names import counted_names
 from gateway.relay.gateway import Gateway
-from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, MappingRule, ProviderConfig, Target
 from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient
@@ -72,7 +72,7 @@ def _engine(kind):
 @pytest.fixture(autouse=True)
 def an_empty_database_is_unknown():
     """What an earlier test stored is not in this one's database."""
-    content.known.forget()
+    content_store.known.forget()
     counted_names.forget()
 
 

@@ -1,4 +1,4 @@
-"""Mutation tests of one module: `make mutants MODULE=gateway/wire/recurring.py`.
+"""Mutation tests of one module: `make mutants MODULE=gateway/wire/request_cache.py`.
 
 A mutant is the module with one small change (cosmic-ray makes them). Each is tested in a process of its
 own, which loads it in the module's place; no file is touched. A mutant that no test notices survives
@@ -22,11 +22,18 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 # the tests that are to notice; the quick ones first, because the first that fails ends it
 TESTS = {
-    "gateway/wire/recurring.py": ["tests/wire/test_line_between_clients.py", "tests/wire/test_recurring.py"],
-    "gateway/conversion/passages.py": ["tests/conversion/test_passages.py"],
-    "gateway/conversion/tool_work.py": ["tests/conversion/test_passages.py"],
-    "gateway/conversion/opaque.py": ["tests/conversion/test_opaque.py"],
-    "gateway/audit/digests.py": ["tests/audit/test_digests.py"],
+    "gateway/wire/request_cache.py": [
+        "tests/wire/test_line_between_clients.py",
+        "tests/wire/test_request_cache.py",
+    ],
+    "gateway/conversion/requests/messages/incremental_conversation.py": [
+        "tests/conversion/requests/messages/test_incremental_conversation.py"
+    ],
+    "gateway/conversion/tools/tool_plan.py": [
+        "tests/conversion/requests/messages/test_incremental_conversation.py"
+    ],
+    "gateway/conversion/provider_state.py": ["tests/conversion/test_provider_state.py"],
+    "gateway/history/content/digests.py": ["tests/history/content/test_digests.py"],
 }
 # what annotations say is no behaviour
 WITHOUT_MEANING = ("core/ReplaceBinaryOperator_BitOr",)

@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gateway.conversion.answers.chat_stream import MessageStream
 from gateway.conversion.context import AnswerContext
-from gateway.conversion.expectations import normal
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.stream import MessageStream
+from gateway.management.expectations import normal
 from gateway.wire.event_bytes import fields
 from gateway.wire.messages import Sent
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ccproxy_site.environment import CUSTOM_HEADER_PREFIX, SCHEME
-from gateway.config.recognise import recognised
-from gateway.conversion import dryrun
+from gateway.config.presets.recognise import recognised
 from gateway.conversion.ledger import CODES
+from gateway.management import dryrun
 
 ROOT = Path(__file__).parents[1]
 CONVERSION = (ROOT / "docs" / "conversion.md").read_text()

@@ -12,9 +12,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ccproxy_site.server.direct import EXTENSION
+from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.error_answer import error_answer, status_line
-from ccproxy_site.server.leaving import LEAVING
+from ccproxy_site.server.write_through import EXTENSION
 from gateway.errors import InternalError
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 from twisted.internet.endpoints import serverFromString
 
-from ccproxy_site.server.direct import EXTENSION, direct_body
 from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
+from ccproxy_site.server.write_through import EXTENSION, direct_body
+from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
-from gateway.relay.runtime import runtime
 from gateway.telemetry.logs import log_ended_threads
 
 logger = logging.getLogger("gateway.server")

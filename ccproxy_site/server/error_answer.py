@@ -6,7 +6,7 @@ import http
 from typing import Final
 
 from gateway.errors import GatewayError
-from gateway.relay.ids import new_id
+from gateway.relay.exchange.ids import new_id
 from gateway.wire import jsontext
 
 _STATUS_LINES: Final = {

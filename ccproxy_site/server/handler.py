@@ -26,14 +26,14 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
 from django.urls import Resolver404, get_resolver
 
-from ccproxy_site.server.direct import EXTENSION
-from ccproxy_site.server.leaving import LEAVING
+from ccproxy_site.server.disconnect import LEAVING
+from ccproxy_site.server.write_through import EXTENSION
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import StreamAnswer, WholeAnswer, error_response
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotFound, RequestTooLarge
-from gateway.relay.ids import new_id
-from gateway.relay.straight import WritesThrough
+from gateway.relay.exchange.ids import new_id
+from gateway.relay.streaming.write_through import WritesThrough
 
 logger = logging.getLogger("gateway.server")
 

@@ -3,21 +3,13 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin import (
-    changes,
-    client_keys,
-    learnt_options,
-    model_mappings,
-    model_prices,
-    people,
-    providers,
-    request_logs,
-    retention,
-    search_engines,
-    sessions,
-    token_factors,
-)
-from gateway.admin.login_form import LoginForm
+from gateway.admin.keys import client_keys
+from gateway.admin.mappings import model_mappings, model_prices
+from gateway.admin.oversight import changes, people, retention
+from gateway.admin.providers import learnt_options, providers, search_engines, token_factors
+from gateway.admin.requests import request_logs
+from gateway.admin.sessions import sessions
+from gateway.admin.ui.login_form import LoginForm
 
 __all__ = [
     "changes",

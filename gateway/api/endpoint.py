@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from gateway.api.responses import Answer, error_response
 from gateway.errors import GatewayError, InternalError, InvalidRequest, MethodNotAllowed
-from gateway.relay.ids import new_id
+from gateway.relay.exchange.ids import new_id
 
 logger = logging.getLogger("gateway.api")
 

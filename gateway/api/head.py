@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.api.auth import authenticated
+from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
-from gateway.relay.runtime import runtime
 from gateway.values import frozen
 
 # bytes of a body that nobody reads

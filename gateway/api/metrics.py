@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from gateway.api.endpoint import endpoint
 from gateway.api.looks import Look
-from gateway.audit import spool
+from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
-from gateway.config.standing import targets_set_aside
+from gateway.config.health_records import targets_set_aside
 from gateway.errors import AuthenticationFailed, InternalError, NotFound
-from gateway.relay.runtime import runtime
+from gateway.history.record import spool
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.telemetry.metrics import CONTENT_TYPE, Standing, exposition
 

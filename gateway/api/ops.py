@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from gateway.api.endpoint import endpoint
 from gateway.api.looks import Look
 from gateway.api.responses import json_response
+from gateway.app.runtime import runtime
 from gateway.errors import NotFound
-from gateway.relay.runtime import runtime
 
 START_PAGE: Final = b"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -11,8 +11,8 @@ from typing import Any, Final
 from django.http import HttpResponse
 
 from gateway.errors import GatewayError
-from gateway.relay.pump import Pump
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed
+from gateway.relay.streaming.pump import Pump
 from gateway.values import frozen
 from gateway.wire import jsontext
 

@@ -13,12 +13,12 @@ from gateway.api.models_list import model_entry, model_page
 from gateway.api.refusals import refusals
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import Answer, json_response, reply_answer
+from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
 from gateway.errors import AuthenticationFailed, GatewayError
 from gateway.relay.answer import answered, refused
-from gateway.relay.exchange import Arrival
+from gateway.relay.exchange.exchange import Arrival
 from gateway.relay.gateway import Gateway
-from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import KeyEntry
 
 

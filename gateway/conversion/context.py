@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from gateway.conversion.opaque import UNSEALED, Opener, Seal
 from gateway.conversion.profile import DEFAULTS, Profile
-from gateway.conversion.token_classes import TokenCounts
+from gateway.conversion.provider_state import UNSEALED, Opener, Seal
+from gateway.conversion.token_counts import TokenCounts
 from gateway.values import frozen
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)

@@ -2,7 +2,7 @@
 
 A dialect is what the relay asks of a protocol: the request, the whole answer, the
 stream, and what an error means. Whoever adds a protocol adds an entry; the relay
-names none. Its path below a provider's base URL stands in upstream/prepare.py.
+names none. Its path below a provider's base URL stands in upstream/request_builder.py.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from gateway.conversion.answers.chat_message import WholeAnswer, whole_answer
+from gateway.conversion.answers.chat_stream import MessageStream
+from gateway.conversion.answers.usage import Usage
+from gateway.conversion.anthropic.answer import passed_message
+from gateway.conversion.anthropic.errors import RETURNED_HEADERS, passed_error
+from gateway.conversion.anthropic.request import VERSION, passed_request
+from gateway.conversion.anthropic.stream import PassedStream
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
+from gateway.conversion.errors.upstream import upstream_error
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.passthrough.answer import passed_message
-from gateway.conversion.passthrough.errors import RETURNED_HEADERS, passed_error
-from gateway.conversion.passthrough.request import VERSION, passed_request
-from gateway.conversion.passthrough.stream import PassedStream
+from gateway.conversion.openai_responses.answer import whole_response
+from gateway.conversion.openai_responses.request import responses_request
+from gateway.conversion.openai_responses.stream import ResponsesStream
 from gateway.conversion.profile import Profile
-from gateway.conversion.request import chat_request
-from gateway.conversion.response import WholeAnswer, whole_answer
-from gateway.conversion.responses.answer import whole_response
-from gateway.conversion.responses.request import responses_request
-from gateway.conversion.responses.stream import ResponsesStream
-from gateway.conversion.stream import MessageStream
-from gateway.conversion.upstream_errors import upstream_error
-from gateway.conversion.usage import Usage
+from gateway.conversion.requests.chat import chat_request
 from gateway.errors import GatewayError, UpstreamError
 from gateway.wire.messages import Sent
-from gateway.wire.recurring import Recurring
+from gateway.wire.request_cache import Recurring
 
 JSONObject = dict[str, Any]
 

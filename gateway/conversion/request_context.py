@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.ledger import Code, Ledger
-from gateway.conversion.opaque import Opener
 from gateway.conversion.profile import Profile
+from gateway.conversion.provider_state import Opener
 from gateway.values import frozen
 
 

@@ -12,7 +12,7 @@ from gateway.limits.meters import SPEND, TOKENS, Subject
 from gateway.limits.stores import StoreUnavailable
 from gateway.limits.windows import Period
 from gateway.models import ClientKey, DailyTotal, RequestLog
-from gateway.models.hourly_total import COST_UNIT
+from gateway.models.history.hourly_total import COST_UNIT
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 # budgets are counted in billionths of a dollar

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from gateway.audit import rows, session_totals, totals
-from gateway.audit.counting import Tallies
-from gateway.audit.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
+from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
+from gateway.history.record import rows
+from gateway.history.totals import hourly
+from gateway.history.totals import sessions as session_totals
+from gateway.history.totals.contributions import Tallies
 from gateway.models import ClientKey, CountedName, SessionTotal
 from gateway.wire import jsontext
 
@@ -99,13 +101,13 @@ class Seeding:
         tries: list[dict[str, Any]] = []
         for outcome in batch:
             row = rows.log_row(outcome, cost=self._costs.pop(outcome.request_id))
-            tallies.add(totals.counted(row))
+            tallies.add(hourly.counted(row))
             made.append(row)
             tries += [rows.ATTEMPT.stored(one, log_id=outcome.request_id) for one in outcome.tries]
         with transaction.atomic():
             rows.LOG.statement.many(rows.LOG.values(made))
             rows.ATTEMPT.statement.many(rows.ATTEMPT.values(tries))
-            totals.add(tallies)
+            hourly.add(tallies)
 
     def _sessions(self) -> None:
         known = set(SessionTotal.objects.values_list("session_id", flat=True))

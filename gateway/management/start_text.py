@@ -10,8 +10,8 @@ from unicodedata import east_asian_width
 from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf
-from gateway.config.environment import Synced
-from gateway.config.launch import base_url, claude_code_lines
+from gateway.config.startup.client_setup_text import base_url, claude_code_lines
+from gateway.config.startup.environment import Synced
 from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
 

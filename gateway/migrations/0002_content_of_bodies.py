@@ -8,7 +8,7 @@ import zlib
 from hashlib import sha256
 
 from django.db import migrations, models
-from gateway.audit.zstd import compressed
+from gateway.history.content.codec import compressed
 
 
 def convert(apps, schema_editor):

@@ -1,6 +1,5 @@
 """The records: what admins edit, and the history."""
 
-from gateway.models.attempt import Attempt
 from gateway.models.base import (
     ConfigRecord,
     ConfigStamp,
@@ -13,23 +12,24 @@ from gateway.models.base import (
     config_written,
     is_left_behind,
 )
-from gateway.models.body_content import ContentBlob, ContentNode
-from gateway.models.client_key import ClientKey
-from gateway.models.conformance import CapabilityResult, ConformanceRun
-from gateway.models.follow_up import FollowUp, SearchText, SessionTotal
-from gateway.models.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
-from gateway.models.learnt_option import Decision, LearntOption
-from gateway.models.limit_counter import LimitCounter, LimitHold
-from gateway.models.listed_model import ListedModel
-from gateway.models.model_mapping import MappingTarget, ModelMapping
-from gateway.models.model_price import ModelPrice
-from gateway.models.oversight import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
-from gateway.models.provider import Provider, ProviderCredential
-from gateway.models.request_log import RequestBody, RequestLog
-from gateway.models.search_engine import SearchEngine
-from gateway.models.serving_process import ServingProcess
-from gateway.models.set_aside_target import SetAsideTarget
-from gateway.models.token_factor import TokenFactor
+from gateway.models.compliance import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
+from gateway.models.configuration.client_key import ClientKey
+from gateway.models.configuration.conformance import CapabilityResult, ConformanceRun
+from gateway.models.configuration.learnt_option import Decision, LearntOption
+from gateway.models.configuration.listed_model import ListedModel
+from gateway.models.configuration.model_mapping import MappingTarget, ModelMapping
+from gateway.models.configuration.model_price import ModelPrice
+from gateway.models.configuration.provider import Provider, ProviderCredential
+from gateway.models.configuration.search_engine import SearchEngine
+from gateway.models.history.attempt import Attempt
+from gateway.models.history.body_content import ContentBlob, ContentNode
+from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
+from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.history.request_log import RequestBody, RequestLog
+from gateway.models.history.token_factor import TokenFactor
+from gateway.models.operation.limit_counter import LimitCounter, LimitHold
+from gateway.models.operation.serving_process import ServingProcess
+from gateway.models.operation.set_aside_target import SetAsideTarget
 
 __all__ = [
     "Attempt",

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from typing import Final, Protocol
 
-from gateway.audit.outcome import ExchangeOutcome
-from gateway.audit.pricing import cost_of
 from gateway.conversion.context import AnswerContext
 from gateway.errors import AuthenticationFailed
+from gateway.history.outcome import ExchangeOutcome
+from gateway.history.totals.costs import cost_of
 from gateway.limits.limiter import unpriced
 from gateway.limits.meters import Need
 from gateway.pricing.price import Tokens
-from gateway.relay.exchange import Exchange
+from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
 from gateway.telemetry import metrics

@@ -11,23 +11,23 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from gateway.audit import capture
-from gateway.audit.outcome import CANCELLED, ERROR, OK
-from gateway.conversion.client_window import scaled, usage_scale
+from gateway.conversion.answers.chat_message import message_events
 from gateway.conversion.context import AnsweredLocally
-from gateway.conversion.response import message_events
-from gateway.conversion.tokens import count_tokens
-from gateway.conversion.validation import check, refuse_unsupported
+from gateway.conversion.requests.token_count import count_tokens
+from gateway.conversion.tokens.client_window import scaled, usage_scale
+from gateway.conversion.validation.request_checks import check, refuse_unsupported
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotAllowed, RequestTooLarge
+from gateway.history.outcome import CANCELLED, ERROR, OK
+from gateway.history.record import capture
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
 from gateway.relay.conversion import beside_the_loop, client_facts
-from gateway.relay.counting import provider_count
-from gateway.relay.endings import ended
-from gateway.relay.exchange import Arrival, Exchange
+from gateway.relay.exchange.exchange import Arrival, Exchange
+from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
-from gateway.relay.pump import Pump
+from gateway.relay.provider_token_count import provider_count
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
+from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve
 from gateway.wire import json_bounds, jsontext, sse

@@ -11,17 +11,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
-from gateway.audit.capture import ByteLog
-from gateway.conversion import response
-from gateway.conversion.client_window import scaled
+from gateway.conversion.answers import chat_message
 from gateway.conversion.context import Converted
 from gateway.conversion.dialects import DIALECTS, AnswerStream
+from gateway.conversion.tokens.client_window import scaled
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
-from gateway.relay.exchange import Exchange
+from gateway.history.record.capture import ByteLog
+from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
-from gateway.upstream.choices import Choice
 from gateway.upstream.client import UpstreamAnswer
-from gateway.upstream.prepare import upstream_call
+from gateway.upstream.failover.choices import Choice
+from gateway.upstream.request_builder import upstream_call
 from gateway.values import frozen
 from gateway.wire import jsontext
 from gateway.wire.messages import Message, Sent
@@ -223,13 +223,13 @@ class Upstream:
 
     def _refused(self, refusal: UpstreamRefused) -> Message:
         self.exchange.usage_estimated = True
-        return response.refusal_message(self.context, refusal.explanation)
+        return chat_message.refusal_message(self.context, refusal.explanation)
 
     def _replayed(self, message: Message) -> Opened:
         """A whole message as a stream: the provider did not stream, or refused."""
         self.exchange.message_ended(message)
         told = self._for_client(message)
-        events = response.message_events(told)
+        events = chat_message.message_events(told)
         return Opened(events[1:] if self.committed else events, told)
 
     def _for_client(self, message: Message) -> Message:

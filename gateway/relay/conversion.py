@@ -9,14 +9,14 @@ from typing import Any, Final, TypeVar
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.opaque import MORE_THAN_BODY, Seal
-from gateway.conversion.vocabulary import ready
-from gateway.conversion.web_search import with_results
-from gateway.relay.exchange import Exchange
+from gateway.conversion.provider_state import MORE_THAN_BODY, Seal
+from gateway.conversion.tokens.vocabulary import ready
+from gateway.conversion.tools.web_search import with_results
+from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
-from gateway.relay.searching import search_for, told
+from gateway.relay.web_search import search_for, told
 from gateway.routing.resolve import Route
-from gateway.wire.recurring import NOTHING
+from gateway.wire.request_cache import NOTHING
 
 T = TypeVar("T")
 PDF: Final = b"application/pdf"

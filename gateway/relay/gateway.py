@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 from random import random
 from typing import Protocol
 
-from gateway.audit.outcome import ExchangeOutcome
 from gateway.conversion.context import NewId
+from gateway.history.outcome import ExchangeOutcome
 from gateway.limits.limiter import Admission
 from gateway.limits.limiter import Limiter as KeyLimiter
 from gateway.limits.meters import Need
 from gateway.limits.reconciling import NoHistory
 from gateway.limits.stores import MemoryStore
+from gateway.relay.exchange.ids import new_id
+from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
-from gateway.relay.ids import new_id
-from gateway.relay.live import LiveExchanges
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.health import Health
-from gateway.upstream.lessons import Lessons
-from gateway.wire.recurring import RequestReader
+from gateway.upstream.failover.health import Health
+from gateway.upstream.failover.learnt_options import Lessons
+from gateway.wire.request_cache import RequestReader
 
 
 class Recorder(Protocol):

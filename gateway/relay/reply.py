@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Final
 
-from gateway.relay.pump import Pump
+from gateway.relay.streaming.pump import Pump
 from gateway.values import frozen
 from gateway.wire import jsontext
 

@@ -1,6 +1,6 @@
 """The tries of one exchange: target after target, until one answers or nothing is left.
 
-Up to the commit point a failure is followed by what upstream/attempts.py decides: the
+Up to the commit point a failure is followed by what upstream/failover/attempts.py decides: the
 same again after a pause, another credential, another target. A next target is a new
 conversion, because it has its own profile. The ledger, the request and the raw answer
 of the exchange are those of the last attempt.
@@ -24,13 +24,13 @@ from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
 from gateway.errors import ClientError, GatewayError, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
 from gateway.relay.conversion import conversion
-from gateway.relay.exchange import Attempt, Exchange
+from gateway.relay.exchange.exchange import Attempt, Exchange
 from gateway.relay.gateway import Gateway
-from gateway.relay.teaching import Teaching
+from gateway.relay.option_learning import Teaching
 from gateway.routing.resolve import Route
-from gateway.upstream.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
-from gateway.upstream.choices import Choice, Choices
-from gateway.upstream.health import Kind
+from gateway.upstream.failover.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
+from gateway.upstream.failover.choices import Choice, Choices
+from gateway.upstream.failover.health import Kind
 from gateway.wire.messages import Message, Sent
 
 logger = logging.getLogger("gateway.relay")

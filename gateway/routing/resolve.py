@@ -41,7 +41,7 @@ class Route:
 
 
 class Cause(StrEnum):
-    """Why a rule wins or loses, or a target gives no route; config/reasons.py has the sentences."""
+    """Why a rule wins or loses, or a target gives no route (sentences: config/explain/route_messages.py)."""
 
     DISABLED = "disabled"
     FIRST = "first"

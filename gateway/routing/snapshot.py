@@ -1,7 +1,7 @@
 """ConfigSnapshot: all configuration, frozen, at one stamp.
 
 A request reads one snapshot from beginning to end and never the database.
-Made by config/loader.py from the records.
+Made by config/snapshot/loader.py from the records.
 """
 
 from __future__ import annotations

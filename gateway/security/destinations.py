@@ -1,6 +1,6 @@
 """Where secrets and calls may go: the origin that a secret belongs to, and addresses nobody may be sent to.
 
-Pure: names are not resolved here. upstream/dial.py asks about the addresses that it is
+Pure: names are not resolved here. upstream/http1/happy_eyeballs.py asks about the addresses that it is
 about to connect to, so a name that leads to a refused address is refused as well.
 """
 

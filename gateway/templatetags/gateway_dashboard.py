@@ -12,12 +12,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from gateway.admin import attention, charts
-from gateway.admin.charts import Chart
-from gateway.admin.provider_tracker import trackers
-from gateway.audit.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
+from gateway.admin.oversight import attention
+from gateway.admin.providers.provider_tracker import trackers
+from gateway.admin.ui import charts_svg
+from gateway.admin.ui.charts_svg import Chart
 from gateway.conf import gateway_conf
-from gateway.config.launch import base_url
+from gateway.config.startup.client_setup_text import base_url
+from gateway.history.totals.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
 from gateway.models import RequestLog
 
 register = template.Library()
@@ -104,7 +105,7 @@ def percent(share: float | None) -> str:
 
 def _requests_chart(found: Dashboard) -> Chart:
     words = _("%(time)s: %(requests)d requests, %(failed)d failed")
-    bars, top = charts.bars(
+    bars, top = charts_svg.bars(
         [
             (
                 point.numbers.requests,
@@ -123,7 +124,7 @@ def _requests_chart(found: Dashboard) -> Chart:
 
 
 def _cost_chart(found: Dashboard) -> Chart:
-    bars, top = charts.bars(
+    bars, top = charts_svg.bars(
         [
             (float(point.numbers.cost), 0, f"{_time(point, found)}: {dollars(point.numbers.cost)}")
             for point in found.points
@@ -136,8 +137,8 @@ def _cost_chart(found: Dashboard) -> Chart:
 def _first_byte_chart(found: Dashboard) -> Chart:
     p50: Sequence[float | None] = [point.numbers.p50 for point in found.points]
     p95: Sequence[float | None] = [point.numbers.p95 for point in found.points]
-    top = charts.highest(p95, 1000.0)
-    bars, _top = charts.bars(
+    top = charts_svg.highest(p95, 1000.0)
+    bars, _top = charts_svg.bars(
         [
             (
                 top,
@@ -157,7 +158,7 @@ def _first_byte_chart(found: Dashboard) -> Chart:
         seconds(top),
         *_ends(found),
         bars=bars,
-        lines=[("p50", charts.line(p50, top)), ("p95", charts.line(p95, top))],
+        lines=[("p50", charts_svg.line(p50, top)), ("p95", charts_svg.line(p95, top))],
     )
 
 

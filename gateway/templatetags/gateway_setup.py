@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from gateway.conf import gateway_conf
-from gateway.config import demo
+from gateway.config.startup import demo
 
 register = template.Library()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django import template
 
-from gateway.admin import request_cells, shown
+from gateway.admin.requests import request_cells
+from gateway.admin.ui import html_format
 
 register = template.Library()
 
-register.simple_tag(shown.ago, name="ago")
-register.simple_tag(shown.milliseconds, name="ms")
-register.simple_tag(shown.dollars, name="dollars")
-register.simple_tag(shown.number, name="number")
+register.simple_tag(html_format.ago, name="ago")
+register.simple_tag(html_format.milliseconds, name="ms")
+register.simple_tag(html_format.dollars, name="dollars")
+register.simple_tag(html_format.number, name="number")
 register.simple_tag(request_cells.link, name="request_link")
 register.simple_tag(request_cells.state, name="request_state")
 register.simple_tag(request_cells.cost, name="request_cost")

@@ -22,13 +22,13 @@ import httpx
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
 from gateway.security.destinations import is_link_local, leads_to_refused_host
 from gateway.upstream.content_coding import decoded
-from gateway.upstream.dial import AddressRefused
-from gateway.upstream.lean import LeanTransport
-from gateway.upstream.lean_answer import LeanAnswer
-from gateway.upstream.lean_request import as_bytes
-from gateway.upstream.prepare import UpstreamCall
-from gateway.upstream.proxies import ProxyVariables
-from gateway.upstream.transport import InProcessHandler, InProcessTransport
+from gateway.upstream.http1.happy_eyeballs import AddressRefused
+from gateway.upstream.http1.proxies import ProxyVariables
+from gateway.upstream.http1.request import as_bytes
+from gateway.upstream.http1.response import LeanAnswer
+from gateway.upstream.http1.transport import LeanTransport
+from gateway.upstream.in_process_transport import InProcessHandler, InProcessTransport
+from gateway.upstream.request_builder import UpstreamCall
 
 # httpcore looks at every idle connection at each request: few idle ones, many busy ones.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)

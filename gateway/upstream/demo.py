@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from gateway import patterns
-from gateway.upstream.transport import InProcessAnswer
+from gateway.upstream.in_process_transport import InProcessAnswer
 from gateway.wire import jsontext
 
 MODEL: Final = "ccproxy-demo"

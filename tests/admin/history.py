@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.audit.bodies import packed, store
-from gateway.audit.outcome import CapturedBodies
+from gateway.history.content.bodies import packed, store
+from gateway.history.outcome import CapturedBodies
 from gateway.models import RequestLog
 from tests.admin.pages import url
 

@@ -3,12 +3,12 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from gateway.admin import provider_trials
+from gateway.admin.providers import provider_trials
 from gateway.config import changes
 from gateway.config.document import exported, imported
-from gateway.config.loader import load
+from gateway.config.snapshot.loader import load
 from gateway.models import Provider, SearchEngine
-from gateway.upstream.probe import Listing
+from gateway.upstream.trial.probe import Listing
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import errors, form_data, inline_errors, url
 

@@ -8,11 +8,11 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 from django.utils.translation import override
 
-from gateway.admin import attention
-from gateway.audit.rows import write
+from gateway.admin.oversight import attention
+from gateway.history.record.rows import write
 from gateway.models import ClientKey, DailyTotal, Provider
 from gateway.templatetags.gateway_dashboard import seconds, short
-from tests.audit.test_recorder import outcome
+from tests.history.record.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from gateway.conf import GatewayConf
-from gateway.config.environment import sync_environment
+from gateway.config.startup.environment import sync_environment
 from gateway.templatetags import gateway_setup
 
 

@@ -1,6 +1,6 @@
 """The page of the live tail."""
 
-from gateway.models.request_log import State
+from gateway.models.history.request_log import State
 from tests.admin.history import HOSTILE, LIST, make_rows, one_row
 
 

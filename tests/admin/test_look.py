@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from ccproxy_site.content_security import HEADER
-from gateway.admin.navigation import sidebar
+from gateway.admin.ui.navigation import sidebar
 from gateway.models import ClientKey
 from tests.admin.pages import url
 

@@ -6,12 +6,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from gateway.audit import reads, search
 from gateway.conf import gateway_conf
+from gateway.history import reads
+from gateway.history.search import index as search
 from gateway.models import ClientKey, ContentRead
 from tests.admin.history import LIST, change, keep, make_rows, shown
 from tests.admin.pages import url
-from tests.audit.index import empty_index
+from tests.history.index import empty_index
 
 CONTENT_TABS = ("conversation", "compare", "received", "sent", "answered", "returned", "curl")
 

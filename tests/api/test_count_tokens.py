@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.conversion import pdf
+from gateway.conversion.blocks import pdf
 from tests.conftest import asking, rule
 from tests.conversion.pdf_files import pdf_of
 from tests.fakes.provider import completion

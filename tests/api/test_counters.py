@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gateway.conversion.opaque import signature
-from gateway.relay import counting
+from gateway.conversion.provider_state import signature
+from gateway.relay import provider_token_count
 from tests.conftest import asking, rule
 from tests.fakes.counters import COUNTED, counted
 from tests.fakes.provider import CUT, Answer
@@ -62,7 +62,7 @@ async def test_a_counter_that_is_not_there_is_asked_again_after_an_hour(bench, k
     for _ in range(2):
         assert 5 <= await count(bench) <= 20
     assert len(bench.provider.requests) == 1
-    now[0] += counting.MISSING_FOR + 1
+    now[0] += provider_token_count.MISSING_FOR + 1
     bench.provider.answers("up", counted())
     assert await count(bench) == COUNTED
 
@@ -89,7 +89,7 @@ async def test_a_counter_that_is_missing_for_one_model_is_asked_for_another(benc
 
 
 async def test_a_counter_that_says_nothing_in_time_is_left_alone_for_a_minute(bench, monkeypatch):
-    monkeypatch.setattr(counting, "PATIENCE", 0.05)
+    monkeypatch.setattr(provider_token_count, "PATIENCE", 0.05)
     counting_by(bench, "chat")
     now = [1000.0]
     bench.set(clock=lambda: now[0])
@@ -97,7 +97,7 @@ async def test_a_counter_that_says_nothing_in_time_is_left_alone_for_a_minute(be
     for _ in range(2):
         assert 5 <= await count(bench) <= 20
     assert len(bench.provider.requests) == 1
-    now[0] += counting.MUTE_FOR + 1
+    now[0] += provider_token_count.MUTE_FOR + 1
     bench.provider.answers("up", counted())
     assert await count(bench) == COUNTED
 

@@ -95,7 +95,7 @@ async def test_a_defect_in_the_conversion_of_a_piece_ends_the_answer_and_is_logg
     def broken(stream, data):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.conversion.stream.MessageStream.feed", broken)
+    monkeypatch.setattr("gateway.conversion.answers.chat_stream.MessageStream.feed", broken)
     go_on.set()
     await answering.rest()
     assert kinds(answering)[-1] == "error"
@@ -125,7 +125,7 @@ async def test_a_defect_anywhere_in_a_stream_is_an_error_and_never_a_client_that
     def broken(stream, *_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(f"gateway.conversion.stream.MessageStream.{method}", broken)
+    monkeypatch.setattr(f"gateway.conversion.answers.chat_stream.MessageStream.{method}", broken)
     if method != "keepalive":
         go_on.set()
     await answering.rest()
@@ -487,7 +487,7 @@ async def test_only_the_last_event_waits_until_the_outcome_is_durable(bench):
 
 
 async def test_an_answer_of_which_the_history_keeps_the_beginning_says_so(bench, monkeypatch):
-    monkeypatch.setattr("gateway.audit.capture.MAX_STREAM_BYTES", 100)
+    monkeypatch.setattr("gateway.history.record.capture.MAX_STREAM_BYTES", 100)
     bench.provider.answers("m", stream(*["word"] * 50))
     answer = await bench.client.post("/v1/messages", asking(stream=True))
     assert "message_stop" in kinds(answer)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.api import metrics
-from gateway.audit.spool import SUFFIX
 from gateway.conf import gateway_conf
+from gateway.history.record.spool import SUFFIX
 from gateway.models import SetAsideTarget
 from gateway.relay.gate import Gate
 from gateway.routing.snapshot import Credential, SetAside

@@ -7,7 +7,7 @@ import pytest
 from gateway.relay.gateway import Gateway
 from gateway.upstream.client import UpstreamClient
 from tests.conftest import asking, rule
-from tests.conversion.responses.scripts import function_call, reasoning
+from tests.conversion.openai_responses.scripts import function_call, reasoning
 from tests.fakes import responses
 from tests.fakes.provider import chunk, completion, stream
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.upstream.health import FAILURES_TO_COOL
+from gateway.upstream.failover.health import FAILURES_TO_COOL
 from tests.conftest import asking, rule
 from tests.fakes import messages
 from tests.fakes.provider import CUT, Answer

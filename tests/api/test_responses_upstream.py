@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import asking
 from tests.conversion.legal_responses import violations
-from tests.conversion.responses.scripts import event, function_call, reasoning, response, said, sse
+from tests.conversion.openai_responses.scripts import event, function_call, reasoning, response, said, sse
 from tests.fakes import responses
 from tests.fakes.provider import CUT, Answer, error
 

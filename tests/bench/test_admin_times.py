@@ -6,7 +6,7 @@ from django.core.management import call_command
 
 from bench import admin_times
 from bench.admin_pages import Page, pages
-from gateway.admin.filters import HISTORY_FILTERS
+from gateway.admin.requests.filters import HISTORY_FILTERS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

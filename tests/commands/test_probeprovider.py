@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from gateway.upstream.probe import Level
+from gateway.upstream.trial.probe import Level
 from tests.records import make_provider
 
 pytestmark = pytest.mark.django_db

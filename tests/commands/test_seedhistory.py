@@ -3,11 +3,11 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from gateway.audit.bodies import rebuilt
-from gateway.audit.rows import write
+from gateway.history.content.bodies import rebuilt
+from gateway.history.record.rows import write
 from gateway.models import RequestLog, SessionTotal
-from tests.audit.test_recorder import outcome
-from tests.audit.test_totals import kept, recounted
+from tests.history.record.test_recorder import outcome
+from tests.history.totals.test_hourly import kept, recounted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,12 +6,12 @@ import pytest
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 
-from gateway.audit.rows import write
 from gateway.conf import GatewayConf
 from gateway.config.changes import NOBODY, SECRET, CannotUndo, acting, source_of, undo, values_of
-from gateway.config.environment import sync_environment
+from gateway.config.startup.environment import sync_environment
+from gateway.history.record.rows import write
 from gateway.models import ClientKey, MappingTarget, ModelMapping, Provider, ProviderCredential
-from tests.audit.test_recorder import outcome
+from tests.history.record.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from gateway.conf import GatewayConf
 from gateway.config import owners
-from gateway.config.loader import load
+from gateway.config.snapshot.loader import load
 from gateway.models import ClientKey, ConfigStamp
 from gateway.routing.snapshot import OWNER_INACTIVE, REVOKED
 

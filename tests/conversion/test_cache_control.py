@@ -4,7 +4,18 @@ import json
 
 import pytest
 
-from .converting import IMAGE, IMAGE_PART, assistant, call, convert, request_of, result, system, text, user
+from tests.conversion.converting import (
+    IMAGE,
+    IMAGE_PART,
+    assistant,
+    call,
+    convert,
+    request_of,
+    result,
+    system,
+    text,
+    user,
+)
 
 MARKER, HOUR = {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}
 KEEP, BREAKPOINT = {"cache_control": "keep"}, {"cache_control": "openai_breakpoint"}

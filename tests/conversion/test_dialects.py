@@ -4,7 +4,7 @@ import pytest
 
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
-from gateway.upstream.prepare import PATHS
+from gateway.upstream.request_builder import PATHS
 from tests.playbook import context_of
 
 

@@ -2,10 +2,9 @@
 
 import json
 
+from gateway.conversion.answers.chat_message import message
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.response import message
-
-from .converting import assistant, convert, request_of, result, user
+from tests.conversion.converting import assistant, convert, request_of, result, user
 
 GEMINI = {"provider": "gemini", "tool_call_extras": {"extra_content": {"google": {"signature": "stand-in"}}}}
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conversion.responses.scripts import sse as typed_sse
-from tests.conversion.responses.scripts import stream_of as responses_stream_of
-from tests.conversion.test_stream_properties import INPUTS, WORDS, accumulated, cuts
+from tests.conversion.answers.test_stream_properties import INPUTS, WORDS, accumulated, cuts
+from tests.conversion.openai_responses.scripts import sse as typed_sse
+from tests.conversion.openai_responses.scripts import stream_of as responses_stream_of
 from tests.grammar import assert_legal
 from tests.playbook import DONE, call, chunk, finish, play, play_bytes, stream_of, text
 

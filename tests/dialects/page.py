@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 # what follows needs the apps to be loaded
-from gateway.config.presets import Alternative, Preset, presets  # noqa: E402
+from gateway.config.presets.presets import Alternative, Preset, presets  # noqa: E402
 from tests.conftest import at_a_bench  # noqa: E402
 from tests.dialects.runs import CAPABILITIES, all_shown  # noqa: E402
 from tests.dialects.services import chat_services  # noqa: E402

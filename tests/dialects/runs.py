@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.config.presets import preset
-from gateway.conversion.opaque import id_with, signature
+from gateway.config.presets.presets import preset
+from gateway.conversion.provider_state import id_with, signature
 from tests.conftest import rule
 from tests.dialects.conversation import (
     BEFORE,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.config.presets import Preset, preset, presets
+from gateway.config.presets.presets import Preset, preset, presets
 from tests.fakes.dialect_rules import SLUGS
 
 # where the preset names no models, or its rules tell others apart

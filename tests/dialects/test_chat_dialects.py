@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from gateway.config.presets import presets
+from gateway.config.presets.presets import presets
 from tests.conftest import rule
 from tests.dialects.conversation import SAY, UNASKED, converse
 from tests.dialects.runs import cache_marks, run_chat, shown

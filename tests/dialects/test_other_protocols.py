@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.presets import preset
+from gateway.config.presets.presets import preset
 from tests.conftest import rule
 from tests.dialects.conversation import SAY, TITLE_TURN, UNASKED, converse
 from tests.dialects.runs import run_native, run_responses, shown

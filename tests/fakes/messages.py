@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .provider import Answer
+from tests.fakes.provider import Answer
 
 USAGE = {"input_tokens": 20, "cache_read_input_tokens": 4, "output_tokens": 7}
 SSE = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.conversion.responses.scripts import response, said, sse, streamed
-
-from .provider import Answer
+from tests.conversion.openai_responses.scripts import response, said, sse, streamed
+from tests.fakes.provider import Answer
 
 SSE = {"content-type": "text/event-stream", "x-request-id": "up-1"}
 JSON = {"content-type": "application/json", "x-request-id": "up-1"}

@@ -7,8 +7,8 @@ import contextlib
 from typing import Any, Final
 
 from ccproxy_site.server.handler import GatewayHandler
+from gateway.app.runtime import runtime
 from gateway.relay.gateway import Gateway
-from gateway.relay.runtime import runtime
 from gateway.routing.snapshot import Credential, MappingRule, ProviderConfig, Target
 from gateway.upstream.client import UpstreamClient
 from tests.asgi_client import Answering, Client

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.limits.budgets import budgets_of
 from gateway.models import ClientKey, DailyTotal
-from gateway.models.hourly_total import COST_UNIT
+from gateway.models.history.hourly_total import COST_UNIT
 
 NOON = datetime(2026, 8, 8, 12, tzinfo=UTC).timestamp()
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from gateway.limits.meters import Subject
 from gateway.limits.spent import spent
 from gateway.limits.windows import DAY, Period
 from gateway.models import DailyTotal
-from gateway.models.hourly_total import COST_UNIT
+from gateway.models.history.hourly_total import COST_UNIT
 
 NOON = datetime(2026, 8, 8, 12, tzinfo=UTC)
 TEAM = Subject("key", 7)

@@ -15,9 +15,9 @@ from django.test import Client
 
 from ccproxy_site.asgi import SameOrigin, application
 from gateway import consumers
-from gateway.audit import tail
-from gateway.audit.outcome import ExchangeOutcome
-from gateway.audit.tail import LiveTail, TailedRecorder, viewers
+from gateway.history import live_tail
+from gateway.history.live_tail import LiveTail, TailedRecorder, viewers
+from gateway.history.outcome import ExchangeOutcome
 from gateway.models import ClientKey
 from gateway.relay.gateway import utc_now
 from tests.conftest import MemoryRecorder, asking
@@ -101,8 +101,8 @@ async def test_a_host_that_is_not_the_gateway_s_is_no_origin_to_be_the_same_as()
 
 
 async def test_requests_appear_move_and_settle(bench, monkeypatch):
-    monkeypatch.setattr(tail, "SETTLE", 0.0)
-    monkeypatch.setattr(tail, "PROGRESS_EVERY", 0.02)
+    monkeypatch.setattr(live_tail, "SETTLE", 0.0)
+    monkeypatch.setattr(live_tail, "PROGRESS_EVERY", 0.02)
     live = LiveTail(bench.gateway.live.progress)
     bench.set(recorder=TailedRecorder(bench.recorder, live))
     go_on = asyncio.Event()
@@ -132,8 +132,8 @@ def outcome(number=1, **fields):
 
 
 async def test_nothing_is_made_while_nobody_watches(monkeypatch):
-    monkeypatch.setattr(tail, "row_of", lambda *_: pytest.fail("made"))
-    monkeypatch.setattr(tail, "get_channel_layer", InMemoryChannelLayer)
+    monkeypatch.setattr(live_tail, "row_of", lambda *_: pytest.fail("made"))
+    monkeypatch.setattr(live_tail, "get_channel_layer", InMemoryChannelLayer)
     live = LiveTail(lambda: pytest.fail("asked"))
     recorder = TailedRecorder(MemoryRecorder(), live)
     recorder.opened(outcome())
@@ -153,9 +153,9 @@ async def test_what_streams_only_later_is_followed_too(monkeypatch):
             if any("output_tokens" in row and "state" not in row for row in sent):
                 told.set()
 
-    monkeypatch.setattr(tail, "get_channel_layer", Layer)
-    monkeypatch.setattr(tail, "SETTLE", 0.0)
-    monkeypatch.setattr(tail, "PROGRESS_EVERY", 0.01)
+    monkeypatch.setattr(live_tail, "get_channel_layer", Layer)
+    monkeypatch.setattr(live_tail, "SETTLE", 0.0)
+    monkeypatch.setattr(live_tail, "PROGRESS_EVERY", 0.01)
     live = LiveTail(lambda: list(streaming))
     live.tell(outcome())
     await asyncio.wait_for(begun.wait(), 60)
@@ -172,9 +172,9 @@ async def test_a_layer_that_hangs_holds_up_nobody_and_what_waits_is_bounded(monk
         async def group_send(self, *_):
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(tail, "get_channel_layer", Hanging)
-    monkeypatch.setattr(tail, "SETTLE", 0.0)
-    monkeypatch.setattr(tail, "MOST_WAITING", 10)
+    monkeypatch.setattr(live_tail, "get_channel_layer", Hanging)
+    monkeypatch.setattr(live_tail, "SETTLE", 0.0)
+    monkeypatch.setattr(live_tail, "MOST_WAITING", 10)
     live = LiveTail(lambda: [])
     recorder = TailedRecorder(MemoryRecorder(), live)
     await recorder.settled(outcome(state="ok"))
@@ -190,8 +190,8 @@ async def test_a_layer_that_fails_is_logged_and_nothing_else(monkeypatch, caplog
         async def group_send(self, *_):
             raise ConnectionError("away")
 
-    monkeypatch.setattr(tail, "get_channel_layer", Broken)
-    await tail._send([{"request_id": "x"}])
+    monkeypatch.setattr(live_tail, "get_channel_layer", Broken)
+    await live_tail._send([{"request_id": "x"}])
     assert "live tail not told" in caplog.text
 
 
@@ -213,10 +213,10 @@ async def test_the_owner_of_a_key_sees_its_requests_alone():
         {"request_id": "req_1", "output_tokens": 4},
         {"request_id": "req_2", "output_tokens": 4},
     ]
-    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows})
+    await get_channel_layer().group_send(live_tail.GROUP, {"type": "tail.rows", "rows": rows})
     seen = (await socket.receive_json_from(60))["rows"]
     assert [row["request_id"] for row in seen] == ["req_1", "req_1"]
-    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": rows[1:3]})
+    await get_channel_layer().group_send(live_tail.GROUP, {"type": "tail.rows", "rows": rows[1:3]})
     assert await socket.receive_nothing()
     await socket.disconnect()
 
@@ -266,7 +266,9 @@ async def test_the_view_ends_by_itself_with_its_session_or_its_right(monkeypatch
     await database_sync_to_async(end)(client)
     # nothing happens that there would be to show
     assert (await socket.receive_output(60))["code"] == consumers.NOT_ALLOWED
-    await get_channel_layer().group_send(tail.GROUP, {"type": "tail.rows", "rows": [{"request_id": "req_1"}]})
+    await get_channel_layer().group_send(
+        live_tail.GROUP, {"type": "tail.rows", "rows": [{"request_id": "req_1"}]}
+    )
     assert await socket.receive_nothing()
     await socket.disconnect()
     assert not viewers

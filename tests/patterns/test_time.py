@@ -7,7 +7,7 @@ import time
 import pytest
 
 import gateway
-from gateway.config.presets import presets
+from gateway.config.presets.presets import presets
 from gateway.patterns import REGISTRY, any_of, compiled, in_order, match_at, wildcard
 from gateway.patterns.attacks import recipes_against
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway.routing.health_events import Change
 from gateway.routing.snapshot import Credential, ProviderConfig, Target
-from gateway.routing.standing import Change
-from gateway.upstream.health import Health
+from gateway.upstream.failover.health import Health
 from tests.conftest import Bench, FixedConfiguration, rule, snapshot_of
 from tests.fakes.provider import FakeProvider
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.upstream.health import FAILURES_TO_COOL, FIRST_COOLING
+from gateway.upstream.failover.health import FAILURES_TO_COOL, FIRST_COOLING
 from tests.conftest import asking
 from tests.fakes.provider import CUT, SSE, Answer, chunk, completion, error, stream
 from tests.relay.conftest import credential

@@ -13,10 +13,10 @@ from ccproxy_site.server import api_connection
 from ccproxy_site.server.api_connection import ApiConnection
 from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.daphne_server import GatewayServer
-from ccproxy_site.server.direct import EXTENSION
+from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
-from ccproxy_site.server.leaving import LEAVING
 from ccproxy_site.server.transport import Connection
+from ccproxy_site.server.write_through import EXTENSION
 
 HEADERS = [
     b"Host: gateway:1",

@@ -11,7 +11,7 @@ from gateway.api.request import GatewayRequest
 from gateway.api.responses import StreamAnswer
 from gateway.relay.attempt import Opened
 from gateway.relay.tries import Tries
-from gateway.upstream.prepare import UpstreamCall
+from gateway.upstream.request_builder import UpstreamCall
 from tests.conftest import asking
 from tests.fakes.provider import stream
 from tests.server.test_api_connection import Listening

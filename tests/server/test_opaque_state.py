@@ -11,8 +11,7 @@ import pytest
 
 from tests.fakes.provider import FakeProvider, completion
 from tests.fakes.strict_responses import StrictResponses
-
-from .conftest import KEY, environment, follows, manage
+from tests.server.conftest import KEY, environment, follows, manage
 
 pytestmark = pytest.mark.server
 

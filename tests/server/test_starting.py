@@ -11,7 +11,7 @@ from tests.server.conftest import ROOT, environment, prepare_database
 
 pytestmark = pytest.mark.server
 
-PREPARE = "from gateway.relay.runtime import runtime; print('ready', flush=True); input(); runtime.prepare()"
+PREPARE = "from gateway.app.runtime import runtime; print('ready', flush=True); input(); runtime.prepare()"
 COUNT = """
 from gateway.models import ModelMapping, Provider
 print(Provider.objects.filter(slug="acme").count(), ModelMapping.objects.filter(pattern="fast-*").count(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from babel.messages.extract import extract_python
 from django.utils.translation.template import templatize
 
-from gateway.config import presets as known_providers
+from gateway.config.presets import presets as known_providers
 from gateway.management.commands.makemessages import words_of_presets
 
 KEYWORDS = {

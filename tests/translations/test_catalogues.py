@@ -10,7 +10,7 @@ from babel.messages.pofile import read_po
 from django.utils.translation import gettext as translated
 from django.utils.translation import override, pgettext
 
-from gateway.config.presets import presets
+from gateway.config.presets.presets import presets
 from tests.translations.sources import marked, marked_in_presets
 
 ROOT = Path(__file__).parents[2]

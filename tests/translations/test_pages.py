@@ -9,7 +9,7 @@ from django.contrib.admin.utils import label_for_field
 from django.urls import reverse
 from django.utils.translation import override
 
-from gateway.admin.request_page import TABS
+from gateway.admin.requests.request_page import TABS
 from gateway.models import (
     ClientKey,
     ConfigRecord,

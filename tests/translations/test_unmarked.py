@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.utils.translation import override
 
-from gateway.admin.people import permission_words
+from gateway.admin.oversight.people import permission_words
 from tests.translations.test_catalogues import HAN
 from tests.translations.unmarked import in_python, in_template
 

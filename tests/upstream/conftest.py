@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from gateway.upstream import dial
+from gateway.upstream.http1 import happy_eyeballs
 
 try:
     import uvloop
@@ -15,7 +15,7 @@ except ImportError:
 
 def pytest_asyncio_loop_factories(config, item):
     factories = {"asyncio": asyncio.new_event_loop}
-    if uvloop is not None and item.path.name in ("test_lean.py", "test_dial.py", "test_client.py"):
+    if uvloop is not None and item.path.name in ("test_transport.py", "test_happy_eyeballs.py", "test_client.py"):
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 
@@ -27,7 +27,7 @@ async def no_names(monkeypatch):
     def unknown(host, port):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(dial, "_looked_up", unknown)
+    monkeypatch.setattr(happy_eyeballs, "_looked_up", unknown)
 
     async def figures_only(self, host, port, **hints):
         return socket.getaddrinfo(host, port, **{**hints, "flags": socket.AI_NUMERICHOST})

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from gateway.errors import UpstreamBroken, UpstreamTimedOut, UpstreamUnreachable
-from gateway.upstream import lean
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
-from gateway.upstream.prepare import UpstreamCall
+from gateway.upstream.http1 import transport as lean
+from gateway.upstream.request_builder import UpstreamCall
 from tests.upstream.sockets import CHUNKED, OK, ScriptedServer, answering, certificates
 
 pytestmark = pytest.mark.parametrize("lean_transport", [True, False], ids=["lean", "httpx"])

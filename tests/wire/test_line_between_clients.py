@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire import jsontext
-from gateway.wire.recurring import RequestReader
-
-from .test_recurring import TOOLS, history, reader, request, text_of
+from gateway.wire.request_cache import RequestReader
+from tests.wire.test_request_cache import TOOLS, history, reader, request, text_of
 
 KINDS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from gateway.conversion import dryrun
+from gateway.management import dryrun
 from gateway.wire import jsontext
 
 

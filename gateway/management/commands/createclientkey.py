@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.conf import CAPTURE_POLICIES, gateway_conf
-from gateway.config.launch import base_url, claude_code_lines
+from gateway.config.startup.client_setup_text import base_url, claude_code_lines
 from gateway.models import ClientKey
 
 

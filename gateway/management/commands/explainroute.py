@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from gateway.config.explanation import Explanation, TargetStanding, explained
+from gateway.config.explain.explanation import Explanation, TargetStanding, explained
 from gateway.models import ClientKey
 
 

@@ -8,11 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
-from gateway.config import advice
-from gateway.config.loader import provider_config
-from gateway.config.presets import preset
+from gateway.config.explain import probe_messages
+from gateway.config.presets.presets import preset
+from gateway.config.snapshot.loader import provider_config
 from gateway.models import Provider
-from gateway.upstream.probe import Level, probed, tried_again
+from gateway.upstream.trial.probe import Level, probed, tried_again
 
 
 class Command(BaseCommand):
@@ -53,8 +53,10 @@ class Command(BaseCommand):
 
 def _line(level: Level) -> str:
     time = f"{level.milliseconds} ms" if level.milliseconds is not None else "-"
-    parts = [f"{advice.LEVELS[level.name]!s:20} {advice.OUTCOMES[level.outcome]!s:8} {time:>9}"]
+    parts = [
+        f"{probe_messages.LEVELS[level.name]!s:20} {probe_messages.OUTCOMES[level.outcome]!s:8} {time:>9}"
+    ]
     if level.outcome != "passed" or level.name == "answer":
         said = f"({level.status}) {level.detail}" if level.status and level.detail else level.detail
-        parts += [text for text in (advice.sentence(level.code), said) if text]
+        parts += [text for text in (probe_messages.sentence(level.code), said) if text]
     return "  ".join(parts)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gateway.audit.retention import MOST_COUNTED, preview, purge
+from gateway.history.retention import MOST_COUNTED, preview, purge
 
 
 class Command(BaseCommand):

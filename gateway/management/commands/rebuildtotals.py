@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from gateway.audit import totals
-from gateway.audit.counting import hour_of
+from gateway.history.totals import hourly
+from gateway.history.totals.contributions import hour_of
 from gateway.models import RequestLog
 
 
@@ -31,17 +31,17 @@ class Command(BaseCommand):
             self.stdout.write(_("The history has no rows. Nothing was changed."))
             return
         # of its own hour rows may be gone already
-        first = totals.first_whole_hour(oldest)
+        first = hourly.first_whole_hour(oldest)
         if given["since"]:
             first = max(first, hour_of(_time(given["since"])))
         last = hour_of(_time(given["until"]) if given["until"] else timezone.now())
-        number = totals.rebuild(first, last)
+        number = hourly.rebuild(first, last)
         self.stdout.write(
             _("%(requests)d requests counted in %(hours)d hours, since %(first)s.")
             % {
                 "requests": number,
                 "hours": max(0, last - first + 1),
-                "first": f"{totals.moment(first):%Y-%m-%d %H:%M} UTC",
+                "first": f"{hourly.moment(first):%Y-%m-%d %H:%M} UTC",
             }
         )
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.audit.recosting import between, recompute
-from gateway.config.loader import load
+from gateway.config.snapshot.loader import load
+from gateway.history.totals.recosting import between, recompute
 from gateway.management.moments import moment
 
 

@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gateway.audit import bodies, planner
-from gateway.audit.follow_up import follow_up
+from gateway.history.content import bodies
+from gateway.history.record.follow_up import follow_up
+from gateway.history.search import analyze
 from gateway.management.seeding import PREFIX, Seeding, conversation
 from gateway.models import FollowUp, RequestLog
 
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             if written % 100_000 == 0:
                 self.stdout.write(_("%(rows)d rows") % {"rows": written})
         self._contents(given["bodies"], given["seed"])
-        planner.inform()
+        analyze.inform()
         self.stdout.write(
             _("%(rows)d requests in %(seconds).0f s.")
             % {"rows": given["rows"], "seconds": time.monotonic() - start}

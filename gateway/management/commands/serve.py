@@ -18,8 +18,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from gateway.conf import fitting_processes, gateway_conf
-from gateway.config.environment import sync_environment
-from gateway.config.start_lock import start_lock
+from gateway.config.startup.environment import sync_environment
+from gateway.config.startup.start_lock import start_lock
 from gateway.telemetry import metrics
 
 # seconds that the interpreter has for its own end

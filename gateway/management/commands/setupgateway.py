@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
 from gateway.config import document
-from gateway.config.environment import sync_environment
-from gateway.config.launch import base_url
-from gateway.config.loader import load
-from gateway.config.start_lock import start_lock
+from gateway.config.snapshot.loader import load
+from gateway.config.startup.client_setup_text import base_url
+from gateway.config.startup.environment import sync_environment
+from gateway.config.startup.start_lock import start_lock
 from gateway.management import start_text
 from gateway.management.ollama import ollama_models
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.audit.outcome import OK
+from gateway.history.outcome import OK
 from gateway.management.moments import moment
 from gateway.models import RequestLog
 

@@ -1,0 +1,1 @@
+"""Client keys in the console: issuing, limits, usage."""

@@ -1,0 +1,72 @@
+"""What a client key has used, from the hourly totals: the same cost with any number of requests."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Sum
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin.ui.html_format import ago, dollars, number
+from gateway.limits.budgets import Budget, budgets_of
+from gateway.limits.meters import SPEND
+from gateway.models import ClientKey, HourlyTotal
+from gateway.models.history.hourly_total import COST_UNIT
+
+_HOUR: Final = 3600
+# of a budget: from here on it needs attention
+NEARLY: Final = 0.8
+_SPANS: Final = (
+    (_("last 24 hours"), 24),
+    (_("last 7 days"), 7 * 24),
+    (_("last 30 days"), 30 * 24),
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Sums of one span; `cost` in US dollars, `unpriced` requests whose cost nobody knows."""
+
+    title: Any
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+    unpriced: int
+
+
+def usage_of(record: ClientKey) -> list[Usage]:
+    """The usage of one key in each span up to now."""
+    now = int(time.time()) // _HOUR
+    return [_usage(record, title, now - hours + 1) for title, hours in _SPANS]
+
+
+def shown_budgets(record: ClientKey) -> list[dict[str, Any]]:
+    """The budgets of a key in words for its page: used, limit, percent, whether little is left, end."""
+    return [
+        {
+            "used": _amount(budget, budget.used),
+            "limit": _amount(budget, budget.limit),
+            "percent": round(100 * budget.share),
+            "nearly": budget.share >= NEARLY,
+            "resets": ago(budget.period.end),
+        }
+        for budget in budgets_of(record)
+    ]
+
+
+def _amount(budget: Budget, amount: Decimal) -> SafeString:
+    return dollars(amount) if budget.unit == SPEND else number(amount, _("tokens"))
+
+
+def _usage(record: ClientKey, title: Any, first_hour: int) -> Usage:
+    rows = HourlyTotal.objects.filter(client_key_pk=record.pk, hour__gte=first_hour)
+    names = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
+    sums = rows.aggregate(**{f"sum_{name}": Sum(name) for name in names})
+    found = {name: int(sums[f"sum_{name}"] or 0) for name in names}
+    cost = found.pop("cost_units") * COST_UNIT
+    return Usage(title=title, cost=cost, **found)

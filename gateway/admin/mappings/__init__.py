@@ -1,0 +1,1 @@
+"""Model mappings and prices in the console."""

@@ -1,0 +1,203 @@
+"""Model mappings: ordered rules, and where a model would go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.mappings.mapping_targets import TargetInline
+from gateway.admin.providers.learnt_options import boxes
+from gateway.admin.ui.base import EmptyState
+from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
+from gateway.admin.ui.fields import LinesField, OptionsField
+from gateway.admin.ui.html_format import ago, badge, code, number
+from gateway.config.explain.explanation import explained
+from gateway.config.explain.option_provenance import options_of_mapping, options_of_name
+from gateway.config.explain.unmapped_models import unmatched_names
+from gateway.config.learnt_options import of_mapping
+from gateway.config.startup.adopt_env_records import take_over_mapping
+from gateway.models import ClientKey, Decision, ModelMapping, Origin
+
+_STEP = 10
+
+
+class ModelMappingForm(forms.ModelForm):
+    public_names = LinesField(
+        label=gettext_lazy("Public names"),
+        help_text=gettext_lazy(
+            "One a line: listed in GET /v1/models and accepted like exact names. Claude Code shows those "
+            "that contain claude or anthropic."
+        ),
+    )
+    options = OptionsField(
+        label=gettext_lazy("Profile options"),
+        help_text=gettext_lazy(
+            "JSON object; what differs from the provider. docs/conversion.md names all options."
+        ),
+    )
+
+    class Meta:
+        model = ModelMapping
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+
+class ModelMappingListForm(forms.ModelForm):
+    """A row of the list: position and switch can be changed there, but not the environment's."""
+
+    class Meta:
+        model = ModelMapping
+        fields = ("position", "enabled")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.origin == Origin.ENVIRONMENT:
+            for field in self.fields.values():
+                field.disabled = True
+
+
+@admin.register(ModelMapping)
+class ModelMappingAdmin(OwnedRecordAdmin):
+    form = ModelMappingForm
+    change_form_template = "admin/gateway/modelmapping/change_form.html"
+    change_list_template = "admin/gateway/modelmapping/change_list.html"
+    inlines = (TargetInline,)
+    list_display = ("pattern_is", "goes_to", "enabled", "origin", "note")
+    list_editable = ("enabled",)
+    # dragged, or typed: without a mouse the numbers are the way
+    ordering_field = "position"
+    list_per_page = 500
+    empty_state = EmptyState(
+        gettext_lazy("No model mappings yet"),
+        gettext_lazy(
+            "A mapping says where a model name goes. One with the pattern * takes every name; loading the "
+            "models of a provider makes them for you."
+        ),
+        (("admin:gateway_provider_changelist", gettext_lazy("Providers")),),
+    )
+    list_filter = ("enabled", "targets__provider", "origin")
+    search_fields = ("pattern", "targets__upstream_model", "note")
+    ordering = ("position", "pk")
+    fieldsets = (
+        (None, {"fields": ("pattern", "position", "enabled", "note")}),
+        (
+            gettext_lazy("Names and sizes"),
+            {
+                "fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens"),
+                "classes": ("collapse",),
+            },
+        ),
+        (gettext_lazy("Beyond the provider"), {"fields": ("options",), "classes": ("collapse",)}),
+    )
+    remarks = {
+        Origin.ENVIRONMENT: gettext_lazy(
+            "This mapping is kept in step with the environment (.env) at each start. Take it over to change "
+            "it here; the environment leaves it alone then."
+        ),
+        Origin.DEMO: gettext_lazy(
+            "This mapping leads to the built-in demo. It steps back as soon as another one leads to a real "
+            "provider."
+        ),
+    }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.where_view)
+        return [path("where/", view, name="gateway_modelmapping_where"), *super().get_urls()]
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": ModelMappingListForm, **options})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        own = ModelMapping.objects.filter(origin=Origin.ADMIN, environment_key="")
+        last = own.aggregate(last=Max("position"))["last"] or 0
+        return {"position": last + _STEP, **super().get_changeform_initial_data(request)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelMapping]:
+        queryset: QuerySet[ModelMapping] = super().get_queryset(request)
+        return queryset.prefetch_related("targets__provider")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        record, user = options.get("obj"), request.user
+        if record is not None and user.has_perm("gateway.view_learntoption"):
+            learnt = boxes(of_mapping(record))
+            context["learnt"] = [box for box in learnt if box.record.decision == Decision.PROPOSED]
+            context["decided"] = [box for box in learnt if box.record.decision != Decision.PROPOSED]
+            context["may_decide"] = user.has_perm("gateway.change_learntoption")
+        if record is not None:
+            context["in_force"] = options_of_mapping(record.pk)
+        return super().render_change_form(request, context, *args, **options)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        mapping = form.instance
+        real = mapping.targets.exclude(provider__origin=Origin.DEMO)
+        if mapping.origin == Origin.DEMO and real.exists():
+            # somebody made the demo's mapping their own: it must not step back with the demo
+            take_over_mapping(mapping)
+
+    def take_over(self, record: ModelMapping) -> str:
+        take_over_mapping(record)
+        text = _("The mapping %s is now yours; the environment no longer changes it.")
+        return text % record.pattern
+
+    @admin.display(description=gettext_lazy("asked model"), ordering="pattern")
+    def pattern_is(self, record: ModelMapping) -> str:
+        return code(record.pattern)
+
+    @admin.display(description=gettext_lazy("goes to"))
+    def goes_to(self, record: ModelMapping) -> str:
+        """The enabled targets in their order."""
+        targets = [str(target) for target in record.targets.all() if target.enabled]
+        if not targets:
+            return badge(_("nowhere: it has no enabled target"), "bad")
+        then = format_html(' <span class="gw-muted">{}</span> ', _("then"))
+        # one element: on small screens a cell lays its elements out side by side
+        return format_html("<span>{}</span>", format_html_join(then, "{}", ((name,) for name in targets)))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        names = [
+            {
+                "name": one.name,
+                "requests": number(one.requests),
+                "last": ago(one.last),
+                "taken_by": one.catch_all,
+            }
+            for one in unmatched_names()
+        ]
+        context = {"unmatched": names, "keys": _keys(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def where_view(self, request: HttpRequest) -> HttpResponse:
+        """GET ?model=NAME&key=PK: which mapping wins, where it leads, which lose, and why."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = request.GET.get("model", "").strip()
+        key_pk = request.GET.get("key", "")
+        keys = _keys(request)
+        key = next((one for one in keys if str(one.pk) == key_pk), None)
+        context = self.page_context(
+            request,
+            _("Where would it go?"),
+            asked=asked,
+            keys=keys,
+            key=key,
+            explanation=explained(asked, key) if asked else None,
+            in_force=options_of_name(asked) if asked else (),
+        )
+        return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
+
+
+def _keys(request: HttpRequest) -> list[ClientKey]:
+    """The client keys to ask with, for those who may see them."""
+    return list(ClientKey.objects.order_by("name")) if request.user.has_perm("gateway.view_clientkey") else []

@@ -1,0 +1,1 @@
+"""People, changes, retention and what needs attention, in the console."""

@@ -1,0 +1,133 @@
+"""Retention, legal holds, secret patterns, and who read what."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin.requests.request_page import TABS
+from gateway.admin.ui.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
+from gateway.admin.ui.html_format import time_column
+from gateway.admin.ui.sanitize import inert
+from gateway.history.retention import MOST_COUNTED, preview
+from gateway.history.secrets.patterns import BUILT_IN
+from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
+
+
+@admin.register(Retention)
+class RetentionAdmin(GatewayModelAdmin):
+    """One record: its list is its form."""
+
+    change_form_template = "admin/gateway/retention/change_form.html"
+    fields = ("body_days", "row_days", "total_days")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        Retention.objects.get_or_create(pk=Retention.ROW)
+        return HttpResponseRedirect(reverse(self.page_name("change"), args=[Retention.ROW]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        found = preview(timezone.now())
+        context = {
+            "show_save_and_continue": False,
+            "next_purge": [
+                (_("Contents of requests"), _shown(found.bodies)),
+                (_("Requests"), _shown(found.rows)),
+                (_("Hourly totals"), _shown(found.totals)),
+                (_("Contents kept by a legal hold"), _shown(found.held)),
+            ],
+            "runs": PurgeRun.objects.all()[:10],
+            **(extra_context or {}),
+        }
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+
+def _shown(number: int) -> str:
+    return f"> {MOST_COUNTED:,}" if number > MOST_COUNTED else f"{number:,}"
+
+
+# what was read: a tab of the request's page, or what was made of it
+_PARTS: Final = {
+    **{name: tab.title for name, tab in TABS.items()},
+    "replay": _("Replay and compare"),
+    "fixture": _("Save as a case"),
+}
+
+
+@admin.register(LegalHold)
+class LegalHoldAdmin(GatewayModelAdmin):
+    list_display = ("__str__", "client_key", "session_id", "reason", time_column("created", _("since")))
+    list_select_related = ("client_key",)
+    fields = ("client_key", "session_id", "reason")
+    search_fields = ("session_id", "reason")
+    empty_state = EmptyState(
+        _("Nothing is held"),
+        _("A legal hold keeps the content of a client key's requests, or of one session, from every purge."),
+    )
+
+
+def _masked_anyway() -> str:
+    """In the language of whoever looks, so when they look."""
+    names = ", ".join(dict.fromkeys(pattern.name for pattern in BUILT_IN))
+    return str(_("Masked in every stored text anyway: %(names)s.") % {"names": names})
+
+
+@admin.register(SecretPattern)
+class SecretPatternAdmin(GatewayModelAdmin):
+    list_display = ("name", "pattern", "literal", "enabled")
+    list_filter = ("enabled",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "pattern", "literal", "enabled"),
+                "description": lazy(_masked_anyway, str)(),
+            },
+        ),
+    )
+    empty_state = EmptyState(
+        _("Only the built-in patterns are in force"),
+        _("Keys and tokens of well-known services are masked anyway. Add a pattern for secrets of your own."),
+    )
+
+
+@admin.register(ContentRead)
+class ContentReadAdmin(ReadOnlyAdmin):
+    list_display = (time_column("at", _("when")), "user_name", "part_shown", "request_shown")
+    list_display_links = None
+    list_filter = ("user_name", "part", "at")
+    search_fields = ("=request_id", "=user_name")
+    date_hierarchy = None
+    show_full_result_count = False
+    empty_state = EmptyState(
+        _("Nobody has read content yet"),
+        _("Each time somebody opens the content of a request or exports it, it is noted here."),
+    )
+
+    @admin.display(description=_("what"), ordering="part")
+    def part_shown(self, read: ContentRead) -> str:
+        part, of_a_file, _rest = read.part.partition(" (file)")
+        title = str(_PARTS.get(part, part))
+        return _("%(part)s, as a file") % {"part": title} if of_a_file else title
+
+    @admin.display(description=_("request id"), ordering="request_id")
+    def request_shown(self, read: ContentRead) -> str:
+        """It leads to the request, as long as that is kept."""
+        address = reverse("admin:gateway_requestlog_changelist") + "?" + urlencode({"q": read.request_id})
+        return format_html('<a class="gw-link gw-mono" href="{}">{}</a>', address, inert(read.request_id))

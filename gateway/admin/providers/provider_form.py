@@ -1,0 +1,156 @@
+"""The form of a provider: header values are only written, presets fill what is left empty."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.providers.provider_credentials import asked_again
+from gateway.admin.ui.base import Select, TextInput
+from gateway.admin.ui.fields import MASK, HeadersField, JSONObjectField, OptionsField, masked, unmasked
+from gateway.config.presets.presets import Preset, preset, presets
+from gateway.models import Provider, Sealed
+from gateway.models.configuration.provider import Auth, headers_text
+from gateway.security.destinations import origin_of
+from gateway.security.encryption import EncryptionError
+
+PROTOCOLS: Final = (
+    ("chat", gettext_lazy("Chat Completions")),
+    ("responses", gettext_lazy("Responses")),
+    ("anthropic", gettext_lazy("Messages (native)")),
+)
+
+
+def _preset_choices() -> list[tuple[str, str]]:
+    return [(known.slug, known.shown_label) for known in presets().values() if not known.retired]
+
+
+class ProviderForm(forms.ModelForm):
+    """What a preset knows may be left empty: base URL, authentication, query."""
+
+    preset = forms.ChoiceField(
+        choices=_preset_choices,
+        widget=Select,
+        label=gettext_lazy("Preset"),
+        help_text=gettext_lazy("The known service whose options are the starting point; it fills the form."),
+    )
+    base_url = forms.CharField(
+        label=gettext_lazy("Base URL"),
+        required=False,
+        widget=TextInput(attrs={"size": 80}),
+        help_text=gettext_lazy(
+            "Up to and without /chat/completions. Empty: the preset's. {model} stands for the upstream model."
+        ),
+    )
+    protocol = forms.ChoiceField(
+        label=gettext_lazy("Protocol"),
+        required=False,
+        widget=Select,
+        choices=[("", gettext_lazy("as the preset says")), *PROTOCOLS],
+        help_text=gettext_lazy(
+            "What is spoken at the base URL. Some services offer several, each with a base URL of its own."
+        ),
+    )
+    auth = forms.ChoiceField(
+        label=gettext_lazy("Authentication"),
+        required=False,
+        widget=Select,
+        choices=[("", gettext_lazy("as the preset says")), *Auth.choices],
+    )
+    headers = HeadersField(
+        label=gettext_lazy("Extra headers"),
+        help_text=gettext_lazy(
+            "One a line: Name: value. Values are stored encrypted and shown masked; a masked one is kept as "
+            "it is."
+        ),
+    )
+    query = JSONObjectField(
+        label=gettext_lazy("Query parameters"),
+        help_text=gettext_lazy('JSON object of texts, for example {"api-version": "2025-04-01-preview"}.'),
+    )
+    options = OptionsField(
+        label=gettext_lazy("Profile options"),
+        help_text=gettext_lazy(
+            "JSON object; what differs from the preset. docs/conversion.md names all options."
+        ),
+    )
+
+    class Meta:
+        model = Provider
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        record = self.instance
+        self.stored_headers, self.headers_problem = stored_headers(record)
+        self.keeps_headers = False
+        self.initial["headers"] = masked(self.stored_headers)
+        self.initial["protocol"] = (record.options or {}).get("protocol") or ""
+        # one that this version does not know works as the generic one, and is shown so
+        self.initial["preset"] = preset(self.initial.get("preset") or record.preset).slug
+
+    def clean_headers(self) -> Sealed | str:
+        self.keeps_headers = MASK in self.cleaned_data["headers"].values()
+        if "headers" not in self.changed_data and not self.headers_problem:
+            kept: Sealed = self.instance.headers
+            return kept
+        # the record seals it, for the address that it leads to then
+        return headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        chosen = preset(cleaned.get("preset", ""))
+        protocol = self._protocol(cleaned, chosen)
+        endpoint = chosen.endpoint(protocol)
+        if not cleaned.get("auth"):
+            cleaned["auth"] = endpoint.auth
+        if not cleaned.get("query") and not self.instance.pk:
+            cleaned["query"] = dict(chosen.query)
+        if "base_url" in cleaned and not cleaned["base_url"]:
+            if not endpoint.base_url or chosen.url_params:
+                self.add_error("base_url", _needs_url(chosen, endpoint.base_url))
+            cleaned["base_url"] = endpoint.base_url
+        gone = _retired_at(cleaned.get("base_url", ""))
+        if gone:
+            self.add_error("base_url", gone.shown_note)
+        saved = self.instance.headers_origin
+        if self.keeps_headers and "base_url" in cleaned and saved != origin_of(cleaned["base_url"]):
+            self.add_error("headers", asked_again(saved))
+        return cleaned
+
+    def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:
+        """What is to be spoken. It is stored among the options, and only where it is not the preset's."""
+        if not isinstance(cleaned.get("options"), dict):
+            return chosen.protocol
+        options = dict(cleaned["options"])
+        if "protocol" in self.changed_data:
+            options.pop("protocol", None)
+            if cleaned.get("protocol") not in (None, "", chosen.protocol):
+                options["protocol"] = cleaned["protocol"]
+            cleaned["options"] = options
+        return options.get("protocol") or chosen.protocol
+
+
+def _needs_url(chosen: Preset, example: str) -> str:
+    if not example:
+        return _("%(label)s needs a base URL.") % {"label": chosen.shown_label}
+    facts = {"label": chosen.shown_label, "example": example}
+    return _("%(label)s needs a base URL, like %(example)s.") % facts
+
+
+def _retired_at(base_url: str) -> Preset | None:
+    """The service that was at this URL and is gone."""
+    host = urlsplit(base_url).hostname if base_url else None
+    return next((known for known in presets().values() if known.retired and host in known.hosts), None)
+
+
+def stored_headers(record: Provider) -> tuple[dict[str, str], str]:
+    """The stored headers, and why they cannot be read."""
+    try:
+        return record.revealed_headers(), ""
+    except (EncryptionError, ValueError) as problem:
+        return {}, str(problem)

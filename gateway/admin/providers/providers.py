@@ -1,0 +1,241 @@
+"""Providers: what the gateway calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin.providers.provider_conformance import ProviderConformance
+from gateway.admin.providers.provider_credentials import (
+    CredentialInline,
+    bring_credential_back,
+    credentials_state,
+)
+from gateway.admin.providers.provider_form import PROTOCOLS, ProviderForm, stored_headers
+from gateway.admin.providers.provider_health import BringBackAdmin
+from gateway.admin.ui.base import EmptyState
+from gateway.admin.ui.html_format import badge, code, number, switch_badge
+from gateway.conf import gateway_conf
+from gateway.config.presets.presets import Preset, preset, presets
+from gateway.config.startup.adopt_env_records import take_over_provider
+from gateway.models import Origin, Provider
+from gateway.models.configuration.provider import Auth
+
+
+@admin.register(Provider)
+class ProviderAdmin(BringBackAdmin, ProviderConformance):
+    form = ProviderForm
+    actions = ("bring_back",)
+    inlines = (CredentialInline,)
+    change_form_template = "admin/gateway/provider/change_form.html"
+    list_display = (
+        "name",
+        "preset_is",
+        "address",
+        "state",
+        "credential_is",
+        "leads_here",
+        "try_it",
+        "origin",
+    )
+    list_filter = ("enabled", "origin")
+    search_fields = ("name", "slug", "base_url")
+    prepopulated_fields = {"slug": ("name",)}
+    empty_state = EmptyState(
+        _("No providers yet"),
+        _("A provider is a service that runs models. Choose a preset, paste the key, and test it."),
+    )
+    remarks = {
+        Origin.ENVIRONMENT: _(
+            "This provider is kept in step with the environment (.env) at each start. Take it over to change "
+            "it here; its mappings come along, and the environment leaves them alone."
+        ),
+        Origin.DEMO: _(
+            "This is the built-in demo. It answers only as long as no mapping leads to another provider, and "
+            "it is removed at the next start after that. Add a provider of your own beside it."
+        ),
+    }
+    _first = ("preset", "name", "protocol", "base_url", "enabled")
+    _folded = (
+        (_("Identity and authentication"), {"fields": ("slug", "auth"), "classes": ("collapse",)}),
+        (
+            _("Timeouts and tries"),
+            {
+                "fields": ("connect_timeout", "first_byte_timeout", "silence_timeout", "max_retries"),
+                "classes": ("collapse",),
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        queryset: QuerySet[Provider] = (
+            super().get_queryset(request).prefetch_related("credentials", "targets")
+        )
+        return queryset
+
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        if not self._editable(request, obj):
+            shown = ("preset_note", "header_names", "query", "options")
+            first = ("protocol_is" if name == "protocol" else name for name in self._first)
+            return ((None, {"fields": (*first, *shown)}), *self._folded)
+        beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
+        return ((None, {"fields": self._first}), *self._folded, (_("Beyond the preset"), beyond))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.credential_back_view)
+        name = "gateway_provider_credential_back"
+        return [path("<int:pk>/credentials/<int:credential>/back/", view, name=name), *super().get_urls()]
+
+    def credential_back_view(self, request: HttpRequest, pk: int, credential: int) -> HttpResponse:
+        """POST only: use a credential again that was set aside."""
+        record = self._triable(request, pk)
+        if request.method == "POST":
+            label = bring_credential_back(record, credential)
+            if label:
+                self.log_change(request, record, gettext("Brought the credential %s back.") % label)
+                text = gettext("%s is used again from now on.") % label
+                self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        obj = options.get("obj")
+        if self._editable(request, obj):
+            context["presets"] = offered_presets()
+            context["test_url"] = (
+                reverse("admin:gateway_provider_test", args=[obj.pk])
+                if obj
+                else reverse("admin:gateway_provider_test_unsaved")
+            )
+        return super().render_change_form(request, context, *args, **options)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        return () if self._editable(request, obj) else ("preset_note", "header_names", "protocol_is")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        return {} if obj else super().get_prepopulated_fields(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # a demo with a real URL would still be answered inside the process
+        return super().has_change_permission(request, obj) and not _is_demo(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_demo(obj)
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not obj.targets.exists():
+            text = gettext("No mapping leads to %s yet. Load its models, or add one under Model mappings: *.")
+            self.message_user(request, text % obj.name, messages.WARNING)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        obj = form.instance
+        if preset(obj.preset).needs_key and obj.auth != Auth.NONE and not obj.credentials.exists():
+            text = gettext("%s has no credential yet; requests will fail.")
+            self.message_user(request, text % obj.name, messages.WARNING)
+
+    def take_over(self, record: Provider) -> str:
+        count = take_over_provider(record)
+        text = gettext(
+            "%(name)s and %(count)d mappings are now yours; the environment no longer changes them."
+        )
+        return text % {"name": record.name, "count": count}
+
+    @admin.display(description=_("about the preset"))
+    def preset_note(self, record: Provider) -> str:
+        known = preset(record.preset)
+        if not known.docs:
+            return known.shown_note
+        return format_html(
+            '{} <a class="gw-link" href="{}" rel="noreferrer">{}</a>',
+            known.shown_note,
+            known.docs,
+            gettext("Documentation"),
+        )
+
+    @admin.display(description=_("protocol"))
+    def protocol_is(self, record: Provider) -> str:
+        spoken = record.options.get("protocol") or preset(record.preset).protocol
+        return str(dict(PROTOCOLS).get(spoken, spoken))
+
+    @admin.display(description=_("preset"), ordering="preset")
+    def preset_is(self, record: Provider) -> str:
+        return preset(record.preset).shown_label
+
+    @admin.display(description=_("base URL"), ordering="base_url")
+    def address(self, record: Provider) -> str:
+        return code(record.base_url)
+
+    @admin.display(description=_("enabled"), ordering="enabled")
+    def state(self, record: Provider) -> str:
+        return switch_badge(record.enabled)
+
+    @admin.display(description=_("credential"))
+    def credential_is(self, record: Provider) -> str:
+        if record.auth == Auth.NONE:
+            return badge(gettext("none needed"))
+        return credentials_state(record)
+
+    @admin.display(description=_("mappings"))
+    def leads_here(self, record: Provider) -> str:
+        count = len({target.mapping_id for target in record.targets.all()})
+        return number(count) if count else badge(gettext("none"), "warn", gettext("No mapping leads to it."))
+
+    @admin.display(description=_("try"))
+    def try_it(self, record: Provider) -> str:
+        url = reverse("admin:gateway_provider_test", args=[record.pk])
+        return format_html('<a class="gw-button gw-small" href="{}">{}</a>', url, gettext("Test"))
+
+    @admin.display(description=_("extra headers"))
+    def header_names(self, record: Provider) -> str:
+        if record.origin == Origin.ENVIRONMENT:
+            names = ", ".join(gateway_conf().custom_headers)
+            return gettext("%s (from CUSTOM_HEADER_*)") % names if names else gettext("none")
+        return ", ".join(stored_headers(record)[0]) or gettext("none")
+
+    def _editable(self, request: HttpRequest, obj: Provider | None) -> bool:
+        return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+
+
+def _is_demo(obj: Any) -> bool:
+    return obj is not None and obj.origin == Origin.DEMO
+
+
+def offered_presets() -> dict[str, dict[str, Any]]:
+    """What the form's script needs of each preset to fill the form in."""
+    return {
+        known.slug: {
+            "label": known.label,
+            "base_url": known.base_url,
+            "note": known.shown_note,
+            "docs": known.docs,
+            "docs_label": gettext("Documentation"),
+            "needs_key": known.needs_key,
+            "endpoints": _endpoints(known),
+        }
+        for known in presets().values()
+        if not known.retired
+    }
+
+
+def _endpoints(known: Preset) -> list[dict[str, Any]]:
+    """Where a service speaks what: its own endpoint first, which is protocol "", then the others."""
+    return [
+        {
+            "protocol": "" if endpoint.protocol == known.protocol else endpoint.protocol,
+            "label": str(dict(PROTOCOLS)[endpoint.protocol]),
+            "base_url": endpoint.base_url,
+            "note": endpoint.shown_note,
+            "recommended": gettext("recommended") if endpoint.protocol == known.recommended else "",
+        }
+        for endpoint in (known.own, *known.alternatives)
+    ]

@@ -1,0 +1,223 @@
+"""A Messages request and its answer as turns and cards to draw (pure; nothing here is trusted).
+
+A card is one block. Texts are inert already; `html` is safe HTML, everything else
+is escaped by the template. Only images whose bytes are what they claim become
+`data:` addresses; an image that would have to be fetched is named, never loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from gateway.admin.ui import markdown
+from gateway.admin.ui.sanitize import inert
+
+JSONObject = Mapping[str, Any]
+
+# characters of one card, of all cards, and bytes of all images; what is more is counted
+LONGEST_CARD: Final = 20_000
+LONGEST_PAGE: Final = 600_000
+MOST_MARKDOWN: Final = 200_000
+LARGEST_IMAGES: Final = 12 * 1024 * 1024
+_RASTER: Final = {
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/webp": (b"RIFF",),
+}
+_BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`kind`: text, thinking, call, result, image, note. `title`: a tool's name, a file's, why not shown.
+
+    `image`: a data: address of a raster image. `failed`: a result that is an error.
+    """
+
+    kind: str
+    title: str = ""
+    text: str = ""
+    html: SafeString | str = ""
+    image: str = ""
+    failed: bool = False
+    cards: Sequence[Card] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message. `role`: system, user, assistant, or answer: what this request got."""
+
+    role: str
+    cards: list[Card] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`earlier`: what was said before; `new`: what this request brought; `answer`; `left_out` messages."""
+
+    system: Turn | None = None
+    tools: tuple[str, ...] = ()
+    earlier: list[Turn] = field(default_factory=list)
+    new: list[Turn] = field(default_factory=list)
+    answer: Turn | None = None
+    left_out: int = 0
+
+
+class _Budget:
+    """What may still be shown; the newest turns are laid out first."""
+
+    def __init__(self) -> None:
+        self.characters = LONGEST_PAGE
+        self.markdown = MOST_MARKDOWN
+        self.images = LARGEST_IMAGES
+        self.calls: dict[str, str] = {}
+
+
+def conversation(request: Any, answer: Any) -> Conversation:
+    """Lay out a request and the message it got (None: none). Values of any shape are no error."""
+    asked: JSONObject = request if isinstance(request, Mapping) else {}
+    messages = [message for message in _list(asked.get("messages")) if isinstance(message, Mapping)]
+    budget = _Budget()
+    for message in messages:
+        for block in _list(message.get("content")):
+            if isinstance(block, Mapping) and block.get("type") == "tool_use":
+                budget.calls[str(block.get("id"))] = str(block.get("name", ""))
+    answered = _turn("answer", answer, budget) if isinstance(answer, Mapping) else None
+    last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n].get("role") == "assistant"), -1)
+    turns: list[Turn] = []
+    shown = len(messages)
+    while shown and budget.characters > 0:
+        shown -= 1
+        role = messages[shown].get("role")
+        turns.append(
+            _turn(role if role in ("user", "assistant", "system") else "user", messages[shown], budget)
+        )
+    turns.reverse()
+    known = max(0, last + 1 - shown)
+    system = asked.get("system")
+    return Conversation(
+        system=Turn("system", list(_cards(system, budget))) if system else None,
+        tools=_names(asked.get("tools")),
+        earlier=turns[:known],
+        new=turns[known:],
+        answer=answered,
+        left_out=shown,
+    )
+
+
+def _names(tools: Any) -> tuple[str, ...]:
+    named = (tool.get("name", "?") for tool in _list(tools) if isinstance(tool, Mapping))
+    return tuple(inert(str(name)) for name in named)
+
+
+def _turn(role: str, message: JSONObject, budget: _Budget) -> Turn:
+    return Turn(role, list(_cards(message.get("content"), budget)))
+
+
+def _cards(content: Any, budget: _Budget) -> Iterator[Card]:
+    if isinstance(content, str):
+        yield _text(content, budget)
+    for block in _list(content):
+        if isinstance(block, Mapping):
+            yield _card(block, budget)
+        else:
+            yield Card("note", text=_shown(_laid_out(block), budget))
+
+
+def _card(block: JSONObject, budget: _Budget) -> Card:
+    kind = block.get("type")
+    if kind == "text" and isinstance(block.get("text"), str):
+        return _text(block["text"], budget)
+    if kind == "thinking":
+        return Card("thinking", text=_shown(str(block.get("thinking") or ""), budget))
+    if kind in ("tool_use", "server_tool_use"):
+        arguments = block.get("input")
+        text = arguments if isinstance(arguments, str) else _laid_out(arguments)
+        return Card("call", inert(str(block.get("name", "?"))), _shown(text, budget))
+    if kind == "tool_result":
+        name = budget.calls.get(str(block.get("tool_use_id")), "?")
+        content = block.get("content")
+        inner = (
+            tuple(_cards([content] if isinstance(content, Mapping) else content, budget)) if content else ()
+        )
+        return Card("result", inert(name), failed=block.get("is_error") is True, cards=_plain(inner))
+    if kind == "image":
+        return _image(block, budget)
+    if kind == "document":
+        return Card(
+            "note", _("document"), inert(str(block.get("title") or _source(block).get("media_type") or ""))
+        )
+    return Card("note", inert(str(kind)), _shown(_laid_out(block), budget))
+
+
+def _plain(cards: Sequence[Card]) -> tuple[Card, ...]:
+    """What a tool wrote is text, not Markdown."""
+    return tuple(Card(card.kind, card.title, card.text, image=card.image) for card in cards)
+
+
+def _text(text: str, budget: _Budget) -> Card:
+    shown = _shown(text, budget)
+    if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown):
+        budget.markdown -= len(text)
+        return Card("text", text=shown, html=markdown.rendered(text))
+    return Card("text", text=shown)
+
+
+def _shown(text: str, budget: _Budget) -> str:
+    room = max(0, min(LONGEST_CARD, budget.characters))
+    budget.characters -= min(len(text), room) + 1
+    if len(text) <= room:
+        return inert(text)
+    more = _("… %(count)s more characters") % {"count": f"{len(text) - room:,}"}
+    return f"{inert(text[:room])}\n{more}"
+
+
+def _image(block: JSONObject, budget: _Budget) -> Card:
+    source = _source(block)
+    if source.get("type") != "base64":
+        return Card("image", _("not loaded, it is elsewhere"), inert(str(source.get("url") or ""))[:500])
+    kind, data = source.get("media_type"), source.get("data")
+    if not isinstance(data, str) or len(data) > budget.images:
+        return Card("image", _("too large to be shown here"))
+    address = raster_address(kind, data)
+    if not address:
+        return Card("image", _("not shown, it is not the image it says it is"), inert(str(kind))[:100])
+    budget.images -= len(data)
+    return Card("image", inert(str(kind)), image=address)
+
+
+def raster_address(kind: Any, data: str) -> str:
+    """A data: address for base64 `data` whose first bytes are those of its raster type, else ""."""
+    marks = _RASTER.get(kind) if isinstance(kind, str) else None
+    if marks is None or not _BASE64.issuperset(data):
+        return ""
+    try:
+        start = base64.b64decode(data[:64] + "=" * (-len(data[:64]) % 4))
+    except (binascii.Error, ValueError):
+        return ""
+    return f"data:{kind};base64,{data}" if start.startswith(marks) else ""
+
+
+def _source(block: JSONObject) -> JSONObject:
+    source = block.get("source")
+    return source if isinstance(source, Mapping) else {}
+
+
+def _laid_out(value: Any) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)[:LONGEST_CARD]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

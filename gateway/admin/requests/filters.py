@@ -1,0 +1,341 @@
+"""Filters of the history that read no distinct values from the big table.
+
+Each is a parameter of the address, so an address is a saved view. Rare rows are
+found through partial indexes (models/history/request_log.py); what such an index is for is
+said in the condition again, because SQLite uses it only then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from functools import reduce
+from operator import and_
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from gateway.history.totals.contributions import DAY, HOUR
+from gateway.history.visible import VIEW_ALL, owned_keys
+from gateway.models import ClientKey, DailyTotal, Provider
+from gateway.models.history.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
+
+STOP_REASONS: Final = (
+    "end_turn",
+    "tool_use",
+    "max_tokens",
+    "stop_sequence",
+    "refusal",
+    "pause_turn",
+    "model_context_window_exceeded",
+)
+ERROR_TYPES: Final = (
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "overloaded_error",
+    "api_error",
+)
+RANGES: Final = {
+    "15m": (timedelta(minutes=15), _("last 15 minutes")),
+    "1h": (timedelta(hours=1), _("last hour")),
+    "24h": (timedelta(hours=24), _("last 24 hours")),
+    "7d": (timedelta(days=7), _("last 7 days")),
+    "30d": (timedelta(days=30), _("last 30 days")),
+}
+MOST_MODELS: Final = 200
+MODELS_OF_DAYS: Final = 7
+
+
+class _Filter(admin.SimpleListFilter):
+    """One parameter; `condition` says what its value means, None: nothing."""
+
+    def condition(self, value: str) -> Q | None:
+        raise NotImplementedError
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value and "\x00" in value:
+            # no text in PostgreSQL has one, and it refuses to look
+            return queryset.none()
+        found = self.condition(value) if value else None
+        return queryset if found is None else queryset.filter(found)
+
+
+class _FieldFilter(_Filter):
+    """One value of one field."""
+
+    field: ClassVar[str]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(**{self.field: value})
+
+
+class TimeFilter(_Filter):
+    title = _("time")
+    parameter_name = "time"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (_length, title) in RANGES.items()]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(started_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+
+
+class SessionTimeFilter(TimeFilter):
+    """When a session was last heard of."""
+
+    def condition(self, value: str) -> Q | None:
+        return Q(last_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+
+
+class KeyFilter(_Filter):
+    title = _("client key")
+    parameter_name = "key"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        own = {} if request.user.has_perm(VIEW_ALL) else {"pk__in": owned_keys(request.user)}
+        keys = ClientKey.objects.filter(**own).order_by("name", "pk").values_list("pk", "name", "last_four")
+        return [
+            *((str(pk), f"{name} …{last}" if last else name) for pk, name, last in keys),
+            ("none", _("without a key")),
+        ]
+
+    def condition(self, value: str) -> Q | None:
+        if value == "none":
+            return Q(client_key_id__isnull=True)
+        return Q(client_key_id=int(value)) if value.isdecimal() and len(value) < 18 else Q(pk__in=[])
+
+
+class OwnerFilter(_Filter):
+    title = _("owner")
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        owned = ClientKey.objects.exclude(owner="", user=None).select_related("user")
+        return [(name, name) for name in sorted({key.owner_name for key in owned})]
+
+    def condition(self, value: str) -> Q | None:
+        theirs = Q(user__username=value) | Q(user=None, owner=value)
+        keys = list(ClientKey.objects.filter(theirs).values_list("pk", flat=True))
+        return Q(client_key_id=keys[0]) if len(keys) == 1 else Q(client_key_id__in=keys)
+
+
+class ProviderFilter(_FieldFilter):
+    """The providers that are configured now; ?provider=SLUG in the address finds an older one too."""
+
+    title = _("provider")
+    parameter_name = field = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return list(Provider.objects.order_by("name").values_list("slug", "name"))
+
+
+class ModelFilter(_FieldFilter):
+    """The models asked for in the last week, from the daily totals."""
+
+    title = _("asked model")
+    parameter_name = "model"
+    field = "asked_model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        totals = DailyTotal.objects.filter(hour__gte=_first_hour_of_days(MODELS_OF_DAYS)).exclude(
+            **{self.field: ""}
+        )
+        names = totals.order_by(self.field).values_list(self.field, flat=True).distinct()
+        return [(name, name) for name in names[:MOST_MODELS]]
+
+
+def _first_hour_of_days(days: int) -> int:
+    """The first hour of the day that many days ago, as the daily totals count."""
+    hour = int(time.time()) // HOUR - days * DAY
+    return hour - hour % DAY
+
+
+class UpstreamModelFilter(ModelFilter):
+    title = _("upstream model")
+    parameter_name = field = "upstream_model"
+
+
+class StatusFilter(_Filter):
+    """A class, or an exact status."""
+
+    title = _("status")
+    parameter_name = "status"
+    CLASSES: ClassVar[dict[str, Q]] = {"4xx": RARE["refused"], "5xx": RARE["failed"]}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("2xx", _("2xx answered")), ("4xx", _("4xx refused")), ("5xx", _("5xx failed"))]
+
+    def condition(self, value: str) -> Q | None:
+        if value == "2xx":
+            return Q(status__gte=200, status__lt=300)
+        if value in self.CLASSES:
+            return self.CLASSES[value]
+        if value.isdecimal() and len(value) == 3:
+            return self.CLASSES.get(f"{value[0]}xx", Q()) & Q(status=int(value))
+        return None
+
+
+class StateFilter(_FieldFilter):
+    """How it stands; `cancelled` and `broken` among them."""
+
+    title = _("end")
+    parameter_name = field = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return list(model_admin.model._meta.get_field("state").choices)
+
+
+class ErrorTypeFilter(_Filter):
+    title = _("error type")
+    parameter_name = "error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, name) for name in ERROR_TYPES]
+
+    def condition(self, value: str) -> Q | None:
+        return ~Q(error_type="") & Q(error_type=value)
+
+
+class StopReasonFilter(_Filter):
+    title = _("stop reason")
+    parameter_name = "stop_reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(reason, reason) for reason in STOP_REASONS]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(stop_reason=value) if value in USUAL_STOPS else Q(stop_reason=value) & UNUSUAL_STOP
+
+
+class SlowFilter(_Filter):
+    title = _("slow")
+    parameter_name = "slow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [
+            ("10", _("10 seconds or more")),
+            ("30", _("30 seconds or more")),
+            ("60", _("a minute or more")),
+            ("300", _("5 minutes or more")),
+        ]
+
+    def condition(self, value: str) -> Q | None:
+        if not value.isdecimal() or len(value) > 6:
+            return None
+        seconds = int(value)
+        longer = Q(duration_ms__gte=seconds * 1000)
+        if seconds < 10:
+            return longer
+        return RARE["slow"] & longer if seconds < 60 else RARE["minute"] & longer
+
+
+class WithFilter(_Filter):
+    """Things that a request has: a name, or several with commas between; a choice adds or takes away."""
+
+    title = _("with")
+    parameter_name = "with"
+    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
+        "tools": (_("tools called"), RARE["tools"]),
+        "images": (_("images"), RARE["images"]),
+        "ledger": (_("ledger entries"), RARE["ledger"]),
+        "retries": (_("retries"), RARE["retried"]),
+        "replays": (_("being a replay"), RARE["replay"]),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
+
+    def condition(self, value: str) -> Q | None:
+        # one Q after the other, so that each partial index is seen
+        return reduce(and_, (self.CONDITIONS[name][1] for name in self._chosen()), Q()) or None
+
+    def _chosen(self) -> list[str]:
+        value = self.value() or ""
+        return [name for name in self.CONDITIONS if name in value.split(",")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        chosen = self._chosen()
+        yield {
+            "selected": not chosen,
+            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "display": _("All"),
+        }
+        for name, title in self.lookup_choices:
+            other = [one for one in self.CONDITIONS if (one in chosen) != (one == name)]
+            here = {self.parameter_name: ",".join(other)} if other else {}
+            yield {
+                "selected": name in chosen,
+                "query_string": changelist.get_query_string(here, remove=[self.parameter_name]),
+                "display": title,
+            }
+
+
+class WithoutFilter(_Filter):
+    """What a request lacks; most lack it, so this is for use beside another filter or a time."""
+
+    title = _("without")
+    parameter_name = "without"
+    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
+        "tools": (_("tools called"), Q(tool_count=0)),
+        "images": (_("images"), Q(has_images=False)),
+        "ledger": (_("ledger entries"), Q(ledger_count=0)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
+
+    def condition(self, value: str) -> Q | None:
+        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
+
+
+class EndpointFilter(_FieldFilter):
+    title = _("kind")
+    parameter_name = field = "endpoint"
+
+    def condition(self, value: str) -> Q | None:
+        return Q(endpoint=value) & RARE["replay"] if value == Endpoint.REPLAY else Q(endpoint=value)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return list(model_admin.model._meta.get_field("endpoint").choices)
+
+
+HISTORY_FILTERS: Final = (
+    TimeFilter,
+    StateFilter,
+    StatusFilter,
+    ErrorTypeFilter,
+    KeyFilter,
+    OwnerFilter,
+    ProviderFilter,
+    ModelFilter,
+    UpstreamModelFilter,
+    StopReasonFilter,
+    SlowFilter,
+    WithFilter,
+    WithoutFilter,
+    EndpointFilter,
+)
+
+# what names other people, or what the gateway has
+_NOT_FOR_OWNERS: Final = (OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter)
+
+
+def history_filters(request: HttpRequest) -> list[Any]:
+    """The filters of the history; owners of keys, who see their own requests alone, get fewer."""
+    if request.user.has_perm(VIEW_ALL):
+        return list(HISTORY_FILTERS)
+    return [one for one in HISTORY_FILTERS if one not in _NOT_FOR_OWNERS]

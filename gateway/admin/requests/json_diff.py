@@ -1,0 +1,121 @@
+"""Two JSON texts side by side, and what of each is not in the other (pure).
+
+The two speak different protocols, so lines cannot be compared. What can be is
+what they say: a value is marked when the other side does not have it anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.admin.ui.sanitize import inert
+from gateway.wire import jsontext
+
+MOST_LINES: Final = 4_000
+LONGEST_LINE: Final = 2_000
+# shorter texts are everywhere
+_SHORT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of laid out JSON, inert; `marked`: its value is not on the other side."""
+
+    text: str
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    lines: list[Line]
+    left_out: int = 0
+
+    @property
+    def marked(self) -> int:
+        return sum(line.marked for line in self.lines)
+
+
+def side_by_side(one: bytes, other: bytes) -> tuple[Side, Side]:
+    """Both texts laid out and marked. A text that is no JSON is one side without marks."""
+    values = _loaded(one), _loaded(other)
+    said = [_Said(value) for value in values]
+    return _side(values[0], said[1]), _side(values[1], said[0])
+
+
+class _Said:
+    """What one side says."""
+
+    def __init__(self, value: Any) -> None:
+        leaves = list(_leaves(value))
+        self._whole = {leaf if isinstance(leaf, str) else json.dumps(leaf) for leaf in leaves}
+        self._texts = "\x00".join(leaf for leaf in leaves if isinstance(leaf, str))
+
+    def __contains__(self, leaf: Any) -> bool:
+        if not isinstance(leaf, str):
+            return json.dumps(leaf) in self._whole
+        # texts are joined and parted on the way, at empty lines
+        return leaf in self._whole or all(
+            not part or part in self._whole or (len(part) > _SHORT and part in self._texts)
+            for part in leaf.split("\n\n")
+        )
+
+
+def _side(value: Any, other: _Said) -> Side:
+    lines: list[Line] = []
+    left_out = 0
+    for text, leaves in _lines(value, 0, "", ""):
+        if len(lines) < MOST_LINES:
+            lines.append(Line(_cut(text), any(leaf not in other for leaf in leaves)))
+        else:
+            left_out += 1
+    return Side(lines, left_out)
+
+
+def _lines(value: Any, depth: int, before: str, after: str) -> Iterator[tuple[str, list[Any]]]:
+    """The lines of `value` as indented JSON, each with the values on it."""
+    indent = "  " * depth
+    if isinstance(value, dict) and value:
+        yield f"{indent}{before}{{", []
+        for number, (key, item) in enumerate(value.items(), 1):
+            comma = "," if number < len(value) else ""
+            for text, leaves in _lines(item, depth + 1, f"{json.dumps(key, ensure_ascii=False)}: ", comma):
+                # the word for a kind of thing is the protocol's own
+                yield text, [] if key == "type" and isinstance(item, str) else leaves
+        yield f"{indent}}}{after}", []
+    elif isinstance(value, list) and value:
+        yield f"{indent}{before}[", []
+        for number, item in enumerate(value, 1):
+            yield from _lines(item, depth + 1, "", "," if number < len(value) else "")
+        yield f"{indent}]{after}", []
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+        yield f"{indent}{before}{text}{after}", [] if isinstance(value, dict | list) else [value]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        else:
+            yield value
+
+
+def _cut(text: str) -> str:
+    return inert(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…")
+
+
+def _loaded(text: bytes) -> Any:
+    try:
+        value = jsontext.loads(text)
+        # as deep as it can be laid out
+        json.dumps(value)
+    except (ValueError, RecursionError):
+        return text.decode("utf-8", "replace")
+    return value

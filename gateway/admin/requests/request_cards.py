@@ -1,0 +1,63 @@
+"""The first screen of a request's page: what was asked, where it went, how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin.requests import request_cells
+from gateway.admin.ui.html_format import code, milliseconds, number
+from gateway.admin.ui.sanitize import inert
+from gateway.models import RequestLog
+
+
+def cards(row: RequestLog) -> list[tuple[Any, Any]]:
+    """Three lists of facts, each with its title."""
+    replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
+    return [
+        (
+            _("What was asked"),
+            request_cells.facts(
+                (_("model"), code(inert(row.asked_model))),
+                (_("kind"), row.get_endpoint_display()),
+                (_("streamed"), _("yes") if row.streamed else _("no")),
+                (_("client key"), inert(row.key_name)),
+                (_("session"), request_cells.session(row) if row.session_id else ""),
+                (_("agent"), inert(row.agent_id)),
+                (_("of agent"), inert(row.parent_agent_id)),
+                (_("client"), inert(row.client)),
+                (_("address"), inert(row.client_address)),
+                (_("replay of"), replay and request_cells.link(replay)),
+            ),
+        ),
+        (
+            _("Where it went"),
+            request_cells.facts(
+                (_("provider"), inert(row.provider)),
+                (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
+                (_("by the mapping"), code(inert(row.mapping)) if row.mapping else ""),
+                (_("attempts"), number(row.attempts)),
+                (_("provider's request id"), inert(row.upstream_request_id)),
+                (_("ledger entries"), number(row.ledger_count)),
+            ),
+        ),
+        (
+            _("How it ended"),
+            request_cells.facts(
+                (_("state"), "" if row.state == "ok" else row.get_state_display()),
+                (_("stop reason"), inert(row.stop_reason)),
+                (_("error"), inert(f"{row.error_type}: {row.error_message}") if row.error_type else ""),
+                (_("first byte"), milliseconds(row.first_byte_ms)),
+                (_("duration"), milliseconds(row.duration_ms)),
+                (_("tokens in"), number(row.input_tokens)),
+                (_("tokens out"), number(row.output_tokens)),
+                (_("from the cache"), number(row.cache_read_tokens)),
+                (_("into the cache"), number(row.cache_write_tokens)),
+                (_("thinking"), number(row.thinking_tokens)),
+                (_("cost"), request_cells.cost(row)),
+                (_("price"), inert(row.price_source)),
+                (_("tools called"), request_cells.tools(row)),
+            ),
+        ),
+    ]

@@ -1,0 +1,137 @@
+"""The columns of the history, and the facts of a request, as they look."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
+from gateway.admin.ui.sanitize import inert
+from gateway.models import RequestLog
+from gateway.models.history.request_log import State
+
+_TONES: Final[dict[str, Tone]] = {
+    "open": "info",
+    "ok": "good",
+    "error": "bad",
+    "cancelled": "warn",
+    "broken": "bad",
+    "interrupted": "warn",
+}
+MOST_TOOLS: Final = 3
+
+
+def state(row: RequestLog) -> SafeString:
+    """The HTTP status when it says more than the state, else the state."""
+    tone = _TONES.get(row.state, "plain")
+    text = row.get_state_display()
+    if row.state in ("ok", "error") and row.status is not None:
+        return badge(str(row.status), "warn" if row.state == "error" and row.status < 500 else tone, text)
+    return badge(text, tone, str(row.status or ""))
+
+
+def models(row: RequestLog) -> SafeString:
+    """asked model -> upstream model"""
+    asked = inert(row.asked_model) or "–"
+    if not row.upstream_model or row.upstream_model == row.asked_model:
+        return format_html('<span class="gw-model" title="{}">{}</span>', asked, asked)
+    upstream = inert(row.upstream_model)
+    return format_html(
+        '<span class="gw-models"><span class="gw-model" title="{}">{}</span> '
+        '<span class="gw-to" title="{}">→&nbsp;{}</span></span>',
+        asked,
+        asked,
+        upstream,
+        upstream,
+    )
+
+
+def short(text: str) -> SafeString:
+    """A name that is cut when it is long; the whole is said when it is pointed at."""
+    name = inert(text)
+    return format_html('<span class="gw-short" title="{}">{}</span>', name, name) if name else NOTHING
+
+
+def session(row: RequestLog) -> SafeString:
+    """The beginning of the session id, which leads to the session; subagents are marked."""
+    if not row.session_id:
+        return NOTHING
+    agent = badge(_("agent"), "info", inert(row.agent_id)) if row.agent_id else ""
+    return format_html(
+        '<a class="gw-id" href="{}" title="{}">{}</a> {}',
+        session_address(row),
+        inert(row.session_id),
+        inert(row.session_id[:8]),
+        agent,
+    )
+
+
+def tokens(row: RequestLog) -> SafeString:
+    """in + out (cached); estimates are marked."""
+    if row.input_tokens is None and row.output_tokens is None:
+        return NOTHING
+    about = "≈\u202f" if row.usage_estimated else ""
+    text = f"{about}{_count(row.input_tokens)} + {_count(row.output_tokens)}"
+    if not row.cache_read_tokens:
+        return format_html('<span class="gw-num">{}</span>', text)
+    cached = f"{row.cache_read_tokens:,}"
+    return format_html('<span class="gw-num">{} <span class="gw-cached">({})</span></span>', text, cached)
+
+
+def cost(row: RequestLog) -> SafeString:
+    """US dollars; of estimated tokens marked, and without a price said so."""
+    if row.state == State.OPEN:
+        return NOTHING
+    if row.cost is None:
+        return badge(_("unpriced"), "plain", _("No price is known for this model: set one under Prices."))
+    about = "≈\u202f" if row.usage_estimated and row.cost else ""
+    return format_html("{}{}", about, dollars(row.cost))
+
+
+def tools(row: RequestLog) -> SafeString:
+    """The tools that the answer calls, each once with its number; failures of earlier ones are marked."""
+    names = [inert(str(name)) for name in row.tools_called]
+    counted = [
+        f"{name} ×{names.count(name)}" if names.count(name) > 1 else name for name in dict.fromkeys(names)
+    ]
+    more = len(counted) - MOST_TOOLS
+    shown = ", ".join(counted[:MOST_TOOLS]) + (f" +{more}" if more > 0 else "")
+    failed = [inert(str(name)) for name in row.tools_failed]
+    mark = badge(_("%(count)s failed") % {"count": len(failed)}, "warn", ", ".join(failed)) if failed else ""
+    if not shown and not mark:
+        return NOTHING
+    return format_html('<span class="gw-short" title="{}">{}</span> {}', ", ".join(counted), shown, mark)
+
+
+def ledger(row: RequestLog) -> SafeString:
+    """How much the conversion changed."""
+    return number(row.ledger_count) if row.ledger_count else NOTHING
+
+
+def session_address(row: RequestLog) -> str:
+    """The page of the request's session."""
+    return reverse("admin:gateway_sessiontotal_change", args=[quote(row.session_id)])
+
+
+def facts(*pairs: tuple[Any, Any]) -> SafeString:
+    """A list of names and values; values that are empty are left out."""
+    return format_html_join(
+        "",
+        "<dt>{}</dt><dd>{}</dd>",
+        [(name, value) for name, value in pairs if value not in ("", None, NOTHING)],
+    )
+
+
+def _count(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def link(row: RequestLog, text: Any = "") -> SafeString:
+    """A link to the page of a request."""
+    address = reverse("admin:gateway_requestlog_change", args=[row.pk])
+    return format_html('<a class="gw-id" href="{}">{}</a>', address, text or row.request_id)

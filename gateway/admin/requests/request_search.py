@@ -1,0 +1,50 @@
+"""The search of the history: by ids, names, and words of conversations, one index at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from gateway.history.reads import may_read_all, readable_requests
+from gateway.history.search import index
+from gateway.history.visible import visible_requests
+from gateway.models import RequestLog
+
+_REQUEST_ID_START: Final = "req_"
+# so many are found by their ids, more by the way back through time
+_FEW: Final = 500
+# what the index of these ids is for
+_HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
+
+
+def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[RequestLog]:
+    """The rows of `queryset` that `user` may find by `term`; all of them without one."""
+    if not term:
+        return queryset
+    if term.startswith(_REQUEST_ID_START):
+        return queryset.filter(_ids_beginning_with(term))
+    for named in (
+        Q(session_id=term),
+        Q(upstream_request_id=term) & _HAS_UPSTREAM_ID,
+        Q(asked_model=term),
+    ):
+        # together they would be a walk through the whole table
+        if visible_requests(user).filter(named).exists():
+            return queryset.filter(named)
+    readable = readable_requests(user, queryset)
+    if not readable.query.is_empty():
+        most = index.MOST_FOUND if may_read_all(user) else index.MOST_LOOKED_THROUGH
+        readable = readable.filter(request_id__in=index.found(term, most))
+    return readable
+
+
+def _ids_beginning_with(term: str) -> Q:
+    """Request ids that begin so: few by their keys; of many the newest are met soon on the way back."""
+    begins = Q(request_id__startswith=term)
+    # PostgreSQL's LIKE takes the index for prefixes when it is worth it, SQLite's never does
+    ranged = Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
+    indexed = ranged if connection.vendor == "sqlite" else begins
+    few = list(RequestLog.objects.order_by().filter(indexed).values_list("pk", flat=True)[: _FEW + 1])
+    return Q(pk__in=few) if len(few) <= _FEW else begins

@@ -1,0 +1,181 @@
+"""Sessions of clients: a list from their totals, each as a tree of agents with numbers and a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from gateway.admin.requests.filters import KeyFilter, SessionTimeFilter
+from gateway.admin.sessions import session_page
+from gateway.admin.ui.base import ChangeList, EmptyState, ReadOnlyAdmin
+from gateway.admin.ui.html_format import ago, dollars, milliseconds, number
+from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
+from gateway.admin.ui.sanitize import inert
+from gateway.history.totals import sessions
+from gateway.history.visible import VIEW_ALL, owned_keys, owns_keys, visible_requests
+from gateway.models import RequestLog, SessionTotal
+
+_NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
+
+
+@admin.register(SessionTotal)
+class SessionAdmin(ReadOnlyAdmin):
+    change_list_template = "admin/gateway/sessiontotal/change_list.html"
+    list_display = (
+        "session", "last", "key_shown", "requests_shown", "agents_shown", "tokens", "cached", "cost_shown",
+        "tools_shown", "failed_shown", "retries_shown", "busy",
+    )  # fmt: skip
+    list_display_links = None
+    list_filter = (SessionTimeFilter, KeyFilter)
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    ordering = ("-last_at", "session_id")
+    sortable_by = ()
+    search_fields = ("session_id",)
+    search_help_text = _("A session id or its beginning.")
+    empty_state = EmptyState(
+        _("No sessions yet"),
+        _("Claude Code names its session with each request; it appears after the first answer."),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SessionTotal]:
+        """The owner of a client key sees its sessions."""
+        totals: QuerySet[SessionTotal] = super().get_queryset(request)
+        if request.user.has_perm(VIEW_ALL):
+            return totals
+        return totals.filter(client_key_id__in=list(owned_keys(request.user).values_list("pk", flat=True)))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or owns_keys(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: SessionTotal | None = None) -> bool:
+        # which sessions and which of their requests: get_queryset and _rows
+        return super().has_view_permission(request, obj) or owns_keys(request.user)
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
+        return LookAheadList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
+    ) -> Paginator:
+        return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SessionTotal], search_term: str
+    ) -> tuple[QuerySet[SessionTotal], bool]:
+        term = search_term.strip()
+        begins = Q(session_id__gte=term, session_id__lt=term + "\U0010ffff")
+        return (queryset.filter(begins) if term else queryset), False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        session_id = unquote(object_id).replace("\x00", "\ufffd")
+        rows = self._rows(request, session_id)
+        turns = _turns(rows)
+        if not turns or not self.has_view_permission(request):
+            return super().change_view(request, object_id, form_url, extra_context)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        # page 1 lists the newest
+        page = Paginator(turns[::-1], session_page.LISTED).get_page(request.GET.get("p"))
+        listed = rows.defer(*_NOT_SHOWN).in_bulk([turn.pk for turn in page])
+        agents = session_page.agents(turns, listed)
+        # looked up once: a thousand times takes longer than all else
+        address = reverse("admin:gateway_requestlog_change", args=["ROW"])
+        context = self.page_context(
+            request,
+            _("Session"),
+            session_id=inert(session_id),
+            turns=turns,
+            agents=agents,
+            numbers=session_page.Numbers.of(sessions.sums(rows)),
+            tools=session_page.tools(turns),
+            time=session_page.time_spent(turns),
+            picture=session_page.session_picture(agents, lambda pk: address.replace("ROW", str(pk))),
+            most_drawn=session_page.MOST_DRAWN,
+            page=page,
+            first_listed=_place(page, page.end_index()),
+            last_listed=_place(page, page.start_index()),
+        )
+        return TemplateResponse(request, "admin/gateway/sessiontotal/session.html", context)
+
+    def _rows(self, request: HttpRequest, session_id: str) -> QuerySet[RequestLog]:
+        """What the user may see of the session."""
+        return visible_requests(request.user).filter(session_id=session_id, endpoint__in=sessions.COUNTED)
+
+    @admin.display(description=_("session"))
+    def session(self, total: SessionTotal) -> str:
+        address = reverse(self.page_name("change"), args=[quote(total.session_id)])
+        text = inert(total.session_id)
+        return format_html('<a class="gw-id" href="{}" title="{}">{}</a>', address, text, text[:13])
+
+    @admin.display(description=_("last request"))
+    def last(self, total: SessionTotal) -> str:
+        return ago(total.last_at)
+
+    @admin.display(description=_("key"))
+    def key_shown(self, total: SessionTotal) -> str:
+        return inert(total.key_name) or "–"
+
+    @admin.display(description=pgettext_lazy("number", "requests"))
+    def requests_shown(self, total: SessionTotal) -> str:
+        return number(total.requests)
+
+    @admin.display(description=_("subagents"))
+    def agents_shown(self, total: SessionTotal) -> str:
+        return number(total.agents or None)
+
+    @admin.display(description=_("tokens in + out"))
+    def tokens(self, total: SessionTotal) -> str:
+        return format_html(
+            '<span class="gw-num">{} + {}</span>', f"{total.input_tokens:,}", f"{total.output_tokens:,}"
+        )
+
+    @admin.display(description=_("from the cache"))
+    def cached(self, total: SessionTotal) -> str:
+        whole = total.input_tokens + total.cache_read_tokens + total.cache_write_tokens
+        return number(100 * total.cache_read_tokens / whole, "%", places=0) if whole else number(None)
+
+    @admin.display(description=_("cost"))
+    def cost_shown(self, total: SessionTotal) -> str:
+        return dollars(total.cost)
+
+    @admin.display(description=_("tools called"))
+    def tools_shown(self, total: SessionTotal) -> str:
+        return number(total.tool_count or None)
+
+    @admin.display(description=_("failed"))
+    def failed_shown(self, total: SessionTotal) -> str:
+        return number(total.failed or None)
+
+    @admin.display(description=_("retries"))
+    def retries_shown(self, total: SessionTotal) -> str:
+        return number(total.retries or None)
+
+    @admin.display(description=_("answering"))
+    def busy(self, total: SessionTotal) -> str:
+        return milliseconds(total.busy_ms)
+
+
+def _turns(rows: QuerySet[RequestLog]) -> list[session_page.Turn]:
+    """The newest, oldest first; without making a record of each, which would take most of the time."""
+    newest = rows.order_by("-started_at", "-pk").values_list(*session_page.Turn._fields)
+    return [session_page.Turn._make(values) for values in newest[: session_page.MOST_TURNS]][::-1]
+
+
+def _place(page: Page, index: int) -> int:
+    """The number in order of time of what stands at `index` (from 1) when the newest is the first."""
+    return page.paginator.count - index + 1

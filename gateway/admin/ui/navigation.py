@@ -1,0 +1,167 @@
+"""The sidebar: which pages there are, and for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from gateway.history.visible import owns_keys
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One page. It appears once its URL name exists, for users with one of `permissions` (empty: everyone).
+
+    `owners` shows it also to the owner of a client key, whose pages are limited to their own.
+    """
+
+    title: str | Promise
+    icon: str
+    page: str
+    permissions: tuple[str, ...] = ()
+    owners: bool = False
+
+
+SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
+    (
+        _("Watch"),
+        (
+            Entry(_("Dashboard"), "dashboard", "admin:index"),
+            Entry(_("Live"), "sensors", "admin:gateway_requestlog_live", ("gateway.view_requestlog",)),
+            Entry(
+                _("Requests"),
+                "list_alt",
+                "admin:gateway_requestlog_changelist",
+                ("gateway.view_requestlog",),
+                owners=True,
+            ),
+            Entry(
+                _("Sessions"),
+                "account_tree",
+                "admin:gateway_sessiontotal_changelist",
+                ("gateway.view_sessiontotal",),
+                owners=True,
+            ),
+        ),
+    ),
+    (
+        _("Configure"),
+        (
+            Entry(_("Providers"), "dns", "admin:gateway_provider_changelist", ("gateway.view_provider",)),
+            Entry(
+                _("Model mappings"),
+                "alt_route",
+                "admin:gateway_modelmapping_changelist",
+                ("gateway.view_modelmapping",),
+            ),
+            Entry(
+                _("Learnt options"),
+                "school",
+                "admin:gateway_learntoption_changelist",
+                ("gateway.view_learntoption",),
+            ),
+            Entry(
+                _("Client keys"),
+                "key",
+                "admin:gateway_clientkey_changelist",
+                ("gateway.view_clientkey",),
+                owners=True,
+            ),
+            Entry(
+                _("Prices"), "payments", "admin:gateway_modelprice_changelist", ("gateway.view_modelprice",)
+            ),
+            Entry(
+                _("Search engines"),
+                "travel_explore",
+                "admin:gateway_searchengine_changelist",
+                ("gateway.view_searchengine",),
+            ),
+        ),
+    ),
+    (
+        _("Audit"),
+        (
+            Entry(_("Changes"), "history", "admin:admin_logentry_changelist", ("admin.view_logentry",)),
+            Entry(
+                _("Reads"),
+                "visibility",
+                "admin:gateway_contentread_changelist",
+                ("gateway.view_contentread",),
+            ),
+            Entry(
+                _("Retention"),
+                "auto_delete",
+                "admin:gateway_retention_changelist",
+                ("gateway.view_retention",),
+            ),
+            Entry(
+                _("Legal holds"), "gavel", "admin:gateway_legalhold_changelist", ("gateway.view_legalhold",)
+            ),
+            Entry(
+                _("Secret patterns"),
+                "password",
+                "admin:gateway_secretpattern_changelist",
+                ("gateway.view_secretpattern",),
+            ),
+        ),
+    ),
+    (
+        _("People"),
+        (
+            Entry(_("Users"), "person", "admin:auth_user_changelist", ("auth.view_user",)),
+            Entry(_("Groups"), "group", "admin:auth_group_changelist", ("auth.view_group",)),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The theme's navigation: sections with the entries that this user may open."""
+    user: Any = request.user
+    owns = cache(lambda: owns_keys(user))
+    groups = []
+    for title, entries in SECTIONS:
+        links = [(entry, link) for entry, link in _linked(entries) if _may(user, entry, owns)]
+        if links:
+            groups.append({"title": title, "separator": False, "items": [_item(*pair) for pair in links]})
+    _mark_current(groups, request.path)
+    return groups
+
+
+def _linked(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, str]]:
+    for entry in entries:
+        try:
+            yield entry, reverse(entry.page)
+        except NoReverseMatch:
+            # that page is not part of this installation
+            continue
+
+
+def _may(user: Any, entry: Entry, owns: Callable[[], bool]) -> bool:
+    if not entry.permissions or any(user.has_perm(name) for name in entry.permissions):
+        return True
+    return entry.owners and owns()
+
+
+def _item(entry: Entry, link: str) -> dict[str, Any]:
+    return {"title": entry.title, "icon": entry.icon, "link": link, "active": False}
+
+
+def _mark_current(groups: list[dict[str, Any]], path: str) -> None:
+    """The entry whose address is the longest beginning of this page's; the index only for itself."""
+    index = reverse("admin:index")
+    items = [item for group in groups for item in group["items"]]
+    fitting = [
+        item
+        for item in items
+        if item["link"] == path or (item["link"] != index and path.startswith(item["link"]))
+    ]
+    if fitting:
+        max(fitting, key=lambda item: len(item["link"]))["active"] = True

@@ -1,0 +1,214 @@
+"""The process's Gateway, built on first use: the server sends no start-up event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from pathlib import Path
+
+from gateway.conf import gateway_conf
+from gateway.config import document
+from gateway.config.health_records import StandingRecords
+from gateway.config.snapshot.current import CurrentSnapshot
+from gateway.config.startup.environment import sync_environment
+from gateway.config.startup.start_lock import start_lock
+from gateway.conversion.tokens import vocabulary
+from gateway.history.follow_up_queue import Handover
+from gateway.history.live_tail import LiveTail, TailedRecorder
+from gateway.history.record.follow_up import FollowUpWorker
+from gateway.history.record.processes import OwnProcess
+from gateway.history.record.recorder import Recorder
+from gateway.history.retention import RetentionWorker
+from gateway.history.secrets.masker import masker
+from gateway.limits.limiter import Limiter
+from gateway.limits.settings import limits_store
+from gateway.limits.spent import History
+from gateway.relay.exchange.live import LiveExchanges
+from gateway.relay.gate import Gate
+from gateway.relay.gateway import Gateway
+from gateway.routing.snapshot import ConfigSnapshot
+from gateway.security.encryption import seal_keys
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.demo import demo_answer
+from gateway.upstream.failover.health import Health
+from gateway.upstream.failover.learnt_options import Lessons
+
+logger = logging.getLogger("gateway.api")
+
+
+class Runtime:
+    """Holds one Gateway for the running event loop; the HTTP client belongs to a loop."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._configuration: CurrentSnapshot | None = None
+        self._recorder: Recorder | None = None
+        self._limiter: Limiter | None = None
+        self._standing: StandingRecords | None = None
+        self._follow_up: FollowUpWorker | None = None
+        self._handover = Handover()
+        self._process: OwnProcess | None = None
+        self._draining = False
+        self._retention: RetentionWorker | None = None
+        self._preparing = threading.Lock()
+
+    def prepare(self) -> None:
+        """Bring the environment's records in step and load the configuration.
+
+        Call it before the server takes requests, outside the event loop. Raises what
+        the database raises. May be called again and from several threads.
+        """
+        with self._preparing:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._configuration is None:
+            conf = gateway_conf()
+            with start_lock():
+                sync_environment(conf)
+                if conf.config_file:
+                    document.load(Path(conf.config_file))
+            configuration = CurrentSnapshot(tell=self._configuration_changed)
+            configuration.start()
+            for name in configuration.snapshot.vocabularies:
+                vocabulary.prepare(name)
+            self._configuration = configuration
+        if self._recorder is None:
+            self._process, self._recorder = self._ready_recorder(self._configuration)
+            self._process.start()
+
+    def _configuration_changed(self, snapshot: ConfigSnapshot) -> None:
+        """In the thread of the configuration: requests whose key is refused from now on end."""
+        gateway, loop = self._gateway, self._loop
+        if gateway is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(gateway.live.dismiss, snapshot, time.time())
+
+    async def gateway(self) -> Gateway:
+        loop = asyncio.get_running_loop()
+        if self._gateway is None or self._loop is not loop:
+            # a server that is not ours has not prepared: the first request does, beside the loop
+            await asyncio.to_thread(self.prepare)
+            # several first requests may have waited for it, and what they share is one
+            if self._gateway is None or self._loop is not loop:
+                self._gateway, self._loop = self._built(), loop
+        return self._gateway
+
+    def install(self, gateway: Gateway | None) -> None:
+        """Use `gateway` on the running loop instead (tests); None = build anew."""
+        self._gateway = gateway
+        self._loop = asyncio.get_running_loop() if gateway else None
+
+    @property
+    def snapshot(self) -> ConfigSnapshot | None:
+        """The configuration that requests are answered by; None when nothing is prepared yet."""
+        configuration = self._configuration if self._gateway is None else self._gateway.configuration
+        return None if configuration is None else configuration.snapshot
+
+    @property
+    def draining(self) -> bool:
+        """The process is stopping: it takes no new requests."""
+        return self._draining
+
+    def drain(self) -> None:
+        """Take no new requests; those under way go on."""
+        self._draining = True
+        if self._gateway is not None:
+            self._gateway.live.draining = True
+
+    def interrupt(self) -> None:
+        """End the requests that are still under way, each with an error its client understands."""
+        if self._gateway is not None:
+            self._gateway.live.interrupt()
+
+    def stop(self) -> None:
+        """Write what the recorder holds, then end what can be made up for.
+
+        Takes no longer than conf.SETTLING_SECONDS allows, whatever the database does: each part has a
+        limit of its own, and what must not be lost comes first.
+        """
+        if self._recorder is not None:
+            self._recorder.stop()
+        for part in (self._limiter, self._follow_up, self._retention, self._standing):
+            if part is not None:
+                try:
+                    part.stop()
+                except Exception:
+                    # the others have to be told all the same
+                    logger.exception("unexpected error while stopping")
+        if self._process is not None:
+            self._process.end()
+
+    def _ready_recorder(self, configuration: CurrentSnapshot) -> tuple[OwnProcess, Recorder]:
+        conf = gateway_conf()
+        process = OwnProcess(conf.spool_folder, lambda: self._recover(recorder))
+        recorder = Recorder(
+            conf.spool_folder,
+            process.name.replace("/", "_"),
+            patience=conf.history_patience,
+            prices=lambda: configuration.snapshot.prices,
+            mask=lambda: masker(configuration.snapshot.secret_looks),
+            hand_over=self._handover.put,
+        )
+        process.begin()
+        return process, recorder
+
+    @staticmethod
+    def _recover(recorder: Recorder) -> None:
+        rows = recorder.recover(gateway_conf().spool_folder)
+        if rows:
+            logger.warning("history recovered from the spool of a process that died", extra={"rows": rows})
+
+    def _ready_limiter(self) -> Limiter:
+        conf = gateway_conf()
+        return Limiter(
+            limits_store(conf.limits_store),
+            History(),
+            fail_closed=conf.limits_fail_closed,
+            refuse_unpriced=conf.unpriced_spend == "refuse",
+        )
+
+    def _built(self) -> Gateway:
+        conf = gateway_conf()
+        assert self._configuration is not None and self._recorder is not None
+        if self._limiter is None:
+            # its threads are the serving process's, as those of the follow-up
+            self._limiter = self._ready_limiter()
+        if self._follow_up is None:
+            # in the process that serves, not in one that it was forked from
+            self._follow_up = FollowUpWorker(self._handover)
+            self._follow_up.start()
+            self._retention = RetentionWorker()
+            self._retention.start()
+        assert self._process is not None
+        live = LiveExchanges()
+        live.draining = self._draining
+        if self._standing is None:
+            self._standing = StandingRecords(self._process.name)
+        return Gateway(
+            configuration=self._configuration,
+            live=live,
+            client=UpstreamClient(
+                demo=demo_answer,
+                lean=conf.upstream_transport == "lean",
+                link_local=conf.allow_link_local,
+            ),
+            recorder=TailedRecorder(self._recorder, LiveTail(live.progress)),
+            limiter=self._limiter,
+            gate=Gate(conf.max_requests, conf.queue_wait),
+            stream_limit=conf.stream_limit,
+            process=self._process.name,
+            counting=bool(conf.metrics_token),
+            capture_policy=conf.capture_bodies,
+            commit_after=conf.commit_after,
+            ping_interval=conf.ping_interval,
+            retry_budget=conf.retry_budget,
+            seal_keys=seal_keys(conf.field_encryption_keys),
+            health=Health(self._standing.note),
+            lessons=Lessons(self._standing.note),
+        )
+
+
+runtime = Runtime()

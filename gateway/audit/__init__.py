@@ -1,1 +1,0 @@
-"""What happened: outcomes, the capture policy, and the recorder."""

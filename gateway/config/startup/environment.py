@@ -1,0 +1,222 @@
+"""Keeps the records that the environment defines in step with it, at each start.
+
+The provider, its mappings and the client key carry `environment_key`, so that a
+record which an admin has taken over (origin `admin`) is found again: it is left
+as it is, and not made a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from gateway.conf import GatewayConf, gateway_conf
+from gateway.config.changes import ENVIRONMENT, acting
+from gateway.config.presets.recognise import Recognised, is_azure, recognised
+from gateway.config.startup import demo
+from gateway.models import (
+    ClientKey,
+    ConfigRecord,
+    MappingTarget,
+    ModelMapping,
+    Origin,
+    Provider,
+    ProviderCredential,
+)
+
+PROVIDER_KEY: Final = "provider"
+KEY_NAME: Final = "ANTHROPIC_API_KEY"
+# names that the original proxy sends on unchanged
+PASSED_UNCHANGED: Final = ("gpt-", "o1-", "o3-", "o4-", "ep-", "doubao-", "deepseek-")
+# after the admin's own mappings, before the demo's
+FIRST_POSITION: Final = 1000
+_SLUG_LENGTH: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What is in force after a sync. `provider` is the environment's record, also when it was taken over."""
+
+    provider: Provider | None
+    taken_over: bool
+    demo_only: bool
+
+
+def sync_environment(conf: GatewayConf | None = None) -> Synced:
+    """Make, change or remove the environment's records; a second call changes nothing, not even the stamp.
+
+    Raises what the database raises, and ValueError when OPENAI_BASE_URL is no web address.
+    """
+    conf = conf or gateway_conf()
+    with acting(source=ENVIRONMENT), transaction.atomic():
+        _sync_client_key(conf)
+        provider = _sync_provider(conf)
+        demo_only = demo.sync_demo()
+    taken_over = provider is not None and provider.origin != Origin.ENVIRONMENT
+    return Synced(provider, taken_over, demo_only)
+
+
+def _sync_provider(conf: GatewayConf) -> Provider | None:
+    record: Provider | None = Provider.objects.filter(environment_key=PROVIDER_KEY).first()
+    if record is not None and record.origin != Origin.ENVIRONMENT:
+        return record
+    if not conf.upstream_configured:
+        _remove(record)
+        return None
+    server = recognised(
+        conf.openai_base_url.strip() or conf.openai_base_url_default(),
+        api_version=conf.azure_api_version,
+        has_key=bool(conf.openai_api_key),
+    )
+    record = record or Provider(environment_key=PROVIDER_KEY, origin=Origin.ENVIRONMENT)
+    _keep(
+        record,
+        name=server.host if server.preset.slug == "generic" else server.preset.label,
+        slug=_free_slug(server, record),
+        preset=server.preset.slug,
+        base_url=server.base_url,
+        auth=server.auth,
+        query=dict(server.query),
+        options=dict(server.options),
+        first_byte_timeout=conf.request_timeout,
+        silence_timeout=conf.request_timeout,
+        max_retries=conf.max_retries,
+        enabled=True,
+    )
+    _sync_credential(conf, record)
+    _sync_mappings(conf, record)
+    return record
+
+
+def _remove(provider: Provider | None) -> None:
+    """No provider is named any more. One that an admin's mapping still needs is only disabled."""
+    ModelMapping.objects.filter(origin=Origin.ENVIRONMENT).delete()
+    if provider is None:
+        return
+    if provider.targets.exists():
+        _keep(provider, enabled=False)
+    else:
+        provider.delete()
+
+
+def _free_slug(server: Recognised, record: Provider) -> str:
+    slug = server.preset.slug
+    wanted = {"openai-chat": "openai", "generic": slugify(server.host.replace(".", "-").replace(":", "-"))}
+    base = "azure" if is_azure(slug) else wanted.get(slug, slug)
+    base = base[:_SLUG_LENGTH].strip("-") or "environment"
+    if record.slug == base or record.slug.startswith(f"{base}-env"):
+        return record.slug
+    taken = set(Provider.objects.exclude(pk=record.pk).values_list("slug", flat=True))
+    return next(slug for slug in _numbered(base) if slug not in taken)
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield base
+    yield f"{base}-env"
+    number = 2
+    while True:
+        yield f"{base}-env{number}"
+        number += 1
+
+
+def _sync_credential(conf: GatewayConf, provider: Provider) -> None:
+    """The record that stands for OPENAI_API_KEY: it holds no value, and can be set aside like others.
+
+    A start brings it back: it may be another key now.
+    """
+    kept = provider.credentials.filter(origin=Origin.ENVIRONMENT)
+    if not conf.openai_api_key:
+        for record in kept:
+            record.delete()
+        return
+    record = kept.first() or ProviderCredential(provider=provider, origin=Origin.ENVIRONMENT)
+    if record.set_aside_since is not None:
+        record.bring_back()
+    _keep(record, label="", position=0, enabled=True)
+
+
+def _sync_mappings(conf: GatewayConf, provider: Provider) -> None:
+    kept = {record.environment_key: record for record in ModelMapping.objects.exclude(environment_key="")}
+    wanted = _rules(conf)
+    for position, (pattern, (model, values)) in enumerate(wanted.items()):
+        record = kept.get(pattern) or ModelMapping(environment_key=pattern, origin=Origin.ENVIRONMENT)
+        if record.origin == Origin.ENVIRONMENT:
+            _keep(
+                record,
+                pattern=pattern,
+                position=FIRST_POSITION + 10 * position,
+                max_output_tokens=conf.max_tokens_limit,
+                min_output_tokens=conf.min_tokens_limit,
+                enabled=True,
+                **values,
+            )
+            _sync_target(record, provider, model)
+    for key, record in kept.items():
+        if key not in wanted and record.origin == Origin.ENVIRONMENT:
+            record.delete()
+
+
+def _sync_target(mapping: ModelMapping, provider: Provider, upstream_model: str) -> None:
+    """A mapping of the environment has one target."""
+    first, *others = mapping.targets.all() or [MappingTarget(mapping=mapping)]
+    _keep(
+        first,
+        provider_id=provider.pk,
+        upstream_model=upstream_model,
+        model_family="",
+        position=0,
+        enabled=True,
+    )
+    for other in others:
+        other.delete()
+
+
+def _rules(conf: GatewayConf) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The original proxy's rules, in its order: pattern -> upstream model, and what else differs."""
+    rules: dict[str, tuple[str, dict[str, Any]]] = {
+        f"{start}*": ("", {"public_names": [], "note": "sent on unchanged"}) for start in PASSED_UNCHANGED
+    }
+    for family, variable, model in (
+        ("haiku", "SMALL_MODEL", conf.small_model),
+        ("sonnet", "MIDDLE_MODEL", conf.middle_model),
+        ("opus", "BIG_MODEL", conf.big_model),
+    ):
+        public = [demo.PUBLIC_NAMES[family]]
+        rules[f"*{family}*"] = (model, {"public_names": public, "note": variable})
+    rules["*"] = (conf.big_model, {"public_names": [], "note": "BIG_MODEL"})
+    return rules
+
+
+def _sync_client_key(conf: GatewayConf) -> None:
+    record = ClientKey.objects.filter(origin=Origin.ENVIRONMENT).first()
+    if not conf.anthropic_api_key:
+        if record is not None:
+            record.delete()
+        return
+    wanted = ClientKey(name=KEY_NAME, origin=Origin.ENVIRONMENT)
+    wanted.set_key(conf.anthropic_api_key)
+    if ClientKey.objects.filter(digest=wanted.digest).exists():
+        # in step already, or an admin's key that somebody put into the environment too
+        if record is not None and record.digest != wanted.digest:
+            record.delete()
+        return
+    if record is None:
+        wanted.save()
+    else:
+        # another key now: its history stays, a revocation was of the old one
+        record.set_key(conf.anthropic_api_key)
+        record.revoked_at = None
+        record.save()
+
+
+def _keep(record: ConfigRecord, **values: Any) -> None:
+    """Give the record these values; write only when something differs, so that the stamp stays."""
+    changed = [name for name, value in values.items() if getattr(record, name) != value]
+    for name in changed:
+        setattr(record, name, values[name])
+    if changed or record.pk is None:
+        record.save()

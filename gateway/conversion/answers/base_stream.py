@@ -1,0 +1,314 @@
+"""ConvertedStream: what every streamed answer that is converted has in common (specification section 6).
+
+Bytes become server events here; what an event says is read by the subclass of a
+protocol, and written by the AnswerWriter. In between, the facets judge, each for
+streams and whole messages alike: `visible_text` what of the content is shown,
+`stops` why it ended, `usage` what it cost, `upstream_errors` what went wrong.
+
+How a stream ends is the part to be careful with, because a client takes any
+complete sequence of events for a complete answer and runs the tools in it:
+
+    * An end that the protocol does not call one is a cut answer. It fails; it never
+      looks like a whole one.
+    * A call whose arguments were sent in part and are not whole at the end fails
+      the stream, unless the token limit is the reason: then the client is told so.
+    * A failure is one error event and nothing behind it: no content_block_stop, no
+      message_delta. While the state is Idle it can still be an HTTP error.
+
+Nothing here reads a clock or a socket. The caller feeds bytes, sends the events,
+and looks at `failure` and `done` after each step:
+
+    events = stream.feed(data)
+    if stream.failure and stream.started:
+        events += stream.fail(stream.failure, request_id)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from gateway.conversion.answers import reasoning, stop_reasons
+from gateway.conversion.answers.chunk_fast_path import Repetition
+from gateway.conversion.answers.stop_reasons import Finish, Stop
+from gateway.conversion.answers.text_filters import VisibleText
+from gateway.conversion.answers.usage import Usage, usage_at_start, usage_of
+from gateway.conversion.answers.writer import IDLE, AnswerWriter, Failed
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors import upstream
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.object_reader import MalformedArguments
+from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
+from gateway.wire import jsontext, messages, sse
+from gateway.wire.halves import HalfCharacters
+from gateway.wire.messages import Event, Sent
+
+JSONObject = dict[str, Any]
+
+CUT: Final = "upstream closed the stream before the response was complete"
+NOTHING: Final = "upstream returned no valid stream data"
+
+
+class ConvertedStream:
+    """One streamed answer. `feed` and `finish` never raise: they return what came before a failure.
+
+    A subclass says what a piece of data means (`_read_data`) and what the end of the
+    connection does (`_upstream_ended`); it sets `_finish`, `_sequence`, `_counts` and `_tier`, and
+    `_repetition` when its chunks repeat each other.
+    """
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._decoder = sse.Decoder()
+        self._halves = HalfCharacters()
+        self._writer = AnswerWriter(context, ledger)
+        filters = VisibleText(context)
+        self._filters = None if filters.plain else filters
+        self._repetition: Repetition | None = None
+        self._refusal: list[str] = []
+        self._finish: Finish | None = None
+        self._sequence: str | None = None
+        self._counts: JSONObject | None = None
+        self._tier: object = None
+        self._usage: Usage | None = None
+        self._stop: Stop | None = None
+        self.chunks = 0
+        self.skipped = 0  # data that was neither a chunk nor an error
+
+    # What the caller sees
+
+    @property
+    def started(self) -> bool:
+        """message_start was returned: an HTTP error is no longer possible."""
+        state = self._writer.state
+        return not (state is IDLE or (type(state) is Failed and state.before_start))
+
+    @property
+    def done(self) -> bool:
+        """Nothing more is read: the message is complete, or failed. Close the upstream."""
+        return self._writer.state.over
+
+    @property
+    def failure(self) -> GatewayError | None:
+        """What ended the answer early: raise it when not `started`, else send `fail(...)`."""
+        state = self._writer.state
+        return state.error if type(state) is Failed else None
+
+    @property
+    def awaiting_trailer(self) -> bool:
+        """The model has finished, only usage may still come: wait a few seconds, then call `finish`."""
+        return self._finish is not None and not self.done
+
+    @property
+    def closing(self) -> bool:
+        """The model has finished, or the answer is over: look at `done` and `awaiting_trailer`."""
+        return self._finish is not None or self._writer.state.over
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Anthropic's stop reason, once the message is complete."""
+        return self._stop.reason if self._stop else None
+
+    @property
+    def usage(self) -> Usage:
+        """The numbers of the answer so far: the upstream's, or estimates."""
+        return self._usage or self._usage_now(Ledger())
+
+    @property
+    def usage_estimated(self) -> bool:
+        """Some number of `usage` is our estimate."""
+        return self.usage.estimated
+
+    @property
+    def tool_names(self) -> list[str]:
+        """The tools called, in the client's words."""
+        return self._writer.tool_names
+
+    @property
+    def characters(self) -> int:
+        """Characters of text and reasoning so far, for those who watch."""
+        return self.text_length + self.thinking_length
+
+    @property
+    def text_length(self) -> int:
+        """Characters of visible text."""
+        return self._writer.output.text_length
+
+    @property
+    def thinking_length(self) -> int:
+        """Characters of reasoning, shown or not."""
+        return self._writer.output.thinking_length
+
+    # What the caller does
+
+    def start(self) -> list[Sent]:
+        """Start the message before the upstream says anything (section 6.2); later calls give nothing."""
+        self._writer.start(usage_at_start(None, self._context))
+        return self._writer.taken()
+
+    def keepalive(self) -> list[Sent]:
+        """An empty delta, for clients for which pings are no sign of life; opens a block if none is open."""
+        self._writer.start(usage_at_start(None, self._context))
+        self._writer.keepalive()
+        return self._writer.taken()
+
+    def feed(self, data: bytes) -> list[Sent]:
+        """Upstream bytes, cut anywhere -> events; one that repeats the one before comes as it is written."""
+        try:
+            bodies = self._decoder.bodies(data)
+            if bodies is None:
+                self._each(self._decoder.lines(data))
+                return self._writer.taken()
+            repetition = self._repetition
+            for body in bodies:
+                if repetition is not None and repetition.read(body):
+                    continue
+                if self._writer.state.over:
+                    break
+                self._event(None, body)
+        except (sse.EventTooLong, MalformedArguments) as problem:
+            self._writer.fail(_broken(problem))
+        return self._writer.taken()
+
+    def finish(self) -> list[Sent]:
+        """The upstream closed the connection, or nothing came behind the finish reason for long enough."""
+        return self._taken(self._end_of_connection)
+
+    def fail(self, error: GatewayError, request_id: str) -> list[Event]:
+        """End the answer with an error that the stream (`failure`) or the caller (timeout, reset) found.
+
+        Gives the one error event when the message was started, else nothing: the
+        error can be an HTTP error then. The first error stays, and a complete
+        message cannot fail any more. Call it once.
+        """
+        self._writer.fail(error)
+        failure = self.failure
+        if failure is None or not self.started:
+            return []
+        return [messages.error_event(failure.body(request_id))]
+
+    # What a protocol adds
+
+    def _read_data(self, data: JSONObject) -> None:
+        """One piece of data that is an object."""
+        raise NotImplementedError
+
+    def _upstream_ended(self, *, told: bool) -> None:
+        """`told`: the upstream said [DONE]; else its connection ended."""
+        raise NotImplementedError
+
+    # What every protocol does
+
+    def _each(self, events: Iterable[sse.ServerEvent]) -> None:
+        for event in events:
+            if self._writer.state.over:
+                break
+            self._event(event.name, event.data)
+
+    def _taken(self, read: Callable[[], None]) -> list[Sent]:
+        """The events of what `read` does, up to a failure if there is one."""
+        try:
+            read()
+        except (sse.EventTooLong, MalformedArguments) as problem:
+            self._writer.fail(_broken(problem))
+        return self._writer.taken()
+
+    def _end_of_connection(self) -> None:
+        for event in self._decoder.flush():
+            if self.done:
+                break
+            self._event(event.name, event.data, cut=True)
+        if not self.done:
+            self._upstream_ended(told=False)
+
+    def _event(self, name: str | None, data: bytes, *, cut: bool = False) -> None:
+        if data == sse.DONE:
+            self._upstream_ended(told=True)
+            return
+        try:
+            chunk = self._halves.loads(data)
+        except jsontext.InvalidJSON:
+            if data.strip() == sse.DONE:
+                self._upstream_ended(told=True)
+                return
+            chunk = self._loaded_leniently(data)
+        if name == "error":
+            self._error(upstream.named_error(chunk, data, self._context))
+        elif type(chunk) is dict:
+            self._read_data(chunk)
+            if self._repetition is not None and not self._halves.waiting:
+                self._repetition.learn(data, chunk, plain=self._filters is None)
+        elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
+            # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
+            self._error(UpstreamBroken("upstream sent malformed stream data"))
+        else:
+            self.skipped += 1
+
+    def _filtered(self, split: tuple[str, str]) -> None:
+        thinking, text = split
+        if thinking:
+            self._writer.thinking(thinking, reasoning.TAGGED)
+        if text:
+            self._writer.text(text)
+
+    def _begin(self) -> None:
+        if self._writer.state is IDLE:
+            self._writer.start(usage_at_start(self._counts, self._context))
+
+    def _complete(self, *, explanation: str = "") -> None:
+        """Write what waits, say why it ended and what it cost. `explanation`: of a content filter."""
+        writer = self._writer
+        matched = None
+        if self._filters is not None:
+            if self._filters.matched is None:
+                self._filtered(self._filters.flush())
+            matched = self._filters.matched
+        finish = Finish.STOP if matched else self._finish
+        refusal = "".join(self._refusal)
+        if refusal and not writer.output.text_length:
+            writer.text(refusal)
+        if not writer.drain(cut=finish is Finish.LENGTH, filtered=finish is Finish.FILTERED):
+            writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
+            return
+        self._usage = self._usage_now(self._ledger)
+        nothing = writer.empty and not self.characters and not writer.tool_names
+        overflow = stop_reasons.overflow_of(finish, self._usage, self._context) if nothing else None
+        if overflow is not None:
+            writer.fail(overflow)
+            return
+        self._stop = stop_reasons.stop_of(
+            finish,
+            called=bool(writer.tool_names),
+            refusal=refusal or explanation,
+            sequence=matched or self._sequence,
+            usage=self._usage,
+            context=self._context,
+            ledger=self._ledger,
+        )
+        writer.end(self._stop, self._usage)
+
+    def _error(self, error: UpstreamError) -> None:
+        """The upstream sent an error. A content filter is no failure: the message ends as refused."""
+        if not isinstance(error, UpstreamRefused):
+            self._writer.fail(error)
+            return
+        self._begin()
+        self._finish = Finish.FILTERED
+        self._complete(explanation=error.explanation)
+
+    def _loaded_leniently(self, data: bytes) -> object:
+        """Data with broken UTF-8 inside; None when it is no JSON even so."""
+        try:
+            return self._halves.loads(data.decode("utf-8", "replace"))
+        except jsontext.InvalidJSON:
+            return None
+
+    def _usage_now(self, ledger: Ledger) -> Usage:
+        return usage_of(self._counts, self._context, self._writer.output, ledger, tier=self._tier)
+
+
+def _broken(problem: Exception) -> UpstreamBroken:
+    if isinstance(problem, MalformedArguments):
+        return UpstreamBroken("upstream sent malformed tool arguments")
+    return UpstreamBroken(str(problem))

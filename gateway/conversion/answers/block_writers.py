@@ -1,0 +1,291 @@
+"""The kinds of content block a stream writes (specification section 6.1).
+
+Each knows how it starts, what it says when it has its turn, how it ends, and
+whether something else may come behind it. A block that waits for its turn keeps
+what arrives for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+from gateway.conversion.answers.output import Pieces
+from gateway.conversion.answers.reasoning import Carrier
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
+from gateway.conversion.tool_calls.arguments import (
+    Arguments,
+    BufferedArguments,
+    FreeformArguments,
+    LiveArguments,
+    arguments_text,
+    is_whole,
+    same_arguments,
+)
+from gateway.conversion.tool_calls.object_reader import Standing
+from gateway.wire import jsontext, messages
+from gateway.wire.messages import Event
+
+JSONObject = dict[str, Any]
+
+_NO_EXTRAS: Final[JSONObject] = {}
+_EMPTY: Final = (Standing.NOTHING, Standing.PLACEHOLDER)
+
+
+class TextBlock:
+    """Visible text. `citations` are sent before it ends."""
+
+    __slots__ = ("citations", "ended", "waiting")
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self) -> None:
+        self.ended = False  # text behind it is another block
+        self.waiting: list[str] = []
+        self.citations: list[JSONObject] = []
+
+    def content_block(self) -> JSONObject:
+        return {"type": "text", "text": ""}
+
+    def opened(self, index: int) -> list[Event]:
+        return [messages.text_delta(index, text) for text in self.waiting]
+
+    def nothing(self, index: int) -> Event:
+        return messages.text_delta(index, "")
+
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
+        return [messages.citations_delta(index, citation) for citation in self.citations]
+
+
+class ThinkingBlock:
+    """Thinking; its signature carries what the provider wants back. Omitted thinking shows no text.
+
+    `sealed`: what only this block's signature carries.
+    """
+
+    __slots__ = ("_carrier", "_omitted", "ended", "sealed", "waiting")
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self, carrier: Carrier, *, omitted: bool) -> None:
+        self._carrier = carrier
+        self._omitted = omitted
+        self.ended = False  # thinking behind it is another block
+        self.sealed: JSONObject = {}
+        self.waiting: list[str] = []
+
+    def content_block(self) -> JSONObject:
+        return {"type": "thinking", "thinking": "", "signature": ""}
+
+    def opened(self, index: int) -> list[Event]:
+        return [] if self._omitted else [messages.thinking_delta(index, text) for text in self.waiting]
+
+    def nothing(self, index: int) -> Event:
+        return messages.thinking_delta(index, "")
+
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
+        return [messages.signature_delta(index, self._carrier.signature(self.sealed))]
+
+
+class ToolBlock:
+    """One tool call, put together from fragments (section 6.5).
+
+    It is `ready` to open when its name is complete: with the first arguments,
+    with the next call, or at the end. Fragments go to `take`, which returns the
+    arguments' text; that text goes to `forwarded` while the block is open, else to `wait`.
+
+    `key`, `ids`: under which index and ids its fragments came. `said`: the text of its arguments.
+    `repeats`: calls of which it may be a repetition; it is not ready until that is known.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_calls",
+        "_context",
+        "_extras",
+        "_freeform",
+        "_held",
+        "_keeps_extras",
+        "_late",
+        "_ready",
+        "call_id",
+        "ended",
+        "ids",
+        "key",
+        "name",
+        "repeats",
+        "said",
+    )
+
+    def __init__(self, context: AnswerContext, calls: CallBlocks, said: Pieces) -> None:
+        self._context = context
+        self._calls = calls
+        self._extras: JSONObject = {}
+        self._keeps_extras = bool(context.profile.tool_call_extras)
+        self._held: BufferedArguments | None = None  # arguments that came before it was opened
+        self._arguments: Arguments | None = None
+        self._freeform = False
+        self._late = False
+        self._ready = False
+        self.key: Hashable = None
+        self.ids: set[str] = set()
+        self.call_id = ""
+        self.name = ""
+        self.said = said
+        self.repeats: list[ToolBlock] = []
+        self.ended = False  # the provider says that this is all of it
+
+    @property
+    def ready(self) -> bool:
+        return self._ready and not self.repeats
+
+    @property
+    def finished(self) -> bool:
+        if self._arguments is None:
+            return False
+        return self._arguments.complete or (self.ended and self.standing in _EMPTY)
+
+    @property
+    def standing(self) -> Standing:
+        """How far its arguments are."""
+        reader = self._arguments or self._held
+        return Standing.NOTHING if reader is None else reader.standing
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of a waiting call has come."""
+        return is_whole(self.said.text)
+
+    def may_be(self, name: str) -> bool:
+        """Whether a fragment with this name can be of this call: a name may come in pieces."""
+        if name == self.name or not self.name:
+            return True
+        if self._ready or self.standing is not Standing.NOTHING:
+            return False
+        offered = self._context.tools.offered
+        whole = name in offered and self.name in offered
+        return not whole or self.name + name in offered
+
+    def agrees(self, piece: CallPiece) -> bool:
+        """Whether what has come can be the beginning of a call that is told as a whole."""
+        if piece.name and self.name and piece.name != self.name:
+            return False
+        said, whole = self.said.text, arguments_text(piece.arguments)
+        return self.standing in _EMPTY or whole.startswith(said) or same_arguments(said, whole)
+
+    def rest_of(self, whole: str) -> str:
+        """What of the whole arguments has not come yet. They agree with what has."""
+        if self.standing is Standing.WHOLE:
+            return ""
+        said = self.said.text
+        return whole.removeprefix(said) if whole.startswith(said) else whole
+
+    def take(self, piece: CallPiece) -> str:
+        """Note everything of a fragment but its arguments, which are returned."""
+        arguments = piece.arguments
+        text = arguments if type(arguments) is str else arguments_text(arguments)
+        extras = self._calls.extras(piece.raw) if self._keeps_extras else _NO_EXTRAS
+        if self._arguments is None:
+            self.call_id = self.call_id or piece.call_id
+            self._extras.update(extras)
+            self._freeform = self._freeform or piece.freeform
+            if piece.name and piece.name != self.name and not self._ready:
+                self.name += piece.name
+            if self.name and (text or self._held is not None or piece.named):
+                self._ready = True
+        elif extras and not self._late:
+            self._late = True
+            self._calls.late_extras()
+        return text
+
+    def settle(self) -> None:
+        """Nothing more of the name will come."""
+        self._ready = bool(self.name)
+
+    def content_block(self) -> JSONObject:
+        tools, live = self._context.tools, self._context.profile.tool_args == "live"
+        if self._freeform:
+            self._arguments = FreeformArguments()
+        elif not tools.in_one_piece and (
+            self.name in tools.live or (live and self.name not in tools.buffered)
+        ):
+            self._arguments = LiveArguments()
+        else:
+            self._arguments = BufferedArguments()
+        return self._calls.block(self.name, self.call_id, self._extras)
+
+    def wait(self, text: str) -> None:
+        """Arguments of a call that is not open yet."""
+        if self._held is None:
+            self._held = BufferedArguments()
+        self._held.feed(text)
+
+    def behind(self) -> str:
+        """What came behind the arguments and may be those of another call; given once."""
+        reader = self._arguments or self._held
+        if reader is None or not reader.behind:
+            return ""
+        text, reader.behind = reader.behind, ""
+        return text
+
+    def opened(self, index: int) -> list[Event]:
+        text = "" if self._held is None else self._held.raw
+        self._held = None
+        sent = self.forwarded(text) if text else ""
+        return [messages.input_json_delta(index, sent)] if sent else []
+
+    def forwarded(self, text: str) -> str:
+        """What of these arguments of the open block may be sent now. Raises MalformedArguments."""
+        assert self._arguments is not None
+        return self._arguments.feed(text)
+
+    @property
+    def forwarding(self) -> Callable[[str], str]:
+        """`forwarded` of this open block, without looking whether it is open."""
+        assert self._arguments is not None
+        return self._arguments.feed
+
+    def nothing(self, index: int) -> Event:
+        return messages.input_json_delta(index, "")
+
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
+        """Raises MalformedArguments when the arguments are not whole and the token limit is no excuse."""
+        assert self._arguments is not None
+        sent = self._arguments.finish(cut=cut)
+        if self._arguments.repaired:
+            self._calls.repaired()
+        if self._arguments.placeholder and self._arguments.complete:
+            self._calls.placeholder()
+        return [messages.input_json_delta(index, sent)] if sent else []
+
+
+class ServerBlock:
+    """A call of a server tool, or its result: whole when it comes (specification section 8.1)."""
+
+    __slots__ = ("_block",)
+
+    ready: Final = True
+    finished: Final = True
+
+    def __init__(self, block: JSONObject) -> None:
+        self._block = block
+
+    def content_block(self) -> JSONObject:
+        return {**self._block, "input": {}} if "input" in self._block else self._block
+
+    def opened(self, index: int) -> list[Event]:
+        if "input" not in self._block:
+            return []
+        return [messages.input_json_delta(index, jsontext.dumps_text(self._block["input"]))]
+
+    def nothing(self, index: int) -> Event:
+        return messages.PING
+
+    def ending(self, index: int, *, cut: bool) -> list[Event]:
+        return []
+
+
+Block = TextBlock | ThinkingBlock | ToolBlock | ServerBlock

@@ -1,0 +1,233 @@
+"""MessageStream: a streamed chat completion in, the events of one message out (specification section 6).
+
+A chat completion streams three things side by side: reasoning, content, and
+fragments of any number of tool calls, told apart by an index and free to
+interleave. A Messages stream is one sequence of blocks, numbered from 0, and
+only one of them is open at a time. The work is split along that line:
+
+    MessageStream (here)    reads chunks: what is said, in the order reasoning,
+                            content, calls, finish, usage
+    ConvertedStream         bytes -> server events; what the caller sees; how it ends
+    AnswerWriter            writes: one open block, a queue for everything else,
+                            and the table of states Idle, Started, Open, Done, Failed
+
+`reasoning` judges what is thinking, `tool_calls` and `tool_args` what a call is.
+
+The finish reason alone ends nothing: usage comes behind it, and some providers
+even send content, which takes it back. `[DONE]` ends, or a chunk with only usage
+after the finish reason, or the end of the connection, or the caller's patience
+(`awaiting_trailer`, then `finish`). An end without finish reason, `[DONE]` and
+usage is a cut answer.
+
+We ask for one choice. A provider that sends several has spread one answer over
+them, so they are joined. A whole completion is read as a stream of one piece
+(`respond`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.answers import reasoning, stop_reasons
+from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
+from gateway.conversion.answers.chunk_fast_path import Repetition
+from gateway.conversion.answers.citations import citations_of
+from gateway.conversion.answers.stop_reasons import Finish
+from gateway.conversion.answers.usage import counts_in, latest
+from gateway.conversion.answers.writer import IDLE
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors import upstream
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.answer_calls import pieces_of
+from gateway.conversion.tools.web_search import cited_blocks
+from gateway.errors import UpstreamBroken
+from gateway.wire.messages import Event
+
+JSONObject = dict[str, Any]
+
+_TOLD_OTHERWISE: Final = ("tool_calls", "function_call", "refusal")
+
+
+class MessageStream(ConvertedStream):
+    """One streamed chat completion."""
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        super().__init__(context, ledger)
+        carrier = self._writer.carrier
+        self._note = None if carrier.idle else carrier.note
+        self._read = reasoning.reader(context.profile.reasoning_in).read
+        self._repetition = Repetition(self._writer, self._read)
+        self._ends_with_usage = False  # the latest chunk was nothing but usage
+        self._doubtful = False  # a finish reason was taken back: the next one may be, too
+        self._deltas = False  # the provider says things in deltas
+        self._citations: list[JSONObject] = []
+
+    @property
+    def awaiting_trailer(self) -> bool:
+        """As in ConvertedStream. A model that has only thought has not finished, whatever the reason says."""
+        if self._finish is Finish.STOP and (
+            self._doubtful or not (self.text_length or self.tool_names or self._refusal)
+        ):
+            return False
+        return super().awaiting_trailer
+
+    def respond(self, completion: JSONObject) -> list[Event]:
+        """The events of a whole completion, which is no error. Nothing is raised, as in `feed`."""
+        told = self._taken(lambda: self._respond(completion))
+        return [event for event in told if not isinstance(event, bytes)]
+
+    def _respond(self, completion: JSONObject) -> None:
+        choices = _choices(completion.get("choices"))
+        self._counts = next((counts for choice in choices if (counts := counts_in(completion, choice))), None)
+        self._tier = completion.get("service_tier")
+        self.chunks += 1
+        self._begin()
+        for choice in sorted(choices, key=_number):
+            self._choice(choice, whole=True)
+        if not self.done:
+            self._complete()
+
+    def _read_data(self, chunk: JSONObject) -> None:
+        choices = chunk.get("choices")
+        if not choices or "error" in chunk:
+            error = upstream.error_inside(chunk, self._context)
+            if error is not None:
+                self._error(error)
+                return
+        self.chunks += 1
+        known = _choices(choices)
+        if chunk.get("usage") or "x_groq" in chunk or (known and "usage" in known[0]):
+            self._counts = latest(self._counts, counts_in(chunk, known[0] if known else None))
+            self._tier = chunk.get("service_tier", self._tier)
+        for choice in known:
+            self._choice(choice)
+            if self._writer.state.over:
+                return
+        if known:
+            return
+        self._begin()
+        if not choices and chunk.get("usage"):
+            self._ends_with_usage = True
+            if self._finish is not None:
+                self._complete()
+
+    def _choice(self, choice: JSONObject, *, whole: bool = False) -> None:
+        error = upstream.error_of_choice(choice, self._context)
+        finish = stop_reasons.finish_of(choice) if error is None and choice.get("finish_reason") else None
+        if finish is not None:
+            error = stop_reasons.failure_of(finish)
+        if error is not None:
+            self._error(error)
+            return
+        if self._writer.state is IDLE:
+            self._begin()
+        self._ends_with_usage = False
+        delta, message = choice.get("delta"), choice.get("message")
+        if type(delta) is dict and not (whole and message):
+            self._deltas = True
+            if delta and self._delta(delta, _number(choice), whole=whole) and self._finish is not None:
+                self._finish, self._doubtful = None, True
+        if type(message) is dict and not self._writer.state.over:
+            if whole or not (self._deltas or finish is not None):
+                self._delta(message, _number(choice), whole=whole)
+            else:
+                self._repeated(message, _number(choice))
+        if finish is not None:
+            self._finish = stop_reasons.stronger(self._finish, finish)
+            self._sequence = self._sequence or stop_reasons.matched_sequence(choice, self._context)
+
+    def _delta(self, delta: JSONObject, choice: int, *, whole: bool = False) -> bool:
+        """Within a chunk: reasoning, then content, then tool calls. Whether it says any of them."""
+        writer = self._writer
+        if self._note is not None:
+            self._note(delta, whole=whole)
+        thinking, place, visible = self._read(delta)
+        if thinking:
+            writer.thinking(thinking, place)
+        elif self._note is not None and writer.carrier.loaded and writer.empty:
+            writer.thinking("", "")  # encrypted reasoning has its place in front, too
+        if visible:
+            if self._filters is None:
+                writer.text(visible)
+            else:
+                self._filtered(self._filters.feed(visible))
+                if self._filters.matched is not None:
+                    self._complete()
+                    return True
+                if self._filters.settled:
+                    self._filters = None
+            if len(delta) == 1:
+                return True
+        pieces = pieces_of(delta, choice)
+        if pieces:
+            if self._filters is not None:
+                self._filtered(self._filters.flush())
+            for piece in pieces:
+                writer.fragment(piece)
+            if len(delta) == 1:
+                return True
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str):
+            self._refusal.append(refusal)
+        if delta.get("annotations"):
+            self._cite(delta)
+        return bool(thinking or visible or pieces or refusal)
+
+    def _repeated(self, message: JSONObject, choice: int) -> None:
+        """A whole message behind deltas: what they have not said is said."""
+        thinking, _, visible = self._read(message)
+        rest = {key: value for key, value in message.items() if key not in _TOLD_OTHERWISE}
+        said = self._writer.output.whole_text
+        if thinking and self.thinking_length:
+            self._told_again("content.thinking")
+            for place in self._context.profile.reasoning_in:
+                rest.pop(place, None)
+        if visible and said:
+            self._told_again("content.text")
+            rest["content"] = visible.removeprefix(said) if visible.startswith(said) else ""
+        if not self._refusal and isinstance(message.get("refusal"), str):
+            rest["refusal"] = message["refusal"]
+        self._delta(rest, choice)
+        pieces = pieces_of(message, choice)
+        if pieces and not self._writer.state.over:
+            if self._filters is not None:
+                self._filtered(self._filters.flush())
+            self._writer.told_again(pieces)
+
+    def _told_again(self, path: str) -> None:
+        self._ledger.repaired(path, "what was said again as a whole is there once")
+
+    def _cite(self, delta: JSONObject) -> None:
+        found = citations_of(delta, self._writer.output.whole_text, self._context, self._ledger)
+        self._citations += found
+        if found and not self._writer.cite(found):
+            self._ledger.dropped("content.text.citations", "citations came when no text was open")
+
+    def _complete(self, *, explanation: str = "") -> None:
+        if self._citations and not self.done:
+            # the provider's search is known by its citations, and those come with the text
+            if self._filters is not None and self._filters.matched is None:
+                self._filtered(self._filters.flush())
+            block_id = self._context.new_id("srvtoolu_")
+            for block in cited_blocks(self._context.search_query, self._citations, block_id):
+                self._writer.server_block(block)
+        super()._complete(explanation=explanation)
+
+    def _upstream_ended(self, *, told: bool) -> None:
+        if not self.chunks:
+            self._writer.fail(UpstreamBroken(NOTHING))
+        elif told or self._finish is not None or self._ends_with_usage:
+            self._complete()
+        else:
+            self._writer.fail(UpstreamBroken(CUT))
+
+
+def _choices(choices: object) -> list[JSONObject]:
+    if type(choices) is not list:
+        return []
+    return [choice for choice in choices if type(choice) is dict]
+
+
+def _number(choice: JSONObject) -> int:
+    index = choice.get("index")
+    return index if type(index) is int else 0

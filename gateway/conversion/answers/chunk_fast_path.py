@@ -1,0 +1,203 @@
+"""Repetition: chunks that are the one before with another text in it (specification section 6.4).
+
+A provider writes the chunks of one text, of its reasoning, or of the arguments of one
+call alike: all that differs is one string. So a chunk that was read in full is kept as what
+stood before and behind its string. A chunk with the same around its string says the same
+about another text, and that text goes straight to the block that is open: only the
+string is parsed, and what the client gets is written around it.
+
+What was learnt is valid until a chunk has to be read in full: that one may begin a
+call, end the message, or do anything else. A stream whose chunks never repeat is not
+learnt from for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway import patterns
+from gateway.conversion.answers.block_writers import TextBlock, ThinkingBlock, ToolBlock
+from gateway.conversion.answers.writer import AnswerWriter, Open
+from gateway.conversion.tool_calls.answer_calls import pieces_of
+from gateway.wire import jsontext, messages, sse
+
+JSONObject = dict[str, Any]
+# takes a text, and the same as JSON
+Say = Callable[[str, bytes], None]
+
+# lessons in a row that no chunk has repeated
+PATIENCE: Final = 16
+# no chunk begins so
+_NONE: Final = b"\x00"
+_TELLING: Final = ("usage", "x_groq", "error")
+# what a choice says beside its delta
+_MORE: Final = ("index", "finish_reason", "usage", "message", "error")
+_HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
+_STRINGS: Final = patterns.compiled(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class Repetition:
+    """`read` a chunk's data when it repeats the last one that was `learn`t from.
+
+    `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read).
+    """
+
+    __slots__ = ("_before", "_behind", "_end", "_patience", "_say", "_split", "_start", "_state", "_writer")
+
+    def __init__(self, writer: AnswerWriter, split: Callable[[JSONObject], tuple[str, str, str]]) -> None:
+        self._writer = writer
+        self._split = split
+        self._patience = PATIENCE
+        self._state: Open | None = None
+        self._before, self._behind, self._start, self._end = _NONE, _NONE, 0, 0
+        self._say: Say = _nothing
+
+    def read(self, data: bytes) -> bool:
+        """Say the text of a chunk that repeats. False: nothing was done, it has to be read in full.
+
+        Raises MalformedArguments.
+        """
+        if not (data.startswith(self._before) and data.endswith(self._behind)):
+            self._before = _NONE
+            return False
+        if self._writer.state is not self._state:
+            return False
+        quoted = data[self._start : self._end]
+        if b"\\u" in quoted and _HALF.search(quoted) is not None:
+            self._before = _NONE  # its other half may be in the next chunk, or was in the one before
+            return False
+        try:
+            text = jsontext.loads(quoted)
+        except jsontext.InvalidJSON:
+            return False
+        if type(text) is not str or not text:
+            return False
+        # without escapes, the provider's way to write a string is ours
+        self._say(text, quoted if b"\\" not in quoted else jsontext.dumps(text))
+        self._patience = PATIENCE
+        return True
+
+    def learn(self, data: bytes, chunk: JSONObject, *, plain: bool) -> None:
+        """`data`, which is `chunk`, has been read in full; what was learnt before is over.
+
+        `plain`: visible text is shown as it comes. Else it is searched for tags or stop sequences, and
+        is not said from here.
+        """
+        self._before = _NONE
+        if self._patience and type(self._writer.state) is Open and not self._writer.waits:
+            self._patience -= 1
+            self._learn(data, chunk, self._writer.state, plain)
+
+    def _learn(self, data: bytes, chunk: JSONObject, state: Open, plain: bool) -> None:
+        delta = _plain_delta(chunk)
+        said = None if delta is None else self._said(delta, state)
+        if said is None or (said[1] == "content" and not plain):
+            return
+        holder, key, say = said
+        places = [match.span(2) for match in _STRINGS.finditer(data) if match[1] == key.encode()]
+        if len(places) != 1:
+            return
+        start, end = places[0]
+        before, behind = data[:start], data[end:]
+        text = holder[key]
+        # the proof that this is the place: another text there, and nothing else has changed
+        other = text + "x"
+        holder[key] = other
+        try:
+            proven = jsontext.loads(before + jsontext.dumps(other) + behind) == chunk
+        finally:
+            holder[key] = text
+        if proven:
+            self._state, self._say = state, say
+            self._before, self._behind = before, behind
+            self._start, self._end = start, end - len(data) or len(data)
+
+    def _said(self, delta: JSONObject, state: Open) -> tuple[JSONObject, str, Say] | None:
+        """Where the one text of `delta` stands, and who takes it; None: it is not one for the open block."""
+        keys = [key for key, value in delta.items() if value and key != "role"]
+        if len(keys) != 1:
+            return None
+        [key] = keys
+        writer, block, index = self._writer, state.block, state.index
+        if key == "tool_calls":
+            pieces = pieces_of(delta)
+            function = delta[key][0].get("function") if len(pieces) == len(delta[key]) == 1 else None
+            if (
+                type(block) is not ToolBlock
+                or type(function) is not dict
+                or type(function.get("arguments")) is not str
+                or pieces[0].name
+                or not writer.is_of(pieces[0], block)
+            ):
+                return None
+            return function, "arguments", self._arguments_to(block, index)
+        if type(delta[key]) is not str:
+            return None
+        thinking, place, visible = self._split(delta)
+        if key == "content" and visible == delta[key] and not thinking and type(block) is TextBlock:
+            return delta, key, _text_to(writer, index)
+        if key == place and thinking == delta[key] and not visible and type(block) is ThinkingBlock:
+            return delta, key, _thinking_to(writer, index, place)
+        return None
+
+    def _arguments_to(self, block: ToolBlock, index: int) -> Say:
+        before, behind = sse.around(messages.input_json_delta(index, ""))
+        note, forwarded, send = block.said.add, block.forwarding, self._writer.send
+
+        def say(text: str, quoted: bytes) -> None:
+            note(text)
+            sent = forwarded(text)
+            if sent is text:
+                send(before + quoted + behind)
+                return
+            if sent:
+                send(before + jsontext.dumps(sent) + behind)
+            if block.finished:
+                # what follows may be of another call
+                self._before = _NONE
+                self._writer.more(block, block.behind())
+
+        return say
+
+
+def _plain_delta(chunk: JSONObject) -> JSONObject | None:
+    """The delta of a chunk that does nothing but say it."""
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or any(chunk.get(key) for key in _TELLING):
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or any(choice.get(key) for key in _MORE):
+        return None
+    delta = choice.get("delta")
+    return delta if type(delta) is dict else None
+
+
+def _text_to(writer: AnswerWriter, index: int) -> Say:
+    before, behind = sse.around(messages.text_delta(index, ""))
+    note, send = writer.output.text, writer.send
+
+    def say(text: str, quoted: bytes) -> None:
+        note(text)
+        send(before + quoted + behind)
+
+    return say
+
+
+def _thinking_to(writer: AnswerWriter, index: int, place: str) -> Say:
+    before, behind = sse.around(messages.thinking_delta(index, ""))
+    note, carry, send, shown = (
+        writer.output.thinking, writer.carrier.said, writer.send, writer.shows_thinking,
+    )  # fmt: skip
+
+    def say(text: str, quoted: bytes) -> None:
+        note(text)
+        carry(text, place)
+        if shown:
+            send(before + quoted + behind)
+
+    return say
+
+
+def _nothing(text: str, quoted: bytes) -> None:
+    raise AssertionError("nothing was learnt")

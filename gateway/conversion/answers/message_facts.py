@@ -1,0 +1,45 @@
+"""What the history notes of a whole message, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion.answers.usage import MOST_TOKENS
+
+LONGEST_REASON: Final = 40
+
+
+class MessageFacts(NamedTuple):
+    """`usage` holds numbers only, in objects as the API has them."""
+
+    stop_reason: str
+    usage: dict[str, Any]
+    tools_called: list[str]
+
+
+def message_facts(message: Mapping[str, Any]) -> MessageFacts:
+    """The facts of a message; what has not the shape of the API is left out."""
+    reason, content = message.get("stop_reason"), message.get("content")
+    names = [
+        block.get("name")
+        for block in (content if isinstance(content, list) else ())
+        if isinstance(block, dict) and block.get("type") == "tool_use"
+    ]
+    return MessageFacts(
+        reason[:LONGEST_REASON] if isinstance(reason, str) else "",
+        _numbers(message.get("usage")),
+        [name for name in names if isinstance(name, str)],
+    )
+
+
+def _numbers(usage: object) -> dict[str, Any]:
+    if not isinstance(usage, dict):
+        return {}
+    kept: dict[str, Any] = {}
+    for name, value in usage.items():
+        if type(value) is int:
+            kept[name] = min(max(0, value), MOST_TOKENS)
+        elif isinstance(value, dict):
+            kept[name] = _numbers(value)
+    return kept

@@ -1,0 +1,217 @@
+"""Finish reason -> stop reason, one table (specification section 5.2)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final
+
+from gateway import patterns
+from gateway.conversion.answers.usage import Usage
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors.overflow import Overflow
+from gateway.conversion.ledger import Ledger
+from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.values import frozen
+
+JSONObject = dict[str, Any]
+
+
+class Finish(Enum):
+    """What providers mean by their words; the value is the priority when several are given."""
+
+    CALLS = 5
+    FILTERED = 4
+    LENGTH = 3
+    WINDOW = 2
+    STOP = 1
+    UNKNOWN = 0
+    ERROR = -1
+    NO_RESOURCES = -2
+    UNREADABLE = -3
+
+
+_WORDS: Final = {
+    word: finish
+    for finish, words in {
+        Finish.STOP: (
+            "stop",
+            "eos",
+            "eos_token",
+            "end_turn",
+            "complete",
+            "completed",
+            "stop_sequence",
+            "done",
+        ),
+        Finish.CALLS: ("tool_calls", "tool_call", "function_call", "function_calls", "tool_use"),
+        Finish.LENGTH: (
+            "length",
+            "max_tokens",
+            "max_output_tokens",
+            "token_limit",
+            "error_limit",
+            "max_length",
+        ),
+        Finish.WINDOW: ("model_length", "model_context_window_exceeded", "context_length_exceeded"),
+        Finish.FILTERED: (
+            *("content_filter", "content_filtered", "content_policy_violation", "content_policy", "filtered"),
+            *("sensitive", "safety", "refusal", "blocked", "blocklist", "prohibited_content", "recitation"),
+            *("spii", "language", "image_safety", "image_prohibited_content", "image_recitation"),
+            *("model_armor", "moderation", "guardrail", "guardrails", "guardrail_intervened", "error_toxic"),
+            *("jailbreak", "data_inspection_failed", "policy_violation"),
+        ),
+        Finish.ERROR: (
+            *(
+                "error",
+                "abort",
+                "aborted",
+                "network_error",
+                "cancelled",
+                "canceled",
+                "user_cancel",
+                "timeout",
+            ),
+            *("failed", "internal_error", "server_error"),
+        ),
+        Finish.NO_RESOURCES: ("insufficient_system_resource",),
+        Finish.UNREADABLE: (
+            *("malformed_function_call", "malformed_tool_call", "malformed_tool_use", "malformed_response"),
+            *("malformed_model_output", "unexpected_tool_call", "function_call_filter", "tool_use_failed"),
+            *("too_many_tool_calls", "missing_thought_signature"),
+        ),
+    }.items()
+    for word in words
+}
+# how some servers write that there is no reason
+_NONE: Final = frozenset({"", "null", "none", "unspecified", "not_finished", "in_progress"})
+_KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "value")
+_PREFIX: Final = patterns.compiled(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
+_PARTS: Final = patterns.compiled(r"[\s:.,;/|()\[\]-]+")
+# what is longer is no word
+_LONGEST: Final = 200
+
+
+# of the window, when the provider has cut the input to fit
+_FULL: Final = 0.99
+
+
+@frozen
+class Stop:
+    """Why a message ended, in Anthropic's words."""
+
+    reason: str
+    sequence: str | None = None
+    details: JSONObject | None = None
+
+    @classmethod
+    def refusal(cls, explanation: str | None) -> Stop:
+        return cls("refusal", details={"type": "refusal", "category": None, "explanation": explanation})
+
+
+def finish_of(choice: JSONObject) -> Finish | None:
+    """The finish of a choice; None while there is none.
+
+    Providers write it in any case, behind a prefix (`content_filter: PROHIBITED_CONTENT`,
+    `FinishReason.STOP`), as an object ({"type": "length"}), and as the text "null".
+    """
+    word = choice.get("finish_reason")
+    if isinstance(word, dict) and word:
+        word = next((said for key in _KEYS_OF_OBJECT if isinstance(said := word.get(key), str)), "unknown")
+    if not word:
+        return None
+    if not isinstance(word, str):
+        return Finish.UNKNOWN
+    known = _WORDS.get(word)
+    if known is not None:
+        return known
+    word = _PREFIX.sub("", word[:_LONGEST].strip().lower(), count=1)
+    if word in _NONE:
+        return None
+    # of several words the last that is known says it best
+    words = (word, *reversed(_PARTS.split(word)))
+    return next((_WORDS[said] for said in words if said in _WORDS), Finish.UNKNOWN)
+
+
+def stronger(one: Finish | None, other: Finish) -> Finish:
+    """Of two finishes of one answer the one that counts; the first of equals."""
+    return other if one is None or other.value > one.value else one
+
+
+def failure_of(finish: Finish) -> UpstreamError | None:
+    """The error that a finish reason stands for, if any."""
+    if finish is Finish.ERROR:
+        return UpstreamRejected("the upstream provider ended the response with an error")
+    if finish is Finish.NO_RESOURCES:
+        return UpstreamRejected(
+            "the upstream provider has insufficient resources", status=529, error_type="overloaded_error"
+        )
+    if finish is Finish.UNREADABLE:
+        return UpstreamRejected("the upstream provider could not read the tool call that the model wrote")
+    return None
+
+
+def overflow_of(finish: Finish | None, usage: Usage, context: AnswerContext) -> UpstreamError | None:
+    """The overflow that the end of an answer without any content stands for, if any.
+
+    z.ai says so by its finish reason; MiMo cuts the input to fill the window, and then has no
+    room to say a word. Claude Code compacts on the error, and on no stop reason.
+    """
+    window = context.profile.context_window
+    full = (
+        finish is Finish.LENGTH
+        and window is not None
+        and not usage.estimated
+        and not usage.output_tokens
+        and usage.context_tokens >= _FULL * window
+    )
+    if finish is not Finish.WINDOW and not full:
+        return None
+    overflow = Overflow(usage.context_tokens, None, window)
+    text = overflow.message(context_window=window, estimated_tokens=context.estimated_input_tokens)
+    return UpstreamRejected(text, status=400, error_type="invalid_request_error")
+
+
+def matched_sequence(choice: JSONObject, context: AnswerContext) -> str | None:
+    """The stop sequence the upstream says it met (vLLM: stop_reason, SGLang: matched_stop)."""
+    for key in ("stop_reason", "matched_stop"):
+        word = choice.get(key)
+        if isinstance(word, str) and word in context.native_stops:
+            return word
+    return None
+
+
+def stop_of(
+    finish: Finish | None,
+    *,
+    called: bool,
+    refusal: str,
+    sequence: str | None,
+    usage: Usage,
+    context: AnswerContext,
+    ledger: Ledger,
+) -> Stop:
+    """Why the message ended.
+
+    `called`: it contains a tool call. `refusal`: text of the upstream's refusal
+    field. `sequence`: the stop sequence that was met, by the upstream or by us.
+    """
+    if refusal or finish is Finish.FILTERED:
+        return Stop.refusal(refusal or None)
+    if finish is Finish.LENGTH:
+        return Stop(
+            "max_tokens" if called or not _window_full(usage, context) else "model_context_window_exceeded"
+        )
+    if finish is Finish.WINDOW:
+        return Stop("model_context_window_exceeded")
+    if finish is None or finish is Finish.UNKNOWN:
+        ledger.defaulted("stop_reason", "the upstream gave no known finish reason; taken from the content")
+    if called:
+        return Stop("tool_use")
+    if sequence is not None:
+        return Stop("stop_sequence", sequence)
+    return Stop("end_turn")
+
+
+def _window_full(usage: Usage, context: AnswerContext) -> bool:
+    window = context.profile.context_window
+    return window is not None and usage.context_tokens >= window and usage.output_tokens < context.max_tokens

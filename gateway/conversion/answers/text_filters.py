@@ -1,0 +1,194 @@
+"""What becomes of the upstream's content on its way to the client (sections 2.6, 3.8, 5.4, 6.6).
+
+Think tags are split off, a repeated prefill is removed, local stop sequences
+are watched, and nulls invented by strict schemas are taken out again. Every
+step works on pieces and holds back what it cannot decide yet; a whole message
+is one piece.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.conversion.answers.stop_sequences import StopScanner
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.requests.structured_output import without_invented_nulls
+
+_OPENING: Final = "<think>"
+_CLOSING: Final = "</think>"
+
+
+class VisibleText:
+    """Splits content into (thinking, visible text)."""
+
+    __slots__ = ("_nulls", "_prefill", "_stops", "_tags")
+
+    def __init__(self, context: AnswerContext) -> None:
+        places = context.profile.reasoning_in
+        self._tags = (
+            ThinkTags(opened="think_open" in places) if {"think_tags", "think_open"} & set(places) else None
+        )
+        self._prefill = PrefillEcho(context.prefill) if context.prefill else None
+        self._stops = StopScanner(context.local_stops) if context.local_stops else None
+        self._nulls = InventedNulls(context.nullable_paths) if context.nullable_paths is not None else None
+
+    @property
+    def plain(self) -> bool:
+        """Nothing happens to the text at all."""
+        return self._tags is None and self._prefill is None and self._stops is None and self._nulls is None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more happens to the text: what follows is visible as it is."""
+        return (
+            self._stops is None
+            and self._nulls is None
+            and (self._tags is None or self._tags.settled)
+            and (self._prefill is None or self._prefill.settled)
+        )
+
+    @property
+    def matched(self) -> str | None:
+        """The local stop sequence that was met."""
+        return None if self._stops is None else self._stops.matched
+
+    def feed(self, text: str) -> tuple[str, str]:
+        thinking = ""
+        if self._tags is not None:
+            thinking, text = self._tags.feed(text)
+        for step in (self._prefill, self._stops, self._nulls):
+            if step is not None and text:
+                text = step.feed(text)
+        return thinking, text
+
+    def flush(self) -> tuple[str, str]:
+        """The text is interrupted or over: give everything that was held back."""
+        thinking = text = ""
+        if self._tags is not None:
+            thinking, text = self._tags.flush()
+        for step in (self._prefill, self._stops, self._nulls):
+            if step is not None:
+                text = (step.feed(text) if text else "") + step.flush()
+        return thinking, text
+
+
+class ThinkTags:
+    """A leading `<think>...</think>` in the content is thinking.
+
+    With `opened` the chat template has opened the tag already; the text is held
+    back until the closing tag shows that it was thinking.
+    """
+
+    __slots__ = ("_assumed", "_held", "_opened", "_stage")
+
+    def __init__(self, *, opened: bool) -> None:
+        self._opened = opened
+        self._stage = "start"
+        self._held = ""
+        self._assumed: list[str] = []
+
+    @property
+    def settled(self) -> bool:
+        """No tag is looked for any more."""
+        return self._stage == "visible"
+
+    def feed(self, text: str) -> tuple[str, str]:
+        if self._stage == "visible":
+            return "", text
+        text = self._held + text
+        self._held = ""
+        if self._stage == "start":
+            start = text.lstrip()
+            if _OPENING.startswith(start):
+                self._held = text
+                return "", ""
+            if start.startswith(_OPENING):
+                self._stage = "thinking"
+                text = start.removeprefix(_OPENING)
+            else:
+                self._stage = "assumed" if self._opened else "visible"
+        if self._stage == "behind":
+            return "", self._behind(text)
+        if self._stage == "visible":
+            return "", text
+        thinking, tag, rest = text.partition(_CLOSING)
+        if not tag:
+            keep = len(text) - _overlap(text, _CLOSING)
+            thinking, self._held = text[:keep], text[keep:]
+        if self._stage == "assumed":
+            self._assumed.append(thinking)
+            thinking = ""
+        if not tag:
+            return thinking, ""
+        thinking = thinking or "".join(self._assumed)
+        self._assumed.clear()
+        self._stage = "behind"
+        return thinking, self._behind(rest)
+
+    def flush(self) -> tuple[str, str]:
+        held = "".join(self._assumed) + self._held
+        self._assumed.clear()
+        self._held = ""
+        return (held, "") if self._stage == "thinking" else ("", held)
+
+    def _behind(self, text: str) -> str:
+        """One newline behind the tag belongs to it."""
+        if not text:
+            return ""
+        self._stage = "visible"
+        return text.removeprefix("\n")
+
+
+class PrefillEcho:
+    """Removes a verbatim repetition of the prefill at the beginning of an answer (section 3.8)."""
+
+    __slots__ = ("_held", "_prefill")
+
+    def __init__(self, prefill: str) -> None:
+        self._prefill: str | None = prefill
+        self._held = ""
+
+    @property
+    def settled(self) -> bool:
+        """The beginning has been seen."""
+        return self._prefill is None
+
+    def feed(self, text: str) -> str:
+        if self._prefill is None:
+            return text
+        self._held += text
+        if len(self._held) < len(self._prefill) and self._prefill.startswith(self._held):
+            return ""
+        return self._release(self._held.removeprefix(self._prefill))
+
+    def flush(self) -> str:
+        return self._release(self._held)
+
+    def _release(self, text: str) -> str:
+        self._prefill = None
+        self._held = ""
+        return text
+
+
+class InventedNulls:
+    """Holds the whole text back, because nulls can only be judged in a whole JSON text (section 2.6)."""
+
+    __slots__ = ("_paths", "_text")
+
+    def __init__(self, paths: tuple[tuple[str, ...], ...]) -> None:
+        self._paths = paths
+        self._text: list[str] = []
+
+    def feed(self, text: str) -> str:
+        self._text.append(text)
+        return ""
+
+    def flush(self) -> str:
+        text = "".join(self._text)
+        self._text.clear()
+        return without_invented_nulls(text, self._paths) if text else ""
+
+
+def _overlap(text: str, tag: str) -> int:
+    """How many characters at the end of `text` may be the beginning of `tag`."""
+    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)

@@ -1,0 +1,225 @@
+"""Token counts, from chat's words to Anthropic's (specification section 5.3).
+
+Chat's prompt_tokens includes what came from a cache; Anthropic's three input
+numbers are disjoint. Providers put cached tokens in different places, so the
+first positive place counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.answers.output import Output
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.requests.token_count import estimate_text_tokens
+from gateway.values import frozen
+
+JSONObject = dict[str, Any]
+
+# no count means more, and a column of the history holds no more
+MOST_TOKENS: Final = 2**31 - 1
+
+_CACHE_READ: Final = (
+    ("cache_read_input_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("prompt_cache_hit_tokens",),
+    ("cached_tokens",),
+    ("num_cached_tokens",),
+)
+_CACHE_WRITTEN: Final = (
+    ("cache_creation_input_tokens",),
+    ("prompt_tokens_details", "cache_write_tokens"),
+    ("prompt_tokens_details", "cache_creation_tokens"),
+    ("prompt_tokens_details", "cache_creation_input_tokens"),
+)
+_SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_queries",))
+_TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
+
+
+@frozen
+class Usage:
+    """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read: int = 0
+    cache_written: int = 0
+    thinking_tokens: int | None = None
+    searches: int = 0
+    cache_written_1h: int = 0
+    service_tier: str = "standard"
+    estimated: bool = False
+
+    @property
+    def context_tokens(self) -> int:
+        """Everything that stood in the model's window when it stopped."""
+        return self.input_tokens + self.cache_read + self.cache_written + self.output_tokens
+
+    def at_start(self) -> JSONObject:
+        """For message_start."""
+        return {
+            "input_tokens": self.input_tokens,
+            "cache_creation_input_tokens": self.cache_written,
+            "cache_read_input_tokens": self.cache_read,
+            "output_tokens": self.output_tokens,
+        }
+
+    def at_end(self) -> JSONObject:
+        """For message_delta."""
+        numbers = self.at_start()
+        if self.thinking_tokens is not None:
+            numbers["output_tokens_details"] = {"thinking_tokens": self.thinking_tokens}
+        if self.cache_written_1h:
+            numbers["cache_creation"] = self._cache_creation()
+        if self.searches:
+            numbers["server_tool_use"] = self._server_tool_use()
+        return numbers
+
+    def whole(self) -> JSONObject:
+        """For a message that is not streamed."""
+        return {
+            **self.at_end(),
+            "cache_creation": self._cache_creation(),
+            "server_tool_use": self._server_tool_use(),
+            "service_tier": self.service_tier,
+            "inference_geo": None,
+            "speed": None,
+        }
+
+    def _cache_creation(self) -> JSONObject | None:
+        if not self.cache_written:
+            return None
+        longer = self.cache_written_1h
+        return {
+            "ephemeral_5m_input_tokens": self.cache_written - longer,
+            "ephemeral_1h_input_tokens": longer,
+        }
+
+    def _server_tool_use(self) -> JSONObject | None:
+        return {"web_search_requests": self.searches, "web_fetch_requests": 0} if self.searches else None
+
+
+def usage_of(
+    counts: JSONObject | None, context: AnswerContext, output: Output, ledger: Ledger, *, tier: object = None
+) -> Usage:
+    """Anthropic's numbers of an answer; what the upstream's usage object does not tell is estimated."""
+    counts = counts or {}
+    prompt = _first_known(counts, "prompt_tokens", "input_tokens")
+    completion = _first_known(counts, "completion_tokens", "output_tokens")
+    read = _first_positive(counts, _CACHE_READ)
+    written = _first_positive(counts, _CACHE_WRITTEN)
+    reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
+    if prompt == 0 and not read and not written and context.estimated_input_tokens:
+        ledger.repaired("usage.input_tokens", "no prompt is empty: the count is not believed")
+        prompt = None
+    if completion == 0 and output.something:
+        ledger.repaired("usage.output_tokens", "the answer is not empty: the count is not believed")
+        completion = None
+    if prompt is not None and completion is not None:
+        beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
+        if beside > 0 and beside == read:
+            prompt += read
+        elif beside > 0 and beside == (reasoning or beside):
+            # reasoning that the provider counts in the total alone
+            completion += beside
+    estimated = prompt is None or completion is None
+    if completion is None:
+        completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
+    if estimated:
+        ledger.defaulted("usage", "the upstream did not tell all token counts; estimated")
+    return Usage(
+        input_tokens=context.estimated_input_tokens if prompt is None else max(0, prompt - read - written),
+        output_tokens=completion,
+        cache_read=read,
+        cache_written=written,
+        thinking_tokens=reasoning,
+        searches=_first_positive(counts, _SEARCHES) + context.searches,
+        service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
+        estimated=estimated,
+    )
+
+
+def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
+    """The numbers of an answer in Anthropic's own words; `written`: our estimate of its output."""
+    counts = counts if isinstance(counts, dict) else {}
+    given, made = _number(counts.get("input_tokens")), _number(counts.get("output_tokens"))
+    cache_written = _number(counts.get("cache_creation_input_tokens")) or 0
+    longer = _number(_at(counts, ("cache_creation", "ephemeral_1h_input_tokens"))) or 0
+    return Usage(
+        input_tokens=context.estimated_input_tokens if given is None else given,
+        output_tokens=written if made is None else made,
+        cache_read=_number(counts.get("cache_read_input_tokens")) or 0,
+        cache_written=cache_written,
+        cache_written_1h=min(longer, cache_written),
+        thinking_tokens=_number(_at(counts, ("output_tokens_details", "thinking_tokens"))),
+        searches=_number(_at(counts, ("server_tool_use", "web_search_requests"))) or 0,
+        estimated=given is None or made is None,
+    )
+
+
+def usage_at_start(counts: JSONObject | None, context: AnswerContext) -> Usage:
+    """The numbers for message_start: of the first chunk, if it has some, else the estimate (decision D14)."""
+    counts = counts or {"prompt_tokens": context.estimated_input_tokens}
+    return usage_of({"completion_tokens": 0, **counts}, context, Output(), Ledger())
+
+
+def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
+    """The usage object of a completion or chunk: its own, Groq's `x_groq.usage`, or that of the choice."""
+    groq = payload.get("x_groq")
+    places = (
+        payload.get("usage"),
+        groq.get("usage") if isinstance(groq, dict) else None,
+        choice.get("usage") if isinstance(choice, dict) else None,
+    )
+    return next((place for place in places if isinstance(place, dict) and place), None)
+
+
+def latest(known: JSONObject | None, told: JSONObject | None) -> JSONObject | None:
+    """The counts of a stream so far: a later count never takes away what an earlier one told."""
+    if not known or not told:
+        return told or known
+    return {**known, **{name: value for name, value in told.items() if value or name not in known}}
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            return None
+    return value
+
+
+def _first_positive(counts: JSONObject, places: tuple[tuple[str, ...], ...]) -> int:
+    for place in places:
+        # most providers have few of them, and this is asked for each answer, twice for a stream
+        value = counts.get(place[0])
+        if value is not None and (number := _number(_at(value, place[1:]))):
+            return number
+    return 0
+
+
+def _first_known(counts: JSONObject, *names: str) -> int | None:
+    for name in names:
+        number = _number(counts.get(name))
+        if number is not None:
+            return number
+    return None
+
+
+def _number(value: object) -> int | None:
+    """A count, also as a string or a float with an integral value; negative is 0."""
+    if type(value) is int and 0 <= value <= MOST_TOKENS:
+        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return min(max(0, int(value)), MOST_TOKENS)

@@ -1,0 +1,30 @@
+"""A whole message of a provider that speaks the Messages API (specification section 8.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.conversion.answers.chat_message import WholeAnswer
+from gateway.conversion.answers.usage import own_usage
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors import upstream
+from gateway.conversion.ledger import Ledger
+from gateway.errors import UpstreamBroken
+
+JSONObject = dict[str, Any]
+
+
+def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
+    """The message as it came, under the name of the model that was asked for.
+
+    Raises UpstreamRejected for an error inside a 200, and UpstreamBroken for what is no message.
+    """
+    error = upstream.error_inside(message, context)
+    if error is not None:
+        raise error
+    if not isinstance(message.get("content"), list):
+        raise UpstreamBroken("upstream returned no message")
+    usage = own_usage(message.get("usage"), context, written=0)
+    if usage.estimated:
+        ledger.defaulted("usage", "the upstream did not tell all token counts")
+    return WholeAnswer({**message, "model": context.model}, usage.estimated)

@@ -1,0 +1,94 @@
+"""Errors of a provider that speaks the Messages API: as they came, if clients can act on them (8.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.conversion.errors.redaction import masked
+from gateway.conversion.errors.upstream import upstream_error
+from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.wire import jsontext
+
+# bytes; looking for secrets in a longer one would hold up the other exchanges, and no error is so long
+LONGEST: Final = 32 * 1024
+# what of a provider's headers goes back to the client, beside the content type
+RETURNED_HEADERS: Final = ("anthropic-ratelimit-", "anthropic-organization-id", "retry-after-ms")
+# about the gateway's own credential, which is not the client's affair
+_ABOUT_CREDENTIAL: Final = frozenset({401, 403})
+# the wordings by which clients know that they must shorten the conversation
+_KNOWN_OVERFLOWS: Final = ("prompt is too long", "exceed context limit")
+
+
+def passed_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    model: str,
+    context_window: int | None,
+    estimated_tokens: int,
+    ratelimit_prefix: str = "x-ratelimit-",
+    now: float | None = None,
+) -> UpstreamError:
+    """The error to raise for an answer with an error status; arguments as of `upstream_error`.
+
+    An error in Anthropic's form keeps status and body, byte for byte; one that repeats a secret
+    keeps type and message, without it. Converted are those about the gateway's credential, those
+    in another form, and an overflow in words that no client knows.
+    """
+    converted = upstream_error(
+        status,
+        headers,
+        body,
+        model=model,
+        context_window=context_window,
+        estimated_tokens=estimated_tokens,
+        ratelimit_prefix=ratelimit_prefix,
+        now=now,
+    )
+    error = _in_anthropics_form(body)
+    if error is None or status in _ABOUT_CREDENTIAL or _unknown_overflow(converted, error):
+        return converted
+    text = body[: LONGEST + 1].decode("utf-8", "replace")
+    passed = UpstreamRejected(
+        masked(error["message"][:LONGEST]),
+        status=status,
+        error_type=error["type"],
+        retry_after=converted.retry_after,
+        should_retry=_told_to_retry(headers),
+        headers=returned_headers(headers),
+        verbatim=body if len(body) <= LONGEST and masked(text) == text else None,
+    )
+    passed.upstream_status = status
+    return passed
+
+
+def returned_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """What of a provider's headers goes back to the client."""
+    known = ((name.lower(), value) for name, value in headers.items())
+    return {name: value for name, value in known if name.startswith(RETURNED_HEADERS)}
+
+
+def _in_anthropics_form(body: bytes) -> dict[str, str] | None:
+    """Type and message of an error body of the Messages API; None for any other body."""
+    try:
+        parsed: Any = jsontext.loads(body)
+    except jsontext.InvalidJSON:
+        return None
+    error = parsed.get("error") if isinstance(parsed, dict) and parsed.get("type") == "error" else None
+    if not isinstance(error, dict):
+        return None
+    told = {name: error.get(name) for name in ("type", "message")}
+    return told if all(isinstance(value, str) for value in told.values()) else None  # type: ignore[return-value]
+
+
+def _unknown_overflow(converted: UpstreamError, error: dict[str, str]) -> bool:
+    """Whether our reading found an overflow that the provider's own words do not show."""
+    found = any(wording in converted.message for wording in _KNOWN_OVERFLOWS)
+    return found and not any(wording in error["message"] for wording in _KNOWN_OVERFLOWS)
+
+
+def _told_to_retry(headers: Mapping[str, str]) -> bool | None:
+    said = next((value for name, value in headers.items() if name.lower() == "x-should-retry"), "")
+    return {"true": True, "false": False}.get(said.strip().lower())

@@ -1,0 +1,230 @@
+"""PassedStream: a Messages stream in, the same stream out (specification section 8.2).
+
+Events pass as the bytes they came in; pings, comments, unknown events and blocks
+too. Only the model's name in message_start is written anew. What the history and
+the limits must know is read on the way: deltas, nearly all of a stream, are not
+even parsed.
+
+The caller may have started the message before the provider did (a late commit).
+Then the provider's message_start is left out, and its counts are put into
+message_delta, because the client would not know them otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway.conversion.answers.base_stream import CUT, NOTHING
+from gateway.conversion.answers.envelope import envelope
+from gateway.conversion.answers.usage import Usage, own_usage
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors import upstream
+from gateway.conversion.ledger import Ledger
+from gateway.errors import GatewayError, UpstreamBroken, UpstreamError
+from gateway.wire import jsontext, messages, sse
+from gateway.wire.event_bytes import EventSplitter, fields
+from gateway.wire.messages import Event, Sent
+
+JSONObject = dict[str, Any]
+
+_DELTA: Final = b"event: content_block_delta\n"
+# what is no text in the bytes of a delta
+_AROUND_A_DELTA: Final = 110
+_CHARACTERS_A_TOKEN: Final = 4
+LONGEST_REASON: Final = 40
+_EMPTY_DELTAS: Final[dict[str, Callable[[int, str], Event]]] = {
+    "text": messages.text_delta,
+    "thinking": messages.thinking_delta,
+    "tool_use": messages.input_json_delta,
+    "server_tool_use": messages.input_json_delta,
+}
+
+
+class PassedStream:
+    """One streamed answer that passes; its members are those of MessageStream."""
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._splitter = EventSplitter()
+        self._out: list[Sent] = []
+        self._started_early = False  # by the caller, in a late commit
+        self._stopped = False
+        self._counts: JSONObject = {}
+        self._error_event: bytes | None = None
+        self._open: tuple[int, str] | None = None  # index and type of the block that is open
+        self.started = False
+        self.failure: GatewayError | None = None
+        self.stop_reason: str | None = None
+        self.tool_names: list[str] = []
+        self.characters = 0  # of everything that the answer says, about
+        self.events = 0
+
+    @property
+    def done(self) -> bool:
+        return self._stopped or self.failure is not None
+
+    @property
+    def closing(self) -> bool:
+        """The model has finished, or the answer is over: look at `done` and `awaiting_trailer`."""
+        return self.stop_reason is not None or self.done
+
+    @property
+    def awaiting_trailer(self) -> bool:
+        """All is said; only message_stop may still come."""
+        return self.stop_reason is not None and not self.done
+
+    @property
+    def usage(self) -> Usage:
+        """The provider's numbers; of an answer that was cut, the output is estimated."""
+        counts = dict(self._counts)
+        if self.stop_reason is None:
+            counts.pop("output_tokens", None)  # said at the start, it counts nothing yet
+        return own_usage(counts, self._context, written=self.characters // _CHARACTERS_A_TOKEN)
+
+    @property
+    def usage_estimated(self) -> bool:
+        return self.usage.estimated
+
+    def start(self) -> list[Sent]:
+        """Start the message before the provider does."""
+        if self.started:
+            return []
+        self.started = self._started_early = True
+        usage = Usage(self._context.estimated_input_tokens, 0)
+        begun = envelope(self._context, [], None, usage.at_start())
+        return [messages.message_start(begun), messages.PING]
+
+    def keepalive(self) -> list[Sent]:
+        """An empty delta; a ping where no block is open, because a block of ours would shift all others."""
+        started = self.start()
+        index, kind = self._open or (0, "")
+        delta = _EMPTY_DELTAS.get(kind)
+        return [*started, messages.PING if delta is None else delta(index, "")]
+
+    def feed(self, data: bytes) -> list[Sent]:
+        try:
+            for event in self._splitter.feed(data):
+                if self.done:
+                    break
+                self._event(event)
+        except sse.EventTooLong as problem:
+            self.failure = UpstreamBroken(str(problem))
+        return self._taken()
+
+    def finish(self) -> list[Sent]:
+        """The connection ended, or nothing came behind the stop reason for long enough."""
+        rest = self._splitter.flush()
+        if rest and not self.done:
+            self._event(rest)
+        if not self.done:
+            if self.stop_reason is not None:
+                self._stopped = True
+                self._out.append(messages.MESSAGE_STOP)
+            else:
+                self.failure = UpstreamBroken(CUT if self.events else NOTHING)
+        return self._taken()
+
+    def fail(self, error: GatewayError, request_id: str) -> list[Sent]:
+        """End with an error; the provider's own error event goes out as it came."""
+        if not self.done:
+            self.failure = error
+        if self.failure is None or not self.started:
+            return []
+        return [self._error_event or messages.error_event(self.failure.body(request_id))]
+
+    def _taken(self) -> list[Sent]:
+        out, self._out = self._out, []
+        return out
+
+    def _event(self, raw: bytes) -> None:
+        if raw.startswith(_DELTA) and self.started:
+            self.characters += max(0, len(raw) - _AROUND_A_DELTA)
+            self._out.append(raw)
+            return
+        name, data = fields(raw)
+        try:
+            event = jsontext.loads(data) if data else {}
+        except jsontext.InvalidJSON:
+            event = None
+        if not isinstance(event, dict):
+            event = {}
+            if data.lstrip().startswith(b"{"):
+                # what was in it is lost, so this is no whole answer any more
+                self.failure = UpstreamBroken("upstream sent malformed stream data")
+                return
+        kind = event.get("type")
+        kind = name or (kind if isinstance(kind, str) else "")
+        read = _READERS.get(kind)
+        if read is not None:
+            self.events += 1
+            read(self, raw, event)
+        elif event and (error := upstream.error_inside(event, self._context)) is not None:
+            self._failed(error, None)
+        elif self.started:
+            self._out.append(raw)
+
+    def _message_start(self, raw: bytes, event: JSONObject) -> None:
+        message = event.get("message")
+        message = message if isinstance(message, dict) else {}
+        self._note_counts(message.get("usage"))
+        if not self.started:
+            self.started = True
+            self._out.append(sse.encode({**event, "message": {**message, "model": self._context.model}}))
+
+    def _block_start(self, raw: bytes, event: JSONObject) -> None:
+        block, index = event.get("content_block"), event.get("index")
+        if isinstance(block, dict) and type(index) is int and isinstance(block.get("type"), str):
+            self._open = (index, block["type"])
+            if block["type"] == "tool_use" and isinstance(block.get("name"), str):
+                self.tool_names.append(block["name"])
+        self._pass(raw, event)
+
+    def _block_stop(self, raw: bytes, event: JSONObject) -> None:
+        self._open = None
+        self._pass(raw, event)
+
+    def _message_delta(self, raw: bytes, event: JSONObject) -> None:
+        delta = event.get("delta")
+        reason = delta.get("stop_reason") if isinstance(delta, dict) else None
+        if isinstance(reason, str):
+            self.stop_reason = reason[:LONGEST_REASON]
+        self._note_counts(event.get("usage"))
+        if self._started_early and self._counts:
+            self._out.append(sse.encode({**event, "usage": self._counts}))
+        else:
+            self._pass(raw, event)
+
+    def _message_stop(self, raw: bytes, event: JSONObject) -> None:
+        if self.started:
+            self._stopped = True
+        self._pass(raw, event)
+
+    def _error(self, raw: bytes, event: JSONObject) -> None:
+        self._failed(upstream.named_error(event, fields(raw).data, self._context), raw)
+
+    def _failed(self, error: UpstreamError, raw: bytes | None) -> None:
+        self.failure = error
+        self._error_event = raw
+
+    def _pass(self, raw: bytes, event: JSONObject) -> None:
+        """Nothing may stand in front of message_start, so what does is left out."""
+        if self.started:
+            self._out.append(raw)
+
+    def _note_counts(self, usage: object) -> None:
+        """The latest number counts; one that is null says nothing."""
+        if isinstance(usage, dict):
+            self._counts |= {name: value for name, value in usage.items() if value is not None}
+
+
+_READERS: Final[dict[str, Callable[[PassedStream, bytes, JSONObject], None]]] = {
+    "message_start": PassedStream._message_start,
+    "content_block_start": PassedStream._block_start,
+    "content_block_delta": PassedStream._pass,
+    "content_block_stop": PassedStream._block_stop,
+    "message_delta": PassedStream._message_delta,
+    "message_stop": PassedStream._message_stop,
+    "error": PassedStream._error,
+}

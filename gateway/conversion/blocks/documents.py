@@ -1,0 +1,103 @@
+"""Document blocks as text wrappers or file parts (specification section 3.2)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.blocks import pdf
+from gateway.conversion.blocks.chat_parts import PARAGRAPH, text_part
+from gateway.conversion.blocks.images import image, without_whitespace
+from gateway.conversion.request_context import RequestContext
+from gateway.conversion.validation.shape_errors import refuse
+from gateway.wire.messages import JSONObject
+
+NO_TEXT: Final = "(no extractable text)"
+DEFAULT_NAME: Final = "document.pdf"
+
+
+def document(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+    """The parts for a document block. Raises InvalidRequest where the provider takes no such document."""
+    _note_citations(block, path, context)
+    source = block["source"]
+    match source["type"]:
+        case "text":
+            return [text_part(_wrapped(block, source["data"]))]
+        case "content":
+            return _from_content(block, source["content"], f"{path}.source.content", context)
+        case "url":
+            return [_from_url(block, source["url"], f"{path}.source.url", context)]
+        case _:
+            return [_from_pdf(block, source["data"], path, context)]
+
+
+def search_result(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
+    """The text part for a search_result block."""
+    _note_citations(block, path, context)
+    context.notes.add("replaced", path, "search result sent as text")
+    texts = PARAGRAPH.join(item["text"] for item in block["content"])
+    title, source = _quoted(block["title"]), _quoted(block["source"])
+    return text_part(f'<search_result title="{title}" source="{source}">\n{texts}\n</search_result>')
+
+
+def _note_citations(block: JSONObject, path: str, context: RequestContext) -> None:
+    citations = block.get("citations")
+    if isinstance(citations, dict) and citations.get("enabled"):
+        context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
+
+
+def _from_content(block: JSONObject, content: Any, path: str, context: RequestContext) -> list[JSONObject]:
+    if isinstance(content, str):
+        return [text_part(_wrapped(block, content))]
+    texts = PARAGRAPH.join(item["text"] for item in content if item["type"] == "text")
+    images = [
+        image(item, f"{path}.{position}", context)
+        for position, item in enumerate(content)
+        if item["type"] == "image"
+    ]
+    return [text_part(_wrapped(block, texts)), *images]
+
+
+def _from_url(block: JSONObject, url: str, path: str, context: RequestContext) -> JSONObject:
+    if context.profile.url_documents == "pass":
+        if context.profile.pdf == "document_url":
+            return {"type": "document_url", "document_url": url}
+        return _file(block, url)
+    if context.profile.url_documents == "fetch":
+        refuse(path, "this gateway cannot download documents yet; send the document as base64")
+    refuse(path, f"URL documents are not supported by model {context.model}")
+
+
+def _from_pdf(block: JSONObject, data: str, path: str, context: RequestContext) -> JSONObject:
+    data = without_whitespace(data)
+    match context.profile.pdf:
+        case "file":
+            return _file(block, f"data:application/pdf;base64,{data}")
+        case "document_url":
+            return {"type": "document_url", "document_url": f"data:application/pdf;base64,{data}"}
+        case "reject":
+            refuse(path, f"PDF documents are not supported by model {context.model}")
+        case _:
+            context.notes.add("replaced", path, "PDF sent as its extracted text")
+            return text_part(_wrapped(block, extracted_text(data)))
+
+
+def extracted_text(data: str) -> str:
+    """What `pdf: extract` sends for a PDF in base64: a line `[page n]` before each page's text."""
+    pages = pdf.page_texts(data)
+    if not any(pages):
+        return NO_TEXT
+    return "\n".join(f"[page {number}]\n{text}" for number, text in enumerate(pages, 1))
+
+
+def _file(block: JSONObject, file_data: str) -> JSONObject:
+    return {"type": "file", "file": {"filename": block.get("title") or DEFAULT_NAME, "file_data": file_data}}
+
+
+def _wrapped(block: JSONObject, text: str) -> str:
+    title, context = block.get("title"), block.get("context")
+    opening = f'<document title="{_quoted(title)}">' if title else "<document>"
+    return "\n".join([opening, *([context] if context else []), text, "</document>"])
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', "&quot;")

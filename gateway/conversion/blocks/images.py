@@ -1,0 +1,48 @@
+"""Image blocks as image parts (specification section 3.2)."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Final
+
+from gateway.conversion.blocks.chat_parts import image_part, text_part
+from gateway.conversion.request_context import RequestContext
+from gateway.wire.messages import JSONObject
+
+OMITTED: Final = "[image omitted: the selected model cannot view images]"
+# enough base64 for the longest magic bytes below
+_HEAD: Final = 24
+
+
+def image(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
+    """The part for an image block: an image, or a text marker for a model without vision."""
+    if context.profile.images == "text":
+        context.notes.add("replaced", path, "image: the model cannot view images")
+        return text_part(OMITTED)
+    if block.get("transformations"):
+        context.notes.add("dropped", f"{path}.transformations", "image transformations")
+    source = block["source"]
+    if source["type"] == "url":
+        return image_part(source["url"])
+    data = without_whitespace(source["data"])
+    return image_part(f"data:{_media_type(data, source['media_type'])};base64,{data}")
+
+
+def without_whitespace(data: str) -> str:
+    """Base64 text without the line breaks that some clients put in."""
+    pieces = data.split()
+    return data if len(pieces) == 1 else "".join(pieces)
+
+
+def _media_type(data: str, declared: str) -> str:
+    """The type the magic bytes tell, else the declared one: providers refuse a wrong label."""
+    head = binascii.a2b_base64(data[:_HEAD] + "=" * (-len(data[:_HEAD]) % 4))
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return declared

@@ -1,0 +1,176 @@
+"""What the table of refusals asks: was a thing sent, and what value follows from what was said.
+
+Entries of refusal_patterns.json name these: `sent` says what must have been in the
+request that was refused, `rule` computes a value that no table can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from gateway import patterns
+from gateway.conversion.errors.error_limits import told_limits
+from gateway.conversion.profile import EFFORT_ORDER, Profile
+
+_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_IMAGE_PARTS: Final = frozenset({"image_url", "input_image"})
+_SWITCHES: Final = (
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "chat_template_kwargs",
+)
+_LISTS: Final = patterns.compiled(
+    r"supported (?:string )?values?|must be|should be|one of|expected|(?:valid|allowed|permitted) values?"
+    r"|only supports?|supports only",
+    patterns.IGNORECASE,
+)
+_EFFORTS: Final = patterns.compiled(r"\b(none|minimal|low|medium|high|xhigh|max)\b")
+_ANY: Final = patterns.compiled(r"\bany\b")
+_THINKS: Final = patterns.compiled(r"think|reason", patterns.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal and what it answers: the status, its texts, the profile and the body that was sent."""
+
+    body: bytes
+    texts: tuple[str, ...]
+    profile: Profile
+    sent: Mapping[str, Any]
+
+
+class Found(NamedTuple):
+    """The text that fits an entry, and how."""
+
+    text: str
+    match: patterns.Match[str] | None
+
+
+# (the refusal, what was found, the entry's option and value) -> the option and its new value
+Rule = Callable[[Refusal, Found, str, Any], tuple[str, Any] | None]
+
+
+def value_of(profile: Profile, option: str) -> Any:
+    """An option's value as in JSON."""
+    value = getattr(profile, option)
+    return list(value) if type(value) is tuple else value
+
+
+def was_sent(what: str, sent: Mapping[str, Any]) -> bool:
+    """Whether the body has what an entry is about: a field, or something deeper in it."""
+    match what:
+        case "image":
+            return any(_has_image(message) for message in _conversation(sent))
+        case "messages":
+            return bool(_conversation(sent))
+        case "strict":
+            return any("strict" in function for function in _functions(sent))
+        case "cap":
+            return _cap_of(sent) is not None
+        case "reasoning_effort":
+            return _effort_of(sent) is not None
+        case "reasoning_off":
+            return any(name in sent for name in _SWITCHES)
+        case "response_format":
+            return "response_format" in sent or bool(_inside(sent, "text", "format"))
+    return what in sent or what.replace("_?", "_") in sent
+
+
+def _inside(sent: Mapping[str, Any], outer: str, name: str) -> Any:
+    value = sent.get(outer)
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _conversation(sent: Mapping[str, Any]) -> list[Any]:
+    found = sent.get("messages", sent.get("input"))
+    return found if isinstance(found, list) else []
+
+
+def _has_image(message: Any) -> bool:
+    parts = [message.get("content"), message.get("output")] if isinstance(message, dict) else []
+    return any(
+        isinstance(part, dict) and part.get("type") in _IMAGE_PARTS
+        for part_list in parts
+        if isinstance(part_list, list)
+        for part in part_list
+    )
+
+
+def _functions(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    tools = sent.get("tools")
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict):
+            function = tool.get("function", tool)
+            yield function if isinstance(function, dict) else {}
+
+
+def _cap_of(sent: Mapping[str, Any]) -> int | None:
+    return next((sent[name] for name in _CAPS if type(sent.get(name)) is int), None)
+
+
+def _effort_of(sent: Mapping[str, Any]) -> str | None:
+    effort = sent.get("reasoning_effort") or _inside(sent, "reasoning", "effort")
+    return effort if isinstance(effort, str) else None
+
+
+# --- rules: values that depend on what was said or sent ------------------------------------------
+
+
+def _efforts(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+    """The efforts that are told, or those known without the one that was refused."""
+    sent = _effort_of(refusal.sent)
+    listing = _LISTS.search(found.text)
+    told = set()
+    if listing is not None:
+        told = set(_EFFORTS.findall(found.text[listing.end() :].lower()))
+    accepted = told - {sent} if told else set(refusal.profile.effort_levels) - {sent}
+    return option, [effort for effort in EFFORT_ORDER if effort in accepted]
+
+
+def _tool_choice(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+    """The next weaker form than the one that was sent."""
+    sent, now = refusal.sent.get("tool_choice"), refusal.profile.tool_choice
+    listing = _LISTS.search(found.text)
+    told = found.text[listing.end() :].lower() if listing is not None else ""
+    if isinstance(sent, dict) and now == "full":
+        # while thinking, no call can be forced in any form
+        forced = "required" in told or "any" in told or _THINKS.search(found.text) is None
+        return option, "no_named" if forced else "no_forced"
+    if sent == "required" and _ANY.search(told) and "required" not in told:
+        return "tool_choice_any", "any"
+    if sent in ("required", "any") and now in ("full", "no_named"):
+        return option, "no_forced"
+    return (option, "auto_only") if sent == "none" else None
+
+
+def _add(refusal: Refusal, _found: Found, option: str, to: Any) -> tuple[str, Any] | None:
+    """A value more in a list."""
+    now = value_of(refusal.profile, option)
+    return None if to in now else (option, [*now, to])
+
+
+def _number(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+    """A limit lower than the one known."""
+    limit = int(found.match["number"][:9]) if found.match is not None else 0
+    now = getattr(refusal.profile, option)
+    return (option, limit) if limit > 0 and (now is None or limit < now) else None
+
+
+def _output_limit(refusal: Refusal, _found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+    """The most output tokens, when more were asked for."""
+    limit = told_limits(refusal.body).get("max_output_tokens")
+    cap = _cap_of(refusal.sent)
+    return (option, limit) if limit is not None and cap is not None and cap > limit else None
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "efforts": _efforts,
+    "tool_choice": _tool_choice,
+    "add": _add,
+    "number": _number,
+    "output_limit": _output_limit,
+}

@@ -1,0 +1,192 @@
+"""What a provider's refusal teaches about its options (specification sections 0 and 7).
+
+A provider that answers 400 to a parameter often says which one. `lesson` reads that
+from a table of wordings (refusal_patterns.json beside this file) and names one option of
+the profile with the value it should have; whether that was right is known when the
+changed request is answered. A request that does not fit the context window teaches
+nothing here: the client has to shorten it. `told_window` keeps what it tells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any, Final, NamedTuple
+
+from gateway import patterns
+from gateway.conversion.errors.error_limits import told_limits
+from gateway.conversion.errors.overflow import overflow_in
+from gateway.conversion.errors.redaction import masked
+from gateway.conversion.errors.refusal_rules import RULES, Found, Refusal, Rule, value_of, was_sent
+from gateway.conversion.profile import DEFAULTS, Profile
+from gateway.wire import jsontext
+
+# Providers say what they do not want in the beginning, and echo what they were sent; many
+# expressions over long texts would hold up the other exchanges.
+MAX_SCANNED: Final = 1000
+MAX_TEXTS: Final = 10
+MAX_BODY: Final = 3000
+MAX_WORDS: Final = 500
+
+_STATUSES: Final = (400, 422)
+_ECHOES: Final = frozenset({"input", "url", "ctx", "received", "request", "body", "user_id", "request_id"})
+_REFUSAL_CODES: Final = patterns.compiled(
+    r"(?:unsupported|unknown|unrecogni[sz]ed)_(?:parameter|argument|field|value)", patterns.IGNORECASE
+)
+
+
+class Lesson(NamedTuple):
+    """One option of a profile that should change: `old` and `new` as in JSON, `words` the provider's."""
+
+    option: str
+    old: Any
+    new: Any
+    words: str = ""
+
+
+def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, Any]) -> Lesson | None:
+    """The option to change after an error answer, None when it names none that could help.
+
+    `body`: of the error answer; `sent`: the request's body that was refused, converted
+    with `profile`. Never raises.
+    """
+    try:
+        parsed: Any = jsontext.loads(body)
+    except jsontext.InvalidJSON:
+        parsed = None
+    raw = body[:MAX_SCANNED].decode("utf-8", "replace")
+    texts = tuple(dict.fromkeys(_texts(parsed))) if isinstance(parsed, dict | list) else (raw,)
+    if overflow_in(set(), list(_first(texts)), parsed) is not None:
+        return None
+    refusal = Refusal(body[:MAX_BODY], _first(texts), profile, sent)
+    return next((found for entry in _ENTRIES if (found := entry.taught(status, refusal)) is not None), None)
+
+
+def told_window(body: bytes, profile: Profile) -> Lesson | None:
+    """The context window that a refusal names, when the profile says otherwise."""
+    window = told_limits(body[:MAX_BODY]).get("context_window")
+    if window is None or window == profile.context_window:
+        return None
+    words = masked(body[:MAX_SCANNED].decode("utf-8", "replace"))[:MAX_WORDS]
+    return Lesson("context_window", profile.context_window, window, words)
+
+
+def with_options(profile: Profile, options: Mapping[str, Any]) -> Profile:
+    """The profile with options changed, given as in JSON; null means back to the default."""
+    changed: dict[str, Any] = {
+        name: getattr(DEFAULTS, name) if value is None else tuple(value) if type(value) is list else value
+        for name, value in options.items()
+    }
+    return dataclasses.replace(profile, **changed)
+
+
+def _texts(value: Any, depth: int = 6) -> Iterator[str]:
+    """What an error says, field by field; not what it echoes."""
+    if isinstance(value, str):
+        yield value[:MAX_SCANNED]
+    elif depth and isinstance(value, list):
+        for item in value[:MAX_TEXTS]:
+            yield from _texts(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        place, said, code, param = (value.get(name) for name in ("loc", "msg", "code", "param"))
+        if isinstance(place, list) and isinstance(said, str):
+            # pydantic says what is wrong in one field and where in another
+            yield f"{'.'.join(str(step) for step in place[:MAX_TEXTS])}: {said}"[:MAX_SCANNED]
+            return
+        for name, inner in value.items():
+            if name not in _ECHOES:
+                yield from _texts(inner, depth - 1)
+        if isinstance(param, str) and isinstance(code, str) and _REFUSAL_CODES.fullmatch(code):
+            # the message may leave out which parameter it means
+            what = f"{code.lower().replace('_', ' ')}: {param[:100]}"
+            yield f"{what}: {value.get('message', '')}"[:MAX_SCANNED]
+
+
+def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The first texts, together not longer than two of the longest."""
+    kept, room = [], 2 * MAX_SCANNED
+    for text in texts[:MAX_TEXTS]:
+        kept.append(text[:room])
+        room -= len(kept[-1])
+        if room <= 0:
+            break
+    return tuple(kept)
+
+
+# --- the table -------------------------------------------------------------------------------
+
+
+class _Entry:
+    """One entry of the table."""
+
+    def __init__(self, entry: Mapping[str, Any], refusals: list[str], quotes: str) -> None:
+        self._option: str = entry["option"]
+        self._from: list[Any] | None = entry.get("from")
+        self._to: Any = entry.get("to")
+        self._statuses = frozenset(entry.get("statuses", _STATUSES))
+        names: list[str] = entry.get("names", [])
+        self._sent: str = entry.get("sent") or names[0]
+        self._rule: Rule | None = RULES[entry["rule"]] if "rule" in entry else None
+        self._patterns = tuple(_compiled(pattern) for pattern in entry.get("patterns", []))
+        self._named = tuple(
+            (
+                _compiled(name),
+                tuple(
+                    _compiled(refusal.replace("NAME", rf"(?<![a-z_]){quotes}{name}{quotes}"))
+                    for refusal in refusals
+                ),
+            )
+            for name in names
+        )
+
+    def taught(self, status: int, refusal: Refusal) -> Lesson | None:
+        old = value_of(refusal.profile, self._option)
+        if status not in self._statuses or (self._from is not None and old not in self._from):
+            return None
+        if not was_sent(self._sent, refusal.sent):
+            return None
+        found = self._found(refusal.texts) if self._patterns or self._named else Found("", None)
+        if found is None:
+            return None
+        if self._rule is None:
+            option, new = self._option, self._to
+        else:
+            told = self._rule(refusal, found, self._option, self._to)
+            if told is None:
+                return None
+            option, new = told
+        old = value_of(refusal.profile, option)
+        if new == old:
+            return None
+        words = found.text or " ".join(refusal.texts)
+        return Lesson(option, old, new, masked(words)[:MAX_WORDS])
+
+    def _found(self, texts: tuple[str, ...]) -> Found | None:
+        for text in texts:
+            for pattern in self._candidates(text):
+                match = pattern.search(text)
+                if match is not None:
+                    return Found(text, match)
+        return None
+
+    def _candidates(self, text: str) -> Iterator[patterns.Pattern[str]]:
+        yield from self._patterns
+        for name, refusals in self._named:
+            # most texts do not name the field at all
+            if name.search(text):
+                yield from refusals
+
+
+def _compiled(pattern: str) -> patterns.Pattern[str]:
+    return patterns.compiled(pattern, patterns.IGNORECASE | patterns.DOTALL)
+
+
+def _read() -> tuple[_Entry, ...]:
+    data = jsontext.loads(
+        resources.files("gateway.conversion.errors").joinpath("refusal_patterns.json").read_bytes()
+    )
+    return tuple(_Entry(entry, data["refusals"], data["quotes"]) for entry in data["lessons"])
+
+
+_ENTRIES: Final = _read()

@@ -1,0 +1,340 @@
+"""An upstream's error as Anthropic would have said it (specification sections 6.7, 7, 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gateway import patterns
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.errors.overflow import Overflow, overflow_in
+from gateway.conversion.errors.redaction import masked
+from gateway.conversion.errors.retry_after import retry_after
+from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
+from gateway.wire import jsontext
+
+JSONObject = dict[str, Any]
+
+MAX_MESSAGE: Final = 2000
+# Providers echo what they were sent. Expressions over such texts cost more than their length.
+MAX_SCANNED: Final = 4000
+
+_BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
+_OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
+_REFUSALS: Final = (
+    "content_filter",
+    "content_policy_violation",
+    "moderation",
+    "responsibleaipolicyviolation",
+    "bio_policy",
+    "misalignment_policy_violation",
+)
+# what the Responses API says of a request when it ends a response
+_BAD_INPUT: Final = (
+    "invalid_prompt",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "invalid_image_mode",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_content_policy_violation",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+)
+_NO_MONEY: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_error", "insufficient_balance"}
+)
+_NO_MONEY_WORDS: Final = patterns.compiled(
+    r"insufficient (?:\w+ )?(?:balance|credits?|funds|quota)|(?:not enough|no|out of|more|low on) credits?\b"
+    r"|(?:credits?|balance)\b.{0,40}(?:insufficient|too low|exhausted|depleted|not enough|used up|negative)"
+    r"|negative balance|in arrears",
+    patterns.IGNORECASE | patterns.DOTALL,
+)
+_OVERLOADED: Final = frozenset(
+    {
+        "overloaded",
+        "overloaded_error",
+        "server_overloaded",
+        "engine_overloaded",
+        "engine_overloaded_error",
+        "capacity",
+    }
+)
+_UNKNOWN_MODEL: Final = (
+    patterns.in_order(
+        r"\bmodels?\b",
+        "not found|not exist|no such|unknown|not available|invalid|not supported",
+        flags=patterns.IGNORECASE,
+    ),
+    patterns.in_order(
+        "not found|no such|unknown|invalid|unsupported", r"\bmodels?\b", flags=patterns.IGNORECASE
+    ),
+)
+
+# What the client is told of limits and overload: the pause may stand anywhere in the answer.
+_LIMITS: Final = frozenset({429, 529})
+# Beside them and the errors of servers; there only a header names a pause.
+_MAY_PASS: Final = frozenset({408, 409})
+_PAUSE_HEADERS: Final[tuple[str, ...]] = ("retry-after", "retry-after-ms", "date")
+
+# upstream status -> (status, type); what is not here follows from its hundred
+_STATUSES: Final[dict[int, tuple[int, str]]] = {
+    401: (401, "authentication_error"),
+    402: (402, "billing_error"),
+    403: (403, "permission_error"),
+    404: (404, "not_found_error"),
+    408: (504, "timeout_error"),
+    409: (409, "conflict_error"),
+    413: (413, "request_too_large"),
+    429: (429, "rate_limit_error"),
+    498: (529, "overloaded_error"),
+    500: (500, "api_error"),
+    503: (529, "overloaded_error"),
+    504: (504, "timeout_error"),
+    524: (504, "timeout_error"),
+    529: (529, "overloaded_error"),
+}
+
+# the status that an error inside a 200 would have had, by its code or type; the first that fits
+_STATUS_OF_WORD: Final[dict[str, int]] = {
+    word: status
+    for status, words in (
+        (402, sorted(_NO_MONEY)),
+        (429, ("rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "too_many_requests")),
+        (429, ("throttlingexception",)),
+        (503, ("unavailable", "service_unavailable", "serviceunavailable", *sorted(_OVERLOADED))),
+        (401, ("authentication_error", "invalid_api_key", "unauthenticated", "unauthorized")),
+        (403, ("permission_error", "permission_denied", "forbidden")),
+        (404, ("not_found_error", "model_not_found", "not_found")),
+        (413, ("request_too_large",)),
+        (504, ("timeout", "timeout_error", "deadline_exceeded")),
+        (400, ("context_length_exceeded", "exceed_context_size_error", *_REFUSALS, *_BAD_INPUT)),
+        (
+            400,
+            (
+                "invalid_request_error",
+                "badrequesterror",
+                "bad_request",
+                "bad_request_error",
+                "invalid_argument",
+            ),
+        ),
+        (500, ("server_error", "internal_server_error", "internal_error", "internal", "api_error")),
+    )
+    for word in words
+}
+
+
+class Told(NamedTuple):
+    """What an error body says: its message, its codes and types, everything that may be scanned, the body."""
+
+    message: str
+    words: set[str]
+    texts: list[str]
+    body: Any
+
+
+class Asked(NamedTuple):
+    """What is known of the request: the client's model name, the window, the estimate, whose credential."""
+
+    model: str
+    context_window: int | None
+    estimated_tokens: int
+    gateway_credential: bool
+
+    @property
+    def nearly_full(self) -> bool:
+        """By our estimate the request fills most of the window."""
+        return self.context_window is not None and self.estimated_tokens >= 0.75 * self.context_window
+
+
+def upstream_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    model: str,
+    context_window: int | None,
+    estimated_tokens: int,
+    ratelimit_prefix: str = "x-ratelimit-",
+    gateway_credential: bool = True,
+    now: float | None = None,
+) -> UpstreamError:
+    """The error to raise for an upstream answer with an error status.
+
+    `model` is the client's word for it, `now` the time in seconds since 1970 (for
+    a retry-after given as a date). Gives UpstreamRefused when the provider's
+    content filter refused the prompt, else UpstreamRejected.
+    """
+    try:
+        parsed: Any = jsontext.loads(body)
+    except jsontext.InvalidJSON:
+        parsed = None
+    known = {name.lower(): value for name, value in headers.items()}
+    told = _told(parsed, body.decode("utf-8", "replace"))
+    asked = Asked(model, context_window, estimated_tokens, gateway_credential)
+    error = _judged(status, told, asked)
+    error.upstream_status = status
+    if error.status in _LIMITS:
+        error.retry_after = retry_after(
+            known, parsed, told.message, ratelimit_prefix=ratelimit_prefix, now=now
+        )
+    elif status in _MAY_PASS or min(status, error.status) >= 500:
+        asked_for = {name: known[name] for name in _PAUSE_HEADERS if name in known}
+        error.retry_after = retry_after(asked_for, None, "", ratelimit_prefix=ratelimit_prefix, now=now)
+    wish = known.get("x-should-retry", "").strip().lower()
+    if error.should_retry is None and wish in ("true", "false"):
+        error.should_retry = wish == "true"
+    return error
+
+
+def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError | None:
+    """The error that a 200 holds instead of an answer or chunk; None when it holds none."""
+    base = payload.get("base_resp")
+    failed = isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
+    if not (
+        payload.get("error")
+        or failed
+        or payload.get("object") == "error"
+        or payload.get("type") == "error"
+        or payload.get("detail")
+        or ("choices" not in payload and isinstance(payload.get("message"), str) and "code" in payload)
+    ):
+        return None
+    return _inside(payload, jsontext.dumps_text(payload), context)
+
+
+def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
+    """The error that a choice, its delta or its message holds; None when there is none."""
+    for place in (choice, choice.get("delta"), choice.get("message")):
+        if type(place) is dict and place.get("error"):
+            error = {"error": place["error"]}
+            return _inside(error, jsontext.dumps_text(error), context)
+    return None
+
+
+def named_error(payload: Any, raw: bytes, context: AnswerContext) -> UpstreamError:
+    """The error of a server-sent event which is named `error`, whatever its data."""
+    return _inside(payload, raw.decode("utf-8", "replace"), context)
+
+
+def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
+    told = _told(payload, raw)
+    asked = Asked(context.model, context.profile.context_window, context.estimated_input_tokens, True)
+    return _judged(_status_told(told) or 502, told, asked, anywhere=True)
+
+
+def _judged(status: int, told: Told, asked: Asked, *, anywhere: bool = False) -> UpstreamError:
+    """The table of section 7.1. `anywhere`: the status says nothing, so an overflow may hide under any."""
+    message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
+    if status in _OVERFLOW_STATUSES or anywhere:
+        overflow = overflow_in(told.words, told.texts, told.body)
+        if overflow is None and status == 400 and _says_nothing(told) and asked.nearly_full:
+            # Cerebras and Mistral refuse what is too long without a word
+            overflow = Overflow()
+        if overflow is not None:
+            text = overflow.message(
+                context_window=asked.context_window, estimated_tokens=asked.estimated_tokens
+            )
+            return UpstreamRejected(text, status=400, error_type="invalid_request_error")
+    if status == 400 and any(refusal in word for word in told.words for refusal in _REFUSALS):
+        return UpstreamRefused(message)
+    if status == 401 and asked.gateway_credential:
+        return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
+    if status == 402 or (status in (403, 429) and _out_of_money(told)):
+        return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
+    if status != 429 and told.words & _OVERLOADED:
+        return UpstreamRejected(message, status=529, error_type="overloaded_error")
+    if status == 404 and ("model_not_found" in told.words or _names_model(told.message, asked.model)):
+        message = f"model: {asked.model}"
+    if 300 <= status < 400:
+        message = "unexpected redirect from the upstream provider"
+    otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
+    answer, kind = _STATUSES.get(status, otherwise)
+    return UpstreamRejected(message, status=answer, error_type=kind)
+
+
+def _says_nothing(told: Told) -> bool:
+    return not told.message and not any(text.strip() for text in told.texts)
+
+
+def _out_of_money(told: Told) -> bool:
+    return bool(told.words & _NO_MONEY) or _NO_MONEY_WORDS.search(told.message) is not None
+
+
+def _names_model(message: str, model: str) -> bool:
+    return (bool(model) and model in message) or any(pattern.search(message) for pattern in _UNKNOWN_MODEL)
+
+
+def _told(parsed: Any, raw: str) -> Told:
+    body = parsed[0] if isinstance(parsed, list) and parsed else parsed
+    raw = raw[:MAX_SCANNED]
+    if not isinstance(body, dict):
+        return Told("", set(), [raw], body)
+    error = body.get("error")
+    base = body.get("base_resp")
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    nested = metadata.get("raw") if isinstance(metadata, dict) else None
+    message = next(
+        (
+            text
+            for text in (
+                error.get("message") if isinstance(error, dict) else error,
+                body.get("message"),
+                _detail(body.get("detail")),
+                base.get("status_msg") if isinstance(base, dict) else None,
+            )
+            if isinstance(text, str) and text
+        ),
+        "",
+    )
+    message = message[:MAX_SCANNED]
+    texts = [message]
+    if nested:
+        text = nested if isinstance(nested, str) else jsontext.dumps_text(nested)
+        texts.append(text[:MAX_SCANNED])
+        message = f"{message}: {texts[-1]}" if message else texts[-1]
+    return Told(message, _words(body, error), [*texts, raw], body)
+
+
+def _detail(detail: Any) -> str:
+    """FastAPI's detail: a text, or pydantic's list of errors."""
+    if not isinstance(detail, list):
+        return detail if isinstance(detail, str) else ""
+    lines = []
+    for entry in detail:
+        if isinstance(entry, dict):
+            place = entry.get("loc")
+            where = ".".join(map(str, place)) if isinstance(place, list) else ""
+            lines.append(f"{where}: {entry.get('msg', '')}" if where else str(entry.get("msg", "")))
+    return "; ".join(lines)
+
+
+def _words(body: JSONObject, error: Any) -> set[str]:
+    """Codes and types, at every usual place."""
+    inner = error.get("innererror") if isinstance(error, dict) else None
+    places = [place for place in (body, error, inner) if isinstance(place, dict)]
+    values = (place.get(key) for place in places for key in ("code", "type", "status", "error_type"))
+    return {value.lower() for value in values if isinstance(value, str)}
+
+
+def _status_told(told: Told) -> int | None:
+    """The HTTP status that an error inside a 200 names, by number or by word."""
+    body = told.body if isinstance(told.body, dict) else {}
+    error = body.get("error")
+    base = body.get("base_resp")
+    for place in (error, body, base):
+        if isinstance(place, dict):
+            for key in ("code", "status", "http_code", "status_code"):
+                number = place.get(key)
+                if isinstance(number, str) and number.isdecimal() and len(number) == 3:
+                    number = int(number)
+                if isinstance(number, int) and 400 <= number < 600:
+                    return number
+    return next((status for word, status in _STATUS_OF_WORD.items() if word in told.words), None)

@@ -1,0 +1,203 @@
+"""Turns as input items of a Responses request (specification section 8.1).
+
+Unlike chat, items keep the order of the blocks: what the model said before a
+call, between calls and behind them stays where it was, and its reasoning stands
+in front of what it led to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.conversion.cache_control import BREAKPOINT
+from gateway.conversion.provider_state import Payload
+from gateway.conversion.request_context import RequestContext
+from gateway.conversion.requests.messages.assistant_messages import spoken_text
+from gateway.conversion.requests.messages.reasoning_replay import THINKING
+from gateway.conversion.requests.messages.system import mid_system_message
+from gateway.conversion.requests.messages.tool_results import (
+    INTERRUPTED,
+    result_parts,
+    user_parts,
+    whole_content,
+)
+from gateway.conversion.requests.messages.turns import Located, ToolAnswer, ToolCall, Turn
+from gateway.conversion.tool_calls.names import upstream_name
+from gateway.conversion.tools.exposure import called_name
+from gateway.conversion.validation.shape_errors import refuse
+from gateway.errors import InvalidRequest
+from gateway.wire import jsontext
+from gateway.wire.messages import JSONObject
+
+Item = dict[str, Any]
+
+REASONING: Final = "reasoning"
+
+
+def input_items(turns: list[Turn], context: RequestContext) -> list[Item]:
+    """The items of paired turns. Raises InvalidRequest when nothing of the user is left."""
+    items: list[Item] = []
+    for turn in turns:
+        if turn.role == "assistant":
+            items += _assistant_items(turn, context)
+            items += [_call_output(answer, context) for answer in turn.answers]
+        elif turn.role == "user":
+            parts = user_parts(turn, context)
+            if parts:
+                items.append(message_item("user", parts))
+        else:
+            message = mid_system_message(turn, context)
+            items.append(message_item(message["role"], message["content"]))
+    if not any(item.get("role") == "user" or item["type"] == "function_call_output" for item in items):
+        refuse("messages", "at least one message is required")
+    return items
+
+
+def message_item(role: str, content: str | list[JSONObject]) -> Item:
+    """A message of the user or the system; `content` in parts of chat."""
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {"type": "message", "role": role, "content": [_input_part(part) for part in parts]}
+
+
+def checked_ending(items: list[Item], context: RequestContext) -> str | None:
+    """The text of a final assistant message that the model continues (section 3.8), else None.
+
+    Raises InvalidRequest where the model takes none.
+    """
+    last = items[-1]
+    if last.get("role") != "assistant":
+        return None
+    if context.profile.prefill == "reject":
+        raise InvalidRequest(
+            "This model does not support assistant message prefill. "
+            "The conversation must end with a user message."
+        )
+    text: str = last["content"]
+    if text != text.rstrip():
+        refuse("messages", "final assistant content cannot end with trailing whitespace")
+    return text
+
+
+def _input_part(part: JSONObject) -> JSONObject:
+    """A part of chat as a part of an input item."""
+    match part["type"]:
+        case "text":
+            made: JSONObject = {"type": "input_text", "text": part["text"]}
+        case "image_url":
+            made = {"type": "input_image", "image_url": part["image_url"]["url"], "detail": "auto"}
+        case "file":
+            made = _file(part["file"]["file_data"], part["file"]["filename"])
+        case _:
+            made = _file(part["document_url"], "document.pdf")
+    if BREAKPOINT in part:
+        made[BREAKPOINT] = part[BREAKPOINT]
+    return made
+
+
+def _file(data: str, name: str) -> JSONObject:
+    if data.startswith("data:"):
+        return {"type": "input_file", "filename": name, "file_data": data}
+    return {"type": "input_file", "file_url": data}
+
+
+def _call_output(answer: ToolAnswer, context: RequestContext) -> Item:
+    output: str | list[JSONObject] = INTERRUPTED
+    if answer.result is not None:
+        output = whole_content(result_parts(answer.result, context), answer.result, context)
+    if not isinstance(output, str):
+        output = [_input_part(part) for part in output]
+    return {"type": "function_call_output", "call_id": answer.call.upstream_id, "output": output}
+
+
+# Assistant turns
+
+
+def _assistant_items(turn: Turn, context: RequestContext) -> list[Item]:
+    items: list[Item] = []
+    said: list[Located] = []
+    calls = iter(turn.calls)
+    reasoning: list[tuple[int, Located]] = []
+
+    def speak() -> None:
+        text = spoken_text(said, context)
+        if text.strip():
+            items.append({"type": "message", "role": "assistant", "content": text})
+        said.clear()
+
+    for located in turn.blocks:
+        kind = located.block["type"]
+        if kind == "tool_use":
+            speak()
+            items.append(_function_call(next(calls)))
+        elif kind in THINKING:
+            item = _reasoning_item(located, context)
+            if item is not None:
+                speak()
+                reasoning.append((len(items), located))
+                items.append(item)
+        else:
+            said.append(located)
+            context.markers.drop(located.block)
+    speak()
+    while items and items[-1]["type"] == REASONING:
+        # the API takes reasoning only in front of what it led to
+        context.notes.add("dropped", reasoning.pop()[1].path, "reasoning with nothing behind it")
+        items.pop()
+    if context.profile.assistant_phase:
+        _name_phases(items)
+    return items
+
+
+def _name_phases(items: list[Item]) -> None:
+    """Say of each message whether the model was still at work."""
+    called = False
+    for item in reversed(items):
+        if item["type"] == "function_call":
+            called = True
+        elif item["type"] == "message":
+            item["phase"] = "commentary" if called else "final_answer"
+
+
+def _function_call(call: ToolCall) -> Item:
+    block = call.located.block
+    return {
+        "type": "function_call",
+        "call_id": call.upstream_id,
+        "name": upstream_name(called_name(block)),
+        "arguments": jsontext.dumps_text(block["input"]),
+    }
+
+
+def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
+    """The item that a thinking block brought back; None when this provider and model did not make it."""
+    block = located.block
+    redacted = block["type"] == "redacted_thinking"
+    payload = context.opaque.signature(block.get("data" if redacted else "signature"))
+    problem = _problem(payload, context)
+    if payload is None or problem:
+        context.notes.add("dropped", located.path, problem)
+        return None
+    text = "" if redacted else block["thinking"]
+    summary = [{"type": "summary_text", "text": text}] if text else []
+    return {
+        "type": REASONING,
+        "id": payload["ri"],
+        "summary": summary,
+        "encrypted_content": payload["ec"],
+    }
+
+
+def _problem(payload: Payload | None, context: RequestContext) -> str:
+    """Why the payload of a thinking block cannot go back; "" when it can."""
+    if payload is None:
+        return "thinking without a signature of this gateway"
+    stranger = context.stranger(payload)
+    if stranger:
+        return f"reasoning of {stranger}"
+    if not (_is_text(payload.get("ri")) and _is_text(payload.get("ec"))):
+        return "thinking that the provider cannot take back"
+    return ""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,118 @@
+"""The counters of tokens that providers have: the request that each is asked with (specification section 9).
+
+What is counted is what would be sent: a request for `count_tokens`, converted with the
+profile as any other. A counter's path below the provider's base URL is the protocol's
+(upstream/request_builder.py) and `below`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.conversion.anthropic.request import VERSION, passed_request, with_thinking_unsealed
+from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.openai_responses.request import responses_request
+from gateway.conversion.profile import Profile
+from gateway.conversion.requests.chat import chat_request
+from gateway.conversion.requests.messages.system import without_attribution
+from gateway.conversion.requests.token_count import count_answer
+from gateway.conversion.validation import request_checks
+from gateway.wire.messages import JSONObject
+
+Converts = Callable[[JSONObject, Profile, ClientFacts, NewId, Ledger], Converted | AnsweredLocally]
+
+# what a count needs no limit for is limited all the same, above any budget for thinking
+_ROOM: Final = 4096
+# what POST /responses/input_tokens takes of a request of the Responses API
+_RESPONSES_FIELDS: Final = (
+    "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text",
+)  # fmt: skip
+# what fills the prompt; servers that have Messages beside Chat Completions know little more
+_MESSAGES_FIELDS: Final = ("model", "messages", "system", "tools", "tool_choice")
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One kind of counter.
+
+    `request`: a request for count_tokens, checked by nobody, as the counter's; raises InvalidRequest.
+    `answer`: what the client is told, of its request and the counter's answer with its `input_tokens`.
+    """
+
+    protocol: str
+    below: str
+    request: Converts
+    answer: Callable[[JSONObject, JSONObject], JSONObject]
+
+
+def counter_of(profile: Profile) -> Counter | None:
+    """The counter that the option `counter` names. A provider of the Messages API has that API's own."""
+    if profile.protocol == "anthropic":
+        return None if profile.counter == "none" else _NATIVE
+    return _COUNTERS.get(profile.counter)
+
+
+def _chat(
+    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+) -> Converted | AnsweredLocally:
+    """The request of Chat Completions itself."""
+    return chat_request(_whole(request), _without_window(profile), client, new_id, ledger)
+
+
+def _responses(
+    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+) -> Converted | AnsweredLocally:
+    """The request of the Responses API, without what fills no prompt."""
+    converted = responses_request(_whole(request), _without_window(profile), client, new_id, ledger)
+    if isinstance(converted, AnsweredLocally):
+        return converted
+    body = {name: value for name, value in converted.body.items() if name in _RESPONSES_FIELDS}
+    return dataclasses.replace(converted, body=body)
+
+
+def _messages(
+    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+) -> Converted:
+    """The client's request, without what the profile leaves out when it is converted."""
+    request_checks.check(request, counting=True)
+    kept = {name: request[name] for name in _MESSAGES_FIELDS if request.get(name) is not None}
+    if profile.strip_attribution and "system" in kept:
+        kept["system"] = without_attribution(kept["system"])
+    kept = {name: value for name, value in kept.items() if value}
+    if profile.replay_fields:
+        kept = with_thinking_unsealed(kept)
+    converted = passed_request(kept, profile, client, new_id, ledger)
+    return Converted(converted.body, converted.context, {"anthropic-version": VERSION})
+
+
+def _whole(request: JSONObject) -> JSONObject:
+    """The request as one of messages that nobody streams."""
+    request_checks.check(request, counting=True)
+    budget = (request.get("thinking") or {}).get("budget_tokens") or 0
+    without = {name: value for name, value in request.items() if name not in ("stream", "compaction")}
+    return {**without, "max_tokens": budget + _ROOM}
+
+
+def _without_window(profile: Profile) -> Profile:
+    """What does not fit is counted too."""
+    return dataclasses.replace(profile, window_check="upstream")
+
+
+def _passed(_request: JSONObject, counted: JSONObject) -> JSONObject:
+    return counted
+
+
+def _number(request: JSONObject, counted: JSONObject) -> JSONObject:
+    return count_answer(request, counted["input_tokens"])
+
+
+_NATIVE: Final = Counter("anthropic", "/count_tokens", passed_request, _passed)
+_COUNTERS: Final[Mapping[str, Counter]] = {
+    "chat": Counter("chat", "/input_tokens", _chat, _number),
+    "responses": Counter("responses", "/input_tokens", _responses, _number),
+    "messages": Counter("anthropic", "/count_tokens", _messages, _number),
+}

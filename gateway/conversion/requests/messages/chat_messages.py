@@ -1,0 +1,114 @@
+"""Turns as chat messages (specification sections 3.0, 3.2, 3.5, 3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from gateway.conversion.blocks.chat_parts import PARAGRAPH, content, joined, text_part
+from gateway.conversion.request_context import RequestContext
+from gateway.conversion.requests.messages.assistant_messages import assistant_message
+from gateway.conversion.requests.messages.reasoning_replay import first_turn_in_scope
+from gateway.conversion.requests.messages.system import mid_system_message
+from gateway.conversion.requests.messages.tool_results import HoistedParts, tool_message, user_parts
+from gateway.conversion.requests.messages.turns import Turn
+from gateway.conversion.validation.shape_errors import refuse
+from gateway.errors import InvalidRequest
+from gateway.wire.chat import ChatMessage
+from gateway.wire.messages import JSONObject
+
+CONTINUING: Final = "(continuing)"
+
+
+def chat_messages(
+    turns: Sequence[Turn], context: RequestContext, *, spoken_later: bool = False
+) -> list[ChatMessage]:
+    """The chat messages of paired turns, without the leading system message.
+
+    `spoken_later`: the user says more behind these turns. Raises InvalidRequest for
+    blocks the provider does not take.
+    """
+    messages: list[ChatMessage] = []
+    hoisted = HoistedParts()
+    first_in_scope = first_turn_in_scope(turns, context.profile.replay_scope, spoken_later=spoken_later)
+    for index, turn in enumerate(turns):
+        if turn.role == "assistant":
+            message = assistant_message(turn, context, in_scope=index >= first_in_scope)
+            if message is not None:
+                messages.append(message)
+            messages += [tool_message(answer, hoisted, context) for answer in turn.answers]
+        elif turn.role == "user":
+            parts = hoisted.taken() + user_parts(turn, context)
+            if parts:
+                _add_user_message(messages, parts, context)
+        else:
+            _make_room_behind_tools(messages, context)
+            messages.append(mid_system_message(turn, context))
+    return messages
+
+
+def refuse_nothing_said(messages: list[ChatMessage]) -> None:
+    """Raises InvalidRequest when nothing of the user is left."""
+    if not any(message["role"] in ("user", "tool") for message in messages):
+        refuse("messages", "at least one message is required")
+
+
+def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: RequestContext) -> str | None:
+    """Let the upstream continue a final assistant message; returns its text, None when there is none (3.8).
+
+    Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest.
+    """
+    last = messages[-1]
+    if last["role"] != "assistant":
+        return None
+    form = context.profile.prefill
+    if form == "reject":
+        raise InvalidRequest(
+            "This model does not support assistant message prefill. "
+            "The conversation must end with a user message."
+        )
+    text = _text(last["content"])
+    if text != text.rstrip():
+        refuse("messages", "final assistant content cannot end with trailing whitespace")
+    if form == "prefix":
+        # the message may be kept for further requests
+        messages[-1] = {**last, "prefix": True}
+    elif form == "continue_final":
+        body["continue_final_message"] = True
+        body["add_generation_prompt"] = False
+    return text
+
+
+def _add_user_message(messages: list[ChatMessage], parts: list[JSONObject], context: RequestContext) -> None:
+    behind_tools = bool(messages) and messages[-1]["role"] == "tool"
+    if (
+        behind_tools
+        and context.profile.assistant_after_tool
+        and all(part["type"] == "text" for part in parts)
+    ):
+        context.notes.add("moved", "messages", "user text behind tool results joined the last of them")
+        _append_text(messages[-1], joined(parts))
+        return
+    _make_room_behind_tools(messages, context)
+    always_parts = context.profile.content_parts == "always"
+    messages.append({"role": "user", "content": content(parts, always_parts=always_parts)})
+
+
+def _make_room_behind_tools(messages: list[ChatMessage], context: RequestContext) -> None:
+    """Let an assistant message follow tool messages where nothing else may (`assistant_after_tool`)."""
+    if context.profile.assistant_after_tool and messages and messages[-1]["role"] == "tool":
+        context.notes.add("moved", "messages", "an assistant message was put between tool results and user")
+        messages.append({"role": "assistant", "content": CONTINUING})
+
+
+def _append_text(message: ChatMessage, text: str) -> None:
+    if isinstance(message["content"], str):
+        message["content"] += PARAGRAPH + text
+    else:
+        message["content"].append(text_part(text))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return joined([part for part in content if part["type"] == "text"])

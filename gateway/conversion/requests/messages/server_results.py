@@ -1,0 +1,108 @@
+"""What Anthropic's servers did in earlier turns, as text (specification section 3.3).
+
+Calls and results of server tools have no place in Chat Completions. Their
+shapes are many and were not checked, so everything is read with care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway.conversion.tool_calls.names import upstream_name
+from gateway.wire import jsontext
+from gateway.wire.messages import JSONObject
+
+
+def server_text(block: JSONObject) -> str:
+    """The text for a server tool's call or result; "" when there is nothing to say."""
+    reader = _READERS.get(block["type"])
+    return reader(block) if reader else ""
+
+
+def _call(block: JSONObject) -> str:
+    return f"[{_text(block.get('name'))} call: {jsontext.dumps_text(block.get('input') or {})}]"
+
+
+def _web_search(block: JSONObject) -> str:
+    content = block.get("content")
+    if not isinstance(content, list):
+        return f"[web search failed: {_error_code(content)}]"
+    lines = [f"- {_text(item.get('title'))} ({_text(item.get('url'))})" for item in _objects(content)]
+    return "\n".join(["[web search results]", *lines])
+
+
+def _web_fetch(block: JSONObject) -> str:
+    content = _object(block.get("content"))
+    if content.get("type") != "web_fetch_result":
+        return f"[web fetch failed: {_error_code(content)}]"
+    source = _object(_object(content.get("content")).get("source"))
+    text = ""
+    if source.get("type") == "text":
+        text = _text(source.get("data"))
+    elif source.get("type") == "content":
+        text = _texts(source.get("content"))
+    return f"[fetched {_text(content.get('url'))}]\n{text}".rstrip("\n")
+
+
+def _code_execution(block: JSONObject) -> str:
+    content = _object(block.get("content"))
+    if "error_code" in content:
+        return f"[code execution failed: {_error_code(content)}]"
+    heading = "[code execution result"
+    if content.get("return_code") is not None:
+        heading += f", return code {content['return_code']}"
+    outputs = (content.get("stdout"), content.get("stderr"), content.get("content"))
+    return "\n".join([f"{heading}]", *(output for output in outputs if isinstance(output, str) and output)])
+
+
+def _tool_search(block: JSONObject) -> str:
+    content = _object(block.get("content"))
+    if "error_code" in content:
+        return f"[tool search failed: {_error_code(content)}]"
+    names = [upstream_name(_text(item.get("tool_name"))) for item in _objects(content.get("tool_references"))]
+    return f"[tools found: {', '.join(names)}]"
+
+
+def _advisor(block: JSONObject) -> str:
+    return _text(_object(block.get("content")).get("text"))
+
+
+def _mcp_result(block: JSONObject) -> str:
+    return _texts(block.get("content"))
+
+
+def _texts(content: Any) -> str:
+    if isinstance(content, list):
+        return "\n\n".join(_text(item.get("text")) for item in _objects(content) if item.get("text"))
+    return _text(content)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _object(value: Any) -> JSONObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[JSONObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _error_code(value: Any) -> str:
+    return _text(_object(value).get("error_code")) or "unknown"
+
+
+_READERS: Final[dict[str, Callable[[JSONObject], str]]] = {
+    "server_tool_use": _call,
+    "mcp_tool_use": _call,
+    "web_search_tool_result": _web_search,
+    "web_fetch_tool_result": _web_fetch,
+    "code_execution_tool_result": _code_execution,
+    "bash_code_execution_tool_result": _code_execution,
+    "text_editor_code_execution_tool_result": _code_execution,
+    "tool_search_tool_result": _tool_search,
+    "advisor_tool_result": _advisor,
+    "mcp_tool_result": _mcp_result,
+}

@@ -1,0 +1,92 @@
+"""The system prompt and system messages (specification section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion.blocks.chat_parts import content, text_part
+from gateway.conversion.cache_control import CacheMarkers
+from gateway.conversion.profile import Profile
+from gateway.conversion.request_context import RequestContext
+from gateway.conversion.requests.messages.turns import Turn
+from gateway.wire.chat import ChatMessage
+from gateway.wire.messages import JSONObject
+from gateway.wire.request_cache import Part
+
+# targets of one conversation whose messages are kept
+_MOST_KNOWN: Final = 4
+
+# Claude Code's first system block: meant for Anthropic's accounting, and different for
+# each conversation, so that left in front it would spoil every provider's prompt cache.
+ATTRIBUTION: Final = "x-anthropic-billing-header:"
+
+
+def leading_system_message(
+    system: Any, additions: Sequence[str], context: RequestContext, part: Part | None = None
+) -> ChatMessage | None:
+    """The system message for the top-level `system` and texts of other facets; None when all is blank.
+
+    `part`: `system`, when it is remembered. Then nobody may change the message.
+    """
+    if part is None:
+        return _leading(system, additions, context)
+    known: list[_Known] = part.work or []
+    found = next((one for one in known if one.fits(additions, context)), None)
+    if found is None:
+        apart = context.apart()
+        found = _Known(context.profile, list(additions), _leading(system, additions, apart), apart.markers)
+        # breakpoints may be taken back when the request has too many of them
+        if not apart.markers.breakpoints:
+            part.work = [*known[1 - _MOST_KNOWN :], found]
+    context.markers.join(found.markers)
+    return found.message
+
+
+class _Known(NamedTuple):
+    """The message that was made for a profile with these additions."""
+
+    profile: Profile
+    additions: list[str]
+    message: ChatMessage | None
+    markers: CacheMarkers
+
+    def fits(self, additions: Sequence[str], context: RequestContext) -> bool:
+        return self.profile is context.profile and self.additions == additions
+
+
+def _leading(system: Any, additions: Sequence[str], context: RequestContext) -> ChatMessage | None:
+    parts = []
+    for block in _text_blocks(system, strip_attribution=context.profile.strip_attribution):
+        if block["text"].strip():
+            part = text_part(block["text"])
+            context.markers.put(part, block)
+            parts.append(part)
+    parts += [text_part(text) for text in additions]
+    if not parts:
+        return None
+    return {"role": context.profile.system_role, "content": content(parts)}
+
+
+def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
+    """The message of a system turn that keeps its place in the conversation."""
+    parts = []
+    for located in turn.blocks:
+        part = text_part(located.block["text"])
+        context.markers.put(part, located.block)
+        parts.append(part)
+    return {"role": context.profile.system_role, "content": content(parts)}
+
+
+def without_attribution(system: Any) -> Any:
+    """A checked top-level `system` without the client's attribution, if it begins with that."""
+    if isinstance(system, str):
+        return system.partition("\n")[2] if system.startswith(ATTRIBUTION) else system
+    return system[1:] if system and system[0]["text"].startswith(ATTRIBUTION) else system
+
+
+def _text_blocks(system: Any, *, strip_attribution: bool) -> list[JSONObject]:
+    if not system:
+        return []
+    kept = without_attribution(system) if strip_attribution else system
+    return [text_part(kept)] if isinstance(kept, str) else kept

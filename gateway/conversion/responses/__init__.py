@@ -1,1 +1,0 @@
-"""OpenAI's Responses API as an upstream (specification section 8.1)."""

@@ -1,0 +1,239 @@
+"""How many tokens messages have, estimated, and the counter that remembers texts (specification section 9).
+
+A client sends its whole history with each turn; so what was counted once is remembered
+by its hash, apart for each vocabulary that counts. All counts in here are packed
+(`token_classes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Final
+
+from gateway.conversion.blocks import pdf
+from gateway.conversion.blocks.documents import extracted_text
+from gateway.conversion.blocks.images import OMITTED
+from gateway.conversion.profile import Profile
+from gateway.conversion.provider_state import Opener
+from gateway.conversion.tokens.image_tokens import image_tokens
+from gateway.conversion.tokens.memo import Memo
+from gateway.conversion.tokens.vocabulary import text_tokens
+from gateway.conversion.tools.exposure import Declared
+from gateway.conversion.tools.functions import declared_functions, description_text
+from gateway.wire import jsontext
+from gateway.wire.messages import JSONObject
+
+_PER_MESSAGE: Final = 4
+_PER_TOOL_USE: Final = 8
+_PER_TOOL_RESULT: Final = 6
+_PER_WRAPPER: Final = 8
+_PER_TOOL: Final = 12
+_PDF_PAGE: Final = 2000
+
+_DEEPEST: Final = 50
+# Not sent upstream, or not as text.
+_OPAQUE: Final = frozenset(
+    {
+        "type",
+        "id",
+        "tool_use_id",
+        "cache_control",
+        "encrypted_content",
+        "encrypted_index",
+        "signature",
+        "data",
+    }
+)
+
+_pdf_pages: Final = Memo(200)
+
+
+class TextCounter:
+    """Counts by one vocabulary and remembers."""
+
+    def __init__(self, vocabulary: str) -> None:
+        self._texts = Memo(20_000)
+        self._tools = Memo(5_000)
+        self._signatures = Memo(5_000)
+        self._pdf_texts = Memo(200)
+        self._vocabulary = vocabulary
+
+    def text(self, text: str) -> int:
+        return self._texts.number(text, self._count) if text else 0
+
+    def tool(self, declared: Declared) -> int:
+        return self._tools.number(jsontext.dumps(declared.tool), lambda _: self._tool(declared))
+
+    def hidden_thinking(self, signature: str, opaque: Opener) -> int:
+        # the same text is unreadable for another owner
+        known_by = f"{opaque.seal.owner}\0{signature}"
+        return self._signatures.number(known_by, lambda _: self._hidden_thinking(signature, opaque))
+
+    def pdf_text(self, data: str) -> int:
+        return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data)))
+
+    def _count(self, text: str) -> int:
+        return text_tokens(text, self._vocabulary).packed
+
+    def _tool(self, declared: Declared) -> int:
+        """Name, description and schema as functions; nothing for a tool which is not sent."""
+        return sum(
+            _PER_TOOL
+            + self.text(function.name)
+            + self.text(description_text(function) or "")
+            + self.text(jsontext.dumps_text(function.schema))
+            for function in declared_functions(declared) or ()
+        )
+
+    def _hidden_thinking(self, signature: str, opaque: Opener) -> int:
+        payload = opaque.signature(signature)
+        text = payload.get("t") if payload else None
+        return self._count(text) if type(text) is str else 0
+
+
+text_counter: Final = cache(TextCounter)
+
+
+def message_tokens(
+    messages: list[JSONObject], profile: Profile, opaque: Opener, *, spoken_later: bool = False
+) -> int:
+    """The packed count of checked messages. `spoken_later`: the user says more behind them."""
+    counter = text_counter(profile.vocabulary)
+    return _Messages(messages, profile, counter, opaque, spoken_later=spoken_later).tokens()
+
+
+def speaks(message: JSONObject) -> bool:
+    """Whether this is a message of the user which is not made of tool results alone."""
+    if message["role"] != "user":
+        return False
+    content = message["content"]
+    return type(content) is str or any(block["type"] != "tool_result" for block in content)
+
+
+class _Messages:
+    """The walk over the messages of one request."""
+
+    def __init__(
+        self,
+        messages: list[JSONObject],
+        profile: Profile,
+        counter: TextCounter,
+        opaque: Opener,
+        *,
+        spoken_later: bool,
+    ) -> None:
+        self._opaque = opaque
+        self._messages = messages
+        self._profile = profile
+        self._counter = counter
+        self._counters: dict[str, Callable[[JSONObject], int]] = {
+            "text": self._text,
+            "tool_use": self._tool_use,
+            "tool_result": self._tool_result,
+            "thinking": self._thinking,
+            "redacted_thinking": _nothing,
+            "image": self._image,
+            "document": self._document,
+            "tool_reference": self._tool_reference,
+            "tool_addition": _nothing,
+            "tool_removal": _nothing,
+        }
+        self._spoken_later = spoken_later
+        self._in_scope = True
+
+    def tokens(self) -> int:
+        tokens = 0
+        replayed_from = self._first_replayed()
+        for position, message in enumerate(self._messages):
+            self._in_scope = position >= replayed_from
+            tokens += _PER_MESSAGE + self._content(message.get("content"))
+        return tokens
+
+    def _first_replayed(self) -> int:
+        """The first message whose thinking goes back upstream (section 3.4)."""
+        profile = self._profile
+        if profile.protocol == "anthropic":
+            return 0
+        if profile.protocol == "chat" and not profile.replay_fields:
+            return len(self._messages)
+        if profile.protocol == "responses" or profile.replay_scope == "always":
+            return 0
+        if self._spoken_later:
+            return len(self._messages)
+        for position in range(len(self._messages) - 1, -1, -1):
+            if speaks(self._messages[position]):
+                return position
+        return 0
+
+    def _content(self, content: object) -> int:
+        if type(content) is str:
+            return self._counter.text(content)
+        tokens = 0
+        for block in content if type(content) is list else ():
+            tokens += self._counters.get(block["type"], self._leaves_of)(block)
+        return tokens
+
+    def _tool_result(self, block: JSONObject) -> int:
+        return _PER_TOOL_RESULT + self._content(block.get("content"))
+
+    def _thinking(self, block: JSONObject) -> int:
+        if not self._in_scope:
+            return 0
+        signature = block.get("signature")
+        if block["thinking"] or type(signature) is not str:
+            return self._counter.text(block["thinking"])
+        return self._counter.hidden_thinking(signature, self._opaque)
+
+    def _image(self, block: JSONObject) -> int:
+        if self._profile.images == "text":
+            return self._counter.text(OMITTED)
+        return image_tokens(block["source"], self._profile.image_tokens)
+
+    def _document(self, block: JSONObject) -> int:
+        source = block["source"]
+        tokens = _PER_WRAPPER
+        for name in ("title", "context"):
+            tokens += self._counter.text(block.get(name) or "")
+        match source["type"]:
+            case "text":
+                return tokens + self._counter.text(source["data"])
+            case "content":
+                return tokens + self._content(source["content"])
+            case "base64" if self._profile.pdf == "extract":
+                return tokens + self._counter.pdf_text(source["data"])
+            case "base64":
+                return tokens + _PDF_PAGE * _pdf_pages.number(source["data"], pdf.page_count)
+        return tokens + _PDF_PAGE
+
+    def _text(self, block: JSONObject) -> int:
+        return self._counter.text(block["text"])
+
+    def _tool_use(self, block: JSONObject) -> int:
+        arguments = jsontext.dumps_text(block["input"])
+        return _PER_TOOL_USE + self._counter.text(block["name"]) + self._counter.text(arguments)
+
+    def _tool_reference(self, block: JSONObject) -> int:
+        return self._counter.text(f"Tool available: {block['tool_name']}")
+
+    def _leaves_of(self, block: JSONObject) -> int:
+        """Results of server tools, summaries and what else becomes text."""
+        return sum(map(self._counter.text, _leaves(block)))
+
+
+def _nothing(_block: JSONObject) -> int:
+    return 0
+
+
+def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:
+    if type(value) is str:
+        yield value
+    elif depth == 0:
+        return
+    elif type(value) is list:
+        for item in value:
+            yield from _leaves(item, depth - 1)
+    elif type(value) is dict:
+        for name, item in value.items():
+            if name not in _OPAQUE:
+                yield from _leaves(item, depth - 1)

@@ -1,0 +1,156 @@
+"""Tool calls of the upstream as tool_use blocks (sections 5.5, 6.5, 3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final, NamedTuple
+
+from gateway import patterns
+from gateway.conversion import provider_state
+from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
+
+JSONObject = dict[str, Any]
+
+_LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
+
+
+class CallPiece(NamedTuple):
+    """What one entry of tool_calls says: a whole call, or a fragment of one.
+
+    `named`: the name is whole, so the call can be shown before its first arguments.
+    """
+
+    key: Hashable
+    call_id: str
+    name: str
+    arguments: object
+    freeform: bool
+    raw: JSONObject
+    named: bool = False
+
+
+def pieces_of(message: JSONObject, choice: int = 0) -> list[CallPiece]:
+    """The calls of a message, or the fragments of a delta; the legacy function_call is call 0.
+
+    `choice`: the one that it belongs to. Each counts its calls from 0.
+    """
+    calls = message.get("tool_calls")
+    if calls and type(calls) is list:
+        return [_piece(call, choice) for call in calls if type(call) is dict]
+    legacy = message.get("function_call")
+    return [_piece({"index": 0, "function": legacy}, choice)] if type(legacy) is dict else []
+
+
+def _piece(call: JSONObject, choice: int) -> CallPiece:
+    function = call.get("function")
+    freeform = type(function) is not dict and type(call.get("custom")) is dict
+    # a few servers leave the inner object out
+    body = call["custom"] if freeform else function if type(function) is dict else call
+    key, call_id, name = call.get("index"), call.get("id"), body.get("name")
+    key = key if type(key) is int or type(key) is str else None
+    return CallPiece(
+        (choice, key) if choice and key is not None else key,
+        call_id if type(call_id) is str else "",
+        name if type(name) is str else "",
+        body.get("input" if freeform else "arguments"),
+        freeform,
+        call,
+    )
+
+
+class CallBlocks:
+    """Makes the tool_use blocks of one answer: the client's names, unique ids, opaque data in the ids."""
+
+    __slots__ = ("_context", "_ledger", "_used", "names")
+
+    def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._used: dict[str, None] = {}
+        self.names: list[str] = []  # tools called, in the client's words
+
+    def extras(self, raw: JSONObject) -> JSONObject:
+        """The opaque data of a call or fragment that the provider wants back."""
+        keys = self._context.profile.tool_call_extras
+        return {key: raw[key] for key in keys if raw.get(key) is not None} if keys else {}
+
+    def block(self, name: str, call_id: str, extras: JSONObject) -> JSONObject:
+        """The content block of a call, with an empty input."""
+        block: JSONObject = {"type": "tool_use", "id": self._id(call_id, extras)}
+        name = self._meant(name)
+        toolset = self._context.tools.toolsets.get(name)
+        if toolset is None:
+            block["name"] = self._context.tools.original_names.get(name, name)
+        else:
+            block["name"], block["toolset_name"] = toolset
+            block["caller"] = {"type": "direct"}
+        block["input"] = {}
+        self.names.append(block["name"])
+        return block
+
+    def _meant(self, name: str) -> str:
+        """The tool that was sent, where a server left tokens of its template or blanks around the name."""
+        offered = self._context.tools.offered
+        if not offered or name in offered:
+            return name
+        bare = name.partition("<|")[0].strip().removeprefix("functions.")
+        if bare not in offered:
+            return name
+        self._ledger.repaired("content.tool_use.name", "the name had more around it than the tool's")
+        return bare
+
+    def _id(self, call_id: str, extras: JSONObject) -> str:
+        if not _LEGAL_ID.match(call_id) or call_id in self._used or provider_state.ID_MARK in call_id:
+            if call_id:
+                self._ledger.renamed("content.tool_use.id", "the upstream's id is not legal or not unique")
+            else:
+                self._ledger.defaulted("content.tool_use.id", "the upstream gave no id")
+            call_id = self._context.new_id("toolu_")
+        self._used[call_id] = None
+        if not extras:
+            return call_id
+        profile = self._context.profile
+        model = profile.upstream_model or self._context.model
+        payload = {"p": profile.provider, "m": model, "x": extras}
+        marked = provider_state.id_with(call_id, payload, self._context.seal)
+        if marked is None:
+            self._ledger.dropped("content.tool_use.id", "the provider's opaque data is too large to carry")
+        return marked or call_id
+
+    def nameless(self) -> None:
+        """A call without a name cannot be made."""
+        self._ledger.dropped("content.tool_use", "the upstream called a tool without naming it")
+
+    def cut_off(self) -> None:
+        """A call that the provider's content filter left incomplete."""
+        self._ledger.dropped("content.tool_use", "the content filter cut the tool call off")
+
+    def surplus(self) -> None:
+        """A call after the first, when parallel calls were switched off."""
+        self._ledger.dropped("content.tool_use", "only one tool call was asked for")
+
+    def late_extras(self) -> None:
+        """Opaque data came when the id had been sent already."""
+        self._ledger.dropped(
+            "content.tool_use.id", "the provider's opaque data came after the call had begun"
+        )
+
+    def assembled(self) -> None:
+        """A fragment was given to its call against its id or index."""
+        self._ledger.repaired("content.tool_use", "ids and indexes do not tell the calls apart")
+
+    def repeated(self) -> None:
+        """The same call was said twice."""
+        self._ledger.repaired("content.tool_use", "a call that was repeated is there once")
+
+    def another(self) -> None:
+        """What looked like a repetition is a call of its own."""
+        self._ledger.repaired("content.tool_use", "two calls came as one")
+
+    def placeholder(self) -> None:
+        """Something stood in front of the arguments that is none."""
+        self._ledger.repaired("content.tool_use.input", "a placeholder in front of the arguments is left out")
+
+    def repaired(self) -> None:
+        self._ledger.repaired("content.tool_use.input", "the arguments were not a valid JSON object")

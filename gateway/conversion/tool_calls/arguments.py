@@ -1,0 +1,190 @@
+"""The arguments of a tool call: repaired while they stream, or as a whole (sections 5.5, 6.5).
+
+`LiveArguments` forwards every piece at once, so a file being written is seen growing.
+It mends what models get wrong in a way that leaves no doubt, and says so when
+something cannot be mended. `input_of` does the same to a whole text, with the same
+reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway import patterns
+from gateway.conversion.tool_calls.object_reader import (
+    MalformedArguments,
+    ObjectReader,
+    Standing,
+    without_placeholders,
+)
+from gateway.wire import jsontext
+
+JSONObject = dict[str, Any]
+
+# Anthropic's guide to fine-grained streaming uses this key for the purpose: a client
+# that checks schemas answers with an error result, and the model repairs itself.
+INVALID: Final = "INVALID_JSON"
+
+_FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", patterns.DOTALL)
+
+
+class LiveArguments(ObjectReader):
+    """Forwards arguments as they come.
+
+    `feed` takes a piece and returns what of it may be sent; `finish` gives what is
+    left to send at the end. Arguments that do not begin like a JSON object are
+    kept and interpreted as a whole at the end. Both raise MalformedArguments when
+    a part was sent and the rest cannot be mended.
+    """
+
+    __slots__ = ()
+
+    def finish(self, *, cut: bool) -> str:
+        """`cut`: the answer ended at its token limit, so an unfinished object is what there is."""
+        if self.complete:
+            return ""
+        if not self._forwarded:
+            if self.standing in (Standing.NOTHING, Standing.PLACEHOLDER):
+                return "{}"
+            kept = self.kept
+            if kept is not None:
+                value, self.repaired = input_of(kept)
+                return jsontext.dumps_text(value)
+        if not cut:
+            raise MalformedArguments
+        return ""
+
+
+class BufferedArguments:
+    """Keeps arguments until all have come, then gives the checked object in one piece."""
+
+    __slots__ = ("_broken", "_raw", "_reader", "behind", "repaired")
+
+    def __init__(self) -> None:
+        self._raw: list[str] = []
+        self._reader = ObjectReader()  # only to know how far they are
+        self._broken = False
+        self.behind = ""
+        self.repaired = False
+
+    @property
+    def complete(self) -> bool:
+        return not self._broken and self._reader.complete
+
+    @property
+    def placeholder(self) -> bool:
+        return self._reader.placeholder
+
+    @property
+    def standing(self) -> Standing:
+        return Standing.PARTIAL if self._broken else self._reader.standing
+
+    def feed(self, text: str) -> str:
+        if not self._broken:
+            try:
+                self._reader.feed(text)
+            except MalformedArguments:
+                self._broken = True
+        behind, self._reader.behind = self._reader.behind, ""
+        self.behind += behind
+        self._raw.append(text.removesuffix(behind))
+        return ""
+
+    @property
+    def raw(self) -> str:
+        """What has come."""
+        return "".join(self._raw)
+
+    def finish(self, *, cut: bool) -> str:
+        value, self.repaired = input_of(self.raw)
+        return jsontext.dumps_text(value)
+
+
+class FreeformArguments:
+    """The text of a custom tool call: not JSON, so the client gets it as {"input": text}."""
+
+    __slots__ = ("_raw", "behind", "repaired")
+
+    complete: Final = False
+    placeholder: Final = False
+
+    def __init__(self) -> None:
+        self._raw: list[str] = []
+        self.behind = ""
+        self.repaired = False
+
+    @property
+    def standing(self) -> Standing:
+        return Standing.PARTIAL if self._raw else Standing.NOTHING
+
+    def feed(self, text: str) -> str:
+        self._raw.append(text)
+        return ""
+
+    def finish(self, *, cut: bool) -> str:
+        return jsontext.dumps_text(freeform_input("".join(self._raw)))
+
+
+Arguments = LiveArguments | BufferedArguments | FreeformArguments
+
+
+def freeform_input(text: str) -> JSONObject:
+    """The input of a custom tool call."""
+    return {"input": text}
+
+
+def arguments_text(arguments: object) -> str:
+    """The arguments of a call or fragment as text; providers also send objects, and null."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else jsontext.dumps_text(arguments)
+
+
+def input_of(arguments: object) -> tuple[JSONObject, bool]:
+    """The input object of whole arguments, and whether they had to be mended.
+
+    What is not an object and cannot be made one is wrapped: {"INVALID_JSON": raw text}.
+    """
+    if isinstance(arguments, dict):
+        return arguments, False
+    raw = arguments_text(arguments)
+    text = without_placeholders(raw)
+    if not text:
+        return {}, False
+    value = _parsed(text)
+    if isinstance(value, dict):
+        return value, False
+    if isinstance(value, str):
+        value = _parsed(value)  # encoded twice
+    elif value is None:
+        value = _mended(text)
+    return (value, True) if isinstance(value, dict) else ({INVALID: raw}, True)
+
+
+def is_whole(arguments: object) -> bool:
+    """Whether whole arguments are an object (or nothing) as they are, without being mended."""
+    if isinstance(arguments, dict):
+        return True
+    raw = arguments_text(arguments)
+    return not raw.strip() or isinstance(_parsed(raw), dict)
+
+
+def same_arguments(one: str, other: str) -> bool:
+    """Whether two whole texts give a call the same input."""
+    return one == other or input_of(one)[0] == input_of(other)[0]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return jsontext.loads(text)
+    except jsontext.InvalidJSON:
+        return None
+
+
+def _mended(raw: str) -> Any:
+    fenced = _FENCE.match(raw)
+    reader = ObjectReader()
+    sent = reader.feed(raw if fenced is None else fenced[1])
+    if reader.standing is Standing.PLACEHOLDER:
+        return {}
+    return _parsed(sent) if reader.complete else None

@@ -1,0 +1,90 @@
+"""tool_choice on its way upstream (specification section 2.7)."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.profile import Profile
+from gateway.conversion.validation.shape_errors import (
+    BOOLEAN,
+    OBJECT,
+    REQUIRED,
+    optional,
+    refuse,
+    refuse_tag,
+    required_string,
+)
+from gateway.wire.messages import JSONObject
+
+_TYPES: Final = ("auto", "any", "tool", "none")
+
+
+class Choice(NamedTuple):
+    """`value`: what is sent (None = nothing). `only`: the one function sent; `withheld`: none is."""
+
+    value: str | dict[str, Any] | None
+    only: str | None = None
+    withheld: bool = False
+
+
+def checked_choice(request: JSONObject) -> JSONObject:
+    """The request's tool_choice, `{}` when there is none. Raises InvalidRequest."""
+    choice = request.get("tool_choice")
+    if choice is None:
+        return {}
+    optional(choice, dict, "tool_choice", OBJECT)
+    kind = choice.get("type")
+    if kind is None:
+        refuse("tool_choice.type", REQUIRED)
+    if kind not in _TYPES:
+        refuse_tag("tool_choice", kind, _TYPES)
+    if kind == "tool":
+        required_string(choice, "name", "tool_choice.tool")
+    parallel = "disable_parallel_tool_use"
+    optional(choice.get(parallel), bool, f"tool_choice.{kind}.{parallel}", BOOLEAN)
+    if kind in ("any", "tool") and not request.get("tools"):
+        refuse("tool_choice", "may only be specified while providing tools")
+    return dict(choice)
+
+
+def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledger: Ledger) -> Choice:
+    """The choice in the forms the provider takes.
+
+    `function` is the upstream name of the tool chosen by name.
+    """
+    forced = "any" if profile.tool_choice_any == "any" else "required"
+    accepts = profile.tool_choice
+    match choice.get("type"):
+        case None:
+            return Choice(None)
+        case "none" if accepts == "auto_only":
+            ledger.replaced("tool_choice", "none: no tools are sent instead")
+            return Choice(None, withheld=True)
+        case "none":
+            return Choice("none")
+        case "any" if accepts in ("no_forced", "auto_only"):
+            ledger.replaced("tool_choice", "any became auto: the provider takes no forced call")
+            return Choice("auto")
+        case "any":
+            return Choice(forced)
+        case "tool" if accepts == "full":
+            return Choice({"type": "function", "function": {"name": function}})
+        case "tool":
+            value = forced if accepts == "no_named" else "auto"
+            ledger.replaced("tool_choice", f"tool became {value}, and only that tool is sent")
+            return Choice(value, only=function)
+    return Choice("auto")
+
+
+def wants_single_call(choice: JSONObject) -> bool:
+    """Whether at most one tool may be called (`none` allows no call anyway)."""
+    return choice.get("disable_parallel_tool_use") is True and choice.get("type") != "none"
+
+
+def parallel_field(choice: JSONObject, profile: Profile) -> dict[str, bool]:
+    """The body field which asks for at most one call."""
+    if not wants_single_call(choice) or profile.parallel_tool_calls == "drop":
+        return {}
+    name = "parallel_tool_calls" if profile.parallel_tool_calls == "pass" else profile.parallel_tool_calls
+    return {name: False}

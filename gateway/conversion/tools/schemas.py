@@ -1,0 +1,119 @@
+"""JSON Schemas made fit for Chat Completions (specification section 4.2).
+
+All functions are pure: they return the given object when nothing had to change,
+otherwise a copy of the changed levels. What is too deep raises RecursionError;
+`tools` and `structured` turn that into an answer to the client.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from gateway.conversion.tools.schema_dialects import gemini, inline_refs, mfjs
+from gateway.conversion.tools.schema_walk import branches_of, properties_of, required_names, resolved
+from gateway.wire import jsontext
+from gateway.wire.messages import JSONObject
+
+_NO_MEANING_AT_ROOT: Final = ("$schema", "$id", "$comment")
+_COMBINATORS: Final = ("allOf", "anyOf", "oneOf", "enum", "const", "not")
+_REWRITES: Final = {"inline_refs": inline_refs, "gemini": gemini, "mfjs": mfjs}
+
+
+class Parameters(NamedTuple):
+    """`schema` as it may be sent; `folded`: combinators of the root were given up."""
+
+    schema: JSONObject
+    folded: bool
+
+
+def tool_parameters(schema: JSONObject) -> Parameters:
+    """The root of a tool's input_schema as every provider takes it (section 4.2).
+
+    An object with `properties`, without `$schema` and the like, its combinators
+    folded into one object. Raises ValueError when the root is no object.
+    """
+    root = {key: value for key, value in schema.items() if key not in _NO_MEANING_AT_ROOT}
+    if "$ref" in root:
+        target = resolved(schema, root["$ref"])
+        if target is not None and target is not schema:
+            del root["$ref"]
+            root = {**target, **root}
+    kind = root.get("type")
+    if kind is None or (type(kind) is list and "object" in kind):
+        root["type"] = "object"
+    elif kind != "object":
+        raise ValueError("the root is no object")
+    if type(root.get("properties")) is not dict:
+        root["properties"] = {}
+    combined = any(name in root for name in _COMBINATORS)
+    if combined:
+        root = folded(root, schema)
+    if "required" in root and type(root["required"]) is not list:
+        del root["required"]
+    return Parameters(root, combined)
+
+
+def folded(schema: JSONObject, root: JSONObject) -> JSONObject:
+    """One object instead of a combination of objects; the combination stays as text in `description`.
+
+    Properties are united; required is what every outcome requires. References
+    are looked up in `root`.
+    """
+    properties = dict(properties_of(schema))
+    required = required_names(schema)
+    for name in ("allOf", "anyOf", "oneOf"):
+        branches = [_branch(root, branch) for branch in branches_of(schema, name)]
+        if not branches:
+            continue
+        united: dict[str, list[Any]] = {}
+        for branch in branches:
+            for key, below in properties_of(branch).items():
+                variants = united.setdefault(key, [])
+                if below not in variants:
+                    variants.append(below)
+        for key, variants in united.items():
+            properties.setdefault(key, _together(variants, every=name == "allOf"))
+        lists = [required_names(branch) for branch in branches]
+        if name == "allOf":
+            more = [key for keys in lists for key in keys]
+        else:
+            more = [key for key in lists[0] if all(key in keys for keys in lists)]
+        required = list(dict.fromkeys(required + more))
+    notes = [f"{name}: {jsontext.dumps_text(schema[name])}" for name in _COMBINATORS if name in schema]
+    kept = {key: value for key, value in schema.items() if key not in _COMBINATORS}
+    kept["properties"] = properties
+    if required:
+        kept["required"] = required
+    return noted(kept, notes)
+
+
+def noted(schema: JSONObject, notes: list[str]) -> JSONObject:
+    """`schema` with `notes` at the end of its description."""
+    if not notes:
+        return schema
+    described = schema.get("description")
+    texts = [described, *notes] if type(described) is str and described else notes
+    return {**schema, "description": "\n".join(texts)}
+
+
+def schema_rewrites(schema: JSONObject, rewrites: tuple[str, ...]) -> JSONObject:
+    """`schema` in the provider's dialect, by the names of option `schema_rewrites`, in this order."""
+    for name in rewrites:
+        schema = _REWRITES[name](schema)
+    return schema
+
+
+def _branch(root: JSONObject, branch: JSONObject) -> JSONObject:
+    target = resolved(root, branch["$ref"]) if "$ref" in branch else None
+    return branch if target is None else {**target, **branch}
+
+
+def _together(variants: list[Any], *, every: bool) -> Any:
+    if len(variants) == 1:
+        return variants[0]
+    if not every:
+        return {"anyOf": variants}
+    merged: JSONObject = {}
+    for variant in variants:
+        merged |= variant if type(variant) is dict else {}
+    return merged

@@ -1,0 +1,75 @@
+"""What a list of tools comes to: its plan and its count, worked out once while the list is remembered.
+
+The list itself says nearly all. Beside it count the profile, the choice, and of what the
+messages have called or loaded only names that decide something: those of deferred tools, of
+all tools where their number is limited, and calls that go upstream under another name. So a
+session has one result for hours, although it calls one tool after the other.
+
+Nothing changes a result once it was handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.profile import Profile
+from gateway.conversion.tools.exposure import ToolHistory
+from gateway.wire.messages import JSONObject
+from gateway.wire.request_cache import Part
+
+if TYPE_CHECKING:
+    from gateway.conversion.tools.chat_tools import ToolPlan
+
+# results of one list that are kept: agents, targets, deferred tools one after the other
+_MOST: Final = 8
+_LONGEST_CHOICE: Final = 200
+
+
+class ToolWork:
+    """Filled by who works it out. `ledger`: the entries that the plan makes; `tokens`: packed."""
+
+    __slots__ = ("ledger", "plan", "profile", "tokens")
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.plan: ToolPlan | None = None
+        self.ledger = Ledger()
+        self.tokens: int | None = None
+
+
+class _Known:
+    """The results of one list."""
+
+    __slots__ = ("deferred", "names", "results")
+
+    def __init__(self, tools: list[Any]) -> None:
+        named = [tool for tool in tools if type(tool) is dict and type(tool.get("name")) is str]
+        self.names = frozenset(tool["name"] for tool in named)
+        self.deferred = frozenset(tool["name"] for tool in named if tool.get("defer_loading") is True)
+        self.results: dict[Hashable, ToolWork] = {}
+
+
+def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part: Part | None) -> ToolWork:
+    """The results for the tools of `request`, as far as they are known.
+
+    `part`: its list of tools, when that is remembered.
+    """
+    choice = repr(request.get("tool_choice"))
+    # what the messages add or take away is theirs alone
+    if part is None or history.changes or len(choice) > _LONGEST_CHOICE:
+        return ToolWork(profile)
+    if part.work is None:
+        part.work = _Known(part.value)
+    known: _Known = part.work
+    decisive = known.deferred if profile.max_tools is None else known.names
+    key = (id(profile), choice, history.called & decisive, history.loaded & decisive, history.renamed)
+    found = known.results.get(key)
+    # an id is a profile's only as long as it lives
+    if found is None or found.profile is not profile:
+        found = ToolWork(profile)
+        while len(known.results) >= _MOST:
+            known.results.pop(next(iter(known.results)), None)
+        known.results[key] = found
+    return found

@@ -1,0 +1,233 @@
+"""What is done with an exchange after its row is durable: search index and totals of its session.
+
+The recorder queues ended exchanges (FollowUp) in the transaction of their rows, and
+hands them over in memory (history/follow_up_queue.py). This thread works them off a second later, in
+short transactions of some exchanges each, so neither a request nor the group commit waits
+for long. What can be read and reckoned before a transaction is. Doing one twice changes
+nothing, and what stays in the queue, because its process died or had no room, is read from
+the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from django.db import connections, transaction
+
+from gateway.history.content.codec import Damaged, decompressed
+from gateway.history.follow_up_queue import Ended, Handover
+from gateway.history.search import index
+from gateway.history.search.new_texts import new_texts
+from gateway.history.statements import among
+from gateway.history.totals import sessions as session_totals
+from gateway.models import FollowUp, RequestLog
+from gateway.models.database_errors import concerns_server
+
+logger = logging.getLogger("gateway.audit")
+
+# A transaction costs as much as ten exchanges.
+AT_ONCE: Final = 200
+# the same of the queue, whose texts are read
+READ_AT_ONCE: Final = 50
+# bytes of requests and answers in one transaction: some 3 ms, when answers are in few events
+PORTION: Final = 250_000
+LOOK_EVERY: Final = 1.0
+# What is in the queue at two looks one after the other was handed over to nobody who lives.
+QUEUE_EVERY: Final = 2.5
+MOST_LEFT: Final = 5_000
+RETRY_SECONDS: Final = 10.0
+# between two transactions the writer of the history has its turn
+BREATH: Final = 0.002
+
+_QUEUED: Final = "SELECT request_id FROM gateway_followup WHERE request_id IN ({places})"
+_FORGET: Final = "DELETE FROM gateway_followup WHERE request_id IN ({places})"
+
+
+class FollowUpWorker:
+    """The thread. `start` and `stop` once each. `handover`: what this process's recorder tells."""
+
+    def __init__(self, handover: Handover | None = None) -> None:
+        self._handover = handover or Handover()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
+        # what was in the queue at the last look; None before the first, when all of it was left by others
+        self._seen: set[str] | None = None
+        self._looked_at = 0.0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End after the portion that is being looked at; the queue is kept for the next start."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _work_on(self) -> None:
+        wait = LOOK_EVERY
+        while not self._stopping.wait(wait):
+            try:
+                wait = BREATH if self._work() else LOOK_EVERY
+            except Exception as problem:
+                if concerns_server(problem):
+                    logger.warning("follow-up waits for the database", extra={"problem": str(problem)})
+                else:
+                    logger.exception("unexpected error in the follow-up")
+                _close_connections()
+                wait = RETRY_SECONDS
+        _close_connections()
+
+    def _work(self) -> bool:
+        """Work off what there is; whether more is waiting already."""
+        if self._seen is None:
+            self._look_at_queue()
+        told = self._handover.take(AT_ONCE)
+        work_off(told, self._stopping)
+        if len(told) == AT_ONCE:
+            return True
+        if time.monotonic() - self._looked_at >= QUEUE_EVERY:
+            self._look_at_queue()
+        return False
+
+    def _look_at_queue(self) -> None:
+        """Work off what nobody holds in memory: it was there at the last look, and still is."""
+        self._looked_at = time.monotonic()
+        waiting = FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)
+        queued = set(waiting[:MOST_LEFT]) - self._handover.waiting()
+        left = sorted(queued if self._seen is None else queued & self._seen)
+        for start in range(0, len(left), READ_AT_ONCE):
+            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping)
+        self._seen = queued.difference(left)
+
+
+def follow_up(stopping: threading.Event | None = None) -> int:
+    """Work off one batch of the queue; how many exchanges. Raises what the database raises."""
+    waiting = list(
+        FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:READ_AT_ONCE]
+    )
+    _work_off_queued(waiting, stopping)
+    return len(waiting)
+
+
+def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None) -> None:
+    if request_ids:
+        rows = _ended(request_ids)
+        _forget(set(request_ids) - {row.request_id for row in rows})
+        work_off(rows, stopping)
+
+
+def work_off(ended: Iterable[Ended], stopping: threading.Event | None = None) -> None:
+    """Do for these exchanges what is to be done, and take them out of the queue.
+
+    Raises what the database raises; when told to stop, or then, some stay in the queue.
+    """
+    rows = sorted(ended, key=lambda one: one.started_at)
+    for portion in _portions(rows):
+        if stopping is not None and stopping.is_set():
+            return
+        _index(portion)
+        if stopping is not None:
+            stopping.wait(BREATH)
+    sessions: dict[str, list[str]] = {}
+    for row in rows:
+        if row.session_id:
+            sessions.setdefault(row.session_id, []).append(row.request_id)
+    for session_id, request_ids in sessions.items():
+        _count(session_id, request_ids)
+
+
+def _index(portion: Sequence[Ended]) -> None:
+    """Put the words of a portion into the index. One exchange that fails is left out, not those beside it."""
+    try:
+        texts = list(new_texts(portion))
+        with transaction.atomic():
+            # one that is gone from the queue was done by another, or removed from the history
+            queued = _queued([row.request_id for row in portion])
+            index.put([text for text in texts if text.request_id in queued])
+            _forget(row.request_id for row in portion if not row.session_id)
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
+        if len(portion) > 1:
+            for row in portion:
+                _index([row])
+            return
+        (row,) = portion
+        logger.exception("an exchange cannot be indexed", extra={"request_id": row.request_id})
+        if not row.session_id:
+            _forget([row.request_id])
+
+
+def _count(session_id: str, request_ids: Sequence[str]) -> None:
+    """Work out the totals of a session; one whose totals fail keeps its old ones."""
+    try:
+        with transaction.atomic():
+            session_totals.work_out(session_id)
+            _forget(request_ids)
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
+        logger.exception("a session cannot be counted", extra={"session_id": session_id})
+        _forget(request_ids)
+
+
+def _close_connections() -> None:
+    try:
+        connections.close_all()
+    except Exception:
+        logger.exception("a connection to the database could not be closed")
+
+
+def _ended(waiting: Sequence[str]) -> list[Ended]:
+    """What is stored of those that wait."""
+    rows = RequestLog.objects.filter(request_id__in=waiting)
+    columns = ("request_id", "session_id", "endpoint", "started_at", "body__received_head", "body__returned")
+    sizes = ("body__received_size", "body__returned_size")
+    return [
+        Ended(
+            request_id,
+            session_id,
+            endpoint,
+            started_at,
+            None if head is None else bytes(head),
+            _plain(returned),
+            size=(received_size or 0) + (returned_size or 0),
+        )
+        for request_id, session_id, endpoint, started_at, head, returned, received_size, returned_size in (
+            rows.order_by("started_at", "pk").values_list(*columns, *sizes)
+        )
+    ]
+
+
+def _plain(returned: bytes | None) -> bytes:
+    try:
+        return b"" if returned is None else decompressed(returned)
+    except Damaged:
+        return b""
+
+
+def _portions(rows: Iterable[Ended]) -> Iterator[list[Ended]]:
+    portion: list[Ended] = []
+    size = 0
+    for row in rows:
+        portion.append(row)
+        size += row.size
+        if size >= PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _queued(request_ids: Sequence[str]) -> set[str]:
+    return {request_id for (request_id,) in among(_QUEUED, len(request_ids)).rows(request_ids)}
+
+
+def _forget(request_ids: Iterable[str]) -> None:
+    gone = sorted(request_ids)
+    if gone:
+        among(_FORGET, len(gone)).many([gone])

@@ -1,0 +1,533 @@
+"""Recorder: the end of an exchange is durable before its last event goes to the client.
+
+One writer thread takes all that is waiting and writes it in one transaction
+(group commit): while a commit is under way the next batch gathers. `settled`
+returns when the commit is done. When the database does not answer within
+`patience`, the outcome goes to a spool file that is fsynced, by a second thread,
+and from there into the database once it answers. What nobody waits for goes there
+after OVERDUE seconds, so an outage fills the disk and not the memory. While commits
+go on the database answers, and an outcome that waits behind others waits on: the
+file would cost more than it. Nothing is dropped; a row's request id makes every way
+of writing it harmless to repeat. A row that the database refuses is kept in a file
+beside the spool (`spool.keep_refused`).
+
+    queue -> writer thread -> database
+      |         ^
+      | late    | once the database answers
+      v         |
+    spooler thread -> spool file
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from django.db import connections
+
+from gateway.history.follow_up_queue import Ended
+from gateway.history.outcome import ExchangeOutcome, with_unsearched
+from gateway.history.record import spool as spool_files
+from gateway.history.record.rows import NO_PRICES, write, write_singly
+from gateway.history.record.spool import Spool
+from gateway.history.record.storable import lesser, without_texts
+from gateway.history.secrets.masker import Masker, masker
+from gateway.history.secrets.secret_search import Work
+from gateway.history.totals.token_factors import FactorLearner
+from gateway.models.database_errors import concerns_server
+from gateway.pricing.book import PriceBook
+
+logger = logging.getLogger("gateway.audit")
+
+PATIENCE: Final = 0.05
+# beginnings are in no hurry: most exchanges end before, and are one insert then
+IDLE_LOOK: Final = 0.5
+# With several clients waiting, this much later their number is larger and the commit still one: half the
+# cost of a batch does not depend on how many are in it. A single one is never kept waiting.
+GATHER: Final = 0.0015
+RETRY_SECONDS: Final = 1.0
+# commits that follow each other quickly show that the database answers; a larger batch saves little more
+LARGEST_BATCH: Final = 16
+LARGEST_OF_SPOOL: Final = 200
+# bytes of texts that are made into lines, or read back, at once
+PORTION: Final = 8_000_000
+# so long waits nobody, however busy the writer is
+LONGEST_WAIT: Final = 1.0
+# What nobody waits for goes to the file after so long, when nothing is committed;
+OVERDUE: Final = 1.0
+# and after so long in any case, because the database is slower than the clients.
+LONG_OVERDUE: Final = 5.0
+# Bytes of texts in memory when the disk takes nothing either. Beyond, rows are kept without them.
+MOST_HELD: Final = 64_000_000
+COMPLAIN_EVERY: Final = 30.0
+FLUSH_TIMEOUT: Final = 20.0
+
+
+class _Entry:
+    """One outcome on its way; None once it is in the spool, and then it leaves the queue.
+
+    `waiter` is set when somebody waits for it to be durable, `late` then rings when the patience is over.
+    """
+
+    __slots__ = ("late", "outcome", "since", "waiter")
+
+    def __init__(self, outcome: ExchangeOutcome, waiter: asyncio.Future[None] | None = None) -> None:
+        self.outcome: ExchangeOutcome | None = outcome
+        self.waiter = waiter
+        self.since = time.monotonic()
+        self.late: asyncio.TimerHandle | None = None
+
+    @property
+    def size(self) -> int:
+        return _size(self.outcome)
+
+
+def _size(outcome: ExchangeOutcome | None) -> int:
+    """Bytes of the texts that it holds."""
+    bodies = None if outcome is None else outcome.bodies
+    if bodies is None:
+        return 0
+    return len(bodies.received) + len(bodies.sent) + len(bodies.answered) + len(bodies.returned)
+
+
+def _release(entries: Iterable[_Entry]) -> None:
+    """Tell who waits, in its own loop, that the outcomes are durable; one call wakes a loop for all."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for entry in entries:
+        if entry.waiter is not None:
+            by_loop.setdefault(entry.waiter.get_loop(), []).append(entry.waiter)
+    for loop, waiters in by_loop.items():
+        # a closed loop raises RuntimeError: nobody waits any more
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_set, waiters)
+
+
+def _set(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+class Recorder:
+    """`opened` and `closed` never wait, `settled` waits for durability. `stop` writes what is left.
+
+    `spool_folder`: where outcomes go while the database does not answer; `name`
+    tells this process's files from others'. `patience` in seconds. `prices` gives the
+    price book in force, `mask` what masks secrets before anything is written. `hand_over` is
+    told what was written and has ended.
+    """
+
+    def __init__(
+        self,
+        spool_folder: Path,
+        name: str,
+        *,
+        patience: float = PATIENCE,
+        prices: Callable[[], PriceBook] = lambda: NO_PRICES,
+        mask: Callable[[], Masker] = masker,
+        hand_over: Callable[[list[Ended]], object] = lambda _ended: None,
+    ) -> None:
+        self._queue: deque[_Entry] = deque()
+        # held by whoever takes out of the queue; appending is one step
+        self._queue_lock = threading.Lock()
+        self._late: deque[_Entry] = deque()
+        self._folder, self._name = spool_folder, name
+        self._spool = Spool(spool_folder, name)
+        self._spool_lock = threading.Lock()
+        # how many are in its files that the database has not taken from memory meanwhile
+        self._only_spooled = 0
+        self._complained_at = float("-inf")
+        self._patience = patience
+        self._prices = prices
+        self._factors = FactorLearner()
+        self._mask = mask
+        self._hand_over = hand_over
+        self._wake = threading.Event()
+        self._wake_spooler = threading.Event()
+        self._stopping = threading.Event()
+        # nothing more will be late
+        self._all_late = threading.Event()
+        self._committed_at = 0.0
+        # the last batch held several that were waited for
+        self._crowded = False
+        # set by `stop`: what is not in the database by then stays in the files
+        self._deadline = float("inf")
+        self._threads: list[threading.Thread] = []
+        self._start_lock = threading.Lock()
+
+    def opened(self, outcome: ExchangeOutcome) -> None:
+        """An exchange has arrived."""
+        self._put(_Entry(outcome))
+
+    def closed(self, outcome: ExchangeOutcome) -> None:
+        """An exchange has ended; `outcome` replaces the row it opened with."""
+        self._put(_Entry(outcome))
+        self._wake_writer()
+
+    async def settled(self, outcome: ExchangeOutcome) -> None:
+        """`closed`, and wait until it is in the database or in the spool file."""
+        loop = asyncio.get_running_loop()
+        entry = _Entry(outcome, loop.create_future())
+        self._put(entry)
+        self._wake_writer()
+        longest = loop.time() + max(self._patience, LONGEST_WAIT)
+        entry.late = loop.call_later(self._patience, self._not_yet, entry, longest)
+        try:
+            assert entry.waiter is not None
+            await entry.waiter
+        finally:
+            entry.late.cancel()
+
+    def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Write what is waiting, to the spool if the database does not answer, and end the threads.
+
+        Returns within `timeout` seconds. What was in the files already may stay there for the next start.
+        """
+        if self._all_late.is_set():
+            return
+        end = time.monotonic() + timeout
+        # half of the time is for the files: they are what is sure
+        self._deadline = time.monotonic() + timeout / 2
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            if thread.name == "recorder":
+                _join(thread, self._deadline)
+        self._all_late.set()
+        self._wake_spooler.set()
+        for thread in self._threads:
+            _join(thread, end)
+        if self._queue:
+            logger.error(
+                "history is lost: neither database nor disk took it", extra={"rows": len(self._queue)}
+            )
+
+    def recover(self, folder: Path) -> int:
+        """Write the outcomes that dead processes left in their spool files; their number.
+
+        Raises what the database raises; the files stay then.
+        """
+        number = 0
+        for path in spool_files.abandoned(folder):
+            written = self._write_file(path)
+            if written is None:
+                break
+            number += written
+            path.unlink(missing_ok=True)
+        return number
+
+    def _put(self, entry: _Entry) -> None:
+        with self._queue_lock:
+            self._queue.append(entry)
+        if not self._threads:
+            self._start()
+
+    def _wake_writer(self) -> None:
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if not self._threads:
+                # daemons, because atexit runs after other threads were joined
+                self._threads = [
+                    threading.Thread(target=self._write_on, name="recorder", daemon=True),
+                    threading.Thread(target=self._spool_on, name="spooler", daemon=True),
+                ]
+                for thread in self._threads:
+                    thread.start()
+                atexit.register(self.stop)
+
+    # --- the writer thread ------------------------------------------------------
+
+    def _write_on(self) -> None:
+        while not (self._stopping.is_set() and not self._queue):
+            self._wake.wait(IDLE_LOOK)
+            self._wake.clear()
+            while self._queue or not self._spool.empty:
+                last_try = self._stopping.is_set()
+                if not self._write_next():
+                    if last_try:
+                        # stop() gives the rest to the spooler
+                        _close_connections()
+                        return
+                    self._stopping.wait(RETRY_SECONDS)
+        _close_connections()
+
+    def _write_next(self) -> bool:
+        """Write one batch, or what the spool holds. False when the database does not answer.
+
+        The thread keeps its connection: a new one for each batch costs more than the batch.
+        """
+        if self._crowded and len(self._queue) < LARGEST_BATCH:
+            self._stopping.wait(GATHER)
+        with self._queue_lock:
+            batch = list(islice(self._queue, LARGEST_BATCH))
+        try:
+            # looked at once: the spooler takes outcomes away meanwhile
+            held = {entry: outcome for entry in batch if (outcome := entry.outcome) is not None}
+            written = list(held.values())
+            self._write(written)
+        except Exception as problem:
+            # nobody else writes: without this thread every answer would wait for its last event
+            _complain(problem)
+            _close_connections()
+            return False
+        self._taken(batch)
+        if written:
+            self._committed_at = time.monotonic()
+            with self._spool_lock:
+                self._only_spooled -= sum(entry.outcome is None for entry in held)
+        _release(batch)
+        self._crowded = sum(entry.waiter is not None for entry in batch) > 1
+        try:
+            self._factors.note(written)
+            return bool(self._queue) or self._write_spooled()
+        except Exception as problem:
+            _complain(problem)
+            _close_connections()
+            return False
+
+    def _taken(self, batch: list[_Entry]) -> None:
+        """Take a batch out of the queue, of which the spooler may have taken some."""
+        written = set(batch)
+        with self._queue_lock:
+            while self._queue and self._queue[0] in written:
+                self._queue.popleft()
+
+    def _write_spooled(self) -> bool:
+        """Write what is in the files, unless all of it was in a commit that was merely slow.
+
+        Reading it back costs more than all that was done with it before. False: there was no time for all.
+        """
+        with self._spool_lock:
+            files, only_there = self._spool.rotate(), self._only_spooled
+        for path in files:
+            rows = self._write_file(path) if only_there else 0
+            if rows is None:
+                return False
+            with self._spool_lock:
+                self._spool.done(path)
+            if rows:
+                logger.warning("history written from the spool", extra={"rows": rows})
+        if only_there:
+            with self._spool_lock:
+                self._only_spooled -= only_there
+        return True
+
+    def _write_file(self, path: Path) -> int | None:
+        """How many outcomes were written; None: the process ends before all are."""
+        number = 0
+        for batch in _batches(spool_files.read(path, self._keep_unreadable)):
+            if time.monotonic() > self._deadline:
+                return None
+            self._write(batch)
+            number += len(batch)
+        return number
+
+    def _write(self, outcomes: list[ExchangeOutcome]) -> None:
+        if not outcomes:
+            return
+        prices, mask = self._prices(), self._mask()
+        try:
+            ended = write(outcomes, prices, mask)
+        except Exception as problem:
+            if concerns_server(problem):
+                raise
+            logger.warning(
+                "a batch of history was refused, writing it row by row", extra={"problem": str(problem)[:500]}
+            )
+            ended = write_singly(outcomes, prices, mask, self._keep_refused)
+        try:
+            self._hand_over(ended)
+        except Exception:
+            # the follow-up finds it in its queue
+            logger.exception("unexpected error while handing over what was written")
+
+    def _keep_refused(self, outcome: ExchangeOutcome) -> None:
+        line = self._line(outcome)
+        if line is None:
+            logger.error(
+                "history row lost: it can be written nowhere", extra={"request_id": outcome.request_id}
+            )
+        else:
+            self._keep_unreadable(line)
+
+    def _keep_unreadable(self, line: bytes) -> None:
+        try:
+            path = spool_files.keep_refused(self._folder, self._name, line)
+            logger.error("a row that cannot be stored is kept in a file", extra={"file": path.name})
+        except Exception as problem:
+            logger.error(
+                "a row that cannot be stored is lost",
+                extra={"problem": str(problem), "row": line[:2000].decode("utf-8", "replace")},
+            )
+
+    # --- the spooler thread -----------------------------------------------------
+
+    def _not_yet(self, entry: _Entry, longest: float) -> None:
+        """The patience is over: wait on behind others while the database answers, else to the file."""
+        loop = asyncio.get_running_loop()
+        answers = time.monotonic() - self._committed_at < self._patience
+        if answers and loop.time() < longest:
+            entry.late = loop.call_later(self._patience, self._not_yet, entry, longest)
+        else:
+            self._give_to_spooler(entry)
+
+    def _give_to_spooler(self, entry: _Entry) -> None:
+        self._late.append(entry)
+        self._wake_spooler.set()
+
+    def _spool_on(self) -> None:
+        while True:
+            self._wake_spooler.wait(IDLE_LOOK)
+            self._wake_spooler.clear()
+            last = self._all_late.is_set()
+            try:
+                for portion in _portions(self._due(everything=last)):
+                    self._spool_batch(portion)
+            except Exception:
+                # without this thread an outage would stop every answer and fill the memory
+                logger.exception("unexpected error while spooling")
+            if last:
+                return
+
+    def _due(self, *, everything: bool) -> list[_Entry]:
+        """The entries that go to the file now: who is late, and what has waited for too long."""
+        # an entry may be late twice: by the clock, and as one of the queue
+        due = dict.fromkeys(self._late.popleft() for _ in range(len(self._late)))
+        now = time.monotonic()
+        longest = OVERDUE if now - self._committed_at > OVERDUE else LONG_OVERDUE
+        with self._queue_lock:
+            for entry in self._queue:
+                if not everything and now - entry.since < longest:
+                    # the others are younger
+                    break
+                due[entry] = None
+        return list(due)
+
+    def _spool_batch(self, batch: list[_Entry]) -> None:
+        spooled = list(self._lines(batch))
+        try:
+            if spooled:
+                with self._spool_lock:
+                    self._spool.append(line for _, line in spooled)
+                    self._only_spooled += len(spooled)
+                    for entry, _ in spooled:
+                        entry.outcome = None
+        except OSError as problem:
+            # the entries stay in memory for the database; no client waits for a disk that is full
+            if time.monotonic() - self._complained_at > COMPLAIN_EVERY:
+                self._complained_at = time.monotonic()
+                logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
+            self._shed()
+        with self._queue_lock:
+            self._queue = deque(entry for entry in self._queue if entry.outcome is not None)
+        _release(batch)
+        self._wake.set()
+
+    def _shed(self) -> None:
+        """Keep the memory bounded while neither database nor disk take anything: the oldest texts go."""
+        with self._queue_lock:
+            entries = list(self._queue)
+        too_much = sum(entry.size for entry in entries) - MOST_HELD
+        number = 0
+        for entry in entries:
+            if too_much <= 0:
+                break
+            outcome, size = entry.outcome, entry.size
+            if outcome is not None and size:
+                entry.outcome = without_texts(
+                    outcome, "neither the database nor the disk had room for the texts"
+                )
+                too_much -= size
+                number += 1
+        if number:
+            logger.error("texts of exchanges are lost: no room in memory or on disk", extra={"rows": number})
+
+    def _lines(self, batch: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
+        """Entries with their lines; one that none can be made of stays in memory for the database."""
+        for entry in batch:
+            outcome = entry.outcome
+            line = None if outcome is None else self._line(outcome)
+            if line is not None:
+                yield entry, line
+
+    def _line(self, outcome: ExchangeOutcome) -> bytes | None:
+        """The line of an outcome, in the fullest form that there is one for; None: there is none."""
+        try:
+            return spool_files.as_line(_masked(outcome, self._mask()))
+        except Exception:
+            logger.exception("unexpected error while spooling", extra={"request_id": outcome.request_id})
+        with contextlib.suppress(Exception):
+            for form in lesser(outcome):
+                with contextlib.suppress(Exception):
+                    return spool_files.as_line(_masked(form, self._mask()))
+        return None
+
+
+def _join(thread: threading.Thread, end: float) -> None:
+    """Wait for a thread until `end` on the monotonic clock."""
+    if thread.is_alive():
+        thread.join(max(0.0, end - time.monotonic()))
+
+
+def _complain(problem: Exception) -> None:
+    if concerns_server(problem):
+        logger.error("history not written, trying again", extra={"problem": str(problem)})
+    else:
+        logger.error("unexpected error while writing the history, trying again", exc_info=problem)
+
+
+def _close_connections() -> None:
+    try:
+        connections.close_all()
+    except Exception:
+        logger.exception("a connection to the database could not be closed")
+
+
+def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
+    if outcome.bodies is None:
+        return outcome
+    work = Work()
+    bodies, count = mask.bodies(outcome.bodies, work)
+    masked = dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
+    return with_unsearched(masked, work.whole) if work.whole else masked
+
+
+def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:
+    """In batches bounded in number and bytes."""
+    batch: list[ExchangeOutcome] = []
+    size = 0
+    for outcome in outcomes:
+        batch.append(outcome)
+        size += _size(outcome)
+        if len(batch) >= LARGEST_OF_SPOOL or size >= PORTION:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _portions(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
+    """The same of entries: their lines are in memory at once."""
+    portion: list[_Entry] = []
+    size = 0
+    for entry in entries:
+        portion.append(entry)
+        size += entry.size
+        if len(portion) >= LARGEST_OF_SPOOL or size >= PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

@@ -1,0 +1,272 @@
+"""What is kept how long: contents, rows and totals go by themselves, in small batches.
+
+Contents go first, with what the search found in them; then the pieces that no
+row needs (history/content/sweep.py); then rows, which stay counted in the totals; then
+totals. What a legal hold covers stays, content and row. One process at a time
+purges: it holds a lease in the database, whatever the database is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection, connections, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from gateway.history.content import sweep as sweeping
+from gateway.history.search import analyze, index
+from gateway.history.totals.contributions import DAY, hour_of
+from gateway.models import (
+    CountedName,
+    DailyTotal,
+    FollowUp,
+    HourlyLedger,
+    HourlyTotal,
+    LegalHold,
+    PurgeRun,
+    RequestBody,
+    RequestLog,
+    Retention,
+    SessionTotal,
+)
+from gateway.models.database_errors import concerns_server
+
+logger = logging.getLogger("gateway.audit")
+
+BATCH: Final = 200
+# between two batches the writer of the history has its turn
+BREATH: Final = 0.02
+LEASE: Final = timedelta(minutes=10)
+EVERY: Final = timedelta(hours=1)
+LOOK_EVERY: Final = 300.0
+# a budget's longest period: what a key used of it is in the totals alone
+KEPT_FOR_BUDGETS: Final = timedelta(days=31)
+# more is not counted for the page that shows the next purge
+MOST_COUNTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """What began before these moments goes; None: nothing does."""
+
+    bodies: datetime | None
+    rows: datetime | None
+    totals: datetime | None
+
+    @classmethod
+    def of(cls, retention: Retention, now: datetime) -> Cutoffs:
+        """By the days of the record."""
+        body, row, total = (
+            None if days is None else now - timedelta(days=days)
+            for days in (retention.body_days, retention.row_days, retention.total_days)
+        )
+        if total is not None:
+            total = min(total, now - KEPT_FOR_BUDGETS)
+        return cls(body, row, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How much the next purge removes; MOST_COUNTED + 1 means more. `held`: contents that a hold keeps."""
+
+    bodies: int
+    rows: int
+    totals: int
+    held: int
+
+
+def preview(now: datetime) -> Preview:
+    """What a purge at `now` would remove, counted up to MOST_COUNTED."""
+    cutoffs = Cutoffs.of(Retention.current(), now)
+    old = _with_body(cutoffs.bodies)
+    return Preview(
+        bodies=_few(_not_held(old)),
+        rows=_few(_not_held(_before(cutoffs.rows))),
+        totals=_few(HourlyTotal.objects.filter(hour__lt=hour_of(cutoffs.totals))) if cutoffs.totals else 0,
+        held=_few(old.filter(_held())),
+    )
+
+
+def purge(
+    now: datetime, *, breath: float = BREATH, stopping: threading.Event | None = None
+) -> PurgeRun | None:
+    """Remove what may go; None when another process does just that. Raises what the database raises.
+
+    Once `stopping` is set, the batch under way is the last.
+    """
+    stopping = stopping or threading.Event()
+    if not _lease(now):
+        return None
+    run = PurgeRun.objects.create(started_at=now)
+    try:
+        cutoffs = Cutoffs.of(Retention.current(), now)
+        run.rows_before = cutoffs.rows
+        for names in _batches(_not_held(_with_body(cutoffs.bodies)), breath, stopping):
+            index.remove(names)
+            run.bodies += _drop_bodies(names)
+        for names in _batches(_not_held(_before(cutoffs.rows)), breath, stopping):
+            index.remove(names)
+            run.rows += _drop_rows(names)
+        if (run.bodies or run.rows) and not stopping.is_set():
+            before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
+            swept = sweeping.sweep(before, now)
+            run.pieces = swept.nodes + swept.blobs
+        if not stopping.is_set():
+            run.totals = _drop_totals(cutoffs.totals)
+    except Exception as problem:
+        run.problem = str(problem)[:500]
+        raise
+    finally:
+        run.ended_at = timezone.now()
+        run.save()
+        Retention.objects.filter(pk=Retention.ROW).update(lease_until=None)
+    return run
+
+
+def _lease(now: datetime) -> bool:
+    """Whether this process may purge now."""
+    Retention.objects.get_or_create(pk=Retention.ROW)
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    return Retention.objects.filter(free, pk=Retention.ROW).update(lease_until=now + LEASE) == 1
+
+
+def _keep_lease() -> None:
+    Retention.objects.filter(pk=Retention.ROW).update(lease_until=timezone.now() + LEASE)
+
+
+def _before(moment: datetime | None) -> QuerySet[RequestLog]:
+    rows = RequestLog.objects.order_by("started_at", "pk")
+    return rows.none() if moment is None else rows.filter(started_at__lt=moment).exclude(state="open")
+
+
+def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
+    return _before(moment).filter(Exists(RequestBody.objects.filter(pk=OuterRef("request_id"))))
+
+
+def _held() -> Q:
+    keys = LegalHold.objects.exclude(client_key=None).values("client_key_id")
+    sessions = LegalHold.objects.exclude(session_id="").values("session_id")
+    return Q(client_key_id__in=keys) | Q(session_id__in=sessions)
+
+
+def _not_held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
+    # NOT (key IN ...) is null, not true, for a request without a key
+    keys = LegalHold.objects.exclude(client_key=None).values("client_key_id")
+    sessions = LegalHold.objects.exclude(session_id="").values("session_id")
+    return rows.filter(Q(client_key=None) | ~Q(client_key_id__in=keys), ~Q(session_id__in=sessions))
+
+
+def _few(rows: QuerySet[Any]) -> int:
+    return len(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
+
+
+def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Event) -> Iterator[list[str]]:
+    """The request ids of `rows`, oldest first; each batch goes on behind the one before."""
+    behind = rows
+    leased = time.monotonic()
+    while not stopping.is_set():
+        page = list(behind.values_list("started_at", "pk", "request_id")[:BATCH])
+        if not page:
+            return
+        yield [row[2] for row in page]
+        at, pk = page[-1][:2]
+        behind = rows.filter(Q(started_at__gt=at) | Q(started_at=at, pk__gt=pk))
+        if time.monotonic() - leased > LEASE.total_seconds() / 4:
+            _keep_lease()
+            leased = time.monotonic()
+        stopping.wait(breath)
+
+
+def _drop_bodies(names: Sequence[str]) -> int:
+    with transaction.atomic():
+        FollowUp.objects.filter(pk__in=names).delete()
+        return RequestBody.objects.filter(log__request_id__in=names).delete()[0]
+
+
+def _drop_rows(names: Sequence[str]) -> int:
+    with transaction.atomic():
+        sessions = set(
+            RequestLog.objects.filter(request_id__in=names)
+            .exclude(session_id="")
+            .values_list("session_id", flat=True)
+        )
+        FollowUp.objects.filter(pk__in=names).delete()
+        removed = RequestLog.objects.filter(request_id__in=names).delete()[1]
+        left = Exists(RequestLog.objects.filter(session_id=OuterRef("session_id")))
+        SessionTotal.objects.filter(~left, pk__in=sessions).delete()
+    return removed.get("gateway.RequestLog", 0)
+
+
+def _drop_totals(before: datetime | None) -> int:
+    """Hours and whole days from before the moment."""
+    if before is None:
+        return 0
+    hour = hour_of(before)
+    removed = 0
+    for model, limit in ((HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, hour - hour % DAY)):
+        while True:
+            some = list(
+                model.objects.order_by().filter(hour__lt=limit).values_list("pk", flat=True)[: 10 * BATCH]
+            )
+            if not some:
+                break
+            model.objects.filter(pk__in=some).delete()
+            removed += len(some) if model is HourlyTotal else 0
+    used = Exists(
+        DailyTotal.objects.filter(Q(upstream_model=OuterRef("name")) | Q(asked_model=OuterRef("name")))
+    )
+    CountedName.objects.filter(~used, since__lt=hour).delete()
+    return removed
+
+
+class RetentionWorker:
+    """A thread that purges each hour, when no other process did, and lets SQLite look at its tables.
+
+    `start` and `stop` once each.
+    """
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work_on, name="retention", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch under way; what is left goes in the next hour."""
+        self._stopping.set()
+
+    def _work_on(self) -> None:
+        informed: float | None = None
+        while not self._stopping.wait(LOOK_EVERY):
+            try:
+                purge_when_due(timezone.now(), self._stopping)
+                now = time.monotonic()
+                if connection.vendor == "sqlite" and (
+                    informed is None or now - informed >= EVERY.total_seconds()
+                ):
+                    analyze.inform()
+                    informed = now
+            except Exception as problem:
+                if concerns_server(problem):
+                    logger.warning("the purge waits for the database", extra={"problem": str(problem)})
+                else:
+                    logger.exception("unexpected error in the purge")
+            connections.close_all()
+
+
+def purge_when_due(now: datetime, stopping: threading.Event | None = None) -> PurgeRun | None:
+    """Purge if something may go at all and nobody did within the hour."""
+    retention = Retention.current()
+    if not (retention.body_days or retention.row_days or retention.total_days):
+        return None
+    if PurgeRun.objects.filter(started_at__gt=now - EVERY).exists():
+        return None
+    return purge(now, stopping=stopping)

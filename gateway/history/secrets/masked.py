@@ -1,0 +1,157 @@
+"""Secrets are taken out of a text, a JSON value, or a stream of events (pure).
+
+In a stream a secret may be spread over many events. The texts of one block are
+joined for the search, and what is found is taken out of each event it touches. A text
+that takes too long to look through is taken out as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from gateway.history.secrets.patterns import Pattern
+from gateway.history.secrets.secret_search import OutOfTime, Work, secrets_in
+from gateway.wire import jsontext
+
+DATA: Final = b"data:"
+# what stands for a text that could not be looked through
+WHOLE_NAME: Final = "whole-text"
+WHOLE: Final = f"[masked:{WHOLE_NAME}]"
+# what tells the blocks of one stream apart
+_PLACES: Final = ("index", "output_index", "content_index", "item_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A text, and how many secrets were taken out of it."""
+
+    text: bytes
+    count: int = 0
+
+
+def masked_text(text: str, patterns: Sequence[Pattern], work: Work) -> tuple[str, int]:
+    try:
+        spans = secrets_in(text, patterns, work)
+    except OutOfTime:
+        work.whole += 1
+        return WHOLE, 1
+    if not spans:
+        return text, 0
+    parts, place = [], 0
+    for start, end, name in spans:
+        parts += [text[place:start], _mark(name)]
+        place = end
+    return "".join([*parts, text[place:]]), len(spans)
+
+
+def _mark(name: str) -> str:
+    return f"[masked:{name}]"
+
+
+def masked_value(value: Any, patterns: Sequence[Pattern], work: Work) -> tuple[Any, int]:
+    """A JSON value with masked texts; the same object when it has no secret."""
+    kind = type(value)
+    if kind is str:
+        return masked_text(value, patterns, work)
+    if kind is dict:
+        pairs = {key: masked_value(item, patterns, work) for key, item in value.items()}
+        count = sum(number for _, number in pairs.values())
+        return ({key: item for key, (item, _) in pairs.items()} if count else value), count
+    if kind is list:
+        items = [masked_value(item, patterns, work) for item in value]
+        count = sum(number for _, number in items)
+        return ([item for item, _ in items] if count else value), count
+    return value, 0
+
+
+class _Fragment(NamedTuple):
+    """One text in one event: the line, the object that holds it, and its key there."""
+
+    line: int
+    holder: Any
+    key: Any
+
+
+def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Masked:
+    lines = body.split(b"\n")
+    values: dict[int, Any] = {}
+    texts: dict[tuple[Any, ...], list[_Fragment]] = {}
+    for number, line in enumerate(lines):
+        if line.startswith(DATA):
+            try:
+                values[number] = jsontext.loads(line[len(DATA) :].strip())
+            except (jsontext.InvalidJSON, RecursionError):
+                continue
+            for path, holder, key in _texts(values[number], ()):
+                texts.setdefault(path, []).append(_Fragment(number, holder, key))
+    count, changed = 0, set()
+    for fragments in texts.values():
+        found, touched = _mask_fragments(fragments, patterns, work)
+        count += found
+        changed |= touched
+    for number in changed:
+        end = b"\r" if lines[number].endswith(b"\r") else b""
+        lines[number] = b"data: " + jsontext.dumps(values[number]) + end
+    for number, line in enumerate(lines):
+        if number not in values and line:
+            text, found = masked_text(line.decode("utf-8", "surrogateescape"), patterns, work)
+            if found:
+                lines[number] = text.encode("utf-8", "surrogateescape")
+                count += found
+    return Masked(b"\n".join(lines) if count else body, count)
+
+
+def _mask_fragments(
+    fragments: Sequence[_Fragment], patterns: Sequence[Pattern], work: Work
+) -> tuple[int, set[int]]:
+    """Mask in texts that follow each other; how many secrets, and the lines that changed."""
+    parts = [fragment.holder[fragment.key] for fragment in fragments]
+    text = "".join(parts)
+    try:
+        spans = secrets_in(text, patterns, work)
+    except OutOfTime:
+        work.whole += 1
+        spans = [(0, len(text), WHOLE_NAME)]
+    touched = set()
+    place = first_span = 0
+    for fragment, part in zip(fragments, parts, strict=True):
+        if first_span == len(spans):
+            break
+        kept, inside = [], 0
+        for index in range(first_span, len(spans)):
+            start, end, name = spans[index]
+            first, last = max(start - place, 0), min(end - place, len(part))
+            if start - place >= len(part):
+                break
+            if first < last:
+                # the mark stands where the secret begins
+                kept += [part[inside:first], _mark(name) if start >= place else ""]
+                inside = last
+            if end - place <= len(part):
+                first_span = index + 1
+        if inside:
+            fragment.holder[fragment.key] = "".join([*kept, part[inside:]])
+            touched.add(fragment.line)
+        place += len(part)
+    return len(spans), touched
+
+
+def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """(path, holder, key) of each text; the paths of one block's texts are the same in all events."""
+    if type(value) is dict:
+        path = (*path, *(value[name] for name in _PLACES if type(value.get(name)) in (int, str)))
+        for key, item in value.items():
+            if type(item) is str:
+                yield (*path, key), value, key
+            else:
+                yield from _texts(item, (*path, key))
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if type(item) is str:
+                yield (*path, index), value, index
+            else:
+                # an element that says its index stands by it, wherever it is in the list
+                named = type(item) is dict and type(item.get("index")) is int
+                yield from _texts(item, path if named else (*path, index))

@@ -1,0 +1,185 @@
+"""Secrets in what an exchange said are masked before it is stored (pure; runs in the recorder's threads).
+
+A conversation is sent again with each turn: what was looked at is remembered by its
+digest in its place and not looked at again.
+
+Not found are secrets that a tool spreads over several blocks or messages, ones
+that are encoded (base64, hex), and those no pattern describes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from gateway.history.content.chunking import Chain, PackedRequest
+from gateway.history.outcome import CapturedBodies
+from gateway.history.secrets.masked import DATA, Masked, masked_events, masked_text, masked_value
+from gateway.history.secrets.patterns import Pattern, Suspects, of_admin
+from gateway.history.secrets.secret_search import Work, may_hold
+from gateway.history.secrets.stream_texts import stream_texts
+from gateway.routing.snapshot import SecretLook
+from gateway.wire import json_bounds, jsontext
+
+# chains' digests that are remembered in one generation
+GENERATION: Final = 60_000
+
+
+class _Known(NamedTuple):
+    """A piece with its secrets masked. `whole`: texts of it that could not be looked through."""
+
+    value: Any
+    masked: int
+    whole: int
+
+
+class Masker:
+    """Masks by the built-in patterns and `more`. Its memory is shared by the threads that use it.
+
+    `work`: what the texts of one exchange may cost together; each call has its own when it is not given.
+    """
+
+    def __init__(self, more: Sequence[Pattern] = (), generation: int = GENERATION) -> None:
+        self._suspects = Suspects(more)
+        self._limit = generation
+        self._lock = threading.Lock()
+        # digest of a piece in its place -> what it became, or None when it had no secret
+        self._young: dict[bytes, _Known | None] = {}
+        self._old: dict[bytes, _Known | None] = {}
+
+    def clean(self, texts: Iterable[bytes]) -> bool:
+        """Whether none of these texts, JSON or what `looked_at` gives, can hold a secret.
+
+        One look at all of them together takes as long as one at each of the short ones.
+        """
+        # what the provider said is mostly what the client got
+        return not self._suspects.of(b"\n".join(dict.fromkeys(texts)))
+
+    def request(
+        self, packed: PackedRequest, work: Work | None = None, *, clean: bool = False
+    ) -> tuple[PackedRequest, int]:
+        """A request taken apart, its pieces and its recipe masked before anything is stored of it.
+
+        `clean`: its recipe is known to be.
+        """
+        work = work or Work()
+        base, in_base = self._chain(packed.base, work)
+        head, in_head = self._chain(packed.head, work)
+        recipe, in_recipe = packed.recipe, 0
+        if recipe is not None and not clean:
+            text = jsontext.dumps(recipe)
+            patterns = self._matching(text, work)
+            if patterns:
+                recipe, in_recipe = masked_value(recipe, patterns, work)
+        count = in_base + in_head + in_recipe
+        return (PackedRequest(base, head, recipe) if count else packed), count
+
+    def document(self, body: bytes, work: Work | None = None) -> Masked:
+        """A whole body: JSON, or whatever it is."""
+        work = work or Work()
+        patterns = self._suspects.of(body)
+        if not patterns:
+            return Masked(body)
+        try:
+            value, count = masked_value(json_bounds.loads(body), patterns, work)
+        except (jsontext.InvalidJSON, RecursionError):
+            text, count = masked_text(body.decode("utf-8", "surrogateescape"), patterns, work)
+            return Masked(text.encode("utf-8", "surrogateescape") if count else body, count)
+        return Masked(jsontext.dumps(value) if count else body, count)
+
+    def answer(self, body: bytes, looked: Sequence[bytes] | None = None, work: Work | None = None) -> Masked:
+        """A raw answer: one JSON document, or a stream of server-sent events.
+
+        `looked`: what `looked_at` gave of it.
+        """
+        if not is_stream(body):
+            return self.document(body, work)
+        texts = looked_at(body) if looked is None else looked
+        patterns = list(dict.fromkeys(pattern for text in texts for pattern in self._suspects.of(text)))
+        return masked_events(body, patterns, work or Work()) if patterns else Masked(body)
+
+    def bodies(self, bodies: CapturedBodies, work: Work | None = None) -> tuple[CapturedBodies, int]:
+        """All texts of an exchange, for a place where they are kept whole (the spool)."""
+        work = work or Work()
+        received, sent = self.document(bodies.received, work), self.document(bodies.sent, work)
+        answered = self.answer(bodies.answered, work=work)
+        returned = self.answer(bodies.returned, work=work)
+        masked = replace(
+            bodies,
+            received=received.text,
+            sent=sent.text,
+            answered=answered.text,
+            returned=returned.text,
+            received_json=None if received.count else bodies.received_json,
+            sent_json=None if sent.count else bodies.sent_json,
+        )
+        return masked, received.count + returned.count
+
+    def _chain(self, chain: Chain, work: Work) -> tuple[Chain, int]:
+        """The chain with secrets masked: the same when it has none, else one with other digests."""
+        found: list[tuple[int, Any]] = []
+        total = 0
+        for index, digest in enumerate(chain.digests):
+            known = self._look(digest, chain.values[index], work)
+            if known is not None:
+                found.append((index, known.value))
+                total += known.masked
+        if not found:
+            return chain, 0
+        values = list(chain.values)
+        for index, value in found:
+            values[index] = value
+        return Chain(values, [v if type(v) is bytes else jsontext.dumps(v) for v in values]), total
+
+    def _look(self, digest: bytes, value: Any, work: Work) -> _Known | None:
+        if digest in self._young:
+            known = self._young[digest]
+        else:
+            known = self._old[digest] if digest in self._old else self._looked(value, work)
+            with self._lock:
+                if len(self._young) >= self._limit:
+                    self._old, self._young = self._young, {}
+                self._young[digest] = known
+        if known is not None:
+            work.whole += known.whole
+        return known
+
+    def _looked(self, value: Any, work: Work) -> _Known | None:
+        # what was not looked through is remembered, for each exchange that brings it again
+        before = work.whole
+        if type(value) is bytes:
+            masked = self.document(value, work)
+            other, count = masked.text, masked.count
+        else:
+            text = jsontext.dumps(value)
+            patterns = self._matching(text, work)
+            other, count = masked_value(value, patterns, work) if patterns else (value, 0)
+        whole, work.whole = work.whole - before, before
+        return _Known(other, count, whole) if count else None
+
+    def _matching(self, json: bytes, work: Work) -> list[Pattern]:
+        """The patterns that may match in the texts of a JSON value."""
+        suspects = self._suspects.of(json)
+        if not suspects:
+            return []
+        text = json.decode()
+        return [pattern for pattern in suspects if not pattern.in_json or may_hold(text, pattern, work)]
+
+
+def looked_at(body: bytes) -> Sequence[bytes]:
+    """Where a secret in an answer would show: in all of it, or in what a stream says and around it."""
+    return stream_texts(body) if is_stream(body) else (body,)
+
+
+def is_stream(body: bytes) -> bool:
+    """Whether a raw answer is events and not one document."""
+    return body[:1] not in (b"{", b"[") and DATA in body
+
+
+@lru_cache(maxsize=2)
+def masker(looks: tuple[SecretLook, ...] = ()) -> Masker:
+    """The masker of these patterns of an admin; the same one as long as they are the same."""
+    return Masker([of_admin(look) for look in looks])

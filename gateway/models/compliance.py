@@ -1,0 +1,209 @@
+"""Who reads what, what is kept how long, and which secrets are masked."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from gateway.models.base import ConfigRecord
+from gateway.models.configuration.client_key import ClientKey
+from gateway.patterns.linear import EngineMissing, NotLinear
+from gateway.patterns.trial import LONGEST_TRIAL, slowest
+
+
+class ContentRead(models.Model):
+    """Somebody read the content of a request; gateway/history/reads.py writes it before it is shown."""
+
+    at = models.DateTimeField(_("when"), auto_now_add=True, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="content_reads",
+        verbose_name=_("user"),
+    )
+    user_name = models.CharField(_("who"), max_length=150)
+    request_id = models.CharField(_("request id"), max_length=64, db_index=True)
+    part = models.CharField(_("what"), max_length=40)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        verbose_name = _("read of content")
+        verbose_name_plural = _("reads of content")
+
+    def __str__(self) -> str:
+        return f"{self.user_name}: {self.part} of {self.request_id}"
+
+
+class LegalHold(ConfigRecord):
+    """The content of a key's requests, or of a session, is kept until the hold is removed."""
+
+    client_key = models.ForeignKey(
+        ClientKey,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="holds",
+        verbose_name=_("client key"),
+    )
+    session_id = models.CharField(_("session id"), max_length=128, blank=True, default="", db_index=True)
+    reason = models.CharField(_("reason"), max_length=500, help_text=_("Who asked for it, and why."))
+    created = models.DateTimeField(_("since"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created"]
+        verbose_name = _("legal hold")
+        verbose_name_plural = _("legal holds")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(client_key__isnull=False, session_id="")
+                | (Q(client_key__isnull=True) & ~Q(session_id="")),
+                name="hold_of_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.session_id or str(self.client_key)
+
+    def clean(self) -> None:
+        super().clean()
+        if (self.client_key is None) == (not self.session_id):
+            raise ValidationError(_("Choose a client key or enter a session id, one of them."))
+
+
+class Retention(ConfigRecord):
+    """How long the history is kept; one row. Empty: for ever. `lease_until`: a purge is under way."""
+
+    ROW = 1
+    stampless_fields = frozenset({"lease_until"})
+
+    body_days = models.PositiveIntegerField(
+        _("days of content"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Conversations and answers. Empty: for ever."),
+    )
+    row_days = models.PositiveIntegerField(
+        _("days of requests"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("The rows of the history, with all their content. Empty: for ever."),
+    )
+    total_days = models.PositiveIntegerField(
+        _("days of hourly totals"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("The numbers of the dashboard. Empty: for ever."),
+    )
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("retention")
+        verbose_name_plural = _("retention")
+
+    def __str__(self) -> str:
+        return str(_("Retention"))
+
+    def clean(self) -> None:
+        super().clean()
+        if self.total_days and (self.row_days is None or self.total_days < self.row_days):
+            raise ValidationError(
+                {"total_days": _("The totals must be kept at least as long as the requests.")}
+            )
+
+    @classmethod
+    def current(cls) -> Retention:
+        """The row, or one that keeps everything."""
+        return cls.objects.filter(pk=cls.ROW).first() or cls(pk=cls.ROW)
+
+
+class PurgeRun(models.Model):
+    """What one purge removed."""
+
+    started_at = models.DateTimeField(_("started"), db_index=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    bodies = models.PositiveIntegerField(_("contents"), default=0)
+    rows = models.PositiveIntegerField(_("requests"), default=0)
+    totals = models.PositiveIntegerField(_("hourly totals"), default=0)
+    pieces = models.PositiveIntegerField(_("pieces"), default=0)
+    rows_before = models.DateTimeField(_("requests removed from before"), null=True, blank=True)
+    problem = models.CharField(_("problem"), max_length=500, blank=True, default="")
+
+    class Meta:
+        ordering = ["-started_at"]
+        verbose_name = _("purge")
+        verbose_name_plural = _("purges")
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M}"
+
+
+class SecretPattern(ConfigRecord):
+    """What a secret looks like, beside the built-in patterns; it is masked before texts are stored."""
+
+    name = models.SlugField(
+        _("name"),
+        max_length=40,
+        unique=True,
+        help_text=_("Stands in the place of the secret: [masked:name]."),
+    )
+    pattern = models.CharField(
+        _("pattern"),
+        max_length=500,
+        help_text=_("A regular expression as RE2 has them: without look-around and back references."),
+    )
+    literal = models.CharField(
+        _("always contains"),
+        max_length=40,
+        blank=True,
+        default="",
+        help_text=_("A text that every such secret contains. It makes looking for them many times faster."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("secret pattern")
+        verbose_name_plural = _("secret patterns")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        try:
+            seconds = slowest(self.pattern)
+        except EngineMissing as problem:
+            raise ValidationError(
+                {
+                    "pattern": _(
+                        "Patterns need google-re2, which is not installed here: pip install google-re2. "
+                        "Python's own expressions can stand still over a text for days, so they are not used."
+                    )
+                }
+            ) from problem
+        except NotLinear as problem:
+            raise ValidationError(
+                {"pattern": _("This is no regular expression of RE2: %(problem)s") % {"problem": problem}}
+            ) from problem
+        if seconds is None:
+            raise ValidationError(
+                {"pattern": _("This matches everything; it must not match the empty text.")}
+            )
+        if seconds > LONGEST_TRIAL:
+            raise ValidationError(
+                {
+                    "pattern": _(
+                        "This is too slow: a text of 1 MB that nearly matches takes more than %(seconds)s s. "
+                        "Give repetitions a bound, and begin with something that is rare."
+                    )
+                    % {"seconds": LONGEST_TRIAL}
+                }
+            )

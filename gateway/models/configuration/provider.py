@@ -1,0 +1,301 @@
+"""Provider: a configured service that the gateway can call. ProviderCredential: what it is let in with."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from gateway.conf import gateway_conf
+from gateway.models.base import (
+    ConfigRecord,
+    EncryptedTextField,
+    Origin,
+    SecretOriginField,
+    is_left_behind,
+    opened,
+)
+from gateway.models.history.request_log import RequestLog
+from gateway.models.operation.set_aside_target import SetAsideTarget
+from gateway.security.destinations import leads_to_refused_host
+
+REFUSED_ADDRESS = _(
+    "This is a link-local address or that of a metadata service. Such addresses give credentials of the "
+    "machine to whoever asks; ALLOW_LINK_LOCAL=true in the environment allows them."
+)
+BASE_URL_FORM = _(
+    "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
+    "? or #. Secrets go into the credential or the extra headers."
+)
+SET_ASIDE_FIELDS: Final = ("set_aside_since", "set_aside_until", "set_aside_status", "set_aside_reason")
+
+
+class Auth(models.TextChoices):
+    """How the credential is shown to the provider."""
+
+    BEARER = "bearer", "Authorization: Bearer"
+    API_KEY = "api-key", _("api-key header (Azure)")
+    X_API_KEY = "x-api-key", _("x-api-key header")
+    NONE = "none", _("none")
+
+
+class Provider(ConfigRecord):
+    """URL, timeouts and profile options of one service; what it is paid with stands in its `credentials`.
+
+    `environment_key` names which record of the environment this is, or was before
+    an admin took it over; so it is neither overwritten nor made a second time.
+    `headers` holds a JSON object as text; values can be secrets, so all of it is sealed.
+    What was set aside before `brought_back_at` is forgiven.
+    """
+
+    name = models.CharField(_("name"), max_length=100)
+    slug = models.CharField(
+        _("slug"),
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", _("Use small letters, digits and hyphens."))],
+        help_text=_("Stable id in the history. It cannot change once requests have used it."),
+    )
+    preset = models.CharField(
+        _("preset"),
+        max_length=40,
+        default="generic",
+        help_text=_("The known service whose options are the starting point."),
+    )
+    base_url = models.CharField(
+        _("base URL"),
+        max_length=500,
+        validators=[RegexValidator(r"^https?://[^\s/@?#]+(/[^\s?#]*)?\Z", BASE_URL_FORM)],
+        help_text=_("Up to and without /chat/completions. {model} stands for the upstream model."),
+    )
+    auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
+    headers = EncryptedTextField(_("extra headers"), blank=True, default="", origin_field="headers_origin")
+    headers_origin = SecretOriginField(_("extra headers saved for"))
+    query = models.JSONField(
+        _("query parameters"),
+        default=dict,
+        blank=True,
+        help_text=_('JSON object of texts, for example {"api-version": "2025-04-01-preview"}.'),
+    )
+    connect_timeout = models.FloatField(
+        _("connect timeout"),
+        default=10.0,
+        validators=[MinValueValidator(0.1)],
+        help_text=_("Seconds to get a connection."),
+    )
+    first_byte_timeout = models.FloatField(
+        _("first byte timeout"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1.0)],
+        help_text=_("Seconds to the first byte of the answer. Empty: as long as the client waits."),
+    )
+    silence_timeout = models.FloatField(
+        _("silence timeout"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1.0)],
+        help_text=_("Longest silence in the answer, in seconds. Empty: 120, or 600 for models that think."),
+    )
+    max_retries = models.PositiveSmallIntegerField(
+        _("max retries"),
+        default=2,
+        help_text=_("More tries after a failure, before the first byte of the answer."),
+    )
+    options = models.JSONField(
+        _("profile options"),
+        default=dict,
+        blank=True,
+        help_text=_("JSON object; what differs from the preset. docs/conversion.md names all options."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
+    environment_key = models.CharField(
+        _("environment key"), max_length=40, blank=True, default="", editable=False
+    )
+    brought_back_at = models.DateTimeField(_("brought back at"), null=True, blank=True, editable=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    updated = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        query: Any = self.query
+        if not (isinstance(query, dict) and all(isinstance(value, str) for value in query.values())):
+            raise ValidationError({"query": _("Enter a JSON object whose values are texts.")})
+        check_address(self.base_url)
+        if self._state.adding:
+            return
+        old_slug = Provider.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
+        if old_slug and old_slug != self.slug and RequestLog.objects.filter(provider=old_slug).exists():
+            raise ValidationError(
+                {
+                    "slug": _("The history has requests of %(slug)s. Keep it, or add a new provider.")
+                    % {"slug": old_slug}
+                }
+            )
+
+    def destination(self) -> str:
+        return self.base_url
+
+    def left_behind(self) -> list[str]:
+        """What was saved for another origin than the base URL's and is not sent any more, by name."""
+        names = [one.shown_label for one in self.credentials.all() if one.enabled and one.is_left_behind]
+        return [*names, *([str(_("extra headers"))] if is_left_behind(self, "headers") else [])]
+
+    def first_model(self) -> str:
+        """The upstream model of the first mapping that names one for this provider; "" when none does."""
+        models = self.targets.filter(enabled=True).exclude(upstream_model__contains="*")
+        named = models.exclude(upstream_model="").order_by("mapping__position", "position")
+        found: str | None = named.values_list("upstream_model", flat=True).first()
+        return found or ""
+
+    def set_headers(self, headers: dict[str, str]) -> None:
+        """Replace the extra headers; they are sealed when the record is saved."""
+        self.headers = headers_text(headers)
+
+    def revealed_headers(self) -> dict[str, str]:
+        """The extra headers in clear text. Raises encryption.EncryptionError (SavedElsewhere)."""
+        values: Any = json.loads(opened(self, "headers") or "{}")
+        return {str(name): str(value) for name, value in values.items()}
+
+    def add_credential(self, value: str, label: str = "", **fields: Any) -> ProviderCredential:
+        """Store one more credential of this stored provider."""
+        credential: ProviderCredential = self.credentials.create(value=value, label=label, **fields)
+        return credential
+
+    def bring_back(self) -> None:
+        """Use again whatever of this provider is set aside; every process forgets its failures so far."""
+        with transaction.atomic():
+            for credential in self.credentials.exclude(set_aside_since=None):
+                credential.bring_back()
+            self.brought_back_at = timezone.now()
+            self.save(update_fields=["brought_back_at"])
+            SetAsideTarget.objects.filter(provider=self.slug).delete()
+
+
+class ProviderCredential(ConfigRecord):
+    """One secret that a provider lets us in with.
+
+    A credential of the environment (origin `environment`) holds no value: it is read
+    from OPENAI_API_KEY whenever the configuration is loaded. One that the provider
+    has refused is set aside: `set_aside_since` is set, and `set_aside_until` is empty
+    as long as only an admin or a successful probe can bring it back.
+    """
+
+    edited_with: ClassVar[str] = "provider"
+
+    provider = models.ForeignKey(
+        Provider, verbose_name=_("provider"), on_delete=models.CASCADE, related_name="credentials"
+    )
+    label = models.CharField(
+        _("label"),
+        max_length=60,
+        blank=True,
+        default="",
+        help_text=_("Its name in the history, never the secret itself."),
+    )
+    value = EncryptedTextField(_("credential"), blank=True, default="", origin_field="value_origin")
+    value_origin = SecretOriginField(_("credential saved for"))
+    position = models.IntegerField(
+        _("position"),
+        default=0,
+        help_text=_(
+            "Credentials of one number share the conversations; those of a larger number stand in for them."
+        ),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    origin = models.CharField(
+        _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
+    set_aside_since = models.DateTimeField(_("set aside since"), null=True, blank=True, editable=False)
+    set_aside_until = models.DateTimeField(_("set aside until"), null=True, blank=True, editable=False)
+    set_aside_status = models.PositiveSmallIntegerField(
+        _("set aside status"), null=True, blank=True, editable=False
+    )
+    set_aside_reason = models.CharField(
+        _("set aside reason"), max_length=300, blank=True, default="", editable=False
+    )
+
+    class Meta:
+        ordering = ["position", "pk"]
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+
+    def __str__(self) -> str:
+        return self.shown_label
+
+    @property
+    def shown_label(self) -> str:
+        """The name of the credential in history and log."""
+        if self.label:
+            return self.label
+        return "OPENAI_API_KEY" if self.origin == Origin.ENVIRONMENT else f"credential {self.pk}"
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Saved for another origin than the provider's base URL has now; it must be entered again."""
+        return is_left_behind(self, "value")
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Refused by the provider, and not brought back yet."""
+        until = self.set_aside_until
+        return self.set_aside_since is not None and (until is None or until > timezone.now())
+
+    def set_aside(self, status: int | None, reason: str, until: datetime | None = None) -> None:
+        """Use it no more, until an admin or a probe brings it back (or until `until`)."""
+        self.set_aside_since = timezone.now()
+        self.set_aside_until = until
+        self.set_aside_status = status
+        # PostgreSQL takes no NUL characters
+        self.set_aside_reason = reason.replace("\x00", "\ufffd")[:300]
+        self.save(update_fields=SET_ASIDE_FIELDS)
+
+    def bring_back(self) -> None:
+        """Use it again from now on."""
+        self.set_aside_since = self.set_aside_until = self.set_aside_status = None
+        self.set_aside_reason = ""
+        self.save(update_fields=SET_ASIDE_FIELDS)
+
+    def revealed(self) -> str:
+        """The secret in clear text; empty for one of the environment.
+
+        Raises encryption.EncryptionError, and SavedElsewhere when the provider leads to another origin now.
+        """
+        return opened(self, "value")
+
+    def destination(self) -> str:
+        return str(self.provider.base_url)
+
+
+def check_address(base_url: str) -> None:
+    """Refuse an address that calls may not go to. Raises ValidationError for the field base_url.
+
+    A name is not resolved here: upstream/http1/happy_eyeballs.py looks where it leads, when it is called.
+    """
+    if "{" in base_url.partition("://")[2].partition("/")[0]:
+        # the client would name the server that gets the credential
+        raise ValidationError({"base_url": _("{model} may stand in the path only, not in the host.")})
+    if leads_to_refused_host(base_url) and not gateway_conf().allow_link_local:
+        raise ValidationError({"base_url": REFUSED_ADDRESS})
+
+
+def headers_text(headers: dict[str, str]) -> str:
+    """The form in which extra headers are sealed; empty for none."""
+    return json.dumps(headers) if headers else ""

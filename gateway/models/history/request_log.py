@@ -1,0 +1,205 @@
+"""RequestLog: the stored outcome of one exchange. RequestBody: its large texts, in a table of their own."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+USUAL_STOPS: Final = ("", "end_turn", "tool_use")
+# one condition after the other, because SQLite compares them one by one
+UNUSUAL_STOP: Final = ~Q(stop_reason="") & ~Q(stop_reason="end_turn") & ~Q(stop_reason="tool_use")
+# What few requests are or have, each with an index of its own; a filter says the same condition.
+RARE: Final[dict[str, Q]] = {
+    "refused": Q(status__gte=400, status__lt=500),
+    "failed": Q(status__gte=500),
+    "slow": Q(duration_ms__gte=10_000),
+    "minute": Q(duration_ms__gte=60_000),
+    "tools": Q(tool_count__gt=0),
+    "images": Q(has_images=True),
+    "ledger": Q(ledger_count__gt=0),
+    "retried": Q(attempts__gt=1),
+    "replay": ~Q(replay_of=""),
+    "counting": Q(endpoint="count_tokens"),
+}
+
+
+class State(models.TextChoices):
+    """How an exchange stands. Everything but `open` is an end."""
+
+    OPEN = "open", _("open")
+    OK = "ok", _("ok")
+    ERROR = "error", _("error")
+    CANCELLED = "cancelled", _("cancelled by client")
+    BROKEN = "broken", _("broken by the provider")
+    INTERRUPTED = "interrupted", _("interrupted by a restart")
+
+
+class Endpoint(models.TextChoices):
+    MESSAGES = "messages", _("messages")
+    COUNT_TOKENS = "count_tokens", _("count tokens")
+    REPLAY = "replay", _("replay")
+
+
+class RequestLog(models.Model):
+    """One row per exchange, however it ends. Null numbers are unknown, not zero.
+
+    Names of key, provider and mapping are copies: the row stays true when those
+    records change or go. The key's constraint is Django's alone, so a key that is
+    deleted while its request runs cannot lose the row.
+
+    `owner_id`: the user who owned the key then, and whose contents these are, whoever owns it now.
+    `tools_called`: what the answer calls; `tools_failed`: tools whose results came in with
+    this request and were errors; `has_images`: some message of the request has one.
+    `timeline`: what happened between the client and us beside the events, as
+    `[what, ms since arrival, ms it took]` (relay/exchange/timeline.py). `replay_of`: the request id
+    of the request that this one repeats.
+    """
+
+    request_id = models.CharField(max_length=64, unique=True)
+    started_at = models.DateTimeField(db_index=True, default=timezone.now)
+    client_key = models.ForeignKey(
+        "gateway.ClientKey",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="requests",
+        db_constraint=False,
+        db_index=False,
+    )
+    key_name = models.CharField(max_length=100, blank=True, default="")
+    owner_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    session_id = models.CharField(max_length=128, blank=True, default="")
+    agent_id = models.CharField(max_length=128, blank=True, default="")
+    parent_agent_id = models.CharField(max_length=128, blank=True, default="")
+    client = models.CharField(max_length=200, blank=True, default="")
+    client_address = models.CharField(max_length=64, blank=True, default="")
+    endpoint = models.CharField(max_length=20, choices=Endpoint.choices, default=Endpoint.MESSAGES)
+    asked_model = models.CharField(max_length=200, blank=True, default="")
+    provider = models.CharField(max_length=50, blank=True, default="")
+    upstream_model = models.CharField(max_length=200, blank=True, default="")
+    mapping = models.CharField(max_length=200, blank=True, default="")
+    mapping_pk = models.BigIntegerField(null=True, blank=True)
+    streamed = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
+    error_type = models.CharField(max_length=60, blank=True, default="")
+    error_message = models.CharField(max_length=1000, blank=True, default="")
+    stop_reason = models.CharField(max_length=40, blank=True, default="")
+    input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_read_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # the part of cache_write_tokens that is kept for an hour
+    cache_write_1h_tokens = models.PositiveIntegerField(null=True, blank=True)
+    thinking_tokens = models.PositiveIntegerField(null=True, blank=True)
+    usage_estimated = models.BooleanField(default=False)
+    # what the gateway thought before it asked (manage.py tokenerror compares), and the part of it that
+    # its vocabulary counted, without what was learnt of the model
+    estimated_input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    vocabulary_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # of these, in letters of other alphabets, and Chinese, Japanese and Korean (conversion/token_counts.py)
+    letter_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cjk_tokens = models.PositiveIntegerField(null=True, blank=True)
+    # US dollars; null: unpriced. history/totals/costs.py says what 0 means
+    cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
+    price_source = models.CharField(max_length=200, blank=True, default="")
+    first_byte_ms = models.PositiveIntegerField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    ledger = models.JSONField(default=list, blank=True)
+    ledger_count = models.PositiveIntegerField(default=0)
+    tools_called = models.JSONField(default=list, blank=True)
+    tool_count = models.PositiveIntegerField(default=0)
+    tools_failed = models.JSONField(default=list, blank=True)
+    has_images = models.BooleanField(default=False)
+    timeline = models.JSONField(default=list, blank=True)
+    # models.ServingProcess.name of whoever opened it
+    served_by = models.CharField(max_length=80, blank=True, default="", editable=False)
+    replay_of = models.CharField(max_length=64, blank=True, default="")
+    upstream_request_id = models.CharField(max_length=200, blank=True, default="")
+    masked_count = models.PositiveIntegerField(default=0)
+    # which model names the totals do not tell apart (history/totals/contributions.py)
+    folded = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ["-started_at", "-pk"]
+        verbose_name = _("request")
+        verbose_name_plural = _("requests")
+        permissions = [("replay_requestlog", gettext_noop("Can replay requests"))]
+        indexes = [
+            models.Index(fields=["client_key", "-started_at"], name="log_key_time"),
+            models.Index(fields=["session_id", "-started_at"], name="log_session_time"),
+            models.Index(
+                fields=["owner_id", "-started_at"], name="log_owner_time", condition=~Q(owner_id=None)
+            ),
+            models.Index(fields=["state", "-started_at"], name="log_state_time"),
+            models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
+            models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
+            models.Index(fields=["upstream_model", "-started_at"], name="log_upstream_time"),
+            # for the filters of the history that few rows pass: small, and read backwards they are in the
+            # order of the list
+            *(
+                models.Index(fields=["started_at"], name=f"log_{name}_time", condition=condition)
+                for name, condition in RARE.items()
+            ),
+            models.Index(
+                fields=["error_type", "started_at"], name="log_error_time", condition=~Q(error_type="")
+            ),
+            models.Index(fields=["stop_reason", "started_at"], name="log_stop_time", condition=UNUSUAL_STOP),
+            models.Index(
+                fields=["upstream_request_id"], name="log_upstream_id", condition=~Q(upstream_request_id="")
+            ),
+            models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class RequestBody(models.Model):
+    """Where the texts of one exchange are; history/content/bodies.py writes and reads them.
+
+    received = the client's request, sent = ours to the provider, answered = the
+    provider's raw answer, returned = ours to the client. Sizes are bytes as they
+    went over the wire; 0: not kept, or there was none.
+
+    The two requests are ends of chains of ContentNode: `*_base` (system, tools) and
+    `*_head` (messages). `recipe`, zstd-compressed JSON, holds what is in no chain,
+    and the masked headers. The two answers stand here, zstd-compressed.
+    """
+
+    PARTS: ClassVar[tuple[str, ...]] = ("received", "sent", "answered", "returned")
+    REQUESTS: ClassVar[tuple[str, ...]] = ("received", "sent")
+
+    log = models.OneToOneField(
+        RequestLog,
+        to_field="request_id",
+        db_column="request_id",
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="body",
+    )
+    recipe = models.BinaryField()
+    received_base = models.BinaryField(max_length=32, null=True, blank=True)
+    received_head = models.BinaryField(max_length=32, null=True, blank=True)
+    sent_base = models.BinaryField(max_length=32, null=True, blank=True)
+    sent_head = models.BinaryField(max_length=32, null=True, blank=True)
+    answered = models.BinaryField(null=True, blank=True)
+    returned = models.BinaryField(null=True, blank=True)
+    received_size = models.PositiveIntegerField(default=0)
+    sent_size = models.PositiveIntegerField(default=0)
+    answered_size = models.PositiveIntegerField(default=0)
+    returned_size = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("content of a request")
+        verbose_name_plural = _("contents of requests")
+        permissions = [("read_content", gettext_noop("Can read the content of requests"))]
+
+    def __str__(self) -> str:
+        return self.log_id

@@ -1,0 +1,270 @@
+"""Exchange: the notebook of one request, from arrival to end.
+
+Written by the relay as things become known; read once, by `outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.conversion.answers.message_facts import message_facts
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.token_counts import TokenCounts
+from gateway.conversion.tools.web_search import Searched
+from gateway.errors import GatewayError
+from gateway.history.outcome import (
+    ERROR,
+    OPEN,
+    AttemptFacts,
+    CapturedBodies,
+    ExchangeOutcome,
+    NextStep,
+    State,
+)
+from gateway.history.record import capture
+from gateway.history.record.request_facts import failed_tools, has_images
+from gateway.limits.limiter import Admission
+from gateway.relay.exchange.timeline import Timeline
+from gateway.routing.resolve import Route
+from gateway.routing.snapshot import KeyEntry
+from gateway.values import frozen
+from gateway.wire.request_cache import NOTHING, Recurring
+
+
+@frozen
+class Arrival:
+    """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as it came.
+
+    `endpoint`: messages, count_tokens, or replay: a request of the history asked again
+    by an admin, `replay_of` its request id and `holder_replayed` who held its opaque data.
+    """
+
+    request_id: str
+    endpoint: str
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+    key: KeyEntry | None = None
+    replay_of: str = ""
+    holder_replayed: str = ""
+    query: str = ""
+
+    @property
+    def session(self) -> str | None:
+        return self.headers.get("x-claude-code-session-id")
+
+    @property
+    def holder(self) -> str:
+        """Whose opaque data the request brings and gets."""
+        return self.key.holder if self.key else self.holder_replayed
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at a provider, while it lasts. `started` and the other times are the monotonic clock's."""
+
+    number: int
+    route: Route
+    credential: str
+    started_at: datetime
+    started: float
+    first_byte_at: float | None = None
+    ended_at: float | None = None
+    status: int | None = None
+    error: GatewayError | None = None
+    next_step: NextStep = ""
+    pause: float | None = None
+    upstream_request_id: str = ""
+
+    def failed(self, error: GatewayError, now: float) -> None:
+        """It ended in an error."""
+        self.error, self.ended_at = error, now
+
+    def facts(self, state: State, now: float | None, failure: GatewayError | None) -> AttemptFacts:
+        """As one frozen value. The arguments are the end of the exchange, for one that lasted until then."""
+        error = self.error or failure
+        return AttemptFacts(
+            number=self.number,
+            started_at=self.started_at,
+            provider=self.route.provider.slug,
+            upstream_model=self.route.upstream_model,
+            credential=self.credential,
+            state=state if self.error is None else ERROR,
+            status=self.status,
+            error_type=error.error_type if error else "",
+            error_message=error.message if error else "",
+            first_byte_ms=_ms(self.started, self.first_byte_at),
+            duration_ms=_ms(self.started, self.ended_at or now),
+            next_step=self.next_step,
+            pause_ms=None if self.pause is None else round(self.pause * 1000),
+            upstream_request_id=self.upstream_request_id,
+        )
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`started` is the monotonic clock at arrival; other fields fill up on the way.
+
+    `answer_headers`: headers of the provider's answer that go back to the client.
+    `inside`: it has a turn in this process. `admission`: what its key was charged;
+    `limit_headers`: what the key has left (specification 1.4).
+    """
+
+    arrival: Arrival
+    started_at: datetime
+    started: float
+    capture_policy: str
+    ledger: Ledger = field(default_factory=Ledger)
+    asked_model: str = ""
+    streamed: bool = False
+    route: Route | None = None
+    tries: list[Attempt] = field(default_factory=list)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    recurring: Recurring = NOTHING
+    sent: bytes = b""
+    received_json: Mapping[str, Any] | None = None
+    sent_json: Mapping[str, Any] | None = None
+    first_byte_at: float | None = None
+    stop_reason: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage_estimated: bool = False
+    estimated_input_tokens: int | None = None
+    input_counts: TokenCounts | None = None
+    tools_called: list[str] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
+    searched: Searched | None = None
+    inside: bool = False
+    admission: Admission | None = None
+    served_by: str = ""
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
+    answered: capture.ByteLog = field(default_factory=capture.ByteLog)
+    returned: capture.ByteLog = field(default_factory=capture.ByteLog)
+
+    @property
+    def request_id(self) -> str:
+        return self.arrival.request_id
+
+    @property
+    def reply_headers(self) -> Mapping[str, str]:
+        """What goes back to the client beside the answer; our limits before a provider's."""
+        return {**self.answer_headers, **self.limit_headers}
+
+    @property
+    def captures(self) -> bool:
+        return self.capture_policy == capture.FULL
+
+    def attempt_begins(self, route: Route, credential: str, now: datetime, clock: float) -> Attempt:
+        """Note that a provider is asked now."""
+        attempt = Attempt(len(self.tries) + 1, route, credential, now, clock)
+        self.tries.append(attempt)
+        return attempt
+
+    def message_ended(self, message: Mapping[str, Any]) -> None:
+        """Note the facts of a whole message, which a provider may have written itself."""
+        facts = message_facts(message)
+        self.stop_reason, self.usage, self.tools_called = facts.stop_reason, facts.usage, facts.tools_called
+
+    def note_returned(self, piece: bytes) -> None:
+        """A piece of the answer goes to the client."""
+        if self.captures:
+            self.returned.add(piece)
+
+    def begun(self) -> ExchangeOutcome:
+        """The facts of an exchange that has arrived and is on its way to a provider."""
+        return ExchangeOutcome(**self._known(), state=OPEN)
+
+    def outcome(
+        self,
+        state: State,
+        *,
+        status: int | None = None,
+        error: GatewayError | None = None,
+        now: float | None = None,
+    ) -> ExchangeOutcome:
+        """The facts at the end, as one frozen value. `now` is the monotonic clock."""
+        usage, counts, request = self.usage, self.input_counts, self.received_json
+        details = usage.get("output_tokens_details") or {}
+        cache_writes = usage.get("cache_creation") or {}
+        return ExchangeOutcome(
+            **self._known(),
+            state=state,
+            status=status,
+            error_type=error.error_type if error else "",
+            error_message=error.message if error else "",
+            stop_reason=self.stop_reason,
+            input_tokens=usage.get("input_tokens"),
+            output_tokens=usage.get("output_tokens"),
+            cache_read_tokens=usage.get("cache_read_input_tokens"),
+            cache_write_tokens=usage.get("cache_creation_input_tokens"),
+            cache_write_1h_tokens=cache_writes.get("ephemeral_1h_input_tokens"),
+            thinking_tokens=details.get("thinking_tokens"),
+            usage_estimated=self.usage_estimated,
+            estimated_input_tokens=self.estimated_input_tokens,
+            vocabulary_tokens=counts.total if counts else None,
+            letter_tokens=counts.letters if counts else None,
+            cjk_tokens=counts.cjk if counts else None,
+            first_byte_ms=_ms(self.started, self.first_byte_at),
+            duration_ms=_ms(self.started, now),
+            attempts=len(self.tries),
+            ledger=[*self.ledger.as_json(), *self._not_kept()],
+            tools_called=self.tools_called,
+            tools_failed=[] if request is None else failed_tools(request),
+            has_images=request is not None and has_images(request),
+            timeline=self.timeline.as_json(self.started),
+            upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
+            tries=tuple([attempt.facts(state, now, error) for attempt in self.tries]),
+            bodies=self._bodies() if self.captures else None,
+        )
+
+    def _not_kept(self) -> list[dict[str, Any]]:
+        """Ledger entries for what of the answers is not in the history."""
+        megabytes = capture.MAX_STREAM_BYTES >> 20
+        return [
+            {"code": "dropped", "path": f"history: {name}", "note": f"kept are the first {megabytes} MB"}
+            for name, log in (("answered", self.answered), ("returned", self.returned))
+            if log.cut and self.captures
+        ]
+
+    def _known(self) -> dict[str, Any]:
+        """What is known of it from the beginning, as the outcome's fields."""
+        arrival, route = self.arrival, self.route
+        key, header = arrival.key, arrival.headers.get
+        return {
+            "request_id": arrival.request_id,
+            "started_at": self.started_at,
+            "endpoint": arrival.endpoint,
+            "client_key_id": key.id if key else None,
+            "key_name": key.name if key else "",
+            "owner_id": key.owner_id if key else None,
+            "session_id": header("x-claude-code-session-id", ""),
+            "agent_id": header("x-claude-code-agent-id", ""),
+            "parent_agent_id": header("x-claude-code-parent-agent-id", ""),
+            "client": header("user-agent", ""),
+            "client_address": arrival.address,
+            "asked_model": self.asked_model,
+            "provider": route.provider.slug if route else "",
+            "upstream_model": route.upstream_model if route else "",
+            "mapping": route.rule.pattern if route else "",
+            "mapping_pk": route.rule.id if route else None,
+            "streamed": self.streamed,
+            "replay_of": arrival.replay_of,
+            "served_by": self.served_by,
+        }
+
+    def _bodies(self) -> CapturedBodies:
+        return CapturedBodies(
+            headers=capture.masked_headers(self.arrival.headers),
+            received=self.arrival.body,
+            sent=self.sent,
+            answered=self.answered.text(),
+            returned=self.returned.text(),
+            received_json=self.received_json,
+            sent_json=self.sent_json,
+        )
+
+
+def _ms(start: float, end: float | None) -> int | None:
+    return None if end is None else round((end - start) * 1000)

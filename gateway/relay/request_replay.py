@@ -1,0 +1,94 @@
+"""A request of the history asked again, of a target that an admin chose.
+
+It goes the way of every request; only its configuration is pinned to one rule. It
+has no client key, so no limit of one applies, and it belongs to no session.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.relay.answer import answered
+from gateway.relay.exchange.exchange import Arrival
+from gateway.relay.gateway import Gateway
+from gateway.relay.reply import Streamed
+from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
+
+ADDRESS: Final = "replay"
+_KEPT_HEADERS: Final = ("anthropic-version", "anthropic-beta")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a replay goes. `rule_id`: with the options of that mapping; None: with the provider's alone."""
+
+    provider: str
+    upstream_model: str = ""
+    rule_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """A configuration that does not change."""
+
+    snapshot: ConfigSnapshot
+
+
+def pinned(snapshot: ConfigSnapshot, choice: Choice, asked_model: str) -> ConfigSnapshot:
+    """`snapshot` with one rule, which sends `asked_model` to the chosen target.
+
+    The snapshot's rule when `rule_id` names one that has such a target, else one made for it.
+    """
+    rule = next((rule for rule in snapshot.rules if rule.id == choice.rule_id), None)
+    targets = () if rule is None else tuple(target for target in rule.targets if _is(target, choice))
+    if rule is None or not targets:
+        rule = MappingRule(
+            id=0, pattern=ADDRESS, exact=True, targets=(Target(choice.provider, choice.upstream_model),)
+        )
+    else:
+        rule = dataclasses.replace(rule, targets=targets[:1])
+    only = dataclasses.replace(rule, public_names=(asked_model,), enabled=True)
+    return dataclasses.replace(snapshot, rules=(only,), memo={})
+
+
+async def replayed(
+    gateway: Gateway,
+    choice: Choice,
+    replay_of: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    asked_model: str,
+    key_id: int | None = None,
+) -> str:
+    """Ask again, wait for the whole answer; the request id under which it stands in the history.
+
+    `key_id`: of the client key that it came with; the opaque data in it is read as that key's, while what
+    the answer carries is signed anew. Failures are in the history too; nothing is raised for them.
+    """
+    keys = gateway.configuration.snapshot.keys.values()
+    holder = next((key.holder for key in keys if key.id == key_id), "")
+    snapshot = pinned(gateway.configuration.snapshot, choice, asked_model)
+    arrival = Arrival(
+        request_id=gateway.new_id("req_"),
+        endpoint="replay",
+        headers={name: headers[name] for name in _KEPT_HEADERS if name in headers},
+        body=body,
+        address=ADDRESS,
+        replay_of=replay_of,
+        holder_replayed=holder,
+    )
+    reply = await answered(arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot)))
+    if isinstance(reply, Streamed):
+        try:
+            async for _ in reply.pump:
+                pass
+        finally:
+            await reply.pump.aclose()
+    return arrival.request_id
+
+
+def _is(target: Target, choice: Choice) -> bool:
+    return (target.provider, target.upstream_model) == (choice.provider, choice.upstream_model)

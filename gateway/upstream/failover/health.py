@@ -1,0 +1,300 @@
+"""Health: which targets and credentials are set aside in this process, fed by its own attempts.
+
+A value with methods, no clock and no waiting: `now` is Unix seconds, given by the
+caller. Three things can be wrong, each with its own way back:
+
+    refused   a credential was answered with 401, 402 or 403. The admin's record says so to
+              all processes; an admin or a success brings it back.
+    limited   a credential was answered with 429 at a target. Back when the time is over.
+    cooling   a target failed several times in a row. After the cooling time one request
+              probes it: a success brings it back, a failure doubles the time.
+
+Being set aside is advice, never a wall: the relay asks for the best choice there is.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from gateway.errors import UpstreamError
+from gateway.routing.health_events import Change
+from gateway.routing.resolve import Route
+from gateway.routing.snapshot import Credential
+from gateway.upstream.failover.attempts import Fault
+
+FAILURES_TO_COOL: Final = 3
+FIRST_COOLING: Final = 5.0
+LONGEST_COOLING: Final = 300.0
+# A probe that takes longer than this no longer keeps others from probing.
+PROBE_PATIENCE: Final = 60.0
+# Until the record of a refusal has reached this process again through its configuration.
+OWN_WORD: Final = 5.0
+# A limit without a time, doubled with each one in a row.
+FIRST_LIMIT: Final = 1.0
+LONGEST_LIMIT: Final = 60.0
+# However long a provider asks for: a mistake in one answer must not set a target aside for years.
+LONGEST_ASKED: Final = 3600.0
+# More than an admin configures; clients can make up names that are sent on unchanged.
+MOST_TARGETS: Final = 1000
+# Limits that are over before an admin could look are not written down.
+WORTH_A_RECORD: Final = 10.0
+
+
+class Kind(enum.IntEnum):
+    """How a choice stands; the smaller the better."""
+
+    FREE = 0
+    LIMITED = 1
+    COOLING = 2
+    REFUSED = 3
+
+
+class TargetKey(NamedTuple):
+    """A target as health knows it; another address is another target."""
+
+    provider: str
+    base_url: str
+    upstream_model: str
+
+
+class Standing(NamedTuple):
+    """How a target with a credential stands, since and until when, and why. Times are Unix seconds."""
+
+    kind: Kind
+    since: float = 0.0
+    until: float | None = None
+    status: int | None = None
+    reason: str = ""
+
+
+FREE: Final = Standing(Kind.FREE)
+
+
+@dataclass(slots=True)
+class _Target:
+    failures: int = 0
+    since: float | None = None
+    cooling: float = 0.0
+    until: float = 0.0
+    status: int | None = None
+    reason: str = ""
+    probing_since: float | None = None
+
+
+@dataclass(slots=True)
+class _Limit:
+    since: float
+    until: float
+    strikes: int
+    status: int | None
+    reason: str
+    recorded: bool
+
+
+@dataclass(slots=True)
+class _Refusal:
+    since: float
+    status: int | None
+    reason: str
+
+
+def key_of(route: Route) -> TargetKey:
+    return TargetKey(route.provider.slug, route.provider.base_url, route.upstream_model)
+
+
+class Health:
+    """Ask `standing`; tell `begins`, then one of `succeeded`, `failed` or `left` of each attempt.
+
+    `on_change` hears what an admin should see; it must not wait.
+    """
+
+    def __init__(self, on_change: Callable[[Change], None] | None = None) -> None:
+        self._on_change = on_change
+        self._targets: dict[TargetKey, _Target] = {}
+        self._limits: dict[tuple[TargetKey, int | None], _Limit] = {}
+        self._refusals: dict[int, _Refusal] = {}
+
+    def standing(self, route: Route, credential: Credential | None, now: float) -> Standing:
+        """How this choice stands now; the worst of what is wrong with it."""
+        refused = self._refused(route, credential, now) if credential is not None else None
+        if refused is not None:
+            return refused
+        if not self._targets and not self._limits:
+            return FREE
+        key = key_of(route)
+        target = self._targets.get(key)
+        if target is not None and target.since is not None and not _forgiven(target.since, route):
+            cooling = self._cooling(target, now)
+            if cooling.kind is not Kind.FREE:
+                return cooling
+        limit = self._limits.get((key, credential.id if credential else None))
+        if limit is not None and limit.until > now and not _forgiven(limit.since, route):
+            return Standing(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason)
+        return FREE
+
+    def begins(self, route: Route, now: float) -> None:
+        """An attempt starts; at a target whose cooling time is over it is the probe."""
+        target = self._targets.get(key_of(route))
+        if target is not None and target.since is not None and target.until <= now:
+            target.probing_since = now
+
+    def left(self, route: Route) -> None:
+        """An attempt ended without telling anything: the client went away."""
+        target = self._targets.get(key_of(route))
+        if target is not None:
+            target.probing_since = None
+
+    def succeeded(self, route: Route, credential: Credential | None) -> None:
+        """The target answered, and the credential was accepted."""
+        if self._targets or self._limits:
+            key = key_of(route)
+            target = self._targets.pop(key, None)
+            if target is not None and target.since is not None:
+                self._tell(_change(key, None))
+            limit = self._limits.pop((key, credential.id if credential else None), None)
+            if limit is not None and limit.recorded:
+                self._tell(_change(key, credential))
+        if credential is not None:
+            refusal = self._refusals.pop(credential.id, None)
+            if refusal is not None or credential.set_aside is not None:
+                self._tell(_change(key_of(route), credential, refused=True))
+
+    def failed(
+        self, route: Route, credential: Credential | None, fault: Fault, error: UpstreamError, now: float
+    ) -> None:
+        """An attempt failed; what it says about target and credential is remembered."""
+        if fault is Fault.CLIENT:
+            # it answered, and it let us in
+            self.succeeded(route, credential)
+        elif fault is Fault.CREDENTIAL and credential is not None:
+            self._refuse(route, credential, error, now)
+        elif fault is Fault.LIMIT:
+            self._limit(route, credential, error, now)
+        else:
+            self._fail(route, error, now)
+
+    # --- refused ------------------------------------------------------------------
+
+    def _refused(self, route: Route, credential: Credential, now: float) -> Standing | None:
+        record = credential.set_aside
+        if record is not None and (record.until is None or record.until > now):
+            # the record has the word from here on, also when it says that the credential is back
+            self._refusals.pop(credential.id, None)
+            return Standing(Kind.REFUSED, record.since, record.until, record.status, record.reason)
+        own = self._refusals.get(credential.id)
+        if own is None:
+            return None
+        if now - own.since > OWN_WORD or _forgiven(own.since, route):
+            # by now the record would say so, if nobody had brought it back
+            del self._refusals[credential.id]
+            return None
+        return Standing(Kind.REFUSED, own.since, None, own.status, own.reason)
+
+    def _refuse(self, route: Route, credential: Credential, error: UpstreamError, now: float) -> None:
+        status = error.upstream_status or error.status
+        known = credential.set_aside is not None or credential.id in self._refusals
+        self._refusals[credential.id] = _Refusal(now, status, error.message)
+        self.left(route)
+        if not known:
+            self._tell(
+                _change(
+                    key_of(route), credential, since=now, status=status, reason=error.message, refused=True
+                )
+            )
+
+    # --- limited ------------------------------------------------------------------
+
+    def _limit(self, route: Route, credential: Credential | None, error: UpstreamError, now: float) -> None:
+        key = key_of(route)
+        place = (key, credential.id if credential else None)
+        before = self._limits.get(place)
+        strikes = before.strikes + 1 if before is not None else 1
+        own = min(LONGEST_LIMIT, FIRST_LIMIT * 2.0 ** min(strikes - 1, 10))
+        seconds = float(min(error.retry_after, LONGEST_ASKED)) if error.retry_after else own
+        status = error.upstream_status or error.status
+        recorded = seconds >= WORTH_A_RECORD
+        if len(self._limits) >= MOST_TARGETS:
+            self._forget(now)
+        self._limits[place] = _Limit(now, now + seconds, strikes, status, error.message, recorded)
+        self.left(route)
+        if recorded:
+            self._tell(
+                _change(key, credential, since=now, until=now + seconds, status=status, reason=error.message)
+            )
+
+    # --- cooling ------------------------------------------------------------------
+
+    def _cooling(self, target: _Target, now: float) -> Standing:
+        probed = target.probing_since is not None and now - target.probing_since < PROBE_PATIENCE
+        if target.until <= now and not probed:
+            return FREE
+        return Standing(Kind.COOLING, target.since or 0.0, target.until, target.status, target.reason)
+
+    def _fail(self, route: Route, error: UpstreamError, now: float) -> None:
+        key = key_of(route)
+        if len(self._targets) >= MOST_TARGETS:
+            self._forget(now)
+        target = self._targets.setdefault(key, _Target())
+        if target.since is not None and _forgiven(target.since, route):
+            target = self._targets[key] = _Target()
+        target.failures += 1
+        target.status, target.reason = error.upstream_status, error.message
+        target.probing_since = None
+        if target.failures < FAILURES_TO_COOL or target.until > now:
+            # those that began before it was set aside do not lengthen its time
+            return
+        target.since = now if target.since is None else target.since
+        target.cooling = min(LONGEST_COOLING, target.cooling * 2) if target.cooling else FIRST_COOLING
+        asked = min(float(error.retry_after or 0), LONGEST_COOLING)
+        target.until = now + max(target.cooling, asked)
+        self._tell(
+            Change(
+                key.provider,
+                key.upstream_model,
+                since=target.since,
+                until=target.until,
+                status=target.status,
+                reason=target.reason,
+                failures=target.failures,
+            )
+        )
+
+    def _forget(self, now: float) -> None:
+        """Clients can make up model names; what is not set aside now is forgotten."""
+        self._targets = {key: target for key, target in self._targets.items() if target.until > now}
+        self._limits = {place: limit for place, limit in self._limits.items() if limit.until > now}
+
+    def _tell(self, change: Change) -> None:
+        if self._on_change is not None:
+            self._on_change(change)
+
+
+def _forgiven(since: float, route: Route) -> bool:
+    """Whether an admin has brought the provider back since then."""
+    return route.provider.brought_back is not None and route.provider.brought_back >= since
+
+
+def _change(
+    key: TargetKey,
+    credential: Credential | None,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    status: int | None = None,
+    reason: str = "",
+    refused: bool = False,
+) -> Change:
+    return Change(
+        key.provider,
+        key.upstream_model,
+        credential.id if credential else None,
+        credential.label if credential else "",
+        since=since,
+        until=until,
+        status=status,
+        reason=reason,
+        refused=refused,
+    )

@@ -1,0 +1,256 @@
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from gateway.conf import GatewayConf
+from gateway.config.startup.environment import sync_environment
+from gateway.models import (
+    ClientKey,
+    HourlyTotal,
+    ModelMapping,
+    Origin,
+    Provider,
+    ProviderCredential,
+    Sealed,
+    SetAsideTarget,
+)
+from tests.admin.pages import errors, form_data, inline_errors, url
+from tests.records import make_mapping
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def list_data(*rows):
+    data = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
+    for number, (mapping, position, enabled) in enumerate(rows):
+        data |= {f"form-{number}-id": mapping.pk, f"form-{number}-position": position}
+        if enabled:
+            data[f"form-{number}-enabled"] = "on"
+    return data
+
+
+def where(client, model):
+    return client.get(url("modelmapping", "where"), {"model": model})
+
+
+def test_a_new_mapping_comes_after_the_admin_s_others(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "add"))
+    assert page.context["adminform"].form["position"].value() == 20
+
+
+def test_a_mapping_is_saved_with_its_names_and_options(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    data = form_data(page, public_names="claude-a\r\n\r\n claude-b \r\nclaude-a", options='{"stop": "local"}')
+    assert admin_client.post(url("modelmapping", "change", mapping.pk), data).status_code == 302
+    mapping.refresh_from_db()
+    assert (mapping.public_names, mapping.options) == (["claude-a", "claude-b"], {"stop": "local"})
+
+
+def test_wrong_options_and_stars_are_said(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    data = form_data(page, pattern="exact", **{"targets-0-upstream_model": "a-*"}, options='{"stopp": 1}')
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), data)
+    assert "Did you mean stop?" in str(errors(response)["options"])
+    data["options"] = ""
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), data)
+    assert "the pattern has none" in str(inline_errors(response))
+
+
+def test_targets_are_added_and_ordered_on_the_mapping_s_page(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    second = {
+        "targets-TOTAL_FORMS": 2,
+        "targets-0-position": 5,
+        "targets-1-position": 1,
+        "targets-1-provider": mapping.targets.get().provider_id,
+        "targets-1-upstream_model": "other",
+        "targets-1-enabled": "on",
+    }
+    response = admin_client.post(url("modelmapping", "change", mapping.pk), form_data(page, **second))
+    assert response.status_code == 302
+    assert [target.upstream_model for target in mapping.targets.all()] == ["other", "gpt-4o"]
+
+
+def test_a_mapping_without_a_target_is_not_saved(admin_client, provider):
+    page = admin_client.get(url("modelmapping", "add"))
+    response = admin_client.post(url("modelmapping", "add"), form_data(page, pattern="x"))
+    assert "This field is required" in str(inline_errors(response))
+    assert not ModelMapping.objects.exists()
+
+
+def test_position_and_switch_can_be_changed_in_the_list(admin_client, mapping):
+    admin_client.post(url("modelmapping", "changelist"), list_data((mapping, 77, False)))
+    mapping.refresh_from_db()
+    assert (mapping.position, mapping.enabled) == (77, False)
+
+
+def test_the_environment_s_rows_cannot_be_changed_in_the_list(admin_client, mapping):
+    ModelMapping.objects.update(origin=Origin.ENVIRONMENT)
+    admin_client.post(url("modelmapping", "changelist"), list_data((mapping, 77, False)))
+    mapping.refresh_from_db()
+    assert (mapping.position, mapping.enabled) == (10, True)
+
+
+def test_the_environment_s_mapping_is_read_only_until_it_is_taken_over(admin_client):
+    sync_environment(GatewayConf(openai_api_key="sk"))
+    mapping = ModelMapping.objects.get(pattern="*opus*")
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    assert b"kept in step with the environment" in page.content
+    assert admin_client.post(url("modelmapping", "change", mapping.pk), {}).status_code == 403
+    admin_client.post(url("modelmapping", "take_over", mapping.pk))
+    mapping.refresh_from_db()
+    assert mapping.origin == Origin.ADMIN
+    assert Provider.objects.get().origin == Origin.ENVIRONMENT
+
+
+def test_a_demo_mapping_that_is_led_to_a_real_provider_becomes_the_admin_s(admin_client, provider):
+    sync_environment(GatewayConf())
+    demo = ModelMapping.objects.get()
+    page = admin_client.get(url("modelmapping", "change", demo.pk))
+    data = form_data(page, **{"targets-0-provider": provider.pk, "targets-0-upstream_model": "gpt-4o"})
+    assert admin_client.post(url("modelmapping", "change", demo.pk), data).status_code == 302
+    sync_environment(GatewayConf())
+    assert ModelMapping.objects.get().origin == Origin.ADMIN
+    assert list(Provider.objects.values_list("slug", flat=True)) == ["main"]
+
+
+def test_where_would_it_go_names_the_winner_and_the_losers(admin_client, mapping):
+    make_mapping("*", mapping.targets.get().provider, position=5, enabled=False)
+    text = where(admin_client, "claude-opus-5[1m]").content.decode()
+    assert "<strong>gpt-4o</strong> at <strong>Main</strong>" in text
+    assert "It is disabled; otherwise the pattern * on claude-opus-5[1m] would match." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: ModelMapping.objects.all().delete(), "No enabled mapping matches."),
+        (lambda m: Provider.objects.update(enabled=False), "its provider is disabled"),
+        (lambda m: ProviderCredential.objects.update(value=Sealed("junk")), "Enter it again"),
+    ],
+)
+def test_where_would_it_go_says_what_is_missing(admin_client, mapping, change, said):
+    change(mapping)
+    response = where(admin_client, "claude-x")
+    assert response.status_code == 200
+    assert said in response.content.decode()
+
+
+def test_where_would_it_go_shows_hostile_text_as_text(admin_client, mapping):
+    make_mapping("*", mapping.targets.get().provider, HOSTILE, note=HOSTILE)
+    for response in (where(admin_client, HOSTILE), admin_client.get(url("modelmapping", "changelist"))):
+        assert HOSTILE not in response.content.decode()
+        assert "&lt;img" in response.content.decode()
+
+
+def test_where_would_it_go_is_for_those_who_may_see_mappings(clerk, mapping):
+    assert where(clerk("view_clientkey"), "claude-x").status_code == 403
+
+
+def test_where_would_it_go_is_not_for_strangers(client, mapping):
+    assert where(client, "claude-x").status_code == 302
+
+
+def test_the_list_does_not_ask_the_database_once_per_row(
+    admin_client, mapping, django_assert_max_num_queries
+):
+    for number in range(10):
+        make_mapping(f"m{number}", mapping.targets.get().provider)
+    with django_assert_max_num_queries(10):
+        admin_client.get(url("modelmapping", "changelist"))
+
+
+def test_where_would_it_go_shows_the_targets_in_order_and_what_is_set_aside(admin_client, mapping):
+    provider = mapping.targets.get().provider
+    mapping.lead_to(provider, "second")
+    mapping.lead_to(provider, "third", enabled=False)
+    soon = timezone.now() + timedelta(minutes=5)
+    SetAsideTarget.objects.create(
+        process="here/1", provider="main", upstream_model="gpt-4o", since=timezone.now(), until=soon,
+        reason=HOSTILE, failures=7,
+    )  # fmt: skip
+    text = where(admin_client, "claude-x").content.decode()
+    assert "<strong>second</strong> at <strong>Main</strong>" in text
+    assert "set aside since" in text
+    assert "(failures: 7)" in text
+    assert "It is disabled in the mapping." in text
+    assert HOSTILE not in text
+    assert text.index("gpt-4o") < text.index(">third<")
+
+
+def asked(name, requests=1, hours_ago=0):
+    HourlyTotal.objects.create(
+        hour=int(time.time()) // 3600 - hours_ago,
+        endpoint="messages",
+        asked_model=name,
+        state="done",
+        requests=requests,
+    )
+
+
+def unmatched(admin_client):
+    return {
+        one["name"]: one["taken_by"]
+        for one in admin_client.get(url("modelmapping", "changelist")).context["unmatched"]
+    }
+
+
+def test_names_that_no_mapping_of_its_own_took_last_week_are_listed(admin_client, mapping):
+    asked("claude-opus-5-5")
+    asked("gpt-9", 3)
+    asked("long-ago", hours_ago=8 * 24)
+    assert unmatched(admin_client) == {"gpt-9": ""}
+    make_mapping("*", mapping.targets.get().provider, position=99)
+    assert unmatched(admin_client) == {"gpt-9": "*"}
+
+
+def test_a_name_that_was_asked_for_becomes_a_mapping_with_a_click(admin_client, provider):
+    asked("gpt 9/x&y")
+    text = admin_client.get(url("modelmapping", "changelist")).content.decode()
+    address = url("modelmapping", "add") + "?pattern=gpt%209/x%26y"
+    assert f'href="{address}"' in text
+    assert admin_client.get(address).context["adminform"].form["pattern"].value() == "gpt 9/x&y"
+
+
+def test_names_that_clients_made_up_are_shown_as_text(admin_client, db):
+    asked('"><script>alert(1)</script>')
+    assert "<script>alert" not in admin_client.get(url("modelmapping", "changelist")).content.decode()
+
+
+def test_where_would_it_go_minds_the_client_key(admin_client, mapping):
+    key, _secret = ClientKey.issue("Ann", allowed_models=["claude-haiku*"])
+    page = admin_client.get(url("modelmapping", "where"), {"model": "claude-opus-5-5[1m]", "key": key.pk})
+    assert "may not ask for this model" in page.content.decode()
+    page = admin_client.get(
+        url("modelmapping", "where"), {"model": "claude-haiku-4-5-20251001", "key": key.pk}
+    )
+    assert page.context["explanation"].problem == ""
+    assert page.context["key"] == key
+
+
+def test_where_would_it_go_shows_no_keys_to_those_who_may_not_see_them(clerk, mapping):
+    ClientKey.issue("Ann")
+    page = clerk("view_modelmapping").get(url("modelmapping", "where"), {"model": "x"})
+    assert "Ann" not in page.content.decode()
+
+
+def test_a_name_without_a_mapping_offers_to_make_one(admin_client, db):
+    text = admin_client.get(url("modelmapping", "where"), {"model": "nobody"}).content.decode()
+    assert url("modelmapping", "add") + "?pattern=nobody" in text
+
+
+def test_mappings_and_targets_are_dragged_by_their_position(admin_client, mapping):
+    for page in (url("modelmapping", "changelist"), url("modelmapping", "change", mapping.pk)):
+        assert 'data-ordering-field="position"' in admin_client.get(page).content.decode()
+
+
+def test_a_mapping_shows_its_options_in_force_and_where_they_come_from(admin_client, mapping):
+    mapping.options = {"stop": "local"}
+    mapping.save()
+    text = admin_client.get(url("modelmapping", "change", mapping.pk)).content.decode()
+    assert "gpt-4o @" in text
+    assert "set at the mapping" in text and "&quot;local&quot;" in text
+    text = where(admin_client, mapping.pattern.replace("*", "x")).content.decode()
+    assert "set at the mapping" in text

@@ -1,0 +1,146 @@
+"""The pages of sessions."""
+
+from html import unescape
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from gateway.admin.sessions.session_page import LISTED
+from gateway.history.totals.sessions import work_out
+from gateway.models import ClientKey, RequestLog, SessionTotal
+from tests.admin.history import HOSTILE, START, make_rows
+from tests.admin.pages import url
+
+LIST = "/admin/gateway/sessiontotal/"
+
+
+@pytest.fixture
+def session(db):
+    make_rows(
+        3, session_id="s-1", key_name="Ann", input_tokens=1000, output_tokens=50, cache_read_tokens=3000,
+        cost="0.25", tools_called=["Bash"], tool_count=1, tools_failed=["Bash"], attempts=2, duration_ms=4000,
+        first_byte_ms=1000, status=200,
+    )  # fmt: skip
+    work_out("s-1")
+    return "s-1"
+
+
+def test_the_list_shows_the_totals_of_each_session(admin_client, session):
+    text = admin_client.get(LIST).content.decode()
+    for part in ("s-1", "Ann", "3,000 + 150", "75 ", "0.7500"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({}, 1),
+        ({"q": "s-"}, 1),
+        ({"q": "x"}, 0),
+        ({"time": "1h"}, 0),
+        ({"key": "none"}, 1),
+        ({"key": "7"}, 0),
+    ],
+)
+def test_sessions_are_searched_and_filtered(admin_client, session, parameters, found):
+    assert len(admin_client.get(LIST, parameters).context["cl"].result_list) == found
+
+
+def test_the_list_asks_the_same_however_many_there_are(admin_client, db):
+    counts = []
+    for number in (1, 100):
+        for one in range(number):
+            SessionTotal.objects.get_or_create(
+                session_id=f"s-{one}", defaults={"first_at": timezone.now(), "last_at": timezone.now()}
+            )
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(LIST)
+        counts.append(len(captured))
+        assert not [query for query in captured if "COUNT(" in query["sql"] or "requestlog" in query["sql"]]
+    assert counts[0] == counts[1]
+
+
+def test_the_page_shows_turns_tools_and_where_the_time_went(admin_client, session):
+    text = admin_client.get(url("sessiontotal", "change", session)).content.decode()
+    for part in (
+        "main agent",
+        "Where the time went",
+        "cache hit rate",
+        "75.0",
+        "Bash",
+        "2 attempts",
+        "<svg",
+        "0.75",
+    ):
+        assert part in text
+
+
+def test_a_long_session_is_listed_in_pages_the_newest_first_and_all_of_it_counts(admin_client, db):
+    make_rows(LISTED + 30, session_id="long", input_tokens=10)
+    work_out("long")
+    address = url("sessiontotal", "change", "long")
+    counts = []
+    for page, first, last in (("", 31, LISTED + 30), ("?p=2", 1, 30), ("?p=nonsense", 31, LISTED + 30)):
+        with CaptureQueriesContext(connection) as captured:
+            response = admin_client.get(address + page)
+        counts.append(len([query for query in captured if "requestlog" in query["sql"]]))
+        text = response.content.decode()
+        assert f"Requests {first} to {last} of {LISTED + 30}" in text
+        assert ("Older requests" in text, "Newer requests" in text) == (page != "?p=2", page == "?p=2")
+        [main] = response.context["agents"]
+        assert [place for place, _row in main.listed] == list(range(first, last + 1))
+        numbers = response.context["numbers"]
+        assert (numbers.requests, numbers.input_tokens) == (LISTED + 30, 10 * (LISTED + 30))
+        # another page begins where the list does, not above the numbers again
+        assert (text.count('id="turns"'), text.count('#turns"')) == (1, 2)
+    assert counts == [3, 3, 3]
+
+
+def test_a_short_session_has_no_pages(admin_client, session):
+    assert "gw-turns" not in admin_client.get(url("sessiontotal", "change", session)).content.decode()
+
+
+def test_hostile_facts_are_inert(admin_client, db):
+    make_rows(
+        1, session_id=HOSTILE, agent_id=HOSTILE, tools_called=[HOSTILE], asked_model=HOSTILE, key_name=HOSTILE
+    )
+    work_out(HOSTILE)
+    list_page = admin_client.get(LIST)
+    assert HOSTILE not in list_page.content.decode()
+    link = list_page.content.decode().split('class="gw-id" href="')[1].split('"')[0]
+    page = admin_client.get(unescape(link))
+    assert page.status_code == 200
+    assert b"main agent" in page.content or b"subagent" in page.content
+    assert HOSTILE not in page.content.decode()
+
+
+def test_pages_need_the_right_to_see_them(clerk, session):
+    client = clerk("view_provider")
+    assert client.get(LIST).status_code == 403
+    assert client.get(url("sessiontotal", "change", session)).status_code in (302, 403)
+
+
+def test_the_owner_of_a_key_sees_its_sessions_and_in_them_its_requests_alone(clerk):
+    client = clerk()
+    record, _ = ClientKey.issue("mine", user=get_user_model().objects.get(username="clerk"))
+    make_rows(2, session_id="mine", client_key=record, owner_id=record.user_id, asked_model="my-model")
+    RequestLog.objects.create(request_id="req_x", session_id="mine", asked_model="their-model")
+    RequestLog.objects.create(request_id="req_y", session_id="theirs", asked_model="their-model")
+    RequestLog.objects.filter(session_id="mine").exclude(client_key=record).update(started_at=START)
+    for session_id in ("mine", "theirs"):
+        work_out(session_id)
+    SessionTotal.objects.filter(pk="mine").update(client_key_id=record.pk)
+    assert [total.pk for total in client.get(LIST).context["cl"].result_list] == ["mine"]
+    text = client.get(url("sessiontotal", "change", "mine")).content.decode()
+    assert "my-model" in text
+    assert "their-model" not in text
+    assert client.get(url("sessiontotal", "change", "theirs")).status_code == 302
+
+
+def test_a_session_that_is_not_there_is_no_error(admin_client, db):
+    assert admin_client.get(url("sessiontotal", "change", "nothing")).status_code == 302
+    assert admin_client.get(url("sessiontotal", "change", "a\x00b")).status_code == 302
+    assert admin_client.post(url("sessiontotal", "change", "nothing")).status_code in (302, 403)

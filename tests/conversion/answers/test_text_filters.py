@@ -1,0 +1,136 @@
+"""Think tags, prefill, local stops, invented nulls (sections 2.5, 2.6, 3.8, 6.6)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.conversion.answers.stop_sequences import StopScanner
+from gateway.conversion.answers.text_filters import PrefillEcho, ThinkTags, VisibleText
+from tests.playbook import context_of
+
+
+def split(step, *pieces):
+    thinking = text = ""
+    for part in [*map(step.feed, pieces), step.flush()]:
+        thinking += part[0]
+        text += part[1]
+    return thinking, text
+
+
+def scanned(sequences, *pieces):
+    scanner = StopScanner(sequences)
+    return "".join(scanner.feed(piece) for piece in pieces) + scanner.flush(), scanner.matched
+
+
+@pytest.mark.parametrize(
+    "text, thinking, visible",
+    [
+        ("<think>a</think>\nb", "a", "b"),
+        ("<think>a</think>\n\nb", "a", "\nb"),
+        (" \n<think>a</think>b", "a", "b"),
+        ("<think>a", "a", ""),
+        ("<think></think>b", "", "b"),
+        ("b<think>a</think>", "", "b<think>a</think>"),
+        ("<thin", "", "<thin"),
+        ("<thinker>", "", "<thinker>"),
+        ("a</think>b", "", "a</think>b"),
+        ("<think>a</thi", "a</thi", ""),
+        ("", "", ""),
+    ],
+)
+def test_think_tags(text, thinking, visible):
+    assert split(ThinkTags(opened=False), text) == (thinking, visible)
+    assert split(ThinkTags(opened=False), *text) == (thinking, visible)
+
+
+@pytest.mark.parametrize(
+    "text, thinking, visible",
+    [
+        ("a</think>\nb", "a", "b"),
+        ("all visible", "", "all visible"),
+        ("<think>a</think>b", "a", "b"),
+        ("a</thi", "", "a</thi"),
+        (" a</think>", " a", ""),
+    ],
+)
+def test_a_tag_that_the_template_has_opened(text, thinking, visible):
+    assert split(ThinkTags(opened=True), text) == (thinking, visible)
+    assert split(ThinkTags(opened=True), *text) == (thinking, visible)
+
+
+@pytest.mark.parametrize(
+    "prefill, text, expected",
+    [
+        ("{", '{"a":1}', '"a":1}'),
+        ('{"a"', "{", "{"),
+        ("abc", "abd", "abd"),
+        ("abc", "abc", ""),
+        ("abc", "xyz", "xyz"),
+    ],
+)
+def test_prefill(prefill, text, expected):
+    for pieces in ([text], list(text)):
+        echo = PrefillEcho(prefill)
+        assert "".join(map(echo.feed, pieces)) + echo.flush() == expected
+
+
+@pytest.mark.parametrize(
+    "sequences, text, shown, matched",
+    [
+        (("STOP",), "one STOP two", "one ", "STOP"),
+        (("STOP",), "one STO", "one STO", None),
+        (("ab", "abc"), "xabc", "x", "abc"),
+        (("ab", "abc"), "xabd", "x", "ab"),
+        (("ab", "abc"), "xab", "x", "ab"),
+        (("bc", "abcd"), "abcx", "a", "bc"),
+        (("bc", "abcd"), "abcd", "", "abcd"),
+        (("aab",), "aaab", "a", "aab"),
+        (("\n\n",), "a\n\nb", "a", "\n\n"),
+    ],
+)
+def test_local_stops(sequences, text, shown, matched):
+    assert scanned(sequences, text) == (shown, matched)
+    assert scanned(sequences, *text) == (shown, matched)
+
+
+def test_only_what_may_become_a_stop_is_held_back():
+    scanner = StopScanner(("STOP",))
+    assert scanner.feed("one ST") == "one "
+    assert scanner.feed("X") == "STX"
+
+
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=3, unique=True),
+    st.lists(st.text("abc", max_size=4), max_size=6),
+)
+def test_any_cut_finds_the_same_stop(sequences, pieces):
+    assert scanned(tuple(sequences), *pieces) == scanned(tuple(sequences), "".join(pieces))
+
+
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", "<", "th", "ink>", "\n", "a", "</"]), max_size=8),
+    st.booleans(),
+)
+def test_any_cut_finds_the_same_thinking(pieces, opened):
+    assert split(ThinkTags(opened=opened), *pieces) == split(ThinkTags(opened=opened), "".join(pieces))
+
+
+def test_nothing_to_do_is_plain():
+    assert VisibleText(context_of()).plain
+    assert not VisibleText(context_of(prefill="x")).plain
+    assert not VisibleText(context_of({"reasoning_in": ["think_open"]})).plain
+
+
+def test_stops_are_not_looked_for_in_thinking():
+    text = VisibleText(context_of({"reasoning_in": ["think_tags"]}, local_stops=("STOP",)))
+    assert text.feed("<think>STOP</think>a") == ("STOP", "a")
+    assert text.matched is None
+
+
+def test_invented_nulls_wait_for_the_whole_text():
+    text = VisibleText(context_of(nullable_paths=(("b",),)))
+    assert text.feed('{"a":1,"b"') == ("", "")
+    assert text.feed(":null}") == ("", "")
+    assert text.flush() == ("", '{"a":1}')

@@ -1,0 +1,140 @@
+"""Token counts (section 5.3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.conversion.answers.output import Output
+from gateway.conversion.answers.usage import counts_in, usage_at_start, usage_of
+from gateway.conversion.ledger import Ledger
+from tests.playbook import context_of
+
+
+def numbers(counts, **more):
+    usage = usage_of(counts, context_of(), Output(), Ledger(), **more)
+    return usage.input_tokens, usage.cache_read, usage.cache_written, usage.output_tokens
+
+
+@pytest.mark.parametrize(
+    "counts, expected",
+    [
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 60}}, (40, 60, 0)),
+        ({"prompt_tokens": 200, "prompt_tokens_details": {"cached_tokens": 80}}, (120, 80, 0)),
+        (
+            {"prompt_tokens": 1000, "cache_read_input_tokens": 700, "cache_creation_input_tokens": 200},
+            (100, 700, 200),
+        ),
+        (
+            {
+                "prompt_tokens": 1000,
+                "prompt_tokens_details": {"cached_tokens": 700, "cache_write_tokens": 200},
+            },
+            (100, 700, 200),
+        ),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cache_creation_tokens": 2}}, (7, 0, 2)),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cache_creation_input_tokens": 2}}, (7, 0, 2)),
+        ({"prompt_tokens": 80, "prompt_cache_hit_tokens": 50}, (30, 50, 0)),
+        ({"prompt_tokens": 80, "cached_tokens": 50}, (30, 50, 0)),
+        ({"prompt_tokens": 80, "num_cached_tokens": 50}, (30, 50, 0)),
+        ({"prompt_tokens": 80, "cached_tokens": 0, "num_cached_tokens": 50}, (30, 50, 0)),
+        ({"prompt_tokens": 10, "cached_tokens": 50}, (0, 50, 0)),
+        ({"prompt_tokens": "80", "cached_tokens": 5.0}, (75, 5, 0)),
+        ({"prompt_tokens": -5}, (11, 0, 0)),  # no prompt is empty: estimated
+        ({"prompt_tokens": 0}, (11, 0, 0)),
+        ({"prompt_tokens": 6, "cached_tokens": 5, "total_tokens": 12}, (6, 5, 0)),
+        ({"prompt_tokens": 80, "prompt_tokens_details": None}, (80, 0, 0)),
+    ],
+)
+def test_input_tokens(counts, expected):
+    assert numbers({"completion_tokens": 1, **counts}) == (*expected, 1)
+
+
+@pytest.mark.parametrize(
+    "counts, output, thinking",
+    [
+        (
+            {
+                "completion_tokens": 30,
+                "completion_tokens_details": {"reasoning_tokens": 25},
+                "total_tokens": 40,
+            },
+            30,
+            25,
+        ),
+        (
+            {
+                "completion_tokens": 5,
+                "completion_tokens_details": {"reasoning_tokens": 25},
+                "total_tokens": 40,
+            },
+            30,
+            25,
+        ),
+        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 0}}, 5, 0),
+        ({"completion_tokens": 5}, 5, None),
+    ],
+)
+def test_output_tokens_contain_reasoning(counts, output, thinking):
+    usage = usage_of({"prompt_tokens": 10, **counts}, context_of(), Output(), Ledger())
+    assert (usage.output_tokens, usage.thinking_tokens) == (output, thinking)
+
+
+@pytest.mark.parametrize(
+    "counts", [None, {}, {"prompt_tokens": None}, {"prompt_tokens": True}, {"prompt_tokens": "x"}]
+)
+def test_what_is_not_told_is_estimated_and_written_down(counts):
+    ledger, output = Ledger(), Output()
+    output.text("some words of an answer")
+    usage = usage_of(counts, context_of(), output, ledger)
+    assert usage.estimated and usage.input_tokens == 11 and usage.output_tokens > 3
+    assert [entry.code for entry in ledger.entries] == ["defaulted"]
+
+
+@pytest.mark.parametrize(
+    "tier, expected",
+    [
+        ("priority", "priority"),
+        ("fast", "priority"),
+        ("scale", "priority"),
+        ("default", "standard"),
+        ("flex", "standard"),
+        ("auto", "standard"),
+        (None, "standard"),
+        (["x"], "standard"),
+    ],
+)
+def test_service_tier(tier, expected):
+    assert usage_of({}, context_of(), Output(), Ledger(), tier=tier).whole()["service_tier"] == expected
+
+
+def test_the_whole_object():
+    counts = {
+        "prompt_tokens": 10,
+        "completion_tokens": 2,
+        "cache_creation_input_tokens": 4,
+        "num_search_queries": 3,
+    }
+    assert usage_of(counts, context_of(), Output(), Ledger()).whole() == {
+        "input_tokens": 6,
+        "cache_creation_input_tokens": 4,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 2,
+        "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 0},
+        "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0},
+        "service_tier": "standard",
+        "inference_geo": None,
+        "speed": None,
+    }
+
+
+def test_the_start_has_the_estimate_or_the_first_numbers():
+    assert usage_at_start(None, context_of()).input_tokens == 11
+    assert usage_at_start({"prompt_tokens": 5}, context_of()).at_start()["output_tokens"] == 0
+
+
+def test_where_usage_is_found():
+    counts = {"prompt_tokens": 1}
+    assert counts_in({"usage": counts}) == counts
+    assert counts_in({"usage": None, "x_groq": {"usage": counts}}) == counts
+    assert counts_in({}, {"usage": counts}) == counts
+    assert counts_in({"usage": {}, "x_groq": 5}, {"usage": "no"}) is None

@@ -1,0 +1,239 @@
+"""A Messages stream that passes."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.conversion.anthropic.stream import PassedStream
+from gateway.conversion.ledger import Ledger
+from gateway.errors import UpstreamTimedOut
+from gateway.wire import sse
+from tests.conversion.answers.test_stream_properties import accumulated
+from tests.playbook import context_of
+
+
+def raw(event, name=None):
+    return b"event: %s\ndata: %s\n\n" % ((name or event["type"]).encode(), json.dumps(event).encode())
+
+
+START = {
+    "type": "message_start",
+    "message": {
+        "id": "msg_up",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-up",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 25, "cache_read_input_tokens": 5, "output_tokens": 1},
+    },
+}
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+COMMENT = b": keep-alive\n\n"
+UNKNOWN = b'event: brand_new\ndata: {"type": "brand_new", "x": 1}\n\n'
+TEXT = [
+    raw({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    raw({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}}),
+    raw({"type": "content_block_stop", "index": 0}),
+]
+CALL = [
+    raw({"type": "content_block_start", "index": 1,
+         "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}}),
+    raw({"type": "content_block_delta", "index": 1,
+         "delta": {"type": "input_json_delta", "partial_json": "{}"}}),
+    raw({"type": "content_block_stop", "index": 1}),
+]  # fmt: skip
+END = [
+    raw({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+         "usage": {"output_tokens": 15, "input_tokens": None}}),
+    raw({"type": "message_stop"}),
+]  # fmt: skip
+BODY = [PING, *TEXT, COMMENT, UNKNOWN, *CALL, *END]
+WHOLE = raw(START) + b"".join(BODY)
+ERROR = raw(
+    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "u"}
+)
+
+
+def stream_of(**facts):
+    return PassedStream(context_of({"protocol": "anthropic"}, **facts), Ledger())
+
+
+def play(stream, *reads):
+    out = [event for read in reads for event in stream.feed(read)] + list(stream.finish())
+    if stream.failure is not None:
+        out += stream.fail(stream.failure, "req_ours")
+    return sse.encode_all(out)
+
+
+def test_everything_passes_byte_for_byte_but_the_name_of_the_model():
+    sent = play(stream_of(), WHOLE)
+    renamed = {**START, "message": {**START["message"], "model": "claude-test"}}
+    assert sent == sse.encode(renamed) + b"".join(BODY)
+
+
+def test_what_the_history_must_know_is_read_on_the_way():
+    stream = stream_of()
+    play(stream, WHOLE)
+    assert (stream.stop_reason, stream.tool_names, stream.done) == ("tool_use", ["f"], True)
+    assert stream.usage.at_end() == {
+        "input_tokens": 25,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 5,
+        "output_tokens": 15,
+    }
+    assert not stream.usage_estimated
+
+
+@given(st.data())
+def test_any_cut_of_the_bytes_gives_the_same_bytes(data):
+    places = sorted(data.draw(st.lists(st.integers(0, len(WHOLE)), max_size=12)))
+    reads = [WHOLE[start:end] for start, end in zip([0, *places], [*places, len(WHOLE)], strict=True)]
+    assert play(stream_of(), *reads) == play(stream_of(), WHOLE)
+
+
+def test_the_last_event_stands_alone_so_that_it_can_wait_for_the_history():
+    assert stream_of().feed(WHOLE)[-1] == END[-1]
+
+
+def test_after_a_late_commit_the_providers_start_is_left_out_and_its_counts_come_at_the_end():
+    stream = stream_of()
+    begun = stream.start()
+    assert begun[0]["message"]["usage"]["input_tokens"] == 11
+    assert stream.start() == []
+    sent = sse.encode_all(begun) + play(stream, WHOLE)
+    events = [
+        json.loads(block.split("data: ")[1]) for block in sent.decode().split("\n\n") if "data: " in block
+    ]
+    assert [event["type"] for event in events].count("message_start") == 1
+    assert events[-2]["usage"] == {"input_tokens": 25, "cache_read_input_tokens": 5, "output_tokens": 15}
+    known = [event for event in events if event["type"] != "brand_new"]
+    message = accumulated(known)
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (25, 15)
+    assert [block["type"] for block in message["content"]] == ["text", "tool_use"]
+
+
+def test_an_error_before_the_start_can_be_an_http_error():
+    stream = stream_of()
+    assert stream.feed(ERROR) == []
+    assert (stream.started, stream.failure.status, stream.failure.message) == (False, 529, "Overloaded")
+
+
+def test_an_error_behind_the_start_passes_as_it_came():
+    assert play(stream_of(), raw(START) + TEXT[0] + ERROR).endswith(TEXT[0] + ERROR)
+
+
+def test_an_error_in_another_form_becomes_one_that_clients_know():
+    sent = play(stream_of(), raw(START), b'data: {"error": {"message": "boom", "code": 500}}\n\n')
+    error = json.loads(sent.decode().split("event: error\ndata: ")[1])
+    assert (error["error"], error["request_id"]) == ({"type": "api_error", "message": "boom"}, "req_ours")
+
+
+@pytest.mark.parametrize("length", range(1, len(TEXT) + 2))
+def test_a_cut_stream_ends_in_an_error(length):
+    stream = stream_of()
+    sent = play(stream, b"".join([raw(START), *TEXT, CALL[0]][:length]))
+    assert b"upstream closed the stream before the response was complete" in sent
+    assert (stream.usage.input_tokens, stream.usage_estimated) == (25, True)
+
+
+def test_a_stream_without_a_single_event_can_be_an_http_error():
+    stream = stream_of()
+    assert play(stream, b": hello\n\n", b"data: 7\n\n") == b""
+    assert (stream.started, stream.failure.status) == (False, 502)
+
+
+def test_only_the_last_event_is_missing_and_is_made():
+    stream = stream_of()
+    stream.feed(raw(START) + b"".join(TEXT) + END[0])
+    assert stream.awaiting_trailer
+    assert stream.finish() == [{"type": "message_stop"}]
+    assert (stream.done, stream.failure) == (True, None)
+
+
+def test_an_event_that_lacks_its_blank_line_at_the_end_is_read():
+    assert play(stream_of(), WHOLE[:-1]).endswith(END[-1])
+
+
+def test_an_event_that_cannot_be_read_breaks_the_answer():
+    stream = stream_of()
+    play(stream, raw(START), b'event: content_block_start\ndata: {"type": "content_bl\n\n')
+    assert stream.failure.message == "upstream sent malformed stream data"
+
+
+def test_nothing_goes_out_before_the_start():
+    assert play(stream_of(), PING, COMMENT, UNKNOWN, WHOLE) == play(stream_of(), WHOLE)
+
+
+def test_what_comes_behind_the_end_is_not_passed():
+    assert play(stream_of(), WHOLE + ERROR + WHOLE) == play(stream_of(), WHOLE)
+
+
+def test_names_of_events_may_be_missing():
+    nameless = WHOLE.replace(b"event: message_stop\n", b"").replace(b"event: message_delta\n", b"")
+    stream = stream_of()
+    play(stream, nameless)
+    assert (stream.stop_reason, stream.done, stream.failure) == ("tool_use", True, None)
+
+
+def test_a_failure_that_the_caller_found_is_told():
+    stream = stream_of()
+    stream.feed(raw(START))
+    (event,) = stream.fail(UpstreamTimedOut("upstream stream timed out"), "req_ours")
+    assert event["error"]["type"] == "timeout_error"
+    assert stream.done
+
+
+@pytest.mark.parametrize(
+    ("block", "delta"),
+    [
+        ({"type": "text", "text": ""}, {"type": "text_delta", "text": ""}),
+        ({"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": ""}),
+        ({"type": "tool_use", "id": "t", "name": "f"}, {"type": "input_json_delta", "partial_json": ""}),
+    ],
+)
+def test_a_sign_of_life_is_an_empty_delta_of_the_open_block(block, delta):
+    stream = stream_of()
+    opened = raw({"type": "content_block_start", "index": 3, "content_block": block})
+    stream.feed(raw(START) + opened)
+    assert stream.keepalive() == [{"type": "content_block_delta", "index": 3, "delta": delta}]
+    stream.feed(raw({"type": "content_block_stop", "index": 3}))
+    assert stream.keepalive() == [{"type": "ping"}]
+
+
+def test_without_numbers_they_are_estimated():
+    stream = stream_of()
+    long = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x" * 4000}}
+    play(stream, raw({"type": "message_start", "message": {}}) + raw(long))
+    assert stream.usage_estimated
+    assert 900 < stream.usage.output_tokens < 1100
+    assert stream.usage.input_tokens == 11
+
+
+PIECES = st.sampled_from(
+    [
+        raw(START),
+        *BODY,
+        ERROR,
+        b"data: {",
+        b"\n\n",
+        b"\r\r",
+        b"event: message_delta\ndata: []\n\n",
+        b"event: content_block_start\ndata: {}\n\n",
+        b"event: error\n\n",
+        b"data: null\n\n",
+        b'data: {"type": ["message_stop"], "usage": 3}\n\n',
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES | st.binary(max_size=20), max_size=12))
+def test_garbage_never_raises_and_ends(reads):
+    stream = stream_of()
+    play(stream, *reads)
+    assert stream.done
+    assert stream.usage.output_tokens >= 0

@@ -1,0 +1,308 @@
+"""Upstream errors: section 7.1 row by row, items 125 to 132 of section 10.4."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.conversion.errors.upstream import MAX_MESSAGE, error_inside, upstream_error
+from gateway.errors import UpstreamRefused, UpstreamRejected
+from tests.playbook import context_of
+
+OVERFLOWS = json.loads(Path(__file__).with_name("overflows.json").read_text())
+
+
+def error_of(status, body=None, headers=None, **facts):
+    raw = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
+    known = {"model": "claude-test", "context_window": None, "estimated_tokens": 1000, **facts}
+    return upstream_error(status, headers or {}, raw, **known)
+
+
+def told(message="m", **more):
+    return {"error": {"message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    "status, answer, kind",
+    [
+        (400, 400, "invalid_request_error"),
+        (405, 400, "invalid_request_error"),
+        (406, 400, "invalid_request_error"),
+        (415, 400, "invalid_request_error"),
+        (418, 400, "invalid_request_error"),
+        (422, 400, "invalid_request_error"),
+        (402, 402, "billing_error"),
+        (403, 403, "permission_error"),
+        (404, 404, "not_found_error"),
+        (408, 504, "timeout_error"),
+        (409, 409, "conflict_error"),
+        (413, 413, "request_too_large"),
+        (429, 429, "rate_limit_error"),
+        (498, 529, "overloaded_error"),
+        (503, 529, "overloaded_error"),
+        (529, 529, "overloaded_error"),
+        (500, 500, "api_error"),
+        (501, 502, "api_error"),
+        (502, 502, "api_error"),
+        (520, 502, "api_error"),
+        (530, 502, "api_error"),
+        (599, 502, "api_error"),
+        (504, 504, "timeout_error"),
+        (524, 504, "timeout_error"),
+        (302, 502, "api_error"),
+    ],
+)
+def test_every_status(status, answer, kind):
+    error = error_of(status, told())
+    assert (error.status, error.error_type) == (answer, kind)
+    assert error.upstream_status == status
+    assert error.message == ("unexpected redirect from the upstream provider" if status == 302 else "m")
+
+
+def test_a_rejected_gateway_credential_is_not_the_clients_fault():
+    error = error_of(401, told("Incorrect API key provided: sk-abc"))
+    assert (error.status, error.error_type) == (502, "api_error")
+    assert error.message == "the upstream provider rejected the gateway's credentials"
+    assert error.headers() == {"x-should-retry": "false"}
+
+
+def test_a_rejected_credential_of_the_client_is():
+    error = error_of(401, told("bad key"), gateway_credential=False)
+    assert (error.status, error.error_type, error.message) == (401, "authentication_error", "bad key")
+
+
+@pytest.mark.parametrize(
+    "status, body",
+    [
+        (402, told("Insufficient Balance")),
+        (429, told("You exceeded your current quota", code="insufficient_quota")),
+        (429, told("m", type="insufficient_quota")),
+        (403, told("m", code="billing_hard_limit_reached")),
+        (403, told("Your credit balance is too low to access the API")),
+        (429, told("This request requires more credits")),
+        (429, told("insufficient balance")),
+    ],
+)
+def test_no_money_is_a_billing_error_and_not_retried(status, body):
+    error = error_of(status, body)
+    assert (error.status, error.error_type, error.should_retry) == (402, "billing_error", False)
+
+
+def test_a_gemini_quota_is_a_rate_limit():
+    error = error_of(
+        429, [told("You exceeded your current quota, please check your plan", status="RESOURCE_EXHAUSTED")]
+    )
+    assert (error.status, error.error_type) == (429, "rate_limit_error")
+
+
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation", "moderation_blocked"])
+def test_a_content_filter_is_a_refusal(code):
+    error = error_of(400, told("blocked", code=code))
+    assert isinstance(error, UpstreamRefused) and error.explanation == "blocked"
+
+
+def test_the_content_filter_of_azure_is_a_refusal():
+    body = told("filtered", code="x", innererror={"code": "ResponsibleAIPolicyViolation"})
+    assert isinstance(error_of(400, body), UpstreamRefused)
+
+
+@pytest.mark.parametrize("status", [500, 400, 502])
+@pytest.mark.parametrize("word", ["overloaded", "server_overloaded", "engine_overloaded_error", "capacity"])
+def test_overload_by_word(status, word):
+    assert error_of(status, told(code=word)).status == 529
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        (told("x", code="model_not_found"), "model: claude-test"),
+        (told("The model `up` does not exist"), "model: claude-test"),
+        (told("No endpoints found for claude-test."), "model: claude-test"),
+        (told("page not found"), "page not found"),
+    ],
+)
+def test_an_unknown_model(body, message):
+    error = error_of(404, body)
+    assert (error.error_type, error.message) == ("not_found_error", message)
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        (told("a"), "a"),
+        ({"error": "a"}, "a"),
+        ({"message": "a"}, "a"),
+        ({"detail": "a"}, "a"),
+        ({"detail": [{"loc": ["body", "x", 0], "msg": "bad"}, {"msg": "worse"}]}, "body.x.0: bad; worse"),
+        ([told("a")], "a"),
+        ({"base_resp": {"status_code": 1, "status_msg": "a"}}, "a"),
+        (told("Provider returned error", metadata={"raw": "deep"}), "Provider returned error: deep"),
+        (told("", metadata={"raw": {"x": 1}}), '{"x":1}'),
+        ({}, "upstream error (HTTP 400)"),
+        ("", "upstream error (HTTP 400)"),
+        ("plain text", "upstream error (HTTP 400)"),
+        ("<html>no</html>", "upstream error (HTTP 400)"),
+        ([], "upstream error (HTTP 400)"),
+        ({"error": 7}, "upstream error (HTTP 400)"),
+    ],
+)
+def test_the_message_is_found(body, message):
+    assert error_of(400, body).message == message
+
+
+def test_long_messages_are_cut():
+    assert len(error_of(400, told("x" * 9000)).message) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize("status", [400, 404, 429])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a-",
+        "sk-",
+        "key=",
+        "eyJaaaaaaaa",
+        "http://a:",
+        "unknown ",
+        "not found ",
+        "credit ",
+        "context length ",
+        "maximum context length is 1 tokens ",
+        "request too large for model ",
+        "prompt contains 5 tokens ",
+        "x",
+        "1,",
+    ],
+)
+def test_a_long_text_does_not_hold_the_gateway_up(word, status):
+    # providers echo what they were sent, so a client can make such a text
+    long = word * (250_000 // len(word))
+    for body in (told(long), told("m", metadata={"raw": long}), long):
+        started = time.perf_counter()
+        error_of(status, body)
+        assert time.perf_counter() - started < 1
+
+
+def test_secrets_are_masked():
+    error = error_of(400, told("key sk-proj-abcdefgh12345 for https://me:secret@host/v1 was refused"))
+    assert error.message == "key sk-*** for https://***@host/v1 was refused"
+
+
+def test_should_retry_of_the_upstream_is_passed_on():
+    assert error_of(500, told(), {"X-Should-Retry": "false"}).headers() == {"x-should-retry": "false"}
+    assert error_of(429, told(), {"x-should-retry": "true"}).should_retry is True
+    assert error_of(500, told(), {"x-should-retry": "perhaps"}).should_retry is None
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 498, 500, 502, 503, 504, 520, 524, 529])
+def test_the_pause_that_a_provider_asks_for_is_known_for_every_error_that_may_pass(status):
+    assert error_of(status, told(), {"Retry-After": "7"}).headers()["retry-after"] == "7"
+    assert error_of(status, told(), {"Retry-After-Ms": "1200"}).retry_after == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
+def test_there_is_no_pause_where_waiting_does_not_help(status):
+    assert error_of(status, told(), {"Retry-After": "7"}).retry_after is None
+
+
+def test_words_of_an_error_that_is_no_limit_are_no_pause():
+    assert error_of(500, told("please try again in 5 minutes")).retry_after is None
+
+
+@pytest.mark.parametrize("case", OVERFLOWS["overflows"])
+def test_a_full_window_is_said_in_anthropics_words(case):
+    error = error_of(case["status"], case["body"])
+    assert (error.status, error.error_type) == (400, "invalid_request_error")
+    assert error.message == f"prompt is too long: {case['input']} tokens > {case['window']} maximum"
+
+
+@pytest.mark.parametrize("text", OVERFLOWS["input_fits_alone"])
+def test_input_that_fits_alone_is_said_so(text):
+    assert error_of(400, told(text)).message == (
+        "input length and `max_tokens` exceed context limit: 20000 + 20000 > 32768, "
+        "decrease input length or `max_tokens` and try again"
+    )
+
+
+@pytest.mark.parametrize(
+    "window, estimate, sentence",
+    [
+        (128000, 130000, "130000 tokens > 128000"),
+        (128000, 90000, "128001 tokens > 128000"),
+        (None, 90000, "90000 tokens > 89999"),
+    ],
+)
+def test_missing_numbers_are_ours(window, estimate, sentence):
+    error = error_of(400, told("context length exceeded"), context_window=window, estimated_tokens=estimate)
+    assert error.message == f"prompt is too long: {sentence} maximum"
+
+
+@pytest.mark.parametrize(
+    "status, body",
+    [
+        (429, told("Too many tokens per minute, maximum context length")),
+        (400, told("Rate limit reached: too many tokens")),
+        (
+            400,
+            told(
+                "Invalid 'user': string too long, reduce the length of the messages",
+                code="string_above_max_length",
+            ),
+        ),
+        (400, told("Range of max_tokens should be [1, 65536]")),
+        (400, told("ThrottlingException: Too many tokens, please wait")),
+        (404, told("maximum context length")),
+        (400, told("unknown field")),
+    ],
+)
+def test_other_errors_are_no_overflow(status, body):
+    assert "prompt is too long" not in error_of(status, body).message
+
+
+# inside a 200
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        ({"code": 503}, 529),
+        ({"code": "429"}, 429),
+        ({"type": "rate_limit_error"}, 429),
+        ({"status": "UNAVAILABLE"}, 529),
+        ({"type": "overloaded_error"}, 529),
+        ({"type": "invalid_request_error", "code": "insufficient_quota"}, 402),
+        ({"code": "invalid_api_key"}, 502),
+        ({"type": "server_error"}, 500),
+        ({"type": "timeout"}, 504),
+        ({"type": "invalid_request_error"}, 400),
+        ({"http_code": "400"}, 400),
+        ({}, 502),
+        ({"code": 12}, 502),
+        ({"code": "permission_denied"}, 403),
+        ({"code": "context_length_exceeded"}, 400),
+    ],
+)
+def test_the_status_of_an_error_inside_a_200(error, status):
+    found = error_inside({"error": {"message": "m", **error}}, context_of())
+    assert isinstance(found, UpstreamRejected)
+    assert found.status == status
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"choices": []},
+        {"error": None},
+        {"error": ""},
+        {"base_resp": {"status_code": 0}},
+        {"usage": {}, "choices": []},
+        {"choices": [{}], "message": "x", "code": 1},
+        {"detail": None},
+    ],
+)
+def test_what_is_no_error(payload):
+    assert error_inside(payload, context_of()) is None

@@ -1,0 +1,269 @@
+"""Secrets are masked before texts are stored; everything else stays byte for byte."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.sessions import session
+from gateway.history.content.bodies import packed, rebuilt, store, stored
+from gateway.history.outcome import CapturedBodies
+from gateway.history.record.recorder import _masked
+from gateway.history.record.rows import write
+from gateway.history.record.spool import as_line
+from gateway.history.secrets.masker import Masker, masker
+from gateway.history.secrets.patterns import names
+from gateway.models import ContentBlob, RequestLog
+from gateway.routing.snapshot import SecretLook
+from gateway.wire import jsontext
+from tests.history.content.test_bodies import captured
+from tests.history.record.test_recorder import outcome
+
+KEY = "sk-ant-api03-" + "aB3dE5gH" * 6
+PEM = (
+    "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEAwJ3k\n" * 5 + "q9==\n-----END RSA PRIVATE KEY-----"
+)
+SECRETS = {
+    "anthropic-key": KEY,
+    "api-key": "sk-proj-4f" + "Zz9_yX8w" * 5,
+    "gateway-key": "ccp_" + "h7Jk2LmN" * 5,
+    "aws-key": "AKIAIOSFODNN7EXAMPLE",
+    "github-token": "ghp_" + "a1B2c3D4e5F6" * 3,
+    "gitlab-token": "glpat-" + "x9Y8z7W6v5" * 2,
+    "slack-token": "xoxb-123456789012-abcdefGHIJ",
+    "google-key": "AIza" + "SyD3f4G5h6J" * 3 + "k7",
+    "stripe-key": "sk_live_" + "51HxYzAbCd" * 3,
+    "groq-key": "gsk_" + "Ab1Cd2Ef3G" * 5,
+    "huggingface-token": "hf_" + "AbCdEfGhIj" * 4,
+    "npm-token": "npm_" + "a1B2c3D4e5F6" * 3,
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
+    "private-key": PEM,
+}
+
+
+def mask(text, **options):
+    return Masker(**options).document(text.encode())
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_each_kind_of_secret_is_masked_by_name(name):
+    found = mask(json.dumps({"text": f"before {SECRETS[name]} after"}))
+    assert json.loads(found.text)["text"] == f"before [masked:{name}] after"
+    assert found.count == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Authorization: Bearer abc123def456ghi789jkl0", "Authorization: Bearer [masked:authorization]"),
+        ('"X-Api-Key": "0123456789abcdef0123"', '"X-Api-Key": "[masked:authorization]"'),
+        ("postgres://app:hunter22@db/app", "postgres://app:[masked:password]@db/app"),
+        (
+            "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_SECRET_ACCESS_KEY=[masked:aws-secret]",
+        ),
+    ],
+)
+def test_what_stands_around_a_secret_is_kept(text, left):
+    assert mask(text).text.decode() == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the task-management-and-planning-module of our disk-2-partition",
+        "risk-assessment-framework-for-everything-0",
+        "Authorization: Bearer ${ANTHROPIC_API_KEY}",
+        "-----BEGIN PRIVATE KEY----- is how such a file begins, as everybody knows who saw one.",
+        "https://example.com:8080/path@version and user@host",
+        "sk-learn-pipelines-are-fine-without-any-digits",
+        "eyJ is how base64 of a JSON object begins",
+    ],
+)
+def test_what_only_looks_a_little_like_a_secret_stays(text):
+    assert mask(text).text.decode() == text
+
+
+def test_a_key_inside_json_inside_a_text_is_found_escapes_and_all():
+    inner = json.dumps({"key": PEM})
+    found = mask(json.dumps({"arguments": inner}))
+    assert json.loads(json.loads(found.text)["arguments"]) == {"key": "[masked:private-key]"}
+
+
+def test_an_admins_pattern_is_used_with_and_without_a_literal():
+    for literal in ("", "EMP-"):
+        found = masker((SecretLook("employee", r"EMP-\d{6}", literal),)).document(b'{"a":"EMP-123456"}')
+        assert found.text == b'{"a":"[masked:employee]"}'
+    assert names((SecretLook("employee", "x"),))[-1] == "employee"
+
+
+# --- conversations ------------------------------------------------------------------
+
+
+def request(*texts):
+    return {"model": "m", "messages": [{"role": "user", "content": text} for text in texts]}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestStored:
+    def test_nothing_of_a_secret_is_in_the_database_and_the_rest_is(self):
+        texts = captured(request(f"my key is {KEY}", "and more"), request(f"my key is {KEY}", "and more"))
+        write([outcome(bodies=texts)])
+        assert RequestLog.objects.get().masked_count == 1
+        for part in ("received", "sent"):
+            again = jsontext.loads(rebuilt("req_1", part))
+            assert [m["content"] for m in again["messages"]] == [
+                "my key is [masked:anthropic-key]",
+                "and more",
+            ]
+        assert stored("req_1").size("received") == len(texts.received)
+
+    def test_a_conversation_with_a_secret_is_stored_once_and_counted_each_time(self):
+        first = captured(request(KEY), request(KEY))
+        second = captured(request(KEY, "more"), request(KEY, "more"))
+        write([outcome(1, bodies=first)])
+        blobs = ContentBlob.objects.count()
+        write([outcome(2, bodies=second)])
+        assert ContentBlob.objects.count() == blobs + 1
+        assert list(RequestLog.objects.values_list("masked_count", flat=True)) == [1, 1]
+
+    def test_what_waited_in_the_spool_was_masked_and_counted_there(self, tmp_path):
+        told = _masked(outcome(bodies=CapturedBodies({}, received=f'{{"a":"{KEY}"}}'.encode())), masker())
+        assert KEY.encode() not in as_line(told)
+        write([told])
+        assert RequestLog.objects.get().masked_count == 1
+
+    def test_fields_that_are_no_messages_are_masked_too(self):
+        body = {
+            "model": "m",
+            "system": KEY,
+            "metadata": {"user_id": KEY},
+            "messages": [{"role": "user", "content": "a"}],
+        }
+        store_one(jsontext.dumps(body))
+        assert KEY.encode() not in rebuilt("req_1", "received")
+
+    def test_a_whole_body_that_is_no_json_is_masked(self):
+        store_one(b"\xff " + KEY.encode())
+        assert rebuilt("req_1", "received") == b"\xff [masked:anthropic-key]"
+
+    def test_a_session_without_secrets_is_byte_for_byte_what_it_was(self):
+        for number, (received, sent) in enumerate(session(6)):
+            write([outcome(number, bodies=captured(received, sent))])
+            assert rebuilt(f"req_{number}", "received") == jsontext.dumps(received)
+        assert set(RequestLog.objects.values_list("masked_count", flat=True)) == {0}
+
+
+def store_one(body):
+    RequestLog.objects.create(request_id="req_1")
+    store([("req_1", packed(CapturedBodies({}, received=body)))])
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("around", ["{}", "a\n{}\n", '"{}"', "\\{}\\", "({})", "\u00e9{}", "\x00{}"])
+def test_a_secret_is_found_whatever_stands_around_it(name, around):
+    text = around.format(SECRETS[name])
+    masked = packed(captured(request(text), request(text)), Masker())
+    assert masked.masked == 1
+
+
+def test_a_known_piece_is_not_looked_at_again(monkeypatch):
+    looked = []
+    mask = Masker()
+    monkeypatch.setattr(mask, "_looked", lambda value, work: looked.append(value))
+    for turn in range(1, 5):
+        packed(captured(request(*"abcd"[:turn]), request(*"abcd"[:turn])), mask)
+    assert len(looked) == 4
+
+
+# --- streams ---------------------------------------------------------------------------
+
+
+def anthropic_stream(pieces, index=0):
+    events = [
+        {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": piece}}
+        for piece in pieces
+    ]
+    return [f"event: content_block_delta\ndata: {json.dumps(event)}\n\n" for event in events]
+
+
+def chat_stream(pieces, call=0):
+    return [
+        "data: "
+        + json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [
+            {"index": call, "function": {"arguments": piece}}]}}]})
+        + "\n\n"
+        for piece in pieces
+    ]  # fmt: skip
+
+
+def texts_of(stream):
+    values = [json.loads(line[5:]) for line in stream.decode().split("\n") if line.startswith("data: {")]
+    return "".join(value["delta"]["text"] for value in values)
+
+
+@given(st.integers(1, 30), st.integers(0, 2**32), st.sampled_from([KEY, PEM, SECRETS["jwt"]]))
+def test_a_secret_in_any_number_of_deltas_is_masked(size, seed, secret):
+    text = f"Here it is: {secret} and that was it."
+    dice = random.Random(seed)
+    pieces, place = [], 0
+    while place < len(text):
+        step = dice.randint(1, size)
+        pieces.append(text[place : place + step])
+        place += step
+    masked = masker().answer("".join(anthropic_stream(pieces)).encode())
+    left = texts_of(masked.text)
+    assert left.startswith("Here it is: [masked:") and left.endswith("] and that was it.")
+    assert masked.count == 1
+    assert masked.text.count(b"event: ") == len(pieces)
+
+
+def test_calls_that_come_in_turns_are_searched_each_by_itself():
+    stream = [
+        part
+        for pair in zip(
+            chat_stream(["call one: ", KEY[:20], KEY[20:]]), chat_stream(["x", "y", "z"], call=1), strict=True
+        )
+        for part in pair
+    ]
+    masked = masker().answer("".join(stream).encode())
+    assert KEY[20:].encode() not in masked.text
+    assert b'"z"' in masked.text
+
+
+def test_a_stream_without_secrets_is_untouched_byte_for_byte():
+    stream = "".join([*anthropic_stream(["a task-", "list"]), ": ping\n\n", "data: [DONE]\n\n"]).encode()
+    assert masker().answer(stream).text is stream
+
+
+def test_a_secret_beside_the_texts_of_one_event_of_many_is_masked():
+    events = anthropic_stream(["a", "b", "c", "d"])
+    events[2] = events[2].replace('"type"', f'"id": "{KEY}", "type"', 1)
+    masked = masker().answer("".join(events).encode())
+    assert KEY.encode() not in masked.text
+    assert texts_of(masked.text) == "abcd"
+
+
+def test_an_admins_literal_may_begin_before_a_text_and_end_in_it():
+    look = SecretLook("whole", r"EMP-\d{6}", '"text": "EMP')
+    masked = masker((look,)).answer("".join(anthropic_stream(["EMP-123456", "b"])).encode())
+    assert b"EMP-123456" not in masked.text
+
+
+def test_a_broken_event_and_a_comment_are_masked_as_text():
+    masked = masker().answer(f'data: {{"a": "{KEY}\n\n: {KEY}\n\n'.encode())
+    assert KEY.encode() not in masked.text
+    assert masked.count == 2
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_looked_at(data):
+    assert masker().document(data).text == data or b"[masked:" in masker().document(data).text
+    masker().answer(b"data:" + data)
+
+
+def test_patterns_of_one_masker_are_compiled_once():
+    looks = (SecretLook("a", "a+b"),)
+    assert masker(looks) is masker(looks)

@@ -1,0 +1,204 @@
+"""Contents, rows and totals go by themselves; holds keep, totals stay."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+
+from gateway.history import retention
+from gateway.history.content import content_store
+from gateway.history.content.bodies import stored
+from gateway.history.record.follow_up import follow_up
+from gateway.history.record.rows import write
+from gateway.history.retention import preview, purge, purge_when_due
+from gateway.history.search import index
+from gateway.models import (
+    Attempt,
+    ClientKey,
+    ContentBlob,
+    ContentNode,
+    DailyTotal,
+    HourlyTotal,
+    LegalHold,
+    PurgeRun,
+    RequestBody,
+    RequestLog,
+    Retention,
+    SearchText,
+    SessionTotal,
+)
+from tests.history.content.test_bodies import captured
+from tests.history.record.test_recorder import outcome, tries
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def request(text):
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}
+
+
+@pytest.fixture
+def stored_at(monkeypatch):
+    """Writes one request of so many days ago, as then."""
+
+    def at(days, number, **fields):
+        moment = NOW - timedelta(days=days)
+        monkeypatch.setattr(content_store, "this_hour", lambda: int(moment.timestamp()) // 3600)
+        texts = captured(request(f"words{number}"), request(f"words{number}"))
+        write([outcome(number, started_at=moment, bodies=texts, **fields)])
+
+    return at
+
+
+def keep(**days):
+    Retention.objects.update_or_create(pk=Retention.ROW, defaults=days)
+
+
+def kept_rows():
+    return sorted(RequestLog.objects.values_list("request_id", flat=True))
+
+
+def kept_bodies():
+    return sorted(RequestBody.objects.values_list("pk", flat=True))
+
+
+def test_contents_rows_and_totals_go_each_after_their_own_days(stored_at):
+    for number, days in enumerate((1, 20, 50, 200)):
+        stored_at(days, number)
+    keep(body_days=10, row_days=30, total_days=100)
+    before = preview(NOW)
+    run = purge(NOW, breath=0)
+    assert kept_bodies() == ["req_0"]
+    assert kept_rows() == ["req_0", "req_1"]
+    assert HourlyTotal.objects.count() == DailyTotal.objects.count() == 3
+    assert (run.bodies, run.rows, run.totals) == (before.bodies, before.rows - 0, before.totals) == (3, 2, 1)
+
+
+def test_totals_of_a_budget_s_period_stay_however_short_they_are_kept(stored_at):
+    for number, days in enumerate((1, 30, 50)):
+        stored_at(days, number)
+    keep(row_days=1, total_days=1)
+    assert preview(NOW).totals == 1
+    assert purge(NOW, breath=0).totals == 1
+    assert DailyTotal.objects.count() == 2
+
+
+def test_nothing_goes_by_default(stored_at):
+    stored_at(4000, 1)
+    assert purge_when_due(NOW) is None
+    run = purge(NOW, breath=0)
+    assert (run.bodies, run.rows, run.totals, run.pieces) == (0, 0, 0, 0)
+    assert stored("req_1").text("received")
+
+
+def test_totals_never_shrink_when_rows_go(stored_at):
+    stored_at(50, 1)
+    keep(row_days=30)
+    purge(NOW, breath=0)
+    assert not RequestLog.objects.exists()
+    assert HourlyTotal.objects.get().requests == 1
+
+
+def test_pieces_and_words_of_what_went_are_gone(stored_at):
+    stored_at(50, 1)
+    while follow_up():
+        pass
+    assert index.found("words1") == ["req_1"]
+    keep(body_days=10)
+    assert purge(NOW, breath=0).pieces > 0
+    assert index.found("words1") == []
+    assert not ContentNode.objects.exists()
+    assert not ContentBlob.objects.exists()
+
+
+def test_a_hold_on_a_key_or_a_session_keeps_content_and_row(stored_at):
+    key, _ = ClientKey.issue("k")
+    stored_at(50, 1, client_key_id=key.pk)
+    stored_at(50, 2, session_id="s")
+    stored_at(50, 3)
+    stored_at(50, 4, session_id="other", client_key_id=None)
+    LegalHold.objects.create(client_key=key, reason="r")
+    LegalHold.objects.create(session_id="s", reason="r")
+    keep(body_days=10, row_days=30)
+    assert preview(NOW).held == 2
+    purge(NOW, breath=0)
+    assert kept_rows() == kept_bodies() == ["req_1", "req_2"]
+    assert stored("req_2").text("received")
+    LegalHold.objects.all().delete()
+    purge(NOW + timedelta(hours=1), breath=0)
+    assert kept_rows() == []
+
+
+def test_sessions_without_rows_go_too(stored_at):
+    stored_at(50, 1, session_id="s")
+    stored_at(1, 2, session_id="t")
+    while follow_up():
+        pass
+    keep(row_days=30)
+    purge(NOW, breath=0)
+    assert list(SessionTotal.objects.values_list("pk", flat=True)) == ["t"]
+
+
+def test_the_attempts_of_a_request_go_with_it_and_stay_with_one_on_hold(stored_at):
+    for number, session in ((1, "held"), (2, "free")):
+        stored_at(50, number, session_id=session, tries=tries("error", "ok"))
+    LegalHold.objects.create(session_id="held", reason="r")
+    keep(body_days=10, row_days=30)
+    purge(NOW, breath=0)
+    assert list(Attempt.objects.values_list("log_id", "number")) == [("req_1", 1), ("req_1", 2)]
+
+
+def test_words_on_hold_are_found_as_long_as_they_are_held(stored_at):
+    stored_at(50, 1, session_id="held")
+    stored_at(50, 2, session_id="free")
+    while follow_up():
+        pass
+    hold = LegalHold.objects.create(session_id="held", reason="r")
+    keep(body_days=10, row_days=30)
+    purge(NOW, breath=0)
+    assert (index.found("words1"), index.found("words2")) == (["req_1"], [])
+    assert [total.pk for total in SessionTotal.objects.all()] == ["held"]
+    hold.delete()
+    purge(NOW + timedelta(hours=1), breath=0)
+    assert index.found("words1") == []
+    assert not SearchText.objects.exists()
+    assert not SessionTotal.objects.exists()
+
+
+def test_many_go_in_small_batches(stored_at, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    for number in range(5):
+        stored_at(50, number)
+    keep(body_days=10, row_days=10)
+    run = purge(NOW, breath=0)
+    assert (run.bodies, run.rows) == (5, 5)
+
+
+def test_requests_that_still_run_stay():
+    write([outcome(1, state="open", started_at=NOW - timedelta(days=50))])
+    keep(row_days=30)
+    purge(NOW, breath=0)
+    assert kept_rows() == ["req_1"]
+
+
+def test_only_one_process_purges_and_only_once_an_hour():
+    keep(row_days=30)
+    Retention.objects.update(lease_until=NOW + timedelta(minutes=5))
+    assert purge(NOW) is None
+    # a process that died does not hold it for ever
+    assert purge(NOW + timedelta(minutes=6)) is not None
+    assert purge_when_due(NOW + timedelta(minutes=50)) is None
+    assert purge_when_due(NOW + timedelta(minutes=70)) is not None
+    assert PurgeRun.objects.count() == 2
+
+
+def test_the_command_says_what_would_go_and_what_went(capsys):
+    write([outcome(1, started_at=datetime(2020, 1, 1, tzinfo=UTC))])
+    keep(row_days=30)
+    call_command("purgehistory", dry_run=True)
+    assert "1 requests" in capsys.readouterr().out
+    assert kept_rows() == ["req_1"]
+    call_command("purgehistory")
+    assert "1 requests, 0 hourly totals" in capsys.readouterr().out
+    assert kept_rows() == []

@@ -1,0 +1,212 @@
+"""Hourly totals: whatever is written, and however often, they are what a recount of the rows gives."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.history.record.rows import write
+from gateway.history.record.spool import as_line, from_line
+from gateway.history.totals import counted_names, hourly
+from gateway.history.totals.contributions import Counted, Tallies, hour_of
+from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
+from gateway.models.history.hourly_total import COST_UNIT, OTHER
+from tests.history.record.test_recorder import NOON, outcome
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOUR = hour_of(NOON)
+
+
+def kept():
+    """The totals that say something, as a recount would give them."""
+    rows = HourlyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
+    days = DailyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
+    ledger = HourlyLedger.objects.values_list(*HourlyLedger.SLOT, "entries")
+    return (
+        sorted(row for row in rows if any(row[len(HourlyTotal.SLOT) :])),
+        sorted(row for row in days if any(row[len(HourlyTotal.SLOT) :])),
+        sorted(row for row in ledger if row[-1]),
+    )
+
+
+def recounted():
+    tallies = Tallies()
+    for values in RequestLog.objects.values_list(*Counted._fields):
+        tallies.add(Counted._make(values))
+    return tallies.totals(), tallies.days(), tallies.ledger()
+
+
+def total(**slot):
+    return HourlyTotal.objects.get(**slot)
+
+
+def test_an_exchange_counts_when_it_has_ended_in_the_hour_in_which_it_began():
+    write([outcome(state="open", started_at=NOON)])
+    assert not HourlyTotal.objects.exists()
+    write([outcome(started_at=NOON, attempts=3, input_tokens=5, first_byte_ms=1200, duration_ms=4000)])
+    row = total()
+    assert (row.hour, row.requests, row.retries, row.input_tokens) == (HOUR, 1, 2, 5)
+    assert (row.duration_ms, row.first_byte_ms, row.first_byte_09, row.state) == (4000, 1200, 1, "ok")
+
+
+def test_an_end_that_replaces_another_is_counted_once_under_the_later():
+    write([outcome(state="interrupted", input_tokens=7)])
+    write([outcome(state="ok", input_tokens=9)])
+    assert (total(state="ok").requests, total(state="ok").input_tokens) == (1, 9)
+    assert (total(state="interrupted").requests, total(state="interrupted").input_tokens) == (0, 0)
+
+
+def test_writing_the_spool_back_counts_nothing_twice():
+    told = outcome(ledger=[{"code": "dropped", "path": "top_k", "note": ""}], output_tokens=3)
+    write([told])
+    write([from_line(as_line(told))])
+    assert total().output_tokens == 3
+    assert HourlyLedger.objects.get().entries == 1
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_beginning_that_comes_after_its_end_changes_nothing(apart):
+    end, beginning = outcome(output_tokens=3), outcome(state="open")
+    if apart:
+        write([end])
+        write([beginning])
+    else:
+        write([end, beginning])
+    assert RequestLog.objects.get().state == "ok"
+    assert total().requests == 1
+
+
+def test_what_the_database_refuses_is_not_counted():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        write([outcome()])
+        1 / 0  # noqa: B018
+    assert not HourlyTotal.objects.exists()
+    assert not CountedName.objects.exists()
+    write([outcome()])
+    assert total().asked_model == "m"
+
+
+def test_texts_are_counted_as_they_are_stored():
+    write([outcome(asked_model="m\x00" + "x" * 300)])
+    assert total().asked_model == RequestLog.objects.get().asked_model
+    assert kept() == recounted()
+
+
+def test_names_that_clients_make_up_are_counted_together(monkeypatch):
+    monkeypatch.setattr(counted_names, "FREE", 2)
+    monkeypatch.setattr(counted_names, "LIMIT", 4)
+    write([outcome(n, asked_model=f"no-{n}", state="error") for n in range(50)])
+    write([outcome(100, asked_model="real", upstream_model="up", state="ok")])
+    write([outcome(n, asked_model=f"ok-{n}", upstream_model=f"ok-{n}") for n in range(200, 250)])
+    assert HourlyTotal.objects.values("asked_model").distinct().count() == 4
+    assert total(asked_model="real").upstream_model == "up"
+    assert total(asked_model=OTHER, state="error").requests == 48
+    assert total(asked_model=OTHER, state="ok").upstream_model == OTHER
+    assert kept() == recounted()
+
+
+def test_a_name_that_is_admitted_later_leaves_what_was_counted_where_it_was(monkeypatch):
+    monkeypatch.setattr(counted_names, "FREE", 0)
+    write([outcome(1, asked_model="late", state="error")])
+    write([outcome(2, asked_model="late", state="ok")])
+    assert total(asked_model=OTHER).requests == total(asked_model="late").requests == 1
+    write([outcome(1, asked_model="late", state="cancelled")])
+    assert total(asked_model=OTHER).requests == 0
+    assert kept() == recounted()
+
+
+def test_rows_that_others_change_are_followed():
+    write([outcome(1, state="open"), outcome(2, state="open")])
+    with hourly.following(["req_1", "req_2"]):
+        RequestLog.objects.filter(request_id="req_1").update(state="interrupted")
+    assert total().state == "interrupted"
+    assert kept() == recounted()
+
+
+def test_costs_are_counted_to_the_last_digit_and_unknown_ones_as_requests():
+    write([outcome(number, attempts=1) for number in (1, 2, 3)])
+    assert (total().cost_units, total().unpriced) == (0, 3)
+    for number, cost in ((1, "0.0000000001"), (2, "12.3456789012")):
+        with hourly.following([f"req_{number}"]):
+            RequestLog.objects.filter(request_id=f"req_{number}").update(cost=Decimal(cost))
+    assert total().cost_units * COST_UNIT == Decimal("12.3456789013")
+    assert total().unpriced == 1
+
+
+def test_totals_stay_when_rows_go():
+    write([outcome(1), outcome(2)])
+    RequestLog.objects.all().delete()
+    assert total().requests == 2
+
+
+def test_rebuilding_makes_wrong_totals_right_and_leaves_other_hours_alone(capsys):
+    write([outcome(n, started_at=NOON + timedelta(hours=n), output_tokens=n) for n in range(4)])
+    right = kept()
+    HourlyTotal.objects.filter(hour__gte=HOUR).update(requests=2)
+    DailyTotal.objects.update(requests=8)
+    HourlyLedger.objects.create(hour=HOUR + 2, provider="p", code="dropped", entries=5)
+    call_command("rebuildtotals")
+    assert total(hour=HOUR).requests == 2, "rows of the oldest hour may be gone"
+    HourlyTotal.objects.filter(hour=HOUR).update(requests=1)
+    DailyTotal.objects.update(requests=4)
+    assert kept() == right
+    assert "3 requests counted" in capsys.readouterr().out
+
+
+CHANGES = st.fixed_dictionaries(
+    {
+        "request_id": st.sampled_from(["a", "b", "c", "d"]),
+        "state": st.sampled_from(["open", "ok", "error", "cancelled", "broken", "interrupted"]),
+        "started_at": st.sampled_from([NOON, NOON + timedelta(minutes=59), NOON + timedelta(hours=1)]),
+        "endpoint": st.sampled_from(["messages", "count_tokens"]),
+        "client_key_id": st.sampled_from([None, 1, 2]),
+        "provider": st.sampled_from(["", "p", "q"]),
+        "asked_model": st.sampled_from(["m", "n", "", "\x00"]),
+        "upstream_model": st.sampled_from(["", "m", "u"]),
+        "attempts": st.integers(0, 3),
+        "input_tokens": st.none() | st.integers(0, 1000),
+        "output_tokens": st.none() | st.integers(0, 1000),
+        "cache_read_tokens": st.none() | st.integers(0, 1000),
+        "first_byte_ms": st.none() | st.sampled_from([0, 50, 51, 59_999, 60_000, 60_001, 10**9]),
+        "duration_ms": st.none() | st.integers(0, 10**9),
+        "ledger": st.lists(
+            st.sampled_from(["dropped", "moved"]).map(lambda code: {"code": code, "path": "", "note": ""}),
+            max_size=3,
+        ),
+    }
+).map(lambda fields: outcome(**fields))
+
+
+@given(st.lists(st.lists(CHANGES, max_size=4), max_size=6), st.lists(st.integers(0, 30), max_size=5))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_totals_are_a_recount_of_the_rows_for_any_sequence_of_writes(monkeypatch, batches, again):
+    for model in (RequestLog, HourlyTotal, DailyTotal, HourlyLedger, CountedName):
+        model.objects.all().delete()
+    counted_names.counted_names.forget()
+    monkeypatch.setattr(counted_names, "FREE", 1)
+    monkeypatch.setattr(counted_names, "LIMIT", 2)
+    for batch in batches:
+        write(batch)
+    everything = [told for batch in batches for told in batch]
+    for number in again:
+        if everything:
+            told = everything[number % len(everything)]
+            with hourly.following([told.request_id]):
+                RequestLog.objects.filter(request_id=told.request_id).update(
+                    state="interrupted", cost=Decimal("0.0000012345") if number % 2 else None
+                )
+            write([dataclasses.replace(told)])
+    assert kept() == recounted()
+    first, last = hour_of(NOON), hour_of(NOON + timedelta(hours=1))
+    before = kept()
+    hourly.rebuild(first, last)
+    assert kept() == before
+
+
+def test_hours_count_from_1970():
+    assert hourly.moment(hour_of(datetime(2026, 1, 1, 12, 59, tzinfo=UTC))) == NOON
