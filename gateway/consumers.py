@@ -15,8 +15,8 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError
 from django.http import HttpRequest
 
+from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.live_tail import GROUP, viewers
-from gateway.history.visible import VIEW_ALL, owned_keys
 from gateway.security.sessions import is_over
 
 NOT_ALLOWED: Final = 4403

@@ -1,12 +1,14 @@
-"""The dependency rules of docs/architecture.md hold, and its table of packages is the tree."""
+"""The dependency rules of docs/architecture.md hold, and the tree is as it says."""
+
+from __future__ import annotations
 
 import ast
+import collections
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [
@@ -15,8 +17,18 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "migrations" not in path.parts
 ]
+TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 # an optional package can only be tried where it is needed
 LATE_IMPORTS = {"ccproxy_site/server/loop.py": {"uvloop"}}
+# Django wants these flat
+FLAT = {"gateway/migrations", "gateway/management/commands"}
+MOST_MODULES = 16
+# names that say nothing of what is in the room
+EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc", "services", "signals"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def test_the_import_contracts_hold():
@@ -39,40 +51,76 @@ def test_every_package_of_the_gateway_is_in_the_documented_table():
     assert packages <= set(re.findall(r"`(gateway\.[a-z]+)`", table))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_imported_inside_a_function(path):
-    allowed = LATE_IMPORTS.get(str(path.relative_to(ROOT)), set())
-    for node in ast.walk(ast.parse(path.read_text())):
+def test_nothing_is_imported_inside_a_function():
+    found = [
+        f"{named(path)}:{node.lineno}"
+        for path, tree in TREES.items()
+        for node in late_imports(tree)
+        if not {alias.name for alias in node.names} <= LATE_IMPORTS.get(named(path), set())
+    ]
+    assert not found
+
+
+def late_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Import | ast.ImportFrom):
-                    names = {alias.name for alias in inner.names}
-                    assert names <= allowed, f"{path.name}:{inner.lineno} imports {names}"
+            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_says_what_it_is_for(path):
-    text = path.read_text()
-    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+def test_every_module_says_what_it_is_for():
+    silent = [named(path) for path, tree in TREES.items() if tree.body and not ast.get_docstring(tree)]
+    assert not silent
+
+
+def test_every_package_that_holds_rooms_or_modules_says_what_belongs_there():
+    packages = {path.parent for path in SOURCES if path.name != "__init__.py"}
+    silent = [
+        named(package)
+        for package in sorted(packages)
+        if package.name not in {"commands", "templatetags", "en"}
+        and (package / "__init__.py").exists()
+        and not ast.get_docstring(TREES[package / "__init__.py"])
+    ]
+    assert not silent
 
 
 def test_no_folder_or_module_is_named_for_nothing_in_particular():
     names = {path.stem for path in SOURCES} | {path.parent.name for path in SOURCES}
-    assert not names & {"utils", "util", "helpers", "common", "misc", "services", "signals"}
+    assert not names & EMPTY_NAMES
+
+
+def test_no_folder_has_more_modules_than_can_be_seen_at_once():
+    sizes = collections.Counter(named(path.parent) for path in SOURCES if path.name != "__init__.py")
+    assert not {name: size for name, size in sizes.items() if size > MOST_MODULES and name not in FLAT}
+
+
+def test_no_two_public_classes_share_a_name():
+    places = collections.defaultdict(list)
+    for path, tree in TREES.items():
+        # each command of Django's is a class Command
+        if "commands" in path.parts:
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(named(path))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
 # engines of regular expressions, and what of Django and the library takes one
 ENGINES = {"re", "regex", "re2", "sre_compile", "sre_parse", "fnmatch", "_sre"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_patterns_package_compiles_expressions(path):
-    if path.parent == ROOT / "gateway" / "patterns":
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        assert not {name.partition(".")[0] for name in names} & ENGINES, f"{path.name}:{node.lineno}"
+def test_only_the_patterns_package_compiles_expressions():
+    found = [
+        f"{named(path)}:{node.lineno}"
+        for path, tree in TREES.items()
+        if path.parent != ROOT / "gateway" / "patterns"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and modules_of(node) & ENGINES
+    ]
+    assert not found
+
+
+def modules_of(node: ast.Import | ast.ImportFrom) -> set[str]:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    return {name.partition(".")[0] for name in names}

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import httptools
 
 from ccproxy_site.server.api_request import ApiRequest
-from ccproxy_site.server.connection_limits import Phase, Slot
+from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
 from ccproxy_site.server.transport import HIGH_WATER, Connection
 from gateway.api.request import lower_headers
 
@@ -84,7 +84,7 @@ class ApiConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.client = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
-        self._slot: Slot = self._factory.connections.admit(self.transport)
+        self._slot: ConnectionSlot = self._factory.connections.admit(self.transport)
         self._slot.forget = self._forget
 
     def data_received(self, data: bytes) -> None:
@@ -167,7 +167,7 @@ class ApiConnection(asyncio.Protocol):
             self._hand_over()
             return
         if end < 0:
-            if self._slot.phase is Phase.IDLE:
+            if self._slot.phase is ConnectionPhase.IDLE:
                 self._slot.head()
             return
         head = _head_of(data[: end + len(_END)])

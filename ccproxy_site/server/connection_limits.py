@@ -123,7 +123,7 @@ def counted_address(peername: Any) -> str | None:
     return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
 
 
-class Phase(enum.Enum):
+class ConnectionPhase(enum.Enum):
     """What a connection is about."""
 
     IDLE = enum.auto()
@@ -135,15 +135,15 @@ class Phase(enum.Enum):
     CLOSING = enum.auto()
 
 
-class Budget:
+class ByteBudget:
     """Bytes that may be held at the same time, and the slots that hold them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.used = 0
-        self._holders: dict[Slot, None] = {}
+        self._holders: dict[ConnectionSlot, None] = {}
 
-    def take(self, slot: Slot, size: int) -> None:
+    def take(self, slot: ConnectionSlot, size: int) -> None:
         """`slot` holds `size` bytes more. Over the bound, who holds most is refused: perhaps `slot`."""
         slot.held += size
         self.used += size
@@ -153,7 +153,7 @@ class Budget:
                 Saturated("the gateway is receiving too many large requests, try again in a moment")
             )
 
-    def give_back(self, slot: Slot) -> None:
+    def give_back(self, slot: ConnectionSlot) -> None:
         self._holders.pop(slot, None)
         self.used -= slot.held
         slot.held = 0
@@ -164,25 +164,25 @@ class Connections:
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.bounds = bounds or Bounds()
-        self.with_key = Budget(self.bounds.with_key)
-        self.without_key = Budget(self.bounds.without_key)
-        self._open: set[Slot] = set()
-        self._closing: set[Slot] = set()
+        self.with_key = ByteBudget(self.bounds.with_key)
+        self.without_key = ByteBudget(self.bounds.without_key)
+        self._open: set[ConnectionSlot] = set()
+        self._closing: set[ConnectionSlot] = set()
         # open ones
-        self._of_address: dict[str, set[Slot]] = {}
+        self._of_address: dict[str, set[ConnectionSlot]] = {}
         # these two in the order in which they became so
-        self._idle: dict[Slot, None] = {}
-        self._without_head: dict[Slot, None] = {}
+        self._idle: dict[ConnectionSlot, None] = {}
+        self._without_head: dict[ConnectionSlot, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._open) + len(self._closing)
 
-    def admit(self, transport: asyncio.Transport) -> Slot:
+    def admit(self, transport: asyncio.Transport) -> ConnectionSlot:
         """A place for a new connection. Refuses it, or closes others, when there are too many:
         `refused` says so."""
         loop = asyncio.get_running_loop()
-        slot = Slot(self, transport, loop, counted_address(transport.get_extra_info("peername")))
+        slot = ConnectionSlot(self, transport, loop, counted_address(transport.get_extra_info("peername")))
         if self._timer is None:
             self._timer = loop.call_later(LOOK_EVERY, self._look)
         bounds = self.bounds
@@ -200,18 +200,18 @@ class Connections:
             self._idle[slot] = self._without_head[slot] = None
         return slot
 
-    def begins_head(self, slot: Slot) -> None:
+    def begins_head(self, slot: ConnectionSlot) -> None:
         """Its place among the idle ones stays: who sends a byte now and then is no younger for it."""
         self._without_head.setdefault(slot)
 
-    def has_head(self, slot: Slot) -> None:
+    def has_head(self, slot: ConnectionSlot) -> None:
         self._idle.pop(slot, None)
         self._without_head.pop(slot, None)
 
-    def is_idle(self, slot: Slot) -> None:
+    def is_idle(self, slot: ConnectionSlot) -> None:
         self._idle[slot] = None
 
-    def closes(self, slot: Slot) -> None:
+    def closes(self, slot: ConnectionSlot) -> None:
         """It counts no more, but may take some time."""
         self.has_head(slot)
         self._open.discard(slot)
@@ -222,7 +222,7 @@ class Connections:
             if not mine:
                 del self._of_address[slot.address]  # type: ignore[arg-type]
 
-    def gone(self, slot: Slot) -> None:
+    def gone(self, slot: ConnectionSlot) -> None:
         self.closes(slot)
         self._closing.discard(slot)
 
@@ -234,7 +234,7 @@ class Connections:
             slot.late()
 
 
-def _room_made(slots: Iterable[Slot], address: str | None = None) -> bool:
+def _room_made(slots: Iterable[ConnectionSlot], address: str | None = None) -> bool:
     """Close the first of these connections, or the first of this address; False: there is none."""
     for slot in slots:
         if address is None or slot.address == address:
@@ -243,7 +243,7 @@ def _room_made(slots: Iterable[Slot], address: str | None = None) -> bool:
     return False
 
 
-class Slot:
+class ConnectionSlot:
     """One connection as its bounds see it; its reader tells what arrives."""
 
     __slots__ = (
@@ -272,13 +272,13 @@ class Slot:
         self._transport = transport
         self._loop = loop
         self.address = address
-        self.phase = Phase.IDLE
+        self.phase = ConnectionPhase.IDLE
         self.deadline = loop.time() + IDLE_SECONDS
         # the reader's: let go of what arrived of a request that is refused
         self.forget: Callable[[], None] | None = None
         # bytes of a body that has not arrived whole, and who counts them
         self.held = 0
-        self._budget: Budget | None = None
+        self._budget: ByteBudget | None = None
         # bytes of the body that are still to come (None: nobody knows), that may come, and that came
         # behind a refusal
         self._rest: int | None = None
@@ -288,13 +288,13 @@ class Slot:
     @property
     def refused(self) -> bool:
         """The connection ends; its reader has nothing more to do with it."""
-        return self.phase is Phase.REFUSED or self.phase is Phase.CLOSING
+        return self.phase is ConnectionPhase.REFUSED or self.phase is ConnectionPhase.CLOSING
 
     # --- what the readers tell ------------------------------------------------------------
 
     def head(self) -> None:
         """The first bytes of a request are here."""
-        self.phase = Phase.HEAD
+        self.phase = ConnectionPhase.HEAD
         self.deadline = self._loop.time() + HEAD_SECONDS
         self._connections.begins_head(self)
 
@@ -305,7 +305,7 @@ class Slot:
 
         Afterwards the slot may be `refused`, as after `received`.
         """
-        self.phase = Phase.BODY
+        self.phase = ConnectionPhase.BODY
         self._rest = length
         self._connections.has_head(self)
         try:
@@ -341,7 +341,7 @@ class Slot:
     def answering(self) -> None:
         """The whole request is here."""
         self._give_back()
-        self.phase = Phase.ANSWERING
+        self.phase = ConnectionPhase.ANSWERING
         self.deadline = float("inf")
         self._connections.has_head(self)
 
@@ -349,20 +349,20 @@ class Slot:
         """The answer is written; the next request may come."""
         if self.refused:
             return
-        self.phase = Phase.IDLE
+        self.phase = ConnectionPhase.IDLE
         self.deadline = self._loop.time() + IDLE_SECONDS
         self._connections.is_idle(self)
 
     def dropped(self, size: int) -> None:
         """So many bytes came behind a refusal."""
         self._dropped += size
-        if self.phase is Phase.REFUSED and self._dropped >= min(EXCESS, self._rest or EXCESS):
+        if self.phase is ConnectionPhase.REFUSED and self._dropped >= min(EXCESS, self._rest or EXCESS):
             self.close()
 
     def gone(self) -> None:
         """The connection is lost."""
         self._give_back()
-        self.phase = Phase.CLOSING
+        self.phase = ConnectionPhase.CLOSING
         self.deadline = float("inf")
         self.forget = None
         self._connections.gone(self)
@@ -373,26 +373,26 @@ class Slot:
         """Answer a request that has not arrived whole, throw the rest of it away, and close."""
         if self.refused:
             return
-        waits = self.phase is Phase.BODY and self._rest != 0
+        waits = self.phase is ConnectionPhase.BODY and self._rest != 0
         self._let_go()
         self._transport.write(whole_error(error))
-        self.phase = Phase.REFUSED
+        self.phase = ConnectionPhase.REFUSED
         self.deadline = self._loop.time() + EXCESS_SECONDS
         if not waits:
             self.close()
 
     def turn_away(self, problem: str) -> None:
         """There is no place for this connection."""
-        self.phase = Phase.HEAD
+        self.phase = ConnectionPhase.HEAD
         self.refuse(Saturated(f"{problem}, try again in a moment"))
 
     def close(self) -> None:
         """Close when everything written has gone out, or after ABORT_SECONDS."""
-        if self.phase is Phase.CLOSING:
+        if self.phase is ConnectionPhase.CLOSING:
             return
         self._let_go()
         self._connections.closes(self)
-        self.phase = Phase.CLOSING
+        self.phase = ConnectionPhase.CLOSING
         self.deadline = self._loop.time() + ABORT_SECONDS
         self._transport.close()
 
@@ -404,11 +404,11 @@ class Slot:
 
     def late(self) -> None:
         """The deadline is over."""
-        if self.phase is Phase.CLOSING:
+        if self.phase is ConnectionPhase.CLOSING:
             self._transport.abort()
-        elif self.phase is Phase.HEAD:
+        elif self.phase is ConnectionPhase.HEAD:
             self.refuse(RequestTimedOut(f"the request's head took longer than {HEAD_SECONDS:.0f} seconds"))
-        elif self.phase is Phase.BODY:
+        elif self.phase is ConnectionPhase.BODY:
             self.refuse(RequestTimedOut("the request's body took too long"))
         else:
             self.close()

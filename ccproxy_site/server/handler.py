@@ -29,7 +29,7 @@ from django.urls import Resolver404, get_resolver
 from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.write_through import EXTENSION
 from gateway.api.request import GatewayRequest
-from gateway.api.responses import StreamAnswer, WholeAnswer, error_response
+from gateway.api.responses import StreamAnswer, WholeReply, error_response
 from gateway.conf import gateway_conf
 from gateway.errors import GatewayError, InternalError, InvalidRequest, NotFound, RequestTooLarge
 from gateway.relay.exchange.ids import new_id
@@ -45,7 +45,7 @@ MOST_PATHS: Final = 256
 LONGEST_PATH: Final = 200
 
 # what a view answers with
-Response = HttpResponse | WholeAnswer | StreamAnswer
+Response = HttpResponse | WholeReply | StreamAnswer
 
 
 class GatewayHandler(ASGIHandler):
@@ -118,7 +118,7 @@ class GatewayHandler(ASGIHandler):
         """`direct`: the server's direct_body extension, None where there is none."""
         start = _start(response)
         if not isinstance(response, StreamAnswer):
-            body = response.body if isinstance(response, WholeAnswer) else response.content
+            body = response.body if isinstance(response, WholeReply) else response.content
             await send(start)
             await send({"type": "http.response.body", "body": body})
             return

@@ -109,7 +109,7 @@ class Port:
         self._sockets.clear()
 
 
-class Stage(enum.Enum):
+class SupervisorStage(enum.Enum):
     RUNNING = enum.auto()
     STOPPING = enum.auto()
     OVER = enum.auto()
@@ -144,7 +144,7 @@ class ServerProcesses:
             others = list(self._port.others(name))
             more = ["--others", ",".join(others)] if others else []
             self._monitor.addProcess(name, [*command, *more], env={**os.environ, **shared})
-        self._stage = Stage.RUNNING
+        self._stage = SupervisorStage.RUNNING
         self._failed = False
         self._told_at = 0.0
 
@@ -167,28 +167,28 @@ class ServerProcesses:
         """Tell all processes to stop; called again, to stop at once."""
         # who died before is no failure of this stop
         reapAllProcesses()
-        if self._stage is Stage.RUNNING:
-            self._stage = Stage.STOPPING
+        if self._stage is SupervisorStage.RUNNING:
+            self._stage = SupervisorStage.STOPPING
             self._told_at = reactor.seconds()
             self._port.close()
             self._monitor.stopService()
             reactor.callLater(SIGNAL_SEEN, self._spawner.end_lifelines)
             self._over_when_empty()
-        elif self._stage is Stage.STOPPING:
+        elif self._stage is SupervisorStage.STOPPING:
             for running in tuple(self._spawner.running):
                 with contextlib.suppress(ProcessExitedAlready):
                     running.signalProcess("TERM")
 
     def _look(self) -> None:
         reapAllProcesses()
-        if self._stage is Stage.RUNNING and self._spawner.hopeless:
+        if self._stage is SupervisorStage.RUNNING and self._spawner.hopeless:
             self._port.turn_away()
 
     def _ended(self, pid: int, reason: Failure) -> None:
         how: Any = reason.value
         if self._numbers is not None:
             metrics.process_died(self._numbers, pid)
-        if self._stage is Stage.RUNNING:
+        if self._stage is SupervisorStage.RUNNING:
             facts = {"pid": pid, "exit_code": how.exitCode, "signal": how.signal}
             logger.error("a server process ended and is started again", extra=facts)
         else:
@@ -199,8 +199,8 @@ class ServerProcesses:
             self._over_when_empty()
 
     def _over_when_empty(self) -> None:
-        if self._stage is Stage.STOPPING and not self._spawner.running:
-            self._stage = Stage.OVER
+        if self._stage is SupervisorStage.STOPPING and not self._spawner.running:
+            self._stage = SupervisorStage.OVER
             reactor.callLater(0, reactor.stop)
 
 

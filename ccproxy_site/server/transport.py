@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
-from ccproxy_site.server.connection_limits import Phase, Slot
+from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
@@ -36,7 +36,7 @@ class AsyncioTransport:
     disconnecting = False
     disconnected = False
 
-    def __init__(self, transport: asyncio.Transport, protocol: Any, slot: Slot) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: Any, slot: ConnectionSlot) -> None:
         self.protocol = protocol
         self.slot = slot
         self._transport = transport
@@ -148,7 +148,7 @@ class AsyncioTransport:
 class Connection(asyncio.Protocol):
     """One accepted connection: what asyncio calls, passed on to a Twisted protocol of `factory`."""
 
-    def __init__(self, factory: Any, slot: Slot | None = None) -> None:
+    def __init__(self, factory: Any, slot: ConnectionSlot | None = None) -> None:
         """`slot`: the connection's, when it was another's before."""
         self._factory = factory
         self._slot = slot
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         if slot.refused:
             slot.dropped(len(data))
         elif self._seen is not None:
-            if slot.phase is Phase.IDLE:
+            if slot.phase is ConnectionPhase.IDLE:
                 slot.head()
             self._seen.protocol.dataReceived(data)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from daphne.http_protocol import WebRequest
 
-from ccproxy_site.server.connection_limits import Slot
+from ccproxy_site.server.connection_limits import ConnectionSlot
 from ccproxy_site.server.error_answer import error_answer
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.api.request import lower_headers
@@ -78,7 +78,7 @@ class GatewayWebRequest(WebRequest):
         self.content = BytesIO()
 
     @property
-    def _slot(self) -> Slot | None:
+    def _slot(self) -> ConnectionSlot | None:
         """None on connections that are not ours."""
         transport = self.transport
         return transport.slot if isinstance(transport, AsyncioTransport) else None

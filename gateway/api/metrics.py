@@ -17,7 +17,7 @@ from gateway.config.health_records import targets_set_aside
 from gateway.errors import AuthenticationFailed, InternalError, NotFound
 from gateway.history.record import spool
 from gateway.routing.snapshot import ConfigSnapshot
-from gateway.telemetry.metrics import CONTENT_TYPE, Standing, exposition
+from gateway.telemetry.metrics import CONTENT_TYPE, CurrentState, exposition
 
 _records: Final[Look[dict[str, int] | None]] = Look("metrics")
 _files: Final[Look[bytes]] = Look("metrics", patience=5.0)
@@ -54,7 +54,7 @@ def _written(snapshot: ConfigSnapshot, targets: dict[str, int] | None) -> bytes:
         for provider in snapshot.providers.values()
     }
     spooled = spool.waiting_bytes(gateway_conf().spool_folder)
-    return exposition(Standing(spooled, set_aside, targets))
+    return exposition(CurrentState(spooled, set_aside, targets))
 
 
 def _targets(snapshot: ConfigSnapshot) -> dict[str, int] | None:

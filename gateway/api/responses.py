@@ -23,7 +23,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 @frozen
-class WholeAnswer:
+class WholeReply:
     """An answer of one piece, as a server takes it: of the answers that matter no Django response is made,
     which would look at each header three times over (10 microseconds)."""
 
@@ -49,7 +49,7 @@ class StreamAnswer:
         return self.pump
 
 
-Answer = WholeAnswer | StreamAnswer
+Answer = WholeReply | StreamAnswer
 
 
 def json_response(
@@ -83,7 +83,7 @@ def reply_answer(reply: Reply, request_id: str) -> Answer:
     if isinstance(reply, Streamed):
         return StreamAnswer(_pairs({**reply.headers, **STREAM_HEADERS, "request-id": request_id}), reply.pump)
     headers = {"content-type": JSON, "request-id": request_id, "content-length": str(len(reply.body))}
-    return WholeAnswer(reply.status, _pairs({**headers, **reply.headers}), reply.body)
+    return WholeReply(reply.status, _pairs({**headers, **reply.headers}), reply.body)
 
 
 def _pairs(headers: Mapping[str, str]) -> Headers:

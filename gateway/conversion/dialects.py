@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from gateway.conversion.answers.chat_message import WholeAnswer, whole_answer
 from gateway.conversion.answers.chat_stream import MessageStream
@@ -27,10 +27,8 @@ from gateway.conversion.openai_responses.stream import ResponsesStream
 from gateway.conversion.profile import Profile
 from gateway.conversion.requests.chat import chat_request
 from gateway.errors import GatewayError, UpstreamError
-from gateway.wire.messages import Sent
+from gateway.wire.messages import JSONObject, Sent
 from gateway.wire.request_cache import Recurring
-
-JSONObject = dict[str, Any]
 
 
 class AnswerStream(Protocol):

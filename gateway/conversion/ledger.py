@@ -15,7 +15,7 @@ CODES: Final[frozenset[str]] = frozenset(get_args(Code))
 MAX_ENTRIES: Final = 200
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """`path` is the field path in the Anthropic request or answer, `note` one short sentence."""
 
     code: Code
@@ -29,12 +29,12 @@ class Ledger:
     __slots__ = ("entries", "omitted")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self.omitted = 0
 
     def add(self, code: Code, path: str, note: str) -> None:
         if len(self.entries) < MAX_ENTRIES:
-            self.entries.append(Entry(code, path, note))
+            self.entries.append(LedgerEntry(code, path, note))
         else:
             self.omitted += 1
 

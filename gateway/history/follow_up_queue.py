@@ -21,7 +21,7 @@ MOST: Final = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedExchange:
     """One exchange, as it is in the database. `head`: the end of the chain of its messages, masked.
 
     `fresh`: the pieces of that chain that its process had not stored before, by digest, as far as
@@ -45,17 +45,17 @@ class Handover:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._waiting: deque[Ended] = deque()
+        self._waiting: deque[EndedExchange] = deque()
         self._size = 0
 
-    def put(self, ended: Iterable[Ended]) -> None:
+    def put(self, ended: Iterable[EndedExchange]) -> None:
         with self._lock:
             for one in ended:
                 if self._size + one.size <= self._most:
                     self._waiting.append(one)
                     self._size += one.size
 
-    def take(self, number: int) -> list[Ended]:
+    def take(self, number: int) -> list[EndedExchange]:
         """The first so many."""
         with self._lock:
             taken = [self._waiting.popleft() for _ in range(min(number, len(self._waiting)))]

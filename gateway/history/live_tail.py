@@ -36,7 +36,7 @@ FACTS: Final = (
 )  # fmt: skip
 
 
-class Recorder(Protocol):
+class OutcomeWriter(Protocol):
     """What writes outcomes."""
 
     def opened(self, outcome: ExchangeOutcome) -> None: ...
@@ -122,7 +122,7 @@ class LiveTail:
 class TailedRecorder:
     """A recorder that tells the tail what it is handed."""
 
-    def __init__(self, recorder: Recorder, tail: LiveTail) -> None:
+    def __init__(self, recorder: OutcomeWriter, tail: LiveTail) -> None:
         self._recorder = recorder
         self._tail = tail
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from gateway.limits.meters import Meter, Need, Standing, Verdict, judged
+from gateway.limits.meters import CounterStanding, LimitVerdict, Meter, Need, judged
 from gateway.limits.stores import Changes, Charge, End, Hold, Store, StoreUnavailable
 
 logger = logging.getLogger("gateway.limits")
@@ -44,14 +44,14 @@ class Ask:
     request_id: str
     now: float
     looked: bool = False
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: LimitVerdict = field(default_factory=LimitVerdict)
     look: tuple[Meter, ...] = ()
 
     @property
     def admitted(self) -> bool:
         return self.verdict.refusal is None and not self.look
 
-    def judge(self, standings: Mapping[str, Standing], now: float) -> None:
+    def judge(self, standings: Mapping[str, CounterStanding], now: float) -> None:
         self.verdict = judged(self.meters, standings, self.need, now)
         self.look = tuple(meter for meter in self.meters if self._unsure(meter, standings, now))
 
@@ -65,10 +65,10 @@ class Ask:
                 held, expires = meter.held(self.need), int(self.now) + LEASE
                 into.holds.append(Hold(meter.counter, self.request_id, held, meter.lasts, expires))
 
-    def _unsure(self, meter: Meter, standings: Mapping[str, Standing], now: float) -> bool:
+    def _unsure(self, meter: Meter, standings: Mapping[str, CounterStanding], now: float) -> bool:
         if meter.is_rate:
             return False
-        reconciled = standings.get(meter.counter, Standing()).reconciled
+        reconciled = standings.get(meter.counter, CounterStanding()).reconciled
         if self.looked:
             # with old figures a budget is counted on while the history is away, but not without any
             return meter.window is not None and not reconciled
@@ -138,24 +138,24 @@ def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now:
         store.apply(back, now=now)
 
 
-def _before(asks: Iterable[Ask], standings: Mapping[str, Standing]) -> dict[str, Standing]:
+def _before(asks: Iterable[Ask], standings: Mapping[str, CounterStanding]) -> dict[str, CounterStanding]:
     """How the counters stood before all of these."""
     before = dict(standings)
     for ask in asks:
         for meter in ask.meters:
-            stands = before.get(meter.counter, Standing())
+            stands = before.get(meter.counter, CounterStanding())
             before[meter.counter] = _plus(stands, meter, ask.need, -1)
     return before
 
 
-def _after(ask: Ask, before: Mapping[str, Standing]) -> dict[str, Standing]:
+def _after(ask: Ask, before: Mapping[str, CounterStanding]) -> dict[str, CounterStanding]:
     return {
-        meter.counter: _plus(before.get(meter.counter, Standing()), meter, ask.need, 1)
+        meter.counter: _plus(before.get(meter.counter, CounterStanding()), meter, ask.need, 1)
         for meter in ask.meters
     }
 
 
-def _plus(stands: Standing, meter: Meter, need: Need, sign: int) -> Standing:
+def _plus(stands: CounterStanding, meter: Meter, need: Need, sign: int) -> CounterStanding:
     if meter.is_rate:
         return stands._replace(used=stands.used + sign * need.amount(meter.unit))
     return stands._replace(held=stands.held + sign * meter.held(need))

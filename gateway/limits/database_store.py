@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from django.db import Error, connection, transaction
 
-from gateway.limits.meters import Standing
+from gateway.limits.meters import CounterStanding
 from gateway.limits.stores import Account, Changes, End, Row, StoreUnavailable, folded, stamp
 from gateway.models import LimitCounter, LimitHold
 
@@ -50,8 +50,8 @@ class DatabaseStore:
 
     local = False
 
-    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
-        def applied() -> dict[str, Standing]:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, CounterStanding]:
+        def applied() -> dict[str, CounterStanding]:
             with transaction.atomic():
                 standings = _added(changes.sums(), now)
                 gone = _ended(changes.ends)
@@ -66,7 +66,7 @@ class DatabaseStore:
                 if changes.also:
                     rows = LimitCounter.objects.filter(pk__in=changes.also, expires__gt=int(now))
                     standings.update(
-                        (name, Standing(value)) for name, value in rows.values_list("name", "value")
+                        (name, CounterStanding(value)) for name, value in rows.values_list("name", "value")
                     )
             return standings
 
@@ -123,9 +123,9 @@ class DatabaseStore:
 _LONG_OVER: Final = 32 * 86_400
 
 
-def _added(sums: Mapping[str, tuple[int, int, int]], now: float) -> dict[str, Standing]:
+def _added(sums: Mapping[str, tuple[int, int, int]], now: float) -> dict[str, CounterStanding]:
     rows = [(name, used, held, 0, lasts) for name, (used, held, lasts) in sorted(sums.items())]
-    return {name: Standing(*values) for name, *values in _run(_ADD, rows, [int(now)] * 3)}
+    return {name: CounterStanding(*values) for name, *values in _run(_ADD, rows, [int(now)] * 3)}
 
 
 def _ended(ends: Sequence[End]) -> dict[str, tuple[int, int, int]]:

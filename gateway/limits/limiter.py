@@ -20,7 +20,7 @@ from typing import Final
 from gateway.errors import NotAllowed, TooManyRequests
 from gateway.limits.counting import Ask, CountingQueue, payment
 from gateway.limits.meters import Meter, Need, Subject, meters_of
-from gateway.limits.reconciling import History, Reconciler
+from gateway.limits.reconciling import BudgetHistory, Reconciler
 from gateway.limits.stores import Store, StoreUnavailable
 from gateway.routing.snapshot import KeyEntry
 
@@ -53,7 +53,7 @@ class Limiter:
     def __init__(
         self,
         store: Store,
-        history: History,
+        history: BudgetHistory,
         *,
         fail_closed: bool = False,
         refuse_unpriced: bool = False,

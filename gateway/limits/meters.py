@@ -69,7 +69,7 @@ class Need:
         return min(MOST, max(0, amount))
 
 
-class Standing(NamedTuple):
+class CounterStanding(NamedTuple):
     """How a counter stands. `used`: for good; `held`: by requests under way. `reconciled`: when it was
     last compared with the history, in Unix milliseconds; 0 = never."""
 
@@ -105,7 +105,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitVerdict:
     """`refusal` None: admitted. `headers` go onto the answer either way. `by`: the meter that refused."""
 
     refusal: GatewayError | None = None
@@ -140,7 +140,9 @@ def meters_of(limits: KeyLimits, subject: Subject, now: float, *, free: bool = F
     return tuple(meters)
 
 
-def judged(meters: Sequence[Meter], standings: Mapping[str, Standing], need: Need, now: float) -> Verdict:
+def judged(
+    meters: Sequence[Meter], standings: Mapping[str, CounterStanding], need: Need, now: float
+) -> LimitVerdict:
     """The verdict on a request that needs `need`, by what stood before it."""
     refusal, by = None, None
     for meter in meters:
@@ -151,11 +153,11 @@ def judged(meters: Sequence[Meter], standings: Mapping[str, Standing], need: Nee
     headers = _headers(meters, standings, need if refusal is None else None, now)
     if refusal is not None:
         refusal.extra_headers = {**refusal.extra_headers, **headers}
-    return Verdict(refusal, headers, by)
+    return LimitVerdict(refusal, headers, by)
 
 
-def _refused(meter: Meter, standings: Mapping[str, Standing], need: Need) -> GatewayError | None:
-    stands = standings.get(meter.counter, Standing())
+def _refused(meter: Meter, standings: Mapping[str, CounterStanding], need: Need) -> GatewayError | None:
+    stands = standings.get(meter.counter, CounterStanding())
     if isinstance(meter.window, Period):
         return _over_budget(meter, meter.window, stands)
     if meter.window is None:
@@ -165,7 +167,7 @@ def _refused(meter: Meter, standings: Mapping[str, Standing], need: Need) -> Gat
         return TooManyRequests(
             f"This request would exceed your limit of {meter.limit} concurrent requests", retry_after=1
         )
-    last, mine = standings.get(meter.faded, Standing()).used, need.amount(meter.unit)
+    last, mine = standings.get(meter.faded, CounterStanding()).used, need.amount(meter.unit)
     if meter.unit == INPUT and mine > meter.limit:
         # in the words of the API, on which clients shorten their conversation
         return InvalidRequest(
@@ -183,7 +185,7 @@ def _refused(meter: Meter, standings: Mapping[str, Standing], need: Need) -> Gat
     )
 
 
-def _over_budget(meter: Meter, period: Period, stands: Standing) -> TooManyRequests | None:
+def _over_budget(meter: Meter, period: Period, stands: CounterStanding) -> TooManyRequests | None:
     if stands.used + stands.held < meter.limit:
         # a request may begin while something is left
         return None
@@ -201,7 +203,7 @@ def _over_budget(meter: Meter, period: Period, stands: Standing) -> TooManyReque
 
 
 def _headers(
-    meters: Iterable[Meter], standings: Mapping[str, Standing], need: Need | None, now: float
+    meters: Iterable[Meter], standings: Mapping[str, CounterStanding], need: Need | None, now: float
 ) -> dict[str, str]:
     """What is left of each rate, after `need` when it was admitted."""
     headers: dict[str, str] = {}
@@ -209,7 +211,7 @@ def _headers(
     for meter in meters:
         if not isinstance(meter.window, Minute):
             continue
-        this, last = (standings.get(name, Standing()).used for name in (meter.counter, meter.faded))
+        this, last = (standings.get(name, CounterStanding()).used for name in (meter.counter, meter.faded))
         used = meter.window.used(this + (need.amount(meter.unit) if need else 0), last)
         left = max(0, meter.limit - round(used))
         reset = f"{datetime.fromtimestamp(meter.window.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -38,7 +38,7 @@ TICK: Final = LEASE / 4
 PATIENCE: Final = 5.0
 
 
-class History(Protocol):
+class BudgetHistory(Protocol):
     """What happened, as far as budgets are concerned. Its calls block and raise StoreUnavailable."""
 
     def spent(self, subject: Subject, period: Period) -> Mapping[str, int]:
@@ -63,7 +63,7 @@ class NoHistory:
 class Reconciler:
     """`look` waits until accounts were compared with the history; the rest does not wait."""
 
-    def __init__(self, store: Store, history: History, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, history: BudgetHistory, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._history = history
         self._clock = clock

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, WatchError
 from redis.retry import Retry
 
-from gateway.limits.meters import Standing
+from gateway.limits.meters import CounterStanding
 from gateway.limits.stores import Account, Changes, Row, StoreUnavailable, folded, stamp
 
 T = TypeVar("T")
@@ -60,11 +60,11 @@ class RedisStore:
             retry=Retry(NoBackoff(), 0),
         )
 
-    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, CounterStanding]:
         added = Changes(changes.charges, changes.holds).sums()
         names = sorted({*added, *changes.also, *(end.account for end in changes.ends)})
 
-        def applied() -> dict[str, Standing]:
+        def applied() -> dict[str, CounterStanding]:
             pipe = self._redis.pipeline(transaction=True)
             for end in changes.ends:
                 keys = _counter(end.account), _rows(end.account)
@@ -83,7 +83,7 @@ class RedisStore:
                 pipe.hmget(_counter(name), "value", "held", "reconciled")
             found = pipe.execute()[-len(names) :] if names else []
             return {
-                name: Standing(*(int(value or 0) for value in values))
+                name: CounterStanding(*(int(value or 0) for value in values))
                 for name, values in zip(names, found, strict=True)
                 if any(value is not None for value in values)
             }

@@ -1,8 +1,11 @@
-"""What the history knows of a subject: what it spent in a period, and which requests are counted in that."""
+"""What the history knows of a budget: what a subject spent in a period, for the limiter and for people."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from django.db import Error, connection
@@ -60,3 +63,33 @@ def spent(subject: Subject, period: Period) -> Mapping[str, int]:
     )  # fmt: skip
     sums = days.aggregate(cost=Sum("cost_units"), **{name: Sum(name) for name in _TOKENS})
     return {SPEND: (sums["cost"] or 0) // _UNITS, TOKENS: sum(sums[name] or 0 for name in _TOKENS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`unit` is meters.SPEND (US dollars) or meters.TOKENS; what was used since `period` began."""
+
+    unit: str
+    used: Decimal
+    limit: Decimal
+    period: Period
+
+    @property
+    def share(self) -> float:
+        """1.0 = all of it; a budget of nothing is used up."""
+        return float(self.used / self.limit) if self.limit else 1.0
+
+
+def budgets_of(record: ClientKey, now: float | None = None) -> list[Budget]:
+    """The budgets of a key in the present period; empty without any. One query."""
+    limits = {SPEND: record.spend_budget, TOKENS: record.token_budget}
+    if all(limit is None for limit in limits.values()):
+        return []
+    period = Period.at(record.budget_period, time.time() if now is None else now)
+    used = spent(Subject("key", record.lineage or record.pk), period)
+    amounts = {SPEND: Decimal(used[SPEND]) / BILLION, TOKENS: Decimal(used[TOKENS])}
+    return [
+        Budget(unit, amounts[unit], Decimal(limit), period)
+        for unit, limit in limits.items()
+        if limit is not None
+    ]

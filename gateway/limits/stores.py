@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from gateway.limits.meters import Standing
+from gateway.limits.meters import CounterStanding
 
 
 class StoreUnavailable(Exception):
@@ -124,7 +124,7 @@ class Store(Protocol):
     # does not block, so that no thread is needed
     local: bool
 
-    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, CounterStanding]:
         """Do all of it or nothing. The changed counters as they stand afterwards, and those in `also`."""
         ...
 
@@ -158,17 +158,17 @@ class MemoryStore:
     local = True
 
     def __init__(self) -> None:
-        self._counters: dict[str, tuple[Standing, int]] = {}
+        self._counters: dict[str, tuple[CounterStanding, int]] = {}
         self._rows: dict[str, dict[str, Row]] = {}
         self._lock = threading.Lock()
 
-    def apply(self, changes: Changes, *, now: float) -> Mapping[str, Standing]:
+    def apply(self, changes: Changes, *, now: float) -> Mapping[str, CounterStanding]:
         with self._lock:
             there = [end for end in changes.ends if self._end(end)]
             sums = Changes(changes.charges, changes.holds, there).sums()
             for name, (used, held, lasts) in sums.items():
                 before = self._standing(name, now)
-                after = Standing(before.used + used, before.held + held, before.reconciled)
+                after = CounterStanding(before.used + used, before.held + held, before.reconciled)
                 self._counters[name] = (after, lasts)
             for hold in changes.holds:
                 rows = self._rows.setdefault(hold.account, {})
@@ -190,7 +190,7 @@ class MemoryStore:
             fold = folded(rows.values(), spent, known, now)
             for request in fold.gone:
                 del rows[request]
-            self._counters[name] = (Standing(fold.used, fold.held, stamp(seen, now)), lasts)
+            self._counters[name] = (CounterStanding(fold.used, fold.held, stamp(seen, now)), lasts)
             return True
 
     def keep(self, held: Mapping[str, Sequence[str]], expires: int) -> None:
@@ -218,6 +218,6 @@ class MemoryStore:
             del rows[end.request]
         return True
 
-    def _standing(self, name: str, now: float) -> Standing:
-        standing, lasts = self._counters.get(name, (Standing(), 0))
-        return standing if lasts > now else Standing()
+    def _standing(self, name: str, now: float) -> CounterStanding:
+        standing, lasts = self._counters.get(name, (CounterStanding(), 0))
+        return standing if lasts > now else CounterStanding()

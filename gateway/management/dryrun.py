@@ -22,9 +22,7 @@ from gateway.errors import GatewayError
 from gateway.management import expectations
 from gateway.wire import jsontext
 from gateway.wire.event_bytes import fields
-from gateway.wire.messages import Event, Sent
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject, Sent
 
 REQUEST_ID: Final = "req_000000000000000000000000"
 _KINDS_BY_KEY: Final = {"upstream_sse": "stream", "upstream_json": "response", "upstream_status": "error"}

@@ -16,7 +16,7 @@ from gateway.patterns.trial import LONGEST_TRIAL, slowest
 
 
 class ContentRead(models.Model):
-    """Somebody read the content of a request; gateway/history/reads.py writes it before it is shown."""
+    """Somebody read the content of a request; gateway/history/access.py writes it before it is shown."""
 
     at = models.DateTimeField(_("when"), auto_now_add=True, db_index=True)
     user = models.ForeignKey(

@@ -26,7 +26,7 @@ EXPECTED_OUTPUT: Final = 1000
 _BILLION: Final = 1_000_000_000
 
 
-class Asked(Protocol):
+class AdmissionSubject(Protocol):
     """The tries of an exchange, once the first target is chosen."""
 
     @property
@@ -64,7 +64,7 @@ def payable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> 
     return priced
 
 
-async def charge(exchange: Exchange, gateway: Gateway, asked: Asked) -> None:
+async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) -> None:
     """Charge the limits of the exchange's key: rates with what is expected, budgets with what it may cost.
 
     Raises TooManyRequests, InvalidRequest or NotAllowed (specification 7.2).

@@ -20,7 +20,7 @@ from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.upstream.client import UpstreamAnswer
-from gateway.upstream.failover.choices import Choice
+from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
 from gateway.values import frozen
 from gateway.wire import jsontext
@@ -72,7 +72,7 @@ class Upstream:
         self,
         exchange: Exchange,
         gateway: Gateway,
-        choice: Choice,
+        choice: AttemptChoice,
         converted: Converted,
         connect_timeout: float,
     ) -> None:

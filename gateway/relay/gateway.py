@@ -26,7 +26,7 @@ from gateway.upstream.failover.learnt_options import Lessons
 from gateway.wire.request_cache import RequestReader
 
 
-class Recorder(Protocol):
+class ExchangeRecorder(Protocol):
     """The audit's writer as the relay sees it. Only `settled` waits, and only for a bounded time."""
 
     def opened(self, outcome: ExchangeOutcome) -> None: ...
@@ -36,7 +36,7 @@ class Recorder(Protocol):
     async def settled(self, outcome: ExchangeOutcome) -> None: ...
 
 
-class Limiter(Protocol):
+class AdmissionLimiter(Protocol):
     """What counts the limits of client keys. Only `admit` waits, and only for a bounded time."""
 
     def wants_prices(self, key: KeyEntry | None) -> bool: ...
@@ -77,7 +77,7 @@ class Gateway:
 
     configuration: Configuration
     client: UpstreamClient
-    recorder: Recorder
+    recorder: ExchangeRecorder
     capture_policy: str = "full"
     process: str = ""
     counting: bool = True
@@ -93,7 +93,7 @@ class Gateway:
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
     lessons: Lessons = field(default_factory=Lessons)
-    limiter: Limiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), NoHistory()))
+    limiter: AdmissionLimiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), NoHistory()))
     gate: Gate = field(default_factory=Gate)
     reader: RequestReader = field(default_factory=RequestReader)
     now: Callable[[], datetime] = utc_now

@@ -17,7 +17,7 @@ from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
 from gateway.upstream.failover.attempts import is_overflow
-from gateway.upstream.failover.choices import Choice
+from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.failover.learnt_options import refused_of
 from gateway.wire import jsontext
 
@@ -43,7 +43,7 @@ class Teaching:
         self.refusal: UpstreamError | None = None
 
     def changed(
-        self, choice: Choice, error: UpstreamError, sent: Mapping[str, Any]
+        self, choice: AttemptChoice, error: UpstreamError, sent: Mapping[str, Any]
     ) -> tuple[list[Lesson], Route] | None:
         """What a refusal teaches and the route with it; None when it teaches nothing more.
 
@@ -63,13 +63,13 @@ class Teaching:
         profile = with_options(route.profile, {one.option: one.new for one in found})
         return found, dataclasses.replace(route, profile=profile)
 
-    def accepted(self, choice: Choice, found: list[Lesson], error: UpstreamError) -> None:
+    def accepted(self, choice: AttemptChoice, found: list[Lesson], error: UpstreamError) -> None:
         """The request goes out with these lessons, because of this error."""
         self._given += 1
         self._lessons.setdefault(choice.index, []).extend(found)
         self.refusal = self.refusal or error
 
-    def worked(self, choice: Choice) -> None:
+    def worked(self, choice: AttemptChoice) -> None:
         """The target has answered: what was changed for it is in force from now on."""
         lessons = self._lessons.get(choice.index)
         if lessons:

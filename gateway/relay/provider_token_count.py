@@ -10,9 +10,9 @@ from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.provider_counters import Counter, counter_of
 from gateway.errors import GatewayError, InvalidRequest
-from gateway.relay.conversion import beside_the_loop, client_facts
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.relay.request_conversion import beside_the_loop, client_facts
 from gateway.routing.resolve import Route
 from gateway.upstream.failover.choices import Choices
 from gateway.upstream.request_builder import UpstreamCall, upstream_call

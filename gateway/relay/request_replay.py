@@ -22,7 +22,7 @@ _KEPT_HEADERS: Final = ("anthropic-version", "anthropic-beta")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ReplayTarget:
     """Where a replay goes. `rule_id`: with the options of that mapping; None: with the provider's alone."""
 
     provider: str
@@ -37,7 +37,7 @@ class _Pinned:
     snapshot: ConfigSnapshot
 
 
-def pinned(snapshot: ConfigSnapshot, choice: Choice, asked_model: str) -> ConfigSnapshot:
+def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> ConfigSnapshot:
     """`snapshot` with one rule, which sends `asked_model` to the chosen target.
 
     The snapshot's rule when `rule_id` names one that has such a target, else one made for it.
@@ -56,7 +56,7 @@ def pinned(snapshot: ConfigSnapshot, choice: Choice, asked_model: str) -> Config
 
 async def replayed(
     gateway: Gateway,
-    choice: Choice,
+    choice: ReplayTarget,
     replay_of: str,
     headers: Mapping[str, str],
     body: bytes,
@@ -90,5 +90,5 @@ async def replayed(
     return arrival.request_id
 
 
-def _is(target: Target, choice: Choice) -> bool:
+def _is(target: Target, choice: ReplayTarget) -> bool:
     return (target.provider, target.upstream_model) == (choice.provider, choice.upstream_model)

@@ -23,13 +23,13 @@ from typing import Any, Final, TypeVar
 from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
 from gateway.errors import ClientError, GatewayError, UpstreamError, UpstreamTimedOut
 from gateway.relay.attempt import TIMED_OUT, Opened, Upstream
-from gateway.relay.conversion import conversion
-from gateway.relay.exchange.exchange import Attempt, Exchange
+from gateway.relay.exchange.exchange import Exchange, ExchangeAttempt
 from gateway.relay.gateway import Gateway
 from gateway.relay.option_learning import Teaching
+from gateway.relay.request_conversion import conversion
 from gateway.routing.resolve import Route
 from gateway.upstream.failover.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
-from gateway.upstream.failover.choices import Choice, Choices
+from gateway.upstream.failover.choices import AttemptChoice, Choices
 from gateway.upstream.failover.health import Kind
 from gateway.wire.messages import Message, Sent
 
@@ -70,7 +70,7 @@ class Tries:
         self._deadline = gateway.clock() + (
             min(budget, gateway.commit_after) if exchange.streamed else budget
         )
-        self._choice: Choice
+        self._choice: AttemptChoice
         self._converted: tuple[Route, Converted]
         self._teaching = Teaching(exchange, gateway)
         self._tries_here = 0
@@ -141,7 +141,7 @@ class Tries:
                 self._teaching.worked(self._choice)
                 return result
 
-    def _begun(self) -> Attempt:
+    def _begun(self) -> ExchangeAttempt:
         choice, gateway = self._choice, self._gateway
         self._tries_here += 1
         gateway.health.begins(choice.route, self._now)
@@ -151,7 +151,7 @@ class Tries:
 
     # --- after a failure --------------------------------------------------------------
 
-    async def _taught(self, error: UpstreamError, attempt: Attempt) -> bool:
+    async def _taught(self, error: UpstreamError, attempt: ExchangeAttempt) -> bool:
         """Whether the refusal named an option: then the same target is asked again with it changed."""
         if self._committed or self._time_left <= 0 or len(self._exchange.tries) >= MOST_ATTEMPTS:
             return False
@@ -199,7 +199,7 @@ class Tries:
             repeatable=error.should_retry is not False,
         )
 
-    async def _moved(self, step: Step, attempt: Attempt) -> bool:
+    async def _moved(self, step: Step, attempt: ExchangeAttempt) -> bool:
         """Do what was decided; False when it cannot be done after all."""
         moved = False
         try:
@@ -228,7 +228,7 @@ class Tries:
             self._choices.give_up_target(choice)
         return False
 
-    async def _converted_for(self, choice: Choice) -> Converted | None:
+    async def _converted_for(self, choice: AttemptChoice) -> Converted | None:
         """The request for a next target; None when it cannot be said in that target's protocol."""
         route, converted = self._converted
         if choice.route is route:
@@ -250,7 +250,7 @@ class Tries:
             return None
         return None if isinstance(found, AnsweredLocally) else found
 
-    def _take(self, choice: Choice, converted: Converted) -> None:
+    def _take(self, choice: AttemptChoice, converted: Converted) -> None:
         if not self._exchange.tries or choice.index != self._choice.index:
             self._tries_here = 0
         self._choice = choice

@@ -30,7 +30,7 @@ class UnusableKey(EncryptionError):
     """FIELD_ENCRYPTION_KEYS is empty or holds something that is not a Fernet key."""
 
 
-class Unreadable(EncryptionError):
+class UnreadableSecret(EncryptionError):
     """No key of the list opens the stored text."""
 
 
@@ -44,7 +44,7 @@ def decrypt(token: str, keys: Sequence[str]) -> str:
     try:
         return _cipher(tuple(keys)).decrypt(token.encode()).decode()
     except (InvalidToken, UnicodeDecodeError):
-        raise Unreadable(
+        raise UnreadableSecret(
             "A stored secret cannot be opened with any key in FIELD_ENCRYPTION_KEYS. "
             "Put the key it was saved with back into the list, or enter the secret again."
         ) from None

@@ -83,7 +83,7 @@ _waiting = Gauge(
 M = TypeVar("M", Counter, Histogram)
 
 
-class Attempt(Protocol):
+class AttemptMetrics(Protocol):
     """What is counted of one try at a provider."""
 
     @property
@@ -93,7 +93,7 @@ class Attempt(Protocol):
     def state(self) -> str: ...
 
 
-class Ended(Protocol):
+class ExchangeMetrics(Protocol):
     """What is counted of an exchange; times in milliseconds, None where there was none."""
 
     @property
@@ -121,11 +121,11 @@ class Ended(Protocol):
     def output_tokens(self) -> int | None: ...
 
     @property
-    def tries(self) -> tuple[Attempt, ...]: ...
+    def tries(self) -> tuple[AttemptMetrics, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentState:
     """What is so at the moment of asking. `set_aside`: credentials set aside, by provider.
 
     `targets`: targets that processes skip now, by provider; None: not known, the database is away.
@@ -175,7 +175,7 @@ def left() -> None:
     _open.dec()
 
 
-def ended(outcome: Ended) -> None:
+def ended(outcome: ExchangeMetrics) -> None:
     """Count an exchange that has ended, however it did."""
     endpoint, provider = outcome.endpoint, outcome.provider
     status = f"{outcome.status // 100}xx" if outcome.status else ""
@@ -198,7 +198,7 @@ def _labelled(metric: M, *values: str) -> M:
     return metric.labels(*values)
 
 
-def exposition(standing: Standing) -> bytes:
+def exposition(standing: CurrentState) -> bytes:
     """All numbers in Prometheus's text format, of all processes that share a folder. Reads files then."""
     registry = _registry
     if FOLDER_VARIABLE in os.environ:
@@ -210,7 +210,7 @@ def exposition(standing: Standing) -> bytes:
 class _Only:
     """A registry of one collector; a registry of the library's would keep it."""
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: CurrentState) -> None:
         self.collect = standing.collect
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from gateway import patterns
-from gateway.conversion.tools.web_search import Found, Search, Searched
+from gateway.conversion.tools.web_search import Search, Searched, SearchResult
 from gateway.errors import UpstreamError
 from gateway.routing.snapshot import SearchEngineConfig
 from gateway.upstream.client import UpstreamClient
@@ -58,7 +58,7 @@ async def searched(client: UpstreamClient, engine: SearchEngineConfig, search: S
     return Searched(search, tuple(_wanted(found, search)[: engine.max_results]))
 
 
-async def _asked(client: UpstreamClient, engine: SearchEngineConfig, search: Search) -> list[Found]:
+async def _asked(client: UpstreamClient, engine: SearchEngineConfig, search: Search) -> list[SearchResult]:
     api = _APIS[engine.kind]
     call = api.call(engine, search, engine.base_url.rstrip("/") or api.url)
     answer = await (client.open(call) if call.content else client.get(call))
@@ -77,11 +77,11 @@ async def _asked(client: UpstreamClient, engine: SearchEngineConfig, search: Sea
     return [found for entry in results if (found := _found(entry, api)) is not None]
 
 
-def _found(entry: Any, api: _Api) -> Found | None:
+def _found(entry: Any, api: _Api) -> SearchResult | None:
     if not isinstance(entry, dict) or not _is_web_address(entry.get("url")):
         return None
     title, excerpt, age = (_plain(entry.get(name)) for name in ("title", api.excerpt, api.age))
-    return Found(title or entry["url"], entry["url"], excerpt, age)
+    return SearchResult(title or entry["url"], entry["url"], excerpt, age)
 
 
 def _is_web_address(url: Any) -> bool:
@@ -93,7 +93,7 @@ def _plain(text: Any) -> str:
     return html.unescape(_TAG.sub("", text)).strip() if isinstance(text, str) else ""
 
 
-def _wanted(found: list[Found], search: Search) -> list[Found]:
+def _wanted(found: list[SearchResult], search: Search) -> list[SearchResult]:
     """Without the domains that were not asked for, whatever the engine made of the request."""
     return [
         each

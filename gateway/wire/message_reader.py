@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from gateway import patterns
 from gateway.wire import jsontext, sse
 from gateway.wire.joined_deltas import joined_deltas
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 _TEXT_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 # an event as wire/sse.py writes it

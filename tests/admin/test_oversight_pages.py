@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.history.reads import note_read
+from gateway.history.access import note_read
 from gateway.models import Retention, SecretPattern
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 
-from gateway.history.reads import may_read
+from gateway.history.access import may_read
 from gateway.models import ClientKey, RequestLog
 from tests.admin.pages import form_data, url
 

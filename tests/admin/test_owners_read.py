@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
 from gateway.conf import gateway_conf
-from gateway.history import reads
+from gateway.history import access
 from gateway.history.search import index as search
 from gateway.models import ClientKey, ContentRead
 from tests.admin.history import LIST, change, keep, make_rows, shown
@@ -39,7 +39,7 @@ def owner(clerk):
 @pytest.fixture
 def kept_from_owners(monkeypatch):
     conf = dataclasses.replace(gateway_conf(), owners_read_content=False)
-    monkeypatch.setattr(reads, "gateway_conf", lambda: conf)
+    monkeypatch.setattr(access, "gateway_conf", lambda: conf)
 
 
 def noted():

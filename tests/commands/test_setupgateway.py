@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db.utils import OperationalError
 
 from gateway.conf import GatewayConf
-from gateway.config.startup.adopt_env_records import take_over_provider
+from gateway.config.startup.environment import take_over_provider
 from gateway.management import ollama
 from gateway.management.commands import setupgateway
 from gateway.models import ClientKey, ConfigStamp, ModelMapping, Provider

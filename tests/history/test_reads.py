@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 
-from gateway.history.reads import may_read_all, note_read, note_reads, readers
+from gateway.history.access import may_read_all, note_read, note_reads, readers
 from gateway.models import ContentRead
 
 pytestmark = pytest.mark.django_db

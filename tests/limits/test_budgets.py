@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.limits.budgets import budgets_of
+from gateway.limits.spent import budgets_of
 from gateway.models import ClientKey, DailyTotal
 from gateway.models.history.hourly_total import COST_UNIT
 

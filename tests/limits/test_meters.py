@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.errors import InvalidRequest
-from gateway.limits.meters import MOST, Need, Standing, Subject, judged, meters_of
+from gateway.limits.meters import MOST, CounterStanding, Need, Subject, judged, meters_of
 from gateway.routing.snapshot import KeyEntry, KeyLimits
 
 NOW = datetime(2026, 8, 8, 12, 0, 30, tzinfo=UTC).timestamp()
@@ -15,8 +15,8 @@ def verdict(limits: KeyLimits, *, used: int = 0, held: int = 0, before: int = 0,
     """What is judged when each counter stands at `used` and `held`, and the minute before at `before`."""
     need = need or Need(input_tokens=100, output_tokens=10, tokens=110, cost=5)
     meters = meters_of(limits, TEAM, NOW)
-    standings = {meter.counter: Standing(used, held) for meter in meters}
-    standings |= {meter.faded: Standing(before) for meter in meters if meter.faded}
+    standings = {meter.counter: CounterStanding(used, held) for meter in meters}
+    standings |= {meter.faded: CounterStanding(before) for meter in meters if meter.faded}
     return judged(meters, standings, need, NOW)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.limits.counting import Ask, counted
 from gateway.limits.database_store import DatabaseStore
-from gateway.limits.meters import Need, Standing, Subject, meters_of
+from gateway.limits.meters import CounterStanding, Need, Subject, meters_of
 from gateway.limits.redis_store import RedisStore
 from gateway.limits.stores import Changes, Charge, End, Hold, MemoryStore, StoreUnavailable
 from gateway.routing.snapshot import KeyLimits
@@ -45,7 +45,7 @@ def end(store, request, held, used, account="a"):
 
 
 def stands(store, account="a"):
-    standing = store.apply(Changes(also={account}), now=NOW).get(account, Standing())
+    standing = store.apply(Changes(also={account}), now=NOW).get(account, CounterStanding())
     # those who ask for more than a counter's value get it with a change
     held = store.apply(Changes(holds=[Hold(account, "look", 0, MUCH_LATER, LATER)]), now=NOW)[account].held
     end(store, "look", 0, 0, account)

@@ -14,7 +14,7 @@ from gateway.models import (
     Sealed,
     config_changed,
 )
-from gateway.security.encryption import Unreadable
+from gateway.security.encryption import UnreadableSecret
 from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -178,7 +178,7 @@ def test_what_no_key_opens_is_said_when_it_is_read_and_not_before():
     record = make_credential(Sealed("gibberish"))
     type(record).objects.update(value_origin="http://p")
     record.refresh_from_db()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableSecret):
         record.revealed()
 
 

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from gateway.security import encryption
-from gateway.security.encryption import Unreadable, UnusableKey
+from gateway.security.encryption import UnreadableSecret, UnusableKey
 
 
 def fernet_key() -> str:
@@ -31,12 +31,12 @@ def test_the_first_key_of_the_list_encrypts():
 
 
 def test_without_the_right_key_the_sentence_says_what_to_do():
-    with pytest.raises(Unreadable, match="enter the secret again"):
+    with pytest.raises(UnreadableSecret, match="enter the secret again"):
         encryption.decrypt(encryption.encrypt("x", [OLD]), [NEW])
 
 
 def test_damaged_text_is_unreadable_and_not_a_crash():
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableSecret):
         encryption.decrypt("not a token é", [OLD])
 
 

@@ -15,8 +15,8 @@ from ccproxy_site.server.connection_limits import (
     MB,
     MOST_CONNECTIONS,
     Bounds,
+    ConnectionPhase,
     Connections,
-    Phase,
     bounds_for,
     counted_address,
     raised_descriptors,
@@ -228,7 +228,7 @@ async def test_a_refusal_is_said_once():
         one.slot.refuse(InvalidRequest("no"))
     assert one.written.count(b"HTTP/1.1") == 1
     one.slot.idle()
-    assert one.slot.phase is Phase.REFUSED
+    assert one.slot.phase is ConnectionPhase.REFUSED
 
 
 async def test_one_timer_looks_at_all_connections_as_long_as_there_are_some(monkeypatch):

@@ -13,9 +13,12 @@ except ImportError:
     uvloop = None
 
 
+BOTH_LOOPS = {"test_transport.py", "test_happy_eyeballs.py", "test_client.py"}
+
+
 def pytest_asyncio_loop_factories(config, item):
     factories = {"asyncio": asyncio.new_event_loop}
-    if uvloop is not None and item.path.name in ("test_transport.py", "test_happy_eyeballs.py", "test_client.py"):
+    if uvloop is not None and item.path.name in BOTH_LOOPS:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.conversion.tools.web_search import Found, Search
+from gateway.conversion.tools.web_search import Search, SearchResult
 from gateway.routing.snapshot import SearchEngineConfig
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.search_engines import searched
@@ -14,7 +14,7 @@ ENTRY = {"title": "A <b>title</b> &amp; more", "url": "https://a.org/x"}
 SEARXNG = {"results": [{**ENTRY, "content": "an excerpt", "publishedDate": "2026-01-01"}]}
 BRAVE = {"web": {"results": [{**ENTRY, "description": "an excerpt", "age": "2026-01-01"}]}}
 TAVILY = {"results": [{**ENTRY, "content": "an excerpt", "published_date": "2026-01-01"}]}
-FOUND = Found("A title & more", "https://a.org/x", "an excerpt", "2026-01-01")
+FOUND = SearchResult("A title & more", "https://a.org/x", "an excerpt", "2026-01-01")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gateway.admin.keys.key_usage import shown_budgets, usage_of
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.fields import LinesField
 from gateway.admin.ui.html_format import NOTHING, badge, code, dollars, number, state_badge, time_column
-from gateway.history.visible import owned_keys, owns_keys
+from gateway.history.access import owned_keys, owns_keys
 from gateway.models import ClientKey, Origin, RequestLog
 
 # where the key waits between saving and the redirect: on the request alone

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from gateway.conf import gateway_conf
 from gateway.config.snapshot.loader import secret_looks
-from gateway.history.reads import readers
+from gateway.history.access import readers
 from gateway.history.secrets import patterns
 from gateway.models import ClientKey, Retention
 

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.html_format import ago, dollars, number
-from gateway.limits.budgets import Budget, budgets_of
 from gateway.limits.meters import SPEND
+from gateway.limits.spent import Budget, budgets_of
 from gateway.models import ClientKey, HourlyTotal
 from gateway.models.history.hourly_total import COST_UNIT
 
@@ -28,7 +28,7 @@ _SPANS: Final = (
 
 
 @dataclass(frozen=True)
-class Usage:
+class KeyUsage:
     """Sums of one span; `cost` in US dollars, `unpriced` requests whose cost nobody knows."""
 
     title: Any
@@ -39,7 +39,7 @@ class Usage:
     unpriced: int
 
 
-def usage_of(record: ClientKey) -> list[Usage]:
+def usage_of(record: ClientKey) -> list[KeyUsage]:
     """The usage of one key in each span up to now."""
     now = int(time.time()) // _HOUR
     return [_usage(record, title, now - hours + 1) for title, hours in _SPANS]
@@ -63,10 +63,10 @@ def _amount(budget: Budget, amount: Decimal) -> SafeString:
     return dollars(amount) if budget.unit == SPEND else number(amount, _("tokens"))
 
 
-def _usage(record: ClientKey, title: Any, first_hour: int) -> Usage:
+def _usage(record: ClientKey, title: Any, first_hour: int) -> KeyUsage:
     rows = HourlyTotal.objects.filter(client_key_pk=record.pk, hour__gte=first_hour)
     names = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
     sums = rows.aggregate(**{f"sum_{name}": Sum(name) for name in names})
     found = {name: int(sums[f"sum_{name}"] or 0) for name in names}
     cost = found.pop("cost_units") * COST_UNIT
-    return Usage(title=title, cost=cost, **found)
+    return KeyUsage(title=title, cost=cost, **found)

@@ -25,7 +25,7 @@ from gateway.config.explain.explanation import explained
 from gateway.config.explain.option_provenance import options_of_mapping, options_of_name
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
-from gateway.config.startup.adopt_env_records import take_over_mapping
+from gateway.config.startup.environment import take_over_mapping
 from gateway.models import ClientKey, Decision, ModelMapping, Origin
 
 _STEP = 10

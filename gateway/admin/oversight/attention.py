@@ -19,7 +19,7 @@ from gateway.conf import gateway_conf
 from gateway.config.snapshot.loader import anonymous_allowed
 from gateway.history.record import spool
 from gateway.history.totals.dashboard import recent, unpriced_models
-from gateway.limits.budgets import budgets_of
+from gateway.limits.spent import budgets_of
 from gateway.models import ClientKey, Decision, LearntOption, Provider, ProviderCredential
 
 Urgency = Literal["problem", "warning", "hint"]

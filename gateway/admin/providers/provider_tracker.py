@@ -8,7 +8,7 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from gateway.history.totals.dashboard import Numbers, Point, ProviderPoints
+from gateway.history.totals.dashboard import ExchangeSums, Point, ProviderPoints
 
 # of the requests of a cell: from here on it is bad; below, and above none, some failed
 _BAD: Final = 0.2
@@ -72,7 +72,7 @@ def _cell(point: Point, time: str) -> Cell:
     return Cell(level, _MARKS[level], text % facts)
 
 
-def _level(numbers: Numbers) -> str:
+def _level(numbers: ExchangeSums) -> str:
     if not numbers.requests:
         return "none"
     if not numbers.failed:

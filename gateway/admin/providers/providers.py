@@ -24,7 +24,7 @@ from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.html_format import badge, code, number, switch_badge
 from gateway.conf import gateway_conf
 from gateway.config.presets.presets import Preset, preset, presets
-from gateway.config.startup.adopt_env_records import take_over_provider
+from gateway.config.startup.environment import take_over_provider
 from gateway.models import Origin, Provider
 from gateway.models.configuration.provider import Auth
 

@@ -53,7 +53,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ShownTurn:
     """One message. `role`: system, user, assistant, or answer: what this request got."""
 
     role: str
@@ -61,14 +61,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ShownConversation:
     """`earlier`: what was said before; `new`: what this request brought; `answer`; `left_out` messages."""
 
-    system: Turn | None = None
+    system: ShownTurn | None = None
     tools: tuple[str, ...] = ()
-    earlier: list[Turn] = field(default_factory=list)
-    new: list[Turn] = field(default_factory=list)
-    answer: Turn | None = None
+    earlier: list[ShownTurn] = field(default_factory=list)
+    new: list[ShownTurn] = field(default_factory=list)
+    answer: ShownTurn | None = None
     left_out: int = 0
 
 
@@ -82,7 +82,7 @@ class _Budget:
         self.calls: dict[str, str] = {}
 
 
-def conversation(request: Any, answer: Any) -> Conversation:
+def conversation(request: Any, answer: Any) -> ShownConversation:
     """Lay out a request and the message it got (None: none). Values of any shape are no error."""
     asked: JSONObject = request if isinstance(request, Mapping) else {}
     messages = [message for message in _list(asked.get("messages")) if isinstance(message, Mapping)]
@@ -93,7 +93,7 @@ def conversation(request: Any, answer: Any) -> Conversation:
                 budget.calls[str(block.get("id"))] = str(block.get("name", ""))
     answered = _turn("answer", answer, budget) if isinstance(answer, Mapping) else None
     last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n].get("role") == "assistant"), -1)
-    turns: list[Turn] = []
+    turns: list[ShownTurn] = []
     shown = len(messages)
     while shown and budget.characters > 0:
         shown -= 1
@@ -104,8 +104,8 @@ def conversation(request: Any, answer: Any) -> Conversation:
     turns.reverse()
     known = max(0, last + 1 - shown)
     system = asked.get("system")
-    return Conversation(
-        system=Turn("system", list(_cards(system, budget))) if system else None,
+    return ShownConversation(
+        system=ShownTurn("system", list(_cards(system, budget))) if system else None,
         tools=_names(asked.get("tools")),
         earlier=turns[:known],
         new=turns[known:],
@@ -119,8 +119,8 @@ def _names(tools: Any) -> tuple[str, ...]:
     return tuple(inert(str(name)) for name in named)
 
 
-def _turn(role: str, message: JSONObject, budget: _Budget) -> Turn:
-    return Turn(role, list(_cards(message.get("content"), budget)))
+def _turn(role: str, message: JSONObject, budget: _Budget) -> ShownTurn:
+    return ShownTurn(role, list(_cards(message.get("content"), budget)))
 
 
 def _cards(content: Any, budget: _Budget) -> Iterator[Card]:

@@ -20,8 +20,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.totals.contributions import DAY, HOUR
-from gateway.history.visible import VIEW_ALL, owned_keys
 from gateway.models import ClientKey, DailyTotal, Provider
 from gateway.models.history.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
 

@@ -21,7 +21,7 @@ _SHORT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DiffLine:
     """One line of laid out JSON, inert; `marked`: its value is not on the other side."""
 
     text: str
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    lines: list[Line]
+    lines: list[DiffLine]
     left_out: int = 0
 
     @property
@@ -64,11 +64,11 @@ class _Said:
 
 
 def _side(value: Any, other: _Said) -> Side:
-    lines: list[Line] = []
+    lines: list[DiffLine] = []
     left_out = 0
     for text, leaves in _lines(value, 0, "", ""):
         if len(lines) < MOST_LINES:
-            lines.append(Line(_cut(text), any(leaf not in other for leaf in leaves)))
+            lines.append(DiffLine(_cut(text), any(leaf not in other for leaf in leaves)))
         else:
             left_out += 1
     return Side(lines, left_out)

@@ -14,14 +14,14 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from gateway.admin.requests import request_cells
-from gateway.admin.requests.conversation import Turn, conversation
+from gateway.admin.requests.conversation import ShownTurn, conversation
 from gateway.admin.ui.html_format import milliseconds
 from gateway.admin.ui.sanitize import inert
 from gateway.app.runtime import runtime
+from gateway.history.access import note_read
 from gateway.history.content import bodies
-from gateway.history.reads import note_read
 from gateway.models import MappingTarget, Provider, RequestLog
-from gateway.relay.request_replay import Choice, replayed
+from gateway.relay.request_replay import ReplayTarget, replayed
 from gateway.wire.message_reader import read_answer
 
 PERMISSION: Final = "gateway.replay_requestlog"
@@ -35,7 +35,7 @@ class Column:
 
     row: RequestLog
     facts: Any
-    answer: Turn | None
+    answer: ShownTurn | None
     note: str
 
 
@@ -68,7 +68,7 @@ def page(model_admin: Any, request: HttpRequest, row: RequestLog) -> HttpRespons
     return TemplateResponse(request, "admin/gateway/requestlog/replay.html", context)
 
 
-def _ask(row: RequestLog, choices: Sequence[Choice], headers: dict[str, str], body: bytes) -> None:
+def _ask(row: RequestLog, choices: Sequence[ReplayTarget], headers: dict[str, str], body: bytes) -> None:
     async def ask() -> None:
         gateway = await runtime.gateway()
         await asyncio.gather(
@@ -86,7 +86,7 @@ def _received(row: RequestLog) -> tuple[dict[str, str], bytes] | None:
     try:
         stored = bodies.stored(row.request_id)
         body = None if stored is None else stored.text("received")
-    except bodies.Unreadable:
+    except bodies.UnreadableContent:
         return None
     if stored is None or body is None or row.endpoint == "count_tokens":
         return None
@@ -105,21 +105,21 @@ def _targets() -> list[tuple[str, MappingTarget]]:
     ]
 
 
-def _choices(request: HttpRequest) -> list[Choice]:
+def _choices(request: HttpRequest) -> list[ReplayTarget]:
     chosen = set(request.POST.getlist("target"))
     found = [
-        Choice(target.provider.slug, target.upstream_model, target.mapping_id)
+        ReplayTarget(target.provider.slug, target.upstream_model, target.mapping_id)
         for value, target in _targets()
         if value in chosen
     ]
     provider, model = request.POST.get("provider", ""), request.POST.get("model", "").strip()
     if Provider.objects.filter(slug=provider, enabled=True).exists():
-        found.append(Choice(provider, model[:200]))
+        found.append(ReplayTarget(provider, model[:200]))
     return found[:MOST_CHOICES]
 
 
 def _column(row: RequestLog) -> Column:
-    answer: Turn | None = None
+    answer: ShownTurn | None = None
     note = ""
     try:
         returned = bodies.rebuilt(row.request_id, "returned")
@@ -129,7 +129,7 @@ def _column(row: RequestLog) -> Column:
             note = inert(f"{read.error.get('type', '')}: {read.error.get('message', '')}")
         elif answer is None:
             note = _("Its answer is not kept.")
-    except bodies.Unreadable:
+    except bodies.UnreadableContent:
         note = _("The stored data is damaged and cannot be shown.")
     facts = request_cells.facts(
         (_("provider"), inert(row.provider)),

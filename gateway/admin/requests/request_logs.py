@@ -23,7 +23,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from gateway.admin.requests import fixture, replays, request_cells, request_search
+from gateway.admin.requests import replays, reproduce, request_cells, request_search
 from gateway.admin.requests.exports import FORMATS
 from gateway.admin.requests.filters import HISTORY_FILTERS, history_filters
 from gateway.admin.requests.live_rows import live_rows, live_words
@@ -35,10 +35,17 @@ from gateway.admin.ui.html_format import ago, milliseconds
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.config.snapshot.loader import load
 from gateway.errors import GatewayError
+from gateway.history.access import (
+    VIEW_ALL,
+    may_read,
+    may_read_all,
+    may_see_request,
+    note_read,
+    owns_keys,
+    visible_requests,
+)
 from gateway.history.content import bodies
-from gateway.history.reads import may_read, may_read_all, note_read
 from gateway.history.totals.recosting import recompute
-from gateway.history.visible import VIEW_ALL, may_see_request, owns_keys, visible_requests
 from gateway.models import RequestBody, RequestLog
 from gateway.routing.resolve import resolve
 
@@ -160,7 +167,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             raise Http404
         try:
             text = bodies.rebuilt(row.request_id, part)
-        except bodies.Unreadable:
+        except bodies.UnreadableContent:
             text = None
         if text is None:
             raise Http404
@@ -181,8 +188,10 @@ class RequestLogAdmin(ReadOnlyAdmin):
                 raise Http404
             note_read(request.user, row.request_id, "fixture")
             answered = stored.text("answered") if row.state == "ok" else None
-            case = fixture.case(row.request_id, _profile(row), stored.headers["request"], received, answered)
-        except (bodies.Unreadable, ValueError):
+            case = reproduce.case(
+                row.request_id, _profile(row), stored.headers["request"], received, answered
+            )
+        except (bodies.UnreadableContent, ValueError):
             raise Http404 from None
         return JsonResponse(
             case,

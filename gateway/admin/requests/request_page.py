@@ -1,7 +1,7 @@
 """The page of one request: what was asked, where it went, how it ended, and what lies behind a tab.
 
 A tab is a parameter of the address and reads only what it shows. Tabs with content need the
-right to read it, and each such read is noted before anything is shown (history/reads.py).
+right to read it, and each such read is noted before anything is shown (history/access.py).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.admin.requests import curl
+from gateway.admin.requests import reproduce
 from gateway.admin.requests.conversation import conversation
 from gateway.admin.requests.json_diff import side_by_side
 from gateway.admin.requests.request_timeline import request_timeline
 from gateway.admin.ui.sanitize import inert, readable
 from gateway.conf import gateway_conf
 from gateway.config.startup.client_setup_text import base_url
+from gateway.history.access import may_read, note_read
 from gateway.history.content import bodies
-from gateway.history.reads import may_read, note_read
 from gateway.models import RequestBody, RequestLog
 from gateway.wire import jsontext
 from gateway.wire.message_reader import read_answer
@@ -67,7 +67,7 @@ def shown(row: RequestLog, request: HttpRequest, tab: Tab) -> dict[str, Any]:
             return {"note": NOT_KEPT}
         note_read(request.user, row.request_id, tab.name)
         return tab.make(row, stored, request)
-    except bodies.Unreadable:
+    except bodies.UnreadableContent:
         return {"note": DAMAGED}
 
 
@@ -119,7 +119,7 @@ def _curl(row: RequestLog, stored: bodies.StoredBodies | None, request: HttpRequ
         return {"note": NOT_KEPT}
     path = "/v1/messages/count_tokens" if row.endpoint == "count_tokens" else "/v1/messages"
     address = base_url(gateway_conf(), request.build_absolute_uri("/")) + path
-    return {"command": curl.command(address, stored.headers["request"], received)}
+    return {"command": reproduce.command(address, stored.headers["request"], received)}
 
 
 def _timeline(row: RequestLog, _stored: bodies.StoredBodies | None, _request: HttpRequest) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from gateway.history.reads import may_read_all, readable_requests
+from gateway.history.access import may_read_all, readable_requests, visible_requests
 from gateway.history.search import index
-from gateway.history.visible import visible_requests
 from gateway.models import RequestLog
 
 _REQUEST_ID_START: Final = "req_"

@@ -27,7 +27,7 @@ DEEPEST: Final = 8
 LONGEST_PAUSE: Final = 60_000.0
 
 
-class Turn(NamedTuple):
+class SessionTurn(NamedTuple):
     """What the tree, the picture and the tables need of one request; the columns of RequestLog."""
 
     pk: int
@@ -72,7 +72,7 @@ class TimeSpent:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class SessionSums:
     """The sums of a session, as history/totals/sessions.py has them."""
 
     requests: int
@@ -86,7 +86,7 @@ class Numbers:
     unpriced: int
 
     @classmethod
-    def of(cls, sums: Mapping[str, Any]) -> Numbers:
+    def of(cls, sums: Mapping[str, Any]) -> SessionSums:
         """Of session_totals.sums."""
         return cls(**{each.name: sums[each.name] for each in fields(cls)})
 

@@ -22,8 +22,8 @@ from gateway.admin.ui.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import ago, dollars, milliseconds, number
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.ui.sanitize import inert
+from gateway.history.access import VIEW_ALL, owned_keys, owns_keys, visible_requests
 from gateway.history.totals import sessions
-from gateway.history.visible import VIEW_ALL, owned_keys, owns_keys, visible_requests
 from gateway.models import RequestLog, SessionTotal
 
 _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
@@ -101,7 +101,7 @@ class SessionAdmin(ReadOnlyAdmin):
             session_id=inert(session_id),
             turns=turns,
             agents=agents,
-            numbers=session_page.Numbers.of(sessions.sums(rows)),
+            numbers=session_page.SessionSums.of(sessions.sums(rows)),
             tools=session_page.tools(turns),
             time=session_page.time_spent(turns),
             picture=session_page.session_picture(agents, lambda pk: address.replace("ROW", str(pk))),
@@ -170,10 +170,10 @@ class SessionAdmin(ReadOnlyAdmin):
         return milliseconds(total.busy_ms)
 
 
-def _turns(rows: QuerySet[RequestLog]) -> list[session_page.Turn]:
+def _turns(rows: QuerySet[RequestLog]) -> list[session_page.SessionTurn]:
     """The newest, oldest first; without making a record of each, which would take most of the time."""
-    newest = rows.order_by("-started_at", "-pk").values_list(*session_page.Turn._fields)
-    return [session_page.Turn._make(values) for values in newest[: session_page.MOST_TURNS]][::-1]
+    newest = rows.order_by("-started_at", "-pk").values_list(*session_page.SessionTurn._fields)
+    return [session_page.SessionTurn._make(values) for values in newest[: session_page.MOST_TURNS]][::-1]
 
 
 def _place(page: Page, index: int) -> int:

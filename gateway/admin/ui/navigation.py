@@ -12,11 +12,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from gateway.history.visible import owns_keys
+from gateway.history.access import owns_keys
 
 
 @dataclass(frozen=True)
-class Entry:
+class MenuItem:
     """One page. It appears once its URL name exists, for users with one of `permissions` (empty: everyone).
 
     `owners` shows it also to the owner of a client key, whose pages are limited to their own.
@@ -29,20 +29,20 @@ class Entry:
     owners: bool = False
 
 
-SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
+SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
     (
         _("Watch"),
         (
-            Entry(_("Dashboard"), "dashboard", "admin:index"),
-            Entry(_("Live"), "sensors", "admin:gateway_requestlog_live", ("gateway.view_requestlog",)),
-            Entry(
+            MenuItem(_("Dashboard"), "dashboard", "admin:index"),
+            MenuItem(_("Live"), "sensors", "admin:gateway_requestlog_live", ("gateway.view_requestlog",)),
+            MenuItem(
                 _("Requests"),
                 "list_alt",
                 "admin:gateway_requestlog_changelist",
                 ("gateway.view_requestlog",),
                 owners=True,
             ),
-            Entry(
+            MenuItem(
                 _("Sessions"),
                 "account_tree",
                 "admin:gateway_sessiontotal_changelist",
@@ -54,30 +54,30 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
     (
         _("Configure"),
         (
-            Entry(_("Providers"), "dns", "admin:gateway_provider_changelist", ("gateway.view_provider",)),
-            Entry(
+            MenuItem(_("Providers"), "dns", "admin:gateway_provider_changelist", ("gateway.view_provider",)),
+            MenuItem(
                 _("Model mappings"),
                 "alt_route",
                 "admin:gateway_modelmapping_changelist",
                 ("gateway.view_modelmapping",),
             ),
-            Entry(
+            MenuItem(
                 _("Learnt options"),
                 "school",
                 "admin:gateway_learntoption_changelist",
                 ("gateway.view_learntoption",),
             ),
-            Entry(
+            MenuItem(
                 _("Client keys"),
                 "key",
                 "admin:gateway_clientkey_changelist",
                 ("gateway.view_clientkey",),
                 owners=True,
             ),
-            Entry(
+            MenuItem(
                 _("Prices"), "payments", "admin:gateway_modelprice_changelist", ("gateway.view_modelprice",)
             ),
-            Entry(
+            MenuItem(
                 _("Search engines"),
                 "travel_explore",
                 "admin:gateway_searchengine_changelist",
@@ -88,23 +88,23 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
     (
         _("Audit"),
         (
-            Entry(_("Changes"), "history", "admin:admin_logentry_changelist", ("admin.view_logentry",)),
-            Entry(
+            MenuItem(_("Changes"), "history", "admin:admin_logentry_changelist", ("admin.view_logentry",)),
+            MenuItem(
                 _("Reads"),
                 "visibility",
                 "admin:gateway_contentread_changelist",
                 ("gateway.view_contentread",),
             ),
-            Entry(
+            MenuItem(
                 _("Retention"),
                 "auto_delete",
                 "admin:gateway_retention_changelist",
                 ("gateway.view_retention",),
             ),
-            Entry(
+            MenuItem(
                 _("Legal holds"), "gavel", "admin:gateway_legalhold_changelist", ("gateway.view_legalhold",)
             ),
-            Entry(
+            MenuItem(
                 _("Secret patterns"),
                 "password",
                 "admin:gateway_secretpattern_changelist",
@@ -115,8 +115,8 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
     (
         _("People"),
         (
-            Entry(_("Users"), "person", "admin:auth_user_changelist", ("auth.view_user",)),
-            Entry(_("Groups"), "group", "admin:auth_group_changelist", ("auth.view_group",)),
+            MenuItem(_("Users"), "person", "admin:auth_user_changelist", ("auth.view_user",)),
+            MenuItem(_("Groups"), "group", "admin:auth_group_changelist", ("auth.view_group",)),
         ),
     ),
 )
@@ -135,7 +135,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
-def _linked(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, str]]:
+def _linked(entries: tuple[MenuItem, ...]) -> Iterator[tuple[MenuItem, str]]:
     for entry in entries:
         try:
             yield entry, reverse(entry.page)
@@ -144,13 +144,13 @@ def _linked(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, str]]:
             continue
 
 
-def _may(user: Any, entry: Entry, owns: Callable[[], bool]) -> bool:
+def _may(user: Any, entry: MenuItem, owns: Callable[[], bool]) -> bool:
     if not entry.permissions or any(user.has_perm(name) for name in entry.permissions):
         return True
     return entry.owners and owns()
 
 
-def _item(entry: Entry, link: str) -> dict[str, Any]:
+def _item(entry: MenuItem, link: str) -> dict[str, Any]:
     return {"title": entry.title, "icon": entry.icon, "link": link, "active": False}
 
 

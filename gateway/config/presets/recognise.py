@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -125,7 +124,7 @@ def _known(url: SplitResult, path: str) -> Preset:
     found = [
         candidate
         for candidate in presets().values()
-        if any(fnmatchcase(url.hostname or "", host) for host in candidate.hosts)
+        if any(patterns.wildcard(host).fullmatch(url.hostname or "") for host in candidate.hosts)
         or (candidate.local_port and candidate.local_port == url.port)
     ]
     if not found:

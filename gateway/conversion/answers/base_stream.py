@@ -26,14 +26,14 @@ and looks at `failure` and `done` after each step:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.stop_reasons import Finish, Stop
 from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import Usage, usage_at_start, usage_of
-from gateway.conversion.answers.writer import IDLE, AnswerWriter, Failed
+from gateway.conversion.answers.writer import IDLE, AnswerFailed, AnswerWriter
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
@@ -41,9 +41,7 @@ from gateway.conversion.tool_calls.object_reader import MalformedArguments
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.halves import HalfCharacters
-from gateway.wire.messages import Event, Sent
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject, Sent
 
 CUT: Final = "upstream closed the stream before the response was complete"
 NOTHING: Final = "upstream returned no valid stream data"
@@ -82,7 +80,7 @@ class ConvertedStream:
     def started(self) -> bool:
         """message_start was returned: an HTTP error is no longer possible."""
         state = self._writer.state
-        return not (state is IDLE or (type(state) is Failed and state.before_start))
+        return not (state is IDLE or (type(state) is AnswerFailed and state.before_start))
 
     @property
     def done(self) -> bool:
@@ -93,7 +91,7 @@ class ConvertedStream:
     def failure(self) -> GatewayError | None:
         """What ended the answer early: raise it when not `started`, else send `fail(...)`."""
         state = self._writer.state
-        return state.error if type(state) is Failed else None
+        return state.error if type(state) is AnswerFailed else None
 
     @property
     def awaiting_trailer(self) -> bool:

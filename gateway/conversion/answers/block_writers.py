@@ -8,7 +8,7 @@ what arrives for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.answers.output import Pieces
 from gateway.conversion.answers.reasoning import Carrier
@@ -23,14 +23,12 @@ from gateway.conversion.tool_calls.arguments import (
     is_whole,
     same_arguments,
 )
-from gateway.conversion.tool_calls.object_reader import Standing
+from gateway.conversion.tool_calls.object_reader import Completeness
 from gateway.wire import jsontext, messages
-from gateway.wire.messages import Event
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject
 
 _NO_EXTRAS: Final[JSONObject] = {}
-_EMPTY: Final = (Standing.NOTHING, Standing.PLACEHOLDER)
+_EMPTY: Final = (Completeness.NOTHING, Completeness.PLACEHOLDER)
 
 
 class TextBlock:
@@ -149,10 +147,10 @@ class ToolBlock:
         return self._arguments.complete or (self.ended and self.standing in _EMPTY)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> Completeness:
         """How far its arguments are."""
         reader = self._arguments or self._held
-        return Standing.NOTHING if reader is None else reader.standing
+        return Completeness.NOTHING if reader is None else reader.standing
 
     @property
     def whole(self) -> bool:
@@ -163,7 +161,7 @@ class ToolBlock:
         """Whether a fragment with this name can be of this call: a name may come in pieces."""
         if name == self.name or not self.name:
             return True
-        if self._ready or self.standing is not Standing.NOTHING:
+        if self._ready or self.standing is not Completeness.NOTHING:
             return False
         offered = self._context.tools.offered
         whole = name in offered and self.name in offered
@@ -178,7 +176,7 @@ class ToolBlock:
 
     def rest_of(self, whole: str) -> str:
         """What of the whole arguments has not come yet. They agree with what has."""
-        if self.standing is Standing.WHOLE:
+        if self.standing is Completeness.WHOLE:
             return ""
         said = self.said.text
         return whole.removeprefix(said) if whole.startswith(said) else whole

@@ -59,7 +59,7 @@ from typing import Final, NamedTuple
 from gateway.conversion.answers.block_writers import ToolBlock
 from gateway.conversion.tool_calls.answer_calls import CallPiece
 from gateway.conversion.tool_calls.arguments import arguments_text, same_arguments
-from gateway.conversion.tool_calls.object_reader import Standing, begins_object, is_placeholder
+from gateway.conversion.tool_calls.object_reader import Completeness, begins_object, is_placeholder
 
 
 class Verdict(NamedTuple):
@@ -101,7 +101,7 @@ class CallTable:
         if it is None:
             return BEGINS
         if piece.call_id:
-            goes_on = not _another(piece, it) and it.standing is not Standing.WHOLE and _goes_on(piece)
+            goes_on = not _another(piece, it) and it.standing is not Completeness.WHOLE and _goes_on(piece)
             return Verdict(it, odd=True) if goes_on else BEGINS
         return self._by_order(piece, it) if piece.key is None else self._new_index(piece, it)
 
@@ -150,19 +150,19 @@ class CallTable:
     def _same_id(piece: CallPiece, it: ToolBlock) -> Verdict:
         if _another(piece, it):
             return BEGINS._replace(odd=True)
-        if it.standing is Standing.WHOLE and _begins(piece):
+        if it.standing is Completeness.WHOLE and _begins(piece):
             return Verdict(None, repeats=it)
         return Verdict(it, odd=piece.key is not None and piece.key != it.key)
 
     @staticmethod
     def _late_id(piece: CallPiece, it: ToolBlock) -> Verdict:
-        if _another(piece, it) or (it.standing is Standing.WHOLE and _begins(piece)):
+        if _another(piece, it) or (it.standing is Completeness.WHOLE and _begins(piece)):
             return BEGINS
         return Verdict(it)
 
     @staticmethod
     def _other_id(piece: CallPiece, it: ToolBlock) -> Verdict:
-        if it.standing is Standing.WHOLE:
+        if it.standing is Completeness.WHOLE:
             return BEGINS if piece.name or _begins(piece) else Verdict(it)
         goes_on = not piece.name or (piece.name == it.name and _goes_on(piece))
         return Verdict(it, odd=True) if goes_on else BEGINS
@@ -171,13 +171,13 @@ class CallTable:
     def _same_index(piece: CallPiece, it: ToolBlock) -> Verdict:
         if _another(piece, it):
             return BEGINS._replace(odd=True)
-        if it.standing is Standing.WHOLE and _begins(piece):
+        if it.standing is Completeness.WHOLE and _begins(piece):
             return Verdict(None, repeats=it)
         return Verdict(it)
 
     @staticmethod
     def _new_index(piece: CallPiece, it: ToolBlock) -> Verdict:
-        whole = it.standing is Standing.WHOLE
+        whole = it.standing is Completeness.WHOLE
         if piece.name:
             goes_on = piece.name == it.name and not whole and _goes_on(piece)
             return Verdict(it, odd=True) if goes_on else BEGINS
@@ -187,7 +187,7 @@ class CallTable:
     def _by_order(piece: CallPiece, it: ToolBlock) -> Verdict:
         if _another(piece, it):
             return BEGINS
-        if it.standing is Standing.WHOLE and _begins(piece):
+        if it.standing is Completeness.WHOLE and _begins(piece):
             return BEGINS if piece.name else Verdict(None, repeats=it)
         return Verdict(it)
 

@@ -7,10 +7,10 @@ that gives are events, which are put together here.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.conversion.answers.chat_stream import MessageStream
-from gateway.conversion.answers.envelope import envelope
+from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.usage import Usage
 from gateway.conversion.context import AnswerContext, ToolFacts
@@ -18,9 +18,7 @@ from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
-from gateway.wire.messages import Event, Message
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject, Message
 
 _START_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", "server_tool_use")

@@ -26,7 +26,7 @@ them, so they are joined. A whole completion is read as a stream of one piece
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
@@ -41,9 +41,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
-from gateway.wire.messages import Event
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject
 
 _TOLD_OTHERWISE: Final = ("tool_calls", "function_call", "refusal")
 

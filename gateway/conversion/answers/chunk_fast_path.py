@@ -14,15 +14,15 @@ learnt from for long.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from gateway import patterns
 from gateway.conversion.answers.block_writers import TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answers.writer import AnswerWriter, Open
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.wire import jsontext, messages, sse
+from gateway.wire.messages import JSONObject
 
-JSONObject = dict[str, Any]
 # takes a text, and the same as JSON
 Say = Callable[[str, bytes], None]
 

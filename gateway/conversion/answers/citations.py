@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 _LONGEST_QUOTE: Final = 150
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.conversion.answers.envelope import envelope
+from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.usage import Usage
 from gateway.conversion.context import AnswerContext, AnsweredLocally
-from gateway.conversion.requests.token_count import estimate_text_tokens
+from gateway.conversion.tokens.messages import estimate_text_tokens
 
 
 def cache_warmed(context: AnswerContext) -> AnsweredLocally:

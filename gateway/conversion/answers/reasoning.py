@@ -1,6 +1,6 @@
 """Reasoning of the upstream: where it is read from, and what comes back with it (sections 5.4, 3.4).
 
-Works on a whole message and on the delta of a chunk alike. `Reader` says which
+Works on a whole message and on the delta of a chunk alike. `ReasoningReader` says which
 part of one is thinking and which is visible; `Carrier` collects what the
 provider wants to see again, and signs the thinking block with it.
 """
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion import provider_state
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 # the place of thinking that was split off the content
 TAGGED: Final = "think_tags"
@@ -24,7 +23,7 @@ _THINKING_PARTS: Final = ("thinking", "reasoning")
 _DETAIL_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-class Reader:
+class ReasoningReader:
     """Splits messages and deltas into thinking and visible text; `places` is the option reasoning_in."""
 
     __slots__ = ("_keys", "_sources")
@@ -49,9 +48,9 @@ class Reader:
 
 
 @lru_cache(maxsize=256)
-def reader(places: tuple[str, ...]) -> Reader:
+def reader(places: tuple[str, ...]) -> ReasoningReader:
     """The Reader for `places`, one for all answers."""
-    return Reader(places)
+    return ReasoningReader(places)
 
 
 def _field(name: str) -> Callable[[JSONObject], str]:

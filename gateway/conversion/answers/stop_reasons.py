@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from gateway import patterns
 from gateway.conversion.answers.usage import Usage
@@ -12,8 +12,7 @@ from gateway.conversion.errors.overflow import Overflow
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.values import frozen
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 
 class Finish(Enum):

@@ -12,10 +12,9 @@ from typing import Any, Final
 from gateway.conversion.answers.output import Output
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.requests.token_count import estimate_text_tokens
+from gateway.conversion.tokens.messages import estimate_text_tokens
 from gateway.values import frozen
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 # no count means more, and a column of the history holds no more
 MOST_TOKENS: Final = 2**31 - 1

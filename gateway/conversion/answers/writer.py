@@ -35,11 +35,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from gateway.conversion.answers.block_writers import Block, ServerBlock, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answers.call_table import CallTable, repeated
-from gateway.conversion.answers.envelope import NO_EDITS, envelope
+from gateway.conversion.answers.message import NO_EDITS, envelope
 from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.reasoning import Carrier
 from gateway.conversion.answers.stop_reasons import Stop
@@ -49,16 +49,15 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.client_window import scaled
 from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
 from gateway.conversion.tool_calls.object_reader import (
+    Completeness,
     MalformedArguments,
-    Standing,
     is_placeholder,
     without_placeholders,
 )
 from gateway.errors import GatewayError
 from gateway.wire import messages
-from gateway.wire.messages import Sent
+from gateway.wire.messages import JSONObject, Sent
 
-JSONObject = dict[str, Any]
 B = TypeVar("B", TextBlock, ThinkingBlock, ToolBlock)
 
 
@@ -94,7 +93,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class AnswerFailed:
     """`error` ended the answer; `before_start`: nothing was sent."""
 
     over: ClassVar = True
@@ -103,7 +102,7 @@ class Failed:
     before_start: bool
 
 
-State = Idle | Started | Open | Done | Failed
+State = Idle | Started | Open | Done | AnswerFailed
 
 IDLE: Final = Idle()
 STARTED: Final = Started()
@@ -391,7 +390,7 @@ class AnswerWriter:
     def fail(self, error: GatewayError) -> None:
         """Any state but Done -> Failed; the first error stays."""
         if not self.state.over:
-            self.state = Failed(error, before_start=self.state is IDLE)
+            self.state = AnswerFailed(error, before_start=self.state is IDLE)
             self._queue.clear()
 
     # The queue
@@ -420,15 +419,17 @@ class AnswerWriter:
     def _settle_repetition(self, block: ToolBlock) -> None:
         """When the arguments of a call that may be a repetition are whole, that is known."""
         waits = block in self._queue  # else it is a repetition already
-        if waits and block.standing is Standing.WHOLE and not self._is_another(block, cut=False):
+        if waits and block.standing is Completeness.WHOLE and not self._is_another(block, cut=False):
             self._queue.remove(block)
 
     def _is_another(self, block: ToolBlock, *, cut: bool) -> bool:
         """Whether a call is none that was said already. Raises MalformedArguments when that stays unknown."""
-        if block.standing in (Standing.NOTHING, Standing.PLACEHOLDER) or repeated(block, block.repeats):
+        if block.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER) or repeated(
+            block, block.repeats
+        ):
             self._calls.repeated()
             return False
-        if block.standing is Standing.PARTIAL and not cut:
+        if block.standing is Completeness.PARTIAL and not cut:
             raise MalformedArguments
         self._calls.another()
         block.repeats = []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.conversion.answers.chat_message import WholeAnswer
 from gateway.conversion.answers.usage import own_usage
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamBroken
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 
 def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:

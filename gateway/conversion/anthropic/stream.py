@@ -13,10 +13,10 @@ message_delta, because the client would not know them otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.answers.base_stream import CUT, NOTHING
-from gateway.conversion.answers.envelope import envelope
+from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.usage import Usage, own_usage
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
@@ -24,9 +24,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.event_bytes import EventSplitter, fields
-from gateway.wire.messages import Event, Sent
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject, Sent
 
 _DELTA: Final = b"event: content_block_delta\n"
 # what is no text in the bytes of a delta

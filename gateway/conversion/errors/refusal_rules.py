@@ -43,7 +43,7 @@ class Refusal:
     sent: Mapping[str, Any]
 
 
-class Found(NamedTuple):
+class MatchedRefusal(NamedTuple):
     """The text that fits an entry, and how."""
 
     text: str
@@ -51,7 +51,7 @@ class Found(NamedTuple):
 
 
 # (the refusal, what was found, the entry's option and value) -> the option and its new value
-Rule = Callable[[Refusal, Found, str, Any], tuple[str, Any] | None]
+Rule = Callable[[Refusal, MatchedRefusal, str, Any], tuple[str, Any] | None]
 
 
 def value_of(profile: Profile, option: str) -> Any:
@@ -120,7 +120,7 @@ def _effort_of(sent: Mapping[str, Any]) -> str | None:
 # --- rules: values that depend on what was said or sent ------------------------------------------
 
 
-def _efforts(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+def _efforts(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
     """The efforts that are told, or those known without the one that was refused."""
     sent = _effort_of(refusal.sent)
     listing = _LISTS.search(found.text)
@@ -131,7 +131,7 @@ def _efforts(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str
     return option, [effort for effort in EFFORT_ORDER if effort in accepted]
 
 
-def _tool_choice(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+def _tool_choice(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
     """The next weaker form than the one that was sent."""
     sent, now = refusal.sent.get("tool_choice"), refusal.profile.tool_choice
     listing = _LISTS.search(found.text)
@@ -147,20 +147,20 @@ def _tool_choice(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple
     return (option, "auto_only") if sent == "none" else None
 
 
-def _add(refusal: Refusal, _found: Found, option: str, to: Any) -> tuple[str, Any] | None:
+def _add(refusal: Refusal, _found: MatchedRefusal, option: str, to: Any) -> tuple[str, Any] | None:
     """A value more in a list."""
     now = value_of(refusal.profile, option)
     return None if to in now else (option, [*now, to])
 
 
-def _number(refusal: Refusal, found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+def _number(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
     """A limit lower than the one known."""
     limit = int(found.match["number"][:9]) if found.match is not None else 0
     now = getattr(refusal.profile, option)
     return (option, limit) if limit > 0 and (now is None or limit < now) else None
 
 
-def _output_limit(refusal: Refusal, _found: Found, option: str, _to: Any) -> tuple[str, Any] | None:
+def _output_limit(refusal: Refusal, _found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
     """The most output tokens, when more were asked for."""
     limit = told_limits(refusal.body).get("max_output_tokens")
     cap = _cap_of(refusal.sent)

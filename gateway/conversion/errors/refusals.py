@@ -18,7 +18,7 @@ from gateway import patterns
 from gateway.conversion.errors.error_limits import told_limits
 from gateway.conversion.errors.overflow import overflow_in
 from gateway.conversion.errors.redaction import masked
-from gateway.conversion.errors.refusal_rules import RULES, Found, Refusal, Rule, value_of, was_sent
+from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.wire import jsontext
 
@@ -146,7 +146,7 @@ class _Entry:
             return None
         if not was_sent(self._sent, refusal.sent):
             return None
-        found = self._found(refusal.texts) if self._patterns or self._named else Found("", None)
+        found = self._found(refusal.texts) if self._patterns or self._named else MatchedRefusal("", None)
         if found is None:
             return None
         if self._rule is None:
@@ -162,12 +162,12 @@ class _Entry:
         words = found.text or " ".join(refusal.texts)
         return Lesson(option, old, new, masked(words)[:MAX_WORDS])
 
-    def _found(self, texts: tuple[str, ...]) -> Found | None:
+    def _found(self, texts: tuple[str, ...]) -> MatchedRefusal | None:
         for text in texts:
             for pattern in self._candidates(text):
                 match = pattern.search(text)
                 if match is not None:
-                    return Found(text, match)
+                    return MatchedRefusal(text, match)
         return None
 
     def _candidates(self, text: str) -> Iterator[patterns.Pattern[str]]:

@@ -12,8 +12,7 @@ from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
 from gateway.wire import jsontext
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 MAX_MESSAGE: Final = 2000
 # Providers echo what they were sent. Expressions over such texts cost more than their length.
@@ -140,7 +139,7 @@ class Told(NamedTuple):
     body: Any
 
 
-class Asked(NamedTuple):
+class ErrorContext(NamedTuple):
     """What is known of the request: the client's model name, the window, the estimate, whose credential."""
 
     model: str
@@ -178,7 +177,7 @@ def upstream_error(
         parsed = None
     known = {name.lower(): value for name, value in headers.items()}
     told = _told(parsed, body.decode("utf-8", "replace"))
-    asked = Asked(model, context_window, estimated_tokens, gateway_credential)
+    asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential)
     error = _judged(status, told, asked)
     error.upstream_status = status
     if error.status in _LIMITS:
@@ -226,11 +225,11 @@ def named_error(payload: Any, raw: bytes, context: AnswerContext) -> UpstreamErr
 
 def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
     told = _told(payload, raw)
-    asked = Asked(context.model, context.profile.context_window, context.estimated_input_tokens, True)
+    asked = ErrorContext(context.model, context.profile.context_window, context.estimated_input_tokens, True)
     return _judged(_status_told(told) or 502, told, asked, anywhere=True)
 
 
-def _judged(status: int, told: Told, asked: Asked, *, anywhere: bool = False) -> UpstreamError:
+def _judged(status: int, told: Told, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:
     """The table of section 7.1. `anywhere`: the status says nothing, so an overflow may hide under any."""
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
     if status in _OVERFLOW_STATUSES or anywhere:

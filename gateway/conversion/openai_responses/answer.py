@@ -6,15 +6,12 @@ gives are events, which are put together again.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.conversion.answers.chat_message import WholeAnswer, in_one_piece, put_together
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.openai_responses.stream import ResponsesStream, failure_of
 from gateway.errors import UpstreamBroken
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 
 def whole_response(response: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:

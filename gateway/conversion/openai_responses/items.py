@@ -15,13 +15,13 @@ from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.assistant_messages import spoken_text
 from gateway.conversion.requests.messages.reasoning_replay import THINKING
 from gateway.conversion.requests.messages.system import mid_system_message
-from gateway.conversion.requests.messages.tool_results import (
+from gateway.conversion.requests.messages.turns import Located, ToolAnswer, ToolCall, Turn
+from gateway.conversion.requests.messages.user_content import (
     INTERRUPTED,
     result_parts,
     user_parts,
     whole_content,
 )
-from gateway.conversion.requests.messages.turns import Located, ToolAnswer, ToolCall, Turn
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.exposure import called_name
 from gateway.conversion.validation.shape_errors import refuse
@@ -201,3 +201,50 @@ def _problem(payload: Payload | None, context: RequestContext) -> str:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def search_blocks(item: JSONObject, block_id: str) -> list[JSONObject]:
+    """The call and the result for a web_search_call item; none for a step that is no query.
+
+    The provider names only the addresses it read. Their contents stay with it.
+    """
+    action = item.get("action")
+    action = action if isinstance(action, dict) else {}
+    if action.get("type") not in ("search", None):
+        return []
+    call = {
+        "type": "server_tool_use",
+        "id": block_id,
+        "name": "web_search",
+        "input": {"query": _query(action)},
+    }
+    sources = action.get("sources")
+    sources = sources if isinstance(sources, list) else []
+    content: Any = [_result(source) for source in sources if _has_url(source)]
+    if item.get("status") == "failed":
+        content = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    result = {"type": "web_search_tool_result", "tool_use_id": block_id, "content": content}
+    return [call, result]
+
+
+def _query(action: JSONObject) -> str:
+    query = action.get("query")
+    if isinstance(query, str) and query:
+        return query
+    queries = action.get("queries")
+    return "; ".join(each for each in queries if isinstance(each, str)) if isinstance(queries, list) else ""
+
+
+def _has_url(source: object) -> bool:
+    return isinstance(source, dict) and isinstance(source.get("url"), str)
+
+
+def _result(source: JSONObject) -> JSONObject:
+    title = source.get("title")
+    return {
+        "type": "web_search_result",
+        "title": title if isinstance(title, str) and title else source["url"],
+        "url": source["url"],
+        "encrypted_content": "",
+        "page_age": None,
+    }

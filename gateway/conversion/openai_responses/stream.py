@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.answers import stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
@@ -28,13 +28,11 @@ from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.openai_responses.search import search_blocks
+from gateway.conversion.openai_responses.items import search_blocks
 from gateway.conversion.tool_calls.answer_calls import CallPiece
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRejected
-from gateway.wire.messages import Event
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import Event, JSONObject
 
 _INCOMPLETE: Final = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 

@@ -17,11 +17,9 @@ from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFac
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes, RequestContext
-from gateway.conversion.requests.identity import Identity, identity
 from gateway.conversion.requests.messages.incremental_conversation import Conversation
 from gateway.conversion.requests.messages.turns import Turn
-from gateway.conversion.requests.output_cap import output_cap
-from gateway.conversion.requests.sampling import StopPlan, sampling_fields, stop_plan
+from gateway.conversion.requests.sampling import Identity, StopPlan, identity, sampling_fields, stop_plan
 from gateway.conversion.requests.structured_output import StructuredPlan, response_format
 from gateway.conversion.requests.thinking import ThinkingPlan, thinking_plan
 from gateway.conversion.requests.token_count import estimated, input_counts
@@ -32,9 +30,32 @@ from gateway.conversion.tools.tool_plan import tool_work
 from gateway.conversion.tools.web_search import search_of
 from gateway.conversion.validation import request_checks
 from gateway.conversion.validation.shape_errors import refuse
+from gateway.errors import InvalidRequest
 from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 from gateway.wire.request_cache import NOTHING, Recurring
+
+# left free because the estimate of the input is one
+WINDOW_RESERVE: Final = 512
+LEAST_FITTED: Final = 256
+
+
+def output_cap(max_tokens: int, estimated_input: int, profile: Profile, notes: Notes) -> int:
+    """The output cap to send upstream.
+
+    Raises InvalidRequest with `window_check: enforce` when the input alone is too long.
+    """
+    window = profile.context_window
+    if profile.window_check == "enforce" and window is not None and estimated_input > window:
+        raise InvalidRequest(f"prompt is too long: {estimated_input} tokens > {window} maximum")
+    cap = max(max_tokens, profile.min_output_tokens or 0)
+    cap = min(cap, profile.max_output_tokens or cap)
+    if profile.window_check != "upstream" and window is not None:
+        cap = min(cap, max(LEAST_FITTED, window - estimated_input - WINDOW_RESERVE))
+    if cap != max_tokens:
+        notes.add("clamped", "max_tokens", f"{max_tokens} became {cap}")
+    return cap
+
 
 # Top-level fields that are converted, mean nothing upstream, or get an entry where they are handled.
 _HANDLED: Final = frozenset(

@@ -15,7 +15,6 @@ from gateway.conversion.requests.messages.incremental_conversation import NOBODY
 from gateway.conversion.requests.structured_output import asked_schema
 from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tokens.messages import TextCounter, text_counter
-from gateway.conversion.tokens.vocabulary import RULE
 from gateway.conversion.tools.chat_tools import tool_plan
 from gateway.conversion.tools.exposure import exposed_tools
 from gateway.conversion.tools.tool_plan import ToolWork
@@ -25,11 +24,6 @@ from gateway.wire.messages import JSONObject
 _PER_REQUEST: Final = 3
 _PER_SYSTEM: Final = 4
 _FOR_ANY_TOOLS: Final = 40
-
-
-def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
-    """The tokens of one text, by the rule or by a vocabulary."""
-    return TokenCounts.unpacked(text_counter(vocabulary).text(text)).total
 
 
 def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:

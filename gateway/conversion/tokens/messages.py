@@ -16,9 +16,10 @@ from gateway.conversion.blocks.documents import extracted_text
 from gateway.conversion.blocks.images import OMITTED
 from gateway.conversion.profile import Profile
 from gateway.conversion.provider_state import Opener
+from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tokens.image_tokens import image_tokens
 from gateway.conversion.tokens.memo import Memo
-from gateway.conversion.tokens.vocabulary import text_tokens
+from gateway.conversion.tokens.vocabulary import RULE, text_tokens
 from gateway.conversion.tools.exposure import Declared
 from gateway.conversion.tools.functions import declared_functions, description_text
 from gateway.wire import jsontext
@@ -237,3 +238,8 @@ def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:
         for name, item in value.items():
             if name not in _OPAQUE:
                 yield from _leaves(item, depth - 1)
+
+
+def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
+    """The tokens of one text, by the rule or by a vocabulary."""
+    return TokenCounts.unpacked(text_counter(vocabulary).text(text)).total

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion import provider_state
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 _LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 

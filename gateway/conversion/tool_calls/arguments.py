@@ -12,14 +12,13 @@ from typing import Any, Final
 
 from gateway import patterns
 from gateway.conversion.tool_calls.object_reader import (
+    Completeness,
     MalformedArguments,
     ObjectReader,
-    Standing,
     without_placeholders,
 )
 from gateway.wire import jsontext
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject
 
 # Anthropic's guide to fine-grained streaming uses this key for the purpose: a client
 # that checks schemas answers with an error result, and the model repairs itself.
@@ -44,7 +43,7 @@ class LiveArguments(ObjectReader):
         if self.complete:
             return ""
         if not self._forwarded:
-            if self.standing in (Standing.NOTHING, Standing.PLACEHOLDER):
+            if self.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER):
                 return "{}"
             kept = self.kept
             if kept is not None:
@@ -76,8 +75,8 @@ class BufferedArguments:
         return self._reader.placeholder
 
     @property
-    def standing(self) -> Standing:
-        return Standing.PARTIAL if self._broken else self._reader.standing
+    def standing(self) -> Completeness:
+        return Completeness.PARTIAL if self._broken else self._reader.standing
 
     def feed(self, text: str) -> str:
         if not self._broken:
@@ -114,8 +113,8 @@ class FreeformArguments:
         self.repaired = False
 
     @property
-    def standing(self) -> Standing:
-        return Standing.PARTIAL if self._raw else Standing.NOTHING
+    def standing(self) -> Completeness:
+        return Completeness.PARTIAL if self._raw else Completeness.NOTHING
 
     def feed(self, text: str) -> str:
         self._raw.append(text)
@@ -185,6 +184,6 @@ def _mended(raw: str) -> Any:
     fenced = _FENCE.match(raw)
     reader = ObjectReader()
     sent = reader.feed(raw if fenced is None else fenced[1])
-    if reader.standing is Standing.PLACEHOLDER:
+    if reader.standing is Completeness.PLACEHOLDER:
         return {}
     return _parsed(sent) if reader.complete else None

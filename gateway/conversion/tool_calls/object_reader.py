@@ -67,7 +67,7 @@ class Where(Enum):
     DEFERRED = "anything: it is looked at when all has come"
 
 
-class Standing(Enum):
+class Completeness(Enum):
     """How far the arguments of a call are."""
 
     NOTHING = "nothing has come, or only white space"
@@ -101,12 +101,12 @@ class ObjectReader:
         return self._where is Where.END
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> Completeness:
         if self._where is Where.END:
-            return Standing.WHOLE
+            return Completeness.WHOLE
         if self._where is not Where.BEGIN or self._rest:
-            return Standing.PARTIAL
-        return Standing.PLACEHOLDER if self.placeholder else Standing.NOTHING
+            return Completeness.PARTIAL
+        return Completeness.PLACEHOLDER if self.placeholder else Completeness.NOTHING
 
     @property
     def kept(self) -> str | None:

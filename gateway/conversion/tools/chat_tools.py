@@ -14,7 +14,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.choice import (
-    Choice,
+    ToolChoice,
     checked_choice,
     parallel_field,
     sent_choice,
@@ -139,17 +139,17 @@ def _chosen(choice: JSONObject, functions: list[Function], server: ServerTools) 
 
 def _sent_choice(
     choice: JSONObject, chosen: Function | None, server: ServerTools, profile: Profile, ledger: Ledger
-) -> Choice:
+) -> ToolChoice:
     if choice.get("type") != "tool" or chosen is not None:
         return sent_choice(choice, chosen.name if chosen else None, profile, ledger)
     if server.tools and profile.tool_choice == "full":
-        return Choice({"type": "web_search"})
+        return ToolChoice({"type": "web_search"})
     # Where the search is a switch of the request there is nothing to choose.
     ledger.replaced("tool_choice", "web search is switched on, its call cannot be forced")
-    return Choice(None)
+    return ToolChoice(None)
 
 
-def _offered(functions: list[Function], sent: Choice, ledger: Ledger) -> list[Function]:
+def _offered(functions: list[Function], sent: ToolChoice, ledger: Ledger) -> list[Function]:
     """The functions which the sent choice leaves to the model."""
     if sent.withheld:
         kept = []

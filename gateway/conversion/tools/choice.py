@@ -20,7 +20,7 @@ from gateway.wire.messages import JSONObject
 _TYPES: Final = ("auto", "any", "tool", "none")
 
 
-class Choice(NamedTuple):
+class ToolChoice(NamedTuple):
     """`value`: what is sent (None = nothing). `only`: the one function sent; `withheld`: none is."""
 
     value: str | dict[str, Any] | None
@@ -48,7 +48,7 @@ def checked_choice(request: JSONObject) -> JSONObject:
     return dict(choice)
 
 
-def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledger: Ledger) -> Choice:
+def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledger: Ledger) -> ToolChoice:
     """The choice in the forms the provider takes.
 
     `function` is the upstream name of the tool chosen by name.
@@ -57,24 +57,24 @@ def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledg
     accepts = profile.tool_choice
     match choice.get("type"):
         case None:
-            return Choice(None)
+            return ToolChoice(None)
         case "none" if accepts == "auto_only":
             ledger.replaced("tool_choice", "none: no tools are sent instead")
-            return Choice(None, withheld=True)
+            return ToolChoice(None, withheld=True)
         case "none":
-            return Choice("none")
+            return ToolChoice("none")
         case "any" if accepts in ("no_forced", "auto_only"):
             ledger.replaced("tool_choice", "any became auto: the provider takes no forced call")
-            return Choice("auto")
+            return ToolChoice("auto")
         case "any":
-            return Choice(forced)
+            return ToolChoice(forced)
         case "tool" if accepts == "full":
-            return Choice({"type": "function", "function": {"name": function}})
+            return ToolChoice({"type": "function", "function": {"name": function}})
         case "tool":
             value = forced if accepts == "no_named" else "auto"
             ledger.replaced("tool_choice", f"tool became {value}, and only that tool is sent")
-            return Choice(value, only=function)
-    return Choice("auto")
+            return ToolChoice(value, only=function)
+    return ToolChoice("auto")
 
 
 def wants_single_call(choice: JSONObject) -> bool:

@@ -33,7 +33,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """One result: `excerpt` is what the search engine shows of the page, `age` its own words or ""."""
 
     title: str
@@ -47,7 +47,7 @@ class Searched:
     """A search that was made. `problem`: why there are no results, in the API's codes, "" = none."""
 
     search: Search
-    found: tuple[Found, ...] = ()
+    found: tuple[SearchResult, ...] = ()
     problem: str = ""
 
 
@@ -107,7 +107,7 @@ def search_blocks(searched: Searched, block_id: str) -> tuple[JSONObject, JSONOb
 def cited_blocks(query: str, citations: Sequence[JSONObject], block_id: str) -> tuple[JSONObject, ...]:
     """Call and result for a search of the provider that is known by its citations alone; () without any."""
     found = {
-        citation["url"]: Found(str(citation.get("title") or citation["url"]), citation["url"])
+        citation["url"]: SearchResult(str(citation.get("title") or citation["url"]), citation["url"])
         for citation in citations
         if citation.get("url")
     }
@@ -141,7 +141,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _result(found: Found) -> JSONObject:
+def _result(found: SearchResult) -> JSONObject:
     return {
         "type": "web_search_result",
         "title": found.title,

@@ -45,7 +45,7 @@ ON CONFLICT (request_id) DO UPDATE SET
 """)
 
 
-class Unreadable(ValueError):
+class UnreadableContent(ValueError):
     """What is stored of a text is damaged or incomplete."""
 
 
@@ -166,7 +166,7 @@ class StoredBodies:
             head = content_store.pieces(getattr(self.row, f"{part}_head"))
             return unpacked(self.recipe[part], base, head)
         except (Damaged, content_store.Missing, ValueError, KeyError) as problem:
-            raise Unreadable(str(problem)) from None
+            raise UnreadableContent(str(problem)) from None
 
 
 def stored(request_id: str) -> StoredBodies | None:
@@ -177,7 +177,7 @@ def stored(request_id: str) -> StoredBodies | None:
     try:
         return StoredBodies(row, jsontext.loads(decompressed(row.recipe)))
     except (Damaged, jsontext.InvalidJSON) as problem:
-        raise Unreadable(str(problem)) from None
+        raise UnreadableContent(str(problem)) from None
 
 
 def rebuilt(request_id: str, part: str) -> bytes | None:

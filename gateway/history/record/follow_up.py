@@ -19,7 +19,7 @@ from typing import Final
 from django.db import connections, transaction
 
 from gateway.history.content.codec import Damaged, decompressed
-from gateway.history.follow_up_queue import Ended, Handover
+from gateway.history.follow_up_queue import EndedExchange, Handover
 from gateway.history.search import index
 from gateway.history.search.new_texts import new_texts
 from gateway.history.statements import among
@@ -120,7 +120,7 @@ def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | Non
         work_off(rows, stopping)
 
 
-def work_off(ended: Iterable[Ended], stopping: threading.Event | None = None) -> None:
+def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = None) -> None:
     """Do for these exchanges what is to be done, and take them out of the queue.
 
     Raises what the database raises; when told to stop, or then, some stay in the queue.
@@ -140,7 +140,7 @@ def work_off(ended: Iterable[Ended], stopping: threading.Event | None = None) ->
         _count(session_id, request_ids)
 
 
-def _index(portion: Sequence[Ended]) -> None:
+def _index(portion: Sequence[EndedExchange]) -> None:
     """Put the words of a portion into the index. One exchange that fails is left out, not those beside it."""
     try:
         texts = list(new_texts(portion))
@@ -182,13 +182,13 @@ def _close_connections() -> None:
         logger.exception("a connection to the database could not be closed")
 
 
-def _ended(waiting: Sequence[str]) -> list[Ended]:
+def _ended(waiting: Sequence[str]) -> list[EndedExchange]:
     """What is stored of those that wait."""
     rows = RequestLog.objects.filter(request_id__in=waiting)
     columns = ("request_id", "session_id", "endpoint", "started_at", "body__received_head", "body__returned")
     sizes = ("body__received_size", "body__returned_size")
     return [
-        Ended(
+        EndedExchange(
             request_id,
             session_id,
             endpoint,
@@ -210,8 +210,8 @@ def _plain(returned: bytes | None) -> bytes:
         return b""
 
 
-def _portions(rows: Iterable[Ended]) -> Iterator[list[Ended]]:
-    portion: list[Ended] = []
+def _portions(rows: Iterable[EndedExchange]) -> Iterator[list[EndedExchange]]:
+    portion: list[EndedExchange] = []
     size = 0
     for row in rows:
         portion.append(row)

@@ -35,7 +35,7 @@ from typing import Final
 
 from django.db import connections
 
-from gateway.history.follow_up_queue import Ended
+from gateway.history.follow_up_queue import EndedExchange
 from gateway.history.outcome import ExchangeOutcome, with_unsearched
 from gateway.history.record import spool as spool_files
 from gateway.history.record.rows import NO_PRICES, write, write_singly
@@ -135,7 +135,7 @@ class Recorder:
         patience: float = PATIENCE,
         prices: Callable[[], PriceBook] = lambda: NO_PRICES,
         mask: Callable[[], Masker] = masker,
-        hand_over: Callable[[list[Ended]], object] = lambda _ended: None,
+        hand_over: Callable[[list[EndedExchange]], object] = lambda _ended: None,
     ) -> None:
         self._queue: deque[_Entry] = deque()
         # held by whoever takes out of the queue; appending is one step

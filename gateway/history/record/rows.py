@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from gateway.history.content import bodies
 from gateway.history.content.bodies import PackedBodies
 from gateway.history.content.chunking import Piece
-from gateway.history.follow_up_queue import Ended
+from gateway.history.follow_up_queue import EndedExchange
 from gateway.history.outcome import OPEN, ExchangeOutcome, with_unsearched
 from gateway.history.record.storable import lesser
 from gateway.history.record.upsert import Upsert
@@ -43,7 +43,7 @@ _QUEUE: Final = Statement(
 
 def write(
     batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
-) -> list[Ended]:
+) -> list[EndedExchange]:
     """Write the last outcome of each exchange, and what it costs, in one transaction.
 
     Writing one twice changes nothing. Returns what history/record/follow_up.py has to look at.
@@ -86,15 +86,15 @@ def write(
     return [_ended(outcome, texts.get(outcome.request_id), new) for outcome in ended]
 
 
-def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[bytes, Piece]) -> Ended:
+def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[bytes, Piece]) -> EndedExchange:
     facts = outcome.request_id, outcome.session_id, outcome.endpoint, outcome.started_at
     if texts is None or outcome.bodies is None:
-        return Ended(*facts)
+        return EndedExchange(*facts)
     fresh = {digest: new[digest] for digest in texts.head.digests if digest in new} if new else {}
     # about: each message for its share of the request
     known = len(outcome.bodies.received) * len(fresh) // len(texts.head.digests) if fresh else 0
     size = len(texts.said) + known
-    return Ended(*facts, texts.head.end, texts.said, fresh, size)
+    return EndedExchange(*facts, texts.head.end, texts.said, fresh, size)
 
 
 def write_singly(
@@ -102,7 +102,7 @@ def write_singly(
     prices: PriceBook = NO_PRICES,
     mask: Masker | None = None,
     refused: Callable[[ExchangeOutcome], object] = lambda _outcome: None,
-) -> list[Ended]:
+) -> list[EndedExchange]:
     """Write each outcome by itself, after the database refused one of the batch.
 
     One that is refused goes in with as much of it as the database takes, and its ledger says what is
@@ -110,7 +110,7 @@ def write_singly(
 
     Raises what the database raises when it does not answer.
     """
-    ended: list[Ended] = []
+    ended: list[EndedExchange] = []
     for outcome in batch:
         written = _written(outcome, prices, mask)
         if written is None:
@@ -120,7 +120,7 @@ def write_singly(
     return ended
 
 
-def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[Ended] | None:
+def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[EndedExchange] | None:
     """What `write` returns of the fullest form that the database takes; None: it takes none."""
     for form in _forms(outcome):
         # a sum of money that has no column is as little known as no price

@@ -8,14 +8,14 @@ from typing import Any
 
 from gateway.history.content import content_store
 from gateway.history.content.chunking import Piece
-from gateway.history.follow_up_queue import Ended
+from gateway.history.follow_up_queue import EndedExchange
 from gateway.history.search import index
 from gateway.history.search.tokenizer import indexed, message_texts
 from gateway.wire import json_bounds, jsontext
 from gateway.wire.message_reader import read_answer
 
 
-def new_texts(portion: Sequence[Ended]) -> Iterator[index.NewText]:
+def new_texts(portion: Sequence[EndedExchange]) -> Iterator[index.NewText]:
     """What these exchanges brought that is not in the index yet; nothing of bodies that cannot be read."""
     asking = [row for row in portion if row.endpoint != "count_tokens"]
     nodes = _new_nodes({row.head: row.fresh for row in asking if row.head is not None})
@@ -60,7 +60,7 @@ def _new_nodes(chains: Mapping[bytes, Mapping[bytes, Piece]]) -> dict[bytes, lis
     return found
 
 
-def _answer(row: Ended) -> Iterator[index.NewText]:
+def _answer(row: EndedExchange) -> Iterator[index.NewText]:
     message = read_answer(row.returned).message
     if message is not None:
         words = indexed(message_texts(message))

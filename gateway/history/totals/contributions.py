@@ -25,7 +25,7 @@ FOLDED_UPSTREAM: Final = 2
 _FIRST_BUCKET: Final = len(HourlyTotal.NUMBERS) - len(BUCKETS)
 
 
-class Counted(NamedTuple):
+class Contribution(NamedTuple):
     """The columns of RequestLog that count, as they are stored. Named like them, so that rows are read so."""
 
     request_id: str
@@ -66,7 +66,7 @@ def hour_of(moment: datetime) -> int:
     return int(moment.timestamp()) // HOUR
 
 
-def slot_and_numbers(facts: Counted) -> tuple[Slot, list[int]]:
+def slot_and_numbers(facts: Contribution) -> tuple[Slot, list[int]]:
     """Where an ended exchange counts, and HourlyTotal.NUMBERS of it. An unknown number counts as 0."""
     slot = Slot(
         hour_of(facts.started_at),
@@ -104,7 +104,7 @@ class Tallies:
         self._totals: dict[Slot, list[int]] = {}
         self._ledger: Counter[tuple[int, str, str]] = Counter()
 
-    def add(self, facts: Counted, sign: int = 1) -> None:
+    def add(self, facts: Contribution, sign: int = 1) -> None:
         """Count an exchange, or with -1 count it off. One that is open does not count yet."""
         if facts.state == OPEN:
             return

@@ -28,7 +28,7 @@ _FIRST_BUCKET: Final = len(_NUMBERS) - len(BUCKETS)
 
 
 @dataclass(slots=True)
-class Numbers:
+class ExchangeSums:
     """Sums over some exchanges. Tokens of the cache are beside the input, not part of it."""
 
     sums: list[int] = field(default_factory=lambda: [0] * len(_NUMBERS))
@@ -89,19 +89,19 @@ class Numbers:
         return quantile(self.sums[_FIRST_BUCKET:], 0.95)
 
 
-class Line(NamedTuple):
+class DashboardLine(NamedTuple):
     """One model, provider or key, and its numbers. `key`: what a filter of the history takes."""
 
     key: str
     name: str
-    numbers: Numbers
+    numbers: ExchangeSums
 
 
 class Point(NamedTuple):
     """One bar of a chart: when it begins, and its numbers."""
 
     at: datetime
-    numbers: Numbers
+    numbers: ExchangeSums
 
 
 class ProviderPoints(NamedTuple):
@@ -117,10 +117,10 @@ class Dashboard:
 
     since: datetime
     hours_each: int
-    whole: Numbers
-    models: Sequence[Line]
-    providers: Sequence[Line]
-    keys: Sequence[Line]
+    whole: ExchangeSums
+    models: Sequence[DashboardLine]
+    providers: Sequence[DashboardLine]
+    keys: Sequence[DashboardLine]
     points: Sequence[Point]
     health: Sequence[ProviderPoints]
     ledger: Sequence[tuple[str, int]]
@@ -136,15 +136,15 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
         first -= first % each
     table = DailyTotal if each % DAY == 0 else HourlyTotal
     totals = table.objects.order_by().filter(hour__gte=first, hour__lte=last, endpoint="messages")
-    whole = Numbers()
-    models: dict[str, Numbers] = {}
-    providers: dict[str, Numbers] = {}
-    keys: dict[int, Numbers] = {}
+    whole = ExchangeSums()
+    models: dict[str, ExchangeSums] = {}
+    providers: dict[str, ExchangeSums] = {}
+    keys: dict[int, ExchangeSums] = {}
     for upstream, asked, provider, key, state, *sums in _grouped(first, last):
         whole.add(state, sums)
-        models.setdefault(upstream or asked, Numbers()).add(state, sums)
-        providers.setdefault(provider, Numbers()).add(state, sums)
-        keys.setdefault(key, Numbers()).add(state, sums)
+        models.setdefault(upstream or asked, ExchangeSums()).add(state, sums)
+        providers.setdefault(provider, ExchangeSums()).add(state, sums)
+        keys.setdefault(key, ExchangeSums()).add(state, sums)
     points, by_provider = _points(totals, first, last, each)
     names = dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
     return Dashboard(
@@ -186,13 +186,13 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     return float(lower)
 
 
-def recent(hours: int, now: datetime) -> dict[str, Numbers]:
+def recent(hours: int, now: datetime) -> dict[str, ExchangeSums]:
     """The numbers of each provider in the present hour and those before it."""
     last = int(now.timestamp()) // HOUR
-    found: dict[str, Numbers] = {}
+    found: dict[str, ExchangeSums] = {}
     totals = HourlyTotal.objects.order_by().filter(hour__gte=last - hours, endpoint="messages")
     for provider, state, *sums in totals.values_list("provider", "state").annotate(**_SUMS):
-        found.setdefault(provider, Numbers()).add(state, sums)
+        found.setdefault(provider, ExchangeSums()).add(state, sums)
     return found
 
 
@@ -218,27 +218,27 @@ def _grouped(first: int, last: int) -> Iterator[Any]:
 
 def _points(totals: Any, first: int, last: int, each: int) -> tuple[list[Point], dict[str, list[Point]]]:
     """The bars of all and of each provider, empty ones included."""
-    whole: dict[int, Numbers] = {}
-    providers: dict[str, dict[int, Numbers]] = {}
+    whole: dict[int, ExchangeSums] = {}
+    providers: dict[str, dict[int, ExchangeSums]] = {}
     bars = totals.annotate(bar=F("hour") / each).values_list("bar", "provider", "state").annotate(**_SUMS)
     for bar, provider, state, *sums in bars:
-        whole.setdefault(int(bar), Numbers()).add(state, sums)
-        providers.setdefault(provider, {}).setdefault(int(bar), Numbers()).add(state, sums)
+        whole.setdefault(int(bar), ExchangeSums()).add(state, sums)
+        providers.setdefault(provider, {}).setdefault(int(bar), ExchangeSums()).add(state, sums)
 
-    def every(found: dict[int, Numbers]) -> list[Point]:
+    def every(found: dict[int, ExchangeSums]) -> list[Point]:
         return [
-            Point(_moment(bar * each), found.get(bar, Numbers()))
+            Point(_moment(bar * each), found.get(bar, ExchangeSums()))
             for bar in range(first // each, last // each + 1)
         ]
 
     return every(whole), {provider: every(found) for provider, found in providers.items()}
 
 
-def _lines(found: dict[Any, Numbers], name: Callable[[Any], str]) -> list[Line]:
+def _lines(found: dict[Any, ExchangeSums], name: Callable[[Any], str]) -> list[DashboardLine]:
     """Those with most requests, the rest left out."""
     used = (key for key in found if found[key].requests)
     most = sorted(used, key=lambda key: (-found[key].requests, str(key)))[:MOST_LINES]
-    return [Line(str(key or "none"), name(key), found[key]) for key in most]
+    return [DashboardLine(str(key or "none"), name(key), found[key]) for key in most]
 
 
 def _moment(hour: int) -> datetime:

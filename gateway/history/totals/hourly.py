@@ -21,7 +21,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from gateway.history.statements import Statement, among
-from gateway.history.totals.contributions import HOUR, Counted, Tallies, hour_of
+from gateway.history.totals.contributions import HOUR, Contribution, Tallies, hour_of
 from gateway.models import DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 
 # values in one IN (...)
@@ -51,11 +51,11 @@ _ADD, _ADD_DAY = (
 _ADD_LEDGER: Final = _add_up(HourlyLedger._meta.db_table, HourlyLedger.SLOT, ("entries",))
 
 
-_OF_ROW: Final = itemgetter(*Counted._fields)
+_OF_ROW: Final = itemgetter(*Contribution._fields)
 _ENDED: Final = "SELECT request_id FROM gateway_requestlog WHERE request_id IN ({places}) AND state <> 'open'"
 
 
-def before(request_ids: Iterable[str]) -> dict[str, Counted]:
+def before(request_ids: Iterable[str]) -> dict[str, Contribution]:
     """What the rows of these exchanges counted so far, by request id; nobody else changes them now.
 
     One that is open counted nothing and is left out. Inside the caller's transaction, before its
@@ -68,12 +68,12 @@ def before(request_ids: Iterable[str]) -> dict[str, Counted]:
     return _counted(ids)
 
 
-def counted(row: Mapping[str, Any]) -> Counted:
+def counted(row: Mapping[str, Any]) -> Contribution:
     """What counts of a row of RequestLog that is not read but about to be written, by column."""
-    return Counted._make(_OF_ROW(row))
+    return Contribution._make(_OF_ROW(row))
 
 
-def put(old: Mapping[str, Counted], new: Iterable[Counted]) -> None:
+def put(old: Mapping[str, Contribution], new: Iterable[Contribution]) -> None:
     """Count off what `before` found, count on what the rows say now; at the end of the transaction."""
     tallies = Tallies()
     for facts in new:
@@ -142,11 +142,11 @@ def _rebuild_hour(hour: int) -> int:
     return counted
 
 
-def _rows_of(hour: int) -> Iterator[Counted]:
+def _rows_of(hour: int) -> Iterator[Contribution]:
     start = moment(hour)
     rows = RequestLog.objects.order_by().filter(started_at__gte=start, started_at__lt=moment(hour + 1))
-    for values in rows.values_list(*Counted._fields).iterator(chunk_size=2000):
-        yield Counted._make(values)
+    for values in rows.values_list(*Contribution._fields).iterator(chunk_size=2000):
+        yield Contribution._make(values)
 
 
 def moment(hour: int) -> datetime:
@@ -159,8 +159,8 @@ def first_whole_hour(oldest: datetime) -> int:
     return hour_of(oldest) + 1
 
 
-def _counted(ids: list[str]) -> dict[str, Counted]:
-    found: dict[str, Counted] = {}
+def _counted(ids: list[str]) -> dict[str, Contribution]:
+    found: dict[str, Contribution] = {}
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         # by SQL, because building the query would take most of the time
@@ -169,7 +169,9 @@ def _counted(ids: list[str]) -> dict[str, Counted]:
             # almost always: most exchanges end once
             continue
         rows = RequestLog.objects.order_by().filter(request_id__in=ended)
-        found.update((values[0], Counted._make(values)) for values in rows.values_list(*Counted._fields))
+        found.update(
+            (values[0], Contribution._make(values)) for values in rows.values_list(*Contribution._fields)
+        )
     return found
 
 

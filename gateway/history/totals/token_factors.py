@@ -22,7 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from gateway.history.outcome import OK, ExchangeOutcome
-from gateway.history.totals.token_fit import Counted, Learnt, learnt_from
+from gateway.history.totals.token_fit import CountedRequest, Learnt, learnt_from
 from gateway.models import RequestLog, TokenFactor
 
 logger = logging.getLogger("gateway.audit")
@@ -121,7 +121,7 @@ def learn(provider: str, upstream_model: str) -> Learnt | None:
     return learnt
 
 
-def _last(provider: str, upstream_model: str) -> list[Counted]:
+def _last(provider: str, upstream_model: str) -> list[CountedRequest]:
     rows = RequestLog.objects.filter(
         provider=provider,
         upstream_model=upstream_model,
@@ -141,5 +141,5 @@ def _last(provider: str, upstream_model: str) -> list[Counted]:
         real = (plain or 0) + (read or 0) + (written or 0)
         if ours and real:
             # rows of before classes were told apart have none
-            pairs.append(Counted(ours, real, letters or 0, cjk or 0))
+            pairs.append(CountedRequest(ours, real, letters or 0, cjk or 0))
     return pairs

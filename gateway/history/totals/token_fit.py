@@ -34,7 +34,7 @@ _FULL_WEIGHT: Final = 0.03
 _MATRIX = list[list[float]]
 
 
-class Counted(NamedTuple):
+class CountedRequest(NamedTuple):
     """One request: what our vocabulary counts, what the provider does, and the classes in ours."""
 
     ours: int
@@ -56,17 +56,17 @@ class Learnt(NamedTuple):
     letters: float = 1.0
     cjk: float = 1.0
 
-    def estimate(self, pair: Counted) -> float:
+    def estimate(self, pair: CountedRequest) -> float:
         """What the provider counts for `pair.ours`, as far as this knows."""
         rest, letters, cjk = pair.by_class
         return self.factor * (rest + self.letters * letters + self.cjk * cjk) + self.overhead
 
-    def error(self, pair: Counted) -> float:
+    def error(self, pair: CountedRequest) -> float:
         """How far that is off, as a share."""
         return abs(self.estimate(pair) / pair.real - 1)
 
 
-def learnt_from(pairs: Sequence[Counted]) -> Learnt:
+def learnt_from(pairs: Sequence[CountedRequest]) -> Learnt:
     """What the pairs teach. `pairs`: one or more, with counts above 0."""
     line = _line(pairs)
     sound = [pair for pair in pairs if _sound(pair)]
@@ -75,16 +75,16 @@ def learnt_from(pairs: Sequence[Counted]) -> Learnt:
     return min((line, _by_class(sound, line)), key=lambda learnt: _usual_error(learnt, pairs))
 
 
-def _sound(pair: Counted) -> bool:
+def _sound(pair: CountedRequest) -> bool:
     """Whether any vocabulary could count so."""
     return LEAST_OF_CLASS * pair.ours <= pair.real <= MOST_OF_CLASS * pair.ours + LARGEST_OVERHEAD
 
 
-def _usual_error(learnt: Learnt, pairs: Sequence[Counted]) -> float:
+def _usual_error(learnt: Learnt, pairs: Sequence[CountedRequest]) -> float:
     return fmean(min(1.0, learnt.error(pair)) for pair in pairs)
 
 
-def _line(pairs: Sequence[Counted]) -> Learnt:
+def _line(pairs: Sequence[CountedRequest]) -> Learnt:
     """Theil and Sen's line.
 
     The slope is the median of the slopes between any two pairs, the overhead the median
@@ -104,7 +104,7 @@ def _line(pairs: Sequence[Counted]) -> Learnt:
     return Learnt(round(_within(LEAST, factor, MOST), 4), overhead)
 
 
-def _by_class(pairs: Sequence[Counted], line: Learnt) -> Learnt:
+def _by_class(pairs: Sequence[CountedRequest], line: Learnt) -> Learnt:
     prices = [line.factor] * 3
     # the overhead is one more price, of which each request has the same
     found = _held(

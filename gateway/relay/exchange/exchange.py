@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gateway.conversion.answers.message_facts import message_facts
+from gateway.conversion.answers.message import message_facts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tools.web_search import Searched
@@ -63,7 +63,7 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class Attempt:
+class ExchangeAttempt:
     """One try at a provider, while it lasts. `started` and the other times are the monotonic clock's."""
 
     number: int
@@ -121,7 +121,7 @@ class Exchange:
     asked_model: str = ""
     streamed: bool = False
     route: Route | None = None
-    tries: list[Attempt] = field(default_factory=list)
+    tries: list[ExchangeAttempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
     recurring: Recurring = NOTHING
     sent: bytes = b""
@@ -156,9 +156,9 @@ class Exchange:
     def captures(self) -> bool:
         return self.capture_policy == capture.FULL
 
-    def attempt_begins(self, route: Route, credential: str, now: datetime, clock: float) -> Attempt:
+    def attempt_begins(self, route: Route, credential: str, now: datetime, clock: float) -> ExchangeAttempt:
         """Note that a provider is asked now."""
-        attempt = Attempt(len(self.tries) + 1, route, credential, now, clock)
+        attempt = ExchangeAttempt(len(self.tries) + 1, route, credential, now, clock)
         self.tries.append(attempt)
         return attempt
 

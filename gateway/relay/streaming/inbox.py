@@ -6,7 +6,7 @@ a burst leaves as one write. A tick wakes the writer without data. When more tha
 provider is read no faster than the client takes it.
 
 The feed is the provider's connection itself, which puts pieces as they arrive, or
-a reader task (`Reader`) where a transport only knows how to be read.
+a reader task (`InboxReader`) where a transport only knows how to be read.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Inbox:
             self._waiter.set_result(None)
 
 
-class Reader:
+class InboxReader:
     """Feeds an inbox from an async iterator, in a task of its own."""
 
     def __init__(self, pieces: AsyncIterator[bytes], inbox: Inbox) -> None:

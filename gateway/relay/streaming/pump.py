@@ -41,8 +41,8 @@ from gateway.relay.exchange.timeline import LONG_GAP
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
 from gateway.relay.streaming.deadline_timer import Alarm
-from gateway.relay.streaming.inbox import Inbox, Reader
-from gateway.relay.streaming.write_through import DirectBody
+from gateway.relay.streaming.inbox import Inbox, InboxReader
+from gateway.relay.streaming.write_through import WriteThrough
 from gateway.relay.tries import Tries
 from gateway.routing.snapshot import KeyEntry
 from gateway.upstream.client import UpstreamAnswer
@@ -105,7 +105,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.OPENING
         self._ready = self._final = b""
-        self._body: DirectBody | None = None
+        self._body: WriteThrough | None = None
         # what the straight way has read and the iterator has to go on with
         self._fed: Sequence[Sent] | Exception | None = None
         self._opening: asyncio.Task[Opened] | None = None
@@ -194,7 +194,7 @@ class Pump:
             self._exchange.note_returned(piece)
         return piece
 
-    def write_through(self, body: DirectBody) -> None:
+    def write_through(self, body: WriteThrough) -> None:
         """Write what arrives while the iterator waits straight to the client."""
         self._body = body
         self._inbox.straight_to(self._straight)
@@ -403,7 +403,7 @@ class Pump:
         """For a transport that does not deliver."""
         assert opened.answer is not None and opened.pieces is not None
         try:
-            await Reader(opened.pieces, self._inbox).run()
+            await InboxReader(opened.pieces, self._inbox).run()
         except Exception:
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
             self._inbox.fail(UpstreamBroken("upstream closed the stream before the response was complete"))

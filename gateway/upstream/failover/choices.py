@@ -15,19 +15,19 @@ from collections.abc import Iterator, Sequence
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import Credential
 from gateway.upstream.failover.attempts import Elsewhere
-from gateway.upstream.failover.health import FREE, Health, Kind, Standing
+from gateway.upstream.failover.health import FREE, Health, Kind, TargetHealth
 from gateway.upstream.failover.session_affinity import in_order
 from gateway.values import frozen
 
 
 @frozen
-class Choice:
+class AttemptChoice:
     """A target and a credential for the next attempt. `wait`: seconds before it may begin."""
 
     index: int
     route: Route
     credential: Credential | None
-    standing: Standing = FREE
+    standing: TargetHealth = FREE
     wait: float = 0.0
 
 
@@ -41,9 +41,9 @@ class Choices:
         self._spent: set[tuple[int, int | None]] = set()
         self._spent_targets: set[int] = set()
 
-    def next(self, now: float, time_left: float) -> Choice | None:
+    def next(self, now: float, time_left: float) -> AttemptChoice | None:
         """The best choice that was not given up; never None before something was."""
-        aside: list[tuple[int, float, Choice]] = []
+        aside: list[tuple[int, float, AttemptChoice]] = []
         untried = not (self._spent or self._spent_targets)
         for choice in self._all(now):
             standing = choice.standing
@@ -52,7 +52,9 @@ class Choices:
             until = now if standing.until is None else standing.until
             if standing.kind is Kind.LIMITED:
                 if until - now < time_left:
-                    waiting = Choice(choice.index, choice.route, choice.credential, standing, until - now)
+                    waiting = AttemptChoice(
+                        choice.index, choice.route, choice.credential, standing, until - now
+                    )
                     aside.append((0, until, waiting))
                 elif untried:
                     aside.append((2, until, choice))
@@ -62,7 +64,7 @@ class Choices:
                 aside.append((3, standing.since, choice))
         return min(aside, key=lambda entry: entry[:2])[2] if aside else None
 
-    def elsewhere(self, failed: Choice, now: float) -> Elsewhere:
+    def elsewhere(self, failed: AttemptChoice, now: float) -> Elsewhere:
         """What stands ready besides a choice that failed."""
         credential = target = False
         for choice in self._all(now):
@@ -72,15 +74,15 @@ class Choices:
                 credential = credential or choice.standing.kind is Kind.FREE
         return Elsewhere(credential, target)
 
-    def give_up_credential(self, choice: Choice) -> None:
+    def give_up_credential(self, choice: AttemptChoice) -> None:
         """Do not choose this credential at this target again."""
         self._spent.add((choice.index, choice.credential.id if choice.credential else None))
 
-    def give_up_target(self, choice: Choice) -> None:
+    def give_up_target(self, choice: AttemptChoice) -> None:
         """Do not choose this target again."""
         self._spent_targets.add(choice.index)
 
-    def teach(self, choice: Choice, route: Route) -> Choice:
+    def teach(self, choice: AttemptChoice, route: Route) -> AttemptChoice:
         """From now on the choice's target is asked as this route says."""
         self._routes[choice.index] = route
         return dataclasses.replace(choice, route=route)
@@ -90,7 +92,7 @@ class Choices:
         """There is no other target."""
         return len(self._routes) == 1
 
-    def _all(self, now: float) -> Iterator[Choice]:
+    def _all(self, now: float) -> Iterator[AttemptChoice]:
         """Everything not given up, in order."""
         for index, route in enumerate(self._routes):
             if index in self._spent_targets:
@@ -101,4 +103,4 @@ class Choices:
             for credential in credentials:
                 if self._spent and (index, credential.id if credential else None) in self._spent:
                     continue
-                yield Choice(index, route, credential, self._health.standing(route, credential, now))
+                yield AttemptChoice(index, route, credential, self._health.standing(route, credential, now))

@@ -60,7 +60,7 @@ class TargetKey(NamedTuple):
     upstream_model: str
 
 
-class Standing(NamedTuple):
+class TargetHealth(NamedTuple):
     """How a target with a credential stands, since and until when, and why. Times are Unix seconds."""
 
     kind: Kind
@@ -70,7 +70,7 @@ class Standing(NamedTuple):
     reason: str = ""
 
 
-FREE: Final = Standing(Kind.FREE)
+FREE: Final = TargetHealth(Kind.FREE)
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Health:
         self._limits: dict[tuple[TargetKey, int | None], _Limit] = {}
         self._refusals: dict[int, _Refusal] = {}
 
-    def standing(self, route: Route, credential: Credential | None, now: float) -> Standing:
+    def standing(self, route: Route, credential: Credential | None, now: float) -> TargetHealth:
         """How this choice stands now; the worst of what is wrong with it."""
         refused = self._refused(route, credential, now) if credential is not None else None
         if refused is not None:
@@ -132,7 +132,7 @@ class Health:
                 return cooling
         limit = self._limits.get((key, credential.id if credential else None))
         if limit is not None and limit.until > now and not _forgiven(limit.since, route):
-            return Standing(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason)
+            return TargetHealth(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason)
         return FREE
 
     def begins(self, route: Route, now: float) -> None:
@@ -178,12 +178,12 @@ class Health:
 
     # --- refused ------------------------------------------------------------------
 
-    def _refused(self, route: Route, credential: Credential, now: float) -> Standing | None:
+    def _refused(self, route: Route, credential: Credential, now: float) -> TargetHealth | None:
         record = credential.set_aside
         if record is not None and (record.until is None or record.until > now):
             # the record has the word from here on, also when it says that the credential is back
             self._refusals.pop(credential.id, None)
-            return Standing(Kind.REFUSED, record.since, record.until, record.status, record.reason)
+            return TargetHealth(Kind.REFUSED, record.since, record.until, record.status, record.reason)
         own = self._refusals.get(credential.id)
         if own is None:
             return None
@@ -191,7 +191,7 @@ class Health:
             # by now the record would say so, if nobody had brought it back
             del self._refusals[credential.id]
             return None
-        return Standing(Kind.REFUSED, own.since, None, own.status, own.reason)
+        return TargetHealth(Kind.REFUSED, own.since, None, own.status, own.reason)
 
     def _refuse(self, route: Route, credential: Credential, error: UpstreamError, now: float) -> None:
         status = error.upstream_status or error.status
@@ -227,11 +227,11 @@ class Health:
 
     # --- cooling ------------------------------------------------------------------
 
-    def _cooling(self, target: _Target, now: float) -> Standing:
+    def _cooling(self, target: _Target, now: float) -> TargetHealth:
         probed = target.probing_since is not None and now - target.probing_since < PROBE_PATIENCE
         if target.until <= now and not probed:
             return FREE
-        return Standing(Kind.COOLING, target.since or 0.0, target.until, target.status, target.reason)
+        return TargetHealth(Kind.COOLING, target.since or 0.0, target.until, target.status, target.reason)
 
     def _fail(self, route: Route, error: UpstreamError, now: float) -> None:
         key = key_of(route)

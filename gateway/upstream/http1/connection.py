@@ -30,7 +30,7 @@ JOINED: Final = 64 * 1024
 STALE_WINDOW: Final = 2.0
 
 
-class Origin(NamedTuple):
+class ConnectionOrigin(NamedTuple):
     """What connections are kept for. `host` is ASCII, IPv6 without brackets."""
 
     scheme: str
@@ -77,7 +77,7 @@ class LeanConnection(asyncio.Protocol):
         "origin",
     )
 
-    def __init__(self, origin: Origin, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, origin: ConnectionOrigin, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         self.origin = origin
         self._owner = owner
         self._loop = loop

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from gateway.upstream.http1.connection import LeanConnection, Origin
+from gateway.upstream.http1.connection import ConnectionOrigin, LeanConnection
 
 IDLE_LIMIT: Final = 64
 IDLE_EXPIRY: Final = 30.0
@@ -22,7 +22,7 @@ class IdlePool:
         self._limit = limit
         self._expiry = expiry
         # oldest first; an origin without an idle connection is not in it
-        self._idle: dict[Origin, list[tuple[float, LeanConnection]]] = {}
+        self._idle: dict[ConnectionOrigin, list[tuple[float, LeanConnection]]] = {}
         self._open: set[LeanConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,7 +34,7 @@ class IdlePool:
         """A new connection, about to be used."""
         self._open.add(connection)
 
-    def take(self, origin: Origin) -> LeanConnection | None:
+    def take(self, origin: ConnectionOrigin) -> LeanConnection | None:
         """The connection that was used last, None when there is none that can be used."""
         while stack := self._idle.get(origin):
             since, connection = stack.pop()

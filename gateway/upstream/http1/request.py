@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from gateway import patterns
-from gateway.upstream.http1.connection import Origin
+from gateway.upstream.http1.connection import ConnectionOrigin
 
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN: Final = patterns.compiled(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -21,10 +21,10 @@ _FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ParsedUrl:
     """A URL taken apart. `authorization` comes from a user name or password in it."""
 
-    origin: Origin
+    origin: ConnectionOrigin
     path: bytes
     host: bytes
     authorization: bytes | None = field(default=None, repr=False)
@@ -32,12 +32,12 @@ class Target:
 
 # the URLs of the providers' endpoints: few, and the same for every request
 @lru_cache(maxsize=256)
-def target(url: str) -> Target:
+def target(url: str) -> ParsedUrl:
     """Raises httpx.InvalidURL or httpx.UnsupportedProtocol."""
     return target_of(httpx.URL(url))
 
 
-def target_of(url: httpx.URL) -> Target:
+def target_of(url: httpx.URL) -> ParsedUrl:
     """The same for a parsed URL."""
     if url.scheme not in _PORTS or not url.host:
         raise httpx.UnsupportedProtocol("the URL does not start with http:// or https:// and a host")
@@ -47,12 +47,12 @@ def target_of(url: httpx.URL) -> Target:
     authorization = None
     if url.username or url.password:
         authorization = b"Basic " + b64encode(f"{url.username}:{url.password}".encode())
-    origin = Origin(url.scheme, url.raw_host.decode("ascii"), port)
-    return Target(origin, url.raw_path, url.netloc, authorization)
+    origin = ConnectionOrigin(url.scheme, url.raw_host.decode("ascii"), port)
+    return ParsedUrl(origin, url.raw_path, url.netloc, authorization)
 
 
 def request_head(
-    method: bytes, place: Target, headers: Iterable[tuple[bytes, bytes]], content_length: int
+    method: bytes, place: ParsedUrl, headers: Iterable[tuple[bytes, bytes]], content_length: int
 ) -> bytes:
     """Request line and headers with the empty line.
 
@@ -83,7 +83,7 @@ _USUAL_NAMES: Final = patterns.match_at(
 )
 
 
-def post_head(place: Target, headers: Mapping[str, str], content_length: int) -> bytes:
+def post_head(place: ParsedUrl, headers: Mapping[str, str], content_length: int) -> bytes:
     """`request_head` of a POST with `raw_headers`: the same bytes, in one go where nothing is unusual.
 
     Raises as those two.
@@ -119,7 +119,7 @@ def as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def raw_headers(headers: Mapping[str, str], place: Target) -> list[tuple[bytes, bytes]]:
+def raw_headers(headers: Mapping[str, str], place: ParsedUrl) -> list[tuple[bytes, bytes]]:
     """Headers as bytes. Credentials in the URL win over an Authorization header.
 
     Raises UnicodeEncodeError as `as_bytes`.

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 
 import httpx
 
-from gateway.upstream.http1.connection import LeanConnection, Origin, StaleConnection
+from gateway.upstream.http1.connection import ConnectionOrigin, LeanConnection, StaleConnection
 from gateway.upstream.http1.happy_eyeballs import connected_socket
 from gateway.upstream.http1.pool import IDLE_EXPIRY, IDLE_LIMIT, IdlePool
-from gateway.upstream.http1.request import Target, post_head, request_head, target, target_of
+from gateway.upstream.http1.request import ParsedUrl, post_head, request_head, target, target_of
 from gateway.upstream.http1.response import LeanAnswer
 
 
@@ -76,7 +76,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
     async def _exchanged(
         self,
-        place: Target,
+        place: ParsedUrl,
         head: bytes,
         content: bytes,
         connect_timeout: float | None,
@@ -97,7 +97,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
             await self._connected(place.origin, connect_timeout), head, content, write_timeout
         )
 
-    async def _connected(self, origin: Origin, timeout: float | None) -> LeanConnection:
+    async def _connected(self, origin: ConnectionOrigin, timeout: float | None) -> LeanConnection:
         """A new connection, TLS included. Raises httpx.ConnectError or httpx.ConnectTimeout."""
         loop = asyncio.get_running_loop()
         connection = LeanConnection(origin, self._pool, loop)

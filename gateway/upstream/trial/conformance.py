@@ -22,9 +22,9 @@ from gateway.routing.snapshot import ProviderConfig
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.trial.probe import TOOL, failure_code
-from gateway.upstream.trial.test_client import Asker, Failed, Said, first_line
+from gateway.upstream.trial.trial_client import Asker, ProviderFailed, Said, first_line
+from gateway.wire.messages import JSONObject
 
-JSONObject = dict[str, Any]
 Outcome = Literal["passed", "partly", "failed"]
 # seconds for one answer: small models on small machines think long
 LIMIT: Final = 120.0
@@ -53,7 +53,7 @@ _BEYOND_OPTIONS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CapabilityVerdict:
     """What one answer says of a capability."""
 
     outcome: Outcome
@@ -66,7 +66,7 @@ class Check:
     """`ask` puts the question and judges. `remedies`: options to try in turn when it fails."""
 
     capability: str
-    ask: Callable[[Asker], Awaitable[tuple[Said, Verdict]]]
+    ask: Callable[[Asker], Awaitable[tuple[Said, CapabilityVerdict]]]
     remedies: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -129,7 +129,7 @@ def _large_schema() -> JSONObject:
     }
 
 
-async def _parallel_tools(asker: Asker) -> tuple[Said, Verdict]:
+async def _parallel_tools(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     said = await asker.streamed(
         {
             "tools": [TOOL, _TIME],
@@ -143,11 +143,11 @@ async def _parallel_tools(asker: Asker) -> tuple[Said, Verdict]:
     )
     names = {call.get("name") for call in said.blocks("tool_use")}
     if len(names) > 1:
-        return said, Verdict("passed", detail=", ".join(sorted(map(str, names))))
-    return said, Verdict("partly", "one_call") if names else Verdict("failed", "no_call")
+        return said, CapabilityVerdict("passed", detail=", ".join(sorted(map(str, names))))
+    return said, CapabilityVerdict("partly", "one_call") if names else CapabilityVerdict("failed", "no_call")
 
 
-async def _tool_image(asker: Asker) -> tuple[Said, Verdict]:
+async def _tool_image(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": _RED}}
     use = {"type": "tool_use", "id": "toolu_1", "name": "read_picture", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image]}
@@ -162,11 +162,11 @@ async def _tool_image(asker: Asker) -> tuple[Said, Verdict]:
         }
     )
     if "red" in said.text.lower():
-        return said, Verdict("passed", detail=said.text[:100])
-    return said, Verdict("partly", "not_seen", first_line(said.text))
+        return said, CapabilityVerdict("passed", detail=said.text[:100])
+    return said, CapabilityVerdict("partly", "not_seen", first_line(said.text))
 
 
-async def _mid_system(asker: Asker) -> tuple[Said, Verdict]:
+async def _mid_system(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     said = await asker.whole(
         {
             "messages": [
@@ -178,11 +178,11 @@ async def _mid_system(asker: Asker) -> tuple[Said, Verdict]:
         }
     )
     if "PELICAN" in said.text.upper():
-        return said, Verdict("passed")
-    return said, Verdict("partly", "not_followed", first_line(said.text))
+        return said, CapabilityVerdict("passed")
+    return said, CapabilityVerdict("partly", "not_followed", first_line(said.text))
 
 
-async def _thinking(asker: Asker) -> tuple[Said, Verdict]:
+async def _thinking(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     said = await asker.streamed(
         {
             "max_tokens": 4096,
@@ -190,10 +190,12 @@ async def _thinking(asker: Asker) -> tuple[Said, Verdict]:
             "messages": [_user("Is 91 a prime number? Think first, then answer in one sentence.")],
         }
     )
-    return said, Verdict("passed") if said.blocks("thinking") else Verdict("partly", "no_thinking")
+    return said, CapabilityVerdict("passed") if said.blocks("thinking") else CapabilityVerdict(
+        "partly", "no_thinking"
+    )
 
 
-async def _long_names(asker: Asker) -> tuple[Said, Verdict]:
+async def _long_names(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     said = await asker.streamed(
         {
             "tools": [{**TOOL, "name": _LONG_NAME}],
@@ -203,12 +205,14 @@ async def _long_names(asker: Asker) -> tuple[Said, Verdict]:
     )
     calls = said.blocks("tool_use")
     if not calls:
-        return said, Verdict("failed", "no_call")
+        return said, CapabilityVerdict("failed", "no_call")
     ok = calls[0].get("name") == _LONG_NAME
-    return said, Verdict("passed") if ok else Verdict("failed", "other_name", str(calls[0].get("name"))[:100])
+    return said, CapabilityVerdict("passed") if ok else CapabilityVerdict(
+        "failed", "other_name", str(calls[0].get("name"))[:100]
+    )
 
 
-async def _large_tool(asker: Asker) -> tuple[Said, Verdict]:
+async def _large_tool(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     said = await asker.streamed(
         {
             "tools": [
@@ -220,13 +224,13 @@ async def _large_tool(asker: Asker) -> tuple[Said, Verdict]:
     )
     calls = said.blocks("tool_use")
     if not calls:
-        return said, Verdict("failed", "no_call")
+        return said, CapabilityVerdict("failed", "no_call")
     given = calls[0].get("input")
     right = isinstance(given, dict) and isinstance(given.get("title"), str)
-    return said, Verdict("passed") if right else Verdict("partly", "bad_arguments")
+    return said, CapabilityVerdict("passed") if right else CapabilityVerdict("partly", "bad_arguments")
 
 
-async def _structured(asker: Asker) -> tuple[Said, Verdict]:
+async def _structured(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     schema = {
         "type": "object",
         "properties": {"city": {"type": "string"}, "inhabitants": {"type": "integer"}},
@@ -242,20 +246,24 @@ async def _structured(asker: Asker) -> tuple[Said, Verdict]:
     try:
         value = json.loads(said.text)
     except ValueError:
-        return said, Verdict("failed", "no_json", first_line(said.text))
+        return said, CapabilityVerdict("failed", "no_json", first_line(said.text))
     right = isinstance(value, dict) and isinstance(value.get("city"), str) and "inhabitants" in value
-    return said, Verdict("passed") if right else Verdict("failed", "other_json", first_line(said.text))
+    return said, CapabilityVerdict("passed") if right else CapabilityVerdict(
+        "failed", "other_json", first_line(said.text)
+    )
 
 
-async def _cancel(asker: Asker) -> tuple[Said, Verdict]:
+async def _cancel(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     left = await asker.streamed(
         {"max_tokens": 4096, "messages": [_user("Count from 1 to 500, one number a line.")]}, stop_after=4
     )
     if not left.cut:
-        return left, Verdict("partly", "too_short")
+        return left, CapabilityVerdict("partly", "too_short")
     # the provider must be free again at once, not when the long answer would have ended
     after = await asker.whole({"max_tokens": 64, "messages": [_user("Answer with the one word: OK")]})
-    return dataclasses.replace(after, milliseconds=left.milliseconds + after.milliseconds), Verdict("passed")
+    return dataclasses.replace(after, milliseconds=left.milliseconds + after.milliseconds), CapabilityVerdict(
+        "passed"
+    )
 
 
 CHECKS: Final = (
@@ -300,7 +308,7 @@ async def _tried(asker: Asker, check: Check) -> Finding:
     started = asker.clock()
     try:
         said, verdict = await check.ask(asker)
-    except Failed as failure:
+    except ProviderFailed as failure:
         status = f"HTTP {failure.status}: " if failure.status else ""
         took = round((asker.clock() - started) * 1000)
         return Finding(check.capability, "failed", failure_code(failure), status + failure.detail, took)

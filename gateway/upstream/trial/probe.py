@@ -25,7 +25,7 @@ from gateway.upstream.demo import MODEL as DEMO_MODEL
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.request_builder import UpstreamCall, credential_headers, endpoint_url
 from gateway.upstream.trial.models_list import OfferedModel, offered_models, with_sizes
-from gateway.upstream.trial.test_client import MOST_BYTES, Asker, Failed, Said, first_line, told_by
+from gateway.upstream.trial.trial_client import MOST_BYTES, Asker, ProviderFailed, Said, first_line, told_by
 
 REACHABLE: Final = "reachable"
 KEY: Final = "key"
@@ -129,10 +129,10 @@ class Probe:
                 finally:
                     await answer.close()
         except TimeoutError:
-            failure = Failed(UpstreamTimedOut("timed out"))
+            failure = ProviderFailed(UpstreamTimedOut("timed out"))
             return Listing((self._failure(REACHABLE, failure, started),))
         except GatewayError as error:
-            return Listing((self._failure(REACHABLE, Failed(error), started),))
+            return Listing((self._failure(REACHABLE, ProviderFailed(error), started),))
         reachable = Level(REACHABLE, "passed", milliseconds=reached, status=answer.status)
         key, models = self._judged(answer.status, body, self._since(started))
         if models and self.sizes_path:
@@ -200,18 +200,18 @@ class Probe:
         started = self.clock()
         try:
             said: Said = await asking
-        except Failed as failure:
+        except ProviderFailed as failure:
             self._levels.append(self._failure(name, failure, started))
             return
         except InvalidRequest as error:
-            self._levels.append(self._failure(name, Failed(error, 400), started))
+            self._levels.append(self._failure(name, ProviderFailed(error, 400), started))
             return
         code = problem_of(said)
         detail = first_line(said.text) if name == ANSWER else ""
         outcome: Outcome = "failed" if code else "passed"
         self._levels.append(Level(name, outcome, code, detail, said.milliseconds))
 
-    def _failure(self, name: str, failure: Failed, started: float) -> Level:
+    def _failure(self, name: str, failure: ProviderFailed, started: float) -> Level:
         return Level(
             name, "failed", failure_code(failure), failure.detail, self._since(started), failure.status
         )
@@ -276,7 +276,7 @@ def tried_again(
     ]
 
 
-def failure_code(failure: Failed) -> str:
+def failure_code(failure: ProviderFailed) -> str:
     """The name of what went wrong, for a sentence with the next step."""
     error, status = failure.error, failure.status
     if isinstance(error, UpstreamTimedOut):

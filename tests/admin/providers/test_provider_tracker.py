@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.admin.providers.provider_tracker import trackers
-from gateway.history.totals.dashboard import Numbers, Point, ProviderPoints
+from gateway.history.totals.dashboard import ExchangeSums, Point, ProviderPoints
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -13,7 +13,7 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 def points(*cells):
     made = []
     for number, (requests, failed) in enumerate(cells):
-        numbers = Numbers()
+        numbers = ExchangeSums()
         numbers.sums[0], numbers.failed = requests, failed
         made.append(Point(START + timedelta(hours=number), numbers))
     return made

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
-from gateway.config.startup import adopt_env_records
+from gateway.config.startup import environment as adopt_env_records
 from gateway.config.startup.environment import sync_environment
 from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
 from tests.admin.conftest import CREDENTIAL
@@ -26,7 +26,7 @@ def environment(db, monkeypatch):
     for module in (
         "gateway.admin.providers.provider_credentials",
         "gateway.admin.providers.providers",
-        "gateway.config.startup.adopt_env_records",
+        "gateway.config.startup.environment",
     ):
         monkeypatch.setattr(f"{module}.gateway_conf", lambda: ENVIRONMENT)
     sync_environment(ENVIRONMENT)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.admin.requests.fixture import case
+from gateway.admin.requests.reproduce import case
 from gateway.conversion.profile import Profile
 from gateway.management import dryrun
 

@@ -8,7 +8,7 @@ import pytest
 from gateway.admin.sessions.session_page import (
     LONGEST_PAUSE,
     MOST_DRAWN,
-    Numbers,
+    SessionSums,
     agents,
     session_picture,
     time_spent,
@@ -62,10 +62,10 @@ def test_numbers_are_sums_and_the_hit_rate_is_of_what_went_in(db):
         1, input_tokens=100, cache_read_tokens=300, output_tokens=10, cost=Decimal("0.5"), attempts=3
     )  # fmt: skip
     RequestLog.objects.create(request_id="req_broken", state="broken", input_tokens=None)
-    told = Numbers.of(sums(RequestLog.objects.all()))
+    told = SessionSums.of(sums(RequestLog.objects.all()))
     assert (told.requests, told.failed, told.retries, told.input_tokens) == (2, 1, 2, 100)
     assert (told.cost, told.unpriced, told.cache_hits) == (Decimal("0.5"), 1, 75)
-    unpriced = Numbers.of(sums(RequestLog.objects.filter(state="broken")))
+    unpriced = SessionSums.of(sums(RequestLog.objects.filter(state="broken")))
     assert (unpriced.cost, unpriced.cache_hits) == (None, None)
 
 

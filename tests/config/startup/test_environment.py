@@ -6,8 +6,7 @@ import pytest
 
 from gateway.conf import GatewayConf
 from gateway.config.snapshot.loader import load
-from gateway.config.startup.adopt_env_records import take_over_mapping, take_over_provider
-from gateway.config.startup.environment import sync_environment
+from gateway.config.startup.environment import sync_environment, take_over_mapping, take_over_provider
 from gateway.models import ClientKey, ConfigStamp, MappingTarget, ModelMapping, Origin, Provider
 from gateway.routing.resolve import resolve, visible_models
 from gateway.security import client_keys

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.conversion.answers.stop_sequences import StopScanner
-from gateway.conversion.answers.text_filters import PrefillEcho, ThinkTags, VisibleText
+from gateway.conversion.answers.text_filters import PrefillEcho, StopScanner, ThinkTags, VisibleText
 from tests.playbook import context_of
 
 

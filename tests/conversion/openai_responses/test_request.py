@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.conversion.context import ClientFacts
-from gateway.conversion.openai_responses.profile_adapter import fitted
+from gateway.conversion.openai_responses.request import fitted
 from gateway.conversion.profile import Profile
 from tests.conversion import openai_types
 from tests.conversion.converting import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.conversion.openai_responses.search import search_blocks
+from gateway.conversion.openai_responses.items import search_blocks
 from tests.conversion.openai_responses.scripts import search
 
 

@@ -5,7 +5,7 @@ import pytest
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
-from gateway.conversion.requests.output_cap import output_cap
+from gateway.conversion.requests.plan import output_cap
 from tests.conversion.converting import convert, refusal_of, request_of
 
 

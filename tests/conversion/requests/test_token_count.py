@@ -15,10 +15,10 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.requests.token_count import (
     count_tokens,
     estimate_input_tokens,
-    estimate_text_tokens,
     input_counts,
 )
 from gateway.conversion.tokens import vocabulary
+from gateway.conversion.tokens.messages import estimate_text_tokens
 from gateway.errors import InvalidRequest
 from tests.conversion.pdf_files import pdf_of
 

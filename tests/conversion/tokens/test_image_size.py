@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from gateway.conversion.tokens.image_size import image_size
+from gateway.conversion.tokens.image_tokens import image_size
 
 
 def encoded(data):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.conversion.tools.web_search import (
-    Found,
     Search,
     Searched,
+    SearchResult,
     cited_blocks,
     search_blocks,
     search_of,
@@ -19,7 +19,7 @@ CAPTURES = Path(__file__).parent.parent.parent / "captures"
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
 CUSTOM = {"name": "a", "input_schema": {"type": "object"}}
 FORCED = {"type": "tool", "name": "web_search"}
-FOUND = Found("Django", "https://www.djangoproject.com/", "The web framework", "2 days ago")
+FOUND = SearchResult("Django", "https://www.djangoproject.com/", "The web framework", "2 days ago")
 
 
 def asking(text="Perform a web search for the query: django", tools=(SEARCH,), **fields):

@@ -152,7 +152,7 @@ def test_a_gap_in_a_chain_is_said_and_not_skipped():
     received, _ = list(session(3))[-1]
     kept("r", captured(received))
     ContentNode.objects.filter(parent=None).delete()
-    with pytest.raises(bodies.Unreadable):
+    with pytest.raises(bodies.UnreadableContent):
         rebuilt("r", "received")
 
 

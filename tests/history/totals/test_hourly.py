@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.history.record.rows import write
 from gateway.history.record.spool import as_line, from_line
 from gateway.history.totals import counted_names, hourly
-from gateway.history.totals.contributions import Counted, Tallies, hour_of
+from gateway.history.totals.contributions import Contribution, Tallies, hour_of
 from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT, OTHER
 from tests.history.record.test_recorder import NOON, outcome
@@ -36,8 +36,8 @@ def kept():
 
 def recounted():
     tallies = Tallies()
-    for values in RequestLog.objects.values_list(*Counted._fields):
-        tallies.add(Counted._make(values))
+    for values in RequestLog.objects.values_list(*Contribution._fields):
+        tallies.add(Contribution._make(values))
     return tallies.totals(), tallies.days(), tallies.ledger()
 
 

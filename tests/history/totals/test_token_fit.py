@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.history.totals import token_fit
-from gateway.history.totals.token_fit import Counted, Learnt, learnt_from
+from gateway.history.totals.token_fit import CountedRequest, Learnt, learnt_from
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,7 +23,7 @@ def mixed(count, factor=1.2, letters=2.0, cjk=1.5, overhead=0, seed=3):
         rest, other, signs = (chance.choice((0, 1)) * chance.randint(30, 900) for _ in range(3))
         rest += 20
         real = factor * (rest + letters * other + cjk * signs) + overhead
-        pairs.append(Counted(rest + other + signs, round(real), other, signs))
+        pairs.append(CountedRequest(rest + other + signs, round(real), other, signs))
     return pairs
 
 
@@ -32,25 +32,25 @@ def worst(learnt, pairs):
 
 
 def test_a_factor_is_the_median_and_odd_answers_do_not_move_it():
-    usual = [Counted(100, 120)] * 5
+    usual = [CountedRequest(100, 120)] * 5
     assert learnt_from(usual) == Learnt(1.2)
-    assert learnt_from([*usual, Counted(100, 9000), Counted(100, 1)]) == Learnt(1.2)
+    assert learnt_from([*usual, CountedRequest(100, 9000), CountedRequest(100, 1)]) == Learnt(1.2)
 
 
 def test_a_factor_stays_within_bounds():
-    assert learnt_from([Counted(100, 100_000)]).factor == token_fit.MOST
-    assert learnt_from([Counted(100, 1)]).factor == token_fit.LEAST
+    assert learnt_from([CountedRequest(100, 100_000)]).factor == token_fit.MOST
+    assert learnt_from([CountedRequest(100, 1)]).factor == token_fit.LEAST
 
 
 def test_the_words_of_a_chat_template_are_an_overhead_and_no_part_of_the_factor():
-    pairs = [Counted(ours, round(1.2 * ours) + 30) for ours in range(50, 1050, 50)]
-    odd = [Counted(100, 5000), Counted(800, 10)]
+    pairs = [CountedRequest(ours, round(1.2 * ours) + 30) for ours in range(50, 1050, 50)]
+    odd = [CountedRequest(100, 5000), CountedRequest(800, 10)]
     assert learnt_from([*pairs, *odd]) == Learnt(pytest.approx(1.2, abs=0.001), 30)
 
 
 def test_an_overhead_is_never_negative_and_never_larger_than_a_template():
-    assert learnt_from([Counted(ours, ours - 40) for ours in range(100, 1100, 50)]).overhead == 0
-    steep = [Counted(ours, ours + 5000) for ours in range(100, 1100, 50)]
+    assert learnt_from([CountedRequest(ours, ours - 40) for ours in range(100, 1100, 50)]).overhead == 0
+    steep = [CountedRequest(ours, ours + 5000) for ours in range(100, 1100, 50)]
     assert learnt_from(steep).overhead == token_fit.LARGEST_OVERHEAD
 
 
@@ -72,19 +72,19 @@ def test_wrong_numbers_of_a_provider_do_not_carry_the_prices_away():
 
 
 def test_english_alone_teaches_one_factor_as_ever():
-    pairs = [Counted(ours, round(1.2 * ours) + 30) for ours in range(50, 1050, 50)]
+    pairs = [CountedRequest(ours, round(1.2 * ours) + 30) for ours in range(50, 1050, 50)]
     assert learnt_from(pairs)[2:] == (1.0, 1.0)
 
 
 def test_a_class_that_was_hardly_seen_costs_what_the_one_factor_says():
-    pairs = [Counted(ours, round(1.2 * ours), letters=3) for ours in range(500, 2500, 50)]
+    pairs = [CountedRequest(ours, round(1.2 * ours), letters=3) for ours in range(500, 2500, 50)]
     learnt = learnt_from(pairs)
     assert learnt.factor * learnt.letters == pytest.approx(1.2, rel=0.03)
     assert learnt.factor * learnt.cjk == pytest.approx(1.2, rel=0.03)
 
 
 def test_classes_that_always_come_together_share_what_they_cost():
-    pairs = [Counted(5 * size, 8 * size, letters=2 * size, cjk=size) for size in range(20, 70)]
+    pairs = [CountedRequest(5 * size, 8 * size, letters=2 * size, cjk=size) for size in range(20, 70)]
     learnt = learnt_from(pairs)
     assert worst(learnt, pairs) < 0.05
     assert 0.5 < learnt.letters < 2
@@ -98,7 +98,7 @@ sizes = st.one_of(small, large)
 @st.composite
 def counted(draw):
     rest, letters, cjk = draw(sizes), draw(sizes), draw(sizes)
-    return Counted(max(1, rest + letters + cjk), draw(st.integers(1, 10_000_000)), letters, cjk)
+    return CountedRequest(max(1, rest + letters + cjk), draw(st.integers(1, 10_000_000)), letters, cjk)
 
 
 @given(st.lists(counted(), min_size=1, max_size=60))

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import UpstreamBroken
 from gateway.relay.streaming import inbox as module
-from gateway.relay.streaming.inbox import Inbox, Reader
+from gateway.relay.streaming.inbox import Inbox, InboxReader
 
 
 async def test_pieces_that_wait_are_taken_together():
@@ -90,7 +90,7 @@ async def test_a_reader_feeds_an_inbox_no_faster_than_it_is_emptied(monkeypatch)
             yield piece
 
     inbox = Inbox()
-    reading = asyncio.ensure_future(Reader(pieces(), inbox).run())
+    reading = asyncio.ensure_future(InboxReader(pieces(), inbox).run())
     assert await inbox.take() == b"a" * 11
     assert len(given) == 1
     assert await inbox.take() == b"b" * 11
@@ -105,7 +105,7 @@ async def test_a_readers_failure_arrives_behind_its_data():
         raise UpstreamBroken("cut")
 
     inbox = Inbox()
-    await Reader(pieces(), inbox).run()
+    await InboxReader(pieces(), inbox).run()
     assert await inbox.take() == b"a"
     with pytest.raises(UpstreamBroken):
         await inbox.take()

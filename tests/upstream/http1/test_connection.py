@@ -12,13 +12,13 @@ from gateway.upstream.http1.connection import (
     MAX_HEAD,
     MAX_HEADERS,
     STALE_WINDOW,
+    ConnectionOrigin,
     LeanConnection,
-    Origin,
     StaleConnection,
 )
 from gateway.upstream.http1.response import HIGH_WATER
 
-ORIGIN = Origin("http", "127.0.0.1", 80)
+ORIGIN = ConnectionOrigin("http", "127.0.0.1", 80)
 BODY = b"Hello, world: \xf0\x9f\x8c\x8d"
 SIZED = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-Empty:\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 CHUNKED = (

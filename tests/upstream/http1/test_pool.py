@@ -2,11 +2,11 @@
 
 import pytest
 
-from gateway.upstream.http1.connection import Origin
+from gateway.upstream.http1.connection import ConnectionOrigin
 from gateway.upstream.http1.pool import IdlePool
 from tests.upstream.sockets import settled
 
-HERE, THERE = Origin("http", "here", 80), Origin("https", "there", 443)
+HERE, THERE = ConnectionOrigin("http", "here", 80), ConnectionOrigin("https", "there", 443)
 
 
 class Connection:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.upstream.http1.connection import Origin
+from gateway.upstream.http1.connection import ConnectionOrigin
 from gateway.upstream.http1.request import post_head, raw_headers, request_head, target
 
 
@@ -26,7 +26,7 @@ from gateway.upstream.http1.request import post_head, raw_headers, request_head,
 )
 def test_a_url_is_taken_apart(url, origin, path, host):
     place = target(url)
-    assert (place.origin, place.path, place.host) == (Origin(*origin), path, host)
+    assert (place.origin, place.path, place.host) == (ConnectionOrigin(*origin), path, host)
 
 
 @pytest.mark.parametrize(

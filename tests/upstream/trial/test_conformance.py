@@ -9,7 +9,7 @@ from gateway.conversion.profile import OPTION_NAMES
 from gateway.routing.snapshot import ProviderConfig
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.trial.conformance import CAPABILITIES, CHECKS, conform, examined, png
-from gateway.upstream.trial.test_client import Asker
+from gateway.upstream.trial.trial_client import Asker
 from tests.fakes.provider import FakeProvider, chunk, completion, error, stream
 
 BY_NAME = {check.capability: check for check in CHECKS}

@@ -10,8 +10,8 @@ from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.assistant_messages import assistant_message
 from gateway.conversion.requests.messages.reasoning_replay import first_turn_in_scope
 from gateway.conversion.requests.messages.system import mid_system_message
-from gateway.conversion.requests.messages.tool_results import HoistedParts, tool_message, user_parts
 from gateway.conversion.requests.messages.turns import Turn
+from gateway.conversion.requests.messages.user_content import HoistedParts, tool_message, user_parts
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.wire.chat import ChatMessage

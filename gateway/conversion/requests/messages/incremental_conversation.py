@@ -23,8 +23,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.provider_state import Seal
 from gateway.conversion.request_context import Notes, RequestContext
 from gateway.conversion.requests.messages.chat_messages import chat_messages, refuse_nothing_said
-from gateway.conversion.requests.messages.pairing import pair
-from gateway.conversion.requests.messages.turns import Turn, turns
+from gateway.conversion.requests.messages.turns import Turn, pair, turns
 from gateway.conversion.tokens.messages import message_tokens, speaks
 from gateway.conversion.tools.exposure import ToolHistory
 from gateway.errors import InvalidRequest

@@ -1,13 +1,18 @@
-"""Blocks of users and of tool results as parts (specification sections 3.2, 3.5)."""
+"""What users and tools say: their blocks as parts, tool results as tool messages (sections 3.2, 3.5)."""
 
 from __future__ import annotations
 
-from gateway.conversion.blocks.chat_parts import text_part
+from typing import Any, Final
+
+from gateway.conversion.blocks.chat_parts import joined, text_only, text_part
 from gateway.conversion.blocks.documents import document, search_result
 from gateway.conversion.blocks.images import image
 from gateway.conversion.request_context import RequestContext
+from gateway.conversion.requests.messages.turns import Located, ToolAnswer, Turn
+from gateway.conversion.tool_calls.call_ids import plain_id
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.wire import jsontext
+from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
 
 
@@ -45,3 +50,121 @@ def _browser_state(block: JSONObject, path: str, context: RequestContext) -> JSO
     context.notes.add("replaced", path, "browser state sent as text")
     state = {name: block[name] for name in ("tabs", "state_changes") if block.get(name) is not None}
     return text_part(f"[browser state] {jsontext.dumps_text(state)}")
+
+
+NO_OUTPUT: Final = "(no output)"
+INTERRUPTED: Final = "[no result: the tool call was interrupted]"
+_ERROR: Final = "ERROR: "
+_ALREADY_ERROR: Final = ("error", "<tool_use_error>")
+_WORD: Final = {"image_url": "image", "file": "document", "document_url": "document"}
+
+
+class HoistedParts:
+    """Attachments of tool results on their way into the next user message."""
+
+    __slots__ = ("_count", "_parts")
+
+    def __init__(self) -> None:
+        self._parts: list[JSONObject] = []
+        self._count = 0
+
+    def add(self, part: JSONObject, tool_call_id: str) -> JSONObject:
+        """Take the part; returns the marker that stays in its place."""
+        self._count += 1
+        label = f"{_WORD[part['type']]} #{self._count}"
+        self._parts += [text_part(f"[{label} from tool result {tool_call_id}]"), part]
+        return text_part(f"[{label}: attached in the next user message]")
+
+    def taken(self) -> list[JSONObject]:
+        """All parts taken so far; counting starts again."""
+        parts, self._parts, self._count = self._parts, [], 0
+        return parts
+
+
+def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestContext) -> ChatMessage:
+    """The tool message that answers one call; attachments go to `hoisted`."""
+    if answer.result is None:
+        content: str | list[JSONObject] = INTERRUPTED
+    else:
+        content = _content(answer.result, answer.call.upstream_id, hoisted, context)
+    return {"role": "tool", "tool_call_id": answer.call.upstream_id, "content": content}
+
+
+def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
+    """The parts of a user turn whose results were paired; what answers no call stays in it as text."""
+    parts: list[JSONObject] = []
+    for located in turn.blocks:
+        if located.block["type"] == "tool_result":
+            parts += _orphan_parts(located, context)
+        else:
+            parts += block_parts(located.block, located.path, context)
+    return parts
+
+
+def _orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
+    """A result that answers no call, as parts of a user message (section 3.6)."""
+    parts = result_parts(result, context)
+    heading = f"[tool result for {plain_id(result.block['tool_use_id'])}]\n"
+    if parts and parts[0]["type"] == "text":
+        first = {**parts[0], "text": heading + parts[0]["text"]}
+        return [first, *parts[1:]]
+    return [text_part(heading + ("" if parts else NO_OUTPUT)), *parts]
+
+
+def result_parts(result: Located, context: RequestContext) -> list[JSONObject]:
+    """The parts of a result's content, marked as an error where it is one."""
+    content: Any = result.block.get("content")
+    if not content:
+        parts = []
+    elif isinstance(content, str):
+        parts = [text_part(content)]
+    else:
+        parts = [
+            part
+            for position, block in enumerate(content)
+            for part in block_parts(block, f"{result.path}.content.{position}", context)
+        ]
+    if result.block.get("is_error"):
+        _show_error(parts)
+    return parts
+
+
+def _content(
+    result: Located, upstream_id: str, hoisted: HoistedParts, context: RequestContext
+) -> str | list[JSONObject]:
+    parts = result_parts(result, context)
+    for position, part in enumerate(parts):
+        if part["type"] == "text" or (part["type"] == "image_url" and _inline(context)):
+            continue
+        context.notes.add(
+            "moved", result.path, f"{_WORD[part['type']]} of a tool result sent in a user message"
+        )
+        parts[position] = hoisted.add(part, upstream_id)
+    return whole_content(parts, result, context)
+
+
+def whole_content(
+    parts: list[JSONObject], result: Located, context: RequestContext
+) -> str | list[JSONObject]:
+    """The parts of a result with its cache marker; one string where they are texts without markers."""
+    if not parts:
+        parts = [text_part(NO_OUTPUT)]
+    if not text_only(parts):
+        # images inline, or blocks of the result with markers of their own
+        context.markers.put(parts[-1], result.block)
+        return parts
+    whole = text_part(joined(parts) or NO_OUTPUT)
+    context.markers.put(whole, result.block)
+    return whole["text"] if text_only([whole]) else [whole]
+
+
+def _inline(context: RequestContext) -> bool:
+    return context.profile.tool_result_images == "inline"
+
+
+def _show_error(parts: list[JSONObject]) -> None:
+    if parts and parts[0]["type"] == "text":
+        if not parts[0]["text"].lstrip().lower().startswith(_ALREADY_ERROR):
+            parts[0]["text"] = _ERROR + parts[0]["text"]
+    else:
+        parts.insert(0, text_part(_ERROR + ("" if parts else NO_OUTPUT)))

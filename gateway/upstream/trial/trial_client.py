@@ -25,9 +25,7 @@ from gateway.upstream.client import UpstreamAnswer, UpstreamClient
 from gateway.upstream.request_builder import upstream_call
 from gateway.wire import jsontext, sse
 from gateway.wire.message_reader import read_answer
-from gateway.wire.messages import Sent
-
-JSONObject = dict[str, Any]
+from gateway.wire.messages import JSONObject, Sent
 
 # The name under which the model that is tried is asked for.
 ASKED: Final = "claude-probe"
@@ -35,7 +33,7 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 LONGEST_DETAIL: Final = 300
 
 
-class Failed(Exception):
+class ProviderFailed(Exception):
     """The provider did not answer as it should. `detail`: the first line of what it said, without secrets.
 
     `status`: the HTTP status of its answer, None when there was none. `error`: what a client would be told.
@@ -99,7 +97,9 @@ class Asker:
                 said: Said = await asking
                 return said
         except TimeoutError:
-            raise Failed(UpstreamTimedOut(f"no complete answer within {self.limit:g} seconds")) from None
+            raise ProviderFailed(
+                UpstreamTimedOut(f"no complete answer within {self.limit:g} seconds")
+            ) from None
 
     async def _whole(self, request: JSONObject) -> Said:
         route, converted = self._converted(request)
@@ -110,7 +110,7 @@ class Asker:
             body = await answer.body(MOST_BYTES)
             message = self._message(route, converted, body, answer.status)
         except GatewayError as error:
-            raise Failed(error, answer.status) from error
+            raise ProviderFailed(error, answer.status) from error
         finally:
             await answer.close()
         return Said(message, _milliseconds(started, self.clock()), _milliseconds(started, first))
@@ -138,7 +138,7 @@ class Asker:
             if stream.failure is not None:
                 raise stream.failure
         except GatewayError as error:
-            raise Failed(error, answer.status) from error
+            raise ProviderFailed(error, answer.status) from error
         finally:
             await answer.close()
         cut = stop_after is not None and not stream.done
@@ -156,7 +156,7 @@ class Asker:
             Ledger(),
         )
         if isinstance(converted, AnsweredLocally):
-            raise Failed(GatewayError("the gateway answers this itself"))
+            raise ProviderFailed(GatewayError("the gateway answers this itself"))
         return route, converted
 
     def _snapshot(self) -> ConfigSnapshot:
@@ -174,7 +174,7 @@ class Asker:
         try:
             answer = await self.client.open(call)
         except GatewayError as error:
-            raise Failed(error) from error
+            raise ProviderFailed(error) from error
         if 200 <= answer.status < 300:
             return answer
         try:
@@ -191,7 +191,7 @@ class Asker:
             context_window=route.profile.context_window,
             estimated_tokens=converted.context.estimated_input_tokens,
         )
-        raise Failed(rejection, answer.status, told_by(body))
+        raise ProviderFailed(rejection, answer.status, told_by(body))
 
     def _message(self, route: Route, converted: Converted, body: bytes, status: int) -> JSONObject:
         dialect = DIALECTS[route.profile.protocol]
@@ -200,7 +200,7 @@ class Asker:
         except jsontext.InvalidJSON:
             parsed = None
         if not isinstance(parsed, dict):
-            raise Failed(GatewayError("the answer is not JSON"), status, told_by(body))
+            raise ProviderFailed(GatewayError("the answer is not JSON"), status, told_by(body))
         return dialect.whole_answer(parsed, converted.context, Ledger()).message
 
 

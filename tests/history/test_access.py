@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Permission
 from django.utils import timezone
 
-from gateway.history.visible import may_see_request, owns_keys, visible_requests
+from gateway.history.access import may_see_request, owns_keys, visible_requests
 from gateway.models import ClientKey, RequestLog
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from gateway.admin.requests.curl import command
+from gateway.admin.requests.reproduce import command
 
 ADDRESS = "http://127.0.0.1:8082/v1/messages"
 
