@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='clientkey',
             name='lineage',
-            field=models.PositiveBigIntegerField(blank=True, db_index=True, editable=False, null=True),
+            field=models.PositiveBigIntegerField(blank=True, db_index=True, editable=False, null=True, verbose_name='first of its rotated keys'),
         ),
         migrations.AddField(
             model_name='limitcounter',

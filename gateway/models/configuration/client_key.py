@@ -87,7 +87,9 @@ class ClientKey(ConfigRecord):
         related_name="rotated_from",
     )
     # the first of the keys that it was rotated from; None: it is the first itself
-    lineage = models.PositiveBigIntegerField(null=True, blank=True, editable=False, db_index=True)
+    lineage = models.PositiveBigIntegerField(
+        _("first of its rotated keys"), null=True, blank=True, editable=False, db_index=True
+    )
     prefix = models.CharField(_("prefix"), max_length=12, blank=True, default="", editable=False)
     last_four = models.CharField(_("last four"), max_length=4, blank=True, default="", editable=False)
     digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)

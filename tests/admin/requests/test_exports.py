@@ -95,13 +95,8 @@ def test_no_content_is_in_an_export():
 def test_unknown_forms_and_people_without_the_right_get_nothing(clerk, form, codenames):
     with CaptureQueriesContext(connection) as captured:
         assert clerk(*codenames).get(url("requestlog", "export", form)).status_code == 404
-    assert not [
-        query
-        for query in captured
-        if "requestlog" in query["sql"]
-        and "SELECT" in query["sql"]
-        and 'gateway_requestlog".' in query["sql"]
-    ]
+    # whether they ever owned a request is asked; none is read
+    assert not [query for query in captured if 'SELECT "gateway_requestlog".' in query["sql"]]
 
 
 @pytest.mark.parametrize(
