@@ -221,6 +221,18 @@ class ToolBlock:
             self._held = BufferedArguments()
         self._held.feed(text)
 
+    @property
+    def said_once(self) -> bool:
+        """What waits is one whole object as it stands, or nothing."""
+        return self._held is None or self._held.as_it_stands
+
+    def whole_block(self) -> JSONObject:
+        """The block of a call whose arguments have all come and wait."""
+        block = self._calls.block(self.name, self.call_id, self._extras)
+        if self._held is not None:
+            block["input"] = self._held.input
+        return block
+
     def behind(self) -> str:
         """What came behind the arguments and may be those of another call; given once."""
         reader = self._arguments or self._held

@@ -1,7 +1,9 @@
 """A whole chat completion as a message, and a message as a stream (sections 5, 6.2).
 
-A completion is read by the same code as a stream, as one that comes in one piece; what
-that gives are events, which are put together here.
+Nearly every completion says each thing once: its blocks are built directly. Which call is which
+is asked of the same table as for a stream (`call_table`). As soon as anything is unusual, nothing
+is built, and the completion is read as a stream that comes in one piece; the events which that
+gives are put together here. Both give the same message.
 """
 
 from __future__ import annotations
@@ -9,13 +11,21 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, NamedTuple
 
+from gateway.conversion.answers import reasoning, stop_reasons
+from gateway.conversion.answers.block_writers import ToolBlock
+from gateway.conversion.answers.call_table import BEGINS, CallTable
 from gateway.conversion.answers.chat_stream import MessageStream
+from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.message import envelope
+from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.stop_reasons import Stop
-from gateway.conversion.answers.usage import Usage
+from gateway.conversion.answers.text_filters import VisibleText
+from gateway.conversion.answers.usage import Usage, counts_in, usage_of
 from gateway.conversion.context import AnswerContext, ToolFacts
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.answer_calls import CallBlocks, pieces_of
+from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import Event, JSONObject, Message
@@ -49,12 +59,98 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
         raise error
     if not usable:
         raise UpstreamBroken("upstream returned no choices")
+    answer = _said_once(completion, context, ledger)
+    if answer is not None:
+        return answer
     stream = MessageStream(in_one_piece(context), ledger)
     events = stream.respond(completion)
     if stream.failure is not None:
         raise stream.failure
     usage = stream.usage
     return WholeAnswer(put_together(events, usage.whole()), usage.estimated)
+
+
+def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer | None:
+    """The answer of a completion without anything unusual; None for all others, with nothing noted."""
+    choices = completion["choices"]
+    choice = choices[0]
+    said = choice.get("message") if len(choices) == 1 and type(choice) is dict else None
+    if not said or type(said) is not dict or upstream.error_of_choice(choice, context) is not None:
+        return None
+    finish = stop_reasons.finish_of(choice)
+    refusal = said.get("refusal")
+    if refusal or (finish is not None and stop_reasons.failure_of(finish) is not None):
+        return None
+    thinking, place, text = reasoning.reader(context.profile.reasoning_in).read(said)
+    filters = VisibleText(context)
+    if text and not filters.plain:
+        shown, rest = filters.feed(text), filters.flush()
+        if filters.matched is not None or shown[0] or rest[0]:
+            return None
+        text = shown[1] + rest[1]
+    text = "" if text.isspace() else text
+    output = Output()
+    called = _calls_said_once(said, output, context, ledger)
+    if called is None or not (called or thinking or text):
+        return None
+    output.thinking(thinking)
+    output.text(text)
+    carrier = reasoning.Carrier(context, ledger)
+    carrier.note(said, whole=True)
+    content = [*context.leading]
+    if context.thinking_shown and (thinking or carrier.loaded):
+        carrier.said(thinking, place)
+        shown_text = "" if context.thinking_omitted else thinking
+        content.append({"type": "thinking", "thinking": shown_text, "signature": carrier.signature()})
+    elif thinking or carrier.loaded:
+        carrier.not_shown()
+    citations: list[JSONObject] = []
+    if text:
+        content.append({"type": "text", "text": text})
+        if said.get("annotations"):
+            citations = citations_of(said, text, context, ledger)
+        if citations:
+            content[-1]["citations"] = citations
+    for call in called:
+        output.names.append(call.name)
+        content.append(call.whole_block())
+    if citations:
+        content += cited_blocks(context.search_query, citations, context.new_id("srvtoolu_"))
+    tier = completion.get("service_tier")
+    usage = usage_of(counts_in(completion, choice), context, output, ledger, tier=tier)
+    stop = stop_reasons.stop_of(
+        finish,
+        called=bool(called),
+        refusal="",
+        sequence=stop_reasons.matched_sequence(choice, context),
+        usage=usage,
+        context=context,
+        ledger=ledger,
+    )
+    return WholeAnswer(envelope(context, content, stop, usage.whole()), usage.estimated)
+
+
+def _calls_said_once(
+    said: JSONObject, output: Output, context: AnswerContext, ledger: Ledger
+) -> list[ToolBlock] | None:
+    """The calls of a message, when each entry is one, whole and as it should be."""
+    pieces = pieces_of(said)
+    if not pieces:
+        return []
+    if context.tools.single_call and len(pieces) > 1:
+        return None
+    table, calls = CallTable(), CallBlocks(context, ledger)
+    for piece in pieces:
+        if not piece.name or piece.freeform or table.judge(piece) is not BEGINS:
+            return None
+        block = ToolBlock(context, calls, output.call())
+        text = block.take(piece)
+        block.said.add(text)
+        block.wait(text)
+        if not block.said_once:
+            return None
+        table.add(piece, block)
+    return table.calls
 
 
 def in_one_piece(context: AnswerContext) -> AnswerContext:

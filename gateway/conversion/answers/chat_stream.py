@@ -156,6 +156,8 @@ class MessageStream(ConvertedStream):
                     self._filters = None
             if len(delta) == 1:
                 return True
+        if delta.get("annotations"):
+            self._cite(delta)  # of the text, which is over when a call begins
         pieces = pieces_of(delta, choice)
         if pieces:
             if self._filters is not None:
@@ -167,8 +169,6 @@ class MessageStream(ConvertedStream):
         refusal = delta.get("refusal")
         if isinstance(refusal, str):
             self._refusal.append(refusal)
-        if delta.get("annotations"):
-            self._cite(delta)
         return bool(thinking or visible or pieces or refusal)
 
     def _repeated(self, message: JSONObject, choice: int) -> None:

@@ -7,7 +7,14 @@ import random
 import pytest
 
 from gateway.conversion import provider_state
-from gateway.conversion.answers.chat_message import message, message_events, refusal_message
+from gateway.conversion.answers.chat_message import (
+    in_one_piece,
+    message,
+    message_events,
+    put_together,
+    refusal_message,
+)
+from gateway.conversion.answers.chat_stream import MessageStream
 from gateway.conversion.context import ToolFacts
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamBroken, UpstreamRefused, UpstreamRejected
@@ -43,6 +50,52 @@ def test_the_envelope():
         "stop_details": None,
         "container": None,
     }
+
+
+USUAL = [
+    {"content": "hi"},
+    {"content": " \n", "reasoning_content": "r"},
+    {"content": "hi", "reasoning_content": "r", "tool_calls": [function(arguments='{"a":1}')]},
+    {"content": None, "tool_calls": [function(), function(id="c2", arguments='{"a":1}')]},
+    {"content": None, "tool_calls": [function(arguments=None), function("Y", "null", "c2")]},
+    {"content": "", "tool_calls": [function(id=""), function(id="", arguments={"a": [1, {"b": None}]})]},
+]
+ODD = [
+    {"content": None, "tool_calls": [function(arguments='{"a":1}{"a":2}')]},
+    {"content": None, "tool_calls": [function(arguments='{}{"a":2}')]},
+    {"content": None, "tool_calls": [function(arguments='{"a":1}'), function(arguments='{"a":1}')]},
+    {"content": None, "tool_calls": [function(arguments='{"a":1'), function("", "}", "")]},
+    {"content": "a", "refusal": "no"},
+]
+
+
+@pytest.mark.parametrize("said", USUAL + ODD)
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_answer_that_is_built_directly_is_the_one_that_is_read_as_a_stream(said, shown):
+    told = completion(said)
+    noted, noted_of_stream = Ledger(), Ledger()
+    stream = MessageStream(in_one_piece(context_of(thinking_requested=shown)), noted_of_stream)
+    events = stream.respond(told)
+    if stream.failure is not None:
+        with pytest.raises(type(stream.failure)):
+            message(told, context_of(thinking_requested=shown), Ledger())
+        return
+    expected = put_together(events, stream.usage.whole())
+    got = message(told, context_of(thinking_requested=shown), noted)
+    assert _without_ids(got) == _without_ids(expected)
+    assert sorted(noted.entries) == sorted(noted_of_stream.entries)
+
+
+def _without_ids(got):
+    blocks = [{name: block[name] for name in block if name != "id"} for block in got["content"]]
+    return {**got, "id": "", "content": blocks}
+
+
+def test_citations_of_a_whole_answer_stay_with_the_text_in_front_of_its_calls():
+    cited = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
+    said = {"content": "hi", "annotations": [cited], "tool_calls": [function()] * 2}
+    got = answer(said, web_search_active=True)
+    assert got["content"][0]["citations"]
 
 
 def test_the_model_is_the_clients_word():

@@ -17,7 +17,6 @@ from gateway.conversion.tool_calls.arguments import (
     input_of,
     is_whole,
 )
-from gateway.conversion.tool_calls.object_reader import without_placeholders
 
 
 def live(*pieces: str, cut: bool = False) -> str:
@@ -255,7 +254,8 @@ def test_whatever_comes_what_was_sent_is_always_the_beginning_of_valid_json(piec
                 from_json(sent.encode(), partial_mode=True)
         sent += reader.finish(cut=False)
     except MalformedArguments:
-        assert sent or without_placeholders("".join(pieces)).strip() == "{"
+        # a brace alone, perhaps behind placeholders, which the cuts tell apart
+        assert sent or "".join(pieces).rstrip().endswith("{")
         return
     assert isinstance(json.loads(sent), dict)
 
