@@ -6,9 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from gateway.admin.keys import client_keys
 from gateway.admin.mappings import model_mappings, model_prices
 from gateway.admin.oversight import changes, people, retention
-from gateway.admin.providers import learnt_options, providers, search_engines, token_factors
+from gateway.admin.providers import learnt_options, provider_admin, search_engines, token_factors
 from gateway.admin.requests import request_logs
-from gateway.admin.sessions import sessions
+from gateway.admin.sessions import session_list
 from gateway.admin.ui.login_form import LoginForm
 
 __all__ = [
@@ -18,11 +18,11 @@ __all__ = [
     "model_mappings",
     "model_prices",
     "people",
-    "providers",
+    "provider_admin",
     "request_logs",
     "retention",
     "search_engines",
-    "sessions",
+    "session_list",
     "token_factors",
 ]
 

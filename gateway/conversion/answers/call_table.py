@@ -128,10 +128,13 @@ class CallTable:
             if call is it or call.ids & it.ids or (it.key is not None and call.key == it.key)
         ]
 
-    def told_already(self, piece: CallPiece, without: Collection[ToolBlock] = ()) -> ToolBlock | None:
+    def told_already(
+        self, piece: CallPiece, without: Collection[ToolBlock] = (), *, placed: bool = False
+    ) -> ToolBlock | None:
         """The call of which `piece` tells everything once more, or for the first time; None: a new one.
 
         Ids may have changed meanwhile. `without`: calls that other entries of the same list have told.
+        `placed`: the index of `piece` is its place in the answer, so no call from another place is it.
         """
         left = [call for call in self.calls if call not in without and call.agrees(piece)]
         for call in left:
@@ -140,7 +143,7 @@ class CallTable:
         for call in left:
             if piece.key is not None and self._by_key.get(piece.key) is call:
                 return call
-        return left[0] if left else None
+        return left[0] if left and not placed else None
 
     def contradicted(self, piece: CallPiece, without: Collection[ToolBlock] = ()) -> bool:
         """A call with this id was told with other arguments."""

@@ -243,14 +243,15 @@ class AnswerWriter:
             self._calls.assembled()
         self._say(block, block.take(piece))
 
-    def told_again(self, pieces: Iterable[CallPiece]) -> None:
+    def told_again(self, pieces: Iterable[CallPiece], *, placed: bool = False) -> None:
         """Calls as a whole, each for the first time or once more: what has not come yet is taken.
 
+        `placed`: as for `CallTable.told_already`.
         Raises MalformedArguments when one says another thing than what has come.
         """
         told: list[ToolBlock] = []
         for piece in pieces:
-            block = self._table.told_already(piece, told)
+            block = self._table.told_already(piece, told, placed=placed)
             if block is None:
                 if self._table.contradicted(piece, told):
                     raise MalformedArguments

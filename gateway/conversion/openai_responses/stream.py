@@ -272,7 +272,8 @@ class ResponsesStream(ConvertedStream):
     def _again(self, pieces: list[CallPiece]) -> None:
         if self._filters is not None:
             self._filtered(self._filters.flush())
-        self._writer.told_again(pieces)
+        placed = all(type(piece.key) is int for piece in pieces)
+        self._writer.told_again(pieces, placed=placed)
 
     def _call(self, event: JSONObject, told: _Told, item: JSONObject, *, arguments: str) -> None:
         if self._filters is not None:

@@ -31,8 +31,8 @@ def plan(rows):
 def test_the_hourly_worker_tells_it(monkeypatch):
     told = threading.Event()
     monkeypatch.setattr(retention, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(retention, "purge_when_due", lambda _now: None)
-    monkeypatch.setattr(retention.planner, "inform", told.set)
+    monkeypatch.setattr(retention, "purge_when_due", lambda _now, _stopping: None)
+    monkeypatch.setattr(retention.analyze, "inform", told.set)
     worker = retention.RetentionWorker()
     worker.start()
     try:

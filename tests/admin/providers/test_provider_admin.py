@@ -25,7 +25,7 @@ ENVIRONMENT = GatewayConf(
 def environment(db, monkeypatch):
     for module in (
         "gateway.admin.providers.provider_credentials",
-        "gateway.admin.providers.providers",
+        "gateway.admin.providers.provider_admin",
         "gateway.config.startup.environment",
     ):
         monkeypatch.setattr(f"{module}.gateway_conf", lambda: ENVIRONMENT)
