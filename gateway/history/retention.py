@@ -17,12 +17,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, connections, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from gateway.history.content import sweep as sweeping
 from gateway.history.search import analyze, index
 from gateway.history.totals.contributions import DAY, hour_of
+from gateway.history.totals.sessions import forget_empty
 from gateway.models import (
     CountedName,
     DailyTotal,
@@ -34,7 +36,6 @@ from gateway.models import (
     RequestBody,
     RequestLog,
     Retention,
-    SessionTotal,
 )
 from gateway.models.database_errors import concerns_server
 
@@ -150,17 +151,23 @@ def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
     return _before(moment).filter(Exists(RequestBody.objects.filter(pk=OuterRef("request_id"))))
 
 
-def _held() -> Q:
-    keys = LegalHold.objects.exclude(client_key=None).values("client_key_id")
-    sessions = LegalHold.objects.exclude(session_id="").values("session_id")
-    return Q(client_key_id__in=keys) | Q(session_id__in=sessions)
+def _held() -> Exists:
+    """Whether a hold covers a row: the lineage of its key and its session, as far as the hold names them."""
+    holds = LegalHold.objects.annotate(
+        lineage=Coalesce("client_key__lineage", "client_key_id", output_field=BigIntegerField())
+    )
+    lineage = Coalesce(
+        OuterRef("client_key__lineage"), OuterRef("client_key_id"), output_field=BigIntegerField()
+    )
+    return Exists(
+        holds.filter(
+            Q(client_key=None) | Q(lineage=lineage), Q(session_id="") | Q(session_id=OuterRef("session_id"))
+        )
+    )
 
 
 def _not_held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
-    # NOT (key IN ...) is null, not true, for a request without a key
-    keys = LegalHold.objects.exclude(client_key=None).values("client_key_id")
-    sessions = LegalHold.objects.exclude(session_id="").values("session_id")
-    return rows.filter(Q(client_key=None) | ~Q(client_key_id__in=keys), ~Q(session_id__in=sessions))
+    return rows.filter(~_held())
 
 
 def _few(rows: QuerySet[Any]) -> int:
@@ -199,8 +206,7 @@ def _drop_rows(names: Sequence[str]) -> int:
         )
         FollowUp.objects.filter(pk__in=names).delete()
         removed = RequestLog.objects.filter(request_id__in=names).delete()[1]
-        left = Exists(RequestLog.objects.filter(session_id=OuterRef("session_id")))
-        SessionTotal.objects.filter(~left, pk__in=sessions).delete()
+        forget_empty(sessions)
     return removed.get("gateway.RequestLog", 0)
 
 

@@ -110,7 +110,7 @@ class Seeding:
             hourly.add(tallies)
 
     def _sessions(self) -> None:
-        known = set(SessionTotal.objects.values_list("session_id", flat=True))
+        known = set(SessionTotal.objects.values_list("session_id", flat=True).distinct())
         for name in range(self._number_of_sessions):
             session_id = self._session_id(name)
             if session_id not in known:

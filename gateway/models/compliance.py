@@ -40,7 +40,11 @@ class ContentRead(models.Model):
 
 
 class LegalHold(ConfigRecord):
-    """The content of a key's requests, or of a session, is kept until the hold is removed."""
+    """The content of a key's requests, or of a session, is kept until the hold is removed.
+
+    A key means its whole lineage of rotated keys. With both, the session of this key alone is held:
+    a client chooses its session id, and another may send the same.
+    """
 
     client_key = models.ForeignKey(
         ClientKey,
@@ -50,7 +54,14 @@ class LegalHold(ConfigRecord):
         related_name="holds",
         verbose_name=_("client key"),
     )
-    session_id = models.CharField(_("session id"), max_length=128, blank=True, default="", db_index=True)
+    session_id = models.CharField(
+        _("session id"),
+        max_length=128,
+        blank=True,
+        default="",
+        db_index=True,
+        help_text=_("With a client key: this session of that key. Alone: of everybody who sent this id."),
+    )
     reason = models.CharField(_("reason"), max_length=500, help_text=_("Who asked for it, and why."))
     created = models.DateTimeField(_("since"), auto_now_add=True)
 
@@ -60,19 +71,17 @@ class LegalHold(ConfigRecord):
         verbose_name_plural = _("legal holds")
         constraints = [
             models.CheckConstraint(
-                condition=Q(client_key__isnull=False, session_id="")
-                | (Q(client_key__isnull=True) & ~Q(session_id="")),
-                name="hold_of_one_thing",
+                condition=Q(client_key__isnull=False) | ~Q(session_id=""), name="hold_of_something"
             )
         ]
 
     def __str__(self) -> str:
-        return self.session_id or str(self.client_key)
+        return " / ".join(filter(None, (self.session_id, str(self.client_key or ""))))
 
     def clean(self) -> None:
         super().clean()
-        if (self.client_key is None) == (not self.session_id):
-            raise ValidationError(_("Choose a client key or enter a session id, one of them."))
+        if self.client_key is None and not self.session_id:
+            raise ValidationError(_("Choose a client key, or enter a session id, or both."))
 
 
 class Retention(ConfigRecord):

@@ -23,9 +23,9 @@ def test_totals_must_outlive_requests(admin_client):
     assert "at least as long" in page.content.decode()
 
 
-def test_a_hold_is_of_one_thing(admin_client):
+def test_a_hold_is_of_something(admin_client):
     page = admin_client.post("/admin/gateway/legalhold/add/", {"reason": "r", "session_id": ""})
-    assert "one of them" in page.content.decode()
+    assert "or both" in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,33 @@ def test_a_hold_on_a_key_or_a_session_keeps_content_and_row(stored_at):
     assert kept_rows() == []
 
 
+def test_a_hold_on_a_session_of_a_key_is_no_hold_on_the_session_of_another(stored_at):
+    key, _ = ClientKey.issue("k")
+    rotated, _ = key.rotate(timedelta(0))
+    other, _ = ClientKey.issue("other")
+    stored_at(50, 1, session_id="s", client_key_id=key.pk)
+    stored_at(50, 2, session_id="s", client_key_id=rotated.pk)
+    stored_at(50, 3, session_id="s", client_key_id=other.pk)
+    stored_at(50, 4, session_id="t", client_key_id=key.pk)
+    stored_at(50, 5, session_id="s", client_key_id=None)
+    LegalHold.objects.create(client_key=rotated, session_id="s", reason="r")
+    keep(body_days=10, row_days=30)
+    assert preview(NOW).held == 2
+    purge(NOW, breath=0)
+    assert kept_rows() == kept_bodies() == ["req_1", "req_2"]
+
+
+def test_the_totals_of_a_holder_go_with_its_last_row(stored_at):
+    key, _ = ClientKey.issue("k")
+    stored_at(50, 1, session_id="s", client_key_id=key.pk)
+    stored_at(1, 2, session_id="s", client_key_id=None)
+    while follow_up():
+        pass
+    keep(row_days=30)
+    purge(NOW, breath=0)
+    assert [(total.session_id, total.holder) for total in SessionTotal.objects.all()] == [("s", "")]
+
+
 def test_sessions_without_rows_go_too(stored_at):
     stored_at(50, 1, session_id="s")
     stored_at(1, 2, session_id="t")
@@ -137,7 +164,7 @@ def test_sessions_without_rows_go_too(stored_at):
         pass
     keep(row_days=30)
     purge(NOW, breath=0)
-    assert list(SessionTotal.objects.values_list("pk", flat=True)) == ["t"]
+    assert list(SessionTotal.objects.values_list("session_id", flat=True)) == ["t"]
 
 
 def test_the_attempts_of_a_request_go_with_it_and_stay_with_one_on_hold(stored_at):
@@ -158,7 +185,7 @@ def test_words_on_hold_are_found_as_long_as_they_are_held(stored_at):
     keep(body_days=10, row_days=30)
     purge(NOW, breath=0)
     assert (index.found("words1"), index.found("words2")) == (["req_1"], [])
-    assert [total.pk for total in SessionTotal.objects.all()] == ["held"]
+    assert [total.session_id for total in SessionTotal.objects.all()] == ["held"]
     hold.delete()
     purge(NOW + timedelta(hours=1), breath=0)
     assert index.found("words1") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote_plus, urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
@@ -22,7 +23,7 @@ from gateway.admin.ui.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import ago, dollars, milliseconds, number
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.ui.sanitize import inert
-from gateway.history.access import VIEW_ALL, owned_keys, owns_keys, visible_requests
+from gateway.history.access import VIEW_ALL, owns_keys, visible_requests
 from gateway.history.totals import sessions
 from gateway.models import RequestLog, SessionTotal
 
@@ -51,11 +52,11 @@ class SessionAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SessionTotal]:
-        """The owner of a client key sees its sessions."""
+        """Members see the sessions whose requests were theirs."""
         totals: QuerySet[SessionTotal] = super().get_queryset(request)
         if request.user.has_perm(VIEW_ALL):
             return totals
-        return totals.filter(client_key_id__in=list(owned_keys(request.user).values_list("pk", flat=True)))
+        return totals.filter(holder=f"{sessions.OWNER}{request.user.pk}")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return super().has_module_permission(request) or owns_keys(request.user)
@@ -83,7 +84,9 @@ class SessionAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         session_id = unquote(object_id).replace("\x00", "\ufffd")
-        rows = self._rows(request, session_id)
+        holders = list(self.get_queryset(request).filter(session_id=session_id).order_by("-last_at", "pk"))
+        holder = request.GET.get("of")
+        rows = self._rows(request, session_id, holder)
         turns = _turns(rows)
         if not turns or not self.has_view_permission(request):
             return super().change_view(request, object_id, form_url, extra_context)
@@ -109,16 +112,29 @@ class SessionAdmin(ReadOnlyAdmin):
             page=page,
             first_listed=_place(page, page.end_index()),
             last_listed=_place(page, page.start_index()),
+            of="" if holder is None else f"of={quote_plus(holder)}&",
+            holders=[
+                (self._address(total), inert(total.key_name) or _("without a key"), total.holder == holder)
+                for total in holders
+            ],
         )
         return TemplateResponse(request, "admin/gateway/sessiontotal/session.html", context)
 
-    def _rows(self, request: HttpRequest, session_id: str) -> QuerySet[RequestLog]:
-        """What the user may see of the session."""
-        return visible_requests(request.user).filter(session_id=session_id, endpoint__in=sessions.COUNTED)
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
+        """None: a session has its own page above, which is found by the session's id."""
+
+    def _rows(self, request: HttpRequest, session_id: str, holder: str | None) -> QuerySet[RequestLog]:
+        """What the user may see of the session; of one holder, or (None) of all who sent its id."""
+        rows = visible_requests(request.user).filter(session_id=session_id, endpoint__in=sessions.COUNTED)
+        return rows if holder is None else sessions.held(rows).filter(holder=holder.replace("\x00", ""))
+
+    def _address(self, total: SessionTotal) -> str:
+        page = reverse(self.page_name("change"), args=[quote(total.session_id)])
+        return f"{page}?{urlencode({'of': total.holder})}"
 
     @admin.display(description=_("session"))
     def session(self, total: SessionTotal) -> str:
-        address = reverse(self.page_name("change"), args=[quote(total.session_id)])
+        address = self._address(total)
         text = inert(total.session_id)
         return format_html('<a class="gw-id" href="{}" title="{}">{}</a>', address, text, text[:13])
 

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Count,
+    F,
+    Max,
+    Min,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce, Concat
 
 from gateway.models import RequestLog, SessionTotal
 
+# what a holder's name begins with
+OWNER: Final = "user:"
+KEY: Final = "key:"
+_LINEAGE: Final = Coalesce(F("client_key__lineage"), F("client_key_id"), output_field=BigIntegerField())
 COUNTED: Final = ("messages",)
 FAILED: Final = ("error", "broken", "interrupted")
 
@@ -31,16 +50,45 @@ _NUMBERS: Final[dict[str, Any]] = {
 def sums(rows: QuerySet[RequestLog]) -> dict[str, Any]:
     """The numbers of SessionTotal over these rows, by name, and how many are `unpriced`; unknown tokens count
     as 0. Without rows `first_at` and `last_at` are 0 too. One query."""
-    numbers = rows.order_by().aggregate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    return _plain(rows.order_by().aggregate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS))
+
+
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
     return {name: value if name == "cost" else value or 0 for name, value in numbers.items()}
 
 
+def held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
+    """The rows with their `holder`, as SessionTotal has it."""
+    return rows.annotate(
+        holder=Case(
+            When(owner_id__isnull=False, then=_named(OWNER, F("owner_id"))),
+            When(client_key_id__isnull=False, then=_named(KEY, _LINEAGE)),
+            default=Value(""),
+            output_field=CharField(),
+        )
+    )
+
+
+def _named(kind: str, number: Any) -> Concat:
+    return Concat(Value(kind), Cast(number, CharField()), output_field=CharField())
+
+
 def work_out(session_id: str) -> None:
-    """Write the totals of one session anew; rows that are still open count as requests already."""
-    rows = RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED)
-    numbers = sums(rows)
-    if not numbers["requests"]:
-        return
-    del numbers["unpriced"]
-    [latest] = rows.order_by("-started_at").values("client_key_id", "key_name", "client")[:1]
-    SessionTotal.objects.update_or_create(session_id=session_id, defaults={**numbers, **latest})
+    """Write the totals of one session anew, for each of its holders; open rows count as requests already."""
+    rows = held(RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED))
+    for numbers in rows.order_by().values("holder").annotate(**_NUMBERS):
+        holder = numbers.pop("holder")
+        latest = rows.filter(holder=holder).order_by("-started_at")
+        [facts] = latest.values("client_key_id", "key_name", "client")[:1]
+        SessionTotal.objects.update_or_create(
+            session_id=session_id, holder=holder, defaults={**_plain(numbers), **facts}
+        )
+
+
+def forget_empty(session_ids: Iterable[str]) -> None:
+    """Remove the totals of these sessions whose holders have no row left."""
+    names = set(session_ids)
+    rows = held(RequestLog.objects.filter(session_id__in=names))
+    left = set(rows.order_by().values_list("session_id", "holder").distinct())
+    totals = SessionTotal.objects.filter(session_id__in=names).values_list("pk", "session_id", "holder")
+    SessionTotal.objects.filter(pk__in=[pk for pk, *one in totals if tuple(one) not in left]).delete()

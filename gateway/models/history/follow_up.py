@@ -22,11 +22,14 @@ class FollowUp(models.Model):
 class SessionTotal(models.Model):
     """The numbers of one session of a client, over its messages; unknown tokens count as 0.
 
+    A client chooses its session id, so a session is an id and its holder: `user:7`, the owner of the
+    requests; when nobody owned them `key:3`, the first of its key's lineage; "" when they came without a key.
     Worked out anew from the session's rows whenever one of them ends, so it is never counted twice.
     `agents`: how many subagents took part; `busy_ms`: the sum of the durations.
     """
 
-    session_id = models.CharField(max_length=128, primary_key=True)
+    session_id = models.CharField(max_length=128)
+    holder = models.CharField(max_length=32, blank=True, default="", db_default="")
     client_key_id = models.BigIntegerField(null=True, blank=True)
     key_name = models.CharField(max_length=100, blank=True, default="")
     client = models.CharField(max_length=200, blank=True, default="")
@@ -50,6 +53,10 @@ class SessionTotal(models.Model):
         indexes = [
             models.Index(fields=["-last_at"], name="session_last"),
             models.Index(fields=["client_key_id", "-last_at"], name="session_key_last"),
+            models.Index(fields=["holder", "-last_at"], name="session_holder_last"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["session_id", "holder"], name="session_of_holder"),
         ]
         verbose_name = _("session")
         verbose_name_plural = _("sessions")

@@ -1,5 +1,6 @@
 """The pages of sessions."""
 
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -132,8 +133,9 @@ def test_the_owner_of_a_key_sees_its_sessions_and_in_them_its_requests_alone(cle
     RequestLog.objects.filter(session_id="mine").exclude(client_key=record).update(started_at=START)
     for session_id in ("mine", "theirs"):
         work_out(session_id)
-    SessionTotal.objects.filter(pk="mine").update(client_key_id=record.pk)
-    assert [total.pk for total in client.get(LIST).context["cl"].result_list] == ["mine"]
+    assert [(total.session_id, total.requests) for total in client.get(LIST).context["cl"].result_list] == [
+        ("mine", 2)
+    ]
     text = client.get(url("sessiontotal", "change", "mine")).content.decode()
     assert "my-model" in text
     assert "their-model" not in text
@@ -144,3 +146,53 @@ def test_a_session_that_is_not_there_is_no_error(admin_client, db):
     assert admin_client.get(url("sessiontotal", "change", "nothing")).status_code == 302
     assert admin_client.get(url("sessiontotal", "change", "a\x00b")).status_code == 302
     assert admin_client.post(url("sessiontotal", "change", "nothing")).status_code in (302, 403)
+
+
+def test_who_sends_the_session_id_of_another_takes_nothing_over(clerk, admin_client):
+    client = clerk()
+    member = get_user_model().objects.get(username="clerk")
+    forger = get_user_model().objects.create_user("forger")
+    mine, _ = ClientKey.issue("mine", user=member)
+    theirs, _ = ClientKey.issue("theirs", user=forger)
+    nobodys, _ = ClientKey.issue("nobodys")
+    make_rows(3, session_id="s", client_key=mine, owner_id=member.pk, key_name="mine", input_tokens=10)
+    work_out("s")
+    before = SessionTotal.objects.values().get()
+    for record, owner in ((theirs, forger.pk), (nobodys, None), (None, None)):
+        RequestLog.objects.create(
+            request_id=f"req_{record}", session_id="s", client_key=record, owner_id=owner,
+            endpoint="messages", key_name=record.name if record else "",
+        )  # fmt: skip
+    work_out("s")
+    assert SessionTotal.objects.values().get(pk=before["id"]) == before
+    holders = [f"user:{member.pk}", f"user:{forger.pk}", f"key:{nobodys.pk}", ""]
+    assert sorted(SessionTotal.objects.values_list("holder", "requests")) == sorted(
+        zip(holders, (3, 1, 1, 1), strict=True)
+    )
+    [total] = client.get(LIST).context["cl"].result_list
+    assert (total.pk, total.requests) == (before["id"], 3)
+    # who sees all sees each by itself
+    page = url("sessiontotal", "change", "s")
+    for holder, requests in zip(holders, (3, 1, 1, 1), strict=True):
+        assert admin_client.get(page, {"of": holder}).context["numbers"].requests == requests
+    assert "Several clients sent this session id" in admin_client.get(page).content.decode()
+    assert client.get(page).context["numbers"].requests == 3
+    assert client.get(page, {"of": f"user:{forger.pk}"}).status_code == 302
+
+
+def test_a_rotated_key_goes_on_with_its_sessions(db):
+    first, _ = ClientKey.issue("k")
+    second, _ = first.rotate(timedelta(0))
+    third, _ = second.rotate(timedelta(0))
+    for place, record in enumerate((first, second, third)):
+        RequestLog.objects.create(
+            request_id=f"req_{place}", session_id="s", client_key=record, endpoint="messages"
+        )
+    work_out("s")
+    assert [(total.holder, total.requests) for total in SessionTotal.objects.all()] == [
+        (f"key:{first.pk}", 3)
+    ]
+
+
+def test_the_number_of_a_total_is_no_address(admin_client, session):
+    assert admin_client.get(url("sessiontotal", "change", SessionTotal.objects.get().pk)).status_code == 302

@@ -131,7 +131,7 @@ def test_the_numbers_of_a_session_are_those_of_its_rows():
     ended(3, endpoint="count_tokens", input_tokens=1000)
     ended(4, session_id="other", input_tokens=1)
     follow_up()
-    total = SessionTotal.objects.get(pk="s")
+    total = SessionTotal.objects.get(session_id="s")
     assert (total.requests, total.failed, total.retries, total.agents) == (2, 1, 2, 1)
     assert (total.input_tokens, total.output_tokens, total.cache_read_tokens) == (30, 1, 7)
     assert (total.tool_count, total.busy_ms) == (1, 600)
@@ -343,4 +343,4 @@ def test_a_text_of_long_words_holds_up_neither_index_nor_sessions():
     assert FollowUp.objects.count() == 0
     assert search.found("word2") == ["req_2"]
     assert search.found(sums[0]) == ["req_1"]
-    assert {total.pk for total in SessionTotal.objects.all()} == {"long", "short"}
+    assert {total.session_id for total in SessionTotal.objects.all()} == {"long", "short"}
