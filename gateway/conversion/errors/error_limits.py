@@ -9,52 +9,30 @@ that cannot be a limit of a model is left alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from gateway import patterns
-from gateway.conversion.errors.overflow import overflow_in
-from gateway.wire import jsontext
+from gateway.conversion.errors.error_body import parsed_body, read
+from gateway.conversion.errors.overflow import compiled_wordings, overflow_in, wordings
 
 # smaller numbers are no limits of a model that anybody calls
 LEAST_WINDOW: Final = 1_024
 LEAST_OUTPUT: Final = 64
 MOST: Final = 100_000_000
 
-_NUMBER: Final = r"[`'\"]?(?P<limit>[\d,]+)"
-_CAP: Final = r"[`'\"]?max_(?:completion_|output_|new_)?tokens[`'\"]?"
 # what providers say of a max_tokens that is too large; the first that matches counts
-_OUTPUT: Final = tuple(
-    patterns.in_order(*pattern.split(".*?"), flags=patterns.IGNORECASE | patterns.DOTALL)
-    for pattern in (
-        # DashScope, DeepSeek: the valid range of max_tokens is [1, 8192]
-        rf"range of {_CAP} (?:is|should be) \[\s*\d+\s*,\s*{_NUMBER}\s*\]",
-        # OpenAI: max_tokens is too large: 64000. This model supports at most 16384 completion tokens
-        rf"{_CAP} is too large.*?supports at most {_NUMBER} (?:completion|output) tokens",
-        # Anthropic: max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens
-        rf"{_CAP}: [\d,]+ > {_NUMBER}, which is the maximum allowed number of output tokens",
-        # Groq, Together, Fireworks: max_tokens must be less than or equal to 32768
-        rf"{_CAP} (?:must|should|has to) be (?:less than or equal to|at most|no more than|<=) {_NUMBER}",
-        # pydantic behind FastAPI
-        rf"{_CAP}.{{0,80}}input should be less than or equal to {_NUMBER}",
-        # Gemini: supported range is from 1 (inclusive) to 65537 (exclusive)
-        r"max_?output_?tokens.*?supported range is from \d+ \(inclusive\) to (?P<above>[\d,]+) \(exclusive\)",
-        rf"maximum (?:number of )?(?:output|completion) tokens (?:is|of|for this model is) {_NUMBER}",
-    )
-)
+_OUTPUT: Final = compiled_wordings(wordings()["output_limits"])
 _PER_MINUTE: Final = patterns.compiled(r"tokens per (?:minute|day)|\bTPM\b|rate limit", patterns.IGNORECASE)
 
 
 def told_limits(body: bytes) -> dict[str, int]:
     """`context_window` and `max_output_tokens` as far as the body of a refusal tells them."""
-    try:
-        parsed: Any = jsontext.loads(body)
-    except jsontext.InvalidJSON:
-        parsed = None
-    raw = body.decode("utf-8", "replace")
-    texts = [*_strings(parsed), raw] if parsed is not None else [raw]
+    parsed = parsed_body(body)
+    said = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace"))
+    texts = said.texts
     if any(_PER_MINUTE.search(text) for text in texts):
         return {}
-    found = overflow_in(set(), texts, parsed)
+    found = overflow_in(said.words, texts, said.body)
     if found is not None and found.window is not None:
         return {"context_window": found.window} if LEAST_WINDOW <= found.window <= MOST else {}
     output = _output_limit(texts)
@@ -74,13 +52,3 @@ def _output_limit(texts: Iterable[str]) -> int | None:
 
 def _whole(digits: str | None) -> int:
     return int((digits or "").replace(",", "") or 0)
-
-
-def _strings(value: Any, depth: int = 6) -> list[str]:
-    """All texts of an error, those of JSON inside a text too."""
-    if isinstance(value, str):
-        return [value]
-    if depth == 0:
-        return []
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for item in inner for text in _strings(item, depth - 1)]

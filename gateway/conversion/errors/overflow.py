@@ -1,32 +1,36 @@
 """A request that does not fit the context window, in whatever words (specification section 7.1).
 
 Claude Code compacts its conversation when it reads Anthropic's sentence, and
-only then; so every provider's sentence is turned into that one. The patterns
-are data: overflow_patterns.json beside this file.
+only then; so every provider's sentence is turned into that one. The wordings
+are data: refusal_patterns.json beside this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from gateway.patterns import DOTALL, IGNORECASE, Pattern, compiled, in_order
 from gateway.wire import jsontext
 
-_CODES: Final = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
-
 
 class Overflow(NamedTuple):
-    """`input` tokens do not fit `window`; with `output` known the input alone may fit."""
+    """`input` tokens do not fit `window`; with `output` known the input alone may fit.
+
+    `at_least`: the provider stopped counting at `input`.
+    """
 
     input: int | None = None
     output: int | None = None
     window: int | None = None
+    at_least: bool = False
 
     def message(self, *, context_window: int | None, estimated_tokens: int) -> str:
         """Anthropic's sentence; numbers the provider did not give are ours."""
-        needed, output, window = self
+        needed, output, window, at_least = self
+        if needed is not None and at_least:
+            needed = max(needed, estimated_tokens)
         if needed is not None and window is not None and output and needed < window < needed + output:
             return (
                 f"input length and `max_tokens` exceed context limit: {needed} + {output} > {window}, "
@@ -44,54 +48,62 @@ class Overflow(NamedTuple):
 def overflow_in(words: set[str], texts: list[str], body: Any) -> Overflow | None:
     """Whether an error is one.
 
-    `words` are its codes and types, `texts` all places where a provider may say
-    it, `body` the parsed error (some give the numbers as fields).
+    `words` are its codes and types, `texts` what the provider says without what it echoes
+    (`error_body`), `body` the parsed error (some give the numbers as fields).
     """
-    for text in texts:
-        found = _PATTERNS.first(text)
-        if found is not None:
-            return found
-    if any(_PATTERNS.denied(text) for text in texts):
+    found = too_large_for_a_minute(texts)
+    if found is not None:
+        return found
+    if any(_found(_NEVER, text) for text in texts):
         return None
     for text in texts:
-        found = _PATTERNS.specific(text)
-        if found is not None:
-            return _with_fields(found, body)
-    if words & _CODES or any(_PATTERNS.general(text) for text in texts):
+        match = next(_matches(_SPECIFIC, text), None)
+        if match is not None:
+            return _with_fields(match, body)
+    if words & _CODES or any(_found(_GENERAL, text) for text in texts):
         return _with_fields(Overflow(), body)
     return None
 
 
-class _Patterns:
-    def __init__(self, data: dict[str, Any]) -> None:
-        self._first = [_compiled(pattern) for pattern in data["first"]]
-        self._never = [_compiled(pattern) for key in _NEVER for pattern in data[key]]
-        self._specific = [_compiled(pattern) for pattern in data["specific"]]
-        self._general = [_compiled(pattern) for pattern in data["general"]]
+def too_large_for_a_minute(texts: Iterable[str]) -> Overflow | None:
+    """A request that alone is larger than what may be asked in a minute: waiting does not help."""
+    for text in texts:
+        for found in _matches(_MINUTE, text):
+            if found.input is not None and found.window is not None and found.input > found.window:
+                return found
+    return None
 
-    def first(self, text: str) -> Overflow | None:
-        return next(_matches(self._first, text), None)
 
-    def denied(self, text: str) -> bool:
-        return any(pattern.search(text) for pattern in self._never)
-
-    def specific(self, text: str) -> Overflow | None:
-        return next(_matches(self._specific, text), None)
-
-    def general(self, text: str) -> bool:
-        return any(pattern.search(text) for pattern in self._general)
+def wordings() -> Mapping[str, Any]:
+    """The file of wordings."""
+    data: Mapping[str, Any] = jsontext.loads(
+        resources.files("gateway.conversion.errors").joinpath("refusal_patterns.json").read_bytes()
+    )
+    return data
 
 
 # what may stand between two parts of a pattern
 _BETWEEN: Final = compiled(r"\.\*\??")
-_NEVER: Final = ("never", "never_unless_first", "output_only")
 
 
-def _compiled(pattern: str) -> Pattern[str]:
-    return in_order(*_BETWEEN.split(pattern), flags=IGNORECASE | DOTALL)
+def compiled_wordings(entries: Iterable[Mapping[str, str]]) -> tuple[Pattern[str], ...]:
+    """The patterns of a list of wordings."""
+    return tuple(in_order(*_BETWEEN.split(entry["pattern"]), flags=IGNORECASE | DOTALL) for entry in entries)
 
 
-def _matches(patterns: list[Pattern[str]], text: str) -> Iterator[Overflow]:
+_DATA: Final[Mapping[str, Any]] = wordings()["overflow"]
+_CODES: Final = frozenset(_DATA["codes"])
+_MINUTE: Final = compiled_wordings(_DATA["minute"])
+_NEVER: Final = compiled_wordings(_DATA["never"])
+_SPECIFIC: Final = compiled_wordings(_DATA["specific"])
+_GENERAL: Final = compiled_wordings(_DATA["general"])
+
+
+def _found(patterns: Iterable[Pattern[str]], text: str) -> bool:
+    return any(pattern.search(text) for pattern in patterns)
+
+
+def _matches(patterns: Iterable[Pattern[str]], text: str) -> Iterator[Overflow]:
     for pattern in patterns:
         found = pattern.search(text)
         if found is not None:
@@ -99,11 +111,11 @@ def _matches(patterns: list[Pattern[str]], text: str) -> Iterator[Overflow]:
 
 
 def _numbers(groups: dict[str, str | None]) -> Overflow:
-    numbers = {name: int(digits.replace(",", "") or 0) for name, digits in groups.items() if digits}
-    needed = numbers.get("input", numbers.get("total"))
+    numbers = {name: int(digits.replace(",", "")[:12] or 0) for name, digits in groups.items() if digits}
+    needed = numbers.get("input", numbers.get("least", numbers.get("total")))
     if needed is not None:
         needed += numbers.get("more", 0)
-    return Overflow(needed, numbers.get("output"), numbers.get("window"))
+    return Overflow(needed, numbers.get("output"), numbers.get("window"), "least" in numbers)
 
 
 def _with_fields(found: Overflow, body: Any) -> Overflow:
@@ -115,10 +127,3 @@ def _with_fields(found: Overflow, body: Any) -> Overflow:
             if type(needed) is int and type(window) is int:
                 return Overflow(needed, found.output, window)
     return found
-
-
-_PATTERNS: Final = _Patterns(
-    jsontext.loads(
-        resources.files("gateway.conversion.errors").joinpath("overflow_patterns.json").read_bytes()
-    )
-)

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from gateway import patterns
+from gateway.conversion.errors.error_body import parsed_body, read
 from gateway.conversion.errors.error_limits import told_limits
-from gateway.conversion.errors.overflow import overflow_in
+from gateway.conversion.errors.overflow import overflow_in, wordings
 from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
 from gateway.conversion.profile import DEFAULTS, Profile
-from gateway.wire import jsontext
 
 # Providers say what they do not want in the beginning, and echo what they were sent; many
 # expressions over long texts would hold up the other exchanges.
@@ -30,7 +29,6 @@ MAX_BODY: Final = 3000
 MAX_WORDS: Final = 500
 
 _STATUSES: Final = (400, 422)
-_ECHOES: Final = frozenset({"input", "url", "ctx", "received", "request", "body", "user_id", "request_id"})
 _REFUSAL_CODES: Final = patterns.compiled(
     r"(?:unsupported|unknown|unrecogni[sz]ed)_(?:parameter|argument|field|value)", patterns.IGNORECASE
 )
@@ -51,14 +49,12 @@ def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, Any]) 
     `body`: of the error answer; `sent`: the request's body that was refused, converted
     with `profile`. Never raises.
     """
-    try:
-        parsed: Any = jsontext.loads(body)
-    except jsontext.InvalidJSON:
-        parsed = None
-    raw = body[:MAX_SCANNED].decode("utf-8", "replace")
-    texts = tuple(dict.fromkeys(_texts(parsed))) if isinstance(parsed, dict | list) else (raw,)
-    if overflow_in(set(), list(_first(texts)), parsed) is not None:
+    parsed = parsed_body(body)
+    raw = "" if parsed is not None else body.decode("utf-8", "replace")
+    said = read(parsed, raw)
+    if overflow_in(said.words, said.texts, said.body) is not None:
         return None
+    texts = tuple(dict.fromkeys((*_texts(parsed), *_short(said.texts))))
     refusal = Refusal(body[:MAX_BODY], _first(texts), profile, sent)
     return next((found for entry in _ENTRIES if (found := entry.taught(status, refusal)) is not None), None)
 
@@ -81,26 +77,18 @@ def with_options(profile: Profile, options: Mapping[str, Any]) -> Profile:
     return dataclasses.replace(profile, **changed)
 
 
-def _texts(value: Any, depth: int = 6) -> Iterator[str]:
-    """What an error says, field by field; not what it echoes."""
-    if isinstance(value, str):
-        yield value[:MAX_SCANNED]
-    elif depth and isinstance(value, list):
-        for item in value[:MAX_TEXTS]:
-            yield from _texts(item, depth - 1)
-    elif depth and isinstance(value, dict):
-        place, said, code, param = (value.get(name) for name in ("loc", "msg", "code", "param"))
-        if isinstance(place, list) and isinstance(said, str):
-            # pydantic says what is wrong in one field and where in another
-            yield f"{'.'.join(str(step) for step in place[:MAX_TEXTS])}: {said}"[:MAX_SCANNED]
-            return
-        for name, inner in value.items():
-            if name not in _ECHOES:
-                yield from _texts(inner, depth - 1)
+def _short(texts: list[str]) -> Iterator[str]:
+    return (text[:MAX_SCANNED] for text in texts)
+
+
+def _texts(value: Any, depth: int = 4) -> Iterator[str]:
+    """The parameter that an error names beside its message, which may leave it out."""
+    if isinstance(value, dict) and depth:
+        code, param = value.get("code"), value.get("param")
         if isinstance(param, str) and isinstance(code, str) and _REFUSAL_CODES.fullmatch(code):
-            # the message may leave out which parameter it means
             what = f"{code.lower().replace('_', ' ')}: {param[:100]}"
             yield f"{what}: {value.get('message', '')}"[:MAX_SCANNED]
+        yield from _texts(value.get("error"), depth - 1)
 
 
 def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -183,9 +171,7 @@ def _compiled(pattern: str) -> patterns.Pattern[str]:
 
 
 def _read() -> tuple[_Entry, ...]:
-    data = jsontext.loads(
-        resources.files("gateway.conversion.errors").joinpath("refusal_patterns.json").read_bytes()
-    )
+    data = wordings()
     return tuple(_Entry(entry, data["refusals"], data["quotes"]) for entry in data["lessons"])
 
 

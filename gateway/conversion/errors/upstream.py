@@ -7,16 +7,14 @@ from typing import Any, Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
-from gateway.conversion.errors.overflow import Overflow, overflow_in
+from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read
+from gateway.conversion.errors.overflow import Overflow, overflow_in, too_large_for_a_minute
 from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
-from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
 MAX_MESSAGE: Final = 2000
-# Providers echo what they were sent. Expressions over such texts cost more than their length.
-MAX_SCANNED: Final = 4000
 
 _BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
 _OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
@@ -130,15 +128,6 @@ _STATUS_OF_WORD: Final[dict[str, int]] = {
 }
 
 
-class Told(NamedTuple):
-    """What an error body says: its message, its codes and types, everything that may be scanned, the body."""
-
-    message: str
-    words: set[str]
-    texts: list[str]
-    body: Any
-
-
 class ErrorContext(NamedTuple):
     """What is known of the request: the client's model name, the window, the estimate, whose credential."""
 
@@ -171,12 +160,9 @@ def upstream_error(
     a retry-after given as a date). Gives UpstreamRefused when the provider's
     content filter refused the prompt, else UpstreamRejected.
     """
-    try:
-        parsed: Any = jsontext.loads(body)
-    except jsontext.InvalidJSON:
-        parsed = None
+    parsed = parsed_body(body)
     known = {name.lower(): value for name, value in headers.items()}
-    told = _told(parsed, body.decode("utf-8", "replace"))
+    told = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace"))
     asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential)
     error = _judged(status, told, asked)
     error.upstream_status = status
@@ -206,7 +192,7 @@ def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError |
         or ("choices" not in payload and isinstance(payload.get("message"), str) and "code" in payload)
     ):
         return None
-    return _inside(payload, jsontext.dumps_text(payload), context)
+    return _inside(payload, "", context)
 
 
 def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
@@ -214,7 +200,7 @@ def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError
     for place in (choice, choice.get("delta"), choice.get("message")):
         if type(place) is dict and place.get("error"):
             error = {"error": place["error"]}
-            return _inside(error, jsontext.dumps_text(error), context)
+            return _inside(error, "", context)
     return None
 
 
@@ -224,16 +210,21 @@ def named_error(payload: Any, raw: bytes, context: AnswerContext) -> UpstreamErr
 
 
 def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
-    told = _told(payload, raw)
+    told = read(payload, raw)
     asked = ErrorContext(context.model, context.profile.context_window, context.estimated_input_tokens, True)
     return _judged(_status_told(told) or 502, told, asked, anywhere=True)
 
 
-def _judged(status: int, told: Told, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:
+def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:
     """The table of section 7.1. `anywhere`: the status says nothing, so an overflow may hide under any."""
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
-    if status in _OVERFLOW_STATUSES or anywhere:
-        overflow = overflow_in(told.words, told.texts, told.body)
+    if status in _OVERFLOW_STATUSES or status == 429 or anywhere:
+        # a 429 is an overflow only when the request alone is larger than a minute's allowance
+        overflow = (
+            too_large_for_a_minute(told.texts)
+            if status == 429
+            else overflow_in(told.words, told.texts, told.body)
+        )
         if overflow is None and status == 400 and _says_nothing(told) and asked.nearly_full:
             # Cerebras and Mistral refuse what is too long without a word
             overflow = Overflow()
@@ -259,11 +250,11 @@ def _judged(status: int, told: Told, asked: ErrorContext, *, anywhere: bool = Fa
     return UpstreamRejected(message, status=answer, error_type=kind)
 
 
-def _says_nothing(told: Told) -> bool:
+def _says_nothing(told: ErrorBody) -> bool:
     return not told.message and not any(text.strip() for text in told.texts)
 
 
-def _out_of_money(told: Told) -> bool:
+def _out_of_money(told: ErrorBody) -> bool:
     return bool(told.words & _NO_MONEY) or _NO_MONEY_WORDS.search(told.message) is not None
 
 
@@ -271,59 +262,7 @@ def _names_model(message: str, model: str) -> bool:
     return (bool(model) and model in message) or any(pattern.search(message) for pattern in _UNKNOWN_MODEL)
 
 
-def _told(parsed: Any, raw: str) -> Told:
-    body = parsed[0] if isinstance(parsed, list) and parsed else parsed
-    raw = raw[:MAX_SCANNED]
-    if not isinstance(body, dict):
-        return Told("", set(), [raw], body)
-    error = body.get("error")
-    base = body.get("base_resp")
-    metadata = error.get("metadata") if isinstance(error, dict) else None
-    nested = metadata.get("raw") if isinstance(metadata, dict) else None
-    message = next(
-        (
-            text
-            for text in (
-                error.get("message") if isinstance(error, dict) else error,
-                body.get("message"),
-                _detail(body.get("detail")),
-                base.get("status_msg") if isinstance(base, dict) else None,
-            )
-            if isinstance(text, str) and text
-        ),
-        "",
-    )
-    message = message[:MAX_SCANNED]
-    texts = [message]
-    if nested:
-        text = nested if isinstance(nested, str) else jsontext.dumps_text(nested)
-        texts.append(text[:MAX_SCANNED])
-        message = f"{message}: {texts[-1]}" if message else texts[-1]
-    return Told(message, _words(body, error), [*texts, raw], body)
-
-
-def _detail(detail: Any) -> str:
-    """FastAPI's detail: a text, or pydantic's list of errors."""
-    if not isinstance(detail, list):
-        return detail if isinstance(detail, str) else ""
-    lines = []
-    for entry in detail:
-        if isinstance(entry, dict):
-            place = entry.get("loc")
-            where = ".".join(map(str, place)) if isinstance(place, list) else ""
-            lines.append(f"{where}: {entry.get('msg', '')}" if where else str(entry.get("msg", "")))
-    return "; ".join(lines)
-
-
-def _words(body: JSONObject, error: Any) -> set[str]:
-    """Codes and types, at every usual place."""
-    inner = error.get("innererror") if isinstance(error, dict) else None
-    places = [place for place in (body, error, inner) if isinstance(place, dict)]
-    values = (place.get(key) for place in places for key in ("code", "type", "status", "error_type"))
-    return {value.lower() for value in values if isinstance(value, str)}
-
-
-def _status_told(told: Told) -> int | None:
+def _status_told(told: ErrorBody) -> int | None:
     """The HTTP status that an error inside a 200 names, by number or by word."""
     body = told.body if isinstance(told.body, dict) else {}
     error = body.get("error")

@@ -1,0 +1,222 @@
+"""What an error body says: the provider's sentence, its codes, and no words that it only echoes.
+
+Providers put their sentence in a dozen places and often quote what they were sent. A user's own
+words say nothing about the request, so texts that are scanned for meaning (`ErrorBody.texts`) come
+without them:
+
+* a field that holds an input is not read (`input`, pydantic's `ctx`, a request repeated);
+* a quotation of several words is cut out of a sentence, unless it is the message of an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from gateway import patterns
+from gateway.wire import jsontext, sse
+
+# Expressions over longer texts would hold up other exchanges; a sentence may stand behind an echo.
+MAX_SCANNED: Final = 4000
+_TAIL: Final = 1000
+_MOST_TEXTS: Final = 12
+_DEPTH: Final = 7
+# what stands behind so many quotations is taken for one
+_MOST_QUOTATIONS: Final = 500
+
+ECHO_FIELDS: Final = frozenset(
+    {"input", "input_value", "inputs", "messages", "content", "text", "prompt", "url", "ctx", "received",
+     "request", "request_body", "body", "user_id", "request_id", "headers", "loc", "param", "instance"}
+)  # fmt: skip
+# where a sentence stands, the likeliest first; compared in lower case, without underscores
+_SENTENCES: Final = (
+    "message", "msg", "errormessage", "errormsg", "statusmsg", "statusmessage", "errordescription", "detail",
+    "error", "errors", "description", "baseresp", "faultstring", "fault", "reason", "response",
+    "title", "details",
+)  # fmt: skip
+_CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
+_NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")
+
+# a quotation begins behind no letter; an apostrophe inside a word is none
+_QUOTE: Final = patterns.compiled(r"(?<![^\W_])[\"'`\u201c\u2018](?=\S)|\binput_value=")
+_ENDS: Final = {
+    '"': patterns.compiled(r'(?<!\\)"'),
+    "`": patterns.compiled("`"),
+    "'": patterns.compiled(r"(?<!\\)'(?!\w)"),
+    "\u201c": patterns.compiled("\u201d"),
+    "\u2018": patterns.compiled("\u2019(?!\\w)"),
+    "i": patterns.compiled(r", input_type=|\]|\n"),
+}
+_KEY_BEFORE: Final = patterns.compiled(
+    r"(?:message|msg|detail|error|errors|reason|description|raw|text of the error)[\"']?\s?[:=]\s?\[?\Z",
+    patterns.IGNORECASE,
+)
+# A provider quotes names and values: a word or three. A quotation of more words is somebody's sentence.
+_NAME_WORDS: Final = 3
+
+
+class ErrorBody(NamedTuple):
+    """`message`: the sentence for the client; `words`: codes and types in lower case; `texts`: what is
+    scanned for meaning, without echoes; `body`: the parsed body (of a list its first entry)."""
+
+    message: str
+    words: set[str]
+    texts: list[str]
+    body: Any
+
+
+def parsed_body(body: bytes) -> Any:
+    """JSON, the first JSON line, or the data of the first server-sent event; None when it is none."""
+    for candidate in _candidates(body):
+        try:
+            return jsontext.loads(candidate)
+        except jsontext.InvalidJSON:
+            continue
+    return None
+
+
+def read(parsed: Any, raw: str = "") -> ErrorBody:
+    """What an error says. `parsed`: the body as JSON, None when it is none; `raw`: its text."""
+    if parsed is None:
+        message = plain_text(raw)
+        return ErrorBody(message, set(), scanned(message or raw), None)
+    body = parsed[0] if isinstance(parsed, list) and len(parsed) == 1 else parsed
+    message = _sentence(body)[:MAX_SCANNED]
+    nested = _nested(body)
+    if nested:
+        message = f"{message}: {nested[:MAX_SCANNED]}" if message else nested[:MAX_SCANNED]
+    texts: list[str] = []
+    for text in _said(body):
+        texts += scanned(text)
+        if len(texts) >= _MOST_TEXTS:
+            break
+    return ErrorBody(message, set(_words(body)), texts, body)
+
+
+def plain_text(raw: str) -> str:
+    """The sentence of a body that is no JSON: text, not markup and not binary."""
+    text = raw[:MAX_SCANNED].strip()
+    return "" if text.startswith(("<", "{", "[")) or _NO_TEXT.search(text) else text
+
+
+def scanned(text: str) -> list[str]:
+    """The parts of a text that are scanned: without echoes, and of a long one its beginning and its end."""
+    text = without_echoes(text)
+    if len(text) <= MAX_SCANNED:
+        return [text]
+    return [text[: MAX_SCANNED - _TAIL], text[-_TAIL:]]
+
+
+def without_echoes(text: str) -> str:
+    """A provider's text without the quotations that are somebody else's words."""
+    kept: list[str] = []
+    at = 0
+    for _ in range(_MOST_QUOTATIONS):
+        quote = _QUOTE.search(text, at)
+        if quote is None:
+            return "".join((*kept, text[at:]))
+        start, end = quote.span()
+        mark = quote.group()
+        if mark != "input_value=" and _KEY_BEFORE.search(text[max(0, start - 24) : start]):
+            kept.append(text[at:end])
+            at = end
+            continue
+        closing = _ENDS[mark[0]].search(text, end)
+        stop = len(text) if closing is None else closing.end()
+        echoed = mark == "input_value=" or len(text[end:stop].split(None, _NAME_WORDS)) > _NAME_WORDS
+        kept.append(text[at:start] + "\u2026" if echoed else text[at:stop])
+        at = stop
+    return "".join(kept)
+
+
+def _candidates(body: bytes) -> Iterator[bytes]:
+    yield body
+    start = body[:16].lstrip()
+    if start.startswith((b"data:", b"event:", b"id:", b":")):
+        decoder = sse.Decoder()
+        events = [*decoder.feed(body[:MAX_SCANNED]), *decoder.flush()]
+        yield from (event.data for event in events[:3])
+    elif start.startswith((b"{", b"[")):
+        yield body.lstrip().partition(b"\n")[0]
+
+
+def _name(key: str) -> str:
+    return key.lower().replace("_", "")
+
+
+def _sentence(value: Any, depth: int = _DEPTH) -> str:
+    """The sentence for the client, wherever it stands; "" when there is none."""
+    if isinstance(value, str):
+        return value
+    if not depth:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_sentence(item, depth - 1) for item in value[:_MOST_TEXTS])))
+    if not isinstance(value, dict):
+        return ""
+    if isinstance(said := value.get("msg"), str) and isinstance(place := value.get("loc"), list):
+        return f"{'.'.join(map(str, place[:_MOST_TEXTS]))}: {said}"
+    fields = {_name(key): inner for key, inner in value.items()}
+    # the error itself before what is said around it
+    first = [fields["error"]] if isinstance(fields.get("error"), dict) else []
+    if isinstance(by_field := fields.get("errors"), dict) and not _sentence(by_field, depth - 1):
+        # what is wrong with each field
+        fields["errors"] = [f"{name}: {_sentence(inner, depth - 2)}" for name, inner in by_field.items()]
+    places = [*first, *(fields.get(name) for name in _SENTENCES)]
+    return next(filter(None, (_sentence(inner, depth - 1) for inner in places)), "")
+
+
+def _nested(body: Any) -> str:
+    """What the provider behind a router said: OpenRouter's metadata.raw."""
+    error = body.get("error") if isinstance(body, dict) else None
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not raw:
+        return ""
+    return raw if isinstance(raw, str) else jsontext.dumps_text(raw)
+
+
+def _said(value: Any, depth: int = _DEPTH) -> Iterator[str]:
+    """All texts of an error but echoes, those of JSON inside a text too."""
+    if isinstance(value, str):
+        inner = _inner(value) if depth else None
+        if inner is None:
+            yield value
+        else:
+            yield from _said(inner, depth - 1)
+    elif depth and isinstance(value, list):
+        for item in value[:_MOST_TEXTS]:
+            yield from _said(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        place, told = value.get("loc"), value.get("msg")
+        if isinstance(place, list) and isinstance(told, str):
+            yield f"{'.'.join(map(str, place[:_MOST_TEXTS]))}: {told}"
+            return
+        for name, inner in value.items():
+            if name.lower() not in ECHO_FIELDS:
+                yield from _said(inner, depth - 1)
+
+
+def _inner(text: str) -> Any:
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        inner = jsontext.loads(text)
+    except (jsontext.InvalidJSON, UnicodeEncodeError):
+        return None
+    return inner if isinstance(inner, dict | list) else None
+
+
+def _words(body: Any, depth: int = 4) -> Iterator[str]:
+    """Codes and types, at every usual place."""
+    if isinstance(body, list):
+        for item in body[:_MOST_TEXTS]:
+            yield from _words(item, depth - 1)
+    if not isinstance(body, dict) or not depth:
+        return
+    for key in _CODES:
+        value = body.get(key, body.get(key.capitalize()))
+        if isinstance(value, str):
+            yield value.lower()
+    for key in ("error", "errors", "innererror", "response", "detail", "Error"):
+        yield from _words(body.get(key), depth - 1)
