@@ -171,6 +171,7 @@ async def at_a_bench():
     runtime.install(gateway)
     yield Bench(provider, recorder, gateway, Client(GatewayHandler()), base)
     runtime.install(None)
+    gateway.pdf_workers.stop()
     await gateway.client.close()
     await provider.stop()
 

@@ -129,6 +129,8 @@ class Runtime:
         Takes no longer than conf.SETTLING_SECONDS allows, whatever the database does: each part has a
         limit of its own, and what must not be lost comes first.
         """
+        if self._gateway is not None:
+            self._gateway.pdf_workers.stop()
         if self._recorder is not None:
             self._recorder.stop()
         for part in (self._limiter, self._follow_up, self._retention, self._standing):

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from gateway.conversion.profile import DEFAULTS, Profile
-from gateway.conversion.provider_state import UNSEALED, Opener, Seal
+from gateway.conversion.provider_state import UNSEALED, Opener, PageTexts, Seal
 from gateway.conversion.token_counts import TokenCounts
 from gateway.values import frozen
 
@@ -27,7 +27,8 @@ class ClientFacts:
     `key_id` identifies the client key (never the key itself); `session` is the
     header x-claude-code-session-id or None; `api_version` is anthropic-version.
     `headers` (lower-case names) and `query` are for protocols that pass them on.
-    `seal` signs and checks opaque payloads; those of one request may become `opaque_budget` bytes.
+    `seal` signs and checks opaque payloads; with the text of PDFs, those of one request may become
+    `opaque_budget` bytes. `page_texts` gives the text of PDFs; None: the conversion reads them itself.
     """
 
     key_id: str = ""
@@ -37,10 +38,11 @@ class ClientFacts:
     query: str = ""
     seal: Seal = UNSEALED
     opaque_budget: int = 16 * 1024 * 1024
+    page_texts: PageTexts | None = field(default=None, repr=False)
 
     def opener(self) -> Opener:
         """What reads the payloads of one request; one for counting, one for converting."""
-        return Opener(self.seal, self.opaque_budget)
+        return Opener(self.seal, self.opaque_budget, self.page_texts)
 
 
 @frozen

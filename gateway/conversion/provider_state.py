@@ -19,6 +19,7 @@ import base64
 import binascii
 import hmac
 import zlib
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ _TAG_BYTES: Final = 16
 _TAG_LENGTH: Final = 22
 
 Payload = dict[str, Any]
+# a PDF in base64 -> the text of each page; None: the request had no time for it
+PageTexts = Callable[[str], tuple[str, ...] | None]
 
 
 @frozen
@@ -74,25 +77,36 @@ UNSEALED: Final = Seal()
 class Opener:
     """Reads the payloads of one request. `budget`: bytes that all of them together may become.
 
-    `used` are those that were read; `refused` counts payloads that went beyond the budget. `reason` says of
-    the last payload that was None why.
+    The text of PDFs counts, too: a small file may hold much. `page_texts` reads them; None: whoever wants
+    their text does. `used` are the bytes that were read; `refused` counts what this request could not have,
+    though another one might. `reason` says of the last payload that was None why.
     """
 
-    __slots__ = ("_budget", "reason", "refused", "seal", "used")
+    __slots__ = ("_budget", "page_texts", "reason", "refused", "seal", "used")
 
-    def __init__(self, seal: Seal = UNSEALED, budget: int = 16 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        seal: Seal = UNSEALED,
+        budget: int = 16 * 1024 * 1024,
+        page_texts: PageTexts | None = None,
+    ) -> None:
         self.seal = seal
+        self.page_texts = page_texts
         self.used = 0
         self.refused = 0
         self.reason = ""
         self._budget = budget
 
     def charge(self, size: int) -> bool:
-        """Count bytes that an earlier request unpacked and this one sends too; False: they are too many."""
+        """Count bytes that were unpacked before or elsewhere; False: they are too many."""
         if size > self._budget - self.used:
             return False
         self.used += size
         return True
+
+    def refuse(self) -> None:
+        """Note that something is left out which another request with the same text might have."""
+        self.refused += 1
 
     def signature(self, text: object) -> Payload | None:
         """The payload of one of our signatures; None for foreign, tampered or unreadable ones."""

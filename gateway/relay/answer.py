@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any, Final
 
 from gateway.conversion.answers.chat_message import message_events
@@ -164,9 +165,8 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     if answer is None:
         check(request, counting=True)
         refuse_unsupported(request, counting=True)
-        answer = await beside_the_loop(
-            exchange, route, count_tokens, request, route.profile, client_facts(exchange, gateway)
-        )
+        estimate = partial(count_tokens, request, route.profile, client_facts(exchange, gateway))
+        answer = await beside_the_loop(exchange, gateway, route, request, estimate)
         exchange.usage_estimated = True
     exchange.usage = {"input_tokens": answer["input_tokens"]}
     scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)

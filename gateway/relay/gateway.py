@@ -19,6 +19,7 @@ from gateway.limits.stores import MemoryStore
 from gateway.relay.exchange.ids import new_id
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
+from gateway.relay.pdf_extraction.workers import PDFWorkers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.failover.health import Health
@@ -95,6 +96,7 @@ class Gateway:
     lessons: Lessons = field(default_factory=Lessons)
     limiter: AdmissionLimiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), NoHistory()))
     gate: Gate = field(default_factory=Gate)
+    pdf_workers: PDFWorkers = field(default_factory=PDFWorkers)
     reader: RequestReader = field(default_factory=RequestReader)
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic

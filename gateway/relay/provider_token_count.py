@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from gateway.conversion.context import AnsweredLocally
+from gateway.conversion.context import AnsweredLocally, Converted
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.provider_counters import Counter, counter_of
 from gateway.errors import GatewayError, InvalidRequest
@@ -76,8 +76,12 @@ async def _call(
 
     Raises InvalidRequest.
     """
-    arguments = (request, route.profile, client_facts(exchange, gateway), gateway.new_id, Ledger())
-    converted = await beside_the_loop(exchange, route, counter.request, *arguments)
+    facts = client_facts(exchange, gateway)
+
+    def convert() -> Converted | AnsweredLocally:
+        return counter.request(request, route.profile, facts, gateway.new_id, Ledger())
+
+    converted = await beside_the_loop(exchange, gateway, route, request, convert)
     if isinstance(converted, AnsweredLocally):
         return None
     session = exchange.arrival.session or exchange.request_id

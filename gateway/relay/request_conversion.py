@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from gateway.conversion.blocks.pdf import NotReadYet
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
@@ -14,6 +15,7 @@ from gateway.conversion.tokens.vocabulary import ready
 from gateway.conversion.tools.web_search import Searched, search_blocks, search_of, with_results
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.relay.pdf_extraction.request_files import read_files
 from gateway.routing.resolve import Route
 from gateway.upstream.search_engines import searched
 from gateway.wire.request_cache import NOTHING
@@ -54,16 +56,17 @@ async def conversion(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
 ) -> Converted | AnsweredLocally:
     """The provider's request, with a ledger of its own. Raises InvalidRequest."""
-    exchange.ledger = Ledger()
     made = await search_for(exchange, gateway, route, request)
-    if made is not None:
-        request = with_results(request, made)
+    asked = request if made is None else with_results(request, made)
     recurring = exchange.recurring if made is None else NOTHING
-    arguments = (
-        request, route.profile, client_facts(exchange, gateway), gateway.new_id, exchange.ledger, recurring
-    )  # fmt: skip
+    facts = client_facts(exchange, gateway)
     request_of = DIALECTS[route.profile.protocol].request
-    converted = await beside_the_loop(exchange, route, request_of, *arguments)
+
+    def convert() -> Converted | AnsweredLocally:
+        exchange.ledger = Ledger()
+        return request_of(asked, route.profile, facts, gateway.new_id, exchange.ledger, recurring)
+
+    converted = await beside_the_loop(exchange, gateway, route, asked, convert)
     exchange.estimated_input_tokens = converted.context.estimated_input_tokens
     exchange.input_counts = converted.context.input_counts
     if made is not None and isinstance(converted, Converted):
@@ -82,16 +85,27 @@ def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
         query=arrival.query,
         seal=Seal(gateway.seal_keys, arrival.holder),
         opaque_budget=len(arrival.body) + MORE_THAN_BODY,
+        page_texts=exchange.page_texts,
     )
 
 
-async def beside_the_loop(exchange: Exchange, route: Route, work: Callable[..., T], *arguments: Any) -> T:
+async def beside_the_loop(
+    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], work: Callable[[], T]
+) -> T:
     """Do the work here, or in a thread when it takes its time, so that other exchanges go on.
 
-    It does when it reads a PDF, when it counts a large body that was never counted before, and when a
-    vocabulary has to be loaded, which a change of the configuration may want.
+    It does when there is the text of a PDF in it, when it counts a large body that was never counted
+    before, and when a vocabulary has to be loaded, which a change of the configuration may want.
+    Work on `request` that needs the text of a PDF is done again once the file was read.
     """
-    body, profile = exchange.arrival.body, route.profile
-    if len(body) > LARGE or (profile.pdf == "extract" and PDF in body) or not ready(profile.vocabulary):
-        return await asyncio.to_thread(work, *arguments)
-    return work(*arguments)
+    body, profile, arrival = exchange.arrival.body, route.profile, exchange.arrival
+    owner = str(arrival.key.id) if arrival.key else arrival.address
+    in_thread = (
+        len(body) > LARGE or (profile.pdf == "extract" and PDF in body) or not ready(profile.vocabulary)
+    )
+    while True:
+        try:
+            return await asyncio.to_thread(work) if in_thread else work()
+        except NotReadYet as missing:
+            await read_files(gateway.pdf_workers, owner, request, missing.data, exchange.page_texts)
+            in_thread = True

@@ -1,7 +1,6 @@
 """POST /v1/messages/count_tokens."""
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
@@ -44,21 +43,16 @@ async def test_the_clients_own_request_is_counted_without_asking_the_provider(be
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
-async def test_a_pdf_is_read_beside_the_loop_so_that_others_are_served_meanwhile(bench, path, monkeypatch):
-    readers = []
-
-    def read(_file):
-        readers.append(threading.current_thread())
-        return ("text",)
-
-    monkeypatch.setattr(pdf, "_extracted", read)
+async def test_a_pdf_is_read_in_a_process_of_its_own(bench, path, monkeypatch):
+    monkeypatch.setattr(pdf, "page_texts", lambda data: pytest.fail("read in the serving process"))
     source = {"type": "base64", "media_type": "application/pdf", "data": pdf_of(f"asked at {path}")}
     body = asking()
     body["messages"][0]["content"] = [{"type": "document", "source": source}]
     bench.provider.answers("m", completion())
     assert (await bench.client.post(path, body)).status == 200
-    assert readers
-    assert threading.main_thread() not in readers
+    assert len(bench.gateway.pdf_workers.pids) == 1
+    if bench.provider.requests:
+        assert f"asked at {path}" in str(bench.provider.requests[-1].body)
 
 
 async def test_context_management_is_answered_with_the_original_number(bench):

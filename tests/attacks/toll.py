@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +78,13 @@ def health(served: Served, patience: float = PATIENCE) -> float:
 
 
 @contextlib.contextmanager
-def watched(served: Served) -> Iterator[Toll]:
-    """Watch a gateway; what it cost stands in the value once the block is left."""
+def watched(served: Served, only: Sequence[int] = ()) -> Iterator[Toll]:
+    """Watch a gateway; what it cost stands in the value once the block is left.
+
+    `only`: these of its processes, where others may end meanwhile.
+    """
     toll = Toll()
-    pids = processes(served)
+    pids = only or processes(served)
     for pid in pids:
         # let VmHWM begin anew
         Path(f"/proc/{pid}/clear_refs").write_text("5")

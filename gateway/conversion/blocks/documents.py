@@ -7,6 +7,7 @@ from typing import Any, Final
 from gateway.conversion.blocks import pdf
 from gateway.conversion.blocks.chat_parts import PARAGRAPH, text_part
 from gateway.conversion.blocks.images import image, without_whitespace
+from gateway.conversion.provider_state import TOO_MUCH, Opener
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.wire.messages import JSONObject
@@ -77,16 +78,43 @@ def _from_pdf(block: JSONObject, data: str, path: str, context: RequestContext) 
         case "reject":
             refuse(path, f"PDF documents are not supported by model {context.model}")
         case _:
-            context.notes.add("replaced", path, "PDF sent as its extracted text")
-            return text_part(_wrapped(block, extracted_text(data)))
+            text, note = _affordable(data, context.opaque)
+            context.notes.add("replaced", path, note)
+            return text_part(_wrapped(block, text))
 
 
-def extracted_text(data: str) -> str:
-    """What `pdf: extract` sends for a PDF in base64: a line `[page n]` before each page's text."""
-    pages = pdf.page_texts(data)
+def extracted_text(data: str, opaque: Opener) -> str:
+    """What `pdf: extract` sends for a PDF in base64: a line `[page n]` before each page's text.
+
+    Raises pdf.NotReadYet.
+    """
+    return _joined(_pages(data, opaque) or ())
+
+
+def _pages(data: str, opaque: Opener) -> tuple[str, ...] | None:
+    return (opaque.page_texts or pdf.page_texts)(without_whitespace(data))
+
+
+def _joined(pages: tuple[str, ...]) -> str:
     if not any(pages):
         return NO_TEXT
     return "\n".join(f"[page {number}]\n{text}" for number, text in enumerate(pages, 1))
+
+
+def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
+    """The text of a PDF, as far as the request may have so much of it, and the ledger's note."""
+    pages = _pages(data, opaque)
+    if pages is None:
+        opaque.refuse()
+        return NO_TEXT, "PDF left out: there was no time to read it"
+    if not any(pages):
+        return NO_TEXT, "PDF left out: no text can be extracted"
+    text = _joined(pages)
+    if not opaque.charge(len(text)):
+        opaque.refuse()
+        return NO_TEXT, f"PDF left out: its text is {TOO_MUCH}"
+    cut = " as far as it could be read" if pages[-1] == pdf.CUT else ""
+    return text, f"PDF sent as its extracted text{cut}"
 
 
 def _file(block: JSONObject, file_data: str) -> JSONObject:

@@ -1,8 +1,12 @@
 """Text and number of pages of PDF files; the only place that knows pypdf.
 
-Nothing here raises: a broken, encrypted or hostile file has no text. Work is
-bounded in bytes, pages and characters, and the last few results are kept,
-because a client sends the same file again with every turn.
+A broken, encrypted or hostile file has no text. Work is bounded in bytes, pages and
+characters, and the last few results are kept, because a client sends the same file
+again with every turn.
+
+What pypdf spends on a page cannot be bounded from inside. So whoever serves clients has
+files read elsewhere (`gateway.relay.pdf_extraction`) and gives a conversion their texts
+(`ReadElsewhere`); a conversion outside of any exchange reads them itself (`page_texts`).
 
 pypdf itself is loaded with the first file: 6 MB that most processes never need. It
 is loaded by name, because an import in the middle of a function stays forbidden.
@@ -15,6 +19,7 @@ import binascii
 import hashlib
 import importlib
 import io
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -26,10 +31,11 @@ MAX_CHARACTERS: Final = 2_000_000
 # bytes of unpacked content of one page, and of all; reading a megabyte takes a seventh of a second
 MAX_PAGE_CONTENT: Final = 4 * 1024 * 1024
 MAX_CONTENT: Final = 16 * 1024 * 1024
+# the last page of a file that was not read to its end
+CUT: Final = "[the rest of the document was left out]"
 # characters of a generation of remembered texts, and what an entry without any counts
 _GENERATION: Final = 2_000_000
 _ENTRY: Final = 1_000
-_CUT: Final = "[the rest of the document was left out]"
 _PAGE_OBJECT: Final = patterns.compiled(rb"/Type\s*/Page(?![A-Za-z])")
 
 
@@ -63,6 +69,36 @@ class _RecentTexts:
 _recent = _RecentTexts()
 
 
+class NotReadYet(Exception):
+    """A conversion needs the text of this PDF. `data`: the file in base64."""
+
+    def __init__(self, data: str) -> None:
+        super().__init__("a PDF that was not read yet")
+        self.data = data
+
+
+class ReadElsewhere:
+    """The texts of one request's PDFs, for a conversion that must not read any itself."""
+
+    def __init__(self) -> None:
+        self._texts: dict[bytes, tuple[str, ...] | None] = {}
+
+    def __call__(self, data: str) -> tuple[str, ...] | None:
+        """As `page_texts`; None for a file that this request had no time for. Raises NotReadYet."""
+        digest = _digest(data)
+        if digest not in self._texts:
+            known = _recent.get(digest)
+            if known is None:
+                raise NotReadYet(data)
+            # it may be forgotten before the request is converted
+            self._texts[digest] = known
+        return self._texts[digest]
+
+    def found(self, data: str, pages: tuple[str, ...] | None) -> None:
+        """These are the texts of this file; None: there was no time to read it for this request."""
+        self._texts[_digest(data)] = pages
+
+
 @cache
 def reader_library() -> Any:
     """The module pypdf."""
@@ -71,21 +107,34 @@ def reader_library() -> Any:
 
 def page_texts(data: str) -> tuple[str, ...]:
     """The text of each page of a PDF in base64, stripped; () when the file cannot be read."""
-    digest = hashlib.sha256(data.encode("ascii", "replace")).digest()
-    known = _recent.get(digest)
-    if known is not None:
-        return known
-    pages = _extracted(_decoded(data))
-    _recent.put(digest, pages)
+    pages = remembered(data)
+    if pages is None:
+        pages = tuple(read_pages(decoded(data)))
+        remember(data, pages)
     return pages
+
+
+def remembered(data: str) -> tuple[str, ...] | None:
+    """What was found in a PDF in base64 some time ago; None when nobody knows."""
+    return _recent.get(_digest(data))
+
+
+def remember(data: str, pages: tuple[str, ...]) -> None:
+    """Keep the text of each page of a PDF in base64 for later requests."""
+    _recent.put(_digest(data), pages)
 
 
 def page_count(data: str) -> int:
     """The number of page objects of a PDF in base64, at least 1; cheap, and good enough for estimates."""
-    return max(1, len(_PAGE_OBJECT.findall(_decoded(data))))
+    return max(1, len(_PAGE_OBJECT.findall(decoded(data))))
 
 
-def _decoded(data: str) -> bytes:
+def _digest(data: str) -> bytes:
+    return hashlib.sha256(data.encode("ascii", "replace")).digest()
+
+
+def decoded(data: str | bytes) -> bytes:
+    """The file; b"" when it is none, or too large to be read."""
     try:
         file = base64.b64decode(data)
     except (binascii.Error, ValueError):
@@ -98,31 +147,38 @@ def _content_size(page: Any) -> int:
     return 0 if contents is None else len(contents.get_data())
 
 
-def _extracted(file: bytes) -> tuple[str, ...]:
-    texts: list[str] = []
+def read_pages(file: bytes) -> Iterator[str]:
+    """The text of each page, as soon as it is read; CUT where the rest cannot be, or is too much."""
+    begun = False
+    try:
+        for text in _pages(file):
+            begun = True
+            yield text
+    except Exception:  # pypdf raises nearly everything on broken files
+        if begun:
+            yield CUT
+
+
+def _pages(file: bytes) -> Iterator[str]:
     left, content_left = MAX_CHARACTERS, MAX_CONTENT
     read: dict[Any, str] = {}
-    try:
-        reader = reader_library().PdfReader(io.BytesIO(file), strict=False)
-        if reader.is_encrypted:
-            # many files are encrypted with an empty user password
-            reader.decrypt("")
-        for page in reader.pages:
-            if len(texts) == MAX_PAGES or left <= 0:
-                texts.append(_CUT)
-                break
-            # a file may name one page many times
-            known_by = str(page.indirect_reference)
-            if known_by not in read:
-                size = _content_size(page)
-                if size > min(MAX_PAGE_CONTENT, content_left):
-                    texts.append(_CUT)
-                    break
-                content_left -= size
-                read[known_by] = page.extract_text().strip()
-            text = read[known_by][:left]
-            left -= len(text)
-            texts.append(text)
-    except Exception:  # pypdf raises nearly everything on broken files
-        return tuple(texts)
-    return tuple(texts)
+    reader = reader_library().PdfReader(io.BytesIO(file), strict=False)
+    if reader.is_encrypted:
+        # many files are encrypted with an empty user password
+        reader.decrypt("")
+    for number, page in enumerate(reader.pages):
+        if number == MAX_PAGES or left <= 0:
+            yield CUT
+            return
+        # a file may name one page many times
+        known_by = str(page.indirect_reference)
+        if known_by not in read:
+            size = _content_size(page)
+            if size > min(MAX_PAGE_CONTENT, content_left):
+                yield CUT
+                return
+            content_left -= size
+            read[known_by] = page.extract_text().strip()
+        text = read[known_by][:left]
+        left -= len(text)
+        yield text

@@ -71,8 +71,8 @@ class TextCounter:
         known_by = f"{opaque.seal.owner}\0{signature}"
         return self._signatures.number(known_by, lambda _: self._hidden_thinking(signature, opaque))
 
-    def pdf_text(self, data: str) -> int:
-        return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data)))
+    def pdf_text(self, data: str, opaque: Opener) -> int:
+        return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data, opaque)))
 
     def _count(self, text: str) -> int:
         return text_tokens(text, self._vocabulary).packed
@@ -202,7 +202,7 @@ class _Messages:
             case "content":
                 return tokens + self._content(source["content"])
             case "base64" if self._profile.pdf == "extract":
-                return tokens + self._counter.pdf_text(source["data"])
+                return tokens + self._counter.pdf_text(source["data"], self._opaque)
             case "base64":
                 return tokens + _PDF_PAGE * _pdf_pages.number(source["data"], pdf.page_count)
         return tokens + _PDF_PAGE

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.conversion.answers.message import message_facts
+from gateway.conversion.blocks.pdf import ReadElsewhere
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tools.web_search import Searched
@@ -124,6 +125,7 @@ class Exchange:
     tries: list[ExchangeAttempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
     recurring: Recurring = NOTHING
+    page_texts: ReadElsewhere = field(default_factory=ReadElsewhere)
     sent: bytes = b""
     received_json: Mapping[str, Any] | None = None
     sent_json: Mapping[str, Any] | None = None

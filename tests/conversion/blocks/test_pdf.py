@@ -58,7 +58,7 @@ def test_a_file_that_is_too_large_is_not_read(monkeypatch):
 def test_the_same_file_is_read_once(monkeypatch):
     data = pdf_of("one")
     first = pdf.page_texts(data)
-    monkeypatch.setattr(pdf, "_extracted", lambda file: pytest.fail("read again"))
+    monkeypatch.setattr(pdf, "read_pages", lambda file: pytest.fail("read again"))
     assert pdf.page_texts(data) is first
 
 
