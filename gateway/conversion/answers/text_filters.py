@@ -8,9 +8,10 @@ is one piece.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
-from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.tools.strict_schemas import without_invented_nulls
 
@@ -22,50 +23,107 @@ class StopScanner:
     sequence is held back until `flush`. After a match `matched` names the
     sequence and nothing more is shown. The earliest match wins, of two at one
     place the longer.
+
+    Each character is looked at once for each sequence, however long that is and
+    however the text is cut: clients choose the one, models write the other.
     """
 
-    __slots__ = ("_held", "_sequences", "_wanted", "matched")
+    __slots__ = ("_begun", "_first", "_held", "_seen", "_told", "matched")
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
-        self._sequences = sequences
-        self._wanted = patterns.any_of(sequences)
-        self._held = ""
+        self._begun = [_Begun(sequence) for sequence in sequences]
+        # places count from the beginning of the text: as far as it was fed, and as far as it was shown
+        self._seen = self._told = 0
+        self._held: deque[str] = deque()
+        # (start, minus the length, sequence) of the match that wins so far
+        self._first: tuple[int, int, str] | None = None
         self.matched: str | None = None
 
     def feed(self, text: str) -> str:
-        if self.matched is not None:
+        if self.matched is not None or not text:
             return ""
-        text = self._held + text
-        found = self._wanted.search(text)
-        start = self._open_start(text)
+        for begun in self._begun:
+            for end in begun.feed(text):
+                length = len(begun.sequence)
+                match = (self._seen + end - length, -length, begun.sequence)
+                self._first = match if self._first is None else min(self._first, match)
+        self._held.append(text)
+        self._seen += len(text)
+        # where the longest end starts that is a beginning of a sequence
+        start = self._seen - max(begun.length for begun in self._begun)
         # a longer or earlier sequence may still be growing where a match was found
-        if found is not None and (start is None or start > found.start()):
-            return self._match(found, text)
-        if start is None:
-            self._held = ""
-            return text
-        self._held = text[start:]
-        return text[:start]
+        if self._first is not None and (start == self._seen or start > self._first[0]):
+            return self._match(self._first)
+        return self._shown(start)
 
     def flush(self) -> str:
         """No more text comes: what was held back, up to a match in it."""
-        text, self._held = self._held, ""
-        found = None if self.matched is not None else self._wanted.search(text)
-        return text if found is None else self._match(found, text)
+        if self.matched is not None:
+            return ""
+        return self._shown(self._seen) if self._first is None else self._match(self._first)
 
-    def _match(self, found: patterns.Match[str], text: str) -> str:
-        self.matched = found.group()
-        self._held = ""
-        return text[: found.start()]
+    def _match(self, first: tuple[int, int, str]) -> str:
+        start, _, self.matched = first
+        shown = self._shown(start)
+        self._held.clear()
+        return shown
 
-    def _open_start(self, text: str) -> int | None:
-        """Where the longest end of `text` starts that is a beginning of a sequence."""
-        longest = max(len(sequence) for sequence in self._sequences) - 1
-        for start in range(max(0, len(text) - longest), len(text)):
-            end = text[start:]
-            if any(len(sequence) > len(end) and sequence.startswith(end) for sequence in self._sequences):
-                return start
-        return None
+    def _shown(self, end: int) -> str:
+        """What is held back as far as `end`."""
+        held, shown = self._held, []
+        while self._told < end:
+            piece = held.popleft()
+            if self._told + len(piece) > end:
+                held.appendleft(piece[end - self._told :])
+                piece = piece[: end - self._told]
+            shown.append(piece)
+            self._told += len(piece)
+        return "".join(shown)
+
+
+class _Begun:
+    """How much of one sequence the text ends with (the algorithm of Knuth, Morris and Pratt).
+
+    `length`: of the longest end of the text that is a beginning of the sequence, and not all of it.
+    """
+
+    __slots__ = ("_shorter", "length", "sequence")
+
+    def __init__(self, sequence: str) -> None:
+        self.sequence = sequence
+        self.length = 0
+        # For a beginning of n characters, the length of the next shorter one it ends with; known as far
+        # as a text has come, because a sequence may be long.
+        self._shorter = [0, 0]
+
+    def feed(self, text: str) -> Iterator[int]:
+        """The end in `text` of each whole sequence."""
+        sequence, shorter, length, place = self.sequence, self._shorter, self.length, 0
+        first, whole = sequence[0], len(sequence)
+        while place < len(text):
+            if not length:
+                place = text.find(first, place)
+                if place < 0:
+                    break
+            character = text[place]
+            while length and sequence[length] != character:
+                length = shorter[length]
+            if sequence[length] == character:
+                length += 1
+                if length == len(shorter):
+                    shorter.append(self._next_shorter(character))
+                if length == whole:
+                    yield place + 1
+                    length = shorter[length]
+            place += 1
+        self.length = length
+
+    def _next_shorter(self, character: str) -> int:
+        sequence, shorter = self.sequence, self._shorter
+        length = shorter[-1]
+        while length and sequence[length] != character:
+            length = shorter[length]
+        return length + (sequence[length] == character)
 
 
 _OPENING: Final = "<think>"

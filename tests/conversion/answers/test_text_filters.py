@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,32 @@ def test_only_what_may_become_a_stop_is_held_back():
 )
 def test_any_cut_finds_the_same_stop(sequences, pieces):
     assert scanned(tuple(sequences), *pieces) == scanned(tuple(sequences), "".join(pieces))
+
+
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=3, unique=True),
+    st.lists(st.text("abc", max_size=9), max_size=6),
+)
+def test_the_stop_is_the_earliest_and_there_the_longest(sequences, pieces):
+    text = "".join(pieces)
+    found = [(text.find(one), -len(one), one) for one in sequences if one in text]
+    expected = (text[: min(found)[0]], min(found)[2]) if found else (text, None)
+    assert scanned(tuple(sequences), *pieces) == expected
+
+
+@pytest.mark.parametrize(
+    ("sequence", "text"),
+    [
+        ("a" * 100_000 + "b", "a" * 100_000),
+        ("a" * 100_000 + "b", ("a" * 499 + "c") * 200),
+        ("ab" * 50_000 + "c", "ab" * 50_000),
+        (" ".join(f"{number}" for number in range(20_000)), " 0 1" * 25_000),
+    ],
+)
+def test_a_long_stop_costs_as_much_as_a_short_one_for_each_piece(sequence, text):
+    began = time.thread_time()
+    scanned((sequence, sequence[1:]), *text)
+    assert time.thread_time() - began < 2
 
 
 @given(
