@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from gateway.models.base import ConfigRecord
 from gateway.models.configuration.client_key import ClientKey
 from gateway.patterns.linear import EngineMissing, NotLinear
-from gateway.patterns.trial import LONGEST_TRIAL, slowest
+from gateway.patterns.trial import LONGEST_TRIAL, TooSlow, check_speed, matches_empty
 
 
 class ContentRead(models.Model):
@@ -188,7 +188,11 @@ class SecretPattern(ConfigRecord):
     def clean(self) -> None:
         super().clean()
         try:
-            seconds = slowest(self.pattern)
+            if matches_empty(self.pattern):
+                raise ValidationError(
+                    {"pattern": _("This matches everything; it must not match the empty text.")}
+                )
+            check_speed(self.pattern)
         except EngineMissing as problem:
             raise ValidationError(
                 {
@@ -202,11 +206,7 @@ class SecretPattern(ConfigRecord):
             raise ValidationError(
                 {"pattern": _("This is no regular expression of RE2: %(problem)s") % {"problem": problem}}
             ) from problem
-        if seconds is None:
-            raise ValidationError(
-                {"pattern": _("This matches everything; it must not match the empty text.")}
-            )
-        if seconds > LONGEST_TRIAL:
+        except TooSlow as problem:
             raise ValidationError(
                 {
                     "pattern": _(
@@ -215,4 +215,4 @@ class SecretPattern(ConfigRecord):
                     )
                     % {"seconds": LONGEST_TRIAL}
                 }
-            )
+            ) from problem

@@ -27,6 +27,8 @@ _OF_CATEGORY: Final = {
 # tried for a character that a set excludes
 _OTHERS: Final = "x-7 .\n/"
 _SEVERAL: Final = 60
+# characters of a sample that a repetition makes: an admin's own may ask for any number
+_LONGEST_SAMPLE: Final = 5_000
 MOST_BEGINNINGS: Final = 24
 
 
@@ -41,27 +43,25 @@ class Recipe(NamedTuple):
         return self.begin + self.repeated * (size // len(self.repeated) + 1) + self.end
 
 
-def texts_against(regex: str, size: int, flags: int = 0) -> Iterator[str]:
-    """Texts of about `size` characters, each once. Raises re.error when it is no expression of Python's."""
-    for recipe in dict.fromkeys(_recipes(parser.parse(regex, flags))):
-        yield recipe.text(size)
-
-
 def recipes_against(pattern: re.Pattern[Any]) -> list[Recipe]:
-    """How such texts are made, for one of ours: the first few characters tell which are worth more."""
+    """The attacks on one of our expressions: texts of about 1,000 characters tell which are the worst."""
     regex = pattern.pattern
     plain = regex if isinstance(regex, str) else regex.decode("latin-1")
     flags = pattern.flags & ~re.UNICODE if isinstance(regex, bytes) else pattern.flags
-    return list(dict.fromkeys(_recipes(parser.parse(plain, flags))))
+    return recipes_of(plain, flags)
 
 
-def plain_texts_against(source: str, size: int) -> Iterator[str]:
+def recipes_of(regex: str, flags: int = 0) -> list[Recipe]:
+    """The same by its source. Raises re.error when it is no expression of Python's."""
+    return list(dict.fromkeys(_recipes(parser.parse(regex, flags))))
+
+
+def plain_recipes_of(source: str) -> list[Recipe]:
     """The same for an expression in another writing: its plain characters, as they stand."""
     words = "".join(
         character if character.isalnum() or character in "-_:/@=" else " " for character in source
     )
-    for word in dict.fromkeys([*words.split(), words.strip() or "x"]):
-        yield word * (size // len(word) + 1)
+    return [Recipe("", word, "") for word in dict.fromkeys([*words.split(), words.strip() or "x"])]
 
 
 def _recipes(tree: Any) -> Iterator[Recipe]:
@@ -137,7 +137,9 @@ def _one(code: Any, argument: Any, which: int) -> str:
         return str(_of_set(argument, which))
     if code in _REPEATS:
         least, most, body = argument
-        return _sample(body, which) * int(max(least, min(1, most)))
+        once = _sample(body, which)
+        times = int(max(least, min(1, most)))
+        return (once * min(times, _LONGEST_SAMPLE))[:_LONGEST_SAMPLE]
     if code is op.SUBPATTERN:
         return _sample(argument[3], which)
     if code is op.ATOMIC_GROUP:

@@ -9,11 +9,18 @@ system, so it may be missing; then there is no expression, and never one in Pyth
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 # bytes that one expression may take for its automata
 _MEMORY: Final = 8 * 1024 * 1024
+# bytes; a match that needs more than _OVERLAP to be told is not found where two windows meet
+_WINDOW: Final = 64 * 1024
+_OVERLAP: Final = 16 * 1024
+
+
+def _nothing() -> None:
+    pass
 
 
 class NotLinear(ValueError):
@@ -46,15 +53,16 @@ class LinearPattern:
         except (re2.error, UnicodeEncodeError) as problem:
             raise NotLinear(_said(problem)) from None
 
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+    def spans(self, text: str, between: Callable[[], None] = _nothing) -> Iterator[tuple[int, int]]:
         """Where the expression matches in `text`: group 1 where it has one, else the whole; not empty ones.
 
-        One at a time: between two of them the caller may stop.
+        One at a time: between two of them the caller may stop. Nothing stops one search, so a long text is
+        searched in windows that overlap; before each of them `between` is called, which may raise.
         """
         data = text.encode("utf-8", "surrogatepass")
         group = 1 if self._pattern.groups else 0
         plain, place, characters = len(data) == len(text), 0, 0
-        for match in self._pattern.finditer(data):
+        for match in self._matches(data, between):
             start, end = match.span(group)
             if start >= end:
                 continue
@@ -66,6 +74,25 @@ class LinearPattern:
             length = _characters(data[start:end])
             yield characters, characters + length
             characters, place = characters + length, end
+
+    def _matches(self, data: bytes, between: Callable[[], None]) -> Iterator[Any]:
+        place, window = 0, _WINDOW
+        while True:
+            between()
+            end = min(len(data), place + window)
+            start, window = place, _WINDOW
+            for match in self._pattern.finditer(data, place, end):
+                if end < len(data) and match.end() > end - _OVERLAP:
+                    # it may go on behind the window, or be another one then
+                    place = match.start()
+                    window = 2 * (end - start) if place == start else _WINDOW
+                    break
+                yield match
+                place = max(match.end(), match.start() + 1)
+            else:
+                place = max(place, end - _OVERLAP)
+            if end == len(data):
+                return
 
     def matches(self, text: str) -> bool:
         return self._pattern.search(text.encode("utf-8", "surrogatepass")) is not None

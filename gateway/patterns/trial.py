@@ -2,52 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
-from gateway.patterns.attacks import plain_texts_against, texts_against
+from gateway.patterns.attacks import Recipe, plain_recipes_of, recipes_of
 from gateway.patterns.linear import LinearPattern
 
 SIZE: Final = 1_000_000
-# seconds of CPU for one text of SIZE, and for all of them: somebody waits for the form
+# seconds of CPU for one text of SIZE
 LONGEST_TRIAL: Final = 2.0
+# Nothing stops one search of the engine, and with a large expression it takes 4 s for a window of
+# `linear`. So each text is tried short first, and only the worst are tried longer: (characters, how
+# many texts).
+_ROUNDS: Final = ((1_000, 400), (10_000, 20), (100_000, 3), (SIZE, 1))
+# Seconds for one text of a shorter round. The engine needs some to get ready, whatever the length.
+_LONGEST_SHORT: Final = 0.4
+# Somebody waits for the form. Seconds of CPU, and of the clock: the machine may be busy.
 _LONGEST_IN_ALL: Final = 4.0
+_PATIENCE: Final = 15.0
 # Many matches cost their number, which is no fault of the expression. One that looks to the end of
 # the text for each of them is too slow long before.
 _MOST_MATCHES: Final = 20_000
+# characters
+_LONGEST_RECIPE: Final = 20_000
 
 
-def slowest(source: str) -> float | None:
-    """The longest time in seconds that finding all matches took; None: the expression matches an empty text.
+class TooSlow(ValueError):
+    """A text that is made against the expression takes more than LONGEST_TRIAL per SIZE characters."""
 
-    It stops at the first text that takes longer than LONGEST_TRIAL. Raises NotLinear, EngineMissing.
+
+def matches_empty(source: str) -> bool:
+    """Whether the expression matches a text with nothing in it. Raises NotLinear, EngineMissing."""
+    return LinearPattern(source).matches("")
+
+
+def check_speed(source: str) -> None:
+    """Try the expression on texts that nearly match. Raises NotLinear, EngineMissing, TooSlow.
+
+    What the time does not suffice for is not tried: masking has a budget as well.
     """
     pattern = LinearPattern(source)
-    if pattern.matches(""):
-        return None
-    worst, began = 0.0, time.thread_time()
-    for text in _texts(source):
-        worst = max(worst, _seconds(pattern, text))
-        if worst > LONGEST_TRIAL or time.thread_time() - began > _LONGEST_IN_ALL:
-            break
-    return worst
+    used, clock = time.thread_time(), time.monotonic()
+    recipes = _recipes(source)
+    for size, most in _ROUNDS:
+        longest = LONGEST_TRIAL if size == SIZE else _LONGEST_SHORT
+        timed: list[tuple[float, Recipe]] = []
+        for recipe in recipes[:most]:
+            if time.thread_time() - used > _LONGEST_IN_ALL or time.monotonic() - clock > _PATIENCE:
+                return
+            timed.append((_seconds(pattern, recipe.text(size), longest), recipe))
+        timed.sort(key=itemgetter(0), reverse=True)
+        recipes = [recipe for _, recipe in timed]
 
 
-def _texts(source: str) -> Iterator[str]:
-    yield from plain_texts_against(source, SIZE)
-    try:
-        yield from texts_against(source, SIZE)
-    except (re.error, RecursionError, OverflowError):
-        # RE2 has a writing of its own for some things
-        return
+def _recipes(source: str) -> list[Recipe]:
+    found = plain_recipes_of(source)
+    # RE2 has a writing of its own for some things
+    with contextlib.suppress(re.error, RecursionError, OverflowError):
+        found += recipes_of(source)
+    return [one for one in found if len(one.begin) + len(one.repeated) <= _LONGEST_RECIPE]
 
 
-def _seconds(pattern: LinearPattern, text: str) -> float:
+def _seconds(pattern: LinearPattern, text: str, longest: float) -> float:
+    """What finding the matches takes; it stops soon after `longest`."""
     began = time.thread_time()
-    for _ in islice(pattern.spans(text), _MOST_MATCHES):
-        if time.thread_time() - began > LONGEST_TRIAL:
-            break
+
+    def check() -> None:
+        if time.thread_time() - began > longest:
+            raise TooSlow
+
+    for _ in islice(pattern.spans(text, check), _MOST_MATCHES):
+        check()
     return time.thread_time() - began

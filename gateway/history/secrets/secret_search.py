@@ -14,6 +14,7 @@ from typing import Final
 from gateway.history.secrets.patterns import Pattern
 from gateway.patterns import Match
 from gateway.patterns import Pattern as Expression
+from gateway.patterns.linear import LinearPattern
 
 # characters; searching a window takes some milliseconds at worst
 WINDOW: Final = 128 * 1024
@@ -103,7 +104,12 @@ def _spans(text: str, pattern: Pattern, work: Work) -> Iterator[tuple[int, int]]
     finder = pattern.regex
     if finder is None:
         raise OutOfTime
-    spans = _in_windows(text, finder, work) if isinstance(finder, Expression) else finder.spans(text)
+    if isinstance(finder, Expression):
+        spans = _in_windows(text, finder, work)
+    elif isinstance(finder, LinearPattern):
+        spans = finder.spans(text, work.check)
+    else:
+        spans = finder.spans(text)
     for number, (start, end) in enumerate(spans):
         if number & 15 == 15:
             work.check()

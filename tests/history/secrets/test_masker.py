@@ -15,6 +15,7 @@ from gateway.history.record.rows import write
 from gateway.history.record.spool import as_line
 from gateway.history.secrets.masker import Masker, masker
 from gateway.history.secrets.patterns import names
+from gateway.history.secrets.secret_search import Work
 from gateway.models import ContentBlob, RequestLog
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
@@ -267,3 +268,31 @@ def test_any_bytes_can_be_looked_at(data):
 def test_patterns_of_one_masker_are_compiled_once():
     looks = (SecretLook("a", "a+b"),)
     assert masker(looks) is masker(looks)
+
+
+def no_time():
+    """What a text costs when no time is left for it."""
+    clock = iter(range(1_000_000))
+    return Work(text=0, exchange=0, clock=lambda: next(clock))
+
+
+def test_a_text_that_takes_too_long_is_masked_as_a_whole_and_the_others_are_kept():
+    text = json.dumps({"a": "sk-" * 60_000, "b": "nothing to see"})
+    work = no_time()
+    masked = Masker().document(text.encode(), work)
+    assert json.loads(masked.text) == {"a": "[masked:whole-text]", "b": "nothing to see"}
+    assert work.whole == 1
+
+
+def test_a_stream_that_takes_too_long_says_the_mark_once():
+    work = no_time()
+    masked = masker().answer("".join(anthropic_stream(["sk-" * 9000] * 7)).encode(), work=work)
+    assert texts_of(masked.text) == "[masked:whole-text]" and work.whole == 1
+
+
+def test_the_row_says_that_a_text_could_not_be_looked_through(monkeypatch):
+    monkeypatch.setattr("gateway.history.record.recorder.Work", no_time)
+    body = json.dumps({"messages": [{"role": "user", "content": "sk-" * 60_000}]}).encode()
+    masked = _masked(outcome(bodies=CapturedBodies(received=body)), Masker())
+    assert b"sk-sk-" not in masked.bodies.received
+    assert [entry for entry in masked.ledger if "whole" in str(entry)]
