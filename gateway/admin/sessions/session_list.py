@@ -123,7 +123,7 @@ class SessionAdmin(ReadOnlyAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
         """None: a session has its own page above, which is found by the session's id."""
 
-    def _rows(self, request: HttpRequest, session_id: str, holder: str | None) -> QuerySet[RequestLog]:
+    def _rows(self, request: HttpRequest, session_id: str, holder: str | None) -> QuerySet[Any]:
         """What the user may see of the session; of one holder, or (None) of all who sent its id."""
         rows = visible_requests(request.user).filter(session_id=session_id, endpoint__in=sessions.COUNTED)
         return rows if holder is None else sessions.held(rows).filter(holder=holder.replace("\x00", ""))

@@ -57,7 +57,7 @@ def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
     return {name: value if name == "cost" else value or 0 for name, value in numbers.items()}
 
 
-def held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
+def held(rows: QuerySet[RequestLog]) -> QuerySet[Any]:
     """The rows with their `holder`, as SessionTotal has it."""
     return rows.annotate(
         holder=Case(

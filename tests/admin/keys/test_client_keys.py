@@ -15,7 +15,7 @@ from django.utils import timezone
 from gateway.conf import GatewayConf
 from gateway.config.startup.environment import sync_environment
 from gateway.history.secrets import patterns
-from gateway.models import ClientKey, HourlyTotal, RequestLog, Retention, SecretPattern
+from gateway.models import ClientKey, ConfigStamp, HourlyTotal, RequestLog, Retention, SecretPattern
 from gateway.security import client_keys
 from tests.admin.pages import url
 
@@ -376,3 +376,19 @@ def test_a_key_whose_contents_are_not_kept_says_so(member):
     policy = dict(client.get(url("clientkey", "change", mine.pk)).context["policy"])
     assert "no contents are kept" in policy["What is kept"]
     assert "contents" not in policy["For how long"]
+
+
+def test_revoking_a_thousand_keys_is_one_change_of_the_configuration(admin_client):
+    ClientKey.objects.bulk_create(ClientKey(name=f"k{place}", digest=f"{place:064}") for place in range(1000))
+    keys = [str(pk) for pk in ClientKey.objects.values_list("pk", flat=True)]
+    before = ConfigStamp.current()
+    began = time.process_time()
+    admin_client.post(
+        url("clientkey", "changelist"),
+        {"action": "revoke", "_selected_action": keys[:1], "select_across": "1"},
+    )
+    assert time.process_time() - began < 2
+    assert not ClientKey.objects.filter(revoked_at=None).exists()
+    assert ConfigStamp.current() == before + 1
+    # each is in the log of changes
+    assert LogEntry.objects.filter(change_message__contains="revoked_at").count() >= 1000
