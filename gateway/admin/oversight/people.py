@@ -58,7 +58,7 @@ class _WithPermissions(admin.ModelAdmin):
 
 
 @admin.register(User)
-class PeopleAdmin(_WithPermissions, UserAdmin, GatewayModelAdmin):
+class PeopleAdmin(_WithPermissions, UserAdmin, GatewayModelAdmin):  # type: ignore[misc]
     """Who may log in. A new user may, as a member: the console has no other purpose for users."""
 
     form = UserChangeForm

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
@@ -58,6 +58,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget as Switch,
 )
 
+from gateway.admin.ui.record_stamp import stamp_of, stamped
 from gateway.config.changes import is_noted
 from gateway.models import ConfigRecord
 
@@ -120,6 +121,27 @@ class GatewayModelAdmin(ModelAdmin):
     empty_state: ClassVar[EmptyState | None] = None
     # fields that links of other pages ask for, beside those of the list's filters
     lookups: ClassVar[tuple[str, ...]] = ()
+
+    # beside the fields of a form: what it was filled from
+    change_form_before_template = "admin/gateway/record_stamp.html"
+
+    def get_form(
+        self, request: HttpRequest, obj: Any | None = None, change: bool = False, **options: Any
+    ) -> Any:
+        """A form that changes a record of the configuration tells what was changed meanwhile."""
+        form = super().get_form(request, obj, change=change, **options)
+        if not (change and isinstance(obj, ConfigRecord)):
+            return form
+        return stamped(form, obj, self.get_inline_instances(request, obj))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        obj = options.get("obj")
+        if isinstance(obj, ConfigRecord):
+            context["record_stamp"] = stamp_of(obj, self.get_inline_instances(request, obj))
+        response: HttpResponse = super().render_change_form(request, context, *args, **options)
+        return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what the page's own filters ask of a field.
