@@ -17,9 +17,9 @@ equal to Python. A body in which the parts cannot be found for certain (other wh
 that stands twice) is parsed whole, and so is one that is no JSON, for the error.
 
 All clients of a process share one reader, so what is remembered must never answer for a text
-that differs in a single byte: one client would be sent another's conversation. A passage is
-known by the SHA-256 of all its bytes, and its text is not kept. A list is found by its text,
-so that is kept and compared whole.
+that differs in a single byte: one client would be sent another's conversation. So the text of
+every part is kept and compared whole; a dictionary does it for passages, whose hash of the text
+only says which one to compare with.
 
 What is held is bounded by the bytes of the texts it came from (`RequestReader`); the values
 and what is made of them come on top (docs/architecture.md). Nothing expires by time.
@@ -28,7 +28,6 @@ and what is made of them come on top (docs/architecture.md). Nothing expires by 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 from gateway.values import frozen
@@ -169,7 +168,7 @@ def _put_back(value: dict[str, Any], passages: Sequence[Part]) -> bool:
 
 
 class _Passages:
-    """Passages by number and digest, in two generations: what is asked for again stays."""
+    """Passages by number and text, in two generations: what is asked for again stays."""
 
     def __init__(self, most: int) -> None:
         self._half = most // 2
@@ -194,7 +193,7 @@ class _Passages:
 
     def _passage(self, first: int, text: bytes) -> Part | None:
         """The passage with this text; None when it is none: the cut was inside of something."""
-        key = (first, sha256(text).digest())
+        key = (first, text)
         passage = self._young.get(key)
         if passage is not None:
             return passage
