@@ -162,6 +162,9 @@ def _thinking(value: Any, _request: JSONObject) -> None:
 def _thinking_within_max_tokens(value: Any, request: JSONObject) -> None:
     _thinking(value, request)
     budget, max_tokens = value.get("budget_tokens"), request["max_tokens"]
+    if request.get("tools"):
+        # thinking between calls: the budget is the whole turn's, and may be larger than one answer
+        return
     if value["type"] == "enabled" and budget is not None and is_integer(max_tokens) and budget >= max_tokens:
         raise InvalidRequest("`max_tokens` must be greater than `thinking.budget_tokens`")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.conversion.errors.retry_after import duration, retry_after
 
@@ -80,3 +84,65 @@ def test_words(text, expected):
 )
 def test_durations(text, expected):
     assert duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Daily limit reached. Please try again in 2 hours.", 7200),
+        ("Please try again in 1 hour 5 minutes.", 3900),
+        ("try again in 1 day, 2 hours and 3 minutes", 93_780),
+        ("Please wait 30 seconds before retrying", 30),
+        ("please wait for 2 minutes", 120),
+        ("Rate limit resets in 3 days", 259_200),
+        ("retry after 1 week", 604_800),
+        ("Please try again in 1h2m3.5s.", 3724),
+        ("Retrying after 500 ms", 1),
+        ("try again at 2026-10-21T07:29:00Z", 60),
+        ("Limit resets at 2026-10-21 07:29:00 UTC", 60),
+        ("resets at 2026-10-21T09:29:00+02:00", 60),
+        ("try again in 2hrs", 7200),
+        ("wait 5 tokens", None),
+        ("wait until tomorrow", None),
+    ],
+)
+def test_longer_words_and_times(text, expected):
+    assert seconds(text=text, now=1792567680.0) == expected
+
+
+@pytest.mark.parametrize(
+    "error, expected",
+    [
+        ({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1792567710000"}}}}, 30),
+        ({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1792567710"}}}}, 30),
+        ({"error": {"retry_after": 12}}, 12),
+        ({"error": {"retry_after_ms": 1500}}, 2),
+        ({"error": {"resets_in_seconds": 90}}, 90),
+        ({"error": {"resets_at": 1792567710}}, 30),
+        ({"error": {"resets_at": "2026-10-21T07:29:00Z"}}, 60),
+        ({"error": {"details": [{"retryDelay": "1h"}]}}, 3600),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": -1}, None),
+        ({"retry_after": True}, None),
+    ],
+)
+def test_fields_of_a_body(error, expected):
+    assert seconds(error=error, now=1792567680.0) == expected
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_time_without_a_zone_is_not_the_machines(zone, monkeypatch):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert seconds({"retry-after": "Wed, 21 Oct 2026 07:29:00 -0000"}, now=1792567680.0) == 60
+        assert seconds(text="try again at 2026-10-21 07:29:00", now=1792567680.0) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.text())
+def test_any_words_give_a_bounded_pause_or_none(headers, text):
+    told = seconds(headers, text=f"try again in {text}", now=1792567680.0)
+    assert told is None or 1 <= told <= 10 * 365 * 86400

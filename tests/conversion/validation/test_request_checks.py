@@ -181,3 +181,10 @@ def test_a_container_without_skills_is_ignored(container):
 def test_skills_are_refused():
     error = unsupported({"container": {"skills": [{"type": "anthropic"}]}})
     assert error.message == "container.skills: not supported by this gateway"
+
+
+def test_between_calls_the_budget_of_thinking_may_be_larger_than_max_tokens():
+    thinking = {"type": "enabled", "budget_tokens": 16_000}
+    request = with_fields(max_tokens=4000, thinking=thinking, tools=[{"name": "f", "input_schema": {}}])
+    assert check(request) is request
+    assert "greater than" in refusal(with_fields(max_tokens=4000, thinking=thinking, tools=[]))

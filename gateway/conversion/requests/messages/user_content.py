@@ -117,7 +117,7 @@ def result_parts(result: Located, context: RequestContext) -> list[JSONObject]:
     if not content:
         parts = []
     elif isinstance(content, str):
-        parts = [text_part(content)]
+        parts = [] if content.isspace() else [text_part(content)]
     else:
         parts = [
             part
@@ -153,7 +153,9 @@ def whole_content(
         # images inline, or blocks of the result with markers of their own
         context.markers.put(parts[-1], result.block)
         return parts
-    whole = text_part(joined(parts) or NO_OUTPUT)
+    text = joined(parts)
+    # some providers refuse a text of blanks, and with it the whole conversation
+    whole = text_part(NO_OUTPUT if not text or text.isspace() else text)
     context.markers.put(whole, result.block)
     return whole["text"] if text_only([whole]) else [whole]
 
