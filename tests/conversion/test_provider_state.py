@@ -8,15 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.conversion import provider_state
+from gateway.conversion.answers.chat_message import message
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.openai_responses.answer import whole_response
 from gateway.conversion.profile import Profile
 from gateway.conversion.provider_state import MORE_THAN_BODY, Opener, Seal, id_with, signature
 from gateway.conversion.requests.token_count import count_tokens
 from gateway.wire import jsontext
 from gateway.wire.request_cache import RequestReader
+from tests.conversion.answers.test_stream_properties import accumulated
 from tests.conversion.converting import assistant, call, convert, new_ids, request_of, result, thinking, user
+from tests.playbook import DONE, chunk, context_of, finish, play, stream_of
 
 KEYS = (b"new", b"old")
 OURS = Seal(KEYS, "user:1")
@@ -36,6 +40,43 @@ def test_who_got_it_brings_it_back():
     assert whole and re.fullmatch(r"gw1\.[\w-]+\.[\w-]{22}", signed)
     assert Opener(OURS).signature(signed) == {"v": 1, **PAYLOAD}
     assert sent(OURS, signed).messages[1]["reasoning_details"] == DETAILS
+
+
+ENCRYPTED = {"type": "reasoning.encrypted", "data": "ENC", "id": "c1", "index": 0}
+CALLING = {"id": "c1", "index": 0, "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("calls", [[CALLING], []], ids=["with a call", "without"])
+def test_state_that_a_call_needs_travels_though_thinking_was_not_asked_for(streamed, calls):
+    options = {"reasoning_replay": "reasoning_details"}
+    said = {"content": "I read it.", "reasoning_details": [ENCRYPTED]} | (
+        {"tool_calls": calls} if calls else {}
+    )
+    if streamed:
+        events = play(stream_of(options), chunk(said), finish("tool_calls"), DONE)
+        content = accumulated(events)["content"]
+    else:
+        told = {"choices": [{"message": said, "finish_reason": "tool_calls"}]}
+        content = message(told, context_of(options), Ledger())["content"]
+    assert [block["type"] for block in content] == ["text", *(["tool_use", "thinking"] if calls else [])]
+    if calls:
+        assert content[2]["thinking"] == ""
+        assert Opener().signature(content[2]["signature"])["rd"] == [ENCRYPTED]
+
+
+@pytest.mark.parametrize("omitted", [True, False], ids=["omitted", "shown"])
+def test_reasoning_without_encryption_goes_back_to_the_responses_api_as_text(omitted):
+    options = {"protocol": "responses", "provider": "p1", "upstream_model": "m1"}
+    item = {"type": "reasoning", "id": "rs_1", "summary": []}
+    item["content"] = [{"type": "reasoning_text", "text": "I need it."}]
+    function = {"type": "function_call", "id": "fc", "call_id": "t1", "name": "get_time", "arguments": "{}"}
+    asked = {"thinking_requested": True, "thinking_display": "omitted" if omitted else None}
+    told = {"status": "completed", "output": [item, function]}
+    blocks = whole_response(told, context_of(options, **asked), Ledger()).message["content"]
+    assert blocks[0]["thinking"] == ("" if omitted else "I need it.")
+    again = convert(request_of("q", assistant(*blocks), user(result("t1", "ok"))), options)
+    assert item in again.messages
 
 
 def test_a_key_that_no_longer_signs_is_accepted_and_one_that_is_gone_is_not():

@@ -102,7 +102,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
         carrier.said(thinking, place)
         shown_text = "" if context.thinking_omitted else thinking
         content.append({"type": "thinking", "thinking": shown_text, "signature": carrier.signature()})
-    elif thinking or carrier.loaded:
+    elif thinking or (carrier.loaded and not (called and carrier.needed)):
         carrier.not_shown()
     citations: list[JSONObject] = []
     if text:
@@ -116,6 +116,8 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
         content.append(call.whole_block())
     if citations:
         content += cited_blocks(context.search_query, citations, context.new_id("srvtoolu_"))
+    if carrier.loaded and called and carrier.needed:
+        content.append({"type": "thinking", "thinking": "", "signature": carrier.signature()})
     tier = completion.get("service_tier")
     usage = usage_of(counts_in(completion, choice), context, output, ledger, tier=tier)
     stop = stop_reasons.stop_of(

@@ -54,7 +54,8 @@ class MessageStream(ConvertedStream):
         carrier = self._writer.carrier
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.reader(context.profile.reasoning_in).read
-        self._repetition = Repetition(self._writer, self._read)
+        self._growth = reasoning.Growth()
+        self._repetition = Repetition(self._writer, self._read, self._growth)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._doubtful = False  # a finish reason was taken back: the next one may be, too
         self._deltas = False  # the provider says things in deltas
@@ -137,9 +138,14 @@ class MessageStream(ConvertedStream):
     def _delta(self, delta: JSONObject, choice: int, *, whole: bool = False) -> bool:
         """Within a chunk: reasoning, then content, then tool calls. Whether it says any of them."""
         writer = self._writer
-        if self._note is not None:
-            self._note(delta, whole=whole)
         thinking, place, visible = self._read(delta)
+        if thinking and not whole:
+            known = self._growth.grows
+            thinking = self._growth.rest(thinking)
+            if self._growth.grows is not known:
+                self._ledger.repaired("content.thinking", "thinking that grows with each chunk is there once")
+        if self._note is not None:
+            self._note(delta, whole=whole, grown=self._growth.grows)
         if thinking:
             writer.thinking(thinking, place)
         elif self._note is not None and writer.carrier.loaded and writer.empty:

@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway import patterns
 from gateway.conversion.answers.block_writers import TextBlock, ThinkingBlock, ToolBlock
+from gateway.conversion.answers.reasoning import Growth
 from gateway.conversion.answers.writer import AnswerWriter, Open
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.wire import jsontext, messages, sse
@@ -40,14 +41,21 @@ _STRINGS: Final = patterns.compiled(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")'
 class Repetition:
     """`read` a chunk's data when it repeats the last one that was `learn`t from.
 
-    `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read).
+    `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read);
+    `growth` whether thinking comes in deltas, which alone can be said from here.
     """
 
-    __slots__ = ("_before", "_behind", "_end", "_patience", "_say", "_split", "_start", "_state", "_writer")
+    __slots__ = (
+        *("_before", "_behind", "_end", "_growth", "_patience"),
+        *("_say", "_split", "_start", "_state", "_writer"),
+    )
 
-    def __init__(self, writer: AnswerWriter, split: Callable[[JSONObject], tuple[str, str, str]]) -> None:
+    def __init__(
+        self, writer: AnswerWriter, split: Callable[[JSONObject], tuple[str, str, str]], growth: Growth
+    ) -> None:
         self._writer = writer
         self._split = split
+        self._growth = growth
         self._patience = PATIENCE
         self._state: Open | None = None
         self._before, self._behind, self._start, self._end = _NONE, _NONE, 0, 0
@@ -106,6 +114,8 @@ class Repetition:
         holder[key] = other
         try:
             proven = jsontext.loads(before + jsontext.dumps(other) + behind) == chunk
+        except jsontext.InvalidJSON:
+            return  # such as NaN, which only a full reading forgives
         finally:
             holder[key] = text
         if proven:
@@ -137,7 +147,8 @@ class Repetition:
         thinking, place, visible = self._split(delta)
         if key == "content" and visible == delta[key] and not thinking and type(block) is TextBlock:
             return delta, key, _text_to(writer, index)
-        if key == place and thinking == delta[key] and not visible and type(block) is ThinkingBlock:
+        told = key == place and thinking == delta[key] and not visible
+        if told and self._growth.deltas and type(block) is ThinkingBlock:
             return delta, key, _thinking_to(writer, index, place)
         return None
 

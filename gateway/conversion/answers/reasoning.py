@@ -110,6 +110,37 @@ _PLACES: Final[dict[str, Callable[[JSONObject], str]]] = {
 _KEYS: Final = {"content_parts": "content_parts", "google_thought": "extra_content"}
 
 
+class Growth:
+    """Tells thinking in deltas from thinking that is repeated from its beginning with each chunk.
+
+    The second piece decides: one that begins with all of the first, and is longer, has grown.
+    """
+
+    __slots__ = ("_said", "deltas", "grows")
+
+    def __init__(self) -> None:
+        self._said = ""
+        self.deltas = False
+        self.grows = False
+
+    def rest(self, text: str) -> str:
+        """What of a piece is new."""
+        said = self._said
+        if self.deltas or not text:
+            return text
+        if not said.strip():
+            self._said += text
+            return text
+        grown = text.startswith(said)
+        if not self.grows:
+            if not grown or len(text) == len(said):
+                self.deltas, self._said = True, ""
+                return text
+            self.grows = True
+        self._said = text
+        return text.removeprefix(said) if grown else text
+
+
 class Carrier:
     """Keeps what has to travel with the thinking, until a signature takes it along.
 
@@ -134,7 +165,9 @@ class Carrier:
         self._ledger = ledger
         self._wants_details = "reasoning_details" in fields
         # an omitted text cannot come back by itself
-        self._wants_text = context.thinking_omitted and bool(fields)
+        self._wants_text = context.thinking_omitted and (
+            bool(fields) or context.profile.protocol == "responses"
+        )
         self._details: list[JSONObject] = []
         self._extras: JSONObject = {}
         self._thinking: list[str] = []
@@ -147,16 +180,24 @@ class Carrier:
         return bool(self._details or self._extras)
 
     @property
+    def needed(self) -> bool:
+        """Some of it is a signature or encrypted: providers refuse the next turn of a call without it."""
+        return bool(self._extras) or any("data" in entry or "signature" in entry for entry in self._details)
+
+    @property
     def idle(self) -> bool:
         """`note` has nothing to look for."""
         return not self._wants_details and not self._context.profile.message_extras
 
-    def note(self, piece: JSONObject, *, whole: bool = False) -> None:
-        """Keep the opaque data of a delta, or of a whole message: its entries are whole, too."""
+    def note(self, piece: JSONObject, *, whole: bool = False, grown: bool = False) -> None:
+        """Keep the opaque data of a delta, or of a whole message: its entries are whole, too.
+
+        `grown`: texts begin with what was said before.
+        """
         if self._wants_details and isinstance(entries := piece.get("reasoning_details"), list):
             for entry in entries:
                 if isinstance(entry, dict):
-                    self._keep(entry, whole)
+                    self._keep(entry, whole, grown)
         for key in self._context.profile.message_extras:
             value = piece.get(key)
             if value is not None:
@@ -197,7 +238,7 @@ class Carrier:
         self._details, self._extras, self._thinking, self._place = [], {}, [], ""
         return signed
 
-    def _keep(self, entry: JSONObject, whole: bool) -> None:
+    def _keep(self, entry: JSONObject, whole: bool, grown: bool) -> None:
         """Pieces of one streamed entry become one entry again."""
         last = self._details[-1] if self._details else None
         text = _DETAIL_TEXTS.get(str(entry.get("type")))
@@ -213,6 +254,6 @@ class Carrier:
             return
         for key, value in entry.items():
             if key == text and isinstance(value, str) and isinstance(last.get(key), str):
-                last[key] += value
+                last[key] = value if grown and value.startswith(last[key]) else last[key] + value
             elif value is not None:
                 last[key] = value

@@ -191,7 +191,8 @@ class AnswerWriter:
         """Reasoning; an empty text makes room for what only the signature carries."""
         self.output.thinking(text)
         if not self._context.thinking_shown:
-            self.carrier.not_shown()
+            if text:
+                self.carrier.not_shown()
             return
         self.carrier.said(text, place)
         state = self.state
@@ -371,7 +372,8 @@ class AnswerWriter:
             return False
         state = self.state
         open_thinking = type(state) is Open and type(state.block) is ThinkingBlock
-        if self.carrier.loaded and not self._context.thinking_shown:
+        travels = self._context.thinking_shown or (self.carrier.needed and self.tool_names)
+        if self.carrier.loaded and not travels:
             self.carrier.not_shown()
         elif self.carrier.loaded and not open_thinking:
             self._open(self._thinking_block(), cut=cut)

@@ -32,6 +32,7 @@ from gateway.wire.messages import JSONObject
 Item = dict[str, Any]
 
 REASONING: Final = "reasoning"
+REASONING_TEXT: Final = "reasoning_text"
 
 
 def input_items(turns: list[Turn], context: RequestContext) -> list[Item]:
@@ -177,7 +178,10 @@ def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
     if payload is None or problem:
         context.notes.add("dropped", located.path, problem)
         return None
-    text = "" if redacted else block["thinking"]
+    text = "" if redacted else block["thinking"] or _said(payload)
+    if not payload.get("ec"):
+        content = [{"type": REASONING_TEXT, "text": text}]
+        return {"type": REASONING, "id": payload["ri"], "summary": [], "content": content}
     summary = [{"type": "summary_text", "text": text}] if text else []
     return {
         "type": REASONING,
@@ -187,6 +191,11 @@ def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
     }
 
 
+def _said(payload: Payload) -> str:
+    """Reasoning whose text the client did not get to see."""
+    return text if isinstance(text := payload.get("t"), str) and not payload.get("ec") else ""
+
+
 def _problem(payload: Payload | None, context: RequestContext) -> str:
     """Why the payload of a thinking block cannot go back; "" when it can."""
     if payload is None:
@@ -194,7 +203,8 @@ def _problem(payload: Payload | None, context: RequestContext) -> str:
     stranger = context.stranger(payload)
     if stranger:
         return f"reasoning of {stranger}"
-    if not (_is_text(payload.get("ri")) and _is_text(payload.get("ec"))):
+    takes_text = payload.get("f") == REASONING_TEXT
+    if not (_is_text(payload.get("ri")) and (_is_text(payload.get("ec")) or takes_text)):
         return "thinking that the provider cannot take back"
     return ""
 

@@ -28,7 +28,7 @@ from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.openai_responses.items import search_blocks
+from gateway.conversion.openai_responses.items import REASONING_TEXT, search_blocks
 from gateway.conversion.tool_calls.answer_calls import CallPiece
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRejected
@@ -234,12 +234,18 @@ class ResponsesStream(ConvertedStream):
         """The item is whole: its block ends with what the provider wants back."""
         encrypted = _text(item.get("encrypted_content"))
         if not told.source:
-            summary = _objects(item.get("summary")) or _objects(item.get("content"))
+            summary = _objects(item.get("summary"))
+            told.source = "summary" if summary else "content"
+            summary = summary or _objects(item.get("content"))
             text = "\n\n".join(said for part in summary if (said := _text(part.get("text"))))
             if not text and not encrypted:
                 return
             self._writer.thinking(text, "")
-        sealed = {"ri": _text(item.get("id")), "ec": encrypted} if encrypted else {}
+        sealed: JSONObject = {"ri": _text(item.get("id"))}
+        if encrypted:
+            sealed["ec"] = encrypted
+        elif told.source == "content":
+            sealed["f"] = REASONING_TEXT  # such a server wants the text itself back
         self._writer.end_thinking(sealed)
 
     # Calls

@@ -1156,3 +1156,22 @@ def test_a_name_with_tokens_of_a_template_is_the_tool_that_was_sent(name):
 def test_a_name_that_was_not_sent_stays():
     events = ended(call(0, "c", "Z<|x|>", A), finish("stop"), tools=ToolFacts(offered=frozenset({"X"})))
     assert "0 start tool_use c Z<|x|>" in lines(events)
+
+
+@pytest.mark.parametrize("place", ["reasoning_content", "reasoning_details"])
+def test_thinking_that_is_repeated_from_its_beginning_with_each_chunk_is_told_once(place):
+    def grown(said):
+        entry = {"type": "reasoning.text", "id": "r", "index": 0, "text": said}
+        return chunk({place: said if place == "reasoning_content" else [entry]})
+
+    texts = ["I ", "I think ", "I think ", "I think so."]
+    events = play(stream_of(thinking_requested=True), *map(grown, texts), text("Yes"), finish("stop"), DONE)
+    said = [event["delta"]["thinking"] for event in events if "thinking" in event.get("delta", {})]
+    assert "".join(said) == "I think so."
+
+
+def test_thinking_in_deltas_may_repeat_itself_after_its_beginning():
+    texts = ["ha", "ha", "haha", "ha"]
+    events = play(stream_of(thinking_requested=True), *map(thought, texts), text("Yes"), finish("stop"), DONE)
+    said = [event["delta"]["thinking"] for event in events if "thinking" in event.get("delta", {})]
+    assert "".join(said) == "".join(texts)

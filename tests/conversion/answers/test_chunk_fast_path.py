@@ -79,7 +79,7 @@ def test_a_stream_whose_chunks_repeat_gives_the_events_of_one_that_is_read_in_fu
     ("first", "then", "said"),
     [
         ([text("a")], text('b"\n'), '0 text b"\n'),
-        ([thought("a")], thought("é"), "0 thinking é"),
+        ([thought("a"), thought("b")], thought("é"), "0 thinking é"),
         ([CALL, call(0, args='{"a":"')], call(0, args="b\\n"), "0 input_json b\\n"),
         ([{**CALL}, call(0, "call_1", args='{"a":"')], call(0, "call_1", args="b"), "0 input_json b"),
     ],
@@ -91,6 +91,15 @@ def test_what_repeats_comes_as_it_is_written(first, then, said):
     events = stream.feed(sse(then))
     assert [type(event) for event in events] == [bytes]
     assert lines(events) == [said]
+
+
+def test_a_chunk_that_only_a_lenient_reading_takes_teaches_nothing_and_breaks_nothing():
+    stream = stream_of(**ASKED)
+    with_nan = sse(text("a")).replace(b'"index"', b'"logprobs": {"x": NaN}, "index"', 1)
+    assert b"NaN" in with_nan
+    events = stream.feed(with_nan + with_nan)
+    assert stream.failure is None
+    assert lines(events)[-1] == "0 text aa"
 
 
 def test_a_tag_or_a_stop_sequence_is_still_found_in_what_repeats():

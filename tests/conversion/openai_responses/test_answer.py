@@ -109,3 +109,10 @@ def test_an_empty_answer_is_a_message_without_content():
 def test_edits_that_were_asked_for_are_reported_as_not_made():
     message = message_of(response(said("x")), report_context_management=True)
     assert message["context_management"] == {"applied_edits": []}
+
+
+def test_two_calls_of_a_tool_without_arguments_stay_two():
+    got = message_of(
+        response(function_call("call_1", arguments="{}"), function_call("call_2", arguments="{}"))
+    )
+    assert [block["id"] for block in got["content"]] == ["call_1", "call_2"]
