@@ -160,6 +160,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# names that a configuration file gives to no secret
+ENVIRONMENT_NAMES = frozenset(environment.SCHEME)
 LANGUAGE_CODE: str = env("LANGUAGE_CODE")
 TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True

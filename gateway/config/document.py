@@ -13,12 +13,14 @@ Records that the file does not have stay, or go with `remove`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -47,10 +49,16 @@ from gateway.models import (
     ProviderCredential,
     SecretPattern,
 )
+from gateway.models.database_errors import concerns_server
 from gateway.security import client_keys
 from gateway.security.encryption import EncryptionError
 
+logger = logging.getLogger("gateway.config")
+
 VERSION: Final = 1
+# of our own settings, those that hold a credential of a provider or a client
+_CUSTOM_HEADERS: Final = "CUSTOM_HEADER_"
+_CREDENTIALS: Final = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY"})
 _KEPT_ELSEWHERE: Final = frozenset(
     {"id", "origin", "environment_key", "created", "updated", "brought_back_at", "last_used", "revoked_at",
      "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at",
@@ -70,10 +78,11 @@ class Unusable(ValueError):
 
 def exported() -> dict[str, Any]:
     """The document of the present configuration."""
+    names = _VariableNames()
     return {
         "ccproxy": VERSION,
         "providers": [
-            _provider(one)
+            _provider(one, names)
             for one in sorted(Provider.objects.filter(origin=Origin.ADMIN), key=lambda one: one.slug)
         ],
         "mappings": [
@@ -134,15 +143,18 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-def imported(document: Mapping[str, Any], *, remove: bool = False, dry_run: bool = False) -> list[str]:
+def imported(
+    document: Mapping[str, Any], *, remove: bool = False, dry_run: bool = False, skip: bool = False
+) -> list[str]:
     """Take a document in; each change as a line, such as "~ provider Acme: enabled: true -> false".
 
     `remove`: what an admin keeps and the document does not have goes. `dry_run`: nothing is kept of it.
-    Raises Unusable.
+    `skip`: an entry that cannot be taken in is left out, and a line that begins with "!" says why; otherwise
+    the document is refused as a whole. Raises Unusable.
     """
     with transaction.atomic(), acting(source=FILE):
         newest = LogEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        said = _Import(document, remove).run()
+        said = _Import(document, remove, skip).run()
         lines = [_line(entry) for entry in LogEntry.objects.filter(pk__gt=newest).order_by("pk")]
         if dry_run:
             transaction.set_rollback(True)
@@ -150,13 +162,22 @@ def imported(document: Mapping[str, Any], *, remove: bool = False, dry_run: bool
 
 
 def load(path: Path) -> int:
-    """Take in the file that a server is told to load at its start; how many changes. Raises Unusable."""
-    return len(imported(read(path)))
+    """Take in the file that a server is told to load at its start; how many changes.
+
+    What an admin did meanwhile never stops a start: an entry that does not fit is left out, and the log says
+    so. Raises Unusable for a file that is none.
+    """
+    lines = imported(read(path), skip=True)
+    problems = [line.removeprefix("! ") for line in lines if line.startswith("!")]
+    for problem in problems:
+        logger.warning("the configuration file", extra={"path": str(path), "problem": problem})
+    return len(lines) - len(problems)
 
 
 class _Import:
-    def __init__(self, document: Mapping[str, Any], remove: bool) -> None:
+    def __init__(self, document: Mapping[str, Any], remove: bool, skip: bool = False) -> None:
         self._document = document
+        self._skip = skip
         self._remove = remove
         self._said: list[str] = []
         self._seen: set[tuple[str, Any]] = set()
@@ -181,21 +202,35 @@ class _Import:
         kept = []
         for place, item in enumerate(_list(self._document[section], section)):
             where = f"{section}[{place}]"
+            said = len(self._said)
             try:
-                kept.append(take(_object(item, where)))
+                # one that is skipped leaves nothing of itself
+                with transaction.atomic():
+                    kept.append(self._entry(where, item, take))
             except Unusable as problem:
-                raise Unusable(f"{where}: {problem}") from problem
-            except ValidationError as problem:
-                raise Unusable(f"{where}: {_sentences(problem)}") from problem
-            except EncryptionError as problem:
-                raise Unusable(f"{where}: {problem}") from problem
-            except (TypeError, AttributeError, ValueError, OverflowError, DatabaseError) as problem:
-                raise Unusable(
-                    _("%(where)s: a value is not of the right kind (%(problem)s)")
-                    % {"where": where, "problem": problem}
-                ) from problem
+                if not self._skip:
+                    raise
+                del self._said[said:]
+                self._said.append("! " + _("%(problem)s Left out.") % {"problem": problem})
         if self._remove:
             self._drop(model, [one.pk for one in kept if one is not None], section)
+
+    def _entry(self, where: str, item: Any, take: Callable[[dict[str, Any]], Any]) -> Any:
+        try:
+            return take(_object(item, where))
+        except Unusable as problem:
+            raise Unusable(f"{where}: {problem}") from problem
+        except ValidationError as problem:
+            raise Unusable(f"{where}: {_sentences(problem)}") from problem
+        except EncryptionError as problem:
+            raise Unusable(f"{where}: {problem}") from problem
+        except (TypeError, AttributeError, ValueError, OverflowError, DatabaseError) as problem:
+            if isinstance(problem, DatabaseError) and concerns_server(problem):
+                raise
+            raise Unusable(
+                _("%(where)s: a value is not of the right kind (%(problem)s)")
+                % {"where": where, "problem": problem}
+            ) from problem
 
     def _drop(self, model: Any, kept: list[Any], section: str) -> None:
         others = model.objects.exclude(pk__in=kept)
@@ -386,11 +421,27 @@ class _Import:
         return record
 
 
-def _provider(record: Provider) -> dict[str, Any]:
+class _VariableNames:
+    """Names for the variables of a file: none twice, none of our own settings."""
+
+    def __init__(self) -> None:
+        self._taken = set(settings.ENVIRONMENT_NAMES)
+
+    def __call__(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self._taken or name.startswith(_CUSTOM_HEADERS):
+            number += 1
+            name = f"PROVIDER_{wanted}" if number == 2 else f"PROVIDER_{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def _provider(record: Provider, names: _VariableNames) -> dict[str, Any]:
     """With names of variables for what is secret: whoever takes the file in sets them."""
     start = record.slug.upper().replace("-", "_")
     credentials = [
-        {"label": one.label, "value": {"env": f"{start}_KEY" if not place else f"{start}_KEY_{place + 1}"},
+        {"label": one.label,
+         "value": {"env": names(f"{start}_KEY_{place + 1}" if place else f"{start}_KEY")},
          "position": one.position, "enabled": one.enabled}
         for place, one in enumerate(record.credentials.order_by("position", "pk"))
     ]  # fmt: skip
@@ -398,7 +449,7 @@ def _provider(record: Provider) -> dict[str, Any]:
     headers = _stored_headers(record)
     if headers:
         document["headers"] = {
-            name: {"env": f"{start}_HEADER_{place + 1}"} for place, name in enumerate(headers)
+            name: {"env": names(f"{start}_HEADER_{place + 1}")} for place, name in enumerate(headers)
         }
     return document
 
@@ -480,7 +531,13 @@ def _stored_headers(record: Provider) -> dict[str, str]:
 def _secret(value: Any) -> str:
     """The text of {"env": NAME}; "" when the variable is not set. A secret in clear text is refused."""
     if isinstance(value, dict) and list(value) == ["env"]:
-        return os.environ.get(str(value["env"]), "")
+        name = str(value["env"])
+        if name in settings.ENVIRONMENT_NAMES and name not in _CREDENTIALS:
+            raise Unusable(
+                _("%(name)s is a setting of the gateway and holds no credential; name another variable")
+                % {"name": name}
+            )
+        return os.environ.get(name, "")
     if value in ("", None):
         return ""
     raise Unusable(

@@ -321,3 +321,48 @@ def test_what_is_exported_and_imported_is_exported_again_as_the_same_bytes(confi
             environment.setenv(name, f"secret of {name}")
         imported(json.loads(text))
     assert as_text(exported()) == text
+
+
+def test_names_of_variables_collide_neither_with_each_other_nor_with_our_settings(db, settings):
+    for slug in ("secret", "a-b", "a_b", "a_b-key", "field-encryption"):
+        provider = Provider.objects.create(name=slug, slug=slug, base_url="https://acme.test/v1")
+        provider.add_credential("one", "a")
+        provider.add_credential("two", "b")
+    text = as_text(exported())
+    names = re.findall(r'"env": "([^"]+)"', text)
+    assert len(names) == len(set(names)) == 10
+    assert not settings.ENVIRONMENT_NAMES.intersection(names)
+    assert imported(json.loads(text)) == []
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL"])
+def test_a_file_sends_no_setting_of_ours_to_a_provider(db, name):
+    credential = {"label": "a", "value": {"env": name}}
+    provider = {"slug": "p", "name": "P", "base_url": "https://p.test/v1", "credentials": [credential]}
+    with pytest.raises(Unusable, match="is a setting of the gateway"):
+        imported({"ccproxy": 1, "providers": [provider]})
+    assert not Provider.objects.exists()
+
+
+@pytest.mark.parametrize("meanwhile", ["owner gone", "provider of the environment", "credential unreadable"])
+def test_what_an_admin_did_meanwhile_stops_no_start_and_an_import_as_a_whole(
+    configured, tmp_path, django_user_model, caplog, meanwhile
+):
+    file = tmp_path / "file.json"
+    document = exported()
+    if meanwhile == "owner gone":
+        document["keys"][0]["user"] = "gone"
+    elif meanwhile == "provider of the environment":
+        Provider.objects.filter(slug="acme").update(origin=Origin.ENVIRONMENT)
+    else:
+        document["mappings"][0]["targets"][0]["provider"] = "removed"
+    document["secret_patterns"].append({"name": "new", "pattern": "NEW-[0-9]+"})
+    file.write_text(as_text(document))
+
+    with pytest.raises(CommandError):
+        call_command("importconfig", str(file))
+    assert not SecretPattern.objects.filter(name="new").exists()
+
+    load(file)
+    assert SecretPattern.objects.filter(name="new").exists()
+    assert "the configuration file" in caplog.text
