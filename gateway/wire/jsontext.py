@@ -1,14 +1,14 @@
 """JSON text in and out; the only place that knows orjson.
 
-orjson refuses what a JavaScript client may legally send (half a surrogate pair
-as an escape) and nesting beyond its own limits; those rare texts take the
-standard library's slow path, so nobody is refused for them.
+orjson refuses what a JavaScript client may legally send: half a surrogate pair as an
+escape. In such a text each half is replaced by the escape of U+FFFD, in pieces so that
+other threads have their turns, and orjson reads the result.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import orjson
 
@@ -16,6 +16,17 @@ from gateway import patterns
 
 _CONSTANT: Final = patterns.compiled(rb"\b(?:NaN|Infinity)\b")
 _HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
+# one half where the other is not beside it
+_LONE: Final = patterns.compiled(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+_HIGH: Final = patterns.compiled(rb"\\u[dD][89abAB]")
+_PIECE: Final = 64 * 1024
+# bytes of a pair of escapes
+_PAIR: Final = 12
+# stands for an escaped backslash; no JSON text has the byte
+_NUL: Final = b"\0\0"
 
 
 class InvalidJSON(ValueError):
@@ -26,12 +37,12 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
     """Parse one JSON text (UTF-8 when bytes).
 
     Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate
-    pairs become U+FFFD. Raises InvalidJSON.
+    pairs become U+FFFD. Raises InvalidJSON, also for more than 1,024 levels.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as problem:
-        return _loads_slowly(text, problem)
+        return _loads_mended(text, problem)
 
 
 def loads_from_provider(text: bytes | str) -> tuple[Any, bool]:
@@ -86,21 +97,47 @@ def dumps_text(value: Any) -> str:
     return dumps(value).decode("utf-8")
 
 
-def _loads_slowly(text: bytes | bytearray | memoryview | str, problem: orjson.JSONDecodeError) -> Any:
-    if "surrogate" not in problem.msg and "recursion" not in problem.msg:
-        raise InvalidJSON(_reason(problem.msg, problem.pos)) from None
-    try:
-        value = json.loads(bytes(text) if isinstance(text, memoryview) else text, parse_constant=_refuse)
-        return _mended(value)
-    except RecursionError:
-        raise InvalidJSON("nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise InvalidJSON(_reason(error.msg, error.pos)) from None
-    except UnicodeDecodeError:
-        raise InvalidJSON("not valid UTF-8") from None
-    except ValueError:
-        # Python reads no integer of more than 4300 digits
-        raise InvalidJSON("a number has too many digits") from None
+def _loads_mended(text: bytes | bytearray | memoryview | str, problem: orjson.JSONDecodeError) -> Any:
+    if "surrogate" in problem.msg:
+        try:
+            return orjson.loads(_without_halves(text))
+        except orjson.JSONDecodeError as other:
+            problem = other
+    raise InvalidJSON(_reason(problem.msg, problem.pos)) from None
+
+
+def _without_halves(text: bytes | bytearray | memoryview | str) -> bytes:
+    """The same text, as long, with U+FFFD for each half of a surrogate pair."""
+    whole = whole_characters(text).encode() if isinstance(text, str) else bytes(text)
+    if b"\0" in whole:
+        raise InvalidJSON("a control character stands in the text")
+    pieces, place = [], 0
+    while place < len(whole):
+        piece = whole[place : place + _PIECE]
+        # a backslash and what it escapes stay together
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
+            piece = whole[place : place + _PIECE + 1]
+        last = place + len(piece) >= len(whole)
+        if b"\\" in piece:
+            # from here on each backslash begins an escape
+            piece = piece.replace(b"\\\\", _NUL)
+            if not last:
+                piece = piece[: _end_between_escapes(piece)]
+            place += len(piece)
+            piece = _LONE.sub(rb"\\ufffd", piece).replace(_NUL, b"\\\\")
+        else:
+            place += len(piece)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _end_between_escapes(piece: bytes) -> int:
+    """Where `piece` can end so that no escape is cut, and no pair of them."""
+    at = piece.rfind(b"\\", len(piece) - _PAIR)
+    if at < 0:
+        return len(piece)
+    before = at - _PAIR // 2
+    return before if _HIGH.match(piece, before) else at
 
 
 def _bytes(text: bytes | str) -> bytes:
@@ -110,17 +147,3 @@ def _bytes(text: bytes | str) -> bytes:
 def _reason(message: str, position: int) -> str:
     short = message.split(": line ")[0].split(":")[0].strip()
     return f"{short} at character {position}" if short else f"syntax error at character {position}"
-
-
-def _refuse(name: str) -> NoReturn:
-    raise InvalidJSON(f"{name} is not a JSON number")
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return whole_characters(value)
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, dict):
-        return {_mended(key): _mended(item) for key, item in value.items()}
-    return value
