@@ -55,7 +55,7 @@ class TrustedProxies:
         no proxy's work: one of them is the client's own, so neither counts.
         """
         peer = plain(peer)
-        if not self._trusts(peer):
+        if not self.trusts(peer):
             return Seen(peer)
         told: dict[bytes, list[bytes]] = {}
         for name, value in headers:
@@ -78,11 +78,12 @@ class TrustedProxies:
                 # what is behind a hop that hides itself is anybody's word
                 break
             found = Seen(hop.address, hop.scheme)
-            if not self._trusts(hop.address):
+            if not self.trusts(hop.address):
                 break
         return found
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether `address` is one of these proxies'."""
         if not self._networks:
             return False
         try:

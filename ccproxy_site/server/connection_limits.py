@@ -21,17 +21,14 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import ipaddress
-import resource
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
+from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
+from ccproxy_site.server.connection_bounds import MB, Bounds, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, RequestTimedOut, RequestTooLarge, Saturated
-from gateway.values import frozen
-
-MB: Final = 1024 * 1024
 
 # seconds between two looks at the deadlines
 LOOK_EVERY: Final = 2.5
@@ -46,81 +43,7 @@ SLOWEST_BODY: Final = 100_000
 # sending would see a reset instead of the answer.
 EXCESS: Final = 8 * MB
 EXCESS_SECONDS: Final = 10.0
-
-# descriptors that are no connection of a client: files, the database, listening sockets
-OTHER_DESCRIPTORS: Final = 128
-MOST_DESCRIPTORS: Final = 65_536
-MOST_CONNECTIONS: Final = 4096
-# bytes of bodies that have not arrived whole: of requests with a key, and of all others
-WITH_KEY: Final = 256 * MB
-WITHOUT_KEY: Final = 64 * MB
-# an IPv6 client has a network of its own
-_IPV6_PREFIX: Final = 64
-
-
-@frozen
-class Bounds:
-    """What one process takes from its clients: numbers of connections, and bytes of bodies that arrive."""
-
-    connections: int = MOST_CONNECTIONS
-    of_one_address: int = MOST_CONNECTIONS // 2
-    without_head: int = MOST_CONNECTIONS // 4
-    with_key: int = WITH_KEY
-    without_key: int = WITHOUT_KEY
-
-
-def bounds_for(
-    descriptors: int, largest_body: int, connections: int | None = None, of_one_address: int | None = None
-) -> Bounds:
-    """The bounds of a process that may open `descriptors`: half of them are kept for providers.
-
-    `largest_body` in bytes; `connections` and `of_one_address`: what the operator set, None: nothing.
-    """
-    possible = max(8, (descriptors - OTHER_DESCRIPTORS) // 2)
-    most = min(connections or MOST_CONNECTIONS, possible)
-    return Bounds(
-        connections=most,
-        of_one_address=min(of_one_address or max(4, most // 2), most),
-        without_head=max(4, most // 4),
-        with_key=max(WITH_KEY, 8 * largest_body),
-        without_key=max(WITHOUT_KEY, 2 * largest_body),
-    )
-
-
-def raised_descriptors() -> int:
-    """Let this process open as many descriptors as the system allows it; how many these are now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    # macOS says "unlimited" and takes 10,240
-    for wanted in (MOST_DESCRIPTORS, 10_240):
-        possible = wanted if hard == unlimited else min(wanted, hard)
-        if soft == unlimited or soft >= possible:
-            break
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
-        except (OSError, ValueError):
-            continue
-        return possible
-    return MOST_DESCRIPTORS if soft == unlimited else soft
-
-
-def counted_address(peername: Any) -> str | None:
-    """What the connections of one client have in common; None: counted for nobody.
-
-    `peername` is the socket's. An IPv6 client is counted by its network, which has more addresses
-    than can be refused.
-    """
-    if not peername:
-        return None
-    try:
-        address = ipaddress.ip_address(str(peername[0]).partition("%")[0])
-    except ValueError:
-        return None
-    if address.version == 4:
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+FROM_ONE_ADDRESS: Final = "too many connections from your address"
 
 
 class ConnectionPhase(enum.Enum):
@@ -188,7 +111,7 @@ class Connections:
         bounds = self.bounds
         mine = self._of_address.setdefault(slot.address, set()) if slot.address is not None else set()
         if len(mine) >= bounds.of_one_address and not _room_made(self._idle, slot.address):
-            slot.turn_away("too many connections from your address")
+            slot.turn_away(FROM_ONE_ADDRESS)
         elif len(self._open) >= bounds.connections and not _room_made(self._idle):
             slot.turn_away("the gateway has too many connections")
         elif len(self._without_head) >= bounds.without_head:
@@ -211,16 +134,28 @@ class Connections:
     def is_idle(self, slot: ConnectionSlot) -> None:
         self._idle[slot] = None
 
+    def counts_for(self, slot: ConnectionSlot, address: str) -> None:
+        """A trusted proxy's connection brings a body of this client. Raises Saturated when too many do."""
+        mine = self._of_address.setdefault(address, set())
+        if len(mine) >= self.bounds.of_one_address:
+            raise Saturated(f"{FROM_ONE_ADDRESS}, try again in a moment")
+        slot.address = address
+        mine.add(slot)
+
+    def counts_for_nobody(self, slot: ConnectionSlot) -> None:
+        address, slot.address = slot.address, None
+        mine = self._of_address.get(address) if address is not None else None
+        if mine is not None:
+            mine.discard(slot)
+            if not mine:
+                del self._of_address[address]  # type: ignore[arg-type]
+
     def closes(self, slot: ConnectionSlot) -> None:
         """It counts no more, but may take some time."""
         self.has_head(slot)
         self._open.discard(slot)
         self._closing.add(slot)
-        mine = self._of_address.get(slot.address) if slot.address is not None else None
-        if mine is not None:
-            mine.discard(slot)
-            if not mine:
-                del self._of_address[slot.address]  # type: ignore[arg-type]
+        self.counts_for_nobody(slot)
 
     def gone(self, slot: ConnectionSlot) -> None:
         self.closes(slot)
@@ -232,6 +167,10 @@ class Connections:
         now = loop.time()
         for slot in [slot for slot in (*self._open, *self._closing) if slot.deadline <= now]:
             slot.late()
+
+
+def _pairs(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
 
 
 def _room_made(slots: Iterable[ConnectionSlot], address: str | None = None) -> bool:
@@ -252,6 +191,7 @@ class ConnectionSlot:
         "_dropped",
         "_loop",
         "_most",
+        "_of_proxy",
         "_rest",
         "_transport",
         "address",
@@ -271,7 +211,9 @@ class ConnectionSlot:
         self._connections = connections
         self._transport = transport
         self._loop = loop
+        # under what the connection is counted; a trusted proxy's only while a body arrives
         self.address = address
+        self._of_proxy = address is None and bool(trusted_proxies())
         self.phase = ConnectionPhase.IDLE
         self.deadline = loop.time() + IDLE_SECONDS
         # the reader's: let go of what arrived of a request that is refused
@@ -299,17 +241,27 @@ class ConnectionSlot:
         self._connections.begins_head(self)
 
     def whole_head(
-        self, method: bytes, path: bytes, headers: Mapping[str, str], address: str, length: int | None
+        self,
+        method: bytes,
+        path: bytes,
+        headers: Mapping[str, str],
+        address: str,
+        length: int | None,
+        http_version: str = "1.1",
     ) -> bool:
         """The head is complete, and a body of `length` bytes follows (None: in chunks): whether to keep it.
 
-        Afterwards the slot may be `refused`, as after `received`.
+        `address` is the peer's; a trusted proxy's headers say whose request it is. Afterwards
+        the slot may be `refused`, as after `received`.
         """
         self.phase = ConnectionPhase.BODY
         self._rest = length
         self._connections.has_head(self)
         try:
-            allowed = allowance(method, path, headers, address)
+            if self._of_proxy:
+                address = client_address(address, _pairs(headers))
+                self._connections.counts_for(self, counted_as(address))
+            allowed = allowance(method, path, headers, address, http_version)
         except GatewayError as error:
             self.refuse(error)
             return False
@@ -341,6 +293,8 @@ class ConnectionSlot:
     def answering(self) -> None:
         """The whole request is here."""
         self._give_back()
+        if self._of_proxy:
+            self._connections.counts_for_nobody(self)
         self.phase = ConnectionPhase.ANSWERING
         self.deadline = float("inf")
         self._connections.has_head(self)

@@ -43,7 +43,10 @@ class GatewayWebRequest(WebRequest):
             headers = lower_headers(
                 (name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values
             )
-            self._kept = slot.whole_head(method, path.partition(b"?")[0], headers, self.client.host, length)
+            version = "1.0" if channel._version == b"HTTP/1.0" else "1.1"
+            self._kept = slot.whole_head(
+                method, path.partition(b"?")[0], headers, self.client.host, length, version
+            )
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 (Twisted's name)
         slot = self._slot

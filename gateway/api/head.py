@@ -25,8 +25,10 @@ class Allowance:
     known: bool = False
 
 
-def allowance(method: bytes, path: bytes, headers: Mapping[str, str], address: str) -> Allowance:
-    """What a request with this head may bring; `path` as it was sent, `address` the peer's.
+def allowance(
+    method: bytes, path: bytes, headers: Mapping[str, str], address: str, http_version: str = "1.1"
+) -> Allowance:
+    """What a request with this head may bring; `path` as it was sent, `address` the client's.
 
     Raises AuthenticationFailed for a request that only somebody with a key may make.
     """
@@ -36,8 +38,14 @@ def allowance(method: bytes, path: bytes, headers: Mapping[str, str], address: s
         if snapshot is None:
             # nothing is loaded yet: the view looks at the key
             return Allowance(most, kept=True)
-        open_to_all = gateway_conf().allow_anonymous
-        authenticated(headers, address, snapshot, now=time.time(), open_to_all=open_to_all)
+        authenticated(
+            headers,
+            address,
+            snapshot,
+            now=time.time(),
+            open_to_all=gateway_conf().allow_anonymous,
+            http_version=http_version,
+        )
         return Allowance(most, kept=True, known=True)
     if path.startswith(b"/admin"):
         return Allowance(most, kept=True)

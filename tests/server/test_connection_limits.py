@@ -1,25 +1,30 @@
 """Bounds of connections: numbers, deadlines, bytes. Time is a number here."""
 
 import asyncio
+import ipaddress
 import json
 
 import pytest
 
-from ccproxy_site.server import connection_limits
+from ccproxy_site import forwarded
+from ccproxy_site.forwarded import TrustedProxies
+from ccproxy_site.server import connection_bounds, connection_limits
+from ccproxy_site.server.connection_bounds import (
+    MB,
+    MOST_CONNECTIONS,
+    Bounds,
+    bounds_for,
+    counted_address,
+    raised_descriptors,
+)
 from ccproxy_site.server.connection_limits import (
     ABORT_SECONDS,
     BODY_SECONDS,
     EXCESS,
     HEAD_SECONDS,
     IDLE_SECONDS,
-    MB,
-    MOST_CONNECTIONS,
-    Bounds,
     ConnectionPhase,
     Connections,
-    bounds_for,
-    counted_address,
-    raised_descriptors,
 )
 from gateway.errors import InvalidRequest
 
@@ -257,11 +262,61 @@ async def test_one_timer_looks_at_all_connections_as_long_as_there_are_some(monk
         (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
         ("", None),
         (None, None),
-        (("nonsense", 1), None),
     ],
 )
 def test_an_address_is_what_one_client_has(name, counted):
     assert counted_address(name) == counted
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """10.0.0.1 is a trusted proxy."""
+    proxies = TrustedProxies([ipaddress.ip_network("10.0.0.1")])
+    for module in (forwarded, connection_bounds, connection_limits):
+        monkeypatch.setattr(module, "trusted_proxies", lambda: proxies)
+
+
+def brought(connections, client, peer="10.0.0.1"):
+    """A body for `client` that arrives from `peer`."""
+    one = Transport(connections, peer)
+    one.slot.head()
+    one.slot.whole_head(b"POST", b"/admin/login/", {"x-forwarded-for": client}, peer, 10)
+    return one
+
+
+async def test_a_team_behind_a_trusted_proxy_is_not_one_address(proxy):
+    connections = small(connections=20, of_one_address=3, without_head=20)
+    waiting = [Transport(connections, "10.0.0.1") for _ in range(6)]
+    team = [brought(connections, f"192.0.2.{number}") for number in range(6)]
+    assert not any(one.closed for one in waiting + team)
+
+
+async def test_one_client_behind_a_trusted_proxy_is_counted_while_its_bodies_arrive(proxy):
+    connections = small(connections=20, of_one_address=3, without_head=20)
+    mine = [brought(connections, "192.0.2.7") for _ in range(3)]
+    assert brought(connections, "192.0.2.7").error == (529, "overloaded_error")
+    assert not brought(connections, "192.0.2.8").written
+    mine[0].slot.answering()
+    mine[1].slot.gone()
+    assert not any(brought(connections, "192.0.2.7").written for _ in range(2))
+    assert brought(connections, "192.0.2.7").error == (529, "overloaded_error")
+
+
+async def test_what_others_say_of_their_clients_counts_for_nothing(proxy):
+    connections = small(connections=20, of_one_address=3, without_head=20)
+    for number in range(3):
+        brought(connections, f"192.0.2.{number}", peer="10.0.0.2")
+    assert brought(connections, "192.0.2.9", peer="10.0.0.2").error == (529, "overloaded_error")
+
+
+async def test_who_is_gone_behind_a_proxy_leaves_nothing_behind(proxy):
+    connections = small()
+    for _ in range(10):
+        one = brought(connections, "192.0.2.7")
+        one.slot.answering()
+        one.slot.idle()
+        one.slot.gone()
+    assert not len(connections) and not connections._of_address
 
 
 def test_half_of_the_descriptors_are_kept_for_providers():
@@ -287,11 +342,11 @@ def test_descriptors_are_raised_as_far_as_the_system_allows(monkeypatch):
             if wanted[0] > most:
                 raise ValueError
 
-        monkeypatch.setattr(connection_limits.resource, "getrlimit", lambda which: (soft, hard))
-        monkeypatch.setattr(connection_limits.resource, "setrlimit", raised)
+        monkeypatch.setattr(connection_bounds.resource, "getrlimit", lambda which: (soft, hard))
+        monkeypatch.setattr(connection_bounds.resource, "setrlimit", raised)
         return raised_descriptors()
 
-    unlimited = connection_limits.resource.RLIM_INFINITY
+    unlimited = connection_bounds.resource.RLIM_INFINITY
     assert limit(1024, 4096, 4096) == 4096
     assert limit(256, unlimited, 10_240) == 10_240
     assert limit(1024, 1024, 1024) == 1024

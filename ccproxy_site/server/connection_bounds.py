@@ -1,0 +1,76 @@
+"""How many connections and bytes one process takes, by the descriptors that it may open."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any, Final
+
+from ccproxy_site.forwarded import counted_as, plain, trusted_proxies
+from gateway.values import frozen
+
+MB: Final = 1024 * 1024
+# descriptors that are no connection of a client: files, the database, listening sockets
+OTHER_DESCRIPTORS: Final = 128
+MOST_DESCRIPTORS: Final = 65_536
+MOST_CONNECTIONS: Final = 4096
+# bytes of bodies that have not arrived whole: of requests with a key, and of all others
+WITH_KEY: Final = 256 * MB
+WITHOUT_KEY: Final = 64 * MB
+
+
+@frozen
+class Bounds:
+    """What one process takes from its clients: numbers of connections, and bytes of bodies that arrive."""
+
+    connections: int = MOST_CONNECTIONS
+    of_one_address: int = MOST_CONNECTIONS // 2
+    without_head: int = MOST_CONNECTIONS // 4
+    with_key: int = WITH_KEY
+    without_key: int = WITHOUT_KEY
+
+
+def bounds_for(
+    descriptors: int, largest_body: int, connections: int | None = None, of_one_address: int | None = None
+) -> Bounds:
+    """The bounds of a process that may open `descriptors`: half of them are kept for providers.
+
+    `largest_body` in bytes; `connections` and `of_one_address`: what the operator set, None: nothing.
+    """
+    possible = max(8, (descriptors - OTHER_DESCRIPTORS) // 2)
+    most = min(connections or MOST_CONNECTIONS, possible)
+    return Bounds(
+        connections=most,
+        of_one_address=min(of_one_address or max(4, most // 2), most),
+        without_head=max(4, most // 4),
+        with_key=max(WITH_KEY, 8 * largest_body),
+        without_key=max(WITHOUT_KEY, 2 * largest_body),
+    )
+
+
+def raised_descriptors() -> int:
+    """Let this process open as many descriptors as the system allows it; how many these are now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    # macOS says "unlimited" and takes 10,240
+    for wanted in (MOST_DESCRIPTORS, 10_240):
+        possible = wanted if hard == unlimited else min(wanted, hard)
+        if soft == unlimited or soft >= possible:
+            break
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+        except (OSError, ValueError):
+            continue
+        return possible
+    return MOST_DESCRIPTORS if soft == unlimited else soft
+
+
+def counted_address(peername: Any) -> str | None:
+    """What the connections of one client have in common; None: counted for nobody.
+
+    `peername` is the socket's. A trusted proxy speaks for many clients: whose body is arriving on its
+    connection is known once the head is here.
+    """
+    if not peername:
+        return None
+    address = plain(str(peername[0]).partition("%")[0])
+    return None if trusted_proxies().trusts(address) else counted_as(address)
