@@ -26,7 +26,7 @@ _ROOT: Final = Path(gateway.__file__).parent.parent
 # seconds in which a killed process is gone
 _DEATH: Final = 1.0
 # all that a reader needs of the environment; the credentials in it are none of its business
-_ENVIRONMENT: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_ENVIRONMENT: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @frozen
