@@ -126,8 +126,15 @@ class _Begun:
         return length + (sequence[length] == character)
 
 
-_OPENING: Final = "<think>"
 _CLOSING: Final = "</think>"
+# how models mark their thinking
+_MARKS: Final = {
+    "<think>": _CLOSING,
+    "<reasoning>": "</reasoning>",  # gpt-oss at Bedrock
+    "<mm:think>": "</mm:think>",  # MiniMax
+    "[THINK]": "[/THINK]",  # Magistral
+}
+_AT_START: Final = (*_MARKS, *_MARKS.values())
 
 
 class VisibleText:
@@ -185,17 +192,18 @@ class VisibleText:
 
 
 class ThinkTags:
-    """A leading `<think>...</think>` in the content is thinking.
+    """A leading `<think>...</think>` in the content is thinking; so is what other marks enclose.
 
-    With `opened` the chat template has opened the tag already; the text is held
+    A closing tag in front of everything is no text: its thinking came in a field of its own. With `opened` the chat template has opened the tag already; the text is held
     back until the closing tag shows that it was thinking.
     """
 
-    __slots__ = ("_assumed", "_held", "_opened", "_stage")
+    __slots__ = ("_assumed", "_closing", "_held", "_opened", "_stage")
 
     def __init__(self, *, opened: bool) -> None:
         self._opened = opened
         self._stage = "start"
+        self._closing = _CLOSING
         self._held = ""
         self._assumed: list[str] = []
 
@@ -211,21 +219,25 @@ class ThinkTags:
         self._held = ""
         if self._stage == "start":
             start = text.lstrip()
-            if _OPENING.startswith(start):
+            if any(tag.startswith(start) for tag in _AT_START):
                 self._held = text
                 return "", ""
-            if start.startswith(_OPENING):
-                self._stage = "thinking"
-                text = start.removeprefix(_OPENING)
+            mark = next((tag for tag in _AT_START if start.startswith(tag)), "")
+            if mark in _MARKS:
+                self._stage, self._closing = "thinking", _MARKS[mark]
+                text = start.removeprefix(mark)
+            elif mark and not self._opened:
+                self._stage = "behind"
+                text = start.removeprefix(mark)
             else:
                 self._stage = "assumed" if self._opened else "visible"
         if self._stage == "behind":
             return "", self._behind(text)
         if self._stage == "visible":
             return "", text
-        thinking, tag, rest = text.partition(_CLOSING)
+        thinking, tag, rest = text.partition(self._closing)
         if not tag:
-            keep = len(text) - _overlap(text, _CLOSING)
+            keep = len(text) - _overlap(text, self._closing)
             thinking, self._held = text[:keep], text[keep:]
         if self._stage == "assumed":
             self._assumed.append(thinking)

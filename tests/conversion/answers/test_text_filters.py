@@ -161,3 +161,29 @@ def test_invented_nulls_wait_for_the_whole_text():
     assert text.feed('{"a":1,"b"') == ("", "")
     assert text.feed(":null}") == ("", "")
     assert text.flush() == ("", '{"a":1}')
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<think>", "</think>"),
+        ("<reasoning>", "</reasoning>"),
+        ("<mm:think>", "</mm:think>"),
+        ("[THINK]", "[/THINK]"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_thinking_between_the_marks_of_any_model_is_no_text(opening, closing, size):
+    told = f"{opening}plan <b>{closing}\nAnswer {closing}"
+    tags = ThinkTags(opened=False)
+    pairs = [tags.feed(told[at : at + size]) for at in range(0, len(told), size)] + [tags.flush()]
+    assert "".join(thinking for thinking, _ in pairs) == "plan <b>"
+    assert "".join(text for _, text in pairs) == f"Answer {closing}"
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_the_end_of_thinking_in_front_of_the_text_is_left_out(size):
+    told = "</think>\nHello"
+    tags = ThinkTags(opened=False)
+    pairs = [tags.feed(told[at : at + size]) for at in range(0, len(told), size)] + [tags.flush()]
+    assert ["".join(side) for side in zip(*pairs, strict=True)] == ["", "Hello"]
