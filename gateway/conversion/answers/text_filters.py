@@ -194,8 +194,9 @@ class VisibleText:
 class ThinkTags:
     """A leading `<think>...</think>` in the content is thinking; so is what other marks enclose.
 
-    A closing tag in front of everything is no text: its thinking came in a field of its own. With `opened` the chat template has opened the tag already; the text is held
-    back until the closing tag shows that it was thinking.
+    A closing tag in front of everything is no text: its thinking came in a field of its own.
+    With `opened` the chat template has opened the tag already; the text is held back until
+    the closing tag shows that it was thinking.
     """
 
     __slots__ = ("_assumed", "_closing", "_held", "_opened", "_stage")
