@@ -63,7 +63,7 @@ def report(stacks: Counter[str]) -> str:
     functions: Counter[str] = Counter()
     for stack, count in stacks.items():
         frames = stack.split(";")
-        recorder = "audit/recorder" in stack
+        recorder = "history/record/recorder" in stack
         threads["recorder" if recorder else "everything else"] += count
         parts[("recorder: " if recorder else "") + _part(frames)] += count
         functions[_function(frames[-1])] += count

@@ -124,3 +124,22 @@ def test_only_the_patterns_package_compiles_expressions():
 def modules_of(node: ast.Import | ast.ImportFrom) -> set[str]:
     names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
     return {name.partition(".")[0] for name in names}
+
+
+# modules of other projects that the documentation of providers names
+ELSEWHERE = {"common_utils.py", "main.py"}
+
+
+def test_a_module_that_prose_names_is_there():
+    """Comments, docstrings and pages say where something is; a module that moved takes them along."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    there = ["/" + name for name in listed.stdout.split()]
+    gone = [
+        f"{named(path)}: {name}"
+        for path in [*SOURCES, *sorted((ROOT / "docs").glob("*.md"))]
+        for name in re.findall(r"(?<![\w*/.])([\w/]+\.py)\b", path.read_text())
+        if name not in ELSEWHERE
+        and name.rpartition("/")[2] not in ELSEWHERE
+        and not any(file.endswith("/" + name) for file in there)
+    ]
+    assert not gone

@@ -7,7 +7,7 @@ logs each answer of 400 and above. Measured at 0.9 ms of CPU a request, and 0.3 
 for each synchronous middleware it does not run (docs/performance.md).
 
 Keeps: URL resolution and views as Django's, responses beside our own answers; cancellation of the view
-when the client leaves, by the server itself where it offers that (leaving.py);
+when the client leaves, by the server itself where it offers that (disconnect.py);
 closing of the response's iterator in every case.
 """
 

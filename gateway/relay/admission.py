@@ -1,7 +1,7 @@
 """Who may come in: a turn in this process, and what the limits of the key leave.
 
 An exchange takes its turn before its request is converted and is charged before its provider
-is asked. When it has ended it leaves, and what it really used is settled (`endings.py`).
+is asked. When it has ended it leaves, and what it really used is settled (`finalize.py`).
 """
 
 from __future__ import annotations

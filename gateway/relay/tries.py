@@ -7,7 +7,7 @@ of the exchange are those of the last attempt.
 
     choose -> convert -> attempt -> answered
       ^         ^          |
-      |         +-- learnt + (teaching.py: an option was refused, so the same with another value)
+      |         +-- learnt + (option_learning.py: an option was refused, so the same with another value)
       |   again, credential, target
       +--------------------+-> gave up: the client is told the most hopeful error
 """

@@ -1,7 +1,7 @@
 """Pump: a stream from the commit point on; bytes in, bytes out.
 
 It is the response's iterator; on a server that can, pieces go past it, straight to
-the client (straight.py). Whatever arrived from the provider in one read leaves as
+the client (write_through.py). Whatever arrived from the provider in one read leaves as
 one piece. While nothing arrives a timer wakes it: a `ping` after
 `ping_interval` without an event, an empty delta after `stale_after` without
 content (for clients that do not count pings), the end after `trailer_timeout`
