@@ -23,7 +23,7 @@ from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
 from gateway.values import frozen
-from gateway.wire import jsontext
+from gateway.wire import jsontext, sse
 from gateway.wire.messages import Message, Sent
 
 T = TypeVar("T")
@@ -152,9 +152,9 @@ class Upstream:
         answer = await self._open()
         try:
             if answer.content_type == "application/json":
-                message = self._message(answer, await self._whole(answer))
+                body = await self._whole(answer)
                 await answer.close()
-                return self._replayed(message)
+                return self._opened(answer, body)
             if answer.content_type == "text/html":
                 raise _invalid(answer)
             return await self._first(answer)
@@ -208,12 +208,39 @@ class Upstream:
         )
         return _unsaid(error, self._secret)
 
+    def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
+        """A streamed answer that is here as a whole, in whatever form it came."""
+        events = as_events(body)
+        if events is None:
+            return self._replayed(self._message(answer, body))
+        stream = self.stream
+        told = [*self.feed(events), *([] if stream.done else stream.finish())]
+        if stream.failure is not None and not self.committed:
+            raise stream.failure
+        return Opened(told)
+
+    def _streamed_message(self, body: bytes) -> Message:
+        """The message of an answer that was streamed although a whole one was asked for."""
+        stream = self.dialect.stream(self.context, self.exchange.ledger)
+        told = [*stream.feed(body), *([] if stream.done else stream.finish())]
+        if stream.failure is not None:
+            raise stream.failure
+        events = [jsontext.loads(event.data) for event in sse.Decoder().feed(sse.encode_all(told))]
+        self.exchange.usage_estimated = stream.usage_estimated
+        return chat_message.put_together(events, stream.usage.whole())
+
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
         self.exchange.answered.add(body)
         try:
             completion: Any = jsontext.loads(body)
         except jsontext.InvalidJSON:
+            events = as_events(body)
+            if events is not None and self.route.profile.protocol != "anthropic":
+                return self._streamed_message(events)
             raise _invalid(answer) from None
+        if isinstance(completion, list) and len(completion) == 1:
+            # Gemini puts an error into a list
+            completion = completion[0]
         if not isinstance(completion, dict):
             raise _invalid(answer)
         message, self.exchange.usage_estimated = self.dialect.whole_answer(
@@ -240,9 +267,14 @@ class Upstream:
     async def _first(self, answer: UpstreamAnswer) -> Opened:
         pieces = answer.pieces()
         stream = self.stream
+        begun = False
         while not stream.done:
             # the beginning often comes with the head
             piece = answer.at_hand() or await self._in_time(anext(pieces, b""))
+            if not begun and piece:
+                begun = True
+                if starts_as_json(piece):
+                    return await self._bare(answer, piece, pieces)
             events = self.feed(piece) if piece else stream.finish()
             if stream.failure is not None and not self.committed:
                 raise stream.failure
@@ -252,6 +284,16 @@ class Upstream:
             if events or stream.failure is not None:
                 return Opened(events, None, answer, pieces)
         return Opened([], None, answer, pieces)
+
+    async def _bare(self, answer: UpstreamAnswer, piece: bytes, pieces: AsyncIterator[bytes]) -> Opened:
+        """JSON where a stream of events was announced: an error, a whole answer or one chunk a line."""
+        body = bytearray(piece)
+        while more := answer.at_hand() or await self._in_time(anext(pieces, b"")):
+            body += more
+            if len(body) > self.gateway.max_answer_bytes:
+                raise _invalid(answer)
+        await answer.close()
+        return self._opened(answer, bytes(body))
 
     def note_facts(self) -> None:
         """What the stream tells the history; a replayed message has told it already."""
@@ -296,6 +338,31 @@ class Upstream:
                 return await reading
         except TimeoutError:
             raise UpstreamTimedOut("upstream stream timed out") from None
+
+
+def starts_as_json(piece: bytes) -> bool:
+    """Whether an answer begins as JSON: no field of a server-sent event does."""
+    return piece[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
+
+
+def as_events(body: bytes) -> bytes | None:
+    """The server-sent events that a body is, whatever it is called; None when it is one JSON text or neither.
+
+    JSON lines become events, and so do the chunks of a list.
+    """
+    if not starts_as_json(body):
+        begins = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+        return body if begins.startswith((b"data:", b"event:", b"id:", b":", b"retry:")) else None
+    try:
+        whole = jsontext.loads(body)
+    except jsontext.InvalidJSON:
+        lines = [line for line in body.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(starts_as_json(line) for line in lines):
+            return None
+        return b"".join(b"data: " + line.strip() + b"\n\n" for line in lines)
+    if not isinstance(whole, list) or len(whole) < 2:
+        return None
+    return b"".join(b"data: " + jsontext.dumps(item) + b"\n\n" for item in whole)
 
 
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:

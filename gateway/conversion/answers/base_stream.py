@@ -237,6 +237,11 @@ class ConvertedStream:
             self._read_data(chunk)
             if self._repetition is not None and not self._halves.waiting:
                 self._repetition.learn(data, chunk, plain=self._filters is None)
+        elif type(chunk) is list and chunk and all(type(item) is dict for item in chunk):
+            # Gemini puts an error into a list
+            for item in chunk:
+                if not self._writer.state.over:
+                    self._read_data(item)
         elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
             # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
             self._error(UpstreamBroken("upstream sent malformed stream data"))
