@@ -386,6 +386,10 @@ class _Import:
                 return None
             record = ClientKey()
             record.set_key(secret)
+            if record.is_short:
+                self._said.append(
+                    "! " + _("key %(name)s: so short that it can be guessed; rotate it") % {"name": name}
+                )
         before = {**_values(record), "user": record.user_id} if record.pk else {}
         _assign(record, item)
         if owner is not None:

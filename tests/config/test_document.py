@@ -366,3 +366,11 @@ def test_what_an_admin_did_meanwhile_stops_no_start_and_an_import_as_a_whole(
     load(file)
     assert SecretPattern.objects.filter(name="new").exists()
     assert "the configuration file" in caplog.text
+
+
+@pytest.mark.parametrize(("key", "warned"), [("secret", True), ("x" * 15, True), ("x" * 16, False)])
+def test_a_short_key_that_somebody_made_is_warned_about(db, monkeypatch, admin_client, key, warned):
+    monkeypatch.setenv("HAND_MADE", key)
+    said = imported({"ccproxy": 1, "keys": [{"name": "k", "key": {"env": "HAND_MADE"}}]})
+    assert any("can be guessed" in line for line in said) is warned
+    assert ("can be guessed" in admin_client.get("/admin/gateway/clientkey/").content.decode()) is warned

@@ -176,6 +176,8 @@ class ClientKeyAdmin(KeyIssuing):
         state = record.state()
         if state == "active" and record.rotated_to_id is not None:
             return badge(_("rotated, still valid"), "warn")
+        if state == "active" and record.is_short:
+            return badge(_("short, can be guessed: rotate it"), "warn")
         return state_badge(state)
 
 

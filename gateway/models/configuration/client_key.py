@@ -218,6 +218,11 @@ class ClientKey(ConfigRecord):
     def shown(self) -> str:
         return client_keys.shortened(self.prefix, self.last_four)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody chose it by hand and so short that it can be guessed from its digest."""
+        return not (self.prefix or self.last_four)
+
     def state(self, now: datetime | None = None) -> str:
         """`active`, `expired`, `revoked`, or `owner_inactive`."""
         if self.revoked_at is not None:
