@@ -19,9 +19,12 @@ from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
+from gateway.errors import InvalidRequest
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
+# the whole of Twisted's answer to what is no HTTP
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
 @implementer(ITCPTransport, IPushProducer, IConsumer)
@@ -53,6 +56,8 @@ class AsyncioTransport:
     def write(self, data: bytes) -> None:
         if self._corked is not None:
             self._corked.append(data)
+        elif data == _BAD_REQUEST:
+            self.slot.refuse(InvalidRequest("The request is not valid HTTP/1.1"))
         elif not self.disconnected and not self.slot.refused:
             self._transport.write(data)
 

@@ -1,5 +1,7 @@
 """Whatever stands in the request line: an answer, whole and well-formed, and no traceback in the log."""
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -88,6 +90,22 @@ def assert_whole(found, request):
 )
 def test_a_request_target_of_any_form_is_answered(attacked, line, expected):
     assert status(asked(attacked, head(line, f"x-api-key: {KEY}", "connection: close"))) == expected
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n",
+        head("POST /v1/messages HTTP/1.1", "content-length: x"),
+    ],
+    ids=["no request line", "no header", "no length"],
+)
+def test_what_is_no_http_is_refused_in_the_form_of_the_api(attacked, request_bytes):
+    found = asked(attacked, request_bytes)
+    assert status(found) == 400
+    assert_whole(found, request_bytes)
+    assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
 
 
 def test_a_message_to_an_absolute_target_reaches_the_provider(attacked):
