@@ -70,6 +70,7 @@ class Profile:
     schema_rewrites: tuple[str, ...] = ()
     tool_description_max: int | None = None
     tool_id_format: str = "any"
+    tool_name_format: str = "any"
     json_schema: str = "auto"
     cache_control: str = "strip"
     user_field: str = "user"

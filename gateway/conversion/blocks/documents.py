@@ -118,7 +118,10 @@ def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
 
 
 def _file(block: JSONObject, file_data: str) -> JSONObject:
-    return {"type": "file", "file": {"filename": block.get("title") or DEFAULT_NAME, "file_data": file_data}}
+    # OpenAI tells the kind of a file by the ending of its name
+    name = block.get("title") or DEFAULT_NAME
+    name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
+    return {"type": "file", "file": {"filename": name, "file_data": file_data}}
 
 
 def _wrapped(block: JSONObject, text: str) -> str:

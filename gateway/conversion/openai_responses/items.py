@@ -129,7 +129,7 @@ def _assistant_items(turn: Turn, context: RequestContext) -> list[Item]:
         kind = located.block["type"]
         if kind == "tool_use":
             speak()
-            items.append(_function_call(next(calls)))
+            items.append(_function_call(next(calls), context.profile.tool_name_format))
         elif kind in THINKING:
             item = _reasoning_item(located, context)
             if item is not None:
@@ -159,12 +159,12 @@ def _name_phases(items: list[Item]) -> None:
             item["phase"] = "commentary" if called else "final_answer"
 
 
-def _function_call(call: ToolCall) -> Item:
+def _function_call(call: ToolCall, name_format: str) -> Item:
     block = call.located.block
     return {
         "type": "function_call",
         "call_id": call.upstream_id,
-        "name": upstream_name(called_name(block)),
+        "name": upstream_name(called_name(block), name_format),
         "arguments": jsontext.dumps_text(block["input"]),
     }
 

@@ -66,7 +66,7 @@ def tool_plan(
     history = history or ToolHistory.of(request.get("messages"))
     if request.get("tools") in (None, []) and request.get("tool_choice") is None and not history.changes:
         # the rest would look at nothing, in a dozen steps
-        return ToolPlan(facts=_facts([], history, {}) if history.called else ToolFacts())
+        return ToolPlan(facts=_facts([], history, {}, profile) if history.called else ToolFacts())
     work = work or ToolWork(profile)
     if work.plan is None:
         made = Ledger()
@@ -81,7 +81,7 @@ def tool_plan(
 
 
 def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: Ledger) -> ToolPlan:
-    functions, others = _sorted(exposed_tools(request, history, profile, ledger))
+    functions, others = _sorted(exposed_tools(request, history, profile, ledger), profile)
     choice = checked_choice(request)
     server = server_tools(others, choice, bool(functions), profile, ledger)
     if server.local_answer is not None:
@@ -101,18 +101,18 @@ def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: L
         tool_choice=sent.value if entries else None,
         parallel=parallel_field(choice, profile) if entries else {},
         body=server.body,
-        facts=_facts(functions, history, choice),
+        facts=_facts(functions, history, choice, profile),
         system_texts=[tool.system_text for tool in tools if tool.system_text is not None],
         web_search_active=server.web_search_name is not None,
     )
 
 
-def _sorted(exposed: list[Declared]) -> tuple[list[Function], list[Declared]]:
+def _sorted(exposed: list[Declared], profile: Profile) -> tuple[list[Function], list[Declared]]:
     """(functions, tools which are no functions). Raises InvalidRequest."""
     functions: list[Function] = []
     others: list[Declared] = []
     for declared in exposed:
-        found = declared_functions(declared)
+        found = declared_functions(declared, profile.tool_name_format)
         if found is None:
             others.append(declared)
         else:
@@ -182,8 +182,10 @@ def _fitting(
     return [function for function in functions if function.name in kept]
 
 
-def _facts(functions: list[Function], history: ToolHistory, choice: JSONObject) -> ToolFacts:
-    names = {upstream_name(name): name for name in history.called}
+def _facts(
+    functions: list[Function], history: ToolHistory, choice: JSONObject, profile: Profile
+) -> ToolFacts:
+    names = {upstream_name(name, profile.tool_name_format): name for name in history.called}
     names |= {function.name: function.declared for function in functions}
     eager = {function.name: function.tool.get("eager_input_streaming") for function in functions}
     return ToolFacts(

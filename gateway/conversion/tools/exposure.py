@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
-from gateway.conversion.tool_calls.names import upstream_name
+from gateway.conversion.tool_calls.names import may_be_renamed
 from gateway.conversion.validation.shape_errors import LIST, OBJECT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
@@ -67,7 +67,7 @@ class ToolHistory:
                     if type(tool_changes) is list:
                         where = f"messages.{position}.content.{index}.compaction.tool_changes"
                         changes += [(where, change) for change in tool_changes if _is_change(change)]
-        renamed = frozenset(name for name in called if upstream_name(name) != name)
+        renamed = frozenset(name for name in called if may_be_renamed(name))
         return cls(frozenset(called), renamed, frozenset(loaded), tuple(changes))
 
     @classmethod

@@ -10,6 +10,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.client_tools import client_tools
 from gateway.conversion.tools.exposure import Declared
+from gateway.conversion.tools.schema_walk import properties_of
 from gateway.conversion.tools.schemas import schema_rewrites, tool_parameters
 from gateway.conversion.tools.strict_schemas import is_strict_compatible
 from gateway.conversion.validation.block_checks import check_cache_control
@@ -52,10 +53,10 @@ class ChatTool(NamedTuple):
     system_text: str | None
 
 
-def declared_functions(declared: Declared) -> list[Function] | None:
+def declared_functions(declared: Declared, names: str = "any") -> list[Function] | None:
     """The functions of a custom or Anthropic-defined client tool; None for any other tool.
 
-    Raises InvalidRequest for mistakes of shape.
+    `names`: the form of names (`tool_name_format`). Raises InvalidRequest for mistakes of shape.
     """
     path, tool = declared
     check_cache_control(tool, path)
@@ -63,8 +64,8 @@ def declared_functions(declared: Declared) -> list[Function] | None:
     if kind is not None and type(kind) is not str:
         refuse(f"{path}.type", TEXT)
     if kind is None or kind == "custom":
-        return [_custom(path, tool)]
-    return _anthropic_defined(path, tool)
+        return [_custom(path, tool, names)]
+    return _anthropic_defined(path, tool, names)
 
 
 def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
@@ -75,14 +76,15 @@ def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
     if description is not None:
         written["description"] = description
     try:
-        written["parameters"] = _parameters(function, profile, ledger)
+        parameters = _parameters(function, profile, ledger)
         strict = (
-            tool.get("strict") is True
-            and profile.strict_tools == "auto"
-            and is_strict_compatible(written["parameters"])
+            tool.get("strict") is True and profile.strict_tools == "auto" and is_strict_compatible(parameters)
         )
     except RecursionError:
         refuse(f"{path}.custom.input_schema", "nested too deeply")
+    # Gemini refuses an object without properties; no parameters at all say the same
+    if properties_of(parameters) or "gemini" not in profile.schema_rewrites:
+        written["parameters"] = parameters
     if strict:
         written["strict"] = True
     elif tool.get("strict") is True:
@@ -104,7 +106,7 @@ def description_text(function: Function) -> str | None:
     return f"{function.description or ''}\n\nExample inputs:\n{lines}".lstrip("\n")
 
 
-def _custom(path: str, tool: JSONObject) -> Function:
+def _custom(path: str, tool: JSONObject, names: str) -> Function:
     path_of_fields = f"{path}.custom"
     name = required_string(tool, "name", path_of_fields)
     if not name:
@@ -112,10 +114,10 @@ def _custom(path: str, tool: JSONObject) -> Function:
     optional(tool.get("description"), str, f"{path_of_fields}.description", TEXT)
     schema = required_object(tool, "input_schema", path_of_fields)
     _check_examples(tool, path_of_fields)
-    return Function(path, name, upstream_name(name), tool.get("description"), schema, tool)
+    return Function(path, name, upstream_name(name, names), tool.get("description"), schema, tool)
 
 
-def _anthropic_defined(path: str, tool: JSONObject) -> list[Function] | None:
+def _anthropic_defined(path: str, tool: JSONObject, names: str) -> list[Function] | None:
     found = client_tools(tool)
     if found is None:
         return None
@@ -126,7 +128,9 @@ def _anthropic_defined(path: str, tool: JSONObject) -> list[Function] | None:
         declared = tool.get("name") if each.toolset is None else None
         name = declared if type(declared) is str and declared else each.name
         functions.append(
-            Function(path, name, upstream_name(name), each.description, each.parameters, tool, each.toolset)
+            Function(
+                path, name, upstream_name(name, names), each.description, each.parameters, tool, each.toolset
+            )
         )
     return functions
 

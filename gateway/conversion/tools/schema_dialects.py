@@ -1,159 +1,304 @@
-"""Rewriting whole schemas into what single providers take (specification section 4.2, `schema_rewrites`).
+"""Schemas as single providers take them (specification section 4.2, `schema_rewrites`).
 
-Each function is pure, keeps the object when nothing changes, and changes nothing
-when it is applied a second time.
+Each function is pure, keeps the object when nothing changes, and changes nothing when it is
+applied a second time. What the providers take is published: Gemini's `Schema`
+(ai.google.dev/api/caching#Schema), Moonshot's flavour (MoonshotAI/walle), llama.cpp's
+json-schema-to-grammar. OpenAI's rules are those of its refusals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from gateway.conversion.tools.schema_walk import properties_of, resolved, with_subschemas
+from gateway.conversion.tools.schema_forms import (
+    ANY,
+    KEYWORDS,
+    TYPES,
+    is_any,
+    same,
+    simplified,
+    told,
+)
+from gateway.conversion.tools.schema_patterns import grammar_pattern
+from gateway.conversion.tools.schema_references import References, inline_refs, plain_refs
+from gateway.conversion.tools.schema_walk import (
+    branches_of,
+    list_of,
+    noted,
+    properties_of,
+    required_names,
+    with_subschemas,
+)
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
-# References that multiply at each level must not fill the memory.
-MAX_INLINED: Final = 5_000
-_RECURSIVE: Final[JSONObject] = {"type": "object"}
-
-_UNKNOWN_TO_GEMINI: Final = frozenset(
-    {
-        "$schema",
-        "$id",
-        "$comment",
-        "additionalProperties",
-        "patternProperties",
-        "propertyNames",
-        "default",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-    }
+_COUNTS: Final = frozenset(
+    {"minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength"}
 )
+_LIMITS: Final = frozenset({"minimum", "maximum"})
+_WORDS: Final = frozenset({"description", "title"})
+
+_GEMINI_KEYWORDS: Final = {
+    "string": frozenset({"enum", "format", "minLength", "maxLength", "pattern"}),
+    "number": _LIMITS,
+    "integer": _LIMITS,
+    "boolean": frozenset(),
+    "null": frozenset(),
+    "array": frozenset({"items", "minItems", "maxItems"}),
+    "object": frozenset({"properties", "required", "minProperties", "maxProperties", "propertyOrdering"}),
+}
 _GEMINI_FORMATS: Final = ("enum", "date-time")
-_ARRAY_KEYWORDS: Final = ("items", "prefixItems", "minItems", "maxItems", "uniqueItems")
-_OBJECT_KEYWORDS: Final = ("properties", "required", "minProperties", "maxProperties")
+# what a schema of Gemini cannot say, and the model should know
+_UNKNOWN_TO_GEMINI: Final = (
+    "default",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "uniqueItems",
+    "not",
+    "dependentRequired",
+    "patternProperties",
+    "propertyNames",
+    "contains",
+    "examples",
+)
+_ANY_PROPERTY: Final[JSONObject] = {
+    "_any": {"type": "string", "description": "Stands for any keys and values. Leave it out."}
+}
+_ANY_TO_GEMINI: Final[tuple[JSONObject, ...]] = (
+    {"type": "string"},
+    {"type": "number"},
+    {"type": "boolean"},
+    {"type": "object", "properties": _ANY_PROPERTY},
+    {"type": "array", "items": {"type": "string"}},
+)
 
+_RESERVED_BY_MOONSHOT: Final = ("$defs", "$ref", "anyOf", "required", "additionalProperties")
 
-def inline_refs(schema: JSONObject) -> JSONObject:
-    """Local references replaced by copies of their targets, recursive ones by any object."""
-    return _Inliner(schema).inlined(schema, ("#",))
-
-
-class _Inliner:
-    """One walk over one schema; counts what it copies."""
-
-    def __init__(self, root: JSONObject) -> None:
-        self._root = root
-        self._copied = 0
-
-    def inlined(self, schema: JSONObject, within: tuple[str, ...]) -> JSONObject:
-        if "$defs" in schema or "definitions" in schema:
-            schema = {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}
-        ref = schema.get("$ref")
-        if type(ref) is not str or not ref.startswith("#"):
-            self._copied += 1
-            return with_subschemas(schema, lambda below: self.inlined(below, within))
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        target = resolved(self._root, ref)
-        if target is None or ref in within or self._copied > MAX_INLINED:
-            target = _RECURSIVE
-        else:
-            target = self.inlined(target, (*within, ref))
-        return {**target, **self.inlined(beside, within)} if beside else target
+# llama.cpp refuses a grammar with more repetitions of a rule
+_MOST_REPEATED: Final = 1_000
 
 
 def gemini(schema: JSONObject) -> JSONObject:
-    """The subset of JSON Schema that Gemini's function declarations take."""
-    schema = with_subschemas(schema, gemini)
-    new = {
-        key: value
-        for key, value in schema.items()
-        if key not in _UNKNOWN_TO_GEMINI and (key != "format" or value in _GEMINI_FORMATS)
+    """The fields of Gemini's `Schema` alone, each where it may stand."""
+    return _gemini(simplified(inline_refs(schema), one_type=True), at_root=True)
+
+
+def _gemini(schema: JSONObject, *, at_root: bool = False) -> JSONObject:
+    new = with_subschemas(schema, _gemini)
+    if "anyOf" in new:
+        new = _gemini_branches(new)
+    elif is_any(new):
+        new = _described({"anyOf": list(_ANY_TO_GEMINI)}, new)
+    else:
+        new = _gemini_typed(told(new, *_UNKNOWN_TO_GEMINI), at_root=at_root)
+    return schema if same(new, schema) else new
+
+
+def _gemini_branches(schema: JSONObject) -> JSONObject:
+    """`anyOf` is the only field beside which no other may stand; null is a field of each branch."""
+    branches: list[JSONObject] = []
+    for branch in branches_of(schema, "anyOf"):
+        branches += branches_of(branch, "anyOf") or [branch]
+    kept = [branch for branch in branches if branch.get("type") != "null"]
+    if not kept:
+        return _described({"type": "null"}, schema)
+    if len(kept) < len(branches):
+        kept = [branch if branch.get("nullable") is True else {**branch, "nullable": True} for branch in kept]
+    if len(kept) == 1:
+        return _described(kept[0], schema)
+    if schema.keys() == {"anyOf"} and kept == schema["anyOf"]:
+        return schema
+    return _described({"anyOf": kept}, schema)
+
+
+def _described(new: JSONObject, old: JSONObject) -> JSONObject:
+    """`new` with the words of `old`, in its first branch if it has some."""
+    words = {name: old[name] for name in sorted(_WORDS) if name in old and name not in new}
+    if "anyOf" not in new:
+        return {**new, **words}
+    first, *others = new["anyOf"]
+    return {"anyOf": [{**words, **first}, *others]}
+
+
+def _gemini_typed(schema: JSONObject, *, at_root: bool) -> JSONObject:
+    kind = schema["type"]
+    if "enum" in schema:
+        schema = _gemini_enum(schema)
+    if type(schema.get("format")) is str and schema["format"] not in _GEMINI_FORMATS:
+        schema = told(schema, "format")
+    if type(schema.get("additionalProperties")) is dict and not at_root:
+        schema = told(schema, "additionalProperties")
+    if kind == "array" and "items" not in schema:
+        items = list_of(schema, "prefixItems")
+        schema = {
+            **schema,
+            "items": {"anyOf": items} if len(items) > 1 else items[0] if items else {"type": "string"},
+        }
+        schema["items"] = _gemini_branches(schema["items"]) if len(items) > 1 else schema["items"]
+    if kind == "object" and not properties_of(schema) and not at_root:
+        schema = {**schema, "properties": _ANY_PROPERTY}
+    allowed = _GEMINI_KEYWORDS[kind]
+    return {
+        name: value
+        for name, value in schema.items()
+        if name in ("type", *_WORDS)
+        or (name == "nullable" and type(value) is bool)
+        or (name in allowed and _legal(name, value, schema))
     }
-    if "const" in new:
-        new["enum"] = [new.pop("const")]
-    if type(new.get("enum")) is list:
-        _enum_of_strings(new)
-    if type(new.get("type")) is list:
-        _single_type(new)
-    if type(new.get("required")) is list:
-        _required_of_existing(new)
-    if new.get("type") == "array" and "items" not in new:
-        new["items"] = {"type": "string"}
-    return schema if _same(new, schema) else new
+
+
+def _gemini_enum(schema: JSONObject) -> JSONObject:
+    """An enum of Gemini holds strings that are not empty; other values are told in words."""
+    values = schema["enum"]
+    if schema["type"] == "string":
+        kept = [value for value in values if value]
+        if kept == values:
+            return schema
+        rest = {name: value for name, value in schema.items() if name != "enum"}
+        return noted({**rest, "enum": kept} if kept else rest, ["(or an empty string)"] if kept else [])
+    listed = ", ".join(jsontext.dumps_text(value) for value in values[:100])
+    rest = {name: value for name, value in schema.items() if name != "enum"}
+    described = rest.get("description")
+    return {**rest, "description": f"{described} (one of: {listed})" if described else f"(one of: {listed})"}
+
+
+def _legal(name: str, value: Any, schema: JSONObject) -> bool:
+    if name in _COUNTS:
+        return type(value) is int and value >= 0
+    if name in _LIMITS:
+        return type(value) in (int, float)
+    if name == "propertyOrdering":
+        return type(value) is list and all(
+            type(each) is str and each in properties_of(schema) for each in value
+        )
+    if name in ("pattern", "format"):
+        return type(value) is str
+    return True
 
 
 def mfjs(schema: JSONObject) -> JSONObject:
-    """Moonshot's flavour: no `type` beside `anyOf`, no list in `items`."""
-    if type(schema.get("items")) is list:
-        schema = {key: value for key, value in schema.items() if key != "items"} | {
-            "prefixItems": schema["items"]
-        }
-    branches = schema.get("anyOf")
-    if type(branches) is list and "type" in schema:
-        kind = schema["type"]
-        schema = {key: value for key, value in schema.items() if key != "type"} | {
-            "anyOf": [
-                {"type": kind, **branch} if type(branch) is dict and "type" not in branch else branch
-                for branch in branches
-            ]
-        }
-    # a branch with branches of its own hands on what it was given
-    return with_subschemas(schema, mfjs)
+    """Moonshot's flavour: one type or an `anyOf` alone in each schema, `required` what there is."""
+    return _mfjs(simplified(inline_refs(schema), one_type=True))
 
 
-def _enum_of_strings(schema: JSONObject) -> None:
-    values = schema["enum"]
-    if all(type(value) is str for value in values):
-        if schema.get("type") != "string":
-            schema["type"] = "string"
-        return
-    del schema["enum"]
-    listed = ", ".join(value if type(value) is str else jsontext.dumps_text(value) for value in values)
-    described = schema.get("description")
-    schema["description"] = f"{described} (one of: {listed})" if described else f"(one of: {listed})"
-    kind = _common_type(values)
-    if kind is not None:
-        schema.setdefault("type", kind)
+def _mfjs(schema: JSONObject) -> JSONObject:
+    new = with_subschemas(schema, _mfjs)
+    if is_any(new):
+        new = {name: value for name, value in new.items() if name in _WORDS}
+        new["anyOf"] = [{"type": kind} for kind in ANY]
+    if new.get("additionalProperties") is not None and type(new["additionalProperties"]) not in (bool, dict):
+        new = told(new, "additionalProperties")
+    reserved = [name for name in _RESERVED_BY_MOONSHOT if name in properties_of(new)]
+    if reserved:
+        new = _without_properties(new, reserved)
+    return schema if same(new, schema) else new
 
 
-def _required_of_existing(schema: JSONObject) -> None:
+def _without_properties(schema: JSONObject, names: Sequence[str]) -> JSONObject:
     properties = properties_of(schema)
-    required = [name for name in schema["required"] if type(name) is str and name in properties]
-    if not required:
-        del schema["required"]
-    elif len(required) < len(schema["required"]):
-        schema["required"] = required
+    required = [name for name in required_names(schema) if name not in names]
+    new = {name: value for name, value in schema.items() if name != "required"}
+    new["properties"] = {name: value for name, value in properties.items() if name not in names}
+    if required:
+        new["required"] = required
+    removed = {name: properties[name] for name in names}
+    return told({**new, "further properties": removed}, "further properties")
 
 
-def _common_type(values: list[Any]) -> str | None:
-    kinds = {type(value) for value in values}
-    if kinds == {bool}:
-        return "boolean"
-    if kinds == {int}:
-        return "integer"
-    return "number" if kinds and kinds <= {int, float} else None
+def llama_cpp(schema: JSONObject) -> JSONObject:
+    """What llama.cpp makes a grammar from: a type everywhere, and patterns that it can follow."""
+    return _llama_cpp(simplified(inline_refs(schema), one_type=False))
 
 
-def _single_type(schema: JSONObject) -> None:
-    listed = schema.pop("type")
-    kinds = [kind for kind in listed if type(kind) is str and kind != "null"]
-    if "null" in listed:
-        schema["nullable"] = True
-    if len(kinds) == 1:
-        schema["type"] = kinds[0]
-    elif kinds and "anyOf" not in schema:
-        schema["anyOf"] = [_branch(kind, schema) for kind in kinds]
+def _llama_cpp(schema: JSONObject) -> JSONObject:
+    new = with_subschemas(schema, _llama_cpp)
+    if is_any(new):
+        new = {**new, "type": list(ANY)}
+    if "pattern" in new:
+        pattern = grammar_pattern(new["pattern"]) if type(new["pattern"]) is str else None
+        if pattern is None:
+            new = told(new, "pattern")
+        elif pattern != new["pattern"]:
+            new = {**new, "pattern": pattern}
+    wrong = [name for name in _COUNTS & new.keys() if not _repeatable(new[name])]
+    wrong += [
+        name for name in _LIMITS & new.keys() if type(new[name]) is not int and "integer" in _kinds(new)
+    ]
+    wrong += [name for name in ("format",) if name in new and type(new[name]) is not str]
+    if wrong:
+        new = told(new, *sorted(wrong))
+    return schema if same(new, schema) else new
 
 
-def _branch(kind: str, schema: JSONObject) -> JSONObject:
-    """One type of several, with the keywords that only it has."""
-    own = {"array": _ARRAY_KEYWORDS, "object": _OBJECT_KEYWORDS}.get(kind, ())
-    branch = {"type": kind} | {name: schema.pop(name) for name in own if name in schema}
-    if kind == "array":
-        branch.setdefault("items", {"type": "string"})
-    return branch
+def _repeatable(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST_REPEATED
 
 
-def _same(new: JSONObject, old: JSONObject) -> bool:
-    return len(new) == len(old) and all(name in old and new[name] is old[name] for name in new)
+def openai(schema: JSONObject) -> JSONObject:
+    """What OpenAI takes without `strict`: references that are URIs, items of arrays, types of properties."""
+    named = plain_refs(schema)
+    return _OpenAI(References(named)).rewritten(named)
+
+
+class _OpenAI:
+    def __init__(self, references: References) -> None:
+        self._references = references
+
+    def rewritten(self, schema: JSONObject) -> JSONObject:
+        new = dict(schema)
+        properties = schema.get("properties")
+        if type(properties) is dict:
+            cleaned = {
+                name: self._typed({} if value is True else value)
+                for name, value in properties.items()
+                if value is True or type(value) is dict
+            }
+            if not same(cleaned, properties):
+                new["properties"] = cleaned
+        elif "properties" in schema:
+            del new["properties"]
+        if type(schema.get("items")) is list:
+            new["prefixItems"] = new.pop("items")
+        if "array" in _kinds(new):
+            items = new.get("items")
+            new["items"] = self._typed(items if type(items) is dict else {}, in_list=True)
+        return _kept(with_subschemas(new, self.rewritten), schema)
+
+    def _typed(self, schema: JSONObject, *, in_list: bool = False) -> JSONObject:
+        if any(keyword in schema for keyword in ("type", "$ref", "anyOf")):
+            return schema
+        kinds = self._told_kinds(schema, 4) or [kind for kind in ANY if kind != "array" or not in_list]
+        return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
+
+    def _told_kinds(self, schema: JSONObject, depth: int) -> list[str]:
+        """The types of the values that a schema without `type` allows; empty = cannot be told."""
+        schema = self._references.target(schema["$ref"]) or {} if "$ref" in schema else schema
+        if _kinds(schema):
+            return list(_kinds(schema))
+        if "const" in schema or type(schema.get("enum")) is list:
+            form = simplified(
+                {name: schema[name] for name in ("enum", "const") if name in schema}, one_type=False
+            )
+            return list(_kinds(form))
+        for keyword in ("anyOf", "oneOf"):
+            branches = branches_of(schema, keyword)
+            told_by = [self._told_kinds(branch, depth - 1) for branch in branches] if depth else []
+            if told_by and all(told_by):
+                return list(dict.fromkeys(kind for kinds in told_by for kind in kinds))
+        for branch in branches_of(schema, "allOf") if depth else ():
+            if kinds := self._told_kinds(branch, depth - 1):
+                return kinds
+        about = [kind for kind in ("object", "array") if any(keyword in schema for keyword in KEYWORDS[kind])]
+        return about if len(about) == 1 else []
+
+
+def _kept(new: JSONObject, old: JSONObject) -> JSONObject:
+    return old if same(new, old) else new
+
+
+def _kinds(schema: JSONObject) -> tuple[str, ...]:
+    kind = schema.get("type")
+    kinds = [kind] if type(kind) is str else list_of(schema, "type")
+    return tuple(kind for kind in kinds if type(kind) is str and kind in TYPES)

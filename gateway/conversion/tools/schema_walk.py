@@ -82,20 +82,13 @@ def required_names(schema: JSONObject) -> list[str]:
     return [name for name in list_of(schema, "required") if type(name) is str]
 
 
-def resolved(root: JSONObject, ref: object) -> JSONObject | None:
-    """The target of a local reference (`#`, `#/a/b`); None when it is foreign or leads nowhere."""
-    if type(ref) is not str or not ref.startswith("#"):
-        return None
-    target: Any = root
-    for step in ref[1:].split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        if type(target) is list and key.isascii() and key.isdigit() and int(key) < len(target):
-            target = target[int(key)]
-        elif type(target) is dict and key in target:
-            target = target[key]
-        else:
-            return None
-    return target if type(target) is dict else None
+def noted(schema: JSONObject, notes: list[str]) -> JSONObject:
+    """`schema` with `notes` at the end of its description."""
+    if not notes:
+        return schema
+    described = schema.get("description")
+    texts = [described, *notes] if type(described) is str and described else notes
+    return {**schema, "description": "\n".join(texts)}
 
 
 def _changed_list(values: list[Any], change: Callable[[JSONObject], JSONObject]) -> list[Any]:

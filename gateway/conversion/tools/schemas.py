@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from gateway.conversion.tools.schema_dialects import gemini, inline_refs, mfjs
-from gateway.conversion.tools.schema_walk import branches_of, properties_of, required_names, resolved
+from gateway.conversion.tools.schema_dialects import gemini, llama_cpp, mfjs, openai
+from gateway.conversion.tools.schema_references import References, inline_refs, resolved, without_base
+from gateway.conversion.tools.schema_walk import branches_of, noted, properties_of, required_names
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
 _NO_MEANING_AT_ROOT: Final = ("$schema", "$id", "$comment")
 _COMBINATORS: Final = ("allOf", "anyOf", "oneOf", "enum", "const", "not")
-_REWRITES: Final = {"inline_refs": inline_refs, "gemini": gemini, "mfjs": mfjs}
+_REWRITES: Final = {
+    "inline_refs": inline_refs,
+    "gemini": gemini,
+    "mfjs": mfjs,
+    "openai": openai,
+    "llama_cpp": llama_cpp,
+}
 
 
 class Parameters(NamedTuple):
@@ -32,6 +39,8 @@ def tool_parameters(schema: JSONObject) -> Parameters:
     An object with `properties`, without `$schema` and the like, its combinators
     folded into one object. Raises ValueError when the root is no object.
     """
+    if type(schema.get("$id")) is str:
+        schema = without_base(schema, schema["$id"].removesuffix("#"))
     root = {key: value for key, value in schema.items() if key not in _NO_MEANING_AT_ROOT}
     if "$ref" in root:
         target = resolved(schema, root["$ref"])
@@ -47,22 +56,21 @@ def tool_parameters(schema: JSONObject) -> Parameters:
         root["properties"] = {}
     combined = any(name in root for name in _COMBINATORS)
     if combined:
-        root = folded(root, schema)
+        root = folded(root, References(schema))
     if "required" in root and type(root["required"]) is not list:
         del root["required"]
     return Parameters(root, combined)
 
 
-def folded(schema: JSONObject, root: JSONObject) -> JSONObject:
+def folded(schema: JSONObject, references: References) -> JSONObject:
     """One object instead of a combination of objects; the combination stays as text in `description`.
 
-    Properties are united; required is what every outcome requires. References
-    are looked up in `root`.
+    Properties are united; required is what every outcome requires.
     """
     properties = dict(properties_of(schema))
     required = required_names(schema)
     for name in ("allOf", "anyOf", "oneOf"):
-        branches = [_branch(root, branch) for branch in branches_of(schema, name)]
+        branches = [_branch(references, branch) for branch in branches_of(schema, name)]
         if not branches:
             continue
         united: dict[str, list[Any]] = {}
@@ -87,15 +95,6 @@ def folded(schema: JSONObject, root: JSONObject) -> JSONObject:
     return noted(kept, notes)
 
 
-def noted(schema: JSONObject, notes: list[str]) -> JSONObject:
-    """`schema` with `notes` at the end of its description."""
-    if not notes:
-        return schema
-    described = schema.get("description")
-    texts = [described, *notes] if type(described) is str and described else notes
-    return {**schema, "description": "\n".join(texts)}
-
-
 def schema_rewrites(schema: JSONObject, rewrites: tuple[str, ...]) -> JSONObject:
     """`schema` in the provider's dialect, by the names of option `schema_rewrites`, in this order."""
     for name in rewrites:
@@ -103,8 +102,8 @@ def schema_rewrites(schema: JSONObject, rewrites: tuple[str, ...]) -> JSONObject
     return schema
 
 
-def _branch(root: JSONObject, branch: JSONObject) -> JSONObject:
-    target = resolved(root, branch["$ref"]) if "$ref" in branch else None
+def _branch(references: References, branch: JSONObject) -> JSONObject:
+    target = references.target(branch["$ref"]) if "$ref" in branch else None
     return branch if target is None else {**target, **branch}
 
 

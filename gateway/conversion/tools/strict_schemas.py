@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.conversion.tools.schema_references import References
 from gateway.conversion.tools.schema_walk import (
     branches_of,
     list_of,
+    noted,
     properties_of,
     required_names,
-    resolved,
     subschemas,
     with_subschemas,
 )
-from gateway.conversion.tools.schemas import folded, noted
+from gateway.conversion.tools.schemas import folded
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
@@ -70,8 +71,9 @@ def force_strict(schema: JSONObject) -> tuple[JSONObject, tuple[Path, ...]]:
     if not is_object(schema):
         return schema, ()
     work = _Strict(schema)
-    strict = work.strict(folded(schema, schema) if "anyOf" in schema or "oneOf" in schema else schema)
-    work.find_paths(strict, strict, (), {})
+    folds = "anyOf" in schema or "oneOf" in schema
+    strict = work.strict(folded(schema, work.references) if folds else schema)
+    work.find_paths(strict, References(strict), (), {})
     return strict, tuple(dict.fromkeys(work.paths))
 
 
@@ -98,12 +100,12 @@ class _Strict:
 
     def __init__(self, root: JSONObject) -> None:
         self.paths: list[Path] = []
-        self._root = root
+        self.references = References(root)
         self._invented: dict[int, list[str]] = {}
         self._folding: tuple[str, ...] = ()
 
     def strict(self, schema: JSONObject) -> JSONObject:
-        simple, references = _simplified(schema, self._root)
+        simple, references = _simplified(schema, self.references)
         again = next((reference for reference in references if reference in self._folding), None)
         if again is not None:
             # what holds itself is never folded to its end: the reference stays, the rest is told in words
@@ -118,7 +120,7 @@ class _Strict:
         invented = [
             name
             for name, value in properties.items()
-            if name not in required and not _allows_null(value, self._root)
+            if name not in required and not _allows_null(value, self.references)
         ]
         closed = {
             "type": "object",
@@ -140,25 +142,27 @@ class _Strict:
             self._invented[id(nullable)] = self._invented.pop(id(schema))
         return nullable
 
-    def find_paths(self, schema: JSONObject, root: JSONObject, path: Path, entered: dict[str, int]) -> None:
+    def find_paths(
+        self, schema: JSONObject, references: References, path: Path, entered: dict[str, int]
+    ) -> None:
         if len(self.paths) > _MAX_PATHS:
             return
         self.paths += [(*path, name) for name in self._invented.get(id(schema), ())]
         for name, below in properties_of(schema).items():
             if type(below) is dict:
-                self.find_paths(below, root, (*path, name), entered)
+                self.find_paths(below, references, (*path, name), entered)
         ref = schema.get("$ref")
-        target = resolved(root, ref)
+        target = references.target(ref)
         if target is not None and entered.get(str(ref), 0) < _MAX_UNROLLED:
-            self.find_paths(target, root, path, {**entered, str(ref): entered.get(str(ref), 0) + 1})
+            self.find_paths(target, references, path, {**entered, str(ref): entered.get(str(ref), 0) + 1})
         items = schema.get("items")
         for below in [items] if type(items) is dict else branches_of(schema, "prefixItems"):
-            self.find_paths(below, root, (*path, EACH_ITEM), entered)
+            self.find_paths(below, references, (*path, EACH_ITEM), entered)
         for below in branches_of(schema, "anyOf"):
-            self.find_paths(below, root, path, entered)
+            self.find_paths(below, references, path, entered)
 
 
-def _simplified(schema: JSONObject, root: JSONObject) -> tuple[JSONObject, list[str]]:
+def _simplified(schema: JSONObject, known: References) -> tuple[JSONObject, list[str]]:
     """Without the keywords strict mode refuses: rewritten where that is possible, else told in words.
 
     And the references of `allOf` whose targets were folded into it.
@@ -170,9 +174,9 @@ def _simplified(schema: JSONObject, root: JSONObject) -> tuple[JSONObject, list[
         beside = rest.keys() - _BESIDE_A_REFERENCE if "$ref" in every[0] else every[0].keys() & rest.keys()
         if len(every) == 1 and not beside:
             schema = {**every[0], **rest}
-        elif is_object(schema) or "properties" in _only_object(every, root):
+        elif is_object(schema) or "properties" in _only_object(every, known):
             references = [branch["$ref"] for branch in every if type(branch.get("$ref")) is str]
-            schema = folded(schema, root)
+            schema = folded(schema, known)
     if "oneOf" in schema and "anyOf" not in schema:
         schema = {("anyOf" if name == "oneOf" else name): value for name, value in schema.items()}
     gone: list[str] = [name for name in (*_UNSUPPORTED, *_REFUSED_TOO) if name in schema]
@@ -183,17 +187,17 @@ def _simplified(schema: JSONObject, root: JSONObject) -> tuple[JSONObject, list[
     return noted({name: value for name, value in schema.items() if name not in gone}, notes), references
 
 
-def _only_object(branches: list[JSONObject], root: JSONObject) -> JSONObject:
+def _only_object(branches: list[JSONObject], references: References) -> JSONObject:
     """The first branch when each of them is an object, else nothing."""
-    targets = [resolved(root, branch.get("$ref")) or branch for branch in branches]
+    targets = [references.target(branch.get("$ref")) or branch for branch in branches]
     return targets[0] if all(is_object(target) for target in targets) else {}
 
 
-def _allows_null(schema: Any, root: JSONObject) -> bool:
+def _allows_null(schema: Any, references: References | None) -> bool:
     """Whether null is legal where this schema stands. References are followed once."""
     if type(schema) is not dict:
         return True
-    schema = resolved(root, schema.get("$ref")) or schema
+    schema = (references and references.target(schema.get("$ref"))) or schema
     kind = schema.get("type")
     if kind is not None:
         return kind == "null" or (type(kind) is list and "null" in kind)
@@ -201,7 +205,7 @@ def _allows_null(schema: Any, root: JSONObject) -> bool:
         return None in list_of(schema, "enum") or schema.get("const", "") is None
     for name in ("anyOf", "oneOf"):
         if name in schema:
-            return any(_allows_null(branch, {}) for branch in list_of(schema, name))
+            return any(_allows_null(branch, None) for branch in list_of(schema, name))
     return "$ref" not in schema and "properties" not in schema
 
 

@@ -183,7 +183,7 @@ def test_no_tools_is_an_empty_plan():
         assert (made.tools, made.tool_choice, made.parallel, made.body) == ([], None, {}, {})
 
 
-@pytest.mark.parametrize("rewrites", [[], ["inline_refs"], ["gemini"], ["mfjs"]])
+@pytest.mark.parametrize("rewrites", [[], ["inline_refs"], ["gemini"], ["mfjs"], ["openai"], ["llama_cpp"]])
 @given(schema=nonsense())
 def test_a_schema_nobody_has_checked_is_sent_or_refused_but_breaks_nothing(rewrites, schema):
     declared = {"name": "a", "strict": True, "input_schema": schema}
@@ -191,7 +191,8 @@ def test_a_schema_nobody_has_checked_is_sent_or_refused_but_breaks_nothing(rewri
         made = plan([declared], schema_rewrites=rewrites)
     except InvalidRequest:
         return
-    assert made.tools[0]["function"]["parameters"]["type"] == "object"
+    # a function without parameters has none for Gemini
+    assert made.tools[0]["function"].get("parameters", {"type": "object"})["type"] == "object"
 
 
 @pytest.mark.parametrize("tools", [None, []])

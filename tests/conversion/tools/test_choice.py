@@ -9,7 +9,7 @@ from gateway.conversion.tools.chat_tools import tool_plan
 from gateway.errors import InvalidRequest
 
 A, B = ({"name": name, "input_schema": {"type": "object", "properties": {}}} for name in ("a", "b.b"))
-NAMED_B = {"type": "function", "function": {"name": upstream_name("b.b")}}
+NAMED_B = {"type": "function", "function": {"name": upstream_name("b.b", "any")}}
 
 
 def plan(choice, tools=(A, B), ledger=None, **options):

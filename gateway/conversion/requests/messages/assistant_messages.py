@@ -46,7 +46,7 @@ def spoken_text(blocks: Iterable[Located], context: RequestContext) -> str:
         if kind == "text":
             text = located.block["text"]
         else:
-            text = server_text(located.block)
+            text = server_text(located.block, context.profile.tool_name_format)
             context.notes.add("replaced", located.path, f"{kind} sent as text")
         if not text:
             continue
@@ -80,7 +80,7 @@ def _content(turn: Turn, context: RequestContext, thinking_text: str | None) -> 
 
 
 def _tool_calls(calls: list[ToolCall], context: RequestContext) -> list[JSONObject]:
-    tool_calls = [_tool_call(call) for call in calls]
+    tool_calls = [_tool_call(call, context.profile.tool_name_format) for call in calls]
     wanted = context.profile.tool_call_extras
     if not wanted:
         return tool_calls
@@ -93,13 +93,13 @@ def _tool_calls(calls: list[ToolCall], context: RequestContext) -> list[JSONObje
     return tool_calls
 
 
-def _tool_call(call: ToolCall) -> JSONObject:
+def _tool_call(call: ToolCall, name_format: str) -> JSONObject:
     block = call.located.block
     return {
         "id": call.upstream_id,
         "type": "function",
         "function": {
-            "name": upstream_name(called_name(block)),
+            "name": upstream_name(called_name(block), name_format),
             "arguments": jsontext.dumps_text(block["input"]),
         },
     }

@@ -14,8 +14,13 @@ from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
 
-def server_text(block: JSONObject) -> str:
-    """The text for a server tool's call or result; "" when there is nothing to say."""
+def server_text(block: JSONObject, name_format: str) -> str:
+    """The text for a server tool's call or result; "" when there is nothing to say.
+
+    `name_format`: how tools are named for the model (`tool_name_format`).
+    """
+    if block["type"] == "tool_search_tool_result":
+        return _tool_search(block, name_format)
     reader = _READERS.get(block["type"])
     return reader(block) if reader else ""
 
@@ -56,11 +61,12 @@ def _code_execution(block: JSONObject) -> str:
     return "\n".join([f"{heading}]", *(output for output in outputs if isinstance(output, str) and output)])
 
 
-def _tool_search(block: JSONObject) -> str:
+def _tool_search(block: JSONObject, name_format: str) -> str:
     content = _object(block.get("content"))
     if "error_code" in content:
         return f"[tool search failed: {_error_code(content)}]"
-    names = [upstream_name(_text(item.get("tool_name"))) for item in _objects(content.get("tool_references"))]
+    found = [_text(item.get("tool_name")) for item in _objects(content.get("tool_references"))]
+    names = [upstream_name(name, name_format) for name in found]
     return f"[tools found: {', '.join(names)}]"
 
 
@@ -102,7 +108,6 @@ _READERS: Final[dict[str, Callable[[JSONObject], str]]] = {
     "code_execution_tool_result": _code_execution,
     "bash_code_execution_tool_result": _code_execution,
     "text_editor_code_execution_tool_result": _code_execution,
-    "tool_search_tool_result": _tool_search,
     "advisor_tool_result": _advisor,
     "mcp_tool_result": _mcp_result,
 }

@@ -41,7 +41,11 @@ def _parts(block: JSONObject, path: str, context: RequestContext) -> list[JSONOb
         case "compaction":
             return [text_part(f"<conversation_summary>\n{block['content']}\n</conversation_summary>")]
         case "tool_reference":
-            return [text_part(f"Tool available: {upstream_name(block['tool_name'])}")]
+            return [
+                text_part(
+                    f"Tool available: {upstream_name(block['tool_name'], context.profile.tool_name_format)}"
+                )
+            ]
         case _:
             return [_browser_state(block, path, context)]
 

@@ -63,7 +63,7 @@ RUN = {"stdout": "out", "stderr": "err", "return_code": 1, "content": []}
     ],
 )
 def test_each_block_has_its_text(given, sent):
-    assert server_text(given) == sent
+    assert server_text(given, "any") == sent
 
 
 KINDS = [
@@ -81,7 +81,7 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("content", [None, 5, "x", [], [5], {}, {"content": 5}, {"tool_references": 5}])
 def test_unexpected_shapes_do_not_break_it(kind, content):
-    assert isinstance(server_text({"type": kind, "name": content, "content": content}), str)
+    assert isinstance(server_text({"type": kind, "name": content, "content": content}, "any"), str)
 
 
 def test_server_tools_in_the_history_are_lines_of_the_assistant_and_no_calls():
