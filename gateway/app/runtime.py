@@ -151,7 +151,7 @@ class Runtime:
             process.name.replace("/", "_"),
             patience=conf.history_patience,
             prices=lambda: configuration.snapshot.prices,
-            mask=lambda: masker(configuration.snapshot.secret_looks),
+            mask=lambda: masker(configuration.snapshot.secret_looks, configuration.snapshot.secrets),
             hand_over=self._handover.put,
         )
         process.begin()

@@ -8,7 +8,7 @@ error. What follows a failure is decided in tries.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.conversion.answers import chat_message
@@ -31,7 +31,6 @@ T = TypeVar("T")
 MAX_ERROR_BODY: Final = 256 * 1024
 ERROR_BODY_TIMEOUT: Final = 10.0
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
-SHORTEST_SECRET: Final = 8
 MASK: Final = "***"
 TIMED_OUT: Final = "the upstream provider timed out"
 
@@ -57,7 +56,6 @@ class Upstream:
 
     __slots__ = (
         "_body",
-        "_secret",
         "call",
         "committed",
         "context",
@@ -91,7 +89,6 @@ class Upstream:
             query=converted.query,
         )
         self._body = converted.body
-        self._secret = choice.credential.value if choice.credential else ""
         self.stream: AnswerStream
         self.committed = False
         self.renew()
@@ -206,7 +203,7 @@ class Upstream:
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
             now=self.gateway.now().timestamp(),
         )
-        return _unsaid(error, self._secret)
+        return _unsaid(error, self.route.provider.secrets)
 
     def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
         """A streamed answer that is here as a whole, in whatever form it came."""
@@ -370,10 +367,9 @@ def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
     return UpstreamBroken(f"upstream returned an invalid response (HTTP {answer.status}, {kind})")
 
 
-def _unsaid(error: UpstreamError, secret: str) -> UpstreamError:
-    """`error` without the credential that the provider was shown and repeats, whatever it looks like."""
-    # a stand-in such as "ollama" is a word that messages may have
-    if len(secret) >= SHORTEST_SECRET and any(character.isdigit() for character in secret):
+def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
+    """`error` without what the provider was shown and repeats, whatever it looks like."""
+    for secret in secrets:
         error.message = error.message.replace(secret, MASK)
         if error.verbatim is not None:
             error.verbatim = error.verbatim.replace(secret.encode(), MASK.encode())

@@ -6,12 +6,15 @@ Made by config/snapshot/loader.py from the records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from gateway import patterns
 from gateway.pricing.book import PriceBook
+
+# characters; a shorter value is a word that messages may have
+SHORTEST_SECRET: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Credential:
     set_aside: SetAside | None = None
 
 
+def kept_secret(values: Iterable[str]) -> tuple[str, ...]:
+    """Those that are long enough that nothing else is likely to say them, the longest first."""
+    return tuple(sorted({value for value in values if len(value) >= SHORTEST_SECRET}, key=len, reverse=True))
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """One provider as the request path needs it.
@@ -57,7 +65,8 @@ class ProviderConfig:
     are the enabled ones in their order; empty with auth `none`. `credential_unreadable`:
     something is stored that none of the encryption keys opens, or that was saved for another
     origin than the base URL's, and there is nothing to use instead. `link_local`: whether it may
-    be tried at a link-local address. Timeouts in seconds.
+    be tried at a link-local address. `own_headers`: the values of those that an admin has added. Timeouts in
+    seconds.
     `first_byte_timeout` None: as long as the client waits; `silence_timeout` None: as the
     profile says. The profile is
     merged from `preset_options`, the matching `model_rules` and `options` (the
@@ -75,6 +84,7 @@ class ProviderConfig:
     credential_unreadable: bool = False
     link_local: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own_headers: tuple[str, ...] = field(default=(), repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0
     first_byte_timeout: float | None = None
@@ -87,6 +97,11 @@ class ProviderConfig:
     enabled: bool = True
     demo: bool = False
     brought_back: float | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that nobody is told, the longest first."""
+        return kept_secret([*(one.value for one in self.credentials), *self.own_headers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +237,7 @@ class ConfigSnapshot:
     `learnt`: profile options by (provider slug, upstream model) that answers have taught.
     `listed`: sizes by the same, as the provider's own list of models tells them.
     `refused_options`: the options, by the same, that an admin does not want learnt.
+    `secrets`: configured values that nobody is told.
     `known_window`: the catalogue's context window of a model, by the provider's base URL and its name.
     `anonymous_allowed`: requests without a valid key are served (whose, api/auth.py knows). `memo` belongs to
     resolve(), which keeps there what it has worked out from this very snapshot.
@@ -239,6 +255,7 @@ class ConfigSnapshot:
     refused_options: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def dismissal(self, key: KeyEntry, now: float) -> str:

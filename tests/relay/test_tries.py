@@ -419,3 +419,17 @@ async def test_a_credential_of_any_look_that_an_error_repeats_is_masked(two, str
     answer = await two.ask(asking(stream=streamed))
     assert answer.json["error"]["message"] == "wrong caller ***!"
     assert "Zm9v" not in two.bench.recorder.last.tries[0].error_message
+
+
+@STREAMED
+async def test_a_credential_of_words_and_a_headers_value_are_not_repeated(two, streamed):
+    two.configure(
+        first={
+            "credentials": (credential(1, value="correct-horse-battery"), credential(2, value="ollama")),
+            "own_headers": ("HEADERSECRET-42",),
+        },
+        targets=(("first", "one"),),
+    )
+    two.first.answers("one", error(400, "ollama: bad value HEADERSECRET-42 of correct-horse-battery"))
+    answer = await two.ask(asking(stream=streamed))
+    assert answer.json["error"]["message"] == "ollama: bad value *** of ***"

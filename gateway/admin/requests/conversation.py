@@ -12,6 +12,7 @@ import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from django.utils.safestring import SafeString
@@ -26,6 +27,9 @@ JSONObject = Mapping[str, Any]
 LONGEST_CARD: Final = 20_000
 LONGEST_PAGE: Final = 600_000
 MOST_MARKDOWN: Final = 200_000
+LONGEST_NAME: Final = 200
+# characters that a card, a message or a rendering costs beside its own
+_OVERHEAD: Final = 100
 LARGEST_IMAGES: Final = 12 * 1024 * 1024
 _RASTER: Final = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
@@ -116,17 +120,27 @@ def conversation(request: Any, answer: Any) -> ShownConversation:
 
 def _names(tools: Any) -> tuple[str, ...]:
     named = (tool.get("name", "?") for tool in _list(tools) if isinstance(tool, Mapping))
-    return tuple(inert(str(name)) for name in named)
+    return tuple(_name(name) for name in islice(named, LONGEST_PAGE // _OVERHEAD))
+
+
+def _name(name: Any) -> str:
+    return inert(str(name)[:LONGEST_NAME])
 
 
 def _turn(role: str, message: JSONObject, budget: _Budget) -> ShownTurn:
+    budget.characters -= _OVERHEAD
     return ShownTurn(role, list(_cards(message.get("content"), budget)))
 
 
 def _cards(content: Any, budget: _Budget) -> Iterator[Card]:
     if isinstance(content, str):
         yield _text(content, budget)
-    for block in _list(content):
+    blocks = _list(content)
+    for number, block in enumerate(blocks):
+        if budget.characters <= 0:
+            yield Card("note", text=f"… +{len(blocks) - number:,}")
+            return
+        budget.characters -= _OVERHEAD
         if isinstance(block, Mapping):
             yield _card(block, budget)
         else:
@@ -142,21 +156,21 @@ def _card(block: JSONObject, budget: _Budget) -> Card:
     if kind in ("tool_use", "server_tool_use"):
         arguments = block.get("input")
         text = arguments if isinstance(arguments, str) else _laid_out(arguments)
-        return Card("call", inert(str(block.get("name", "?"))), _shown(text, budget))
+        return Card("call", _name(block.get("name", "?")), _shown(text, budget))
     if kind == "tool_result":
         name = budget.calls.get(str(block.get("tool_use_id")), "?")
         content = block.get("content")
         inner = (
             tuple(_cards([content] if isinstance(content, Mapping) else content, budget)) if content else ()
         )
-        return Card("result", inert(name), failed=block.get("is_error") is True, cards=_plain(inner))
+        return Card("result", _name(name), failed=block.get("is_error") is True, cards=_plain(inner))
     if kind == "image":
         return _image(block, budget)
     if kind == "document":
         return Card(
-            "note", _("document"), inert(str(block.get("title") or _source(block).get("media_type") or ""))
+            "note", _("document"), _name(block.get("title") or _source(block).get("media_type") or "")
         )
-    return Card("note", inert(str(kind)), _shown(_laid_out(block), budget))
+    return Card("note", _name(kind), _shown(_laid_out(block), budget))
 
 
 def _plain(cards: Sequence[Card]) -> tuple[Card, ...]:
@@ -167,7 +181,7 @@ def _plain(cards: Sequence[Card]) -> tuple[Card, ...]:
 def _text(text: str, budget: _Budget) -> Card:
     shown = _shown(text, budget)
     if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown):
-        budget.markdown -= len(text)
+        budget.markdown -= len(text) + _OVERHEAD
         return Card("text", text=shown, html=markdown.rendered(text))
     return Card("text", text=shown)
 
@@ -184,15 +198,15 @@ def _shown(text: str, budget: _Budget) -> str:
 def _image(block: JSONObject, budget: _Budget) -> Card:
     source = _source(block)
     if source.get("type") != "base64":
-        return Card("image", _("not loaded, it is elsewhere"), inert(str(source.get("url") or ""))[:500])
+        return Card("image", _("not loaded, it is elsewhere"), inert(str(source.get("url") or "")[:500]))
     kind, data = source.get("media_type"), source.get("data")
     if not isinstance(data, str) or len(data) > budget.images:
         return Card("image", _("too large to be shown here"))
     address = raster_address(kind, data)
     if not address:
-        return Card("image", _("not shown, it is not the image it says it is"), inert(str(kind))[:100])
+        return Card("image", _("not shown, it is not the image it says it is"), _name(kind))
     budget.images -= len(data)
-    return Card("image", inert(str(kind)), image=address)
+    return Card("image", _name(kind), image=address)
 
 
 def raster_address(kind: Any, data: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from gateway.admin.ui.sanitize import inert
@@ -18,6 +19,9 @@ MOST_LINES: Final = 4_000
 LONGEST_LINE: Final = 2_000
 # shorter texts are everywhere
 _SHORT: Final = 4
+# Characters of the other side that are searched for all values together: what a client sent, somebody
+# waits for.
+_MOST_SEARCHED: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +50,50 @@ def side_by_side(one: bytes, other: bytes) -> tuple[Side, Side]:
 
 
 class _Said:
-    """What one side says."""
+    """What one side says. What could not be searched for within _MOST_SEARCHED is not in it."""
 
     def __init__(self, value: Any) -> None:
         leaves = list(_leaves(value))
+        texts = [leaf for leaf in leaves if isinstance(leaf, str)]
         self._whole = {leaf if isinstance(leaf, str) else json.dumps(leaf) for leaf in leaves}
-        self._texts = "\x00".join(leaf for leaf in leaves if isinstance(leaf, str))
+        self._whole.update(part for text in texts for part in text.split("\n\n"))
+        self._texts = "\x00".join(texts)
+        self._room = _MOST_SEARCHED
 
     def __contains__(self, leaf: Any) -> bool:
         if not isinstance(leaf, str):
             return json.dumps(leaf) in self._whole
         # texts are joined and parted on the way, at empty lines
         return leaf in self._whole or all(
-            not part or part in self._whole or (len(part) > _SHORT and part in self._texts)
+            not part or part in self._whole or (len(part) > _SHORT and self._says(part))
             for part in leaf.split("\n\n")
         )
 
+    def _says(self, part: str) -> bool:
+        if self._room <= 0:
+            return False
+        self._room -= len(self._texts)
+        return part in self._texts
+
 
 def _side(value: Any, other: _Said) -> Side:
-    lines: list[DiffLine] = []
-    left_out = 0
-    for text, leaves in _lines(value, 0, "", ""):
-        if len(lines) < MOST_LINES:
-            lines.append(DiffLine(_cut(text), any(leaf not in other for leaf in leaves)))
-        else:
-            left_out += 1
-    return Side(lines, left_out)
+    lines = [
+        DiffLine(_cut(text), any(leaf not in other for leaf in leaves))
+        for text, leaves in islice(_lines(value, 0, "", ""), MOST_LINES)
+    ]
+    return Side(lines, _count(value) - len(lines))
+
+
+def _count(value: Any) -> int:
+    """How many lines `_lines` makes."""
+    count, waiting = 0, [value]
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, dict | list) and value:
+            count += 1
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return count
 
 
 def _lines(value: Any, depth: int, before: str, after: str) -> Iterator[tuple[str, list[Any]]]:

@@ -12,9 +12,10 @@ from gateway.wire import jsontext
 
 # More than this makes browsers slow; the rest is stored, and its size is shown.
 LONGEST: Final = 400_000
-_CONTROL: Final = patterns.compiled("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]
 # marks that change the direction of text, and characters that take no room
-_HIDDEN: Final = patterns.compiled("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN: Final = [0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
+_ANY: Final = patterns.compiled("[" + "".join(map(chr, [*_CONTROL, *_HIDDEN])) + "]")
 
 
 def readable(body: bytes) -> str:
@@ -35,22 +36,19 @@ def _more(count: int) -> str:
 def inert(text: str) -> str:
     """Control characters as their pictures, invisible ones and half surrogate pairs by their number."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    text = _CONTROL.sub(lambda found: _picture(found[0]), text)
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return text.translate(_SHOWN) if _ANY.search(text) else text
 
 
 def json_escaped(text: str) -> str:
     """JSON text in which no character hides or acts, and which says the same."""
-    text = _CONTROL.sub(lambda found: _escape(found[0]), text)
-    return _HIDDEN.sub(lambda found: _escape(found[0]), text)
+    return text.translate(_ESCAPED) if _ANY.search(text) else text
 
 
-def _escape(character: str) -> str:
-    return f"\\u{ord(character):04x}"
-
-
-def _picture(character: str) -> str:
-    number = ord(character)
+def _picture(number: int) -> str:
     if number < 0x20:
         return chr(0x2400 + number)
     return "\u2421" if number == 0x7F else f"⟨U+{number:04X}⟩"
+
+
+_SHOWN: Final = {number: _picture(number) for number in (*_CONTROL, *_HIDDEN)}
+_ESCAPED: Final = {number: f"\\u{number:04x}" for number in (*_CONTROL, *_HIDDEN)}

@@ -42,6 +42,7 @@ from gateway.routing.snapshot import (
     SecretLook,
     SetAside,
     Target,
+    kept_secret,
 )
 from gateway.security.encryption import EncryptionError
 
@@ -77,9 +78,11 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     options = decided()
     known_prices().prepare(record.base_url for record in providers)
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
+    configs = {record.slug: provider_config(record, conf) for record in providers}
+    search_engine = _search_engine(SearchEngine.objects.filter(enabled=True).first())
     return ConfigSnapshot(
         stamp=stamp,
-        providers=MappingProxyType({record.slug: provider_config(record, conf) for record in providers}),
+        providers=MappingProxyType(configs),
         rules=tuple(_rule(mapping, demo_wanted) for mapping in mappings),
         keys=MappingProxyType({record.digest: _key(record) for record in keys}),
         prices=price_book(
@@ -92,7 +95,11 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         refused_options=MappingProxyType(options.refused),
         known_window=known_prices().context_window,
         secret_looks=secret_looks(),
-        search_engine=_search_engine(SearchEngine.objects.filter(enabled=True).first()),
+        secrets=kept_secret(
+            [secret for config in configs.values() for secret in config.secrets]
+            + ([search_engine.credential] if search_engine is not None else [])
+        ),
+        search_engine=search_engine,
         anonymous_allowed=anonymous_allowed(conf, bool(keys)),
     )
 
@@ -172,6 +179,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         credentials=credentials,
         credential_unreadable=(unreadable and not credentials) or headers_unreadable,
         headers=MappingProxyType({**chosen.headers, **headers}),
+        own_headers=tuple(headers.values()),
         query=MappingProxyType(dict(record.query)),
         connect_timeout=record.connect_timeout,
         first_byte_timeout=record.first_byte_timeout,

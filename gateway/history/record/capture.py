@@ -6,16 +6,28 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from gateway import patterns
-
 NONE: Final = "none"
 FULL: Final = "full"
 
 # More than any answer of a model; what lies behind it is cut, never the row.
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
 
-# a word in the name of a header
-_SECRET: Final = patterns.compiled(r"token|secret|key|auth|password|credential|cookie", patterns.IGNORECASE)
+# Headers that say what a request is and carry no secret; all others may. Some are named by how they begin.
+_OPEN: Final = frozenset(
+    {
+        "accept", "accept-charset", "accept-encoding", "accept-language", "anthropic-beta",
+        "anthropic-dangerous-direct-browser-access", "anthropic-version", "cache-control", "connection",
+        "content-encoding", "content-language", "content-length", "content-type", "date", "dnt", "expect",
+        "forwarded", "host", "idempotency-key", "origin", "pragma", "priority", "te", "traceparent",
+        "tracestate", "transfer-encoding", "upgrade-insecure-requests", "user-agent", "via", "x-app",
+        "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "x-claude-code-session-id",
+        "x-correlation-id", "x-real-ip", "x-request-id", "x-title",
+    }
+)  # fmt: skip
+_OPEN_BEGINNINGS: Final = (
+    "sec-ch-", "sec-fetch-", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+    "x-forwarded-proto", "x-stainless-",
+)  # fmt: skip
 MASK: Final = "[masked]"
 LONGEST_KNOWN: Final = 2000
 
@@ -26,7 +38,7 @@ def policy(key_policy: str, gateway_policy: str) -> str:
 
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for storage: every one that may carry a secret has its value replaced."""
+    """Headers for storage: the value of every one that is not known to carry no secret is replaced."""
     names = tuple(headers)
     # nobody who makes up long names gets memory for it
     secret = _known_secrets(names) if sum(map(len, names)) <= LONGEST_KNOWN else _secrets(names)
@@ -35,7 +47,11 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _secrets(names: tuple[str, ...]) -> dict[str, str]:
     """Those of the names that may carry a secret, each with the mask."""
-    return {name: MASK for name in names if _SECRET.search(name)}
+    return {name: MASK for name in names if not _is_open(name.lower())}
+
+
+def _is_open(name: str) -> bool:
+    return name in _OPEN or name.startswith(_OPEN_BEGINNINGS)
 
 
 # clients send the same few names with each request

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from gateway.history.content.chunking import Chain, PackedRequest
 from gateway.history.outcome import CapturedBodies
 from gateway.history.secrets.masked import DATA, Masked, masked_events, masked_text, masked_value
-from gateway.history.secrets.patterns import Pattern, Suspects, of_admin
+from gateway.history.secrets.patterns import Pattern, Suspects, of_admin, of_value
 from gateway.history.secrets.secret_search import Work, may_hold
 from gateway.history.secrets.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
@@ -180,6 +180,6 @@ def is_stream(body: bytes) -> bool:
 
 
 @lru_cache(maxsize=2)
-def masker(looks: tuple[SecretLook, ...] = ()) -> Masker:
-    """The masker of these patterns of an admin; the same one as long as they are the same."""
-    return Masker([of_admin(look) for look in looks])
+def masker(looks: tuple[SecretLook, ...] = (), secrets: tuple[str, ...] = ()) -> Masker:
+    """The masker of an admin's patterns and configured values; the same one as long as they are the same."""
+    return Masker([*map(of_value, secrets), *map(of_admin, looks)])

@@ -61,6 +61,7 @@ def _built_in(name: str, regex: str, *literals: str, with_digit: bool = False) -
     )
 
 
+_PLAIN: Final = compiled(r"[A-Za-z0-9_.=+-]++")
 # line ends, as they are or escaped
 _ENDS: Final = r"(?:\\[nr]|\s)"
 _WORD: Final = "[A-Za-z0-9_-]"
@@ -179,6 +180,13 @@ class Suspects:
         for divided in self._divided:
             found += divided.patterns(text)
         return list(dict.fromkeys([*found, *self._always])) if found else self._always
+
+
+def of_value(secret: str) -> Pattern:
+    """A configured value, wherever it stands: what a provider was shown, an answer may repeat."""
+    # what JSON writes in another way is no part of the literal
+    written = max(_PLAIN.findall(secret), key=len, default="")
+    return Pattern("configured", Value(secret), (written.encode(),) if written else ())
 
 
 def of_admin(look: SecretLook) -> Pattern:

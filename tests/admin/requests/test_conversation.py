@@ -1,5 +1,7 @@
 """Conversations as cards: what is shown, and that nothing of any shape breaks the page or acts."""
 
+import time
+
 import pytest
 
 from gateway.admin.requests.conversation import LONGEST_CARD, conversation, raster_address
@@ -109,3 +111,26 @@ def test_a_hostile_conversation_is_inert():
 )
 def test_a_request_of_any_shape_is_no_error(request_body):
     conversation(request_body, request_body)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "text": "a"},
+        {"type": "tool_use", "name": "n" * 50, "input": {}},
+        {"type": "tool_result", "content": [{"type": "text", "text": ""}]},
+        {"type": "x"},
+        1,
+    ],
+)
+def test_very_many_small_blocks_are_laid_out_in_a_moment(block):
+    began = time.thread_time()
+    shown = conversation({"messages": [{"role": "user", "content": [block] * 100_000}]}, None)
+    assert time.thread_time() - began < 3
+    cards = shown.new[0].cards
+    assert len(cards) < 10_000 and cards[-1].text == f"… +{100_001 - len(cards):,}"
+
+
+def test_very_many_empty_messages_are_counted():
+    shown = conversation({"messages": [{"role": "user", "content": []}] * 100_000}, None)
+    assert len(shown.new) + shown.left_out == 100_000 and len(shown.new) < 10_000

@@ -1,5 +1,8 @@
 """Two requests side by side."""
 
+import json
+import time
+
 from gateway.admin.requests.json_diff import MOST_LINES, side_by_side
 from gateway.wire import jsontext
 from tests import hostile
@@ -25,6 +28,31 @@ def test_a_text_is_marked_when_a_part_of_it_is_new_and_kinds_never_are():
         b'[{"type":"input","a":"be brief\\n\\nand more","b":"be brief"}]',
     )
     assert marked(other) == ['"a": "be brief\\n\\nand more",']
+
+
+def test_one_large_text_against_thousands_of_short_ones_is_compared_in_a_moment():
+    large = json.dumps({"text": "abcdefgh" * 1_000_000}).encode()
+    short = json.dumps([f"not in it {number}" for number in range(3_900)]).encode()
+    began = time.thread_time()
+    _, other = side_by_side(large, short)
+    assert time.thread_time() - began < 3
+    assert other.marked == 3_900
+
+
+def test_parts_of_a_large_text_are_found_however_many_they_are():
+    parts = [f"part {number}" for number in range(3_000)]
+    _, other = side_by_side(
+        json.dumps("\n\n".join([*parts, "x" * 5_000_000])).encode(), json.dumps(parts).encode()
+    )
+    assert not other.marked
+
+
+def test_lines_that_are_left_out_are_counted_and_not_made():
+    deep = b"[" * 400 + b"[" + b",".join([b"1"] * 1_000_000) + b"]" + b"]" * 400
+    began = time.thread_time()
+    one, _ = side_by_side(deep, b"[]")
+    assert time.thread_time() - began < 5
+    assert (len(one.lines), one.left_out) == (MOST_LINES, 1_000_802 - MOST_LINES)
 
 
 def test_the_same_twice_has_no_marks():

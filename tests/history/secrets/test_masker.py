@@ -270,6 +270,17 @@ def test_patterns_of_one_masker_are_compiled_once():
     assert masker(looks) is masker(looks)
 
 
+@pytest.mark.parametrize(
+    "secret", ["correct-horse-battery", 'with"quote\\and/slash', "grün-und-blau", '\t\n""\\ \t\n']
+)
+def test_a_configured_value_is_masked_wherever_it_stands(secret):
+    mask = masker((), (secret,))
+    said = json.dumps({"text": f"the key {secret} is bad"})
+    assert json.loads(mask.document(said.encode()).text)["text"] == "the key [masked:configured] is bad"
+    stream = "".join(anthropic_stream([f"it is {secret[:5]}", f"{secret[5:]}, is it?"])).encode()
+    assert texts_of(mask.answer(stream).text) == "it is [masked:configured], is it?"
+
+
 def no_time():
     """What a text costs when no time is left for it."""
     clock = iter(range(1_000_000))
