@@ -75,7 +75,7 @@ KINDS = {
     ("schema_rewrites", ("gemini",)): (
         {},
         {"tools": [TOOL]},
-        says("exclusiveMinimum", 'Unknown name "exclusiveMinimum" at tools[0]: Cannot find field.'),
+        says('"exclusiveMinimum"', 'Unknown name "exclusiveMinimum" at tools[0]: Cannot find field.'),
     ),
     ("system_role", "system"): (
         {"system_role": "developer"},
