@@ -31,6 +31,8 @@ _OVERHEAD_UNIT: Final = 30
 _ROUNDS: Final = 12
 # a relative error counts in full up to here, or up to 1.5 times the usual one
 _FULL_WEIGHT: Final = 0.03
+# prompts whose lengths differ so much tell whether a count follows them
+_LONGER: Final = 1.5
 _MATRIX = list[list[float]]
 
 
@@ -67,12 +69,34 @@ class Learnt(NamedTuple):
 
 
 def learnt_from(pairs: Sequence[CountedRequest]) -> Learnt:
-    """What the pairs teach. `pairs`: one or more, with counts above 0."""
+    """What the pairs teach. `pairs`: one or more, with counts above 0.
+
+    Numbers that are no count of tokens teach nothing: our own count stands.
+    """
+    if not _believable(pairs):
+        return Learnt(1.0)
     line = _line(pairs)
     sound = [pair for pair in pairs if _sound(pair)]
     if len(sound) < ENOUGH or not any(pair.letters or pair.cjk for pair in sound):
         return line
     return min((line, _by_class(sound, line)), key=lambda learnt: _usual_error(learnt, pairs))
+
+
+def _believable(pairs: Sequence[CountedRequest]) -> bool:
+    """Whether the provider counts at all: an estimate that is too low is worse than one too high.
+
+    A count grows with the text (some providers tell one number for every prompt), and the usual
+    one is not less than half of ours.
+    """
+    slopes = [
+        (more.real - less.real) / (more.ours - less.ours)
+        for one, other in combinations(pairs, 2)
+        for less, more in [sorted((one, other))]
+        if more.ours >= _LONGER * less.ours
+    ]
+    if slopes and median(slopes) < LEAST_OF_CLASS:
+        return False
+    return median(pair.real / pair.ours for pair in pairs) >= LEAST
 
 
 def _sound(pair: CountedRequest) -> bool:

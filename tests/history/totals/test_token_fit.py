@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.history.totals import token_fit
@@ -39,7 +39,7 @@ def test_a_factor_is_the_median_and_odd_answers_do_not_move_it():
 
 def test_a_factor_stays_within_bounds():
     assert learnt_from([CountedRequest(100, 100_000)]).factor == token_fit.MOST
-    assert learnt_from([CountedRequest(100, 1)]).factor == token_fit.LEAST
+    assert learnt_from([CountedRequest(100, 50)]).factor == token_fit.LEAST
 
 
 def test_the_words_of_a_chat_template_are_an_overhead_and_no_part_of_the_factor():
@@ -112,6 +112,7 @@ def test_whatever_a_provider_says_what_is_learnt_is_finite_and_within_bounds(pai
 
 @given(st.lists(counted(), min_size=1, max_size=60))
 def test_prices_of_classes_are_never_further_off_than_the_one_factor(pairs):
+    assume(token_fit._believable(pairs))
     learnt, line = learnt_from(pairs), token_fit._line(pairs)
     assert token_fit._usual_error(learnt, pairs) <= token_fit._usual_error(line, pairs)
 
@@ -134,3 +135,26 @@ def test_two_processes_learn_the_same():
         for seed in ("1", "2")
     ]
     assert told == [f"{learnt_from(mixed(50))!r}\n"] * 2
+
+
+lengths = st.lists(st.integers(20, 5000), min_size=5, max_size=50)
+
+
+@given(lengths, st.integers(1, 2000))
+def test_one_number_for_every_prompt_never_halves_the_estimate(ours, constant):
+    pairs = [CountedRequest(one, constant) for one in ours]
+    learnt = learnt_from(pairs)
+    if max(ours) >= 2 * min(ours) and len(set(ours)) == len(ours):
+        assert learnt == Learnt(1.0)
+    assert learnt.factor >= token_fit.LEAST
+
+
+@given(lengths, st.floats(0.001, 0.2))
+def test_a_count_far_below_ours_is_not_believed(ours, share):
+    assert learnt_from([CountedRequest(one, max(1, int(share * one))) for one in ours]) == Learnt(1.0)
+
+
+@given(lengths, st.floats(0.6, 3.5))
+def test_a_count_that_follows_the_text_is_believed(ours, factor):
+    learnt = learnt_from([CountedRequest(one, round(factor * one)) for one in ours])
+    assert learnt.factor == pytest.approx(factor, rel=0.1)
