@@ -128,7 +128,7 @@ def _sessions(key: ClientKey) -> Iterator[Page]:
     for session, page in ((by_size.first(), ""), (by_size.first(), "?p=3"), (by_size.last(), "")):
         if session:
             name = f"session of {session.requests:,} requests{', page 3' if page else ''}"
-            yield Page(name, _change("sessiontotal", session.pk) + page)
+            yield Page(name, _change("sessiontotal", session.session_id) + page)
     if by_size.exists():
         yield Page("sessions, search", f"{SESSIONS}?q={_middle_row().session_id[:23]}")
 
