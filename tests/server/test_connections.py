@@ -27,7 +27,7 @@ def served(serve, provider):
 
 def http(body, *, path="/v1/messages"):
     raw = json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", "host: x", "content-type: application/json"]
+    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
     head = "\r\n".join([*lines, f"content-length: {len(raw)}", "", ""])
     return head.encode() + raw
 

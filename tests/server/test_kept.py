@@ -22,7 +22,7 @@ pytestmark = pytest.mark.once
 
 def request_of(body):
     raw = json.dumps(body).encode()
-    head = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: any\r\ncontent-length: %d\r\n\r\n"
+    head = b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: any\r\ncontent-length: %d\r\n\r\n"
     return head % len(raw) + raw
 
 
