@@ -70,7 +70,7 @@ def test_the_gateways_own_credential_is_no_affair_of_the_client():
     ("status", "body", "expected", "message"),
     [
         (502, b"<html>bad gateway</html>", 502, "upstream error (HTTP 502)"),
-        (404, b"404 page not found", 404, "upstream error (HTTP 404)"),
+        (404, b"404 page not found", 404, "404 page not found"),
         (400, b'{"error":{"message":"no such field","code":400}}', 400, "no such field"),
         (
             400,

@@ -133,7 +133,7 @@ def test_documents_are_files_or_addresses():
         {"type": "document", "title": "T", "source": pdf}, {"type": "document", "source": url}
     )
     assert items_of(turn, pdf="file")[0]["content"] == [
-        {"type": "input_file", "filename": "T", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"},
+        {"type": "input_file", "filename": "T.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"},
         {"type": "input_file", "file_url": "https://e.com/a.pdf"},
     ]
     assert items_of(turn, pdf="document_url")[0]["content"][0]["filename"] == "document.pdf"
