@@ -32,7 +32,7 @@ def texts() -> dict[str, str]:
         "code": "".join(path.read_text() for path in sorted((ROOT / "gateway" / "conversion").glob("*.py"))),
         "json": "".join(
             path.read_text()
-            for path in sorted((ROOT / "gateway" / "config" / "presets" / "known_providers").glob("*.json"))
+            for path in sorted((ROOT / "gateway" / "config" / "known_providers").glob("*.json"))
         ),
         "russian": _translated(django, "ru"),
         "chinese": _translated(django, "zh_Hans"),

@@ -106,7 +106,7 @@ class Preset:
 @cache
 def presets() -> dict[str, Preset]:
     """All presets by slug, in the order in which they are offered: by name, those for any server last."""
-    folder = resources.files("gateway.config.presets").joinpath("known_providers")
+    folder = resources.files("gateway.config").joinpath("known_providers")
     files = [json.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".json")]
     found = [known for data in files for known in _presets(data)]
     found.sort(key=lambda known: (not known.base_url, known.label.lower()))

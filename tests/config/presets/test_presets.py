@@ -125,7 +125,7 @@ def test_presets_are_offered_by_name_and_those_for_any_server_last():
     assert [one.slug for one in known[-2:]] == ["generic", "generic-anthropic"]
 
 
-FILES = sorted((Path(presets_module.__file__).parent / "known_providers").glob("*.json"))
+FILES = sorted((Path(presets_module.__file__).parents[1] / "known_providers").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
