@@ -43,6 +43,9 @@ SLOWEST_BODY: Final = 100_000
 # sending would see a reset instead of the answer.
 EXCESS: Final = 8 * MB
 EXCESS_SECONDS: Final = 10.0
+# When the process stops: how long a new connection may take to its first byte, and between two looks.
+FIRST_BYTE_SECONDS: Final = 1.0
+ARRIVING_LOOK: Final = 0.02
 FROM_ONE_ADDRESS: Final = "too many connections from your address"
 
 
@@ -161,6 +164,19 @@ class Connections:
         self.closes(slot)
         self._closing.discard(slot)
 
+    async def arrived(self, seconds: float) -> None:
+        """Wait until every request that is on its way has arrived or is refused, at most `seconds`.
+
+        A client that has just connected may have sent its request already: without this wait a
+        process that stops would close on it without an answer.
+        """
+        now = asyncio.get_running_loop().time
+        began = now()
+        while now() < began + seconds and any(  # noqa: ASYNC110 (time passes, too)
+            slot.is_arriving(began + FIRST_BYTE_SECONDS - now()) for slot in self._open
+        ):
+            await asyncio.sleep(ARRIVING_LOOK)
+
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(LOOK_EVERY, self._look) if len(self) else None
@@ -199,6 +215,7 @@ class ConnectionSlot:
         "forget",
         "held",
         "phase",
+        "used",
     )
 
     def __init__(
@@ -215,6 +232,8 @@ class ConnectionSlot:
         self.address = address
         self._of_proxy = address is None and bool(trusted_proxies())
         self.phase = ConnectionPhase.IDLE
+        # whether a request came on it
+        self.used = False
         self.deadline = loop.time() + IDLE_SECONDS
         # the reader's: let go of what arrived of a request that is refused
         self.forget: Callable[[], None] | None = None
@@ -231,6 +250,13 @@ class ConnectionSlot:
     def refused(self) -> bool:
         """The connection ends; its reader has nothing more to do with it."""
         return self.phase is ConnectionPhase.REFUSED or self.phase is ConnectionPhase.CLOSING
+
+    def is_arriving(self, patience: float) -> bool:
+        """Whether a request is on its way: a part of it is here, or the connection is new and there
+        are still `patience` seconds to wait for its first byte."""
+        if self.phase is ConnectionPhase.IDLE:
+            return patience > 0 and not self.used
+        return self.phase is ConnectionPhase.HEAD or self.phase is ConnectionPhase.BODY
 
     # --- what the readers tell ------------------------------------------------------------
 
@@ -296,6 +322,7 @@ class ConnectionSlot:
         if self._of_proxy:
             self._connections.counts_for_nobody(self)
         self.phase = ConnectionPhase.ANSWERING
+        self.used = True
         self.deadline = float("inf")
         self._connections.has_head(self)
 

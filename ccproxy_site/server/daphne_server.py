@@ -15,6 +15,7 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 from twisted.internet.endpoints import serverFromString
 
+from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
 from ccproxy_site.server.write_through import EXTENSION, direct_body
@@ -53,6 +54,8 @@ class GatewayServer(Server):
         self._family: Family | None = kwargs.pop("family", None)
         self._handles_signals = kwargs.pop("signal_handlers", True)
         self._ports: list[Any] = []
+        # all connections of its ports, once one listens (server/endpoint.py)
+        self.admitted: Connections | None = None
         self._stage = Stage.SERVING
         self._draining: asyncio.Task[None] | None = None
         # the address could not be had
@@ -154,7 +157,11 @@ class GatewayServer(Server):
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol):
                 _close(protocol)
-        await self._ended_within(gateway_conf().stop_grace)
+        now = asyncio.get_running_loop().time
+        over = now() + gateway_conf().stop_grace
+        if self.admitted is not None:
+            await self.admitted.arrived(over - now())
+        await self._ended_within(max(0.0, over - now()))
         runtime.interrupt()
         await self._ended_within(LAST_WORDS)
         self.stop()

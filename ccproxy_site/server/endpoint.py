@@ -40,15 +40,19 @@ class GatewayFactory:
 
     def __init__(self, daphne_factory: Any) -> None:
         self._daphne_factory = daphne_factory
-        conf = gateway_conf()
-        self.connections = Connections(
-            bounds_for(
-                raised_descriptors(),
-                conf.max_body_bytes,
-                conf.max_connections,
-                conf.max_connections_per_address,
+        server = daphne_factory.server
+        # the bounds are the process's: its ports share them
+        if getattr(server, "admitted", None) is None:
+            conf = gateway_conf()
+            server.admitted = Connections(
+                bounds_for(
+                    raised_descriptors(),
+                    conf.max_body_bytes,
+                    conf.max_connections,
+                    conf.max_connections_per_address,
+                )
             )
-        )
+        self.connections: Connections = server.admitted
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802 (Twisted's name)
         protocol = self._daphne_factory.buildProtocol(address)

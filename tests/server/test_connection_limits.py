@@ -353,3 +353,35 @@ def test_descriptors_are_raised_as_far_as_the_system_allows(monkeypatch):
     assert limit(1024, 524_288, 524_288) == 65_536
     assert limit(100_000, 524_288, 524_288) == 100_000
     assert asked == [4096, 65_536, 10_240, 65_536]
+
+
+async def test_a_stop_waits_for_what_is_on_its_way_and_for_nobody_else(monkeypatch):
+    monkeypatch.setattr(connection_limits, "FIRST_BYTE_SECONDS", 3600.0)
+    connections = small(connections=9, of_one_address=9, without_head=9)
+    kept, answering, leaving = (Transport(connections) for _ in range(3))
+    kept.slot.answering()
+    kept.slot.idle()
+    answering.slot.answering()
+    leaving.slot.gone()
+    async with asyncio.timeout(60):
+        await connections.arrived(3600.0)
+    fresh, head, body = (Transport(connections) for _ in range(3))
+    head.slot.head()
+    body.slot.phase = ConnectionPhase.BODY
+    waiting = asyncio.ensure_future(connections.arrived(3600.0))
+    for one in (fresh, head, body):
+        await asyncio.sleep(2 * connection_limits.ARRIVING_LOOK)
+        assert not waiting.done()
+        one.slot.answering()
+    async with asyncio.timeout(60):
+        await waiting
+
+
+async def test_a_stop_waits_no_longer_than_it_may(monkeypatch):
+    monkeypatch.setattr(connection_limits, "FIRST_BYTE_SECONDS", 0.05)
+    connections = small()
+    fresh = Transport(connections)
+    async with asyncio.timeout(60):
+        await connections.arrived(3600.0)
+        fresh.slot.head()
+        await connections.arrived(0.05)

@@ -122,11 +122,13 @@ def both_accept(served, pids) -> bool:
 
 def test_nobody_waits_for_a_process_that_was_killed_or_told_to_stop(serve):
     served = serve("serve", "--processes", "2")
+    told = 0
     for how in (signal.SIGKILL, signal.SIGTERM):
-        pids = until(lambda: answering(served, 2), 60)
+        pids = until(lambda told=told: told not in children(served) and answering(served, 2), 60)
         until(lambda pids=pids: both_accept(served, pids), 60)
         usual = longest_wait(served)
-        os.kill(pids[0], how)
+        told = pids[0]
+        os.kill(told, how)
         assert longest_wait(served) < max(1.0, 5 * usual)
     until(lambda: answering(served, 2), 60)
     assert served.stop() == 0

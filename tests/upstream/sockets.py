@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import gc
 import ipaddress
 import os
 import ssl
@@ -106,19 +105,26 @@ def answering(*answers: bytes):
     return script
 
 
-def sockets() -> int:
-    """How many sockets this process holds."""
-    gc.collect()
-    count = 0
+def sockets() -> frozenset[str]:
+    """The sockets that this process holds, by the names the system has for them.
+
+    Names, and not their number: those of another test may close at any moment.
+    """
+    found = set()
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
-    return count
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
+    return frozenset(name for name in found if name.startswith("socket:"))
+
+
+def opened_since(held: frozenset[str]) -> int:
+    """How many sockets this process holds that were not among `held`."""
+    return len(sockets() - held)
 
 
 async def settled(condition) -> None:
-    """Let the loop turn until `condition()` holds; fail after five seconds."""
-    async with asyncio.timeout(5):
+    """Let the loop turn until `condition()` holds; fail after a minute."""
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

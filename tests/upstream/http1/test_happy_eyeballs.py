@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from gateway.upstream.http1 import happy_eyeballs
-from tests.upstream.sockets import settled, sockets
+from tests.upstream.sockets import opened_since, settled, sockets
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -121,10 +121,10 @@ async def test_the_loser_of_a_dead_heat_is_closed(port, resolved, monkeypatch):
     monkeypatch.setattr(happy_eyeballs, "_connected", together)
     resolved += [address("127.0.0.1", port)] * 3
     dialling = asyncio.ensure_future(happy_eyeballs.connected_socket("name", port))
-    await settled(lambda: sockets() >= held + 3)
+    await settled(lambda: opened_since(held) == 3)
     go.set()
     (await dialling).close()
-    await settled(lambda: sockets() == held)
+    await settled(lambda: opened_since(held) == 0)
 
 
 async def test_cancelling_closes_every_attempt(resolved, monkeypatch):
@@ -137,11 +137,11 @@ async def test_cancelling_closes_every_attempt(resolved, monkeypatch):
     monkeypatch.setattr(type(asyncio.get_running_loop()), "sock_connect", hanging, raising=False)
     resolved += [address("127.0.0.1", 1)] * 2
     dialling = asyncio.ensure_future(happy_eyeballs.connected_socket("name", 1))
-    await settled(lambda: sockets() == held + 2)
+    await settled(lambda: opened_since(held) == 2)
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling
-    await settled(lambda: sockets() == held)
+    await settled(lambda: opened_since(held) == 0)
 
 
 LINK_LOCAL = [
