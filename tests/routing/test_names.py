@@ -63,9 +63,9 @@ def test_a_pattern_does_not_match_more_than_it_says(pattern, name):
 
 
 def test_a_hostile_name_does_not_make_a_pattern_slow():
-    started = time.perf_counter()
+    started = time.thread_time()
     assert patterns.wildcard("*a*a*a*a*a*a*a*a*b").fullmatch("a" * 5000) is None
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

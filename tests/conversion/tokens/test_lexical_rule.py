@@ -150,6 +150,6 @@ def test_a_very_long_number_is_counted_once():
 )
 def test_a_megabyte_takes_far_less_than_300_milliseconds(unit):
     text = unit * (1_000_000 // len(unit.encode()))
-    started = time.perf_counter()
+    started = time.thread_time()
     lexical_tokens(text)
-    assert time.perf_counter() - started < 0.3
+    assert time.thread_time() - started < 0.3
