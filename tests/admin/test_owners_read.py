@@ -71,7 +71,7 @@ def test_an_own_text_comes_as_a_file_and_no_other(owner):
 def test_words_are_found_in_own_requests_alone(owner):
     client, own, theirs = owner
     empty_index()
-    search.put([search.NewText(row.request_id, bytes([row.pk]) * 32, "same words") for row in (own, theirs)])
+    search.put([search.NewText(row.request_id, row.pk.to_bytes(32), "same words") for row in (own, theirs)])
     assert shown(client.get(LIST, {"q": "same"})) == [own.request_id]
 
 

@@ -38,8 +38,24 @@ def cookie(*codenames, client=None, **fields):
     return (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
 
 
+_sockets = []
+
+
+@pytest.fixture(autouse=True)
+async def closed_pages():
+    """Each page goes away before the loop does, the refused ones too."""
+    yield
+    while _sockets:
+        await _sockets.pop().disconnect(timeout=60)
+
+
+def opened(headers, path=PATH, asked=application):
+    _sockets.append(WebsocketCommunicator(asked, path, headers=headers))
+    return _sockets[-1]
+
+
 async def page(*headers, path=PATH):
-    socket = WebsocketCommunicator(application, path, headers=[HOST, *headers])
+    socket = opened([HOST, *headers], path)
     connected, code = await socket.connect(timeout=60)
     return socket, connected, code
 
@@ -89,15 +105,14 @@ async def test_only_pages_of_the_same_scheme_host_and_port_may_watch(settings, o
     headers = [] if origin is None else [(b"origin", origin.encode())]
     fresh = SameOrigin(application._pages._application)
     scope = [HOST, *headers, await cookie("view_requestlog")]
-    socket = WebsocketCommunicator(fresh, PATH, headers=scope)
+    socket = opened(scope, asked=fresh)
     assert (await socket.connect(timeout=60))[0] is served
-    await socket.disconnect()
 
 
 async def test_a_host_that_is_not_the_gateway_s_is_no_origin_to_be_the_same_as():
     mine = await cookie("view_requestlog")
     evil = [(b"host", b"evil.example"), (b"origin", b"http://evil.example"), mine]
-    assert (await WebsocketCommunicator(application, PATH, headers=evil).connect(timeout=60))[0] is False
+    assert (await opened(evil).connect(timeout=60))[0] is False
 
 
 async def test_requests_appear_move_and_settle(bench, monkeypatch):

@@ -1,6 +1,7 @@
 """Several server processes on one port, seen from outside."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -25,13 +26,21 @@ def children(served) -> list[int]:
     return [int(pid) for pid in tasks.read_text().split()]
 
 
-def open_sockets(pid: int) -> int:
+def connections_of(pid: int, port: int) -> int:
+    """How many connections to `port` this process has whose client is still there."""
+    established = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *rest = line.split()
+        if state == "01" and int(local.rpartition(":")[2], 16) == port:
+            established.add(f"socket:[{rest[5]}]")
     count = 0
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            count += os.readlink(entry).startswith("socket:")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                count += os.readlink(entry) in established
+    except OSError:
+        # it is gone
+        return 0
     return count
 
 
@@ -57,30 +66,32 @@ def answering(served, number: int) -> list[int]:
     return pids if len(pids) == number else []
 
 
+def spread(served, pids, number) -> list[int]:
+    """How many of so many connections each process takes."""
+    connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(number)]
+    for connection in connections:
+        connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        connection.recv(1000)
+    taken = [connections_of(pid, served.port) for pid in pids]
+    for connection in connections:
+        connection.close()
+    return taken
+
+
+def both_accept(served, pids) -> bool:
+    return min(spread(served, pids, 40)) > 5
+
+
 def test_connections_spread_over_the_processes_and_all_stop_together(serve):
     served = serve("serve", "--processes", "2")
     pids = until(lambda: answering(served, 2))
-    # both have loaded when both hold the port
-    until(lambda: all(holds_port(pid) for pid in pids))
-    time.sleep(1)
-    before = [open_sockets(pid) for pid in pids]
-    connections = []
-    for _ in range(60):
-        connections.append(socket.create_connection(("127.0.0.1", served.port)))
-        connections[-1].sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        connections[-1].recv(1000)
-    taken = [open_sockets(pid) - count for pid, count in zip(pids, before, strict=True)]
-    print("spread", taken)
-    assert sum(taken) >= 60
+    # from then on as many again: no process takes most of them
+    until(lambda: both_accept(served, pids), 60)
+    taken = spread(served, pids, 60)
+    assert sum(taken) == 60
     assert min(taken) >= 10
-    for connection in connections:
-        connection.close()
     assert served.stop() == 0
     assert all(gone(pid) for pid in pids)
-
-
-def holds_port(pid: int) -> bool:
-    return open_sockets(pid) > 0
 
 
 def test_a_process_that_dies_is_started_again_and_the_others_answer_meanwhile(serve):
@@ -106,18 +117,6 @@ def longest_wait(served, number: int = 40) -> float:
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         connection.close()
     return time.monotonic() - began
-
-
-def both_accept(served, pids) -> bool:
-    before = [open_sockets(pid) for pid in pids]
-    connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(40)]
-    for connection in connections:
-        connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        connection.recv(1000)
-    taken = [open_sockets(pid) - count for pid, count in zip(pids, before, strict=True)]
-    for connection in connections:
-        connection.close()
-    return min(taken) > 5
 
 
 def test_nobody_waits_for_a_process_that_was_killed_or_told_to_stop(serve):
@@ -174,7 +173,8 @@ async def test_streams_of_every_process_that_outlast_the_grace_end_in_an_error_e
         "serve", "--processes", "2",
         OPENAI_API_KEY="sk-up", OPENAI_BASE_URL=provider.base_url, STOP_GRACE="0.5",
     )  # fmt: skip
-    until(lambda: len(children(served)) == 2 and all(holds_port(pid) for pid in children(served)))
+    pids = until(lambda: answering(served, 2))
+    until(lambda: both_accept(served, pids), 60)
     began = asyncio.Semaphore(0)
 
     async def one() -> str:
@@ -213,8 +213,8 @@ def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
 
 def test_metrics_are_those_of_all_processes_and_stay_when_one_dies(serve):
     served = serve("serve", "--processes", "2", METRICS_TOKEN="t")
-    first, second = until(lambda: answering(served, 2))
-    until(lambda: holds_port(first) and holds_port(second))
+    first, _ = pids = until(lambda: answering(served, 2))
+    until(lambda: both_accept(served, pids), 60)
     for _ in range(12):
         assert httpx.post(served.url + "/v1/messages", json=asking(), timeout=30).status_code == 200
 
