@@ -34,6 +34,7 @@ TESTS = {
     ],
     "gateway/conversion/provider_state.py": ["tests/conversion/test_provider_state.py"],
     "gateway/history/content/digests.py": ["tests/history/content/test_digests.py"],
+    "gateway/cache.py": ["tests/test_cache.py"],
 }
 # what annotations say is no behaviour
 WITHOUT_MEANING = ("core/ReplaceBinaryOperator_BitOr",)
@@ -44,10 +45,6 @@ EXPLAINED = {
     "MOST_LISTS: Final = 1024 * 1024": "how much is remembered is a choice",
     "LEAST_BODY: Final = 8 * 1024": "from where on a body is searched is a choice",
     "_MOST_LISTS: Final = 16": "how many are remembered is a choice",
-    "self._half = most // 2": "half a byte more",
-    "if self._size + size > self._half:": "when a generation turns decides what is forgotten",
-    "if self._size + passage.size > self._half:": "when a generation turns decides what is forgotten",
-    "self._old, self._young, self._size = self._young, {}, 0": "a byte more or less in a generation",
 }
 SECONDS = 120
 

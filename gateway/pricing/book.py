@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
 from gateway import patterns
+from gateway.cache import GenerationalCache
 from gateway.pricing.price import Price, Tokens
 
 _LARGEST_MEMO: Final = 2048
@@ -68,8 +69,8 @@ class PriceBook:
     rules: tuple[PriceRule, ...] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
     catalogue: Catalogue | None = field(default=None, compare=False)
-    _memo: dict[tuple[str, str], tuple[PriceRule, ...]] = field(
-        default_factory=dict, repr=False, compare=False
+    _memo: GenerationalCache[tuple[str, str], tuple[PriceRule, ...]] = field(
+        init=False, default_factory=lambda: GenerationalCache(_LARGEST_MEMO), repr=False, compare=False
     )
 
     def price(self, provider: str, model: str, at: datetime) -> Price | None:
@@ -95,7 +96,5 @@ class PriceBook:
             found: list[Any] = [rule for rule in self.rules if rule.means(provider, model)]
             # a stable sort: of two that are equal the first in the list stays first
             known = tuple(sorted(found, key=lambda rule: rule._rank, reverse=True))
-            if len(self._memo) >= _LARGEST_MEMO:
-                self._memo.clear()
-            self._memo[key] = known
+            self._memo.put(key, known)
         return known

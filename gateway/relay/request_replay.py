@@ -51,7 +51,7 @@ def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> 
     else:
         rule = dataclasses.replace(rule, targets=targets[:1])
     only = dataclasses.replace(rule, public_names=(asked_model,), enabled=True)
-    return dataclasses.replace(snapshot, rules=(only,), memo={})
+    return dataclasses.replace(snapshot, rules=(only,))
 
 
 async def replayed(

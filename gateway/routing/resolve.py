@@ -25,7 +25,6 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, Prov
 
 # A name that a client makes up must not cost time or memory.
 LONGEST_NAME: Final = 256
-LARGEST_MEMO: Final = 1024
 _STEPS: Final = frozenset({".", ".."})
 _SLASH: Final = patterns.compiled(r"[/\\]")
 
@@ -125,9 +124,7 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
     if len(asked_model) > LONGEST_NAME:
         raise UnknownModel(asked_model[:LONGEST_NAME] + "…")
     resolution = _resolution(snapshot, asked_model)
-    if len(snapshot.memo) >= LARGEST_MEMO:
-        snapshot.memo.clear()
-    snapshot.memo[asked_model] = resolution
+    snapshot.memo.put(asked_model, resolution)
     return resolution
 
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from gateway import patterns
+from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
 
 # characters; a shorter value is a word that messages may have
 SHORTEST_SECRET: Final = 8
+# asked models, names that clients make up among them, whose resolution is remembered
+LARGEST_MEMO: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +259,9 @@ class ConfigSnapshot:
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    memo: GenerationalCache[str, Any] = field(
+        init=False, default_factory=lambda: GenerationalCache(LARGEST_MEMO), repr=False, compare=False
+    )
 
     def dismissal(self, key: KeyEntry, now: float) -> str:
         """Why a request that came in with `key`, an entry of an earlier snapshot, must not go on.

@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway.cache import GenerationalCache
 from gateway.values import frozen
 from gateway.wire import jsontext
 
@@ -168,13 +169,10 @@ def _put_back(value: dict[str, Any], passages: Sequence[Part]) -> bool:
 
 
 class _Passages:
-    """Passages by number and text, in two generations: what is asked for again stays."""
+    """Passages by number and text."""
 
     def __init__(self, most: int) -> None:
-        self._half = most // 2
-        self._young: dict[tuple[int, bytes], Part] = {}
-        self._old: dict[tuple[int, bytes], Part] = {}
-        self._size = 0
+        self._known: GenerationalCache[tuple[int, bytes], Part] = GenerationalCache(most, _size)
 
     def found_in(self, body: bytes, begin: int, end: int) -> tuple[list[Part], int]:
         """(the passages of the messages that begin at `begin`, where the rest of the messages begins)."""
@@ -194,26 +192,19 @@ class _Passages:
     def _passage(self, first: int, text: bytes) -> Part | None:
         """The passage with this text; None when it is none: the cut was inside of something."""
         key = (first, text)
-        passage = self._young.get(key)
-        if passage is not None:
-            return passage
-        passage = self._old.get(key)
+        passage = self._known.get(key)
         if passage is None:
             try:
                 messages = jsontext.loads(b"[" + text + b"]")
             except jsontext.InvalidJSON:
                 return None
             passage = Part(len(text), messages, first)
-        self._keep(key, passage)
+            self._known.put(key, passage)
         return passage
 
-    def _keep(self, key: tuple[int, bytes], passage: Part) -> None:
-        if passage.size > self._half:
-            return
-        if self._size + passage.size > self._half:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._size += passage.size
-        self._young[key] = passage
+
+def _size(part: Part) -> int:
+    return part.size
 
 
 class _Lists:

@@ -5,7 +5,6 @@ import pytest
 
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing.resolve import (
-    LARGEST_MEMO,
     Cause,
     Manner,
     candidates,
@@ -14,7 +13,15 @@ from gateway.routing.resolve import (
     resolve,
     visible_models,
 )
-from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ModelRule, ProviderConfig, Target
+from gateway.routing.snapshot import (
+    LARGEST_MEMO,
+    ConfigSnapshot,
+    KeyEntry,
+    MappingRule,
+    ModelRule,
+    ProviderConfig,
+    Target,
+)
 
 
 def provider(slug="main", **values):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.wire import jsontext
 from gateway.wire.request_cache import LEAST_BODY, NOTHING, RequestReader
+from tests.test_cache import held
 
 TOOLS = [{"name": "a", "input_schema": {"type": "object", "properties": {"messages": {"enum": [1, "]"]}}}}]
 
@@ -182,10 +183,6 @@ def test_a_short_body_is_parsed_at_once():
     assert len(known.read(text_of(long))[1].passages) == 3
 
 
-def held(known):
-    return sum(part.size for kept in (known._passages._young, known._passages._old) for part in kept.values())
-
-
 def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
     known = RequestReader(most_passages=4_000, most_lists=300, least_body=0)
     kept = request(2)
@@ -197,7 +194,7 @@ def test_no_more_is_held_than_was_allowed_and_what_is_asked_for_stays():
         others = {"messages": history(3, begin=number), "tools": [{"name": f"tool {number}"}], "a": 1}
         others["system"] = [{"type": "text", "text": str(number)}]
         assert known.read(text_of(others))[0] == others
-        assert held(known) <= 4_000
+        assert held(known._passages._known) <= 4_000
         assert sum(part.size for part in known._lists["tools"]._known) <= 300
 
 
@@ -206,4 +203,4 @@ def test_a_passage_that_would_displace_all_others_is_not_kept():
     long = {"messages": [{"role": "user", "content": "x" * 600}, *history(1)[1:]]}
     known.read(text_of(request(2)))
     assert known.read(text_of(long))[0] == long
-    assert held(known) < 600
+    assert held(known._passages._known) < 600

@@ -24,6 +24,7 @@ from functools import cache
 from typing import Any, Final
 
 from gateway import patterns
+from gateway.cache import GenerationalCache
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PAGES: Final = 500
@@ -33,40 +34,18 @@ MAX_PAGE_CONTENT: Final = 4 * 1024 * 1024
 MAX_CONTENT: Final = 16 * 1024 * 1024
 # the last page of a file that was not read to its end
 CUT: Final = "[the rest of the document was left out]"
-# characters of a generation of remembered texts, and what an entry without any counts
-_GENERATION: Final = 2_000_000
+# characters of remembered texts, and what an entry without any counts
+_MOST_REMEMBERED: Final = 2 * (MAX_CHARACTERS + 2_000)
 _ENTRY: Final = 1_000
 _PAGE_OBJECT: Final = patterns.compiled(rb"/Type\s*/Page(?![A-Za-z])")
 
 
-class _RecentTexts:
-    """Page texts by digest of the file, in two generations.
-
-    When the young generation is full the old one is forgotten, so a file that is
-    asked for again and again stays. Nothing is iterated over: threads may race.
-    """
-
-    def __init__(self) -> None:
-        self._young: dict[bytes, tuple[str, ...]] = {}
-        self._old: dict[bytes, tuple[str, ...]] = {}
-        self._size = 0
-
-    def get(self, digest: bytes) -> tuple[str, ...] | None:
-        pages = self._young.get(digest)
-        if pages is None:
-            pages = self._old.get(digest)
-            if pages is not None:
-                self.put(digest, pages)
-        return pages
-
-    def put(self, digest: bytes, pages: tuple[str, ...]) -> None:
-        if self._size >= _GENERATION:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._young[digest] = pages
-        self._size += _ENTRY + sum(map(len, pages))
+def _size(pages: tuple[str, ...]) -> int:
+    return _ENTRY + sum(map(len, pages))
 
 
-_recent = _RecentTexts()
+# page texts by digest of the file; two of the largest stay
+_recent: GenerationalCache[bytes, tuple[str, ...]] = GenerationalCache(_MOST_REMEMBERED, _size)
 
 
 class NotReadYet(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.openai_responses.items import Item, checked_ending, input_items, message_item
@@ -16,8 +17,8 @@ from gateway.wire.request_cache import NOTHING, Part, Recurring
 
 LEAST_OUTPUT: Final = 16
 # routes of a snapshot, and of the one before
-_MOST: Final = 200
-_fitted: Final[dict[int, tuple[Profile, Profile]]] = {}
+_MOST: Final = 400
+_fitted: Final[GenerationalCache[int, tuple[Profile, Profile]]] = GenerationalCache(_MOST)
 _TAGS: Final = ("think_tags", "think_open")
 
 
@@ -34,9 +35,7 @@ def fitted(profile: Profile) -> Profile:
     # an id is a profile's only as long as it lives, which it does here
     if known is None:
         known = (profile, _made(profile))
-        if len(_fitted) >= _MOST:
-            _fitted.clear()
-        _fitted[id(profile)] = known
+        _fitted.put(id(profile), known)
     return known[1]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.blocks import pdf
 from gateway.conversion.blocks.documents import extracted_text
 from gateway.conversion.blocks.images import OMITTED
@@ -18,7 +19,6 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.provider_state import Opener
 from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tokens.image_tokens import image_tokens
-from gateway.conversion.tokens.memo import Memo
 from gateway.conversion.tokens.vocabulary import RULE, text_tokens
 from gateway.conversion.tools.exposure import Declared
 from gateway.conversion.tools.functions import declared_functions, description_text
@@ -47,32 +47,45 @@ _OPAQUE: Final = frozenset(
     }
 )
 
-_pdf_pages: Final = Memo(200)
+# Counts are remembered by the hash of their text, so no text of a client is held. Two texts with the same
+# 64 bits would share a count, which does no harm in an estimate.
+_Counts = GenerationalCache[int, int]
+_pdf_pages: Final = _Counts(200)
+
+
+def _counted(known: _Counts, text: str, count: Callable[[str], int]) -> int:
+    """`count(text)`, once while it is remembered."""
+    key = hash(text)
+    number = known.get(key)
+    if number is None:
+        number = count(text)
+        known.put(key, number)
+    return number
 
 
 class TextCounter:
     """Counts by one vocabulary and remembers."""
 
     def __init__(self, vocabulary: str) -> None:
-        self._texts = Memo(20_000)
-        self._tools = Memo(5_000)
-        self._signatures = Memo(5_000)
-        self._pdf_texts = Memo(200)
+        self._texts = _Counts(20_000)
+        self._tools = _Counts(5_000)
+        self._signatures = _Counts(5_000)
+        self._pdf_texts = _Counts(200)
         self._vocabulary = vocabulary
 
     def text(self, text: str) -> int:
-        return self._texts.number(text, self._count) if text else 0
+        return _counted(self._texts, text, self._count) if text else 0
 
     def tool(self, declared: Declared) -> int:
-        return self._tools.number(jsontext.dumps(declared.tool), lambda _: self._tool(declared))
+        return _counted(self._tools, jsontext.dumps_text(declared.tool), lambda _: self._tool(declared))
 
     def hidden_thinking(self, signature: str, opaque: Opener) -> int:
         # the same text is unreadable for another owner
         known_by = f"{opaque.seal.owner}\0{signature}"
-        return self._signatures.number(known_by, lambda _: self._hidden_thinking(signature, opaque))
+        return _counted(self._signatures, known_by, lambda _: self._hidden_thinking(signature, opaque))
 
     def pdf_text(self, data: str, opaque: Opener) -> int:
-        return self._pdf_texts.number(data, lambda data: self._count(extracted_text(data, opaque)))
+        return _counted(self._pdf_texts, data, lambda data: self._count(extracted_text(data, opaque)))
 
     def _count(self, text: str) -> int:
         return text_tokens(text, self._vocabulary).packed
@@ -204,7 +217,7 @@ class _Messages:
             case "base64" if self._profile.pdf == "extract":
                 return tokens + self._counter.pdf_text(source["data"], self._opaque)
             case "base64":
-                return tokens + _PDF_PAGE * _pdf_pages.number(source["data"], pdf.page_count)
+                return tokens + _PDF_PAGE * _counted(_pdf_pages, source["data"], pdf.page_count)
         return tokens + _PDF_PAGE
 
     def _text(self, block: JSONObject) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tools.exposure import ToolHistory
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.conversion.tools.chat_tools import ToolPlan
 
 # results of one list that are kept: agents, targets, deferred tools one after the other
-_MOST: Final = 8
+_MOST: Final = 16
 _LONGEST_CHOICE: Final = 200
 
 
@@ -48,7 +49,7 @@ class _Known:
         named = [tool for tool in tools if type(tool) is dict and type(tool.get("name")) is str]
         self.names = frozenset(tool["name"] for tool in named)
         self.deferred = frozenset(tool["name"] for tool in named if tool.get("defer_loading") is True)
-        self.results: dict[Hashable, ToolWork] = {}
+        self.results: GenerationalCache[Hashable, ToolWork] = GenerationalCache(_MOST)
 
 
 def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part: Part | None) -> ToolWork:
@@ -69,7 +70,5 @@ def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part:
     # an id is a profile's only as long as it lives
     if found is None or found.profile is not profile:
         found = ToolWork(profile)
-        while len(known.results) >= _MOST:
-            known.results.pop(next(iter(known.results)), None)
-        known.results[key] = found
+        known.results.put(key, found)
     return found

@@ -12,7 +12,7 @@ messages and kept in the recipe, or no message would ever be the same twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -74,10 +74,10 @@ class Chain:
         """The digest that stands for the whole chain; None: it is empty."""
         return self.digests[-1] if self.digests else None
 
-    def pieces(self, but: Container[bytes] = (), but_also: Container[bytes] = ()) -> Iterator[Piece]:
-        """The pieces whose digests are in neither."""
+    def pieces(self, known: Callable[[bytes], bool] | None = None) -> Iterator[Piece]:
+        """The pieces, but those whose digest is `known`."""
         for index, digest in enumerate(self.digests):
-            if digest not in but and digest not in but_also:
+            if known is None or not known(digest):
                 yield Piece(digest, self.digests[index - 1] if index else None, self.values[index])
 
 

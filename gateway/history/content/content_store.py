@@ -8,7 +8,6 @@ each other instead of locking each other out.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from gateway.cache import GenerationalCache
 from gateway.history.content.chunking import Chain, Piece
 from gateway.history.content.codec import Damaged, compressed, decompressed
 from gateway.history.content.long_texts import put_back, taken_out
@@ -28,8 +28,8 @@ HOUR: Final = 3600
 DIGEST: Final = 32
 # values in one IN (...)
 AT_ONCE: Final = 500
-# Digests in one generation of Known: a hundred long conversations, some 9 MB.
-GENERATION: Final = 60_000
+# digests that Known remembers: those of two hundred long conversations, some 18 MB
+MOST_KNOWN: Final = 120_000
 
 _PUT_NODE: Final = Statement("""
 INSERT INTO gateway_contentnode (digest, parent, blob, used) VALUES (%s, %s, %s, %s)
@@ -57,40 +57,37 @@ class Missing(LookupError):
 
 
 class Known:
-    """Nodes that this process stored or stamped in this hour or the last, two bounded generations.
+    """Nodes that this process stored or stamped in this hour or the last. For any thread.
 
     What is known is not written again. It is forgotten long before the sweep may
     take it (history/content/sweep.py), and when the clock is set back.
     """
 
-    def __init__(self, generation: int = GENERATION) -> None:
-        self._limit = generation
-        self._lock = threading.Lock()
-        self._young: set[bytes] = set()
-        self._old: set[bytes] = set()
-        self._young_hour = self._old_hour = 0
+    def __init__(self, most: int = MOST_KNOWN) -> None:
+        # digest -> the hour of its stamp
+        self._stamped: GenerationalCache[bytes, int] = GenerationalCache(most)
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._stamped)
 
     def unknown(self, chains: Iterable[Chain], hour: int) -> dict[bytes, Piece]:
         """The pieces of `chains` that have to be written in `hour`, by digest."""
-        young = self._young if 0 <= hour - self._young_hour <= 1 else frozenset[bytes]()
-        old = self._old if 0 <= hour - self._old_hour <= 1 else frozenset[bytes]()
-        return {piece.digest: piece for chain in chains for piece in chain.pieces(young, old)}
+        stamped = self._stamped.get
+
+        def fresh(digest: bytes) -> bool:
+            at = stamped(digest)
+            return at is not None and 0 <= hour - at <= 1
+
+        return {piece.digest: piece for chain in chains for piece in chain.pieces(fresh)}
 
     def add(self, digests: Iterable[bytes], hour: int) -> None:
         """Note what was stored, with `hour` as its stamp, by a transaction that is committed."""
-        with self._lock:
-            if hour != self._young_hour or len(self._young) >= self._limit:
-                self._old, self._old_hour = self._young, self._young_hour
-                self._young, self._young_hour = set(), hour
-            self._young.update(digests)
+        for digest in digests:
+            self._stamped.put(digest, hour)
 
     def forget(self) -> None:
         """Know nothing, as after the database was replaced."""
-        with self._lock:
-            self._young, self._old = set(), set()
+        self._stamped.clear()
 
 
 known = Known()

@@ -13,42 +13,32 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
+from gateway.cache import GenerationalCache
 from gateway.wire import jsontext
 
 MOST: Final = 4 * 1024 * 1024
 
-_Key = tuple[bytes, int]
 _Entry = tuple[Any, bytes, int]
 
 
 class Digests:
-    """Bounded, in two generations: what is asked for again stays. For any thread."""
+    """For any thread. `most`: bytes of JSON whose digests are remembered."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._half = most // 2
-        self._young: dict[_Key, _Entry] = {}
-        self._old: dict[_Key, _Entry] = {}
-        self._size = 0
+        # the digest of the parent and the value's place in memory -> the value, digest and length
+        self._known: GenerationalCache[tuple[bytes, int], _Entry] = GenerationalCache(most, _length)
 
     def digest(self, parent: bytes, value: Any) -> bytes:
         """SHA-256 of `parent` and the JSON of `value`."""
         key = (parent, id(value))
-        # the value is held by its entry, so this is the same object
-        found = self._young.get(key)
-        if found is not None:
-            return found[1]
-        found = self._old.get(key)
+        found = self._known.get(key)
         if found is None:
             text = jsontext.dumps(value)
+            # the entry holds the value, so nothing else can have its place in memory
             found = (value, sha256(parent + text).digest(), len(text))
-        self._keep(key, found)
+            self._known.put(key, found)
         return found[1]
 
-    def _keep(self, key: _Key, entry: _Entry) -> None:
-        size = entry[2]
-        if size > self._half:
-            return
-        if self._size + size > self._half:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._size += size
-        self._young[key] = entry
+
+def _length(entry: _Entry) -> int:
+    return entry[2]

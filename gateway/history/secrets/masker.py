@@ -9,12 +9,12 @@ that are encoded (base64, hex), and those no pattern describes.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from gateway.cache import GenerationalCache
 from gateway.history.content.chunking import Chain, PackedRequest
 from gateway.history.outcome import CapturedBodies
 from gateway.history.secrets.masked import DATA, Masked, masked_events, masked_text, masked_value
@@ -24,8 +24,8 @@ from gateway.history.secrets.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import json_bounds, jsontext
 
-# chains' digests that are remembered in one generation
-GENERATION: Final = 60_000
+# pieces that are remembered, by their digests
+MOST_KNOWN: Final = 120_000
 
 
 class _Known(NamedTuple):
@@ -36,19 +36,19 @@ class _Known(NamedTuple):
     whole: int
 
 
+_CLEAN: Final = _Known(None, 0, 0)
+
+
 class Masker:
     """Masks by the built-in patterns and `more`. Its memory is shared by the threads that use it.
 
     `work`: what the texts of one exchange may cost together; each call has its own when it is not given.
     """
 
-    def __init__(self, more: Sequence[Pattern] = (), generation: int = GENERATION) -> None:
+    def __init__(self, more: Sequence[Pattern] = (), most: int = MOST_KNOWN) -> None:
         self._suspects = Suspects(more)
-        self._limit = generation
-        self._lock = threading.Lock()
-        # digest of a piece in its place -> what it became, or None when it had no secret
-        self._young: dict[bytes, _Known | None] = {}
-        self._old: dict[bytes, _Known | None] = {}
+        # digest of a piece in its place -> what it became
+        self._known: GenerationalCache[bytes, _Known] = GenerationalCache(most)
 
     def clean(self, texts: Iterable[bytes]) -> bool:
         """Whether none of these texts, JSON or what `looked_at` gives, can hold a secret.
@@ -124,7 +124,7 @@ class Masker:
         total = 0
         for index, digest in enumerate(chain.digests):
             known = self._look(digest, chain.values[index], work)
-            if known is not None:
+            if known is not _CLEAN:
                 found.append((index, known.value))
                 total += known.masked
         if not found:
@@ -134,20 +134,15 @@ class Masker:
             values[index] = value
         return Chain(values, [v if type(v) is bytes else jsontext.dumps(v) for v in values]), total
 
-    def _look(self, digest: bytes, value: Any, work: Work) -> _Known | None:
-        if digest in self._young:
-            known = self._young[digest]
-        else:
-            known = self._old[digest] if digest in self._old else self._looked(value, work)
-            with self._lock:
-                if len(self._young) >= self._limit:
-                    self._old, self._young = self._young, {}
-                self._young[digest] = known
-        if known is not None:
-            work.whole += known.whole
+    def _look(self, digest: bytes, value: Any, work: Work) -> _Known:
+        known = self._known.get(digest)
+        if known is None:
+            known = self._looked(value, work)
+            self._known.put(digest, known)
+        work.whole += known.whole
         return known
 
-    def _looked(self, value: Any, work: Work) -> _Known | None:
+    def _looked(self, value: Any, work: Work) -> _Known:
         # what was not looked through is remembered, for each exchange that brings it again
         before = work.whole
         if type(value) is bytes:
@@ -158,7 +153,7 @@ class Masker:
             patterns = self._matching(text, work)
             other, count = masked_value(value, patterns, work) if patterns else (value, 0)
         whole, work.whole = work.whole - before, before
-        return _Known(other, count, whole) if count else None
+        return _Known(other, count, whole) if count else _CLEAN
 
     def _matching(self, json: bytes, work: Work) -> list[Pattern]:
         """The patterns that may match in the texts of a JSON value."""

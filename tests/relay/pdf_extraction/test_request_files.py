@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.blocks import pdf
 from gateway.relay.pdf_extraction import request_files
 from gateway.relay.pdf_extraction.workers import PDFLimits, PDFWorkers
@@ -16,7 +17,7 @@ MB = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch):
-    monkeypatch.setattr(pdf, "_recent", pdf._RecentTexts())
+    monkeypatch.setattr(pdf, "_recent", GenerationalCache(pdf._MOST_REMEMBERED, pdf._size))
 
 
 def with_files(*files):

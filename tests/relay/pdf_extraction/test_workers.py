@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.blocks import pdf
 from gateway.relay.pdf_extraction import worker
 from gateway.relay.pdf_extraction import workers as pool
@@ -26,7 +27,7 @@ ENDLESS = pdf_of_forms(b"BT (first) Tj ET")
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch):
-    monkeypatch.setattr(pdf, "_recent", pdf._RecentTexts())
+    monkeypatch.setattr(pdf, "_recent", GenerationalCache(pdf._MOST_REMEMBERED, pdf._size))
 
 
 @pytest.fixture
