@@ -31,7 +31,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class GatewayConf:
     """Settings of the process. Secrets have no repr; times are seconds, sizes bytes.
 
-    `commit_after`: upstream silence after which a stream's 200 is sent (section 6.2).
+    `commit_after`: upstream silence after which a stream's 200 is sent
+      (docs/conversion.md, "When the 200 goes out").
     `ping_interval`: longest time without an event to a streaming client.
     `processes`: how many serve; 0: as many as fit.
     `stop_grace`: how long requests under way may go on when the process is told to stop.

@@ -23,7 +23,7 @@
         `-- UpstreamBroken             502 api_error (bad JSON, illegal order, cut stream)
 
 The wording of messages follows the Messages API, because clients act on it
-(specification sections 2.0 and 7).
+(docs/conversion.md, "Validation" and "Errors").
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class GatewayError(Exception):
         self.verbatim = verbatim
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """The JSON body of section 7: {"type": "error", "error": {...}, "request_id"}."""
+        """The JSON body: {"type": "error", "error": {...}, "request_id"}."""
         error: dict[str, Any] = {"type": self.error_type, "message": self.message}
         if self.details is not None:
             error["details"] = self.details
         return {"type": "error", "error": error, "request_id": request_id}
 
     def headers(self) -> dict[str, str]:
-        """The response headers this error brings along (section 1.4)."""
+        """The response headers this error brings along (docs/conversion.md, "Response headers")."""
         headers = dict(self.extra_headers)
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, self.retry_after))
@@ -184,11 +184,17 @@ class UpstreamTimedOut(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The provider answered with an error; status and type come from the table of section 7.1."""
+    """The provider answered with an error.
+
+    Status and type come from the table of docs/conversion.md, "Errors of providers".
+    """
 
 
 class UpstreamRefused(UpstreamError):
-    """The provider's content filter refused the prompt: answered as a message (decision D18)."""
+    """The provider's content filter refused the prompt: answered as a message.
+
+    See docs/conversion.md, "Decisions".
+    """
 
     def __init__(self, explanation: str) -> None:
         super().__init__(explanation, status=400, error_type="invalid_request_error")

@@ -1,8 +1,11 @@
 """What the documentation promises is there: options, codes, words, variables, links, examples."""
 
 import ast
+import io
 import json
 import re
+import subprocess
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -178,3 +181,106 @@ def test_the_models_of_the_readmes_are_those_of_the_presets(name):
         for size in ("big", "small"):
             model = entered[f"{size.upper()}_MODEL"]
             assert model.isupper() or model == known.default_models[size], (row, known.slug)
+
+
+# a pointer from code to the rule it follows: a page, and headings of it in quotation marks
+POINTER = re.compile(r"docs/([\w-]+\.md)((?:(?:,| and) \"[^\"]+\")*)")
+# how code once named a rule: by the number of a section or decision of a text that is not here
+NUMBERED = re.compile(
+    r"specification|(?<!RFC \d{4}, )(?<!RFC \d{3}, )\bsections? \d|\bdecision D?\d|\bD\d{1,2}\b|\btrap T?\d"
+    r"|\(\d\.\d(?:(?:, | and )\d\.\d)*\)",
+    re.IGNORECASE,
+)
+CODE = (
+    "gateway",
+    "ccproxy_site",
+    "tests",
+    "bench",
+    "chaos",
+    "deploy",
+    "Makefile",
+    "pyproject.toml",
+    ".env.example",
+)
+
+
+def tracked(*places: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *places], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks, the marks of comments and the escapes of JSON."""
+    return re.sub(r"\s*\n\s*(?:# ?)?", " ", text).replace('\\"', '"')
+
+
+def prose(path: Path) -> list[str]:
+    """The docstrings and comments of a module; comments on lines that follow each other are one."""
+    text = path.read_text()
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+    comments: dict[int, str] = {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            line = token.start[0]
+            comments[line] = f"{comments.pop(line - 1, '')}\n{token.string}"
+    return [one_line(said) for said in (*found, *comments.values())]
+
+
+SOURCES = [
+    path
+    for path in tracked(*CODE)
+    if path.suffix in {".py", ".json", ".html", ".toml", ".yaml", ".service", ""}
+]
+MODULES = [path for path in SOURCES if path.suffix == ".py" and "migrations" not in path.parts]
+HEADINGS = {page.name: re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE) for page in PAGES[1:]}
+
+
+def test_headings_that_code_points_to_are_there():
+    """Each pointer has one form: docs/conversion.md, "Tool results" and "Ids of calls"."""
+    lost = []
+    count = 0
+    for path in SOURCES:
+        for page, headings in POINTER.findall(one_line(path.read_text())):
+            named = re.findall(r'"([^"]+)"', headings)
+            count += len(named)
+            lost += [f"{path.relative_to(ROOT)}: {page}"] if page not in HEADINGS else []
+            lost += [
+                f"{path.relative_to(ROOT)}: {name}" for name in named if name not in HEADINGS.get(page, ())
+            ]
+    assert lost == []
+    assert count > 100
+
+
+def test_a_pointer_of_the_product_names_a_heading_and_not_a_page_alone():
+    bare = [
+        f"{path.relative_to(ROOT)}: {said[:80]}"
+        for path in MODULES
+        if path.relative_to(ROOT).parts[0] in ("gateway", "ccproxy_site")
+        for said in prose(path)
+        for _, headings in POINTER.findall(said)
+        if not headings
+    ]
+    assert bare == []
+
+
+def test_a_heading_that_code_points_to_stands_once_in_its_page():
+    pointed = {
+        (page, name)
+        for path in SOURCES
+        for page, headings in POINTER.findall(one_line(path.read_text()))
+        for name in re.findall(r'"([^"]+)"', headings)
+    }
+    assert [(page, name) for page, name in pointed if HEADINGS[page].count(name) > 1] == []
+
+
+def test_no_rule_is_named_by_a_number():
+    found = [
+        f"{path.relative_to(ROOT)}: {said[max(0, match.start() - 40) : match.end() + 20]}"
+        for path in MODULES
+        for said in prose(path)
+        for match in NUMBERED.finditer(said)
+    ]
+    assert found == []

@@ -2,10 +2,10 @@
 
 A request of the API is one POST with a Content-Length. Twisted reads it line by line,
 stores its headers three times over and writes the answer's through two sanitizers; of a
-small request that was a fifth of the CPU (docs/performance.md). Here its head is parsed
-by httptools, the body is cut out by its length, and the application runs on it at once.
-A body that did not come with its head is waited for only when the head allows it
-(gateway/api/head.py): else the answer is given at once.
+small request that was a fifth of the CPU (docs/performance.md, "What changed it").
+Here httptools parses the head, the body is cut out by its length, and the application runs on it
+at once. A body that did not come with its head is awaited only when the head allows it
+(gateway/api/head.py); otherwise the answer is given at once.
 
 Whatever else arrives (another method or path, HTTP/1.0, chunks, an upgrade, a head that
 is not valid) is handed to Daphne's protocol with all the bytes that came, and so is the

@@ -6,7 +6,7 @@ Whoever reaches the port can open connections and send half requests. Each conne
 connection with an answer when it goes over a bound. One timer looks at all deadlines; a
 timer for each connection would take half a kilobyte.
 
-Bounds of one process (docs/operations.md has the reasons):
+Bounds of one process (docs/operations.md, "Connections", has the reasons):
 
 * connections in all, from one address, and without a complete head. Whoever comes over a
   bound takes the place of the connection that has been idle longest; when none is idle the

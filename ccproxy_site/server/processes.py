@@ -10,7 +10,7 @@ Two pipes lead to each process. By its lifeline it is told which others are away
 because this process is gone, however it went, it stops in order. On the other one it says that it
 serves; when that ends, it serves no more.
 
-docs/architecture.md says what else was weighed.
+docs/architecture.md, "Choices that could have gone the other way", says what else was weighed.
 """
 
 from __future__ import annotations

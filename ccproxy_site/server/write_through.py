@@ -4,7 +4,7 @@ Replaces, for the pieces of a stream behind the first: the handler's iteration, 
 ASGI message, Daphne's `handle_reply` and Twisted's `Request.write`, and the turn of
 the event loop and the task switch that an iteration takes. What arrives from the
 provider is converted and written in one go, in the callback that brought it: a
-paced chunk costs a third less CPU (docs/performance.md).
+paced chunk costs a third less CPU (docs/performance.md, "What changed it").
 
 Offered to the application as the ASGI extension EXTENSION. Servers without it, and
 pieces that come while the client is slow, take the usual way of messages.

@@ -1,4 +1,4 @@
-"""Who asks: x-api-key or bearer -> the key's entry, by digest (specification 1.2, 7.2)."""
+"""Who asks: x-api-key or bearer -> the key's entry, by digest (docs/conversion.md, "Request headers")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The request's body as plain bytes: size limit, content type, gzip and deflate (specification 1.2)."""
+"""The request's body as plain bytes: size limit, content type, gzip and deflate.
+
+See docs/conversion.md, "Request headers".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id} (specification 1.5)."""
+"""GET /v1/models and /v1/models/{id} (docs/conversion.md, "The models list")."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def body_response(
 
 
 def error_response(error: GatewayError, request_id: str) -> HttpResponse:
-    """Anthropic's error body with its status and headers (specification section 7)."""
+    """Anthropic's error body with its status and headers (docs/conversion.md, "Errors")."""
     return json_response(error.body(request_id), request_id, status=error.status, headers=error.headers())
 
 

@@ -1,7 +1,9 @@
-"""Cache markers on their way upstream (specification section 3.7).
+"""Cache markers on their way upstream.
 
 Anthropic's clients mark where a cached prefix may end; most providers cache by
 themselves. Markers sit on parts, so a marked part keeps its content a list.
+
+See docs/conversion.md, "Cache markers".
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class ToolFacts:
     """What tools mean for the answer.
 
     `original_names`: upstream name -> the name the client declared (renamed tools only).
-    `toolsets`: upstream name -> (member name, toolset name), for Anthropic's toolsets (section 4.3).
+    `toolsets`: upstream name -> (member name, toolset name), for Anthropic's toolsets
+    (docs/conversion.md, "Client tools").
     `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
     `single_call`: disable_parallel_tool_use was asked for. `offered`: upstream names of the tools sent.
     `in_one_piece`: the answer is no stream, so arguments are there as a whole and can be mended.
@@ -107,7 +108,7 @@ class AnswerContext:
 
     @property
     def thinking_shown(self) -> bool:
-        """Whether upstream reasoning becomes thinking blocks (section 5.4)."""
+        """Whether upstream reasoning becomes thinking blocks (docs/conversion.md, "Showing thinking")."""
         rule = self.profile.emit_thinking
         return rule == "always" or (rule == "requested" and self.thinking_requested)
 
@@ -134,7 +135,10 @@ class Converted:
 
 @frozen
 class AnsweredLocally:
-    """A request that needs no upstream: `message` is the whole answer (sections 2.1 max_tokens 0, 4.4)."""
+    """A request that needs no upstream: `message` is the whole answer.
+
+    See docs/conversion.md, "Fields of the request" (`max_tokens: 0`) and "Web search".
+    """
 
     message: dict[str, Any]
     context: AnswerContext

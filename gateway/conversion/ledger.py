@@ -1,7 +1,9 @@
-"""The ledger: what a conversion did not carry over unchanged (specification section 12).
+"""The ledger: what a conversion did not carry over unchanged.
 
 A request converted without loss has an empty ledger. The client never sees it;
 the admin does.
+
+See docs/conversion.md, "The ledger".
 """
 
 from __future__ import annotations

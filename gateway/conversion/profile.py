@@ -1,9 +1,11 @@
-"""Profile: how one upstream model wants to be spoken to, as data (specification section 0).
+"""Profile: how one upstream model wants to be spoken to, as data.
 
 The names and defaults are those of profile.schema.json beside this file; a test
 holds the two equal. A profile is merged from layers of options: preset, model
 rules, provider, mapping. A later value replaces an earlier one as a whole, and
 null means back to the default.
+
+See docs/conversion.md, "Profile options".
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ EFFORT_ORDER: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All conversion options of one upstream model; every field is explained in docs/conversion.md."""
+    """All conversion options of one upstream model; docs/conversion.md, "Profile options", explains each."""
 
     protocol: str = "chat"
     provider: str = ""
@@ -129,7 +131,7 @@ class Profile:
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds of upstream silence that end a stream (section 6.4)."""
+        """Seconds of upstream silence that end a stream (docs/conversion.md, "Silence")."""
         if self.stream_idle_timeout is not None:
             return self.stream_idle_timeout
         return 120.0 if self.reasoning == "none" else 600.0

@@ -1,8 +1,10 @@
-"""The counters of tokens that providers have: the request that each is asked with (specification section 9).
+"""The counters of tokens that providers have: the request that each is asked with.
 
 What is counted is what would be sent: a request for `count_tokens`, converted with the
 profile as any other. A counter's path below the provider's base URL is the protocol's
 (upstream/request_builder.py) and `below`.
+
+See docs/conversion.md, "The provider's counter".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opaque upstream data carried by the client, in signatures and tool ids (specification 3.4, 3.6).
+"""Opaque upstream data carried by the client, in signatures and tool ids.
 
 Nothing is stored in the gateway: what a provider wants back (reasoning details,
 encrypted reasoning, thought signatures) travels to the client inside the
@@ -11,6 +11,8 @@ history. A payload is `base64url(zlib(JSON))`; provider and model stand in it.
 A few KB can unpack to megabytes, and a client could write a payload itself or bring another's.
 So each has a tag, an HMAC-SHA-256 of all in front of it and of whose it is (`Seal`), which is
 checked before anything is unpacked; and one request unpacks no more than it may (`Opener`).
+
+See docs/conversion.md, "Signatures" and "Ids of calls".
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class Limiter:
     ) -> Admission:
         """Charge what the request may need; `free`: it uses no tokens and counts as a request alone.
 
-        Raises TooManyRequests (specification 7.2), InvalidRequest for a prompt that no minute of the key
-        has room for, or NotAllowed for a model without a price.
+        Raises TooManyRequests, InvalidRequest for a prompt that no minute of the key has room for, or
+        NotAllowed for a model without a price (docs/conversion.md, "Errors of the gateway").
         """
         limits = None if key is None else key.limits
         if key is None or limits is None:

@@ -11,7 +11,8 @@ from gateway.errors import GatewayError, InvalidRequest, TooManyRequests
 from gateway.limits.windows import ADVERBS, DAY_SECONDS, MINUTE, Minute, Period, whole_seconds
 from gateway.routing.snapshot import KeyEntry, KeyLimits
 
-# Claude Code gives up at once when it is told to wait longer (specification 1.4).
+# Claude Code gives up at once when it is told to wait longer
+# (docs/claude-code-client.md, "Errors and retries").
 LONGEST_RETRY_AFTER: Final = 60
 # Seconds after which some of the answers under way have surely ended.
 RETRY_WHEN_RESERVED: Final = 10
@@ -163,7 +164,6 @@ def _refused(meter: Meter, standings: Mapping[str, CounterStanding], need: Need)
     if meter.window is None:
         if stands.held < meter.limit:
             return None
-        # specification 7.2
         return TooManyRequests(
             f"This request would exceed your limit of {meter.limit} concurrent requests", retry_after=1
         )
@@ -196,7 +196,7 @@ def _over_budget(meter: Meter, period: Period, stands: CounterStanding) -> TooMa
             retry_after=RETRY_WHEN_RESERVED,
         )
     which = f"{ADVERBS[period.kind]}{' tokens' if meter.unit == TOKENS else ''}"
-    # Claude Code knows a spend cap by these words (decision D20)
+    # Claude Code knows a spend cap by these words (docs/conversion.md, "Decisions")
     return TooManyRequests(
         f"spend limit reached ({which}; resets {period.end:%Y-%m-%d %H:%M} UTC)", should_retry=False
     )

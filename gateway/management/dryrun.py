@@ -1,9 +1,11 @@
-"""A dry run of the conversion: a case in, what would be sent or answered out (specification section 10.0).
+"""A dry run of the conversion: a case in, what would be sent or answered out.
 
 A case has the form of the test vectors in tests/vectors: `kind` (or what can be
 told from its keys), `request`, `options`, and what the upstream answers. `run`
 gives the result; `check` compares it with what the case expects. Ids are
 counted, so the same case always gives the same result.
+
+See docs/conversion.md, "Cases and vectors".
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Comparing a result with what a test vector expects (specification section 10.0).
+"""Comparing a result with what a test vector expects.
 
 Objects are compared as subsets, lists in length and order. `$NAME` in an
 expected value stands for anything of a kind.
+
+See docs/conversion.md, "Cases and vectors".
 """
 
 from __future__ import annotations

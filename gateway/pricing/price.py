@@ -1,7 +1,7 @@
 """Price: what one upstream model costs, and the arithmetic from tokens to US dollars.
 
 Token counts are Anthropic's: input, cache reads and cache writes are disjoint, and
-thinking is part of the output (specification section 5.3). What a provider does not
+thinking is part of the output (docs/conversion.md, "Usage"). What a provider does not
 price by itself costs as input; so a cache without a price of its own never looks free.
 """
 

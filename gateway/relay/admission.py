@@ -67,7 +67,7 @@ def payable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> 
 async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) -> None:
     """Charge the limits of the exchange's key: rates with what is expected, budgets with what it may cost.
 
-    Raises TooManyRequests, InvalidRequest or NotAllowed (specification 7.2).
+    Raises TooManyRequests, InvalidRequest or NotAllowed (docs/conversion.md, "Errors of the gateway").
     """
     key = exchange.arrival.key
     if key is None or key.limits is None:

@@ -156,7 +156,10 @@ def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
 
 
 async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
-    """count_tokens: by the provider's own counter, else estimated here (specification section 9)."""
+    """count_tokens: by the provider's own counter, else estimated here.
+
+    See docs/conversion.md, "Counting tokens".
+    """
     request = await parsed(exchange, gateway)
     route = routed(exchange, gateway, request)[0]
     await admission.come_in(exchange, gateway)

@@ -1,4 +1,7 @@
-"""The provider's own count of a request's tokens, where it has a counter (specification sections 8.2, 9)."""
+"""The provider's own count of a request's tokens, where it has a counter.
+
+See docs/conversion.md, "The provider's counter".
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,10 @@ def profile_layers(
 
 
 def _family(model: str) -> Mapping[str, Any]:
-    """Where the estimate starts for a family of models, until its own factor is learnt (section 9)."""
+    """Where the estimate starts for a family of models, until its own factor is learnt.
+
+    See docs/conversion.md, "What a model teaches".
+    """
     factor = next((factor for names, factor in _FACTORS if names.search(model)), None)
     return {} if factor is None else {"token_factor": factor}
 

@@ -22,7 +22,10 @@ LARGEST_MEMO: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class ModelRule:
-    """Profile options for the upstream models whose name `match` is found in (specification section 0.1)."""
+    """Profile options for the upstream models whose name `match` is found in.
+
+    See docs/providers.md, "Model rules".
+    """
 
     match: patterns.Pattern[str]
     options: Mapping[str, Any]

@@ -340,7 +340,10 @@ def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def connection_error(problem: Exception) -> UpstreamError:
-    """A client library's exception as ours, with the reason in words (specification 7.1)."""
+    """A client library's exception as ours, with the reason in words.
+
+    See docs/conversion.md, "Errors of providers".
+    """
     if isinstance(problem, httpx.TimeoutException):
         return UpstreamTimedOut("the upstream provider timed out")
     chain = _causes(problem)

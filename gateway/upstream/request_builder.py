@@ -1,4 +1,4 @@
-"""ProviderConfig and a converted body -> URL, headers, bytes (pure; specification 0.2)."""
+"""ProviderConfig and a converted body -> URL, headers, bytes (docs/providers.md, "What a preset holds")."""
 
 from __future__ import annotations
 

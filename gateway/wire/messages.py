@@ -2,7 +2,7 @@
 
 Events are plain dictionaries exactly as the API documents them, so tests read
 like its documentation. `index` is the block's position in the message, from 0.
-(Specification section 6.1.)
+See docs/conversion.md, "Events to the client".
 """
 
 from __future__ import annotations

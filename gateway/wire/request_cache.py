@@ -22,7 +22,7 @@ every part is kept and compared whole; a dictionary does it for passages, whose 
 only says which one to compare with.
 
 What is held is bounded by the bytes of the texts it came from (`RequestReader`); the values
-and what is made of them come on top (docs/architecture.md). Nothing expires by time.
+and what is made of them come on top (docs/architecture.md, "The request path"). Nothing expires by time.
 """
 
 from __future__ import annotations

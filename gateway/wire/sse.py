@@ -1,10 +1,12 @@
-"""Server-sent events, in from the upstream and out to the client (specification sections 6.1, 6.3).
+"""Server-sent events, in from the upstream and out to the client.
 
 The decoder is tolerant, because providers are: lines end in LF, CRLF or CR, a
 byte order mark, comments and unknown fields are passed over, and so is a
 missing blank line between two chunks. It splits bytes, not text: LF and CR
 cannot occur inside a UTF-8 character, so a character cut in two by the network
 is whole again when its line is.
+
+See docs/conversion.md, "Events to the client" and "Reading the provider's stream".
 """
 
 from __future__ import annotations

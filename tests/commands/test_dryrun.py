@@ -1,4 +1,4 @@
-"""The dry run, and every vector of section 10 through it."""
+"""The dry run, and every vector through it (docs/conversion.md, "Cases and vectors")."""
 
 from __future__ import annotations
 

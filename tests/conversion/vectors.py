@@ -1,4 +1,4 @@
-"""Comparing with the expectations of tests/vectors (specification section 10.0)."""
+"""Comparing with the expectations of tests/vectors (docs/conversion.md, "Cases and vectors")."""
 
 import json
 import re

@@ -1,8 +1,9 @@
 """The faults of an upstream, and what a client, the history and a second target make of each.
 
 `Fault.streamed` and `Fault.whole` are scripts (server.py) for a streamed and for a whole
-answer; None: the fault does not exist in that form. The outcomes were thought out from
-specification 6 and 7 before they were seen; test_faults.py holds each of them against a run.
+answer; None: the fault does not exist in that form. The outcomes were derived from
+docs/conversion.md, "Streams" and "Errors", before they were seen; test_faults.py holds each of
+them against a run.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ FAULTS: Final = (
     Fault("redirect", *[(plain(302, b"", more="location: http://127.0.0.1:1/\r\n"),)] * 2, USELESS),
 )
 
-# specification 7.1: upstream status -> what the client gets; the rest of the row in `_outcome`
+# docs/conversion.md, "Errors of providers": upstream status -> what the client gets; the rest of the row
+# is in `_outcome`
 _INVALID: Final = "400 invalid_request_error"
 STATUSES: Final[dict[int, str]] = {
     400: _INVALID,

@@ -1,4 +1,7 @@
-"""Server-sent events: every tolerance of section 6.3, and our own framing (6.1)."""
+"""Server-sent events: what the decoder tolerates, and our own framing.
+
+See docs/conversion.md, "Reading the provider's stream".
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A known provider (specification section 0.2). `label` and `note` are for people.
+    """A known provider (docs/providers.md, "What a preset holds"). `label` and `note` are for people.
 
     `hosts` (with * for a part that differs) and `local_port` are how its URL is recognised.
     `sizes_endpoint`: a path of the server itself that tells the windows in force, where its list does not.

@@ -1,4 +1,4 @@
-"""ConvertedStream: what every streamed answer that is converted has in common (specification section 6).
+"""ConvertedStream: what every streamed answer that is converted has in common.
 
 Bytes become server events here; what an event says is read by the subclass of a
 protocol, and written by the AnswerWriter. In between, the facets judge, each for
@@ -21,6 +21,8 @@ and looks at `failure` and `done` after each step:
     events = stream.feed(data)
     if stream.failure and stream.started:
         events += stream.fail(stream.failure, request_id)
+
+See docs/conversion.md, "Streams".
 """
 
 from __future__ import annotations
@@ -141,7 +143,10 @@ class ConvertedStream:
     # What the caller does
 
     def start(self) -> list[Sent]:
-        """Start the message before the upstream says anything (section 6.2); later calls give nothing."""
+        """Start the message before the upstream says anything; later calls give nothing.
+
+        See docs/conversion.md, "When the 200 goes out".
+        """
         self._writer.start(usage_at_start(None, self._context))
         return self._writer.taken()
 

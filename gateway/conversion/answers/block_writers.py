@@ -1,8 +1,10 @@
-"""The kinds of content block a stream writes (specification section 6.1).
+"""The kinds of content block a stream writes.
 
 Each knows how it starts, what it says when it has its turn, how it ends, and
 whether something else may come behind it. A block that waits for its turn keeps
 what arrives for it.
+
+See docs/conversion.md, "Events to the client".
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ class ThinkingBlock:
 
 
 class ToolBlock:
-    """One tool call, put together from fragments (section 6.5).
+    """One tool call, put together from fragments.
 
     It is `ready` to open when its name is complete: with the first arguments,
     with the next call, or at the end. Fragments go to `take`, which returns the
@@ -97,6 +99,8 @@ class ToolBlock:
 
     `key`, `ids`: under which index and ids its fragments came. `said`: the text of its arguments.
     `repeats`: calls of which it may be a repetition; it is not ready until that is known.
+
+    See docs/conversion.md, "Calls in a stream".
     """
 
     __slots__ = (
@@ -273,7 +277,10 @@ class ToolBlock:
 
 
 class ServerBlock:
-    """A call of a server tool, or its result: whole when it comes (specification section 8.1)."""
+    """A call of a server tool, or its result: whole when it comes.
+
+    See docs/conversion.md, "The Responses API".
+    """
 
     __slots__ = ("_block",)
 

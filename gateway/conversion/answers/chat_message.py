@@ -1,9 +1,11 @@
-"""A whole chat completion as a message, and a message as a stream (sections 5, 6.2).
+"""A whole chat completion as a message, and a message as a stream.
 
 Nearly every completion says each thing once: its blocks are built directly. Which call is which
 is asked of the same table as for a stream (`call_table`). As soon as anything is unusual, nothing
 is built, and the completion is read as a stream that comes in one piece; the events which that
 gives are put together here. Both give the same message.
+
+See docs/conversion.md, "The answer" and "When the 200 goes out".
 """
 
 from __future__ import annotations
@@ -47,10 +49,12 @@ def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> M
 
 
 def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
-    """The message that a chat completion is (section 5), and what the history must know of it.
+    """The message that a chat completion is, and what the history must know of it.
 
     Raises UpstreamRejected or UpstreamRefused for an error inside a 200, and
     UpstreamBroken when there is no usable choice.
+
+    See docs/conversion.md, "The answer".
     """
     choices = completion.get("choices")
     usable = isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
@@ -195,7 +199,10 @@ def _extend(block: JSONObject, delta: JSONObject) -> None:
 
 
 def message_events(message: Message) -> list[Event]:
-    """A whole message replayed as a stream, one delta a block (section 6.2)."""
+    """A whole message replayed as a stream, one delta a block.
+
+    See docs/conversion.md, "From chunks to blocks".
+    """
     usage = message.get("usage") or {}
     start = {
         **message,
@@ -218,7 +225,10 @@ def message_events(message: Message) -> list[Event]:
 
 
 def refusal_message(context: AnswerContext, explanation: str) -> Message:
-    """The message for a prompt that the provider's content filter refused (section 7.1, decision D18)."""
+    """The message for a prompt that the provider's content filter refused.
+
+    See docs/conversion.md, "Errors of providers" and "Decisions".
+    """
     usage = Usage(context.estimated_input_tokens, 0, estimated=True)
     return envelope(context, [], Stop.refusal(explanation), usage.whole())
 

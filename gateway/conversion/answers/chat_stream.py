@@ -1,4 +1,4 @@
-"""MessageStream: a streamed chat completion in, the events of one message out (specification section 6).
+"""MessageStream: a streamed chat completion in, the events of one message out.
 
 A chat completion streams three things side by side: reasoning, content, and
 fragments of any number of tool calls, told apart by an index and free to
@@ -22,6 +22,8 @@ usage is a cut answer.
 We ask for one choice. A provider that sends several has spread one answer over
 them, so they are joined. A whole completion is read as a stream of one piece
 (`respond`).
+
+See docs/conversion.md, "Streams".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Repetition: chunks that are the one before with another text in it (specification section 6.4).
+"""Repetition: chunks that are the one before with another text in it.
 
 A provider writes the chunks of one text, of its reasoning, or of the arguments of one
 call alike: all that differs is one string. So a chunk that was read in full is kept as what
@@ -9,6 +9,8 @@ string is parsed, and what the client gets is written around it.
 What was learnt is valid until a chunk has to be read in full: that one may begin a
 call, end the message, or do anything else. A stream whose chunks never repeat is not
 learnt from for long.
+
+See docs/conversion.md, "From chunks to blocks".
 """
 
 from __future__ import annotations

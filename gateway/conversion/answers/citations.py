@@ -1,4 +1,4 @@
-"""Citations of a web search (specification section 5.6)."""
+"""Citations of a web search (docs/conversion.md, "Citations")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Answers the gateway gives itself, without an upstream (specification sections 2.1, 4.4)."""
+"""Answers the gateway gives itself, without an upstream.
+
+See docs/conversion.md, "Fields of the request" and "Web search".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The message around the content blocks; what the history notes of one (specification section 5.1)."""
+"""The message around the content blocks; what the history notes of one.
+
+See docs/conversion.md, "The message".
+"""
 
 from __future__ import annotations
 

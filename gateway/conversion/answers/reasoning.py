@@ -1,8 +1,10 @@
-"""Reasoning of the upstream: where it is read from, and what comes back with it (sections 5.4, 3.4).
+"""Reasoning of the upstream: where it is read from, and what comes back with it.
 
 Works on a whole message and on the delta of a chunk alike. `ReasoningReader` says which
 part of one is thinking and which is visible; `Carrier` collects what the
 provider wants to see again, and signs the thinking block with it.
+
+See docs/conversion.md, "Showing thinking" and "Signatures".
 """
 
 from __future__ import annotations
@@ -210,7 +212,7 @@ class Carrier:
             self._thinking.append(thinking)
 
     def not_shown(self) -> None:
-        """There was reasoning, and the client did not ask for it (decision D12)."""
+        """There was reasoning, and the client did not ask for it (docs/conversion.md, "Showing thinking")."""
         if not self._told:
             self._told = True
             self._ledger.dropped("content.thinking", "thinking was not asked for")

@@ -1,4 +1,4 @@
-"""Finish reason -> stop reason, one table (specification section 5.2)."""
+"""Finish reason -> stop reason, one table (docs/conversion.md, "Stop reasons")."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""What becomes of the upstream's content on its way to the client (sections 2.6, 3.8, 5.4, 6.6).
+"""What becomes of the upstream's content on its way to the client.
 
 Think tags are split off, a repeated prefill is removed, local stop sequences
 are watched, and nulls invented by strict schemas are taken out again. Every
 step works on pieces and holds back what it cannot decide yet; a whole message
 is one piece.
+
+See docs/conversion.md, "Showing thinking", "Stop sequences", "Prefill" and "Structured output".
 """
 
 from __future__ import annotations
@@ -265,7 +267,10 @@ class ThinkTags:
 
 
 class PrefillEcho:
-    """Removes a verbatim repetition of the prefill at the beginning of an answer (section 3.8)."""
+    """Removes a verbatim repetition of the prefill at the beginning of an answer.
+
+    See docs/conversion.md, "Prefill".
+    """
 
     __slots__ = ("_held", "_prefill")
 
@@ -296,7 +301,10 @@ class PrefillEcho:
 
 
 class InventedNulls:
-    """Holds the whole text back, because nulls can only be judged in a whole JSON text (section 2.6)."""
+    """Holds the whole text back, because nulls can only be judged in a whole JSON text.
+
+    See docs/conversion.md, "Structured output".
+    """
 
     __slots__ = ("_paths", "_text")
 

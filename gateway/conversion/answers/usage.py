@@ -1,8 +1,10 @@
-"""Token counts, from chat's words to Anthropic's (specification section 5.3).
+"""Token counts, from chat's words to Anthropic's.
 
 Chat's prompt_tokens includes what came from a cache; Anthropic's three input
 numbers are disjoint. Providers put cached tokens in different places, so the
 first positive place counts.
+
+See docs/conversion.md, "Usage".
 """
 
 from __future__ import annotations
@@ -158,7 +160,10 @@ def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
 
 
 def usage_at_start(counts: JSONObject | None, context: AnswerContext) -> Usage:
-    """The numbers for message_start: of the first chunk, if it has some, else the estimate (decision D14)."""
+    """The numbers for message_start: of the first chunk, if it has some, else the estimate.
+
+    See docs/conversion.md, "Events to the client".
+    """
     counts = counts or {"prompt_tokens": context.estimated_input_tokens}
     return usage_of({"completion_tokens": 0, **counts}, context, Output(), Ledger())
 

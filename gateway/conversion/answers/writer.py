@@ -1,4 +1,4 @@
-"""AnswerWriter: the blocks of one message, written one at a time (specification section 6.4).
+"""AnswerWriter: the blocks of one message, written one at a time.
 
 What arrives for the open block is sent at once; what arrives for another block
 waits in a queue until the open one is finished. Thinking and text are finished
@@ -29,6 +29,8 @@ waits at the head of the queue without being open. Blank text that was held is
 sent in front of the next text, or never: an empty text block helps nobody.
 Leaving Open is where a block says its last word: the signature of thinking, the
 `{}` or the repaired arguments of a call.
+
+See docs/conversion.md, "From chunks to blocks".
 """
 
 from __future__ import annotations

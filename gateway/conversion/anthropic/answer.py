@@ -1,4 +1,4 @@
-"""A whole message of a provider that speaks the Messages API (specification section 8.2)."""
+"""A whole message of a provider that speaks the Messages API (docs/conversion.md, "Passthrough")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Errors of a provider that speaks the Messages API: as they came, if clients can act on them (8.2)."""
+"""Errors of a provider that speaks the Messages API: as they came, if clients can act on them.
+
+See docs/conversion.md, "Passthrough".
+"""
 
 from __future__ import annotations
 

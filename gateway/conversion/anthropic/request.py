@@ -1,8 +1,10 @@
-"""passed_request: a Messages request for a provider that speaks the Messages API (specification section 8.2).
+"""passed_request: a Messages request for a provider that speaks the Messages API.
 
 The provider judges the request, not the gateway: fields, blocks and betas that
 nobody here knows pass. Changed is the model's name, and taken out is what the
 gateway itself has put into the conversation, which no other server could read.
+
+See docs/conversion.md, "Passthrough".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PassedStream: a Messages stream in, the same stream out (specification section 8.2).
+"""PassedStream: a Messages stream in, the same stream out.
 
 Events pass as the bytes they came in; pings, comments, unknown events and blocks
 too. Only the model's name in message_start is written anew. What the history and
@@ -8,6 +8,8 @@ even parsed.
 The caller may have started the message before the provider did (a late commit).
 Then the provider's message_start is left out, and its counts are put into
 message_delta, because the client would not know them otherwise.
+
+See docs/conversion.md, "Passthrough".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Document blocks as text wrappers or file parts (specification section 3.2)."""
+"""Document blocks as text wrappers or file parts (docs/conversion.md, "Blocks of users" and "PDF files")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image blocks as image parts (specification section 3.2)."""
+"""Image blocks as image parts (docs/conversion.md, "Blocks of users")."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""A request that does not fit the context window, in whatever words (specification section 7.1).
+"""A request that does not fit the context window, in whatever words.
 
 Claude Code compacts its conversation when it reads Anthropic's sentence, and
 only then; so every provider's sentence is turned into that one. The wordings
 are data: refusal_patterns.json beside this file.
+
+See docs/conversion.md, "Context overflow".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Secrets taken out of texts that leave the gateway (specification section 7)."""
+"""Secrets taken out of texts that leave the gateway (docs/conversion.md, "Errors of providers")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider's refusal teaches about its options (specification sections 0 and 7).
+"""What a provider's refusal teaches about its options (docs/reliability.md, "Options that learn").
 
 A provider that answers 400 to a parameter often says which one. `lesson` reads that
 from a table of wordings (refusal_patterns.json beside this file) and names one option of

@@ -1,4 +1,4 @@
-"""When an upstream wants to be asked again (specification section 7.1)."""
+"""When an upstream wants to be asked again (docs/conversion.md, "When to ask again")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An upstream's error as Anthropic would have said it (specification sections 6.7, 7, 7.1)."""
+"""An upstream's error as Anthropic would have said it.
+
+See docs/conversion.md, "Errors of providers" and "Errors inside a stream".
+"""
 
 from __future__ import annotations
 
@@ -216,7 +219,10 @@ def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
 
 
 def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:
-    """The table of section 7.1. `anywhere`: the status says nothing, so an overflow may hide under any."""
+    """The table of docs/conversion.md, "Errors of providers".
+
+    `anywhere`: the status says nothing, so an overflow may hide under any.
+    """
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
     if status in _OVERFLOW_STATUSES or status == 429 or anywhere:
         # a 429 is an overflow only when the request alone is larger than a minute's allowance

@@ -1,7 +1,9 @@
-"""A whole response as a message (specification section 8.1).
+"""A whole response as a message.
 
 It is read by the same code as a stream, as one whose items come whole; what that
 gives are events, which are put together again.
+
+See docs/conversion.md, "The Responses API".
 """
 
 from __future__ import annotations

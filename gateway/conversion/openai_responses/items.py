@@ -1,8 +1,10 @@
-"""Turns as input items of a Responses request (specification section 8.1).
+"""Turns as input items of a Responses request.
 
 Unlike chat, items keep the order of the blocks: what the model said before a
 call, between calls and behind them stays where it was, and its reasoning stands
 in front of what it led to.
+
+See docs/conversion.md, "The Responses API".
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def message_item(role: str, content: str | list[JSONObject]) -> Item:
 
 
 def checked_ending(items: list[Item], context: RequestContext) -> str | None:
-    """The text of a final assistant message that the model continues (section 3.8), else None.
+    """The text of a final assistant message that the model continues, else None.
+
+    See docs/conversion.md, "Prefill".
 
     Raises InvalidRequest where the model takes none.
     """

@@ -1,4 +1,7 @@
-"""responses_request: a Messages request as a request of the Responses API (specification section 8.1)."""
+"""responses_request: a Messages request as a request of the Responses API.
+
+See docs/conversion.md, "The Responses API".
+"""
 
 from __future__ import annotations
 

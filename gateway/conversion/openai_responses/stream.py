@@ -1,4 +1,4 @@
-"""ResponsesStream: the typed events of a Responses stream in, the events of one message out (section 8.1).
+"""ResponsesStream: the typed events of a Responses stream in, the events of one message out.
 
 A response is a list of items: reasoning, messages, calls, searches. Each is
 announced, told in deltas, and then repeated whole, up to twice: by its own end and
@@ -12,6 +12,8 @@ The message is not started by `response.created`, which says only that the
 provider listens: an error may still come, and until the first item it can be an
 honest HTTP error. The end is `response.completed` or `response.incomplete`, and
 nothing else: not `[DONE]`, not the end of the connection.
+
+See docs/conversion.md, "The Responses API".
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def chat_request(
     for the upstream, or a message that needs no upstream.
 
     Raises InvalidRequest for everything the API or the provider does not take
-    (specification sections 2, 3 and 7.2).
+    (docs/conversion.md, "Validation" and "Errors of the gateway").
     """
     plan = request_plan(request, profile, client, new_id, ledger, recurring)
     if isinstance(plan, AnsweredLocally):

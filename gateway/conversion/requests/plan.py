@@ -1,9 +1,11 @@
-"""What every protocol needs to know of a request before its body is written (specification sections 2 to 4).
+"""What every protocol needs to know of a request before its body is written.
 
 Checking, refusing what needs a server's memory, turns with paired tool calls,
 tools, structured output, stops, the output cap, thinking, identity: the same for
 all protocols that are converted. What differs between them is the body, which
 `chat_request` and `responses_request` write from a plan.
+
+See docs/conversion.md, "The request", "Messages and blocks" and "Tools".
 """
 
 from __future__ import annotations
@@ -152,7 +154,7 @@ def request_plan(
     is shared too. A request that needs no provider is answered instead.
 
     Raises InvalidRequest for everything the API or the provider does not take
-    (specification sections 2, 3 and 7.2).
+    (docs/conversion.md, "Validation" and "Errors of the gateway").
     """
     conversation = Conversation(request, profile, recurring.passages, client)
     request_checks.check(

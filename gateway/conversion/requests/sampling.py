@@ -1,6 +1,8 @@
-"""Scalar fields of a request (specification sections 2.1, 2.5, 2.8).
+"""Scalar fields of a request.
 
 Sampling, stop sequences, who asks, which session it is, and the service tier.
+
+See docs/conversion.md, "Fields of the request", "Stop sequences" and "Identity and tier".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Structured output: `output_config.format` as response_format (specification section 2.6)."""
+"""Structured output: `output_config.format` as response_format (docs/conversion.md, "Structured output")."""
 
 from __future__ import annotations
 

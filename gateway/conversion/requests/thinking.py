@@ -1,4 +1,4 @@
-"""Thinking settings and effort as reasoning fields (specification section 2.4)."""
+"""Thinking settings and effort as reasoning fields (docs/conversion.md, "Asking for thinking")."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ON: Final = frozenset({"enabled", "adaptive", "between_tools"})
 class ThinkingPlan(NamedTuple):
     """`body`: fields of the chat request; `off`: the request surely runs without thinking.
 
-    `requested` and `display` are what the answer must know (section 5.4).
+    `requested` and `display` are what the answer must know (docs/conversion.md, "Showing thinking").
     """
 
     body: dict[str, Any]

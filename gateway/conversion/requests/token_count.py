@@ -1,6 +1,8 @@
-"""How many tokens a request has, estimated (specification section 9).
+"""How many tokens a request has, estimated.
 
 The estimate runs for every request. All counts in here are packed (`token_classes`).
+
+See docs/conversion.md, "Counting tokens".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What an image costs, by its size; the size is read from its first bytes (specification section 9)."""
+"""What an image costs, by its size; the size is read from its first bytes.
+
+See docs/conversion.md, "The estimate".
+"""
 
 from __future__ import annotations
 

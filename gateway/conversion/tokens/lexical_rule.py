@@ -1,4 +1,4 @@
-"""From a text to a number of tokens, without a vocabulary (specification section 9, the lexical rule).
+"""From a text to a number of tokens, without a vocabulary.
 
 Every rule is a sum over runs of one kind of character, and no character is
 looked at in Python. A chunk of text becomes one big integer with a byte for each
@@ -12,8 +12,8 @@ all of it at the speed of the machine's words: about 9 ns a character.
 
 The prices are those with the least error against seven vocabularies at once (o200k_base
 and those of Qwen 3.5, DeepSeek 3.2, GLM 4.7, MiniMax M3, Llama 3 and Gemma 3), over code,
-diffs, JSON, HTML, listings, English and 13 other languages; docs/conversion.md has the
-errors. A letter with an accent is dear because it tells of a language in which plain
+diffs, JSON, HTML, listings, English and 13 other languages; docs/conversion.md, "The
+estimate", has the errors. A letter with an accent is dear because it tells of a language in which plain
 words are dear too. Runs that look random count as base64 from 40 characters on, so that
 lines of PEM files and hashes do.
 """

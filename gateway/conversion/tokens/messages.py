@@ -1,8 +1,10 @@
-"""How many tokens messages have, estimated, and the counter that remembers texts (specification section 9).
+"""How many tokens messages have, estimated, and the counter that remembers texts.
 
 A client sends its whole history with each turn; so what was counted once is remembered
 by its hash, apart for each vocabulary that counts. All counts in here are packed
 (`token_classes`).
+
+See docs/conversion.md, "The estimate".
 """
 
 from __future__ import annotations
@@ -165,7 +167,10 @@ class _Messages:
         return tokens
 
     def _first_replayed(self) -> int:
-        """The first message whose thinking goes back upstream (section 3.4)."""
+        """The first message whose thinking goes back upstream.
+
+        See docs/conversion.md, "Sending thinking back".
+        """
         profile = self._profile
         if profile.protocol == "anthropic":
             return 0

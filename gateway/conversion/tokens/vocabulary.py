@@ -3,7 +3,7 @@
 A lexical rule counts unless an option of the profile names a vocabulary, which is exact
 for models that use it: o200k_base, OpenAI's since gpt-4o, is what the presets of OpenAI
 name. It takes 63 MB of each process. For other models it is hardly nearer than the rule
-(docs/conversion.md), so a process that asks none of OpenAI's does not load it. It is
+(docs/conversion.md, "The estimate"), so a process that asks none of OpenAI's does not load it. It is
 compiled into the package, so nothing is ever downloaded; where no wheel of the package
 exists, the rule counts there too. What differs per model is learnt as a factor.
 

@@ -1,4 +1,7 @@
-"""Tool calls of the upstream as tool_use blocks (sections 5.5, 6.5, 3.6)."""
+"""Tool calls of the upstream as tool_use blocks.
+
+See docs/conversion.md, "Tool calls", "Calls in a stream" and "Ids of calls".
+"""
 
 from __future__ import annotations
 

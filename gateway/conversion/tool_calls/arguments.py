@@ -1,9 +1,11 @@
-"""The arguments of a tool call: repaired while they stream, or as a whole (sections 5.5, 6.5).
+"""The arguments of a tool call: repaired while they stream, or as a whole.
 
 `LiveArguments` forwards every piece at once, so a file being written is seen growing.
 It mends what models get wrong in a way that leaves no doubt, and says so when
 something cannot be mended. `input_of` does the same to a whole text, with the same
 reader.
+
+See docs/conversion.md, "Tool calls" and "Calls in a stream".
 """
 
 from __future__ import annotations

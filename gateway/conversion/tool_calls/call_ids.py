@@ -1,6 +1,8 @@
-"""Ids of tool calls on their way upstream (specification section 3.6).
+"""Ids of tool calls on their way upstream.
 
 Pure functions of the id, so the same history always gives the same ids.
+
+See docs/conversion.md, "Ids of calls".
 """
 
 from __future__ import annotations

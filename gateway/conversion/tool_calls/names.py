@@ -1,7 +1,9 @@
-"""Tool names: shortened for upstreams, restored for clients (specification section 4.2, renaming).
+"""Tool names: shortened for upstreams, restored for clients.
 
 The short form is a pure function of the name, so tools, tool_choice and history
 agree without memory.
+
+See docs/conversion.md, "Tool names".
 """
 
 from __future__ import annotations

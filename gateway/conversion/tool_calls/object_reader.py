@@ -1,4 +1,4 @@
-"""ObjectReader: one JSON object in pieces, mended while it is read (section 6.5).
+"""ObjectReader: one JSON object in pieces, mended while it is read.
 
 A small JSON reader that looks at every piece once and hands it on at once. What it
 hands on is, at any moment, the beginning of one valid JSON object.
@@ -6,6 +6,8 @@ hands on is, at any moment, the beginning of one valid JSON object.
 A placeholder (`{}`, `null`, `""`) in front of an object is no argument. Whether `{}`
 is one shows only when more comes, so it is held back until then. What comes behind
 the object may be another one: it is kept in `behind`.
+
+See docs/conversion.md, "Calls in a stream".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tools of the Messages API in Chat Completions (specification sections 2.7 and 4).
+"""Tools of the Messages API in Chat Completions (docs/conversion.md, "Tools").
 
-`tool_plan` puts the pieces together: which tools are exposed (4.1), their
-functions (4.2, 4.3), tools of Anthropic's servers (4.4), the choice among them (2.7).
+`tool_plan` puts the pieces together: which tools are exposed, their functions, the tools of
+Anthropic's servers, and the choice among them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ToolPlan:
     also holds `{"type": "web_search", ...}`. `tool_choice`: None = not sent.
     `parallel`, `body`: further body fields. `system_texts`: long descriptions for
     the system text. `local_answer`: the text that answers the request without the
-    provider (4.4); then nothing else is set.
+    provider; then nothing else is set.
     """
 
     tools: list[dict[str, Any]] = field(default_factory=list)

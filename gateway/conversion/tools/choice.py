@@ -1,4 +1,4 @@
-"""tool_choice on its way upstream (specification section 2.7)."""
+"""tool_choice on its way upstream (docs/conversion.md, "Tool choice")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Anthropic-defined client tools as functions: a table (specification section 4.3).
+"""Anthropic-defined client tools as functions: a table.
 
 The model behind the gateway was not trained on them, so each gets a description
 and the parameters of its documented input; clients then run the calls unchanged.
+
+See docs/conversion.md, "Client tools".
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Which tools the model may see (specification section 4.1).
+"""Which tools the model may see.
 
 The API keeps tools out of the prompt until something loads them; chat knows one
 list only, so the list sent is the one in force at the end of the conversation.
+
+See docs/conversion.md, "Which tools are sent".
 """
 
 from __future__ import annotations
@@ -85,7 +87,10 @@ class ToolHistory:
 
 
 def called_name(tool_use: dict[str, Any]) -> str:
-    """The tool a tool_use block of the history calls; a toolset's member in its composed form (4.3)."""
+    """The tool a tool_use block of the history calls; a toolset's member in its composed form.
+
+    See docs/conversion.md, "Client tools".
+    """
     name = tool_use.get("name")
     if type(name) is not str:
         return ""
@@ -94,7 +99,7 @@ def called_name(tool_use: dict[str, Any]) -> str:
 
 
 def composed_name(toolset: str, member: str) -> str:
-    """The function name of one member of an Anthropic toolset (section 4.3)."""
+    """The function name of one member of an Anthropic toolset (docs/conversion.md, "Client tools")."""
     return f"{toolset}__{member}"
 
 

@@ -1,4 +1,4 @@
-"""One tool as chat functions (specification sections 4.2 and 4.3)."""
+"""One tool as chat functions (docs/conversion.md, "Fields of a tool" and "Client tools")."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Schemas as single providers take them (specification section 4.2, `schema_rewrites`).
+"""Schemas as single providers take them.
 
 Each function is pure, keeps the object when nothing changes, and changes nothing when it is
 applied a second time. What the providers take is published: Gemini's `Schema`
 (ai.google.dev/api/caching#Schema), Moonshot's flavour (MoonshotAI/walle), llama.cpp's
 json-schema-to-grammar. OpenAI's rules are those of its refusals.
+
+See docs/conversion.md, "Schemas".
 """
 
 from __future__ import annotations

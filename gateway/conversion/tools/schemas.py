@@ -1,8 +1,10 @@
-"""JSON Schemas made fit for Chat Completions (specification section 4.2).
+"""JSON Schemas made fit for Chat Completions.
 
 All functions are pure: they return the given object when nothing had to change,
 otherwise a copy of the changed levels. What is too deep raises RecursionError;
 `tools` and `structured` turn that into an answer to the client.
+
+See docs/conversion.md, "Schemas".
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ class Parameters(NamedTuple):
 
 
 def tool_parameters(schema: JSONObject) -> Parameters:
-    """The root of a tool's input_schema as every provider takes it (section 4.2).
+    """The root of a tool's input_schema as every provider takes it.
 
     An object with `properties`, without `$schema` and the like, its combinators
     folded into one object. Raises ValueError when the root is no object.
+
+    See docs/conversion.md, "Schemas".
     """
     if type(schema.get("$id")) is str:
         schema = without_base(schema, schema["$id"].removesuffix("#"))

@@ -1,4 +1,7 @@
-"""Tools that run on Anthropic's servers, which the gateway does not have (specification section 4.4)."""
+"""Tools that run on Anthropic's servers, which the gateway does not have.
+
+See docs/conversion.md, "Server tools".
+"""
 
 from __future__ import annotations
 

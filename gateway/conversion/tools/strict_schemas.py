@@ -1,8 +1,10 @@
-"""OpenAI's strict mode: which schemas may say `strict`, and how others are made to (section 2.6).
+"""OpenAI's strict mode: which schemas may say `strict`, and how others are made to.
 
 Strict mode knows no optional properties. `force_strict` requires them all and
 allows null where something was optional; `without_invented_nulls` takes those
 nulls out of the answer again, so that the client sees what its schema promised.
+
+See docs/conversion.md, "Structured output".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A web search that the gateway makes itself, before the provider is asked (specification section 4.4).
+"""A web search that the gateway makes itself, before the provider is asked.
 
 Claude Code's WebSearch tool sends a request whose only tool, or forced tool, is
 `web_search`. The gateway takes its query out, searches, hands the results to the model as
@@ -6,6 +6,8 @@ text, and tells the client of call and results in the blocks of the API, in fron
 the model says:
 
     server_tool_use  web_search_tool_result  text
+
+See docs/conversion.md, "Web search".
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Checks of messages and their blocks (specification sections 2.0, 3.0, 3.2 to 3.5, 3.7).
+"""Checks of messages and their blocks.
 
 What passes here can be read without care by the conversion: types of blocks
 are legal for their role, and the fields the conversion uses have their type.
 Files and containers live on Anthropic's servers only, so they are refused here
 whatever the provider. Nothing is copied: a long history costs one walk.
+
+See docs/conversion.md, "Validation", "Blocks of users" and "Blocks of the assistant".
 """
 
 from __future__ import annotations

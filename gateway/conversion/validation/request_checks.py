@@ -1,9 +1,11 @@
-"""Checks of a parsed Messages request, in the wording of the API (specification section 2.0).
+"""Checks of a parsed Messages request, in the wording of the API.
 
 Required fields come first, in the order model, max_tokens, messages; then the
 first mistake in document order is raised, alone. Unknown fields are ignored.
 What depends on the provider (tools, PDF, prefill, history) is checked where it
 is converted; nothing here knows a provider.
+
+See docs/conversion.md, "Validation".
 """
 
 from __future__ import annotations
@@ -77,9 +79,11 @@ def check(
 
 
 def refuse_unsupported(request: JSONObject, *, counting: bool = False) -> None:
-    """Refuse the features of the API that need a server's memory or sandbox (section 2.1).
+    """Refuse the features of the API that need a server's memory or sandbox.
 
     Only for providers which do not speak the Messages API themselves. Raises InvalidRequest.
+
+    See docs/conversion.md, "Fields of the request".
     """
     if type(request.get("thread")) is dict:
         # With these details the SDK's tool runner repeats with the whole history.

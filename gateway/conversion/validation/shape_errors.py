@@ -1,7 +1,9 @@
-"""The wording of shape errors, as the Messages API has it (specification section 2.0).
+"""The wording of shape errors, as the Messages API has it.
 
 `path` is the dotted field path with list indexes. Null is equal to absent, and
 booleans are no integers.
+
+See docs/conversion.md, "Validation".
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Exchange:
 
     `answer_headers`: headers of the provider's answer that go back to the client.
     `inside`: it has a turn in this process. `admission`: what its key was charged;
-    `limit_headers`: what the key has left (specification 1.4).
+    `limit_headers`: what the key has left (docs/conversion.md, "Response headers").
     """
 
     arrival: Arrival

@@ -1,4 +1,6 @@
-"""After a failed attempt: again, elsewhere, or give up (pure; specification 7.2, last line).
+"""After a failed attempt: again, elsewhere, or give up (pure).
+
+See docs/reliability.md, "What follows a failed attempt".
 
 Only failures before the first byte to the client come here. Whose fault a failure
 is decides what may follow:
@@ -105,7 +107,10 @@ def fault_of(error: UpstreamError) -> Fault:
 
 
 def is_overflow(error: UpstreamError) -> bool:
-    """Whether a client would shorten its conversation because of it (specification section 7.1)."""
+    """Whether a client would shorten its conversation because of it.
+
+    See docs/conversion.md, "Context overflow".
+    """
     return error.status == 400 and error.message.startswith(_OVERFLOW)
 
 

@@ -1,4 +1,4 @@
-"""Whole messages: section 5 and the items 78 to 99 of section 10.2."""
+"""Whole messages (docs/conversion.md, "The answer")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MessageStream: sections 6.2 to 6.7, row by row."""
+"""MessageStream (docs/conversion.md, "Streams")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finish reason -> stop reason: the table of section 5.2."""
+"""Finish reason -> stop reason: the table of docs/conversion.md, "Stop reasons"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Think tags, prefill, local stops, invented nulls (sections 2.5, 2.6, 3.8, 6.6)."""
+"""Think tags, prefill, local stops, invented nulls.
+
+See docs/conversion.md, "Showing thinking", "Stop sequences", "Prefill" and "Structured output".
+"""
 
 from __future__ import annotations
 

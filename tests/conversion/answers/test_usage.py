@@ -1,4 +1,4 @@
-"""Token counts (section 5.3)."""
+"""Token counts (docs/conversion.md, "Usage")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret of a provider reaches a client (section 7)."""
+"""No secret of a provider reaches a client (docs/conversion.md, "Errors of providers")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upstream errors: section 7.1 row by row, items 125 to 132 of section 10.4."""
+"""Upstream errors: docs/conversion.md, "Errors of providers", row by row."""
 
 from __future__ import annotations
 

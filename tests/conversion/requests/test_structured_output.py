@@ -1,4 +1,4 @@
-"""Structured output (specification 2.6, cases 25 and 26)."""
+"""Structured output (docs/conversion.md, "Structured output")."""
 
 import copy
 import json
@@ -63,7 +63,7 @@ def test_the_schema_is_sent_as_it_is_and_strict_where_it_can_be(schema, strict):
     assert not ledger
 
 
-def test_the_vector_of_the_specification():
+def test_the_vector_of_structured_output():
     vector = json.loads((TESTS / "vectors" / "r11_json_schema.json").read_text())
     body = response_format(vector["request"], Profile(), Ledger()).body
     assert body == {"response_format": vector["expect_upstream"]["response_format"]}

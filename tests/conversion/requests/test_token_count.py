@@ -1,4 +1,4 @@
-"""count_tokens and the estimate of every request (specification 9, case 138, trap T32)."""
+"""count_tokens and the estimate of every request (docs/conversion.md, "Counting tokens")."""
 
 import copy
 import json
@@ -59,7 +59,7 @@ def thinking(value, signature=""):
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_the_vectors_of_the_specification(path):
+def test_the_vectors(path):
     vector = json.loads(path.read_text())
     low, high = vector["expect_range"]
     answer = count_tokens(vector["request"], Profile.merged(vector["options"]))

@@ -1,4 +1,4 @@
-"""What an image costs (specification 9)."""
+"""What an image costs (docs/conversion.md, "The estimate")."""
 
 import base64
 import struct

@@ -1,4 +1,7 @@
-"""Arguments of tool calls: repaired while they stream and as a whole (sections 5.5, 6.5)."""
+"""Arguments of tool calls: repaired while they stream and as a whole.
+
+See docs/conversion.md, "Tool calls" and "Calls in a stream".
+"""
 
 from __future__ import annotations
 

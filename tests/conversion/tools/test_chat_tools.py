@@ -1,4 +1,7 @@
-"""The plan for all tools of a request: vectors, real requests, limits, facts (specification 2.7 and 4)."""
+"""The plan for all tools of a request: vectors, real requests, limits, facts.
+
+See docs/conversion.md, "Tools".
+"""
 
 import copy
 import json
@@ -57,7 +60,7 @@ def holds(actual, expected):
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_the_vectors_of_the_specification(name):
+def test_the_vectors(name):
     vector = VECTORS[name]
     profile = Profile.merged(vector["options"])
     if "expect_error" in vector:

@@ -1,4 +1,4 @@
-"""tool_choice (specification 2.7, cases 27 to 29 and 74e, trap T10)."""
+"""tool_choice (docs/conversion.md, "Tool choice")."""
 
 import pytest
 

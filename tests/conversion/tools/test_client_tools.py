@@ -1,4 +1,4 @@
-"""Anthropic-defined client tools (specification 4.3, cases 39 and 40)."""
+"""Anthropic-defined client tools (docs/conversion.md, "Client tools")."""
 
 import pytest
 from jsonschema import Draft202012Validator

@@ -1,4 +1,4 @@
-"""Which tools the model may see (specification 4.1, cases 34, 37 and 38)."""
+"""Which tools the model may see (docs/conversion.md, "Which tools are sent")."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Custom tools as functions (specification 4.2, cases 30 to 36)."""
+"""Custom tools as functions (docs/conversion.md, "Fields of a tool")."""
 
 import pytest
 

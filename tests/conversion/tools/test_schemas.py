@@ -1,4 +1,4 @@
-"""Schemas at the root: what every provider needs (specification 4.2, cases 31 and 32, trap T9)."""
+"""Schemas at the root: what every provider needs (docs/conversion.md, "Schemas")."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Tools that run on Anthropic's servers (specification 4.4, cases 41 and r17, trap T11)."""
+"""Tools that run on Anthropic's servers (docs/conversion.md, "Server tools")."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""OpenAI's strict mode (specification 2.6, case 25)."""
+"""OpenAI's strict mode (docs/conversion.md, "Structured output")."""
 
 import copy
 import json

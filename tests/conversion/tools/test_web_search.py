@@ -1,4 +1,4 @@
-"""A web search that the gateway makes itself (specification 4.4)."""
+"""A web search that the gateway makes itself (docs/conversion.md, "Web search")."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Assistant turns as assistant messages (specification section 3.3; opaque data of calls 3.6)."""
+"""Assistant turns as assistant messages.
+
+See docs/conversion.md, "Blocks of the assistant" and "Ids of calls".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns as chat messages (specification sections 3.0, 3.2, 3.5, 3.8)."""
+"""Turns as chat messages (docs/conversion.md, "Turns", "Blocks of users", "Tool results" and "Prefill")."""
 
 from __future__ import annotations
 
@@ -54,9 +54,11 @@ def refuse_nothing_said(messages: list[ChatMessage]) -> None:
 
 
 def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: RequestContext) -> str | None:
-    """Let the upstream continue a final assistant message; returns its text, None when there is none (3.8).
+    """Let the upstream continue a final assistant message; returns its text, None when there is none.
 
     Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest.
+
+    See docs/conversion.md, "Prefill".
     """
     last = messages[-1]
     if last["role"] != "assistant":

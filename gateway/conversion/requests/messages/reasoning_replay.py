@@ -1,7 +1,9 @@
-"""Thinking of the history on its way back upstream (specification section 3.4).
+"""Thinking of the history on its way back upstream.
 
 The text of a thinking block may go to any provider that wants thinking back;
 the payload of its signature only to the provider and model that made it.
+
+See docs/conversion.md, "Sending thinking back".
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What Anthropic's servers did in earlier turns, as text (specification section 3.3).
+"""What Anthropic's servers did in earlier turns, as text.
 
 Calls and results of server tools have no place in Chat Completions. Their
 shapes are many and were not checked, so everything is read with care.
+
+See docs/conversion.md, "Blocks of the assistant".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The system prompt and system messages (specification section 3.1)."""
+"""The system prompt and system messages (docs/conversion.md, "System text")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: the messages of a request with control blocks applied and same roles merged (section 3.0).
+"""Turns: the messages of a request with control blocks applied and same roles merged.
 
 A turn holds located blocks, so that later steps can name the place in the
 request. Every tool call gets exactly one result directly behind it, because Chat Completions
@@ -7,6 +7,8 @@ are repaired, or refused with `history: strict`.
 
 The request itself is never changed. Tool changes inside messages are applied by the tool facet, which
 reads them from the request.
+
+See docs/conversion.md, "Turns" and "Calls without results".
 """
 
 from __future__ import annotations
@@ -200,7 +202,7 @@ def turns(
     """The turns of checked `messages`, none of them empty.
 
     With `mid_system: user` system messages become reminders behind the content
-    of a neighbouring user turn (section 3.1). `first`: the number of the first message
+    of a neighbouring user turn (docs/conversion.md, "System text"). `first`: the number of the first message
     in its request; `more_of_user`: messages of the user follow behind these.
     """
     script = _Script()

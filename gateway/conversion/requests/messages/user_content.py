@@ -1,4 +1,7 @@
-"""What users and tools say: their blocks as parts, tool results as tool messages (sections 3.2, 3.5)."""
+"""What users and tools say: their blocks as parts, tool results as tool messages.
+
+See docs/conversion.md, "Blocks of users" and "Tool results".
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,10 @@ def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
 
 
 def _orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
-    """A result that answers no call, as parts of a user message (section 3.6)."""
+    """A result that answers no call, as parts of a user message.
+
+    See docs/conversion.md, "Calls without results".
+    """
     parts = result_parts(result, context)
     heading = f"[tool result for {plain_id(result.block['tool_use_id'])}]\n"
     if parts and parts[0]["type"] == "text":
