@@ -1,4 +1,4 @@
-"""The process's Gateway, built on first use: the server sends no start-up event."""
+"""The process's Gateway, built on first use because the server sends no start-up event."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ logger = logging.getLogger("gateway.api")
 
 
 class Runtime:
-    """Holds one Gateway for the running event loop; the HTTP client belongs to a loop."""
+    """Holds one Gateway for the running event loop, because the HTTP client belongs to a loop."""
 
     def __init__(self) -> None:
         self._gateway: Gateway | None = None
@@ -56,10 +56,10 @@ class Runtime:
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
-        """Bring the environment's records in step and load the configuration.
+        """Synchronise the environment's records and load the configuration.
 
-        Call it before the server takes requests, outside the event loop. Raises what
-        the database raises. May be called again and from several threads.
+        Call it before the server takes requests, outside the event loop. Raises what the database raises.
+        May be called again, and from several threads.
         """
         with self._preparing:
             self._prepare()
@@ -81,7 +81,7 @@ class Runtime:
             self._process.start()
 
     def _configuration_changed(self, snapshot: ConfigSnapshot) -> None:
-        """In the thread of the configuration: requests whose key is refused from now on end."""
+        """Runs in the configuration's thread: ends the requests whose key is now refused."""
         gateway, loop = self._gateway, self._loop
         if gateway is not None and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(gateway.live.dismiss, snapshot, time.time())
@@ -89,21 +89,21 @@ class Runtime:
     async def gateway(self) -> Gateway:
         loop = asyncio.get_running_loop()
         if self._gateway is None or self._loop is not loop:
-            # a server that is not ours has not prepared: the first request does, beside the loop
+            # a server that is not ours did not prepare: the first request does it, off the loop
             await asyncio.to_thread(self.prepare)
-            # several first requests may have waited for it, and what they share is one
+            # several first requests may have waited for it; they share one result
             if self._gateway is None or self._loop is not loop:
                 self._gateway, self._loop = self._built(), loop
         return self._gateway
 
     def install(self, gateway: Gateway | None) -> None:
-        """Use `gateway` on the running loop instead (tests); None = build anew."""
+        """Use `gateway` on the running loop instead (tests); None = build a new one."""
         self._gateway = gateway
         self._loop = asyncio.get_running_loop() if gateway else None
 
     @property
     def snapshot(self) -> ConfigSnapshot | None:
-        """The configuration that requests are answered by; None when nothing is prepared yet."""
+        """The configuration in force; None when nothing is prepared yet."""
         configuration = self._configuration if self._gateway is None else self._gateway.configuration
         return None if configuration is None else configuration.snapshot
 
@@ -119,15 +119,15 @@ class Runtime:
             self._gateway.live.draining = True
 
     def interrupt(self) -> None:
-        """End the requests that are still under way, each with an error its client understands."""
+        """End the requests that are still running, each with an error that its client understands."""
         if self._gateway is not None:
             self._gateway.live.interrupt()
 
     def stop(self) -> None:
-        """Write what the recorder holds, then end what can be made up for.
+        """Write what the recorder holds, then finish what could also be made up for later.
 
-        Takes no longer than conf.SETTLING_SECONDS allows, whatever the database does: each part has a
-        limit of its own, and what must not be lost comes first.
+        Takes no longer than conf.SETTLING_SECONDS, whatever the database does: each part has its own
+        limit, and what must not be lost comes first.
         """
         if self._gateway is not None:
             self._gateway.pdf_workers.stop()
@@ -138,7 +138,7 @@ class Runtime:
                 try:
                     part.stop()
                 except Exception:
-                    # the others have to be told all the same
+                    # the others must still be told
                     logger.exception("unexpected error while stopping")
         if self._process is not None:
             self._process.end()
@@ -176,10 +176,10 @@ class Runtime:
         conf = gateway_conf()
         assert self._configuration is not None and self._recorder is not None
         if self._limiter is None:
-            # its threads are the serving process's, as those of the follow-up
+            # its threads belong to the serving process, like those of the follow-up
             self._limiter = self._ready_limiter()
         if self._follow_up is None:
-            # in the process that serves, not in one that it was forked from
+            # in the serving process, not in the one it was forked from
             self._follow_up = FollowUpWorker(self._handover)
             self._follow_up.start()
             self._retention = RetentionWorker()

@@ -15,33 +15,33 @@ VIEW_ALL: Final = "gateway.view_requestlog"
 
 
 def owned_keys(user: Any) -> QuerySet[ClientKey]:
-    """The client keys whose owner this user is."""
+    """The client keys that this user owns."""
     return ClientKey.objects.filter(user_id=user.pk) if user.pk else ClientKey.objects.none()
 
 
 def owns_keys(user: Any) -> bool:
-    """Whether there is something to see: a key of theirs, or requests from when they had one."""
+    """Whether there is anything to see: a key of theirs, or requests from when they had one."""
     return bool(owned_keys(user).exists() or owned_requests(user, RequestLog.objects.all()).exists())
 
 
 def visible_requests(user: Any, rows: QuerySet[RequestLog] | None = None) -> QuerySet[RequestLog]:
-    """The rows (of all, by default) that a user may see."""
+    """The rows (out of all, by default) that a user may see."""
     rows = RequestLog.objects.all() if rows is None else rows
     return rows if user.has_perm(VIEW_ALL) else owned_requests(user, rows)
 
 
 def may_see_request(user: Any, row: RequestLog) -> bool:
-    """`visible_requests` of one row."""
+    """`visible_requests` for one row."""
     return user.has_perm(VIEW_ALL) or owns_request(user, row)
 
 
 def owned_requests(user: Any, rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
-    """The rows that came with client keys that were this user's then."""
+    """The rows that came with client keys this user owned at the time."""
     return rows.filter(owner_id=user.pk) if user.pk else rows.none()
 
 
 def owns_request(user: Any, row: RequestLog) -> bool:
-    """`owned_requests` of one row."""
+    """`owned_requests` for one row."""
     return row.owner_id is not None and row.owner_id == user.pk
 
 
@@ -54,19 +54,19 @@ def may_read_all(user: Any) -> bool:
 
 
 def may_read(user: Any, row: RequestLog) -> bool:
-    """Whether a user may read the content of this request: with the right to, or as its key's owner."""
+    """Whether a user may read this request's content: by permission, or as its key's owner."""
     return may_read_all(user) or (gateway_conf().owners_read_content and owns_request(user, row))
 
 
 def readable_requests(user: Any, rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
-    """`may_read` of many rows."""
+    """`may_read` for many rows."""
     if may_read_all(user):
         return rows
     return owned_requests(user, rows) if gateway_conf().owners_read_content else rows.none()
 
 
 def readers() -> list[str]:
-    """The names of all who may read everybody's contents."""
+    """The names of everybody who may read all contents."""
     users = get_user_model()._default_manager.with_perm(
         PERMISSION, backend="django.contrib.auth.backends.ModelBackend"
     )
@@ -76,7 +76,7 @@ def readers() -> list[str]:
 def note_reads(user: Any, request_ids: Iterable[str], part: str) -> None:
     """Note that `user` reads `part` (conversation, received, export ...) of these requests.
 
-    Call it before the content is shown; raises what the database raises, and then nothing is to be shown.
+    Call it before the content is shown. Raises what the database raises; then nothing may be shown.
     """
     ContentRead.objects.bulk_create(
         [
@@ -88,5 +88,5 @@ def note_reads(user: Any, request_ids: Iterable[str], part: str) -> None:
 
 
 def note_read(user: Any, request_id: str, part: str) -> None:
-    """`note_reads` of one request."""
+    """`note_reads` for one request."""
     note_reads(user, [request_id], part)

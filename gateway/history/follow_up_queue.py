@@ -1,8 +1,8 @@
-"""What the follow-up needs of ended exchanges, handed from the writer of the history in memory.
+"""What the follow-up needs of ended exchanges, passed in memory by the writer of the history.
 
-The recorder has just read, masked and taken apart what the follow-up would read, decompress
-and parse again. It is no more than a shortcut: who is to be followed up stands in the database
-(FollowUp), and what does not fit in here, or died with its process, is read from there.
+The recorder has just read, masked and taken apart what the follow-up would otherwise read, decompress
+and parse again. It is only a shortcut: the queue that counts is in the database (FollowUp), and what
+does not fit in here, or died with its process, is read from there.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ MOST: Final = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class EndedExchange:
-    """One exchange, as it is in the database. `head`: the end of the chain of its messages, masked.
+    """One exchange as it is in the database. `head`: the end of its chain of messages, masked.
 
-    `fresh`: the pieces of that chain that its process had not stored before, by digest, as far as
-    they are known. `returned`: what the client got, masked, perhaps in fewer events. `size`: bytes
-    that this holds.
+    `fresh`: the pieces of that chain, by digest, that its process had not stored before, as far as they
+    are known. `returned`: what the client got, masked, possibly in fewer events. `size`: bytes held.
     """
 
     request_id: str
@@ -56,13 +55,13 @@ class Handover:
                     self._size += one.size
 
     def take(self, number: int) -> list[EndedExchange]:
-        """The first so many."""
+        """The first `most` entries."""
         with self._lock:
             taken = [self._waiting.popleft() for _ in range(min(number, len(self._waiting)))]
             self._size -= sum(one.size for one in taken)
         return taken
 
     def waiting(self) -> set[str]:
-        """The request ids of all that wait."""
+        """The request ids of all waiting entries."""
         with self._lock:
             return {one.request_id for one in self._waiting}

@@ -1,11 +1,10 @@
-"""Live tail: requests as they start, stream and end, told to whoever watches.
+"""Live tail: requests as they start, stream and end, sent to whoever is watching.
 
-`TailedRecorder` stands in front of the recorder and hears of every beginning and
-end; how far the streams are is asked for twice a second, for all of them at once.
-What changed goes out as one message to a channel group. While nobody watches in
-this process nothing is made or sent; a layer that reaches other processes cannot
-know that, and is always told. No exchange ever waits for this: sending is a task
-of its own, and what a slow layer does not take in time is dropped.
+`TailedRecorder` stands in front of the recorder and hears of every beginning and end; the progress of
+all streams is polled twice a second. Changes go out as one message to a channel group. While nobody in
+this process is watching, nothing is built or sent; a channel layer that reaches other processes cannot
+know that, and always gets them. No exchange ever waits: sending is a task of its own, and what a slow
+layer does not accept in time is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ GROUP: Final = "live-tail"
 SETTLE: Final = 0.2
 PROGRESS_EVERY: Final = 0.5
 SEND_TIMEOUT: Final = 2.0
-# rows that wait to be sent; the oldest go first
+# rows waiting to be sent; the oldest are dropped first
 MOST_WAITING: Final = 1000
 
 Row = dict[str, Any]
@@ -37,7 +36,7 @@ FACTS: Final = (
 
 
 class OutcomeWriter(Protocol):
-    """What writes outcomes."""
+    """The writer of outcomes."""
 
     def opened(self, outcome: ExchangeOutcome) -> None: ...
 
@@ -47,7 +46,7 @@ class OutcomeWriter(Protocol):
 
 
 class Viewers:
-    """The pages of this process that watch. `changed` is called when the first one comes."""
+    """The pages of this process that are watching. `changed` is called when the first one comes."""
 
     def __init__(self) -> None:
         self._pages: set[object] = set()
@@ -69,9 +68,9 @@ viewers = Viewers()
 
 
 class LiveTail:
-    """Tells the group what happens. `progress`: a row for each stream under way, with `request_id`.
+    """Informs the group. `progress`: a row for each running stream, with its `request_id`.
 
-    Used in the event loop alone.
+    Used in the event loop only.
     """
 
     def __init__(self, progress: Callable[[], Iterable[Row]]) -> None:
@@ -114,13 +113,13 @@ class LiveTail:
         rows, self._waiting = [*self._waiting.values(), *moving], {}
         if rows:
             self._sending = asyncio.get_running_loop().create_task(_send(rows))
-        # one that was told of may not stream yet
+        # an exchange that was announced may not stream yet
         if moving or self._open:
             self._look_soon(PROGRESS_EVERY)
 
 
 class TailedRecorder:
-    """A recorder that tells the tail what it is handed."""
+    """A recorder that informs the tail of everything it is handed."""
 
     def __init__(self, recorder: OutcomeWriter, tail: LiveTail) -> None:
         self._recorder = recorder

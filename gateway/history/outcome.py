@@ -1,7 +1,7 @@
-"""ExchangeOutcome: the facts of one exchange, frozen; one becomes one RequestLog row and its Attempts.
+"""ExchangeOutcome: the facts of one exchange, frozen; it becomes one RequestLog row and its Attempts.
 
-The relay hands in two for an exchange, under the same request id: one when the
-request arrived (state `open`), one when it ended. The later replaces the former.
+The relay hands in two per exchange, under the same request id: one when the request arrives (state
+`open`), one when it ends. The later one replaces the earlier.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ INTERRUPTED: Final = "interrupted"  # the gateway stopped or died meanwhile
 class CapturedBodies:
     """The four texts of an exchange, as raw bytes, and the client's headers with secrets masked.
 
-    `received`: the client's body; `sent`: ours to the provider; `answered`: the
-    provider's; `returned`: ours to the client. `received_json` and `sent_json`:
-    the same requests as values, where somebody has them already; never changed.
+    `received`: the client's body; `sent`: ours to the provider; `answered`: the provider's; `returned`:
+    ours to the client. `received_json` and `sent_json`: the same requests as values, where somebody has
+    parsed them already; never changed.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class CapturedBodies:
 class AttemptFacts:
     """One try at a provider. Field names are those of models.Attempt; times in milliseconds.
 
-    `credential` is a label. `next_step`: what followed, `pause_ms` the wait before it.
+    `credential` is a label. `next_step`: what followed; `pause_ms`: the wait before it.
     """
 
     number: int
@@ -70,9 +70,8 @@ class AttemptFacts:
 class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 
-    `masked_count`: secrets that were masked in `bodies` already, on their way through the spool.
-    `served_by`: which of the gateway's processes had it.
-    `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
+    `masked_count`: secrets already masked in `bodies`, on their way through the spool. `served_by`: the
+    gateway process. `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
     """
 
     request_id: str

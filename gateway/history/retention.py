@@ -1,9 +1,9 @@
-"""What is kept how long: contents, rows and totals go by themselves, in small batches.
+"""What is kept for how long: contents, rows and totals are removed separately, in small batches.
 
-Contents go first, with what the search found in them; then the pieces that no
-row needs (history/content/sweep.py); then rows, which stay counted in the totals; then
-totals. What a legal hold covers stays, content and row. One process at a time
-purges: it holds a lease in the database, whatever the database is.
+Contents go first, with their entries in the search index; then the pieces that no row needs
+(history/content/sweep.py); then rows, which stay counted in the totals; then totals. What a legal hold
+covers stays, content and row. Only one process purges at a time: it holds a lease in the database,
+whichever database that is.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from gateway.models.database_errors import concerns_server
 logger = logging.getLogger("gateway.audit")
 
 BATCH: Final = 200
-# between two batches the writer of the history has its turn
+# between two batches the writer of the history gets its turn
 BREATH: Final = 0.02
 LEASE: Final = timedelta(minutes=10)
 EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = 300.0
-# a budget's longest period: what a key used of it is in the totals alone
+# a budget's longest period, whose use by a key is in the totals alone
 KEPT_FOR_BUDGETS: Final = timedelta(days=31)
-# more is not counted for the page that shows the next purge
+# the page that shows the next purge does not count further
 MOST_COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """What began before these moments goes; None: nothing does."""
+    """What began before these moments is removed; None: nothing is."""
 
     bodies: datetime | None
     rows: datetime | None
@@ -63,7 +63,7 @@ class Cutoffs:
 
     @classmethod
     def of(cls, retention: Retention, now: datetime) -> Cutoffs:
-        """By the days of the record."""
+        """From the number of days in the record."""
         body, row, total = (
             None if days is None else now - timedelta(days=days)
             for days in (retention.body_days, retention.row_days, retention.total_days)
@@ -75,7 +75,7 @@ class Cutoffs:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How much the next purge removes; MOST_COUNTED + 1 means more. `held`: contents that a hold keeps."""
+    """How much the next purge removes; MOST_COUNTED + 1 means more. `held`: contents kept by a hold."""
 
     bodies: int
     rows: int
@@ -98,9 +98,9 @@ def preview(now: datetime) -> Preview:
 def purge(
     now: datetime, *, breath: float = BREATH, stopping: threading.Event | None = None
 ) -> PurgeRun | None:
-    """Remove what may go; None when another process does just that. Raises what the database raises.
+    """Remove what may go; None when another process is doing that. Raises what the database raises.
 
-    Once `stopping` is set, the batch under way is the last.
+    Once `stopping` is set, the current batch is the last.
     """
     stopping = stopping or threading.Event()
     if not _lease(now):
@@ -152,7 +152,9 @@ def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
 
 
 def _held() -> Exists:
-    """Whether a hold covers a row: the lineage of its key and its session, as far as the hold names them."""
+    """Whether a hold covers a row: by the lineage of its key and its session, as far as the hold
+    names them.
+    """
     holds = LegalHold.objects.annotate(
         lineage=Coalesce("client_key__lineage", "client_key_id", output_field=BigIntegerField())
     )
@@ -175,7 +177,7 @@ def _few(rows: QuerySet[Any]) -> int:
 
 
 def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Event) -> Iterator[list[str]]:
-    """The request ids of `rows`, oldest first; each batch goes on behind the one before."""
+    """The request ids of `rows`, oldest first; each batch continues behind the one before."""
     behind = rows
     leased = time.monotonic()
     while not stopping.is_set():
@@ -211,7 +213,7 @@ def _drop_rows(names: Sequence[str]) -> int:
 
 
 def _drop_totals(before: datetime | None) -> int:
-    """Hours and whole days from before the moment."""
+    """The hours and whole days before the moment."""
     if before is None:
         return 0
     hour = hour_of(before)
@@ -233,7 +235,7 @@ def _drop_totals(before: datetime | None) -> int:
 
 
 class RetentionWorker:
-    """A thread that purges each hour, when no other process did, and lets SQLite look at its tables.
+    """A thread that purges each hour, unless another process did, and lets SQLite analyse its tables.
 
     `start` and `stop` once each.
     """
@@ -246,7 +248,7 @@ class RetentionWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the batch under way; what is left goes in the next hour."""
+        """End after the current batch; the rest goes in the next hour."""
         self._stopping.set()
 
     def _work_on(self) -> None:
@@ -269,7 +271,7 @@ class RetentionWorker:
 
 
 def purge_when_due(now: datetime, stopping: threading.Event | None = None) -> PurgeRun | None:
-    """Purge if something may go at all and nobody did within the hour."""
+    """Purge if anything may go at all and nobody did within the hour."""
     retention = Retention.current()
     if not (retention.body_days or retention.row_days or retention.total_days):
         return None

@@ -1,8 +1,8 @@
-"""Statements of the history, given to the database's driver as they are.
+"""SQL statements of the history, passed to the database's driver as they are.
 
-For SQLite Django finds the placeholders of a statement with a regular expression each time it
-runs: of an upsert of forty columns that is more than running it. These are translated once.
-Errors are Django's, as anywhere else.
+For SQLite, Django finds the placeholders of a statement with a regular expression each time it runs: for
+an upsert of forty columns that costs more than running it. These are translated once. Errors are
+Django's, as everywhere else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Statement:
         self._driver_text: Final = text.replace("%s", "?")
 
     def many(self, rows: Sequence[_Values]) -> None:
-        """Run it once for each row; nothing without one."""
+        """Run it once for each row; does nothing without rows."""
         if not rows:
             return
         database = connections[DEFAULT_DB_ALIAS]
@@ -37,7 +37,7 @@ class Statement:
                 cursor.executemany(self.text, rows)
 
     def rows(self, values: _Values) -> list[tuple[Any, ...]]:
-        """Run it and fetch what it gives."""
+        """Run it and fetch its result."""
         database = connections[DEFAULT_DB_ALIAS]
         found: list[tuple[Any, ...]]
         if database.vendor == "sqlite" and not database.queries_logged:
@@ -53,5 +53,5 @@ class Statement:
 
 @lru_cache(maxsize=200)
 def among(text: str, number: int) -> Statement:
-    """A statement with so many values where `text` has {places}."""
+    """A statement with this many placeholders where `text` has {places}."""
     return Statement(text.format(places=", ".join(["%s"] * number)))

@@ -1,17 +1,17 @@
-"""The one place that compiles regular expressions; nobody else imports `re`.
+"""The one place that compiles regular expressions; no other package imports `re`.
 
-Most of them read what clients, models and providers wrote. Python's engine goes back and tries
-again: an expression with two ways to read one text can take days for 200 characters, and no
-other thread runs meanwhile. So every expression here takes time in proportion to its text:
+Most expressions read what clients, models and providers wrote. Python's engine backtracks: an
+expression that can read one text in two ways may take days for 200 characters, and no other
+thread runs meanwhile. So every expression here takes time in proportion to its text:
 
 * a repetition is possessive or bounded, or what follows it begins with something else;
 * "one thing and later another" is `in_order`, not `one.*another`;
 * a search that may begin at many places does not look far from each of them.
 
-`REGISTRY` holds every expression of the source, and a test times each on texts made against it
-(`attacks`). `any_of` and `wildcard` are for texts that come at run time and are taken literally.
-Expressions that an admin writes are none of these: they run in an engine that cannot go back
-(`linear`).
+`REGISTRY` holds every expression of the source, and a test times each on texts constructed
+against it (`attacks`). `any_of` and `wildcard` are for texts that come at run time and are taken
+literally. Expressions written by an admin are a different matter: they run in an engine that
+cannot backtrack (`linear`).
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ class MatchAt(Protocol[AnyStr]):
 
 
 def compiled(regex: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
-    """An expression of the source: a constant of a module. It is kept and timed by the tests."""
+    """An expression of the source: a module constant. It is registered, and timed by the tests."""
     pattern = re.compile(regex, flags)
     REGISTRY[pattern] = False
     return pattern
 
 
 def match_at(regex: AnyStr, flags: int = 0) -> MatchAt[AnyStr]:
-    """The same for an expression that may be slow to search for: all that can be done is to match it."""
+    """The same for an expression that may be slow to search for: it can only be matched."""
     pattern = re.compile(regex, flags)
     REGISTRY.setdefault(pattern, True)
     return pattern.match
 
 
 def in_order(*parts: str, flags: int = 0) -> Pattern[str]:
-    """Finds the parts one after the other with anything between them; call `search` of it.
+    """Finds the parts one after another with anything between them; call `search` on the result.
 
-    Each part but the last is taken where it comes first, for good: `one.*another` would look for
+    Each part but the last is taken where it first occurs, for good: `one.*another` would look for
     `another` to the end of the text from every `one`.
     """
     *before, last = parts
@@ -76,16 +76,16 @@ def in_order(*parts: str, flags: int = 0) -> Pattern[str]:
 
 
 def any_of(texts: Iterable[str]) -> Pattern[str]:
-    """Finds the first of the texts, taken literally; of two at one place the longer."""
+    """Finds the first of the texts, taken literally; of two at one place, the longer."""
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)))
 
 
 @lru_cache(maxsize=1024)
 def wildcard(text: str) -> Pattern[str]:
-    """A text with `*` as an expression for fullmatch, case ignored; group 1 is what the first `*` matched.
+    """A text with `*` as an expression for fullmatch, ignoring case; group 1 is what the first `*` matched.
 
-    Each inner `*` takes the shortest text and gives nothing back.
+    Each inner `*` takes the shortest text and never backtracks.
     """
     first, *rest = (re.escape(part) for part in re.split(r"\*+", text))
     expression = first

@@ -1,14 +1,14 @@
-"""Texts made against an expression: repetitions of what it begins with and of what it repeats.
+"""Texts constructed against an expression: repetitions of what it begins with and of what it repeats.
 
-An engine that goes back is slow where a text nearly matches, again and again: at many places
-(beginnings, repeated), in many ways (what a repetition takes, many times), and then not at all.
+A backtracking engine is slow where a text nearly matches over and over: at many places (repeated
+beginnings), in many ways (many times what a repetition takes), and then fails.
 """
 
 from __future__ import annotations
 
 import re
 
-# the parser of the standard library has no public name; attacks are all that needs it
+# the standard library's parser has no public name, and only attacks need it
 import re._constants as op  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ _OF_CATEGORY: Final = {
     op.CATEGORY_WORD: "w",
     op.CATEGORY_NOT_WORD: "-",
 }
-# tried for a character that a set excludes
+# candidates for a character that a set excludes
 _OTHERS: Final = "x-7 .\n/"
 _SEVERAL: Final = 60
-# characters of a sample that a repetition makes: an admin's own may ask for any number
+# characters that a repetition contributes to a sample: an admin's expression may ask for any number
 _LONGEST_SAMPLE: Final = 5_000
 MOST_BEGINNINGS: Final = 24
 
 
 class Recipe(NamedTuple):
-    """`repeated`, again and again, between a beginning and an end."""
+    """`repeated`, many times, between a beginning and an end."""
 
     begin: str
     repeated: str
@@ -44,7 +44,7 @@ class Recipe(NamedTuple):
 
 
 def recipes_against(pattern: re.Pattern[Any]) -> list[Recipe]:
-    """The attacks on one of our expressions: texts of about 1,000 characters tell which are the worst."""
+    """The attacks on one of our expressions: texts of about 1,000 characters show which are the worst."""
     regex = pattern.pattern
     plain = regex if isinstance(regex, str) else regex.decode("latin-1")
     flags = pattern.flags & ~re.UNICODE if isinstance(regex, bytes) else pattern.flags
@@ -52,12 +52,12 @@ def recipes_against(pattern: re.Pattern[Any]) -> list[Recipe]:
 
 
 def recipes_of(regex: str, flags: int = 0) -> list[Recipe]:
-    """The same by its source. Raises re.error when it is no expression of Python's."""
+    """The same from its source. Raises re.error when it is not an expression of Python's."""
     return list(dict.fromkeys(_recipes(parser.parse(regex, flags))))
 
 
 def plain_recipes_of(source: str) -> list[Recipe]:
-    """The same for an expression in another writing: its plain characters, as they stand."""
+    """The same for an expression in another syntax: its plain characters as they stand."""
     words = "".join(
         character if character.isalnum() or character in "-_:/@=" else " " for character in source
     )
@@ -66,7 +66,7 @@ def plain_recipes_of(source: str) -> list[Recipe]:
 
 def _recipes(tree: Any) -> Iterator[Recipe]:
     beginnings = [text for text in dict.fromkeys(_beginnings(tree)) if text]
-    # a long alternation has hundreds; some of all parts of it will do
+    # a long alternation has hundreds; a selection from all parts of it will do
     for text in beginnings[:: len(beginnings) // MOST_BEGINNINGS + 1]:
         yield Recipe("", text, "")
         yield Recipe("", text, "\0")
@@ -91,7 +91,7 @@ def _beginnings(nodes: Any) -> Iterator[str]:
 
 
 def _pumps(nodes: Any) -> Iterator[tuple[str, str]]:
-    """(what stands before a repetition, what it repeats)"""
+    """(what precedes a repetition, what it repeats)"""
     text = ""
     for node in nodes:
         code, argument = node
@@ -117,12 +117,12 @@ def _inside(node: Any) -> list[Any]:
         return list(argument[1])
     if code is op.ATOMIC_GROUP:
         return [argument]
-    # what is looked for ahead is looked for again from each place
+    # a lookahead is tried again from each place
     return [argument[1]] if code is op.ASSERT and argument[0] > 0 else []
 
 
 def _sample(nodes: Any, which: int = 0) -> str:
-    """A text that matches, about; `which`: the first or the last (-1) of what may stand in a place."""
+    """A text that roughly matches; `which`: the first or the last (-1) of the alternatives at a place."""
     return "".join(_one(code, argument, which) for code, argument in nodes)
 
 

@@ -1,9 +1,9 @@
-"""Expressions that an admin writes, in an engine that cannot go back: RE2. Nobody else imports it.
+"""Expressions written by an admin, in an engine that cannot backtrack: RE2. No other module imports it.
 
 RE2 takes time in proportion to the text, whatever the expression, and lets other threads run
-meanwhile. What it cannot do so (look-around, back references) it refuses. It is loaded with the
-first such expression, because most gateways have none. There are no wheels of it for every
-system, so it may be missing; then there is no expression, and never one in Python's own engine.
+meanwhile. It refuses what it cannot do that way (look-around, back references). It is loaded with
+the first such expression, because most gateways have none. It has no wheels for some systems, so
+it may be missing; then such an expression does not run at all, and never in Python's own engine.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-# bytes that one expression may take for its automata
+# bytes that the automata of one expression may take
 _MEMORY: Final = 8 * 1024 * 1024
-# bytes; a match that needs more than _OVERLAP to be told is not found where two windows meet
+# bytes; a match that needs more than _OVERLAP of context is missed where two windows meet
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 16 * 1024
 
@@ -24,11 +24,11 @@ def _nothing() -> None:
 
 
 class NotLinear(ValueError):
-    """An expression that cannot be run: `str` says why, in the engine's words."""
+    """An expression that cannot run: `str` says why, in the engine's words."""
 
 
 class EngineMissing(NotLinear):
-    """No expression can be run: the engine is not installed."""
+    """No expression can run: the engine is not installed."""
 
 
 class LinearPattern:
@@ -39,12 +39,12 @@ class LinearPattern:
     def __init__(self, source: str) -> None:
         self.source = source
         try:
-            # by name: an import in the middle of a function stays forbidden
+            # imported by name, because an import inside a function is not allowed
             re2: Any = importlib.import_module("re2")
         except ImportError:
             raise EngineMissing("google-re2 is not installed") from None
         if "{," in source:
-            # Python takes this for "up to", RE2 for the characters
+            # Python reads this as "up to", RE2 as literal characters
             raise NotLinear("a repetition needs its least number: {0,9}")
         options = re2.Options()
         options.max_mem, options.log_errors = _MEMORY, False
@@ -54,10 +54,10 @@ class LinearPattern:
             raise NotLinear(_said(problem)) from None
 
     def spans(self, text: str, between: Callable[[], None] = _nothing) -> Iterator[tuple[int, int]]:
-        """Where the expression matches in `text`: group 1 where it has one, else the whole; not empty ones.
+        """Where the expression matches in `text`: group 1 where it has one, else the whole; no empty matches.
 
-        One at a time: between two of them the caller may stop. Nothing stops one search, so a long text is
-        searched in windows that overlap; before each of them `between` is called, which may raise.
+        The caller may stop between two matches. A single search cannot be stopped, so a long text is
+        searched in overlapping windows; before each of them `between` is called, which may raise.
         """
         data = text.encode("utf-8", "surrogatepass")
         group = 1 if self._pattern.groups else 0
@@ -69,7 +69,7 @@ class LinearPattern:
             if plain:
                 yield start, end
                 continue
-            # counted on from the match before; a byte that continues a character is none itself
+            # counted on from the previous match; a continuation byte is not a character of its own
             characters += _characters(data[place:start])
             length = _characters(data[start:end])
             yield characters, characters + length
@@ -83,7 +83,7 @@ class LinearPattern:
             start, window = place, _WINDOW
             for match in self._pattern.finditer(data, place, end):
                 if end < len(data) and match.end() > end - _OVERLAP:
-                    # it may go on behind the window, or be another one then
+                    # the match may go on behind the window, or be a different one there
                     place = match.start()
                     window = 2 * (end - start) if place == start else _WINDOW
                     break

@@ -1,8 +1,7 @@
-"""PriceBook: which price holds for an upstream model at a time.
+"""PriceBook: which price applies to an upstream model at a given time.
 
-An admin's price beats the catalogue's. Among the admin's, one for the provider beats
-one for all, an exact model beats a pattern, and the one that began last beats the
-earlier ones.
+An admin's price beats the catalogue's. Among the admin's prices, one for the provider beats one
+for all providers, an exact name beats a pattern, and the one that began later beats the earlier.
 """
 
 from __future__ import annotations
@@ -28,8 +27,11 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PriceRule:
-    """A price set by an admin. `provider` "" means every provider; `regex` is a pattern's, None for an
-    exact name (case is ignored). It holds from `since` (included) until `until` (excluded)."""
+    """A price set by an admin.
+
+    `provider` "" means every provider; `regex` belongs to a pattern, None for an exact name (case is
+    ignored). It applies from `since` (inclusive) until `until` (exclusive).
+    """
 
     price: Price
     model: str
@@ -39,7 +41,7 @@ class PriceRule:
     until: datetime | None = None
 
     def means(self, provider: str, model: str) -> bool:
-        """Whether it is about this model of this provider, at whatever time."""
+        """Whether it is about this model of this provider, at any time."""
         if self.provider and self.provider != provider:
             return False
         if self.regex is not None:
@@ -84,17 +86,17 @@ class PriceBook:
         return self.catalogue.price(address, model, at)
 
     def cost(self, tokens: Tokens, provider: str, model: str, at: datetime) -> Cost | None:
-        """What one request costs; None when nobody knows the price. Reads nothing but memory."""
+        """What one request costs; None when nobody knows the price. Reads memory only."""
         price = self.price(provider, model, at)
         return None if price is None else Cost(price.cost(tokens), price.source)
 
     def _rules_of(self, provider: str, model: str) -> tuple[PriceRule, ...]:
-        """The rules about a model, those first that beat the others."""
+        """The rules about a model, winners first."""
         key = (provider, model)
         known = self._memo.get(key)
         if known is None:
             found: list[Any] = [rule for rule in self.rules if rule.means(provider, model)]
-            # a stable sort: of two that are equal the first in the list stays first
+            # a stable sort: of two equal rules, the first in the list stays first
             known = tuple(sorted(found, key=lambda rule: rule._rank, reverse=True))
             self._memo.put(key, known)
         return known

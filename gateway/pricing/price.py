@@ -1,8 +1,8 @@
 """Price: what one upstream model costs, and the arithmetic from tokens to US dollars.
 
-Token counts are Anthropic's: input, cache reads and cache writes are disjoint, and
-thinking is part of the output (docs/conversion.md, "Usage"). What a provider does not
-price by itself costs as input; so a cache without a price of its own never looks free.
+Token counts are Anthropic's: input, cache reads and cache writes are disjoint, and thinking is
+part of the output (docs/conversion.md, "Usage"). What a provider does not price separately costs
+as much as input, so a cache without a price of its own never looks free.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Tokens(NamedTuple):
 
     @property
     def prompt(self) -> int:
-        """Everything that was sent; a tier is chosen by it."""
+        """Everything that was sent; it decides the tier."""
         return self.input + self.cache_read + self.cache_write
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """US dollars for a million tokens. None: as `input`; for `cache_write_1h`: as `cache_write`."""
+    """US dollars for a million tokens. None: the price of `input`; for `cache_write_1h`: of `cache_write`."""
 
     input: Decimal
     output: Decimal
@@ -58,8 +58,9 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`rates` of the smallest prompts; `tiers`, in rising order, replace them for prompts of more
-    than so many tokens. `request`: US dollars for each request. `source` names where it stands."""
+    """`rates` apply to the smallest prompts; `tiers`, in rising order, replace them for prompts above a
+    number of tokens. `request`: US dollars per request. `source` says where the price was found.
+    """
 
     rates: Rates
     tiers: tuple[tuple[int, Rates], ...] = ()

@@ -1,7 +1,7 @@
-"""Who may come in: a turn in this process, and what the limits of the key leave.
+"""Admission: a place in this process, and what the limits of the key leave.
 
-An exchange takes its turn before its request is converted and is charged before its provider
-is asked. When it has ended it leaves, and what it really used is settled (`finalize.py`).
+An exchange takes its place before its request is converted, and is charged before its provider is
+asked. At its end it leaves, and what it actually used is settled (`finalize.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
 from gateway.telemetry import metrics
 
-# Output of a usual answer, in tokens: what a rate is charged with before the length is known.
+# Output of a typical answer, in tokens: charged against a rate before the length is known.
 EXPECTED_OUTPUT: Final = 1000
 _BILLION: Final = 1_000_000_000
 
@@ -34,7 +34,7 @@ class AdmissionSubject(Protocol):
 
 
 async def come_in(exchange: Exchange, gateway: Gateway) -> None:
-    """Take a turn in this process. Raises Saturated."""
+    """Take a place in this process. Raises Saturated."""
     if gateway.gate.full:
         with metrics.waiting():
             await gateway.gate.enter()
@@ -65,7 +65,7 @@ def payable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> 
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) -> None:
-    """Charge the limits of the exchange's key: rates with what is expected, budgets with what it may cost.
+    """Charge the limits of the exchange's key: rates with the expected use, budgets with the largest cost.
 
     Raises TooManyRequests, InvalidRequest or NotAllowed (docs/conversion.md, "Errors of the gateway").
     """
@@ -89,9 +89,9 @@ async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) 
 
 
 def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
-    """Look again at the key of an exchange that may have waited. Raises AuthenticationFailed.
+    """Check the key again after a possible wait. Raises AuthenticationFailed.
 
-    From here on the exchange is among the live ones, and is told.
+    From here on the exchange is among the live ones, and is ended if its key is refused.
     """
     key = exchange.arrival.key
     if key is not None and (reason := gateway.configuration.snapshot.dismissal(key, time.time())):
@@ -106,7 +106,7 @@ async def charge_request(exchange: Exchange, gateway: Gateway) -> None:
 
 
 def leave(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
-    """The exchange has ended in `outcome`: settle what it used and make room. May be called again."""
+    """The exchange has ended in `outcome`: settle what it used and give up its place. Safe to repeat."""
     if exchange.inside:
         exchange.inside = False
         gateway.gate.leave()
@@ -124,7 +124,7 @@ async def _admitted(exchange: Exchange, gateway: Gateway, need: Need, *, free: b
 
 
 def _used(outcome: ExchangeOutcome, gateway: Gateway) -> Need:
-    """What the history counts of it, to the last digit that a budget has."""
+    """What the history counts for it, in the units of a budget."""
     cost, _ = cost_of(outcome, gateway.configuration.snapshot.prices)
     tokens_in, tokens_out = outcome.input_tokens or 0, outcome.output_tokens or 0
     read, written = outcome.cache_read_tokens or 0, outcome.cache_write_tokens or 0

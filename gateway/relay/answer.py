@@ -1,8 +1,7 @@
 """One exchange, told on one screen: parse, resolve, convert, ask the provider, answer.
 
-`answered` is the whole of it; it never raises but when the client goes away.
-However the exchange ends, its outcome reaches the recorder: here for whole
-answers and errors, in the pump for streams.
+`answered` is the whole of it; it raises only when the client goes away. However the exchange ends,
+its outcome reaches the recorder: here for whole answers and errors, in the pump for streams.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from gateway.wire import json_bounds, jsontext, sse
 
 logger = logging.getLogger("gateway.relay")
 
-# Bytes of a body that is parsed on the event loop, where what it has in common with earlier requests is
-# known. A larger one is parsed as a whole in a thread.
+# Bytes of a body that is parsed on the event loop, where the parts it shares with earlier requests are
+# known. A larger one is parsed whole in a thread.
 LARGEST_ON_LOOP: Final = 4 * 1024 * 1024
-# Anthropic's own, with its search for tools
+# Anthropic's own limit, with its tool search
 MOST_TOOLS: Final = 10_000
 
 
@@ -66,12 +65,12 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 
 
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
-    """The story of a messages request. Raises GatewayError before the commit point."""
+    """The course of a messages request. Raises GatewayError before the commit point."""
     request = await parsed(exchange, gateway)
     routes = routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
     priced = admission.payable(exchange, gateway, routes)
-    # what the client is told when only targets without a price are left
+    # the error when only targets without a price are left
     beyond = unpriced(exchange.asked_model) if len(priced) < len(routes) else None
     tries = Tries(exchange, gateway, priced, request, beyond)
     local = await tries.prepare()
@@ -100,7 +99,7 @@ def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
 
 
 async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
-    """The body's JSON: an object that names a model. The rest is checked where it is converted.
+    """The body's JSON: an object that names a model. Everything else is checked where it is converted.
 
     Raises InvalidRequest, RequestTooLarge.
     """
@@ -147,7 +146,7 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tup
 
 
 def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:
-    """A request that needs no provider; streamed as a whole sequence when a stream was asked for."""
+    """A request that needs no provider; sent as a complete sequence of events when a stream was asked for."""
     exchange.message_ended(local.message)
     exchange.usage_estimated = True
     if not exchange.streamed:
@@ -194,7 +193,7 @@ async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> W
     try:
         await gateway.recorder.settled(outcome)
     finally:
-        # also when the client does not wait for it
+        # even when the client does not wait for it
         ended(exchange, gateway, outcome)
     return reply
 

@@ -1,8 +1,8 @@
 """One attempt: a converted request on its way to one target, until something can be answered.
 
-An attempt counts as answered when the provider's first events (or its whole message)
-are there, so an error in the first data item of a 200 stream is still an honest HTTP
-error. What follows a failure is decided in tries.py.
+An attempt counts as answered once the provider's first events (or its whole message) are here, so an
+error in the first data item of a 200 stream is still a proper HTTP error. tries.py decides what
+follows a failure.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TIMED_OUT: Final = "the upstream provider timed out"
 
 @frozen
 class Opened:
-    """A stream's beginning: its first events, and the rest to read (None when there is none).
+    """The beginning of a stream: its first events, and the rest to read (None when there is none).
 
     `message`: the provider did not stream; these events are all of its message.
     """
@@ -49,9 +49,9 @@ class Opened:
 
 
 class Upstream:
-    """One target with one credential, asked by one attempt at a time; `stream` converts a streamed answer.
+    """One target with one credential, used by one attempt at a time; `stream` converts a streamed answer.
 
-    `connect_timeout`: seconds; the provider's own when it is shorter.
+    `connect_timeout`: seconds; the provider's own when that is shorter.
     """
 
     __slots__ = (
@@ -95,12 +95,12 @@ class Upstream:
 
     @property
     def silence_limit(self) -> float:
-        """Seconds without a byte after which the provider counts as gone."""
+        """Seconds without a byte after which the provider is considered gone."""
         profile, provider = self.route.profile, self.route.provider
         return profile.stream_idle_timeout or provider.silence_timeout or profile.idle_timeout
 
     def begin(self) -> None:
-        """Another attempt starts: what is kept of the exchange is its request and its answer."""
+        """Another attempt starts: the exchange keeps this one's request and answer."""
         exchange = self.exchange
         exchange.route = self.route
         exchange.answered = ByteLog()
@@ -109,16 +109,16 @@ class Upstream:
             exchange.sent_json = self._body
 
     def let_go(self) -> None:
-        """It streams: its request will not be sent again."""
+        """It is streaming: its request will not be sent again."""
         del self.call, self._body
 
     def renew(self) -> None:
-        """A stream of its own for what is streamed; whatever one before it had begun is forgotten."""
+        """A fresh stream for what is streamed; anything an earlier one had begun is forgotten."""
         if self.exchange.streamed:
             self.stream = self.dialect.stream(self.context, self.exchange.ledger)
 
     def commit(self) -> Sequence[Sent]:
-        """The 200 goes out before the provider has answered."""
+        """The 200 is sent before the provider has answered."""
         self.committed = True
         return self.stream.start()
 
@@ -160,7 +160,7 @@ class Upstream:
             raise
 
     async def _open(self) -> UpstreamAnswer:
-        """The head of a successful answer; everything else is raised as what it means."""
+        """The head of a successful answer; everything else is raised as the error it stands for."""
         provider = self.route.provider
         try:
             async with asyncio.timeout(provider.first_byte_timeout):
@@ -206,7 +206,7 @@ class Upstream:
         return _unsaid(error, self.route.provider.secrets)
 
     def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
-        """A streamed answer that is here as a whole, in whatever form it came."""
+        """A streamed answer that is already complete, in whatever form it came."""
         events = as_events(body)
         if events is None:
             return self._replayed(self._message(answer, body))
@@ -236,7 +236,7 @@ class Upstream:
                 return self._streamed_message(events)
             raise _invalid(answer) from None
         if isinstance(completion, list) and len(completion) == 1:
-            # Gemini puts an error into a list
+            # Gemini wraps an error in a list
             completion = completion[0]
         if not isinstance(completion, dict):
             raise _invalid(answer)
@@ -283,7 +283,7 @@ class Upstream:
         return Opened([], None, answer, pieces)
 
     async def _bare(self, answer: UpstreamAnswer, piece: bytes, pieces: AsyncIterator[bytes]) -> Opened:
-        """JSON where a stream of events was announced: an error, a whole answer or one chunk a line."""
+        """JSON where an event stream was announced: an error, a whole answer, or one chunk per line."""
         body = bytearray(piece)
         while more := answer.at_hand() or await self._in_time(anext(pieces, b"")):
             body += more
@@ -304,11 +304,11 @@ class Upstream:
 
     @property
     def cut_short(self) -> bool:
-        """The gateway ended the answer at a stop sequence; the provider would go on."""
+        """The gateway ended the answer at a stop sequence; the provider would have continued."""
         return bool(self.context.local_stops) and self.stream.stop_reason == "stop_sequence"
 
     def feed(self, piece: bytes) -> Sequence[Sent]:
-        """Bytes of the provider's stream -> events."""
+        """Bytes of the provider's stream in, events out."""
         if self.exchange.captures:
             self.exchange.answered.add(piece)
         return self.stream.feed(piece)
@@ -338,12 +338,12 @@ class Upstream:
 
 
 def starts_as_json(piece: bytes) -> bool:
-    """Whether an answer begins as JSON: no field of a server-sent event does."""
+    """Whether an answer begins as JSON; no field of a server-sent event does."""
     return piece[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
 
 
 def as_events(body: bytes) -> bytes | None:
-    """The server-sent events that a body is, whatever it is called; None when it is one JSON text or neither.
+    """The body as server-sent events, whatever it is called; None when it is one JSON text or neither.
 
     JSON lines become events, and so do the chunks of a list.
     """
@@ -368,7 +368,7 @@ def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
 
 
 def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
-    """`error` without what the provider was shown and repeats, whatever it looks like."""
+    """`error` without what the provider was sent and repeats, whatever it looks like."""
     for secret in secrets:
         error.message = error.message.replace(secret, MASK)
         if error.verbatim is not None:

@@ -1,4 +1,4 @@
-"""What follows when an exchange has ended, however it did; its one log line."""
+"""What follows the end of an exchange, however it ended; its one log line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def log_outcome(outcome: ExchangeOutcome) -> None:
 
 
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
-    """Settle what it used, make room for the next one, count it, and leave one line in the log."""
+    """Settle what it used, release its place, count it, and log one line."""
     leave(exchange, gateway, outcome)
     if gateway.counting:
         metrics.ended(outcome)

@@ -1,4 +1,4 @@
-"""Gate: so many exchanges at once in this process; others wait their turn, for a bounded time."""
+"""Gate: at most so many exchanges at once in this process; others wait for a bounded time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.errors import Saturated
 class Gate:
     """`limit` None: open to all. `patience`: seconds that an exchange waits for its turn.
 
-    Whoever came through `enter` must `leave`, once.
+    Whoever has come through `enter` must `leave`, once.
     """
 
     def __init__(self, limit: int | None = None, patience: float = 10.0) -> None:
@@ -27,7 +27,7 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Whether who comes now has to wait."""
+        """Whether a newcomer has to wait."""
         return self._limit is not None and self.inside >= self._limit
 
     async def enter(self) -> None:
@@ -42,19 +42,19 @@ class Gate:
                 await turn
         except TimeoutError:
             if _came(turn):
-                # in the same moment in which the patience ended
+                # the turn came at the very moment the patience ended
                 return
             raise Saturated(
                 f"the gateway is busy with {self._limit} requests, try again in a moment"
             ) from None
         except asyncio.CancelledError:
             if _came(turn):
-                # the turn came with the cancellation: it is the next one's
+                # the turn came together with the cancellation: pass it on
                 self.leave()
             raise
 
     def leave(self) -> None:
-        """Make room: the one who waits longest takes the place."""
+        """Make room: the longest waiting takes the place."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -28,7 +28,7 @@ from gateway.wire.request_cache import RequestReader
 
 
 class ExchangeRecorder(Protocol):
-    """The audit's writer as the relay sees it. Only `settled` waits, and only for a bounded time."""
+    """The history's writer as the relay sees it. Only `settled` waits, and only for a bounded time."""
 
     def opened(self, outcome: ExchangeOutcome) -> None: ...
 
@@ -38,7 +38,7 @@ class ExchangeRecorder(Protocol):
 
 
 class AdmissionLimiter(Protocol):
-    """What counts the limits of client keys. Only `admit` waits, and only for a bounded time."""
+    """The counter of client keys' limits. Only `admit` waits, and only for a bounded time."""
 
     def wants_prices(self, key: KeyEntry | None) -> bool: ...
 
@@ -64,16 +64,14 @@ def utc_now() -> datetime:
 class Gateway:
     """Everything an exchange needs from outside. Times are seconds, sizes bytes.
 
-    `commit_after`: upstream silence after which a stream's 200 is sent. `ping_interval`:
-    longest time without an event. `stale_after`: silence after which pings no longer do
-    and an empty delta is sent. `trailer_timeout`: wait for usage behind finish_reason.
-    `call_timeout`: longest call that is not streamed. `retry_budget`: no further attempt
-    begins later than this after the first. `stream_limit`: longest time of one streamed
-    answer. `process`: this process's name in the history. `without_counter`: counters of
-    providers that were found to be missing or mute, and when (`clock`) to ask them again.
-    `seal_keys` sign the opaque data that clients carry, the newest first.
-    `counting`: somebody may ask for the numbers of `telemetry.metrics` (METRICS_TOKEN is set);
-    where nobody may, no request is counted.
+    `commit_after`: upstream silence after which a stream's 200 is sent. `ping_interval`: longest time
+    without an event. `stale_after`: silence after which pings no longer suffice and an empty delta is
+    sent. `trailer_timeout`: wait for usage after finish_reason. `call_timeout`: longest call that is not
+    streamed. `retry_budget`: no further attempt begins later than this after the first. `stream_limit`:
+    longest time of one streamed answer. `process`: this process's name in the history.
+    `without_counter`: counters of providers that proved missing or silent, and when (`clock`) to ask them
+    again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
+    read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted.
     """
 
     configuration: Configuration

@@ -1,7 +1,7 @@
-"""Teaching: what the refusals of one exchange teach, tried before the first byte and kept when it held.
+"""Teaching: what the refusals of one exchange teach, tried before the first byte and kept if it worked.
 
-A refusal that names an option leads to one more attempt at the same target with that
-option changed. A lesson is kept only when the target has answered with it.
+A refusal that names an option leads to one more attempt at the same target with that option changed.
+A lesson is kept only when the target has answered with it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ logger = logging.getLogger("gateway.relay")
 
 # A model may refuse two parameters; one that refuses more needs an admin.
 MOST_LESSONS: Final = 2
-# how overflow.py says that the prompt fits and prompt and output together do not
+# overflow.py's words for: the prompt fits, but not together with the output
 OUTPUT_TOO_LONG: Final = "input length and `max_tokens` exceed"
 
 
 class Teaching:
-    """Ask `changed` after a refusal, tell `accepted` when the changed request goes out, then `worked`.
+    """Ask `changed` after a refusal, report `accepted` when the changed request goes out, then `worked`.
 
     `refusal`: the error that led to the first lesson, for the client when no lesson helps.
     """
@@ -76,7 +76,7 @@ class Teaching:
             self._learn(choice.route, lessons)
 
     def _overflow(self, route: Route, error: UpstreamError) -> list[Lesson]:
-        """The window is noted. When only the output did not fit, `max_tokens` fitted to it is worth a try."""
+        """Notes the window. When only the output did not fit, a `max_tokens` fitted to it is worth a try."""
         window = told_window(self._exchange.answered.text(), route.profile)
         if window is not None and window.option not in self._refused(route):
             self._learn(route, [window])
@@ -104,7 +104,7 @@ class Teaching:
         return refused_of(route, self._gateway.configuration.snapshot.refused_options)
 
     def _answer(self, error: UpstreamError) -> bytes:
-        """The body of the refusal; one inside a 200 has only its message."""
+        """The body of the refusal; a refusal inside a 200 has only its message."""
         if error.upstream_status is not None:
             return self._exchange.answered.text()
         return jsontext.dumps({"error": {"message": error.message}})

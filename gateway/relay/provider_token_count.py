@@ -24,7 +24,7 @@ from gateway.wire import jsontext
 logger = logging.getLogger("gateway.relay")
 
 PATIENCE: Final = 5.0
-# seconds until a counter is asked again that was missing, or said nothing in time
+# seconds before a missing or silent counter is asked again
 MISSING_FOR: Final = 3600.0
 MUTE_FOR: Final = 60.0
 MAX_COUNT: Final = 64 * 1024
@@ -32,7 +32,7 @@ _NO_SUCH_PATH: Final = frozenset({404, 405, 501})
 
 
 class NotCounted(Exception):
-    """The counter gave no number; why, for the ledger. `rests`: seconds not to ask it again."""
+    """The counter gave no number, and why (for the ledger). `rests`: seconds not to ask it again."""
 
     def __init__(self, why: str, rests: float = 0.0) -> None:
         super().__init__(why)
@@ -44,8 +44,8 @@ async def provider_count(
 ) -> dict[str, Any] | None:
     """The answer of count_tokens by the provider's counter; None when it has none, or gave no number.
 
-    It is asked once, and has PATIENCE. Why there is no number stands in the ledger. A counter that is not
-    there is not asked again by this process for an hour, one that kept silent for a minute.
+    It is asked once and has PATIENCE. The ledger says why there is no number. This process does not ask
+    again for an hour when a counter is not there, and for a minute when it stayed silent.
     """
     counter = counter_of(route.profile)
     address = _address(route, counter)
@@ -67,7 +67,7 @@ async def provider_count(
 
 
 def _address(route: Route, counter: Counter | None) -> str:
-    """A counter, and the model: some say in the same way that they do not know that."""
+    """A counter and the model: some report an unknown model the same way as a missing counter."""
     kind = counter.protocol if counter else ""
     return f"{route.provider.slug} {route.provider.base_url} {kind} {route.upstream_model}"
 
@@ -75,7 +75,7 @@ def _address(route: Route, counter: Counter | None) -> str:
 async def _call(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], counter: Counter
 ) -> UpstreamCall | None:
-    """None for a request that needs no provider, and when none may be asked just now.
+    """None for a request that needs no provider, and when the counter may not be asked at the moment.
 
     Raises InvalidRequest.
     """
@@ -116,7 +116,7 @@ async def _counted(gateway: Gateway, call: UpstreamCall) -> dict[str, Any]:
     except GatewayError as error:
         raise NotCounted(f"could not be asked: {error.message}") from None
     if answer.status in _NO_SUCH_PATH and counted.get("type") != "error":
-        # an error of the Messages API would mean that it knows the path and not the model
+        # an error in the Messages API's form would mean that it knows the path but not the model
         raise NotCounted(f"is not there: status {answer.status}", MISSING_FOR)
     if answer.status != 200:
         raise NotCounted(f"answered with status {answer.status}")

@@ -20,7 +20,7 @@ STREAM_HEADERS: Final[Mapping[str, str]] = {
 
 @frozen
 class Whole:
-    """A complete answer; `headers` come on top of content-type and request-id."""
+    """A complete answer; `headers` are added to content-type and request-id."""
 
     status: int
     body: bytes
@@ -31,7 +31,7 @@ class Whole:
 class Streamed:
     """A 200 whose body is `pump`: an async iterator of bytes, with aclose() and close().
 
-    `headers` come on top of those of every stream.
+    `headers` are added to those of every stream.
     """
 
     pump: Pump

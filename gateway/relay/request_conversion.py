@@ -1,4 +1,4 @@
-"""The client's request, converted for one target, with the web search that it needs first."""
+"""The client's request, converted for one target, after the web search that it needs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gateway.wire.request_cache import NOTHING
 async def search_for(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
 ) -> Searched | None:
-    """What was searched for this request; None when there is nothing to search.
+    """The search made for this request; None when there is nothing to search.
 
-    The gateway searches where an engine is set up and the route's provider does not itself.
+    The gateway searches when an engine is set up and the route's provider does not search itself.
     """
     engine = gateway.configuration.snapshot.search_engine
     if engine is None or route.profile.web_search != "off" or route.profile.protocol == "anthropic":
@@ -48,7 +48,7 @@ def told(converted: Converted, made: Searched, exchange: Exchange, gateway: Gate
 
 T = TypeVar("T")
 PDF: Final = b"application/pdf"
-# bytes; counting so many anew takes about 4 ms
+# bytes; counting this many for the first time takes about 4 ms
 LARGE: Final = 256 * 1024
 
 
@@ -75,7 +75,7 @@ async def conversion(
 
 
 def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
-    """What a conversion needs to know of the client beside its request's body."""
+    """What a conversion needs to know about the client beside the request's body."""
     arrival = exchange.arrival
     return ClientFacts(
         key_id=str(arrival.key.id) if arrival.key else "",
@@ -92,11 +92,11 @@ def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
 async def beside_the_loop(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], work: Callable[[], T]
 ) -> T:
-    """Do the work here, or in a thread when it takes its time, so that other exchanges go on.
+    """Do the work here, or in a thread when it takes long, so that other exchanges go on.
 
-    It does when there is the text of a PDF in it, when it counts a large body that was never counted
-    before, and when a vocabulary has to be loaded, which a change of the configuration may want.
-    Work on `request` that needs the text of a PDF is done again once the file was read.
+    It takes long when it involves the text of a PDF, when it counts a large body for the first time, and
+    when a vocabulary has to be loaded, which a change of the configuration may require. Work on `request`
+    that needs the text of a PDF is repeated once the file has been read.
     """
     body, profile, arrival = exchange.arrival.body, route.profile, exchange.arrival
     owner = str(arrival.key.id) if arrival.key else arrival.address

@@ -1,7 +1,7 @@
-"""A request of the history asked again, of a target that an admin chose.
+"""A request of the history, asked again of a target that an admin chose.
 
-It goes the way of every request; only its configuration is pinned to one rule. It
-has no client key, so no limit of one applies, and it belongs to no session.
+It goes the way of every request; only its configuration is pinned to one rule. It has no client key,
+so no key's limits apply, and it belongs to no session.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class _Pinned:
 
 
 def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> ConfigSnapshot:
-    """`snapshot` with one rule, which sends `asked_model` to the chosen target.
+    """`snapshot` with a single rule, which sends `asked_model` to the chosen target.
 
-    The snapshot's rule when `rule_id` names one that has such a target, else one made for it.
+    The snapshot's own rule when `rule_id` names one that has such a target, else one made for it.
     """
     rule = next((rule for rule in snapshot.rules if rule.id == choice.rule_id), None)
     targets = () if rule is None else tuple(target for target in rule.targets if _is(target, choice))
@@ -63,10 +63,10 @@ async def replayed(
     asked_model: str,
     key_id: int | None = None,
 ) -> str:
-    """Ask again, wait for the whole answer; the request id under which it stands in the history.
+    """Ask again and wait for the whole answer; returns its request id in the history.
 
-    `key_id`: of the client key that it came with; the opaque data in it is read as that key's, while what
-    the answer carries is signed anew. Failures are in the history too; nothing is raised for them.
+    `key_id`: the client key of the original request; its opaque data is read as that key's, while what the
+    answer carries is signed anew. Failures are in the history too; nothing is raised for them.
     """
     keys = gateway.configuration.snapshot.keys.values()
     holder = next((key.holder for key in keys if key.id == key_id), "")

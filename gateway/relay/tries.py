@@ -1,9 +1,9 @@
 """The tries of one exchange: target after target, until one answers or nothing is left.
 
-Up to the commit point a failure is followed by what upstream/failover/attempts.py decides: the
-same again after a pause, another credential, another target. A next target is a new
-conversion, because it has its own profile. The ledger, the request and the raw answer
-of the exchange are those of the last attempt.
+Up to the commit point, upstream/failover/attempts.py decides what follows a failure: the same again
+after a pause, another credential, another target. A next target means a new conversion, because it has
+its own profile. The ledger, the request and the raw answer of the exchange are those of the last
+attempt.
 
     choose -> convert -> attempt -> answered
       ^         ^          |
@@ -37,15 +37,15 @@ logger = logging.getLogger("gateway.relay")
 
 T = TypeVar("T")
 
-# Clients sleep through a pause up to about this length and come back; a longer one they do not take.
+# Clients sleep through a pause up to about this length and return; they do not accept a longer one.
 LONGEST_CLIENT_PAUSE: Final = 60
 SHORTEST_CONNECT: Final = 1.0
 
 
 class Tries:
-    """`prepare` first, then `message` or `first_events`. `upstream` is the attempt under way or answered.
+    """`prepare` first, then `message` or `first_events`. `upstream` is the attempt that runs or has answered.
 
-    `beyond`: why the request may go to no further target than `routes`, where there are some.
+    `beyond`: why the request may go to no other target than `routes`, where there are more.
     """
 
     upstream: Upstream
@@ -66,7 +66,7 @@ class Tries:
         routes = gateway.lessons.in_force(routes, gateway.configuration.snapshot.refused_options)
         self._choices = Choices(routes, session, gateway.health)
         budget = gateway.retry_budget
-        # a stream's 200 goes out after `commit_after`; what begins later could not be tried elsewhere
+        # a stream's 200 goes out after `commit_after`; a later attempt could not be followed by another
         self._deadline = gateway.clock() + (
             min(budget, gateway.commit_after) if exchange.streamed else budget
         )
@@ -79,13 +79,13 @@ class Tries:
 
     @property
     def context(self) -> AnswerContext:
-        """Of the attempt under way; call `prepare` first."""
+        """The context of the running attempt; call `prepare` first."""
         return self._converted[1].context
 
     async def prepare(self) -> AnsweredLocally | None:
         """Choose the first target and convert the request for it.
 
-        An answer that needs no provider comes back. Raises InvalidRequest.
+        Returns an answer that needs no provider. Raises InvalidRequest.
         """
         choice = self._choices.next(self._now, self._time_left)
         assert choice is not None
@@ -108,7 +108,7 @@ class Tries:
         return await self._tried(Upstream.first_events)
 
     def commit(self) -> Sequence[Sent]:
-        """The 200 goes out before the provider has answered: from now on, no further attempt."""
+        """The 200 is sent before the provider has answered: from now on, no further attempt."""
         self._committed = True
         return self.upstream.commit()
 
@@ -152,7 +152,7 @@ class Tries:
     # --- after a failure --------------------------------------------------------------
 
     async def _taught(self, error: UpstreamError, attempt: ExchangeAttempt) -> bool:
-        """Whether the refusal named an option: then the same target is asked again with it changed."""
+        """Whether the refusal named an option, so that the same target is asked again with it changed."""
         if self._committed or self._time_left <= 0 or len(self._exchange.tries) >= MOST_ATTEMPTS:
             return False
         before = self._converted[1]
@@ -168,9 +168,9 @@ class Tries:
             return False
         self._teaching.accepted(choice, lessons, error)
         attempt.next_step = "learnt"
-        # what was refused does not count among the tries of what is asked now
+        # the refused request does not count among the tries of the changed one
         self._tries_here -= 1
-        # it answered, and it let us in
+        # the provider answered and accepted the credential
         self._gateway.health.succeeded(choice.route, choice.credential)
         self._log(Step("learnt"), error)
         self._take(self._choices.teach(choice, route), converted)
@@ -184,7 +184,7 @@ class Tries:
         self._failures.append((fault, error))
         if self._committed or len(self._exchange.tries) >= MOST_ATTEMPTS:
             return Step("gave_up")
-        # what is tried only because nothing is free is tried once
+        # a target tried only because nothing is free is tried once
         once = (choice.standing.kind is Kind.COOLING and not self._choices.alone) or (
             choice.standing.kind is Kind.LIMITED and not choice.wait
         )
@@ -200,7 +200,7 @@ class Tries:
         )
 
     async def _moved(self, step: Step, attempt: ExchangeAttempt) -> bool:
-        """Do what was decided; False when it cannot be done after all."""
+        """Carry out the decision; False when that is no longer possible."""
         moved = False
         try:
             if step.kind == "again":
@@ -229,7 +229,7 @@ class Tries:
         return False
 
     async def _converted_for(self, choice: AttemptChoice) -> Converted | None:
-        """The request for a next target; None when it cannot be said in that target's protocol."""
+        """The request for the next target; None when that target's protocol cannot express it."""
         route, converted = self._converted
         if choice.route is route:
             return converted
@@ -255,7 +255,7 @@ class Tries:
             self._tries_here = 0
         self._choice = choice
         self._converted = (choice.route, converted)
-        # a target that does not even take connections must not use up the time of the next one
+        # a target that does not even accept connections must not use up the next one's time
         connect = choice.route.provider.connect_timeout
         if not self._choices.alone and self._choices.elsewhere(choice, self._now).target:
             connect = max(SHORTEST_CONNECT, self._time_left / 2)
@@ -264,12 +264,12 @@ class Tries:
     # --- what the client is told ----------------------------------------------------------
 
     def _told(self, last: UpstreamError) -> GatewayError:
-        """The last error; but an earlier one that may pass when the last says only that an admin must act."""
+        """The last error; or an earlier one that may pass, when the last says only that an admin must act."""
         fault = self._failures[-1][0]
         if self._beyond is not None and fault is not Fault.CLIENT and not self._committed:
             return self._beyond
         if self._teaching.refusal is not None and fault is Fault.CLIENT and not is_overflow(last):
-            # no lesson helped: what was said of the request as it should have been
+            # no lesson helped: report the refusal of the original request
             return self._teaching.refusal
         if self._committed or fault.may_pass or (fault is Fault.CLIENT and not is_overflow(last)):
             return self._with_pause(last, fault)
@@ -303,5 +303,5 @@ class Tries:
 
     @property
     def _time_left(self) -> float:
-        """Seconds in which another attempt may begin."""
+        """Seconds within which another attempt may begin."""
         return self._deadline - self._gateway.clock()

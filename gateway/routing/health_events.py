@@ -1,4 +1,4 @@
-"""Change: what a process has learnt of a target or credential, on its way to the records."""
+"""Change: what a process has learnt about a target or credential, on its way to the records."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Change:
     """Something was set aside or came back, for the records that an admin sees.
 
-    `credential_id` None: the target itself. `since` None: it is back. `refused`: it
-    concerns the credential everywhere, not only at this target.
+    `credential_id` None: the target itself. `since` None: it is back. `refused`: it concerns the
+    credential everywhere, not only at this target.
     """
 
     provider: str

@@ -1,7 +1,7 @@
 """The layers of a route's profile, weakest first, each with the name of its source.
 
-What an admin sets beats what was learnt, which beats what the provider's list of models says, which beats
-presets and the catalogue.
+An admin's settings beat what was learnt, which beats what the provider's list of models says,
+which beats presets and the catalogue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Source = Literal[
 Layer = tuple[Source, Mapping[str, Any]]
 
 DEFAULT: Final = "default"
-# measured against o200k_base on code, JSON and prose, and rather too high than too low
+# measured against o200k_base on code, JSON and prose; rather too high than too low
 _FACTORS: Final = (
     (patterns.compiled(r"claude|gemini|gemma", patterns.IGNORECASE), 1.15),
     (patterns.compiled(r"qwen|glm|deepseek|kimi|llama|mistral", patterns.IGNORECASE), 1.05),
@@ -75,7 +75,7 @@ def _family(model: str) -> Mapping[str, Any]:
 def source_of(option: str, layers: tuple[Layer, ...]) -> str:
     """Where the value of an option comes from: the last layer that names it, or "default".
 
-    Null in a layer means back to the default, as in Profile.merged.
+    Null in a layer resets to the default, as in Profile.merged.
     """
     for source, options in reversed(layers):
         if option in options:

@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """An option of an upstream model that should be `new` instead of `old` (as in JSON), for an admin.
+    """An option of an upstream model that should be `new` instead of `old` (JSON values), for an admin.
 
-    `words`: the provider's, why. `mapping_pk`: the mapping whose request taught it.
+    `words`: the provider's reason in its own words. `mapping_pk`: the mapping whose request taught it.
     """
 
     provider: str

@@ -11,18 +11,18 @@ _DATE_SUFFIX: Final = patterns.compiled(r"-(?:19|20)[0-9]{6}\Z")
 
 
 def without_window(name: str) -> str:
-    """Without `[1m]` at the end, which Claude Code adds to ask for the long context window."""
+    """The name without a final `[1m]`, with which Claude Code asks for the long context window."""
     return _WINDOW_SUFFIX.sub("", name)
 
 
 def plain_spellings(asked: str) -> tuple[str, ...]:
-    """The name as asked, without `[1m]`, and also without a date suffix `-YYYYMMDD`; no doubles."""
+    """The name as asked, without `[1m]`, and also without a date suffix `-YYYYMMDD`; no duplicates."""
     bare = without_window(asked)
     return _different(asked, bare, _DATE_SUFFIX.sub("", bare))
 
 
 def spellings(asked: str) -> tuple[str, ...]:
-    """All spellings that are looked up, in order: the plain ones, then those without a prefix `provider/`."""
+    """All spellings to look up, in order: the plain ones, then those without a prefix `provider/`."""
     plain = plain_spellings(asked)
     return _different(*plain, *(name.partition("/")[2] for name in plain if "/" in name))
 
@@ -32,7 +32,7 @@ def is_wildcard(pattern: str) -> bool:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether an exact name or pattern means this name; case is ignored."""
+    """Whether an exact name or pattern means this name, ignoring case."""
     if is_wildcard(pattern):
         return patterns.wildcard(pattern).fullmatch(name) is not None
     return pattern.casefold() == name.casefold()

@@ -1,10 +1,9 @@
 """Where a request goes: from the asked model to a route, with the reasons.
 
-Exact rules (their pattern and their public names) are looked up before wildcard
-rules. For exact rules the spelling as asked comes before the shortened ones; for
-wildcard rules the order of the rules comes first. The first enabled rule that
-matches decides, even when its provider cannot be used: a request never slips to
-a provider that the admin did not choose for it.
+Exact rules (their pattern and their public names) are looked up before wildcard rules. Among
+exact rules the spelling as asked comes before the shortened ones; among wildcard rules their
+order decides. The first enabled rule that matches wins, even when its provider cannot be used: a
+request never slips to a provider that the admin did not choose for it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gateway.routing import names
 from gateway.routing.layers import profile_layers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
 
-# A name that a client makes up must not cost time or memory.
+# bounds the time and memory that a name made up by a client can cost
 LONGEST_NAME: Final = 256
 _STEPS: Final = frozenset({".", ".."})
 _SLASH: Final = patterns.compiled(r"[/\\]")
@@ -53,7 +52,7 @@ class Cause(StrEnum):
 
 
 class Manner(StrEnum):
-    """By what a rule means the asked model."""
+    """The part of a rule that matches the asked model."""
 
     EXACT_NAME = "exact name"
     PUBLIC_NAME = "public name"
@@ -73,7 +72,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A target of the winning rule: the route that it gives, or why it gives none."""
+    """A target of the winning rule: the route it gives, or why it gives none."""
 
     target: Target
     route: Route | None
@@ -103,7 +102,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """A rule that means the asked model: the spelling that matched, and the text of the first `*`."""
+    """A rule that matches the asked model: the spelling that matched, and the text of the first `*`."""
 
     rule: MappingRule
     spelling: str
@@ -113,10 +112,9 @@ class _Match:
 def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
     """Find the route for an asked model.
 
-    Raises UnknownModel when no enabled rule matches or the name cannot stand in the
-    path of its provider's base URL, NoUsableProvider when the
-    winning rule's providers are missing or disabled, CredentialUnreadable when
-    the only thing wrong is a stored credential that cannot be opened.
+    Raises UnknownModel when no enabled rule matches or the name cannot stand in the path of its
+    provider's base URL, NoUsableProvider when the winning rule's providers are missing or disabled,
+    and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
     known: Resolution | None = snapshot.memo.get(asked_model)
     if known is not None:
@@ -129,7 +127,7 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
 
 
 def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, ...]:
-    """All rules that match, the winner first if there is one, then in the order they were looked at."""
+    """All matching rules: the winner first, if there is one, then in the order they were looked at."""
     found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
     winner = next((match for match in found if match.rule.enabled), None)
     return tuple(
@@ -139,7 +137,7 @@ def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, .
 
 
 def considered(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Considered, ...]:
-    """All targets of the rule that wins, in order, with what becomes of each; empty without a winner."""
+    """All targets of the winning rule, in order, with the result for each; empty without a winner."""
     found = _matches(snapshot, asked_model[:LONGEST_NAME])
     winner = next((match for match in found if match.rule.enabled), None)
     if winner is None:
@@ -150,8 +148,8 @@ def considered(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Considered, 
 def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
     """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
 
-    A prefix `provider/` is not taken off here: such a name may lead elsewhere
-    than the bare one that the key allows.
+    A prefix `provider/` is not removed here: such a name may lead elsewhere than the bare one that the
+    key allows.
     """
     if key is None or not key.allowed_models:
         return True
@@ -163,7 +161,7 @@ def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
 
 
 def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[ModelEntry]:
-    """The models of GET /v1/models: exact and public names that the key may use and that lead somewhere."""
+    """The models of GET /v1/models: exact and public names that the key may use and that resolve."""
     entries: dict[str, ModelEntry] = {}
     for rule in snapshot.rules:
         own = (rule.pattern,) if rule.exact else ()
@@ -208,7 +206,7 @@ def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Con
 
 
 def _matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[_Match]:
-    """Every rule that means the name, in the order of precedence; each rule once."""
+    """Every rule that matches the name, in order of precedence; each rule once."""
     spelled = names.spellings(asked_model)
     seen: set[int] = set()
     for spelling in spelled:
@@ -270,7 +268,7 @@ def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: Co
 
 
 def _changes_path(base_url: str, filled: str) -> bool:
-    """Whether the model's name puts a `.` or `..` into the path, also for a server that decodes it twice."""
+    """Whether the model's name would put a `.` or `..` into the path, even if a server decodes it twice."""
     return base_url != filled and not _STEPS.isdisjoint(_SLASH.split(unquote(unquote(filled))))
 
 

@@ -1,7 +1,7 @@
-"""ConfigSnapshot: all configuration, frozen, at one stamp.
+"""ConfigSnapshot: the whole configuration, frozen, at one stamp.
 
-A request reads one snapshot from beginning to end and never the database.
-Made by config/snapshot/loader.py from the records.
+A request uses one snapshot from beginning to end and never the database. Built from the records
+by config/snapshot/loader.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway import patterns
 from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
 
-# characters; a shorter value is a word that messages may have
+# characters; a shorter value is an ordinary word that messages may contain
 SHORTEST_SECRET: Final = 8
 # asked models, names that clients make up among them, whose resolution is remembered
 LARGEST_MEMO: Final = 2048
@@ -22,7 +22,7 @@ LARGEST_MEMO: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class ModelRule:
-    """Profile options for the upstream models whose name `match` is found in.
+    """Profile options for the upstream models in whose name `match` is found.
 
     See docs/providers.md, "Model rules".
     """
@@ -33,7 +33,7 @@ class ModelRule:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Why a credential is not used: refused by the provider. Times in Unix seconds.
+    """Since when and why the provider refuses a credential. Times in Unix seconds.
 
     `until` None: until an admin or a successful probe brings it back.
     """
@@ -48,7 +48,7 @@ class SetAside:
 class Credential:
     """One credential of a provider. `value` is clear text, hence no repr; `label` names it for people.
 
-    Those of one `position` share the conversations, those of larger ones stand in.
+    Credentials of one `position` share the conversations; higher positions stand in for them.
     """
 
     id: int
@@ -59,26 +59,23 @@ class Credential:
 
 
 def kept_secret(values: Iterable[str]) -> tuple[str, ...]:
-    """Those that are long enough that nothing else is likely to say them, the longest first."""
+    """The values that are long enough to be unmistakable, longest first."""
     return tuple(sorted({value for value in values if len(value) >= SHORTEST_SECRET}, key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """One provider as the request path needs it.
+    """One provider as the request path needs it. Timeouts in seconds.
 
-    `slug` is its stable id, written into gw1 payloads and history. `credentials`
-    are the enabled ones in their order; empty with auth `none`. `credential_unreadable`:
-    something is stored that none of the encryption keys opens, or that was saved for another
-    origin than the base URL's, and there is nothing to use instead. `link_local`: whether it may
-    be tried at a link-local address. `own_headers`: the values of those that an admin has added. Timeouts in
-    seconds.
-    `first_byte_timeout` None: as long as the client waits; `silence_timeout` None: as the
-    profile says. The profile is
-    merged from `preset_options`, the matching `model_rules` and `options` (the
-    admin's own), in this order; resolve() does it.
-    `demo`: answered by the embedded demo transport. `brought_back`: what was set aside
-    before this time (Unix seconds) is forgiven.
+    `slug` is its stable id, written into gw1 payloads and history. `credentials` are the enabled ones in
+    their order; empty with auth `none`. `credential_unreadable`: something is stored that none of the
+    encryption keys decrypts, or that was saved for another origin than the base URL's, and there is no
+    other. `link_local`: whether it may be tried at a link-local address. `own_headers`: the values of
+    headers that an admin added. `first_byte_timeout` None: as long as the client waits;
+    `silence_timeout` None: as the profile says. resolve() merges the profile from `preset_options`, the
+    matching `model_rules` and `options` (the admin's own), in this order. `demo`: answered by the
+    built-in demo transport. `brought_back`: whatever was set aside before this time (Unix seconds) is
+    forgiven.
     """
 
     slug: str
@@ -106,15 +103,18 @@ class ProviderConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that nobody is told, the longest first."""
+        """Values that must not be shown to anybody, longest first."""
         return kept_secret([*(one.value for one in self.credentials), *self.own_headers])
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place a rule may send to: provider slug and upstream model ("" = the asked model unchanged;
-    a `*` stands for what the pattern's first `*` matched). `model_family`: the name that the
-    model rules look at when the upstream name hides the model."""
+    """A place a rule may send to.
+
+    `provider` is its slug, `upstream_model` "" the asked model unchanged; a `*` in it stands for what
+    the pattern's first `*` matched. `model_family`: the name for the model rules when the upstream name
+    hides the model.
+    """
 
     provider: str
     upstream_model: str = ""
@@ -124,11 +124,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MappingRule:
-    """One model mapping. Exact rules match a whole name; wildcard rules have `*` (any text).
+    """One model mapping. Exact rules match a whole name; wildcard rules contain `*` (any text).
 
-    `targets`: in their order, those that are not enabled too. `public_names`: names shown
-    in GET /v1/models and accepted like exact names. `min_output_tokens`/`max_output_tokens`:
-    floor and cap of max_tokens in tokens.
+    `targets`: in their order, including disabled ones. `public_names`: names listed by GET /v1/models
+    and accepted like exact names. `min_output_tokens` and `max_output_tokens`: floor and cap of
+    max_tokens, in tokens.
     """
 
     id: int
@@ -148,7 +148,9 @@ class MappingRule:
 
 @dataclass(frozen=True, slots=True)
 class SearchEngineConfig:
-    """Where the gateway searches the web: `kind` is searxng, brave or tavily. `timeout` in seconds."""
+    """The engine for the gateway's own web searches: `kind` is searxng, brave or tavily; `timeout` in
+    seconds.
+    """
 
     name: str
     kind: str
@@ -162,8 +164,8 @@ class SearchEngineConfig:
 class KeyLimits:
     """What one client key may use; None = no limit.
 
-    `spend_budget` in billionths of a US dollar and `token_budget` (all tokens, cached ones
-    too) hold for one `budget_period`: day, week or month of UTC.
+    `spend_budget` (billionths of a US dollar) and `token_budget` (all tokens, cached ones included)
+    apply to one `budget_period`: a day, week or month of UTC.
     """
 
     requests_per_minute: int | None = None
@@ -185,10 +187,10 @@ OWNER_INACTIVE: Final = "the account of this key's owner is not active; ask whoe
 class KeyEntry:
     """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
 
-    `owner_active`: False when the user who owns it may no longer log in.
-    `allowed_models` are names or wildcard patterns of asked models; empty = all.
-    `capture`: policy for bodies, "" = the gateway's. `limits` None: none at all. `lineage`: the id of the
-    first of the keys that it was rotated from, 0 = none; those of one lineage share what they used.
+    `owner_active`: False when the user who owns it may no longer log in. `allowed_models` are names or
+    wildcard patterns of asked models; empty = all. `capture`: the policy for bodies, "" = the gateway's.
+    `limits` None: none at all. `lineage`: the id of the first key in the chain of rotations, 0 = none;
+    keys of one lineage share what they used.
     """
 
     id: int
@@ -206,7 +208,7 @@ class KeyEntry:
 
     @property
     def holder(self) -> str:
-        """Whose the opaque data is that clients carry: all keys of a user and all of a lineage share it."""
+        """Owner of the opaque data that clients carry: all keys of a user, or of a lineage, share it."""
         return f"key:{self.lineage or self.id}" if self.owner_id is None else f"user:{self.owner_id}"
 
     def refusal(self, now: float) -> str:
@@ -228,8 +230,10 @@ def _unknown(_base_url: str, _model: str) -> int | None:
 
 
 class SecretLook(NamedTuple):
-    """What a secret looks like, beside the built-in patterns: a regular expression, and a text that
-    every match contains ("": unknown)."""
+    """What a secret looks like, beside the built-in patterns.
+
+    A regular expression, and a text that every match contains ("" when unknown).
+    """
 
     name: str
     pattern: str
@@ -240,13 +244,12 @@ class SecretLook(NamedTuple):
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
 
-    `learnt`: profile options by (provider slug, upstream model) that answers have taught.
-    `listed`: sizes by the same, as the provider's own list of models tells them.
-    `refused_options`: the options, by the same, that an admin does not want learnt.
-    `secrets`: configured values that nobody is told.
-    `known_window`: the catalogue's context window of a model, by the provider's base URL and its name.
-    `anonymous_allowed`: requests without a valid key are served (whose, api/auth.py knows). `memo` belongs to
-    resolve(), which keeps there what it has worked out from this very snapshot.
+    `learnt`: profile options learnt from answers, by (provider slug, upstream model). `listed`: sizes
+    from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
+    admin does not want learnt. `secrets`: configured values that must not be shown to anybody.
+    `known_window`: the catalogue's context window, by the provider's base URL and the model's name.
+    `anonymous_allowed`: requests without a valid key are served (api/auth.py decides whose). `memo`
+    belongs to resolve(), which caches there what it has worked out from this very snapshot.
     """
 
     stamp: int
@@ -267,10 +270,10 @@ class ConfigSnapshot:
     )
 
     def dismissal(self, key: KeyEntry, now: float) -> str:
-        """Why a request that came in with `key`, an entry of an earlier snapshot, must not go on.
+        """Why a request that came in with `key`, an entry of an earlier snapshot, must not continue.
 
-        "" if it may. An end that the key had already lets the request finish; one that it was
-        given since does not.
+        "" if it may. An expiry that the key already had lets the request finish; one that was set since does
+        not.
         """
         entry = self.keys.get(key.digest)
         if entry is key:
@@ -282,7 +285,7 @@ class ConfigSnapshot:
 
     @property
     def vocabularies(self) -> frozenset[str]:
-        """Those that count tokens for some provider or mapping (profile option `vocabulary`)."""
+        """The vocabularies that some provider or mapping counts tokens with (profile option `vocabulary`)."""
         providers = [provider for provider in self.providers.values() if provider.enabled]
         layers: list[Mapping[str, Any]] = [rule.options for rule in self.rules if rule.enabled]
         for provider in providers:

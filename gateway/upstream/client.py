@@ -1,11 +1,11 @@
-"""UpstreamClient: one HTTP POST to a provider, its answer as bytes as they arrive.
+"""UpstreamClient: one HTTP POST to a provider; its answer arrives as bytes.
 
-Only this module, transport.py and the lean transport's (lean*.py) know the HTTP
-client library. What callers see are our own values and errors. Timers other than
-the connect timeout belong to the relay: it must send pings while it waits.
+Only this module, in_process_transport.py and the transport in `http1` know the HTTP client
+library. Callers see our own values and errors. All timers except the connect timeout belong to
+the relay, because it must send pings while it waits.
 
-The lean transport is the usual one. The library's own stays for what the lean one
-does not speak (a proxy named by the environment) and as a choice of the admin's.
+The lean transport (`http1`) is the usual one. The library's own transport serves what the lean
+one does not speak (a proxy named by the environment), and is a choice of the admin's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gateway.upstream.http1.transport import LeanTransport
 from gateway.upstream.in_process_transport import InProcessHandler, InProcessTransport
 from gateway.upstream.request_builder import UpstreamCall
 
-# httpcore looks at every idle connection at each request: few idle ones, many busy ones.
+# httpcore scans every idle connection for each request: keep few idle and allow many busy ones.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 WRITE_TIMEOUT: Final = 60.0
 _UNCOMPRESSED: Final = {"accept-encoding": "identity"}
@@ -62,7 +62,7 @@ class UpstreamAnswer:
         self._lean = lean
 
     def __del__(self) -> None:
-        # A task that is cancelled before its first step never comes to its `finally`.
+        # A task cancelled before its first step never reaches its `finally`.
         if self._lean is not None:
             self._lean.abandon()
 
@@ -76,34 +76,34 @@ class UpstreamAnswer:
         return _Pieces(self, aiter(self._body))
 
     def deliver(self, inbox: Deliverable) -> bool:
-        """Have the body put into `inbox` as it arrives, without a task that fetches it.
+        """Deliver the body to `inbox` as it arrives, without a task that fetches it.
 
-        False when this answer's transport cannot: then read `pieces`.
+        Returns False when this answer's transport cannot; read `pieces` then.
         """
         if self._lean is None or self._body is not self._lean:
             return False
-        # who takes the body has read the head
+        # whoever takes the body has read the head
         self.headers = NOTHING
         inbox.fed_by(self._lean)
         self._lean.deliver(_Delivery(inbox))
         return True
 
     def cut(self) -> None:
-        """`close` for an answer that is delivered: at once, and for good."""
+        """Like `close`, for a delivered answer: immediate and final."""
         if self._lean is not None:
             self._lean.close()
 
     @property
     def complete(self) -> bool:
-        """All of a delivered answer has come: there is nothing to cut."""
+        """A delivered answer is complete: there is nothing left to cut off."""
         return self._lean is not None and self._lean.complete
 
     def at_hand(self) -> bytes:
-        """What has come of the body and waits; b"" when nothing has, or the transport does not say."""
+        """The part of the body that is waiting; b"" when there is none, or the transport cannot tell."""
         return self._lean.at_hand() if self._lean is not None and self._body is self._lean else b""
 
     def whole(self, limit: int) -> bytes | None:
-        """The body, when all of it is here already, so that nobody has to wait; None: read it.
+        """The whole body if it has already arrived, so that nobody has to wait; else None: read it.
 
         Raises UpstreamBroken when it is longer than `limit` bytes.
         """
@@ -131,7 +131,7 @@ class UpstreamAnswer:
         return b"".join(parts)
 
     async def close(self) -> None:
-        """Give the connection back, or cut it when the body was not read to its end."""
+        """Return the connection to the pool, or close it when the body was not read to its end."""
         if self._lean is not None:
             self._lean.close()
             return
@@ -144,7 +144,7 @@ def _too_long(limit: int) -> UpstreamBroken:
 
 
 class Feed(Protocol):
-    """What feeds an inbox, and can be told to wait."""
+    """Something that feeds an inbox and can be told to pause."""
 
     def pause(self) -> None: ...
 
@@ -164,7 +164,7 @@ class Deliverable(Protocol):
 
 
 class _Delivery:
-    """An inbox as the transport sees it: the same, with the library's errors made ours."""
+    """The transport's view of an inbox: the same, with the library's errors turned into ours."""
 
     __slots__ = ("_inbox", "end", "put")
 
@@ -180,15 +180,15 @@ class _Delivery:
 
 
 class _Pieces:
-    """An iterator whose errors are ours.
+    """An iterator that raises our errors.
 
-    No generator: a read that is cancelled does not end it, and it keeps its answer alive.
+    Not a generator: a cancelled read does not end it, and it keeps its answer alive.
     """
 
     __slots__ = ("_answer", "_next")
 
     def __init__(self, answer: UpstreamAnswer, body: AsyncIterator[bytes]) -> None:
-        # while somebody reads, the answer is not abandoned
+        # as long as somebody reads, the answer is not abandoned
         self._answer = answer
         self._next = body.__anext__
 
@@ -205,9 +205,9 @@ class _Pieces:
 class UpstreamClient:
     """Opens calls. One per process and event loop; `close` it at the end.
 
-    `demo` answers the calls marked as demo. `lean`: without it every call takes the
-    library's own transport. `transport` replaces the network (tests). `link_local`: whether
-    calls may go to link-local and metadata addresses.
+    `demo` answers the calls marked as demo. `lean`: use the lean transport; otherwise every call
+    takes the library's own. `transport` replaces the network (tests). `link_local`: whether calls
+    may reach link-local and metadata addresses.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class UpstreamClient:
             raise connection_error(problem) from problem
 
     async def get(self, call: UpstreamCall) -> UpstreamAnswer:
-        """Ask for what `call.url` names, without a body; for admins, beside the request path.
+        """GET `call.url` without a body; for admins, outside the request path.
 
         Raises UpstreamUnreachable (with the reason) or UpstreamTimedOut.
         """
@@ -263,12 +263,12 @@ class UpstreamClient:
         if self._link_local:
             return await _sent(self._stock(), call, method)
         if leads_to_refused_host(call.url):
-            # a proxy would resolve it, and no socket of ours would show where it leads
+            # a proxy would resolve the name, and none of our sockets would see the address
             raise _LedAstray("a link-local address")
         return await _sent(self._stock(), call, method, trace=_refuse_link_local)
 
     def _stock(self) -> httpx.AsyncClient:
-        """The library's client, made when it is needed: it loads certificates."""
+        """The library's client, created when first needed because it loads certificates."""
         if self._http is None:
             self._http = httpx.AsyncClient(
                 transport=self._transport,
@@ -295,11 +295,11 @@ async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
 
 
 class _LedAstray(httpx.ConnectError):
-    """AddressRefused of the library's own transport, which cuts off the cause of what it raises."""
+    """AddressRefused behind the errors of the library's own transport, which drops the original cause."""
 
 
 async def _refuse_link_local(event: str, facts: dict[str, Any]) -> None:
-    """httpcore's trace: closes a connection to a refused address before a byte is sent on it."""
+    """A trace hook for httpcore: closes a connection to a refused address before a byte is sent on it."""
     if event != "connection.connect_tcp.complete":
         return
     stream = facts["return_value"]
@@ -324,14 +324,14 @@ async def _sent(
     )
     response = await http.send(request, stream=True)
     headers = dict(response.headers.items())
-    # the library's own decoding knows no bounds
+    # the library's own decoding has no bounds
     assert isinstance(response.stream, httpx.AsyncByteStream)
     body = decoded(response.stream, headers.get("content-encoding", ""))
     return UpstreamAnswer(response.status_code, headers, body, response.aclose)
 
 
 def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Raw headers with lower-case names; those that stand more than once are joined."""
+    """Raw headers with lower-case names; repeated headers are joined."""
     readable: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -340,7 +340,7 @@ def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def connection_error(problem: Exception) -> UpstreamError:
-    """A client library's exception as ours, with the reason in words.
+    """One of the client library's exceptions as ours, with the reason in words.
 
     See docs/conversion.md, "Errors of providers".
     """

@@ -1,7 +1,7 @@
 """The body of an answer whose content-encoding is not identity, within bounds.
 
-identity is asked for, but some servers compress all the same. gzip is read in pieces of a bounded
-size, so that who reads can stop at a limit before memory is taken; everything else is refused.
+We ask for identity, but some servers compress anyway. gzip is read in pieces of a bounded size,
+so that the reader can stop at a limit before memory is taken; every other coding is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CUT: Final = "upstream closed the stream before the response was complete"
 
 
 def decoded(body: AsyncIterable[bytes], content_encoding: str) -> AsyncIterable[bytes]:
-    """`body` as it was before it was encoded as the header says; the same object when it was not.
+    """`body` decoded as the header says; the same object when it was not encoded.
 
     Reading it raises UpstreamBroken for data that is not gzip, and at once for any other coding.
     """
@@ -35,7 +35,7 @@ def decoded(body: AsyncIterable[bytes], content_encoding: str) -> AsyncIterable[
 
 
 class _Refused:
-    """A body that is not read."""
+    """A body that fails when it is read."""
 
     def __init__(self, codings: str) -> None:
         self._named = "".join(filter(str.isprintable, codings[:_LONGEST_NAME]))
@@ -51,7 +51,7 @@ class _Refused:
 
 
 class _Unzipped:
-    """gzip as it was before. No generator, because a read that is cancelled must not end it."""
+    """gzip decoded while it is read. Not a generator, because a cancelled read must not end it."""
 
     def __init__(self, body: AsyncIterator[bytes]) -> None:
         self._next = body.__anext__
@@ -66,7 +66,7 @@ class _Unzipped:
     async def __anext__(self) -> bytes:
         while True:
             if self._packed:
-                # little becomes much: others have their turn in between
+                # a little input can expand to a lot: let other tasks run in between
                 await asyncio.sleep(0)
             elif not self._over:
                 try:
@@ -85,7 +85,7 @@ class _Unzipped:
         if not self._packed and not self._over:
             return b""
         if self._unpacker.eof:
-            # members may follow one another (RFC 1952, section 2.2)
+            # members may be concatenated (RFC 1952, section 2.2)
             self._unpacker = zlib.decompressobj(_GZIP)
         self._begun = True
         try:

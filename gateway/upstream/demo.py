@@ -1,7 +1,7 @@
-"""The embedded demo provider: speaks Chat Completions, says that it is the demo, repeats the question.
+"""The built-in demo provider: speaks Chat Completions, says that it is the demo, repeats the question.
 
-Served while no real provider is configured, through exactly the path of a real
-one (transport.py). It runs no model and calls no tool.
+It answers while no real provider is configured, over exactly the path of a real one
+(in_process_transport.py). It runs no model and calls no tool.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _last_question(request: Mapping[str, Any]) -> str:
 
 
 def _without_reminders(text: str) -> str:
-    """What stands outside of pairs of tags; a tag that is not closed is text."""
+    """The text outside of pairs of tags; a tag that is never closed counts as text."""
     begin, end = _REMINDER
     kept, place = [], 0
     while (start := text.find(begin, place)) >= 0 and (close := text.find(end, start)) >= 0:

@@ -1,7 +1,7 @@
-"""A provider inside the process, seen through the HTTP client like any other.
+"""A provider inside the process, reached through the HTTP client like any other.
 
-The demo provider runs on it, so that conversion, streaming and history are the
-real ones. (httpx's own ASGI transport collects the whole answer first.)
+The demo provider runs on it, so that conversion, streaming and history are the real ones. (httpx's
+own ASGI transport collects the whole answer first.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class InProcessAnswer:
-    """Status, headers and the body's pieces in the order they go out."""
+    """Status, headers and the pieces of the body in the order they are sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ InProcessHandler = Callable[[bytes], Awaitable[InProcessAnswer]]
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
-    """Hands each request's body to `handler`."""
+    """Passes each request's body to `handler`."""
 
     def __init__(self, handler: InProcessHandler) -> None:
         self._handler = handler

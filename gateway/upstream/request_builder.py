@@ -42,14 +42,14 @@ def upstream_call(
 ) -> UpstreamCall:
     """Build the call.
 
-    `more_headers` are those that the conversion asked for, `query` a client's query that
-    passes. `connect_timeout`: seconds; None or a longer one than the provider's is the
-    provider's. `below` is a path below the protocol's own, `/count_tokens`.
+    `more_headers`: what the conversion asked for. `query`: the client's query, where it passes.
+    `connect_timeout`: seconds; the provider's own is used when this is None or longer. `below`: a
+    path below the protocol's own, such as `/count_tokens`.
     """
     headers: dict[str, str] = {
         "content-type": "application/json",
         "accept": "text/event-stream" if body.get("stream") else "application/json",
-        # bytes are handed on as they come; compressing them would hold them back
+        # bytes are passed on as they come, and compression would hold them back
         "accept-encoding": "identity",
         "user-agent": "ccproxy",
         **more_headers,
@@ -75,14 +75,14 @@ def _url(provider: ProviderConfig, path: str, query: str) -> str:
     return _usual_url(provider.base_url, path, tuple(provider.query.items()))
 
 
-# few, and the same for every request; what clients send is not kept
+# few, and the same for every request; what clients send is not cached
 @lru_cache(maxsize=256)
 def _usual_url(base_url: str, path: str, query: tuple[tuple[str, str], ...]) -> str:
     return endpoint_url(base_url, path, dict(query))
 
 
 def credential_headers(auth: str, credential: str | None) -> dict[str, str]:
-    """The header that shows `credential`, by authentication style: bearer, x-api-key, api-key, none."""
+    """The header that carries `credential`, by authentication style: bearer, x-api-key, api-key, none."""
     if not credential or auth == "none":
         return {}
     if auth == "bearer":
@@ -93,8 +93,8 @@ def credential_headers(auth: str, credential: str | None) -> dict[str, str]:
 def endpoint_url(base_url: str, path: str, query: Mapping[str, str]) -> str:
     """`base_url` + `path`, keeping a query in the base URL and adding `query`.
 
-    Steps at the end of the base URL with which the path begins are not repeated: people
-    paste the whole URL, and write `/v1` where the path has it already.
+    Segments at the end of the base URL that the path begins with are not repeated: people paste the
+    whole URL, or write `/v1` where the path has it already.
     """
     parts = urlsplit(base_url.strip())
     base, steps = parts.path.rstrip("/").split("/"), path.strip("/").split("/")

@@ -1,4 +1,4 @@
-"""Asking a search engine: its API's request and its answer as results.
+"""Asking a search engine: each API's request, and its answer as results.
 
 SearXNG   GET  /search?q=...&format=json          https://docs.searxng.org/dev/search_api.html
 Brave     GET  /res/v1/web/search?q=...           X-Subscription-Token
@@ -30,7 +30,7 @@ _TAG: Final = patterns.compiled(r"<[^>]{0,200}>")
 
 
 class _Api(NamedTuple):
-    """`url` when the admin gave none; `call` makes the request, `results` finds the list in the answer."""
+    """`url`: the default address. `call` makes the request, `results` finds the list in the answer."""
 
     url: str
     call: Callable[[SearchEngineConfig, Search, str], UpstreamCall]
@@ -47,7 +47,7 @@ class SearchFailed(Exception):
 
 
 async def searched(client: UpstreamClient, engine: SearchEngineConfig, search: Search) -> Searched:
-    """Search; a search that fails is one with a `problem` in the API's codes, and a line in the log."""
+    """Search. A failed search has a `problem` in the API's codes and leaves a line in the log."""
     try:
         async with asyncio.timeout(engine.timeout):
             found = await _asked(client, engine, search)
@@ -89,12 +89,12 @@ def _is_web_address(url: Any) -> bool:
 
 
 def _plain(text: Any) -> str:
-    """Text as it is meant: engines mark what matched with tags."""
+    """Plain text: engines mark matches with tags."""
     return html.unescape(_TAG.sub("", text)).strip() if isinstance(text, str) else ""
 
 
 def _wanted(found: list[SearchResult], search: Search) -> list[SearchResult]:
-    """Without the domains that were not asked for, whatever the engine made of the request."""
+    """The results from the domains that were asked for, whatever the engine made of the request."""
     return [
         each
         for each in found
@@ -112,7 +112,7 @@ def _in(url: str, domains: tuple[str, ...]) -> bool:
 
 
 def _with_domains(search: Search) -> str:
-    """The query in the words of engines that know `site:`."""
+    """The query for engines that understand `site:`."""
     if not search.domains:
         return search.query
     return f"{search.query} ({' OR '.join(f'site:{domain}' for domain in search.domains)})"
@@ -122,7 +122,7 @@ def _searxng(engine: SearchEngineConfig, search: Search, base: str) -> UpstreamC
     query = urlencode({"q": _with_domains(search), "format": "json", "safesearch": "0"})
     headers = {"accept": "application/json"}
     if engine.credential:
-        # SearXNG itself knows no keys; a proxy in front of it may
+        # SearXNG itself has no keys, but a proxy in front of it may want one
         headers["authorization"] = f"Bearer {engine.credential}"
     return UpstreamCall(f"{base}/search?{query}", b"", headers, engine.timeout)
 

@@ -1,4 +1,4 @@
-"""Names for Chat Completions' shapes. They stay dictionaries, because fields we do not know must pass."""
+"""Names for the shapes of Chat Completions. They stay dictionaries, because unknown fields must pass."""
 
 from __future__ import annotations
 

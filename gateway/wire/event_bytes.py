@@ -1,7 +1,6 @@
-"""Server-sent events as the bytes they came in, to pass them on unchanged.
+"""Server-sent events as the bytes they came in, to be passed on unchanged.
 
-Unlike `sse.Decoder`, which reads what an event says, this only finds where each
-event ends.
+Unlike `sse.Decoder`, which reads what an event says, this only finds where each event ends.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from typing import Final, NamedTuple
 from gateway import patterns
 from gateway.wire.sse import MAX_EVENT, EventTooLong
 
-# a blank line behind a line; a CR may be half of a CRLF
+# a blank line after a line; a CR may be the first half of a CRLF
 _END: Final = patterns.compiled(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)")
 _LINE: Final = patterns.compiled(rb"\r\n|\r|\n")
 
 
 class Fields(NamedTuple):
-    """What an event's lines say: its name or "", its data lines joined by LF."""
+    """The content of an event's lines: its name or "", and its data lines joined by LF."""
 
     name: str
     data: bytes
@@ -41,7 +40,7 @@ class EventSplitter:
         start = 0
         for end in _END.finditer(data, searched):
             if end.end() == len(data) and data.endswith(b"\r"):
-                break  # its LF may still come
+                break  # its LF may still arrive
             events.append(data[start : end.end()])
             start = end.end()
         self._rest = data[start:]
@@ -51,7 +50,7 @@ class EventSplitter:
         return events
 
     def flush(self) -> bytes:
-        """What came behind the last whole event, made one: an event that lacks its blank line."""
+        """What followed the last whole event, completed: an event that lacks its blank line."""
         rest, self._rest = self._rest, b""
         return rest.rstrip(b"\r\n") + b"\n\n" if rest.strip() else b""
 

@@ -1,8 +1,7 @@
 """Characters that a provider cut in two.
 
-A character beyond U+FFFF is two escapes in JSON. A provider that cuts its text by UTF-16
-units sends one half in one event and the other half in the next, and each event by itself
-is a broken text.
+A character beyond U+FFFF is two escapes in JSON. A provider that cuts its text by UTF-16 units sends
+one half in one event and the other half in the next, and each event by itself is broken text.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ Place = tuple[Any, ...]
 
 
 class HalfCharacters:
-    """Parses the events of one stream; a half at the end of a text goes to the front of the next one there.
+    """Parses the events of one stream; half a character at the end of a text moves to the front of the next
+    text at the same place.
 
-    The same place is the same path of keys, where entries of a list are known by their `index`.
+    A place is a path of keys, in which entries of a list are identified by their `index`.
     """
 
     __slots__ = ("_held",)
@@ -27,15 +27,15 @@ class HalfCharacters:
 
     @property
     def waiting(self) -> bool:
-        """The next text may have to be put together with the one before."""
+        """Whether the next text may have to be joined to the one before."""
         return bool(self._held)
 
     def loads(self, text: bytes | str) -> Any:
-        """As jsontext.loads_from_provider, with whole characters. Raises InvalidJSON."""
+        """Like jsontext.loads_from_provider, with whole characters. Raises InvalidJSON."""
         value, halved = jsontext.loads_from_provider(text)
         if not halved and not self._held:
             return value
-        # the events of the Responses API are told apart by what they are, and of which item
+        # events of the Responses API are identified by their type and item
         root = (str(value.get("type")), str(value.get("output_index"))) if isinstance(value, dict) else ()
         return self._joined(value, root)
 

@@ -1,7 +1,7 @@
-"""A stream of the Messages API with fewer events that says the same: fragments that follow each other as one.
+"""Merges consecutive delta events of one block of a Messages stream into one event.
 
-For those who read a whole stream afterwards: an answer comes in hundreds of fragments, and
-joining them in its raw bytes takes a tenth of reading each.
+For readers of a finished stream: an answer comes in hundreds of fragments, and joining them in the
+raw bytes takes a tenth of the time of reading each.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import Final
 
 from gateway import patterns
 
-# a fragment of a text up to the text, as the gateway writes it, without "data: "
+# a fragment of text up to the text itself, as the gateway writes it, without "data: "
 _UP_TO_TEXT: Final = patterns.compiled(
     rb'\{"type":"content_block_delta","index":\d+,'
     rb'"delta":\{"type":"(?:text|thinking|input_json)_delta","(?:text|thinking|partial_json)":"'
 )
 _TEXT: Final = patterns.compiled(rb'[^"\\]*(?:\\.[^"\\]*)*')
-# between two events' data; no text has a line break in it as it is written
+# between the data of two events; text never contains a raw line break
 _NEXT: Final = b"\ndata: "
 _BEFORE_ANOTHER: Final = b'"}}\n\nevent: content_block_delta'
 
 
 def joined_deltas(stream: bytes) -> bytes:
-    """`stream`, or an equal one in which fragments of one block are one event where nothing is between them.
+    """`stream`, or an equivalent one in which consecutive fragments of a block are one event.
 
-    Only a stream in the gateway's own writing changes, as long as it is valid JSON.
+    Changes only a stream in the gateway's own format, provided it is valid JSON.
     """
     events: list[bytes] = []
     texts: list[bytes] = []
@@ -36,7 +36,7 @@ def joined_deltas(stream: bytes) -> bytes:
         if texts:
             joined = b"".join(texts)
             if not _is_text(joined):
-                # there was more in some event than its text
+                # some event contained more than its text
                 return stream
             events.append(b"%b%b%b" % (beginning, joined, _BEFORE_ANOTHER))
             texts = []
@@ -46,11 +46,11 @@ def joined_deltas(stream: bytes) -> bytes:
             texts.append(event[start:end])
         else:
             events.append(event)
-    # an event with another before it is never the last
+    # an event followed by another one is never the last
     return _NEXT.join(events) if not texts else stream
 
 
 def _is_text(text: bytes) -> bool:
-    """Whether it has no quote that would end it; first by counting, which is a fourth of the work."""
+    """Whether it contains no quote that would end it; counted first, which takes a quarter of the time."""
     counted = b"\\\\" not in text and text.count(b'"') == text.count(b'\\"')
     return counted or _TEXT.fullmatch(text) is not None

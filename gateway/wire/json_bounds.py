@@ -1,12 +1,12 @@
-"""How much JSON a text may be: values, containers and depth, counted before it is parsed.
+"""How much JSON a text may hold: values, containers and depth, counted before it is parsed.
 
-A few megabytes of `[],` take half a gigabyte and seconds to parse, collect and convert. A
-linear look at the text bounds that: at first its brackets and commas are counted wherever they
-stand, which is an upper bound. Only a text that is over it is read exactly, without what
-stands in its strings: in pieces, so that in a thread nobody waits for it.
+A few megabytes of `[],` take half a gigabyte and seconds to parse, collect and convert. A linear
+scan bounds that: first all brackets and commas are counted wherever they stand, which gives an upper
+bound. Only a text that exceeds it is read exactly, ignoring the contents of strings, and in pieces,
+so that in a thread it holds nobody up.
 
-A body of 1.25 MB with 60 calls of tools and their results has 2,102 containers and at most
-22,324 values: what the bounds allow is far from what clients send.
+A body of 1.25 MB with 60 tool calls and their results has 2,102 containers and at most 22,324
+values: the bounds are far above what clients send.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MOST_CONTAINERS: Final = 100_000
 # members of objects count twice: name and value
 MOST_VALUES: Final = 500_000
 MOST_DEPTH: Final = 500
-# A shorter text has not enough room.
+# A shorter text cannot exceed the bounds.
 UNCOUNTED: Final = 256 * 1024
-# Of a text up to this size a sample is counted, because counting takes nearly as long as parsing. It is taken
-# at places that nobody outside knows: Python hashes bytes by a key that each process makes for itself.
+# A text up to this size is sampled, because counting takes nearly as long as parsing. The sample is taken at
+# places that nobody outside can know: Python hashes bytes with a key that each process generates.
 SAMPLED: Final = 1280 * 1024
 _SAMPLE: Final = 512
 _PLACES: Final = tuple(hash(b"%d" % number) % 2**32 / 2**32 for number in range(64))
@@ -32,7 +32,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class TooMuchJSON(jsontext.InvalidJSON):
-    """str() is a sentence about what there is too much of."""
+    """str() is a sentence that says what there is too much of."""
 
 
 def may_be_too_much(text: bytes) -> bool:
@@ -48,7 +48,7 @@ def may_be_too_much(text: bytes) -> bool:
 
 
 def loads(text: bytes) -> Any:
-    """The value of `text`, which is bounded. Raises TooMuchJSON, InvalidJSON."""
+    """The value of `text`, within the bounds. Raises TooMuchJSON, InvalidJSON."""
     if may_be_too_much(text):
         check(text)
     return jsontext.loads(text)
@@ -59,15 +59,15 @@ def _count(text: bytes, signs: bytes) -> int:
 
 
 def check(text: bytes) -> None:
-    """Read `text` to its end, or until it is over a bound. Raises TooMuchJSON.
+    """Read `text` to its end, or until it exceeds a bound. Raises TooMuchJSON.
 
-    A text that is no JSON may pass, or not.
+    Text that is not JSON may pass or fail.
     """
     containers = values = depth = place = 0
     in_string = False
     while place < len(text):
         piece = text[place : place + _PIECE]
-        # a backslash and what it escapes stay together
+        # keep a backslash and what it escapes together
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2 and place + len(piece) < len(text):
             piece = text[place : place + _PIECE + 1]
         place += len(piece)
@@ -88,8 +88,8 @@ def check(text: bytes) -> None:
 
 
 def _deepest(brackets: bytes, depth: int) -> int:
-    """The depth behind these brackets. Raises TooMuchJSON when it was too much in between."""
-    # no deeper than if all opened at first
+    """The depth after these brackets. Raises TooMuchJSON when it was exceeded in between."""
+    # an upper bound: as if all opening brackets came first
     if depth + brackets.count(b"[") + brackets.count(b"{") <= MOST_DEPTH:
         return depth + 2 * (brackets.count(b"[") + brackets.count(b"{")) - len(brackets)
     for bracket in brackets:

@@ -1,8 +1,8 @@
-"""JSON text in and out; the only place that knows orjson.
+"""JSON text in and out; the only module that knows orjson.
 
-orjson refuses what a JavaScript client may legally send: half a surrogate pair as an
-escape. In such a text each half is replaced by the escape of U+FFFD, in pieces so that
-other threads have their turns, and orjson reads the result.
+orjson refuses what a JavaScript client may legally send: half a surrogate pair as an escape. In such
+a text each half is replaced by the escape of U+FFFD, in pieces so that other threads can run in
+between, and orjson reads the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway import patterns
 
 _CONSTANT: Final = patterns.compiled(rb"\b(?:NaN|Infinity)\b")
 _HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
-# one half where the other is not beside it
+# one half without the other beside it
 _LONE: Final = patterns.compiled(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -25,7 +25,7 @@ _HIGH: Final = patterns.compiled(rb"\\u[dD][89abAB]")
 _PIECE: Final = 64 * 1024
 # bytes of a pair of escapes
 _PAIR: Final = 12
-# stands for an escaped backslash; no JSON text has the byte
+# stands for an escaped backslash; no JSON text contains this byte
 _NUL: Final = b"\0\0"
 
 
@@ -36,8 +36,8 @@ class InvalidJSON(ValueError):
 def loads(text: bytes | bytearray | memoryview | str) -> Any:
     """Parse one JSON text (UTF-8 when bytes).
 
-    Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate
-    pairs become U+FFFD. Raises InvalidJSON, also for more than 1,024 levels.
+    Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate pairs become U+FFFD.
+    Raises InvalidJSON, also for more than 1,024 levels.
     """
     try:
         return orjson.loads(text)
@@ -46,10 +46,10 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
 
 
 def loads_from_provider(text: bytes | str) -> tuple[Any, bool]:
-    """Parse what a provider sent, and say whether half a surrogate pair stands in it.
+    """Parse what a provider sent, and say whether it contains half a surrogate pair.
 
-    Halves stay: the other may come in the next text (`wire.halves`). NaN and Infinity,
-    which servers written in Python send, are null. Raises InvalidJSON.
+    Halves stay: the other one may come in the next text (`wire.halves`). NaN and Infinity, which servers
+    written in Python send, become null. Raises InvalidJSON.
     """
     try:
         return orjson.loads(text), False
@@ -70,12 +70,12 @@ def loads_from_provider(text: bytes | str) -> tuple[Any, bool]:
 
 
 def whole_characters(text: str) -> str:
-    """Pairs of surrogates as the characters that they are; half a pair is U+FFFD."""
+    """Surrogate pairs as the characters they encode; half a pair becomes U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 JSON, keys in given order, non-ASCII unescaped."""
+    """Compact UTF-8 JSON, keys in the given order, non-ASCII unescaped."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -85,9 +85,9 @@ def dumps(value: Any) -> bytes:
 
 
 def dumps_to_keep(value: Any) -> bytes:
-    """`dumps`, in no more memory than the text takes: for what is held while a stream lasts.
+    """`dumps` in no more memory than the text needs: for values that are held while a stream lasts.
 
-    orjson hands out its buffer as it grew: 8 KB for a text of 1 KB, 32 KB for one of 3 KB.
+    orjson returns its buffer at the size it grew to: 8 KB for a text of 1 KB, 32 KB for one of 3 KB.
     """
     return bytes(memoryview(dumps(value)))
 
@@ -107,19 +107,19 @@ def _loads_mended(text: bytes | bytearray | memoryview | str, problem: orjson.JS
 
 
 def _without_halves(text: bytes | bytearray | memoryview | str) -> bytes:
-    """The same text, as long, with U+FFFD for each half of a surrogate pair."""
+    """The same text, of the same length, with U+FFFD for each half of a surrogate pair."""
     whole = whole_characters(text).encode() if isinstance(text, str) else bytes(text)
     if b"\0" in whole:
         raise InvalidJSON("a control character stands in the text")
     pieces, place = [], 0
     while place < len(whole):
         piece = whole[place : place + _PIECE]
-        # a backslash and what it escapes stay together
+        # keep a backslash and what it escapes together
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
             piece = whole[place : place + _PIECE + 1]
         last = place + len(piece) >= len(whole)
         if b"\\" in piece:
-            # from here on each backslash begins an escape
+            # from here on every backslash begins an escape
             piece = piece.replace(b"\\\\", _NUL)
             if not last:
                 piece = piece[: _end_between_escapes(piece)]
@@ -132,7 +132,7 @@ def _without_halves(text: bytes | bytearray | memoryview | str) -> bytes:
 
 
 def _end_between_escapes(piece: bytes) -> int:
-    """Where `piece` can end so that no escape is cut, and no pair of them."""
+    """Where `piece` can end without cutting an escape or a pair of them."""
     at = piece.rfind(b"\\", len(piece) - _PAIR)
     if at < 0:
         return len(piece)

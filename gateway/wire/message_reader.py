@@ -1,7 +1,7 @@
-"""A finished answer of the Messages API read back: whole JSON or a stream's events -> one message.
+"""Reads a finished answer of the Messages API, whole JSON or a stream's events, back into one message.
 
-For those who look at answers afterwards. It takes what is there: a stream that
-broke off gives the blocks it had, and its `error` event.
+For those who look at answers afterwards. It takes what is there: a stream that broke off yields the
+blocks it had, and its `error` event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ReadAnswer(NamedTuple):
 
 
 def read_answer(body: bytes) -> ReadAnswer:
-    """Read what went to a client. Anything that is no answer gives (None, None); nothing is raised."""
+    """Read what went to a client. Anything that is not an answer gives (None, None); never raises."""
     if body.lstrip()[:1] == b"{":
         try:
             value = jsontext.loads(body)
@@ -42,13 +42,13 @@ def read_answer(body: bytes) -> ReadAnswer:
 
 
 def events(stream: bytes) -> list[JSONObject]:
-    """The data of a stream's events in order; what is no JSON object is left out."""
+    """The data of a stream's events in order; anything but JSON objects is left out."""
     found = _ours(stream)
     return _other_events(stream) if found is None else found
 
 
 def _ours(stream: bytes) -> list[JSONObject] | None:
-    """The same of a stream with nothing in it but what we wrote, parsed at once; None: it is another."""
+    """The same for a stream with nothing in it but our own writing, parsed at once; None for any other."""
     data = _OURS.findall(stream)
     if stream.endswith(b"\n\n") and stream.count(b"\n") == 3 * len(data) and b"\r" not in stream:
         with contextlib.suppress(jsontext.InvalidJSON):
@@ -100,7 +100,7 @@ def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
 
 
 def _say(block: JSONObject, deltas: list[JSONObject]) -> None:
-    """Continue a block with what its deltas brought, joined once: an answer may have 100,000 of them."""
+    """Extend a block with its deltas, joined once: an answer may have 100,000 of them."""
     for kind, name in _TEXT_DELTAS.items():
         texts = [str(delta.get(name) or "") for delta in deltas if delta.get("type") == kind]
         if texts:
@@ -113,7 +113,7 @@ def _say(block: JSONObject, deltas: list[JSONObject]) -> None:
 
 
 def _arguments(text: str) -> Any:
-    """What a call was given; the text itself when it broke off before it was JSON."""
+    """The input of a call; the text itself when it broke off before it was JSON."""
     try:
         return jsontext.loads(text)
     except jsontext.InvalidJSON:

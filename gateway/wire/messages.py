@@ -13,7 +13,7 @@ JSONObject = dict[str, Any]
 MessagesRequest = dict[str, Any]
 Message = dict[str, Any]
 Event = dict[str, Any]
-# an event for the client: a value to be written, or bytes that pass as they came
+# an event for the client: a value to be serialised, or bytes that pass unchanged
 Sent = Event | bytes
 
 PING: Event = {"type": "ping"}

@@ -1,28 +1,28 @@
-"""Requests read with what is known of earlier ones: the same values for the same text.
+"""Reads requests with the help of earlier ones: the same text gives the same values.
 
-Clients send the whole conversation again with each turn, and the same tools and system
-blocks with every request. The parts that recur are found in the body by their text, cut out before the rest
-is parsed, and put back as the values that were parsed the first time: the very same
-objects, never to be changed by anybody. Each part has room for what others worked out of
-it (`work`), so that this is not done again either.
+Clients send the whole conversation with each turn, and the same tools and system blocks with every
+request. The recurring parts are found in the body by their text, cut out before the rest is parsed,
+and put back as the values that were parsed the first time: the very same objects, which nobody may
+ever change. Each part has room for what others derived from it (`work`), so that this is not done
+again either.
 
     {"model":"m","messages":[ passage , passage , rest ],"system": list ,"tools": list ,...}
 
-A *passage* are the messages from one of the assistant to the next one. The last one stays in
-the rest: clients move their cache marker with each turn, so it is not the same next time.
+A *passage* is the run of messages from one assistant message to the next. The last one stays in the
+rest: clients move their cache marker with each turn, so it will not be the same next time.
 
-What comes out is what a whole parse gives (but numbers beyond 64 bits beside half a surrogate
-pair, which are exact in the same part only). Text is compared, not values: 1, 1.0 and true are
-equal to Python. A body in which the parts cannot be found for certain (other white space, a name
-that stands twice) is parsed whole, and so is one that is no JSON, for the error.
+The result equals that of a whole parse (except for numbers beyond 64 bits beside half a surrogate
+pair, which are exact only within their own part). Text is compared, not values: 1, 1.0 and true are
+equal in Python. A body in which the parts cannot be located with certainty (other white space, a name
+that occurs twice) is parsed whole, and so is one that is not JSON, for the error.
 
-All clients of a process share one reader, so what is remembered must never answer for a text
-that differs in a single byte: one client would be sent another's conversation. So the text of
-every part is kept and compared whole; a dictionary does it for passages, whose hash of the text
-only says which one to compare with.
+All clients of a process share one reader, so a remembered part must never answer for a text that
+differs in a single byte: one client would be sent another's conversation. So the text of every part
+is kept and compared whole; for passages a dictionary does it, where the hash of the text only selects
+what to compare with.
 
-What is held is bounded by the bytes of the texts it came from (`RequestReader`); the values
-and what is made of them come on top (docs/architecture.md, "The request path"). Nothing expires by time.
+Memory is bounded by the bytes of the texts (`RequestReader`); the values and what is derived from
+them come on top (docs/architecture.md, "The request path"). Nothing expires by time.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from gateway.cache import GenerationalCache
 from gateway.values import frozen
 from gateway.wire import jsontext
 
-# bytes of texts; some five long conversations
+# bytes of text; about five long conversations
 MOST_PASSAGES: Final = 4 * 1024 * 1024
-# of tools, and again of system blocks
+# for tools, and again for system blocks
 MOST_LISTS: Final = 1024 * 1024
 # a shorter body is parsed faster than searched
 LEAST_BODY: Final = 8 * 1024
-# so few that each can be compared; clients have one for each of their agents
+# so few that each can be compared; a client has one for each of its agents
 _MOST_LISTS: Final = 16
-# brackets and nothing in them are no part
+# empty brackets are not a part
 _LEAST_LIST: Final = 3
 
 _MESSAGES: Final = b'"messages":['
 _NEXT: Final = b'},{"role":"assistant"'
-# what stands for a part while the rest is parsed; nobody else begins a list so
+# stands for a part while the rest is parsed; no other list begins like this
 _STAND_IN: Final = "\x00recurring"
 _STAND_IN_TEXT: Final = jsontext.dumps(_STAND_IN)
 _LIST_STAND_IN: Final = jsontext.dumps([_STAND_IN])
@@ -56,8 +56,8 @@ _LIST_STAND_IN: Final = jsontext.dumps([_STAND_IN])
 class Part:
     """A passage, or a list of tools or system blocks.
 
-    `size`: bytes of its text. `first`: the number of the passage's first message in its request.
-    `work` belongs to who works with `value`: None at first.
+    `size`: bytes of its text. `first`: the number of the passage's first message in its request. `work`
+    belongs to whoever derives something from `value`: None at first.
     """
 
     __slots__ = ("first", "size", "value", "work")
@@ -70,7 +70,7 @@ class Part:
 
 
 class _List(Part):
-    """A list with its text. `behind`: how many bytes followed it in the body it was last seen in."""
+    """A list with its text. `behind`: how many bytes followed it in the body where it was last seen."""
 
     __slots__ = ("behind", "text")
 
@@ -82,7 +82,7 @@ class _List(Part):
 
 @frozen
 class Recurring:
-    """The parts of one request: the first messages, passage by passage, its tools and system blocks."""
+    """The parts of one request: its first messages in passages, its tools and its system blocks."""
 
     passages: Sequence[Part] = ()
     tools: Part | None = None
@@ -93,7 +93,7 @@ NOTHING: Final = Recurring()
 
 
 class RequestReader:
-    """Reads bodies. One per process; for one thread. All sizes in bytes."""
+    """Reads bodies. One per process, for one thread. All sizes in bytes."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class RequestReader:
         self._lists = {name: _Lists(name, most_lists) for name in ("system", "tools")}
 
     def read(self, body: bytes) -> tuple[Any, Recurring]:
-        """The JSON value of `body`, and the parts of it that recur. Raises InvalidJSON."""
+        """The JSON value of `body`, and its recurring parts. Raises InvalidJSON."""
         if len(body) >= self._least:
             found = self._read(body)
             if found is not None:
@@ -142,12 +142,12 @@ class RequestReader:
 
 
 def _without(body: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
-    """`body` with something else from each place to the next. Raises ValueError when they overlap."""
+    """`body` with each span replaced. Raises ValueError when they overlap."""
     pieces: list[bytes] = []
     place = 0
     for begin, end, instead in sorted(cuts):
         if begin < place:
-            # no part, but a word inside of another
+            # not a part, but a word inside another one
             raise ValueError
         pieces += (body[place:begin], instead)
         place = end
@@ -156,7 +156,7 @@ def _without(body: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _put_back(value: dict[str, Any], passages: Sequence[Part]) -> bool:
-    """Put the messages of `passages` where their stand-in is; False when it is not there."""
+    """Put the messages of `passages` in place of their stand-in; False when it is not there."""
     rest = value.get("messages")
     if type(rest) is not list or not rest or rest[0] != _STAND_IN:
         return False
@@ -190,7 +190,7 @@ class _Passages:
             place = cut + 1
 
     def _passage(self, first: int, text: bytes) -> Part | None:
-        """The passage with this text; None when it is none: the cut was inside of something."""
+        """The passage with this text; None when it is not one, because the cut was inside something."""
         key = (first, text)
         passage = self._known.get(key)
         if passage is None:
@@ -208,7 +208,7 @@ def _size(part: Part) -> int:
 
 
 class _Lists:
-    """The lists under one name that were seen last, the newest first."""
+    """The most recently seen lists under one name, newest first."""
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
@@ -221,7 +221,7 @@ class _Lists:
         if not self._known:
             return None
         for part in self._known:
-            # what follows it rarely changes its length
+            # what follows it rarely changes in length
             at = len(body) - part.behind - part.size
             if at > 0 and body.startswith(part.text, at) and body.endswith(self._opening, 0, at):
                 return self._first(part, at)
@@ -233,7 +233,7 @@ class _Lists:
         return None
 
     def learn(self, body: bytes, value: dict[str, Any]) -> Part | None:
-        """Keep the list of a body that was parsed, when its text can be told for certain."""
+        """Remember the list of a parsed body when its text can be located with certainty."""
         if type(value.get(self._name)) is not list:
             return None
         at = self._place(body)
@@ -241,7 +241,7 @@ class _Lists:
             return None
         names = list(value)
         behind = names[names.index(self._name) + 1 :]
-        # it ends in front of the next name, or with the body
+        # it ends before the next name, or with the body
         end = body.rfind(b"]," + jsontext.dumps(behind[0]) + b":") if behind else body.rfind(b"]")
         text = body[at : end + 1]
         try:
@@ -258,7 +258,7 @@ class _Lists:
         return part
 
     def _place(self, body: bytes) -> int:
-        """Where a list under this name begins; 0: nowhere."""
+        """Where a list under this name begins; 0 when nowhere."""
         at = body.find(self._opening + b"[")
         return at + len(self._opening) if at >= 0 else 0
 

@@ -1,10 +1,9 @@
 """Server-sent events, in from the upstream and out to the client.
 
-The decoder is tolerant, because providers are: lines end in LF, CRLF or CR, a
-byte order mark, comments and unknown fields are passed over, and so is a
-missing blank line between two chunks. It splits bytes, not text: LF and CR
-cannot occur inside a UTF-8 character, so a character cut in two by the network
-is whole again when its line is.
+The decoder is tolerant because providers are careless: lines end in LF, CRLF or CR; a byte order
+mark, comments and unknown fields are skipped, and so is a missing blank line between two chunks. It
+splits bytes, not text: LF and CR cannot occur inside a UTF-8 character, so a character cut in two by
+the network is whole again when its line is.
 
 See docs/conversion.md, "Events to the client" and "Reading the provider's stream".
 """
@@ -40,17 +39,17 @@ class EventTooLong(ValueError):
 class Decoder:
     """Bytes in, events out, however the bytes were cut.
 
-    `feed` takes what one network read brought, `flush` says that no more will
-    come and gives the event that lacked its blank line. Both raise EventTooLong,
-    always after the events that came before the long one were returned.
+    `feed` takes what one network read brought, `flush` says that no more will come and returns the event
+    that lacked its blank line. Both raise EventTooLong, but only after the events before the long one
+    have been returned.
     """
 
     __slots__ = ("_after_cr", "_data", "_name", "_partial", "_partial_size", "_size", "_too_long")
 
     def __init__(self) -> None:
-        self._partial: list[bytes] = []  # a line that has not ended yet, as it came
+        self._partial: list[bytes] = []  # an unfinished line, as it came
         self._partial_size = 0
-        self._data: list[bytes] = []  # the data lines of an event that has not ended yet
+        self._data: list[bytes] = []  # the data lines of an unfinished event
         self._size = 0
         self._name: str | None = None
         self._after_cr = False
@@ -61,10 +60,10 @@ class Decoder:
         return self.lines(data) if bodies is None else [ServerEvent(None, body) for body in bodies]
 
     def bodies(self, data: bytes) -> list[bytes] | None:
-        """The data of the events, when all that ended have one line of data and nothing else.
+        """The data of the events, when every complete event is a single data line and nothing else.
 
-        That is what almost every read of almost every provider brings. None: nothing was
-        done, `lines` has to read it.
+        Almost every read from almost every provider looks like this. None: nothing was done, and `lines` has
+        to read it.
         """
         if self._data or self._name is not None or self._after_cr or self._too_long:
             return None
@@ -120,7 +119,7 @@ class Decoder:
         return events
 
     def _take(self, lines: bytes, events: list[ServerEvent]) -> None:
-        """Whole lines, the LF of the last one cut off."""
+        """Whole lines, without the final LF."""
         if self._data or self._name is not None:
             self._each_line(lines, events)
             return
@@ -197,7 +196,7 @@ def encode(event: Sent) -> bytes:
 
 
 def around(event: Event) -> tuple[bytes, bytes]:
-    """What stands before and behind the text of an event whose one text is empty, as it is written."""
+    """What precedes and follows the text in a serialised event that contains only one text."""
     before, _, behind = encode(event).partition(b'""')
     return before, behind
 
@@ -230,7 +229,7 @@ _HEADS: Final = {
 
 
 def _stands_alone(line: bytes) -> bool:
-    """Whether a data line is a chunk (or the end mark) by itself."""
+    """Whether a data line is by itself a chunk (or the end mark)."""
     if line == DONE:
         return True
     if not line.startswith(b"{"):

@@ -1,8 +1,8 @@
-"""The texts of exchanges: stored so that a conversation costs what it adds, and rebuilt.
+"""The texts of exchanges: stored so that a conversation costs only what it adds, and rebuilt.
 
-`packed` takes a request apart (history/content/chunking.py), `store` writes what is new of
-it (history/content/content_store.py) and one row that names the ends of its chains. Answers are
-compressed whole. What no row needs any more is removed by history/content/sweep.py.
+`packed` takes a request apart (history/content/chunking.py), `store` writes the new parts of it
+(history/content/content_store.py) and one row that names the ends of its chains. Answers are
+compressed whole. history/content/sweep.py removes what no row needs any more.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ ON CONFLICT (request_id) DO UPDATE SET
 
 
 class UnreadableContent(ValueError):
-    """What is stored of a text is damaged or incomplete."""
+    """The stored form of a text is damaged or incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedBodies:
-    """`row`: the columns of RequestBody after the request id; `chains`: those it names the ends of.
+    """`row`: the columns of RequestBody after the request id; `chains`: the chains whose ends it names.
 
-    `masked`: how many secrets were taken out of the request and of what the client got.
-    `said`: what the client got, masked, in fewer events. `unsearched`: texts that are masked as a whole.
+    `masked`: how many secrets were removed from the request and from what the client got. `said`: what the
+    client got, masked, in fewer events. `unsearched`: texts that are masked as a whole.
     """
 
     chains: Sequence[Chain]
@@ -80,7 +80,7 @@ def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
     try:
         return _packed(bodies, received, sent, mask)
     except RecursionError:
-        # a part of the recipe is nested deeper than it can be written again
+        # a part of the recipe is nested too deeply to be serialised again
         return _packed(bodies, whole_request(bodies.received), whole_request(bodies.sent), mask)
 
 
@@ -126,7 +126,7 @@ def _packed(
 def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> dict[bytes, Piece]:
     """Write the bodies of exchanges, by request id, inside the caller's transaction: three statements.
 
-    Storing one again changes nothing; storing others under the same id replaces them. Returns the
+    Storing the same again changes nothing; storing others under the same id replaces them. Returns the
     pieces that this process had not stored before, by digest.
     """
     if not exchanges:
@@ -138,7 +138,7 @@ def store(exchanges: Sequence[tuple[str, PackedBodies]]) -> dict[bytes, Piece]:
 
 @dataclass(frozen=True, slots=True)
 class StoredBodies:
-    """What is kept of one exchange. `text` reads one part from the database."""
+    """The stored texts of one exchange. `text` reads one part from the database."""
 
     row: RequestBody
     recipe: Mapping[str, Any]
@@ -149,7 +149,7 @@ class StoredBodies:
         return dict(self.recipe["headers"])
 
     def size(self, part: str) -> int:
-        """Bytes of one part (RequestBody.PARTS); 0 when it was not kept."""
+        """The size of one part in bytes (RequestBody.PARTS); 0 when it was not kept."""
         return int(getattr(self.row, f"{part}_size"))
 
     def text(self, part: str) -> bytes | None:
@@ -170,7 +170,7 @@ class StoredBodies:
 
 
 def stored(request_id: str) -> StoredBodies | None:
-    """What is kept of one exchange; None: nothing. Raises Unreadable."""
+    """The stored texts of one exchange; None when there are none. Raises Unreadable."""
     row = RequestBody.objects.filter(log__request_id=request_id).first()
     if row is None:
         return None
@@ -181,7 +181,8 @@ def stored(request_id: str) -> StoredBodies | None:
 
 
 def rebuilt(request_id: str, part: str) -> bytes | None:
-    """One part of one exchange: equal in JSON value to what went over the wire, byte by byte when not JSON.
+    """One part of one exchange: equal in JSON value to what went over the wire, and in bytes when it was not
+    JSON.
 
     None when it was not kept. Raises Unreadable.
     """

@@ -1,13 +1,12 @@
 """A request body as a chain of pieces and a small recipe, and back (pure).
 
-Clients send the whole conversation again with each turn. So a body is taken
-apart into pieces that recur (messages, system blocks, the tool list), each known
-by a digest that stands for itself and everything before it. Two chains make a
-body, so that a changed tool list leaves the messages alone: the *base* (system,
-tools) and the *messages*. What is left, and where everything goes, is the recipe.
+Clients send the whole conversation with each turn. So a body is divided into pieces that recur
+(messages, system blocks, the tool list), each identified by a digest of itself and everything before
+it. Two chains make a body, so that a changed tool list leaves the messages alone: the *base* (system,
+tools) and the *messages*. The recipe holds the rest, and where everything goes.
 
-Cache markers wander to the last block with each turn. They are taken out of the
-messages and kept in the recipe, or no message would ever be the same twice.
+Cache markers move to the last block with each turn. They are removed from the messages and kept in the
+recipe; otherwise no message would ever recur unchanged.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from gateway.history.content.digests import Digests
 from gateway.wire import json_bounds, jsontext
 from gateway.wire.request_cache import LEAST_BODY
 
-# what a first piece has instead of a parent's digest; every hashed text begins with 32 bytes of one or
-# the other, so no first piece can pass for a later one
+# the first piece's substitute for a parent's digest; every hashed text begins with 32 bytes of one or
+# the other, so a first piece cannot pass for a later one
 ROOT: Final = bytes(32)
 MARKERS: Final = ("cache_control", "prompt_cache_breakpoint")
 _BASE: Final = ("system", "instructions", "tools")
 _CHAINED: Final = ("messages", "input")
-# a text shorter than this takes less room in the recipe than as a piece
+# a shorter text takes less room in the recipe than as a piece
 _SHORT: Final = 200
 _DIGESTS: Final = Digests()
 
 
 class Piece(NamedTuple):
-    """One piece in its place. `digest` covers `parent` and `value`: JSON, or bytes of a whole body."""
+    """One piece in its place. `digest` covers `parent` and `value`: JSON, or the bytes of a whole body."""
 
     digest: bytes
     parent: bytes | None
@@ -44,7 +43,7 @@ class Piece(NamedTuple):
 
 
 class Chain:
-    """Values in order, and for each the digest of itself and all before it.
+    """Values in order, and for each the digest of itself and everything before it.
 
     Two lists, because most of a conversation is known and never becomes a Piece.
     """
@@ -61,7 +60,7 @@ class Chain:
 
     @classmethod
     def recurring(cls, values: Sequence[Any]) -> Chain:
-        """The same, of values in which others share that nobody changes."""
+        """The same for values that are shared with others, and that nobody changes."""
         chain = cls(values, ())
         parent = ROOT
         for value in values:
@@ -71,7 +70,7 @@ class Chain:
 
     @property
     def end(self) -> bytes | None:
-        """The digest that stands for the whole chain; None: it is empty."""
+        """The digest that identifies the whole chain; None when it is empty."""
         return self.digests[-1] if self.digests else None
 
     def pieces(self, known: Callable[[bytes], bool] | None = None) -> Iterator[Piece]:
@@ -86,7 +85,7 @@ EMPTY: Final = Chain((), ())
 
 @dataclass(frozen=True, slots=True)
 class PackedRequest:
-    """`recipe`: None for a body that is one piece, else what `unpacked` needs to lay the pieces out."""
+    """`recipe`: None for a body that is one piece, else what `unpacked` needs to reassemble the pieces."""
 
     base: Chain = EMPTY
     head: Chain = EMPTY
@@ -94,9 +93,9 @@ class PackedRequest:
 
 
 def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedRequest:
-    """Take one body apart. `parsed` is its JSON when that is known; it is read, kept and not changed.
+    """Take one body apart. `parsed` is its JSON when that is known; it is read and kept, but not changed.
 
-    `ours`: the gateway wrote it, which makes a text a list of one part only to mark it.
+    `ours`: the gateway wrote it, and turns a text into a list of one part only to mark it.
     """
     if not body:
         return PackedRequest()
@@ -105,11 +104,11 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
         if type(value) is dict:
             name = next((name for name in _CHAINED if value.get(name) and type(value[name]) is list), None)
             if name is not None:
-                # whoever parsed it here shares it with nobody, and a short one recurs in no part
+                # parsed here and shared with nobody, and nothing in a short body recurs
                 shared = parsed is not None and len(body) >= LEAST_BODY
                 return _taken_apart(value, name, ours, Chain.recurring if shared else _chain)
     except (ValueError, RecursionError):
-        # not JSON, too much of it, or nested deeper than it can be written again
+        # not JSON, too much of it, or nested too deeply to be serialised again
         pass
     return whole_request(body)
 
@@ -133,7 +132,7 @@ def _taken_apart(
         value = body.get(name)
         if not value or type(value) not in (list, str) or (type(value) is str and len(value) < _SHORT):
             continue
-        # the first system block differs from conversation to conversation, the others do not
+        # the first system block differs between conversations, the others do not
         blocks = value if type(value) is list and name == "system" else None
         base_values.extend([value] if blocks is None else blocks)
         base.append((name, None if blocks is None else len(blocks)))
@@ -148,7 +147,9 @@ def _taken_apart(
 
 
 def unpacked(recipe: Mapping[str, Any] | None, base: Sequence[bytes], chain: Sequence[bytes]) -> bytes:
-    """The body again, from its recipe and its pieces' plain bytes. Raises ValueError when one is missing."""
+    """The body again, from its recipe and the plain bytes of its pieces. Raises ValueError when one is
+    missing.
+    """
     if recipe is None:
         (whole,) = chain
         return whole
@@ -185,7 +186,7 @@ def _unmarked(message: Any, index: int, marks: list[list[Any]], ours: bool) -> A
     if plain is None:
         return message
     if ours and len(plain) == 1 and list(plain[0]) == ["type", "text"] and plain[0]["type"] == "text":
-        # unmarked, it was or will be a plain text
+        # without the marker it was, or will be, a plain text
         marks.append([index])
         return {**message, "content": plain[0]["text"]}
     return {**message, "content": plain}

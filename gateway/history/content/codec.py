@@ -1,4 +1,4 @@
-"""Bytes, compressed, behind what they have in common; the only place that knows zstandard."""
+"""Compression against a shared dictionary; the only module that knows zstandard."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import zstandard
 
 from gateway.history.content.codec_dictionary import DICTIONARY
 
-# Up to 3 the time is the same and the size falls; from 5 on it takes twice as long for 3 percent.
+# Up to level 3 the time is the same and the size falls; from 5 on it takes twice as long for 3 percent.
 LEVEL: Final = 3
-# what was stored without it is read with it as well
+# texts stored without the dictionary are read with it as well
 _COMMON: Final = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 _COMMON.precompute_compress(level=LEVEL)
 
 
 class Damaged(ValueError):
-    """The bytes are not what `compressed` made."""
+    """The bytes were not made by `compressed`."""
 
 
 class _Contexts(threading.local):
-    """One of each a thread: they may not be shared, and making one costs more than using it."""
+    """One of each per thread: they may not be shared, and making one costs more than using it."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=_COMMON)

@@ -1,15 +1,15 @@
-"""What stored texts have in common: the beginning that zstd knows before each of them.
+"""The dictionary of zstd: what stored texts have in common.
 
-Most stored texts are small, and all have the shapes of two protocols, so half of each would be
-names of fields. NEVER CHANGE THIS TEXT: what was stored with it is read with it alone. Another
-one would need a name of its own in what is stored.
+Most stored texts are small, and all have the shapes of two protocols, so half of each would be names of
+fields. NEVER CHANGE THIS TEXT: what was stored with it can be read only with it. Another dictionary
+would need a name of its own in the stored data.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# the shapes that occur most come last, where naming them takes fewest bits
+# the most frequent shapes come last, where a reference to them takes the fewest bits
 DICTIONARY: Final = b"""\
 "accept":"application/json","accept-encoding":"gzip, deflate, br, zstd","anthropic-version":"2023-06-01",\
 "anthropic-beta":"claude-code-20250219,oauth-2025-04-20,interleaved-thinking-2025-05-14,\

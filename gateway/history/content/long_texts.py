@@ -1,7 +1,7 @@
 """The long texts of a message, taken out and put back (pure).
 
-A tool's result stands in the client's message and in the one to the provider; the
-messages differ, the text is the same. Taken out, it is stored once.
+A tool's result is in the client's message and in the one to the provider; the messages differ, the
+text does not. Taken out, it is stored once.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-# A text of its own costs two digests, a stamp and a row.
+# A separate text costs two digests, a stamp and a row.
 LONG: Final = 400
 # message, content, block, its content, part, text
 _DEEPEST: Final = 6
 
 
 def taken_out(message: Any) -> tuple[Any, list[str]]:
-    """What is left of a message, and its long texts; (message, []) when there are none."""
+    """The rest of a message, and its long texts; (message, []) when there are none."""
     paths: list[list[str | int]] = []
     texts: list[str] = []
     if type(message) is not dict:
@@ -30,7 +30,7 @@ def taken_out(message: Any) -> tuple[Any, list[str]]:
 
 
 def put_back(left: dict[str, Any], texts: Sequence[str]) -> Any:
-    """The message again; `left` is changed. Raises ValueError or LookupError when they do not fit."""
+    """The message again; changes `left`. Raises ValueError or LookupError when they do not fit."""
     message = left["message"]
     for path, text in zip(left["texts"], texts, strict=True):
         place = message
@@ -55,7 +55,7 @@ def _long_texts(value: Any, path: list[str | int]) -> Iterator[tuple[list[str | 
 
 
 def _without(value: Any, paths: Sequence[Sequence[str | int]]) -> Any:
-    """A copy of `value`, as deep as the paths go, with nothing where they end."""
+    """A copy of `value` as deep as the paths go, with placeholders where they end."""
     if paths == [[]]:
         return None
     copy = value.copy()

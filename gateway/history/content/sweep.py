@@ -1,23 +1,21 @@
-"""Removing the pieces of bodies that no row needs any more, in bounded batches.
+"""Removes pieces of bodies that no row needs any more, in bounded batches.
 
-Nothing is counted. Each node and blob carries the hour when it was last used,
-and three rules make it safe to remove what was not used for long:
+There are no reference counts. Each node and blob carries the hour when it was last used, and three
+rules make it safe to remove what has long been unused:
 
-1. Storing a row stamps all its pieces with the present hour, in the same
-   transaction; it leaves out only those that this process stamped in this hour
-   or the last (`content.Known`). So behind a row that was stored in hour H every
-   piece says H - 1 or later, and stamps never go back.
-2. The sweep takes what was last used more than a day (MARGIN) before `before`,
-   and `before` is never in the last day (GRACE). A row that arrived after
-   `before` has younger pieces, and no process takes for known what may go.
-3. Rows that arrived earlier and are still there (on hold, or because rows go
-   later than others) are marked first: their pieces get the present hour. A
-   chain is always walked to its beginning, for a young node may have old ones
-   before it.
+1. Storing a row stamps all its pieces with the present hour, in the same transaction; it skips only
+   those that this process stamped in this hour or the last (`content_store.Known`). So every piece of
+   a row that was stored in hour H says H - 1 or later, and stamps never go back.
+2. The sweep takes what was last used more than a day (MARGIN) before `before`, and `before` is never
+   within the last day (GRACE). A row that arrived after `before` has younger pieces, and no process
+   considers known what may be removed.
+3. Rows that arrived earlier and are still there (on hold, or because rows go later than others) are
+   marked first: their pieces get the present hour. A chain is always walked to its beginning, because
+   a young node may have old ones before it.
 
-A row that is written between the marking and the sweep is covered by rule 1,
-however old its exchange: what is stamped is the hour of storing. After the
-database was replaced by an older copy, processes must be started again.
+A row written between the marking and the sweep is covered by rule 1, however old its exchange: the
+stamp is the hour of storing. After the database was replaced by an older copy, processes must be
+restarted.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from gateway.models import RequestBody
 MARGIN: Final = timedelta(days=1)
 GRACE: Final = timedelta(days=1)
 BATCH: Final = 500
-# rows whose chains are walked in one transaction; each names four ends at most
+# rows whose chains are walked in one transaction; each names at most four ends
 ROWS: Final = 100
 _REACHED: Final = """
 WITH RECURSIVE reached (digest, parent, blob, used) AS (
@@ -65,7 +63,9 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The statements for one table. `remove` looks at the stamp again: it may be newer than it was read."""
+    """The statements for one table. `remove` checks the stamp again: it may be newer than when it
+    was read.
+    """
 
     stamp: str
     stale: str
@@ -87,8 +87,8 @@ _BLOBS: Final = _Table(
 def sweep(before: datetime, now: datetime, batch: int = BATCH) -> Swept:
     """Remove the pieces that no row needs and that were last used well before `before`.
 
-    Rows from before `before` that are still there keep theirs. Each batch is a transaction of
-    its own; ended between two of them, the sweep is complete when it is called again.
+    Rows from before `before` that still exist keep theirs. Each batch is a transaction of its own; if the
+    sweep ends between two of them, calling it again completes it.
     """
     before = min(before, now - GRACE)
     limit = _hour(before - MARGIN)
@@ -102,7 +102,7 @@ def _hour(moment: datetime) -> int:
 
 
 def _ends_of_rows(before: datetime) -> Iterator[list[bytes]]:
-    """The ends of the chains of all rows from before `before`, by hundreds of rows."""
+    """The ends of the chains of all rows from before `before`, hundreds of rows at a time."""
     rows = RequestBody.objects.filter(log__started_at__lt=before).order_by("log__started_at", "pk")
     rows_after = rows
     while True:
@@ -115,7 +115,7 @@ def _ends_of_rows(before: datetime) -> Iterator[list[bytes]]:
 
 
 def _mark(ends: Sequence[bytes], limit: int, hour: int) -> None:
-    """Stamp what is reachable from `ends` and would be swept."""
+    """Stamp what is reachable from `ends` and would otherwise be swept."""
     if not ends:
         return
     reached = _REACHED.replace("[ends]", ", ".join(["%s"] * len(ends)))
@@ -132,7 +132,7 @@ def _mark(ends: Sequence[bytes], limit: int, hour: int) -> None:
 
 
 def _remove(table: _Table, limit: int, batch: int) -> int:
-    """Remove what was last used before the hour `limit`; how many."""
+    """Remove what was last used before the hour `limit`; returns how many."""
     removed = 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -145,5 +145,7 @@ def _remove(table: _Table, limit: int, batch: int) -> int:
 
 
 def _sorted(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
-    """The digests in the order in which history/content/content_store.py writes them: no deadlock."""
+    """The digests in the order in which history/content/content_store.py writes them, which avoids
+    deadlocks.
+    """
     return sorted(bytes(row[0]) for row in rows)

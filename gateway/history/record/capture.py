@@ -9,10 +9,10 @@ from typing import Final
 NONE: Final = "none"
 FULL: Final = "full"
 
-# More than any answer of a model; what lies behind it is cut, never the row.
+# More than any model answers; what exceeds it is cut, never the row.
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
 
-# Headers that say what a request is and carry no secret; all others may. Some are named by how they begin.
+# Headers that describe a request and carry no secret; any other may. Some are identified by a prefix.
 _OPEN: Final = frozenset(
     {
         "accept", "accept-charset", "accept-encoding", "accept-language", "anthropic-beta",
@@ -38,15 +38,15 @@ def policy(key_policy: str, gateway_policy: str) -> str:
 
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for storage: the value of every one that is not known to carry no secret is replaced."""
+    """Headers for storage, with the value replaced in each one that is not known to be free of secrets."""
     names = tuple(headers)
-    # nobody who makes up long names gets memory for it
+    # nobody gets memory for made-up long names
     secret = _known_secrets(names) if sum(map(len, names)) <= LONGEST_KNOWN else _secrets(names)
     return {**headers, **secret}
 
 
 def _secrets(names: tuple[str, ...]) -> dict[str, str]:
-    """Those of the names that may carry a secret, each with the mask."""
+    """The given names that may carry a secret, each with the mask."""
     return {name: MASK for name in names if not _is_open(name.lower())}
 
 
@@ -61,7 +61,7 @@ _known_secrets: Final = lru_cache(maxsize=128)(_secrets)
 class ByteLog:
     """Collects the pieces of one stream up to MAX_STREAM_BYTES; adding is a list append.
 
-    `cut`: more came.
+    `cut`: there was more.
     """
 
     __slots__ = ("_pieces", "_room", "cut")

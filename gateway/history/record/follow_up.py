@@ -1,11 +1,10 @@
-"""What is done with an exchange after its row is durable: search index and totals of its session.
+"""What happens to an exchange after its row is durable: search index and totals of its session.
 
-The recorder queues ended exchanges (FollowUp) in the transaction of their rows, and
-hands them over in memory (history/follow_up_queue.py). This thread works them off a second later, in
-short transactions of some exchanges each, so neither a request nor the group commit waits
-for long. What can be read and reckoned before a transaction is. Doing one twice changes
-nothing, and what stays in the queue, because its process died or had no room, is read from
-the database.
+The recorder queues ended exchanges (FollowUp) in the transaction of their rows, and hands them over in
+memory (history/follow_up_queue.py). This thread processes them a second later, in short transactions of
+a few exchanges each, so that neither a request nor the group commit waits for long. Whatever can be read
+and computed before a transaction is. Doing one twice changes nothing, and what stays in the queue,
+because its process died or had no room, is read from the database.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ logger = logging.getLogger("gateway.audit")
 
 # A transaction costs as much as ten exchanges.
 AT_ONCE: Final = 200
-# the same of the queue, whose texts are read
+# the same for entries of the queue, whose texts have to be read
 READ_AT_ONCE: Final = 50
-# bytes of requests and answers in one transaction: some 3 ms, when answers are in few events
+# bytes of requests and answers in one transaction: about 3 ms, when answers are in few events
 PORTION: Final = 250_000
 LOOK_EVERY: Final = 1.0
-# What is in the queue at two looks one after the other was handed over to nobody who lives.
+# An entry still queued at two consecutive polls belongs to no live process.
 QUEUE_EVERY: Final = 2.5
 MOST_LEFT: Final = 5_000
 RETRY_SECONDS: Final = 10.0
-# between two transactions the writer of the history has its turn
+# between two transactions the writer of the history gets its turn
 BREATH: Final = 0.002
 
 _QUEUED: Final = "SELECT request_id FROM gateway_followup WHERE request_id IN ({places})"
@@ -48,13 +47,13 @@ _FORGET: Final = "DELETE FROM gateway_followup WHERE request_id IN ({places})"
 
 
 class FollowUpWorker:
-    """The thread. `start` and `stop` once each. `handover`: what this process's recorder tells."""
+    """The thread. `start` and `stop` once each. `handover`: what this process's recorder passes on."""
 
     def __init__(self, handover: Handover | None = None) -> None:
         self._handover = handover or Handover()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
-        # what was in the queue at the last look; None before the first, when all of it was left by others
+        # what was queued at the last poll; None before the first, when all of it was left by others
         self._seen: set[str] | None = None
         self._looked_at = 0.0
 
@@ -62,7 +61,7 @@ class FollowUpWorker:
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End after the portion that is being looked at; the queue is kept for the next start."""
+        """End after the current portion; the queue is kept for the next start."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -82,7 +81,7 @@ class FollowUpWorker:
         _close_connections()
 
     def _work(self) -> bool:
-        """Work off what there is; whether more is waiting already."""
+        """Process what there is; returns whether more is waiting already."""
         if self._seen is None:
             self._look_at_queue()
         told = self._handover.take(AT_ONCE)
@@ -94,7 +93,7 @@ class FollowUpWorker:
         return False
 
     def _look_at_queue(self) -> None:
-        """Work off what nobody holds in memory: it was there at the last look, and still is."""
+        """Process what nobody holds in memory: it was there at the last poll, and still is."""
         self._looked_at = time.monotonic()
         waiting = FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)
         queued = set(waiting[:MOST_LEFT]) - self._handover.waiting()
@@ -105,7 +104,7 @@ class FollowUpWorker:
 
 
 def follow_up(stopping: threading.Event | None = None) -> int:
-    """Work off one batch of the queue; how many exchanges. Raises what the database raises."""
+    """Process one batch of the queue; returns how many exchanges. Raises what the database raises."""
     waiting = list(
         FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:READ_AT_ONCE]
     )
@@ -121,9 +120,9 @@ def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | Non
 
 
 def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = None) -> None:
-    """Do for these exchanges what is to be done, and take them out of the queue.
+    """Do what these exchanges need, and take them out of the queue.
 
-    Raises what the database raises; when told to stop, or then, some stay in the queue.
+    Raises what the database raises. When told to stop before or meanwhile, some stay in the queue.
     """
     rows = sorted(ended, key=lambda one: one.started_at)
     for portion in _portions(rows):
@@ -141,11 +140,11 @@ def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = 
 
 
 def _index(portion: Sequence[EndedExchange]) -> None:
-    """Put the words of a portion into the index. One exchange that fails is left out, not those beside it."""
+    """Index the words of a portion. An exchange that fails is left out; those beside it are not."""
     try:
         texts = list(new_texts(portion))
         with transaction.atomic():
-            # one that is gone from the queue was done by another, or removed from the history
+            # one that is gone from the queue was done by another process, or removed from the history
             queued = _queued([row.request_id for row in portion])
             index.put([text for text in texts if text.request_id in queued])
             _forget(row.request_id for row in portion if not row.session_id)
@@ -163,7 +162,7 @@ def _index(portion: Sequence[EndedExchange]) -> None:
 
 
 def _count(session_id: str, request_ids: Sequence[str]) -> None:
-    """Work out the totals of a session; one whose totals fail keeps its old ones."""
+    """Work out the totals of a session; when that fails, it keeps its old ones."""
     try:
         with transaction.atomic():
             session_totals.work_out(session_id)
@@ -183,7 +182,7 @@ def _close_connections() -> None:
 
 
 def _ended(waiting: Sequence[str]) -> list[EndedExchange]:
-    """What is stored of those that wait."""
+    """The stored form of the waiting exchanges."""
     rows = RequestLog.objects.filter(request_id__in=waiting)
     columns = ("request_id", "session_id", "endpoint", "started_at", "body__received_head", "body__returned")
     sizes = ("body__received_size", "body__returned_size")

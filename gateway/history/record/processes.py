@@ -1,15 +1,13 @@
-"""Who serves now, and what those left behind who serve no more.
+"""Liveness of gateway processes, and recovery of what dead ones left.
 
-Each process holds a lock on a file of its name as long as it lives, and a record whose
-`seen_at` it moves. On one machine the lock decides: the system lets go of it however the
-process ends. Of another machine only the record is known, also of one that has the same name
-and path and another volume, where there is no such file: who was not seen for STALE seconds is
-taken for dead. One that was only cut off writes its record anew, and the ends of its
-exchanges replace the 'interrupted' that others noted meanwhile.
+Each process holds a lock on a file of its name for as long as it lives, and a record whose `seen_at` it
+updates. On one machine the lock decides: the system releases it however the process ends. Of another
+machine only the record is known (also of one with the same name and path but another volume, which
+has no such file): a process not seen for STALE seconds is considered dead. One that was only cut off
+writes its record again, and the ends of its exchanges replace the 'interrupted' that others noted.
 
-What a dead process left: outcomes in its spool files (its machine's others write them), and
-rows that it opened, which become 'interrupted'. Ends from a spool replace that, whenever they
-come.
+A dead process may leave outcomes in its spool files, which other processes of its machine write, and
+rows that it opened, which become 'interrupted'. Ends from a spool replace that whenever they come.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ _AT_ONCE: Final = 500
 
 
 class OwnProcess:
-    """This process among those that serve. `recover` writes what dead ones left in spool files."""
+    """This process among the serving ones. `recover` writes what dead ones left in spool files."""
 
     def __init__(self, folder: Path, recover: Callable[[], object]) -> None:
         host = socket.gethostname()
@@ -58,7 +56,7 @@ class OwnProcess:
         self._ending = threading.Event()
 
     def begin(self) -> None:
-        """Take the lock, be known, and settle what others left; before the first exchange.
+        """Take the lock, register, and settle what others left; before the first exchange.
 
         Raises what the database raises, and OSError.
         """
@@ -69,17 +67,17 @@ class OwnProcess:
         self.settle_the_dead()
 
     def start(self) -> None:
-        """Go on doing so, in a thread."""
+        """Keep doing so, in a thread."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="processes", daemon=True)
             self._thread.start()
 
     def end(self) -> None:
-        """Everything of this process is written: it serves no more."""
+        """Everything of this process is written: it no longer serves."""
         self._ending.set()
         if self._thread is not None:
             self._thread.join(BEAT)
-        # who cannot say goodbye is found dead: a database that answers nobody does not hold up the end
+        # a process that cannot deregister is found dead; an unreachable database must not delay the end
         goodbye = threading.Thread(target=self._say_goodbye, name="goodbye", daemon=True)
         goodbye.start()
         goodbye.join(GOODBYE)
@@ -97,10 +95,10 @@ class OwnProcess:
             _close_connection()
 
     def settle_the_dead(self) -> int:
-        """Write their spool files, and mark the rows that nobody will end; their number."""
+        """Write their spool files, and mark the rows that nobody will end; returns how many."""
         self._recover()
         opened = RequestLog.objects.order_by().filter(state=OPEN).exclude(served_by=self.name)
-        # the rows first: whoever opened one of them was known before
+        # rows first: whoever opened one of them was registered before
         rows = list(opened.values_list("request_id", "served_by"))
         living = self._living()
         number = interrupt([request_id for request_id, process in rows if process not in living])
@@ -109,7 +107,7 @@ class OwnProcess:
         return number
 
     def _living(self) -> set[str]:
-        """Names of the processes that serve; records of others are removed."""
+        """Names of the serving processes; removes the records of others."""
         living: set[str] = set()
         fresh = set(
             ServingProcess.objects.filter(seen_at__gte=Now() - timedelta(seconds=STALE)).values_list(
@@ -140,7 +138,7 @@ class OwnProcess:
                 self.settle_the_dead()
                 failing = False
             except Exception:
-                # once for an outage
+                # once per outage
                 if not failing:
                     logger.exception("cannot look after the rows of processes that died; trying again")
                 failing = True
@@ -149,7 +147,7 @@ class OwnProcess:
 
 
 def interrupt(request_ids: list[str]) -> int:
-    """Mark rows that are still open as interrupted, and count them in the totals; their number."""
+    """Mark rows that are still open as interrupted, and count them in the totals; returns how many."""
     number = 0
     for start in range(0, len(request_ids), _AT_ONCE):
         some = sorted(request_ids[start : start + _AT_ONCE])
@@ -169,9 +167,9 @@ def _close_connection() -> None:
 
 
 def is_locked(folder: Path, name: str) -> bool | None:
-    """Whether the process of this name lives; None: it has no lock in this folder.
+    """Whether the process of this name lives; None when it has no lock in this folder.
 
-    The lock file of a dead one is removed.
+    Removes the lock file of a dead one.
     """
     path = _lock_path(folder, name)
     try:

@@ -1,15 +1,13 @@
 """Recorder: the end of an exchange is durable before its last event goes to the client.
 
-One writer thread takes all that is waiting and writes it in one transaction
-(group commit): while a commit is under way the next batch gathers. `settled`
-returns when the commit is done. When the database does not answer within
-`patience`, the outcome goes to a spool file that is fsynced, by a second thread,
-and from there into the database once it answers. What nobody waits for goes there
-after OVERDUE seconds, so an outage fills the disk and not the memory. While commits
-go on the database answers, and an outcome that waits behind others waits on: the
-file would cost more than it. Nothing is dropped; a row's request id makes every way
-of writing it harmless to repeat. A row that the database refuses is kept in a file
-beside the spool (`spool.keep_refused`).
+One writer thread takes everything that is waiting and writes it in one transaction (group commit):
+while a commit is running, the next batch gathers. `settled` returns when the commit is done. When the
+database does not answer within `patience`, a second thread writes the outcome to a spool file and
+fsyncs it; from there it goes into the database once that answers. Outcomes that nobody waits for go
+there after OVERDUE seconds, so an outage fills the disk and not the memory. As long as commits succeed,
+the database is answering, and an outcome that waits behind others keeps waiting: the file would cost
+more. Nothing is dropped; a row's request id makes it harmless to write it more than once. A row that the
+database refuses is kept in a file beside the spool (`spool.keep_refused`).
 
     queue -> writer thread -> database
       |         ^
@@ -50,24 +48,24 @@ from gateway.pricing.book import PriceBook
 logger = logging.getLogger("gateway.audit")
 
 PATIENCE: Final = 0.05
-# beginnings are in no hurry: most exchanges end before, and are one insert then
+# beginnings are not urgent: most exchanges end before, and are a single insert then
 IDLE_LOOK: Final = 0.5
-# With several clients waiting, this much later their number is larger and the commit still one: half the
-# cost of a batch does not depend on how many are in it. A single one is never kept waiting.
+# Wait this long (s) before draining when several clients are waiting, so that more outcomes share one
+# commit: half the cost of a batch does not depend on its size. A single one is never kept waiting.
 GATHER: Final = 0.0015
 RETRY_SECONDS: Final = 1.0
-# commits that follow each other quickly show that the database answers; a larger batch saves little more
+# commits in quick succession show that the database answers; a larger batch saves little more
 LARGEST_BATCH: Final = 16
 LARGEST_OF_SPOOL: Final = 200
-# bytes of texts that are made into lines, or read back, at once
+# bytes of text that are serialised, or read back, at once
 PORTION: Final = 8_000_000
-# so long waits nobody, however busy the writer is
+# nobody waits longer than this, however busy the writer is
 LONGEST_WAIT: Final = 1.0
-# What nobody waits for goes to the file after so long, when nothing is committed;
+# Outcomes that nobody waits for go to the file after this time if nothing is committed;
 OVERDUE: Final = 1.0
-# and after so long in any case, because the database is slower than the clients.
+# and after this time in any case, because the database is slower than the clients.
 LONG_OVERDUE: Final = 5.0
-# Bytes of texts in memory when the disk takes nothing either. Beyond, rows are kept without them.
+# Bytes of text in memory when the disk accepts nothing either. Beyond this, rows are kept without texts.
 MOST_HELD: Final = 64_000_000
 COMPLAIN_EVERY: Final = 30.0
 FLUSH_TIMEOUT: Final = 20.0
@@ -76,7 +74,7 @@ FLUSH_TIMEOUT: Final = 20.0
 class _Entry:
     """One outcome on its way; None once it is in the spool, and then it leaves the queue.
 
-    `waiter` is set when somebody waits for it to be durable, `late` then rings when the patience is over.
+    `waiter` is set when somebody waits for durability; `late` then fires when the patience is over.
     """
 
     __slots__ = ("late", "outcome", "since", "waiter")
@@ -101,7 +99,7 @@ def _size(outcome: ExchangeOutcome | None) -> int:
 
 
 def _release(entries: Iterable[_Entry]) -> None:
-    """Tell who waits, in its own loop, that the outcomes are durable; one call wakes a loop for all."""
+    """Tell the waiters, in their own loop, that the outcomes are durable; one call wakes a loop for all."""
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for entry in entries:
         if entry.waiter is not None:
@@ -121,10 +119,9 @@ def _set(waiters: Iterable[asyncio.Future[None]]) -> None:
 class Recorder:
     """`opened` and `closed` never wait, `settled` waits for durability. `stop` writes what is left.
 
-    `spool_folder`: where outcomes go while the database does not answer; `name`
-    tells this process's files from others'. `patience` in seconds. `prices` gives the
-    price book in force, `mask` what masks secrets before anything is written. `hand_over` is
-    told what was written and has ended.
+    `spool_folder`: where outcomes go while the database does not answer; `name` distinguishes this process's
+    files from others'. `patience` in seconds. `prices` gives the price book in force, `mask` masks secrets
+    before anything is written. `hand_over` gets everything that was written and has ended.
     """
 
     def __init__(
@@ -138,13 +135,13 @@ class Recorder:
         hand_over: Callable[[list[EndedExchange]], object] = lambda _ended: None,
     ) -> None:
         self._queue: deque[_Entry] = deque()
-        # held by whoever takes out of the queue; appending is one step
+        # held by whoever takes out of the queue; appending is atomic
         self._queue_lock = threading.Lock()
         self._late: deque[_Entry] = deque()
         self._folder, self._name = spool_folder, name
         self._spool = Spool(spool_folder, name)
         self._spool_lock = threading.Lock()
-        # how many are in its files that the database has not taken from memory meanwhile
+        # outcomes in its files that the database has not taken from memory meanwhile
         self._only_spooled = 0
         self._complained_at = float("-inf")
         self._patience = patience
@@ -158,7 +155,7 @@ class Recorder:
         # nothing more will be late
         self._all_late = threading.Event()
         self._committed_at = 0.0
-        # the last batch held several that were waited for
+        # several clients waited for outcomes of the last batch
         self._crowded = False
         # set by `stop`: what is not in the database by then stays in the files
         self._deadline = float("inf")
@@ -191,12 +188,12 @@ class Recorder:
     def stop(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Write what is waiting, to the spool if the database does not answer, and end the threads.
 
-        Returns within `timeout` seconds. What was in the files already may stay there for the next start.
+        Returns within `timeout` seconds. What was already in the files may stay there for the next start.
         """
         if self._all_late.is_set():
             return
         end = time.monotonic() + timeout
-        # half of the time is for the files: they are what is sure
+        # half of the time is for the files, because they are certain
         self._deadline = time.monotonic() + timeout / 2
         self._stopping.set()
         self._wake.set()
@@ -213,7 +210,7 @@ class Recorder:
             )
 
     def recover(self, folder: Path) -> int:
-        """Write the outcomes that dead processes left in their spool files; their number.
+        """Write the outcomes that dead processes left in their spool files; returns how many.
 
         Raises what the database raises; the files stay then.
         """
@@ -274,7 +271,7 @@ class Recorder:
         with self._queue_lock:
             batch = list(islice(self._queue, LARGEST_BATCH))
         try:
-            # looked at once: the spooler takes outcomes away meanwhile
+            # read once: the spooler takes outcomes away meanwhile
             held = {entry: outcome for entry in batch if (outcome := entry.outcome) is not None}
             written = list(held.values())
             self._write(written)
@@ -299,7 +296,7 @@ class Recorder:
             return False
 
     def _taken(self, batch: list[_Entry]) -> None:
-        """Take a batch out of the queue, of which the spooler may have taken some."""
+        """Take a batch out of the queue, some of which the spooler may have taken."""
         written = set(batch)
         with self._queue_lock:
             while self._queue and self._queue[0] in written:
@@ -308,7 +305,7 @@ class Recorder:
     def _write_spooled(self) -> bool:
         """Write what is in the files, unless all of it was in a commit that was merely slow.
 
-        Reading it back costs more than all that was done with it before. False: there was no time for all.
+        Reading it back costs more than everything done with it before. False: there was not enough time.
         """
         with self._spool_lock:
             files, only_there = self._spool.rotate(), self._only_spooled
@@ -376,7 +373,9 @@ class Recorder:
     # --- the spooler thread -----------------------------------------------------
 
     def _not_yet(self, entry: _Entry, longest: float) -> None:
-        """The patience is over: wait on behind others while the database answers, else to the file."""
+        """The patience is over: keep waiting behind others while the database answers, else go to
+        the file.
+        """
         loop = asyncio.get_running_loop()
         answers = time.monotonic() - self._committed_at < self._patience
         if answers and loop.time() < longest:
@@ -397,14 +396,14 @@ class Recorder:
                 for portion in _portions(self._due(everything=last)):
                     self._spool_batch(portion)
             except Exception:
-                # without this thread an outage would stop every answer and fill the memory
+                # without this thread an outage would block every answer and fill the memory
                 logger.exception("unexpected error while spooling")
             if last:
                 return
 
     def _due(self, *, everything: bool) -> list[_Entry]:
-        """The entries that go to the file now: who is late, and what has waited for too long."""
-        # an entry may be late twice: by the clock, and as one of the queue
+        """The entries that go to the file now: the late ones, and those that have waited too long."""
+        # an entry may be late twice: by the clock, and by its place in the queue
         due = dict.fromkeys(self._late.popleft() for _ in range(len(self._late)))
         now = time.monotonic()
         longest = OVERDUE if now - self._committed_at > OVERDUE else LONG_OVERDUE
@@ -426,7 +425,7 @@ class Recorder:
                     for entry, _ in spooled:
                         entry.outcome = None
         except OSError as problem:
-            # the entries stay in memory for the database; no client waits for a disk that is full
+            # the entries stay in memory for the database; no client waits for a full disk
             if time.monotonic() - self._complained_at > COMPLAIN_EVERY:
                 self._complained_at = time.monotonic()
                 logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
@@ -437,7 +436,7 @@ class Recorder:
         self._wake.set()
 
     def _shed(self) -> None:
-        """Keep the memory bounded while neither database nor disk take anything: the oldest texts go."""
+        """Bound the memory while neither database nor disk accept anything: the oldest texts go."""
         with self._queue_lock:
             entries = list(self._queue)
         too_much = sum(entry.size for entry in entries) - MOST_HELD
@@ -456,7 +455,7 @@ class Recorder:
             logger.error("texts of exchanges are lost: no room in memory or on disk", extra={"rows": number})
 
     def _lines(self, batch: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
-        """Entries with their lines; one that none can be made of stays in memory for the database."""
+        """Entries with their lines; one that cannot be serialised stays in memory for the database."""
         for entry in batch:
             outcome = entry.outcome
             line = None if outcome is None else self._line(outcome)
@@ -464,7 +463,7 @@ class Recorder:
                 yield entry, line
 
     def _line(self, outcome: ExchangeOutcome) -> bytes | None:
-        """The line of an outcome, in the fullest form that there is one for; None: there is none."""
+        """The line of an outcome, in the fullest form that can be serialised; None when there is none."""
         try:
             return spool_files.as_line(_masked(outcome, self._mask()))
         except Exception:
@@ -506,7 +505,7 @@ def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
 
 
 def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:
-    """In batches bounded in number and bytes."""
+    """Batches bounded in number and bytes."""
     batch: list[ExchangeOutcome] = []
     size = 0
     for outcome in outcomes:
@@ -520,7 +519,7 @@ def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutco
 
 
 def _portions(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
-    """The same of entries: their lines are in memory at once."""
+    """The same for entries, whose lines are all in memory at once."""
     portion: list[_Entry] = []
     size = 0
     for entry in entries:

@@ -1,6 +1,6 @@
-"""What the history notes of a request's content: images, and tools that failed (pure).
+"""What the history notes about a request's content: images, and tools that failed (pure).
 
-A request that is refused is noted too, so nothing about its shape is taken for granted.
+Refused requests are noted too, so nothing about the shape is taken for granted.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def has_images(request: Mapping[str, Any]) -> bool:
-    """Whether some message has an image, or a tool's result has one.
+    """Whether a message, or a tool's result, has an image.
 
-    Plain loops: it looks at each block of a long history with every request.
+    Plain loops, because this looks at every block of a long history with every request.
     """
     for message in _messages(request):
         content = message.get("content")

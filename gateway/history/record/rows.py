@@ -44,11 +44,10 @@ _QUEUE: Final = Statement(
 def write(
     batch: Iterable[ExchangeOutcome], prices: PriceBook = NO_PRICES, mask: Masker | None = None
 ) -> list[EndedExchange]:
-    """Write the last outcome of each exchange, and what it costs, in one transaction.
+    """Write the last outcome of each exchange, and its cost, in one transaction.
 
-    Writing one twice changes nothing. Returns what history/record/follow_up.py has to look at.
-
-    Raises what the database raises; then nothing of the batch was written.
+    Writing one twice changes nothing. Returns what history/record/follow_up.py has to process. Raises what
+    the database raises; then nothing of the batch was written.
     """
     last = _last(batch)
     texts = {
@@ -61,7 +60,7 @@ def write(
         counted = hourly.before(last)
         for request_id in counted:
             if last[request_id].state == OPEN:
-                # its end is there already: it came by the spool
+                # its end is there already: it came through the spool
                 del last[request_id]
         if not last:
             return []
@@ -91,7 +90,7 @@ def _ended(outcome: ExchangeOutcome, texts: PackedBodies | None, new: Mapping[by
     if texts is None or outcome.bodies is None:
         return EndedExchange(*facts)
     fresh = {digest: new[digest] for digest in texts.head.digests if digest in new} if new else {}
-    # about: each message for its share of the request
+    # an approximation: charge each new message an equal share of the request's bytes
     known = len(outcome.bodies.received) * len(fresh) // len(texts.head.digests) if fresh else 0
     size = len(texts.said) + known
     return EndedExchange(*facts, texts.head.end, texts.said, fresh, size)
@@ -105,10 +104,9 @@ def write_singly(
 ) -> list[EndedExchange]:
     """Write each outcome by itself, after the database refused one of the batch.
 
-    One that is refused goes in with as much of it as the database takes, and its ledger says what is
-    missing. `refused` is called with one of which it takes nothing.
-
-    Raises what the database raises when it does not answer.
+    A refused one is written with as much of it as the database takes, and its ledger says what is missing.
+    `refused` is called with one of which it takes nothing. Raises what the database raises when it does not
+    answer.
     """
     ended: list[EndedExchange] = []
     for outcome in batch:
@@ -121,9 +119,9 @@ def write_singly(
 
 
 def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[EndedExchange] | None:
-    """What `write` returns of the fullest form that the database takes; None: it takes none."""
+    """What `write` returns for the fullest form that the database takes; None when it takes none."""
     for form in _forms(outcome):
-        # a sum of money that has no column is as little known as no price
+        # an amount that fits no column is as unknown as a missing price
         for book in (prices, NO_PRICES) if form is not outcome else (prices,):
             try:
                 return write([form], book, mask)
@@ -146,17 +144,17 @@ def _forms(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
 
 
 def queue_follow_up(request_ids: Iterable[str]) -> None:
-    """Have the follow-up look at these exchanges, in the caller's transaction."""
+    """Queue these exchanges for the follow-up, in the caller's transaction."""
     _QUEUE.many([(request_id,) for request_id in request_ids])
 
 
 def _worth_following_up(outcome: ExchangeOutcome) -> bool:
-    """Whether history/record/follow_up.py will find something to do."""
+    """Whether history/record/follow_up.py will find anything to do."""
     return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
 
 
 def _last(batch: Iterable[ExchangeOutcome]) -> dict[str, ExchangeOutcome]:
-    """The outcome of each exchange that stands: the later one, and an end whatever comes after it."""
+    """The outcome of each exchange that counts: the later one, and an end whatever comes after it."""
     last: dict[str, ExchangeOutcome] = {}
     for outcome in batch:
         if outcome.state != OPEN or outcome.request_id not in last:

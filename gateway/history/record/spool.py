@@ -1,9 +1,9 @@
 """Spool: where outcomes wait on disk while the database does not answer.
 
-One file per process, one JSON line per outcome, fsynced before anybody relies on
-it. The file is locked by the living process that writes it; a file whose lock can
-be taken belongs to one that died, and its lines are written at the next start.
-Lines may reach the database twice; a row's request id makes that harmless.
+One file per process, one JSON line per outcome, fsynced before anybody relies on it. The file is locked
+by the living process that writes it; a file whose lock can be taken belongs to a dead one, and its lines
+are written at the next start. Lines may reach the database twice; a row's request id makes that
+harmless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.wire import jsontext
 logger = logging.getLogger("gateway.audit")
 
 SUFFIX: Final = ".spool"
-# rows that no database took: renamed to .spool, a file of them is tried again
+# rows that no database took; such a file is read again once it is renamed to .spool
 REFUSED: Final = ".refused"
 _TEXTS: Final = ("received", "sent", "answered", "returned")
 _FACTS: Final = frozenset(field.name for field in dataclasses.fields(ExchangeOutcome))
@@ -35,14 +35,14 @@ _ATTEMPT: Final = frozenset(field.name for field in dataclasses.fields(AttemptFa
 
 
 class Spool:
-    """The spool of this process, in `folder`. Used by one thread at a time for each of its calls."""
+    """The spool of this process, in `folder`. One thread at a time per call."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._name = name
         self._number = 0
         self._file: FileIO | None = None
-        # rotated files stay open, because their lock says that this process lives
+        # rotated files stay open, because their lock shows that this process lives
         self._rotated: dict[Path, FileIO] = {}
 
     @property
@@ -50,7 +50,7 @@ class Spool:
         return self._file is None and not self._rotated
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Write lines of `as_line` and wait until they are on the disk. Raises OSError; none is kept then."""
+        """Write lines of `as_line` and wait until they are on disk. Raises OSError; none is kept then."""
         if self._file is None:
             self._file = self._opened()
         file = self._file
@@ -58,17 +58,17 @@ class Spool:
         left = memoryview(b"".join(lines))
         try:
             while left:
-                # a disk that gets full takes a part
+                # a disk that is nearly full accepts only a part
                 left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
-            # half a line would spoil the one that comes after it
+            # half a line would spoil the next one
             with contextlib.suppress(OSError):
                 file.truncate(before)
             raise
 
     def rotate(self) -> list[Path]:
-        """Write no more to the present file; the files that can be read back now, oldest first."""
+        """Stop writing to the current file; returns the files that can be read back now, oldest first."""
         if self._file is not None:
             self._rotated[Path(self._file.name)] = self._file
             self._file = None
@@ -80,7 +80,7 @@ class Spool:
         self._rotated.pop(path).close()
 
     def close(self) -> None:
-        """Let go of every file; whoever starts next reads them."""
+        """Release every file; the next process to start reads them."""
         for path in self.rotate():
             self._rotated.pop(path).close()
 
@@ -89,16 +89,16 @@ class Spool:
         while True:
             self._number += 1
             path = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
-            # without a buffer, which would keep what the disk did not take and fail again when it is closed
+            # unbuffered: a buffer would keep what the disk refused, and fail again when the file is closed
             file = path.open("ab", buffering=0)
             if _taken(file):
                 return file
-            # somebody who looks for files of the dead was quicker, and removes it
+            # another process, looking for files of the dead, was quicker and removes it
             file.close()
 
 
 def abandoned(folder: Path) -> Iterator[Path]:
-    """Spool files of processes that are gone, each locked while it is dealt with."""
+    """Spool files of processes that are gone, each locked while it is processed."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             if _taken(file):
@@ -115,7 +115,7 @@ def _taken(file: IO[bytes]) -> bool:
 
 
 def waiting_bytes(folder: Path) -> int:
-    """How much waits in the files of all processes of this machine."""
+    """How much is waiting in the files of all processes of this machine."""
     size = 0
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):
@@ -124,7 +124,7 @@ def waiting_bytes(folder: Path) -> int:
 
 
 def keep_refused(folder: Path, name: str, line: bytes) -> Path:
-    """Keep a line for somebody to look at; its file. Raises OSError."""
+    """Keep a line for somebody to look at; returns its file. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}{REFUSED}"
     with open(path, "ab", opener=_privately) as file:
@@ -139,9 +139,9 @@ def _privately(path: str, flags: int) -> int:
 
 
 def read(path: Path, unreadable: Callable[[bytes], object] = lambda _line: None) -> Iterator[ExchangeOutcome]:
-    """The outcomes of a file, in order. A last line that the process did not live to end is left out.
+    """The outcomes of a file, in order. A last line that the process did not finish is left out.
 
-    `unreadable` is called with each whole line that is not one.
+    `unreadable` is called with each complete line that is not an outcome.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -179,14 +179,14 @@ def as_line(outcome: ExchangeOutcome) -> bytes:
 
 
 def from_line(line: bytes) -> ExchangeOutcome:
-    """The outcome that `as_line` wrote. Raises whatever a line of somebody else leads to.
+    """The outcome that `as_line` wrote. Any other line may raise anything.
 
-    Facts that a later version of the gateway wrote and this one does not know are left out.
+    Facts written by a later version of the gateway, and unknown to this one, are left out.
     """
     try:
         facts = jsontext.loads(line)
     except jsontext.InvalidJSON:
-        # `as_line` writes integers of more digits than that reads
+        # `as_line` writes integers of more digits than json reads
         facts = json.loads(line)
     bodies = facts.pop("bodies", None)
     tries = facts.pop("tries", [])

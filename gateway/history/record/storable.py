@@ -1,4 +1,4 @@
-"""Values in the form every database takes, for rows that were refused as they were.
+"""Values in a form that every database takes, for rows that were refused as they were.
 
 The usual row needs none of this, so it is paid for only after a refusal.
 """
@@ -27,13 +27,13 @@ from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcom
 from gateway.models import Attempt, RequestLog
 from gateway.models.base import storable_text
 
-# what a row keeps of one of its lists
+# how much of one of its lists a row keeps
 MOST_ITEMS: Final = 1_000
 LONGEST_TEXT: Final = 10_000
 DEEPEST: Final = 20
 _ASKED: Final = ("received", "sent")
 _ANSWERED: Final = ("answered", "returned")
-# the sizes are the same on every database: SQLite itself would take more
+# the same sizes on every database: SQLite itself would take more
 _MOST: Final = {
     "PositiveSmallIntegerField": 2**15 - 1,
     "SmallIntegerField": 2**15 - 1,
@@ -70,10 +70,10 @@ def in_range(value: object, field: Field[Any, Any]) -> bool:
 
 
 def lesser(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
-    """Forms of an outcome that was refused, each with less than the one before.
+    """Forms of a refused outcome, each with less than the one before.
 
-    Its ledger says what was left out.
-    The last has only what tells which exchange it was, when, and how it ended.
+    Its ledger says what was left out. The last form only identifies the exchange, when it was and how it
+    ended.
     """
     clean = _clean(outcome)
     yield clean
@@ -108,7 +108,7 @@ def without_texts(outcome: ExchangeOutcome, why: str) -> ExchangeOutcome:
 
 
 def _clean(outcome: ExchangeOutcome) -> ExchangeOutcome:
-    """The same with every value that a column cannot hold made one that it can."""
+    """The same with every value that a column cannot hold replaced by one that it can."""
     facts, changed = _values(RequestLog, outcome)
     tries: list[AttemptFacts] = []
     for number, attempt in enumerate(outcome.tries, 1):
@@ -159,7 +159,7 @@ def _value(value: Any, field: Field[Any, Any]) -> Any:
 
 
 def _is_moment(value: object) -> bool:
-    # a time zone's offset must not lead out of the years that there are
+    # a time zone's offset must not lead out of the valid years
     return isinstance(value, datetime) and value.tzinfo is not None and 1970 <= value.year <= 9000
 
 

@@ -1,4 +1,4 @@
-"""A row of a model written by one statement, made once from the model's fields.
+"""A model's row written by one statement, which is built once from the model's fields.
 
 Django's bulk_create builds it anew for each batch, at ten times the cost of running it.
 """
@@ -33,10 +33,10 @@ _NO_ITEMS: Final = "[]"
 
 
 class Upsert:
-    """INSERT ... ON CONFLICT of one row of a model: a later writing replaces the earlier one.
+    """INSERT ... ON CONFLICT of one row of a model: a later write replaces the earlier one.
 
-    `more`: columns that the facts do not have. A row has some forty values and is made for each
-    exchange, so what can be done with all of them in one call is.
+    `more`: columns that the facts do not have. A row has about forty values and is made for each exchange, so
+    whatever can be done to all of them in one call is.
     """
 
     def __init__(self, model: type[Model], key: Sequence[str], more: Sequence[str] = ()) -> None:
@@ -52,7 +52,7 @@ class Upsert:
         ints = [name for name, field in fields.items() if isinstance(field, PositiveIntegerField)]
         self._of_ints = itemgetter(*ints)
         self._lists = [name for name, field in fields.items() if isinstance(field, JSONField)]
-        # where something stands that the driver does not take as it is
+        # where there is a value that the driver does not take as it is
         self._special = [
             (place, _PREPARED[type(field)], field)
             for place, field in enumerate(fields.values())
@@ -74,12 +74,12 @@ class Upsert:
         last = [more[name] for name in self._more]
         values: dict[str, Any] = dict(zip(self._names, (*self._of_facts(facts), *last), strict=True))
         texts = self._of_texts(values)
-        # PostgreSQL takes no NUL characters and no over-long text
+        # PostgreSQL takes neither NUL characters nor over-long text
         if "\x00" in "".join(texts) or any(map(gt, map(len, texts), self._longest)):
             for name, text, longest in zip(self._texts, texts, self._longest, strict=True):
                 values[name] = text.replace("\x00", "\ufffd")[:longest]
         ints = self._of_ints(values)
-        # 0 and None are most of them
+        # most of them are 0 or None
         if any(ints) and not 0 < min(filter(None, ints)) <= max(filter(None, ints)) <= LARGEST:
             raise ValueError("a number is out of range")
         for name in self._lists:
@@ -88,7 +88,7 @@ class Upsert:
         return values
 
     def values(self, stored: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
-        """Rows that `stored` gave, as the database's driver takes them."""
+        """Rows from `stored`, as the database's driver takes them."""
         database = connections[DEFAULT_DB_ALIAS]
         rows = [list(row.values()) for row in stored]
         for place, prepared, field in self._special:
@@ -104,7 +104,7 @@ def _json_text(_field: Field[Any, Any], value: Any, _database: object) -> str:
 
 def _moment(field: Field[Any, Any], value: datetime, database: Any) -> Any:
     if value.tzinfo is UTC and database.vendor == "sqlite" and database.timezone is UTC:
-        # what Django makes of it, in a fifth of the time
+        # equal to Django's result, in a fifth of the time
         return value.isoformat(" ")[:-6]
     return field.get_db_prep_save(value, database)
 

@@ -1,4 +1,4 @@
-"""What the database is told about its tables, so that it chooses the index that leads to fewest rows."""
+"""Statistics about the tables, so that the database chooses the index that leads to the fewest rows."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Final
 
 from django.db import connection
 
-# Of each index. Reading all of a million rows takes seconds, this milliseconds.
+# Per index. Reading all of a million rows takes seconds, this takes milliseconds.
 SAMPLE: Final = 1_000
 
 
 def inform() -> None:
-    """Look at samples of all tables; SQLite never does so by itself, PostgreSQL only after a while.
+    """Sample all tables; SQLite never does so by itself, PostgreSQL only after a while.
 
-    Without it SQLite takes the index of a member's keys, a quarter of the history, where one for
-    a few rows was at hand.
+    Without it SQLite takes the index on an owner's keys, a quarter of the history, although one for a few
+    rows was available.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":

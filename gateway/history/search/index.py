@@ -1,7 +1,8 @@
-"""The search index: words of conversations, on SQLite an FTS5 table, on PostgreSQL a tsvector with GIN.
+"""The search index over the words of conversations: an FTS5 table on SQLite, a tsvector with GIN on
+PostgreSQL.
 
-Each message of a conversation is indexed once, under the request that brought it.
-Both indexes are given words that history/search/tokenizer.py has cut, so both find the same.
+Each message of a conversation is indexed once, under the request that brought it. Both indexes get words
+that history/search/tokenizer.py has cut, so both find the same.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from gateway.history.search.tokenizer import Term, terms
 from gateway.history.statements import Statement, among
 from gateway.models import SearchText
 
-# the newest places that a search looks at
+# how many of the newest places a search looks at
 MOST_FOUND: Final = 500
-# for those who see few of them
+# for those who may see only a few of them
 MOST_LOOKED_THROUGH: Final = 5_000
 AT_ONCE: Final = 200
-# so many places are read from PostgreSQL's index and put in order here
+# this many places are read from PostgreSQL's index and sorted here
 FEW: Final = 5_000
 
 _PUT_TEXT: Final = Statement(
@@ -62,7 +63,7 @@ class NewText:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The statements of one database."""
+    """The statements for one database."""
 
     put: Statement
     remove: str
@@ -87,7 +88,7 @@ _TSVECTOR: Final = _Index(
 
 
 def known(digests: Sequence[bytes]) -> set[bytes]:
-    """Those that are in the index."""
+    """The digests that are in the index."""
     found: set[bytes] = set()
     for start in range(0, len(digests), MOST_FOUND):
         some = digests[start : start + MOST_FOUND]
@@ -96,7 +97,7 @@ def known(digests: Sequence[bytes]) -> set[bytes]:
 
 
 def new_nodes(ends: Sequence[bytes]) -> dict[bytes, list[Node]]:
-    """What is not in the index of the chains that end at `ends`, by end, in order. One query."""
+    """For each end, the part of its chain that is not in the index, in order. One query."""
     found: dict[bytes, list[Node]] = {}
     if not ends:
         return found
@@ -118,7 +119,7 @@ def put(texts: Sequence[NewText]) -> None:
         _PUT_TEXT.many([(text.digest, text.request_id, None) for text in texts if not text.words])
         _TSVECTOR.put.many([(text.digest, text.request_id, None, text.words) for text in texts if text.words])
         return
-    # one writer at a time and numbers that only grow: what is new has a number above the last
+    # one writer at a time and increasing numbers: new rows have numbers above the last one
     [(newest,)] = _NEWEST_TEXT.rows(())
     _PUT_TEXT.many(
         [
@@ -132,7 +133,7 @@ def put(texts: Sequence[NewText]) -> None:
 
 
 def found(query: str, limit: int = MOST_FOUND) -> list[str]:
-    """The ids of requests that brought a text with all terms of `query`, the newest `limit` places first."""
+    """The ids of requests that brought a text with all terms of `query`, from the newest `limit` places."""
     wanted = terms(query)
     if not wanted:
         return []
@@ -148,10 +149,10 @@ def found(query: str, limit: int = MOST_FOUND) -> list[str]:
 
 
 def _few(cursor: Any, asked: str, limit: int) -> list[int] | None:
-    """The newest places of rare words on PostgreSQL; None: there are many.
+    """The newest places of rare words on PostgreSQL; None when there are many.
 
-    Asked for them in order, it walks back through all texts until it has enough: right for
-    words that are everywhere, a second in a million texts for words that are nowhere.
+    Asked for them in order, PostgreSQL walks back through all texts until it has enough: right for words that
+    are everywhere, a second in a million texts for words that are nowhere.
     """
     cursor.execute(_ANY, [asked, FEW + 1])
     ids: list[int] = [row[0] for row in cursor.fetchall()]
@@ -159,7 +160,9 @@ def _few(cursor: Any, asked: str, limit: int) -> list[int] | None:
 
 
 def remove(request_ids: Sequence[str]) -> int:
-    """Forget the texts that these requests brought; how many. In batches, each a transaction of its own."""
+    """Forget the texts that these requests brought; returns how many. In batches, each its own
+    transaction.
+    """
     removed = 0
     for start in range(0, len(request_ids), AT_ONCE):
         removed += _remove(request_ids[start : start + AT_ONCE])

@@ -1,4 +1,4 @@
-"""What ended exchanges bring to the search index: messages that are not in it yet, and answers."""
+"""What ended exchanges add to the search index: messages that are not in it yet, and answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.wire.message_reader import read_answer
 
 
 def new_texts(portion: Sequence[EndedExchange]) -> Iterator[index.NewText]:
-    """What these exchanges brought that is not in the index yet; nothing of bodies that cannot be read."""
+    """The texts of these exchanges that are not in the index yet; nothing from bodies that cannot be read."""
     asking = [row for row in portion if row.endpoint != "count_tokens"]
     nodes = _new_nodes({row.head: row.fresh for row in asking if row.head is not None})
     seen: set[bytes] = set()
@@ -25,16 +25,16 @@ def new_texts(portion: Sequence[EndedExchange]) -> Iterator[index.NewText]:
         for place, (digest, parent, value) in enumerate(new):
             seen.add(digest)
             message = _message(value)
-            # an assistant's message behind what is known is the answer that was indexed with its own request
+            # an assistant message after known ones is the answer that was indexed with its own request
             answered = place == 0 and parent is not None and message.get("role") == "assistant"
             yield index.NewText(row.request_id, digest, "" if answered else indexed(message_texts(message)))
         yield from _answer(row)
 
 
 def _new_nodes(chains: Mapping[bytes, Mapping[bytes, Piece]]) -> dict[bytes, list[Piece]]:
-    """What is not in the index of the chains by their ends, in order: from memory, else from the database.
+    """The messages that the index does not have, by the ends of their chains and in order.
 
-    `chains`: for each end what is known of its chain.
+    From memory where they are known, else from the database. `chains`: for each end what is known of it.
     """
     digests = set(chains)
     for fresh in chains.values():

@@ -1,8 +1,7 @@
-"""The words of a conversation, as the search index takes them, and of a query (pure).
+"""The words of a conversation for the search index, and of a query (pure).
 
-Text is cut into words here and not by the database, so that SQLite and PostgreSQL
-find the same: lower case, letters and digits, and every character of scripts that
-write without spaces is a word of its own.
+Text is cut into words here and not by the database, so that SQLite and PostgreSQL find the same: lower
+case, letters and digits, and in scripts without spaces every character is a word of its own.
 """
 
 from __future__ import annotations
@@ -13,28 +12,28 @@ from typing import Any, Final
 
 from gateway import patterns
 
-# More of one text is not indexed: it is the beginning of a file that a tool read.
+# No more of one text is indexed; it is the beginning of a file that a tool read.
 MOST_WORDS: Final = 20_000
-# PostgreSQL takes 1,048,575 bytes in one tsvector, places of words included: up to 5 bytes a word.
+# PostgreSQL takes 1,048,575 bytes in one tsvector, positions included: up to 5 bytes a word.
 MOST_BYTES: Final = 900_000
 # Longer runs are encoded data.
 LONGEST_WORD: Final = 64
 MOST_TERMS: Final = 12
-# About so many characters are cut into words in one call: no other thread runs meanwhile.
+# About this many characters are cut into words in one call, during which no other thread runs.
 AT_ONCE: Final = 20_000
 
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _WORD: Final = patterns.compiled(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
-# Of ASCII only letters and digits are left; a byte of another character stays.
+# Of ASCII only letters and digits remain; bytes of other characters stay.
 _APART: Final = bytes(byte if byte > 127 or chr(byte).isalnum() else 32 for byte in range(256))
 _TERM: Final = patterns.compiled(r'"([^"]*)"?|(\S+)')
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words that must follow each other; `prefix`: the last may go on."""
+    """Words that must follow each other; `prefix`: the last one may continue."""
 
     words: tuple[str, ...]
     prefix: bool = False
@@ -46,11 +45,11 @@ def words(text: str) -> list[str]:
 
 
 def _portions(text: str) -> Iterator[list[str]]:
-    """The same, those of about AT_ONCE characters at a time."""
+    """The same for text of about AT_ONCE characters at a time."""
     lower = text.lower()
     start = 0
     while len(lower) - start > AT_ONCE:
-        # the last space before, the next one behind, or the end
+        # the last space before, the next one after, or the end
         end = max(lower.rfind(space, start, start + AT_ONCE) for space in " \n")
         end = end if end > start else lower.find(" ", start + AT_ONCE)
         if end < 0:
@@ -61,7 +60,9 @@ def _portions(text: str) -> Iterator[list[str]]:
 
 
 def _cut(lower: str) -> list[str]:
-    """The words of a text in lower case. What is ASCII is cut by its bytes: a third of the pattern's time."""
+    """The words of a text in lower case. ASCII is cut by its bytes, which takes a third of the pattern's
+    time.
+    """
     found = lower.encode("utf-8", "surrogatepass").translate(_APART).decode("utf-8", "surrogatepass").split()
     if lower.isascii() and max(map(len, found), default=0) <= LONGEST_WORD:
         return found
@@ -97,7 +98,7 @@ def _fitting(words: str) -> str:
 
 
 def terms(query: str) -> list[Term]:
-    """What a person typed: words that must all occur, "words in a row", and word* for a beginning."""
+    """What a person typed: words that must all occur, "words in a row", and word* for a prefix."""
     found = []
     for match in _TERM.finditer(query):
         quoted, plain = match.groups()
@@ -109,7 +110,7 @@ def terms(query: str) -> list[Term]:
 
 
 def message_texts(message: Any) -> Iterator[str]:
-    """What is said in a message or an answer: texts, thinking, arguments and results of tools."""
+    """The searchable parts of a message or answer: texts, thinking, arguments and results of tools."""
     if isinstance(message, Mapping):
         yield from _content(message.get("content"))
 

@@ -1,8 +1,8 @@
-"""Secrets are taken out of a text, a JSON value, or a stream of events (pure).
+"""Secrets removed from a text, a JSON value, or a stream of events (pure).
 
-In a stream a secret may be spread over many events. The texts of one block are
-joined for the search, and what is found is taken out of each event it touches. A text
-that takes too long to look through is taken out as a whole.
+In a stream a secret may be spread over many events. The texts of one block are joined for the search,
+and what is found is removed from each event it touches. A text that takes too long to search is removed
+as a whole.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gateway.history.secrets.secret_search import OutOfTime, Work, secrets_in
 from gateway.wire import jsontext
 
 DATA: Final = b"data:"
-# what stands for a text that could not be looked through
+# stands for a text that could not be searched
 WHOLE_NAME: Final = "whole-text"
 WHOLE: Final = f"[masked:{WHOLE_NAME}]"
-# what tells the blocks of one stream apart
+# identifies the blocks of one stream
 _PLACES: Final = ("index", "output_index", "content_index", "item_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A text, and how many secrets were taken out of it."""
+    """A text, and how many secrets were removed from it."""
 
     text: bytes
     count: int = 0
@@ -106,7 +106,7 @@ def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Maske
 def _mask_fragments(
     fragments: Sequence[_Fragment], patterns: Sequence[Pattern], work: Work
 ) -> tuple[int, set[int]]:
-    """Mask in texts that follow each other; how many secrets, and the lines that changed."""
+    """Mask in texts that follow each other; returns how many secrets, and the lines that changed."""
     parts = [fragment.holder[fragment.key] for fragment in fragments]
     text = "".join(parts)
     try:
@@ -126,7 +126,7 @@ def _mask_fragments(
             if start - place >= len(part):
                 break
             if first < last:
-                # the mark stands where the secret begins
+                # the mask stands where the secret begins
                 kept += [part[inside:first], _mark(name) if start >= place else ""]
                 inside = last
             if end - place <= len(part):
@@ -139,7 +139,7 @@ def _mask_fragments(
 
 
 def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
-    """(path, holder, key) of each text; the paths of one block's texts are the same in all events."""
+    """(path, holder, key) of each text; the texts of one block have the same path in all events."""
     if type(value) is dict:
         path = (*path, *(value[name] for name in _PLACES if type(value.get(name)) in (int, str)))
         for key, item in value.items():
@@ -152,6 +152,6 @@ def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...],
             if type(item) is str:
                 yield (*path, index), value, index
             else:
-                # an element that says its index stands by it, wherever it is in the list
+                # an element that names its index is known by that, wherever it is in the list
                 named = type(item) is dict and type(item.get("index")) is int
                 yield from _texts(item, path if named else (*path, index))

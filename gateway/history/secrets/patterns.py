@@ -1,7 +1,7 @@
-"""What secrets look like, and which looks a text may hold (pure).
+"""What secrets look like, and which patterns a text may match (pure).
 
-Each pattern has literals, and only a text that has one of them is looked at
-closely, so a text without secrets costs a few searches for short texts.
+Each pattern has literals, and only a text that contains one of them is searched closely, so a text
+without secrets costs a few substring searches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger("gateway.audit")
 
 
 class Value:
-    """A secret that is known itself."""
+    """A secret that is known by its value."""
 
     __slots__ = ("_value",)
 
@@ -35,12 +35,13 @@ class Value:
 
 
 class Pattern(NamedTuple):
-    """`literals`: every match has one of them (none: each text is searched). A group 1 is what is masked.
+    """`literals`: every match contains one of them (none: each text is searched). A group 1 is what is
+    masked.
 
-    `in_json`: what it matches in a text it matches in its JSON too, so most are done with there.
-    `with_digit`: what is masked has a digit; a long name looks the same else. To ask for it in the
-    expression would mean to look through a word from each place in it. `regex` None: it cannot be run,
-    and a text that may hold it is masked as a whole.
+    `in_json`: whatever it matches in a text it matches in the text's JSON too, so most texts need no closer
+    look. `with_digit`: the masked part contains a digit, because a long name looks the same otherwise;
+    requiring it in the expression would mean to look through a word from each place in it. `regex` None: it
+    cannot run, and a text that may match it is masked as a whole.
     """
 
     name: str
@@ -55,14 +56,14 @@ def _built_in(name: str, regex: str, *literals: str, with_digit: bool = False) -
         name,
         compiled(regex),
         tuple(literal.encode() for literal in literals),
-        # before an api-key may be the n of an escaped new line
+        # In JSON text the key may follow the `n` of an escaped newline (`\n`).
         in_json=name != "api-key",
         with_digit=with_digit,
     )
 
 
 _PLAIN: Final = compiled(r"[A-Za-z0-9_.=+-]++")
-# line ends, as they are or escaped
+# line ends, raw or escaped
 _ENDS: Final = r"(?:\\[nr]|\s)"
 _WORD: Final = "[A-Za-z0-9_-]"
 BUILT_IN: Final = (
@@ -86,7 +87,7 @@ BUILT_IN: Final = (
     _built_in("npm-token", r"npm_[A-Za-z0-9]{36,}", "npm_"),
     _built_in(
         "jwt",
-        # from the first eyJ of a word: no later one has more behind it
+        # from the first eyJ of a word: no later one has more after it
         rf"(?<!{_WORD})(?>{_WORD}*?(?=eyJ))({_WORD}{{11,}}+\.eyJ{_WORD}{{8,}}+\.{_WORD}{{8,}}+)",
         ".eyJ",
     ),
@@ -110,12 +111,12 @@ BUILT_IN: Final = (
 
 
 def names(looks: Iterable[SecretLook] = ()) -> list[str]:
-    """What is masked, by name, for people."""
+    """The name of what is masked, for people."""
     return list(dict.fromkeys([*(pattern.name for pattern in BUILT_IN), *(look.name for look in looks)]))
 
 
 class _Plain:
-    """Literals that are looked for one by one."""
+    """Literals that are searched for one by one."""
 
     def __init__(self) -> None:
         self._literals: dict[bytes, list[Pattern]] = {}
@@ -130,14 +131,14 @@ class _Plain:
 
 
 class _Divided:
-    """Literals with a divider in them: most texts are done with after one split for all of them.
+    """Literals that contain a divider: one split rules out all of them in most texts.
 
-    Looking for 25 short literals one by one takes three times as long.
+    Searching for 25 short literals one by one takes three times as long.
     """
 
     def __init__(self, divider: bytes) -> None:
         self.divider = divider
-        # what stands before a divider in a literal -> the literals
+        # what precedes a divider in a literal -> the literals
         self._ends: dict[bytes, _Plain] = {}
         self._every: tuple[bytes, ...] = ()
 
@@ -183,8 +184,8 @@ class Suspects:
 
 
 def of_value(secret: str) -> Pattern:
-    """A configured value, wherever it stands: what a provider was shown, an answer may repeat."""
-    # what JSON writes in another way is no part of the literal
+    """A configured value, wherever it stands: an answer may repeat what the provider was sent."""
+    # characters that JSON escapes are not part of the literal
     written = max(_PLAIN.findall(secret), key=len, default="")
     return Pattern("configured", Value(secret), (written.encode(),) if written else ())
 
@@ -195,8 +196,9 @@ def of_admin(look: SecretLook) -> Pattern:
     try:
         regex = LinearPattern(look.pattern)
     except NotLinear as problem:
-        # Without the pattern a secret would be stored in the clear, and Python's engine could stand still
-        # over a text: whoever may hold one is not stored at all.
+        # Without the pattern a secret would be stored in the clear, and Python's engine could hang over a
+        # text:
+        # so a text that may contain one is not stored at all.
         logger.error(
             "a secret pattern cannot be run; texts that may hold it are masked as a whole",
             extra={"pattern": look.name, "problem": str(problem)},

@@ -1,8 +1,7 @@
 """Where secrets are in a text, within a budget of CPU time (pure but for the thread's clock).
 
-Python's engine lets no other thread run while it searches, so a long text is searched in
-windows. They overlap: a secret that needs more than OVERLAP characters to be told is not found
-where two meet.
+Python's engine lets no other thread run while it searches, so a long text is searched in overlapping
+windows. A secret that needs more than OVERLAP characters to be recognised is missed where two meet.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from gateway.patterns import Match
 from gateway.patterns import Pattern as Expression
 from gateway.patterns.linear import LinearPattern
 
-# characters; searching a window takes some milliseconds at worst
+# characters; searching a window takes a few milliseconds at worst
 WINDOW: Final = 128 * 1024
 OVERLAP: Final = 16 * 1024
-# Seconds of CPU. The largest answer that is kept, full of what looks nearly like secrets, takes less.
+# CPU seconds. The largest answer that is kept, full of near-secrets, takes less.
 TEXT_SECONDS: Final = 3.0
 EXCHANGE_SECONDS: Final = 10.0
 
@@ -27,13 +26,14 @@ Span = tuple[int, int, str]
 
 
 class OutOfTime(Exception):
-    """Looking through this text takes too long."""
+    """Searching this text takes too long."""
 
 
 class Work:
-    """What looking through the texts of one exchange may cost, and how many it could not look through.
+    """What searching the texts of one exchange may cost, and how many could not be searched.
 
-    `begin` with each text; `check` now and then, which raises OutOfTime. Times in seconds of this thread.
+    Call `begin` with each text and `check` now and then, which raises OutOfTime. Times are CPU seconds of
+    this thread.
     """
 
     __slots__ = ("_clock", "_left", "_text", "_until", "whole")
@@ -61,8 +61,11 @@ class Work:
 
 
 def secrets_in(text: str, patterns: Sequence[Pattern], work: Work) -> list[Span]:
-    """(start, end, name) of each secret, in order and apart: two that overlap are one, named by the first
-    of the patterns. Raises OutOfTime, also where a pattern cannot be run."""
+    """(start, end, name) of each secret, ordered and disjoint.
+
+    Two that overlap are one, named by the first of the patterns. Raises OutOfTime, also where a pattern
+    cannot run.
+    """
     work.begin()
     try:
         found = [
@@ -76,7 +79,7 @@ def secrets_in(text: str, patterns: Sequence[Pattern], work: Work) -> list[Span]
 
 
 def may_hold(text: str, pattern: Pattern, work: Work) -> bool:
-    """Whether the pattern matches somewhere, or that cannot be told in time."""
+    """Whether the pattern matches somewhere, or that cannot be determined in time."""
     work.begin()
     try:
         return next(_spans(text, pattern, work), None) is not None
@@ -143,7 +146,7 @@ def _matches(text: str, regex: Expression[str], work: Work) -> Iterable[Match[st
             place = end - OVERLAP
             continue
         while end < length and match.end() > end - OVERLAP:
-            # it may go on behind the window
+            # it may continue behind the window
             work.check()
             end = min(length, end + (end - match.start()))
             match = regex.match(text, match.start(), end) or match

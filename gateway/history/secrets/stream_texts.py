@@ -1,7 +1,7 @@
-"""The texts of a stream of events, taken out of its raw bytes without reading an event (pure).
+"""The texts of a stream of events, extracted from its raw bytes without parsing an event (pure).
 
-Most events of a stream differ in their text alone. So an event that begins and ends like the
-one before is cut there; only one that does not is searched, which takes seven times as long.
+Most events of a stream differ only in their text. So an event that begins and ends like the one before is
+cut there; only one that does not is searched, which takes seven times as long.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ _TEXT: Final = patterns.compiled(
     rb'"(?:text|thinking|partial_json|content|reasoning_content|reasoning|arguments|delta|refusal)"'
     rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
 )
-# no text has a line break in it as it is written
+# serialised text never contains a raw line break
 _NEXT: Final = b"\ndata:"
 
 
 class StreamTexts(NamedTuple):
-    """`joined`: the texts in JSON's writing, one after the other; `around`: the rest, each form once."""
+    """`joined`: the texts as JSON strings, one after another; `around`: the rest, each form once."""
 
     around: bytes
     joined: bytes
 
 
 def stream_texts(body: bytes) -> StreamTexts:
-    """What may be said in the events of any known kind of stream, and what stands around it."""
+    """The texts in the events of any known kind of stream, and what surrounds them."""
     around: dict[bytes, None] = {}
     texts: list[bytes] = []
     before = after = b"\n"

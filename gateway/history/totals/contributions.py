@@ -1,7 +1,7 @@
 """What an exchange adds to the hourly totals (pure).
 
-`slot_and_numbers` says where and what an ended exchange counts. Tallies add such
-facts up, or take them off again, because a row that is replaced is counted off.
+`slot_and_numbers` says where an ended exchange counts, and what. Tallies add such facts up, or take them
+off again, because a row that is replaced is counted off.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FIRST_BUCKET: Final = len(HourlyTotal.NUMBERS) - len(BUCKETS)
 
 
 class Contribution(NamedTuple):
-    """The columns of RequestLog that count, as they are stored. Named like them, so that rows are read so."""
+    """The columns of RequestLog that count, as stored and under the same names, so that rows are read so."""
 
     request_id: str
     started_at: datetime
@@ -67,7 +67,7 @@ def hour_of(moment: datetime) -> int:
 
 
 def slot_and_numbers(facts: Contribution) -> tuple[Slot, list[int]]:
-    """Where an ended exchange counts, and HourlyTotal.NUMBERS of it. An unknown number counts as 0."""
+    """Where an ended exchange counts, and its HourlyTotal.NUMBERS. An unknown number counts as 0."""
     slot = Slot(
         hour_of(facts.started_at),
         facts.endpoint,
@@ -98,14 +98,14 @@ def slot_and_numbers(facts: Contribution) -> tuple[Slot, list[int]]:
 
 
 class Tallies:
-    """Sums by slot. What adds up to nothing is left out when they are read."""
+    """Sums by slot. Slots that add up to nothing are left out when they are read."""
 
     def __init__(self) -> None:
         self._totals: dict[Slot, list[int]] = {}
         self._ledger: Counter[tuple[int, str, str]] = Counter()
 
     def add(self, facts: Contribution, sign: int = 1) -> None:
-        """Count an exchange, or with -1 count it off. One that is open does not count yet."""
+        """Count an exchange, or with -1 count it off. An open one does not count yet."""
         if facts.state == OPEN:
             return
         slot, numbers = slot_and_numbers(facts)
@@ -117,7 +117,7 @@ class Tallies:
             self._ledger[slot.hour, slot.provider, str(entry["code"])[:12]] += sign
 
     def take_off(self, totals: Iterable[Sequence[Any]], ledger: Iterable[Sequence[Any]]) -> None:
-        """Count off what `totals` and `ledger` gave once."""
+        """Count off what `totals` and `ledger` once returned."""
         length = len(Slot._fields)
         for row in totals:
             sums = self._totals.setdefault(Slot._make(row[:length]), [0] * (len(row) - length))
@@ -131,7 +131,7 @@ class Tallies:
         return [(*slot, *sums) for slot, sums in sorted(self._totals.items()) if any(sums)]
 
     def days(self) -> list[tuple[Any, ...]]:
-        """The same by days (UTC), whose hour is their first."""
+        """The same by day (UTC), identified by its first hour."""
         days: dict[Slot, list[int]] = {}
         for slot, sums in self._totals.items():
             day = days.setdefault(slot._replace(hour=slot.hour - slot.hour % DAY), [0] * len(sums))

@@ -1,9 +1,9 @@
-"""What an exchange costs: its tokens and the price book. Runs in the recorder's thread.
+"""What an exchange costs, from its tokens and the price book. Runs in the recorder's thread.
 
 Three cases look alike and are not:
-    0     nothing was charged: no provider was asked, or it answered with an error and no usage
-    a sum the tokens at the price that held when the exchange began
-    null  unpriced: nobody knows the price, or how many tokens there were
+    0      nothing was charged: no provider was asked, or it answered with an error and no usage
+    a sum  the tokens at the price in force when the exchange began
+    null   unpriced: nobody knows the price, or how many tokens there were
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gateway.history.outcome import ERROR, OPEN
 from gateway.pricing.book import PriceBook
 from gateway.pricing.price import Tokens
 
-# as many as the column has
+# as many digits as the column has
 _PLACES: Final = Decimal("1e-10")
-# what a provider answers with tokens: of clients, and of admins who ask again
+# endpoints that a provider answers with tokens: for clients, and for admins who ask again
 _CHARGED: Final = frozenset({"messages", "replay"})
 _NOTHING: Final = (Decimal(0), "")
 _UNPRICED: Final = (None, "")

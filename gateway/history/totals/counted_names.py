@@ -1,9 +1,8 @@
-"""Which model names the totals tell apart, so that names clients make up do not make rows without end.
+"""Which model names the totals distinguish, so that names made up by clients cannot create endless rows.
 
-The first FREE names are counted by name, further ones up to LIMIT only when a
-provider answered under them; all others together as OTHER. What was decided for
-an exchange stands in its row (`folded`), so it can be counted off, and recounted,
-the same way whatever is decided later.
+The first FREE names are counted by name, further ones up to LIMIT only when a provider answered under
+them; all others together as OTHER. The decision for an exchange is stored in its row (`folded`), so it
+can be counted off and recounted the same way whatever is decided later.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ INSERT INTO gateway_countedname (name, since) VALUES (%s, %s) ON CONFLICT (name)
 
 
 class CountedNames:
-    """The names this process knows to be counted; looked up anew each hour while it meets others."""
+    """The names that this process knows to be counted; looked up again each hour while it meets others."""
 
     def __init__(self) -> None:
         self._names: frozenset[str] = frozenset()
@@ -58,7 +57,7 @@ class CountedNames:
             )
 
     def _admitted(self, wanted: Iterable[tuple[str, str]], hour: int) -> frozenset[str]:
-        """Admit what there is room for; the names that are counted. `wanted`: names and states."""
+        """Admit what there is room for; returns the counted names. `wanted`: names and states."""
         names = self._names
         new = [(name, state) for name, state in wanted if name not in names]
         if not new or (hour == self._hour and not any(_room(names, state) for _, state in new)):
@@ -69,12 +68,12 @@ class CountedNames:
                 with connection.cursor() as cursor:
                     cursor.execute(_PUT, [name, hour])
                 stored.add(name)
-        # not before the commit: what is rolled back is not counted by name
+        # not before the commit: a rolled-back name is not counted
         transaction.on_commit(partial(self._know, frozenset(stored), hour))
         return frozenset(stored)
 
     def forget(self) -> None:
-        """Know nothing, as after the database was replaced."""
+        """Forget everything, as after the database was replaced."""
         self._know(frozenset(), 0)
 
     def _know(self, names: frozenset[str], hour: int) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of the dashboard, from the hourly totals alone: the same cost with any number of requests."""
+"""The numbers of the dashboard, from the hourly totals alone: the same cost for any number of requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
 
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
-# hours that a range reaches back from the present one, and hours in one bar of its charts
+# how many hours a range reaches back, and the hours in one bar of its charts
 RANGES: Final = {"1h": (1, 1), "24h": (24, 1), "7d": (168, 6), "30d": (720, 24)}
 DEFAULT_RANGE: Final = "24h"
 MOST_LINES: Final = 12
@@ -29,7 +29,7 @@ _FIRST_BUCKET: Final = len(_NUMBERS) - len(BUCKETS)
 
 @dataclass(slots=True)
 class ExchangeSums:
-    """Sums over some exchanges. Tokens of the cache are beside the input, not part of it."""
+    """Sums over some exchanges. Cache tokens are beside the input, not part of it."""
 
     sums: list[int] = field(default_factory=lambda: [0] * len(_NUMBERS))
     failed: int = 0
@@ -54,7 +54,7 @@ class ExchangeSums:
 
     @property
     def input_tokens(self) -> int:
-        """All that was sent, what the cache read or wrote included."""
+        """Everything that was sent, cache reads and writes included."""
         return self.sums[2] + self.sums[4] + self.sums[5]
 
     @property
@@ -63,7 +63,7 @@ class ExchangeSums:
 
     @property
     def cached_share(self) -> float | None:
-        """How much of the input was read from a cache, 0 to 1."""
+        """The share of the input that was read from a cache, 0 to 1."""
         return self.sums[4] / self.input_tokens if self.input_tokens else None
 
     @property
@@ -81,7 +81,7 @@ class ExchangeSums:
 
     @property
     def p50(self) -> float | None:
-        """Half of the answers began within so many milliseconds."""
+        """Half of the answers began within this many milliseconds."""
         return quantile(self.sums[_FIRST_BUCKET:], 0.5)
 
     @property
@@ -113,7 +113,7 @@ class ProviderPoints(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`since`: the start of the first hour that is counted; the last one is still going on."""
+    """`since`: the start of the first hour that is counted; the last one is still running."""
 
     since: datetime
     hours_each: int
@@ -171,9 +171,9 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Milliseconds within which `share` of the answers began, from counts by bucket; None without answers.
+    """Milliseconds within which `share` of the answers began, from counts per bucket; None without answers.
 
-    Within a bucket the answers are taken to be spread evenly.
+    Answers are assumed to be spread evenly within a bucket.
     """
     number = sum(counts)
     if not number:
@@ -197,17 +197,19 @@ def recent(hours: int, now: datetime) -> dict[str, ExchangeSums]:
 
 
 def unpriced_models(hours: int, now: datetime) -> list[tuple[str, str, int]]:
-    """(provider, upstream model, requests) of what was asked on the last days and has no price."""
+    """(provider, upstream model, requests) of recent days without a price."""
     first = int(now.timestamp()) // HOUR - hours
-    # by whole days: few rows, and a little more than was asked
+    # by whole days: few rows, and slightly more than was asked for
     totals = DailyTotal.objects.order_by().filter(hour__gte=first - first % DAY, unpriced__gt=0, state="ok")
     sums = totals.values_list("provider", "upstream_model").annotate(number=Sum("unpriced"))
     return list(sums.order_by("-number"))
 
 
 def _grouped(first: int, last: int) -> Iterator[Any]:
-    """Sums by model, provider, key and state: of whole days from the daily totals, of the hours before
-    the first of them from the hourly ones."""
+    """Sums by model, provider, key and state.
+
+    Whole days come from the daily totals, the hours before the first of them from the hourly ones.
+    """
     midnight = first + -first % DAY
     for table, since, before in ((HourlyTotal, first, midnight), (DailyTotal, midnight, last + 1)):
         totals = table.objects.order_by().filter(hour__gte=since, hour__lt=before, endpoint="messages")
@@ -235,7 +237,7 @@ def _points(totals: Any, first: int, last: int, each: int) -> tuple[list[Point],
 
 
 def _lines(found: dict[Any, ExchangeSums], name: Callable[[Any], str]) -> list[DashboardLine]:
-    """Those with most requests, the rest left out."""
+    """Those with the most requests; the rest is left out."""
     used = (key for key in found if found[key].requests)
     most = sorted(used, key=lambda key: (-found[key].requests, str(key)))[:MOST_LINES]
     return [DashboardLine(str(key or "none"), name(key), found[key]) for key in most]

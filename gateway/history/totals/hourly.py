@@ -1,13 +1,12 @@
-"""The hourly totals, kept true to the rows: each exchange counts once, as its row says in the end.
+"""The hourly totals, kept consistent with the rows: each exchange counts once, as its row says in the end.
 
-The recorder may write an exchange several times: when it begins and ends, after
-the spool was read back, when a restart is noticed. So whoever changes rows first
-locks and reads what they counted (`before`), and after the change counts that
-off and the new facts on (`put`), in one transaction. A row that is removed stays
-counted.
+The recorder may write an exchange several times: when it begins and ends, after the spool was read back,
+when a restart is noticed. So whoever changes rows first locks and reads what they counted (`before`), and
+after the change counts that off and the new facts on (`put`), in one transaction. A row that is removed
+stays counted.
 
-Two processes never wait for each other in a circle: locks on request ids, rows,
-then totals are taken in this order, and each kind in sorted order.
+Two processes never deadlock: locks on request ids, rows, then totals are taken in this order, and each
+kind in sorted order.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ _ENDED: Final = "SELECT request_id FROM gateway_requestlog WHERE request_id IN (
 def before(request_ids: Iterable[str]) -> dict[str, Contribution]:
     """What the rows of these exchanges counted so far, by request id; nobody else changes them now.
 
-    One that is open counted nothing and is left out. Inside the caller's transaction, before its
-    first change.
+    Open ones counted nothing and are left out. Inside the caller's transaction, before its first change.
     """
     ids = sorted(request_ids)
     if connection.vendor == "postgresql" and ids:
@@ -69,12 +67,12 @@ def before(request_ids: Iterable[str]) -> dict[str, Contribution]:
 
 
 def counted(row: Mapping[str, Any]) -> Contribution:
-    """What counts of a row of RequestLog that is not read but about to be written, by column."""
+    """The counted part of a row of RequestLog that is about to be written, by column."""
     return Contribution._make(_OF_ROW(row))
 
 
 def put(old: Mapping[str, Contribution], new: Iterable[Contribution]) -> None:
-    """Count off what `before` found, count on what the rows say now; at the end of the transaction."""
+    """Count off what `before` found and count on what the rows say now; at the end of the transaction."""
     tallies = Tallies()
     for facts in new:
         former = old.get(facts.request_id)
@@ -89,7 +87,7 @@ def put(old: Mapping[str, Contribution], new: Iterable[Contribution]) -> None:
 def following(request_ids: Iterable[str]) -> Iterator[None]:
     """A transaction in which the rows of these exchanges change, and the totals with them.
 
-    For changes by SQL, where nobody has the new facts at hand.
+    For changes in SQL, where nobody has the new facts at hand.
     """
     ids = list(request_ids)
     with transaction.atomic():
@@ -99,23 +97,23 @@ def following(request_ids: Iterable[str]) -> Iterator[None]:
 
 
 def rebuild(first: int, last: int) -> int:
-    """Make the totals of the hours `first` to `last` (both included, since 1970) anew from the rows.
+    """Recompute the totals of the hours `first` to `last` (both inclusive, since 1970) from the rows.
 
-    Rows that are gone count no more, so ask only for hours of which all rows are kept. One hour is
-    one transaction. Returns how many exchanges were counted.
+    Rows that are gone count no more, so ask only for hours of which all rows are kept. One hour is one
+    transaction. Returns how many exchanges were counted.
     """
     return sum(_rebuild_hour(hour) for hour in sorted(_hours_of_something(first, last)))
 
 
 def _hours_of_something(first: int, last: int) -> set[int]:
-    """The hours that have totals or rows: a history of years has many nights."""
+    """The hours that have totals or rows: a history of years has many empty nights."""
     hours: set[int] = set()
     for table in (HourlyTotal, HourlyLedger):
         within = table.objects.order_by().filter(hour__gte=first, hour__lte=last)
         hours.update(within.values_list("hour", flat=True).distinct())
     starts = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True)
     hour = first
-    # from one hour to the next with the index, past the rows in between
+    # from one hour to the next with the index, skipping the rows in between
     while (start := starts.filter(started_at__gte=moment(hour)).first()) and hour_of(start) <= last:
         hours.add(hour_of(start))
         hour = hour_of(start) + 1
@@ -126,7 +124,7 @@ def _rebuild_hour(hour: int) -> int:
     counted = 0
     with transaction.atomic():
         if connection.vendor == "postgresql":
-            # waits for those who have counted, and holds up those who have changed rows and will
+            # waits for those who have counted, and blocks those who have changed rows and will count
             with connection.cursor() as cursor:
                 for table in (HourlyTotal, DailyTotal, HourlyLedger):
                     cursor.execute(f"LOCK TABLE {table._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
@@ -150,12 +148,12 @@ def _rows_of(hour: int) -> Iterator[Contribution]:
 
 
 def moment(hour: int) -> datetime:
-    """When an hour begins."""
+    """The time when an hour begins."""
     return datetime.fromtimestamp(hour * HOUR, UTC)
 
 
 def first_whole_hour(oldest: datetime) -> int:
-    """The first hour of which all rows are kept, when `oldest` is the start of the oldest that is."""
+    """The first hour of which all rows are kept, when `oldest` is the start of the oldest row."""
     return hour_of(oldest) + 1
 
 
@@ -163,10 +161,10 @@ def _counted(ids: list[str]) -> dict[str, Contribution]:
     found: dict[str, Contribution] = {}
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
-        # by SQL, because building the query would take most of the time
+        # plain SQL, because building the query would take most of the time
         ended = [request_id for (request_id,) in among(_ENDED, len(some)).rows(some)]
         if not ended:
-            # almost always: most exchanges end once
+            # nearly always: most exchanges end once
             continue
         rows = RequestLog.objects.order_by().filter(request_id__in=ended)
         found.update(

@@ -1,7 +1,7 @@
 """Costs computed again, after a price was wrong or missing.
 
-Rows are read in the order of their primary key and written in batches, each in a
-transaction of its own; a run that is broken off can be repeated.
+Rows are read in the order of their primary key and written in batches, each in its own transaction; an
+interrupted run can be repeated.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _READ: Final = (
 
 @dataclass(slots=True)
 class Recosted:
-    """How many rows were looked at and changed, how many have no price now, and the sums in US dollars.
+    """How many rows were examined and changed, how many have no price now, and the sums in US dollars.
 
-    `kept`: rows of a provider that is not configured any more; their cost stays as it is.
+    `kept`: rows of a provider that is no longer configured; their cost stays as it is.
     """
 
     looked_at: int = 0
@@ -49,7 +49,7 @@ def between(
 ) -> QuerySet[RequestLog]:
     """The ended exchanges that began from `since` until before `until`.
 
-    `model` is an upstream model, or the beginning of one followed by `*`.
+    `model` is an upstream model, or a prefix followed by `*`.
     """
     rows = RequestLog.objects.exclude(state=OPEN)
     if since is not None:
@@ -64,7 +64,7 @@ def between(
 
 
 def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BATCH) -> Recosted:
-    """Give the rows, and the hourly totals, the cost that the book says now."""
+    """Give the rows, and the hourly totals, the cost that the price book says now."""
     told = Recosted()
     last = 0
     while True:

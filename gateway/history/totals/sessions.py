@@ -1,4 +1,4 @@
-"""The numbers of sessions, worked out from their rows."""
+"""The numbers of sessions, computed from their rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from gateway.models import RequestLog, SessionTotal
 
-# what a holder's name begins with
+# prefixes of holders' names
 OWNER: Final = "user:"
 KEY: Final = "key:"
 _LINEAGE: Final = Coalesce(F("client_key__lineage"), F("client_key_id"), output_field=BigIntegerField())
@@ -48,8 +48,10 @@ _NUMBERS: Final[dict[str, Any]] = {
 
 
 def sums(rows: QuerySet[RequestLog]) -> dict[str, Any]:
-    """The numbers of SessionTotal over these rows, by name, and how many are `unpriced`; unknown tokens count
-    as 0. Without rows `first_at` and `last_at` are 0 too. One query."""
+    """The numbers of SessionTotal over these rows, by name, and how many are `unpriced`.
+
+    Unknown tokens count as 0. Without rows `first_at` and `last_at` are 0 too. One query.
+    """
     return _plain(rows.order_by().aggregate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS))
 
 
@@ -74,7 +76,7 @@ def _named(kind: str, number: Any) -> Concat:
 
 
 def work_out(session_id: str) -> None:
-    """Write the totals of one session anew, for each of its holders; open rows count as requests already."""
+    """Write the totals of one session again, for each of its holders; open rows already count as requests."""
     rows = held(RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED))
     for numbers in rows.order_by().values("holder").annotate(**_NUMBERS):
         holder = numbers.pop("holder")
@@ -86,7 +88,7 @@ def work_out(session_id: str) -> None:
 
 
 def forget_empty(session_ids: Iterable[str]) -> None:
-    """Remove the totals of these sessions whose holders have no row left."""
+    """Remove the totals of these sessions whose holders have no rows left."""
     names = set(session_ids)
     rows = held(RequestLog.objects.filter(session_id__in=names))
     left = set(rows.order_by().values_list("session_id", "holder").distinct())

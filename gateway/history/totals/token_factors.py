@@ -1,12 +1,11 @@
 """How a provider's count follows from ours, learnt from the history.
 
-A model's vocabulary splits texts more finely or more coarsely than ours (a factor), some
-classes of text above all (a price for each), and its chat template adds words of its
-own (an overhead); `token_fit` works them out. The history is what all
-processes share: whoever has seen enough new answers of a model reads the last ones
-from it and writes what they teach, which comes into force with the next snapshot. It
-runs in the recorder's thread, after the rows are durable, and a look costs as much as the
-rows of some forty answers: so a busy model is looked at by the clock and not by its answers.
+A model's vocabulary splits texts more finely or more coarsely than ours (a factor), some classes of text
+especially (a price for each), and its chat template adds words of its own (an overhead); `token_fit`
+computes them. All processes share the history: whichever has seen enough new answers of a model reads
+the last ones and writes what they teach, which comes into force with the next snapshot. This runs in the
+recorder's thread, after the rows are durable, and a look costs as much as the rows of some forty
+answers, so a busy model is looked at by the clock and not by its answers.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gateway.models import RequestLog, TokenFactor
 
 logger = logging.getLogger("gateway.audit")
 
-# new answers of a model after which it is looked at; then after every so many, and seconds
+# look at a model after this many new answers, then after every so many, and seconds
 FIRST_LOOKS: Final = (5, 10, 20)
 LOOK_EVERY: Final = 25
 PAUSE: Final = 30.0
@@ -52,7 +51,7 @@ class _Seen:
         self.looked_at = 0.0
 
     def due(self, now: float) -> bool:
-        """Count one more answer; whether to look at the model now, which is noted."""
+        """Count one more answer; returns whether to look at the model now, and notes that."""
         self.answers += 1
         enough = self.answers - self.looked_after >= LOOK_EVERY and now - self.looked_at >= PAUSE
         if not enough and self.answers not in FIRST_LOOKS:
@@ -62,7 +61,7 @@ class _Seen:
 
 
 class FactorLearner:
-    """Counts the answers of each model that this process has written; a thread of its own is not needed."""
+    """Counts the answers of each model that this process has written; it needs no thread of its own."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -99,7 +98,7 @@ def teaches(outcome: ExchangeOutcome) -> bool:
 
 
 def learn(provider: str, upstream_model: str) -> Learnt | None:
-    """Work out what a model's last answers teach and store it; None with too few of them."""
+    """Work out what a model's last answers teach and store it; None when there are too few."""
     pairs = _last(provider, upstream_model)
     if len(pairs) < FIRST_LOOKS[0]:
         return None
@@ -140,6 +139,6 @@ def _last(provider: str, upstream_model: str) -> list[CountedRequest]:
     for ours, letters, cjk, plain, read, written in values[:LOOK_BACK]:
         real = (plain or 0) + (read or 0) + (written or 0)
         if ours and real:
-            # rows of before classes were told apart have none
+            # rows from before classes were distinguished have none
             pairs.append(CountedRequest(ours, real, letters or 0, cjk or 0))
     return pairs

@@ -1,12 +1,11 @@
-"""How a provider's count follows from ours, worked out from pairs of both.
+"""How a provider's count follows from ours, computed from pairs of both.
 
-Two steps. First a line through the pairs that a few odd answers do not move: one factor, one
-overhead. Then, where texts of more than one class are among them, a price for each class of text
-(conversion/token_counts.py), by least squares of the relative errors. These are held in two ways:
-a ridge draws each price towards the line's factor, so a class that was hardly seen keeps it and
-classes that always come together share what they cost; and pairs far off count for less with each
-round, so wrong numbers of a provider do not carry it away. What is not nearer than the line is
-not used.
+Two steps. First a line through the pairs that a few odd answers do not move: one factor, one overhead.
+Then, where texts of more than one class are among them, a price for each class of text
+(conversion/token_counts.py), by least squares of the relative errors. These are restrained in two ways: a
+ridge draws each price towards the line's factor, so that a class that was hardly seen keeps it and
+classes that always come together share what they cost; and distant pairs count for less in each round, so
+that wrong numbers from a provider do not dominate. A result that is no closer than the line is not used.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MOST: Final = 4.0
 # of a class: byte for byte, a vocabulary without Chinese takes 3 tokens where we count 0.72
 LEAST_OF_CLASS: Final = 0.25
 MOST_OF_CLASS: Final = 8.0
-# fewer requests tell no overhead and no classes, and no template is longer
+# fewer requests show neither overhead nor classes, and no template is longer
 ENOUGH: Final = 10
 LARGEST_OVERHEAD: Final = 300
 
@@ -29,9 +28,9 @@ LARGEST_OVERHEAD: Final = 300
 _RIDGE: Final = 0.03
 _OVERHEAD_UNIT: Final = 30
 _ROUNDS: Final = 12
-# a relative error counts in full up to here, or up to 1.5 times the usual one
+# a relative error counts in full up to this, or up to 1.5 times the usual one
 _FULL_WEIGHT: Final = 0.03
-# prompts whose lengths differ so much tell whether a count follows them
+# prompts must differ this much in length to show whether a count follows them
 _LONGER: Final = 1.5
 _MATRIX = list[list[float]]
 
@@ -59,7 +58,7 @@ class Learnt(NamedTuple):
     cjk: float = 1.0
 
     def estimate(self, pair: CountedRequest) -> float:
-        """What the provider counts for `pair.ours`, as far as this knows."""
+        """The provider's count for `pair.ours`, as predicted."""
         rest, letters, cjk = pair.by_class
         return self.factor * (rest + self.letters * letters + self.cjk * cjk) + self.overhead
 
@@ -71,7 +70,7 @@ class Learnt(NamedTuple):
 def learnt_from(pairs: Sequence[CountedRequest]) -> Learnt:
     """What the pairs teach. `pairs`: one or more, with counts above 0.
 
-    Numbers that are no count of tokens teach nothing: our own count stands.
+    Numbers that are no token counts teach nothing: our own count stays.
     """
     if not _believable(pairs):
         return Learnt(1.0)
@@ -83,10 +82,10 @@ def learnt_from(pairs: Sequence[CountedRequest]) -> Learnt:
 
 
 def _believable(pairs: Sequence[CountedRequest]) -> bool:
-    """Whether the provider counts at all: an estimate that is too low is worse than one too high.
+    """Whether the provider counts at all: an estimate that is too low is worse than one that is too high.
 
-    A count grows with the text (some providers tell one number for every prompt), and the usual
-    one is not less than half of ours.
+    A count grows with the text (some providers report one number for every prompt), and the usual one is not
+    less than half of ours.
     """
     slopes = [
         (more.real - less.real) / (more.ours - less.ours)
@@ -100,7 +99,7 @@ def _believable(pairs: Sequence[CountedRequest]) -> bool:
 
 
 def _sound(pair: CountedRequest) -> bool:
-    """Whether any vocabulary could count so."""
+    """Whether any vocabulary could count like this."""
     return LEAST_OF_CLASS * pair.ours <= pair.real <= MOST_OF_CLASS * pair.ours + LARGEST_OVERHEAD
 
 
@@ -111,8 +110,8 @@ def _usual_error(learnt: Learnt, pairs: Sequence[CountedRequest]) -> float:
 def _line(pairs: Sequence[CountedRequest]) -> Learnt:
     """Theil and Sen's line.
 
-    The slope is the median of the slopes between any two pairs, the overhead the median
-    of what is left, the factor then the median ratio without it.
+    The slope is the median of the slopes between any two pairs, the overhead the median of the remainders,
+    and the factor then the median ratio without the overhead.
     """
     overhead = 0
     if len(pairs) >= ENOUGH:
@@ -130,7 +129,7 @@ def _line(pairs: Sequence[CountedRequest]) -> Learnt:
 
 def _by_class(pairs: Sequence[CountedRequest], line: Learnt) -> Learnt:
     prices = [line.factor] * 3
-    # the overhead is one more price, of which each request has the same
+    # the overhead is one more price, which each request pays equally
     found = _held(
         [[part / pair.real for part in (*pair.by_class, _OVERHEAD_UNIT)] for pair in pairs],
         [1.0] * len(pairs),
@@ -148,7 +147,9 @@ def _by_class(pairs: Sequence[CountedRequest], line: Learnt) -> Learnt:
 
 
 def _held(rows: _MATRIX, wanted: list[float], prior: list[float]) -> list[float]:
-    """The x for which rows x is about `wanted`: ridge regression towards `prior`, by weights (Huber's)."""
+    """The x for which rows x is approximately `wanted`: ridge regression towards `prior`, with Huber's
+    weights.
+    """
     x = prior
     columns = list(zip(*rows, strict=True))
     for _ in range(_ROUNDS):
@@ -173,7 +174,9 @@ def _product(left: Sequence[float], right: Sequence[float]) -> float:
 
 
 def _solved(matrix: _MATRIX, right_side: list[float]) -> list[float]:
-    """Gauss's elimination; with a ridge on its diagonal the matrix is positive definite, no pivot is 0."""
+    """Gaussian elimination; with a ridge on its diagonal the matrix is positive definite, so no
+    pivot is 0.
+    """
     rows = [[*row, value] for row, value in zip(matrix, right_side, strict=True)]
     for at, pivot in enumerate(rows):
         for row in rows[at + 1 :]:

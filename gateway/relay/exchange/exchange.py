@@ -1,6 +1,6 @@
 """Exchange: the notebook of one request, from arrival to end.
 
-Written by the relay as things become known; read once, by `outcome`.
+The relay writes it as things become known; `outcome` reads it once.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from gateway.wire.request_cache import NOTHING, Recurring
 
 @frozen
 class Arrival:
-    """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as it came.
+    """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as received.
 
-    `endpoint`: messages, count_tokens, or replay: a request of the history asked again
-    by an admin, `replay_of` its request id and `holder_replayed` who held its opaque data.
+    `endpoint`: messages, count_tokens, or replay: a request of the history that an admin asked again,
+    with `replay_of` its request id and `holder_replayed` the holder of its opaque data.
     """
 
     request_id: str
@@ -59,13 +59,13 @@ class Arrival:
 
     @property
     def holder(self) -> str:
-        """Whose opaque data the request brings and gets."""
+        """The owner of the opaque data that the request brings and gets."""
         return self.key.holder if self.key else self.holder_replayed
 
 
 @dataclass(slots=True)
 class ExchangeAttempt:
-    """One try at a provider, while it lasts. `started` and the other times are the monotonic clock's."""
+    """One try at a provider while it lasts. `started` and the other times are on the monotonic clock."""
 
     number: int
     route: Route
@@ -85,7 +85,7 @@ class ExchangeAttempt:
         self.error, self.ended_at = error, now
 
     def facts(self, state: State, now: float | None, failure: GatewayError | None) -> AttemptFacts:
-        """As one frozen value. The arguments are the end of the exchange, for one that lasted until then."""
+        """As one frozen value. The arguments are the exchange's end, for a try that lasted until then."""
         error = self.error or failure
         return AttemptFacts(
             number=self.number,
@@ -107,11 +107,11 @@ class ExchangeAttempt:
 
 @dataclass(slots=True)
 class Exchange:
-    """`started` is the monotonic clock at arrival; other fields fill up on the way.
+    """`started` is the monotonic clock at arrival; the other fields fill up on the way.
 
-    `answer_headers`: headers of the provider's answer that go back to the client.
-    `inside`: it has a turn in this process. `admission`: what its key was charged;
-    `limit_headers`: what the key has left (docs/conversion.md, "Response headers").
+    `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
+    place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
+    (docs/conversion.md, "Response headers").
     """
 
     arrival: Arrival
@@ -151,7 +151,7 @@ class Exchange:
 
     @property
     def reply_headers(self) -> Mapping[str, str]:
-        """What goes back to the client beside the answer; our limits before a provider's."""
+        """Headers for the client beside the answer; our limits before a provider's."""
         return {**self.answer_headers, **self.limit_headers}
 
     @property
@@ -222,7 +222,7 @@ class Exchange:
         )
 
     def _not_kept(self) -> list[dict[str, Any]]:
-        """Ledger entries for what of the answers is not in the history."""
+        """Ledger entries for parts of the answers that the history does not have."""
         megabytes = capture.MAX_STREAM_BYTES >> 20
         return [
             {"code": "dropped", "path": f"history: {name}", "note": f"kept are the first {megabytes} MB"}
@@ -231,7 +231,7 @@ class Exchange:
         ]
 
     def _known(self) -> dict[str, Any]:
-        """What is known of it from the beginning, as the outcome's fields."""
+        """What is known from the beginning, as fields of the outcome."""
         arrival, route = self.arrival, self.route
         key, header = arrival.key, arrival.headers.get
         return {

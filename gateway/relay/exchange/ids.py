@@ -1,9 +1,8 @@
-"""Identifiers in the API's form: prefix + 24 characters, the time in front and the rest random.
+"""Identifiers in the API's form: prefix + 24 characters, the time first and then random ones.
 
-The first nine characters are the milliseconds since 1970 in 32 digits whose order every
-database agrees on. So the rows of requests that come together stand together in each
-index on a request id: a batch of the history touches one page of such an index, where random ids touched one
-for each request.
+The first nine characters are the milliseconds since 1970 in 32 digits that every database sorts
+alike. So the rows of requests that arrive together are neighbours in every index on a request id: a
+batch of the history touches one page of such an index, where random ids touched one for each request.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercas
 LENGTH: Final = 24
 _DIGITS: Final = string.digits + string.ascii_lowercase[:22]
 _OF_TIME: Final = 9
-# the two last digits of the time, which change within a second
+# the last two digits of the time, which change within a second
 _PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
-# Bytes as characters. 256 is no multiple of 62: eight characters are a quarter more frequent, which
+# Bytes as characters. 256 is not a multiple of 62: eight characters are a quarter more frequent, which
 # costs a hundredth of a bit each.
 _CHARACTERS: Final = bytes(ord(ALPHABET[number % len(ALPHABET)]) for number in range(256))
 
-# Ids must not collide; nothing is protected by them. One system call for each would be
-# among the dearest things a small request does.
+# Ids must not collide, but they protect nothing. A system call for each would be among the
+# costliest things a small request does.
 _random: Final = random.Random(secrets.randbits(256))  # noqa: S311
 os.register_at_fork(after_in_child=lambda: _random.seed(secrets.randbits(256)))
 
-# the time without its last two digits, as a number and written
+# the time without its last two digits: as a number, and written out
 _written: tuple[int, str] = (0, "0" * (_OF_TIME - 2))
 
 

@@ -1,8 +1,8 @@
-"""LiveExchanges: what is being answered now, so that it can be ended in order.
+"""LiveExchanges: the exchanges that are running, so that they can be ended in order.
 
-While the gateway drains, new requests are refused and those under way go on. When
-their time is over, each is told the error that ends it. So is each whose client key
-is refused from now on: it was revoked, say, or its owner's account was deactivated.
+While the gateway drains, new requests are refused and running ones continue. When their time is over,
+each gets the error that ends it. So does each whose client key is refused from now on, for example
+because it was revoked or its owner's account was deactivated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Interruptible(Protocol):
 
     @property
     def progress(self) -> dict[str, Any] | None:
-        """How far an answer is: `request_id`, `duration_ms`, `output_tokens` (estimated); None: unknown."""
+        """Its progress: `request_id`, `duration_ms`, `output_tokens` (estimated); None when unknown."""
         ...
 
     def interrupt(self, error: GatewayError) -> None:
@@ -55,29 +55,27 @@ class LiveExchanges:
             raise Saturated("the gateway is stopping, try again in a moment")
 
     def progress(self) -> Iterator[dict[str, Any]]:
-        """How far each stream under way is."""
+        """The progress of each running stream."""
         for exchange in self._live:
             progress = exchange.progress
             if progress is not None:
                 yield progress
 
     def dismiss(self, snapshot: ConfigSnapshot, now: float) -> None:
-        """End what came with keys that `snapshot` refuses at `now` (Unix seconds)."""
+        """End the exchanges whose keys `snapshot` refuses at `now` (Unix seconds)."""
         for exchange in tuple(self._live):
             if exchange.key is not None and (reason := snapshot.dismissal(exchange.key, now)):
                 exchange.interrupt(AuthenticationFailed(f"invalid x-api-key: {reason}"))
 
     def interrupt(self) -> None:
-        """End everything that is still under way."""
+        """End everything that is still running."""
         for exchange in tuple(self._live):
             exchange.interrupt(Saturated("the gateway is stopping, try again in a moment"))
 
     async def guarded(self, work: Coroutine[Any, Any, T], key: KeyEntry | None = None) -> T:
         """Run `work`, a call whose answer goes out in one piece, so that it can be interrupted.
 
-        `key`: the client key it came with.
-
-        Raises what it raises, or the error of the interruption.
+        `key`: the client key it came with. Raises what `work` raises, or the error of the interruption.
         """
         task = asyncio.current_task()
         assert task is not None

@@ -1,10 +1,10 @@
-"""Timeline: what happened during an exchange beside its events. Noted on rare occasions, never per chunk."""
+"""Timeline: what happened during an exchange beside its events. Written rarely, never per chunk."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-# Seconds of silence of the provider that are worth a note.
+# Seconds of the provider's silence that deserve a note.
 LONG_GAP: Final = 1.0
 MOST_NOTES: Final = 60
 
@@ -14,7 +14,9 @@ GAP: Final = "gap"
 
 
 class Timeline:
-    """Notes in order of time; times are the monotonic clock's, in seconds. What is too much is counted."""
+    """Notes in chronological order; times are seconds of the monotonic clock. Beyond a limit they are
+    counted.
+    """
 
     __slots__ = ("_left_out", "_notes")
 
@@ -23,19 +25,19 @@ class Timeline:
         self._left_out = 0
 
     def committed(self, now: float) -> None:
-        """The 200 of a stream went out before the provider had answered."""
+        """The 200 of a stream was sent before the provider had answered."""
         self._note(COMMIT, now, 0.0)
 
     def ping(self, now: float) -> None:
-        """A sign of life went to the client."""
+        """A keep-alive was sent to the client."""
         self._note(PING, now, 0.0)
 
     def gap(self, now: float, seconds: float) -> None:
-        """The provider sends again, after `seconds` of silence."""
+        """The provider sends again after `seconds` of silence."""
         self._note(GAP, now - seconds, seconds)
 
     def as_json(self, start: float) -> list[list[Any]]:
-        """`[what, ms since start, ms it took]` each; at last `["more", n, 0]` when n were left out."""
+        """`[what, ms since start, ms it took]` each; at the end `["more", n, 0]` when n were left out."""
         notes: list[list[Any]] = [
             [what, round((at - start) * 1000), round(took * 1000)] for what, at, took in self._notes
         ]

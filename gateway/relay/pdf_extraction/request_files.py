@@ -1,4 +1,4 @@
-"""The PDFs of one request: which there are, and their texts."""
+"""The PDFs of one request, and their texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.conversion.blocks.images import without_whitespace
 from gateway.conversion.blocks.pdf import NotReadYet, ReadElsewhere
 from gateway.relay.pdf_extraction.workers import PDFWorkers
 
-# seconds that one request has for all of its files, with waiting for others of the same key
+# seconds that one request has for all of its files, waiting for others of the same key included
 PATIENCE: Final = 30.0
 # characters beyond which no further file of a request is read
 MOST_CHARACTERS: Final = 8_000_000
@@ -21,7 +21,7 @@ _MEDIA_TYPE: Final = "application/pdf"
 async def read_files(
     workers: PDFWorkers, owner: str, request: dict[str, Any], wanted: str, texts: ReadElsewhere
 ) -> None:
-    """Give `texts` those of all PDFs of a request, `wanted` among them, that it cannot tell yet."""
+    """Add the texts of all PDFs of a request, `wanted` among them, that `texts` does not have yet."""
     left = MOST_CHARACTERS
     until = asyncio.get_running_loop().time() + PATIENCE
     for data in (wanted, *_files_in(request)):
@@ -40,7 +40,7 @@ async def read_files(
 
 
 def _files_in(value: Any) -> Iterator[str]:
-    """All PDFs in base64, without white space. Requests are bounded in depth before they are parsed."""
+    """All PDFs in base64, without white space. The depth of requests was bounded before they were parsed."""
     waiting = [value]
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,4 @@
-"""The pool of processes that read PDFs: begun with the first file, ended when there is none for a while."""
+"""The pool of processes that read PDFs: started with the first file, ended when there is none for a while."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("gateway.relay")
 
 _WORKER: Final = "gateway.relay.pdf_extraction.worker"
 _ROOT: Final = Path(gateway.__file__).parent.parent
-# seconds in which a killed process is gone
+# seconds within which a killed process is gone
 _DEATH: Final = 1.0
 # all that a reader needs of the environment; the credentials in it are none of its business
 _ENVIRONMENT: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
@@ -44,7 +44,7 @@ class PDFLimits:
 
 
 class _NotRead(Exception):
-    """A file was not read to its end; why. `passing`: at another time it might be."""
+    """A file was not read completely, and why. `passing`: at another time it might be."""
 
     def __init__(self, why: str, *, passing: bool) -> None:
         super().__init__(why)
@@ -60,7 +60,7 @@ class _Worker:
     def __init__(self, limits: PDFLimits) -> None:
         ours, theirs = socket.socketpair()
         try:
-            # asyncio's own subprocesses need SIGCHLD, which the server has for itself
+            # asyncio's own subprocesses need SIGCHLD, which the server uses itself
             self._process = subprocess.Popen(  # noqa: S603  our own module
                 [sys.executable, "-m", _WORKER, str(limits.cpu), str(limits.memory)],
                 cwd=_ROOT,
@@ -88,7 +88,7 @@ class _Worker:
         return self._process.poll() is None
 
     async def pages(self, data: str, found: list[str]) -> None:
-        """Add the text of each page of a PDF in base64 to `found`. Raises _NotRead."""
+        """Append the text of each page of a PDF in base64 to `found`. Raises _NotRead."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_unix_connection(sock=self._socket)
@@ -106,7 +106,7 @@ class _Worker:
             raise _NotRead(_ENDED, passing=False) from None
 
     def kill(self) -> None:
-        """End it now; from any thread."""
+        """Kill it now; from any thread."""
         self._process.kill()
 
     def wait(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class _Worker:
             self._process.wait(seconds)
 
     async def buried(self) -> None:
-        """Close what belongs to a worker that was killed."""
+        """Close what belongs to a killed worker."""
         if self._streams is None:
             self._socket.close()
         else:
@@ -124,7 +124,7 @@ class _Worker:
 
 
 class PDFWorkers:
-    """Reads PDFs, a few at once, and of one owner one after the other. Belongs to one event loop."""
+    """Reads PDFs, a few at once, those of one owner one after another. Belongs to one event loop."""
 
     def __init__(self, limits: PDFLimits | None = None) -> None:
         self.limits = limits or PDFLimits()
@@ -136,14 +136,14 @@ class PDFWorkers:
         self._stopped = False
 
     async def read(self, owner: str, data: str) -> tuple[str, ...] | None:
-        """The text of each page of a PDF in base64; as far as it was read, when that costs too much.
+        """The text of each page of a PDF in base64; only the pages that were read when it costs too much.
 
-        () when nothing can be read; None when that is no fault of the file. Waits for the owner's turn,
-        and for a worker. A call that is cancelled ends its worker.
+        () when nothing can be read; None when that is not the file's fault. Waits for the owner's turn, and
+        for a worker. Cancelling the call kills its worker.
         """
         turn = self._turns.setdefault(owner, asyncio.Lock())
         async with turn, self._room:
-            # the one before may have had the same file
+            # the previous request may have had the same file
             known = remembered(data)
             if known is not None:
                 return known
@@ -181,7 +181,7 @@ class PDFWorkers:
                 self._end(worker)
 
     def stop(self) -> None:
-        """End all workers, and start no more; from any thread."""
+        """Kill all workers and start no more; from any thread."""
         self._stopped = True
         workers = tuple(self._workers)
         for worker in workers:
@@ -191,7 +191,7 @@ class PDFWorkers:
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes that there are now."""
+        """The current processes."""
         return [worker.pid for worker in self._workers]
 
     def _ready(self) -> _Worker:

@@ -1,7 +1,6 @@
-"""Alarm: one timer for something whose time keeps moving on.
+"""Alarm: a timer that re-reads its deadline when it fires, instead of being rescheduled.
 
-Setting a timer anew for each piece of a stream would cost more than the piece. So
-one is set, and looks when it rings whether it is due; if not, it is set again.
+Rescheduling a timer for each piece of a stream would cost more than the piece.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """`due`: when to ring, in the loop's time; may be later each time one asks. `ring`: what to do then."""
+    """`due`: when to ring, in the loop's time; it may move later at any moment. `ring`: what to do then."""
 
     __slots__ = ("_at", "_due", "_loop", "_ring", "_timer")
 
@@ -25,7 +24,7 @@ class Alarm:
         self._at = 0.0
 
     def arm(self) -> None:
-        """Set it, unless it is set and looks early enough."""
+        """Start it, unless it is running and will fire early enough."""
         due = self._due()
         if self._timer is not None:
             if self._at <= due:
@@ -35,7 +34,7 @@ class Alarm:
         self._timer = self._loop.call_at(due, self._look)
 
     def cancel(self) -> None:
-        """Ring no more."""
+        """Stop."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,12 +1,11 @@
-"""Inbox: where what arrived from the provider waits for the writer.
+"""Inbox: where data from the provider waits for the writer.
 
-Everything that arrived while the writer was busy is handed over in one piece, so
-a burst leaves as one write. A tick wakes the writer without data. When more than
-`HIGH_WATER` bytes wait, the feed is paused until the writer has taken them: the
-provider is read no faster than the client takes it.
+Everything that arrived while the writer was busy is handed over in one piece, so a burst leaves as one
+write. A tick wakes the writer without data. When more than `HIGH_WATER` bytes are waiting, the feed
+is paused until the writer has taken them: the provider is read no faster than the client reads.
 
-The feed is the provider's connection itself, which puts pieces as they arrive, or
-a reader task (`InboxReader`) where a transport only knows how to be read.
+The feed is the provider's connection itself, which puts pieces as they arrive, or a reader task
+(`InboxReader`) where a transport can only be read.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ HIGH_WATER: Final = 256 * 1024
 
 
 class Inbox:
-    """`take` returns bytes (b"" = only a tick) until `end` or `fail` and all data are taken."""
+    """`take` returns bytes (b"" = only a tick) until `end` or `fail` and all data has been taken."""
 
     __slots__ = (
         "_discarding",
@@ -50,11 +49,11 @@ class Inbox:
         self._straight: Callable[[bytes], bool] | None = None
 
     def fed_by(self, feed: Feed) -> None:
-        """Who puts, and is told when to wait."""
+        """The feed, which is told when to pause."""
         self._feed = feed
 
     def straight_to(self, taker: Callable[[bytes], bool]) -> None:
-        """Offer each piece that finds the writer waiting to `taker` first, which may refuse (False)."""
+        """Offer each piece that finds the writer waiting to `taker` first, which may refuse it (False)."""
         self._straight = taker
 
     def put(self, piece: bytes) -> None:
@@ -86,14 +85,14 @@ class Inbox:
         self._wake()
 
     def discard(self) -> None:
-        """Nobody takes any more: forget what waits and let the feed run on to its end."""
+        """Nobody takes any more: forget what is waiting and let the feed run to its end."""
         self._discarding = True
         self._release()
 
     async def take(self) -> bytes | None:
-        """All that arrived, waiting for something; b"" after a tick; None at the end.
+        """Everything that arrived, waiting if there is nothing yet; b"" after a tick; None at the end.
 
-        Raises the failure, once the data before it was taken.
+        Raises the failure, once the data before it has been taken.
         """
         while not (self._pieces or self._ended or self._failure or self._ticked):
             self._waiter = asyncio.get_running_loop().create_future()
@@ -102,7 +101,7 @@ class Inbox:
             finally:
                 self._waiter = None
         if self._pieces:
-            # a tick is still to come: whoever sent it rings no more until it was heard
+            # a tick is still pending: its sender rings no more until it has been heard
             data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
             self._release()
             return data
@@ -140,7 +139,7 @@ class InboxReader:
         self._may_read.set()
 
     async def run(self) -> None:
-        """Read to the end. Raises what is no GatewayError."""
+        """Read to the end. Raises anything but GatewayError."""
         try:
             async for piece in self._pieces:
                 self._inbox.put(piece)

@@ -1,11 +1,10 @@
 """Pump: a stream from the commit point on; bytes in, bytes out.
 
-It is the response's iterator; on a server that can, pieces go past it, straight to
-the client (write_through.py). Whatever arrived from the provider in one read leaves as
-one piece. While nothing arrives a timer wakes it: a `ping` after
-`ping_interval` without an event, an empty delta after `stale_after` without
-content (for clients that do not count pings), the end after `trailer_timeout`
-behind finish_reason, a failure after the provider's silence limit.
+It is the response's iterator; on a server that supports it, pieces bypass the iterator and go straight
+to the client (write_through.py). Everything that arrived from the provider in one read leaves as one
+piece. While nothing arrives, a timer wakes it: for a `ping` after `ping_interval` without an event, an
+empty delta after `stale_after` without content (for clients that do not count pings), the end after
+`trailer_timeout` behind finish_reason, and a failure after the provider's silence limit.
 
     OPENING   the 200 is out (late commit), the provider has not answered yet
     READING   events come from the provider
@@ -13,8 +12,8 @@ behind finish_reason, a failure after the provider's silence limit.
 
 The last event waits until the outcome is recorded; everything before it does not.
 
-An answer that breaks gets an `error` event and nothing after it, also when what broke is the
-gateway itself.
+An answer that breaks gets an `error` event and nothing after it, even when the fault is the gateway's
+own.
 """
 
 from __future__ import annotations
@@ -51,12 +50,12 @@ from gateway.wire.messages import PING, Sent, error_event
 
 logger = logging.getLogger("gateway.relay")
 
-# After the last event the provider's connection is read to its end, so that it can be used again.
+# After the last event the provider's connection is read to its end, so that it can be reused.
 DRAIN_SECONDS: Final = 1.0
-# a rough number is enough for an answer that is still coming
+# a rough number is enough for an answer in progress
 CHARACTERS_A_TOKEN: Final = 4
 _PING: Final = sse.encode(PING)
-# the event loop holds tasks weakly
+# the event loop holds tasks only weakly
 _draining: set[asyncio.Task[None]] = set()
 
 
@@ -98,7 +97,7 @@ class Pump:
     def __init__(self, exchange: Exchange, gateway: Gateway, tries: Tries) -> None:
         self._exchange = exchange
         self._gateway = gateway
-        # until one has answered: then what is asked no more is let go
+        # set until a target has answered; then the request it was asked with is released
         self._tries: Tries | None = tries
         self._answering: Upstream | None = None
         self._inbox = Inbox()
@@ -106,7 +105,7 @@ class Pump:
         self._phase = Phase.OPENING
         self._ready = self._final = b""
         self._body: WriteThrough | None = None
-        # what the straight way has read and the iterator has to go on with
+        # read by the straight way, for the iterator to continue with
         self._fed: Sequence[Sent] | Exception | None = None
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -121,13 +120,13 @@ class Pump:
     async def commit(self) -> None:
         """Wait until there is something to send: the first events, or `commit_after` of silence.
 
-        Raises GatewayError when the provider failed before; nothing was sent then.
+        Raises GatewayError when the provider failed before that; nothing has been sent then.
         """
         tries = self._tries
         assert tries is not None
         self._opening = self._loop.create_task(tries.first_events())
         self._gateway.live.add(self)
-        # while the provider is asked; then the alarm sees to it
+        # while the provider is being asked; after that the alarm takes care of it
         self._curfew = self._loop.call_at(self._until, self._took_too_long)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
@@ -159,12 +158,12 @@ class Pump:
 
     @property
     def ended(self) -> bool:
-        """The piece returned last is the last of all."""
+        """Whether the piece returned last is the final one."""
         return self._phase is Phase.ENDED and not self._ready and self._ending is None
 
     @property
     def progress(self) -> dict[str, Any] | None:
-        """How far the answer is, for those who watch."""
+        """The progress of the answer, for those who watch."""
         exchange, stream = self._exchange, self._upstream.stream
         now = self._gateway.clock()
         first = exchange.first_byte_at
@@ -195,12 +194,12 @@ class Pump:
         return piece
 
     def write_through(self, body: WriteThrough) -> None:
-        """Write what arrives while the iterator waits straight to the client."""
+        """Write data straight to the client when it arrives while the iterator waits."""
         self._body = body
         self._inbox.straight_to(self._straight)
 
     async def aclose(self) -> None:
-        """The response is over. Before the end of the stream that means: the client left."""
+        """The response is over. Before the end of the stream that means that the client left."""
         if self._phase is not Phase.ENDED:
             self._end(CANCELLED)
             await self._release()
@@ -212,7 +211,7 @@ class Pump:
             self._loop.call_soon_threadsafe(self._abandon)
 
     def interrupt(self, error: GatewayError) -> None:
-        """End now: the client gets what is there and then `error`."""
+        """End now: the client gets what is ready and then `error`."""
         self._interruption = error
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
@@ -225,7 +224,7 @@ class Pump:
     # --- phases ---------------------------------------------------------------
 
     async def _next(self) -> bytes:
-        """What goes out next. A defect of ours is an error like those of providers, and said as one."""
+        """The next output. A defect of ours becomes an error like those of providers."""
         try:
             if self._phase is Phase.READING:
                 return await self._while_reading()
@@ -233,7 +232,7 @@ class Pump:
         except Exception:
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
             if self._ending is not None:
-                # the answer is over, and what is left of it is known
+                # the answer is over, and the rest of it is known
                 return self._ready
             return self._broken(InternalError())
 
@@ -272,14 +271,14 @@ class Pump:
             data = await self._inbox.take()
         except GatewayError as failure:
             if self._fed is None:
-                # cut behind finish_reason: the answer itself is complete
+                # cut after finish_reason: the answer itself is complete
                 return self._out(stream.finish()) if stream.awaiting_trailer else self._broken(failure)
             data = b""
         fed, self._fed = self._fed, None
         if isinstance(fed, Exception):
             raise fed
         if fed is not None:
-            # it was the last of the answer, so there is nothing to do with more
+            # it was the last of the answer, so there is nothing left to do
             return self._out(fed)
         if data:
             self._note_arrival()
@@ -287,9 +286,9 @@ class Pump:
         return self._out(stream.finish()) if data is None else self._on_tick()
 
     def _straight(self, data: bytes) -> bool:
-        """Data for a client that takes it: converted and written at once. False: not this way.
+        """Convert data and write it at once, for a client that keeps up. False: this way is not possible.
 
-        Each piece of nearly every answer goes through here, so little is called.
+        Nearly every piece of every answer goes through here, so it calls little.
         """
         body = self._body
         if body is None or body.held_back or self._phase is not Phase.READING:
@@ -314,7 +313,7 @@ class Pump:
                 body.write(piece)
                 self._sent_at = self._content_at = now
         except Exception as problem:
-            # raised where the iterator's caller can log and end it
+            # re-raised where the iterator's caller can log it and end the answer
             self._fed = problem
         if self._fed is not None:
             self._inbox.tick()
@@ -328,7 +327,7 @@ class Pump:
             self._exchange.timeline.gap(self._gateway.clock(), self._received_at - before)
 
     def _out(self, events: Sequence[Sent]) -> bytes:
-        """Encode what the stream gave and see whether it was the last of it."""
+        """Encode what the stream gave, and see whether it was the last of it."""
         stream = self._upstream.stream
         if events:
             self._content_at = self._loop.time()
@@ -346,11 +345,11 @@ class Pump:
         return self._ready
 
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
-        """The one `error` event, behind the `events` that came before it."""
+        """The one `error` event, after the `events` that came before it."""
         try:
             last = self._upstream.stream.fail(error, self._exchange.request_id)
         except Exception:
-            # what broke it has left it in no state to say so
+            # the stream may be in no state to report its own failure
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
             last = [error_event(error.body(self._exchange.request_id))]
         ours = isinstance(error, Saturated | AuthenticationFailed)
@@ -400,7 +399,7 @@ class Pump:
     # --- reading and letting go ---------------------------------------------------
 
     async def _read(self, opened: Opened) -> None:
-        """For a transport that does not deliver."""
+        """For a transport that cannot deliver into an inbox."""
         assert opened.answer is not None and opened.pieces is not None
         try:
             await InboxReader(opened.pieces, self._inbox).run()
@@ -411,7 +410,7 @@ class Pump:
             await opened.answer.close()
 
     def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
-        """The outcome is known. `events` are the ones still to go out, the very last among them."""
+        """The outcome is known. `events` are those still to be sent, the very last among them."""
         if self._phase is Phase.OPENING:
             self._let_go()
         self._phase = Phase.ENDED
@@ -450,7 +449,7 @@ class Pump:
             self._gateway.recorder.closed(ending)
 
     def _drain(self, *, at_once: bool = False) -> None:
-        """Let the provider's body come to its end, or cut it when there is nothing to wait for."""
+        """Let the provider's body end, or cut it off when there is nothing to wait for."""
         self._inbox.discard()
         at_once = at_once or self._upstream.cut_short
         reader = self._reader
@@ -458,7 +457,7 @@ class Pump:
             if not reader.done():
                 _draining.add(reader)
                 reader.add_done_callback(_draining.discard)
-                # not before its first step: a task cancelled there never comes to its `finally`
+                # not before its first step: a task cancelled there never reaches its `finally`
                 self._loop.call_later(0.0 if at_once else DRAIN_SECONDS, reader.cancel)
         elif self._answer is not None and not self._answer.complete:
             if at_once:
@@ -467,7 +466,7 @@ class Pump:
                 self._loop.call_later(DRAIN_SECONDS, self._answer.cut)
 
     async def _release(self) -> None:
-        """Stop everything that still runs and wait for it."""
+        """Stop everything that is still running, and wait for it."""
         if self._answer is not None:
             self._answer.cut()
         tasks = [task for task in (self._opening, self._reader) if task is not None and not task.done()]

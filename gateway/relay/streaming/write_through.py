@@ -1,9 +1,8 @@
 """The straight way of a piece: from the callback that brought it to the client's transport.
 
-A server may offer a body that is written without waiting (`WriteThrough`). A stream
-that can (`WritesThrough`) then hands it what arrives while its iterator waits. All
-that is no plain piece still goes through the iterator: beginnings, ends, errors,
-signs of life, and pieces for a client that is slow.
+A server may offer a body that is written without waiting (`WriteThrough`). A stream that supports it
+(`WritesThrough`) passes it whatever arrives while its iterator waits. Everything but plain pieces
+still goes through the iterator: beginnings, ends, errors, keep-alives, and pieces for a slow client.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ class WriteThrough(Protocol):
 
     @property
     def held_back(self) -> bool:
-        """More waits for the client than should: write no more, let the iterator give it."""
+        """Too much is waiting for the client: stop writing and let the iterator supply the rest."""
         ...
 
     def write(self, piece: bytes) -> None: ...

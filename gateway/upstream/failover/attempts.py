@@ -1,16 +1,16 @@
 """After a failed attempt: again, elsewhere, or give up (pure).
 
-See docs/reliability.md, "What follows a failed attempt".
+Only failures before the first byte to the client come here. What may follow depends on whose
+fault the failure is:
 
-Only failures before the first byte to the client come here. Whose fault a failure
-is decides what may follow:
-
-    CLIENT      the request itself: nothing follows, any provider would say the same
+    CLIENT      the request itself: nothing; any provider would say the same
     CREDENTIAL  refused: another credential, then another target; never the same again
     LIMIT       too many requests: another credential, a wait, another target
-    PASSING     no connection, overload, a server's error: the same after a pause, then another target
+    PASSING     no connection, overload, a server error: the same after a pause, then another target
     SILENT      no answer in time: another target; the same only while there is time
     TARGET      this target cannot serve it at all: another target
+
+See docs/reliability.md, "What follows a failed attempt".
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from gateway.errors import (
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
-# A pause that the provider asks for is worth more than the next target's cold cache up to this length.
+# Up to this length, waiting as the provider asks is worth more than the next target's cold cache.
 SHORT_PAUSE: Final = 2.0
-# Clients give up on their own at some number; a list of refused credentials must not get near it.
+# Clients give up after some number of retries; a list of refused credentials must stay far below it.
 MOST_ATTEMPTS: Final = 12
 
 _PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _CREDENTIAL: Final = frozenset({401, 402, 403})
-# statuses of a wrong address or a model that is not there: an admin's mistake, not the client's
+# statuses of a wrong address or an unknown model: the admin's mistake, not the client's
 _TARGET: Final = frozenset({404, 405, 501, 505})
 _SCREENED: Final = patterns.compiled(
     r"moderation|flagged|content[ _]policy|safety system", patterns.IGNORECASE
@@ -46,7 +46,7 @@ _OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed"
 
 
 class Elsewhere(NamedTuple):
-    """What stands ready besides the choice that failed: another credential of its target, another target."""
+    """What else is available: another credential of the target that failed, another target."""
 
     credential: bool = False
     target: bool = False
@@ -64,14 +64,15 @@ class Fault(enum.Enum):
 
     @property
     def may_pass(self) -> bool:
-        """Whether a client that tries again later has a chance."""
+        """Whether a client that retries later has a chance."""
         return self in (Fault.LIMIT, Fault.PASSING, Fault.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows: `again` after `pause` seconds, at once with another option (`learnt`),
-    credential or target, or nothing."""
+    """What follows: `again` after `pause` seconds, at once with a changed option (`learnt`), another
+    credential or target, or nothing.
+    """
 
     kind: Literal["again", "learnt", "credential", "target", "gave_up"]
     pause: float = 0.0
@@ -81,18 +82,18 @@ GIVE_UP: Final = Step("gave_up")
 
 
 def fault_of(error: UpstreamError) -> Fault:
-    """Whose fault it is. An error inside a 200 has no status of its own, only what it was taken for."""
+    """Whose fault it is. An error inside a 200 has no status of its own, only the one it was taken for."""
     if isinstance(error, UpstreamRefused):
         return Fault.CLIENT
     if isinstance(error, UpstreamUnreachable):
-        # a certificate does not become valid by asking again
+        # asking again does not make a certificate valid
         return Fault.TARGET if error.should_retry is False else Fault.PASSING
     if isinstance(error, UpstreamTimedOut) and error.upstream_status is None:
         return Fault.SILENT
     if isinstance(error, UpstreamBroken):
         return Fault.TARGET
     if error.upstream_status in _TARGET:
-        # some of these become a 400 for the client, who cannot help it
+        # some of these become a 400 for the client, who can do nothing about it
         return Fault.TARGET
     if error.status == 400 or (error.status == 403 and _SCREENED.search(error.message)):
         return Fault.CLIENT
@@ -101,13 +102,13 @@ def fault_of(error: UpstreamError) -> Fault:
     if error.status == 429:
         return Fault.LIMIT
     if error.status == 529:
-        # some say overload with a status that means something else
+        # some providers report overload with a status that means something else
         return Fault.PASSING
     return _by_status(error.upstream_status or error.status)
 
 
 def is_overflow(error: UpstreamError) -> bool:
-    """Whether a client would shorten its conversation because of it.
+    """Whether a client would shorten its conversation in response.
 
     See docs/conversion.md, "Context overflow".
     """
@@ -115,7 +116,7 @@ def is_overflow(error: UpstreamError) -> bool:
 
 
 def _refused_inside(error: UpstreamError) -> bool:
-    # a credential refused inside a 200 has become a 502 that is not to be repeated
+    # a credential refused inside a 200 was turned into a 502 that must not be repeated
     return error.upstream_status is None and error.status == 502 and error.should_retry is False
 
 
@@ -138,10 +139,10 @@ def step_after(
 ) -> Step:
     """What follows a failure.
 
-    `asked_pause`: seconds the provider wants to be left alone. `tries`: how often
-    this target was tried, `max_retries` how often it may be tried again. `time_left`:
-    seconds in which another attempt may begin. `jitter`: a number in 0..1.
-    `repeatable`: False when the provider said not to repeat the request.
+    `asked_pause`: seconds the provider wants to be left alone. `tries`: how often this target was
+    tried, `max_retries` how often it may be tried again. `time_left`: seconds in which another
+    attempt may begin. `jitter`: a number in 0..1. `repeatable`: False when the provider said not to
+    repeat the request.
     """
     if fault is Fault.CLIENT or time_left <= 0:
         return GIVE_UP
@@ -149,7 +150,7 @@ def step_after(
         return Step("credential")
     if fault is Fault.CREDENTIAL:
         return Step("target") if elsewhere.target else GIVE_UP
-    # the credential is not what failed: another one for the same target does not help
+    # the credential did not fail, so another one for the same target does not help
     pause = pause_before(asked_pause, tries, jitter)
     same = fault is not Fault.TARGET and repeatable and tries <= max_retries and pause < time_left
     if elsewhere.target and (fault is Fault.SILENT or pause > max(SHORT_PAUSE, _own_pause(tries))):
@@ -160,9 +161,9 @@ def step_after(
 
 
 def pause_before(asked_pause: float | None, tries: int, jitter: float) -> float:
-    """Seconds before the next attempt: what the provider asks, or a doubling pause; never all at once."""
+    """Seconds before the next attempt: what the provider asks for, or a doubling pause, with jitter."""
     if asked_pause is not None:
-        # those who were told the same time do not all come in the same moment
+        # clients told the same time must not all return at the same moment
         return asked_pause + jitter * min(1.0, asked_pause / 10)
     return _own_pause(tries) * (0.5 + jitter / 2)
 

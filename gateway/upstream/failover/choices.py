@@ -1,10 +1,9 @@
 """Where one exchange may still go: its targets and credentials, best first (pure, the time is given).
 
-The order of decisions: what is free comes in the order of the targets; within a
-target the session's own credential first. Nothing free: a limit that is over
-soon is waited for; then a target that cools is tried; and when nothing at all was
-tried yet, what is left, so that no request ends without an attempt: the limit that
-is over first, then the credential that was refused longest ago.
+Free targets come first, in their order; within a target the session's own credential is first.
+With nothing free, a limit that ends soon is waited for; then a target that is cooling is tried;
+and when nothing has been tried yet, whatever is left, so that no request ends without an attempt:
+the limit that ends first, then the credential that was refused longest ago.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Choices:
         self._spent_targets: set[int] = set()
 
     def next(self, now: float, time_left: float) -> AttemptChoice | None:
-        """The best choice that was not given up; never None before something was."""
+        """The best choice that was not given up; never None before one was."""
         aside: list[tuple[int, float, AttemptChoice]] = []
         untried = not (self._spent or self._spent_targets)
         for choice in self._all(now):
@@ -65,7 +64,7 @@ class Choices:
         return min(aside, key=lambda entry: entry[:2])[2] if aside else None
 
     def elsewhere(self, failed: AttemptChoice, now: float) -> Elsewhere:
-        """What stands ready besides a choice that failed."""
+        """What else is available besides a choice that failed."""
         credential = target = False
         for choice in self._all(now):
             if choice.index != failed.index:
@@ -83,13 +82,13 @@ class Choices:
         self._spent_targets.add(choice.index)
 
     def teach(self, choice: AttemptChoice, route: Route) -> AttemptChoice:
-        """From now on the choice's target is asked as this route says."""
+        """From now on ask the choice's target as this route says."""
         self._routes[choice.index] = route
         return dataclasses.replace(choice, route=route)
 
     @property
     def alone(self) -> bool:
-        """There is no other target."""
+        """Whether there is no other target."""
         return len(self._routes) == 1
 
     def _all(self, now: float) -> Iterator[AttemptChoice]:

@@ -1,15 +1,15 @@
-"""Health: which targets and credentials are set aside in this process, fed by its own attempts.
+"""Health: which targets and credentials are set aside in this process, judged by its own attempts.
 
-A value with methods, no clock and no waiting: `now` is Unix seconds, given by the
-caller. Three things can be wrong, each with its own way back:
+A value with methods; no clock and no waiting: `now` is Unix seconds, given by the caller. Three
+things can be wrong, each with its own way back:
 
-    refused   a credential was answered with 401, 402 or 403. The admin's record says so to
-              all processes; an admin or a success brings it back.
-    limited   a credential was answered with 429 at a target. Back when the time is over.
+    refused   a credential got a 401, 402 or 403. The record tells all processes;
+              an admin or a success brings it back.
+    limited   a credential got a 429 at a target. Back when the time is over.
     cooling   a target failed several times in a row. After the cooling time one request
               probes it: a success brings it back, a failure doubles the time.
 
-Being set aside is advice, never a wall: the relay asks for the best choice there is.
+Being set aside is advice, not a wall: the relay asks for the best choice there is.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from gateway.upstream.failover.attempts import Fault
 FAILURES_TO_COOL: Final = 3
 FIRST_COOLING: Final = 5.0
 LONGEST_COOLING: Final = 300.0
-# A probe that takes longer than this no longer keeps others from probing.
+# After this long, a pending probe no longer keeps other requests from probing.
 PROBE_PATIENCE: Final = 60.0
-# Until the record of a refusal has reached this process again through its configuration.
+# How long a refusal is remembered here until its record comes back through the configuration.
 OWN_WORD: Final = 5.0
-# A limit without a time, doubled with each one in a row.
+# The pause after a 429 that names no time; doubled with each one in a row.
 FIRST_LIMIT: Final = 1.0
 LONGEST_LIMIT: Final = 60.0
-# However long a provider asks for: a mistake in one answer must not set a target aside for years.
+# A cap on what a provider asks for: a mistake in one answer must not set a target aside for years.
 LONGEST_ASKED: Final = 3600.0
-# More than an admin configures; clients can make up names that are sent on unchanged.
+# More than any admin configures; clients can make up names that are sent on unchanged.
 MOST_TARGETS: Final = 1000
-# Limits that are over before an admin could look are not written down.
+# Limits that end before an admin could look are not recorded.
 WORTH_A_RECORD: Final = 10.0
 
 
 class Kind(enum.IntEnum):
-    """How a choice stands; the smaller the better."""
+    """The state of a choice; lower is better."""
 
     FREE = 0
     LIMITED = 1
@@ -53,7 +53,7 @@ class Kind(enum.IntEnum):
 
 
 class TargetKey(NamedTuple):
-    """A target as health knows it; another address is another target."""
+    """A target as health knows it; the same model at another address is another target."""
 
     provider: str
     base_url: str
@@ -61,7 +61,7 @@ class TargetKey(NamedTuple):
 
 
 class TargetHealth(NamedTuple):
-    """How a target with a credential stands, since and until when, and why. Times are Unix seconds."""
+    """The state of a target with a credential: since and until when, and why. Times are Unix seconds."""
 
     kind: Kind
     since: float = 0.0
@@ -106,9 +106,9 @@ def key_of(route: Route) -> TargetKey:
 
 
 class Health:
-    """Ask `standing`; tell `begins`, then one of `succeeded`, `failed` or `left` of each attempt.
+    """Ask `standing`; report `begins` and then one of `succeeded`, `failed` or `left` for each attempt.
 
-    `on_change` hears what an admin should see; it must not wait.
+    `on_change` hears what an admin should see; it must not block.
     """
 
     def __init__(self, on_change: Callable[[Change], None] | None = None) -> None:
@@ -118,7 +118,7 @@ class Health:
         self._refusals: dict[int, _Refusal] = {}
 
     def standing(self, route: Route, credential: Credential | None, now: float) -> TargetHealth:
-        """How this choice stands now; the worst of what is wrong with it."""
+        """The state of this choice now: the worst of what is wrong with it."""
         refused = self._refused(route, credential, now) if credential is not None else None
         if refused is not None:
             return refused
@@ -142,7 +142,7 @@ class Health:
             target.probing_since = now
 
     def left(self, route: Route) -> None:
-        """An attempt ended without telling anything: the client went away."""
+        """An attempt ended without a verdict: the client went away."""
         target = self._targets.get(key_of(route))
         if target is not None:
             target.probing_since = None
@@ -165,9 +165,9 @@ class Health:
     def failed(
         self, route: Route, credential: Credential | None, fault: Fault, error: UpstreamError, now: float
     ) -> None:
-        """An attempt failed; what it says about target and credential is remembered."""
+        """An attempt failed; remember what that says about target and credential."""
         if fault is Fault.CLIENT:
-            # it answered, and it let us in
+            # the provider answered and accepted the credential
             self.succeeded(route, credential)
         elif fault is Fault.CREDENTIAL and credential is not None:
             self._refuse(route, credential, error, now)
@@ -181,14 +181,14 @@ class Health:
     def _refused(self, route: Route, credential: Credential, now: float) -> TargetHealth | None:
         record = credential.set_aside
         if record is not None and (record.until is None or record.until > now):
-            # the record has the word from here on, also when it says that the credential is back
+            # from here on the record decides, also when it says that the credential is back
             self._refusals.pop(credential.id, None)
             return TargetHealth(Kind.REFUSED, record.since, record.until, record.status, record.reason)
         own = self._refusals.get(credential.id)
         if own is None:
             return None
         if now - own.since > OWN_WORD or _forgiven(own.since, route):
-            # by now the record would say so, if nobody had brought it back
+            # the record would say so by now, unless somebody has brought the credential back
             del self._refusals[credential.id]
             return None
         return TargetHealth(Kind.REFUSED, own.since, None, own.status, own.reason)
@@ -244,7 +244,7 @@ class Health:
         target.status, target.reason = error.upstream_status, error.message
         target.probing_since = None
         if target.failures < FAILURES_TO_COOL or target.until > now:
-            # those that began before it was set aside do not lengthen its time
+            # failures of attempts that began before it was set aside do not extend its time
             return
         target.since = now if target.since is None else target.since
         target.cooling = min(LONGEST_COOLING, target.cooling * 2) if target.cooling else FIRST_COOLING
@@ -263,7 +263,7 @@ class Health:
         )
 
     def _forget(self, now: float) -> None:
-        """Clients can make up model names; what is not set aside now is forgotten."""
+        """Bounds the memory, since clients can make up model names: forgets whatever is not set aside now."""
         self._targets = {key: target for key, target in self._targets.items() if target.until > now}
         self._limits = {place: limit for place, limit in self._limits.items() if limit.until > now}
 

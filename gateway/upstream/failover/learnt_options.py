@@ -1,8 +1,8 @@
-"""Lessons: options that providers have taught this process, in force until an admin has decided.
+"""Lessons: options that providers have taught this process, in force until an admin decides.
 
-A value with methods, no clock and no waiting. A lesson holds as long as the profile has
-the value that was refused: a setting of an admin that says otherwise, or the confirmed
-record itself, ends it; an option that an admin has refused is never applied.
+A value with methods; no clock and no waiting. A lesson holds as long as the profile has the value
+that was refused. An admin's setting that says otherwise ends it, and so does the confirmed record;
+an option that an admin has refused is never applied.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from gateway.routing.learnt_options import Taught
 from gateway.routing.resolve import Route
 from gateway.upstream.failover.health import TargetKey, key_of
 
-# More than an admin configures; clients can make up names that are sent on unchanged.
+# More than any admin configures; clients can make up names that are sent on unchanged.
 MOST_TARGETS: Final = 1000
 
-# the options that an admin has refused, by provider slug and upstream model
+# options that an admin has refused, by provider slug and upstream model
 RefusedOptions = Mapping[tuple[str, str], Collection[str]]
 
 
 class _Changed(NamedTuple):
-    """A route as it was resolved, what was refused then, and what became of it."""
+    """A route as it was resolved, the options that were refused then, and the route with the lessons."""
 
     route: Route
     refused: Collection[str]
@@ -33,9 +33,9 @@ class _Changed(NamedTuple):
 
 
 class Lessons:
-    """Ask `in_force` for routes; tell `learn`.
+    """Ask `in_force` for routes; report `learn`.
 
-    `on_taught` hears what an admin should see; it must not wait.
+    `on_taught` hears what an admin should see; it must not block.
     """
 
     def __init__(self, on_taught: Callable[[Taught], None] | None = None) -> None:
@@ -44,13 +44,13 @@ class Lessons:
         self._changed: dict[TargetKey, _Changed] = {}
 
     def in_force(self, routes: Sequence[Route], refused: RefusedOptions) -> Sequence[Route]:
-        """The routes with what was learnt of their targets."""
+        """The routes with what has been learnt about their targets applied."""
         if not self._targets:
             return routes
         return [self._with_lessons(route, refused_of(route, refused)) for route in routes]
 
     def learn(self, route: Route, lessons: Iterable[Lesson]) -> list[Lesson]:
-        """These lessons held at the route's target. Returns those that are new."""
+        """Note that these lessons held at the route's target. Returns the new ones."""
         key = key_of(route)
         if key not in self._targets and len(self._targets) >= MOST_TARGETS:
             return []
@@ -59,7 +59,7 @@ class Lessons:
         for lesson in lessons:
             before = known.get(lesson.option)
             if before is not None and before.new == lesson.old:
-                # one step further: what it was in the beginning is what the profile says
+                # a second step for the same option: the profile still has the original value
                 lesson = lesson._replace(old=before.old)
             if before is not None and before[:3] == lesson[:3]:
                 continue

@@ -1,8 +1,8 @@
-"""Which credential a conversation uses: always the same one, agreed on without talking (pure).
+"""Which credential a conversation uses: always the same one, agreed on without communication (pure).
 
-Rendezvous hashing: each credential gets a score from the session and its own id,
-and the highest one wins. All processes compute the same order; when a credential
-is added or set aside, only the conversations that it wins or held move.
+Rendezvous hashing: each credential gets a score from the session and its own id, and the highest
+score wins. All processes compute the same order; when a credential is added or set aside, only
+the conversations that it wins or held move.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.routing.snapshot import Credential
 def in_order(credentials: Sequence[Credential], session: str) -> Sequence[Credential]:
     """The credentials in the order in which a session tries them.
 
-    Those of a smaller position come first; those of one position share the sessions.
+    Lower positions come first; credentials of one position share the sessions.
     """
     if len(credentials) < 2:
         return credentials

@@ -1,13 +1,13 @@
-"""LeanConnection: HTTP/1.1 on one connection, one exchange after the other.
+"""LeanConnection: HTTP/1.1 on one connection, one exchange after another.
 
     idle       no exchange: a byte or the end of file makes the connection useless
-    waiting    the request is on its way; the head of the answer is not here
-    answering  the head was parsed; the body arrives
+    waiting    the request is on its way; the head of the answer has not arrived
+    answering  the head was parsed; the body is arriving
     closed     for good
 
-The parser is new for each exchange: it keeps trailers until the next header
-arrives, and must not hand them to the next answer. Bodies end by Content-Length,
-by the last chunk or, with neither, by the end of the connection.
+Each exchange gets a new parser: a parser keeps trailers until the next header arrives and must not
+hand them to the next answer. Bodies end by Content-Length, by the last chunk or, with neither, when
+the connection ends.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from gateway.upstream.http1.response import LeanAnswer
 # of status line, headers, 1xx answers, trailers and chunk framing between two pieces of body
 MAX_HEAD: Final = 100 * 1024
 MAX_HEADERS: Final = 256
-# up to here copying head and body into one piece is cheaper than writing two
+# up to this size, copying head and body into one piece is cheaper than two writes
 JOINED: Final = 64 * 1024
-# An idle connection that the server had closed shows it within one round trip.
+# If the server has closed an idle connection, it shows within one round trip.
 STALE_WINDOW: Final = 2.0
 
 
 class ConnectionOrigin(NamedTuple):
-    """What connections are kept for. `host` is ASCII, IPv6 without brackets."""
+    """What a connection leads to. `host` is ASCII, IPv6 without brackets."""
 
     scheme: str
     host: str
@@ -39,7 +39,7 @@ class ConnectionOrigin(NamedTuple):
 
 
 class StaleConnection(httpx.ReadError):
-    """A kept connection turned out closed before a byte of the answer: try a fresh one."""
+    """A kept connection proved closed before a byte of the answer: try a fresh one."""
 
 
 class Owner(Protocol):
@@ -51,7 +51,7 @@ class Owner(Protocol):
 
 
 class LeanConnection(asyncio.Protocol):
-    """`start` an exchange when `usable`; the answer reports everything that happens."""
+    """`start` an exchange when `usable`; everything that happens is reported to the answer."""
 
     __slots__ = (
         "_answer",
@@ -108,15 +108,15 @@ class LeanConnection(asyncio.Protocol):
         return not (self._closed or self._answer or transport is None or transport.is_closing())
 
     def start(self, head: bytes, content: bytes, write_timeout: float | None = None) -> LeanAnswer:
-        """Write the request; the answer's `head` waits for what comes of it.
+        """Write the request; the answer's `head` waits for the result.
 
         `write_timeout`: seconds the server may leave the request unread.
         """
         assert self._transport is not None and self._answer is None
         self._reset()
         self._parser = httptools.HttpResponseParser(self)
-        # What other clients put up with: both framings at once (chunks win), bare line
-        # feeds, padded chunk sizes. There is nobody behind us who could read it otherwise.
+        # Tolerated as other clients do: both framings at once (chunks win), bare line feeds, padded chunk
+        # sizes. Nobody behind us could read the same bytes differently.
         self._parser.set_dangerous_leniencies(
             lenient_chunked_length=True,
             lenient_optional_cr_before_lf=True,
@@ -156,7 +156,7 @@ class LeanConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def give_up(self, answer: LeanAnswer) -> None:
-        """Nobody takes the rest. (After its end, the connection may serve somebody else.)"""
+        """Nobody takes the rest. (A connection whose answer has ended may already serve another one.)"""
         if self._answer is answer:
             self._answer = self._parser = None
             self.abort()
@@ -166,13 +166,13 @@ class LeanConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         if self._closed:
-            # given up while it was being opened
+            # abandoned while it was being opened
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         answer, parser = self._answer, self._parser
         if answer is None or parser is None:
-            # unasked: usually a 408 before the server closes
+            # unsolicited: usually a 408 before the server closes
             self.abort()
             return
         self._arrived = True
@@ -189,7 +189,7 @@ class LeanConnection(asyncio.Protocol):
         else:
             self._barren += len(data)
         if self._complete:
-            # an error behind the end concerns the connection, not the answer
+            # an error after the end concerns the connection, not the answer
             self._finished(reusable=problem is None)
         elif problem is not None:
             self._failed(_invalid(problem))
@@ -227,11 +227,11 @@ class LeanConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         headers, self._headers = self._headers, []
         if status < 200:
-            # 100, 102, 103: the answer is still to come
+            # 100, 102, 103: the final answer is still to come
             return
         sized, chunked, other = _framing(headers)
         self._until_close = status not in (204, 304) and (other or not (sized or chunked))
-        # two framings at once: the chunks count, and what follows them is not trusted
+        # two framings at once: chunks win, and nothing after them is trusted
         self._keep_alive = self._parser.should_keep_alive() and not (sized and chunked)
         self._answer.begin(status, headers)
 
@@ -248,7 +248,7 @@ class LeanConnection(asyncio.Protocol):
         self._no_write_timer()
         self._used = True
         answer.end()
-        # an answer that came before the whole request was sent leaves the rest of it behind
+        # the answer came before the whole request was sent, so the rest of the request is still in the way
         if (
             reusable
             and self._keep_alive
@@ -299,7 +299,7 @@ class LeanConnection(asyncio.Protocol):
 
 
 def _framing(headers: list[tuple[bytes, bytes]]) -> tuple[bool, bool, bool]:
-    """Whether there is a Content-Length, chunks, a coding that is not chunks in the end."""
+    """(has a Content-Length, is chunked, has a transfer coding that does not end in chunks)."""
     sized = chunked = other = False
     for name, value in headers:
         lower = name.lower()

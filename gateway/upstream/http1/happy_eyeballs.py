@@ -1,7 +1,7 @@
-"""A host and a port -> a connected TCP socket, trying its addresses side by side (RFC 8305).
+"""From host and port to a connected TCP socket, trying its addresses side by side (RFC 8305).
 
-asyncio's own race hides the reasons of its failures, and uvloop has none: a name
-with a dead IPv6 address would wait for its whole connect timeout.
+asyncio's own implementation hides why attempts failed, and uvloop has none: a name with a dead
+IPv6 address would wait for the whole connect timeout.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from gateway.security.destinations import is_link_local
 
-# after how many seconds without an outcome the next address is tried as well
+# seconds without an outcome after which the next address is tried too
 STAGGER: Final = 0.25
-# A model may think for minutes without a byte; without probes, routers forget the connection.
+# A model may think for minutes without sending a byte; without keep-alive probes, routers forget the
+# connection.
 KEEPALIVE_AFTER: Final = 60
-# names that are looked up at once; threads start when they are needed
+# concurrent name lookups; threads start when they are needed
 _lookups: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dns")
 
 # family, type, protocol, canonical name, address
@@ -26,19 +27,20 @@ Address = tuple[Any, Any, int, str, Any]
 
 
 class AddressRefused(OSError):
-    """A host leads to link-local or metadata addresses alone, which calls may not go to."""
+    """A host resolves only to link-local or metadata addresses, which calls may not reach."""
 
 
 async def connected_socket(host: str, port: int, *, link_local: bool = False) -> socket.socket:
-    """The first address that answers. Raises OSError: socket.gaierror when the name is unknown,
-    AddressRefused when it leads to link-local addresses alone and `link_local` does not allow them.
+    """Connect to the first address that answers.
 
-    There is no time limit here. Cancelling it closes every attempt.
+    Raises OSError: socket.gaierror when the name is unknown, AddressRefused when it resolves only to
+    link-local addresses and `link_local` does not allow them. There is no time limit here; cancelling
+    closes every attempt.
     """
     loop = asyncio.get_running_loop()
     addresses = await _resolved(loop, host, port)
     if not link_local:
-        # here, where the system has read the host: no spelling and no second answer of a name gets by
+        # checked after resolution, so no spelling of the host and no second DNS answer gets past it
         addresses = [address for address in addresses if not is_link_local(address[4][0])]
         if not addresses:
             raise AddressRefused(f"{host} is a link-local address")
@@ -49,7 +51,7 @@ async def connected_socket(host: str, port: int, *, link_local: bool = False) ->
 
 
 def interleaved(addresses: list[Address]) -> list[Address]:
-    """The families in turn, beginning with that of the first address."""
+    """The families alternating, beginning with that of the first address."""
     if not addresses:
         return []
     first = [address for address in addresses if address[0] == addresses[0][0]]
@@ -62,10 +64,10 @@ def interleaved(addresses: list[Address]) -> list[Address]:
 
 
 async def _resolved(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Address]:
-    # an address written in figures needs no resolver and no thread
+    # a literal address needs neither resolver nor thread
     with contextlib.suppress(socket.gaierror):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    # what else runs in the loop's own threads must not hold up a lookup
+    # whatever else runs in the loop's default executor must not delay a lookup
     return await loop.run_in_executor(_lookups, _looked_up, host, port)
 
 

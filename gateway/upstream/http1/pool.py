@@ -1,7 +1,7 @@
 """IdlePool: the connections that wait for their next exchange.
 
-The last one returned is the next one taken: its caches are warm, and the others
-grow old and are closed. Nothing here depends on how many connections are busy.
+The most recently returned connection is reused first: its caches are warm, and the others age and
+are closed. Nothing here depends on how many connections are busy.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ IDLE_EXPIRY: Final = 30.0
 
 
 class IdlePool:
-    """At most `limit` idle connections an origin, none idle for longer than `expiry` seconds."""
+    """At most `limit` idle connections per origin, none idle for longer than `expiry` seconds."""
 
     def __init__(self, limit: int = IDLE_LIMIT, expiry: float = IDLE_EXPIRY) -> None:
         self._limit = limit
         self._expiry = expiry
-        # oldest first; an origin without an idle connection is not in it
+        # oldest first; an origin without idle connections has no entry
         self._idle: dict[ConnectionOrigin, list[tuple[float, LeanConnection]]] = {}
         self._open: set[LeanConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -31,11 +31,11 @@ class IdlePool:
         return len(self._open)
 
     def add(self, connection: LeanConnection) -> None:
-        """A new connection, about to be used."""
+        """Register a new connection that is about to be used."""
         self._open.add(connection)
 
     def take(self, origin: ConnectionOrigin) -> LeanConnection | None:
-        """The connection that was used last, None when there is none that can be used."""
+        """The most recently used connection, or None when none is usable."""
         while stack := self._idle.get(origin):
             since, connection = stack.pop()
             if not stack:

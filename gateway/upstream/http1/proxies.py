@@ -1,7 +1,7 @@
 """Whether HTTP_PROXY, HTTPS_PROXY or ALL_PROXY sends a URL through a proxy (NO_PROXY exempts it).
 
-Reads them as the HTTP client does. Only the client goes through proxies, so in
-doubt the answer is yes: the client then looks for itself.
+Reads the variables as the HTTP client does. Only the library's client uses proxies, so in doubt the
+answer is yes, and that client then decides for itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.request import getproxies
 
 
 class ProxyVariables:
-    """The variables as they stood when this was made (`found`: in place of the environment's)."""
+    """The variables as they were when this was made (`found`: in place of the environment's)."""
 
     def __init__(self, found: Mapping[str, str] | None = None) -> None:
         proxies = getproxies() if found is None else found
@@ -22,7 +22,7 @@ class ProxyVariables:
         self._schemes = frozenset(name for name in ("http", "https", "all") if proxies.get(name) and not none)
 
     def apply_to(self, url: str) -> bool:
-        """Whether a request to `url` may have to go through a proxy. A URL that cannot be read: no."""
+        """Whether a request to `url` may have to go through a proxy. False for a URL that cannot be read."""
         if not self._schemes:
             return False
         try:

@@ -1,4 +1,4 @@
-"""A URL and headers -> where to connect and the request's head as bytes (pure)."""
+"""From a URL and headers to the address to connect to and the request's head in bytes (pure)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.upstream.http1.connection import ConnectionOrigin
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN: Final = patterns.compiled(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN: Final = patterns.compiled(rb"[\x00\r\n]")
-# ours to set: the body is sent whole
+# ours to set, because the body is sent whole
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 
@@ -30,7 +30,7 @@ class ParsedUrl:
     authorization: bytes | None = field(default=None, repr=False)
 
 
-# the URLs of the providers' endpoints: few, and the same for every request
+# the endpoints of the providers: few, and the same for every request
 @lru_cache(maxsize=256)
 def target(url: str) -> ParsedUrl:
     """Raises httpx.InvalidURL or httpx.UnsupportedProtocol."""
@@ -54,10 +54,10 @@ def target_of(url: httpx.URL) -> ParsedUrl:
 def request_head(
     method: bytes, place: ParsedUrl, headers: Iterable[tuple[bytes, bytes]], content_length: int
 ) -> bytes:
-    """Request line and headers with the empty line.
+    """The request line and headers, with the empty line.
 
-    Host stands first unless `headers` bring one. Raises httpx.LocalProtocolError for a
-    name or value that would be read as something else.
+    Host comes first unless `headers` contain one. Raises httpx.LocalProtocolError for a name or value
+    that would be read as something else.
     """
     lines = [method + b" " + place.path + b" HTTP/1.1"]
     host = place.host
@@ -76,7 +76,7 @@ def request_head(
     return b"\r\n".join(lines)
 
 
-# names, each with a colon, that are none of those that need a look of their own
+# header names, each with its colon, that need no special handling
 _USUAL_NAMES: Final = patterns.match_at(
     r"(?:(?!host:|content-length:|transfer-encoding:)[!#$%&'*+.^_`|~0-9A-Za-z-]++:)++\Z",
     patterns.IGNORECASE | patterns.ASCII,
@@ -84,9 +84,9 @@ _USUAL_NAMES: Final = patterns.match_at(
 
 
 def post_head(place: ParsedUrl, headers: Mapping[str, str], content_length: int) -> bytes:
-    """`request_head` of a POST with `raw_headers`: the same bytes, in one go where nothing is unusual.
+    """`request_head` of a POST with `raw_headers`: the same bytes, in one go when nothing is unusual.
 
-    Raises as those two.
+    Raises what those two raise.
     """
     if place.authorization is not None or not _usual(headers):
         return request_head(b"POST", place, raw_headers(headers, place), content_length)
@@ -99,11 +99,11 @@ def post_head(place: ParsedUrl, headers: Mapping[str, str], content_length: int)
 
 
 def _usual(headers: Mapping[str, str]) -> bool:
-    """Whether every name is a usual one and every value stays within its line, looked at all at once."""
+    """Whether every name is a usual one and every value stays on its line, checked all at once."""
     names, values = ":".join(headers) + ":", "\r".join(headers.values())
     return (
         _USUAL_NAMES(names) is not None
-        # one that has a separator in it would pass for two
+        # a name with a separator in it would pass for two
         and names.count(":") == len(headers)
         and values.count("\r") == len(headers) - 1
         and "\n" not in values
@@ -112,9 +112,10 @@ def _usual(headers: Mapping[str, str]) -> bool:
 
 
 def as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as they go over the wire. A client's are its bytes, read as Latin-1 whatever they mean.
+    """Headers as they go over the wire. A client's values are its own bytes, read as Latin-1 whatever they
+    mean.
 
-    Raises UnicodeEncodeError for a name beyond ASCII and a value beyond Latin-1.
+    Raises UnicodeEncodeError for a name outside ASCII and a value outside Latin-1.
     """
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
 
@@ -122,7 +123,7 @@ def as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 def raw_headers(headers: Mapping[str, str], place: ParsedUrl) -> list[tuple[bytes, bytes]]:
     """Headers as bytes. Credentials in the URL win over an Authorization header.
 
-    Raises UnicodeEncodeError as `as_bytes`.
+    Raises UnicodeEncodeError as `as_bytes` does.
     """
     pairs = as_bytes(headers)
     if place.authorization is None:

@@ -1,8 +1,8 @@
 """LeanAnswer: one answer, filled by a connection, taken by one consumer.
 
-All that waits is taken as one piece, so what arrived in one read (or while the
-consumer was busy) is converted and sent on in one go. When more than HIGH_WATER
-bytes wait, the connection stops reading until they were taken.
+Everything that is waiting is taken as one piece, so whatever arrived in one read (or while the
+consumer was busy) is converted and sent on at once. When more than HIGH_WATER bytes are waiting, the
+connection stops reading until they are taken.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where an answer's body can be delivered to, in the event loop."""
+    """A sink for an answer's body, called in the event loop."""
 
     def put(self, piece: bytes) -> None: ...
 
@@ -37,9 +37,9 @@ class Sink(Protocol):
 
 
 class LeanAnswer(httpx.AsyncByteStream):
-    """`status` (0 until the head arrived), `headers` as raw pairs, and the body as an async iterator.
+    """`status` (0 until the head arrives), `headers` as raw pairs, and the body as an async iterator.
 
-    Its errors are httpx.TransportError, raised after the data that came before.
+    Its errors are httpx.TransportError, raised after the data that came before them.
     """
 
     __slots__ = (
@@ -93,15 +93,15 @@ class LeanAnswer(httpx.AsyncByteStream):
 
     @property
     def complete(self) -> bool:
-        """All of it is here, or nothing more will come."""
+        """Whether all of it is here, or nothing more will come."""
         return self._ended or self._failure is not None
 
     def whole(self) -> bytes | None:
-        """The body, when all of it is here and none was taken; None: read on."""
+        """The body if all of it is here and none was taken; else None: read on."""
         return self.at_hand() if self._ended and self._failure is None else None
 
     def at_hand(self) -> bytes:
-        """What waits, without waiting for more; b"" when there is nothing now."""
+        """What is waiting, without waiting for more; b"" when there is nothing now."""
         pieces = self._pieces
         if not pieces:
             return b""
@@ -112,7 +112,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         return piece
 
     def deliver(self, sink: Sink) -> None:
-        """Hand what waits to `sink` and, from now on, what arrives: no task has to fetch it."""
+        """Pass what is waiting to `sink`, and from now on whatever arrives: no task has to fetch it."""
         waiting = self.at_hand()
         if not self.complete:
             self.sink = sink
@@ -124,13 +124,13 @@ class LeanAnswer(httpx.AsyncByteStream):
             sink.end()
 
     def pause(self) -> None:
-        """For the sink: read no more for now."""
+        """For the sink: pause reading."""
         if not self._paused and self._source is not None:
             self._paused = True
             self._source.pause()
 
     def resume(self) -> None:
-        """For the sink: read on."""
+        """For the sink: resume reading."""
         if self._paused:
             self._paused = False
             if self._source is not None:
@@ -140,7 +140,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         self.close()
 
     def close(self) -> None:
-        """Cut the connection unless the answer is complete; forget what was not taken."""
+        """Close the connection unless the answer is complete; forget what was not taken."""
         if self._source is not None:
             self._source.give_up(self)
             self._source = None
@@ -149,7 +149,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         self._pieces.clear()
 
     def abandon(self) -> None:
-        """`close` from a finaliser: in any thread, perhaps after the loop's end."""
+        """`close` from a finaliser: in any thread, possibly after the loop has ended."""
         if self._source is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self.close)
@@ -175,7 +175,7 @@ class LeanAnswer(httpx.AsyncByteStream):
         """The answer is complete; the connection is no longer ours."""
         self._ended = True
         self._source = None
-        # whoever keeps an answer that is over keeps nothing of its consumer
+        # an answer that is over must not keep its consumer alive
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.end()
@@ -189,8 +189,8 @@ class LeanAnswer(httpx.AsyncByteStream):
             sink.fail(failure)
         self._wake()
 
-    # A future that only wakes: an exception set on it would be reported as lost
-    # when the waiting task is cancelled in the same turn of the loop.
+    # A future that only wakes: an exception set on it would be reported as lost when the waiting task is
+    # cancelled in the same turn of the loop.
     async def _woken(self) -> None:
         self._waiter = self._loop.create_future()
         try:

@@ -1,11 +1,10 @@
-"""LeanTransport: HTTP/1.1 for httpx on an asyncio protocol, without its pool and parser.
+"""LeanTransport: HTTP/1.1 for httpx on an asyncio protocol, without httpx's pool and parser.
 
-The stock transport looks at every idle connection at the beginning and end of
-each request, and gives one piece for each HTTP chunk. Here a kept connection is
-popped from a list, and all that one read brought is one piece, so that a burst
-of the provider's leaves the gateway as one write.
+The stock transport scans every idle connection at the beginning and end of each request, and
+returns one piece per HTTP chunk. Here a kept connection is popped from a list, and everything from
+one read is one piece, so a burst from the provider leaves the gateway as one write.
 
-Not spoken: proxies, HTTP/2, pool and read timeouts (who reads has the clock).
+Not supported: proxies, HTTP/2, pool and read timeouts (the reader has the clock).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from gateway.upstream.http1.response import LeanAnswer
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
-    """One per event loop. `ssl_context`: instead of httpx's own (certifi, SSL_CERT_FILE).
+    """One per event loop. `ssl_context` replaces httpx's own (certifi, SSL_CERT_FILE).
 
     `link_local`: whether it may connect to link-local addresses.
     """
@@ -43,7 +42,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         self._pool = IdlePool(idle_limit, idle_expiry)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """httpx's way in. Raises httpx.TransportError."""
+        """httpx's entry point. Raises httpx.TransportError."""
         place = target_of(request.url)
         content = await request.aread()
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
@@ -62,7 +61,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         connect_timeout: float | None,
         write_timeout: float | None,
     ) -> LeanAnswer:
-        """The short way in, without httpx's request and response: the answer, once its head is here.
+        """The short way, without httpx's request and response objects: the answer, once its head is here.
 
         Raises httpx.TransportError, httpx.InvalidURL or UnicodeEncodeError.
         """
@@ -84,11 +83,11 @@ class LeanTransport(httpx.AsyncBaseTransport):
     ) -> LeanAnswer:
         kept = self._pool.take(place.origin)
         if kept is not None:
-            # The server may close a kept connection while the request is on its way. A POST
-            # is sent again only then: the connection was a kept one, it ended within a round
-            # trip or so, and no byte of an answer came. Should the server have begun all the
-            # same, a completion is computed in vain; it leaves no state behind. Everything
-            # later is for the relay, which counts, spaces and records its attempts.
+            # The server may close a kept connection while the request is on its way. A POST is repeated
+            # only in that case: the connection was a kept one, it ended within about a round trip, and no
+            # byte of an answer came. If the server had started anyway, a completion is computed in vain;
+            # it leaves no state behind. Everything later is the relay's business, which counts, spaces and
+            # records its attempts.
             try:
                 return await _answered(kept, head, content, write_timeout)
             except StaleConnection:
@@ -98,7 +97,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         )
 
     async def _connected(self, origin: ConnectionOrigin, timeout: float | None) -> LeanConnection:
-        """A new connection, TLS included. Raises httpx.ConnectError or httpx.ConnectTimeout."""
+        """Open a new connection, TLS included. Raises httpx.ConnectError or httpx.ConnectTimeout."""
         loop = asyncio.get_running_loop()
         connection = LeanConnection(origin, self._pool, loop)
         try:
@@ -113,7 +112,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                         server_hostname=origin.host if context else None,
                     )
                 except BaseException:
-                    # the loop closes the socket itself while TLS is being agreed on
+                    # during the TLS handshake the loop closes the socket itself
                     connection.abort()
                     raise
         except TimeoutError as problem:
@@ -124,7 +123,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         return connection
 
     async def _tls(self) -> ssl.SSLContext:
-        # reading the certificates takes tens of milliseconds: once, and beside the loop
+        # reading the certificates takes tens of milliseconds: once, and off the loop
         async with self._ssl_lock:
             if self._ssl_context is None:
                 self._ssl_context = await asyncio.to_thread(_ssl_context)

@@ -1,8 +1,8 @@
-"""What a provider's model can do of what Claude Code needs, and which option mends what fails (no Django).
+"""What a model can do of what Claude Code needs, and which option fixes what fails (no Django).
 
-Each check asks one thing through the whole conversion. When it fails, the options
-that could mend it are tried in turn, and the first with which it passes is proposed:
-a proposal is always something that was seen to work.
+Each check asks one thing through the whole conversion. When it fails, the options that could fix
+it are tried in turn, and the first one with which it passes is proposed: a proposal was always
+seen to work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.upstream.trial.trial_client import Asker, ProviderFailed, Said, fir
 from gateway.wire.messages import JSONObject
 
 Outcome = Literal["passed", "partly", "failed"]
-# seconds for one answer: small models on small machines think long
+# seconds for one answer: small models on small machines think for long
 LIMIT: Final = 120.0
 
 
@@ -34,8 +34,8 @@ LIMIT: Final = 120.0
 class Finding:
     """The result of one check. `detail`: what was seen, or the provider's first line.
 
-    `code`: why not, by name (as probe.py's, or one of this module's). `proposal`: profile
-    options with which it passes; empty when none was needed or none helped.
+    `code`: the name of the reason for failing (one of probe.py's or of this module's). `proposal`:
+    profile options with which it passes; empty when none was needed or none helped.
     """
 
     capability: str
@@ -46,7 +46,7 @@ class Finding:
     proposal: Mapping[str, Any] = field(default_factory=dict)
 
 
-# another option would only wait, or be refused, once more
+# with these, another option would only wait or be refused once more
 _BEYOND_OPTIONS: Final = frozenset(
     {"timed_out", "unreachable", "tls", "bad_url", "refused", "no_money", "limited", "unknown_model"}
 )
@@ -54,7 +54,7 @@ _BEYOND_OPTIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CapabilityVerdict:
-    """What one answer says of a capability."""
+    """What one answer says about a capability."""
 
     outcome: Outcome
     code: str = ""
@@ -63,7 +63,7 @@ class CapabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ask` puts the question and judges. `remedies`: options to try in turn when it fails."""
+    """`ask` puts the question and judges the answer. `remedies`: options to try in turn when it fails."""
 
     capability: str
     ask: Callable[[Asker], Awaitable[tuple[Said, CapabilityVerdict]]]
@@ -102,7 +102,7 @@ _RED: Final = base64.b64encode(png(220, 20, 20)).decode()
 
 
 def _large_schema() -> JSONObject:
-    """As MCP servers send them: many properties, references, nesting, alternatives, formats."""
+    """A schema as MCP servers send them: many properties, references, nesting, alternatives, formats."""
     properties: JSONObject = {
         f"field_{number}": {
             "type": ["string", "null"],
@@ -259,7 +259,7 @@ async def _cancel(asker: Asker) -> tuple[Said, CapabilityVerdict]:
     )
     if not left.cut:
         return left, CapabilityVerdict("partly", "too_short")
-    # the provider must be free again at once, not when the long answer would have ended
+    # the provider must be free again at once, not only when the long answer would have ended
     after = await asker.whole({"max_tokens": 64, "messages": [_user("Answer with the one word: OK")]})
     return dataclasses.replace(after, milliseconds=left.milliseconds + after.milliseconds), CapabilityVerdict(
         "passed"
@@ -293,7 +293,7 @@ CAPABILITIES: Final = tuple(check.capability for check in CHECKS)
 
 
 async def examined(asker: Asker, check: Check) -> Finding:
-    """One check, and when it fails the first remedy that helps."""
+    """Run one check and, when it fails, the first remedy that helps."""
     found = await _tried(asker, check)
     if found.outcome != "failed" or found.code in _BEYOND_OPTIONS:
         return found
@@ -313,7 +313,7 @@ async def _tried(asker: Asker, check: Check) -> Finding:
         took = round((asker.clock() - started) * 1000)
         return Finding(check.capability, "failed", failure_code(failure), status + failure.detail, took)
     except InvalidRequest as error:
-        # the profile says that it cannot be done
+        # the profile says that the model cannot do it
         return Finding(check.capability, "failed", "not_offered", error.message[:300])
     return Finding(check.capability, verdict.outcome, verdict.code, verdict.detail, said.milliseconds)
 
@@ -325,9 +325,9 @@ def conform(
     checks: Iterable[Check] = CHECKS,
     limit: float = LIMIT,
 ) -> None:
-    """All checks one after the other, from a thread without an event loop; `note` is called after each.
+    """Run all checks one after another, from a thread without an event loop; `note` is called after each.
 
-    It is called outside any event loop, so it may write to a database.
+    `note` runs outside any event loop, so it may write to a database.
     """
     for check in checks:
         note(asyncio.run(_alone(provider, model, check, limit)))

@@ -28,7 +28,7 @@ class OfferedModel:
 
 
 def offered_models(body: bytes) -> list[OfferedModel]:
-    """The models in the order of the answer, each once. Raises ValueError when it is no such list."""
+    """The models in the order of the answer, each once. Raises ValueError when it is not such a list."""
     parsed: Any = jsontext.loads(body)
     entries = parsed if isinstance(parsed, list) else _entries(parsed)
     if entries is None:
@@ -42,7 +42,7 @@ def offered_models(body: bytes) -> list[OfferedModel]:
 
 
 def with_sizes(models: Iterable[OfferedModel], body: bytes) -> list[OfferedModel]:
-    """The models with the sizes that a server's own account of itself tells beside its list of models.
+    """The models with the sizes that the server reports beside its list of models.
 
     Either one window for whatever it serves (llama.cpp's /props), or another list with the window each
     model was loaded with (LM Studio, Ollama's /api/ps). What cannot be read changes nothing.
@@ -69,7 +69,7 @@ def _sized(model: OfferedModel, own: OfferedModel) -> OfferedModel:
 def _entries(parsed: Any) -> list[Any] | None:
     if not isinstance(parsed, dict):
         return None
-    # llama.cpp answers with both; the first is OpenAI's
+    # llama.cpp sends both forms; the first is OpenAI's
     return next((parsed[name] for name in ("data", "models") if isinstance(parsed.get(name), list)), None)
 
 

@@ -1,12 +1,12 @@
-"""Whether a provider works, in four levels, each with its time and what is wrong (no Django).
+"""Whether a provider works, on four levels, each with its time and what is wrong (no Django).
 
     REACHABLE   something answers HTTP at the base URL
     KEY         it accepts the credential
     ANSWER      a model gives a short answer
-    TOOL_CALL   the model calls a tool in a stream, with arguments that are whole
+    TOOL_CALL   the model calls a tool in a stream, with complete arguments
 
-A level that fails leaves out those that need it. Problems are codes here; the
-sentences for people, with the next step, are the pages' and the command's.
+A failed level skips those that need it. Problems are codes here; pages and the command turn
+them into sentences with the next step.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _TOOL_ASKED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level: `code` says what is wrong (or unclear) by name, `detail` is the provider's own first line.
+    """One level: `code` names what is wrong (or unclear), `detail` is the provider's own first line.
 
     `milliseconds` to the end of the level, None when nothing was sent.
     """
@@ -71,7 +71,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What GET /models gave: the models, or the level that failed."""
+    """The result of GET /models: the models, or the level that failed."""
 
     levels: tuple[Level, ...]
     models: tuple[OfferedModel, ...] = ()
@@ -81,7 +81,7 @@ class Listing:
 class Probe:
     """Tries one provider. `models_path`: below its base URL, "" when it has no such list.
 
-    `sizes_path`: of the server itself, where it tells the windows in force; "" when it does not.
+    `sizes_path`: a path of the server itself that reports the windows in force; "" when there is none.
     `limit`: seconds for one level.
     """
 
@@ -94,7 +94,9 @@ class Probe:
     _levels: list[Level] = field(default_factory=list)
 
     async def run(self, model: str = "") -> tuple[Level, ...]:
-        """All four levels. `model`: the upstream model to ask; "" takes the first that the provider lists."""
+        """Run all four levels. `model`: the upstream model to ask; "" takes the first that the provider
+        lists.
+        """
         listing = await self.listing()
         self._levels = list(listing.levels)
         if self._failed(REACHABLE) or self._failed(KEY):
@@ -109,14 +111,14 @@ class Probe:
         await self._ask(ANSWER, asker.whole(_SHORT), _answer_problem)
         self._settle_key()
         if self.provider.demo:
-            # it is no model, and says so in its answer
+            # the demo is no model, and its answer says so
             self._levels.append(Level(TOOL_CALL, "skipped", "demo"))
         elif not self._failed(ANSWER):
             await self._ask(TOOL_CALL, asker.streamed(_TOOL_ASKED), _call_problem)
         return self._with_skipped()
 
     async def listing(self) -> Listing:
-        """The first two levels, by asking for the list of models; with it the sizes that it tells."""
+        """The first two levels, by asking for the list of models, and the sizes that come with it."""
         if self.provider.demo:
             return Listing((Level(REACHABLE, "passed", "demo"), Level(KEY, "passed", "demo")))
         started = self.clock()
@@ -140,7 +142,7 @@ class Probe:
         return Listing((reachable, key), models)
 
     async def _sizes(self) -> bytes:
-        """What the server says of itself; empty when it says nothing."""
+        """What the server reports about itself; empty when it reports nothing."""
         server = _root(self.provider.base_url).rstrip("/").removesuffix("/v1")
         try:
             async with asyncio.timeout(self.limit):
@@ -180,12 +182,12 @@ class Probe:
                 models = tuple(offered_models(body))
             except ValueError:
                 return level("unclear", "no_list"), ()
-            # many providers show their list to everybody: the answer says more
+            # many providers show their list to anybody; the answer says more
             return level("passed" if self.provider.credentials else "unclear", "listed"), models
         return level("unclear", "no_list", told_by(body) if status >= 400 else ""), ()
 
     def _settle_key(self) -> None:
-        """What the short answer said of the credential is worth more than the list."""
+        """The verdict on the credential, where the short answer tells more than the list."""
         answer = next(level for level in self._levels if level.name == ANSWER)
         at = next(at for at, level in enumerate(self._levels) if level.name == KEY)
         key = self._levels[at]
@@ -254,7 +256,7 @@ def listed(provider: ProviderConfig, models_path: str, sizes_path: str = "") -> 
 
 
 def accepted(levels: Iterable[Level]) -> bool:
-    """Whether the credential is known to be good: a model answered. Lists are often shown to everybody."""
+    """Whether the credential is known to be good: a model answered. Lists are often shown to anybody."""
     return any(level.name == ANSWER and level.outcome == "passed" for level in levels)
 
 
@@ -263,8 +265,8 @@ def tried_again(
 ) -> list[tuple[Credential, bool]]:
     """Each credential of `provider` that is set aside, and whether it is accepted again.
 
-    `levels`: what trying `provider` gave, which used its first credential. The others are tried with
-    `ask`, each by itself.
+    `levels`: the result of trying `provider`, which used its first credential. The others are tried
+    with `ask`, one by one.
     """
     return [
         (
@@ -277,7 +279,7 @@ def tried_again(
 
 
 def failure_code(failure: ProviderFailed) -> str:
-    """The name of what went wrong, for a sentence with the next step."""
+    """The name of what went wrong; a page turns it into a sentence with the next step."""
     error, status = failure.error, failure.status
     if isinstance(error, UpstreamTimedOut):
         return "timed_out"
@@ -315,7 +317,7 @@ def _call_problem(said: Said) -> str:
 
 
 def _root(base_url: str) -> str:
-    """The base URL as far as the list of models is below it: without a pasted path of the chat endpoint."""
+    """The part of the base URL that the list of models is below: without a pasted chat endpoint."""
     for path in ("/chat/completions", "/responses", "/v1/messages"):
         base_url = base_url.removesuffix(path)
     return base_url

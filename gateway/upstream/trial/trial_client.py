@@ -36,7 +36,7 @@ LONGEST_DETAIL: Final = 300
 class ProviderFailed(Exception):
     """The provider did not answer as it should. `detail`: the first line of what it said, without secrets.
 
-    `status`: the HTTP status of its answer, None when there was none. `error`: what a client would be told.
+    `status`: the HTTP status of its answer, None when there was none. `error`: what a client would get.
     """
 
     def __init__(self, error: GatewayError, status: int | None = None, detail: str = "") -> None:
@@ -71,9 +71,9 @@ class Said:
 
 @dataclass
 class Asker:
-    """Asks one model of one provider. `options` are laid over the provider's own profile options.
+    """Asks one model of one provider. `options` override the provider's own profile options.
 
-    `limit`: seconds for one answer. The clock is seconds.
+    `limit`: seconds for one answer. The clock is in seconds.
     """
 
     client: UpstreamClient
@@ -88,7 +88,7 @@ class Asker:
         return await self._within(self._whole({**request, "stream": False}))
 
     async def streamed(self, request: JSONObject, stop_after: int | None = None) -> Said:
-        """The answer to a streamed request, left after `stop_after` events. Raises as `whole`."""
+        """The answer to a streamed request, abandoned after `stop_after` events. Raises as `whole`."""
         return await self._within(self._streamed({**request, "stream": True}, stop_after))
 
     async def _within(self, asking: Any) -> Said:
@@ -160,7 +160,7 @@ class Asker:
         return route, converted
 
     def _snapshot(self) -> ConfigSnapshot:
-        """A configuration with one rule, so that the profile is merged as for a real request."""
+        """A configuration with a single rule, so that the profile is merged as for a real request."""
         provider = dataclasses.replace(self.provider, enabled=True)
         rule = MappingRule(
             0, "*", exact=False, targets=(Target(provider.slug, self.model),), options=self.options
