@@ -172,6 +172,8 @@ class Connections:
         """
         now = asyncio.get_running_loop().time
         began = now()
+        # what was accepted a moment ago is no connection yet
+        await asyncio.sleep(ARRIVING_LOOK)
         while now() < began + seconds and any(  # noqa: ASYNC110 (time passes, too)
             slot.is_arriving(began + FIRST_BYTE_SECONDS - now()) for slot in self._open
         ):
