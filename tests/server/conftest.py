@@ -33,12 +33,16 @@ CLEAN = {"PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR"}
 
 @dataclass
 class Served:
-    """A running gateway. `stop` asks it to end and gives its exit code."""
+    """A running gateway. `stop` asks it to end and gives its exit code.
+
+    `database`: the URL of its PostgreSQL; empty: SQLite in `data`.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
     data: Path
     log: Path
+    database: str = ""
 
     @property
     def url(self) -> str:
@@ -54,9 +58,8 @@ class Served:
             raise
 
     def rows(self, sql: str = "SELECT * FROM gateway_requestlog ORDER BY id") -> list[dict[str, object]]:
-        url = database_of(self.data).get("DATABASE_URL")
-        if url:
-            with psycopg.connect(url, row_factory=dict_row) as connection:
+        if self.database:
+            with psycopg.connect(self.database, row_factory=dict_row) as connection:
                 return connection.execute(sql).fetchall()
         with sqlite3.connect(self.data / "ccproxy.sqlite3") as database:
             database.row_factory = sqlite3.Row
@@ -161,7 +164,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> Served:
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
     )
-    served = Served(process, port, folder, log)
+    served = Served(process, port, folder, log, env.get("DATABASE_URL", ""))
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         try:

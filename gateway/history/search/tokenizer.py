@@ -19,7 +19,7 @@ MOST_BYTES: Final = 900_000
 # Longer runs are encoded data.
 LONGEST_WORD: Final = 64
 MOST_TERMS: Final = 12
-# About this many characters are cut into words in one call, during which no other thread runs.
+# At most this many characters are cut into words in one call, during which no other thread runs.
 AT_ONCE: Final = 20_000
 
 _UNSPACED: Final = (
@@ -45,18 +45,27 @@ def words(text: str) -> list[str]:
 
 
 def _portions(text: str) -> Iterator[list[str]]:
-    """The same for text of about AT_ONCE characters at a time."""
-    lower = text.lower()
+    """The same, those of at most AT_ONCE characters at a time, also where there is no space."""
     start = 0
-    while len(lower) - start > AT_ONCE:
-        # the last space before, the next one after, or the end
-        end = max(lower.rfind(space, start, start + AT_ONCE) for space in " \n")
-        end = end if end > start else lower.find(" ", start + AT_ONCE)
-        if end < 0:
-            break
-        yield _cut(lower[start:end])
+    while start < len(text):
+        end = _portion_end(text, start)
+        yield _cut(text[start:end].lower())
         start = end
-    yield _cut(lower[start:] if start else lower)
+
+
+def _portion_end(text: str, start: int) -> int:
+    """Where the portion that begins at `start` ends: at a space, else behind a sign, else in a long run."""
+    most = start + AT_ONCE
+    if most >= len(text):
+        return len(text)
+    end = max(text.rfind(space, start, most) for space in " \n")
+    if end > start:
+        return end
+    # a run that is longer than any word is encoded data, or script of which each character is a word
+    for end in range(most, max(start, most - LONGEST_WORD - 1), -1):
+        if not text[end - 1].isalnum():
+            return end
+    return most
 
 
 def _cut(lower: str) -> list[str]:

@@ -62,6 +62,11 @@ def _built_in(name: str, regex: str, *literals: str, with_digit: bool = False) -
     )
 
 
+# bytes that are taken apart in one call: what it takes to hold the parts is bounded
+SLICE: Final = 256 * 1024
+# bytes for each part, on average, below which it is quicker to look for each literal
+_DENSE: Final = 12
+
 _PLAIN: Final = compiled(r"[A-Za-z0-9_.=+-]++")
 # line ends, raw or escaped
 _ENDS: Final = r"(?:\\[nr]|\s)"
@@ -151,6 +156,9 @@ class _Divided:
         every = self._every
         parts = text.split(self.divider)
         parts.pop()
+        if len(parts) * _DENSE > len(text):
+            # so many dividers that looking at each part takes longer
+            return [pattern for literals in self._ends.values() for pattern in literals.patterns(text)]
         near = [part for part in parts if part.endswith(every)]
         if not near:
             return []
@@ -166,9 +174,11 @@ class Suspects:
     """Finds the patterns that may match in a text: the built-in ones and `more`."""
 
     def __init__(self, more: Sequence[Pattern] = ()) -> None:
-        every = (*BUILT_IN, *more)
+        self._every = tuple(dict.fromkeys((*BUILT_IN, *more)))
         self._always = [pattern for pattern in more if not pattern.literals]
-        literals = [(literal, pattern) for pattern in every for literal in pattern.literals]
+        literals = [(literal, pattern) for pattern in self._every for literal in pattern.literals]
+        # what is cut in two where two slices meet is whole in one of them
+        self._overlap = max(len(literal) for literal, _ in literals) - 1
         dash, underscore = _Divided(b"-"), _Divided(b"_")
         self._plain, self._divided = _Plain(), (dash, underscore)
         for literal, pattern in literals:
@@ -176,11 +186,23 @@ class Suspects:
             (divided or self._plain).add(literal, pattern)
 
     def of(self, text: bytes) -> list[Pattern]:
-        """The patterns that may match somewhere in the text."""
+        """The patterns that may match somewhere in the text, in their order."""
+        if len(text) <= SLICE:
+            found = set(self._in_slice(text))
+        else:
+            found = set()
+            for start in range(0, len(text), SLICE):
+                found.update(self._in_slice(text[start : start + SLICE + self._overlap]))
+        if not found:
+            return self._always
+        found.update(self._always)
+        return [pattern for pattern in self._every if pattern in found]
+
+    def _in_slice(self, text: bytes) -> list[Pattern]:
         found = self._plain.patterns(text)
         for divided in self._divided:
             found += divided.patterns(text)
-        return list(dict.fromkeys([*found, *self._always])) if found else self._always
+        return found
 
 
 def of_value(secret: str) -> Pattern:

@@ -1,6 +1,7 @@
 """How text is cut into words, and what a query means."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -47,11 +48,22 @@ def test_a_text_is_cut_as_the_pattern_says(parts):
     assert list(words_module.words(text)) == [word for word in found if len(word) <= LONGEST_WORD]
 
 
-@pytest.mark.parametrize("space", [" ", "\n", "-"])
+@pytest.mark.parametrize("space", [" ", "\n", "-", ",", '","'])
 def test_a_text_that_is_cut_in_portions_loses_no_word(monkeypatch, space):
     monkeypatch.setattr(words_module, "AT_ONCE", 40)
     every = [f"word{number}" for number in range(200)]
     assert list(words_module.words(space.join(every))) == every
+
+
+@pytest.mark.parametrize("unit", ['"ab",', "1e5,", "-", "Ab", "数", "É", "\ud800,"])
+def test_a_long_text_without_spaces_is_cut_in_portions_too(unit):
+    text = unit * (3_000_000 // len(unit))
+    tracemalloc.start()
+    try:
+        indexed(iter([text]))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
