@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.keys import client_keys
 from gateway.admin.mappings import model_mappings, model_prices
-from gateway.admin.oversight import changes, people, retention
+from gateway.admin.oversight import changes, novelties, people, retention
 from gateway.admin.providers import learnt_options, provider_admin, search_engines, token_factors
 from gateway.admin.requests import request_logs
 from gateway.admin.sessions import session_list
@@ -17,6 +17,7 @@ __all__ = [
     "learnt_options",
     "model_mappings",
     "model_prices",
+    "novelties",
     "people",
     "provider_admin",
     "request_logs",

@@ -12,6 +12,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from gateway.client_protocol.purpose import RequestClass
 from gateway.values import frozen
 
 NextStep = Literal["", "answered", "again", "learnt", "credential", "target", "gave_up"]
@@ -71,7 +72,8 @@ class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 
     `masked_count`: secrets already masked in `bodies`, on their way through the spool. `served_by`: the
-    gateway process. `tries` become rows of models.Attempt, `bodies` one of models.RequestBody.
+    gateway process. `novelties` become rows of models.ClientNovelty, as client_protocol.novelties.Novelty
+    has them, `tries` rows of models.Attempt, `bodies` one of models.RequestBody.
     """
 
     request_id: str
@@ -118,6 +120,17 @@ class ExchangeOutcome:
     replay_of: str = ""
     upstream_request_id: str = ""
     served_by: str = ""
+    request_class: str = RequestClass.UNKNOWN
+    class_inferred: bool = False
+    task: str = ""
+    agent_type: str = ""
+    prompt_id: str = ""
+    compaction: str = ""
+    tool_durations: list[list[Any]] = field(default_factory=list)
+    finer_class: str = ""
+    settings_checksum: str = ""
+    caller_request_id: str = ""
+    novelties: list[list[str]] = field(default_factory=list)
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0
     bodies: CapturedBodies | None = None

@@ -23,6 +23,7 @@ from gateway.models.configuration.provider import Provider, ProviderCredential
 from gateway.models.configuration.search_engine import SearchEngine
 from gateway.models.history.attempt import Attempt
 from gateway.models.history.body_content import ContentBlob, ContentNode
+from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.history.request_log import RequestBody, RequestLog
@@ -35,6 +36,7 @@ __all__ = [
     "Attempt",
     "CapabilityResult",
     "ClientKey",
+    "ClientNovelty",
     "ConfigRecord",
     "ConfigStamp",
     "ConformanceRun",

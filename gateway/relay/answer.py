@@ -11,6 +11,8 @@ import logging
 from functools import partial
 from typing import Any, Final
 
+from gateway.client_protocol.novelties import novelties_of
+from gateway.client_protocol.purpose import purpose_of
 from gateway.conversion.answers.chat_message import message_events
 from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.requests.token_count import count_tokens
@@ -128,6 +130,9 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     exchange.received_json = request
     exchange.asked_model = model
     exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint != "count_tokens"
+    headers = exchange.arrival.headers
+    exchange.purpose = purpose_of(request, headers, exchange.arrival.endpoint)
+    exchange.novelties = [list(novelty) for novelty in novelties_of(request, headers)]
     return request
 
 
@@ -135,7 +140,7 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tup
     """Where the request may go, best first, if its key may ask for that model."""
     model = request["model"]
     key = exchange.arrival.key
-    routes = resolve(gateway.configuration.snapshot, model).routes
+    routes = resolve(gateway.configuration.snapshot, model, exchange.purpose).routes
     if key is not None and not model_allowed(key, model):
         raise NotAllowed(
             f"Your API key does not have permission to use the specified resource: model {model}"

@@ -3,19 +3,21 @@
 Exact rules (their pattern and their public names) are looked up before wildcard rules. Among
 exact rules the spelling as asked comes before the shortened ones; among wildcard rules their
 order decides. The first enabled rule that matches wins, even when its provider cannot be used: a
-request never slips to a provider that the admin did not choose for it.
+request never slips to a provider that the admin did not choose for it. A rule with a condition that
+the request does not meet does not match it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
 from gateway import patterns
+from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
@@ -45,6 +47,7 @@ class Cause(StrEnum):
     FIRST = "first"
     BEHIND_ANOTHER = "behind another"
     BEHIND_EXACT = "behind an exact name"
+    OTHER_CLASS = "other class"
     TARGET_DISABLED = "target disabled"
     PROVIDER_DISABLED = "provider disabled"
     CREDENTIAL_UNREADABLE = "credential unreadable"
@@ -109,37 +112,41 @@ class _Match:
     star: str = ""
 
 
-def resolve(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
-    """Find the route for an asked model.
+def resolve(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN) -> Resolution:
+    """Find the route for an asked model and what the request is for.
 
     Raises UnknownModel when no enabled rule matches or the name cannot stand in the path of its
     provider's base URL, NoUsableProvider when the winning rule's providers are missing or disabled,
     and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
-    known: Resolution | None = snapshot.memo.get(asked_model)
+    asked = (asked_model, purpose.request_class, purpose.task)
+    known: Resolution | None = snapshot.memo.get(asked)
     if known is not None:
         return known
     if len(asked_model) > LONGEST_NAME:
         raise UnknownModel(asked_model[:LONGEST_NAME] + "…")
-    resolution = _resolution(snapshot, asked_model)
-    snapshot.memo.put(asked_model, resolution)
+    resolution = _resolution(snapshot, asked_model, purpose)
+    snapshot.memo.put(asked, resolution)
     return resolution
 
 
-def candidates(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Candidate, ...]:
-    """All matching rules: the winner first, if there is one, then in the order they were looked at."""
+def candidates(
+    snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN
+) -> tuple[Candidate, ...]:
+    """All rules that mean the name: the winner first, if there is one, then as they were looked at."""
     found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
-    winner = next((match for match in found if match.rule.enabled), None)
+    winner = _winner(found, purpose)
     return tuple(
-        Candidate(match.rule, match is winner, _cause(match, winner), _manner(match), match.spelling)
+        Candidate(match.rule, match is winner, _cause(match, winner, purpose), _manner(match), match.spelling)
         for match in found
     )
 
 
-def considered(snapshot: ConfigSnapshot, asked_model: str) -> tuple[Considered, ...]:
+def considered(
+    snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN
+) -> tuple[Considered, ...]:
     """All targets of the winning rule, in order, with the result for each; empty without a winner."""
-    found = _matches(snapshot, asked_model[:LONGEST_NAME])
-    winner = next((match for match in found if match.rule.enabled), None)
+    winner = _winner(_matches(snapshot, asked_model[:LONGEST_NAME]), purpose)
     if winner is None:
         return ()
     return tuple(_considered(winner, target, snapshot) for target in winner.rule.targets)
@@ -174,14 +181,18 @@ def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[Model
     return list(entries.values())
 
 
-def _resolution(snapshot: ConfigSnapshot, asked_model: str) -> Resolution:
-    winner = next((match for match in _matches(snapshot, asked_model) if match.rule.enabled), None)
+def _winner(found: Iterable[_Match], purpose: Purpose) -> _Match | None:
+    return next((one for one in found if one.rule.enabled and purpose.meets(one.rule.classes)), None)
+
+
+def _resolution(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose) -> Resolution:
+    winner = _winner(_matches(snapshot, asked_model), purpose)
     if winner is None:
         raise UnknownModel(asked_model)
     targets = [_considered(winner, target, snapshot) for target in winner.rule.targets]
     routes = tuple(considered.route for considered in targets if considered.route is not None)
     if routes:
-        return Resolution(asked_model, routes, candidates(snapshot, asked_model))
+        return Resolution(asked_model, routes, candidates(snapshot, asked_model, purpose))
     for considered in targets:
         provider = snapshot.providers.get(considered.target.provider)
         if considered.cause is Cause.CREDENTIAL_UNREADABLE and provider is not None:
@@ -240,9 +251,11 @@ def _expression(rule: MappingRule) -> patterns.Pattern[str]:
     return rule.regex or patterns.wildcard(rule.pattern)
 
 
-def _cause(match: _Match, winner: _Match | None) -> Cause:
+def _cause(match: _Match, winner: _Match | None, purpose: Purpose) -> Cause:
     if not match.rule.enabled:
         return Cause.DISABLED
+    if not purpose.meets(match.rule.classes):
+        return Cause.OTHER_CLASS
     if winner is None or match is winner:
         return Cause.FIRST
     return Cause.BEHIND_ANOTHER if match.rule.exact == winner.rule.exact else Cause.BEHIND_EXACT

@@ -128,7 +128,8 @@ class MappingRule:
 
     `targets`: in their order, including disabled ones. `public_names`: names listed by GET /v1/models
     and accepted like exact names. `min_output_tokens` and `max_output_tokens`: floor and cap of
-    max_tokens, in tokens.
+    max_tokens, in tokens. `classes`: it takes only requests of these CONDITIONS
+    (client_protocol/purpose.py); empty: all.
     """
 
     id: int
@@ -143,6 +144,7 @@ class MappingRule:
     public_names: tuple[str, ...] = ()
     note: str = ""
     enabled: bool = True
+    classes: frozenset[str] = frozenset()
     regex: patterns.Pattern[str] | None = None
 
 
@@ -265,7 +267,7 @@ class ConfigSnapshot:
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    memo: GenerationalCache[str, Any] = field(
+    memo: GenerationalCache[Any, Any] = field(
         init=False, default_factory=lambda: GenerationalCache(LARGEST_MEMO), repr=False, compare=False
     )
 

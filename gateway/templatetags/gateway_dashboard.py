@@ -65,6 +65,7 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
             (_("By model"), _("Upstream model"), "upstream_model", numbers.models),
             (_("By provider"), _("Provider"), "provider", numbers.providers),
             (_("By client key"), _("Client key"), "key", numbers.keys),
+            (_("By purpose"), _("Purpose"), "class", numbers.classes),
         ],
         "trackers": trackers(numbers.health, lambda point: _time(point, numbers)),
         "ledger_total": sum(number for _code, number in numbers.ledger),

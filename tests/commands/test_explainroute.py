@@ -99,3 +99,12 @@ def test_a_key_may_be_the_reason(mapping):
         said("claude-x", "--key", "Ann")
     with pytest.raises(CommandError, match="No client key has the name Bob"):
         said("claude-x", "--key", "Bob")
+
+
+def test_the_class_decides_between_mappings_and_the_loser_says_so(mapping):
+    second = Provider.objects.get(slug="second")
+    make_mapping("claude-*", second, "small", position=-1, when={"class": ["auxiliary"]})
+    assert "1. small @ Second" in said("claude-x", "--class", "classifier")
+    text = said("claude-x", "--class", "main")
+    assert "1. one @ First" in text
+    assert "it takes only requests of the class auxiliary" in text

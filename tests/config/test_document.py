@@ -374,3 +374,16 @@ def test_a_short_key_that_somebody_made_is_warned_about(db, monkeypatch, admin_c
     said = imported({"ccproxy": 1, "keys": [{"name": "k", "key": {"env": "HAND_MADE"}}]})
     assert any("can be guessed" in line for line in said) is warned
     assert ("can be guessed" in admin_client.get("/admin/gateway/clientkey/").content.decode()) is warned
+
+
+def test_the_conditions_of_a_mapping_stand_under_when(configured):
+    when = {"class": ["subagent", "auxiliary"]}
+    document = exported()
+    assert document["mappings"][0]["when"] == {}
+    document["mappings"][0]["when"] = when
+    imported(document)
+    assert ModelMapping.objects.get().when == when
+    assert exported()["mappings"][0]["when"] == when
+    document["mappings"][0]["when"] = {"class": ["dreaming"]}
+    with pytest.raises(Unusable, match="class is a list of these"):
+        imported(document)

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from gateway.client_protocol.purpose import condition
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing.resolve import (
     Cause,
@@ -305,3 +306,37 @@ def test_opaque_data_is_held_by_a_user_or_by_the_lineage_of_a_key():
     first, rotated = KeyEntry(1, "k", "d"), KeyEntry(2, "k", "e", lineage=1)
     assert first.holder == rotated.holder == "key:1" != KeyEntry(3, "k", "f").holder
     assert KeyEntry(1, "k", "d", owner_id=7).holder == KeyEntry(2, "k", "e", owner_id=7).holder == "user:7"
+
+
+def test_a_rule_with_a_condition_takes_only_what_it_asks_for():
+    found = snapshot(
+        rule(1, "*", model="small", classes=frozenset({"auxiliary"})),
+        rule(2, "*", model="big"),
+    )
+    assert resolve(found, "m", condition("auxiliary")).route.upstream_model == "small"
+    assert resolve(found, "m", condition("classifier")).route.upstream_model == "small"
+    assert resolve(found, "m", condition("main")).route.upstream_model == "big"
+    assert resolve(found, "m").route.upstream_model == "big"
+    # and once more, from the memo
+    assert resolve(found, "m", condition("auxiliary")).route.upstream_model == "small"
+
+
+def test_the_safety_checks_of_the_client_can_be_led_away_alone():
+    found = snapshot(
+        rule(1, "claude-sonnet-5", model="judge", classes=frozenset({"classifier"})),
+        rule(2, "claude-sonnet-5", model="big"),
+    )
+    assert resolve(found, "claude-sonnet-5", condition("classifier")).route.upstream_model == "judge"
+    assert resolve(found, "claude-sonnet-5", condition("auxiliary")).route.upstream_model == "big"
+
+
+def test_a_rule_whose_condition_is_not_met_says_so_and_lists_no_model():
+    found = snapshot(rule(1, "m", classes=frozenset({"subagent"})), rule(2, "*"))
+    [first, second] = candidates(found, "m", condition("main"))
+    assert (first.cause, first.won) == (Cause.OTHER_CLASS, False)
+    assert second.won
+    assert considered(found, "m", condition("main"))[0].route.rule.id == 2
+    alone = snapshot(rule(1, "m", classes=frozenset({"subagent"})))
+    assert visible_models(alone, None) == []
+    with pytest.raises(UnknownModel):
+        resolve(alone, "m", condition("main"))

@@ -17,21 +17,35 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.mappings.mapping_targets import TargetInline
 from gateway.admin.providers.learnt_options import boxes
-from gateway.admin.ui.base import EmptyState
+from gateway.admin.ui.base import Checkboxes, EmptyState
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.fields import LinesField, OptionsField
 from gateway.admin.ui.html_format import ago, badge, code, number
+from gateway.client_protocol.purpose import CONDITIONS, NOTHING_KNOWN, condition
 from gateway.config.explain.explanation import explained
 from gateway.config.explain.option_provenance import options_of_mapping, options_of_name
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
 from gateway.config.startup.environment import take_over_mapping
 from gateway.models import ClientKey, Decision, ModelMapping, Origin
+from gateway.models.history.request_log import class_words
 
 _STEP = 10
 
 
 class ModelMappingForm(forms.ModelForm):
+    """The conditions of `when` as fields: what all of them ask for must hold."""
+
+    classes = forms.MultipleChoiceField(
+        label=gettext_lazy("For"),
+        required=False,
+        choices=lambda: [(name, class_words(name)) for name in CONDITIONS],
+        widget=Checkboxes,
+        help_text=gettext_lazy(
+            "The mapping takes only requests for these purposes. None: every request. Claude Code says what "
+            "a request is for when hint headers are on; otherwise it is inferred."
+        ),
+    )
     public_names = LinesField(
         label=gettext_lazy("Public names"),
         help_text=gettext_lazy(
@@ -49,6 +63,19 @@ class ModelMappingForm(forms.ModelForm):
     class Meta:
         model = ModelMapping
         fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "classes" in self.fields:
+            self.fields["classes"].initial = self.instance.when.get("class", [])
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        if "classes" in self.fields and "classes" in self.cleaned_data:
+            classes = self.cleaned_data["classes"]
+            others = {name: value for name, value in self.instance.when.items() if name != "class"}
+            self.instance.when = {**others, "class": classes} if classes else others
+        return cleaned
 
 
 class ModelMappingListForm(forms.ModelForm):
@@ -71,7 +98,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     change_form_template = "admin/gateway/modelmapping/change_form.html"
     change_list_template = "admin/gateway/modelmapping/change_list.html"
     inlines = (TargetInline,)
-    list_display = ("pattern_is", "goes_to", "enabled", "origin", "note")
+    list_display = ("pattern_is", "takes", "goes_to", "enabled", "origin", "note")
     list_editable = ("enabled",)
     # dragged, or typed: without a mouse the numbers are the way
     ordering_field = "position"
@@ -88,7 +115,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     search_fields = ("pattern", "targets__upstream_model", "note")
     ordering = ("position", "pk")
     fieldsets = (
-        (None, {"fields": ("pattern", "position", "enabled", "note")}),
+        (None, {"fields": ("pattern", "classes", "position", "enabled", "note")}),
         (
             gettext_lazy("Names and sizes"),
             {
@@ -155,6 +182,11 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     def pattern_is(self, record: ModelMapping) -> str:
         return code(record.pattern)
 
+    @admin.display(description=gettext_lazy("for"))
+    def takes(self, record: ModelMapping) -> str:
+        """What requests must be for; nothing for a mapping that takes all."""
+        return ", ".join(class_words(name) for name in record.when.get("class", ()))
+
     @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
         """The enabled targets in their order."""
@@ -175,27 +207,40 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             }
             for one in unmatched_names()
         ]
-        context = {"unmatched": names, "keys": _keys(request), **(extra_context or {})}
+        context = {
+            "unmatched": names,
+            "keys": _keys(request),
+            "classes": _classes(),
+            **(extra_context or {}),
+        }
         return super().changelist_view(request, context)
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?model=NAME&key=PK: which mapping wins, where it leads, which lose, and why."""
+        """GET ?model=NAME&key=PK&class=CLASS: which mapping wins, where it leads, which lose, and why."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         asked = request.GET.get("model", "").strip()
         key_pk = request.GET.get("key", "")
         keys = _keys(request)
         key = next((one for one in keys if str(one.pk) == key_pk), None)
+        asked_class = request.GET.get("class", "")
+        purpose = condition(asked_class) if asked_class in CONDITIONS else NOTHING_KNOWN
         context = self.page_context(
             request,
             _("Where would it go?"),
+            classes=_classes(),
+            asked_class=asked_class,
             asked=asked,
             keys=keys,
             key=key,
-            explanation=explained(asked, key) if asked else None,
-            in_force=options_of_name(asked) if asked else (),
+            explanation=explained(asked, key, purpose) if asked else None,
+            in_force=options_of_name(asked, purpose) if asked else (),
         )
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
+
+
+def _classes() -> list[tuple[str, str]]:
+    return [(name, class_words(name)) for name in CONDITIONS]
 
 
 def _keys(request: HttpRequest) -> list[ClientKey]:

@@ -20,10 +20,19 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gateway.client_protocol.purpose import RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.totals.contributions import DAY, HOUR
 from gateway.models import ClientKey, DailyTotal, Provider
-from gateway.models.history.request_log import RARE, UNUSUAL_STOP, USUAL_STOPS, Endpoint
+from gateway.models.history.request_log import (
+    CLASSES,
+    RARE,
+    RARE_CLASS,
+    TASKS,
+    UNUSUAL_STOP,
+    USUAL_STOPS,
+    Endpoint,
+)
 
 STOP_REASONS: Final = (
     "end_turn",
@@ -313,6 +322,39 @@ class EndpointFilter(_FieldFilter):
         return list(model_admin.model._meta.get_field("endpoint").choices)
 
 
+class ClassFilter(_Filter):
+    """What requests are for; the safety checks of clients can be seen alone."""
+
+    title = _("purpose")
+    parameter_name = "class"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [*CLASSES.items(), (Task.CLASSIFIER.value, TASKS[Task.CLASSIFIER.value])]
+
+    def condition(self, value: str) -> Q | None:
+        if value == Task.CLASSIFIER:
+            return RARE["safety"]
+        usual = value in (RequestClass.MAIN, RequestClass.UNKNOWN)
+        return Q(request_class=value) if usual else Q(request_class=value) & RARE_CLASS
+
+
+class PromptFilter(_Filter):
+    """The requests of one prompt of a person; ?prompt=ID in the address, as the session's page has it."""
+
+    title = _("prompt")
+    parameter_name = "prompt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        value = request.GET.get(self.parameter_name)
+        return [(value, value[:8])] if value else []
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices)
+
+    def condition(self, value: str) -> Q | None:
+        return ~Q(prompt_id="") & Q(prompt_id=value)
+
+
 HISTORY_FILTERS: Final = (
     TimeFilter,
     StateFilter,
@@ -328,6 +370,8 @@ HISTORY_FILTERS: Final = (
     WithFilter,
     WithoutFilter,
     EndpointFilter,
+    ClassFilter,
+    PromptFilter,
 )
 
 # what names other people, or what the gateway has

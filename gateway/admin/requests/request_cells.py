@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
@@ -55,6 +56,35 @@ def short(text: str) -> SafeString:
     """A name that is cut when it is long; the whole is said when it is pointed at."""
     name = inert(text)
     return format_html('<span class="gw-short" title="{}">{}</span>', name, name) if name else NOTHING
+
+
+def purpose(row: RequestLog) -> SafeString:
+    """What the request is for; marked when the client did not say it."""
+    words = row.get_request_class_display() if row.request_class != "unknown" else ""
+    task = row.get_task_display()
+    text = f"{words}: {task}" if task else words
+    if not text:
+        return NOTHING
+    about = (
+        badge(_("inferred"), "plain", _("The client did not say; its shape does."))
+        if row.class_inferred
+        else ""
+    )
+    return format_html("{} {}", text, about)
+
+
+def prompt(row: RequestLog) -> SafeString:
+    """The prompt's id, which leads to all requests that it led to."""
+    if not row.prompt_id:
+        return NOTHING
+    address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode({'prompt': row.prompt_id})}"
+    return format_html('<a class="gw-id" href="{}">{}</a>', address, inert(row.prompt_id))
+
+
+def durations(row: RequestLog) -> str:
+    """How long the tools ran whose results the request brings."""
+    pairs = [pair for pair in row.tool_durations if isinstance(pair, list) and len(pair) == 2]
+    return ", ".join(f"{inert(str(name))} {took} ms" for name, took in pairs)
 
 
 def session(row: RequestLog) -> SafeString:

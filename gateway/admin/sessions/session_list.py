@@ -26,6 +26,7 @@ from gateway.admin.ui.sanitize import inert
 from gateway.history.access import VIEW_ALL, owns_keys, visible_requests
 from gateway.history.totals import sessions
 from gateway.models import RequestLog, SessionTotal
+from gateway.models.history.request_log import class_words
 
 _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
 
@@ -105,6 +106,10 @@ class SessionAdmin(ReadOnlyAdmin):
             turns=turns,
             agents=agents,
             numbers=session_page.SessionSums.of(sessions.sums(rows)),
+            prompts=sessions.by_prompt(rows),
+            classes=[
+                {**numbers, "purpose": class_words(numbers["purpose"])} for numbers in sessions.by_class(rows)
+            ],
             tools=session_page.tools(turns),
             time=session_page.time_spent(turns),
             picture=session_page.session_picture(agents, lambda pk: address.replace("ROW", str(pk))),

@@ -96,6 +96,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_contentread",),
             ),
             MenuItem(
+                _("New from clients"),
+                "new_releases",
+                "admin:gateway_clientnovelty_changelist",
+                ("gateway.view_clientnovelty",),
+            ),
+            MenuItem(
                 _("Retention"),
                 "auto_delete",
                 "admin:gateway_retention_changelist",

@@ -13,6 +13,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose
 from gateway.config.explain.route_messages import reason_of_mapping, reason_of_target
 from gateway.config.health_records import FORGET_AFTER
 from gateway.config.snapshot.loader import load
@@ -76,22 +77,25 @@ class Explanation:
     candidates: tuple[MappingStanding, ...] = field(default=())
 
 
-def explained(asked_model: str, key: ClientKey | None = None) -> Explanation:
-    """Explain what becomes of a model, asked for with `key` or by anybody.
+def explained(
+    asked_model: str, key: ClientKey | None = None, purpose: Purpose = NOTHING_KNOWN
+) -> Explanation:
+    """Explain what becomes of a model, asked for with `key` or by anybody, for a `purpose`.
 
     Raises what the database raises.
     """
     snapshot = load()
     found = tuple(
         MappingStanding(one.rule, one.won, reason_of_mapping(one))
-        for one in candidates(snapshot, asked_model)
+        for one in candidates(snapshot, asked_model, purpose)
     )
-    targets = tuple(_standing(number, one) for number, one in enumerate(considered(snapshot, asked_model), 1))
+    found_targets = considered(snapshot, asked_model, purpose)
+    targets = tuple(_standing(number, one) for number, one in enumerate(found_targets, 1))
     usable = [target for target in targets if target.usable]
     first = next((target for target in usable if target.free), usable[0] if usable else None)
     return Explanation(
         asked_model,
-        problem=_problem(snapshot, asked_model, key),
+        problem=_problem(snapshot, asked_model, key, purpose),
         first=first,
         mapping=next((candidate for candidate in found if candidate.won), None),
         targets=targets,
@@ -142,7 +146,7 @@ def _rows(provider: str, now: datetime) -> list[SetAsideTarget]:
     return [row for row in rows if not row.credential or row.until > now]
 
 
-def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None) -> str:
+def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None, purpose: Purpose) -> str:
     entry = snapshot.keys.get(key.digest) if key is not None else None
     if key is not None:
         if key.state() != "active":
@@ -153,7 +157,7 @@ def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None) 
                 "name": key.name
             }
     try:
-        resolve(snapshot, asked_model)
+        resolve(snapshot, asked_model, purpose)
     except GatewayError as error:
         told = _("The client is told %(status)s: %(message)s") % {
             "status": error.status,

@@ -19,6 +19,7 @@ _CAUSES: Final[Mapping[Cause, Any]] = {
     Cause.FIRST: _("It is the first enabled rule where %(how)s matches."),
     Cause.BEHIND_ANOTHER: _("Here %(how)s matches too, but another rule comes first."),
     Cause.BEHIND_EXACT: _("Here %(how)s matches too, but exact names come before patterns."),
+    Cause.OTHER_CLASS: _("Here %(how)s matches too, but it takes only requests of the class %(classes)s."),
     Cause.TARGET_DISABLED: _("It is disabled in the mapping."),
     Cause.PROVIDER_DISABLED: _("Its provider is disabled."),
     Cause.CREDENTIAL_UNREADABLE: _("No encryption key opens its provider's credential; enter it again."),
@@ -29,7 +30,8 @@ _CAUSES: Final[Mapping[Cause, Any]] = {
 def reason_of_mapping(candidate: Candidate) -> str:
     """Why a rule that matches wins or loses."""
     facts = {"pattern": candidate.rule.pattern, "spelling": candidate.spelling}
-    return str(_CAUSES[candidate.cause] % {"how": _MANNERS[candidate.manner] % facts})
+    classes = ", ".join(sorted(candidate.rule.classes))
+    return str(_CAUSES[candidate.cause] % {"how": _MANNERS[candidate.manner] % facts, "classes": classes})
 
 
 def reason_of_target(cause: Cause | None) -> str:

@@ -272,6 +272,7 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         public_names=_texts(mapping.public_names),
         note=mapping.note,
         enabled=mapping.enabled and (demo_wanted or mapping.origin != Origin.DEMO),
+        classes=frozenset(mapping.when.get("class", ())),
         regex=patterns.wildcard(mapping.pattern) if wildcard else None,
     )
 

@@ -15,6 +15,7 @@ from gateway.history.content.bodies import PackedBodies
 from gateway.history.content.chunking import Piece
 from gateway.history.follow_up_queue import EndedExchange
 from gateway.history.outcome import OPEN, ExchangeOutcome, with_unsearched
+from gateway.history.record.novelties import novelty_writer
 from gateway.history.record.storable import lesser
 from gateway.history.record.upsert import Upsert
 from gateway.history.secrets.masker import Masker
@@ -81,6 +82,8 @@ def write(
         _QUEUE.many([(outcome.request_id,) for outcome in ended])
         new = bodies.store([(name, text) for name, text in texts.items() if name in last])
         _note_used(last.values())
+        if any(outcome.novelties for outcome in last.values()):
+            novelty_writer.write(last.values())
         hourly.put(counted, map(hourly.counted, rows))
     return [_ended(outcome, texts.get(outcome.request_id), new) for outcome in ended]
 

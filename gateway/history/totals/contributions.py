@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from gateway.client_protocol.purpose import counted_as
 from gateway.history.outcome import OPEN
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS, OTHER, HourlyTotal
 
@@ -47,6 +48,8 @@ class Contribution(NamedTuple):
     first_byte_ms: int | None
     duration_ms: int | None
     ledger: Sequence[Any]
+    request_class: str
+    task: str
 
 
 class Slot(NamedTuple):
@@ -59,6 +62,7 @@ class Slot(NamedTuple):
     upstream_model: str
     asked_model: str
     state: str
+    request_class: str
 
 
 def hour_of(moment: datetime) -> int:
@@ -76,6 +80,7 @@ def slot_and_numbers(facts: Contribution) -> tuple[Slot, list[int]]:
         OTHER if facts.folded & FOLDED_UPSTREAM else facts.upstream_model,
         OTHER if facts.folded & FOLDED_ASKED else facts.asked_model,
         facts.state,
+        counted_as(facts.request_class, facts.task),
     )
     first_byte = facts.first_byte_ms
     numbers = [

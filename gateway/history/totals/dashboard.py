@@ -10,9 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import F, Sum
 
+from gateway.client_protocol.purpose import RequestClass
 from gateway.history.totals.contributions import DAY, HOUR
 from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
+from gateway.models.history.request_log import class_words
 
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
 # how many hours a range reaches back, and the hours in one bar of its charts
@@ -121,6 +123,7 @@ class Dashboard:
     models: Sequence[DashboardLine]
     providers: Sequence[DashboardLine]
     keys: Sequence[DashboardLine]
+    classes: Sequence[DashboardLine]
     points: Sequence[Point]
     health: Sequence[ProviderPoints]
     ledger: Sequence[tuple[str, int]]
@@ -140,11 +143,13 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
     models: dict[str, ExchangeSums] = {}
     providers: dict[str, ExchangeSums] = {}
     keys: dict[int, ExchangeSums] = {}
-    for upstream, asked, provider, key, state, *sums in _grouped(first, last):
+    classes: dict[str, ExchangeSums] = {}
+    for upstream, asked, provider, key, state, purpose, *sums in _grouped(first, last):
         whole.add(state, sums)
         models.setdefault(upstream or asked, ExchangeSums()).add(state, sums)
         providers.setdefault(provider, ExchangeSums()).add(state, sums)
         keys.setdefault(key, ExchangeSums()).add(state, sums)
+        classes.setdefault(purpose or RequestClass.UNKNOWN, ExchangeSums()).add(state, sums)
     points, by_provider = _points(totals, first, last, each)
     names = dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
     return Dashboard(
@@ -154,6 +159,7 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
         models=_lines(models, str),
         providers=_lines(providers, str),
         keys=_lines(keys, lambda key: names.get(key, f"#{key}") if key else ""),
+        classes=_lines(classes, class_words),
         points=points,
         health=[
             ProviderPoints(line.name, by_provider.get(line.name, []))
@@ -214,7 +220,7 @@ def _grouped(first: int, last: int) -> Iterator[Any]:
     for table, since, before in ((HourlyTotal, first, midnight), (DailyTotal, midnight, last + 1)):
         totals = table.objects.order_by().filter(hour__gte=since, hour__lt=before, endpoint="messages")
         yield from totals.values_list(
-            "upstream_model", "asked_model", "provider", "client_key_pk", "state"
+            "upstream_model", "asked_model", "provider", "client_key_pk", "state", "request_class"
         ).annotate(**_SUMS)
 
 

@@ -21,6 +21,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Concat
 
+from gateway.client_protocol.purpose import Task
 from gateway.models import RequestLog, SessionTotal
 
 # prefixes of holders' names
@@ -53,6 +54,26 @@ def sums(rows: QuerySet[RequestLog]) -> dict[str, Any]:
     Unknown tokens count as 0. Without rows `first_at` and `last_at` are 0 too. One query.
     """
     return _plain(rows.order_by().aggregate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS))
+
+
+MOST_PROMPTS: Final = 100
+
+
+def by_prompt(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
+    """What each prompt of a person led to, its subagents included; the newest MOST_PROMPTS, oldest first."""
+    told = rows.order_by().exclude(prompt_id="").values("prompt_id")
+    sums: Any = told.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    return [_plain(one) for one in sums.order_by("-first_at")[:MOST_PROMPTS]][::-1]
+
+
+def by_class(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
+    """The numbers by what requests were for, the safety checks of clients apart; most requests first."""
+    purpose = Case(
+        When(task=Task.CLASSIFIER, then=F("task")), default=F("request_class"), output_field=CharField()
+    )
+    found = rows.order_by().annotate(purpose=purpose).values("purpose")
+    sums: Any = found.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    return [_plain(one) for one in sums.order_by("-requests", "purpose")]
 
 
 def _plain(numbers: dict[str, Any]) -> dict[str, Any]:

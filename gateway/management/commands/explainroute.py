@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from gateway.client_protocol.purpose import CONDITIONS, condition
 from gateway.config.explain.explanation import Explanation, TargetStanding, explained
 from gateway.models import ClientKey
 
@@ -19,14 +20,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("model", help=_("The model a client asks for."))
         parser.add_argument("--key", metavar="NAME", help=_("Ask with the client key of this name."))
+        parser.add_argument(
+            "--class",
+            dest="asked_class",
+            choices=CONDITIONS,
+            default="unknown",
+            help=_("What the request is for, as mappings with the condition class see it."),
+        )
 
-    def handle(self, *_args: Any, model: str, key: str | None, **__: Any) -> None:
+    def handle(self, *_args: Any, model: str, key: str | None, asked_class: str, **__: Any) -> None:
         record = None
         if key is not None:
             record = ClientKey.objects.filter(name=key).first()
             if record is None:
                 raise CommandError(_("No client key has the name %(name)s.") % {"name": key})
-        explanation = explained(model, record)
+        explanation = explained(model, record, condition(asked_class))
         for line in lines(explanation):
             self.stdout.write(line)
         if explanation.problem:

@@ -9,8 +9,22 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from gateway.client_protocol.purpose import CONDITIONS
 from gateway.models.base import ConfigRecord, Origin
 from gateway.models.configuration.provider import Provider
+
+
+def when_problem(when: Any) -> Any:
+    """What is wrong with the conditions of a mapping, in a sentence; "" if nothing."""
+    if not isinstance(when, dict):
+        return _("Enter a JSON object.")
+    unknown = sorted(when.keys() - {"class"})
+    if unknown:
+        return _("%(name)s is no condition; there is: class.") % {"name": unknown[0]}
+    classes = when.get("class", [])
+    if not isinstance(classes, list) or not set(map(str, classes)) <= set(CONDITIONS):
+        return _("class is a list of these: %(names)s.") % {"names": ", ".join(CONDITIONS)}
+    return ""
 
 
 class ModelMapping(ConfigRecord):
@@ -55,6 +69,14 @@ class ModelMapping(ConfigRecord):
         validators=[MinValueValidator(1)],
         help_text=_("A smaller max_tokens is raised to it."),
     )
+    when = models.JSONField(
+        _("when"),
+        default=dict,
+        blank=True,
+        help_text=_(
+            "What a request must be for the mapping to take it, beside its name. Empty: every request."
+        ),
+    )
     options = models.JSONField(
         _("profile options"),
         default=dict,
@@ -89,6 +111,9 @@ class ModelMapping(ConfigRecord):
             and self.min_output_tokens > self.max_output_tokens
         ):
             raise ValidationError({"min_output_tokens": _("This is more than the largest output.")})
+        problem = when_problem(self.when)
+        if problem:
+            raise ValidationError({"when": problem})
 
     def lead_to(self, provider: Provider, upstream_model: str = "", **fields: Any) -> MappingTarget:
         """Store one more target of this stored mapping; by default behind those it has."""

@@ -25,16 +25,18 @@ COST_UNIT: Final = Decimal("1e-10")
 
 
 class Total(models.Model):
-    """The exchanges of some time that have the same key, models, provider and end.
+    """The exchanges of some time that have the same key, models, provider, end and class.
 
     `hour` counts from 1970. `client_key_pk` is 0 without a key; requests that were never routed
-    have no provider. `cost_units` are COST_UNIT each, whole so that sums are exact; `unpriced` counts
+    have no provider. `request_class` is what client_protocol.purpose.counted_as says, "" of rows from before
+    there were classes. `cost_units` are COST_UNIT each, whole so that sums are exact; `unpriced` counts
     exchanges whose cost is unknown. `first_byte_NN` counts times to first byte up to FIRST_BYTE_BOUNDS[NN],
     `first_byte_ms` and `duration_ms` are sums.
     """
 
     SLOT: ClassVar[tuple[str, ...]] = (
         "hour", "endpoint", "client_key_pk", "provider", "upstream_model", "asked_model", "state",
+        "request_class",
     )  # fmt: skip
     NUMBERS: ClassVar[tuple[str, ...]] = (
         "requests", "retries", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
@@ -48,6 +50,7 @@ class Total(models.Model):
     upstream_model = models.CharField(max_length=200, default="", blank=True)
     asked_model = models.CharField(max_length=200, default="", blank=True)
     state = models.CharField(max_length=12)
+    request_class = models.CharField(max_length=12, default="", db_default="", blank=True)
     requests = models.BigIntegerField(default=0)
     retries = models.BigIntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)
@@ -66,6 +69,7 @@ class Total(models.Model):
             models.UniqueConstraint(
                 fields=[
                     "hour", "endpoint", "client_key_pk", "provider", "upstream_model", "asked_model", "state",
+                    "request_class",
                 ],
                 name="%(class)s_slot",
             )

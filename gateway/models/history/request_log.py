@@ -10,9 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from gateway.client_protocol.purpose import RequestClass, Task
+
 USUAL_STOPS: Final = ("", "end_turn", "tool_use")
 # one condition after the other, because SQLite compares them one by one
 UNUSUAL_STOP: Final = ~Q(stop_reason="") & ~Q(stop_reason="end_turn") & ~Q(stop_reason="tool_use")
+RARE_CLASS: Final = ~Q(request_class="unknown") & ~Q(request_class="main")
 # What few requests are or have, each with an index of its own; a filter says the same condition.
 RARE: Final[dict[str, Q]] = {
     "refused": Q(status__gte=400, status__lt=500),
@@ -25,6 +28,7 @@ RARE: Final[dict[str, Q]] = {
     "retried": Q(attempts__gt=1),
     "replay": ~Q(replay_of=""),
     "counting": Q(endpoint="count_tokens"),
+    "safety": Q(task="classifier"),
 }
 
 
@@ -37,6 +41,30 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled by client")
     BROKEN = "broken", _("broken by the provider")
     INTERRUPTED = "interrupted", _("interrupted by a restart")
+
+
+# words for the closed list of client_protocol.purpose
+CLASSES: Final = {
+    RequestClass.MAIN.value: _("main agent"),
+    RequestClass.SUBAGENT.value: _("subagent"),
+    RequestClass.COMPACTION.value: _("compaction"),
+    RequestClass.AUXILIARY.value: _("auxiliary"),
+    RequestClass.SIDE_REPLY.value: _("side reply"),
+    RequestClass.WORKFLOW.value: _("workflow"),
+    RequestClass.UNKNOWN.value: _("unknown"),
+}
+TASKS: Final = {
+    Task.NONE.value: "",
+    Task.CLASSIFIER.value: _("safety check by the client"),
+    Task.TITLE.value: _("title of a session"),
+    Task.PROBE.value: _("probe at the start"),
+    Task.COUNT.value: _("counting tokens"),
+}
+
+
+def class_words(counted: str) -> str:
+    """The words for what totals count a request under (client_protocol.purpose.counted_as)."""
+    return str(CLASSES.get(counted) or TASKS.get(counted) or CLASSES[RequestClass.UNKNOWN.value])
 
 
 class Endpoint(models.TextChoices):
@@ -55,6 +83,9 @@ class RequestLog(models.Model):
     `owner_id`: the user who owned the key then, and whose contents these are, whoever owns it now.
     `tools_called`: what the answer calls; `tools_failed`: tools whose results came in with
     this request and were errors; `has_images`: some message of the request has one.
+    `request_class` and what follows it say what the request was for (client_protocol/purpose.py);
+    `class_inferred`: the client did not say. `caller_request_id`: what the caller, or a proxy in front
+    of us, calls the request.
     `timeline`: what happened between the client and us beside the events, as
     `[what, ms since arrival, ms it took]` (relay/exchange/timeline.py). `replay_of`: the request id
     of the request that this one repeats.
@@ -122,6 +153,19 @@ class RequestLog(models.Model):
     served_by = models.CharField(max_length=80, blank=True, default="", editable=False)
     replay_of = models.CharField(max_length=64, blank=True, default="")
     upstream_request_id = models.CharField(max_length=200, blank=True, default="")
+    # a process of an older version, which may still write, knows nothing of these
+    request_class = models.CharField(
+        max_length=12, choices=list(CLASSES.items()), default="unknown", db_default="unknown", blank=True
+    )
+    class_inferred = models.BooleanField(default=False, db_default=False)
+    task = models.CharField(max_length=12, choices=list(TASKS.items()), blank=True, default="", db_default="")
+    agent_type = models.CharField(max_length=60, blank=True, default="", db_default="")
+    prompt_id = models.CharField(max_length=60, blank=True, default="", db_default="")
+    compaction = models.CharField(max_length=60, blank=True, default="", db_default="")
+    tool_durations = models.JSONField(default=list, db_default=[], blank=True)
+    finer_class = models.CharField(max_length=60, blank=True, default="", db_default="")
+    settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
+    caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     masked_count = models.PositiveIntegerField(default=0)
     # which model names the totals do not tell apart (history/totals/contributions.py)
     folded = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -141,6 +185,12 @@ class RequestLog(models.Model):
             models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
             models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
             models.Index(fields=["upstream_model", "-started_at"], name="log_upstream_time"),
+            models.Index(
+                fields=["request_class", "started_at"],
+                name="log_class_time",
+                condition=RARE_CLASS,
+            ),
+            models.Index(fields=["prompt_id"], name="log_prompt", condition=~Q(prompt_id="")),
             # for the filters of the history that few rows pass: small, and read backwards they are in the
             # order of the list
             *(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.client_protocol.purpose import AGENT, NOTHING_KNOWN, PARENT_AGENT, SESSION, Purpose
 from gateway.conversion.answers.message import message_facts
 from gateway.conversion.blocks.pdf import ReadElsewhere
 from gateway.conversion.ledger import Ledger
@@ -55,7 +56,7 @@ class Arrival:
 
     @property
     def session(self) -> str | None:
-        return self.headers.get("x-claude-code-session-id")
+        return self.headers.get(SESSION)
 
     @property
     def holder(self) -> str:
@@ -109,6 +110,7 @@ class ExchangeAttempt:
 class Exchange:
     """`started` is the monotonic clock at arrival; the other fields fill up on the way.
 
+    `purpose`: what the request is for; `novelties`: names in it that this version does not know.
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
     (docs/conversion.md, "Response headers").
@@ -121,6 +123,8 @@ class Exchange:
     ledger: Ledger = field(default_factory=Ledger)
     asked_model: str = ""
     streamed: bool = False
+    purpose: Purpose = NOTHING_KNOWN
+    novelties: list[list[str]] = field(default_factory=list)
     route: Route | None = None
     tries: list[ExchangeAttempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
@@ -232,7 +236,7 @@ class Exchange:
 
     def _known(self) -> dict[str, Any]:
         """What is known from the beginning, as fields of the outcome."""
-        arrival, route = self.arrival, self.route
+        arrival, route, purpose = self.arrival, self.route, self.purpose
         key, header = arrival.key, arrival.headers.get
         return {
             "request_id": arrival.request_id,
@@ -241,9 +245,9 @@ class Exchange:
             "client_key_id": key.id if key else None,
             "key_name": key.name if key else "",
             "owner_id": key.owner_id if key else None,
-            "session_id": header("x-claude-code-session-id", ""),
-            "agent_id": header("x-claude-code-agent-id", ""),
-            "parent_agent_id": header("x-claude-code-parent-agent-id", ""),
+            "session_id": header(SESSION, ""),
+            "agent_id": header(AGENT, ""),
+            "parent_agent_id": header(PARENT_AGENT, ""),
             "client": header("user-agent", ""),
             "client_address": arrival.address,
             "asked_model": self.asked_model,
@@ -254,6 +258,17 @@ class Exchange:
             "streamed": self.streamed,
             "replay_of": arrival.replay_of,
             "served_by": self.served_by,
+            "request_class": str(purpose.request_class),
+            "class_inferred": purpose.inferred,
+            "task": str(purpose.task),
+            "agent_type": purpose.agent_type,
+            "prompt_id": purpose.prompt_id,
+            "compaction": purpose.compaction,
+            "tool_durations": purpose.tool_durations,
+            "finer_class": purpose.finer_class,
+            "settings_checksum": purpose.settings_checksum,
+            "caller_request_id": header("request-id") or header("x-request-id", ""),
+            "novelties": self.novelties,
         }
 
     def _bodies(self) -> CapturedBodies:

@@ -2,6 +2,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
@@ -254,3 +255,41 @@ def test_a_mapping_shows_its_options_in_force_and_where_they_come_from(admin_cli
     assert "set at the mapping" in text and "&quot;local&quot;" in text
     text = where(admin_client, mapping.pattern.replace("*", "x")).content.decode()
     assert "set at the mapping" in text
+
+
+def test_a_mapping_is_given_its_purposes_and_loses_them_again(admin_client, mapping):
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    data = form_data(page, classes=["auxiliary", "classifier"])
+    assert admin_client.post(url("modelmapping", "change", mapping.pk), data).status_code == 302
+    mapping.refresh_from_db()
+    assert mapping.when == {"class": ["auxiliary", "classifier"]}
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    assert page.context["adminform"].form["classes"].value() == ["auxiliary", "classifier"]
+    assert (
+        "safety check by the client" in admin_client.get(url("modelmapping", "changelist")).content.decode()
+    )
+    data = form_data(page)
+    data.pop("classes", None)
+    admin_client.post(url("modelmapping", "change", mapping.pk), data)
+    mapping.refresh_from_db()
+    assert mapping.when == {}
+
+
+@pytest.mark.parametrize(
+    "when", [[], {"klass": []}, {"class": "main"}, {"class": ["dreaming"]}, {"class": [[]]}]
+)
+def test_conditions_that_mean_nothing_are_refused(mapping, when):
+    mapping.when = when
+    with pytest.raises(ValidationError):
+        mapping.full_clean()
+
+
+def test_where_it_goes_depends_on_the_purpose(admin_client, mapping):
+    make_mapping(
+        "claude-*", mapping.targets.get().provider, "small", position=1, when={"class": ["subagent"]}
+    )
+    page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x", "class": "subagent"})
+    assert page.context["explanation"].first.upstream_model == "small"
+    page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x"})
+    assert page.context["explanation"].first.upstream_model == "gpt-4o"
+    assert "takes only requests of the class subagent" in page.content.decode()

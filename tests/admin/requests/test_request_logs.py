@@ -10,7 +10,7 @@ from django.utils import timezone
 from gateway.admin.requests import request_search
 from gateway.history.search import index as search
 from gateway.models import ClientKey, RequestLog
-from tests.admin.history import HOSTILE, LIST, make_rows, one_row, shown
+from tests.admin.history import HOSTILE, LIST, change, make_rows, one_row, shown
 from tests.admin.pages import url
 from tests.history.index import empty_index
 
@@ -322,3 +322,33 @@ def test_an_unknown_row_is_no_error(admin_client, db, pk):
 def test_an_empty_history_says_what_to_do(admin_client, db):
     assert b"ANTHROPIC_BASE_URL" in admin_client.get(LIST).content
     assert not RequestLog.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"class": "main"}, ["req_00000"]),
+        ({"class": "auxiliary"}, ["req_00002", "req_00001"]),
+        ({"class": "classifier"}, ["req_00002"]),
+        ({"prompt": "p-1"}, ["req_00000"]),
+        ({"class": "nonsense"}, []),
+    ],
+)
+def test_requests_are_found_by_what_they_are_for(admin_client, parameters, found):
+    make_rows(3)
+    rows = RequestLog.objects.all()
+    rows.filter(request_id="req_00000").update(request_class="main", prompt_id="p-1")
+    rows.filter(request_id="req_00001").update(request_class="auxiliary", task="title")
+    rows.filter(request_id="req_00002").update(request_class="auxiliary", task="classifier")
+    assert shown(admin_client.get(LIST, parameters)) == found
+
+
+def test_the_page_of_a_request_says_what_it_was_for(admin_client):
+    row = one_row(
+        request_class="subagent", class_inferred=True, agent_type="Explore", prompt_id="p-<1>",
+        tool_durations=[["Bash", 608], ["<b>", 3], "odd"], compaction="manual", caller_request_id="proxy-7",
+    )  # fmt: skip
+    text = change(admin_client, row).content.decode()
+    for part in ("subagent", "inferred", "Explore", "Bash 608 ms", "&lt;b&gt; 3 ms", "manual", "proxy-7"):
+        assert part in text
+    assert "prompt=p-%3C1%3E" in text

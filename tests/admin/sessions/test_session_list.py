@@ -97,7 +97,7 @@ def test_a_long_session_is_listed_in_pages_the_newest_first_and_all_of_it_counts
         assert (numbers.requests, numbers.input_tokens) == (LISTED + 30, 10 * (LISTED + 30))
         # another page begins where the list does, not above the numbers again
         assert (text.count('id="turns"'), text.count('#turns"')) == (1, 2)
-    assert counts == [3, 3, 3]
+    assert counts == [5, 5, 5]
 
 
 def test_a_short_session_has_no_pages(admin_client, session):
@@ -196,3 +196,33 @@ def test_a_rotated_key_goes_on_with_its_sessions(db):
 
 def test_the_number_of_a_total_is_no_address(admin_client, session):
     assert admin_client.get(url("sessiontotal", "change", SessionTotal.objects.get().pk)).status_code == 302
+
+
+def test_the_page_says_what_each_prompt_cost_and_what_requests_were_for(admin_client, db):
+    make_rows(2, session_id="s-2", prompt_id="prompt-1", cost="0.5", request_class="main")
+    RequestLog.objects.filter(request_id="req_00001").update(agent_id="a", request_class="subagent")
+    RequestLog.objects.create(
+        request_id="r-title",
+        session_id="s-2",
+        cost="0.01",
+        request_class="auxiliary",
+        task="title",
+        state="ok",
+    )
+    RequestLog.objects.create(
+        request_id="r-check",
+        session_id="s-2",
+        cost=None,
+        request_class="auxiliary",
+        task="classifier",
+        state="ok",
+    )
+    work_out("s-2")
+    page = admin_client.get(url("sessiontotal", "change", "s-2"))
+    [prompt] = page.context["prompts"]
+    assert (prompt["requests"], prompt["agents"], prompt["cost"]) == (2, 1, 1)
+    classes = {one["purpose"]: (one["requests"], one["unpriced"]) for one in page.context["classes"]}
+    assert classes == {
+        "main agent": (1, 0), "subagent": (1, 0), "auxiliary": (1, 0), "safety check by the client": (1, 1),
+    }  # fmt: skip
+    assert "?prompt=prompt-1" in page.content.decode()

@@ -13,12 +13,13 @@ from django.test.utils import CaptureQueriesContext
 
 from gateway.history.content.bodies import stored
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
+from gateway.history.record import novelties, rows, spool
 from gateway.history.record import recorder as module
-from gateway.history.record import rows, spool
+from gateway.history.record.novelties import NoveltyWriter
 from gateway.history.record.recorder import Recorder
 from gateway.history.record.rows import write
 from gateway.history.secrets.masker import masker
-from gateway.models import Attempt, ClientKey, RequestBody, RequestLog
+from gateway.models import Attempt, ClientKey, ClientNovelty, RequestBody, RequestLog
 from gateway.wire import jsontext
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,11 +62,18 @@ def test_every_fact_of_an_outcome_is_a_column_of_the_row():
         ledger=[{"code": "dropped", "path": "top_k", "note": "n"}],
         tools_called=["f"],
         upstream_request_id="up",
+        request_class="subagent",
+        class_inferred=True,
+        agent_type="Explore",
+        prompt_id="p",
+        compaction="manual",
+        tool_durations=[["Bash", 5]],
+        settings_checksum="sha256:0",
     )
     write([told])
     row = RequestLog.objects.get()
     for field in dataclasses.fields(ExchangeOutcome):
-        if field.name not in ("tries", "bodies"):
+        if field.name not in ("tries", "bodies", "novelties"):
             assert getattr(row, field.name) == getattr(told, field.name), field.name
     assert row.ledger_count == 1
 
@@ -585,3 +593,30 @@ def test_a_spool_line_from_before_there_were_attempts_is_read():
     line = spool.as_line(outcome()).replace(b',"tries":[]', b"")
     assert b"tries" not in line
     assert spool.from_line(line) == outcome()
+
+
+def test_a_new_name_of_a_client_is_written_once_with_the_request_that_had_it(monkeypatch):
+    monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
+    new = [["claude-cli/9", "beta", "new-2027"], ["claude-cli/9", "field", "dre\x00ams"]]
+    write([outcome(1, novelties=new), outcome(2, novelties=new)])
+    write([outcome(3, novelties=new)])
+    monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
+    write([outcome(4, novelties=new)])
+    found = ClientNovelty.objects.order_by("kind").values_list("version", "kind", "name", "request_id")
+    assert list(found) == [
+        ("claude-cli/9", "beta", "new-2027", "req_1"),
+        ("claude-cli/9", "field", "dre\ufffdams", "req_1"),
+    ]
+
+
+def test_a_client_that_makes_names_up_fills_no_table(monkeypatch):
+    monkeypatch.setattr(novelties, "MOST", 5)
+    monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
+    for number in range(10):
+        write([outcome(number, novelties=[["v", "field", f"{number}-{n}"] for n in range(3)])])
+    assert ClientNovelty.objects.count() == 5
+
+
+def test_new_names_survive_the_spool():
+    told = outcome(novelties=[["v", "beta", "b"]], tool_durations=[["Bash", 3]], request_class="main")
+    assert spool.from_line(spool.as_line(told)) == told

@@ -210,3 +210,14 @@ def test_totals_are_a_recount_of_the_rows_for_any_sequence_of_writes(monkeypatch
 
 def test_hours_count_from_1970():
     assert hourly.moment(hour_of(datetime(2026, 1, 1, 12, 59, tzinfo=UTC))) == NOON
+
+
+def test_the_classes_are_told_apart_and_the_safety_checks_of_clients_by_themselves():
+    write([
+        outcome(1, request_class="main"), outcome(2, request_class="main"),
+        outcome(3, request_class="auxiliary", task="title"),
+        outcome(4, request_class="auxiliary", task="classifier"),
+    ])  # fmt: skip
+    counts = {row.request_class: row.requests for row in HourlyTotal.objects.all()}
+    assert counts == {"main": 2, "auxiliary": 1, "classifier": 1}
+    assert kept() == recounted()

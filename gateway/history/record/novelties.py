@@ -1,0 +1,44 @@
+"""Names that clients send and nobody here knows, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gateway.history.outcome import ExchangeOutcome
+from gateway.models import ClientNovelty
+
+# a client can make names up
+MOST: Final = 2_000
+
+
+class NoveltyWriter:
+    """Remembers what this process has written, so that a name costs one look at the table."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, ...]] = set()
+
+    def write(self, outcomes: Iterable[ExchangeOutcome]) -> None:
+        """Write what is new in these exchanges, in the caller's transaction."""
+        new: dict[tuple[str, ...], ClientNovelty] = {}
+        for outcome in outcomes:
+            for version, kind, name in outcome.novelties:
+                found = (version.replace("\x00", "\ufffd"), kind, name.replace("\x00", "\ufffd"))
+                if found not in self._known and found not in new:
+                    new[found] = ClientNovelty(
+                        version=found[0],
+                        kind=kind,
+                        name=found[2],
+                        first_at=outcome.started_at,
+                        request_id=outcome.request_id,
+                    )
+        if not new:
+            return
+        room = MOST - ClientNovelty.objects.count()
+        if room > 0:
+            ClientNovelty.objects.bulk_create(list(new.values())[:room], ignore_conflicts=True)
+        if len(self._known) < MOST:
+            self._known.update(new)
+
+
+novelty_writer: Final = NoveltyWriter()
