@@ -4,15 +4,17 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 MANAGE := $(BIN)/python manage.py
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test check bench bench-admin bench-storage mutants aborts chaos soak messages clean
+.PHONY: run serve test test-matrix lock sbom package check bench bench-admin bench-storage mutants aborts chaos soak messages clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    install, migrate, serve on http://127.0.0.1:8082 (or HOST and PORT from .env)"
 	@echo "make test   install what the tests need and run all of them, then those with a database on PostgreSQL"
+	@echo "make test-matrix  the tests on the oldest and the newest Python of this machine that is supported"
 	@echo "make check  lint, types, import contracts, migrations, deployment checks"
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
@@ -20,33 +22,22 @@ help:
 	@echo "make mutants MODULE=gateway/wire/request_cache.py  small changes of a module that no test notices"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
+	@echo "make lock   resolve the lock files anew; make sbom: what they install, as CycloneDX; make package: a wheel"
 	@echo "make messages  gather the strings for translation into gateway/locale, and compile them"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
-	@echo "Making a virtual environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-
-$(VENV)/.installed: requirements.txt requirements-optional.txt | $(BIN)/python
-	@echo "Installing ccproxy ..."
-	@$(PIP) install -r requirements.txt
-	@$(PIP) install --only-binary :all: -r requirements-optional.txt || \
-		echo "No wheel of an optional package for this system: tokens are estimated more roughly."
+$(VENV)/.installed: requirements.lock requirements-optional.lock
+	@$(NEW_ENOUGH)
+	@$(PYTHON) ccproxy_site/installation.py $(VENV) requirements.lock --optional requirements-optional.lock
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt requirements-optional.txt | $(BIN)/python
-	@echo "Installing what the tests need ..."
-	@$(PIP) install -r requirements-dev.txt
+$(VENV)/.installed-dev: requirements-dev.lock
+	@$(NEW_ENOUGH)
+	@$(PYTHON) ccproxy_site/installation.py $(VENV) requirements-dev.lock
 	@touch $@ $(VENV)/.installed
 
 run: $(VENV)/.installed
-	@$(BIN)/python -m ccproxy_site.first_secrets
-	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) collectstatic --noinput --verbosity 0
-	@$(MANAGE) setupgateway
-	@exec $(MANAGE) serve
+	@exec $(MANAGE) run
 
 serve: $(VENV)/.installed
 	@exec $(MANAGE) serve
@@ -62,6 +53,44 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m chaos.engines $(PYTEST) -n 2 || { \
 		echo "Again, one after the other, what failed beside others:"; \
 		$(BIN)/python -m chaos.engines $(PYTEST) $(ALONE); }
+
+# 3.14 is locked; it joins where a machine has it
+PYTHONS := $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell python$(version) -c '' 2>/dev/null && echo yes),$(version)))
+ENDS    := $(sort $(firstword $(PYTHONS)) $(lastword $(PYTHONS)))
+
+test-matrix:
+	@for version in $(ENDS); do \
+		echo "On Python $$version ..."; \
+		$(MAKE) --no-print-directory $(VENV)-$$version/.installed-dev VENV=$(VENV)-$$version PYTHON=python$$version \
+			&& $(VENV)-$$version/bin/python -m pytest -n 2 || exit 1; \
+	done
+
+# what makes a release: in an environment of its own, because none of it is needed to serve or to test
+RELEASE := $(VENV)-release/bin
+
+$(RELEASE)/uv: requirements-release.lock
+	@$(PYTHON) ccproxy_site/installation.py $(VENV)-release requirements-release.lock
+	@touch $@
+
+RESOLVE = $(RELEASE)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+# what the environments of pyproject.toml say of every package
+SAID    := s/ ; python_full_version < .3.15. and implementation_name == .cpython. and platform_python_implementation == .CPython. and \(sys_platform == .darwin. or sys_platform == .linux.\)//; s/ and implementation_name == .cpython. and platform_python_implementation == .CPython. and \(sys_platform == .darwin. or sys_platform == .linux.\)//
+
+# LOCK="--upgrade" takes the newest that the bounds allow; else what is locked stays as far as it fits
+lock: $(RELEASE)/uv
+	$(RESOLVE) $(LOCK) requirements-dev.txt -o requirements-dev.lock >/dev/null
+	$(RESOLVE) -c requirements-dev.lock requirements.txt -o requirements.lock >/dev/null
+	$(RESOLVE) -c requirements-dev.lock requirements-optional.txt -o requirements-optional.lock >/dev/null
+	$(RESOLVE) $(LOCK) requirements-release.txt -o requirements-release.lock >/dev/null
+	sed -i.old -E "$(SAID)" requirements*.lock && rm -f requirements*.lock.old
+
+sbom: $(RELEASE)/uv
+	@mkdir -p dist
+	@$(RELEASE)/cyclonedx-py requirements --pyproject pyproject.toml --of JSON -o dist/ccproxy.cdx.json requirements.lock
+	@echo "dist/ccproxy.cdx.json"
+
+package: $(RELEASE)/uv
+	@$(RELEASE)/python -m build --wheel --no-isolation --outdir dist .
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

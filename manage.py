@@ -1,22 +1,20 @@
 #!/usr/bin/env python
 """Django's command line."""
 
-import os
-import signal
 import sys
 
-if sys.argv[1:2] == ["serve"]:
-    # Until it serves there is nothing to keep: Ctrl-C ends it without a traceback. One of several
-    # processes leaves it to its parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN if "--lifeline" in sys.argv else signal.SIG_DFL)
+if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older one reads
+    sys.exit("ccproxy needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".")
 
-from django.core.management import execute_from_command_line
-
-from ccproxy_site.server.loop import choose_loop
+try:
+    from ccproxy_site.command_line import main
+except ModuleNotFoundError as problem:
+    if (problem.name or "").startswith(("ccproxy_site", "gateway")):
+        raise
+    sys.exit(
+        f"The package {problem.name} is missing in {sys.executable}. "
+        f"Install what ccproxy needs: {sys.executable} -m pip install -r requirements.txt"
+    )
 
 if __name__ == "__main__":
-    # what is made from here on, database and spool, is nobody else's
-    os.umask(0o077)
-    choose_loop(sys.argv)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
-    execute_from_command_line(sys.argv)
+    main()

@@ -1,7 +1,7 @@
 """Every environment variable, its type and its default, in the order of .env.example.
 
-`.env` in the project's folder is read if it exists and never overrides the real
-environment. A test holds this list equal to .env.example.
+`.env` (its place: places.py) is read if it exists and never overrides the real environment. A test holds
+this list equal to .env.example.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 import environ
 from environ.fileaware_mapping import FileAwareMapping
 
-BASE_DIR: Final = Path(__file__).resolve().parent.parent
-ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", BASE_DIR / ".env"))
+from ccproxy_site.places import ENV_FILE
 
 SCHEME: Final[dict[str, tuple[Any, Any]]] = {
     # the original proxy's

@@ -2,7 +2,7 @@
 
     python -m ccproxy_site.first_secrets
 
-Runs before Django, with the standard library alone. Existing lines are never touched.
+Runs before Django reads its settings. Existing lines are never touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-ENV_FILE: Final = Path(os.environ.get("CCPROXY_ENV_FILE", Path(__file__).resolve().parent.parent / ".env"))
+from ccproxy_site.places import ENV_FILE
+
 HEADER: Final = (
     "# Made at the first start. Keep them: without them sessions end and stored credentials are lost.\n"
 )
@@ -61,6 +62,7 @@ def main() -> None:
     if not lines:
         return
     if not ENV_FILE.exists():
+        ENV_FILE.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # nobody else may read it, from its first byte on
         ENV_FILE.touch(mode=0o600)
     with ENV_FILE.open("a") as file:

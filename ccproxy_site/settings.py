@@ -13,12 +13,12 @@ from typing import Any
 import environ
 
 from ccproxy_site import environment
-from ccproxy_site.environment import BASE_DIR
 from ccproxy_site.first_secrets import keep_from_others
+from ccproxy_site.places import DEFAULT_DATA_DIR, ENV_FILE, IS_CLONE
 
 env = environment.read()
 
-DATA_DIR = Path(env("DATA_DIR") or BASE_DIR / "data")
+DATA_DIR = Path(env("DATA_DIR") or DEFAULT_DATA_DIR)
 
 # --- Django -----------------------------------------------------------------
 
@@ -173,7 +173,7 @@ LANGUAGE_COOKIE_HTTPONLY = True
 # dates in English as everybody reads them, and as the charts and the exact times have them
 FORMAT_MODULE_PATH = ["ccproxy_site.formats"]
 # the theme's words, which it does not bring in Chinese; ours are in gateway/locale
-LOCALE_PATHS = [BASE_DIR / "ccproxy_site" / "locale"]
+LOCALE_PATHS = [Path(__file__).parent / "locale"]
 
 # The theme's settings: names and callables of ours, nothing of the theme's own.
 UNFOLD: dict[str, Any] = {
@@ -193,6 +193,10 @@ UNFOLD: dict[str, Any] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+# told at the start
+SETTINGS_FILE = ENV_FILE
+# whether the pages' files may change without a new release
+FILES_MAY_CHANGE = IS_CLONE
 
 REDIS_URL: str = env("REDIS_URL")
 CACHES = caches(REDIS_URL)

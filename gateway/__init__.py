@@ -12,3 +12,6 @@ audit       what happened: outcomes, capture policy, the recorder
 relay       one exchange from arrival to end
 api, admin  HTTP for clients, HTTP for people
 """
+
+# the release, for the package, the command and the metrics; CHANGELOG.md says what is in it
+__version__ = "0.1.0"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ccproxy_site import environment, first_secrets
+from ccproxy_site.places import PROJECT_DIR
 
-EXAMPLE = Path(environment.BASE_DIR / ".env.example").read_text()
+EXAMPLE = Path(PROJECT_DIR / ".env.example").read_text()
 
 
 def example_names():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from unicodedata import east_asian_width
 
 from django.utils.translation import gettext as _
@@ -12,6 +10,7 @@ from django.utils.translation import gettext as _
 from gateway.conf import GatewayConf
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
 from gateway.config.startup.environment import Synced
+from gateway.management.invocation import command
 from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
 
@@ -108,10 +107,3 @@ def claude_lines(conf: GatewayConf, snapshot: ConfigSnapshot) -> list[str]:
 def _with_hint(conf: GatewayConf, token: str, hint: str) -> list[str]:
     address, shown, start = claude_code_lines(base_url(conf), token)
     return [address, f"{shown}   # {hint}", start]
-
-
-def command(arguments: str) -> str:
-    """A command of manage.py as it can be typed in the project's folder."""
-    python = Path(sys.executable)
-    inside = python.is_relative_to(Path.cwd())
-    return f"{python.relative_to(Path.cwd()) if inside else 'python'} manage.py {arguments}"

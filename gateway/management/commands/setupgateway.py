@@ -18,6 +18,7 @@ from gateway.config.startup.client_setup_text import base_url
 from gateway.config.startup.environment import sync_environment
 from gateway.config.startup.start_lock import start_lock
 from gateway.management import start_text
+from gateway.management.invocation import command
 from gateway.management.ollama import ollama_models
 
 
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         except (OperationalError, ProgrammingError) as problem:
             raise CommandError(
                 _("The database is not ready (%(problem)s). Run first: %(command)s")
-                % {"problem": problem, "command": start_text.command("migrate")}
+                % {"problem": problem, "command": command("migrate")}
             ) from problem
         except ValueError as problem:
             raise CommandError(str(problem)) from problem
@@ -67,5 +68,5 @@ class Command(BaseCommand):
         return [
             _("User %(name)s, password %(password)s") % {"name": name, "password": password},
             _("This password is shown only now. Lost it? %(command)s")
-            % {"command": start_text.command(f"changepassword {name}")},
+            % {"command": command(f"changepassword {name}")},
         ]

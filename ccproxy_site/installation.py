@@ -1,0 +1,109 @@
+"""Make a virtual environment and install a lock file into it, with a sign of life: `make run` begins with it.
+
+    python ccproxy_site/installation.py FOLDER LOCK [--optional LOCK]
+
+Runs before anything is installed, so it needs the standard library alone. Where uv is on the PATH it
+installs, else pip. The lock names every package, so pip resolves nothing; it compiles nothing either: Python
+compiles what it imports, which is a part of what is installed. A package of an optional lock file is left
+out where it has no wheel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+PIP: Final = ("--disable-pip-version-check", "--no-deps", "--no-compile", "--require-hashes")
+VENV_MISSING: Final = (
+    "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv; "
+    "elsewhere choose another one: make run PYTHON=/path/to/python3"
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Exits with one sentence when it cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("--optional", type=Path)
+    given = parser.parse_args(arguments)
+    try:
+        uv = shutil.which("uv")
+        _environment(given.folder, uv)
+        if _installed(given.folder, given.lock, uv) != 0:
+            sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
+        if given.optional and _installed(given.folder, given.optional, uv, only_wheels=True) != 0:
+            print("No wheel of an optional package for this system: tokens are estimated more roughly.")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped while installing. Start it again: it goes on from here.")
+
+
+def _environment(folder: Path, uv: str | None) -> None:
+    """One that is whole: where ensurepip is missing, Python leaves one without pip."""
+    python = folder / "bin" / "python"
+    if python.exists() and (uv or _quiet([str(python), "-m", "pip", "--version"])[0] == 0):
+        return
+    print(f"Making a virtual environment in {folder} ...", flush=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as problem:
+        sys.exit(
+            f"Cannot write to {folder.resolve().parent}: {problem.strerror}. Give this user the right to."
+        )
+    make = [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(folder)] if uv else None
+    code, said = _quiet(make or [sys.executable, "-m", "venv", "--clear", str(folder)])
+    if code:
+        # a half-made one would be taken for a whole one
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit(VENV_MISSING if "venv" in said or "ensurepip" in said else said.strip()[-500:])
+
+
+def _installed(folder: Path, lock: Path, uv: str | None, *, only_wheels: bool = False) -> int:
+    """Install the lock file; the exit code of what did it."""
+    number = sum("==" in line and not line.startswith((" ", "#")) for line in lock.read_text().splitlines())
+    begun = time.monotonic()
+    wheels = ["--only-binary", ":all:"] if only_wheels else []
+    python = str(folder / "bin" / "python")
+    if uv:
+        by = [uv, "pip", "install", "--python", python, "--no-deps", "--require-hashes"]
+    else:
+        by = [python, "-m", "pip", "install", *PIP]
+    print(f"Installing {number} packages of {lock} ...", flush=True)
+    last = deque[str](maxlen=8)
+    shown = sys.stdout.isatty()
+    with subprocess.Popen(  # noqa: S603 - pip or uv, with a file of ours
+        [*by, *wheels, "-r", str(lock)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        seen = 0
+        for line in process.stdout:
+            if line.startswith("WARNING: Location"):
+                continue
+            last.append(line)
+            seen += line.startswith("Collecting")
+            if shown and seen:
+                print(f"\r  {seen} of {number} ", end="", flush=True)
+    if shown and seen:
+        print("\r", end="")
+    if process.returncode and not only_wheels:
+        sys.stdout.writelines(last)
+    elif not process.returncode:
+        print(f"  installed in {time.monotonic() - begun:.0f} s", flush=True)
+    return process.returncode
+
+
+def _quiet(command: list[str]) -> tuple[int, str]:
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - Python's own tools
+    return done.returncode, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
