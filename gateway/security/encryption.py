@@ -1,7 +1,7 @@
 """Encryption of stored secrets with a list of Fernet keys; the only place that knows cryptography.
 
-The first key encrypts, every key decrypts: put a new key in front, save the
-records again, then take the old one away.
+The first key encrypts, every key decrypts: put a new key in front, encrypt what is stored anew
+(`manage.py rotatekeys`), then take the old one away.
 """
 
 from __future__ import annotations
@@ -48,6 +48,15 @@ def decrypt(token: str, keys: Sequence[str]) -> str:
             "A stored secret cannot be opened with any key in FIELD_ENCRYPTION_KEYS. "
             "Put the key it was saved with back into the list, or enter the secret again."
         ) from None
+
+
+def is_of_first_key(token: str, keys: Sequence[str]) -> bool:
+    """Whether the first key alone opens a stored text. Raises UnusableKey."""
+    try:
+        decrypt(token, keys[:1])
+    except UnreadableSecret:
+        return False
+    return True
 
 
 def seal_keys(keys: Sequence[str]) -> tuple[bytes, ...]:
