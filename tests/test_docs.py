@@ -64,6 +64,7 @@ def test_an_option_is_shown_with_every_value_and_its_default_first(name):
     assert set(words_of(OPTIONS[name])) <= set(shown)
     default = OPTIONS[name]["default"]
     first = default if isinstance(default, list) and default else [default]
+    first = first[:1] if len(first) > 12 else first
     written = [value if isinstance(value, str) and value else json.dumps(value) for value in first]
     assert shown[: len(written)] == written
 

@@ -23,6 +23,24 @@ REASONING_PLACES: Final = (
     "thinking",
     "content_parts",
 )
+THINKING_MARKS: Final = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<mm:think>", "</mm:think>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel|>analysis<|message|>", "<|end|>"),
+    ("<|start|>assistant", ""),
+    ("<|channel|>final<|message|>", ""),
+    ("<|channel|>commentary<|message|>", ""),
+    ("<|return|>", ""),
+    ("<|START_RESPONSE|>", ""),
+    ("<|END_RESPONSE|>", ""),
+)
 EFFORT_ORDER: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -50,6 +68,7 @@ class Profile:
     whole_thinking: bool = True
     emit_thinking: str = "requested"
     reasoning_in: tuple[str, ...] = REASONING_PLACES
+    thinking_marks: tuple[tuple[str, str], ...] = THINKING_MARKS
     reasoning_replay: str | tuple[str, ...] = "drop"
     replay_scope: str = "always"
     reasoning_placeholder: str | None = ""
@@ -60,10 +79,12 @@ class Profile:
     stop: str = "native"
     stop_max: int = 4
     images: str = "url"
+    image_types: tuple[str, ...] = ()
     pdf: str = "extract"
     url_documents: str = "reject"
     tool_result_images: str = "hoist"
     assistant_after_tool: bool = False
+    call_content: str = "null"
     tool_choice: str = "full"
     tool_choice_any: str = "required"
     parallel_tool_calls: str = "pass"
@@ -109,7 +130,7 @@ class Profile:
                 raise ValueError(f"unknown profile option: {sorted(unknown)[0]}")
             options.update(layer)
         given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
+            name: _frozen(value)
             for name, value in options.items()
             if value is not None or name in _NULL_MEANS_SOMETHING
         }
@@ -135,6 +156,10 @@ class Profile:
         if self.stream_idle_timeout is not None:
             return self.stream_idle_timeout
         return 120.0 if self.reasoning == "none" else 600.0
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 OPTION_NAMES: Final = frozenset(option.name for option in dataclasses.fields(Profile))

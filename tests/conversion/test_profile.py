@@ -13,7 +13,7 @@ SCHEMA = json.loads((Path(module.__file__).parent / "profile.schema.json").read_
 
 
 def plain(value):
-    return list(value) if isinstance(value, tuple) else value
+    return [plain(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def test_the_schema_has_the_same_options_and_defaults_as_the_class():

@@ -241,7 +241,7 @@ class ConvertedStream:
         elif type(chunk) is dict:
             self._read_data(chunk)
             if self._repetition is not None and not self._halves.waiting:
-                self._repetition.learn(data, chunk, plain=self._filters is None)
+                self._repetition.learn(data, chunk, self._filters)
         elif type(chunk) is list and chunk and all(type(item) is dict for item in chunk):
             # Gemini puts an error into a list
             for item in chunk:
@@ -272,6 +272,7 @@ class ConvertedStream:
             if self._filters.matched is None:
                 self._filtered(self._filters.flush())
             matched = self._filters.matched
+            self._filters.note_repairs(self._ledger)
         finish = Finish.STOP if matched else self._finish
         refusal = "".join(self._refusal)
         if refusal and not writer.output.text_length:

@@ -97,6 +97,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     called = _calls_said_once(said, output, context, ledger)
     if called is None or not (called or thinking or text):
         return None
+    filters.note_repairs(ledger)
     output.thinking(thinking)
     output.text(text)
     carrier = reasoning.Carrier(context, ledger)

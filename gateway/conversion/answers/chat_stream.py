@@ -57,7 +57,7 @@ class MessageStream(ConvertedStream):
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.reader(context.profile.reasoning_in).read
         self._growth = reasoning.Growth()
-        self._repetition = Repetition(self._writer, self._read, self._growth)
+        self._repetition = Repetition(self._writer, self._read, self._growth, self._filtered)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._doubtful = False  # a finish reason was taken back: the next one may be, too
         self._deltas = False  # the provider says things in deltas
@@ -161,6 +161,7 @@ class MessageStream(ConvertedStream):
                     self._complete()
                     return True
                 if self._filters.settled:
+                    self._filters.note_repairs(self._ledger)
                     self._filters = None
             if len(delta) == 1:
                 return True

@@ -21,6 +21,7 @@ from typing import Final
 from gateway import patterns
 from gateway.conversion.answers.block_writers import TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answers.reasoning import Growth
+from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.writer import AnswerWriter, Open
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.wire import jsontext, messages, sse
@@ -44,20 +45,26 @@ class Repetition:
     """`read` a chunk's data when it repeats the last one that was `learn`t from.
 
     `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read);
-    `growth` whether thinking comes in deltas, which alone can be said from here.
+    `growth` whether thinking comes in deltas, which alone can be said from here. `filtered` takes what
+    filters made of a text.
     """
 
     __slots__ = (
-        *("_before", "_behind", "_end", "_growth", "_patience"),
+        *("_before", "_behind", "_end", "_filtered", "_growth", "_patience"),
         *("_say", "_split", "_start", "_state", "_writer"),
     )
 
     def __init__(
-        self, writer: AnswerWriter, split: Callable[[JSONObject], tuple[str, str, str]], growth: Growth
+        self,
+        writer: AnswerWriter,
+        split: Callable[[JSONObject], tuple[str, str, str]],
+        growth: Growth,
+        filtered: Callable[[tuple[str, str]], None],
     ) -> None:
         self._writer = writer
         self._split = split
         self._growth = growth
+        self._filtered = filtered
         self._patience = PATIENCE
         self._state: Open | None = None
         self._before, self._behind, self._start, self._end = _NONE, _NONE, 0, 0
@@ -88,21 +95,21 @@ class Repetition:
         self._patience = PATIENCE
         return True
 
-    def learn(self, data: bytes, chunk: JSONObject, *, plain: bool) -> None:
+    def learn(self, data: bytes, chunk: JSONObject, filters: VisibleText | None) -> None:
         """`data`, which is `chunk`, has been read in full; what was learnt before is over.
 
-        `plain`: visible text is shown as it comes. Else it is searched for tags or stop sequences, and
-        is not said from here.
+        `filters`: what visible text goes through, if anything. When they may end the answer, or hold all
+        of it back, no text is said from here.
         """
         self._before = _NONE
         if self._patience and type(self._writer.state) is Open and not self._writer.waits:
             self._patience -= 1
-            self._learn(data, chunk, self._writer.state, plain)
+            self._learn(data, chunk, self._writer.state, filters)
 
-    def _learn(self, data: bytes, chunk: JSONObject, state: Open, plain: bool) -> None:
+    def _learn(self, data: bytes, chunk: JSONObject, state: Open, filters: VisibleText | None) -> None:
         delta = _plain_delta(chunk)
-        said = None if delta is None else self._said(delta, state)
-        if said is None or (said[1] == "content" and not plain):
+        said = None if delta is None else self._said(delta, state, filters)
+        if said is None:
             return
         holder, key, say = said
         places = [match.span(2) for match in _STRINGS.finditer(data) if match[1] == key.encode()]
@@ -125,7 +132,9 @@ class Repetition:
             self._before, self._behind = before, behind
             self._start, self._end = start, end - len(data) or len(data)
 
-    def _said(self, delta: JSONObject, state: Open) -> tuple[JSONObject, str, Say] | None:
+    def _said(
+        self, delta: JSONObject, state: Open, filters: VisibleText | None
+    ) -> tuple[JSONObject, str, Say] | None:
         """Where the one text of `delta` stands, and who takes it; None: it is not one for the open block."""
         keys = [key for key, value in delta.items() if value and key != "role"]
         if len(keys) != 1:
@@ -148,11 +157,25 @@ class Repetition:
             return None
         thinking, place, visible = self._split(delta)
         if key == "content" and visible == delta[key] and not thinking and type(block) is TextBlock:
-            return delta, key, _text_to(writer, index)
+            if filters is None:
+                return delta, key, _text_to(writer, index)
+            return (delta, key, self._marked_text_to(filters, index)) if filters.only_marks else None
         told = key == place and thinking == delta[key] and not visible
         if told and self._growth.deltas and type(block) is ThinkingBlock:
             return delta, key, _thinking_to(writer, index, place)
         return None
+
+    def _marked_text_to(self, filters: VisibleText, index: int) -> Say:
+        plainly = _text_to(self._writer, index)
+        passes, feed, filtered = filters.passes, filters.feed, self._filtered
+
+        def say(text: str, quoted: bytes) -> None:
+            if passes(text):
+                plainly(text, quoted)
+            else:
+                filtered(feed(text))
+
+        return say
 
     def _arguments_to(self, block: ToolBlock, index: int) -> Say:
         before, behind = sse.around(messages.input_json_delta(index, ""))

@@ -1,6 +1,6 @@
 """What becomes of the upstream's content on its way to the client.
 
-Think tags are split off, a repeated prefill is removed, local stop sequences
+Marked thinking is split off, a repeated prefill is removed, local stop sequences
 are watched, and nulls invented by strict schemas are taken out again. Every
 step works on pieces and holds back what it cannot decide yet; a whole message
 is one piece.
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
 
+from gateway.conversion.answers.thinking_marks import MarkedThinking
 from gateway.conversion.context import AnswerContext
+from gateway.conversion.ledger import Ledger
 from gateway.conversion.tools.strict_schemas import without_invented_nulls
 
 
@@ -128,26 +129,17 @@ class _Begun:
         return length + (sequence[length] == character)
 
 
-_CLOSING: Final = "</think>"
-# how models mark their thinking
-_MARKS: Final = {
-    "<think>": _CLOSING,
-    "<reasoning>": "</reasoning>",  # gpt-oss at Bedrock
-    "<mm:think>": "</mm:think>",  # MiniMax
-    "[THINK]": "[/THINK]",  # Magistral
-}
-_AT_START: Final = (*_MARKS, *_MARKS.values())
-
-
 class VisibleText:
     """Splits content into (thinking, visible text)."""
 
-    __slots__ = ("_nulls", "_prefill", "_stops", "_tags")
+    __slots__ = ("_marked", "_nulls", "_prefill", "_stops")
 
     def __init__(self, context: AnswerContext) -> None:
         places = context.profile.reasoning_in
-        self._tags = (
-            ThinkTags(opened="think_open" in places) if {"think_tags", "think_open"} & set(places) else None
+        self._marked = (
+            MarkedThinking(context.profile.thinking_marks, opened="think_open" in places)
+            if context.profile.thinking_marks and {"think_tags", "think_open"} & set(places)
+            else None
         )
         self._prefill = PrefillEcho(context.prefill) if context.prefill else None
         self._stops = StopScanner(context.local_stops) if context.local_stops else None
@@ -156,17 +148,38 @@ class VisibleText:
     @property
     def plain(self) -> bool:
         """Nothing happens to the text at all."""
-        return self._tags is None and self._prefill is None and self._stops is None and self._nulls is None
+        return self._marked is None and self._prefill is None and self._stops is None and self._nulls is None
 
     @property
     def settled(self) -> bool:
         """Nothing more happens to the text: what follows is visible as it is."""
         return (
-            self._stops is None
+            self._marked is None
+            and self._stops is None
             and self._nulls is None
-            and (self._tags is None or self._tags.settled)
             and (self._prefill is None or self._prefill.settled)
         )
+
+    @property
+    def only_marks(self) -> bool:
+        """Nothing happens to the text but that marks are looked for."""
+        return (
+            self._marked is not None
+            and self._stops is None
+            and self._nulls is None
+            and (self._prefill is None or self._prefill.settled)
+        )
+
+    def passes(self, text: str) -> bool:
+        """With `only_marks`: whether `text` is visible as it is; nothing more is to be done with it then."""
+        return self._marked is not None and self._marked.passes(text)
+
+    def note_repairs(self, ledger: Ledger) -> None:
+        """Tell the ledger what was taken out of the text beside thinking. Call it when the text has ended."""
+        if self._marked is not None and self._marked.left_out:
+            ledger.repaired("content.text", "marks of the model's template are left out")
+        if self._prefill is not None and self._prefill.echoed:
+            ledger.repaired("content.text", "the prefill came again and is left out")
 
     @property
     def matched(self) -> str | None:
@@ -175,8 +188,8 @@ class VisibleText:
 
     def feed(self, text: str) -> tuple[str, str]:
         thinking = ""
-        if self._tags is not None:
-            thinking, text = self._tags.feed(text)
+        if self._marked is not None:
+            thinking, text = self._marked.feed(text)
         for step in (self._prefill, self._stops, self._nulls):
             if step is not None and text:
                 text = step.feed(text)
@@ -185,85 +198,12 @@ class VisibleText:
     def flush(self) -> tuple[str, str]:
         """The text is interrupted or over: give everything that was held back."""
         thinking = text = ""
-        if self._tags is not None:
-            thinking, text = self._tags.flush()
+        if self._marked is not None:
+            thinking, text = self._marked.flush()
         for step in (self._prefill, self._stops, self._nulls):
             if step is not None:
                 text = (step.feed(text) if text else "") + step.flush()
         return thinking, text
-
-
-class ThinkTags:
-    """A leading `<think>...</think>` in the content is thinking; so is what other marks enclose.
-
-    A closing tag in front of everything is no text: its thinking came in a field of its own.
-    With `opened` the chat template has opened the tag already; the text is held back until
-    the closing tag shows that it was thinking.
-    """
-
-    __slots__ = ("_assumed", "_closing", "_held", "_opened", "_stage")
-
-    def __init__(self, *, opened: bool) -> None:
-        self._opened = opened
-        self._stage = "start"
-        self._closing = _CLOSING
-        self._held = ""
-        self._assumed: list[str] = []
-
-    @property
-    def settled(self) -> bool:
-        """No tag is looked for any more."""
-        return self._stage == "visible"
-
-    def feed(self, text: str) -> tuple[str, str]:
-        if self._stage == "visible":
-            return "", text
-        text = self._held + text
-        self._held = ""
-        if self._stage == "start":
-            start = text.lstrip()
-            if any(tag.startswith(start) for tag in _AT_START):
-                self._held = text
-                return "", ""
-            mark = next((tag for tag in _AT_START if start.startswith(tag)), "")
-            if mark in _MARKS:
-                self._stage, self._closing = "thinking", _MARKS[mark]
-                text = start.removeprefix(mark)
-            elif mark and not self._opened:
-                self._stage = "behind"
-                text = start.removeprefix(mark)
-            else:
-                self._stage = "assumed" if self._opened else "visible"
-        if self._stage == "behind":
-            return "", self._behind(text)
-        if self._stage == "visible":
-            return "", text
-        thinking, tag, rest = text.partition(self._closing)
-        if not tag:
-            keep = len(text) - _overlap(text, self._closing)
-            thinking, self._held = text[:keep], text[keep:]
-        if self._stage == "assumed":
-            self._assumed.append(thinking)
-            thinking = ""
-        if not tag:
-            return thinking, ""
-        thinking = thinking or "".join(self._assumed)
-        self._assumed.clear()
-        self._stage = "behind"
-        return thinking, self._behind(rest)
-
-    def flush(self) -> tuple[str, str]:
-        held = "".join(self._assumed) + self._held
-        self._assumed.clear()
-        self._held = ""
-        return (held, "") if self._stage == "thinking" else ("", held)
-
-    def _behind(self, text: str) -> str:
-        """One newline behind the tag belongs to it."""
-        if not text:
-            return ""
-        self._stage = "visible"
-        return text.removeprefix("\n")
 
 
 class PrefillEcho:
@@ -272,11 +212,12 @@ class PrefillEcho:
     See docs/conversion.md, "Prefill".
     """
 
-    __slots__ = ("_held", "_prefill")
+    __slots__ = ("_held", "_prefill", "echoed")
 
     def __init__(self, prefill: str) -> None:
         self._prefill: str | None = prefill
         self._held = ""
+        self.echoed = False
 
     @property
     def settled(self) -> bool:
@@ -289,6 +230,7 @@ class PrefillEcho:
         self._held += text
         if len(self._held) < len(self._prefill) and self._prefill.startswith(self._held):
             return ""
+        self.echoed = self._held.startswith(self._prefill)
         return self._release(self._held.removeprefix(self._prefill))
 
     def flush(self) -> str:
@@ -320,8 +262,3 @@ class InventedNulls:
         text = "".join(self._text)
         self._text.clear()
         return without_invented_nulls(text, self._paths) if text else ""
-
-
-def _overlap(text: str, tag: str) -> int:
-    """How many characters at the end of `text` may be the beginning of `tag`."""
-    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)

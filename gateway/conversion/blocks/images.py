@@ -10,6 +10,7 @@ from gateway.conversion.request_context import RequestContext
 from gateway.wire.messages import JSONObject
 
 OMITTED: Final = "[image omitted: the selected model cannot view images]"
+UNREADABLE: Final = "[image omitted: the provider cannot read images of the type {}]"
 # enough base64 for the longest magic bytes below
 _HEAD: Final = 24
 
@@ -25,7 +26,12 @@ def image(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
     if source["type"] == "url":
         return image_part(source["url"])
     data = without_whitespace(source["data"])
-    return image_part(f"data:{_media_type(data, source['media_type'])};base64,{data}")
+    media_type = _media_type(data, source["media_type"])
+    if context.profile.image_types and media_type not in context.profile.image_types:
+        # one image that cannot be read would fail the whole request
+        context.notes.add("replaced", path, f"image: the provider cannot read {media_type}")
+        return text_part(UNREADABLE.format(media_type))
+    return image_part(f"data:{media_type};base64,{data}")
 
 
 def without_whitespace(data: str) -> str:

@@ -67,6 +67,10 @@ def was_sent(what: str, sent: Mapping[str, Any]) -> bool:
             return any(_has_image(message) for message in _conversation(sent))
         case "messages":
             return bool(_conversation(sent))
+        case "null_content":
+            return any(_is_call_without_text(message) for message in _conversation(sent))
+        case "empty_content":
+            return any(_is_call_without_text(message, "") for message in _conversation(sent))
         case "strict":
             return any("strict" in function for function in _functions(sent))
         case "cap":
@@ -98,6 +102,10 @@ def _has_image(message: Any) -> bool:
         if isinstance(part_list, list)
         for part in part_list
     )
+
+
+def _is_call_without_text(message: Any, content: str | None = None) -> bool:
+    return isinstance(message, dict) and "tool_calls" in message and message.get("content", 0) == content
 
 
 def _functions(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

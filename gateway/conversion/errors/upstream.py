@@ -66,6 +66,22 @@ _OVERLOADED: Final = frozenset(
         "capacity",
     }
 )
+# The model wrote something that the provider could not read: the next answer is likely to be readable.
+_UNREADABLE: Final = frozenset(
+    {
+        "tool_use_failed",
+        "output_parse_failed",
+        "json_validate_failed",
+        "malformed_function_call",
+        "malformed_tool_call",
+        "tool_call_parse_error",
+    }
+)
+_UNREADABLE_WORDS: Final = patterns.compiled(
+    r"failed to call a function|(?:failed to|could not|cannot) parse (?:the )?(?:tool|function)[- ]calls?"
+    r"|tool call validation failed|model generated output that could not be parsed|failed to generate json",
+    patterns.IGNORECASE,
+)
 _UNKNOWN_MODEL: Final = (
     patterns.in_order(
         r"\bmodels?\b",
@@ -245,6 +261,8 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
     if status == 402 or (status in (403, 429) and _out_of_money(told)):
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
+    if status in (400, 422) and (told.words & _UNREADABLE or _UNREADABLE_WORDS.search(told.message)):
+        return UpstreamRejected(message, status=502, error_type="api_error")
     if status != 429 and told.words & _OVERLOADED:
         return UpstreamRejected(message, status=529, error_type="overloaded_error")
     if status == 404 and ("model_not_found" in told.words or _names_model(told.message, asked.model)):

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.conversion.answers.text_filters import PrefillEcho, StopScanner, ThinkTags, VisibleText
+from gateway.conversion.answers.text_filters import PrefillEcho, StopScanner, VisibleText
+from gateway.conversion.answers.thinking_marks import MarkedThinking
+from gateway.conversion.profile import THINKING_MARKS
 from tests.playbook import context_of
 
 
@@ -45,8 +47,8 @@ def scanned(sequences, *pieces):
     ],
 )
 def test_think_tags(text, thinking, visible):
-    assert split(ThinkTags(opened=False), text) == (thinking, visible)
-    assert split(ThinkTags(opened=False), *text) == (thinking, visible)
+    assert split(MarkedThinking(THINKING_MARKS), text) == (thinking, visible)
+    assert split(MarkedThinking(THINKING_MARKS), *text) == (thinking, visible)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,8 @@ def test_think_tags(text, thinking, visible):
     ],
 )
 def test_a_tag_that_the_template_has_opened(text, thinking, visible):
-    assert split(ThinkTags(opened=True), text) == (thinking, visible)
-    assert split(ThinkTags(opened=True), *text) == (thinking, visible)
+    assert split(MarkedThinking(THINKING_MARKS, opened=True), text) == (thinking, visible)
+    assert split(MarkedThinking(THINKING_MARKS, opened=True), *text) == (thinking, visible)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +141,19 @@ def test_a_long_stop_costs_as_much_as_a_short_one_for_each_piece(sequence, text)
     assert time.thread_time() - began < 2
 
 
+HARMONY = ("<|channel|>analysis<|message|>", "<|end|>", "<|start|>assistant", "<|channel|>final<|message|>")
+BITS = ("<think>", "</think>", "<", "th", "ink>", "\n", "a", "</", ". ", "`", "```\n", *HARMONY)
+
+
 @given(
-    st.lists(st.sampled_from(["<think>", "</think>", "<", "th", "ink>", "\n", "a", "</"]), max_size=8),
+    st.lists(st.sampled_from(BITS), max_size=10),
     st.booleans(),
 )
 def test_any_cut_finds_the_same_thinking(pieces, opened):
-    assert split(ThinkTags(opened=opened), *pieces) == split(ThinkTags(opened=opened), "".join(pieces))
+    def marked():
+        return MarkedThinking(THINKING_MARKS, opened=opened)
+
+    assert split(marked(), *pieces) == split(marked(), "".join(pieces))
 
 
 def test_nothing_to_do_is_plain():
@@ -177,16 +186,70 @@ def test_invented_nulls_wait_for_the_whole_text():
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_thinking_between_the_marks_of_any_model_is_no_text(opening, closing, size):
-    told = f"{opening}plan <b>{closing}\nAnswer {closing}"
-    tags = ThinkTags(opened=False)
+    told = f"{opening}plan <b>{closing}\nAnswer {closing} here"
+    tags = MarkedThinking(THINKING_MARKS)
     pairs = [tags.feed(told[at : at + size]) for at in range(0, len(told), size)] + [tags.flush()]
     assert "".join(thinking for thinking, _ in pairs) == "plan <b>"
-    assert "".join(text for _, text in pairs) == f"Answer {closing}"
+    assert "".join(text for _, text in pairs) == f"Answer {closing} here"
 
 
 @pytest.mark.parametrize("size", [1, 100])
 def test_the_end_of_thinking_in_front_of_the_text_is_left_out(size):
     told = "</think>\nHello"
-    tags = ThinkTags(opened=False)
+    tags = MarkedThinking(THINKING_MARKS)
     pairs = [tags.feed(told[at : at + size]) for at in range(0, len(told), size)] + [tags.flush()]
     assert ["".join(side) for side in zip(*pairs, strict=True)] == ["", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "visible"),
+    [
+        # in the middle of a text, where a sentence could begin
+        ("Sure. <think>plan</think>Answer", "plan", "Sure. Answer"),
+        ("Sure.\n<think>plan</think>\nAnswer", "plan", "Sure.\n\nAnswer"),
+        ("<think>a</think>One. [THINK]b[/THINK]Two", "ab", "One. Two"),
+        ("<think>a</think>\n<think>b</think>\nTwo", "ab", "Two"),
+        # without an end it is text
+        ("Sure. <think>plan", "", "Sure. <think>plan"),
+        # words that the model writes about
+        ("Use the <think> tag and </think> behind it.", "", "Use the <think> tag and </think> behind it."),
+        ("Write `<think>` here: `<think>a</think>`", "", "Write `<think>` here: `<think>a</think>`"),
+        ("Code:\n```\n<think>a</think>\n```\nEnd", "", "Code:\n```\n<think>a</think>\n```\nEnd"),
+        ('{"a": "<think>"}', "", '{"a": "<think>"}'),
+        # ends alone
+        ("</think>\n\nHello", "", "\nHello"),
+        ("<think>a</think></think>Hello", "a", "Hello"),
+        ("I see</think>\nHello", "", "I see\nHello"),
+        ("Hello</think>", "", "Hello"),
+        # the channels of harmony
+        (
+            "<|channel|>analysis<|message|>plan<|end|><|start|>assistant<|channel|>final<|message|>Answer",
+            "plan",
+            "Answer",
+        ),
+        ("<|channel|>final<|message|>Answer<|return|>", "", "Answer"),
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>a<|end|>"
+            "<|channel|>analysis<|message|>b<|end|>Answer",
+            "ab",
+            "Answer",
+        ),
+    ],
+)
+def test_a_block_of_thinking_is_told_from_words_about_it(text, thinking, visible):
+    for pieces in ([text], list(text), [text[:9], text[9:]]):
+        assert split(MarkedThinking(THINKING_MARKS), *pieces) == (thinking, visible)
+
+
+def test_the_marks_are_those_of_the_profile():
+    context = context_of({"reasoning_in": ["think_tags"], "thinking_marks": [["<<", ">>"], ["%%", ""]]})
+    assert split(VisibleText(context), "%%<<a>>b <think>") == ("a", "b <think>")
+    assert VisibleText(context_of({"reasoning_in": ["think_tags"], "thinking_marks": []})).plain
+
+
+def test_marks_that_never_end_cost_time_in_proportion_to_the_text():
+    for text in ("Yes. <think>" + "</thin" * 10_000, "`" * 50_000, "<" * 50_000, ". <think" * 8_000):
+        began = time.thread_time()
+        split(MarkedThinking(THINKING_MARKS), *text)
+        split(MarkedThinking(THINKING_MARKS), text)
+        assert time.thread_time() - began < 6

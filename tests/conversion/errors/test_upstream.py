@@ -98,6 +98,24 @@ def test_a_gemini_quota_is_a_rate_limit():
     assert (error.status, error.error_type) == (429, "rate_limit_error")
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        told("Failed to call a function. Please adjust your prompt.", code="tool_use_failed"),
+        told("Failed to generate JSON.", code="json_validate_failed", type="invalid_request_error"),
+        told("tool call validation failed: attempted to call tool 'x' which was not in request.tools"),
+        told(
+            "Parsing failed. The model generated output that could not be parsed.", code="output_parse_failed"
+        ),
+    ],
+)
+def test_what_the_model_wrote_and_the_provider_could_not_read_is_no_fault_of_the_request(status, body):
+    error = error_of(status, body)
+    assert (error.status, error.error_type) == (502, "api_error")
+    assert error.message == body["error"]["message"]
+
+
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation", "moderation_blocked"])
 def test_a_content_filter_is_a_refusal(code):
     error = error_of(400, told("blocked", code=code))

@@ -33,6 +33,10 @@ def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) ->
     if content is None and not turn.calls:
         return None
     message: ChatMessage = {"role": "assistant", "content": content, **thinking.fields}
+    if content is None and context.profile.call_content == "empty":
+        message["content"] = ""
+    elif content is None and context.profile.call_content == "omit":
+        del message["content"]
     if turn.calls:
         message["tool_calls"] = _tool_calls(turn.calls, context)
     return message

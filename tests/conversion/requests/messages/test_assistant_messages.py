@@ -15,6 +15,7 @@ from tests.conversion.converting import (
     user,
 )
 
+CALL_CONTENTS = {"null": {"content": None}, "empty": {"content": ""}, "omit": {}}
 EXTRAS = {"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}}
 GEMINI = {"provider": "gemini", "tool_call_extras": EXTRAS}
 SIGNED = {"google": {"thought_signature": "S+/="}}
@@ -32,6 +33,14 @@ def function(name, arguments="{}"):
 
 def test_text_alone_has_no_tool_calls_key():
     assert message_of("a") == {"role": "assistant", "content": "a"}
+
+
+@pytest.mark.parametrize("form", CALL_CONTENTS)
+def test_a_call_alone_has_the_content_that_the_provider_takes(form):
+    alone = message_of(call(), options={"call_content": form})
+    assert {key: alone[key] for key in alone if key == "content"} == CALL_CONTENTS[form]
+    beside = message_of(text("a"), call(), options={"call_content": form})
+    assert beside["content"] == "a"
 
 
 def test_a_call_alone_has_null_content():

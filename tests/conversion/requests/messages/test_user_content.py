@@ -90,3 +90,29 @@ def test_empty_texts_are_skipped_and_citations_on_text_are_dropped_silently():
     outcome = convert(request_of(user("", text("a", citations=[{"type": "x"}]), "")))
     assert outcome.messages == [{"role": "user", "content": "a"}]
     assert outcome.entries == []
+
+
+@pytest.mark.parametrize(
+    ("data", "told", "sent"),
+    [
+        (
+            "UklGRhoAAABXRUJQVlA4",
+            "image/webp",
+            "[image omitted: the provider cannot read images of the type image/webp]",
+        ),
+        # the bytes decide, not the label
+        (
+            "UklGRhoAAABXRUJQVlA4",
+            "image/png",
+            "[image omitted: the provider cannot read images of the type image/webp]",
+        ),
+        ("iVBORw0KGgo=", "image/webp", None),
+    ],
+)
+def test_an_image_that_the_provider_cannot_read_is_told_in_words(data, told, sent):
+    source = image(type="base64", media_type=told, data=data)
+    content = content_of(source, "b", options={"image_types": ["image/png", "image/jpeg"]})
+    first = "[image omitted" if sent else "image_url"
+    assert first in str(content)
+    if sent:
+        assert sent in str(content)
