@@ -26,7 +26,8 @@ BETAS: Final = frozenset(
 )  # fmt: skip
 FIELDS: Final = frozenset(
     {
-        "betas", "cache_control", "compaction", "container", "context_management", "inference_geo",
+        "betas", "cache_control", "compaction", "container", "context_management", "diagnostics", "fallbacks",
+        "inference_geo",
         "max_tokens", "mcp_servers", "messages", "metadata", "model", "output_config", "output_format",
         "safeguards", "service_tier", "speed", "stop_sequences", "stream", "system", "tags", "temperature",
         "thinking", "thread", "tool_choice", "tools", "top_k", "top_p",

@@ -78,7 +78,8 @@ class AnswerContext:
     `nullable_paths`: JSON paths (tuples of keys, `*` for list items) whose nulls
     `force_strict` invented and the answer must lose again; None = no such rewriting.
     `prefill`: text of the final assistant message the upstream continues.
-    `report_context_management`: the request carried context_management.
+    `report_context_management`: the request carried context_management. `safeguard_results`: what is said
+    of the tool calls to a client that wants them judged; None: nobody asked, or the provider answers.
     `usage_scale`: what input counts are multiplied by for the client (client_window.py).
     `seal` signs the opaque data that the client is to bring back.
     `leading`: blocks that stand in front of what the model says; `searches` of them are web
@@ -100,6 +101,7 @@ class AnswerContext:
     prefill: str | None = None
     web_search_active: bool = False
     report_context_management: bool = False
+    safeguard_results: list[dict[str, Any]] | None = None
     usage_scale: float = 1.0
     leading: tuple[dict[str, Any], ...] = ()
     searches: int = 0

@@ -118,6 +118,7 @@ class Profile:
     token_overhead: int = 0
     strip_attribution: bool = True
     enforce_api_version: bool = False
+    safeguards: str = "answer"
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, NamedTuple
 
+from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.block_writers import ToolBlock
 from gateway.conversion.answers.call_table import BEGINS, CallTable
@@ -214,12 +215,15 @@ def message_events(message: Message) -> list[Event]:
         "usage": {name: usage.get(name) or 0 for name in _START_COUNTS} | {"output_tokens": 0},
     }
     start.pop("context_management", None)
+    start.pop(RESULTS, None)
     events = [messages.message_start(start), messages.PING]
     for index, block in enumerate(message["content"]):
         events += _block_events(index, block)
     delta = {"stop_reason": message.get("stop_reason"), "stop_sequence": message.get("stop_sequence")}
     if message.get("stop_details") is not None:
         delta["stop_details"] = message["stop_details"]
+    if RESULTS in message:
+        delta[RESULTS] = message[RESULTS]
     more = {"context_management": message["context_management"]} if "context_management" in message else {}
     totals = {name: value for name, value in usage.items() if name in _END_COUNTS and value is not None}
     return [*events, messages.message_delta(delta, totals, **more), messages.MESSAGE_STOP]

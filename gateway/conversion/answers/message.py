@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.usage import MOST_TOKENS
 from gateway.conversion.context import AnswerContext
@@ -35,6 +36,8 @@ def envelope(
     }
     if context.report_context_management and stop is not None:
         message["context_management"] = NO_EDITS
+    if context.safeguard_results is not None and stop is not None:
+        message[RESULTS] = context.safeguard_results
     return message
 
 

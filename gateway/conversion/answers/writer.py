@@ -39,6 +39,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeVar
 
+from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.block_writers import Block, ServerBlock, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answers.call_table import CallTable, repeated
 from gateway.conversion.answers.message import NO_EDITS, envelope
@@ -387,6 +388,8 @@ class AnswerWriter:
         delta: JSONObject = {"stop_reason": stop.reason, "stop_sequence": stop.sequence}
         if stop.details is not None:
             delta["stop_details"] = stop.details
+        if self._context.safeguard_results is not None:
+            delta[RESULTS] = self._context.safeguard_results
         more = {"context_management": NO_EDITS} if self._context.report_context_management else {}
         told = scaled(usage.at_end(), self._context.usage_scale)
         self._events += (messages.message_delta(delta, told, **more), messages.MESSAGE_STOP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.chat_message import WholeAnswer
 from gateway.conversion.answers.usage import own_usage
 from gateway.conversion.context import AnswerContext
@@ -24,4 +25,5 @@ def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) 
     usage = own_usage(message.get("usage"), context, written=0)
     if usage.estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts")
-    return WholeAnswer({**message, "model": context.model}, usage.estimated)
+    told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
+    return WholeAnswer({**message, "model": context.model, **told}, usage.estimated)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway import patterns
+from gateway.client_protocol.safeguards import FIELD, results_for, without_check
 from gateway.conversion.context import AnswerContext, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
@@ -53,6 +54,12 @@ def passed_request(
     """The request for the provider. `request` is not changed and need not be legal."""
     notes = Notes()
     body = {**request, "model": profile.upstream_model or request["model"]}
+    headers = _headers(client.headers)
+    judged = None if profile.safeguards == "pass" else results_for(request)
+    if profile.safeguards != "pass":
+        # the context of the check tells of paths and remotes on the person's machine
+        body.pop(FIELD, None)
+        headers = without_check(headers)
     messages = request.get("messages")
     if isinstance(messages, list):
         passed = (_message(number, message, notes) for number, message in enumerate(messages))
@@ -65,8 +72,9 @@ def passed_request(
         profile=profile,
         estimated_input_tokens=estimated(counts, profile) if counts else _rough_estimate(request),
         input_counts=counts,
+        safeguard_results=judged,
     )
-    return Converted(body, context, _headers(client.headers), client.query)
+    return Converted(body, context, headers, client.query)
 
 
 def with_thinking_unsealed(request: JSONObject) -> JSONObject:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.base_stream import CUT, NOTHING
 from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.usage import Usage, own_usage
@@ -191,8 +192,13 @@ class PassedStream:
         if isinstance(reason, str):
             self.stop_reason = reason[:LONGEST_REASON]
         self._note_counts(event.get("usage"))
+        told = self._context.safeguard_results
+        if told is not None and isinstance(delta, dict):
+            event = {**event, "delta": {**delta, RESULTS: told}}
         if self._started_early and self._counts:
             self._out.append(sse.encode({**event, "usage": self._counts}))
+        elif told is not None and self.started:
+            self._out.append(sse.encode(event))
         else:
             self._pass(raw, event)
 

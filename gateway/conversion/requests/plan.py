@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.client_protocol.safeguards import results_for
 from gateway.conversion.answers import local_answers
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.context import AnswerContext, AnsweredLocally, ClientFacts, Converted, NewId
@@ -65,7 +66,7 @@ _HANDLED: Final = frozenset(
         "model", "max_tokens", "messages", "system", "stream", "temperature", "top_p", "top_k",
         "stop_sequences", "thinking", "output_config", "output_format", "tools", "tool_choice",
         "metadata", "service_tier", "speed", "cache_control", "thread", "compaction", "mcp_servers",
-        "betas",
+        "betas", "safeguards",
     }
 )  # fmt: skip
 
@@ -132,6 +133,7 @@ class RequestPlan:
             prefill=prefill,
             web_search_active=self.tools.web_search_active,
             report_context_management=request.get("context_management") is not None,
+            safeguard_results=results_for(request),
             usage_scale=self.scale,
             search_query=_searched_for(request) if self.tools.web_search_active else "",
             seal=self.context.opaque.seal,
@@ -203,6 +205,7 @@ def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimat
         profile=profile,
         estimated_input_tokens=estimate,
         report_context_management=request.get("context_management") is not None,
+        safeguard_results=results_for(request),
     )
 
 

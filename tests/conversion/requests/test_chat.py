@@ -168,7 +168,6 @@ DROPPED = {
     "fallbacks": [{"model": "x"}],
     "diagnostics": {},
     "inference_geo": "us",
-    "safeguards": {"x": 1},
     "user_profile_id": "u",
     "workspace_id": "w",
     "foo": 1,

@@ -1,0 +1,47 @@
+"""Auto mode's safety check, which the client asks of its gateway with each request (`safeguards`).
+
+What is answered stands in the `delta` of `message_delta` when the answer is streamed, and at the top of the
+message when it is whole. Without an answer the client tells its user, once a session, that the gateway is
+incompatible; `unavailable` makes it check by itself and say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+FIELD: Final = "safeguards"
+RESULTS: Final = "safeguard_results"
+CHECK: Final = "dangerous_tool_use"
+# how the name of its beta begins
+BETA: Final = "dangerous-tool-use-"
+# nothing is set up here that judges
+DISABLED: Final[Mapping[str, str]] = {"type": "unavailable", "reason": "disabled"}
+
+JSONObject = dict[str, Any]
+
+
+def asks_for_verdicts(request: Mapping[str, Any]) -> bool:
+    """Whether the client wants the tool calls of the answer judged."""
+    asked = request.get(FIELD)
+    return type(asked) is list and any(type(one) is dict and one.get("type") == CHECK for one in asked)
+
+
+def results(status: Mapping[str, Any]) -> list[JSONObject]:
+    """The one result that the client reads, with its status."""
+    return [{"type": CHECK, "status": dict(status)}]
+
+
+def results_for(request: Mapping[str, Any]) -> list[JSONObject] | None:
+    """What an answer to this request says of its calls; None: nothing was asked."""
+    return results(DISABLED) if asks_for_verdicts(request) else None
+
+
+def without_check(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers for a provider that is not asked: without the beta of the check."""
+    betas = headers.get("anthropic-beta", "")
+    if BETA not in betas:
+        return dict(headers)
+    kept = [name for part in betas.split(",") if (name := part.strip()) and not name.startswith(BETA)]
+    others = {name: value for name, value in headers.items() if name != "anthropic-beta"}
+    return {**others, "anthropic-beta": ",".join(kept)} if kept else others
