@@ -8,13 +8,14 @@ MANAGE := $(BIN)/python manage.py
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test test-matrix lock sbom package check bench bench-admin bench-storage mutants aborts chaos soak messages clean
+.PHONY: run serve test quick test-matrix lock sbom package check bench bench-admin bench-storage mutants aborts chaos soak messages clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    install, migrate, serve on http://127.0.0.1:8082 (or HOST and PORT from .env)"
 	@echo "make test   install what the tests need and run all of them, then those with a database on PostgreSQL"
 	@echo "make test-matrix  the tests on the oldest and the newest Python of this machine that is supported"
+	@echo "make quick  the tests of the core alone, with few examples, in a minute"
 	@echo "make check  lint, types, import contracts, migrations, deployment checks"
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
@@ -91,6 +92,12 @@ sbom: $(RELEASE)/uv
 
 package: $(RELEASE)/uv
 	@$(RELEASE)/python -m build --wheel --no-isolation --outdir dist .
+
+# the rooms that need neither a server nor a database
+CORE := tests/conversion tests/wire tests/routing tests/pricing tests/test_values.py tests/test_architecture.py
+
+quick: $(VENV)/.installed-dev
+	@EXAMPLES=0.05 $(PYTEST) -n 2 $(CORE)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

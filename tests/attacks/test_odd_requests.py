@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.attacks.toll import health
 from tests.attacks.wire import answer, connected, head, post, status
+from tests.examples import examples
 from tests.server.conftest import KEY
 
 pytestmark = [pytest.mark.server, pytest.mark.once]
@@ -114,7 +115,7 @@ def test_a_message_to_an_absolute_target_reaches_the_provider(attacked):
     assert status(found) == 200
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(METHODS) | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
     st.sampled_from(PATHS) | st.text(st.characters(min_codepoint=33, max_codepoint=255)),

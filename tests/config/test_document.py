@@ -22,6 +22,7 @@ from gateway.models import (
     Provider,
     SecretPattern,
 )
+from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -292,7 +293,7 @@ def configurations(draw):
     return providers, mappings, prices
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(configurations())
 def test_what_is_exported_and_imported_is_exported_again_as_the_same_bytes(configuration):
     providers, mappings, prices = configuration

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.conversion.answers.test_stream_properties import INPUTS, WORDS, accumulated, cuts
 from tests.conversion.openai_responses.scripts import sse as typed_sse
 from tests.conversion.openai_responses.scripts import stream_of as responses_stream_of
+from tests.examples import examples
 from tests.grammar import assert_legal
 from tests.playbook import DONE, call, chunk, finish, play, play_bytes, stream_of, text
 
@@ -139,7 +140,7 @@ def content_of(events) -> list[dict[str, Any]]:
     return accumulated(events)["content"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(truths(), st.sets(st.sampled_from(sorted(QUIRKS)), max_size=4), st.booleans())
 def test_a_chat_answer_is_the_same_however_it_is_told(truth, quirks, repeated):
     # those that look for the first fragment of a call come before the one that makes all alike

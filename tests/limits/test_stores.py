@@ -13,6 +13,7 @@ from gateway.limits.meters import CounterStanding, Need, Subject, meters_of
 from gateway.limits.redis_store import RedisStore
 from gateway.limits.stores import Changes, Charge, End, Hold, MemoryStore, StoreUnavailable
 from gateway.routing.snapshot import KeyLimits
+from tests.examples import examples
 
 # Redis keeps its own clock
 NOW = 4_000_000_000.0
@@ -163,7 +164,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(steps=STEPS)
 def test_whatever_comes_in_whatever_order_nothing_is_counted_twice_or_lost(steps):
     """Against a plain model: `history` has what was reconciled, each request counts once."""

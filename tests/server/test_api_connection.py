@@ -17,6 +17,7 @@ from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
 from ccproxy_site.server.transport import Connection
 from ccproxy_site.server.write_through import EXTENSION
+from tests.examples import examples
 
 HEADERS = [
     b"Host: gateway:1",
@@ -150,7 +151,7 @@ async def read(application, kind, data, last):
         return await listening.answers(data, last)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.binary(max_size=300), st.booleans())
 def test_a_request_is_the_same_however_it_arrives(data, body, pipelined):
     sent = raw(body) + (raw(b"second") if pipelined else b"")

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gateway.wire import jsontext
 from gateway.wire.request_cache import RequestReader
+from tests.examples import examples
 from tests.wire.test_request_cache import TOOLS, history, reader, request, text_of
 
 KINDS = (b"0123456789", b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -40,7 +41,7 @@ def test_a_body_that_differs_in_any_one_byte_is_never_read_as_the_one_before():
         assert is_read_alone(known, body) and is_read_alone(known, other) and is_read_alone(known, body)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     st.integers(1, 40_000),
     st.data(),
@@ -71,7 +72,7 @@ def test_so_it_is_with_texts_of_any_length_young_or_old(length, data, where, bet
     assert is_read_alone(known, body_of(same))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=8), st.data())
 def test_the_same_words_cut_into_other_messages_are_other_passages(lengths, data):
     words = data.draw(st.text("ab", min_size=sum(lengths), max_size=sum(lengths)))

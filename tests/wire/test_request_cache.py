@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.wire import jsontext
 from gateway.wire.request_cache import LEAST_BODY, NOTHING, RequestReader
+from tests.examples import examples
 from tests.test_cache import held
 
 TOOLS = [{"name": "a", "input_schema": {"type": "object", "properties": {"messages": {"enum": [1, "]"]}}}}]
@@ -162,7 +163,7 @@ bodies = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.lists(bodies, min_size=1, max_size=4))
 def test_any_values_are_read_as_a_whole_parse_reads_them(several):
     known = reader()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.wire import sse
 from gateway.wire.messages import PING, text_delta
 from gateway.wire.sse import Decoder, EventTooLong, ServerEvent
+from tests.examples import examples
 
 
 def decoded(*reads: bytes) -> list[tuple[str | None, bytes]]:
@@ -141,7 +142,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(LINES, st.lists(st.sampled_from([b"\n", b"\r\n", b"\r"]), min_size=12, max_size=12), st.data())
 def test_any_cut_gives_the_same_events(lines, ends, data):
     whole = b"".join(line + end for line, end in zip(lines, ends, strict=False))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.conversion.answers.chunk_fast_path import PATIENCE
 from gateway.conversion.context import ToolFacts
+from tests.examples import examples
 from tests.grammar import assert_legal
 from tests.playbook import call, chunk, finish, lines, plain, play_bytes, sse, stream_of, text, thought, usage
 
@@ -52,7 +53,7 @@ def learnt():
     return stream
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(
     CHUNKS,
     st.booleans(),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.conversion.answers.chat_message import message, message_events
 from gateway.conversion.ledger import Ledger
+from tests.examples import examples
 from tests.grammar import assert_legal
 from tests.playbook import chunk, context_of, normal, plain, play_bytes, sse, stream_of
 
@@ -127,7 +128,7 @@ def essence(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(streams(), OPTIONS, FACTS)
 def test_a_stream_read_by_the_sdk_equals_the_message_of_the_same_content(case, options, facts):
     whole, chunks = case
@@ -142,7 +143,7 @@ def test_a_stream_read_by_the_sdk_equals_the_message_of_the_same_content(case, o
     assert stream.stop_reason == expected["stop_reason"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(streams(), OPTIONS, FACTS)
 def test_a_message_replayed_as_a_stream_is_the_same_message(case, options, facts):
     expected = message(case[0], context_of(options, **facts), Ledger())
@@ -151,7 +152,7 @@ def test_a_message_replayed_as_a_stream_is_the_same_message(case, options, facts
     assert essence(accumulated(events)) == essence(expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(streams(), st.data())
 def test_any_cut_of_the_bytes_gives_the_same_events(case, data):
     upstream = sse(*case[1])
@@ -164,7 +165,7 @@ def test_any_cut_of_the_bytes_gives_the_same_events(case, data):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(streams())
 def test_byte_by_byte_gives_the_same_events(case):
     upstream = sse(*case[1])
@@ -172,7 +173,7 @@ def test_byte_by_byte_gives_the_same_events(case):
     assert play_bytes(stream_of(), single) == play_bytes(stream_of(), [upstream])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(streams(), st.data())
 def test_a_stream_that_is_cut_anywhere_is_legal_and_never_looks_complete(case, data):
     upstream = sse(*case[1][:-2])  # without finish reason and usage
@@ -274,7 +275,7 @@ EVERYTHING = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.lists(crazy_chunks() | CRAZY, max_size=6), st.sampled_from([{}, EVERYTHING]))
 def test_crazy_chunks_end_legally_or_in_an_error(chunks, facts):
     upstream = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in chunks)
@@ -286,7 +287,7 @@ def test_crazy_chunks_end_legally_or_in_an_error(chunks, facts):
     json.dumps(normal(events))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(
         st.binary(max_size=40) | st.sampled_from([b"data: ", b"\n", b"\r", b"event: error\n", b'{"a":1}']),
@@ -299,7 +300,7 @@ def test_garbage_bytes_end_legally_or_in_an_error(reads):
     assert stream.done
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(streams(), st.data())
 def test_keepalives_anywhere_leave_a_legal_stream_with_the_same_calls(case, data):
     def calls(events):

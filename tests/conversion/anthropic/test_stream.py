@@ -11,6 +11,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamTimedOut
 from gateway.wire import sse
 from tests.conversion.answers.test_stream_properties import accumulated
+from tests.examples import examples
 from tests.playbook import context_of
 
 
@@ -230,7 +231,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=12))
 def test_garbage_never_raises_and_ends(reads):
     stream = stream_of()

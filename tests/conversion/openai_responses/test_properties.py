@@ -18,6 +18,7 @@ from tests.conversion.openai_responses.scripts import (
     stream_of,
     streamed,
 )
+from tests.examples import examples
 from tests.grammar import assert_legal
 from tests.playbook import normal, play_bytes
 
@@ -65,7 +66,7 @@ def cutters(draw):
     return lambda text: [text[at : at + size] for at in range(0, len(text), size)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(RESPONSES, cutters(), FACTS)
 def test_a_stream_read_by_the_sdk_equals_the_message_of_the_same_response(whole, cut, facts):
     stream = stream_of(**facts)
@@ -79,7 +80,7 @@ def test_a_stream_read_by_the_sdk_equals_the_message_of_the_same_response(whole,
     assert stream.stop_reason == expected["stop_reason"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(RESPONSES, st.data())
 def test_any_cut_of_the_bytes_gives_the_same_events(whole, data):
     upstream = sse(*streamed(whole))
@@ -90,7 +91,7 @@ def test_any_cut_of_the_bytes_gives_the_same_events(whole, data):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(RESPONSES, st.data())
 def test_a_stream_that_is_cut_anywhere_is_legal_and_never_looks_complete(whole, data):
     upstream = sse(*streamed(whole)[:-1])
@@ -99,7 +100,7 @@ def test_a_stream_that_is_cut_anywhere_is_legal_and_never_looks_complete(whole, 
     assert stream.failure is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(RESPONSES, FACTS, st.data())
 def test_keepalives_anywhere_leave_a_legal_stream(whole, facts, data):
     stream = stream_of(**facts)
@@ -151,7 +152,7 @@ def crazy_events(draw):
     return {**fields, "type": draw(KINDS)}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.lists(crazy_events() | CRAZY, max_size=6), FACTS)
 def test_crazy_events_end_legally_or_in_an_error(chunks, facts):
     upstream = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in chunks)

@@ -20,6 +20,7 @@ from tests.conversion.requests.test_request_property import (
     some_texts,
     with_changed,
 )
+from tests.examples import examples
 
 OURS = signature({"p": "", "m": "claude-test", "ri": "rs_1", "ec": "ENC"})[0]
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -39,7 +40,7 @@ def _sealed(block):
     return {**block, "signature": OURS} if block.get("type") == "thinking" else block
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(400), suppress_health_check=SLOW)
 @given(messages, some_texts, fields, options, st.booleans())
 def test_any_legal_request_becomes_a_legal_responses_request(history, last, given_fields, given_options, own):
     history = with_reasoning(history) if own else history
@@ -52,7 +53,7 @@ def test_any_legal_request_becomes_a_legal_responses_request(history, last, give
     assert outcome.body["input"][-1].get("role") != "assistant"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(150), suppress_health_check=SLOW)
 @given(messages, some_texts, options)
 def test_a_longer_history_begins_like_the_shorter_one(history, last, given_options):
     """Otherwise no provider's prompt cache would ever hit."""
@@ -65,7 +66,7 @@ def test_a_longer_history_begins_like_the_shorter_one(history, last, given_optio
     assert longer["input"][: len(shorter)] == shorter
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(400), suppress_health_check=SLOW)
 @given(messages, fields, more_fields, options, st.data())
 def test_a_request_with_anything_in_the_wrong_place_is_converted_or_refused(
     history, given_fields, others, given_options, data

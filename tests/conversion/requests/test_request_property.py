@@ -13,6 +13,7 @@ from gateway.errors import InvalidRequest
 from tests.conversion import openai_types
 from tests.conversion.converting import IMAGE, call, convert, request_of, result, text, thinking
 from tests.conversion.legal_chat import violations
+from tests.examples import examples
 
 PDF = {
     "type": "document",
@@ -200,7 +201,8 @@ ADDED = {
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(400),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(messages, some_texts, fields, options)
 def test_any_legal_request_becomes_a_legal_chat_request(history, last, given_fields, given_options):
@@ -224,14 +226,14 @@ def test_any_legal_request_becomes_a_legal_chat_request(history, last, given_fie
         )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(messages, some_texts, fields, options)
 def test_the_same_request_always_gives_the_same_body(history, last, given_fields, given_options):
     request = request_of(*history, {"role": "user", "content": last}, **{"max_tokens": 4096, **given_fields})
     assert convert(request, given_options).body == convert(request, given_options).body
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(messages, some_texts, options)
 def test_a_longer_history_begins_like_the_shorter_one(history, last, given_options):
     """Otherwise no provider's prompt cache would ever hit."""
@@ -284,7 +286,8 @@ more_fields = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(600),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(messages, fields, more_fields, options, st.data())
 def test_a_request_with_anything_in_the_wrong_place_is_converted_or_refused(

@@ -20,6 +20,7 @@ from gateway.conversion.tool_calls.arguments import (
     input_of,
     is_whole,
 )
+from tests.examples import examples
 
 
 def live(*pieces: str, cut: bool = False) -> str:
@@ -195,7 +196,7 @@ def in_pieces(draw, text):
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans(), st.sampled_from([None, 1]), st.data())
 def test_valid_arguments_pass_unchanged_however_they_are_cut(value, ascii_only, indent, data):
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
@@ -244,7 +245,7 @@ FRAGMENTS = st.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000))
 @given(FRAGMENTS)
 @example(['{"a":', '"', "\\ud83d", "\\", "d", '"', "}"])
 def test_whatever_comes_what_was_sent_is_always_the_beginning_of_valid_json(pieces):
@@ -263,7 +264,7 @@ def test_whatever_comes_what_was_sent_is_always_the_beginning_of_valid_json(piec
     assert isinstance(json.loads(sent), dict)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(FRAGMENTS)
 def test_whole_and_live_repair_agree(pieces):
     text = "".join(pieces)

@@ -13,6 +13,7 @@ from gateway.history.content.bodies import packed, rebuilt, store
 from gateway.history.content.sweep import Swept, sweep
 from gateway.models import ContentBlob, ContentNode, RequestBody, RequestLog
 from gateway.wire import jsontext
+from tests.examples import examples
 from tests.history.content.test_bodies import captured
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,7 +129,7 @@ def test_many_rows_are_marked_page_by_page(clock, monkeypatch):
         assert readable(f"r{number}", turn)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["keep", "drop", "sweep"]), st.integers(0, 11), st.integers(0, 72)),

@@ -23,6 +23,7 @@ from gateway.models import FollowUp, HourlyTotal, RequestLog, SessionTotal, SetA
 from gateway.models.database_errors import concerns_server
 from gateway.routing.health_events import Change
 from gateway.wire import jsontext
+from tests.examples import examples
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 numbered = itertools.count(1)
@@ -118,7 +119,7 @@ def good(name: str) -> ExchangeOutcome:
 
 @pytest.mark.django_db(transaction=True)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=examples(60), suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(outcome=bad())
 @example(

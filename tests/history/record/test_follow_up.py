@@ -26,6 +26,7 @@ from gateway.models import (
     SessionTotal,
 )
 from gateway.wire import jsontext, messages, sse
+from tests.examples import examples
 from tests.history.index import empty_index
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -223,7 +224,7 @@ TURNS = [
         max_size=9,
     )
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 def test_what_is_told_is_indexed_as_what_is_read(turns):
     """(turn, endpoint, whether those before are worked off first)."""
     indexes = []

@@ -16,6 +16,7 @@ from gateway.history.totals import counted_names, hourly
 from gateway.history.totals.contributions import Contribution, Tallies, hour_of
 from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT, OTHER
+from tests.examples import examples
 from tests.history.record.test_recorder import NOON, outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -183,7 +184,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(st.lists(st.lists(CHANGES, max_size=4), max_size=6), st.lists(st.integers(0, 30), max_size=5))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_totals_are_a_recount_of_the_rows_for_any_sequence_of_writes(monkeypatch, batches, again):
     for model in (RequestLog, HourlyTotal, DailyTotal, HourlyLedger, CountedName):
         model.objects.all().delete()

@@ -19,6 +19,7 @@ from gateway.upstream.failover.health import (
     Health,
     Kind,
 )
+from tests.examples import examples
 from tests.upstream.routes import credential_of, rejected, route, unreachable
 
 
@@ -284,4 +285,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=50, stateful_step_count=30)
+TestAnyHistory.settings = settings(max_examples=examples(50), stateful_step_count=30)

@@ -37,6 +37,7 @@ from tests.conversion.requests.test_request_property import (
     some_texts,
     tools,
 )
+from tests.examples import examples
 
 CAPTURES = sorted((Path(__file__).parent.parent.parent.parent / "captures").glob("*.request.json"))
 LONG_NUMBER = re.compile(rb"[0-9]{19}")
@@ -103,7 +104,8 @@ conversations = st.lists(exchanges(), min_size=1, max_size=5).map(
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(120),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(conversations | messages, some_texts, fields, options, options, st.sampled_from(["repair", "strict"]))
 @example([], "x", {"tools": TOOLS}, {"provider": "p1", "max_tools": 2}, {"provider": ""}, "repair")
@@ -120,14 +122,14 @@ def test_a_conversation_becomes_the_same_whatever_is_remembered_of_it(
 
 
 @pytest.mark.parametrize("protocol", ["responses", "anthropic"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(conversations, some_texts, fields, options)
 def test_so_it_does_in_the_other_protocols(protocol, history, last, given_fields, given_options):
     request = request_of(*history, {"role": "user", "content": last}, **{"max_tokens": 4096, **given_fields})
     told_alike(turn_by_turn(request), Profile.merged({**given_options, "protocol": protocol}))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(conversations, st.lists(st.tuples(tools, st.sampled_from([None, {"type": "any"}])), max_size=4))
 def test_so_do_several_conversations_with_tools_in_turn(history, several):
     profiles = [Profile(), Profile(deferred_tools="expose", max_tools=2)]
