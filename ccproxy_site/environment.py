@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import environ
 from environ.fileaware_mapping import FileAwareMapping
 
+from ccproxy_site import env_file
 from ccproxy_site.places import ENV_FILE
 
 SCHEME: Final[dict[str, tuple[Any, Any]]] = {
@@ -97,7 +98,7 @@ def read() -> Environment:
     """The typed environment, with .env behind the real one; NAME_FILE reads a secret from a file."""
     env = Environment(**SCHEME)
     if ENV_FILE.is_file():
-        Environment.read_env(ENV_FILE)
+        env_file.load(ENV_FILE)
     return env
 
 

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from ccproxy_site import env_file
 from ccproxy_site.places import ENV_FILE
 
 HEADER: Final = (
@@ -22,18 +23,14 @@ HEADER: Final = (
 )
 
 
-def missing(text: str) -> dict[str, str]:
-    """The secrets that neither `text` (a .env file) nor the environment sets, newly made."""
+def missing() -> dict[str, str]:
+    """The secrets that neither .env nor the environment sets, newly made."""
     made = {
         "SECRET_KEY": secrets.token_urlsafe(50),
         # the form of a Fernet key
         "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
     }
-    set_in_file = {
-        line.removeprefix("export ").split("=", 1)[0].strip()
-        for line in text.splitlines()
-        if "=" in line and line.split("=", 1)[1].strip()
-    }
+    set_in_file = env_file.names(ENV_FILE)
     return {
         name: value
         for name, value in made.items()
@@ -57,15 +54,15 @@ def keep_from_others(path: Path) -> None:
 
 def main() -> None:
     keep_from_others(ENV_FILE)
-    text = ENV_FILE.read_text() if ENV_FILE.is_file() else ""
-    lines = [f"{name}={value}\n" for name, value in missing(text).items()]
+    text = ENV_FILE.read_text("utf-8-sig") if ENV_FILE.is_file() else ""
+    lines = [f"{name}={value}\n" for name, value in missing().items()]
     if not lines:
         return
     if not ENV_FILE.exists():
         ENV_FILE.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # nobody else may read it, from its first byte on
         ENV_FILE.touch(mode=0o600)
-    with ENV_FILE.open("a") as file:
+    with ENV_FILE.open("a", encoding="utf-8") as file:
         file.write(("" if not text or text.endswith("\n") else "\n") + HEADER + "".join(lines))
 
 

@@ -7,12 +7,13 @@ the environment; what admins change stands in the database.
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import environ
 
-from ccproxy_site import environment
+from ccproxy_site import env_file, environment
 from ccproxy_site.first_secrets import keep_from_others
 from ccproxy_site.places import DEFAULT_DATA_DIR, ENV_FILE, IS_CLONE
 
@@ -160,6 +161,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# tells what stands in .env; asked at start (gateway/checks.py)
+ENVIRONMENT_FILE = partial(env_file.looked_at, ENV_FILE)
 # names that a configuration file gives to no secret
 ENVIRONMENT_NAMES = frozenset(environment.SCHEME)
 LANGUAGE_CODE: str = env("LANGUAGE_CODE")

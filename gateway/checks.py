@@ -6,16 +6,31 @@ so apps.py can import this module before the models are loaded.
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import os
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from gateway.conf import GatewayConf, fitting_processes, gateway_conf
 from gateway.security import encryption
+
+# how alike a name must be to one of ours; in the environment of a process are many names of others
+_ALIKE_IN_FILE: Final = 0.8
+_ALIKE_AROUND: Final = 0.93
+# of the original proxy and its kin: they would be taken for in force
+_WITHOUT_EFFECT: Final = {
+    "SSL_VERIFY": gettext_lazy(
+        "certificates of providers are always checked; SSL_CERT_FILE names a file with your own CA"
+    ),
+    "SUPPORTS_PROMPT_CACHE": gettext_lazy("caching of prompts is an option of a provider, in the admin"),
+    "OPENAI_HEADERS": gettext_lazy("name each header in a variable of its own, CUSTOM_HEADER_NAME=value"),
+}
 
 
 def register_checks() -> None:
@@ -41,7 +56,34 @@ def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
         *store_problems(conf),
         *process_problems(conf),
         *address_problems(conf),
+        *environment_remarks(),
     ]
+
+
+def environment_remarks() -> list[CheckMessage]:
+    """What is odd in .env, or nearly one of our variables, and has no effect."""
+    file = settings.ENVIRONMENT_FILE()
+    said = [
+        _("Line %(number)d of %(path)s is left out: it is not NAME=value.")
+        % {"number": number, "path": file.path}
+        for number in file.unreadable
+    ]
+    around = [name for name in os.environ if name not in file.names]
+    for name in (*file.names, *around):
+        if name in settings.ENVIRONMENT_NAMES or name.removesuffix("_FILE") in settings.ENVIRONMENT_NAMES:
+            continue
+        if name in _WITHOUT_EFFECT:
+            said.append(_("%(name)s has no effect: %(why)s.") % {"name": name, "why": _WITHOUT_EFFECT[name]})
+            continue
+        alike = _ALIKE_IN_FILE if name in file.names else _ALIKE_AROUND
+        nearest = difflib.get_close_matches(name.upper(), settings.ENVIRONMENT_NAMES, n=1, cutoff=alike)
+        if nearest and not name.startswith("CUSTOM_HEADER_"):
+            said.append(
+                _("%(name)s is no variable of ccproxy and has no effect; %(nearest)s is one.")
+                % {"name": name, "nearest": nearest[0]}
+            )
+    hint = _("Correct it or take it out.")
+    return [Warning(sentence, hint=hint, id="gateway.W010") for sentence in said]
 
 
 def secret_key_problems() -> list[CheckMessage]:
