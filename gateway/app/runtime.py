@@ -30,6 +30,7 @@ from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.security.encryption import seal_keys
+from gateway.telemetry import metrics
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.failover.health import Health
@@ -153,6 +154,7 @@ class Runtime:
             prices=lambda: configuration.snapshot.prices,
             mask=lambda: masker(configuration.snapshot.secret_looks, configuration.snapshot.secrets),
             hand_over=self._handover.put,
+            tell=metrics.history_state if conf.metrics_token else lambda _waiting, _committed: None,
         )
         process.begin()
         return process, recorder
@@ -170,6 +172,7 @@ class Runtime:
             History(),
             fail_closed=conf.limits_fail_closed,
             refuse_unpriced=conf.unpriced_spend == "refuse",
+            uncounted=metrics.uncounted,
         )
 
     def _built(self) -> Gateway:

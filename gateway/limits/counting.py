@@ -261,7 +261,7 @@ class CountingQueue:
             counted(self._store, asks, self._paying, self._clock())
             self._paying.clear()
         except StoreUnavailable as problem:
-            logger.error("limits cannot be counted", extra={"problem": str(problem), "asked": len(asks)})
+            # the limiter says it, once for an outage
             _tell(waiting, problem, self._late)
             return False
         except Exception:

@@ -47,6 +47,7 @@ class Limiter:
     """`history` knows what a key's requests cost.
 
     `fail_closed`: refuse while the store does not answer within `patience` seconds; else let in.
+    `uncounted` is called for each request that could not be counted.
     `refuse_unpriced`: a key with a spend budget may not ask for what has no price.
     """
 
@@ -59,7 +60,12 @@ class Limiter:
         refuse_unpriced: bool = False,
         patience: float = 1.0,
         clock: Callable[[], float] = time.time,
+        uncounted: Callable[[], object] = lambda: None,
     ) -> None:
+        self._uncounted = uncounted
+        # since when the store does not answer, and how many requests were not counted since
+        self._away_since: float | None = None
+        self._missed = 0
         self._fail_closed = fail_closed
         self._refuse_unpriced = refuse_unpriced
         self._clock = clock
@@ -92,10 +98,12 @@ class Limiter:
         try:
             ask = await self._asked(Ask(meters, need, request_id, now))
         except StoreUnavailable as problem:
-            logger.error("limits not counted", extra={"key_name": key.name, "problem": str(problem)})
+            self._not_counted(problem)
             if not self._fail_closed:
                 return FREE
             raise TooManyRequests("spend limit unavailable", should_retry=False) from None
+        if self._away_since is not None:
+            self._counted_again()
         if ask.verdict.refusal is not None:
             raise ask.verdict.refusal
         self._reconciler.begun(meters, request_id)
@@ -113,6 +121,22 @@ class Limiter:
         """Settle what is owed, as far as the store answers in time."""
         self._queue.stop(timeout)
         self._reconciler.stop(timeout)
+
+    def _not_counted(self, problem: StoreUnavailable) -> None:
+        """One line for an outage of the store, however many requests come meanwhile."""
+        self._missed += 1
+        self._uncounted()
+        if self._away_since is None:
+            self._away_since = self._clock()
+            logger.error(
+                "limits cannot be counted", extra={"problem": str(problem), "refused": self._fail_closed}
+            )
+
+    def _counted_again(self) -> None:
+        assert self._away_since is not None
+        seconds = round(self._clock() - self._away_since, 1)
+        logger.warning("limits are counted again", extra={"uncounted": self._missed, "seconds": seconds})
+        self._away_since, self._missed = None, 0
 
     async def _asked(self, ask: Ask) -> Ask:
         """The ask with its verdict. Raises StoreUnavailable."""

@@ -20,6 +20,7 @@ _FIELDS: Final = (
     "status",
     "client_address",
     "key_name",
+    "owner_id",
     "session_id",
     "asked_model",
     "provider",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from datetime import UTC, datetime
+from typing import Final
 
 from gateway.wire import jsontext
 
+# of several processes and machines, the one that wrote the line
+_HOST: Final = socket.gethostname()
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -41,6 +45,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            "instance": f"{_HOST}:{record.process}",
         }
         for name, value in vars(record).items():
             if name not in _STANDARD:

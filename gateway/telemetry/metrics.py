@@ -13,7 +13,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +30,10 @@ from prometheus_client import (
     Metric,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from gateway import __version__
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 # the variable that prometheus_client looks for
@@ -80,6 +84,36 @@ _waiting = Gauge(
     registry=_registry,
 )
 
+_history_waiting = Gauge(
+    "ccproxy_history_waiting_rows",
+    "History that waits in memory for the database.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+_history_committed = Gauge(
+    "ccproxy_history_committed_timestamp_seconds",
+    "When history was last committed.",
+    multiprocess_mode="livemax",
+    registry=_registry,
+)
+_uncounted = Counter(
+    "ccproxy_limits_uncounted",
+    "Requests of keys with limits that could not be counted.",
+    registry=_registry,
+)
+_refused = Counter(
+    "ccproxy_refusals", "Errors that clients got, by their type.", ["type"], registry=_registry
+)
+_model_tokens = Counter(
+    "ccproxy_model_tokens",
+    "Tokens by the model that a mapping names; as asked: it passes the name on.",
+    ["provider", "model", "direction"],
+    registry=_registry,
+)
+
+_MOST_MODELS: Final = 200
+_models: set[tuple[str, str]] = set()
+
 M = TypeVar("M", Counter, Histogram)
 
 
@@ -121,6 +155,15 @@ class ExchangeMetrics(Protocol):
     def output_tokens(self) -> int | None: ...
 
     @property
+    def error_type(self) -> str: ...
+
+    @property
+    def asked_model(self) -> str: ...
+
+    @property
+    def upstream_model(self) -> str: ...
+
+    @property
     def tries(self) -> tuple[AttemptMetrics, ...]: ...
 
 
@@ -136,6 +179,11 @@ class CurrentState:
     targets: Mapping[str, int] | None = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(
+            "ccproxy_build",
+            "The release that answers.",
+            value={"version": __version__, "python": platform.python_version()},
+        )
         yield GaugeMetricFamily(
             "ccproxy_spool_bytes", "History that waits in files for the database.", value=self.spool_bytes
         )
@@ -188,14 +236,43 @@ def ended(outcome: ExchangeMetrics) -> None:
         _labelled(_tokens, provider, "input").inc(outcome.input_tokens)
     if outcome.output_tokens:
         _labelled(_tokens, provider, "output").inc(outcome.output_tokens)
+    if outcome.error_type:
+        _labelled(_refused, outcome.error_type).inc()
+    if outcome.upstream_model:
+        for direction, number in (("input", outcome.input_tokens), ("output", outcome.output_tokens)):
+            if number:
+                model = _model_label(provider, outcome.asked_model, outcome.upstream_model)
+                _labelled(_model_tokens, provider, model, direction).inc(number)
     for attempt in outcome.tries:
         _labelled(_attempts, attempt.provider, attempt.state).inc()
+
+
+def _model_label(provider: str, asked: str, model: str) -> str:
+    """A model that an admin named; "as asked" for what a mapping passes on, which clients make up."""
+    if model == asked:
+        return "as asked"
+    name = (provider, model)
+    if name not in _models and len(_models) < _MOST_MODELS:
+        _models.add(name)
+    return model if name in _models else "other"
 
 
 # the library makes texts of the values and takes a lock each time to find the same few
 @functools.lru_cache(maxsize=1024)
 def _labelled(metric: M, *values: str) -> M:
     return metric.labels(*values)
+
+
+def history_state(waiting: int, committed: bool) -> None:
+    """Told by the recorder after each batch that it tried to write."""
+    _history_waiting.set(waiting)
+    if committed:
+        _history_committed.set(time.time())
+
+
+def uncounted() -> None:
+    """A request of a key with limits that could not be counted."""
+    _uncounted.inc()
 
 
 def exposition(standing: CurrentState) -> bytes:

@@ -9,12 +9,14 @@ from django.db import OperationalError
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway import __version__
 from gateway.api import metrics
 from gateway.conf import gateway_conf
 from gateway.history.record.spool import SUFFIX
 from gateway.models import SetAsideTarget
 from gateway.relay.gate import Gate
 from gateway.routing.snapshot import Credential, SetAside
+from gateway.telemetry import metrics as telemetry
 from tests.conftest import asking
 from tests.fakes.provider import completion, error, stream
 
@@ -153,3 +155,39 @@ async def test_without_a_database_the_other_numbers_are_told(bench, token, monke
     told = await numbers(bench, token)
     assert ("ccproxy_targets_set_aside", "fake") not in told
     assert ("ccproxy_spool_bytes",) in told
+
+
+async def test_tokens_are_told_by_model_and_errors_by_type(bench, token):
+    before = await numbers(bench, token)
+    bench.provider.answers("m", completion("hi"))
+    await bench.client.post("/v1/messages", asking())
+    bench.provider.answers("m", error(503))
+    await bench.client.post("/v1/messages", asking())
+    now = await grown(bench, token, before)
+    by_model = {name: value for name, value in now.items() if name[0] == "ccproxy_model_tokens_total"}
+    assert {name[1:3] for name in by_model} == {("input", "as asked"), ("output", "as asked")}
+    assert any(name[0] == "ccproxy_refusals_total" for name in now)
+
+
+async def test_models_beyond_the_first_are_told_together(monkeypatch):
+    monkeypatch.setattr(telemetry, "_models", set())
+    monkeypatch.setattr(telemetry, "_MOST_MODELS", 2)
+    told = [telemetry._model_label("p", "claude", model) for model in "abcab"]
+    assert told == ["a", "b", "other", "a", "b"]
+    assert telemetry._model_label("p", "made-up", "made-up") == "as asked"
+
+
+async def test_the_release_is_told(bench, token):
+    found = await numbers(bench, token)
+    [build] = [name for name in found if name[0] == "ccproxy_build_info"]
+    assert __version__ in build
+
+
+async def test_what_the_recorder_tells_is_a_number(bench, token):
+    telemetry.history_state(7, False)
+    before = (await numbers(bench, token))[("ccproxy_history_committed_timestamp_seconds",)]
+    telemetry.history_state(3, True)
+    now = await numbers(bench, token)
+    assert now[("ccproxy_history_waiting_rows",)] == 3
+    assert now[("ccproxy_history_committed_timestamp_seconds",)] > before
+    telemetry.history_state(0, False)

@@ -422,3 +422,20 @@ async def test_a_settlement_that_fails_for_good_does_not_hold_up_those_behind_it
     limiter.settle(other, Need())
     limiter.stop()
     assert store._counters["key:7:running"][0].held == 1
+
+
+async def test_an_outage_of_the_store_is_one_line_and_its_end_another(clock, caplog):
+    store, missed = Away(), []
+    limiter = Limiter(store, nothing_spent, clock=clock, uncounted=lambda: missed.append(1))
+    team = key(requests_per_minute=100)
+    store.there = False
+    for number in range(5):
+        await limiter.admit(team, f"r{number}", "m", NEED)
+    assert [record.message for record in caplog.records] == ["limits cannot be counted"]
+    store.there = True
+    clock.now += 2
+    for number in range(5, 8):
+        await limiter.admit(team, f"r{number}", "m", NEED)
+    assert [record.message for record in caplog.records][1:] == ["limits are counted again"]
+    assert caplog.records[-1].uncounted == 5 == len(missed)
+    limiter.stop()

@@ -121,7 +121,8 @@ class Recorder:
 
     `spool_folder`: where outcomes go while the database does not answer; `name` distinguishes this process's
     files from others'. `patience` in seconds. `prices` gives the price book in force, `mask` masks secrets
-    before anything is written. `hand_over` gets everything that was written and has ended.
+    before anything is written. `hand_over` gets everything that was written and has ended. `tell` gets, after
+    each batch that was tried, how many outcomes wait in memory and whether the batch was committed.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Recorder:
         prices: Callable[[], PriceBook] = lambda: NO_PRICES,
         mask: Callable[[], Masker] = masker,
         hand_over: Callable[[list[EndedExchange]], object] = lambda _ended: None,
+        tell: Callable[[int, bool], object] = lambda _waiting, _committed: None,
     ) -> None:
         self._queue: deque[_Entry] = deque()
         # held by whoever takes out of the queue; appending is atomic
@@ -149,6 +151,9 @@ class Recorder:
         self._factors = FactorLearner()
         self._mask = mask
         self._hand_over = hand_over
+        self._tell = tell
+        # since when the database does not answer
+        self._away_since: float | None = None
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
@@ -277,10 +282,12 @@ class Recorder:
             self._write(written)
         except Exception as problem:
             # nobody else writes: without this thread every answer would wait for its last event
-            _complain(problem)
+            self._complain(problem)
             _close_connections()
             return False
         self._taken(batch)
+        self._answers_again()
+        self._tell(len(self._queue), bool(written))
         if written:
             self._committed_at = time.monotonic()
             with self._spool_lock:
@@ -291,9 +298,24 @@ class Recorder:
             self._factors.note(written)
             return bool(self._queue) or self._write_spooled()
         except Exception as problem:
-            _complain(problem)
+            self._complain(problem)
             _close_connections()
             return False
+
+    def _complain(self, problem: Exception) -> None:
+        """One line for an outage of the database, and a traceback for each fault of ours."""
+        self._tell(len(self._queue), False)
+        if not concerns_server(problem):
+            logger.error("unexpected error while writing the history, trying again", exc_info=problem)
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
+            logger.error("history not written, trying again", extra={"problem": str(problem)})
+
+    def _answers_again(self) -> None:
+        if self._away_since is not None:
+            seconds = round(time.monotonic() - self._away_since, 1)
+            self._away_since = None
+            logger.warning("history is written again", extra={"seconds": seconds})
 
     def _taken(self, batch: list[_Entry]) -> None:
         """Take a batch out of the queue, some of which the spooler may have taken."""
@@ -316,7 +338,8 @@ class Recorder:
             with self._spool_lock:
                 self._spool.done(path)
             if rows:
-                logger.warning("history written from the spool", extra={"rows": rows})
+                # a commit was slower than HISTORY_PATIENCE: ordinary on a busy machine
+                logger.info("history written from the spool", extra={"rows": rows})
         if only_there:
             with self._spool_lock:
                 self._only_spooled -= only_there
@@ -433,6 +456,8 @@ class Recorder:
         with self._queue_lock:
             self._queue = deque(entry for entry in self._queue if entry.outcome is not None)
         _release(batch)
+        # also where the writer hangs in a commit
+        self._tell(len(self._queue), False)
         self._wake.set()
 
     def _shed(self) -> None:
@@ -479,13 +504,6 @@ def _join(thread: threading.Thread, end: float) -> None:
     """Wait for a thread until `end` on the monotonic clock."""
     if thread.is_alive():
         thread.join(max(0.0, end - time.monotonic()))
-
-
-def _complain(problem: Exception) -> None:
-    if concerns_server(problem):
-        logger.error("history not written, trying again", extra={"problem": str(problem)})
-    else:
-        logger.error("unexpected error while writing the history, trying again", exc_info=problem)
 
 
 def _close_connections() -> None:

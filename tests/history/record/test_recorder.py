@@ -620,3 +620,22 @@ def test_a_client_that_makes_names_up_fills_no_table(monkeypatch):
 def test_new_names_survive_the_spool():
     told = outcome(novelties=[["v", "beta", "b"]], tool_durations=[["Bash", 3]], request_class="main")
     assert spool.from_line(spool.as_line(told)) == told
+
+
+def test_an_outage_is_one_line_its_end_another_and_what_waits_is_told(tmp_path, database, caplog):
+    told, thrice = [], threading.Event()
+
+    def tell(waiting, committed):
+        told.append((waiting, committed))
+        if len(told) == 3:
+            thrice.set()
+
+    recorder = Recorder(tmp_path / "spool", "test", tell=tell)
+    database.off = True
+    recorder.closed(outcome())
+    assert thrice.wait(20)
+    database.off = False
+    recorder.stop()
+    said = [record.message for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    assert said == ["history not written, trying again", "history is written again"]
+    assert told[0] == (1, False) and told[-1][0] == 0
