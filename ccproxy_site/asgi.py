@@ -1,6 +1,6 @@
-"""The ASGI application: admin and static files to Django's handler, everything else to the gateway's.
+"""The ASGI application: the admin and static files go to Django's handler, everything else to the gateway's.
 
-Django's handler is built with the first request for it, with the admin behind it.
+Django's handler is built with the first request for it, together with the admin.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PEOPLES_PATHS: Final = ("/admin", "/static/")
 
 
 class StaticFiles(ASGIStaticFilesHandler):
-    """Django's, which raises for a path that leads out of the folder."""
+    """Django's function, which raises for a path that leads outside the folder."""
 
     async def get_response_async(self, request: HttpRequest) -> Any:
         try:
@@ -49,7 +49,7 @@ class StaticFiles(ASGIStaticFilesHandler):
 
 
 def with_static_files(application: Any) -> Application:
-    """Collected files when there are some (`make run` collects them), else straight from the packages."""
+    """Collected files when there are any (`make run` collects them), else straight from the packages."""
     if settings.STATIC_ROOT.is_dir():
         return ServeStaticASGI(application, root=str(settings.STATIC_ROOT), prefix=settings.STATIC_URL)
     handler: Application = StaticFiles(application)
@@ -64,7 +64,7 @@ def for_people() -> Application:
 
 
 class OrEnd:
-    """Ends a WebSocket whose path nobody serves; Channels' router raises instead."""
+    """Closes a WebSocket whose path nobody serves; Channels' router raises instead."""
 
     def __init__(self, router: URLRouter) -> None:
         self._router = router
@@ -82,11 +82,11 @@ def _no_view(request: HttpRequest) -> HttpResponse:
 
 
 class SameOrigin:
-    """WebSockets for the pages of this site alone; all others are refused.
+    """WebSockets for pages of this site only; all others are refused.
 
-    Cookies know no port, so a server on another port of this machine is a stranger here. What is
-    the same origin, Django says as it does of a form: scheme, host and port of the request, or one
-    of CSRF_TRUSTED_ORIGINS.
+    Cookies ignore the port, so a server on another port of this machine counts as foreign here. Django
+    decides what is the same origin, as it does for a form: scheme, host and port of the request, or one of
+    CSRF_TRUSTED_ORIGINS.
     """
 
     def __init__(self, application: Any) -> None:
@@ -106,10 +106,10 @@ class SameOrigin:
 
 
 class Entrance:
-    """WebSockets, admin and static files, and the API, each to its application.
+    """Sends WebSockets, the admin and static files, and the API to their applications.
 
-    In place of Channels' ProtocolTypeRouter, because it lets go of what it was called with: a stream
-    may last for an hour.
+    Replaces Channels' ProtocolTypeRouter because it releases what it was called with: a stream may last for
+    an hour.
     """
 
     def __init__(self, pages: Application, people: Application, clients: Application) -> None:
@@ -128,13 +128,13 @@ class Entrance:
         if scope["type"] == "websocket":
             return self._pages
         if scope["type"] != "http":
-            # servers ask for `lifespan`, and take this for an answer
+            # servers ask for `lifespan`, and accept this as an answer
             raise ValueError(f"nothing serves {scope['type']!r} here")
         return self._people if scope["path"].startswith(PEOPLES_PATHS) else self._clients
 
 
 application = Entrance(
-    # the live tail: pages of this site alone, with the session that the admin made
+    # the live tail: pages of this site only, with the admin's session
     pages=SameOrigin(SessionMiddlewareStack(OrEnd(URLRouter(websocket_urlpatterns)))),
     people=Late(for_people),
     clients=GatewayHandler(),

@@ -1,8 +1,7 @@
-"""Middleware of the admin's pages: browsers load nothing from anywhere but this site.
+"""Middleware for the admin's pages: browsers load nothing from anywhere but this site.
 
-The theme evaluates the small expressions in its templates, so scripts need
-`unsafe-eval`; inline scripts and remote files, which a stored conversation
-could try to smuggle in, stay forbidden.
+The theme evaluates the small expressions in its templates, so scripts need `unsafe-eval`; inline scripts
+and remote files, which a stored conversation could try to smuggle in, stay forbidden.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ HEADER: Final = "Content-Security-Policy"
 
 @sync_and_async_middleware
 def content_security_policy(get_response: Any) -> Callable[[HttpRequest], Any]:
-    """Add the policy to every answer that has none of its own."""
+    """Add the policy to every response that has none of its own."""
     if iscoroutinefunction(get_response):
 
         async def awaited(request: HttpRequest) -> HttpResponse:

@@ -1,7 +1,7 @@
-"""What Django's pages for DEBUG may show: the traceback, and no value that could be a secret.
+"""What Django's DEBUG pages may show: the traceback, and no value that could be a secret.
 
-Django hides settings by a list of bad words in their names. Headers that an admin named, the
-address of Redis with its password, and credentials in the variables of a frame have none of them.
+Django hides settings by a deny list of words in their names. Headers that an admin named, the address of
+Redis with its password, and credentials in the variables of a frame match none of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHOWN_META: Final = frozenset(
 
 
 class NothingSecret(SafeExceptionReporterFilter):
-    """Good names of settings and headers; names alone of variables and of what was posted."""
+    """Settings and headers are shown by an allow list; variables and posted data by name only."""
 
     def get_safe_settings(self) -> dict[str, Any]:
         return {name: value for name, value in super().get_safe_settings().items() if name in SHOWN}

@@ -81,21 +81,21 @@ CUSTOM_HEADER_PREFIX: Final = "CUSTOM_HEADER_"
 
 
 class _Files(FileAwareMapping):
-    """The environment, where NAME_FILE names a file with the value of NAME."""
+    """The environment, in which NAME_FILE names a file with the value of NAME."""
 
     def __getitem__(self, key: str) -> str:
-        # editors and most tools end a file with a line end, which is no part of a secret
+        # editors and most tools end a file with a newline, which is not part of a secret
         return str(super().__getitem__(key)).rstrip("\r\n")
 
 
 class Environment(environ.FileAwareEnv):
-    """Typed values of the environment and of files that it names."""
+    """Typed values from the environment and the files that it names."""
 
     ENVIRON = _Files()
 
 
 def read() -> Environment:
-    """The typed environment, with .env behind the real one; NAME_FILE reads a secret from a file."""
+    """The typed environment over .env; NAME_FILE reads a secret from a file."""
     env = Environment(**SCHEME)
     if ENV_FILE.is_file():
         env_file.load(ENV_FILE)
@@ -113,12 +113,12 @@ def custom_headers() -> dict[str, str]:
 
 
 def origins(urls: Iterable[str]) -> list[str]:
-    """Scheme, host and port of web addresses, as browsers write an Origin; what is none is left out."""
+    """Scheme, host and port of web addresses, as browsers write an Origin; anything else is left out."""
     return [f"{url.scheme}://{url.netloc}".lower() for url in _web_addresses(urls)]
 
 
 def hosts(urls: Iterable[str]) -> list[str]:
-    """The host names of web addresses, as ALLOWED_HOSTS has them."""
+    """The host names of web addresses, as ALLOWED_HOSTS takes them."""
     names = [url.hostname or "" for url in _web_addresses(urls)]
     return [f"[{name}]" if ":" in name else name for name in names]
 
@@ -126,7 +126,7 @@ def hosts(urls: Iterable[str]) -> list[str]:
 def _web_addresses(urls: Iterable[str]) -> list[SplitResult]:
     found = []
     for text in urls:
-        # one that cannot be read is refused with a sentence, by gateway/conf.py
+        # gateway/conf.py refuses an unreadable one with a sentence
         with suppress(ValueError):
             url = urlsplit(text)
             if url.scheme and url.hostname:

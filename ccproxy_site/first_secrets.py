@@ -1,4 +1,4 @@
-"""First start: write SECRET_KEY and FIELD_ENCRYPTION_KEYS into .env if they are nowhere set.
+"""First start: write SECRET_KEY and FIELD_ENCRYPTION_KEYS into .env if they are set nowhere.
 
     python -m ccproxy_site.first_secrets
 
@@ -42,9 +42,9 @@ def missing() -> dict[str, str]:
 
 
 def keep_from_others(path: Path) -> None:
-    """Take a file's rights from everybody but its owner, when everybody had some.
+    """Remove a file's permissions for everybody but its owner, when everybody had some.
 
-    A file that a group may read, and nobody beyond it, was left so by somebody who meant it.
+    A file readable by its group and nobody else was made so on purpose.
     """
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -1,8 +1,8 @@
-"""Who the client is when a proxy stands before the gateway: its address, and the scheme it used.
+"""Who the client is behind a proxy: its address, and the scheme it used.
 
-Proxies of TRUSTED_PROXIES say so in Forwarded (RFC 7239) or in X-Forwarded-For and X-Forwarded-Proto;
-from everybody else these headers count for nothing. Whoever counts or notes addresses takes them from
-here, so that a team behind one proxy is not one address, and nobody chooses his own.
+Proxies in TRUSTED_PROXIES say so in Forwarded (RFC 7239), or in X-Forwarded-For and X-Forwarded-Proto;
+from anybody else these headers are ignored. Everything that counts or notes addresses takes them from
+here, so that a team behind one proxy does not count as one address, and nobody can choose their own.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gateway.conf import Network, gateway_conf
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-# whoever sends more hops than that is not told apart behind them
+# clients behind more hops than this are not told apart
 MOST_HOPS: Final = 32
-# the addresses that one household or machine has in IPv6
+# prefix length of the IPv6 addresses that one household or machine has
 _IPV6_CLIENT: Final = 64
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _FORWARDED: Final = b"forwarded"
@@ -40,7 +40,7 @@ class _Hop(NamedTuple):
 
 
 class TrustedProxies:
-    """What the proxies in `networks` say of their clients."""
+    """What the proxies in `networks` say about their clients."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = networks
@@ -51,8 +51,9 @@ class TrustedProxies:
     def client(self, peer: str, headers: Headers) -> Seen:
         """Who sent a request that came from `peer`, the address at the other end of the connection.
 
-        The nearest hop that is no trusted proxy is the client. Two headers that contradict each other are
-        no proxy's work: one of them is the client's own, so neither counts.
+        The nearest hop that is not a trusted proxy is the client. Two headers that contradict each other
+        cannot
+        both come from a proxy: one is the client's own, so neither counts.
         """
         peer = plain(peer)
         if not self.trusts(peer):
@@ -75,7 +76,7 @@ class TrustedProxies:
         found = Seen(peer, hops[0].scheme)
         for hop in hops:
             if hop.address is None:
-                # what is behind a hop that hides itself is anybody's word
+                # nothing behind a hop that hides itself can be trusted
                 break
             found = Seen(hop.address, hop.scheme)
             if not self.trusts(hop.address):
@@ -83,7 +84,7 @@ class TrustedProxies:
         return found
 
     def trusts(self, address: str) -> bool:
-        """Whether `address` is one of these proxies'."""
+        """Whether `address` belongs to one of these proxies."""
         if not self._networks:
             return False
         try:
@@ -95,17 +96,17 @@ class TrustedProxies:
 
 @cache
 def trusted_proxies() -> TrustedProxies:
-    """Those of the setting TRUSTED_PROXIES."""
+    """The networks of the setting TRUSTED_PROXIES."""
     return TrustedProxies(gateway_conf().trusted_networks)
 
 
 def client_address(peer: str, headers: Headers) -> str:
-    """The client's address: `peer`, or what a trusted proxy says. Header names may have any case."""
+    """The client's address: `peer`, or what a trusted proxy says. Header names in any case."""
     return trusted_proxies().client(peer, headers).address
 
 
 def counted_as(address: str) -> str:
-    """Under what an address is counted: itself, or in IPv6 the network that one client has to itself."""
+    """What an address is counted as: itself, or in IPv6 the network that one client has to itself."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:
@@ -116,7 +117,7 @@ def counted_as(address: str) -> str:
 
 
 def plain(address: str) -> str:
-    """An address as it is written everywhere: an IPv4 one that a socket of IPv6 tells as IPv4."""
+    """An address in its usual form: an IPv4 address reported by an IPv6 socket becomes IPv4."""
     if ":" not in address:
         return address
     try:
@@ -146,7 +147,7 @@ def _x_forwarded_hops(told: dict[bytes, list[bytes]]) -> list[_Hop]:
     schemes = [_SCHEMES.get(text.lower()) for text in _nearest_first(told.get(_PROTO))]
     if not addresses:
         return [_Hop(None, schemes[0])] if schemes else []
-    # where each proxy adds its own they go in pairs; else the nearest one's word holds
+    # when every proxy adds its own, they come in pairs; otherwise the nearest proxy's word counts
     paired = len(schemes) == len(addresses)
     nearest = schemes[0] if schemes else None
     return [_Hop(address, schemes[number] if paired else nearest) for number, address in enumerate(addresses)]
@@ -164,7 +165,7 @@ def _forwarded_hops(values: list[bytes] | None) -> list[_Hop]:
 
 
 def _nearest_first(values: list[bytes] | None) -> list[str]:
-    """The parts of a header that may have come several times."""
+    """The parts of a header that may occur several times."""
     if not values:
         return []
     parts = b",".join(values).decode("latin-1").rsplit(",", MOST_HOPS)

@@ -1,8 +1,8 @@
 """The admin, loaded when a person first asks for it.
 
-The admin, its theme and everything its pages import are a third of what a process
-holds; one that answers clients alone never needs it. Django's own seams: an app
-configuration without discovery, whose site is a name, and the URLs, which discover.
+The admin, its theme and everything its pages import are a third of a process's memory; a process that
+only serves clients never needs it. Uses Django's own extension points: an app configuration without
+discovery, whose site is a name, and URLs that discover.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class LateAdminConfig(SimpleAdminConfig):
-    """Django's admin without discovery at start: `ccproxy_site/urls.py` does it."""
+    """Django's admin without discovery at start: `ccproxy_site/urls.py` does that."""
 
     default_site = "unfold.sites.UnfoldAdminSite"
 
@@ -30,7 +30,7 @@ class LateAdminConfig(SimpleAdminConfig):
 
 
 def check_pages(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
-    """Django's check of all admin pages; it would find none before they are discovered."""
+    """Django's check of all admin pages, which would find none before they are discovered."""
     autodiscover()
     return list(check_admin_app(app_configs, **options))
 
@@ -38,8 +38,8 @@ def check_pages(app_configs: Any = None, **options: Any) -> list[checks.CheckMes
 class Late:
     """An ASGI application that is built in a thread when the first request comes.
 
-    Requests that come meanwhile wait for the same build; one that fails is tried anew
-    with the next request, and raises what building raised.
+    Requests that arrive meanwhile wait for the same build. A failed build raises in the requests that waited
+    for it, and is tried again with the next one.
     """
 
     def __init__(self, build: Callable[[], Application]) -> None:
@@ -57,7 +57,7 @@ class Late:
             self._building = loop.create_task(asyncio.to_thread(self._build))
         building = self._building
         try:
-            # a client that leaves does not end it for the others
+            # a client that leaves must not cancel it for the others
             self._built = await asyncio.shield(building)
         finally:
             if building.done() and self._building is building:

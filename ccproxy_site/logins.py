@@ -1,9 +1,9 @@
-"""Logins: wrong passwords are written down and slow the next ones; sessions end.
+"""Logins: wrong passwords are logged and slow down the next attempts; sessions end.
 
-The count of a name and of an address stands in Django's cache, which the processes share with REDIS_URL.
-Each attempt counts when it begins, so many at once gain nothing. Beside django-axes, which writes each
-attempt to the database and locks a name until somebody unlocks it, this needs no table, and nobody can
-lock an admin out for long.
+The counts per name and per address are in Django's cache, which processes share with REDIS_URL. Each
+attempt counts when it begins, so many at once gain nothing. Unlike django-axes, which writes each attempt
+to the database and locks a name until somebody unlocks it, this needs no table, and nobody can lock an
+admin out for long.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ logger = logging.getLogger("gateway.access")
 
 FREE_ATTEMPTS: Final = 5
 LONGEST_PAUSE: Final = 300.0
-# failures are forgotten when none comes for so long, in seconds
+# failures are forgotten after this many seconds without another
 _REMEMBERED: Final = 3600
 _PAUSE: Final = "login_pause"
 
 
 class LoginPause:
-    """The first of AUTHENTICATION_BACKENDS: lets nobody try while name or address must wait.
+    """The first of AUTHENTICATION_BACKENDS: refuses attempts while the name or address must wait.
 
-    It knows no users, so it is no more of a backend than that.
+    It knows no users; refusing is all that it does.
     """
 
     def authenticate(self, request: Any, username: str | None = None, **_: Any) -> None:
@@ -55,7 +55,7 @@ class LoginPause:
 def session_ends(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, before the one that knows the user: ends sessions whose time is up."""
+    """Middleware, in front of the one that knows the user: ends sessions whose time is up."""
 
     def answered(request: HttpRequest) -> HttpResponse:
         now = time.time()
@@ -78,7 +78,7 @@ def note_failure(request: Any = None, credentials: Any = None, **_: Any) -> None
 
 def note_success(request: Any, user: Any, **_: Any) -> None:
     sessions.begin(request.session, time.time())
-    # the address is not forgiven: its owner may know one password and try another's
+    # the address is not forgiven: its owner may know one password and try somebody else's
     try:
         cache.delete(_subjects(request, user.get_username())[0])
     except Exception:
@@ -113,7 +113,7 @@ def _known(subject: str) -> tuple[int, float]:
     try:
         return cache.get(subject) or (0, 0.0)
     except Exception:
-        # without its store a login is still possible
+        # a login must still be possible without the store
         logger.exception("failed logins cannot be counted")
         return 0, 0.0
 

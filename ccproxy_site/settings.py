@@ -1,7 +1,7 @@
-"""One settings file; the environment is the difference between places.
+"""One settings file; the environment is the difference between installations.
 
-What the machine decides (address, database, secret keys, log level) stands in
-the environment; what admins change stands in the database.
+What the machine decides (address, database, secret keys, log level) is in the environment; what admins
+change is in the database.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ DATA_DIR = Path(env("DATA_DIR") or DEFAULT_DATA_DIR)
 
 DEBUG: bool = env("DEBUG")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.debug_pages.NothingSecret"
-# Without a key sessions end with the process; the system check gateway.W001 says so.
+# Without a key, sessions end with the process; the system check gateway.W001 says so.
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
 PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
-# what the public address needs is allowed by naming it
+# naming the public address allows what it needs
 ALLOWED_HOSTS: list[str] = [*env("ALLOWED_HOSTS"), *environment.hosts([PUBLIC_URL])]
 CSRF_TRUSTED_ORIGINS: list[str] = [*env("CSRF_TRUSTED_ORIGINS"), *environment.origins([PUBLIC_URL])]
 
 INSTALLED_APPS = [
-    # before daphne and staticfiles: its runserver is the one that counts
+    # before daphne and staticfiles: the first runserver wins
     "gateway",
     "daphne",
     # the admin's theme, before the admin; gateway/admin/ui/base.py alone imports it
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    # not discovered before a person asks for it
+    # not discovered until a person asks for it
     "ccproxy_site.lazy_admin.LateAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -50,7 +50,7 @@ INSTALLED_APPS = [
     "channels",
 ]
 
-# The admin's stack. The API paths go through server/handler.py, which has none of it.
+# The admin's stack. The API's paths go through server/handler.py, which has none of it.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "ccproxy_site.content_security.content_security_policy",
@@ -65,7 +65,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-# the first one only slows down who guesses
+# the first one only slows down guessing
 AUTHENTICATION_BACKENDS = ["ccproxy_site.logins.LoginPause", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
@@ -73,7 +73,7 @@ ROOT_URLCONF = "ccproxy_site.urls"
 ASGI_APPLICATION = "ccproxy_site.asgi.application"
 # the server class of runserver and serve
 GATEWAY_SERVER = "ccproxy_site.server.daphne_server.GatewayServer"
-# what watches over several processes of serve
+# watches over the several processes of serve
 GATEWAY_PROCESSES = "ccproxy_site.server.processes.ServerProcesses"
 GATEWAY_FAMILY = "ccproxy_site.server.family.Family"
 APPEND_SLASH = False
@@ -103,7 +103,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
 def database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's settings; empty = SQLite in DATA_DIR, with WAL."""
     if not url:
-        # the history is nobody else's
+        # the history is private
         DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings: dict[str, Any] = environ.Env.db_url_config(url or f"sqlite:///{DATA_DIR / 'ccproxy.sqlite3'}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
@@ -112,18 +112,18 @@ def database(url: str) -> dict[str, Any]:
         settings["OPTIONS"] = {**SQLITE_OPTIONS, **settings.get("OPTIONS", {})}
     elif settings["ENGINE"] == "django.db.backends.postgresql":
         settings["OPTIONS"] = {**postgresql_options(env("DATABASE_POOL")), **settings.get("OPTIONS", {})}
-        # a pooled connection that the server has closed meanwhile is not handed out
+        # so that a pooled connection that the server has closed meanwhile is not handed out
         settings["CONN_HEALTH_CHECKS"] = True
-    # persistent connections and async views do not go together; a pool wants none
+    # persistent connections do not work with async views, and a pool does without them
     settings["CONN_MAX_AGE"] = 0
     return settings
 
 
 def postgresql_options(pool: int) -> dict[str, Any]:
-    """A pool of at most `pool` connections (0: none), and short waits for a server that is away.
+    """A pool of at most `pool` connections (0: none), and short waits for an unreachable server.
 
-    The pool doubles the pauses between its attempts to connect until `reconnect_timeout` has passed,
-    and begins anew with the next request for a connection: a server that is back is found in seconds.
+    The pool doubles the pauses between its attempts to connect until `reconnect_timeout` has passed, and
+    starts again with the next request for a connection: a server that is back is found in seconds.
     """
     waits = {"timeout": 10, "reconnect_timeout": 4}
     pooled = {"pool": {"min_size": 1, "max_size": pool, **waits}} if pool else {}
@@ -133,7 +133,7 @@ def postgresql_options(pool: int) -> dict[str, Any]:
 def caches(redis_url: str) -> dict[str, Any]:
     """REDIS_URL as Django's cache; empty = in the process's memory."""
     if not redis_url:
-        # so many counts of failed logins are kept, among others
+        # the number of failed-login counts that are kept, among others
         options = {"MAX_ENTRIES": 10_000}
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": options}}
     return {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url}}
@@ -144,7 +144,7 @@ def channel_layers(redis_url: str) -> dict[str, Any]:
     if not redis_url:
         return {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     layer = "channels_redis.core.RedisChannelLayer"
-    # the layer waits 5 seconds for a message, which is how long the client waits for an answer by itself
+    # the layer waits 5 seconds for a message, as long as the client waits for an answer by itself
     host = {"address": redis_url, "socket_timeout": 20, "socket_connect_timeout": 5}
     return {"default": {"BACKEND": layer, "CONFIG": {"hosts": [host]}}}
 
@@ -170,10 +170,10 @@ TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True
 
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
-# what a person chose holds for a year, and goes before what the browser asks for
+# a person's choice lasts for a year, and takes precedence over what the browser asks for
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
-# dates in English as everybody reads them, and as the charts and the exact times have them
+# English dates as everybody reads them, and as the charts and exact times show them
 FORMAT_MODULE_PATH = ["ccproxy_site.formats"]
 # the theme's words, which it does not bring in Chinese; ours are in gateway/locale
 LOCALE_PATHS = [Path(__file__).parent / "locale"]
@@ -214,7 +214,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-# A proxy that ends TLS redirects; Claude Code takes any redirect of the API for a failure.
+# A proxy that terminates TLS redirects; Claude Code takes any redirect of the API for a failure.
 SECURE_SSL_REDIRECT = False
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 
@@ -229,7 +229,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # one line an exchange is the relay's own; the server's per-request lines would double it
+        # the relay logs one line per exchange; the server's per-request lines would double it
         "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

@@ -1,4 +1,4 @@
-"""Addresses of our own static files, which the theme asks for when it makes a page."""
+"""Addresses of our own static files, which the theme asks for when it builds a page."""
 
 from __future__ import annotations
 

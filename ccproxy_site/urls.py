@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-# here and not at start: a process that no person asks never loads the admin (people.py)
+# here and not at start: a process that no person asks never loads the admin (lazy_admin.py)
 admin.autodiscover()
 
 urlpatterns = [

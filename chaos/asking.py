@@ -1,4 +1,4 @@
-"""The benchmark's load generator, which here checks each answer as it ends and keeps only what it was."""
+"""The benchmark's load generator, checking each answer as it ends and keeping only the verdict."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bench.verify import verified
 
 
 class Asking(Load):
-    """Asks until `finish`. `complete`: request ids of the answers that came whole, each checked.
+    """Asks until `finish`. `complete`: request ids of the complete answers, each checked.
 
-    `cut`: how many ended before their end; `wrong`: what is wrong with whole ones.
+    `cut`: how many ended early; `wrong`: what is wrong with complete ones.
     """
 
     def __init__(self, job: Job) -> None:
@@ -22,7 +22,7 @@ class Asking(Load):
         self._expected = answer_for(job.model)
 
     def finish(self) -> None:
-        """Ask no more; those under way go on."""
+        """Send no more requests; running ones continue."""
         self._left = 0
 
     def done(self, captured: Captured) -> None:
@@ -46,7 +46,7 @@ class Asking(Load):
 
 
 def missing(asking: Asking, states: dict[str, list[str]]) -> list[str]:
-    """What is wrong with the history, in sentences: answers that came whole and are not there once, ended."""
+    """What is wrong with the history, in sentences: complete answers that are not in it once, as ended."""
     problems = []
     for request_id in asking.complete:
         rows = states.get(request_id, [])

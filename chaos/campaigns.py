@@ -1,4 +1,4 @@
-"""The campaigns: killing processes, stopping the database, and asking for long."""
+"""The campaigns: killing processes, stopping the database, and load for a long time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chaos.gateway import KEY, Gateway
 
 MODEL: Final = "ep-20-5ms-text"
 CONVERSATION: Final = "ep-60-100ms-text"
-# a process is killed when it had time to be asked something
+# a process is killed after it has had time for some requests
 LEAST_LIFE: Final = 1.0
 UNLIMITED: Final = 10**9
 
@@ -36,7 +36,7 @@ class Result:
 
 
 def said(progress: str) -> None:
-    """For who waits; a campaign takes minutes."""
+    """Progress for the person who waits; a campaign takes minutes."""
     print(f"  ... {progress}", flush=True)
 
 
@@ -58,7 +58,7 @@ async def asked(gateway: Gateway, model: str, concurrency: int) -> AsyncIterator
 
 
 async def killing(gateway: Gateway, rounds: int, seed: int) -> Result:
-    """kill -9 of one process after the other while all are asked."""
+    """kill -9 of one process after another while all are under load."""
     chance = random.Random(seed)
     killed = 0
     async with asked(gateway, MODEL, 16) as asking:
@@ -71,7 +71,7 @@ async def killing(gateway: Gateway, rounds: int, seed: int) -> Result:
                 since.setdefault(pid, now)
             old = [pid for pid in gateway.serving() if now - since[pid] > LEAST_LIFE]
             if len(old) < 2:
-                # somebody must be left to answer
+                # some process must be left to answer
                 continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(old[0], signal.SIGKILL)
@@ -84,7 +84,7 @@ async def killing(gateway: Gateway, rounds: int, seed: int) -> Result:
 
 
 async def outage(gateway: Gateway, postgres: Postgres | None, seconds: float) -> Result:
-    """The database answers nobody for `seconds` while the gateway is asked."""
+    """The database is unreachable for `seconds` while the gateway is under load."""
     async with asked(gateway, MODEL, 16) as asking:
         await asyncio.sleep(2)
         before = len(asking.complete)
@@ -116,7 +116,7 @@ async def outage(gateway: Gateway, postgres: Postgres | None, seconds: float) ->
 
 
 async def soak(gateway: Gateway, minutes: float, conversations: int) -> Result:
-    """Many conversations for long; memory is looked at every five seconds."""
+    """Many conversations for a long time; memory is measured every five seconds."""
     samples: list[tuple[float, int]] = []
     async with asked(gateway, CONVERSATION, conversations) as asking:
         start = time.monotonic()
@@ -126,7 +126,7 @@ async def soak(gateway: Gateway, minutes: float, conversations: int) -> Result:
                 said(f"{samples[-1][0]:.0f} of {minutes:g} minutes, memory {samples[-1][1] / 1024:.0f} MiB")
             await asyncio.sleep(5)
     states = await asyncio.to_thread(gateway.settled_states)
-    # caches fill in the beginning; what matters is how it goes on
+    # caches fill in the beginning; what matters is the trend after that
     later = [sample for sample in samples if sample[0] >= minutes / 2] or samples
     slope = statistics.linear_regression(*zip(*later, strict=True)).slope if len(later) > 1 else 0.0
     result = Result(
@@ -144,7 +144,7 @@ async def soak(gateway: Gateway, minutes: float, conversations: int) -> Result:
 
 
 def counted(result: Result, asking: Asking, states: dict[str, list[str]]) -> Result:
-    """Add what came and what the history says."""
+    """Add the answers and what the history says."""
     lost = missing(asking, states)
     kinds = Counter(state for rows in states.values() for state in rows)
     result.sentences += [

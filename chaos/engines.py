@@ -1,10 +1,10 @@
-"""PostgreSQL and Redis servers of our own: on free loopback ports, in temporary folders, gone afterwards.
+"""PostgreSQL and Redis servers of our own: on free loopback ports, in temporary folders, removed afterwards.
 
     python -m chaos.engines COMMAND ...
 
 runs COMMAND with ENGINES_DATABASE_URL and ENGINES_REDIS_URL naming fresh servers; its exit code is
-COMMAND's. When an engine is not installed it says so and runs nothing: there is nothing to learn from
-it then. Told to stop, it tells COMMAND, waits for it, and ends the servers.
+COMMAND's. When an engine is not installed it says so and runs nothing, because nothing could be learnt.
+When told to stop, it tells COMMAND, waits for it, and ends the servers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import psycopg
 
 HOST: Final = "127.0.0.1"
 START_TIMEOUT: Final = 60.0
-# seconds that a command has to end when we are told to stop
+# seconds that the command has to end when we are told to stop
 LAST_WORDS: Final = 20.0
 DEBIANS_PLACE: Final = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to run as root; one of these does it then
@@ -47,9 +47,9 @@ def free_port() -> int:
 
 
 class Engine:
-    """A server in a temporary folder. `start` and `stop` may be repeated; what was stored stays.
+    """A server in a temporary folder. `start` and `stop` may be repeated; stored data stays.
 
-    `pause` and `resume`: it holds its connections and answers nobody.
+    `pause` and `resume`: it keeps its connections but answers nobody.
     """
 
     name = ""
@@ -96,13 +96,13 @@ class Engine:
         self._signal_all(signal.SIGCONT)
 
     def remove(self) -> None:
-        """Stop it and delete what it stored."""
+        """Stop it and delete its data."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _signal_all(self, number: int) -> None:
         assert self._process is not None
-        # PostgreSQL's backends are in groups of their own, and children of the first process
+        # PostgreSQL's backends are in process groups of their own, and children of the first process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         pids = [self._process.pid, *(int(pid) for pid in children.read_text().split())]
         for pid in pids:
@@ -111,7 +111,7 @@ class Engine:
 
 
 class Postgres(Engine):
-    """`durable=False` leaves out fsync: as safe as long as the machine itself does not fail."""
+    """`durable=False` turns fsync off: safe as long as the machine itself does not fail."""
 
     name = "PostgreSQL"
 
@@ -199,7 +199,7 @@ def _postgres_programs() -> Path:
 
 
 def _account_for_postgres() -> pwd.struct_passwd | None:
-    """Whom PostgreSQL runs as, when we are root; None: ourselves."""
+    """The user that PostgreSQL runs as when we are root; None: ourselves."""
     if os.geteuid() != 0:
         return None
     for name in NOT_ROOT:
@@ -227,19 +227,19 @@ class ToldToStop(Exception):
 
 
 def _stop(number: int, _: object) -> None:
-    # once: what is being ended is not disturbed by a second one
+    # only once: a second signal must not disturb the ending
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise ToldToStop(number)
 
 
 def _run(command: list[str], urls: dict[str, str]) -> int:
-    """COMMAND to its end; its exit code. Raises ToldToStop, after COMMAND has ended."""
+    """Run COMMAND to its end; returns its exit code. Raises ToldToStop after COMMAND has ended."""
     process = subprocess.Popen(command, env={**os.environ, **urls})
     try:
         return process.wait()
     except (ToldToStop, KeyboardInterrupt):
-        # as Ctrl-C does: a run of tests then clears away what it started
+        # like Ctrl-C: a test run then cleans up after itself
         process.send_signal(signal.SIGINT)
         try:
             process.wait(LAST_WORDS)

@@ -1,4 +1,6 @@
-"""A gateway for a campaign: several processes, a database of its own, the benchmark's provider behind it."""
+"""A gateway for a campaign: several processes, a database of its own, and the benchmark's provider
+behind it.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +81,8 @@ class Gateway:
         return self._running.wait(120)
 
     def serving(self) -> list[int]:
-        """Process ids of those that serve, the oldest first."""
-        # the number behind the last slash of a process's name, as history/record/processes.py makes it
+        """Ids of the serving processes, oldest first."""
+        # the number after the last slash of a process's name, as history/record/processes.py makes it
         locks = sorted((self.folder / "spool").glob("*.alive"), key=lambda path: path.stat().st_mtime)
         pids = [int(path.name.rpartition("_")[2].partition("-")[0]) for path in locks]
         return [pid for pid in pids if _is_running(pid)]
@@ -91,7 +93,7 @@ class Gateway:
         return sum(_resident(int(pid)) for pid in [str(self.parent), *children])
 
     def states(self) -> dict[str, list[str]]:
-        """State of each row of the history by request id; a list, so that a double one shows."""
+        """The state of each row of the history by request id; a list, so that duplicates show."""
         sql = "SELECT request_id, state FROM gateway_requestlog"
         rows: Iterable[tuple[str, str]]
         if self.database_url:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 async def until_told(work: Coroutine[Any, Any, T]) -> T:
-    """`work` to its end. SIGTERM and SIGHUP cancel it, so that it stops what it started."""
+    """Run `work` to its end. SIGTERM and SIGHUP cancel it, so that it stops what it started."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -67,7 +67,7 @@ async def campaign(name: str, postgres: Postgres | None, options: argparse.Names
 
 
 def on(database: str, options: argparse.Namespace) -> bool:
-    """All campaigns on one database; whether nothing was wrong."""
+    """All campaigns on one database; returns whether everything was right."""
     good = True
     postgres: Postgres | None = None
     if database == "postgresql":

@@ -1,1 +1,1 @@
-"""How the languages of the admin write dates, where Django's way is not ours."""
+"""Date formats of the admin's languages, where Django's are not what we want."""

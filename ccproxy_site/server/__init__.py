@@ -1,1 +1,1 @@
-"""How Daphne serves the project, each part at a supported seam of Daphne, Twisted or Django."""
+"""How Daphne serves the project, with each part at an extension point of Daphne, Twisted or Django."""

@@ -1,15 +1,14 @@
-"""ApiConnection: HTTP/1.1 as the API's clients speak it, without Twisted's channel and Daphne's request.
+"""ApiConnection: HTTP/1.1 as clients of the API speak it, without Twisted's channel and Daphne's request.
 
-A request of the API is one POST with a Content-Length. Twisted reads it line by line,
-stores its headers three times over and writes the answer's through two sanitizers; of a
-small request that was a fifth of the CPU (docs/performance.md, "What changed it").
-Here httptools parses the head, the body is cut out by its length, and the application runs on it
-at once. A body that did not come with its head is awaited only when the head allows it
-(gateway/api/head.py); otherwise the answer is given at once.
+A request of the API is one POST with a Content-Length. Twisted reads it line by line, stores its headers
+three times and writes the answer's through two sanitizers; for a small request that was a fifth of the
+CPU (docs/performance.md, "What changed it"). Here httptools parses the head, the body is cut out by its
+length, and the application runs on it at once. A body that did not come with its head is awaited only when
+the head allows it (gateway/api/head.py); otherwise the answer is given at once.
 
-Whatever else arrives (another method or path, HTTP/1.0, chunks, an upgrade, a head that
-is not valid) is handed to Daphne's protocol with all the bytes that came, and so is the
-rest of that connection: there is one way for pages and WebSockets, and it is Daphne's.
+Everything else (another method or path, HTTP/1.0, chunks, an upgrade, an invalid head) goes to Daphne's
+protocol with all the bytes that came, and so does the rest of that connection: there is one way for pages
+and WebSockets, and it is Daphne's.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from ccproxy_site.server.transport import HIGH_WATER, Connection
 from gateway.api.request import lower_headers
 
 OURS: Final = b"POST /v1/"
-# as Twisted's; a head that is longer is Daphne's to refuse
+# Twisted's limit; Daphne refuses a longer head
 LONGEST_HEAD: Final = 16 * 1024
-# requests that are sent before the answer to the one before them; more is not read
+# pipelined requests that are accepted; more are not read
 MOST_AHEAD: Final = 16 * 1024
 
 _END: Final = b"\r\n\r\n"
@@ -63,14 +62,14 @@ class ApiConnection(asyncio.Protocol):
         self._factory = factory
         self._server = factory.server
         self._loop = asyncio.get_running_loop()
-        # of the request that is arriving: the bytes of its head, then of its body
+        # of the arriving request: the bytes of its head, then of its body
         self._pieces: list[bytes] = []
         self._head: _Head | None = None
-        # bytes of its body that are still to come, and whether somebody wants them
+        # bytes of its body that are still to come, and whether anybody wants them
         self._rest = 0
         self._kept = True
         self._request: ApiRequest | None = None
-        # what came behind the request that is being answered
+        # data that came after the request being answered
         self._ahead: list[bytes] = []
         self._paused = False
         self._close = False
@@ -79,7 +78,7 @@ class ApiConnection(asyncio.Protocol):
     # --- asyncio's side -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do everything an asyncio.Transport does without being one
+        # uvloop's transports do everything that asyncio.Transport does, without being subclasses
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.client = _address(transport.get_extra_info("peername"))
@@ -125,24 +124,24 @@ class ApiConnection(asyncio.Protocol):
         return self._drained is not None
 
     async def drained(self) -> None:
-        """Wait until the client has taken enough, or is gone."""
+        """Wait until the client has read enough, or is gone."""
         if self._drained is not None:
-            # several writers may wait; one of them being cancelled is no news for the others
+            # several writers may wait, and cancelling one must not affect the others
             await asyncio.shield(self._drained)
 
     def answered(self) -> None:
-        """The answer is written; the next request may come, or has come already."""
+        """The answer is written; the next request may come, or is already here."""
         self._request = None
         if self._close:
             self.close()
             return
         self._slot.idle()
-        # a client that takes no answers gets no further ones
+        # a client that reads no answers gets no more of them
         if self._drained is None:
             self._go_on()
 
     def close(self) -> None:
-        """End the connection when everything written has gone out."""
+        """End the connection once everything written has gone out."""
         self._slot.close()
 
     def _go_on(self) -> None:
@@ -203,7 +202,7 @@ class ApiConnection(asyncio.Protocol):
             self._pieces.append(data)
 
     def _forget(self) -> None:
-        """What arrived is refused."""
+        """What arrived was refused."""
         self._pieces.clear()
         self._ahead.clear()
 
@@ -243,7 +242,7 @@ class ApiConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def _hand_over(self) -> None:
-        """This connection is Daphne's from its last request on."""
+        """Hand this connection to Daphne, from its last request on."""
         data = b"".join(self._pieces)
         self._pieces.clear()
         usual = Connection(self._factory, self._slot)
@@ -253,7 +252,7 @@ class ApiConnection(asyncio.Protocol):
 
 
 class _Head:
-    """A parsed head. `length`: of the body; `close`: the client wants the connection closed behind it."""
+    """A parsed head. `length`: of the body; `close`: the client wants the connection closed afterwards."""
 
     __slots__ = ("close", "headers", "length", "other", "url")
 
@@ -270,20 +269,20 @@ class _Head:
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"content-length":
-            # twice, or no number: not for us to judge
+            # repeated, or not a number: leave the judgement to Daphne
             self.other = self.other or self.length >= 0 or not value.isdigit()
             self.length = -1 if self.other else int(value)
         elif name == b"connection":
             self.close = b"close" in value.lower()
         elif name in _OTHERS:
             self.other = True
-        # as Daphne: `x_api_key` must not pass for `x-api-key`
+        # as Daphne does: `x_api_key` must not pass for `x-api-key`
         if b"_" not in name:
             self.headers.append((name, value))
 
 
 def _head_of(data: bytes) -> _Head | None:
-    """The head that `data` is, with its empty line; None when it is not for us."""
+    """`data` as a head, including its empty line; None when it is not for us."""
     head = _Head()
     if len(data.translate(None, _NOT_TEXT)) != len(data):
         return None

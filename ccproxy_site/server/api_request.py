@@ -1,8 +1,8 @@
 """ApiRequest: one request on an ApiConnection, and the ASGI application that answers it.
 
-Does for it what Daphne's WebRequest does for others: it stands among the server's
-connections while it is answered, so that a stop waits for it, and it makes messages
-bytes. Head and first body are one write, as are last body and end.
+The counterpart of Daphne's WebRequest: it is among the server's connections while it is answered, so that
+a stop waits for it, and it turns messages into bytes. Head and first body are one write, as are last body
+and end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class ApiRequest:
-    """It is what the extensions offer: a body written past the messages, and word of the client's leaving."""
+    """It implements the extensions: a body that is written directly, and notice of the client's leaving."""
 
     __slots__ = (
         "_body",
@@ -78,7 +78,7 @@ class ApiRequest:
     # --- Daphne's server's side ---------------------------------------------------------
 
     def check_timeouts(self) -> None:
-        """Asked from time to time; Daphne's option for the longest answer, which is off if not set."""
+        """Called from time to time; Daphne's option for the longest answer, which is off unless set."""
         longest = self._server.http_timeout
         if longest and time.time() - self._started_at > longest:
             self._failed()
@@ -87,11 +87,11 @@ class ApiRequest:
 
     @property
     def held_back(self) -> bool:
-        """The client does not take what was written: send messages instead, they wait for it."""
+        """The client is not reading: send messages instead, which wait for it."""
         return self._connection.held_back
 
     def write(self, piece: bytes) -> None:
-        """The next piece of the body, not empty. Nothing happens when the client is gone."""
+        """The next piece of the body, not empty. Does nothing when the client is gone."""
         if not self._gone:
             self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
@@ -100,7 +100,7 @@ class ApiRequest:
     async def _answered(self, scope: dict[str, Any]) -> None:
         try:
             answering = self._server.application(scope, self._receive, self._send)
-            # as long as the answer streams, nobody needs what was said of the request
+            # while the answer streams, nobody needs what was sent with the request
             del scope
             await answering
         except Exception:
@@ -127,7 +127,7 @@ class ApiRequest:
             return
         piece, last = message.get("body", b""), not message.get("more_body", False)
         if self._chunked:
-            # an empty chunk would be the end
+            # an empty chunk would end the body
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             piece = piece + b"0\r\n\r\n" if last else piece
         if self._head:
@@ -163,7 +163,7 @@ class ApiRequest:
         self._connection.answered()
 
     def _failed(self) -> None:
-        """The application ended without an answer, or within one."""
+        """The application ended without an answer, or in the middle of one."""
         self._finished = True
         if self._gone:
             return
@@ -173,7 +173,7 @@ class ApiRequest:
             self._transport.write(self._head_of(status, headers) + body)
             self._connection.close()
         else:
-            # whoever reads must not take it for whole
+            # the client must not take it for complete
             self._transport.abort()
 
     def _cancel_when_left(self) -> None:

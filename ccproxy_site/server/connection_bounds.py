@@ -1,4 +1,4 @@
-"""How many connections and bytes one process takes, by the descriptors that it may open."""
+"""How many connections and bytes one process accepts, derived from the descriptors that it may open."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ccproxy_site.forwarded import counted_as, plain, trusted_proxies
 from gateway.values import frozen
 
 MB: Final = 1024 * 1024
-# descriptors that are no connection of a client: files, the database, listening sockets
+# descriptors that are not connections of clients: files, the database, listening sockets
 OTHER_DESCRIPTORS: Final = 128
 MOST_DESCRIPTORS: Final = 65_536
 MOST_CONNECTIONS: Final = 4096
-# bytes of bodies that have not arrived whole: of requests with a key, and of all others
+# bytes of incomplete bodies: of requests with a key, and of all others
 WITH_KEY: Final = 256 * MB
 WITHOUT_KEY: Final = 64 * MB
 
 
 @frozen
 class Bounds:
-    """What one process takes from its clients: numbers of connections, and bytes of bodies that arrive."""
+    """What one process accepts from its clients: numbers of connections, and bytes of arriving bodies."""
 
     connections: int = MOST_CONNECTIONS
     of_one_address: int = MOST_CONNECTIONS // 2
@@ -32,9 +32,9 @@ class Bounds:
 def bounds_for(
     descriptors: int, largest_body: int, connections: int | None = None, of_one_address: int | None = None
 ) -> Bounds:
-    """The bounds of a process that may open `descriptors`: half of them are kept for providers.
+    """The bounds of a process that may open `descriptors`, half of which are reserved for providers.
 
-    `largest_body` in bytes; `connections` and `of_one_address`: what the operator set, None: nothing.
+    `largest_body` in bytes; `connections` and `of_one_address`: the operator's settings, None when unset.
     """
     possible = max(8, (descriptors - OTHER_DESCRIPTORS) // 2)
     most = min(connections or MOST_CONNECTIONS, possible)
@@ -48,7 +48,7 @@ def bounds_for(
 
 
 def raised_descriptors() -> int:
-    """Let this process open as many descriptors as the system allows it; how many these are now."""
+    """Raise this process's limit of descriptors as far as the system allows; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     # macOS says "unlimited" and takes 10,240
@@ -65,10 +65,10 @@ def raised_descriptors() -> int:
 
 
 def counted_address(peername: Any) -> str | None:
-    """What the connections of one client have in common; None: counted for nobody.
+    """The address that the connections of one client share; None: not counted.
 
-    `peername` is the socket's. A trusted proxy speaks for many clients: whose body is arriving on its
-    connection is known once the head is here.
+    `peername` is the socket's. A trusted proxy speaks for many clients; whose body is arriving on its
+    connection is known only once the head is here.
     """
     if not peername:
         return None

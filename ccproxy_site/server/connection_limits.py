@@ -1,20 +1,18 @@
 """Connections: how many there may be, how long each may take, and how much they may hold.
 
-Whoever reaches the port can open connections and send half requests. Each connection has a
-*slot* here, which both of our readers tell what arrives (`head`, `whole_head`, `received`,
-`answering`, `idle`). The slot knows its deadline and the bytes it holds, and ends the
-connection with an answer when it goes over a bound. One timer looks at all deadlines; a
-timer for each connection would take half a kilobyte.
+Anybody who reaches the port can open connections and send half requests. Each connection has a *slot*
+here, to which both of our readers report what arrives (`head`, `whole_head`, `received`, `answering`,
+`idle`). The slot knows its deadline and the bytes it holds, and ends the connection with an answer when
+it exceeds a bound. One timer watches all deadlines, because a timer for each connection would take half
+a kilobyte.
 
 Bounds of one process (docs/operations.md, "Connections", has the reasons):
 
-* connections in all, from one address, and without a complete head. Whoever comes over a
-  bound takes the place of the connection that has been idle longest; when none is idle the
-  new one is refused.
-* a head is complete in HEAD_SECONDS, a body in BODY_SECONDS and the time its size takes at
+* connections in total, from one address, and without a complete head. A connection beyond a bound
+  replaces the one that has been idle longest; when none is idle, the new one is refused.
+* a head must be complete within HEAD_SECONDS, a body within BODY_SECONDS plus the time its size takes at
   SLOWEST_BODY.
-* bytes of bodies that have not arrived whole. When a budget is used up, the connection that
-  holds most of it is refused.
+* bytes of incomplete bodies. When a budget is used up, the connection that holds most of it is refused.
 """
 
 from __future__ import annotations
@@ -30,16 +28,16 @@ from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, RequestTimedOut, RequestTooLarge, Saturated
 
-# seconds between two looks at the deadlines
+# seconds between two checks of the deadlines
 LOOK_EVERY: Final = 2.5
-# as Twisted's: so long may a connection wait for its next request, and so long may its end take
+# Twisted's values: how long a connection may wait for its next request, and how long its end may take
 IDLE_SECONDS: Final = 60.0
 ABORT_SECONDS: Final = 15.0
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 30.0
-# bytes a second
+# bytes per second
 SLOWEST_BODY: Final = 100_000
-# After a refusal so much of a body is read and thrown away, for so long: a client that is still
+# After a refusal this much of a body is read and discarded, for this long: a client that is still
 # sending would see a reset instead of the answer.
 EXCESS: Final = 8 * MB
 EXCESS_SECONDS: Final = 10.0
@@ -50,13 +48,13 @@ FROM_ONE_ADDRESS: Final = "too many connections from your address"
 
 
 class ConnectionPhase(enum.Enum):
-    """What a connection is about."""
+    """What a connection is doing."""
 
     IDLE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
     ANSWERING = enum.auto()
-    # refused: what comes is thrown away
+    # refused: whatever comes is discarded
     REFUSED = enum.auto()
     CLOSING = enum.auto()
 
@@ -70,7 +68,9 @@ class ByteBudget:
         self._holders: dict[ConnectionSlot, None] = {}
 
     def take(self, slot: ConnectionSlot, size: int) -> None:
-        """`slot` holds `size` bytes more. Over the bound, who holds most is refused: perhaps `slot`."""
+        """`slot` holds `size` more bytes. Beyond the bound, whoever holds most is refused: possibly
+        `slot`.
+        """
         slot.held += size
         self.used += size
         self._holders[slot] = None
@@ -94,9 +94,9 @@ class Connections:
         self.without_key = ByteBudget(self.bounds.without_key)
         self._open: set[ConnectionSlot] = set()
         self._closing: set[ConnectionSlot] = set()
-        # open ones
+        # the open ones
         self._of_address: dict[str, set[ConnectionSlot]] = {}
-        # these two in the order in which they became so
+        # these two in the order in which they entered that state
         self._idle: dict[ConnectionSlot, None] = {}
         self._without_head: dict[ConnectionSlot, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -105,8 +105,10 @@ class Connections:
         return len(self._open) + len(self._closing)
 
     def admit(self, transport: asyncio.Transport) -> ConnectionSlot:
-        """A place for a new connection. Refuses it, or closes others, when there are too many:
-        `refused` says so."""
+        """A slot for a new connection.
+
+        Refuses it, or closes others, when there are too many; `refused` says so.
+        """
         loop = asyncio.get_running_loop()
         slot = ConnectionSlot(self, transport, loop, counted_address(transport.get_extra_info("peername")))
         if self._timer is None:
@@ -118,7 +120,7 @@ class Connections:
         elif len(self._open) >= bounds.connections and not _room_made(self._idle):
             slot.turn_away("the gateway has too many connections")
         elif len(self._without_head) >= bounds.without_head:
-            # whoever opens many ends their own
+            # an address with many connections loses its own first
             _room_made(self._without_head, slot.address) or _room_made(self._without_head)
         if not slot.refused:
             mine.add(slot)
@@ -127,7 +129,7 @@ class Connections:
         return slot
 
     def begins_head(self, slot: ConnectionSlot) -> None:
-        """Its place among the idle ones stays: who sends a byte now and then is no younger for it."""
+        """It keeps its place among the idle ones: a byte now and then does not make it younger."""
         self._without_head.setdefault(slot)
 
     def has_head(self, slot: ConnectionSlot) -> None:
@@ -138,7 +140,9 @@ class Connections:
         self._idle[slot] = None
 
     def counts_for(self, slot: ConnectionSlot, address: str) -> None:
-        """A trusted proxy's connection brings a body of this client. Raises Saturated when too many do."""
+        """A trusted proxy's connection brings a body of this client. Raises Saturated when there are too
+        many.
+        """
         mine = self._of_address.setdefault(address, set())
         if len(mine) >= self.bounds.of_one_address:
             raise Saturated(f"{FROM_ONE_ADDRESS}, try again in a moment")
@@ -154,7 +158,7 @@ class Connections:
                 del self._of_address[address]  # type: ignore[arg-type]
 
     def closes(self, slot: ConnectionSlot) -> None:
-        """It counts no more, but may take some time."""
+        """It no longer counts, but may take some time."""
         self.has_head(slot)
         self._open.discard(slot)
         self._closing.add(slot)
@@ -192,7 +196,7 @@ def _pairs(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
 
 
 def _room_made(slots: Iterable[ConnectionSlot], address: str | None = None) -> bool:
-    """Close the first of these connections, or the first of this address; False: there is none."""
+    """Close the first of these connections, or the first of this address; False when there is none."""
     for slot in slots:
         if address is None or slot.address == address:
             slot.make_room()
@@ -201,7 +205,7 @@ def _room_made(slots: Iterable[ConnectionSlot], address: str | None = None) -> b
 
 
 class ConnectionSlot:
-    """One connection as its bounds see it; its reader tells what arrives."""
+    """One connection as its bounds see it; its reader reports what arrives."""
 
     __slots__ = (
         "_budget",
@@ -230,19 +234,19 @@ class ConnectionSlot:
         self._connections = connections
         self._transport = transport
         self._loop = loop
-        # under what the connection is counted; a trusted proxy's only while a body arrives
+        # what the connection is counted as; for a trusted proxy only while a body arrives
         self.address = address
         self._of_proxy = address is None and bool(trusted_proxies())
         self.phase = ConnectionPhase.IDLE
-        # whether a request came on it
+        # whether a request has come on it
         self.used = False
         self.deadline = loop.time() + IDLE_SECONDS
-        # the reader's: let go of what arrived of a request that is refused
+        # the reader's: release what arrived of a refused request
         self.forget: Callable[[], None] | None = None
-        # bytes of a body that has not arrived whole, and who counts them
+        # bytes of an incomplete body, and who counts them
         self.held = 0
         self._budget: ByteBudget | None = None
-        # bytes of the body that are still to come (None: nobody knows), that may come, and that came
+        # bytes of the body still to come (None: unknown), that may come, and that came after a refusal
         # behind a refusal
         self._rest: int | None = None
         self._most = 0
@@ -277,10 +281,11 @@ class ConnectionSlot:
         length: int | None,
         http_version: str = "1.1",
     ) -> bool:
-        """The head is complete, and a body of `length` bytes follows (None: in chunks): whether to keep it.
+        """The head is complete, and `length` bytes of body follow (None: chunked). Returns whether to keep
+        it.
 
-        `address` is the peer's; a trusted proxy's headers say whose request it is. Afterwards
-        the slot may be `refused`, as after `received`.
+        `address` is the peer's; a trusted proxy's headers say whose request it is. The slot may be `refused`
+        afterwards, as after `received`.
         """
         self.phase = ConnectionPhase.BODY
         self._rest = length
@@ -304,7 +309,7 @@ class ConnectionSlot:
         return allowed.kept
 
     def received(self, size: int) -> None:
-        """So many bytes of the body came."""
+        """This many bytes of the body came."""
         if self.refused:
             self.dropped(size)
             return
@@ -337,7 +342,7 @@ class ConnectionSlot:
         self._connections.is_idle(self)
 
     def dropped(self, size: int) -> None:
-        """So many bytes came behind a refusal."""
+        """This many bytes came after a refusal."""
         self._dropped += size
         if self.phase is ConnectionPhase.REFUSED and self._dropped >= min(EXCESS, self._rest or EXCESS):
             self.close()
@@ -353,7 +358,7 @@ class ConnectionSlot:
     # --- its end ------------------------------------------------------------------------------
 
     def refuse(self, error: GatewayError) -> None:
-        """Answer a request that has not arrived whole, throw the rest of it away, and close."""
+        """Answer an incomplete request, discard the rest of it, and close."""
         if self.refused:
             return
         waits = self.phase is ConnectionPhase.BODY and self._rest != 0
@@ -370,7 +375,7 @@ class ConnectionSlot:
         self.refuse(Saturated(f"{problem}, try again in a moment"))
 
     def close(self) -> None:
-        """Close when everything written has gone out, or after ABORT_SECONDS."""
+        """Close once everything written has gone out, or after ABORT_SECONDS."""
         if self.phase is ConnectionPhase.CLOSING:
             return
         self._let_go()
@@ -380,13 +385,15 @@ class ConnectionSlot:
         self._transport.close()
 
     def make_room(self) -> None:
-        """Close for another connection: at once, also when the client has not read all of an answer."""
+        """Close in favour of another connection: at once, even if the client has not read all of an
+        answer.
+        """
         self.close()
         if self._transport.get_write_buffer_size():
             self._transport.abort()
 
     def late(self) -> None:
-        """The deadline is over."""
+        """The deadline has passed."""
         if self.phase is ConnectionPhase.CLOSING:
             self._transport.abort()
         elif self.phase is ConnectionPhase.HEAD:
@@ -397,7 +404,7 @@ class ConnectionSlot:
             self.close()
 
     def _let_go(self) -> None:
-        """Of this request nothing is needed any more."""
+        """Nothing of this request is needed any more."""
         self._give_back()
         self._connections.has_head(self)
         if self.forget is not None:

@@ -25,27 +25,27 @@ from gateway.telemetry.logs import log_ended_threads
 
 logger = logging.getLogger("gateway.server")
 
-# Daphne hands a body to the application in pieces of this size; one piece is one message.
+# Daphne hands a body to the application in pieces of this size; each is one message.
 REQUEST_BUFFER: Final = 64 * 1024 * 1024
-# what an interrupted exchange has to send its error and record its outcome; 5 were few on a busy machine
+# for interrupted exchanges to send their error and record their outcome; 5 s were too few on a busy machine
 LAST_WORDS: Final = 10.0
 
 
 class Stage(enum.Enum):
-    SERVING = enum.auto()  # or about to
-    DRAINING = enum.auto()  # nothing new is taken, what is under way goes on
+    SERVING = enum.auto()  # or is about to
+    DRAINING = enum.auto()  # nothing new is accepted, running requests continue
     OVER = enum.auto()  # the loop ends, or has ended
 
 
 class GatewayServer(Server):
     """A server_cls for runserver and serve; endpoints `tcp:` become `gateway:`.
 
-    SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503,
-    streams go on for STOP_GRACE seconds, the rest gets an error event, the history
-    is flushed. A second signal stops at once, further ones change nothing. Before it
-    serves, a signal ends the process as it ends any other: there is nothing to keep.
+    SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503, streams continue for
+    STOP_GRACE seconds, the rest get an error event, the history is flushed. A second signal stops at once,
+    further ones change nothing. Before it serves, a signal ends the process as it ends any other, since there
+    is nothing to save.
 
-    One of several processes has a `family` (server/family.py); its terminal is the parent's affair.
+    One of several processes has a `family` (server/family.py); the terminal is the parent's business.
     """
 
     def __init__(self, application: Any, endpoints: list[str] | None = None, **kwargs: Any) -> None:
@@ -58,14 +58,14 @@ class GatewayServer(Server):
         self.admitted: Connections | None = None
         self._stage = Stage.SERVING
         self._draining: asyncio.Task[None] | None = None
-        # the address could not be had
+        # the address was not available
         self.refused = False
         super().__init__(application, endpoints=ours, signal_handlers=False, **kwargs)
 
     def run(self) -> None:
         log_ended_threads()
         runtime.prepare()
-        # what exists now lives as long as the process: the collector need not look at it again
+        # what exists now lives as long as the process, so the collector need not look at it again
         gc.collect()
         gc.freeze()
         if self._handles_signals:
@@ -82,7 +82,7 @@ class GatewayServer(Server):
         finally:
             self._stage = Stage.OVER
             if self._handles_signals:
-                # what is being written is not disturbed; it takes no longer than it may
+                # what is being written is not interrupted, and takes no longer than it may
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_IGN)
             runtime.stop()
@@ -102,7 +102,7 @@ class GatewayServer(Server):
             print(f"Listening on http://{shown}:{number} (stop with Ctrl-C)", flush=True)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Daphne's, which offers the application our way of writing a body."""
+        """Daphne's, extended by our way of writing a body."""
         direct = direct_body(protocol) if scope["type"] == "http" else None
         if direct is not None:
             scope["extensions"] = {EXTENSION: direct}
@@ -113,7 +113,7 @@ class GatewayServer(Server):
         super().listen_error(failure)
 
     def _helping(self, descriptor: int) -> Any:
-        """Accept connections from another process's socket as well; the port, in time."""
+        """Also accept connections from another process's socket; returns the future port."""
         return serverFromString(reactor, f"gateway:fd={os.dup(descriptor)}").listen(self.http_factory)
 
     def _orphaned(self) -> None:
@@ -122,14 +122,14 @@ class GatewayServer(Server):
             self.stop_in_order()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Daphne's, and then wait while the client does not take what was written."""
+        """Daphne's, followed by a wait while the client is not reading."""
         await super().handle_reply(protocol, message)
         transport = getattr(protocol, "transport", None)
         if isinstance(transport, AsyncioTransport) and transport.held_back:
             await transport.drained()
 
     def stop_in_order(self) -> None:
-        """Begin to stop; called again, stop at once; called once more, change nothing."""
+        """Begin to stop; a second call stops at once; further calls change nothing."""
         if self._stage is Stage.SERVING:
             self._stage = Stage.DRAINING
             running = len(self._running())
@@ -142,7 +142,7 @@ class GatewayServer(Server):
             self.stop()
 
     def stop(self) -> None:
-        """Stop at once, whatever still runs; once."""
+        """Stop at once, whatever is still running; only once."""
         if self._stage is not Stage.OVER:
             self._stage = Stage.OVER
             super().stop()
@@ -153,7 +153,7 @@ class GatewayServer(Server):
         for port in self._ports:
             port.stopListening()
         runtime.drain()
-        # pages that watch would never end by themselves; they come back to the next process
+        # pages that watch would never end by themselves; they reconnect to the next process
         for protocol in list(self.connections):
             if isinstance(protocol, WebSocketProtocol):
                 _close(protocol)
@@ -176,26 +176,25 @@ class GatewayServer(Server):
         return [instance for instance in instances if instance is not None and not instance.done()]
 
     def kill_all_applications(self) -> Any:
-        """Cancel what still runs and wait for it; each records its exchange as it ends.
+        """Cancel what is still running and wait for it; each records its exchange as it ends.
 
-        Daphne's own assumes that every connection has an application, which an idle
-        one has not.
+        Daphne's own method assumes that every connection has an application, which an idle one does not.
         """
         running = self._running()
         for instance in running:
             instance.cancel()
-        # a page that waits for a database that answers nobody does not hold up the end
+        # a page that waits for an unreachable database must not delay the end
         waiting = asyncio.ensure_future(asyncio.wait(running, timeout=LAST_WORDS)) if running else None
         return None if waiting is None else defer.Deferred.fromFuture(waiting)
 
 
 def _close(page: Any) -> None:
-    """End a WebSocket; one whose handshake is under way cannot be closed, only refused."""
+    """Close a WebSocket; during its handshake it cannot be closed, only refused."""
     try:
         if page.state == page.STATE_CONNECTING:
             page.serverReject()
         else:
             page.serverClose()
     except Exception:
-        # whatever state it is in, the stop goes on
+        # whatever its state, the stop goes on
         logger.exception("a page that watches could not be closed")

@@ -2,9 +2,9 @@
 
 `gateway:fd=3` is a listening socket that the process inherited.
 
-An endpoint is where Twisted lets others decide how connections are accepted and
-what is built for them: here transport.py's connections, and GatewayWebRequest
-as the request class. Registered by twisted/plugins/ccproxy_endpoint.py.
+An endpoint is where Twisted lets others decide how connections are accepted and what is built for them:
+here transport.py's connections, and GatewayWebRequest as the request class. Registered by
+twisted/plugins/ccproxy_endpoint.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class GatewayFactory:
     def __init__(self, daphne_factory: Any) -> None:
         self._daphne_factory = daphne_factory
         server = daphne_factory.server
-        # the bounds are the process's: its ports share them
+        # the bounds belong to the process: its ports share them
         if getattr(server, "admitted", None) is None:
             conf = gateway_conf()
             server.admitted = Connections(
@@ -67,14 +67,14 @@ class GatewayFactory:
 
 
 def connections_of(factory: GatewayFactory) -> Callable[[], asyncio.Protocol]:
-    """What makes the connections: ours, or Daphne's for all when addresses come from a proxy's headers."""
+    """Makes the connections: ours, or Daphne's for all when addresses come from a proxy's headers."""
     kind = Connection if factory.server.proxy_forwarded_address_header else ApiConnection
     return functools.partial(kind, factory)
 
 
 @implementer(IListeningPort)
 class GatewayPort:
-    """A listening asyncio server, as Twisted's ports look."""
+    """A listening asyncio server with the interface of Twisted's ports."""
 
     def __init__(self, server: asyncio.Server, daphne_factory: Any) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Answers of the server itself, for requests that never reach the application."""
+"""Answers from the server itself, for requests that never reach the application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def status_line(status: int) -> bytes:
 
 
 def error_answer(error: GatewayError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body of an error of the server's own, with a request id."""
+    """Status, headers and body of one of the server's own errors, with a request id."""
     request_id = new_id("req_")
     text = jsontext.dumps(error.body(request_id))
     headers = {
@@ -32,7 +32,7 @@ def error_answer(error: GatewayError) -> tuple[int, list[tuple[bytes, bytes]], b
 
 
 def whole_error(error: GatewayError) -> bytes:
-    """The same as the bytes of an answer behind which the connection ends."""
+    """The same as bytes, for an answer after which the connection ends."""
     status, headers, body = error_answer(error)
     lines = [b"%b: %b\r\n" % pair for pair in [*headers, (b"connection", b"close")]]
     return b"".join([status_line(status), *lines, b"\r\n", body])

@@ -1,7 +1,7 @@
-"""Family: one of several server processes, as it deals with its parent and through it with the others.
+"""Family: one of several server processes, and its link to the parent and through it to the others.
 
-The parent (server/processes.py) says on the lifeline, a line each time, which of the others are
-away. From their sockets this process accepts until they are back, so that nobody waits for them.
+The parent (server/processes.py) says on the lifeline, one line each time, which of the others are away.
+This process accepts from their sockets until they are back, so that nobody waits for them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger("gateway.server")
 
 
 class Family:
-    """`lifeline` is read, `ready` written; `others`: the listening sockets of the others by their names."""
+    """`lifeline` is read, `ready` written; `others`: the other processes' listening sockets by name."""
 
     def __init__(self, lifeline: int, ready: int | None, others: Mapping[str, int]) -> None:
         self._lifeline = lifeline
@@ -27,7 +27,7 @@ class Family:
         self._left = False
 
     def join(self, reactor: Any, accept: Callable[[int], Any], orphaned: Callable[[], None]) -> None:
-        """Listen to the parent. `accept` begins to accept from a socket and gives a Deferred of its port."""
+        """Listen to the parent. `accept` starts accepting from a socket and gives a Deferred of its port."""
         self._loop = reactor._asyncioEventloop
         self._accept, self._orphaned = accept, orphaned
         os.set_blocking(self._lifeline, False)
@@ -40,14 +40,14 @@ class Family:
                 os.write(self._ready, b"1")
 
     def leave(self) -> None:
-        """Nothing is accepted any more, from nobody's socket."""
+        """Stop accepting, from every socket."""
         self._left = True
         self._help(frozenset())
         if self._ready is not None:
             with contextlib.suppress(OSError):
                 os.close(self._ready)
             self._ready = None
-        # as long as somebody has them, they take connections
+        # as long as some process has them open, they accept connections
         for descriptor in self._others.values():
             with contextlib.suppress(OSError):
                 os.close(descriptor)
@@ -65,7 +65,7 @@ class Family:
             return
         *lines, self._heard = (self._heard + data).split(b"\n")
         if lines and not self._left:
-            # the last word counts
+            # the latest line counts
             self._help(frozenset(lines[-1].decode().split()))
 
     def _help(self, away: frozenset[str]) -> None:

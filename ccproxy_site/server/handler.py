@@ -1,15 +1,14 @@
 """GatewayHandler: Django's ASGI handler for the API's paths, without its thread hops.
 
-Replaces: the executor per request and the two hops to it (request_started's and
-request_finished's synchronous receivers, which close database connections this
-path does not open), the spooled body, the middleware chain, and the hop that
-logs each answer of 400 and above. Measured at 0.9 ms of CPU a request, and 0.3 ms
-for each synchronous middleware it does not run
+Replaces: the executor per request and the two hops to it (for the synchronous receivers of
+request_started and request_finished, which close database connections this path does not open), the
+spooled body, the middleware chain, and the hop that logs each response of 400 and above. Measured at 0.9
+ms of CPU a request, and 0.3 ms for each synchronous middleware it does not run
 (docs/performance.md, "What changed it").
 
 Keeps: URL resolution and views as Django's, responses beside our own answers; cancellation of the view
-when the client leaves, by the server itself where it offers that (disconnect.py);
-closing of the response's iterator in every case.
+when the client leaves, by the server itself where it offers that (disconnect.py); closing of the
+response's iterator in every case.
 """
 
 from __future__ import annotations
@@ -38,29 +37,29 @@ from gateway.relay.streaming.write_through import WritesThrough
 
 logger = logging.getLogger("gateway.server")
 
-# On servers that do not judge a request by its head: of a body that is too large so much more is read
-# and thrown away, because a client that is still sending would see a reset instead of the answer.
+# On servers that do not judge a request by its head: this much more of an oversized body is read and
+# discarded, because a client that is still sending would see a reset instead of the answer.
 EXCESS: Final = 8 * 1024 * 1024
-# paths whose view is remembered; whoever makes up long ones gets no memory for it
+# paths whose view is remembered; long made-up ones get no memory
 MOST_PATHS: Final = 256
 LONGEST_PATH: Final = 200
 
-# what a view answers with
+# the possible answers of a view
 Response = HttpResponse | WholeReply | StreamAnswer
 
 
 class GatewayHandler(ASGIHandler):
-    """ASGI application for everything that is not the admin's."""
+    """The ASGI application for everything except the admin."""
 
     request_class = GatewayRequest
 
     def load_middleware(self, is_async: bool = True) -> None:
         """No middleware: authentication and errors are awaited functions of the API itself."""
         self._middleware_chain = self._viewed
-        # read now what the first request would otherwise wait for, or fail on
+        # load now what the first request would otherwise wait for, or fail on
         resolver = get_resolver(GatewayRequest.urlconf)
         resolver.url_patterns  # noqa: B018
-        # matching a dozen expressions anew takes longer than checking a key; clients ask for few paths
+        # matching a dozen expressions takes longer than checking a key; clients use few paths
         self._resolved_before = functools.lru_cache(MOST_PATHS)(resolver.resolve)
         self._resolve = resolver.resolve
 
@@ -79,7 +78,7 @@ class GatewayHandler(ASGIHandler):
         extensions = scope.get("extensions", {})
         direct, told_of_leaving = extensions.get(EXTENSION), extensions.get(LEAVING)
         viewing = self._viewed(request)
-        # a stream may last, and does not need what was said of its request
+        # a stream may last, and does not need what was sent with its request
         del request, scope, extensions
         if told_of_leaving is not None:
             told_of_leaving()
@@ -129,11 +128,12 @@ class GatewayHandler(ASGIHandler):
             ended = False
             through: WritesThrough | None = pieces
             async for piece in pieces:
-                # a pump knows its last piece, so that the end need not be a message of its own
+                # a pump knows its last piece, so the end need not be a message of its own
                 ended = pieces.ended
                 await send({"type": "http.response.body", "body": piece, "more_body": not ended})
                 if direct is not None and through is not None:
-                    # the head is out; until something happens that is no piece, we are not asked again
+                    # Headers are sent. From here the pump writes chunks itself; this loop resumes for the
+                    # end, an error or a ping.
                     through.write_through(direct)
                     direct = through = None
         if not ended:
@@ -149,10 +149,10 @@ class GatewayHandler(ASGIHandler):
             request.resolver_match = match
             response: Response = await match.func(request, *match.args, **match.kwargs)
         except Resolver404:
-            # `*`, and what else is no path
+            # `*`, and other request targets that are not paths
             return error_response(NotFound("Not Found"), new_id("req_"))
         except Exception:
-            # views answer their own errors; this is the last net
+            # views answer their own errors; this is the last safety net
             logger.exception("unexpected error outside a view", extra={"path": request.path_info})
             return error_response(InternalError(), new_id("req_"))
         return response
@@ -166,7 +166,7 @@ def _start(response: Response) -> dict[str, Any]:
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
-    """Cancel what still runs, wait for it, and log what it raised besides the client's leaving."""
+    """Cancel what is still running, wait for it, and log what it raised besides the client's leaving."""
     if not task.done():
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError, RequestAborted):

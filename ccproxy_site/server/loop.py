@@ -1,6 +1,6 @@
 """uvloop as the event loop, where it is installed (a tenth to a third less CPU for a streamed chunk).
 
-Daphne makes its loop when it is imported, so this comes before Django loads its apps.
+Daphne creates its loop when it is imported, so this comes before Django loads its apps.
 """
 
 from __future__ import annotations

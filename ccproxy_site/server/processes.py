@@ -1,16 +1,16 @@
 """Several server processes on one port: started, restarted when they die, stopped together.
 
-Twisted's ProcessMonitor watches and restarts them. Each process inherits a listening socket of
-its own on the port (SO_REUSEPORT), and the system spreads connections over them; with one socket
-for all, an idle one of two processes took 57 of 60. The sockets are made and kept here: who waits
-while a process is restarted is not lost. Each process also has the sockets of the others, and
-accepts from those whose process is away: nobody waits for it to be back.
+Twisted's ProcessMonitor watches and restarts them. Each process inherits a listening socket of its own on
+the port (SO_REUSEPORT), and the system spreads connections over them; with one socket for all, an idle
+process of two took 57 of 60 connections. The sockets are created and kept here, so that clients waiting
+while a process restarts are not lost. Each process also has the sockets of the others, and accepts from
+those whose process is away, so that nobody waits for it to return.
 
-Two pipes lead to each process. By its lifeline it is told which others are away; when that ends,
-because this process is gone, however it went, it stops in order. On the other one it says that it
-serves; when that ends, it serves no more.
+Two pipes connect each process. Its lifeline tells it which others are away; when the lifeline ends,
+because this process is gone for whatever reason, it stops in order. On the other pipe it reports that it
+serves; when that pipe ends, it no longer does.
 
-docs/architecture.md, "Choices that could have gone the other way", says what else was weighed.
+docs/architecture.md, "Choices that could have gone the other way", says what else was considered.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from zope.interface.declarations import implementer
 from ccproxy_site.server.endpoint import BACKLOG
 from gateway.telemetry import metrics
 
-# its interfaces are not known to type checkers
+# its interfaces are unknown to type checkers
 reactor: Any = twisteds_reactor
 
 logger = logging.getLogger("gateway.server")
 
-# in the processes
+# the number of the lifeline's descriptor in the processes
 LIFELINE: Final = 0
 LISTENING: Final = 3
 READY: Final = 4
-# the sockets of the others, from here on
+# the sockets of the others, from this number on
 OTHERS: Final = 5
-# who dies sooner than this is restarted ever more slowly (seconds)
+# a process that dies sooner than this (s) is restarted ever more slowly
 QUICK_DEATH: Final = 5.0
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 LOOK_EVERY: Final = 0.1
-# a signal may reach a process that is just being made and cannot take it; then its lifeline ends
+# a signal may reach a process that is just starting and cannot handle it; the end of its lifeline will
 SIGNAL_SEEN: Final = 2.0
 
 
-# Linux spreads connections over sockets of one port; elsewhere all processes share one socket
+# Linux spreads connections over the sockets of one port; elsewhere all processes share one socket
 SPREADS: Final = sys.platform == "linux"
 
 
@@ -69,7 +69,7 @@ class Port:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         self._family: Any = found[0][0]
         self._address: Any = found[0][4][:2]
-        # alone on it: sockets that share a port would share it with another gateway's, too
+        # alone at first: sockets that share a port would share it with another gateway's, too
         alone = socket.create_server(self._address, family=self._family, backlog=BACKLOG)
         self._sockets: dict[str, socket.socket] = {}
         self._address = alone.getsockname()[:2]
@@ -83,7 +83,7 @@ class Port:
         return int(self._address[1])
 
     def descriptor(self, name: str) -> int:
-        """The socket of a process; it stays when the process dies, and with it who waits there."""
+        """The socket of a process; it outlives the process, and so do the clients waiting there."""
         place = name if SPREADS else ""
         if place not in self._sockets:
             self._sockets[place] = socket.create_server(
@@ -92,11 +92,11 @@ class Port:
         return self._sockets[place].fileno()
 
     def others(self, name: str) -> dict[str, int]:
-        """The sockets of the other processes, by their names."""
+        """The sockets of the other processes, by name."""
         return {place: each.fileno() for place, each in self._sockets.items() if SPREADS and place != name}
 
     def turn_away(self) -> None:
-        """Nobody will serve for a while: those who wait are reset, and had better ask again."""
+        """Nobody will serve for a while: reset the waiting clients, so that they try again."""
         for listening in self._sockets.values():
             listening.setblocking(False)
             with contextlib.suppress(OSError):
@@ -118,8 +118,8 @@ class SupervisorStage(enum.Enum):
 class ServerProcesses:
     """Listens on the address from the start. `manage`: the path of manage.py, whose `serve` they run.
 
-    `patience`: seconds from being told to stop until a process is killed. `numbers`: the folder
-    where they count together for /metrics. Raises OSError when the address cannot be had.
+    `patience`: seconds from being told to stop until a process is killed. `numbers`: the folder in which they
+    count together for /metrics. Raises OSError when the address is not available.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class ServerProcesses:
         loop = reactor._asyncioEventloop
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        # Twisted's own handler of SIGCHLD and the event loop's get in each other's way
+        # Twisted's own handler of SIGCHLD conflicts with the event loop's
         LoopingCall(self._look).start(LOOK_EVERY)
         self._monitor.startService()
         reactor.run(installSignalHandlers=False)
@@ -165,7 +165,7 @@ class ServerProcesses:
 
     def stop(self) -> None:
         """Tell all processes to stop; called again, to stop at once."""
-        # who died before is no failure of this stop
+        # a process that died before does not make this stop fail
         reapAllProcesses()
         if self._stage is SupervisorStage.RUNNING:
             self._stage = SupervisorStage.STOPPING
@@ -192,8 +192,9 @@ class ServerProcesses:
             facts = {"pid": pid, "exit_code": how.exitCode, "signal": how.signal}
             logger.error("a server process ended and is started again", extra=facts)
         else:
-            # one that was told to stop before it served ends by the signal itself; one that is killed so
-            # soon, not by us, was dying when the stop began
+            # one told to stop before it served ends by the signal itself; one killed so soon, and not by us,
+            # was
+            # dying when the stop began
             dying = how.signal == signal.SIGKILL and reactor.seconds() - self._told_at < SIGNAL_SEEN
             self._failed |= not (reason.check(ProcessDone) or how.signal == signal.SIGTERM or dying)
             self._over_when_empty()
@@ -211,18 +212,18 @@ class _Spawner:
     def __init__(self, port: Port, ended: Any) -> None:
         self._port = port
         self._told = ended
-        # by process, its name
+        # process -> its name
         self.running: dict[Any, str] = {}
         self._names: set[str] = set()
         self._serving: set[str] = set()
-        # quick deaths in a row; after one a process is back in a second, and who waits for it is served
+        # quick deaths in a row; after a single one the process is back in a second and serves whoever waits
         self._quick_deaths: Counter[str] = Counter()
         self.callLater = reactor.callLater
         self.seconds = reactor.seconds
 
     @property
     def hopeless(self) -> bool:
-        """Nobody serves, and those who were started last died at once."""
+        """Nobody serves, and the most recently started died at once."""
         return not self._serving and any(number > 1 for number in self._quick_deaths.values())
 
     def end_lifelines(self) -> None:
@@ -260,10 +261,10 @@ class _Spawner:
         return process
 
     def _tell(self) -> None:
-        """Tell those who serve whose connections they have to accept as well."""
+        """Tell the serving processes whose connections they have to accept as well."""
         away = b" ".join(sorted(name.encode() for name in self._names - self._serving)) + b"\n"
         for process, name in self.running.items():
             if name in self._serving:
-                # without its pipe it is gone, and will be heard of
+                # without its pipe it is gone, which will be reported
                 with contextlib.suppress(KeyError):
                     process.writeToChild(LIFELINE, away)

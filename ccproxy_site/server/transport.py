@@ -1,10 +1,9 @@
 """Twisted protocols on asyncio transports, with flow control.
 
-Replaces Twisted's own TCP connections, whose write path takes seven system calls
-and a turn of the event loop for each chunk where asyncio's takes three; measured
-1.4 to 1.8 times less CPU for a streamed chunk and a quarter of the lag at 1,000
-streams (docs/performance.md, "What changed it"). What Daphne lacks is added here:
-`drained` waits while the client does not take what was written.
+Replaces Twisted's own TCP connections, whose write path takes seven system calls and a turn of the event
+loop per chunk where asyncio's takes three; measured at 1.4 to 1.8 times less CPU for a streamed chunk and
+a quarter of the lag at 1,000 streams (docs/performance.md, "What changed it"). Adds what Daphne lacks:
+`drained` waits while the client is not reading.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from gateway.errors import InvalidRequest
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
-# the whole of Twisted's answer to what is no HTTP
+# Twisted's entire answer to what is not HTTP
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
 @implementer(ITCPTransport, IPushProducer, IConsumer)
 class AsyncioTransport:
-    """What a Twisted protocol sees of an asyncio transport.
+    """A Twisted protocol's view of an asyncio transport.
 
-    `protocol` receives the data; a WebSocket upgrade puts another one there.
-    Between `cork` and `uncork` writes gather and leave as one. What is written to a
-    connection that its `slot` has refused goes nowhere: it has its answer.
+    `protocol` receives the data; a WebSocket upgrade replaces it. Between `cork` and `uncork`, writes are
+    collected and leave as one. Writes to a connection that its `slot` has refused are discarded: it has its
+    answer.
     """
 
     disconnecting = False
@@ -130,9 +129,9 @@ class AsyncioTransport:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     async def drained(self) -> None:
-        """Wait until the client has taken enough, or is gone."""
+        """Wait until the client has read enough, or is gone."""
         if self._drained is not None:
-            # several writers may wait; one of them being cancelled is no news for the others
+            # several writers may wait, and cancelling one must not affect the others
             await asyncio.shield(self._drained)
 
     def pause_writing(self) -> None:
@@ -151,16 +150,16 @@ class AsyncioTransport:
 
 
 class Connection(asyncio.Protocol):
-    """One accepted connection: what asyncio calls, passed on to a Twisted protocol of `factory`."""
+    """One accepted connection: passes asyncio's calls on to a Twisted protocol of `factory`."""
 
     def __init__(self, factory: Any, slot: ConnectionSlot | None = None) -> None:
-        """`slot`: the connection's, when it was another's before."""
+        """`slot`: the connection's, when another protocol had it before."""
         self._factory = factory
         self._slot = slot
         self._seen: AsyncioTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do everything an asyncio.Transport does without being one
+        # uvloop's transports do everything that asyncio.Transport does, without being subclasses
         transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=HIGH_WATER)
         if self._slot is None:
@@ -202,6 +201,6 @@ class Connection(asyncio.Protocol):
 
 
 def twisted_address(name: Any) -> IPv4Address | IPv6Address:
-    """A socket's name, (host, port, ...), as Twisted shows addresses."""
+    """A socket's name, (host, port, ...), in the form of Twisted's addresses."""
     host, port = name[:2] if name else ("", 0)
     return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)

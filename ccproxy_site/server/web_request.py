@@ -1,12 +1,10 @@
 """GatewayWebRequest: Daphne's request without form parsing, with its body in memory, and JSON errors.
 
-Replaces four things of Twisted's and Daphne's requests: every POST running the
-e-mail header parser in search of a form (0.09 ms and a class left as garbage),
-bodies from 100,000 bytes on going through a file on disk, and error pages in
-HTML for requests that never reach the application. And it joins what Twisted
-writes for one message into one write: head and first body of an answer left in
-two, the end of a stream in a third (0.05 ms a request). The body, which Daphne
-hands on as a copy, is not kept a second time while the answer streams.
+Replaces four things of Twisted's and Daphne's requests: every POST runs the e-mail header parser in search
+of a form (0.09 ms and a class left as garbage), bodies of 100,000 bytes or more go through a file on disk,
+and requests that never reach the application get error pages in HTML. It also joins what Twisted writes
+for one message into one write: head and first body of an answer took two, the end of a stream a third
+(0.05 ms a request). The body, which Daphne copies, is not kept a second time while the answer streams.
 """
 
 from __future__ import annotations
@@ -24,11 +22,11 @@ from gateway.errors import GatewayError, InternalError, InvalidRequest, Saturate
 
 
 class GatewayWebRequest(WebRequest):
-    # whether somebody reads the body
+    # whether anybody reads the body
     _kept = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # the class attribute of the same name does nothing; only the argument does
+        # the class attribute of the same name has no effect; only the argument does
         super().__init__(*args, **{**kwargs, "parsePOSTFormSubmission": False})
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
@@ -59,13 +57,13 @@ class GatewayWebRequest(WebRequest):
         slot = self._slot
         if slot is not None:
             if slot.refused:
-                # it has its answer
+                # it has its answer already
                 return
             slot.answering()
             slot.forget = None
         path, host = _origin_form(path)
         if host:
-            # what the request line says goes before the header (RFC 9112, 3.2.2)
+            # the request line takes precedence over the header (RFC 9112, 3.2.2)
             self.requestHeaders.setRawHeaders(b"host", [host])
         super().requestReceived(command, path, version)
 
@@ -76,7 +74,7 @@ class GatewayWebRequest(WebRequest):
         super().finish()
 
     def _forget(self) -> None:
-        """What arrived is refused."""
+        """What arrived was refused."""
         self._kept = False
         self.content = BytesIO()
 
@@ -107,7 +105,7 @@ class GatewayWebRequest(WebRequest):
             transport.uncork()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Daphne's own errors, in the form the API's clients expect."""
+        """Daphne's own errors, in the form that clients of the API expect."""
         number, headers, text = error_answer(_as_error(status, body))
         self.handle_reply({"type": "http.response.start", "status": number, "headers": headers})
         self.handle_reply({"type": "http.response.body", "body": text})
@@ -122,7 +120,7 @@ def _as_error(status: int, text: str) -> GatewayError:
 
 
 def _origin_form(target: bytes) -> tuple[bytes, bytes]:
-    """A request target as (path with query, host); the host is empty but for an absolute target."""
+    """A request target as (path with query, host); the host is empty except for an absolute target."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         return target, b""

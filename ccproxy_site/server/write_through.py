@@ -1,13 +1,12 @@
 """DirectBody: the rest of a streamed answer, written without a message for each piece.
 
-Replaces, for the pieces of a stream behind the first: the handler's iteration, an
-ASGI message, Daphne's `handle_reply` and Twisted's `Request.write`, and the turn of
-the event loop and the task switch that an iteration takes. What arrives from the
-provider is converted and written in one go, in the callback that brought it: a
-paced chunk costs a third less CPU (docs/performance.md, "What changed it").
+For every piece of a stream after the first, this replaces the handler's iteration, an ASGI message,
+Daphne's `handle_reply` and Twisted's `Request.write`, and the turn of the event loop and the task switch
+that an iteration takes. What arrives from the provider is converted and written in one go, in the
+callback that brought it: a paced chunk costs a third less CPU (docs/performance.md, "What changed it").
 
-Offered to the application as the ASGI extension EXTENSION. Servers without it, and
-pieces that come while the client is slow, take the usual way of messages.
+Offered to the application as the ASGI extension EXTENSION. Servers without it, and pieces that come while
+the client is slow, use messages as usual.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ EXTENSION: Final = "ccproxy.direct_body"
 
 
 class DirectBody:
-    """Valid once the head of the answer was written, and until its last message is sent."""
+    """Valid once the head of the answer has been written, until its last message is sent."""
 
     __slots__ = ("_request", "_transport")
 
@@ -31,11 +30,11 @@ class DirectBody:
 
     @property
     def held_back(self) -> bool:
-        """The client does not take what was written: send messages instead, they wait for it."""
+        """The client is not reading: send messages instead, which wait for it."""
         return self._transport.held_back
 
     def write(self, piece: bytes) -> None:
-        """The next piece of the body, not empty. Nothing happens when the client is gone."""
+        """The next piece of the body, not empty. Does nothing when the client is gone."""
         transport = self._transport
         if transport.disconnected or transport.disconnecting:
             return

@@ -1,4 +1,4 @@
-"""Year, month, day, and the hours of a whole day: one order for everybody."""
+"""Year, month, day and a 24-hour clock: one order for everybody."""
 
 DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i"
