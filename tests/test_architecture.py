@@ -7,6 +7,7 @@ import collections
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,8 +48,87 @@ def test_every_package_of_the_gateway_is_in_the_documented_table():
         "gateway.migrations",
         "gateway.templatetags",
     }
-    table = (ROOT / "docs" / "architecture.md").read_text()
-    assert packages <= set(re.findall(r"`(gateway\.[a-z_]+)`", table))
+    assert packages <= set(re.findall(r"`(gateway\.[a-z_]+)`", PAGE))
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_documented_table_names_each_package_s_rooms_and_no_others():
+    rooms: dict[str, set[str]] = collections.defaultdict(set)
+    for path in SOURCES:
+        place = path.relative_to(ROOT).parts
+        top = place[0] if place[0] == "ccproxy_site" else ".".join(place[:2])
+        inside = place[len(top.split(".")) : -1]
+        if path.name == "__init__.py" and inside and inside[-1] not in {"commands", "en"}:
+            rooms[top].add(inside[-1])
+    documented: dict[str, set[str]] = {}
+    for line in PAGE.splitlines():
+        package = re.match(r"\| (`(?:gateway\.|ccproxy_site)[^|]*) \|", line)
+        if package:
+            named = re.findall(r"`(\w+)`", line.split(" | ")[2])
+            documented |= {name: set(named) for name in re.findall(r"`([\w.]+)`", package[1]) if named}
+    assert documented == dict(rooms)
+
+
+def test_the_picture_of_the_packages_has_the_layers_of_the_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["name"] == "Layers")
+    unseen = {"apps", "urls", "checks", "templatetags", "migrations"}
+    picture = PAGE.partition("```mermaid\nflowchart")[2].partition("```")[0]
+    boxes = {
+        name: re.split(r" · ", text) if " · " in text else [text.partition("<br>")[0]]
+        for name, text in re.findall(r"(\w+)\[([^\]]+)\]", picture)
+    }
+    order = re.search(r"site( --> \w+)+", picture)
+    assert order is not None
+    drawn = [name for box in order[0].split(" --> ")[1:] for name in boxes[box]]
+    allowed = [set(layer.split(" | ")) - unseen for layer in layers]
+    expected = [name for layer in allowed for name in sorted(layer, key=drawn.index)]
+    assert drawn == expected
+
+
+# what a library is imported as, where that is not its name
+IMPORTED_AS = {
+    "python-dotenv": "dotenv",
+    "django-environ": "environ",
+    "django-unfold": "unfold",
+    "toktok-rs": "toktok",
+    "google-re2": "re2",
+    "markdown-it-py": "markdown_it",
+    "genai-prices": "genai_prices",
+    "prometheus-client": "prometheus_client",
+}
+
+
+def test_a_library_is_imported_where_the_documentation_says():
+    table = PAGE.partition("| Library | For | Imported in |")[2].partition("## ")[0]
+    wrong = []
+    for line in table.splitlines():
+        if not line.startswith("| ") or line.startswith("|---"):
+            continue
+        names, _, places = (cell.strip() for cell in line.split("|")[1:4])
+        documented = set(re.findall(r"`([\w/]+(?:\.py)?)`", places))
+        if not documented or places.startswith("`tests/"):
+            continue
+        library = names.partition(",")[0]
+        imported = IMPORTED_AS.get(library, library)
+        importers = {
+            named(path).removeprefix("gateway/").removeprefix("ccproxy_site/")
+            for path, tree in TREES.items()
+            if any(
+                isinstance(node, ast.Import | ast.ImportFrom) and imported in modules_of(node)
+                for node in ast.walk(tree)
+            )
+            or f'import_module("{imported}' in path.read_text()
+        }
+        folders = {place for place in documented if not place.endswith(".py")}
+        importers = {
+            next((folder for folder in folders if place.startswith(folder)), place) for place in importers
+        }
+        if importers != {place.removeprefix("ccproxy_site/") for place in documented}:
+            wrong.append((library, sorted(importers), sorted(documented)))
+    assert not wrong
 
 
 def test_nothing_is_imported_inside_a_function():

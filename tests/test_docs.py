@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 CONVERSION = (ROOT / "docs" / "conversion.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTIONS = json.loads((ROOT / "gateway" / "conversion" / "profile.schema.json").read_text())["properties"]
 
 
@@ -120,6 +120,18 @@ def test_each_name_of_the_glossary_is_in_the_code():
     listed = [name for row in rows(section(GLOSSARY, "## What we say")) for name in code_in(row[2])]
     assert len(listed) > 30
     assert [name for name in listed if name not in NAMES] == []
+
+
+def test_each_word_of_the_glossary_occurs_in_the_code():
+    """In its names, where `SetAside` reads as "set aside", or in its prose."""
+    texts = [
+        path.read_text() for folder in ("gateway", "ccproxy_site") for path in (ROOT / folder).rglob("*.py")
+    ]
+    names = [re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name) for name in NAMES]
+    said = re.sub(r"[\s#*`]+", " ", " ".join([*names, *texts])).lower()
+    words = [word for row in rows(section(GLOSSARY, "## What we say")) for word in row[0].lower().split(", ")]
+    assert len(words) > 100
+    assert [word for word in words if word not in said] == []
 
 
 def test_a_word_of_the_glossary_has_one_line():
@@ -285,3 +297,20 @@ def test_no_rule_is_named_by_a_number():
         for match in NUMBERED.finditer(said)
     ]
     assert found == []
+
+
+def test_the_files_that_the_contributors_page_names_are_there():
+    there = [f"/{path.relative_to(ROOT)}" for path in tracked()]
+    folders = {f"{name.rpartition('/')[0]}/" for name in there}
+    named = {
+        code for code in code_in((ROOT / "CONTRIBUTING.md").read_text()) if re.fullmatch(r"[\w./-]+", code)
+    }
+    files = {code for code in named if "/" in code or code.endswith((".py", ".json", ".md", ".po"))}
+    assert len(files) > 20
+    lost = {
+        name
+        for name in files
+        if not any(file.endswith(f"/{name}") for file in there)
+        and not any(f"/{name.strip('/')}/" in folder for folder in folders)
+    }
+    assert lost == set()
