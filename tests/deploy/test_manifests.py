@@ -1,7 +1,11 @@
 """What docs/operations.md offers to copy: it parses, and agrees with the gateway's times and names."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ccproxy_site.environment import SCHEME
@@ -38,3 +42,55 @@ def test_the_systemd_unit_waits_as_long():
     unit = (DEPLOY / "ccproxy.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("TimeoutStopSec=")]
     assert int(line.partition("=")[2]) >= GatewayConf().stop_grace + SETTLING_SECONDS
+
+
+def test_a_container_has_the_time_that_a_stop_takes():
+    gateway = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["ccproxy"]
+    assert int(gateway["stop_grace_period"].removesuffix("s")) >= GatewayConf().stop_grace + SETTLING_SECONDS
+
+
+def test_the_composition_names_variables_that_count():
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    assert set(services["ccproxy"]["environment"]) <= set(SCHEME)
+    assert set(services["ccproxy"]["depends_on"]) <= set(services)
+    assert all("healthcheck" in services[name] for name in services["ccproxy"]["depends_on"])
+
+
+def test_the_image_runs_as_nobody_in_particular_and_keeps_its_data_in_the_volume():
+    lines = [line.split() for line in (DEPLOY.parent / "Dockerfile").read_text().splitlines() if line.strip()]
+    assert ["USER", "10001:0"] in lines and ["VOLUME", "/data"] in lines
+    assert lines[-1] == ["CMD", '["run"]']
+
+
+def test_the_image_takes_only_what_it_needs():
+    let_in = [
+        line[1:] for line in (DEPLOY.parent / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    ]
+    assert {"manage.py", "ccproxy_site", "gateway", "requirements.lock"} <= set(let_in)
+    assert not {".env", "data", ".git", "tests"} & set(let_in)
+
+
+def tool(name):
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:/usr/bin:/usr/local/bin")
+    if found is None:
+        pytest.skip(f"NOT TESTED: no {name}")
+    return found
+
+
+def test_hadolint_has_nothing_to_say():
+    done = subprocess.run(
+        [tool("hadolint"), str(DEPLOY.parent / "Dockerfile")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_systemd_takes_the_units(tmp_path):
+    """Programs and folders are of this machine: systemd looks whether they are there."""
+    service = (DEPLOY / "ccproxy.service").read_text()
+    here = service.replace("/opt/ccproxy/.venv/bin/python", sys.executable)
+    (tmp_path / "ccproxy.service").write_text(here.replace("/opt/ccproxy", str(tmp_path)))
+    shutil.copy(DEPLOY / "ccproxy.socket", tmp_path)
+    units = [str(tmp_path / "ccproxy.service"), str(tmp_path / "ccproxy.socket")]
+    done = subprocess.run([tool("systemd-analyze"), "verify", *units], capture_output=True, text=True)
+    ours = [line for line in done.stderr.splitlines() if "ccproxy" in line]
+    assert ours == []

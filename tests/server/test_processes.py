@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -246,6 +247,49 @@ def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
         manage("serve", "--processes", "2", env=env)
     assert "choose another PORT" in problem.value.stderr
     assert "Traceback" not in problem.value.stderr
+
+
+def test_a_restart_on_a_socket_of_somebody_else_refuses_nobody(tmp_path):
+    """As systemd does with a .socket unit: it keeps the port, and who comes meanwhile waits."""
+    env = environment(tmp_path)
+    prepare_database(tmp_path)
+    answered, failed, over = [], [], threading.Event()
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/health"
+        command = [sys.executable, "manage.py", "serve", "--fd", str(listening.fileno())]
+
+        def started():
+            return subprocess.Popen(
+                command, cwd=ROOT, env=env, pass_fds=[listening.fileno()], stdout=subprocess.DEVNULL
+            )
+
+        def ask():
+            # a connection for each: what a load balancer that knows nothing does
+            while not over.is_set():
+                try:
+                    answered.append(httpx.get(url, timeout=60, trust_env=False).status_code)
+                except httpx.HTTPError as problem:
+                    failed.append(problem)
+                over.wait(0.01)
+
+        first = started()
+        assert httpx.get(url, timeout=60, trust_env=False).status_code == 200
+        asking = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        first.terminate()
+        assert first.wait(30) == 0
+        second = started()
+        try:
+            assert httpx.get(url, timeout=60, trust_env=False).status_code == 200
+        finally:
+            over.set()
+            for thread in asking:
+                thread.join()
+            second.terminate()
+            assert second.wait(30) == 0
+    assert failed == []
+    assert answered and set(answered) == {200}
 
 
 def test_a_socket_that_somebody_else_listens_on_is_served(serve, tmp_path):
