@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/hello", ops.hello),
     path("health", ops.health),
     path("health/ready", ops.ready),
+    path("health/detail", ops.detail),
     path("metrics", metrics.metrics),
     re_path(r"^(?P<path>.*)$", ops.not_found),
 ]

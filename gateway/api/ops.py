@@ -7,11 +7,15 @@ from typing import Final
 from django.db import DatabaseError, close_old_connections, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from gateway import __version__
 from gateway.api.endpoint import endpoint
-from gateway.api.looks import Look
+from gateway.api.looks import PATIENCE, Look
+from gateway.api.metrics import allow
 from gateway.api.responses import json_response
 from gateway.app.runtime import runtime
+from gateway.conf import gateway_conf
 from gateway.errors import NotFound
+from gateway.history.record import spool
 
 START_PAGE: Final = b"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -24,6 +28,7 @@ START_PAGE: Final = b"""<!doctype html>
 """
 
 _database: Final[Look[bool]] = Look("readiness")
+_spooled: Final[Look[int]] = Look("spool")
 
 
 @endpoint("GET", "HEAD")
@@ -61,6 +66,38 @@ async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
     if not await _database(_database_answers):
         state["database"] = "away"
     return json_response(state, request_id)
+
+
+@endpoint("GET")
+async def detail(request: HttpRequest, request_id: str) -> HttpResponseBase:
+    """Each part with what is wrong with it, to whoever shows METRICS_TOKEN; answered within a second.
+
+    `status` is "ok" when no part has a reason not to be; it is no probe, and its code is 200 in any case.
+    """
+    allow(request.headers.get("authorization", ""), gateway_conf().metrics_token)
+    snapshot = (await runtime.gateway()).configuration.snapshot
+    reasons: dict[str, str] = {}
+    if runtime.draining:
+        reasons["process"] = "it is stopping, and takes no new requests"
+    if not await _database(_database_answers):
+        reasons["database"] = f"no answer within {PATIENCE:g} seconds; requests are answered without it"
+    waiting = await _spooled(lambda: spool.waiting_bytes(gateway_conf().spool_folder))
+    if waiting:
+        reasons["history"] = f"{waiting} bytes wait in files for the database"
+    for provider in snapshot.providers.values():
+        refused = sum(credential.set_aside is not None for credential in provider.credentials)
+        if refused:
+            number = len(provider.credentials)
+            reasons[f"provider {provider.slug}"] = f"{refused} of {number} credentials were refused by it"
+    return json_response(
+        {
+            "status": "impaired" if reasons else "ok",
+            "reasons": reasons,
+            "version": __version__,
+            "configuration": snapshot.stamp,
+        },
+        request_id,
+    )
 
 
 @endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

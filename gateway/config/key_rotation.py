@@ -7,6 +7,7 @@ neither the configuration's stamp moves nor does the log of changes get an entry
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,15 @@ def rotate(keys: Sequence[str]) -> Iterator[Rotation]:
 
     Raises encryption.UnusableKey, and what the database raises.
     """
+    yield from _looked_at(keys, replace=True)
+
+
+def state_of_secrets(keys: Sequence[str]) -> Rotation:
+    """What `rotate` would find and replace. Raises as it does."""
+    return next(iter(deque(_looked_at(keys, replace=False), maxlen=1)), Rotation())
+
+
+def _looked_at(keys: Sequence[str], *, replace: bool) -> Iterator[Rotation]:
     encryption.encrypt("", keys)
     state = Rotation()
     for model, name in _sealed_fields():
@@ -41,7 +51,8 @@ def rotate(keys: Sequence[str]) -> Iterator[Rotation]:
             token = getattr(record, name).token
             try:
                 if not encryption.is_of_first_key(token, keys):
-                    state.replaced += _replace(record, name, token, keys)
+                    anew = Sealed(encryption.encrypt(encryption.decrypt(token, keys), keys))
+                    state.replaced += _replace(record, name, token, anew) if replace else 1
             except encryption.UnreadableSecret:
                 state.unreadable.append(f"{model._meta.verbose_name} {record}: {name}")
             yield state
@@ -54,8 +65,7 @@ def _sealed_fields() -> Iterator[tuple[type[models.Model], str]]:
                 yield model, each.name
 
 
-def _replace(record: Any, name: str, token: str, keys: Sequence[str]) -> int:
-    anew = Sealed(encryption.encrypt(encryption.decrypt(token, keys), keys))
+def _replace(record: Any, name: str, token: str, anew: Sealed) -> int:
     # Django's own query: the records' manager would tell of a change of configuration
     rows: models.QuerySet[Any] = models.QuerySet(type(record))
     return rows.filter(pk=record.pk, **{name: Sealed(token)}).update(**{name: anew})

@@ -10,7 +10,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
-from gateway.api import metrics
+from gateway.api import metrics, ops
 from gateway.conf import gateway_conf
 from gateway.history.record.spool import SUFFIX
 from gateway.models import SetAsideTarget
@@ -191,3 +191,18 @@ async def test_what_the_recorder_tells_is_a_number(bench, token):
     assert now[("ccproxy_history_waiting_rows",)] == 3
     assert now[("ccproxy_history_committed_timestamp_seconds",)] > before
     telemetry.history_state(0, False)
+
+
+async def test_the_detail_of_health_gives_a_reason_for_each_part(bench, token, monkeypatch, tmp_path):
+    monkeypatch.setattr(ops, "gateway_conf", metrics.gateway_conf)
+    assert (await bench.client.get("/health/detail")).status == 401
+    told = (await bench.client.get("/health/detail", headers=token)).json
+    assert (told["status"], told["reasons"], told["version"]) == ("ok", {}, __version__)
+    (tmp_path / f"one{SUFFIX}").write_bytes(b"x" * 10)
+    aside = Credential(1, "first", "sk", set_aside=SetAside(since=1.0))
+    bench.configure(provider={"credentials": (aside,)})
+    monkeypatch.setattr(ops, "_database_answers", lambda: False)
+    told = (await bench.client.get("/health/detail", headers=token)).json
+    assert told["status"] == "impaired"
+    assert set(told["reasons"]) == {"database", "history", "provider fake"}
+    assert told["reasons"]["provider fake"] == "1 of 1 credentials were refused by it"

@@ -1,0 +1,81 @@
+"""doctor: says what is wrong, unsafe or without effect in settings and records. Asks nobody outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.management.base import BaseCommand
+from django.utils.translation import gettext as _
+
+from gateway.conf import gateway_conf
+from gateway.config.key_rotation import state_of_secrets
+from gateway.history.record import spool
+from gateway.management.invocation import command
+from gateway.management.preparation import first_start_text, is_prepared
+from gateway.management.start_text import section
+from gateway.models import ClientKey
+from gateway.security.encryption import UnusableKey
+
+
+class Command(BaseCommand):
+    help = _("Say what is wrong, unsafe or without effect in settings and records. Asks nobody outside.")
+    # it shows them itself
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **__: Any) -> None:
+        found = checks.run_checks(tags=["gateway"])
+        unsound = any(message.is_serious() for message in found)
+        self.stdout.write(first_start_text())
+        self._say(_("Settings"), str(settings.SETTINGS_FILE))
+        # nothing that is built on settings that cannot be read can be told
+        problems = [] if unsound else self._records()
+        for message in found:
+            self.stdout.write(f"\n{message.msg}\n  {message.hint or ''}".rstrip())
+        for problem in problems:
+            self.stdout.write(f"\n{problem}")
+        if not found and not problems:
+            self.stdout.write("\n" + _("Nothing is wrong."))
+        if unsound or problems:
+            raise SystemExit(1)
+
+    def _records(self) -> list[str]:
+        """Tells of the records; what has to be done about them. Raises what the database raises."""
+        if not is_prepared():
+            return [
+                _("The database has migrations to come. Run: %(command)s") % {"command": command("migrate")}
+            ]
+        problems = []
+        admins = get_user_model().objects.filter(is_superuser=True, is_active=True).count()
+        keys = ClientKey.objects.count()
+        self._say(
+            _("Access"), _("%(admins)d admins, %(keys)d client keys") % {"admins": admins, "keys": keys}
+        )
+        if not admins:
+            problems.append(
+                _("Nobody can log in. Make an admin: %(command)s") % {"command": command("createsuperuser")}
+            )
+        waiting = spool.waiting_bytes(gateway_conf().spool_folder)
+        self._say(_("History"), _("%(number)d bytes wait in files for the database") % {"number": waiting})
+        try:
+            secrets = state_of_secrets(gateway_conf().field_encryption_keys)
+        except UnusableKey:
+            # the checks say it
+            return problems
+        self._say(_("Secrets"), _("%(number)d are stored") % {"number": secrets.secrets})
+        if secrets.unreadable:
+            problems.append(
+                _("No key in FIELD_ENCRYPTION_KEYS opens: %(which)s")
+                % {"which": ", ".join(secrets.unreadable)}
+            )
+        if secrets.replaced:
+            problems.append(
+                _("%(number)d secrets need an older key. Encrypt them anew: %(command)s")
+                % {"number": secrets.replaced, "command": command("rotatekeys")}
+            )
+        return problems
+
+    def _say(self, title: str, line: str) -> None:
+        self.stdout.write(section(title, [line]))
