@@ -30,7 +30,11 @@ from servestatic import ServeStaticASGI  # noqa: E402
 from ccproxy_site.forwarded import take_in  # noqa: E402
 from ccproxy_site.lazy_admin import Late  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
+from gateway.conf import gateway_conf  # noqa: E402
 from gateway.urls import websocket_urlpatterns  # noqa: E402
+
+# a server that runs no checks must not serve with wrong values either
+gateway_conf()
 
 # the frameworks' own ASGI types do not agree with each other
 Application = Callable[[Any, Any, Any], Awaitable[None]]

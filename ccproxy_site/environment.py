@@ -1,7 +1,8 @@
-"""Every environment variable, its type and its default, in the order of .env.example.
+"""Every environment variable, and the values that this process has of them.
 
-`.env` (its place: places.py) is read if it exists and never overrides the real environment. A test holds
-this list equal to .env.example.
+`.env` (its place: places.py) is read if it exists and never overrides the real environment. A value that
+cannot be read is a problem with a sentence of its own, and its default counts meanwhile: the start checks
+say all of them (gateway/checks.py), and nothing is served.
 """
 
 from __future__ import annotations
@@ -11,70 +12,153 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
 from environ.fileaware_mapping import FileAwareMapping
 
 from ccproxy_site import env_file
 from ccproxy_site.places import ENV_FILE
+from gateway.conf import DJANGO, GATEWAY, LIMITS, PROVIDER, SERVER, gateway_variables
+from gateway.variables import UnusablePath, Variable, WrongValue
 
-SCHEME: Final[dict[str, tuple[Any, Any]]] = {
-    # the original proxy's
-    "OPENAI_API_KEY": (str, ""),
-    "OPENAI_BASE_URL": (str, "https://api.openai.com/v1"),
-    "AZURE_API_VERSION": (str, ""),
-    "BIG_MODEL": (str, "gpt-4o"),
-    "MIDDLE_MODEL": (str, ""),
-    "SMALL_MODEL": (str, "gpt-4o-mini"),
-    "ANTHROPIC_API_KEY": (str, ""),
-    "HOST": (str, "127.0.0.1"),
-    "PORT": (int, 8082),
-    "PROCESSES": (int, 0),
-    "LOG_LEVEL": (str, "WARNING"),
-    "MAX_TOKENS_LIMIT": (str, ""),
-    "MIN_TOKENS_LIMIT": (str, ""),
-    "REQUEST_TIMEOUT": (float, 90.0),
-    "MAX_RETRIES": (int, 2),
-    "RETRY_BUDGET": (float, 30.0),
-    # the gateway's own
-    "ALLOW_ANONYMOUS": (bool, False),
-    "KEYS_REQUIRED": (bool, False),
-    "PUBLIC_URL": (str, ""),
-    "TRUSTED_PROXIES": (list, []),
-    "ALLOW_LINK_LOCAL": (bool, False),
-    "CAPTURE_BODIES": (str, "full"),
-    "OWNERS_READ_CONTENT": (bool, True),
-    "CONFIG_FILE": (str, ""),
-    "HISTORY_PATIENCE": (float, 0.05),
-    "PING_INTERVAL": (float, 10.0),
-    "COMMIT_AFTER": (float, 10.0),
-    "STOP_GRACE": (float, 30.0),
-    "MAX_BODY_MB": (int, 32),
-    "MAX_CONNECTIONS": (str, ""),
-    "MAX_CONNECTIONS_PER_ADDRESS": (str, ""),
-    "MAX_REQUESTS": (str, ""),
-    "QUEUE_WAIT": (float, 10.0),
-    "STREAM_LIMIT": (float, 3600.0),
-    "LIMITS_STORE": (str, ""),
-    "LIMITS_FAIL_CLOSED": (bool, False),
-    "UNPRICED_SPEND": (str, "allow"),
-    "METRICS_TOKEN": (str, ""),
-    "UVLOOP": (bool, True),
-    "UPSTREAM_TRANSPORT": (str, "lean"),
-    # Django's
-    "SECRET_KEY": (str, ""),
-    "FIELD_ENCRYPTION_KEYS": (list, []),
-    "DATABASE_URL": (str, ""),
-    "DATABASE_POOL": (int, 12),
-    "SQLITE_SYNCHRONOUS": (str, "NORMAL"),
-    "REDIS_URL": (str, ""),
-    "DATA_DIR": (str, ""),
-    "DEBUG": (bool, False),
-    "ALLOWED_HOSTS": (list, ["localhost", "127.0.0.1", "[::1]"]),
-    "CSRF_TRUSTED_ORIGINS": (list, []),
-    "SECURE_COOKIES": (bool, False),
-    "LANGUAGE_CODE": (str, "en"),
-    "TIME_ZONE": (str, "UTC"),
+
+def _is_database(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme in environ.Env.DB_SCHEMES and bool(environ.Env.db_url_config(text))
+    except Exception:  # whatever the library raises about an address
+        return False
+
+
+def _is_time_zone(text: str) -> bool:
+    try:
+        return bool(ZoneInfo(text))
+    except (ValueError, OSError, LookupError):
+        return False
+
+
+# what the gateway's own settings do not have
+SITE_VARIABLES: Final[tuple[Variable, ...]] = (
+    Variable(
+        name="LOG_LEVEL",
+        kind="word",
+        default="WARNING",
+        meaning="DEBUG, INFO, WARNING or ERROR; at INFO each request leaves one line.",
+        group=SERVER.title,
+        choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    ),
+    Variable(
+        name="UVLOOP",
+        kind="switch",
+        default=True,
+        meaning="false: asyncio's own event loop, also where uvloop is installed.",
+        group=GATEWAY.title,
+    ),
+    Variable(
+        name="SECRET_KEY",
+        kind="text",
+        default="",
+        meaning="Signs sessions; made by `make run` at the first start.",
+        group=DJANGO.title,
+        secret=True,
+    ),
+    Variable(
+        name="DATABASE_URL",
+        kind="text",
+        default="",
+        meaning="Database; empty: SQLite in DATA_DIR. Example: postgres://user:password@host/name",
+        group=DJANGO.title,
+        check=_is_database,
+        example="postgres://user:password@host/name",
+        secret=True,
+    ),
+    Variable(
+        name="DATABASE_POOL",
+        kind="whole",
+        default=12,
+        meaning="PostgreSQL only. Most connections that a process holds in its pool; 0: no pool.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="SQLITE_SYNCHRONOUS",
+        kind="word",
+        default="NORMAL",
+        meaning="SQLite only. NORMAL: what is committed survives the end of the process; FULL: a power "
+        "failure, too (slower).",
+        group=DJANGO.title,
+        choices=("OFF", "NORMAL", "FULL", "EXTRA"),
+    ),
+    Variable(
+        name="REDIS_URL",
+        kind="text",
+        default="",
+        meaning="Redis, through which several processes share the cache and the live tail; empty: each has "
+        "its own. Example: redis://host:6379/0",
+        group=DJANGO.title,
+        check=lambda text: text.startswith(("redis://", "rediss://", "unix://")),
+        example="redis://host:6379/0",
+        secret=True,
+    ),
+    Variable(
+        name="DATA_DIR",
+        kind="text",
+        default="",
+        meaning="Folder of the database and the collected static files; empty: data beside manage.py.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="DEBUG",
+        kind="switch",
+        default=False,
+        meaning="true: Django's debug pages in the admin. Never on a shared machine.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="ALLOWED_HOSTS",
+        kind="list",
+        default=("localhost", "127.0.0.1", "[::1]"),
+        meaning="Host names the admin may be reached by, comma-separated.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="CSRF_TRUSTED_ORIGINS",
+        kind="list",
+        default=(),
+        meaning="Origins of the admin behind a TLS proxy, comma-separated. "
+        "Example: https://ccproxy.example.org",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="SECURE_COOKIES",
+        kind="switch",
+        default=False,
+        meaning="true: admin cookies over HTTPS only.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="LANGUAGE_CODE",
+        kind="text",
+        default="en",
+        meaning="Language of the admin.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="TIME_ZONE",
+        kind="text",
+        default="UTC",
+        meaning="Time zone of the admin.",
+        group=DJANGO.title,
+        check=_is_time_zone,
+        example="Europe/Berlin",
+    ),
+)
+GROUPS: Final = (PROVIDER, SERVER, LIMITS, GATEWAY, DJANGO)
+# in the order of .env.example
+VARIABLES: Final[dict[str, Variable]] = {
+    variable.name: variable
+    for group in GROUPS
+    for variable in (*gateway_variables(), *SITE_VARIABLES)
+    if variable.group == group.title
 }
 # CUSTOM_HEADER_NAME_OF_HEADER becomes the request header NAME-OF-HEADER
 CUSTOM_HEADER_PREFIX: Final = "CUSTOM_HEADER_"
@@ -89,17 +173,45 @@ class _Files(FileAwareMapping):
 
 
 class Environment(environ.FileAwareEnv):
-    """Typed values from the environment and the files that it names."""
+    """Texts of the environment and of files that it names."""
 
     ENVIRON = _Files()
 
 
-def read() -> Environment:
-    """The typed environment over .env; NAME_FILE reads a secret from a file."""
-    env = Environment(**SCHEME)
+class Values:
+    """The values of all variables. `wrong`: what is to be said about those that cannot be read."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.wrong: list[WrongValue | UnusablePath] = []
+        self._values = {name: self._read(variable, environment) for name, variable in VARIABLES.items()}
+
+    def __call__(self, name: str) -> Any:
+        return self._values[name]
+
+    def gateway(self) -> dict[str, Any]:
+        """Those of the gateway's own settings, under the names of their fields."""
+        return {variable.name.lower(): self(variable.name) for variable in gateway_variables()}
+
+    def _read(self, variable: Variable, environment: Environment) -> Any:
+        try:
+            text = environment.get_value(variable.name, cast=str, default=_UNSET)
+            return variable.default if text is _UNSET else variable.read(text)
+        except (OSError, UnicodeDecodeError) as problem:
+            self.wrong.append(UnusablePath(f"{variable.name}_FILE", problem))
+        except WrongValue as wrong:
+            self.wrong.append(wrong)
+        return variable.default
+
+
+_UNSET: Final = object()
+
+
+def read() -> Values:
+    """The environment with .env behind it; NAME_FILE reads a value from a file."""
+    environment = Environment()
     if ENV_FILE.is_file():
         env_file.load(ENV_FILE)
-    return env
+    return Values(environment)
 
 
 def custom_headers() -> dict[str, str]:

@@ -164,7 +164,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # tells what stands in .env; asked at start (gateway/checks.py)
 ENVIRONMENT_FILE = partial(env_file.looked_at, ENV_FILE)
 # names that a configuration file gives to no secret
-ENVIRONMENT_NAMES = frozenset(environment.SCHEME)
+ENVIRONMENT_NAMES = frozenset(environment.VARIABLES)
 LANGUAGE_CODE: str = env("LANGUAGE_CODE")
 TIME_ZONE: str = env("TIME_ZONE")
 USE_TZ = True
@@ -221,7 +221,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 # The admin's forms; the API has its own limit (MAX_BODY_MB).
 DATA_UPLOAD_MAX_MEMORY_SIZE = env("MAX_BODY_MB") * 1024 * 1024
 
-LOG_LEVEL: str = env("LOG_LEVEL").split()[0].upper() if env("LOG_LEVEL").strip() else "WARNING"
+LOG_LEVEL: str = env("LOG_LEVEL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -238,49 +238,14 @@ LOGGING = {
 
 # --- gateway ------------------------------------------------------------------
 
+# said at start, one sentence each; with one of them nothing is served
+WRONG_VARIABLES = tuple(env.wrong)
 GATEWAY: dict[str, Any] = {
-    "openai_api_key": env("OPENAI_API_KEY"),
-    "openai_base_url": env("OPENAI_BASE_URL"),
-    "azure_api_version": env("AZURE_API_VERSION"),
-    "big_model": env("BIG_MODEL"),
-    "middle_model": env("MIDDLE_MODEL") or env("BIG_MODEL"),
-    "small_model": env("SMALL_MODEL"),
-    "anthropic_api_key": env("ANTHROPIC_API_KEY"),
-    "host": env("HOST"),
-    "port": env("PORT"),
-    "processes": env("PROCESSES"),
-    "max_tokens_limit": int(env("MAX_TOKENS_LIMIT")) if env("MAX_TOKENS_LIMIT") else None,
-    "min_tokens_limit": int(env("MIN_TOKENS_LIMIT")) if env("MIN_TOKENS_LIMIT") else None,
-    "request_timeout": env("REQUEST_TIMEOUT"),
-    "max_retries": env("MAX_RETRIES"),
-    "retry_budget": env("RETRY_BUDGET"),
-    "custom_headers": environment.custom_headers(),
-    "allow_anonymous": env("ALLOW_ANONYMOUS"),
-    "keys_required": env("KEYS_REQUIRED"),
+    **env.gateway(),
     "public_url": PUBLIC_URL,
-    "trusted_proxies": tuple(env("TRUSTED_PROXIES")),
+    "custom_headers": environment.custom_headers(),
     "names": (*ALLOWED_HOSTS, *environment.hosts(CSRF_TRUSTED_ORIGINS)),
-    "allow_link_local": env("ALLOW_LINK_LOCAL"),
-    "capture_bodies": env("CAPTURE_BODIES"),
-    "owners_read_content": env("OWNERS_READ_CONTENT"),
-    "ping_interval": env("PING_INTERVAL"),
-    "commit_after": env("COMMIT_AFTER"),
-    "config_file": env("CONFIG_FILE"),
-    "history_patience": env("HISTORY_PATIENCE"),
-    "stop_grace": env("STOP_GRACE"),
+    "limits_store": env("LIMITS_STORE") or ("cache" if REDIS_URL else "database"),
     "metrics_token": env("METRICS_TOKEN").strip(),
     "spool_folder": DATA_DIR / "spool",
-    "max_body_bytes": env("MAX_BODY_MB") * 1024 * 1024,
-    "max_connections": int(env("MAX_CONNECTIONS")) if env("MAX_CONNECTIONS") else None,
-    "max_connections_per_address": int(env("MAX_CONNECTIONS_PER_ADDRESS"))
-    if env("MAX_CONNECTIONS_PER_ADDRESS")
-    else None,
-    "max_requests": int(env("MAX_REQUESTS")) if env("MAX_REQUESTS") else None,
-    "queue_wait": env("QUEUE_WAIT"),
-    "stream_limit": env("STREAM_LIMIT"),
-    "limits_store": env("LIMITS_STORE") or ("cache" if REDIS_URL else "database"),
-    "limits_fail_closed": env("LIMITS_FAIL_CLOSED"),
-    "unpriced_spend": env("UNPRICED_SPEND"),
-    "upstream_transport": env("UPSTREAM_TRANSPORT"),
-    "field_encryption_keys": tuple(env("FIELD_ENCRYPTION_KEYS")),
 }

@@ -40,12 +40,12 @@ def register_checks() -> None:
 
 def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
     """All checks together; a setting that cannot be read at all is one Error."""
+    if settings.WRONG_VARIABLES:
+        return [*map(_unreadable, settings.WRONG_VARIABLES), *environment_remarks()]
     try:
         conf = gateway_conf()
     except (ImproperlyConfigured, TypeError, ValueError) as problem:
-        return [
-            Error(str(problem), hint=_("Correct the variable in .env and start again."), id="gateway.E001")
-        ]
+        return [_unreadable(problem)]
     return [
         *secret_key_problems(),
         *encryption_problems(conf),
@@ -84,6 +84,10 @@ def environment_remarks() -> list[CheckMessage]:
             )
     hint = _("Correct it or take it out.")
     return [Warning(sentence, hint=hint, id="gateway.W010") for sentence in said]
+
+
+def _unreadable(problem: Exception) -> CheckMessage:
+    return Error(str(problem), hint=_("Correct the variable in .env and start again."), id="gateway.E001")
 
 
 def secret_key_problems() -> list[CheckMessage]:

@@ -15,97 +15,191 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
+from gateway.variables import Group, Variable, WrongValue, variables_of
+
 CAPTURE_POLICIES = ("none", "full")
 # processes that serve when nobody says how many
 MOST_BY_ITSELF = 4
 # errors for what was interrupted, and two flushes of the history at their longest
 SETTLING_SECONDS = 55.0
-UPSTREAM_TRANSPORTS = ("lean", "httpx")
-LIMITS_STORES = ("database", "cache", "memory")
-UNPRICED_SPENDS = ("allow", "refuse")
+MEGABYTE = 1024 * 1024
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PROVIDER = Group("The provider and the models (as in the original proxy)")
+SERVER = Group("The server")
+LIMITS = Group("Limits")
+GATEWAY = Group("The gateway")
+DJANGO = Group("Django")
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayConf:
-    """Settings of the process. Secrets have no repr; times are seconds, sizes bytes.
+    """Settings of the process, each with the environment variable that sets it. Secrets have no repr.
 
-    `commit_after`: upstream silence after which a stream's 200 is sent
-      (docs/conversion.md, "When the 200 goes out").
-    `ping_interval`: longest time without an event to a streaming client.
-    `processes`: how many serve; 0: as many as fit.
-    `stop_grace`: how long requests under way may go on when the process is told to stop.
-    `retry_budget`: no further attempt for a request begins later than this after the first.
-    `history_patience`: how long the end of an answer waits for the database before its
-    record goes to a file in `spool_folder`.
-    `max_connections` of this process's clients, and of one client's address; None = as many as fit.
-    `max_requests` at once in this process, None = any number; others wait up to `queue_wait`.
-    `stream_limit`: longest time that one answer may take.
-    `owners_read_content`: whether the owner of a client key reads the contents of its requests.
-    `allow_link_local`: whether providers may be at link-local and metadata addresses.
-    `limits_store`: where the limits of client keys are counted.
-    `keys_required`: nobody is served without a client key, not even this machine.
-    `trusted_proxies`: addresses and networks whose word on client and scheme counts.
-    `public_url`: how clients reach the gateway, "" = at its own address.
-    `names`: host names under which pages of it may be asked for.
+    Times are seconds. Raises ImproperlyConfigured for values that contradict their declaration or each other.
     """
 
-    openai_api_key: str = field(default="", repr=False)
-    openai_base_url: str = "https://api.openai.com/v1"
-    azure_api_version: str = ""
-    big_model: str = "gpt-4o"
-    middle_model: str = "gpt-4o"
-    small_model: str = "gpt-4o-mini"
-    anthropic_api_key: str = field(default="", repr=False)
-    host: str = "127.0.0.1"
-    port: int = 8082
-    processes: int = 0
-    max_tokens_limit: int | None = None
-    min_tokens_limit: int | None = None
-    request_timeout: float = 90.0
-    max_retries: int = 2
-    retry_budget: float = 30.0
+    openai_api_key: str = PROVIDER.variable(
+        "",
+        "Key of the provider. With it set, a provider and its mappings are made from this file.",
+        secret=True,
+    )
+    openai_base_url: str = PROVIDER.variable(
+        "https://api.openai.com/v1",
+        "Base URL of any OpenAI-compatible server; Azure's deployment and v1 URLs work too. One that ends in "
+        "/chat/completions, /responses or /v1/messages (also https://api.anthropic.com) chooses that "
+        "protocol.",
+    )
+    azure_api_version: str = PROVIDER.variable("", "Azure OpenAI: the api-version of a deployment URL.")
+    big_model: str = PROVIDER.variable(
+        "gpt-4o", "Upstream model for names with opus, and for every name that no other rule matches."
+    )
+    middle_model: str = PROVIDER.variable("", "Upstream model for names with sonnet; empty: BIG_MODEL.")
+    small_model: str = PROVIDER.variable("gpt-4o-mini", "Upstream model for names with haiku.")
+    anthropic_api_key: str = PROVIDER.variable(
+        "",
+        "The key that clients must show; empty and no client key in the admin: any key is accepted on this "
+        "machine.",
+        secret=True,
+    )
+
+    host: str = SERVER.variable(
+        "127.0.0.1",
+        "Address to listen on. On another one than 127.0.0.1, requests without a valid key are refused.",
+    )
+    port: int = SERVER.variable(8082, "Port to listen on.", most=65535)
+    processes: int = SERVER.variable(
+        0, "Server processes on that port; 0: one with SQLite, else one a core, at most 4."
+    )
+
+    max_tokens_limit: int | None = LIMITS.variable(
+        None, "Largest max_tokens sent to the provider; empty: as asked.", least=1
+    )
+    min_tokens_limit: int | None = LIMITS.variable(
+        None, "Smallest max_tokens sent to the provider; empty: as asked."
+    )
+    request_timeout: float = LIMITS.variable(
+        90.0, "Longest silence of the provider, in seconds.", above_zero=True
+    )
+    max_retries: int = LIMITS.variable(2, "How often a failed call is tried again before the first byte.")
+    retry_budget: float = LIMITS.variable(
+        30.0,
+        "Seconds after the first attempt in which another one may begin. A stream also ends trying at "
+        "COMMIT_AFTER.",
+    )
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    allow_anonymous: bool = False
-    keys_required: bool = False
-    trusted_proxies: tuple[str, ...] = ()
-    public_url: str = ""
+
+    allow_anonymous: bool = GATEWAY.variable(
+        False, "true: serve everybody without a valid key. An open relay for your credit."
+    )
+    keys_required: bool = GATEWAY.variable(
+        False,
+        "true: nobody is served without a client key, not even this machine while there is no key yet.",
+    )
+    public_url: str = GATEWAY.variable(
+        "",
+        "How clients reach the gateway behind a proxy, for every line to copy. "
+        "Example: https://ccproxy.example.org",
+    )
+    trusted_proxies: tuple[str, ...] = GATEWAY.variable(
+        (),
+        "Proxies that are believed who their client is, comma-separated. Example: 127.0.0.1,10.0.0.0/8",
+    )
+    # host names under which pages may be asked for
     names: tuple[str, ...] = ()
-    allow_link_local: bool = False
-    capture_bodies: str = "full"
-    owners_read_content: bool = True
-    ping_interval: float = 10.0
-    commit_after: float = 10.0
-    max_body_bytes: int = 32 * 1024 * 1024
-    max_connections: int | None = None
-    max_connections_per_address: int | None = None
-    max_requests: int | None = None
-    queue_wait: float = 10.0
-    stream_limit: float = 3600.0
-    limits_store: str = "database"
-    limits_fail_closed: bool = False
-    unpriced_spend: str = "allow"
-    upstream_transport: str = "lean"
-    config_file: str = ""
-    history_patience: float = 0.05
-    stop_grace: float = 30.0
-    metrics_token: str = field(default="", repr=False)
+    allow_link_local: bool = GATEWAY.variable(
+        False,
+        "true: providers may be at link-local addresses (169.254.0.0/16, fe80::/10) and metadata services of "
+        "clouds, which hand out credentials of the machine.",
+    )
+    capture_bodies: str = GATEWAY.variable(
+        "full", "Which bodies the history keeps: full or none.", choices=CAPTURE_POLICIES
+    )
+    owners_read_content: bool = GATEWAY.variable(
+        True, "false: the owner of a client key sees its requests, but not what was said in them."
+    )
+    config_file: str = GATEWAY.variable(
+        "", "A file of `manage.py exportconfig`, taken in at each start; empty: none."
+    )
+    history_patience: float = GATEWAY.variable(
+        0.05,
+        "Seconds that the end of an answer waits for the database before its record goes to a file.",
+    )
+    ping_interval: float = GATEWAY.variable(
+        10.0, "Seconds without an event after which a streaming client gets a ping.", above_zero=True
+    )
+    commit_after: float = GATEWAY.variable(
+        10.0, "Seconds of silence of the provider after which a stream's status 200 is sent."
+    )
+    stop_grace: float = GATEWAY.variable(
+        30.0, "Seconds that requests under way may go on when the process is told to stop."
+    )
+    max_body_mb: int = GATEWAY.variable(32, "Largest request body, in MiB.", least=1)
+    max_connections: int | None = GATEWAY.variable(
+        None,
+        "Connections of clients that one process holds; empty: 4096, and at most half of the descriptors it "
+        "may open.",
+        least=1,
+    )
+    max_connections_per_address: int | None = GATEWAY.variable(
+        None, "Of one client's address (IPv6: network); empty: half of those.", least=1
+    )
+    max_requests: int | None = GATEWAY.variable(
+        None,
+        "Requests that one process works on at the same time; empty: any number. Others wait their turn.",
+        least=1,
+    )
+    queue_wait: float = GATEWAY.variable(
+        10.0,
+        "Seconds that a request waits for its turn; then it is told that the gateway is overloaded.",
+    )
+    stream_limit: float = GATEWAY.variable(
+        3600.0, "Longest time of one answer, in seconds; then it ends with an error.", above_zero=True
+    )
+    limits_store: str = GATEWAY.variable(
+        "",
+        "Where limits and budgets of client keys are counted: database, cache (Redis), or memory (one "
+        "process only). Empty: cache where REDIS_URL is set, else database.",
+        choices=("database", "cache", "memory"),
+    )
+    limits_fail_closed: bool = GATEWAY.variable(
+        False,
+        "true: while they cannot be counted, requests of keys with limits are refused instead of served.",
+    )
+    unpriced_spend: str = GATEWAY.variable(
+        "allow",
+        "What a key with a spend budget may ask of a model without a price: allow or refuse.",
+        choices=("allow", "refuse"),
+    )
+    metrics_token: str = GATEWAY.variable(
+        "",
+        "What Prometheus shows as `Authorization: Bearer ...` to read /metrics; empty: nobody may.",
+        secret=True,
+    )
+    upstream_transport: str = GATEWAY.variable(
+        "lean",
+        "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. A proxy variable that applies chooses "
+        "httpx.",
+        choices=("lean", "httpx"),
+    )
     spool_folder: Path = Path("data/spool")
-    field_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+
+    field_encryption_keys: tuple[str, ...] = DJANGO.variable(
+        (),
+        "Encrypt provider credentials; newest first, comma-separated; made by `make run` at the first start.",
+        secret=True,
+    )
 
     def __post_init__(self) -> None:
-        for variable, value, choices in (
-            ("CAPTURE_BODIES", self.capture_bodies, CAPTURE_POLICIES),
-            ("UPSTREAM_TRANSPORT", self.upstream_transport, UPSTREAM_TRANSPORTS),
-            ("LIMITS_STORE", self.limits_store, LIMITS_STORES),
-            ("UNPRICED_SPEND", self.unpriced_spend, UNPRICED_SPENDS),
-        ):
-            if value not in choices:
-                raise ImproperlyConfigured(
-                    _("%(variable)s is %(value)r; use one of %(choices)s")
-                    % {"variable": variable, "value": value, "choices": ", ".join(choices)}
-                )
+        for variable in gateway_variables():
+            try:
+                variable.allow(getattr(self, variable.name.lower()))
+            except WrongValue as wrong:
+                raise ImproperlyConfigured(str(wrong)) from None
+        # frozen is for those who use it
+        object.__setattr__(self, "middle_model", self.middle_model or self.big_model)
+        object.__setattr__(self, "limits_store", self.limits_store or "database")
         if self.keys_required and self.allow_anonymous:
             raise ImproperlyConfigured(
                 _("KEYS_REQUIRED and ALLOW_ANONYMOUS are both on; take one of them out of .env")
@@ -116,6 +210,10 @@ class GatewayConf:
                 % {"value": self.public_url}
             )
         self.trusted_networks  # noqa: B018 - raises for what is no address
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.max_body_mb * MEGABYTE
 
     @property
     def longest_stop(self) -> float:
@@ -191,6 +289,12 @@ def _is_public_url(text: str) -> bool:
     return url.scheme in ("http", "https") and bool(host) and port != 0 and not odd and " " not in text
 
 
+@cache
+def gateway_variables() -> tuple[Variable, ...]:
+    """The environment variables of GatewayConf, in the order of its fields."""
+    return tuple(variables_of(GatewayConf))
+
+
 def conf_from(values: Mapping[str, Any]) -> GatewayConf:
     """Build from settings.GATEWAY; an unknown name is a TypeError."""
     return GatewayConf(**values)
@@ -198,5 +302,7 @@ def conf_from(values: Mapping[str, Any]) -> GatewayConf:
 
 @cache
 def gateway_conf() -> GatewayConf:
-    """The process's settings."""
+    """The process's settings. Raises ImproperlyConfigured when a variable has a wrong value."""
+    if settings.WRONG_VARIABLES:
+        raise ImproperlyConfigured("\n".join(map(str, settings.WRONG_VARIABLES)))
     return conf_from(settings.GATEWAY)

@@ -6,33 +6,125 @@ import stat
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ccproxy_site import environment, first_secrets
+from ccproxy_site import env_example, environment, first_secrets
 from ccproxy_site.places import PROJECT_DIR
+from gateway import checks
+from gateway.conf import GatewayConf, gateway_conf
+from gateway.variables import WrongValue
 
 EXAMPLE = Path(PROJECT_DIR / ".env.example").read_text()
 
 
-def example_names():
-    return re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE)
+def test_the_example_file_is_what_the_declarations_say():
+    assert env_example.example() == EXAMPLE, "python -m ccproxy_site.env_example > .env.example"
 
 
-def test_the_example_lists_every_variable_in_the_order_of_the_settings():
-    assert example_names() == list(environment.SCHEME)
+def test_the_values_that_the_example_shows_are_the_defaults():
+    shown = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    assert {name: one.read(shown[name]) for name, one in environment.VARIABLES.items()} == {
+        name: one.default for name, one in environment.VARIABLES.items()
+    }
 
 
-def test_the_example_shows_each_default():
-    values = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-    for name, (kind, default) in environment.SCHEME.items():
-        shown = ",".join(default) if kind is list else str(default).lower() if kind is bool else str(default)
-        assert values[name] == shown.removesuffix(".0"), name
+def values(monkeypatch, **texts):
+    """What the environment comes to with these variables in it, and nothing from a file."""
+    for name in environment.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    for name, text in texts.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr(environment, "ENV_FILE", Path(os.devnull))
+    # each keeps what it has read
+    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
+    return environment.read()
 
 
-def test_every_variable_of_the_example_has_a_line_of_explanation_above_it():
-    lines = EXAMPLE.splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r"[A-Z_]+=", line):
-            assert lines[number - 1].startswith("# "), line
+def test_without_any_variable_the_settings_are_those_of_the_class(monkeypatch):
+    assert GatewayConf(**values(monkeypatch).gateway()) == GatewayConf()
+
+
+WRONG = {
+    "PORT": ("80a", "70000", "-1", "8082.5", "1e3"),
+    "PROCESSES": ("-1", "two"),
+    "REQUEST_TIMEOUT": ("0", "nan", "inf", "-1", "10s", "1,5"),
+    "MAX_BODY_MB": ("0", "32MB"),
+    "MAX_CONNECTIONS": ("0", "-5", "many"),
+    "MAX_TOKENS_LIMIT": ("0", "4k"),
+    "QUEUE_WAIT": ("-0.1", "nan"),
+    "KEYS_REQUIRED": ("ture", "2", "none"),
+    "ALLOW_ANONYMOUS": ("maybe",),
+    "CAPTURE_BODIES": ("some", "FULL"),
+    "LIMITS_STORE": ("redis",),
+    "UPSTREAM_TRANSPORT": ("aiohttp",),
+    "LOG_LEVEL": ("LOUD", "3"),
+    "SQLITE_SYNCHRONOUS": ("NORMAL;DROP", "sometimes"),
+    "TIME_ZONE": ("Mars/Olympus", "../etc/passwd"),
+    "DATABASE_URL": ("no address", "oracel://hush@x"),
+    "REDIS_URL": ("hush@127.0.0.1",),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
+def test_a_wrong_value_is_one_sentence_and_its_default_counts_meanwhile(monkeypatch, name, text):
+    found = values(monkeypatch, **{name: text})
+    [wrong] = found.wrong
+    assert str(wrong).startswith(f"{name} ") and "\n" not in str(wrong)
+    assert environment.VARIABLES[name].secret is (text.lower() not in str(wrong).lower())
+    assert found(name) == environment.VARIABLES[name].default
+
+
+def test_each_wrong_value_is_said_at_start_and_nothing_is_served(monkeypatch, settings):
+    found = values(monkeypatch, PORT="80a", KEYS_REQUIRED="ture", QUEUE_WAIT="long")
+    settings.WRONG_VARIABLES = tuple(found.wrong)
+    said = checks.check_gateway()
+    assert [(one.id, one.msg.split(" ")[0]) for one in said] == [
+        ("gateway.E001", name) for name in ("PORT", "KEYS_REQUIRED", "QUEUE_WAIT")
+    ]
+    with pytest.raises(ImproperlyConfigured, match="PORT is '80a'"):
+        gateway_conf.__wrapped__()
+
+
+def test_a_file_that_a_variable_names_and_that_is_not_there_is_a_sentence(monkeypatch):
+    found = values(monkeypatch, SECRET_KEY_FILE="/nowhere/key")
+    [wrong] = found.wrong
+    assert str(wrong).startswith("SECRET_KEY_FILE names a file") and "/nowhere/key" in str(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("PORT", " 80 ", 80),
+        ("PORT", "", 8082),
+        ("REQUEST_TIMEOUT", "1.5", 1.5),
+        ("REQUEST_TIMEOUT", "", 90.0),
+        ("MAX_CONNECTIONS", "", None),
+        ("KEYS_REQUIRED", "Yes", True),
+        ("OWNERS_READ_CONTENT", "", False),
+        ("UVLOOP", "0", False),
+        ("LOG_LEVEL", "info # for now", "INFO"),
+        ("LOG_LEVEL", " ", "WARNING"),
+        ("SQLITE_SYNCHRONOUS", "full", "FULL"),
+        ("TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,", ("127.0.0.1", "10.0.0.0/8")),
+        ("ALLOWED_HOSTS", "", ()),
+        ("SECRET_KEY", " kept as it is ", " kept as it is "),
+    ],
+)
+def test_a_right_value_is_read(monkeypatch, name, text, value):
+    found = values(monkeypatch, **{name: text})
+    assert (found.wrong, found(name)) == ([], value)
+
+
+@given(st.sampled_from(sorted(environment.VARIABLES)), st.text(max_size=20))
+def test_any_text_is_a_value_or_a_sentence(name, text):
+    variable = environment.VARIABLES[name]
+    try:
+        variable.allow(variable.read(text))
+    except WrongValue as wrong:
+        assert str(wrong).startswith(name)
 
 
 def test_custom_headers_are_named_with_dashes(monkeypatch):
@@ -81,22 +173,18 @@ def test_a_secret_in_the_real_environment_is_not_made_again(env_file, monkeypatc
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
-@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SECRET_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SECRET_KEY", "METRICS_TOKEN"])
 def test_the_line_end_of_a_file_is_no_part_of_the_secret_in_it(tmp_path, monkeypatch, name, end):
     file = tmp_path / "secret"
     file.write_bytes(b" sk-1 " + end.encode())
-    monkeypatch.setenv(name + "_FILE", str(file))
-    # each keeps what it has read
-    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
-    assert environment.Environment(**environment.SCHEME)(name) == " sk-1 "
+    assert values(monkeypatch, **{name + "_FILE": str(file)})(name) == " sk-1 "
 
 
 def test_a_list_in_a_file_may_end_in_a_line_end(tmp_path, monkeypatch):
     file = tmp_path / "keys"
     file.write_text("one,two\n")
-    monkeypatch.setenv("FIELD_ENCRYPTION_KEYS_FILE", str(file))
-    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
-    assert environment.Environment(**environment.SCHEME)("FIELD_ENCRYPTION_KEYS") == ["one", "two"]
+    found = values(monkeypatch, FIELD_ENCRYPTION_KEYS_FILE=str(file))
+    assert found("FIELD_ENCRYPTION_KEYS") == ("one", "two")
 
 
 def test_the_public_address_gives_a_host_and_an_origin():

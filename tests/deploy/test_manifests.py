@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ccproxy_site.environment import SCHEME
+from ccproxy_site.environment import VARIABLES
 from gateway.conf import SETTLING_SECONDS, GatewayConf
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -23,7 +23,7 @@ def test_the_manifests_name_probes_that_exist_and_variables_that_count():
     container = pod["containers"][0]
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
     assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
-    assert {variable["name"] for variable in container["env"]} <= set(SCHEME)
+    assert {variable["name"] for variable in container["env"]} <= set(VARIABLES)
 
 
 def test_a_pod_has_the_time_that_a_stop_takes_at_its_longest():

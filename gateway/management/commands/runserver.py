@@ -11,7 +11,6 @@ from django.core.management import call_command
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from gateway.conf import gateway_conf
 from gateway.management.preparation import Preparation, is_prepared
 
 
@@ -23,6 +22,6 @@ class Command(DaphneRunserver):
         if not is_prepared():
             Preparation(sys.stdout).database()
             call_command("setupgateway", stdout=self.stdout)
-        self.default_port = str(gateway_conf().port)
+        self.default_port = str(settings.GATEWAY["port"])
         self.server_cls = import_string(settings.GATEWAY_SERVER)
         super().handle(*args, **options)

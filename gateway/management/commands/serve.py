@@ -32,13 +32,14 @@ class Command(BaseCommand):
     requires_system_checks = ["gateway"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        conf = gateway_conf()
-        parser.add_argument("--host", default=conf.host, help=_("address to listen on (default: HOST)"))
+        # gateway_conf would raise for a wrong value, before the checks can say it
+        conf = settings.GATEWAY
+        parser.add_argument("--host", default=conf["host"], help=_("address to listen on (default: HOST)"))
         parser.add_argument(
-            "--port", type=int, default=conf.port, help=_("port to listen on (default: PORT)")
+            "--port", type=int, default=conf["port"], help=_("port to listen on (default: PORT)")
         )
         parser.add_argument(
-            "--processes", type=int, default=conf.processes,
+            "--processes", type=int, default=conf["processes"],
             help=_("server processes on that port (default: PROCESSES; 0: as many as fit)"),
         )  # fmt: skip
         parser.add_argument(
