@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.conversion.block_kinds import BLOCK_KINDS
 from gateway.wire.messages import JSONObject
 
 MAX_BREAKPOINTS: Final = 4
 BREAKPOINT: Final = "prompt_cache_breakpoint"
 # where the top-level marker may come to stand
-CACHEABLE: Final = frozenset({"text", "image", "document", "search_result", "tool_result"})
+CACHEABLE: Final = frozenset(kind.name for kind in BLOCK_KINDS.values() if kind.cacheable)
 
 
 class CacheMarkers:

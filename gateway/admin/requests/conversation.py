@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from gateway.admin.ui import markdown
 from gateway.admin.ui.sanitize import inert
+from gateway.conversion.block_kinds import Shown, kind_of
 
 JSONObject = Mapping[str, Any]
 
@@ -148,29 +149,38 @@ def _cards(content: Any, budget: _Budget) -> Iterator[Card]:
 
 
 def _card(block: JSONObject, budget: _Budget) -> Card:
-    kind = block.get("type")
-    if kind == "text" and isinstance(block.get("text"), str):
-        return _text(block["text"], budget)
-    if kind == "thinking":
-        return Card("thinking", text=_shown(str(block.get("thinking") or ""), budget))
-    if kind in ("tool_use", "server_tool_use"):
-        arguments = block.get("input")
-        text = arguments if isinstance(arguments, str) else _laid_out(arguments)
-        return Card("call", _name(block.get("name", "?")), _shown(text, budget))
-    if kind == "tool_result":
-        name = budget.calls.get(str(block.get("tool_use_id")), "?")
-        content = block.get("content")
-        inner = (
-            tuple(_cards([content] if isinstance(content, Mapping) else content, budget)) if content else ()
-        )
-        return Card("result", _name(name), failed=block.get("is_error") is True, cards=_plain(inner))
-    if kind == "image":
-        return _image(block, budget)
-    if kind == "document":
-        return Card(
-            "note", _("document"), _name(block.get("title") or _source(block).get("media_type") or "")
-        )
-    return Card("note", _name(kind), _shown(_laid_out(block), budget))
+    kind = kind_of(block.get("type"))
+    return _CARDS["note" if kind is None else kind.shown](block, budget)
+
+
+def _text_card(block: JSONObject, budget: _Budget) -> Card:
+    text = block.get("text")
+    return _text(text, budget) if isinstance(text, str) else _note(block, budget)
+
+
+def _thinking(block: JSONObject, budget: _Budget) -> Card:
+    return Card("thinking", text=_shown(str(block.get("thinking") or ""), budget))
+
+
+def _call(block: JSONObject, budget: _Budget) -> Card:
+    arguments = block.get("input")
+    text = arguments if isinstance(arguments, str) else _laid_out(arguments)
+    return Card("call", _name(block.get("name", "?")), _shown(text, budget))
+
+
+def _result(block: JSONObject, budget: _Budget) -> Card:
+    name = budget.calls.get(str(block.get("tool_use_id")), "?")
+    content = block.get("content")
+    inner = tuple(_cards([content] if isinstance(content, Mapping) else content, budget)) if content else ()
+    return Card("result", _name(name), failed=block.get("is_error") is True, cards=_plain(inner))
+
+
+def _document(block: JSONObject, _budget: _Budget) -> Card:
+    return Card("note", _("document"), _name(block.get("title") or _source(block).get("media_type") or ""))
+
+
+def _note(block: JSONObject, budget: _Budget) -> Card:
+    return Card("note", _name(block.get("type")), _shown(_laid_out(block), budget))
 
 
 def _plain(cards: Sequence[Card]) -> tuple[Card, ...]:
@@ -207,6 +217,18 @@ def _image(block: JSONObject, budget: _Budget) -> Card:
         return Card("image", _("not shown, it is not the image it says it is"), _name(kind))
     budget.images -= len(data)
     return Card("image", _name(kind), image=address)
+
+
+# by what a kind of blocks is shown as (conversion/block_kinds.py)
+_CARDS: Final[dict[Shown, Callable[[JSONObject, _Budget], Card]]] = {
+    "text": _text_card,
+    "thinking": _thinking,
+    "call": _call,
+    "result": _result,
+    "image": _image,
+    "document": _document,
+    "note": _note,
+}
 
 
 def raster_address(kind: Any, data: str) -> str:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Final
 
 from gateway.cache import GenerationalCache
+from gateway.conversion.block_kinds import BLOCK_KINDS
 from gateway.conversion.blocks import pdf
 from gateway.conversion.blocks.documents import extracted_text
 from gateway.conversion.blocks.images import OMITTED
@@ -144,16 +145,14 @@ class _Messages:
         self._profile = profile
         self._counter = counter
         self._counters: dict[str, Callable[[JSONObject], int]] = {
+            **_UNCOUNTED,
             "text": self._text,
             "tool_use": self._tool_use,
             "tool_result": self._tool_result,
             "thinking": self._thinking,
-            "redacted_thinking": _nothing,
             "image": self._image,
             "document": self._document,
             "tool_reference": self._tool_reference,
-            "tool_addition": _nothing,
-            "tool_removal": _nothing,
         }
         self._spoken_later = spoken_later
         self._in_scope = True
@@ -242,6 +241,9 @@ class _Messages:
 
 def _nothing(_block: JSONObject) -> int:
     return 0
+
+
+_UNCOUNTED: Final = {kind.name: _nothing for kind in BLOCK_KINDS.values() if kind.counted == "nothing"}
 
 
 def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:

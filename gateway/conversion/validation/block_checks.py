@@ -14,6 +14,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway.conversion.block_kinds import BLOCK_KINDS, Place
 from gateway.conversion.validation.shape_errors import (
     BOOLEAN,
     LIST,
@@ -242,56 +243,39 @@ def _misplaced(block: JSONObject, path: str) -> None:
 
 
 def _anything(_block: JSONObject, _path: str) -> None:
-    """Blocks that are skipped, or read with care where they are converted."""
+    """Blocks that are left out, or read with care where they are converted."""
 
 
-_TEXT_ONLY: Final[dict[str, BlockCheck]] = {"text": _text}
-_DOCUMENT_BLOCKS: Final[dict[str, BlockCheck]] = {"text": _text, "image": _image}
-_RESULT_BLOCKS: Final[dict[str, BlockCheck]] = {
+# of a kind, wherever it stands; a kind without one is read with care later
+_CHECKS: Final[dict[str, BlockCheck]] = {
     "text": _text,
     "image": _image,
     "document": _document,
     "search_result": _search_result,
+    "tool_result": _tool_result,
     "tool_reference": _tool_reference,
-    "browser_state": _anything,
+    "tool_use": _tool_use,
+    "thinking": _thinking,
+    "compaction": _compaction,
 }
+
+
+def _checks(place: Place) -> dict[str, BlockCheck]:
+    """The check of each kind that may stand there, or that the API refuses there by a sentence of its own."""
+    checks = {
+        name: _CHECKS.get(name, _anything) for name, kind in BLOCK_KINDS.items() if place in kind.places
+    }
+    if place == "assistant":
+        checks |= {name: _misplaced for name, kind in BLOCK_KINDS.items() if kind.misplaced}
+    return checks
+
+
 _BLOCKS_OF: Final[dict[str, dict[str, BlockCheck]]] = {
-    "user": {
-        "text": _text,
-        "image": _image,
-        "document": _document,
-        "search_result": _search_result,
-        "tool_result": _tool_result,
-        "compaction": _compaction,
-        "container_upload": _container_upload,
-    },
-    "assistant": {
-        "text": _text,
-        "thinking": _thinking,
-        "redacted_thinking": _anything,
-        "tool_use": _tool_use,
-        "server_tool_use": _anything,
-        "mcp_tool_use": _anything,
-        "web_search_tool_result": _anything,
-        "web_fetch_tool_result": _anything,
-        "code_execution_tool_result": _anything,
-        "bash_code_execution_tool_result": _anything,
-        "text_editor_code_execution_tool_result": _anything,
-        "tool_search_tool_result": _anything,
-        "advisor_tool_result": _anything,
-        "mcp_tool_result": _anything,
-        "mcp_tool_listing": _anything,
-        "container_upload": _anything,
-        "compaction": _compaction,
-        "fallback": _anything,
-        "image": _misplaced,
-        "document": _misplaced,
-        "search_result": _misplaced,
-        "tool_result": _misplaced,
-    },
-    "system": {
-        "text": _text,
-        "tool_addition": _anything,
-        "tool_removal": _anything,
-    },
+    # the API takes an upload there, and only we do not
+    "user": {**_checks("user"), "container_upload": _container_upload},
+    "assistant": _checks("assistant"),
+    "system": _checks("system"),
 }
+_DOCUMENT_BLOCKS: Final = _checks("document")
+_RESULT_BLOCKS: Final = _checks("tool_result")
+_TEXT_ONLY: Final[dict[str, BlockCheck]] = {"text": _text}

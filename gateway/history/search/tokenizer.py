@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway import patterns
+from gateway.conversion.block_kinds import kind_of
 
 # No more of one text is indexed; it is the beginning of a file that a tool read.
 MOST_WORDS: Final = 20_000
@@ -134,19 +135,17 @@ def _content(content: Any) -> Iterator[str]:
 
 
 def _block(block: Mapping[str, Any]) -> Iterator[str]:
-    kind = block.get("type")
-    if kind in ("text", "thinking"):
-        yield from _strings(block.get(kind))
-    elif kind in ("tool_use", "server_tool_use"):
-        yield from _strings(block.get("name"))
-        yield from _strings(block.get("input"))
-    elif kind == "tool_result":
-        yield from _content(block.get("content"))
-    elif kind == "document":
-        yield from _strings(block.get("title"))
-        source = block.get("source")
-        if isinstance(source, Mapping) and source.get("type") == "text":
-            yield from _strings(source.get("data"))
+    kind = kind_of(block.get("type"))
+    for name in kind.searched if kind else ():
+        value = block.get(name)
+        if name == "content":
+            yield from _content(value)
+        elif name == "source":
+            # others are files and addresses
+            if isinstance(value, Mapping) and value.get("type") == "text":
+                yield from _strings(value.get("data"))
+        else:
+            yield from _strings(value)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from gateway.conversion.block_kinds import becoming
 from gateway.conversion.blocks.chat_parts import PARAGRAPH, text_part
 from gateway.conversion.cache_control import is_marked
 from gateway.conversion.request_context import RequestContext
-from gateway.conversion.requests.messages.reasoning_replay import THINKING, replayed
+from gateway.conversion.requests.messages.reasoning_replay import replayed
 from gateway.conversion.requests.messages.server_results import server_text
 from gateway.conversion.requests.messages.turns import Located, ToolCall, Turn
 from gateway.conversion.tool_calls.names import upstream_name
@@ -20,7 +21,7 @@ from gateway.wire import jsontext
 from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
 
-_NOT_TEXT: Final = frozenset({"tool_use", *THINKING})
+_NOT_TEXT: Final = becoming("call", "reasoning")
 
 
 def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) -> ChatMessage | None:
@@ -53,7 +54,11 @@ def spoken_text(blocks: Iterable[Located], context: RequestContext) -> str:
         if kind == "text":
             text = located.block["text"]
         else:
-            text = server_text(located.block, context.profile.tool_name_format)
+            read = server_text(located.block, context.profile.tool_name_format)
+            if read is None:
+                context.notes.add("dropped", located.path, f"no way to send a block of type {kind}")
+                continue
+            text = read
             context.notes.add("replaced", located.path, f"{kind} sent as text")
         if not text:
             continue

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from gateway.conversion.block_kinds import becoming
 from gateway.conversion.provider_state import Payload, is_ours
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.turns import Located, Turn
 from gateway.wire.messages import JSONObject
 
-THINKING: Final = ("thinking", "redacted_thinking")
+THINKING: Final = becoming("reasoning")
 
 
 class Replayed(NamedTuple):

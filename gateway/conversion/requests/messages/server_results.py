@@ -16,22 +16,20 @@ from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
 
-def server_text(block: JSONObject, name_format: str) -> str:
-    """The text for a server tool's call or result; "" when there is nothing to say.
+def server_text(block: JSONObject, name_format: str) -> str | None:
+    """The text for a server tool's call or result; "" when there is nothing to say, None for another block.
 
     `name_format`: how tools are named for the model (`tool_name_format`).
     """
-    if block["type"] == "tool_search_tool_result":
-        return _tool_search(block, name_format)
     reader = _READERS.get(block["type"])
-    return reader(block) if reader else ""
+    return None if reader is None else reader(block, name_format)
 
 
-def _call(block: JSONObject) -> str:
+def _call(block: JSONObject, _: str) -> str:
     return f"[{_text(block.get('name'))} call: {jsontext.dumps_text(block.get('input') or {})}]"
 
 
-def _web_search(block: JSONObject) -> str:
+def _web_search(block: JSONObject, _: str) -> str:
     content = block.get("content")
     if not isinstance(content, list):
         return f"[web search failed: {_error_code(content)}]"
@@ -39,7 +37,7 @@ def _web_search(block: JSONObject) -> str:
     return "\n".join(["[web search results]", *lines])
 
 
-def _web_fetch(block: JSONObject) -> str:
+def _web_fetch(block: JSONObject, _: str) -> str:
     content = _object(block.get("content"))
     if content.get("type") != "web_fetch_result":
         return f"[web fetch failed: {_error_code(content)}]"
@@ -52,7 +50,7 @@ def _web_fetch(block: JSONObject) -> str:
     return f"[fetched {_text(content.get('url'))}]\n{text}".rstrip("\n")
 
 
-def _code_execution(block: JSONObject) -> str:
+def _code_execution(block: JSONObject, _: str) -> str:
     content = _object(block.get("content"))
     if "error_code" in content:
         return f"[code execution failed: {_error_code(content)}]"
@@ -72,11 +70,11 @@ def _tool_search(block: JSONObject, name_format: str) -> str:
     return f"[tools found: {', '.join(names)}]"
 
 
-def _advisor(block: JSONObject) -> str:
+def _advisor(block: JSONObject, _: str) -> str:
     return _text(_object(block.get("content")).get("text"))
 
 
-def _mcp_result(block: JSONObject) -> str:
+def _mcp_result(block: JSONObject, _: str) -> str:
     return _texts(block.get("content"))
 
 
@@ -102,7 +100,8 @@ def _error_code(value: Any) -> str:
     return _text(_object(value).get("error_code")) or "unknown"
 
 
-_READERS: Final[dict[str, Callable[[JSONObject], str]]] = {
+# of each kind that becomes text of the assistant (block_kinds.py)
+_READERS: Final[dict[str, Callable[[JSONObject, str], str]]] = {
     "server_tool_use": _call,
     "mcp_tool_use": _call,
     "web_search_tool_result": _web_search,
@@ -110,6 +109,7 @@ _READERS: Final[dict[str, Callable[[JSONObject], str]]] = {
     "code_execution_tool_result": _code_execution,
     "bash_code_execution_tool_result": _code_execution,
     "text_editor_code_execution_tool_result": _code_execution,
+    "tool_search_tool_result": _tool_search,
     "advisor_tool_result": _advisor,
     "mcp_tool_result": _mcp_result,
 }

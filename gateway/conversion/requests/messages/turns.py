@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from gateway import patterns
+from gateway.conversion.block_kinds import becoming
 from gateway.conversion.request_context import Notes, RequestContext
 from gateway.conversion.tool_calls.call_ids import plain_id, upstream_id
 from gateway.conversion.validation.shape_errors import refuse
@@ -148,10 +149,7 @@ def _take_results(
 
 Role = Literal["user", "assistant", "system"]
 
-# blocks that only steer Anthropic's servers, or echo what they did
-_CONTROL: Final = frozenset(
-    {"fallback", "mcp_tool_listing", "container_upload", "tool_addition", "tool_removal"}
-)
+_CONTROL: Final = becoming("control")
 
 
 class Located(NamedTuple):

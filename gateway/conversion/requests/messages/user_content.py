@@ -5,6 +5,7 @@ See docs/conversion.md, "Blocks of users" and "Tool results".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.conversion.blocks.chat_parts import joined, text_only, text_part
@@ -32,31 +33,51 @@ def block_parts(block: JSONObject, path: str, context: RequestContext) -> list[J
 
 
 def _parts(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
-    match block["type"]:
-        case "text":
-            return [text_part(block["text"])] if block["text"] else []
-        case "image":
-            return [image(block, path, context)]
-        case "document":
-            return document(block, path, context)
-        case "search_result":
-            return [search_result(block, path, context)]
-        case "compaction":
-            return [text_part(f"<conversation_summary>\n{block['content']}\n</conversation_summary>")]
-        case "tool_reference":
-            return [
-                text_part(
-                    f"Tool available: {upstream_name(block['tool_name'], context.profile.tool_name_format)}"
-                )
-            ]
-        case _:
-            return [_browser_state(block, path, context)]
+    converter = _CONVERTERS.get(block["type"])
+    if converter is None:
+        context.notes.add("dropped", path, f"no way to send a block of type {block['type']}")
+        return []
+    return converter(block, path, context)
 
 
-def _browser_state(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
+def _text(block: JSONObject, _path: str, _context: RequestContext) -> list[JSONObject]:
+    return [text_part(block["text"])] if block["text"] else []
+
+
+def _image(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+    return [image(block, path, context)]
+
+
+def _search_result(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+    return [search_result(block, path, context)]
+
+
+def _compaction(block: JSONObject, _path: str, _context: RequestContext) -> list[JSONObject]:
+    return [text_part(f"<conversation_summary>\n{block['content']}\n</conversation_summary>")]
+
+
+def _tool_reference(block: JSONObject, _path: str, context: RequestContext) -> list[JSONObject]:
+    name = upstream_name(block["tool_name"], context.profile.tool_name_format)
+    return [text_part(f"Tool available: {name}")]
+
+
+def _browser_state(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
     context.notes.add("replaced", path, "browser state sent as text")
     state = {name: block[name] for name in ("tabs", "state_changes") if block.get(name) is not None}
-    return text_part(f"[browser state] {jsontext.dumps_text(state)}")
+    return [text_part(f"[browser state] {jsontext.dumps_text(state)}")]
+
+
+_Converter = Callable[[JSONObject, str, RequestContext], list[JSONObject]]
+# of each kind that becomes parts (block_kinds.py)
+_CONVERTERS: Final[dict[str, _Converter]] = {
+    "text": _text,
+    "image": _image,
+    "document": document,
+    "search_result": _search_result,
+    "compaction": _compaction,
+    "tool_reference": _tool_reference,
+    "browser_state": _browser_state,
+}
 
 
 NO_OUTPUT: Final = "(no output)"
