@@ -13,9 +13,9 @@ from typing import Any, Final
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
-from twisted.internet.endpoints import serverFromString
 
 from ccproxy_site.server.connection_limits import Connections
+from ccproxy_site.server.endpoint import GatewayEndpoint, endpoint_of
 from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
 from ccproxy_site.server.write_through import EXTENSION, direct_body
@@ -38,7 +38,7 @@ class Stage(enum.Enum):
 
 
 class GatewayServer(Server):
-    """A server_cls for runserver and serve; endpoints `tcp:` become `gateway:`.
+    """A server_cls for runserver and serve; it listens on endpoints of TCP itself (server/endpoint.py).
 
     SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503, streams continue for
     STOP_GRACE seconds, the rest get an error event, the history is flushed. A second signal stops at once,
@@ -49,7 +49,8 @@ class GatewayServer(Server):
     """
 
     def __init__(self, application: Any, endpoints: list[str] | None = None, **kwargs: Any) -> None:
-        ours = [endpoint.replace("tcp:", "gateway:", 1) for endpoint in endpoints or []]
+        # Daphne runs on Twisted's asyncio reactor and takes its loop from the same place
+        self._event_loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
         kwargs.setdefault("request_buffer_size", REQUEST_BUFFER)
         self._family: Family | None = kwargs.pop("family", None)
         self._handles_signals = kwargs.pop("signal_handlers", True)
@@ -60,7 +61,11 @@ class GatewayServer(Server):
         self._draining: asyncio.Task[None] | None = None
         # the address was not available
         self.refused = False
-        super().__init__(application, endpoints=ours, signal_handlers=False, **kwargs)
+        super().__init__(application, endpoints=endpoints, signal_handlers=False, **kwargs)
+        found = {one: endpoint_of(self._event_loop, one) for one in self.endpoints}
+        self._endpoints = [endpoint for endpoint in found.values() if endpoint is not None]
+        # on these Daphne listens
+        self.endpoints = [one for one, endpoint in found.items() if endpoint is None]
 
     def run(self) -> None:
         log_ended_threads()
@@ -69,14 +74,15 @@ class GatewayServer(Server):
         gc.collect()
         gc.freeze()
         if self._handles_signals:
-            loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
-            loop.add_signal_handler(signal.SIGTERM, self.stop_in_order)
+            self._event_loop.add_signal_handler(signal.SIGTERM, self.stop_in_order)
             if self._family is None:
-                loop.add_signal_handler(signal.SIGINT, self.stop_in_order)
+                self._event_loop.add_signal_handler(signal.SIGINT, self.stop_in_order)
             else:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._family is not None:
             self._family.join(reactor, self._helping, self._orphaned)
+        for endpoint in self._endpoints:
+            reactor.callWhenRunning(self._listen, endpoint)
         try:
             super().run()
         finally:
@@ -86,6 +92,9 @@ class GatewayServer(Server):
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_IGN)
             runtime.stop()
+
+    def _listen(self, endpoint: GatewayEndpoint) -> None:
+        endpoint.listen(self.http_factory).addCallbacks(self.listen_success, self.listen_error)
 
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
@@ -113,8 +122,8 @@ class GatewayServer(Server):
         super().listen_error(failure)
 
     def _helping(self, descriptor: int) -> Any:
-        """Also accept connections from another process's socket; returns the future port."""
-        return serverFromString(reactor, f"gateway:fd={os.dup(descriptor)}").listen(self.http_factory)
+        """Accept connections from another process's socket as well; the port, in time."""
+        return GatewayEndpoint(self._event_loop, 0, "", os.dup(descriptor)).listen(self.http_factory)
 
     def _orphaned(self) -> None:
         """The parent is gone, or its signal was lost."""

@@ -1,10 +1,8 @@
-"""The endpoint `gateway:port=8082:interface=127.0.0.1`: connections on asyncio transports.
+"""GatewayEndpoint: accepts connections on asyncio transports, at an address or on an inherited socket.
 
-`gateway:fd=3` is a listening socket that the process inherited.
-
-An endpoint is where Twisted lets others decide how connections are accepted and what is built for them:
-here transport.py's connections, and GatewayWebRequest as the request class. Registered by
-twisted/plugins/ccproxy_endpoint.py.
+An endpoint is where Twisted lets others decide how connections are accepted and
+what is built for them: here transport.py's connections, and GatewayWebRequest
+as the request class.
 """
 
 from __future__ import annotations
@@ -17,12 +15,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IStreamServerEndpoint,
-    IStreamServerEndpointStringParser,
-)
-from twisted.plugin import IPlugin
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.api_connection import ApiConnection
@@ -126,14 +119,16 @@ class GatewayEndpoint:
         return GatewayPort(server, factory)
 
 
-@implementer(IPlugin, IStreamServerEndpointStringParser)
-class GatewayEndpointParser:
-    prefix = "gateway"
+def endpoint_of(loop: asyncio.AbstractEventLoop, description: str) -> GatewayEndpoint | None:
+    """The endpoint that a description means; None for one that is not of TCP, such as `unix:`.
 
-    def parseStreamServer(  # noqa: N802 (Twisted's name)
-        self, reactor: Any, port: str = "0", interface: str = "127.0.0.1", fd: str | None = None
-    ) -> GatewayEndpoint:
-        # Daphne runs on Twisted's asyncio reactor and takes its loop from the same place
-        return GatewayEndpoint(
-            reactor._asyncioEventloop, int(port), interface.strip("[]"), None if fd is None else int(fd)
-        )
+    `tcp:port=8082:interface=127.0.0.1` as Daphne writes it for an address (a colon within a value stands
+    behind a backslash), and `fd:3` for a listening socket that the process inherited.
+    """
+    kind, *arguments = description.replace("\\:", "\0").split(":")
+    if kind == "fd":
+        return GatewayEndpoint(loop, 0, "", int(arguments[0]))
+    if kind != "tcp":
+        return None
+    given = dict(argument.replace("\0", ":").split("=", 1) for argument in arguments)
+    return GatewayEndpoint(loop, int(given.get("port", "0")), given.get("interface", "127.0.0.1").strip("[]"))

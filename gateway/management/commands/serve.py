@@ -53,7 +53,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         processes = options["processes"] or fitting_processes(connection.vendor)
         if options["fd"] is not None:
-            self._serve([f"gateway:fd={options['fd']}"], family=_family(options))
+            self._serve([f"fd:{options['fd']}"], family=_family(options))
         elif processes == 1:
             where = build_endpoint_description_strings(host=options["host"], port=options["port"])
             if not self._serve(where):
