@@ -348,8 +348,7 @@ def as_events(body: bytes) -> bytes | None:
     JSON lines become events, and so do the chunks of a list.
     """
     if not starts_as_json(body):
-        begins = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-        return body if begins.startswith((b"data:", b"event:", b"id:", b":", b"retry:")) else None
+        return body if sse.begins_as_events(body) else None
     try:
         whole = jsontext.loads(body)
     except jsontext.InvalidJSON:

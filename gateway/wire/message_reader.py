@@ -6,18 +6,14 @@ blocks it had, and its `error` event.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from gateway import patterns
-from gateway.wire import jsontext, sse
-from gateway.wire.joined_deltas import joined_deltas
+from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
+from gateway.wire.stored_stream import events, joined_deltas, ours
 
 _TEXT_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
-# an event as wire/sse.py writes it
-_OURS = patterns.compiled(rb"^event: [a-z_]+\ndata: (.*)\n\n", patterns.MULTILINE)
 
 
 class ReadAnswer(NamedTuple):
@@ -37,40 +33,8 @@ def read_answer(body: bytes) -> ReadAnswer:
         if value.get("type") == "error":
             return ReadAnswer(None, _object(value.get("error")))
         return ReadAnswer(value if isinstance(value.get("content"), list) else None, None)
-    joined = _ours(joined_deltas(body))
+    joined = ours(joined_deltas(body))
     return _from_events(events(body) if joined is None else joined)
-
-
-def events(stream: bytes) -> list[JSONObject]:
-    """The data of a stream's events in order; anything but JSON objects is left out."""
-    found = _ours(stream)
-    return _other_events(stream) if found is None else found
-
-
-def _ours(stream: bytes) -> list[JSONObject] | None:
-    """The same for a stream with nothing in it but our own writing, parsed at once; None for any other."""
-    data = _OURS.findall(stream)
-    if stream.endswith(b"\n\n") and stream.count(b"\n") == 3 * len(data) and b"\r" not in stream:
-        with contextlib.suppress(jsontext.InvalidJSON):
-            return [value for value in jsontext.loads(b"[%b]" % b",".join(data)) if isinstance(value, dict)]
-    return None
-
-
-def _other_events(stream: bytes) -> list[JSONObject]:
-    decoder = sse.Decoder()
-    found: list[JSONObject] = []
-    try:
-        raw = decoder.feed(stream) + decoder.flush()
-    except sse.EventTooLong:
-        raw = []
-    for event in raw:
-        try:
-            value = jsontext.loads(event.data)
-        except jsontext.InvalidJSON:
-            continue
-        if isinstance(value, dict):
-            found.append(value)
-    return found
 
 
 def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:

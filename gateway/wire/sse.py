@@ -29,6 +29,11 @@ class ServerEvent(NamedTuple):
     data: bytes
 
 
+def begins_as_events(data: bytes) -> bool:
+    """Whether bytes begin as a stream of events does, whatever they are called."""
+    return data[:64].removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", b"id:", b":", b"retry:"))
+
+
 class EventTooLong(ValueError):
     """A line or an event is longer than MAX_EVENT."""
 

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.wire import messages, sse
-from gateway.wire.message_reader import events, read_answer
+from gateway.wire.message_reader import read_answer
+from gateway.wire.stored_stream import events
 
 START = messages.message_start(
     {"id": "msg_1", "role": "assistant", "content": [], "usage": {"input_tokens": 3}}

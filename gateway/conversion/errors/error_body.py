@@ -132,7 +132,7 @@ def without_echoes(text: str) -> str:
 def _candidates(body: bytes) -> Iterator[bytes]:
     yield body
     start = body[:16].lstrip()
-    if start.startswith((b"data:", b"event:", b"id:", b":")):
+    if sse.begins_as_events(body):
         decoder = sse.Decoder()
         events = [*decoder.feed(body[:MAX_SCANNED]), *decoder.flush()]
         yield from (event.data for event in events[:3])

@@ -23,12 +23,12 @@ from gateway.history.content.chunking import (
 from gateway.history.content.codec import Damaged, compressed, decompressed
 from gateway.history.outcome import CapturedBodies
 from gateway.history.secrets.masked import Masked
-from gateway.history.secrets.masker import Masker, is_stream, looked_at, masker
+from gateway.history.secrets.masker import Masker, looked_at, masker
 from gateway.history.secrets.secret_search import Work
 from gateway.history.statements import Statement
 from gateway.models import RequestBody
 from gateway.wire import jsontext
-from gateway.wire.joined_deltas import joined_deltas
+from gateway.wire.stored_stream import is_stream, joined_deltas
 
 _PUT_ROW: Final = Statement("""
 INSERT INTO gateway_requestbody (

@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from gateway.history.secrets.patterns import Pattern
 from gateway.history.secrets.secret_search import OutOfTime, Work, secrets_in
-from gateway.wire import jsontext
+from gateway.wire.stored_stream import StreamLines
 
-DATA: Final = b"data:"
 # stands for a text that could not be searched
 WHOLE_NAME: Final = "whole-text"
 WHOLE: Final = f"[masked:{WHOLE_NAME}]"
@@ -67,7 +66,7 @@ def masked_value(value: Any, patterns: Sequence[Pattern], work: Work) -> tuple[A
 
 
 class _Fragment(NamedTuple):
-    """One text in one event: the line, the object that holds it, and its key there."""
+    """One text in one event: the number of its line, the object that holds it, and its key there."""
 
     line: int
     holder: Any
@@ -75,32 +74,24 @@ class _Fragment(NamedTuple):
 
 
 def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Masked:
-    lines = body.split(b"\n")
-    values: dict[int, Any] = {}
+    lines = StreamLines(body)
     texts: dict[tuple[Any, ...], list[_Fragment]] = {}
-    for number, line in enumerate(lines):
-        if line.startswith(DATA):
-            try:
-                values[number] = jsontext.loads(line[len(DATA) :].strip())
-            except (jsontext.InvalidJSON, RecursionError):
-                continue
-            for path, holder, key in _texts(values[number], ()):
-                texts.setdefault(path, []).append(_Fragment(number, holder, key))
+    for number, value in lines.values.items():
+        for path, holder, key in _texts(value, ()):
+            texts.setdefault(path, []).append(_Fragment(number, holder, key))
     count, changed = 0, set()
     for fragments in texts.values():
         found, touched = _mask_fragments(fragments, patterns, work)
         count += found
         changed |= touched
     for number in changed:
-        end = b"\r" if lines[number].endswith(b"\r") else b""
-        lines[number] = b"data: " + jsontext.dumps(values[number]) + end
-    for number, line in enumerate(lines):
-        if number not in values and line:
-            text, found = masked_text(line.decode("utf-8", "surrogateescape"), patterns, work)
-            if found:
-                lines[number] = text.encode("utf-8", "surrogateescape")
-                count += found
-    return Masked(b"\n".join(lines) if count else body, count)
+        lines.write(number)
+    for number, line in lines.others():
+        text, found = masked_text(line, patterns, work)
+        if found:
+            lines.replace(number, text)
+            count += found
+    return Masked(lines.text() if count else body, count)
 
 
 def _mask_fragments(

@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 from gateway.cache import GenerationalCache
 from gateway.history.content.chunking import Chain, PackedRequest
 from gateway.history.outcome import CapturedBodies
-from gateway.history.secrets.masked import DATA, Masked, masked_events, masked_text, masked_value
+from gateway.history.secrets.masked import Masked, masked_events, masked_text, masked_value
 from gateway.history.secrets.patterns import Pattern, Suspects, of_admin, of_value
 from gateway.history.secrets.secret_search import Work, may_hold
-from gateway.history.secrets.stream_texts import stream_texts
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import json_bounds, jsontext
+from gateway.wire.stored_stream import is_stream, stream_texts
 
 # pieces that are remembered, by their digests
 MOST_KNOWN: Final = 120_000
@@ -167,11 +167,6 @@ class Masker:
 def looked_at(body: bytes) -> Sequence[bytes]:
     """Where a secret in an answer would show: in all of it, or in what a stream says and around it."""
     return stream_texts(body) if is_stream(body) else (body,)
-
-
-def is_stream(body: bytes) -> bool:
-    """Whether a raw answer is events and not one document."""
-    return body[:1] not in (b"{", b"[") and DATA in body
 
 
 @lru_cache(maxsize=2)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import messages, sse
-from gateway.wire.joined_deltas import joined_deltas
-from gateway.wire.message_reader import _from_events, _other_events, read_answer
+from gateway.wire.message_reader import _from_events, read_answer
+from gateway.wire.stored_stream import joined_deltas, other_events
 
 _SAID = st.text(st.sampled_from('ab"\\}{\n é'), max_size=5)
 _INDEX = st.integers(0, 1)
@@ -34,8 +34,8 @@ _EVENTS = st.one_of(
 @given(events=st.lists(_EVENTS, max_size=20), tail=st.sampled_from([b"", b"\n", b"data: x\n\n", b"event: y"]))
 def test_a_joined_stream_is_read_as_the_one_it_was(events, tail):
     stream = sse.encode_all([messages.message_start({"content": []}), *events]) + tail
-    apart = _from_events(_other_events(stream))
-    assert _from_events(_other_events(joined_deltas(stream))) == apart
+    apart = _from_events(other_events(stream))
+    assert _from_events(other_events(joined_deltas(stream))) == apart
     assert read_answer(stream) == apart
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.history.secrets import stream_texts as module
-from gateway.history.secrets.stream_texts import stream_texts
+from gateway.wire import stored_stream as module
+from gateway.wire.stored_stream import stream_texts
 
 LITERAL = "sk-ant-"
 _SAID = st.text(st.sampled_from('sk-ant"\\{}:,é\n x'), max_size=6)
@@ -41,7 +41,7 @@ _LINES = st.builds(
 
 
 def one_by_one(body):
-    parts = module._TEXT.split(body)
+    parts = module._SAID.split(body)
     return b"\n".join(parts[::2]), b"".join(parts[1::2])
 
 
@@ -73,8 +73,8 @@ def test_an_event_like_the_one_before_is_not_searched(monkeypatch):
         def __getattr__(self, name):
             return lambda event: searched.append(event) or getattr(real, name)(event)
 
-    real = module._TEXT
-    monkeypatch.setattr(module, "_TEXT", Pattern())
+    real = module._SAID
+    monkeypatch.setattr(module, "_SAID", Pattern())
     body = b"".join(b"data: %b\n\n" % json.dumps(chat("content", f"w{n}")).encode() for n in range(300))
     assert stream_texts(body).joined == b"".join(b"w%d" % n for n in range(300))
     assert len(searched) < 12
