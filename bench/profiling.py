@@ -32,7 +32,7 @@ RATE: Final = 400
 SHOWN: Final = 40
 # The first that occurs in the file's path names the part.
 PARTS: Final = (
-    "gateway/conversion", "gateway/relay", "gateway/upstream", "gateway/audit", "gateway/models",
+    "gateway/conversion", "gateway/relay", "gateway/upstream", "gateway/history", "gateway/models",
     "gateway/wire", "gateway/api", "gateway/routing", "gateway", "ccproxy_site", "daphne", "twisted",
     "httpx", "httpcore", "h11", "anyio", "asgiref", "django", "asyncio", "uvicorn", "granian",
 )  # fmt: skip

@@ -15,7 +15,8 @@ from gateway.conf import LIMITS
 _WIDTH: Final = 112
 _HEAD: Final = (
     "Every variable of ccproxy, with its default. Copy what you need into a file named .env.",
-    "Quotes, comments behind a value, blanks around =, export and ${NAME} are read as python-dotenv reads them.",
+    "Quotes, comments behind a value, blanks around =, export and ${NAME} are read as python-dotenv reads "
+    "them.",
     "Secrets can also be read from a file: NAME_FILE=/path instead of NAME=value.",
 )
 _HEADERS: Final = "Extra headers to the provider: CUSTOM_HEADER_X_API_KEY=value becomes X-API-KEY: value."

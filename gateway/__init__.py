@@ -8,7 +8,7 @@ security    client keys and the encryption of credentials
 models      the records that admins edit, and the history
 config      records -> snapshot, environment and presets -> records
 upstream    talking to providers; the only HTTP client
-audit       what happened: outcomes, capture policy, the recorder
+history     what happened: outcomes, capture policy, the recorder
 relay       one exchange from arrival to end
 api, admin  HTTP for clients, HTTP for people
 """

@@ -18,7 +18,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from gateway.history.outcome import OPEN, ExchangeOutcome
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 GROUP: Final = "live-tail"
 SETTLE: Final = 0.2

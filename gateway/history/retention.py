@@ -39,7 +39,7 @@ from gateway.models import (
 )
 from gateway.models.database_errors import concerns_server
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 BATCH: Final = 200
 # between two batches the writer of the history gets its turn

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "gateway").rglob("*.html"))
 # the rest speaks to clients and to machines, in English
 FOR_PEOPLE = (
-    "gateway/admin", "gateway/audit", "gateway/config", "gateway/limits", "gateway/management",
+    "gateway/admin", "gateway/history", "gateway/config", "gateway/limits", "gateway/management",
     "gateway/models", "gateway/security", "gateway/templatetags", "ccproxy_site",
 )  # fmt: skip
 PYTHON = sorted(path for folder in FOR_PEOPLE for path in (ROOT / folder).rglob("*.py"))

@@ -1,4 +1,4 @@
-"""What an answer has said so far: for estimates, citations, comparisons and the audit row."""
+"""What an answer has said so far: for estimates, citations, comparisons and the history's row."""
 
 from __future__ import annotations
 

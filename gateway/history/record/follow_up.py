@@ -26,7 +26,7 @@ from gateway.history.totals import sessions as session_totals
 from gateway.models import FollowUp, RequestLog
 from gateway.models.database_errors import concerns_server
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 # A transaction costs as much as ten exchanges.
 AT_ONCE: Final = 200

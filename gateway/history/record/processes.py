@@ -31,7 +31,7 @@ from gateway.history.record.rows import queue_follow_up
 from gateway.history.totals import hourly
 from gateway.models import RequestLog, ServingProcess
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 SUFFIX: Final = ".alive"
 # seconds

@@ -45,7 +45,7 @@ from gateway.history.totals.token_factors import FactorLearner
 from gateway.models.database_errors import concerns_server
 from gateway.pricing.book import PriceBook
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 PATIENCE: Final = 0.05
 # beginnings are not urgent: most exchanges end before, and are a single insert then

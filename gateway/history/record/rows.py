@@ -27,7 +27,7 @@ from gateway.models import Attempt, ClientKey, RequestLog
 from gateway.models.database_errors import concerns_server
 from gateway.pricing.book import PriceBook
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 NO_PRICES: Final = PriceBook()
 

@@ -24,7 +24,7 @@ from typing import IO, Any, Final
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.wire import jsontext
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 SUFFIX: Final = ".spool"
 # rows that no database took; such a file is read again once it is renamed to .spool

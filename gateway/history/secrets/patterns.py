@@ -15,7 +15,7 @@ from gateway.patterns import compiled
 from gateway.patterns.linear import LinearPattern, NotLinear
 from gateway.routing.snapshot import SecretLook
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 
 class Value:

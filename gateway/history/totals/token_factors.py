@@ -25,7 +25,7 @@ from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.history.totals.token_fit import CountedRequest, Learnt, learnt_from
 from gateway.models import RequestLog, TokenFactor
 
-logger = logging.getLogger("gateway.audit")
+logger = logging.getLogger("gateway.history")
 
 # look at a model after this many new answers, then after every so many, and seconds
 FIRST_LOOKS: Final = (5, 10, 20)

@@ -955,7 +955,7 @@ def test_keepalive_behind_the_end_gives_nothing():
     assert stream.keepalive() == []
 
 
-# what an audit row needs
+# what a row of the history needs
 
 
 def test_the_facts_of_the_answer():
