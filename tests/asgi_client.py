@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from ccproxy_site.server.write_through import EXTENSION
+from ccproxy_site.server.api_request import WRITE_THROUGH
 
 
 class Answering:
@@ -21,7 +21,7 @@ class Answering:
         self.pieces: list[bytes] = []
         self.straight: list[bytes] = []
         self.held_back = False
-        scope = {**scope, "extensions": {EXTENSION: self}} if direct else scope
+        scope = {**scope, "extensions": {WRITE_THROUGH: self}} if direct else scope
         self.task = asyncio.ensure_future(self._run(application, scope))
 
     async def _run(self, application: Any, scope: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.error_answer import error_answer, status_line
-from ccproxy_site.server.write_through import EXTENSION
 from gateway.errors import InternalError
 
 if TYPE_CHECKING:
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gateway.server")
 
+# the ASGI extension by which a view writes pieces of a body past the messages, in the callback that brought
+# them; a request with a body of unknown length is Daphne's and does not have it
+WRITE_THROUGH: Final = "ccproxy.direct_body"
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
@@ -60,7 +62,7 @@ class ApiRequest:
     def begin(self, scope: dict[str, Any], body: bytes, *, closing: bool) -> None:
         """Run the application. `closing`: the connection ends with the answer."""
         self._body, self._closing = body, closing
-        scope["extensions"] = {EXTENSION: self, LEAVING: self._cancel_when_left}
+        scope["extensions"] = {WRITE_THROUGH: self, LEAVING: self._cancel_when_left}
         self._server.protocol_connected(self)
         self._task = asyncio.get_running_loop().create_task(self._answered(scope))
         self._server.connections[self]["application_instance"] = self._task

@@ -10,7 +10,7 @@ import os
 import signal
 from typing import Any, Final
 
-from daphne.server import Server
+from daphne.server import Server, twisted_loop
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 
@@ -18,7 +18,6 @@ from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.endpoint import GatewayEndpoint, endpoint_of
 from ccproxy_site.server.family import Family
 from ccproxy_site.server.transport import AsyncioTransport
-from ccproxy_site.server.write_through import EXTENSION, direct_body
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
 from gateway.telemetry.logs import log_ended_threads
@@ -49,8 +48,7 @@ class GatewayServer(Server):
     """
 
     def __init__(self, application: Any, endpoints: list[str] | None = None, **kwargs: Any) -> None:
-        # Daphne runs on Twisted's asyncio reactor and takes its loop from the same place
-        self._event_loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
+        self._event_loop: asyncio.AbstractEventLoop = twisted_loop
         kwargs.setdefault("request_buffer_size", REQUEST_BUFFER)
         self._family: Family | None = kwargs.pop("family", None)
         self._handles_signals = kwargs.pop("signal_handlers", True)
@@ -80,7 +78,7 @@ class GatewayServer(Server):
             else:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._family is not None:
-            self._family.join(reactor, self._helping, self._orphaned)
+            self._family.join(self._event_loop, self._helping, self._orphaned)
         for endpoint in self._endpoints:
             reactor.callWhenRunning(self._listen, endpoint)
         try:
@@ -109,13 +107,6 @@ class GatewayServer(Server):
         for host, number in self.listening_addresses[-1:]:
             shown = f"[{host}]" if ":" in host else host
             print(f"Listening on http://{shown}:{number} (stop with Ctrl-C)", flush=True)
-
-    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Daphne's, extended by our way of writing a body."""
-        direct = direct_body(protocol) if scope["type"] == "http" else None
-        if direct is not None:
-            scope["extensions"] = {EXTENSION: direct}
-        return super().create_application(protocol, scope)
 
     def listen_error(self, failure: Any) -> None:
         self.refused = True

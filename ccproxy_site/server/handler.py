@@ -26,8 +26,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
 from django.urls import Resolver404, get_resolver
 
+from ccproxy_site.server.api_request import WRITE_THROUGH
 from ccproxy_site.server.disconnect import LEAVING
-from ccproxy_site.server.write_through import EXTENSION
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import StreamAnswer, WholeReply, error_response
 from gateway.conf import gateway_conf
@@ -76,7 +76,7 @@ class GatewayHandler(ASGIHandler):
             await self.send_answer(error_response(problem, new_id("req_")), send)
             return
         extensions = scope.get("extensions", {})
-        direct, told_of_leaving = extensions.get(EXTENSION), extensions.get(LEAVING)
+        direct, told_of_leaving = extensions.get(WRITE_THROUGH), extensions.get(LEAVING)
         viewing = self._viewed(request)
         # a stream may last, and does not need what was sent with its request
         del request, scope, extensions
@@ -115,7 +115,7 @@ class GatewayHandler(ASGIHandler):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def send_answer(self, response: Response, send: Any, direct: Any = None) -> None:
-        """`direct`: the server's direct_body extension, None where there is none."""
+        """`direct`: the server's extension WRITE_THROUGH, None where there is none."""
         start = _start(response)
         if not isinstance(response, StreamAnswer):
             body = response.body if isinstance(response, WholeReply) else response.content

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ccproxy_site.server import api_connection
 from ccproxy_site.server.api_connection import ApiConnection
+from ccproxy_site.server.api_request import WRITE_THROUGH
 from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.daphne_server import GatewayServer
 from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
 from ccproxy_site.server.transport import Connection
-from ccproxy_site.server.write_through import EXTENSION
 from tests.examples import examples
 
 HEADERS = [
@@ -361,7 +361,7 @@ async def test_a_piece_past_the_messages_looks_like_one_of_them():
     async def both(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"same", "more_body": True})
-        scope["extensions"][EXTENSION].write(b"same")
+        scope["extensions"][WRITE_THROUGH].write(b"same")
         await send({"type": "http.response.body"})
 
     connection = connection_to(Application(both))
