@@ -27,6 +27,7 @@ django.setup(set_prefix=False)
 # these need the apps to be loaded
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from ccproxy_site.django_seam import origin_verified  # noqa: E402
 from ccproxy_site.forwarded import take_in  # noqa: E402
 from ccproxy_site.lazy_admin import Late  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
@@ -106,7 +107,7 @@ class SameOrigin:
     def _is_ours(self, scope: dict[str, Any]) -> bool:
         scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
         request = ASGIRequest({**scope, "type": "http", "method": "GET", "scheme": scheme}, BytesIO())
-        return "HTTP_ORIGIN" in request.META and bool(self._forms._origin_verified(request))
+        return "HTTP_ORIGIN" in request.META and origin_verified(self._forms, request)
 
 
 class Entrance:

@@ -6,6 +6,7 @@ This process accepts from their sockets until they are back, so that nobody wait
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -26,9 +27,11 @@ class Family:
         self._heard = b""
         self._left = False
 
-    def join(self, reactor: Any, accept: Callable[[int], Any], orphaned: Callable[[], None]) -> None:
-        """Listen to the parent. `accept` starts accepting from a socket and gives a Deferred of its port."""
-        self._loop = reactor._asyncioEventloop
+    def join(
+        self, loop: asyncio.AbstractEventLoop, accept: Callable[[int], Any], orphaned: Callable[[], None]
+    ) -> None:
+        """Listen to the parent. `accept` begins to accept from a socket and gives a Deferred of its port."""
+        self._loop = loop
         self._accept, self._orphaned = accept, orphaned
         os.set_blocking(self._lifeline, False)
         self._loop.add_reader(self._lifeline, self._read)

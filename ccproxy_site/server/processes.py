@@ -23,13 +23,16 @@ import signal
 import socket
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from daphne.server import twisted_loop
 from twisted.internet import reactor as twisteds_reactor
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.process import reapAllProcesses
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
@@ -154,10 +157,9 @@ class ServerProcesses:
 
     def run(self) -> int:
         """Until SIGTERM or Ctrl-C; the exit code: 0 when every process stopped in order."""
-        loop = reactor._asyncioEventloop
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        # Twisted's own handler of SIGCHLD conflicts with the event loop's
+            twisted_loop.add_signal_handler(number, self.stop)
+        # Twisted's own handler of SIGCHLD and the event loop's get in each other's way
         LoopingCall(self._look).start(LOOK_EVERY)
         self._monitor.startService()
         reactor.run(installSignalHandlers=False)
@@ -205,6 +207,36 @@ class ServerProcesses:
             reactor.callLater(0, reactor.stop)
 
 
+class _Watched(ProcessProtocol):
+    """A process of the monitor's, whose words and end we hear first."""
+
+    def __init__(
+        self,
+        monitored: Any,
+        said: Callable[[int, bytes], None],
+        lost: Callable[[int], None],
+        ended: Callable[[Failure], None],
+    ) -> None:
+        self._monitored = monitored
+        self._said, self._lost, self._ended = said, lost, ended
+
+    def makeConnection(self, process: Any) -> None:  # noqa: N802 (Twisted's name)
+        # the monitor signals it through the protocol that it gave
+        self._monitored.makeConnection(process)
+
+    def childDataReceived(self, descriptor: int, data: bytes) -> None:  # noqa: N802 (Twisted's name)
+        self._said(descriptor, data)
+
+    def childConnectionLost(self, descriptor: int) -> None:  # noqa: N802 (Twisted's name)
+        self._lost(descriptor)
+
+    def processExited(self, reason: Failure) -> None:  # noqa: N802 (Twisted's name)
+        self._monitored.processExited(reason)
+
+    def processEnded(self, reason: Failure) -> None:  # noqa: N802 (Twisted's name)
+        self._ended(reason)
+
+
 @implementer(IReactorProcess, IReactorTime)
 class _Spawner:
     """The reactor as the monitor uses it, with the descriptors that our processes need."""
@@ -231,7 +263,7 @@ class _Spawner:
             process.closeChildFD(LIFELINE)
 
     def spawnProcess(self, protocol: Any, *arguments: Any, **options: Any) -> Any:  # noqa: N802 (Twisted's name)
-        monitors, name, started = protocol.processEnded, protocol.name, self.seconds()
+        name, started = protocol.name, self.seconds()
 
         def said(descriptor: int, _data: bytes) -> None:
             if descriptor == READY:
@@ -248,13 +280,13 @@ class _Spawner:
             self.running.pop(process, None)
             quick = self.seconds() - started < QUICK_DEATH
             self._quick_deaths[name] = self._quick_deaths[name] + 1 if quick else 0
-            monitors(reason)
+            protocol.processEnded(reason)
             self._told(pid, reason)
 
-        protocol.processEnded, protocol.childDataReceived, protocol.childConnectionLost = ended, said, lost
         descriptors = {LIFELINE: "w", 1: 1, 2: 2, LISTENING: self._port.descriptor(name), READY: "r"}
         descriptors.update(enumerate(self._port.others(name).values(), OTHERS))
-        process = reactor.spawnProcess(protocol, *arguments, **options, childFDs=descriptors)
+        watched = _Watched(protocol, said, lost, ended)
+        process = reactor.spawnProcess(watched, *arguments, **options, childFDs=descriptors)
         pid = process.pid
         self.running[process] = name
         self._names.add(name)

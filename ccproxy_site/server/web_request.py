@@ -17,6 +17,7 @@ from daphne.http_protocol import WebRequest
 from ccproxy_site.server.connection_limits import ConnectionSlot
 from ccproxy_site.server.error_answer import error_answer
 from ccproxy_site.server.transport import AsyncioTransport
+from ccproxy_site.server.twisted_seam import request_line
 from gateway.api.request import lower_headers
 from gateway.errors import GatewayError, InternalError, InvalidRequest, Saturated
 
@@ -35,13 +36,12 @@ class GatewayWebRequest(WebRequest):
         slot = self._slot
         if slot is not None:
             slot.forget = self._forget
-            # the channel keeps the request line to itself until the body is here
-            channel: Any = self.channel
-            method, path = channel._command, _origin_form(channel._path)[0]
+            method, target, spoken = request_line(self.channel)
+            path = _origin_form(target)[0]
             headers = lower_headers(
                 (name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values
             )
-            version = "1.0" if channel._version == b"HTTP/1.0" else "1.1"
+            version = "1.0" if spoken == b"HTTP/1.0" else "1.1"
             self._kept = slot.whole_head(
                 method, path.partition(b"?")[0], headers, self.client.host, length, version
             )

@@ -115,8 +115,7 @@ async def family():
         return succeed(SimpleNamespace(stopListening=lambda: did.append(("leaves", descriptor))))
 
     one = Family(lifeline[0], ready[1], {"server-2": 90_001, "server-3": 90_002})
-    reactor = SimpleNamespace(_asyncioEventloop=asyncio.get_running_loop())
-    one.join(reactor, accept, lambda: did.append("orphaned"))
+    one.join(asyncio.get_running_loop(), accept, lambda: did.append("orphaned"))
     open_ends = {lifeline[1], ready[0]}
     yield SimpleNamespace(one=one, did=did, lifeline=lifeline[1], ready=ready[0], open=open_ends)
     asyncio.get_running_loop().remove_reader(lifeline[0])

@@ -140,7 +140,7 @@ class ChangeAdmin(ReadOnlyAdmin):
             if owner is None:
                 return False
             action = "change"
-        pages: Any = self.admin_site._registry.get(page)
+        pages: Any = self.admin_site.get_model_admin(page) if self.admin_site.is_registered(page) else None
         if pages is None:
             return True
         if action == "add":

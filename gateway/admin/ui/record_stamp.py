@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.forms.models import _get_foreign_key
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -81,7 +80,8 @@ def _values(record: ConfigRecord, inlines: Any, lock: bool = False) -> list[tupl
     for stored in rows.select_for_update() if lock else rows:
         found += _of(stored, "", "")
     for inline in inlines:
-        key = _get_foreign_key(type(record), inline.model).name
+        owner = type(record)._meta.concrete_model
+        key = next(one.name for one in inline.model._meta.fields if one.related_model is owner)
         for other in inline.model._base_manager.filter(**{key: record.pk}).order_by("pk"):
             found += _of(
                 other, f"{inline.opts.model_name}/{other.pk}/", f"{inline.opts.verbose_name} {other}, "
