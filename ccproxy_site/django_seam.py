@@ -11,5 +11,5 @@ from django.http import HttpRequest
 
 
 def origin_verified(forms: Any, request: HttpRequest) -> bool:
-    """`forms`: a CsrfViewMiddleware. Whether forms are taken from the request's Origin: its own host, or one of CSRF_TRUSTED_ORIGINS."""
+    """Whether `forms`, a CsrfViewMiddleware, trusts the Origin: its own host, or a configured one."""
     return bool(forms._origin_verified(request))

@@ -51,7 +51,7 @@ def test_a_container_has_the_time_that_a_stop_takes():
 
 def test_the_composition_names_variables_that_count():
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-    assert set(services["ccproxy"]["environment"]) <= set(SCHEME)
+    assert set(services["ccproxy"]["environment"]) <= set(VARIABLES)
     assert set(services["ccproxy"]["depends_on"]) <= set(services)
     assert all("healthcheck" in services[name] for name in services["ccproxy"]["depends_on"])
 
