@@ -85,7 +85,7 @@ class ApiRequest:
         if longest and time.time() - self._started_at > longest:
             self._failed()
 
-    # --- DirectBody -----------------------------------------------------------------------
+    # --- the extension ----------------------------------------------------------------------
 
     @property
     def held_back(self) -> bool:
