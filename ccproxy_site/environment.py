@@ -30,6 +30,10 @@ def _is_database(text: str) -> bool:
         return False
 
 
+def _is_mail_server(text: str) -> bool:
+    return urlsplit(text).scheme in environ.Env.EMAIL_SCHEMES
+
+
 def _is_time_zone(text: str) -> bool:
     try:
         return bool(ZoneInfo(text))
@@ -104,6 +108,24 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         kind="text",
         default="",
         meaning="Folder of the database and the collected static files; empty: data beside manage.py.",
+        group=DJANGO.title,
+    ),
+    Variable(
+        name="EMAIL_URL",
+        kind="text",
+        default="",
+        meaning="How notifications are mailed; empty: not at all. "
+        "Example: smtp+tls://user:password@mail.example.com:587",
+        group=DJANGO.title,
+        check=_is_mail_server,
+        example="smtp+tls://user:password@mail.example.com:587",
+        secret=True,
+    ),
+    Variable(
+        name="EMAIL_FROM",
+        kind="text",
+        default="",
+        meaning="From whom they are mailed; empty: ccproxy@localhost.",
         group=DJANGO.title,
     ),
     Variable(

@@ -33,6 +33,13 @@ PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
 ALLOWED_HOSTS: list[str] = [*env("ALLOWED_HOSTS"), *environment.hosts([PUBLIC_URL])]
 CSRF_TRUSTED_ORIGINS: list[str] = [*env("CSRF_TRUSTED_ORIGINS"), *environment.origins([PUBLIC_URL])]
 
+# a URL as django-environ reads it: smtp+tls://user:password@mail.example.com:587
+MAIL_CONFIGURED = bool(env("EMAIL_URL"))
+if MAIL_CONFIGURED:
+    vars().update(environ.Env.email_url_config(env("EMAIL_URL")))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("EMAIL_FROM") or "ccproxy@localhost"
+
 INSTALLED_APPS = [
     # before daphne and staticfiles: the first runserver wins
     "gateway",
@@ -52,11 +59,13 @@ INSTALLED_APPS = [
 
 # The admin's stack. The API's paths go through server/handler.py, which has none of it.
 MIDDLEWARE = [
+    "ccproxy_site.compression.CompressedPages",
     "django.middleware.security.SecurityMiddleware",
     "ccproxy_site.content_security.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "ccproxy_site.logins.session_ends",
     "django.middleware.locale.LocaleMiddleware",
+    "gateway.admin.ui.time_zone.reading_zone",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -189,7 +198,7 @@ UNFOLD: dict[str, Any] = {
     "SCRIPTS": ["ccproxy_site.theme.script"],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
-    "COMMAND": {"search_models": False},
+    "COMMAND": {"search_models": False, "search_callback": "gateway.admin.oversight.palette.found"},
     "SIDEBAR": {"show_search": False, "navigation": "gateway.admin.ui.navigation.sidebar"},
     "COLORS": {"primary": "ccproxy_site.theme.palette"},
 }

@@ -119,6 +119,9 @@ class GatewayConf:
     owners_read_content: bool = GATEWAY.variable(
         True, "false: the owner of a client key sees its requests, but not what was said in them."
     )
+    help_contact: str = GATEWAY.variable(
+        "", "Whom people ask whose client key is refused; empty: whoever runs the gateway."
+    )
     config_file: str = GATEWAY.variable(
         "", "A file of `manage.py exportconfig`, taken in at each start; empty: none."
     )

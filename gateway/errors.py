@@ -4,6 +4,7 @@
     |-- ClientError                    the client's fault
     |   |-- InvalidRequest             400 invalid_request_error
     |   |-- AuthenticationFailed       401 authentication_error, x-should-retry: false
+    |   |   `-- KeyRefused             a client key was shown, and is not taken
     |   |-- NotAllowed                 403 permission_error
     |   |-- NotFound                   404 not_found_error
     |   |   `-- UnknownModel           404 not_found_error `model: NAME`
@@ -99,6 +100,17 @@ class AuthenticationFailed(ClientError):
     default_should_retry = False
 
 
+class KeyRefused(AuthenticationFailed):
+    """A client key was shown and is not taken.
+
+    `reason`: routing.snapshot.KeyRefusal; `prefix`: what may be shown of the key; `key_id` 0: not known here.
+    """
+
+    def __init__(self, message: str, *, reason: str, prefix: str = "", key_id: int = 0) -> None:
+        super().__init__(message)
+        self.reason, self.prefix, self.key_id = reason, prefix, key_id
+
+
 class NotAllowed(ClientError):
     status, error_type = 403, "permission_error"
 
@@ -144,9 +156,13 @@ class InternalError(GatewayFault):
 
 class NoUsableProvider(GatewayFault):
     status, error_type = 529, "overloaded_error"
+    # it does not pass by itself
+    default_should_retry = False
 
     def __init__(self, model: str) -> None:
-        super().__init__(f"no upstream provider available for model {model}")
+        super().__init__(
+            f"no upstream provider available for model {model}: an admin of the gateway must enable one"
+        )
 
 
 class CredentialUnreadable(GatewayFault):

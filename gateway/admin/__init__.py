@@ -3,9 +3,11 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.keys import client_keys
+from gateway.admin.costs import costs_page
+from gateway.admin.keys import client_keys, refused_keys
 from gateway.admin.mappings import model_mappings, model_prices
 from gateway.admin.oversight import changes, novelties, people, retention
+from gateway.admin.problems import notifications, problem_list
 from gateway.admin.providers import learnt_options, provider_admin, search_engines, token_factors
 from gateway.admin.requests import request_logs
 from gateway.admin.sessions import session_list
@@ -14,12 +16,16 @@ from gateway.admin.ui.login_form import LoginForm
 __all__ = [
     "changes",
     "client_keys",
+    "costs_page",
     "learnt_options",
     "model_mappings",
     "model_prices",
+    "notifications",
     "novelties",
     "people",
+    "problem_list",
     "provider_admin",
+    "refused_keys",
     "request_logs",
     "retention",
     "search_engines",
@@ -29,7 +35,7 @@ __all__ = [
 
 admin.site.site_header = "ccproxy"
 admin.site.site_title = "ccproxy"
-admin.site.index_title = _("Gateway")
+admin.site.index_title = _("Dashboard")
 admin.site.login_form = LoginForm
 admin.site.login_template = "admin/gateway/login.html"
 admin.site.index_template = "admin/gateway/index.html"

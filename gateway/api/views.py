@@ -15,7 +15,7 @@ from gateway.api.request import GatewayRequest
 from gateway.api.responses import Answer, json_response, reply_answer
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
-from gateway.errors import AuthenticationFailed, GatewayError
+from gateway.errors import AuthenticationFailed, GatewayError, KeyRefused
 from gateway.relay.answer import answered, refused
 from gateway.relay.exchange.exchange import Arrival
 from gateway.relay.gateway import Gateway
@@ -75,4 +75,6 @@ def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None
         )
     except AuthenticationFailed as problem:
         refusals.note(request.address, request.path, problem.message)
+        if isinstance(problem, KeyRefused):
+            runtime.key_refused(problem, request.address)
         raise

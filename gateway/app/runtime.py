@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+from django.conf import settings
+
 from gateway.conf import gateway_conf
 from gateway.config import document
 from gateway.config.health_records import StandingRecords
@@ -15,11 +17,13 @@ from gateway.config.snapshot.current import CurrentSnapshot
 from gateway.config.startup.environment import sync_environment
 from gateway.config.startup.start_lock import start_lock
 from gateway.conversion.tokens import vocabulary
+from gateway.errors import KeyRefused
 from gateway.history.follow_up_queue import Handover
 from gateway.history.live_tail import LiveTail, TailedRecorder
 from gateway.history.record.follow_up import FollowUpWorker
 from gateway.history.record.processes import OwnProcess
 from gateway.history.record.recorder import Recorder
+from gateway.history.refused_keys import RefusedKeys
 from gateway.history.retention import RetentionWorker
 from gateway.history.secrets.masker import masker
 from gateway.limits.limiter import Limiter
@@ -35,6 +39,7 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons
+from gateway.watch.worker import WatchWorker
 
 logger = logging.getLogger("gateway.api")
 
@@ -54,6 +59,8 @@ class Runtime:
         self._process: OwnProcess | None = None
         self._draining = False
         self._retention: RetentionWorker | None = None
+        self._refused_keys: RefusedKeys | None = None
+        self._watch: WatchWorker | None = None
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
@@ -108,6 +115,11 @@ class Runtime:
         configuration = self._configuration if self._gateway is None else self._gateway.configuration
         return None if configuration is None else configuration.snapshot
 
+    def key_refused(self, refusal: KeyRefused, address: str) -> None:
+        """Count a client key that was shown from `address` and refused."""
+        if self._refused_keys is not None:
+            self._refused_keys.note(refusal.key_id, refusal.prefix, refusal.reason, address)
+
     @property
     def draining(self) -> bool:
         """The process is stopping: it takes no new requests."""
@@ -134,7 +146,14 @@ class Runtime:
             self._gateway.pdf_workers.stop()
         if self._recorder is not None:
             self._recorder.stop()
-        for part in (self._limiter, self._follow_up, self._retention, self._standing):
+        for part in (
+            self._limiter,
+            self._follow_up,
+            self._retention,
+            self._watch,
+            self._standing,
+            self._refused_keys,
+        ):
             if part is not None:
                 try:
                     part.stop()
@@ -188,8 +207,13 @@ class Runtime:
             self._retention = RetentionWorker()
             self._retention.start()
         assert self._process is not None
+        if self._watch is None:
+            self._watch = WatchWorker(self._process.name, settings.LANGUAGE_CODE)
+            self._watch.start()
         live = LiveExchanges()
         live.draining = self._draining
+        if self._refused_keys is None:
+            self._refused_keys = RefusedKeys()
         if self._standing is None:
             self._standing = StandingRecords(self._process.name)
         return Gateway(

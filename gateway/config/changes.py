@@ -1,10 +1,11 @@
-"""Who changed the configuration: every write of a record becomes an entry of Django's log, values included.
+"""Who changed the configuration: each save becomes one entry of Django's log, values included.
 
-An entry's message is Django's own list with one object more: `values`, for each
-field [before, after] as JSON, and `source`, what did it when that was no person.
-Secrets appear as SECRET only, so a change of one is seen and its value is not.
-Changes that nobody signed for (commands, the environment) belong to a user who
-cannot log in.
+An entry's message is Django's own list. Its first object also has `values`, for each field
+[before, after] as JSON; `source`, what did it when that was no person; and `said`, a sentence about it.
+Records that are edited on another record's page (the targets of a mapping) are `part` of the entry of
+that page's record, one object of the list each. Secrets appear as SECRET only, so a change of one is
+seen and its value is not. Changes that nobody signed for (commands, the environment) belong to a user
+who cannot log in. `gateway.config.undoing` takes a change back.
 """
 
 from __future__ import annotations
@@ -14,23 +15,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from django.apps import apps
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import ProtectedError
-from django.utils.translation import gettext as _
 
 from gateway.models import (
     ClientKey,
     ConfigRecord,
     EncryptedTextField,
-    Provider,
     SecretOriginField,
     config_written,
-    is_left_behind,
 )
 
 SECRET: Final = "••••••••"  # noqa: S105 (stands for one)
@@ -39,23 +37,52 @@ COMMAND: Final = "command"
 ENVIRONMENT: Final = "environment"
 FILE: Final = "file"
 LEARNT: Final = "learnt"
+_VERBS: Final = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
+# of the first object of a message: what is not about a record's values
+_META: Final = frozenset({"source", "undone", "said"})
 
 
-class CannotUndo(ValueError):
-    """The message says why, for an admin."""
+class Change(NamedTuple):
+    """What became of one record. `values`: {field: [before, after]}; `flag`: ADDITION, CHANGE or DELETION.
+
+    `is_part`: the record is edited on the page of the one that the entry names.
+    """
+
+    model: type[ConfigRecord]
+    pk: str
+    title: str
+    flag: int
+    values: dict[str, list[Any]]
+    is_part: bool
+
+
+@dataclass
+class _Noted:
+    """Where the entry of a record is, and what it is about."""
+
+    pk: int
+    content_type_id: int
+    object_id: str
+
+    def entry(self) -> LogEntry | None:
+        """The entry as it is stored; None when it was rolled back, also when its number was given again."""
+        about = {"content_type_id": self.content_type_id, "object_id": self.object_id}
+        return LogEntry.objects.filter(pk=self.pk, **about).first()
 
 
 @dataclass
 class Actor:
-    """Who acts: a user's primary key, or None and a source. `noted`: (model, pk) of what was logged.
+    """Who acts: a user's primary key, or None and a source. `undone`: the entry that is being undone.
 
-    `undone`: the entry that is being undone.
+    `noted`: the entry of each record that was changed, by (model, primary key). `together`: a model whose
+    records share one entry, and its title.
     """
 
     user_pk: Any = None
     source: str = ""
     undone: int = 0
-    noted: set[tuple[Any, Any]] = field(default_factory=set)
+    noted: dict[tuple[Any, str], _Noted] = field(default_factory=dict)
+    together: tuple[Any, str] | None = None
 
 
 _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
@@ -75,10 +102,31 @@ def acting(user: Any = None, source: str = "", undone: int = 0) -> Iterator[Acto
         _actor.reset(token)
 
 
-def is_noted(record: Any) -> bool:
-    """Whether this change of a record is in the log already."""
+@contextmanager
+def together(model: type[ConfigRecord], title: str) -> Iterator[None]:
+    """Inside, changes of several records of `model` are one entry that is named `title`."""
     actor = _actor.get()
-    return actor is not None and (type(record), record.pk) in actor.noted
+    if actor is None:
+        yield
+        return
+    outer, actor.together = actor.together, (model, title)
+    try:
+        yield
+    finally:
+        actor.together = outer
+
+
+def say(record: Any, sentence: str) -> bool:
+    """Add a sentence to the entry of a record that was just changed. False: there is none."""
+    actor = _actor.get()
+    noted = actor.noted.get((type(record), str(record.pk))) if actor else None
+    entry = noted and noted.entry()
+    if not entry:
+        return False
+    message = _messages(entry)
+    message[0]["said"] = f"{message[0].get('said', '')} {sentence}".strip()
+    _store(entry, message)
+    return True
 
 
 def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: Any, **_more: Any) -> None:
@@ -88,139 +136,188 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
         return
     actor = _actor.get() or Actor(source=COMMAND)
     flag = ADDITION if before is None else DELETION if after is None else CHANGE
-    message: dict[str, Any] = {"values": values}
-    if actor.source:
-        message["source"] = actor.source
-    if actor.undone:
-        message["undone"] = actor.undone
-    if flag == ADDITION:
-        message["added"] = {}
-    elif flag == CHANGE:
-        message["changed"] = {"fields": [str(_verbose(sender, name)) for name in values]}
-    LogEntry.objects.create(
-        user_id=actor.user_pk or _nobody(),
-        content_type=ContentType.objects.get_for_model(sender),
-        object_id=str(pk),
-        object_repr=title[:200],
-        action_flag=flag,
-        change_message=json.dumps([message], cls=DjangoJSONEncoder, ensure_ascii=False),
-    )
-    actor.noted.add((sender, pk))
+    change = Change(sender, str(pk), title[:200], flag, values, is_part=False)
+    # without an act that holds them together each record has an entry of its own
+    page = _page_of(sender, after or before) if _actor.get() else None
+    if page is not None:
+        change = change._replace(is_part=True)
+    noted = actor.noted.get((sender, change.pk)) or (actor.noted.get(page) if page else None)
+    entry = noted.entry() if noted else None
+    if entry is None and actor.together is not None and actor.together[0] is sender:
+        noted = next((one for (model, _pk), one in actor.noted.items() if model is sender), None)
+        entry = noted.entry() if noted else None
+        if noted and entry:
+            _gather(entry, actor.together[1])
+            noted.object_id = ""
+            change = change._replace(is_part=True)
+    if entry is None or noted is None:
+        entry = _new_entry(actor, change, page)
+        noted = _Noted(entry.pk, entry.content_type_id or 0, entry.object_id or "")
+    else:
+        if not change.is_part:
+            entry.object_repr = change.title
+        _store(entry, _with(_messages(entry), change))
+    actor.noted[sender, change.pk] = noted
+    if page is not None:
+        actor.noted[page] = noted
 
 
 config_written.connect(note, dispatch_uid="gateway.changes.note")
 
 
+def changes_of(entry: LogEntry) -> list[Change]:
+    """What an entry says of each record, the record that it names first; empty when it has no values."""
+    found = []
+    for message in _messages(entry):
+        part = message.get("part")
+        if part:
+            found.append(
+                Change(_model(part["model"]), part["pk"], part["title"], part["flag"], part["values"], True)
+            )
+        elif message.get("values") and entry.content_type:
+            model: Any = entry.content_type.model_class()
+            facts = (entry.object_id or "", entry.object_repr, entry.action_flag, message["values"])
+            found.append(Change(model, *facts, is_part=False))
+    return [change for change in found if change.model and issubclass(change.model, ConfigRecord)]
+
+
 def values_of(entry: LogEntry) -> dict[str, list[Any]]:
-    """{field: [before, after]} of an entry; empty for one that has none."""
-    return dict(_message(entry).get("values", {}))
+    """{field: [before, after]} of the record that an entry names; empty for one that has none."""
+    return dict(_messages(entry)[0].get("values", {}))
+
+
+def said_of(entry: LogEntry) -> str:
+    """The sentence about a change that its page added, or ""."""
+    return str(_messages(entry)[0].get("said", ""))
 
 
 def source_of(entry: LogEntry) -> str:
     """command, environment, file, learnt, or "" for a person."""
-    return str(_message(entry).get("source", ""))
+    return str(_messages(entry)[0].get("source", ""))
 
 
 def undone_by(entry: LogEntry) -> int:
     """The primary key of the entry that this one undid; 0 for none."""
-    return int(_message(entry).get("undone", 0))
+    return int(_messages(entry)[0].get("undone", 0))
 
 
-def undo(entry: LogEntry) -> str:
-    """Give the record of an entry the values it had before, by the way of saving; says what was done.
-
-    Raises CannotUndo.
-    """
-    model: Any = entry.content_type.model_class() if entry.content_type else None
-    values = values_of(entry)
-    if model is None or not issubclass(model, ConfigRecord) or not values:
-        raise CannotUndo(_("This entry does not say what was before."))
-    record = model.objects.filter(pk=entry.object_id).first()
-    if entry.action_flag == DELETION:
-        return _made_again(model, entry, values, record)
-    if record is None:
-        raise CannotUndo(_("The record is gone. Undo its deletion first."))
-    if entry.action_flag == ADDITION:
-        return _removed(record)
-    return _changed_back(record, values)
+def _page_of(model: type[ConfigRecord], values: Any) -> tuple[Any, str] | None:
+    """The record on whose page records of `model` are edited: (model, primary key)."""
+    if not model.edited_with:
+        return None
+    owner: Any = model._meta.get_field(model.edited_with).related_model
+    return owner, str(values[f"{model.edited_with}_id"])
 
 
-def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
-    left_out = [name for name in values if _is_secret(type(record), name)]
-    now = _shown_all(type(record), {name: getattr(record, name, None) for name in values})
-    for name, (_before, after) in values.items():
-        if name not in left_out and now[name] != after:
-            raise CannotUndo(
-                _("%(field)s was changed again since. Undo the later change first.")
-                % {"field": _verbose(type(record), name)}
-            )
-    if "origin" in values:
-        raise CannotUndo(_("Who keeps a record is not undone. Nothing was changed."))
-    restored = [name for name in values if name not in left_out]
-    if not restored:
-        raise CannotUndo(_("Only secrets were changed, and their old values are not kept."))
-    for name in restored:
-        setattr(record, name, _from_json(type(record), name, values[name][0]))
-    record.full_clean()
-    if left_behind(record):
-        raise CannotUndo(
-            _(
-                "Its credentials were saved for another address and do not go back with it. Change the "
-                "address on the record's page, and enter them there."
-            )
-        )
-    record.save()
-    if left_out:
-        return _("Changed back, but for secrets, whose old values are not kept.")
-    return _("Changed back.")
+def _gather(entry: LogEntry, title: str) -> None:
+    """Make the entry of one record one about several, if it is not yet."""
+    if not entry.object_id:
+        return
+    message = [{key: value for key, value in _messages(entry)[0].items() if key in _META}]
+    for change in changes_of(entry):
+        message = _with(message, change._replace(is_part=True))
+    entry.object_id, entry.object_repr, entry.action_flag = "", title[:200], CHANGE
+    _store(entry, message)
 
 
-def left_behind(record: ConfigRecord) -> list[str]:
-    """The secrets of a record that belong to another origin than it leads to now, by name."""
-    if isinstance(record, Provider):
-        return record.left_behind()
-    sealed = [field for field in record._meta.concrete_fields if isinstance(field, EncryptedTextField)]
-    return [str(field.verbose_name) for field in sealed if is_left_behind(record, field.name)]
-
-
-def _removed(record: ConfigRecord) -> str:
-    if isinstance(record, ClientKey):
-        # the history points at it
-        record.revoke()
-        return _("The key was revoked.")
-    try:
-        record.delete()
-    except ProtectedError as problem:
-        raise CannotUndo(_("Other records need this one. Remove them first.")) from problem
-    return _("Removed again.")
-
-
-def _made_again(model: Any, entry: LogEntry, values: dict[str, list[Any]], there: Any) -> str:
-    if there is not None:
-        raise CannotUndo(_("The record is there again already."))
-    if model is ClientKey:
-        raise CannotUndo(
-            _("A client key that was deleted cannot come back: nothing is kept of it. Issue another.")
-        )
-    plain = {name: before for name, (before, _after) in values.items() if not _is_secret(model, name)}
-    record = model(
-        pk=entry.object_id, **{name: _from_json(model, name, value) for name, value in plain.items()}
+def _new_entry(actor: Actor, change: Change, page: tuple[Any, str] | None) -> LogEntry:
+    meta: dict[str, Any] = {"source": actor.source} if actor.source else {}
+    if actor.undone:
+        meta["undone"] = actor.undone
+    model, pk, title, flag = change.model, change.pk, change.title, change.flag
+    if page is not None:
+        owner = page[0]._base_manager.filter(pk=page[1]).first()
+        model, pk, title, flag = *page, str(owner) if owner else title, CHANGE
+    return LogEntry.objects.create(
+        user_id=actor.user_pk or _nobody(),
+        content_type=ContentType.objects.get_for_model(model),
+        object_id=pk,
+        object_repr=title[:200],
+        action_flag=flag,
+        change_message=_written(_with([meta], change)),
     )
-    record.full_clean(exclude=[name for name in values if _is_secret(model, name)])
-    record.save(force_insert=True)
-    return _("Made again. Secrets are not kept: enter them anew.")
 
 
-def _message(entry: LogEntry) -> dict[str, Any]:
+def _with(message: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+    """The message with one change more; of a record that is in it, what it was before and is now."""
+    if not change.is_part:
+        return [_of_own(message[0], change), *message[1:]]
+    name = change.model._meta.label_lower
+    parts = [one for one in message[1:] if one["part"]["model"] == name and one["part"]["pk"] == change.pk]
+    known = parts[0]["part"] if parts else None
+    flag, values = _merged(known, change) if known else (change.flag, change.values)
+    kept = [one for one in message if one not in parts]
+    if not (values and flag):
+        return kept
+    part = {"model": name, "pk": change.pk, "title": change.title, "flag": flag, "values": values}
+    told: dict[str, Any] = {"name": str(change.model._meta.verbose_name), "object": change.title}
+    if flag == CHANGE:
+        told["fields"] = _names(change.model, values)
+    return [*kept, {_VERBS[flag]: told, "part": part}]
+
+
+def _of_own(first: dict[str, Any], change: Change) -> dict[str, Any]:
+    flag, values = _merged(first, change) if "values" in first else (0, {})
+    if not flag:
+        flag, values = change.flag, change.values
+    meta = {key: value for key, value in first.items() if key in _META}
+    told: dict[str, Any] = {"fields": _names(change.model, values)} if flag == CHANGE else {}
+    return {"values": values, "flag": flag, **meta, _VERBS[flag]: told}
+
+
+def _merged(known: dict[str, Any], change: Change) -> tuple[int, dict[str, list[Any]]]:
+    """Two changes of one record as one: (flag, values). Flag 0: it came and went."""
+    flags = known.get("flag", CHANGE), change.flag
+    if flags == (ADDITION, DELETION):
+        return 0, {}
+    old = known["values"]
+    values = {
+        name: [old[name][0] if name in old else change.values[name][0],
+               change.values[name][1] if name in change.values else old[name][1]]
+        for name in {**old, **change.values}
+    }  # fmt: skip
+    if flags == (DELETION, ADDITION) or (CHANGE in flags and flags[0] == flags[1]):
+        # what was changed and changed back; a secret is never seen to be the same
+        values = {name: both for name, both in values.items() if both[0] != both[1] or SECRET in both}
+    flag = CHANGE if flags == (DELETION, ADDITION) else flags[0] if flags[1] == CHANGE else flags[1]
+    return flag, values
+
+
+def _store(entry: LogEntry, message: list[dict[str, Any]]) -> None:
+    entry.action_flag = message[0].get("flag", entry.action_flag)
+    entry.change_message = _written(message)
+    entry.save(update_fields=["action_flag", "change_message", "object_id", "object_repr"])
+
+
+def _written(message: list[dict[str, Any]]) -> str:
+    return json.dumps(message, cls=DjangoJSONEncoder, ensure_ascii=False)
+
+
+def _names(model: type[ConfigRecord], values: Any) -> list[str]:
+    return [str(verbose(model, name)) for name in values]
+
+
+def _model(label: str) -> Any:
+    try:
+        return apps.get_model(label)
+    except LookupError:
+        return None
+
+
+def _messages(entry: LogEntry) -> list[dict[str, Any]]:
+    """The objects of an entry's message, at least one; the first is about the record that it names."""
     try:
         message = json.loads(entry.change_message or "[]")
     except ValueError:
-        return {}
-    return message[0] if isinstance(message, list) and message and isinstance(message[0], dict) else {}
+        return [{}]
+    found: list[dict[str, Any]] = []
+    if isinstance(message, list):
+        found = [one for one in message if isinstance(one, dict)]
+    return found or [{}]
 
 
 def _differences(model: type[ConfigRecord], before: Any, after: Any) -> dict[str, list[Any]]:
-    old, new = _shown_all(model, before or {}), _shown_all(model, after or {})
+    old, new = shown_values(model, before or {}), shown_values(model, after or {})
     return {
         name: [old.get(name), new.get(name)]
         for name in (after or before or {})
@@ -228,9 +325,9 @@ def _differences(model: type[ConfigRecord], before: Any, after: Any) -> dict[str
     }
 
 
-def _shown_all(model: type[ConfigRecord], values: dict[str, Any]) -> dict[str, Any]:
+def shown_values(model: type[ConfigRecord], values: dict[str, Any]) -> dict[str, Any]:
     """Values as JSON has them, secrets hidden."""
-    shown = {name: _hidden(value) if _is_secret(model, name) else value for name, value in values.items()}
+    shown = {name: _hidden(value) if is_secret(model, name) else value for name, value in values.items()}
     plain: dict[str, Any] = json.loads(json.dumps(shown, cls=DjangoJSONEncoder))
     return plain
 
@@ -239,7 +336,7 @@ def _hidden(value: Any) -> str:
     return SECRET if value else ""
 
 
-def _is_secret(model: type[ConfigRecord], name: str) -> bool:
+def is_secret(model: type[ConfigRecord], name: str) -> bool:
     """Whether a value is a secret, or says where one may go: undoing never writes it."""
     if model is ClientKey and name == "digest":
         return True
@@ -250,12 +347,12 @@ def _field(model: type[ConfigRecord], name: str) -> Any:
     return next((one for one in model._meta.concrete_fields if one.attname == name), None)
 
 
-def _verbose(model: type[ConfigRecord], name: str) -> Any:
+def verbose(model: type[ConfigRecord], name: str) -> Any:
     found = _field(model, name)
     return found.verbose_name if found is not None else name
 
 
-def _from_json(model: type[ConfigRecord], name: str, value: Any) -> Any:
+def from_json(model: type[ConfigRecord], name: str, value: Any) -> Any:
     found = _field(model, name)
     return value if found is None or value is None else found.to_python(value)
 

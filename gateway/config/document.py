@@ -37,7 +37,8 @@ from django.db.models import (
 )
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import FILE, acting, left_behind, values_of
+from gateway.config.changes import FILE, Change, acting, changes_of
+from gateway.config.undoing import left_behind
 from gateway.models import (
     ClientKey,
     ConfigRecord,
@@ -155,7 +156,8 @@ def imported(
     with transaction.atomic(), acting(source=FILE):
         newest = LogEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
         said = _Import(document, remove, skip).run()
-        lines = [_line(entry) for entry in LogEntry.objects.filter(pk__gt=newest).order_by("pk")]
+        entries = LogEntry.objects.filter(pk__gt=newest).order_by("pk")
+        lines = [_line(change) for entry in entries for change in changes_of(entry)]
         if dry_run:
             transaction.set_rollback(True)
     return [*lines, *said]
@@ -549,15 +551,14 @@ def _secret(value: Any) -> str:
     )
 
 
-def _line(entry: LogEntry) -> str:
-    sign = {ADDITION: "+", DELETION: "-"}.get(entry.action_flag, "~")
-    kind = entry.content_type.name if entry.content_type else ""
-    what = f"{sign} {kind} {entry.object_repr}"
-    if entry.action_flag in (ADDITION, DELETION):
+def _line(change: Change) -> str:
+    sign = {ADDITION: "+", DELETION: "-"}.get(change.flag, "~")
+    what = f"{sign} {change.model._meta.verbose_name} {change.title}"
+    if change.flag in (ADDITION, DELETION):
         return what
     return f"{what}: " + "; ".join(
         f"{name}: {json.dumps(before, ensure_ascii=False)} -> {json.dumps(after, ensure_ascii=False)}"
-        for name, (before, after) in values_of(entry).items()
+        for name, (before, after) in change.values.items()
     )
 
 

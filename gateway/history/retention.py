@@ -33,6 +33,7 @@ from gateway.models import (
     HourlyTotal,
     LegalHold,
     PurgeRun,
+    RefusedKey,
     RequestBody,
     RequestLog,
     Retention,
@@ -121,6 +122,8 @@ def purge(
             run.pieces = swept.nodes + swept.blobs
         if not stopping.is_set():
             run.totals = _drop_totals(cutoffs.totals)
+            if cutoffs.rows is not None:
+                RefusedKey.objects.filter(day__lt=cutoffs.rows.date()).delete()
     except Exception as problem:
         run.problem = str(problem)[:500]
         raise

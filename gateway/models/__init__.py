@@ -26,9 +26,14 @@ from gateway.models.history.body_content import ContentBlob, ContentNode
 from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.history.refused_key import RefusedKey
 from gateway.models.history.request_log import RequestBody, RequestLog
 from gateway.models.history.token_factor import TokenFactor
+from gateway.models.operation.lease import Lease
 from gateway.models.operation.limit_counter import LimitCounter, LimitHold
+from gateway.models.operation.notification import Delivery, Notice, NotificationChannel
+from gateway.models.operation.problem import Problem, ProblemHour
+from gateway.models.operation.saved_view import SavedView
 from gateway.models.operation.serving_process import ServingProcess
 from gateway.models.operation.set_aside_target import SetAsideTarget
 
@@ -46,11 +51,13 @@ __all__ = [
     "CountedName",
     "DailyTotal",
     "Decision",
+    "Delivery",
     "EncryptedTextField",
     "FollowUp",
     "HourlyLedger",
     "HourlyTotal",
     "LearntOption",
+    "Lease",
     "LegalHold",
     "LimitCounter",
     "LimitHold",
@@ -58,14 +65,20 @@ __all__ = [
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",
+    "Notice",
+    "NotificationChannel",
     "Origin",
+    "Problem",
+    "ProblemHour",
     "Provider",
     "ProviderCredential",
     "PurgeRun",
+    "RefusedKey",
     "RequestBody",
     "RequestLog",
     "Retention",
     "SavedElsewhere",
+    "SavedView",
     "Sealed",
     "SearchEngine",
     "SearchText",

@@ -95,7 +95,7 @@ def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
     """
     key = exchange.arrival.key
     if key is not None and (reason := gateway.configuration.snapshot.dismissal(key, time.time())):
-        raise AuthenticationFailed(f"invalid x-api-key: {reason}")
+        raise AuthenticationFailed(reason)
 
 
 async def charge_request(exchange: Exchange, gateway: Gateway) -> None:

@@ -41,6 +41,8 @@ logger = logging.getLogger("gateway.relay")
 LARGEST_ON_LOOP: Final = 4 * 1024 * 1024
 # Anthropic's own limit, with its tool search
 MOST_TOOLS: Final = 10_000
+# of the models that a key may ask for, in an error
+_MOST_NAMED: Final = 8
 
 
 async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
@@ -142,12 +144,19 @@ def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tup
     key = exchange.arrival.key
     routes = resolve(gateway.configuration.snapshot, model, exchange.purpose).routes
     if key is not None and not model_allowed(key, model):
+        contact = gateway.configuration.snapshot.contact
         raise NotAllowed(
-            f"Your API key does not have permission to use the specified resource: model {model}"
+            f"Your API key does not have permission to use the specified resource: model {model} "
+            f"(it may ask for: {_few(key.allowed_models)}; for more ask {contact})"
         )
     exchange.route = routes[0]
     gateway.recorder.opened(exchange.begun())
     return routes
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def answered_locally(exchange: Exchange, local: AnsweredLocally) -> Reply:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from gateway import patterns
 from gateway.cache import GenerationalCache
@@ -179,10 +180,16 @@ class KeyLimits:
     token_budget: int | None = None
 
 
-REVOKED: Final = "this key was revoked; ask whoever runs the gateway for another one"
-EXPIRED: Final = "this key has expired; ask whoever runs the gateway for another one"
-DELETED: Final = "this key was deleted; ask whoever runs the gateway for another one"
-OWNER_INACTIVE: Final = "the account of this key's owner is not active; ask whoever runs the gateway"
+# why a key is refused
+KeyRefusal = Literal["revoked", "expired", "deleted", "owner_inactive", "unknown"]
+_SENTENCES: Final[Mapping[str, str]] = {
+    "revoked": "this client key was revoked",
+    "expired": "this client key expired on {end}",
+    "deleted": "this client key was deleted",
+    "owner_inactive": "the account of this client key's owner is not active",
+    "unknown": "this client key is not known here",
+}
+WHOEVER: Final = "whoever runs the gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +220,15 @@ class KeyEntry:
         """Owner of the opaque data that clients carry: all keys of a user, or of a lineage, share it."""
         return f"key:{self.lineage or self.id}" if self.owner_id is None else f"user:{self.owner_id}"
 
-    def refusal(self, now: float) -> str:
-        """Why requests with it are refused at `now` (Unix seconds), as a sentence; "" when they are not."""
+    def refusal(self, now: float) -> KeyRefusal | None:
+        """Why requests with it are refused at `now` (Unix seconds); None: they are not."""
         if self.revoked:
-            return REVOKED
+            return "revoked"
         if not self.owner_active:
-            return OWNER_INACTIVE
+            return "owner_inactive"
         if self.expires_at is not None and now >= self.expires_at:
-            return EXPIRED
-        return ""
+            return "expired"
+        return None
 
 
 KnownWindow = Callable[[str, str], int | None]
@@ -242,6 +249,10 @@ class SecretLook(NamedTuple):
     literal: str = ""
 
 
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest.
@@ -250,6 +261,7 @@ class ConfigSnapshot:
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
     admin does not want learnt. `secrets`: configured values that must not be shown to anybody.
     `known_window`: the catalogue's context window, by the provider's base URL and the model's name.
+    `contact`: whom people ask whose key is refused.
     `anonymous_allowed`: requests without a valid key are served (api/auth.py decides whose). `memo`
     belongs to resolve(), which caches there what it has worked out from this very snapshot.
     """
@@ -267,6 +279,7 @@ class ConfigSnapshot:
     known_window: KnownWindow = field(default=_unknown, repr=False, compare=False)
     secret_looks: tuple[SecretLook, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    contact: str = WHOEVER
     memo: GenerationalCache[Any, Any] = field(
         init=False, default_factory=lambda: GenerationalCache(LARGEST_MEMO), repr=False, compare=False
     )
@@ -281,9 +294,19 @@ class ConfigSnapshot:
         if entry is key:
             return ""
         if entry is None:
-            return DELETED
+            return self.refusal_sentence("deleted")
         refusal = entry.refusal(now)
-        return "" if refusal == EXPIRED and entry.expires_at == key.expires_at else refusal
+        if refusal is None or (refusal == "expired" and entry.expires_at == key.expires_at):
+            return ""
+        return self.refusal_sentence(refusal, entry)
+
+    def refusal_sentence(self, refusal: KeyRefusal, entry: KeyEntry | None = None) -> str:
+        """What a client reads whose key is refused, and whom to ask.
+
+        Never the words `invalid x-api-key`: Claude Code shows a login page for them instead.
+        """
+        end = "" if entry is None or entry.expires_at is None else _moment(entry.expires_at)
+        return f"{_SENTENCES[refusal].format(end=end)}; ask {self.contact}"
 
     @property
     def vocabularies(self) -> frozenset[str]:

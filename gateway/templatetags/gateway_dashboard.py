@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import pgettext_lazy
 
-from gateway.admin.oversight import attention
 from gateway.admin.providers.provider_tracker import trackers
-from gateway.admin.ui import charts_svg
+from gateway.admin.ui import charts_svg, time_range, time_zone
 from gateway.admin.ui.charts_svg import Chart
 from gateway.conf import gateway_conf
 from gateway.config.startup.client_setup_text import base_url
-from gateway.history.totals.dashboard import DEFAULT_RANGE, RANGES, Dashboard, Point, dashboard
+from gateway.history.totals.dashboard import Dashboard, Point, dashboard
 from gateway.models import RequestLog
+from gateway.watch import attention
 
 register = template.Library()
 
-_RANGE_NAMES: Final = {
-    "1h": gettext_lazy("Hour"),
-    "24h": gettext_lazy("24 hours"),
-    "7d": gettext_lazy("7 days"),
-    "30d": gettext_lazy("30 days"),
-}
+# the ranges that stand above the numbers
+_RANGES: Final = ("1h", "24h", "7d", "30d", "today", "yesterday", "month", "last-month")
+_DEFAULT: Final = "24h"
+_HOUR: Final = timedelta(hours=1)
 # languages count large numbers differently: from the largest down, each with its unit
 _SCALES: Final = pgettext_lazy("scales of numbers", "1000000000 G, 1000000 M, 1000 k")
 
@@ -40,15 +38,19 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("gateway.view_hourlytotal"):
         return {"allowed": False}
     now = timezone.now()
-    chosen = request.GET.get("range", "")
-    chosen = chosen if chosen in RANGES else DEFAULT_RANGE
-    numbers = dashboard(chosen, now)
+    span = time_range.chosen(request, _DEFAULT)
+    assert span is not None
+    numbers = dashboard(*span.bounds(now))
     items = attention.items(now)
     found: dict[str, Any] = {
         "allowed": True,
-        "ranges": [(name, _RANGE_NAMES[name], name == chosen) for name in RANGES],
-        "chosen": chosen,
-        "range_name": _RANGE_NAMES[chosen],
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+        "ranges": time_range.choices(request, _RANGES, _DEFAULT),
+        "span": span,
+        "zone": str(timezone.get_current_timezone()),
+        "zones": time_zone.names(),
+        "fine": numbers.each < _HOUR,
         "since": numbers.since,
         "items": items,
         "numbers": numbers,
@@ -164,11 +166,12 @@ def _first_byte_chart(found: Dashboard) -> Chart:
 
 
 def _ends(found: Dashboard) -> tuple[str, str]:
-    return _time(found.points[0], found), _("now")
+    return _time(found.points[0], found), _time(found.points[-1], found)
 
 
 def _time(point: Point, found: Dashboard) -> str:
     at: datetime = timezone.localtime(point.at)
-    if found.hours_each >= 24:
+    if found.each >= timedelta(days=1):
         return date_format(at, "MONTH_DAY_FORMAT")
-    return date_format(at, "j N H:i") if len(found.points) > 26 or found.hours_each > 1 else f"{at:%H:%M}"
+    several_days = found.each > _HOUR or (found.each == _HOUR and len(found.points) > 26)
+    return date_format(at, "j N H:i") if several_days else f"{at:%H:%M}"

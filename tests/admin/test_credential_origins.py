@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from gateway.admin.providers import provider_trials
-from gateway.config import changes
+from gateway.config import undoing
 from gateway.config.document import exported, imported
 from gateway.config.snapshot.loader import load
 from gateway.models import Provider, SearchEngine
@@ -108,8 +108,8 @@ def test_undoing_a_change_of_address_takes_no_secret_along(admin_client, provide
     returned = LogEntry.objects.filter(change_message__contains='"base_url"').order_by("-pk").first()
     credential = LogEntry.objects.filter(change_message__contains='"value"').order_by("-pk").first()
     for entry in (credential, returned, moved):
-        with pytest.raises(changes.CannotUndo):
-            changes.undo(entry)
+        with pytest.raises(undoing.CannotUndo):
+            undoing.undo(entry)
     assert sent(load().providers["main"]) == [CREDENTIAL]
 
 

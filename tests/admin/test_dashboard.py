@@ -8,10 +8,10 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 from django.utils.translation import override
 
-from gateway.admin.oversight import attention
 from gateway.history.record.rows import write
 from gateway.models import ClientKey, DailyTotal, Provider
 from gateway.templatetags.gateway_dashboard import seconds, short
+from gateway.watch import attention
 from tests.history.record.test_recorder import outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +37,7 @@ def test_numbers_charts_and_tables_are_shown_and_said_in_words(page):
     assert 'aria-label="Requests: up to 2"' in text
     assert "2 requests, 1 failed" in text
     assert "u-1" in text and "acme" in text
-    assert 'aria-current="page">7 days' in text
+    assert 'aria-current="page">last 7 days' in text
 
 
 def test_the_health_of_a_provider_is_shown_by_the_hour_in_words_too(page):
@@ -50,7 +50,7 @@ def test_the_health_of_a_provider_is_shown_by_the_hour_in_words_too(page):
 
 def test_a_range_that_does_not_exist_is_the_usual_one(page):
     write([lately(1)])
-    assert 'aria-current="page">24 hours' in page("?range=%3Cscript%3E")
+    assert 'aria-current="page">last 24 hours' in page("?range=%3Cscript%3E")
 
 
 def test_names_from_clients_are_inert(page):
@@ -128,3 +128,15 @@ def test_durations_name_their_unit_in_the_language_of_the_reader():
     assert seconds(1234.5) == "1.23 s"
     with override("zh-hans"):
         assert seconds(1234.5) == "1.23 秒"
+
+
+def test_an_hour_is_shown_by_minutes(page):
+    write([lately(1, first_byte_ms=900)])
+    text = page("?range=1h")
+    assert "by minutes" in text and text.count("gw-is-none") >= 58
+
+
+def test_links_of_the_numbers_lead_to_the_same_time(page):
+    write([lately(1)])
+    assert "?provider=acme&amp;range=7d" in page("?range=7d")
+    assert "?upstream_model=u-1&amp;range=7d" in page("?range=7d")

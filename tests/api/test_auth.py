@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from gateway.app.runtime import runtime
 from gateway.conf import GatewayConf
 from tests.conftest import asking, key_entry, rule
 from tests.fakes.provider import completion
@@ -35,14 +36,17 @@ async def test_either_header_with_the_right_key_is_enough(keyed, headers):
     assert keyed.recorder.last.key_name == "test"
 
 
+UNKNOWN = "this client key is not known here; ask whoever runs the gateway"
+
+
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
         ({}, "x-api-key header is required"),
         ({"x-api-key": ""}, "x-api-key header is required"),
         ({"authorization": "Basic abc"}, "x-api-key header is required"),
-        ({"x-api-key": "wrong"}, "invalid x-api-key"),
-        ({"authorization": "Bearer wrong"}, "invalid x-api-key"),
+        ({"x-api-key": "wrong"}, UNKNOWN),
+        ({"authorization": "Bearer wrong"}, UNKNOWN),
     ],
 )
 async def test_without_a_valid_key_nothing_is_asked_and_the_client_does_not_retry(keyed, headers, message):
@@ -57,16 +61,16 @@ async def test_without_a_valid_key_nothing_is_asked_and_the_client_does_not_retr
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"revoked": True}, "this key was revoked"),
-        ({"expires_at": 1.0}, "this key has expired"),
-        ({"owner_active": False}, "the account of this key's owner is not active"),
+        ({"revoked": True}, "this client key was revoked"),
+        ({"expires_at": 60.0}, "this client key expired on 1970-01-01 00:01 UTC"),
+        ({"owner_active": False}, "the account of this client key's owner is not active"),
     ],
 )
 async def test_a_key_that_no_longer_works_is_refused_with_the_reason(bench, fields, reason, open_to_all):
     bench.configure(keys=[key_entry(KEY, **fields)], anonymous_allowed=open_to_all)
     answer = await bench.client.messages(asking(), headers={"x-api-key": KEY})
     assert answer.status == 401
-    assert answer.json["error"]["message"].startswith(f"invalid x-api-key: {reason}; ask whoever runs")
+    assert answer.json["error"]["message"] == f"{reason}; ask whoever runs the gateway"
     assert bench.provider.requests == []
 
 
@@ -80,7 +84,8 @@ async def test_a_key_may_ask_only_for_its_models(bench):
     bench.configure(keys=[key_entry(KEY, allowed_models=("claude-*",))])
     answer = await bench.client.messages(asking(), headers={"x-api-key": KEY})
     assert (answer.status, answer.json["error"]["type"]) == (403, "permission_error")
-    assert answer.json["error"]["message"].endswith("model m")
+    said = "model m (it may ask for: claude-*; for more ask whoever runs the gateway)"
+    assert answer.json["error"]["message"].endswith(said)
     assert bench.recorder.last.key_name == "test"
 
 
@@ -148,3 +153,25 @@ async def test_a_refused_body_is_in_the_history_when_the_key_was_known(keyed):
     assert answer.status == 400
     assert keyed.recorder.last.key_name == "test"
     assert keyed.recorder.last.error_type == "invalid_request_error"
+
+
+async def test_a_refused_key_is_counted_by_what_may_be_shown_of_it(bench, monkeypatch):
+    told = []
+    monkeypatch.setattr(runtime, "key_refused", lambda refusal, address: told.append((refusal, address)))
+    bench.client.address = "192.0.2.7"
+    bench.client.headers.pop("x-api-key")
+    bench.configure(keys=[key_entry(KEY, revoked=True)])
+    for shown in (KEY, "ccp_guessed-by-somebody", "sk-ant-of-somebody-else", None):
+        await bench.client.messages(asking(), headers={"x-api-key": shown} if shown else {})
+    facts = [(one.reason, one.prefix, bool(one.key_id), address) for one, address in told]
+    assert facts == [
+        ("revoked", "ccp_righ", True, "192.0.2.7"),
+        ("unknown", "ccp_gues", False, "192.0.2.7"),
+        ("unknown", "", False, "192.0.2.7"),
+    ]
+
+
+async def test_people_are_told_whom_to_ask(bench):
+    bench.configure(keys=[key_entry(KEY, revoked=True)], contact="ann@example.com")
+    answer = await bench.client.messages(asking(), headers={"x-api-key": KEY})
+    assert answer.json["error"]["message"] == "this client key was revoked; ask ann@example.com"

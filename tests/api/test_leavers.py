@@ -11,7 +11,7 @@ from tests.conftest import asking, key_entry, snapshot_of
 from tests.fakes.provider import Answer, stream
 
 KEY = "ccp_hers"
-SENTENCE = "invalid x-api-key: the account of this key's owner is not active; ask whoever runs the gateway"
+SENTENCE = "the account of this client key's owner is not active; ask whoever runs the gateway"
 
 
 @pytest.fixture(params=["by messages", "straight"])

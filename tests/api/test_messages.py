@@ -303,7 +303,10 @@ async def test_a_model_whose_provider_is_disabled_is_overloaded_for_now(bench):
     bench.configure(provider={"enabled": False})
     answer = await bench.client.messages(asking())
     assert (answer.status, answer.json["error"]["type"]) == (529, "overloaded_error")
-    assert answer.json["error"]["message"] == "no upstream provider available for model m"
+    assert (
+        answer.json["error"]["message"]
+        == "no upstream provider available for model m: an admin of the gateway must enable one"
+    )
 
 
 # --- answered here ------------------------------------------------------------------------

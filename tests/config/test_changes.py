@@ -7,8 +7,9 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import NOBODY, SECRET, CannotUndo, acting, source_of, undo, values_of
+from gateway.config.changes import NOBODY, SECRET, acting, source_of, values_of
 from gateway.config.startup.environment import sync_environment
+from gateway.config.undoing import CannotUndo, undo
 from gateway.history.record.rows import write
 from gateway.models import ClientKey, MappingTarget, ModelMapping, Provider, ProviderCredential
 from tests.history.record.test_recorder import outcome

@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.keys.key_issuing import Issued, KeyIssuing
 from gateway.admin.keys.key_policy import policy_of
 from gateway.admin.keys.key_usage import shown_budgets, usage_of
+from gateway.admin.keys.refused_keys import refusals_of
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.fields import LinesField
-from gateway.admin.ui.html_format import NOTHING, badge, code, dollars, number, state_badge, time_column
+from gateway.admin.ui.html_format import NOTHING, ago, badge, code, dollars, number, state_badge, time_column
 from gateway.history.access import owned_keys, owns_keys
 from gateway.models import ClientKey, Origin, RequestLog
 
@@ -109,6 +110,12 @@ class ClientKeyAdmin(KeyIssuing):
         """A key that requests came with is revoked, so that the history keeps its owner."""
         return super().has_delete_permission(request, obj) and (obj is None or _unused(obj))
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without deleting: of several keys some have always been used, and those are revoked."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
     def has_change_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
         kept = obj is not None and obj.origin == Origin.ENVIRONMENT
         return super().has_change_permission(request, obj) and not kept
@@ -149,6 +156,10 @@ class ClientKeyAdmin(KeyIssuing):
             context["budgets"] = shown_budgets(obj)
             context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
             context["policy"] = policy_of(obj)
+            context["refusals"] = [
+                {"reason": one.reason, "times": number(one.times), "last": ago(one.last_at)}
+                for one in refusals_of(obj.pk)
+            ]
         return super().render_change_form(request, context, *args, **options)
 
     @admin.action(description=gettext_lazy("Revoke the selected client keys"), permissions=["change"])

@@ -16,10 +16,9 @@ from gateway.limits.meters import SPEND
 from gateway.limits.spent import Budget, budgets_of
 from gateway.models import ClientKey, HourlyTotal
 from gateway.models.history.hourly_total import COST_UNIT
+from gateway.watch.attention import NEARLY
 
 _HOUR: Final = 3600
-# of a budget: from here on it needs attention
-NEARLY: Final = 0.8
 _SPANS: Final = (
     (_("last 24 hours"), 24),
     (_("last 7 days"), 7 * 24),

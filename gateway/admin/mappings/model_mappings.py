@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached
 from gateway.admin.mappings.mapping_targets import TargetInline
 from gateway.admin.providers.learnt_options import boxes
 from gateway.admin.ui.base import Checkboxes, EmptyState
@@ -22,6 +23,7 @@ from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.fields import LinesField, OptionsField
 from gateway.admin.ui.html_format import ago, badge, code, number
 from gateway.client_protocol.purpose import CONDITIONS, NOTHING_KNOWN, condition
+from gateway.config.changes import together
 from gateway.config.explain.explanation import explained
 from gateway.config.explain.option_provenance import options_of_mapping, options_of_name
 from gateway.config.explain.unmapped_models import unmatched_names
@@ -29,8 +31,6 @@ from gateway.config.learnt_options import of_mapping
 from gateway.config.startup.environment import take_over_mapping
 from gateway.models import ClientKey, Decision, ModelMapping, Origin
 from gateway.models.history.request_log import class_words
-
-_STEP = 10
 
 
 class ModelMappingForm(forms.ModelForm):
@@ -144,9 +144,22 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         return super().get_changelist_form(request, **{"form": ModelMappingListForm, **options})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        own = ModelMapping.objects.filter(origin=Origin.ADMIN, environment_key="")
-        last = own.aggregate(last=Max("position"))["last"] or 0
-        return {"position": last + _STEP, **super().get_changeform_initial_data(request)}
+        position = new_position(request.GET.get("pattern", ""))
+        return {"position": position, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: ModelMapping, form: Any, change: bool) -> None:
+        if not change and obj.position == new_position(""):
+            # nobody chose the place: the last one, unless a mapping before it takes all its names
+            obj.position = new_position(obj.pattern)
+        super().save_model(request, obj, form, change)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, whose records know why they are not in force (`out_of_force`)."""
+        changelist = super().get_changelist_instance(request)
+        said = out_of_force()
+        for record in changelist.result_list:
+            record.out_of_force = said.get(record.pk, "") if record.enabled else ""
+        return changelist
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelMapping]:
         queryset: QuerySet[ModelMapping] = super().get_queryset(request)
@@ -168,6 +181,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         mapping = form.instance
+        warn_of_unreached(request)
         real = mapping.targets.exclude(provider__origin=Origin.DEMO)
         if mapping.origin == Origin.DEMO and real.exists():
             # somebody made the demo's mapping their own: it must not step back with the demo
@@ -180,7 +194,10 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     @admin.display(description=gettext_lazy("asked model"), ordering="pattern")
     def pattern_is(self, record: ModelMapping) -> str:
-        return code(record.pattern)
+        said = getattr(record, "out_of_force", "")
+        if not said:
+            return code(record.pattern)
+        return format_html("<span>{} {}</span>", code(record.pattern), badge(said, "warn"))
 
     @admin.display(description=gettext_lazy("for"))
     def takes(self, record: ModelMapping) -> str:
@@ -213,7 +230,11 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             "classes": _classes(),
             **(extra_context or {}),
         }
-        return super().changelist_view(request, context)
+        with together(ModelMapping, _("Order and switches of the model mappings")):
+            response: HttpResponse = super().changelist_view(request, context)
+        if request.method == "POST" and response.status_code == 302:
+            warn_of_unreached(request)
+        return response
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
         """GET ?model=NAME&key=PK&class=CLASS: which mapping wins, where it leads, which lose, and why."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -15,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
-from gateway.admin.ui.html_format import NOTHING, number
+from gateway.admin.ui.html_format import NOTHING, number, plain
 from gateway.config.snapshot.loader import load
 from gateway.history.totals.recosting import between, recompute
 from gateway.models import ModelPrice
@@ -35,12 +34,6 @@ def _price(field: str) -> Any:
 
     column.__name__ = f"{field}_shown"
     return column
-
-
-def plain(value: Decimal) -> str:
-    """2.500000 -> "2.5", 10.000000 -> "10"."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @admin.register(ModelPrice)

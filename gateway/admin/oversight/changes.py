@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,13 +18,16 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.sanitize import inert
-from gateway.config.changes import SECRET, CannotUndo, acting, source_of, undo, undone_by, values_of
+from gateway.config.changes import SECRET, Change, acting, changes_of, said_of, source_of, undone_by
+from gateway.config.undoing import CannotUndo, undo, undoable
 from gateway.models import ClientKey, ConfigRecord, Origin
 
 # one word for it, in the sidebar and on the page
 LogEntry._meta.verbose_name = pgettext_lazy("noun", "change")
 LogEntry._meta.verbose_name_plural = gettext_lazy("changes")
 
+# changes that the list names; how many more there are is said
+_MOST_LINES = 2
 _SOURCES = {
     "command": gettext_lazy("a command"),
     "environment": gettext_lazy("the environment"),
@@ -79,42 +82,46 @@ class ChangeAdmin(ReadOnlyAdmin):
                 entry=entry,
                 by=self.by(entry),
                 action=self.action(entry),
-                rows=[
-                    (_field_name(entry, name), _text(before), _text(after), before == after == SECRET)
-                    for name, (before, after) in values_of(entry).items()
-                    # a new record has many fields with nothing in them
-                    if before or after or before != after
+                changes=[
+                    (
+                        f"{change.model._meta.verbose_name} {inert(change.title)}" if change.is_part else "",
+                        _verb(change.flag),
+                        list(_rows(change)),
+                    )
+                    for change in changes_of(entry)
                 ],
-                said=(
-                    _("This undid change %(number)d.") % {"number": undone_by(entry)}
-                    if undone_by(entry)
-                    else inert(entry.get_change_message())
-                ),
+                said=_said(entry),
                 record_url=_record_url(entry),
-                may_undo=bool(values_of(entry)) and self._may_undo(request, entry),
+                may_undo=self._may_undo(request, entry),
                 title=_("Change"),
             )
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 
     def _may_undo(self, request: HttpRequest, entry: LogEntry) -> bool:
-        """What the page of the record would let this user do, it may undo."""
-        model = entry.content_type.model_class() if entry.content_type else None
-        if model is None or not issubclass(model, ConfigRecord):
+        """What the pages of the records would let this user do, they may undo."""
+        changes = undoable(entry)
+        if not changes:
             return False
-        values = values_of(entry)
+        if not changes[0].is_part and changes[0].flag == DELETION:
+            # what was deleted along with a record is made again along with it
+            changes = changes[:1]
+        return all(self._may_undo_change(request, change) for change in changes)
+
+    def _may_undo_change(self, request: HttpRequest, change: Change) -> bool:
+        model, values = change.model, change.values
         if any(
             not request.user.has_perm(model.field_rights[name])
             for name in values
             if name in model.field_rights
         ):
             return False
-        record = model._base_manager.filter(pk=entry.object_id).first()
+        record = model._base_manager.filter(pk=change.pk).first()
         if record is None:
             kept_by = [values[name][0] for name in ("origin",) if name in values]
             # one that the environment or the demo kept comes back by them, or not
             return kept_by in ([], [Origin.ADMIN]) and self._has_right(request, model, "add", values=values)
-        if entry.action_flag == ADDITION and not issubclass(model, ClientKey):
+        if change.flag == ADDITION and not issubclass(model, ClientKey):
             return self._has_right(request, model, "delete", record)
         return self._has_right(request, model, "change", record)
 
@@ -154,7 +161,7 @@ class ChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("did"), ordering="action_flag")
     def action(self, entry: LogEntry) -> str:
-        return {ADDITION: _("added"), DELETION: _("removed")}.get(entry.action_flag, _("changed"))
+        return _verb(entry.action_flag)
 
     @admin.display(description=gettext_lazy("kind"), ordering="content_type")
     def kind(self, entry: LogEntry) -> str:
@@ -166,14 +173,55 @@ class ChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("what"))
     def summary(self, entry: LogEntry) -> str:
-        values = values_of(entry)
-        if undone_by(entry):
-            return _("undid change %(number)d") % {"number": undone_by(entry)}
-        if not values or entry.action_flag in (ADDITION, DELETION):
-            return inert(entry.get_change_message()) if entry.action_flag not in (ADDITION, DELETION) else ""
-        name, (before, after) = next(iter(values.items()))
-        text = f"{_field_name(entry, name)}: {_text(before)[:40]} → {_text(after)[:40]}"
-        return inert(f"{text} (+{len(values) - 1})" if len(values) > 1 else text)
+        if undone_by(entry) or said_of(entry):
+            return _said(entry)
+        changes = changes_of(entry)
+        if not changes or entry.action_flag in (ADDITION, DELETION):
+            return "" if entry.action_flag in (ADDITION, DELETION) else inert(entry.get_change_message())
+        lines = [line for change in changes for line in _short_lines(change)]
+        more = f" (+{len(lines) - _MOST_LINES})" if len(lines) > _MOST_LINES else ""
+        return inert("; ".join(lines[:_MOST_LINES]) + more)
+
+
+def _verb(flag: int) -> str:
+    return {ADDITION: _("added"), DELETION: _("removed")}.get(flag, _("changed"))
+
+
+def _said(entry: LogEntry) -> str:
+    """The sentence about an entry, as far as its values do not say it."""
+    if undone_by(entry):
+        return _("undid change %(number)d") % {"number": undone_by(entry)}
+    return inert(said_of(entry) or ("" if changes_of(entry) else entry.get_change_message()))
+
+
+def _short_lines(change: Change) -> list[str]:
+    """What became of a record, in the fewest words; a part names its record."""
+    name = f"{change.title}: " if change.is_part else ""
+    if change.flag != CHANGE:
+        return [f"{name}{_verb(change.flag)}"]
+    return [
+        f"{name}{field}: {_text(before)[:40]} → {_text(after)[:40]}"
+        for field, before, after, _secret in _rows(change)
+    ]
+
+
+def _rows(change: Change) -> Iterator[tuple[str, str, str, bool]]:
+    """Field, before, after, and whether it is a secret that was changed."""
+    for name, (before, after) in change.values.items():
+        # a new record has many fields with nothing in them
+        if before or after or before != after:
+            field = next((one for one in change.model._meta.concrete_fields if one.attname == name), None)
+            old, new = (_named(field, value) for value in (before, after))
+            label = str(field.verbose_name) if field is not None else name
+            yield label, _text(old), _text(new), before == after == SECRET
+
+
+def _named(field: Any, value: Any) -> Any:
+    """The name of the record that a value points at, else the value."""
+    if value is None or not getattr(field, "many_to_one", False):
+        return value
+    record = field.related_model._base_manager.filter(pk=value).first()
+    return f"#{value}" if record is None else str(record)
 
 
 def _record_url(entry: LogEntry) -> str:
@@ -181,12 +229,6 @@ def _record_url(entry: LogEntry) -> str:
         return "" if entry.action_flag == DELETION else entry.get_admin_url() or ""
     except NoReverseMatch:
         return ""
-
-
-def _field_name(entry: LogEntry, name: str) -> str:
-    model = entry.content_type.model_class() if entry.content_type else None
-    fields = model._meta.concrete_fields if model else ()
-    return str(next((field.verbose_name for field in fields if field.attname == name), name))
 
 
 def _text(value: Any) -> str:

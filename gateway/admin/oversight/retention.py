@@ -36,8 +36,12 @@ class RetentionAdmin(GatewayModelAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        Retention.objects.get_or_create(pk=Retention.ROW)
         return HttpResponseRedirect(reverse(self.page_name("change"), args=[Retention.ROW]))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Before the first save there is no row, and looking makes none."""
+        found = super().get_object(request, object_id, from_field)
+        return Retention(pk=Retention.ROW) if found is None and object_id == str(Retention.ROW) else found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -20,13 +22,19 @@ from gateway.admin.providers.provider_credentials import (
 )
 from gateway.admin.providers.provider_form import PROTOCOLS, ProviderForm, stored_headers
 from gateway.admin.providers.provider_health import BringBackAdmin
+from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
-from gateway.admin.ui.html_format import badge, code, number, switch_badge
+from gateway.admin.ui.html_format import NOTHING, Tone, badge, code, milliseconds, number, switch_badge
 from gateway.conf import gateway_conf
 from gateway.config.presets.presets import Preset, preset, presets
+from gateway.config.startup.demo import demo_only
 from gateway.config.startup.environment import take_over_provider
+from gateway.history.totals.dashboard import recent
 from gateway.models import Origin, Provider
 from gateway.models.configuration.provider import Auth
+
+# of the requests of a day: from here on the provider is marked as bad
+_BAD: Final = 0.2
 
 
 @admin.register(Provider)
@@ -40,6 +48,8 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
         "preset_is",
         "address",
         "state",
+        "lately",
+        "half_within",
         "credential_is",
         "leads_here",
         "try_it",
@@ -177,7 +187,31 @@ class ProviderAdmin(BringBackAdmin, ProviderConformance):
 
     @admin.display(description=_("enabled"), ordering="enabled")
     def state(self, record: Provider) -> str:
+        if record.enabled and _is_demo(record) and not demo_only():
+            return badge(gettext("stepped back"), title=gettext("A real provider serves."))
         return switch_badge(record.enabled)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, whose rows know their numbers of the last 24 hours (`day`), by one query."""
+        changelist = super().get_changelist_instance(request)
+        found = recent(24, timezone.now())
+        for record in changelist.result_list:
+            record.day = found.get(record.slug)
+        return changelist
+
+    @admin.display(description=_("failed in 24 hours"))
+    def lately(self, record: Any) -> str:
+        if not record.day:
+            return NOTHING
+        text = f"{record.day.failed:,} / {record.day.requests:,}"
+        tone: Tone = "bad" if record.day.failed_share >= _BAD else "warn" if record.day.failed else "good"
+        query = urlencode({"provider": record.slug, "state": "failed", time_range.PARAMETER: "24h"})
+        address = reverse("admin:gateway_requestlog_changelist") + f"?{query}"
+        return format_html('<a href="{}">{}</a>', address, badge(text, tone))
+
+    @admin.display(description=_("first byte, half within"))
+    def half_within(self, record: Any) -> str:
+        return milliseconds(record.day.p50) if record.day else NOTHING
 
     @admin.display(description=_("credential"))
     def credential_is(self, record: Provider) -> str:

@@ -15,7 +15,6 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -23,6 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from gateway.admin.mappings.mapping_order import new_position, warn_of_unreached
 from gateway.admin.providers.provider_credentials import bring_credential_back
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, milliseconds
@@ -31,13 +31,12 @@ from gateway.config.explain import probe_messages
 from gateway.config.presets.presets import preset
 from gateway.config.snapshot.loader import provider_config
 from gateway.config.snapshot.model_sizes import keep_listed
-from gateway.models import ModelMapping, Origin, Provider
+from gateway.models import ModelMapping, Provider
 from gateway.routing.snapshot import Credential, ProviderConfig
 from gateway.upstream.trial.models_list import OfferedModel
 from gateway.upstream.trial.probe import Level, listed, probed, tried_again
 
 _TONES: Final[dict[str, Tone]] = {"passed": "good", "failed": "bad", "unclear": "warn", "skipped": "plain"}
-_STEP: Final = 10
 # what a new mapping may be asked as, besides the model's own name
 PATTERNS: Final = (
     ("*", gettext_lazy("every name (*)")),
@@ -204,7 +203,7 @@ class ProviderTrials(OwnedRecordAdmin):
                 pattern = request.POST.get(f"model-{at}-pattern", "").strip()[:200]
                 if name and pattern:
                     # the sizes stay those of the list: a field of the mapping would outlive it
-                    mapping = ModelMapping.objects.create(pattern=pattern, position=_next_position())
+                    mapping = ModelMapping.objects.create(pattern=pattern, position=new_position(pattern))
                     mapping.lead_to(record, name[:200])
                     self.log_addition(request, mapping, _("Made from the models of %s.") % record.name)
                     made.append(mapping)
@@ -218,6 +217,7 @@ class ProviderTrials(OwnedRecordAdmin):
         )
         names = ", ".join(mapping.pattern for mapping in made)
         self.message_user(request, text % {"count": len(made), "names": names}, messages.SUCCESS)
+        warn_of_unreached(request)
         return HttpResponseRedirect(reverse("admin:gateway_modelmapping_changelist"))
 
 
@@ -246,11 +246,6 @@ def _typed_credential(posted: QueryDict) -> str:
 def _count(posted: QueryDict, name: str = "models") -> int:
     text = posted.get(name, "")
     return min(int(text), 2000) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-
-def _next_position() -> int:
-    own = ModelMapping.objects.filter(origin=Origin.ADMIN, environment_key="")
-    return (own.aggregate(last=Max("position"))["last"] or 0) + _STEP
 
 
 def _offer(model: OfferedModel, record: Provider) -> dict[str, Any]:

@@ -82,7 +82,9 @@ class _Budget:
 
     def __init__(self) -> None:
         self.characters = LONGEST_PAGE
-        self.markdown = MOST_MARKDOWN
+        # what models wrote is Markdown more often than what people did, and is not to go without for it
+        self.markdown = {"model": MOST_MARKDOWN, "person": MOST_MARKDOWN // 2, "tool": 0}
+        self.writer = "person"
         self.images = LARGEST_IMAGES
         self.calls: dict[str, str] = {}
 
@@ -130,6 +132,7 @@ def _name(name: Any) -> str:
 
 def _turn(role: str, message: JSONObject, budget: _Budget) -> ShownTurn:
     budget.characters -= _OVERHEAD
+    budget.writer = "model" if role in ("assistant", "answer") else "person"
     return ShownTurn(role, list(_cards(message.get("content"), budget)))
 
 
@@ -171,8 +174,10 @@ def _call(block: JSONObject, budget: _Budget) -> Card:
 def _result(block: JSONObject, budget: _Budget) -> Card:
     name = budget.calls.get(str(block.get("tool_use_id")), "?")
     content = block.get("content")
+    writer, budget.writer = budget.writer, "tool"
     inner = tuple(_cards([content] if isinstance(content, Mapping) else content, budget)) if content else ()
-    return Card("result", _name(name), failed=block.get("is_error") is True, cards=_plain(inner))
+    budget.writer = writer
+    return Card("result", _name(name), failed=block.get("is_error") is True, cards=inner)
 
 
 def _document(block: JSONObject, _budget: _Budget) -> Card:
@@ -183,15 +188,10 @@ def _note(block: JSONObject, budget: _Budget) -> Card:
     return Card("note", _name(block.get("type")), _shown(_laid_out(block), budget))
 
 
-def _plain(cards: Sequence[Card]) -> tuple[Card, ...]:
-    """What a tool wrote is text, not Markdown."""
-    return tuple(Card(card.kind, card.title, card.text, image=card.image) for card in cards)
-
-
 def _text(text: str, budget: _Budget) -> Card:
     shown = _shown(text, budget)
-    if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown):
-        budget.markdown -= len(text) + _OVERHEAD
+    if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown[budget.writer] - _OVERHEAD):
+        budget.markdown[budget.writer] -= len(text) + _OVERHEAD
         return Card("text", text=shown, html=markdown.rendered(text))
     return Card("text", text=shown)
 

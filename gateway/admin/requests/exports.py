@@ -12,6 +12,7 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
 
+from gateway.admin.ui.html_format import plain
 from gateway.wire import jsontext
 
 COLUMNS: Final = (
@@ -81,4 +82,4 @@ def _cell(value: Any) -> Any:
 def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
+    return plain(value) if isinstance(value, Decimal) else value

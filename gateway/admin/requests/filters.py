@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gateway.admin.ui import time_range
+from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.totals.contributions import DAY, HOUR
-from gateway.models import ClientKey, DailyTotal, Provider
+from gateway.history.totals.dashboard import FAILED
+from gateway.models import ClientKey, DailyTotal, Problem, Provider
 from gateway.models.history.request_log import (
     CLASSES,
     RARE,
@@ -54,33 +55,73 @@ ERROR_TYPES: Final = (
     "overloaded_error",
     "api_error",
 )
-RANGES: Final = {
-    "15m": (timedelta(minutes=15), _("last 15 minutes")),
-    "1h": (timedelta(hours=1), _("last hour")),
-    "24h": (timedelta(hours=24), _("last 24 hours")),
-    "7d": (timedelta(days=7), _("last 7 days")),
-    "30d": (timedelta(days=30), _("last 30 days")),
-}
 MOST_MODELS: Final = 200
+# in one parameter
+_MOST_VALUES: Final = 20
 MODELS_OF_DAYS: Final = 7
 
 
 class _Filter(admin.SimpleListFilter):
-    """One parameter; `condition` says what its value means, None: nothing."""
+    """One parameter; `condition` says what its value means, None: nothing.
+
+    `multiple`: the parameter may have several values with commas between, of which a row needs one; a
+    choice adds its value or takes it away.
+    """
+
+    multiple: ClassVar[bool] = False
 
     def condition(self, value: str) -> Q | None:
         raise NotImplementedError
 
     def has_output(self) -> bool:
+        # one without is not asked at all
         return True
+
+    def is_offered(self) -> bool:
+        """Whether the bar above the list has it."""
+        return True
+
+    def values(self) -> list[str]:
+        """The values that are asked for."""
+        value = self.value() or ""
+        if not self.multiple or value in dict(self.lookup_choices):
+            return [value] if value else []
+        return [one for one in dict.fromkeys(value.split(",")) if one]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value and "\x00" in value:
             # no text in PostgreSQL has one, and it refuses to look
             return queryset.none()
-        found = self.condition(value) if value else None
+        found = self.conditions()
         return queryset if found is None else queryset.filter(found)
+
+    def conditions(self) -> Q | None:
+        """What all values mean together."""
+        found = [one for one in map(self.condition, self.values()[:_MOST_VALUES]) if one is not None]
+        return reduce(or_, found) if found else None
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        if not self.multiple:
+            yield from super().choices(changelist)
+            return
+        values = self.values()
+        yield {
+            "selected": not values,
+            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "display": _("All"),
+        }
+        names = {str(value): title for value, title in self.lookup_choices}
+        for value in (*names, *(value for value in values if value not in names)):
+            others = [one for one in values if one != value]
+            here = others if value in values else [*values, value]
+            yield {
+                "selected": value in values,
+                "query_string": changelist.get_query_string(
+                    {self.parameter_name: ",".join(here)} if here else {}, remove=[self.parameter_name]
+                ),
+                "display": names.get(value, value),
+            }
 
 
 class _FieldFilter(_Filter):
@@ -93,24 +134,48 @@ class _FieldFilter(_Filter):
 
 
 class TimeFilter(_Filter):
+    """A range of the console (admin/ui/time_range.py); the list names some of them."""
+
     title = _("time")
-    parameter_name = "time"
+    parameter_name = time_range.PARAMETER
+    moment: ClassVar[str] = "started_at"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(name, title) for name, (_length, title) in RANGES.items()]
+        return list(time_range.NAMED.items())
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        yield from super().choices(changelist)
+        found = time_range.time_range(self.value() or "")
+        if found is not None and found.token not in time_range.NAMED:
+            query = changelist.get_query_string({self.parameter_name: found.token})
+            yield {"selected": True, "query_string": query, "display": found.title}
 
     def condition(self, value: str) -> Q | None:
-        return Q(started_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+        found = time_range.time_range(value)
+        if found is None:
+            return None
+        since = {} if found.since is None else {f"{self.moment}__gte": found.since}
+        until = {} if found.until is None else {f"{self.moment}__lt": found.until}
+        return Q(**since, **until)
+
+
+class OldTimeFilter(TimeFilter):
+    """`?time=7d`, as addresses said it that somebody may have kept."""
+
+    parameter_name = "time"
+
+    def is_offered(self) -> bool:
+        return bool(self.value())
 
 
 class SessionTimeFilter(TimeFilter):
     """When a session was last heard of."""
 
-    def condition(self, value: str) -> Q | None:
-        return Q(last_at__gte=timezone.now() - RANGES[value][0]) if value in RANGES else None
+    moment = "last_at"
 
 
 class KeyFilter(_Filter):
+    multiple = True
     title = _("client key")
     parameter_name = "key"
 
@@ -129,6 +194,7 @@ class KeyFilter(_Filter):
 
 
 class OwnerFilter(_Filter):
+    multiple = True
     title = _("owner")
     parameter_name = "owner"
 
@@ -145,6 +211,7 @@ class OwnerFilter(_Filter):
 class ProviderFilter(_FieldFilter):
     """The providers that are configured now; ?provider=SLUG in the address finds an older one too."""
 
+    multiple = True
     title = _("provider")
     parameter_name = field = "provider"
 
@@ -155,6 +222,7 @@ class ProviderFilter(_FieldFilter):
 class ModelFilter(_FieldFilter):
     """The models asked for in the last week, from the daily totals."""
 
+    multiple = True
     title = _("asked model")
     parameter_name = "model"
     field = "asked_model"
@@ -181,6 +249,7 @@ class UpstreamModelFilter(ModelFilter):
 class StatusFilter(_Filter):
     """A class, or an exact status."""
 
+    multiple = True
     title = _("status")
     parameter_name = "status"
     CLASSES: ClassVar[dict[str, Q]] = {"4xx": RARE["refused"], "5xx": RARE["failed"]}
@@ -199,16 +268,41 @@ class StatusFilter(_Filter):
 
 
 class StateFilter(_FieldFilter):
-    """How it stands; `cancelled` and `broken` among them."""
+    """How it stands; `failed` is every end that is a failure."""
 
+    multiple = True
     title = _("end")
     parameter_name = field = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return list(model_admin.model._meta.get_field("state").choices)
+        return [("failed", _("any failure")), *model_admin.model._meta.get_field("state").choices]
+
+    def condition(self, value: str) -> Q | None:
+        return Q(state__in=sorted(FAILED)) if value == "failed" else super().condition(value)
+
+
+class ProblemFilter(_Filter):
+    """The requests of one problem; offered only where it is chosen, by the page of that problem."""
+
+    title = _("problem")
+    parameter_name = "problem"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        problem = Problem.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        return [] if problem is None else [(chosen, inert(str(problem)))]
+
+    def is_offered(self) -> bool:
+        return bool(self.lookup_choices)
+
+    def condition(self, value: str) -> Q | None:
+        if not value.isdecimal() or len(value) > 18:
+            return Q(pk__in=[])
+        return ~Q(problem_id=None) & Q(problem_id=int(value))
 
 
 class ErrorTypeFilter(_Filter):
+    multiple = True
     title = _("error type")
     parameter_name = "error"
 
@@ -220,6 +314,7 @@ class ErrorTypeFilter(_Filter):
 
 
 class StopReasonFilter(_Filter):
+    multiple = True
     title = _("stop reason")
     parameter_name = "stop_reason"
 
@@ -255,6 +350,7 @@ class SlowFilter(_Filter):
 class WithFilter(_Filter):
     """Things that a request has: a name, or several with commas between; a choice adds or takes away."""
 
+    multiple = True
     title = _("with")
     parameter_name = "with"
     CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
@@ -262,6 +358,7 @@ class WithFilter(_Filter):
         "images": (_("images"), RARE["images"]),
         "ledger": (_("ledger entries"), RARE["ledger"]),
         "retries": (_("retries"), RARE["retried"]),
+        "masked": (_("masked secrets"), RARE["masked"]),
         "replays": (_("being a replay"), RARE["replay"]),
     }
 
@@ -269,28 +366,12 @@ class WithFilter(_Filter):
         return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
 
     def condition(self, value: str) -> Q | None:
-        # one Q after the other, so that each partial index is seen
-        return reduce(and_, (self.CONDITIONS[name][1] for name in self._chosen()), Q()) or None
+        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
 
-    def _chosen(self) -> list[str]:
-        value = self.value() or ""
-        return [name for name in self.CONDITIONS if name in value.split(",")]
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        chosen = self._chosen()
-        yield {
-            "selected": not chosen,
-            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
-            "display": _("All"),
-        }
-        for name, title in self.lookup_choices:
-            other = [one for one in self.CONDITIONS if (one in chosen) != (one == name)]
-            here = {self.parameter_name: ",".join(other)} if other else {}
-            yield {
-                "selected": name in chosen,
-                "query_string": changelist.get_query_string(here, remove=[self.parameter_name]),
-                "display": title,
-            }
+    def conditions(self) -> Q | None:
+        """All of them hold: one Q after the other, so that each partial index is seen."""
+        chosen = [name for name in self.CONDITIONS if name in self.values()]
+        return reduce(and_, (self.CONDITIONS[name][1] for name in chosen), Q()) or None
 
 
 class WithoutFilter(_Filter):
@@ -357,9 +438,11 @@ class PromptFilter(_Filter):
 
 HISTORY_FILTERS: Final = (
     TimeFilter,
+    OldTimeFilter,
     StateFilter,
     StatusFilter,
     ErrorTypeFilter,
+    ProblemFilter,
     KeyFilter,
     OwnerFilter,
     ProviderFilter,
@@ -375,7 +458,7 @@ HISTORY_FILTERS: Final = (
 )
 
 # what names other people, or what the gateway has
-_NOT_FOR_OWNERS: Final = (OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter)
+_NOT_FOR_OWNERS: Final = (OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter)
 
 
 def history_filters(request: HttpRequest) -> list[Any]:

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests import request_cells
 from gateway.admin.ui.html_format import code, milliseconds, number
 from gateway.admin.ui.sanitize import inert
-from gateway.models import RequestLog
+from gateway.models import ModelMapping, Provider, RequestLog
+
+
+def _provider(row: RequestLog) -> str:
+    """The provider as pages name it, which leads to it; one that is gone by its slug."""
+    record = Provider.objects.filter(slug=row.provider).first() if row.provider else None
+    if record is None:
+        return inert(row.provider)
+    address = reverse("admin:gateway_provider_change", args=[record.pk])
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, inert(record.name))
+
+
+def _mapping(row: RequestLog) -> str:
+    shown = code(inert(row.mapping)) if row.mapping else ""
+    if not (shown and row.mapping_pk and ModelMapping.objects.filter(pk=row.mapping_pk).exists()):
+        return shown
+    address = reverse("admin:gateway_modelmapping_change", args=[row.mapping_pk])
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, shown)
 
 
 def cards(row: RequestLog) -> list[tuple[Any, Any]]:
@@ -22,7 +41,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("model"), code(inert(row.asked_model))),
                 (_("kind"), row.get_endpoint_display()),
                 (_("streamed"), _("yes") if row.streamed else _("no")),
-                (_("client key"), inert(row.key_name)),
+                (_("client key"), request_cells.key(row) if row.key_name or row.client_key_id else ""),
                 (_("session"), request_cells.session(row) if row.session_id else ""),
                 (_("purpose"), request_cells.purpose(row)),
                 (_("compaction"), inert(row.compaction)),
@@ -41,9 +60,9 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
         (
             _("Where it went"),
             request_cells.facts(
-                (_("provider"), inert(row.provider)),
+                (_("provider"), _provider(row)),
                 (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
-                (_("by the mapping"), code(inert(row.mapping)) if row.mapping else ""),
+                (_("by the mapping"), _mapping(row)),
                 (_("attempts"), number(row.attempts)),
                 (_("provider's request id"), inert(row.upstream_request_id)),
                 (_("ledger entries"), number(row.ledger_count)),

@@ -9,6 +9,7 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
@@ -25,6 +26,8 @@ _TONES: Final[dict[str, Tone]] = {
     "interrupted": "warn",
 }
 MOST_TOOLS: Final = 3
+# of an error message in the list
+MOST_LETTERS: Final = 60
 
 
 def state(row: RequestLog) -> SafeString:
@@ -32,8 +35,30 @@ def state(row: RequestLog) -> SafeString:
     tone = _TONES.get(row.state, "plain")
     text = row.get_state_display()
     if row.state in ("ok", "error") and row.status is not None:
-        return badge(str(row.status), "warn" if row.state == "error" and row.status < 500 else tone, text)
-    return badge(text, tone, str(row.status or ""))
+        shown = badge(str(row.status), "warn" if row.state == "error" and row.status < 500 else tone, text)
+    else:
+        shown = badge(text, tone, str(row.status or ""))
+    return shown if row.state == State.OK else format_html("{}{}", shown, why(row))
+
+
+def why(row: RequestLog) -> SafeString:
+    """The error type and the first words of the message of a request that failed; "" without any."""
+    said = inert(row.error_message)
+    kind = inert(row.error_type)
+    if not (said or kind):
+        return SafeString("")
+    return format_html(
+        '<span class="gw-why" title="{}"><b>{}</b> {}</span>', said, kind, Truncator(said).chars(MOST_LETTERS)
+    )
+
+
+def key(row: RequestLog) -> SafeString:
+    """The name of the client key, which leads to it."""
+    if row.client_key_id is None:
+        return short(row.key_name)
+    name = inert(row.key_name) or f"#{row.client_key_id}"
+    address = reverse("admin:gateway_clientkey_change", args=[row.client_key_id])
+    return format_html('<a class="gw-short" href="{}" title="{}">{}</a>', address, name, name)
 
 
 def models(row: RequestLog) -> SafeString:

@@ -23,7 +23,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from gateway.admin.requests import replays, reproduce, request_cells, request_search
+from gateway.admin.requests import neighbours, replays, reproduce, request_cells, request_search, saved_views
 from gateway.admin.requests.exports import FORMATS
 from gateway.admin.requests.filters import HISTORY_FILTERS, history_filters
 from gateway.admin.requests.live_rows import live_rows, live_words
@@ -50,7 +50,7 @@ from gateway.models import RequestBody, RequestLog
 from gateway.routing.resolve import resolve
 
 _NOT_IN_THE_LIST: Final = (
-    "ledger", "error_message", "client", "client_address", "parent_agent_id", "timeline", "price_source",
+    "ledger", "client", "client_address", "parent_agent_id", "timeline", "price_source",
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
     list_display_links = ("time",)
     actions = ("recompute_costs",)
     list_filter = HISTORY_FILTERS
+    filters_in_bar = True
     # exact ranges, for links of other pages
     lookups = ("started_at",)
     list_per_page = 50
@@ -82,10 +83,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
     ordering = ("-started_at", "-pk")
     sortable_by = ("time",)
     search_fields = ("request_id",)
-    search_help_text = _(
-        "A request id or its beginning, a session id, the provider's request id, or words of a conversation: "
-        'all words, "words in a row", beginning*.'
-    )
+    search_help_text = _("key:laptop status:5xx cost:>0.5 tool:Bash, ids, names, or words of a conversation")
     empty_state = EmptyState(
         _("No requests yet"),
         _("Point a client at this gateway: set ANTHROPIC_BASE_URL to its address and ask something."),
@@ -102,6 +100,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             page("<str:object_id>/fixture.json", self.fixture_view, "fixture"),
             page("<str:object_id>/replay/", self.replay_view, "replay"),
             page("live/", self.live_view, "live"),
+            page("views/", saved_views.save_view, "views"),
             *super().get_urls(),
         ]
 
@@ -146,8 +145,9 @@ class RequestLogAdmin(ReadOnlyAdmin):
         tab = tab_of(request, row)
         context = self.page_context(
             request,
-            _("Request"),
+            f"{_('Request')} {row.request_id}",
             row=row,
+            **neighbours.of(self, request, row),
             tab=tab.name,
             tabs=TABS.values(),
             shown=shown(row, request, tab),
@@ -279,7 +279,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("key"))
     def key(self, row: RequestLog) -> str:
-        return request_cells.short(row.key_name)
+        return request_cells.key(row)
 
     @admin.display(description=_("session"))
     def session(self, row: RequestLog) -> str:

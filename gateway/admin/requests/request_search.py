@@ -7,19 +7,26 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from gateway.admin.requests.query_language import read
 from gateway.history.access import may_read_all, readable_requests, visible_requests
 from gateway.history.search import index
-from gateway.models import RequestLog
+from gateway.models import ClientKey, RequestLog
 
 _REQUEST_ID_START: Final = "req_"
 # so many are found by their ids, more by the way back through time
 _FEW: Final = 500
+# characters of a session id that say which is meant
+_SHORTEST_ID: Final = 6
 # what the index of these ids is for
 _HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
 def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[RequestLog]:
     """The rows of `queryset` that `user` may find by `term`; all of them without one."""
+    asked = read(term)
+    if asked.condition is not None:
+        queryset = queryset.filter(asked.condition)
+    term = asked.words
     if not term:
         return queryset
     if term.startswith(_REQUEST_ID_START):
@@ -32,11 +39,30 @@ def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[Requ
         # together they would be a walk through the whole table
         if visible_requests(user).filter(named).exists():
             return queryset.filter(named)
+    begun = _begins_a_session(term)
+    if begun is not None and visible_requests(user).order_by().filter(begun).exists():
+        return queryset.filter(begun)
+    keys = _keys_named(term)
+    if keys and visible_requests(user).filter(client_key_id__in=keys).exists():
+        return queryset.filter(client_key_id__in=keys)
     readable = readable_requests(user, queryset)
     if not readable.query.is_empty():
         most = index.MOST_FOUND if may_read_all(user) else index.MOST_LOOKED_THROUGH
         readable = readable.filter(request_id__in=index.found(term, most))
     return readable
+
+
+def _begins_a_session(term: str) -> Q | None:
+    """Sessions by the beginning of their id, as lists print it."""
+    if len(term) < _SHORTEST_ID or " " in term:
+        return None
+    return Q(session_id__gte=term, session_id__lt=term + "\U0010ffff") & ~Q(session_id="")
+
+
+def _keys_named(term: str) -> list[int]:
+    """Client keys that have this name, or whose owner has it."""
+    named = Q(name__iexact=term) | Q(user__username__iexact=term) | Q(owner__iexact=term)
+    return list(ClientKey.objects.filter(named).values_list("pk", flat=True)[:_FEW])
 
 
 def _ids_beginning_with(term: str) -> Q:

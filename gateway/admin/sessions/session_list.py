@@ -7,6 +7,7 @@ from urllib.parse import quote_plus, urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
@@ -35,16 +36,20 @@ _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_so
 class SessionAdmin(ReadOnlyAdmin):
     change_list_template = "admin/gateway/sessiontotal/change_list.html"
     list_display = (
-        "session", "last", "key_shown", "requests_shown", "agents_shown", "tokens", "cached", "cost_shown",
-        "tools_shown", "failed_shown", "retries_shown", "busy",
+        "session", "last", "owner_shown", "key_shown", "requests_shown", "length", "agents_shown", "tokens",
+        "cached", "cost_shown", "tools_shown", "failed_shown", "retries_shown", "busy",
     )  # fmt: skip
     list_display_links = None
     list_filter = (SessionTimeFilter, KeyFilter)
+    filters_in_bar = True
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
     ordering = ("-last_at", "session_id")
-    sortable_by = ()
+    sortable_by = (
+        "last", "requests_shown", "agents_shown", "cost_shown", "tools_shown", "failed_shown",
+        "retries_shown", "busy", "tokens",
+    )  # fmt: skip
     search_fields = ("session_id",)
     search_help_text = _("A session id or its beginning.")
     empty_state = EmptyState(
@@ -143,23 +148,41 @@ class SessionAdmin(ReadOnlyAdmin):
         text = inert(total.session_id)
         return format_html('<a class="gw-id" href="{}" title="{}">{}</a>', address, text, text[:13])
 
-    @admin.display(description=_("last request"))
+    @admin.display(description=_("last request"), ordering="last_at")
     def last(self, total: SessionTotal) -> str:
         return ago(total.last_at)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, whose rows know the name of their owner (`owner_name`)."""
+        changelist = super().get_changelist_instance(request)
+        owners = {total.holder.removeprefix(sessions.OWNER) for total in changelist.result_list}
+        users = get_user_model()._default_manager.filter(pk__in=[pk for pk in owners if pk.isdecimal()])
+        names = {f"{sessions.OWNER}{user.pk}": user.get_username() for user in users}
+        for total in changelist.result_list:
+            total.owner_name = names.get(total.holder, "")
+        return changelist
+
+    @admin.display(description=_("owner"))
+    def owner_shown(self, total: Any) -> str:
+        return inert(total.owner_name) or "–"
+
+    @admin.display(description=_("length"))
+    def length(self, total: SessionTotal) -> str:
+        return milliseconds((total.last_at - total.first_at).total_seconds() * 1000)
 
     @admin.display(description=_("key"))
     def key_shown(self, total: SessionTotal) -> str:
         return inert(total.key_name) or "–"
 
-    @admin.display(description=pgettext_lazy("number", "requests"))
+    @admin.display(description=pgettext_lazy("number", "requests"), ordering="requests")
     def requests_shown(self, total: SessionTotal) -> str:
         return number(total.requests)
 
-    @admin.display(description=_("subagents"))
+    @admin.display(description=_("subagents"), ordering="agents")
     def agents_shown(self, total: SessionTotal) -> str:
         return number(total.agents or None)
 
-    @admin.display(description=_("tokens in + out"))
+    @admin.display(description=_("tokens in + out"), ordering="input_tokens")
     def tokens(self, total: SessionTotal) -> str:
         return format_html(
             '<span class="gw-num">{} + {}</span>', f"{total.input_tokens:,}", f"{total.output_tokens:,}"
@@ -170,23 +193,23 @@ class SessionAdmin(ReadOnlyAdmin):
         whole = total.input_tokens + total.cache_read_tokens + total.cache_write_tokens
         return number(100 * total.cache_read_tokens / whole, "%", places=0) if whole else number(None)
 
-    @admin.display(description=_("cost"))
+    @admin.display(description=_("cost"), ordering="cost")
     def cost_shown(self, total: SessionTotal) -> str:
         return dollars(total.cost)
 
-    @admin.display(description=_("tools called"))
+    @admin.display(description=_("tools called"), ordering="tool_count")
     def tools_shown(self, total: SessionTotal) -> str:
         return number(total.tool_count or None)
 
-    @admin.display(description=_("failed"))
+    @admin.display(description=_("failed"), ordering="failed")
     def failed_shown(self, total: SessionTotal) -> str:
         return number(total.failed or None)
 
-    @admin.display(description=_("retries"))
+    @admin.display(description=_("retries"), ordering="retries")
     def retries_shown(self, total: SessionTotal) -> str:
         return number(total.retries or None)
 
-    @admin.display(description=_("answering"))
+    @admin.display(description=_("answering"), ordering="busy_ms")
     def busy(self, total: SessionTotal) -> str:
         return milliseconds(total.busy_ms)
 

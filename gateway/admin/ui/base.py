@@ -15,6 +15,7 @@ from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
@@ -24,6 +25,7 @@ from unfold.contrib.filters.admin import (
     RelatedDropdownFilter,
     TextFilter,
 )
+from unfold.dataclasses import SearchResult
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
@@ -59,7 +61,7 @@ from unfold.widgets import (
 )
 
 from gateway.admin.ui.record_stamp import stamp_of, stamped
-from gateway.config.changes import is_noted
+from gateway.config.changes import say
 from gateway.models import ConfigRecord
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "RangeNumericFilter",
     "ReadOnlyAdmin",
     "RelatedDropdownFilter",
+    "SearchResult",
     "Select",
     "SelectMultiple",
     "StackedInline",
@@ -119,6 +122,8 @@ class GatewayModelAdmin(ModelAdmin):
     warn_unsaved_form = True
     # what the list says while it is empty; a list whose filters exclude every row says that instead
     empty_state: ClassVar[EmptyState | None] = None
+    # the page has a bar of its own for the filters (templatetags/console.py)
+    filters_in_bar: ClassVar[bool] = False
     # fields that links of other pages ask for, beside those of the list's filters
     lookups: ClassVar[tuple[str, ...]] = ()
 
@@ -141,6 +146,14 @@ class GatewayModelAdmin(ModelAdmin):
         if isinstance(obj, ConfigRecord):
             context["record_stamp"] = stamp_of(obj, self.get_inline_instances(request, obj))
         response: HttpResponse = super().render_change_form(request, context, *args, **options)
+        return response
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Django's title says what to do with a row; the browser's tab has to say which page it is
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        response: HttpResponse = super().changelist_view(request, context)
         return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -189,20 +202,26 @@ class GatewayModelAdmin(ModelAdmin):
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Django's entry, unless the change is in the log with its values (config/changes.py).
+        """Django's entry; a change of the configuration has one already (config/changes.py).
 
-        A sentence of ours is logged in any case.
+        A sentence of ours is added to that one.
         """
-        said = isinstance(message, str)
-        return super().log_addition(request, obj, message) if said or not is_noted(obj) else None
+        return super().log_addition(request, obj, message) if _is_news(obj, message) else None
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        said = isinstance(message, str)
-        return super().log_change(request, obj, message) if said or not is_noted(obj) else None
+        return super().log_change(request, obj, message) if _is_news(obj, message) else None
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         # deleting a record of the configuration is logged where it happens
         return None if issubclass(self.model, ConfigRecord) else super().log_deletions(request, queryset)
+
+
+def _is_news(obj: Any, message: Any) -> bool:
+    """Whether Django's log needs an entry for this: it has none yet, and there is something to say."""
+    if isinstance(message, str):
+        return not say(obj, message)
+    # saving what was there already is no change
+    return bool(message) and not isinstance(obj, ConfigRecord)
 
 
 def _asks_of(lookup: str, field: str) -> bool:

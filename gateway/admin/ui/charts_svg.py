@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 WIDTH: Final = 720
 HEIGHT: Final = 120
@@ -79,3 +79,53 @@ def line(values: Sequence[float | None], top: float) -> str:
 def highest(values: Sequence[float | None], least: float, of: Callable[[float], float] = float) -> float:
     """The upper edge for a line chart."""
     return max((of(value) for value in values if value is not None), default=least) or least
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One colour of a stacked chart: its name, its shapes (x, y, width, height, words), its sum in words."""
+
+    name: str
+    shapes: Sequence[tuple[float, float, float, float, str]]
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackedChart:
+    """Bars of several layers. `columns`: (name, words) of each bar, for the list beside the picture."""
+
+    title: str
+    top: str
+    layers: Sequence[Layer]
+    columns: Sequence[tuple[str, str]]
+    first: str
+    last: str
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def stacked(
+    title: Any, names: Sequence[str], layers: Sequence[tuple[str, Sequence[Any]]], said: Callable[[Any], str]
+) -> StackedChart:
+    """Bars named `names`, each the sum of its layers from below; `said` puts a value into words."""
+    sums = [sum(values[at] for _name, values in layers) for at in range(len(names))]
+    top = max(sums, default=0) or 1
+    each = WIDTH / max(1, len(names))
+    bases = [0.0] * len(names)
+    made = []
+    for name, values in layers:
+        shapes = []
+        for at, value in enumerate(values):
+            height = HEIGHT * float(value / top)
+            if height:
+                bases[at] += height
+                place = (round(each * (at + _GAP / 2), 2), round(HEIGHT - bases[at], 2))
+                words = f"{names[at]}, {name}: {said(value)}"
+                shapes.append((*place, round(each * (1 - _GAP), 2), round(height, 2), words))
+        made.append(Layer(name, shapes, said(sum(values))))
+    columns = [
+        (column, "; ".join(f"{name} {said(values[at])}" for name, values in layers if values[at]) or said(0))
+        for at, column in enumerate(names)
+    ]
+    first, last = (names[0], names[-1]) if names else ("", "")
+    return StackedChart(str(title), said(top), made, columns, first, last)

@@ -136,6 +136,12 @@ def dollars(value: Decimal | float | None) -> SafeString:
     return format_html('<span class="gw-num"><span class="gw-unit">$</span>{}</span>', text)
 
 
+def plain(value: Decimal) -> str:
+    """A number as spreadsheets read it: 2.500000 -> "2.5", 10.00 -> "10", 0E-10 -> "0"."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def code(text: str) -> SafeString:
     """A name as machines write it (a model, a slug, a pattern)."""
     return format_html('<code class="gw-code">{}</code>', text) if text else NOTHING

@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from gateway.admin.ui import time_range
 from gateway.history.access import owns_keys
 
 
@@ -34,6 +35,13 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
         _("Watch"),
         (
             MenuItem(_("Dashboard"), "dashboard", "admin:index"),
+            MenuItem(
+                _("Costs"),
+                "paid",
+                "admin:gateway_hourlytotal_changelist",
+                ("gateway.view_hourlytotal",),
+            ),
+            MenuItem(_("Problems"), "report", "admin:gateway_problem_changelist", ("gateway.view_problem",)),
             MenuItem(_("Live"), "sensors", "admin:gateway_requestlog_live", ("gateway.view_requestlog",)),
             MenuItem(
                 _("Requests"),
@@ -75,7 +83,19 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 owners=True,
             ),
             MenuItem(
+                _("Refused keys"),
+                "key_off",
+                "admin:gateway_refusedkey_changelist",
+                ("gateway.view_refusedkey",),
+            ),
+            MenuItem(
                 _("Prices"), "payments", "admin:gateway_modelprice_changelist", ("gateway.view_modelprice",)
+            ),
+            MenuItem(
+                _("Notifications"),
+                "notifications",
+                "admin:gateway_notificationchannel_changelist",
+                ("gateway.view_notificationchannel",),
             ),
             MenuItem(
                 _("Search engines"),
@@ -128,15 +148,28 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
 )
 
 
+# pages that understand a time range, which goes along from one to the next
+_WITH_RANGE: Final = frozenset(
+    {
+        "admin:index",
+        "admin:gateway_hourlytotal_changelist",
+        "admin:gateway_requestlog_changelist",
+        "admin:gateway_sessiontotal_changelist",
+    }
+)
+
+
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The theme's navigation: sections with the entries that this user may open."""
     user: Any = request.user
     owns = cache(lambda: owns_keys(user))
+    carried = time_range.carried(request)
     groups = []
     for title, entries in SECTIONS:
         links = [(entry, link) for entry, link in _linked(entries) if _may(user, entry, owns)]
         if links:
-            groups.append({"title": title, "separator": False, "items": [_item(*pair) for pair in links]})
+            items = [_item(*pair, carried) for pair in links]
+            groups.append({"title": title, "separator": False, "items": items})
     _mark_current(groups, request.path)
     return groups
 
@@ -156,8 +189,9 @@ def _may(user: Any, entry: MenuItem, owns: Callable[[], bool]) -> bool:
     return entry.owners and owns()
 
 
-def _item(entry: MenuItem, link: str) -> dict[str, Any]:
-    return {"title": entry.title, "icon": entry.icon, "link": link, "active": False}
+def _item(entry: MenuItem, link: str, carried: str) -> dict[str, Any]:
+    address = f"{link}{carried}" if entry.page in _WITH_RANGE else link
+    return {"title": entry.title, "icon": entry.icon, "link": address, "page": link, "active": False}
 
 
 def _mark_current(groups: list[dict[str, Any]], path: str) -> None:
@@ -167,7 +201,7 @@ def _mark_current(groups: list[dict[str, Any]], path: str) -> None:
     fitting = [
         item
         for item in items
-        if item["link"] == path or (item["link"] != index and path.startswith(item["link"]))
+        if item["page"] == path or (item["page"] != index and path.startswith(item["page"]))
     ]
     if fitting:
-        max(fitting, key=lambda item: len(item["link"]))["active"] = True
+        max(fitting, key=lambda item: len(item["page"]))["active"] = True

@@ -64,6 +64,12 @@ class LookAheadPaginator(Paginator):
 class LookAheadList(ChangeList):
     """A list with that paginator; Django's would look for the rows of the page a second time."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.model_admin.filters_in_bar:
+            # the theme's drawer would hold each choice a second time
+            self.has_filters = False
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = self.paginator.shown_rows

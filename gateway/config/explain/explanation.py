@@ -42,9 +42,9 @@ _KEY_STATES: Final[Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class TargetStanding:
-    """One target of the winning mapping. `states`: sentences about what is set aside, best none.
+    """One target of the winning mapping. `states`: sentences about what is set aside of it, best none.
 
-    `usable`: requests may go there. `free`: nothing at all speaks against it now.
+    `usable`: requests may go there. `free`: something of it is left that is not set aside.
     """
 
     number: int

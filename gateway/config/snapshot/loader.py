@@ -32,6 +32,7 @@ from gateway.models import (
 )
 from gateway.routing import names
 from gateway.routing.snapshot import (
+    WHOEVER,
     ConfigSnapshot,
     Credential,
     KeyEntry,
@@ -70,20 +71,26 @@ def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
     return snapshot
 
 
-def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
-    providers = list(Provider.objects.prefetch_related("credentials"))
+def mapping_rules() -> tuple[MappingRule, ...]:
+    """The rules that the stored mappings make, in order; the demo's is off when something real serves."""
     targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
     mappings = list(ModelMapping.objects.prefetch_related(targets))
+    demo_wanted = not any(_serves(mapping) for mapping in mappings)
+    return tuple(_rule(mapping, demo_wanted) for mapping in mappings)
+
+
+def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
+    providers = list(Provider.objects.prefetch_related("credentials"))
+    rules = mapping_rules()
     keys = list(ClientKey.objects.select_related("user"))
     options = decided()
     known_prices().prepare(record.base_url for record in providers)
-    demo_wanted = not any(_serves(mapping) for mapping in mappings)
     configs = {record.slug: provider_config(record, conf) for record in providers}
     search_engine = _search_engine(SearchEngine.objects.filter(enabled=True).first())
     return ConfigSnapshot(
         stamp=stamp,
         providers=MappingProxyType(configs),
-        rules=tuple(_rule(mapping, demo_wanted) for mapping in mappings),
+        rules=rules,
         keys=MappingProxyType({record.digest: _key(record) for record in keys}),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
@@ -100,6 +107,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             + ([search_engine.credential] if search_engine is not None else [])
         ),
         search_engine=search_engine,
+        contact=conf.help_contact or WHOEVER,
         anonymous_allowed=anonymous_allowed(conf, bool(keys)),
     )
 

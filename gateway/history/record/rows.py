@@ -33,7 +33,10 @@ NO_PRICES: Final = PriceBook()
 
 
 LOG: Final = Upsert(
-    RequestLog, ["request_id"], ["ledger_count", "tool_count", "cost", "price_source", "folded"]
+    RequestLog,
+    ["request_id"],
+    ["ledger_count", "tool_count", "cost", "price_source", "folded"],
+    kept=["problem_id"],
 )
 ATTEMPT: Final = Upsert(Attempt, ["request_id", "number"], ["log_id"])
 _USED: Final = Statement("UPDATE gateway_clientkey SET last_used = %s WHERE id = %s")

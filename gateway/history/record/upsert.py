@@ -35,12 +35,15 @@ _NO_ITEMS: Final = "[]"
 class Upsert:
     """INSERT ... ON CONFLICT of one row of a model: a later write replaces the earlier one.
 
-    `more`: columns that the facts do not have. A row has about forty values and is made for each exchange, so
-    whatever can be done to all of them in one call is.
+    `more`: columns that the facts do not have; `kept`: nullable ones that somebody else writes. A row
+    has some forty values and is made for each exchange, so what can be done with all of them in one call is.
     """
 
-    def __init__(self, model: type[Model], key: Sequence[str], more: Sequence[str] = ()) -> None:
-        fields = {field.attname: field for field in model._meta.concrete_fields if not field.primary_key}
+    def __init__(
+        self, model: type[Model], key: Sequence[str], more: Sequence[str] = (), kept: Sequence[str] = ()
+    ) -> None:
+        written = (field for field in model._meta.concrete_fields if field.attname not in kept)
+        fields = {field.attname: field for field in written if not field.primary_key}
         fields = {name: fields[name] for name in (*(name for name in fields if name not in more), *more)}
         self._names = tuple(fields)
         self._more = tuple(more)

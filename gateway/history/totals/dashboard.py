@@ -1,25 +1,33 @@
-"""The numbers of the dashboard, from the hourly totals alone: the same cost for any number of requests."""
+"""The numbers of the dashboard, from the hourly totals: the same cost with any number of requests.
+
+A span of an hour or two is read from its requests, so that it can be shown by minutes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Any, Final, NamedTuple
 
 from django.db.models import F, Sum
 
 from gateway.client_protocol.purpose import RequestClass
-from gateway.history.totals.contributions import DAY, HOUR
-from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.history.outcome import OPEN
+from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers
+from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
 from gateway.models.history.request_log import class_words
 
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
-# how many hours a range reaches back, and the hours in one bar of its charts
-RANGES: Final = {"1h": (1, 1), "24h": (24, 1), "7d": (168, 6), "30d": (720, 24)}
-DEFAULT_RANGE: Final = "24h"
+# from so many hours on, bars of so many hours
+_BARS: Final = ((11 * 24, 24), (49, 6), (0, 1))
+# up to so long a span is read from the requests, and its bars are minutes
+_FINE: Final = timedelta(minutes=125)
+_MOST_ROWS: Final = 100_000
 MOST_LINES: Final = 12
 _NUMBERS: Final = (
     "requests", "retries", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
@@ -115,10 +123,10 @@ class ProviderPoints(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`since`: the start of the first hour that is counted; the last one is still running."""
+    """`since`: the start of what is counted; `each`: the length of a bar, a minute or whole hours."""
 
     since: datetime
-    hours_each: int
+    each: timedelta
     whole: ExchangeSums
     models: Sequence[DashboardLine]
     providers: Sequence[DashboardLine]
@@ -129,11 +137,12 @@ class Dashboard:
     ledger: Sequence[tuple[str, int]]
 
 
-def dashboard(chosen: str, now: datetime) -> Dashboard:
-    """The numbers of a range (RANGES), up to `now`."""
-    back, each = RANGES[chosen]
-    last = int(now.timestamp()) // HOUR
-    first = last - back
+def dashboard(since: datetime, until: datetime) -> Dashboard:
+    """The numbers from `since` to `until`: by minutes of a span of two hours, else by whole hours."""
+    if until - since <= _FINE:
+        return _by_minutes(since, until)
+    first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
+    each = next(each for hours, each in _BARS if last - first >= hours)
     if each > 1:
         # whole bars
         first -= first % each
@@ -144,21 +153,21 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
     providers: dict[str, ExchangeSums] = {}
     keys: dict[int, ExchangeSums] = {}
     classes: dict[str, ExchangeSums] = {}
-    for upstream, asked, provider, key, state, purpose, *sums in _grouped(first, last):
+    for upstream, provider, key, state, purpose, *sums in _grouped(first, last):
         whole.add(state, sums)
-        models.setdefault(upstream or asked, ExchangeSums()).add(state, sums)
+        # what was refused before a provider was chosen has no model of a provider
+        models.setdefault(upstream, ExchangeSums()).add(state, sums)
         providers.setdefault(provider, ExchangeSums()).add(state, sums)
         keys.setdefault(key, ExchangeSums()).add(state, sums)
         classes.setdefault(purpose or RequestClass.UNKNOWN, ExchangeSums()).add(state, sums)
     points, by_provider = _points(totals, first, last, each)
-    names = dict(ClientKey.objects.filter(pk__in=keys).values_list("pk", "name"))
     return Dashboard(
         since=_moment(first),
-        hours_each=each,
+        each=timedelta(hours=each),
         whole=whole,
         models=_lines(models, str),
         providers=_lines(providers, str),
-        keys=_lines(keys, lambda key: names.get(key, f"#{key}") if key else ""),
+        keys=_lines(keys, _names_of(keys)),
         classes=_lines(classes, class_words),
         points=points,
         health=[
@@ -174,6 +183,64 @@ def dashboard(chosen: str, now: datetime) -> Dashboard:
             .order_by("-number")
         ),
     )
+
+
+def _by_minutes(since: datetime, until: datetime) -> Dashboard:
+    """The same from the requests themselves: the newest of them, when there are very many."""
+    since = since.replace(second=0, microsecond=0)
+    whole = ExchangeSums()
+    models: dict[str, ExchangeSums] = defaultdict(ExchangeSums)
+    providers: dict[str, ExchangeSums] = defaultdict(ExchangeSums)
+    keys: dict[int, ExchangeSums] = defaultdict(ExchangeSums)
+    classes: dict[str, ExchangeSums] = defaultdict(ExchangeSums)
+    minutes: dict[int, ExchangeSums] = defaultdict(ExchangeSums)
+    by_provider: dict[str, dict[int, ExchangeSums]] = defaultdict(lambda: defaultdict(ExchangeSums))
+    ledger: Counter[str] = Counter()
+    rows = RequestLog.objects.filter(started_at__gte=since, started_at__lt=until, endpoint="messages")
+    for values in rows.order_by("-started_at").values_list(*Contribution._fields)[:_MOST_ROWS]:
+        facts = Contribution._make(values)
+        if facts.state == OPEN:
+            continue
+        slot, numbers = slot_and_numbers(facts)
+        sums = [numbers[HourlyTotal.NUMBERS.index(name)] for name in _NUMBERS]
+        minute = int((facts.started_at - since).total_seconds()) // 60
+        for one in (
+            whole,
+            models[slot.upstream_model],
+            providers[slot.provider],
+            keys[slot.client_key_pk],
+            classes[slot.request_class or RequestClass.UNKNOWN],
+            minutes[minute],
+            by_provider[slot.provider][minute],
+        ):
+            one.add(slot.state, sums)
+        ledger.update(str(entry["code"])[:12] for entry in facts.ledger)
+    count = max(1, ceil((until - since).total_seconds() / 60))
+
+    def every(found: Mapping[int, ExchangeSums]) -> list[Point]:
+        return [Point(since + timedelta(minutes=at), found.get(at) or ExchangeSums()) for at in range(count)]
+
+    return Dashboard(
+        since=since,
+        each=timedelta(minutes=1),
+        whole=whole,
+        models=_lines(models, str),
+        providers=_lines(providers, str),
+        keys=_lines(keys, _names_of(keys)),
+        classes=_lines(classes, class_words),
+        points=every(minutes),
+        health=[
+            ProviderPoints(line.name, every(by_provider[line.name]))
+            for line in _lines(providers, str)
+            if line.name
+        ],
+        ledger=ledger.most_common(),
+    )
+
+
+def _names_of(keys: Iterable[int]) -> Callable[[int], str]:
+    names = dict(ClientKey.objects.filter(pk__in=list(keys)).values_list("pk", "name"))
+    return lambda key: names.get(key, f"#{key}") if key else ""
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
@@ -220,7 +287,7 @@ def _grouped(first: int, last: int) -> Iterator[Any]:
     for table, since, before in ((HourlyTotal, first, midnight), (DailyTotal, midnight, last + 1)):
         totals = table.objects.order_by().filter(hour__gte=since, hour__lt=before, endpoint="messages")
         yield from totals.values_list(
-            "upstream_model", "asked_model", "provider", "client_key_pk", "state", "request_class"
+            "upstream_model", "provider", "client_key_pk", "state", "request_class"
         ).annotate(**_SUMS)
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from gateway.history.outcome import OPEN
-from gateway.history.totals import hourly
+from gateway.history.totals import hourly, sessions
 from gateway.history.totals.costs import cost_of
 from gateway.models import RequestLog
 from gateway.pricing.book import PriceBook
@@ -25,7 +25,7 @@ BATCH: Final = 500
 _READ: Final = (
     "pk", "request_id", "state", "endpoint", "attempts", "provider", "upstream_model", "started_at",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-    "cost", "price_source",
+    "cost", "price_source", "session_id",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def between(
 
 
 def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BATCH) -> Recosted:
-    """Give the rows, and the hourly totals, the cost that the price book says now."""
+    """Give the rows, the hourly totals and the totals of sessions the cost that the price book says now."""
     told = Recosted()
     last = 0
     while True:
@@ -77,6 +77,8 @@ def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BAT
             if changed:
                 with hourly.following(row.request_id for row in changed):
                     RequestLog.objects.bulk_update(changed, ["cost", "price_source"])
+                for session_id in sorted({row.session_id for row in changed if row.session_id}):
+                    sessions.work_out(session_id)
             told.changed += len(changed)
 
 

@@ -284,16 +284,16 @@ class ProviderCredential(ConfigRecord):
         return str(self.provider.base_url)
 
 
-def check_address(base_url: str) -> None:
-    """Refuse an address that calls may not go to. Raises ValidationError for the field base_url.
+def check_address(base_url: str, field: str = "base_url") -> None:
+    """Refuse an address that calls may not go to. Raises ValidationError for the field.
 
     A name is not resolved here: upstream/http1/happy_eyeballs.py looks where it leads, when it is called.
     """
     if "{" in base_url.partition("://")[2].partition("/")[0]:
         # the client would name the server that gets the credential
-        raise ValidationError({"base_url": _("{model} may stand in the path only, not in the host.")})
+        raise ValidationError({field: _("{model} may stand in the path only, not in the host.")})
     if leads_to_refused_host(base_url) and not gateway_conf().allow_link_local:
-        raise ValidationError({"base_url": REFUSED_ADDRESS})
+        raise ValidationError({field: REFUSED_ADDRESS})
 
 
 def headers_text(headers: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Final
 
 from django.db import models
@@ -27,9 +28,15 @@ RARE: Final[dict[str, Q]] = {
     "ledger": Q(ledger_count__gt=0),
     "retried": Q(attempts__gt=1),
     "replay": ~Q(replay_of=""),
+    "masked": Q(masked_count__gt=0),
+    "dear": Q(cost__gte=Decimal("0.1")),
     "counting": Q(endpoint="count_tokens"),
     "safety": Q(task="classifier"),
 }
+
+
+# failures that no problem counts yet; few, and none for long
+UNCOUNTED: Final = Q(problem_id=None) & ~Q(state="ok") & ~Q(state="open") & ~Q(state="cancelled")
 
 
 class State(models.TextChoices):
@@ -167,6 +174,8 @@ class RequestLog(models.Model):
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
     caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     masked_count = models.PositiveIntegerField(default=0)
+    # models.Problem; null: no failure, or one that nobody counted yet (gateway/watch/problems.py)
+    problem_id = models.BigIntegerField(null=True, blank=True, editable=False)
     # which model names the totals do not tell apart (history/totals/contributions.py)
     folded = models.PositiveSmallIntegerField(default=0, editable=False)
 
@@ -204,6 +213,10 @@ class RequestLog(models.Model):
             models.Index(
                 fields=["upstream_request_id"], name="log_upstream_id", condition=~Q(upstream_request_id="")
             ),
+            models.Index(
+                fields=["problem_id", "-started_at"], name="log_problem_time", condition=~Q(problem_id=None)
+            ),
+            models.Index(fields=["started_at"], name="log_uncounted", condition=UNCOUNTED),
             models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
         ]
 

@@ -65,7 +65,7 @@ class LiveExchanges:
         """End the exchanges whose keys `snapshot` refuses at `now` (Unix seconds)."""
         for exchange in tuple(self._live):
             if exchange.key is not None and (reason := snapshot.dismissal(exchange.key, now)):
-                exchange.interrupt(AuthenticationFailed(f"invalid x-api-key: {reason}"))
+                exchange.interrupt(AuthenticationFailed(reason))
 
     def interrupt(self) -> None:
         """End everything that is still running."""

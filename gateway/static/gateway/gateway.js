@@ -82,3 +82,35 @@ document.addEventListener("click", (event) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 });
+
+// a form with two days gives one range: from..to
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-range]");
+  if (!form) return;
+  const [from, to] = ["from", "to"].map((name) => form.querySelector(`[data-${name}]`).value);
+  if (!from && !to) { event.preventDefault(); return; }
+  form.elements.range.value = `${from}..${to}`;
+});
+document.addEventListener("DOMContentLoaded", () => {
+  const [from, to] = (new URLSearchParams(location.search).get("range") || "").split("..");
+  document.querySelectorAll("form[data-range]").forEach((form) => {
+    if (to === undefined) return;
+    form.querySelector("[data-from]").value = from.slice(0, 10);
+    form.querySelector("[data-to]").value = to.slice(0, 10);
+  });
+});
+
+// <div data-refresh="address">: a piece of a page that looks for itself, while somebody sees it
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("[data-refresh]").forEach((piece) => {
+    setInterval(async () => {
+      // whoever is about to follow a link in it is not disturbed
+      if (document.hidden || piece.matches(":hover, :focus-within")) return;
+      try {
+        const answer = await fetch(piece.dataset.refresh, { credentials: "same-origin", redirect: "error" });
+        const text = answer.ok ? await answer.text() : null;
+        if (text !== null && text.trim() !== piece.innerHTML.trim()) piece.innerHTML = text;
+      } catch { /* the next look may succeed */ }
+    }, 15000);
+  });
+});

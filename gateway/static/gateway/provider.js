@@ -16,22 +16,20 @@
     note.setAttribute("aria-live", "polite");
     chooser.closest("div").after(note);
 
-    // what the admin typed stays; what is empty or came from another preset is replaced
-    const replace = (input, value, known) => {
-      if (input && (!input.value || known.includes(input.value))) {
-        input.value = value;
-        input.dispatchEvent(new Event("change", { bubbles: true }));
-        input.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
-      }
+    // what the script filled in, it may replace; what somebody typed or saved stays
+    const filled = new Set();
+    const fill = (input, value, known) => {
+      if (!input || (input.value && !filled.has(input.value) && !known.includes(input.value))) return;
+      input.value = value;
+      filled.add(value);
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+      input.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
     };
+    const isNew = !field("slug")?.defaultValue;
     const protocol = field("protocol");
-    const spoken = (preset) =>
-      preset.endpoints.find((one) => one.protocol === (protocol ? protocol.value : "")) || preset.endpoints[0];
-    const show = (filling) => {
-      const preset = presets[chooser.value];
-      if (!preset) return;
-      if (filling && protocol && preset.endpoints.every((one) => one.protocol !== protocol.value)) protocol.value = "";
-      note.textContent = [preset.note, spoken(preset).note].filter(Boolean).join(" ");
+    const spoken = (preset) => preset.endpoints.find((one) => one.protocol === (protocol ? protocol.value : ""));
+    const describe = (preset) => {
+      note.textContent = [preset.note, spoken(preset)?.note].filter(Boolean).join(" ");
       if (preset.docs) {
         const link = document.createElement("a");
         link.href = preset.docs; link.rel = "noreferrer"; link.target = "_blank"; link.className = "gw-link";
@@ -50,19 +48,32 @@
         note.append(list);
       }
       note.hidden = !note.textContent;
-      if (!filling) return;
-      replace(field("name"), preset.label, labels);
-      replace(field("base_url"), spoken(preset).base_url, urls);
+    };
+    const choosePreset = () => {
+      const preset = presets[chooser.value];
+      if (!preset) return;
+      // another service: its own protocol, unless it has an endpoint for the one that is set
+      if (protocol && !spoken(preset)) protocol.value = "";
+      describe(preset);
+      fill(field("name"), preset.label, isNew ? labels : []);
+      fill(field("base_url"), (spoken(preset) || preset.endpoints[0]).base_url, urls);
       const url = field("base_url");
       const place = url && url.value.match(/\{(?!model\})[a-z_]+\}/);
       if (place) { url.focus(); url.setSelectionRange(place.index, place.index + place[0].length); }
-      else if (preset.needs_key) field("credentials-0-value")?.focus({ preventScroll: true });
     };
-    chooser.addEventListener("change", () => show(true));
-    protocol?.addEventListener("change", () => show(true));
+    const chooseProtocol = () => {
+      const preset = presets[chooser.value];
+      if (!preset) return;
+      describe(preset);
+      // only where this service has an endpoint of its own for the protocol, and stands at another of its own
+      if (spoken(preset)) fill(field("base_url"), spoken(preset).base_url, preset.endpoints.map((one) => one.base_url));
+    };
+    chooser.addEventListener("change", choosePreset);
+    protocol?.addEventListener("change", chooseProtocol);
     // a form that came back with errors is shown as it was sent
     const sent = document.querySelector("[aria-invalid=true]");
-    show(!sent && !document.querySelector("[name=slug]")?.value && !!field("name") && !field("name").value);
+    if (!sent && isNew && field("name") && !field("name").value) choosePreset();
+    else if (presets[chooser.value]) describe(presets[chooser.value]);
   }
 
   async function test(button, url, form) {

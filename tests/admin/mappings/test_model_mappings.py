@@ -2,10 +2,12 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
+from gateway.config.snapshot.loader import load
 from gateway.config.startup.environment import sync_environment
 from gateway.models import (
     ClientKey,
@@ -17,8 +19,9 @@ from gateway.models import (
     Sealed,
     SetAsideTarget,
 )
+from gateway.routing.resolve import resolve
 from tests.admin.pages import errors, form_data, inline_errors, url
-from tests.records import make_mapping
+from tests.records import make_mapping, make_provider
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -159,7 +162,7 @@ def test_the_list_does_not_ask_the_database_once_per_row(
 ):
     for number in range(10):
         make_mapping(f"m{number}", mapping.targets.get().provider)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(14):
         admin_client.get(url("modelmapping", "changelist"))
 
 
@@ -293,3 +296,102 @@ def test_where_it_goes_depends_on_the_purpose(admin_client, mapping):
     page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x"})
     assert page.context["explanation"].first.upstream_model == "gpt-4o"
     assert "takes only requests of the class subagent" in page.content.decode()
+
+
+def test_a_new_pattern_stands_in_front_of_what_would_take_all_its_names(admin_client, provider):
+    make_mapping("*", provider, position=10)
+    page = admin_client.get(url("modelmapping", "add"))
+    data = form_data(page, pattern="*fable*", **{"targets-0-provider": provider.pk})
+    said = admin_client.post(url("modelmapping", "add"), data, follow=True).content.decode()
+    assert ModelMapping.objects.get(pattern="*fable*").position == 9
+    assert resolve(load(), "claude-fable-5").route.rule.pattern == "*fable*"
+    assert "never reached" not in said
+
+
+def test_a_mapping_that_no_name_leads_to_is_marked_and_warned_about(admin_client, provider):
+    make_mapping("*", provider, position=10)
+    behind = make_mapping("*fable*", provider, position=20)
+    assert "never reached: * wins" in admin_client.get(url("modelmapping", "changelist")).content.decode()
+    page = admin_client.get(url("modelmapping", "change", behind.pk))
+    changed = url("modelmapping", "change", behind.pk)
+    said = admin_client.post(changed, form_data(page, note="n"), follow=True).content.decode()
+    assert "*fable* is never reached: * stands before it" in said
+    moved = list_data((behind, 5, True), (ModelMapping.objects.get(pattern="*"), 10, True))
+    said = admin_client.post(url("modelmapping", "changelist"), moved, follow=True).content.decode()
+    assert "never reached" not in said
+
+
+def test_the_demo_that_stepped_back_is_said_to_have_where_it_is_listed(admin_client, provider):
+    sync_environment(GatewayConf())
+    make_mapping("*opus*", provider, "m")
+    assert "stepped back" in admin_client.get(url("modelmapping", "changelist")).content.decode()
+    assert "stepped back" in admin_client.get(url("provider", "changelist")).content.decode()
+
+
+def test_a_target_is_set_aside_or_asked_first_and_not_both(admin_client, mapping):
+    SetAsideTarget.objects.create(
+        process="a", provider="main", upstream_model="gpt-4o", reason="refused", failures=3,
+        since=timezone.now(), until=timezone.now() + timedelta(minutes=5),
+    )  # fmt: skip
+    text = where(admin_client, "claude-x").content.decode()
+    assert "asked all the same: every target is set aside" in text
+    assert ">asked first<" not in text and ">set aside<" not in text
+
+
+class TestOneSaveIsOneEntry:
+    """Of the log of changes."""
+
+    @pytest.fixture
+    def second(self, mapping):
+        other = make_provider("Second", "second")
+        LogEntry.objects.all().delete()
+        return other
+
+    def test_a_target_is_changed_under_the_name_of_its_mapping_with_names_and_undone_there(
+        self, admin_client, mapping, second
+    ):
+        address = url("modelmapping", "change", mapping.pk)
+        data = form_data(admin_client.get(address), **{"targets-0-provider": second.pk}, note="moved")
+        admin_client.post(address, data)
+        entry = LogEntry.objects.get()
+        assert (entry.object_repr, entry.object_id) == ("claude-*", str(mapping.pk))
+        listed = admin_client.get("/admin/admin/logentry/").content.decode()
+        assert "Main" in listed and "Second" in listed
+        assert mapping.targets.get().provider == second
+        admin_client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
+        mapping.refresh_from_db()
+        assert (mapping.targets.get().provider.slug, mapping.note) == ("main", "")
+        assert LogEntry.objects.count() == 2
+
+    def test_saving_what_is_there_is_no_change(self, admin_client, mapping, second):
+        address = url("modelmapping", "change", mapping.pk)
+        admin_client.post(address, form_data(admin_client.get(address)))
+        assert not LogEntry.objects.exists()
+
+    def test_a_removed_mapping_comes_back_with_its_targets(self, admin_client, mapping, second):
+        admin_client.post(url("modelmapping", "delete", mapping.pk), {"post": "yes"})
+        entry = LogEntry.objects.get()
+        assert (entry.object_repr, entry.action_flag) == ("claude-*", DELETION)
+        admin_client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
+        assert ModelMapping.objects.get().targets.get().upstream_model == "gpt-4o"
+
+    def test_a_drag_in_the_list_is_one_entry_and_undone_as_one(self, admin_client, mapping, second):
+        others = [make_mapping(f"m{number}", second, position=20 + number) for number in range(3)]
+        LogEntry.objects.all().delete()
+        rows = [(one, 100 - number, True) for number, one in enumerate([mapping, *others])]
+        admin_client.post(url("modelmapping", "changelist"), list_data(*rows))
+        entry = LogEntry.objects.get()
+        assert entry.object_repr == "Order and switches of the model mappings"
+        page = admin_client.get(f"/admin/admin/logentry/{entry.pk}/change/").content.decode()
+        assert "m2" in page and "claude-*" in page
+        admin_client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
+        assert sorted(ModelMapping.objects.values_list("position", flat=True)) == [10, 20, 21, 22]
+
+    def test_a_made_mapping_is_removed_by_the_undoing_of_its_entry(self, admin_client, provider):
+        LogEntry.objects.all().delete()
+        data = {"make": "1", "models": "1", "model-0-id": "m", "model-0-pattern": "*"}
+        admin_client.post(url("provider", "models", provider.pk), data)
+        entry = LogEntry.objects.get()
+        assert (entry.action_flag, entry.object_repr) == (ADDITION, "*")
+        admin_client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
+        assert not ModelMapping.objects.exists()

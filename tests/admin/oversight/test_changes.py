@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 
-from gateway.config.changes import values_of
+from gateway.config.changes import acting, said_of, values_of
 from gateway.models import ClientKey, LegalHold, Origin, Provider
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_a_change_by_a_form_is_one_entry_with_values(admin_client, admin_user):
     )
     entry = LogEntry.objects.get()
     assert entry.user == admin_user
-    assert values_of(entry) == {"body_days": [None, 30]}
+    assert values_of(entry)["body_days"] == [None, 30]
 
 
 def test_a_value_that_is_empty_is_no_secret(admin_client, db):
@@ -143,3 +143,29 @@ def test_taking_over_is_not_undone(admin_client):
     _undo(admin_client, _newest())
     provider.refresh_from_db()
     assert provider.origin == Origin.ADMIN
+
+
+def test_looking_at_retention_changes_nothing(admin_client, db):
+    assert admin_client.get("/admin/gateway/retention/", follow=True).status_code == 200
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("names", ["one", "one\ntwo"])
+def test_an_issued_key_is_one_entry_with_what_was_done(admin_client, names):
+    admin_client.post("/admin/gateway/clientkey/issue-many/", {"names": names, "capture": ""})
+    entries = list(LogEntry.objects.order_by("pk"))
+    assert [entry.object_repr.split()[0] for entry in entries] == names.split()
+    assert {said_of(entry) for entry in entries} == {"Issued with a list."}
+    record = ClientKey.objects.first()
+    admin_client.post(f"/admin/gateway/clientkey/{record.pk}/revoke/")
+    assert LogEntry.objects.count() == len(entries) + 1
+
+
+def test_what_was_changed_and_changed_back_in_one_act_is_nothing(admin_user):
+    record = Provider.objects.create(name="Acme", slug="acme", base_url="https://acme.test/v1")
+    LogEntry.objects.all().delete()
+    with acting(admin_user):
+        for name in ("Other", "Third"):
+            record.name = name
+            record.save()
+    assert values_of(LogEntry.objects.get()) == {"name": ["Acme", "Third"]}

@@ -4,10 +4,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from gateway.admin.oversight.attention import items
 from gateway.config.changes import values_of
 from gateway.config.snapshot.loader import load
 from gateway.models import LearntOption
+from gateway.watch.attention import items
 from tests.admin.pages import url
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,14 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
+from gateway.config.changes import said_of
 from gateway.config.startup import environment as adopt_env_records
 from gateway.config.startup.environment import sync_environment
+from gateway.history.record.rows import write
 from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import errors, form_data, inline_errors, url
+from tests.history.record.test_recorder import outcome
 from tests.records import make_provider
 
 HOSTILE = "<script>alert(1)</script>"
@@ -278,7 +281,7 @@ def test_taking_over_copies_the_secrets_and_makes_the_records_the_admin_s(admin_
     assert credential(environment) == "sk-from-the-environment-1234"
     assert environment.revealed_headers() == {"X-ENV": "env-secret"}
     assert not ModelMapping.objects.exclude(origin=Origin.ADMIN).exists()
-    assert LogEntry.objects.latest("pk").change_message == "Taken over from the environment."
+    assert "Taken over from the environment." in [said_of(entry) for entry in LogEntry.objects.all()]
     assert 'name="_save"' in response.content.decode()
     assert "sk-from-the" not in response.content.decode() + everything_stored()
 
@@ -406,3 +409,20 @@ def test_a_retired_service_is_not_offered_and_its_url_says_why(admin_client, db)
     page = add(admin_client, preset="generic", base_url="https://models.github.ai/inference")
     assert "retired" in str(errors(page))
     assert "github-models" not in admin_client.get(url("provider", "add")).content.decode()
+
+
+def test_the_list_says_what_failed_lately(admin_client, provider):
+    write(
+        [
+            outcome(number, started_at=timezone.now(), provider="main", state=state, first_byte_ms=300)
+            for number, state in enumerate(["ok", "error", "ok"])
+        ]
+    )
+    text = admin_client.get(url("provider", "changelist")).content.decode()
+    assert ">1 / 3</span>" in text and "provider=main&amp;state=failed&amp;range=24h" in text
+
+
+def test_a_list_is_named_in_the_title_of_the_browser(admin_client, provider):
+    text = admin_client.get(url("provider", "changelist")).content.decode()
+    assert "Providers" in text.split("<title>")[1].split("</title>")[0]
+    assert '<main id="content"' in text and 'href="#content"' in text

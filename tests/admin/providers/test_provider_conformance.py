@@ -2,6 +2,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from gateway.admin.providers import provider_conformance
+from gateway.config.changes import said_of
 from gateway.models import CapabilityResult, ConformanceRun
 from gateway.upstream.trial.conformance import Finding
 from tests.admin.pages import url
@@ -73,9 +74,7 @@ def test_a_proposal_is_applied_with_one_click_and_logged(admin_client, provider,
     admin_client.post(url("provider", "conformance", provider.pk), {"apply": str(result.pk)})
     provider.refresh_from_db()
     assert provider.options == {"images": "text", "json_schema": "object"}
-    assert (
-        "json_schema = object (before: json_schema = None)" in LogEntry.objects.first().get_change_message()
-    )
+    assert "json_schema = object (before: json_schema = None)" in said_of(LogEntry.objects.first())
     assert "applied" in page(admin_client, provider).content.decode()
 
 

@@ -147,6 +147,20 @@ def test_chosen_models_become_mappings_whose_sizes_follow_the_list(admin_client,
     assert (profile.context_window, profile.max_output_tokens) == (64000, None)
 
 
+def test_models_made_after_a_catch_all_are_reached(admin_client, provider):
+    data = {
+        "make": "1", "models": "3", "model-0-id": "first", "model-0-pattern": "*",
+        "model-1-id": "second", "model-1-pattern": "*sonnet*",
+        "model-2-id": "exact", "model-2-pattern": "exact",
+    }  # fmt: skip
+    said = admin_client.post(url("provider", "models", provider.pk), data, follow=True).content.decode()
+    assert "3 mappings were made and are in force" in said and "never reached" not in said
+    found = {
+        asked: resolve(load(), asked).route.upstream_model for asked in ("x", "claude-sonnet-5", "exact")
+    }
+    assert found == {"x": "first", "claude-sonnet-5": "second", "exact": "exact"}
+
+
 def test_making_mappings_needs_the_right_to_add_them(clerk, provider):
     client = clerk("view_provider", "change_provider")
     data = {"make": "1", "models": "1", "model-0-id": "m", "model-0-pattern": "*"}

@@ -134,3 +134,13 @@ def test_very_many_small_blocks_are_laid_out_in_a_moment(block):
 def test_very_many_empty_messages_are_counted():
     shown = conversation({"messages": [{"role": "user", "content": []}] * 100_000}, None)
     assert len(shown.new) + shown.left_out == 100_000 and len(shown.new) < 10_000
+
+
+def test_what_tools_and_people_wrote_takes_no_markdown_from_the_answers():
+    said = {"type": "text", "text": "## A heading"}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "x" * 5_000}
+    reminder = {"type": "text", "text": "y" * 3_000}
+    messages = [message for _ in range(50) for message in (user(reminder, result), assistant(said))]
+    shown = conversation({"messages": messages}, None)
+    answers = [card for turn in shown.earlier for card in turn.cards if turn.role == "assistant"]
+    assert len(answers) == 50 and all("<h2>" in card.html for card in answers)

@@ -81,7 +81,7 @@ async def test_values_are_what_they_are(auditor):
         streamed=True,
     )
     [row] = rows_of(await exported(auditor, "csv"))
-    assert (row["cost"], row["tools_called"], row["input_tokens"]) == ("0.2500000000", "Bash Read", "")
+    assert (row["cost"], row["tools_called"], row["input_tokens"]) == ("0.25", "Bash Read", "")
     [line] = (await exported(auditor, "jsonl")).splitlines()
     value = json.loads(line)
     assert (value["tools_called"], value["input_tokens"], value["streamed"]) == (["Bash", "Read"], None, True)
@@ -112,3 +112,10 @@ async def test_a_filter_that_means_nothing_is_left_out(auditor, form, parameters
         assert b"".join([piece async for piece in response.streaming_content]) is not None
     else:
         assert "client_key__isnull" in parameters
+
+
+async def test_costs_are_decimals_that_spreadsheets_read(auditor):
+    for number, cost in enumerate((Decimal("0E-10"), Decimal("0.0012300000"), Decimal("12"))):
+        await RequestLog.objects.acreate(request_id=f"req_c{number}", cost=cost)
+    found = sorted(row["cost"] for row in rows_of(await exported(auditor, "csv")))
+    assert found == ["0", "0.00123", "12"]

@@ -41,7 +41,7 @@ def test_the_list_shows_the_totals_of_each_session(admin_client, session):
         ({}, 1),
         ({"q": "s-"}, 1),
         ({"q": "x"}, 0),
-        ({"time": "1h"}, 0),
+        ({"range": "1h"}, 0),
         ({"key": "none"}, 1),
         ({"key": "7"}, 0),
     ],
@@ -226,3 +226,25 @@ def test_the_page_says_what_each_prompt_cost_and_what_requests_were_for(admin_cl
         "main agent": (1, 0), "subagent": (1, 0), "auxiliary": (1, 0), "safety check by the client": (1, 1),
     }  # fmt: skip
     assert "?prompt=prompt-1" in page.content.decode()
+
+
+def test_the_dearest_session_is_found_by_sorting_and_says_whose_it_is(admin_client, session):
+    user = get_user_model().objects.create_user("emil")
+    rows = make_rows_of("s-2", owner_id=user.pk, cost="9.5")
+    assert rows
+    work_out("s-2")
+    heads = list(admin_client.get(LIST).context["cl"].list_display)
+    column = heads.index("cost_shown")
+    response = admin_client.get(LIST, {"o": f"-{column}"})
+    assert [total.session_id for total in response.context["cl"].result_list] == ["s-2", "s-1"]
+    assert "emil" in response.content.decode()
+
+
+def make_rows_of(session_id, **fields):
+    return RequestLog.objects.bulk_create(
+        [
+            RequestLog(
+                request_id=f"req_{session_id}", session_id=session_id, started_at=START, state="ok", **fields
+            )
+        ]
+    )

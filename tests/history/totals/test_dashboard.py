@@ -9,12 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.history.record.rows import write
-from gateway.history.totals.dashboard import RANGES, dashboard, quantile, recent, unpriced_models
+from gateway.history.totals import dashboard as totals
+from gateway.history.totals.dashboard import quantile, recent, unpriced_models
 from gateway.models import ClientKey, RequestLog
 from gateway.models.history.hourly_total import BUCKETS, FIRST_BYTE_BOUNDS
 from tests.history.record.test_recorder import NOON, outcome
 
 NOW = NOON + timedelta(minutes=30)
+
+
+LENGTHS = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}
+
+
+def dashboard(chosen, now):
+    return totals.dashboard(now - timedelta(hours=LENGTHS[chosen]), now)
 
 
 def buckets(values):
@@ -44,8 +52,8 @@ def test_no_answers_have_no_quantile_and_very_late_ones_the_last_bound():
 class TestNumbers:
     def test_a_range_has_the_present_hour_and_those_before(self):
         write([outcome(n, started_at=NOON - timedelta(hours=n), endpoint="messages") for n in range(30)])
-        assert {name: dashboard(name, NOW).whole.requests for name in RANGES} == {
-            "1h": 2, "24h": 25, "7d": 30, "30d": 30,
+        assert {name: dashboard(name, NOW).whole.requests for name in LENGTHS} == {
+            "1h": 1, "24h": 25, "7d": 30, "30d": 30,
         }  # fmt: skip
 
     def test_errors_are_what_the_client_did_not_get_and_no_cancellations(self):
@@ -68,7 +76,7 @@ class TestNumbers:
             ]
         )
         found = dashboard("24h", NOW)
-        assert [(line.name, line.numbers.requests) for line in found.models] == [("u", 2), ("m", 1)]
+        assert [(line.name, line.numbers.requests) for line in found.models] == [("u", 2), ("", 1)]
         assert [line.name for line in found.providers] == ["p", "q"]
         assert {line.name for line in found.keys} == {"ada", "#9999", ""}
 
@@ -112,3 +120,9 @@ class TestNumbers:
         )
         assert unpriced_models(24, NOW) == [("p", "u", 1)]
         assert recent(1, NOW)["p"].failed_share == 0.5
+
+
+@pytest.mark.django_db
+def test_a_refused_request_has_no_model_of_a_provider():
+    write([outcome(1, started_at=NOON, state="error", provider="", upstream_model="", asked_model="m")])
+    assert [line.name for line in dashboard("24h", NOON).models] == [""]

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from gateway.history.record.rows import write
+from gateway.history.totals import sessions
 from gateway.history.totals.recosting import between, recompute
-from gateway.models import HourlyTotal, RequestLog
+from gateway.models import HourlyTotal, RequestLog, SessionTotal
 from gateway.models.history.hourly_total import COST_UNIT
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
@@ -93,3 +94,10 @@ def test_the_hourly_totals_follow():
     total = HourlyTotal.objects.get()
     assert total.unpriced == 0
     assert total.cost_units * COST_UNIT == RequestLog.objects.get().cost > 0
+
+
+def test_the_totals_of_a_session_follow_its_costs():
+    rows(3, session_id="s", endpoint="messages", cost=None)
+    sessions.work_out("s")
+    recompute(between(None, None), BOOK, batch=2)
+    assert SessionTotal.objects.get().cost == 3

@@ -1,0 +1,52 @@
+"""The requests before and after one in the list from which somebody came to it.
+
+Django names that list's filters in the address of each of its links (`_changelist_filters`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Q
+from django.http import HttpRequest, QueryDict
+from django.utils.http import urlencode
+
+from gateway.models import RequestLog
+
+_PARAMETER = "_changelist_filters"
+_LONGEST = 2_000
+# which page of the list, and what a failed filter leaves, choose no rows
+_NOT_FILTERS = ("p", "e", "o")
+
+
+def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
+    """`newer` and `older`: primary keys or None. `list_filters`, `list_query`, `list_more`: for addresses."""
+    filters = request.GET.get(_PARAMETER, "")[:_LONGEST].replace("\x00", "")
+    rows = _rows(pages, request, filters).order_by()
+    at, pk = row.started_at, row.pk
+    newer = rows.filter(started_at__gte=at).filter(Q(started_at__gt=at) | Q(started_at=at, pk__gt=pk))
+    older = rows.filter(started_at__lte=at).filter(Q(started_at__lt=at) | Q(started_at=at, pk__lt=pk))
+    more = urlencode({_PARAMETER: filters}) if filters else ""
+    return {
+        "newer": newer.order_by("started_at", "pk").values_list("pk", flat=True).first(),
+        "older": older.order_by("-started_at", "-pk").values_list("pk", flat=True).first(),
+        "list_filters": filters,
+        "list_query": f"?{more}" if more else "",
+        "list_more": f"&{more}" if more else "",
+    }
+
+
+def _rows(pages: Any, request: HttpRequest, filters: str) -> Any:
+    """The rows of that list; of a list that cannot be asked for again, all that the user may see."""
+    asked = QueryDict(filters, mutable=True)
+    for name in _NOT_FILTERS:
+        asked.pop(name, None)
+    here = request.GET
+    request.GET = asked  # type: ignore[assignment]
+    try:
+        return pages.get_changelist_instance(request).queryset
+    except IncorrectLookupParameters:
+        return pages.get_queryset(request)
+    finally:
+        request.GET = here

@@ -1,0 +1,157 @@
+"""The language of the search box: `key:laptop status:5xx cost:>0.5 tool:Bash "retry loop"`.
+
+What is no `name:value` of FIELDS is words of a conversation, or an id. A value with spaces stands in
+quotation marks. Several values of one name are alternatives, different names hold together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import reduce
+from operator import or_
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from gateway.admin.requests import filters
+from gateway.admin.ui import time_range
+from gateway.models import ClientKey, Provider
+from gateway.models.history.request_log import RARE
+
+MOST_TERMS: Final = 30
+_NOTHING: Final = Q(pk__in=[])
+_COMPARED: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "": "exact"}
+
+
+class Asked(NamedTuple):
+    """`condition` of the fields (None: no field was named), and the `words` that are left."""
+
+    condition: Q | None
+    words: str
+
+
+def read(text: str) -> Asked:
+    """What a text asks for. Any text is allowed; a value that means nothing finds nothing."""
+    named: dict[str, list[Q]] = defaultdict(list)
+    words = []
+    for term in _terms(text)[:MOST_TERMS]:
+        name, colon, value = term.partition(":")
+        field = FIELDS.get(name.lower()) if colon else None
+        value = value.strip('"')
+        if field is None or not value:
+            words.append(term)
+        else:
+            named[name.lower()].append(_NOTHING if "\x00" in value else field.condition(value))
+    condition = None
+    for alternatives in named.values():
+        # one condition after the other, so that partial indexes are seen
+        one = reduce(or_, alternatives)
+        condition = one if condition is None else condition & one
+    return Asked(condition, " ".join(words))
+
+
+def _terms(text: str) -> list[str]:
+    """The text cut at spaces that stand outside of quotation marks."""
+    terms, term, quoted = [], "", False
+    for letter in text:
+        if letter == '"':
+            quoted = not quoted
+        if letter.isspace() and not quoted:
+            terms.append(term)
+            term = ""
+        else:
+            term += letter
+    return [one for one in (*terms, term) if one]
+
+
+def _of_filter(kind: Any) -> Callable[[str], Q]:
+    # what a value means takes no request
+    bare = object.__new__(kind)
+    return lambda value: bare.condition(value) or _NOTHING
+
+
+def _key(value: str) -> Q:
+    keys = ClientKey.objects.filter(Q(name__icontains=value) | Q(last_four=value))
+    return Q(client_key_id__in=list(keys.values_list("pk", flat=True)[:500])) | Q(key_name=value)
+
+
+def _owner(value: str) -> Q:
+    keys = ClientKey.objects.filter(Q(user__username__icontains=value) | Q(owner__icontains=value))
+    return Q(client_key_id__in=list(keys.values_list("pk", flat=True)[:500]))
+
+
+def _provider(value: str) -> Q:
+    named = Provider.objects.filter(Q(name__icontains=value) | Q(slug__icontains=value))
+    return Q(provider__in=[value, *named.values_list("slug", flat=True)[:50]])
+
+
+def _model(value: str) -> Q:
+    start, star, _rest = value.partition("*")
+    if not star:
+        return Q(asked_model=value) | Q(upstream_model=value)
+    return Q(asked_model__istartswith=start) | Q(upstream_model__istartswith=start)
+
+
+def _session(value: str) -> Q:
+    return Q(session_id__gte=value, session_id__lt=value + "\U0010ffff")
+
+
+def _tool(value: str) -> Q:
+    return RARE["tools"] & Q(tools_called__icontains=f'"{value}"')
+
+
+def _compared(column: str, factor: int = 1) -> Callable[[str], Q]:
+    def condition(value: str) -> Q:
+        sign = next((one for one in (">=", "<=", ">", "<") if value.startswith(one)), "")
+        try:
+            number = Decimal(value[len(sign) :].strip().lstrip("$")) * factor
+        except InvalidOperation:
+            return _NOTHING
+        if not number.is_finite() or abs(number) > 2_000_000_000:
+            return _NOTHING
+        dear = RARE["dear"] if column == "cost" and sign.startswith(">") and number >= _DEAR else Q()
+        return dear & Q(**{f"{column}__{_COMPARED[sign]}": number if column == "cost" else int(number)})
+
+    return condition
+
+
+_DEAR: Final = Decimal("0.1")
+
+
+class Field(NamedTuple):
+    """One name of the language: what it is for, and examples of values for the completion."""
+
+    title: Any
+    condition: Callable[[str], Q]
+    examples: tuple[str, ...] = ()
+
+
+FIELDS: Final[dict[str, Field]] = {
+    "key": Field(_("client key: part of its name, or its last four letters"), _key),
+    "owner": Field(_("owner: part of the name"), _owner),
+    "provider": Field(_("provider: part of its name"), _provider),
+    "model": Field(_("asked or upstream model; * at the end for a beginning"), _model),
+    "status": Field(
+        _("HTTP status or its class"), _of_filter(filters.StatusFilter), ("2xx", "4xx", "5xx", "429")
+    ),
+    "state": Field(
+        _("how it ended"),
+        _of_filter(filters.StateFilter),
+        ("failed", "ok", "error", "cancelled", "broken", "interrupted", "open"),
+    ),
+    "error": Field(_("error type"), _of_filter(filters.ErrorTypeFilter), filters.ERROR_TYPES),
+    "stop": Field(_("stop reason"), _of_filter(filters.StopReasonFilter), filters.STOP_REASONS),
+    "session": Field(_("session: the beginning of its id"), _session),
+    "tool": Field(
+        _("a tool that the answer calls"), _tool, ("Bash", "Read", "Edit", "Write", "Grep", "Task")
+    ),
+    "with": Field(_("what it has"), _of_filter(filters.WithFilter), tuple(filters.WithFilter.CONDITIONS)),
+    "cost": Field(_("US dollars"), _compared("cost"), (">0.5", ">1")),
+    "in": Field(_("input tokens"), _compared("input_tokens"), (">100000",)),
+    "out": Field(_("output tokens"), _compared("output_tokens"), (">8000",)),
+    "seconds": Field(_("how long it took, in seconds"), _compared("duration_ms", 1000), (">30", ">60")),
+    "time": Field(_("when"), _of_filter(filters.TimeFilter), tuple(time_range.NAMED)),
+}

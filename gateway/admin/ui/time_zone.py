@@ -1,0 +1,59 @@
+"""The time zone in which a person reads: chosen on a page, kept in a cookie as the language is."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+
+Respond = Callable[[HttpRequest], Any]
+
+COOKIE: Final = "ccproxy_timezone"
+_YEAR: Final = 365 * 24 * 3600
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All zones with a place in their name, and UTC."""
+    every = zoneinfo.available_timezones()
+    return ("UTC", *sorted(name for name in every if "/" in name and name[0].isupper()))
+
+
+def reading_zone(get_response: Respond) -> Respond:
+    """Middleware: what a page says of times is said in its reader's zone."""
+
+    def respond(request: HttpRequest) -> Any:
+        chosen = request.COOKIES.get(COOKIE, "")
+        if chosen not in names():
+            return get_response(request)
+        with timezone.override(zoneinfo.ZoneInfo(chosen)):
+            response = get_response(request)
+            # a page is rendered here, while its zone is in force
+            if hasattr(response, "render") and callable(response.render):
+                response = response.render()
+            return response
+
+    return respond
+
+
+def set_zone_view(request: HttpRequest) -> HttpResponse:
+    """POST `zone` and `next`: keep the choice and go back."""
+    behind = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(behind, {request.get_host()}, request.is_secure())
+    response = HttpResponseRedirect(behind if safe and behind else "/admin/")
+    if request.method == "POST" and request.POST.get("zone", "") in names():
+        response.set_cookie(
+            COOKIE,
+            request.POST["zone"],
+            max_age=_YEAR,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response

@@ -1,0 +1,199 @@
+"""What was used and what it cost, summed up for accounting: by owner, group, key, model, provider or day.
+
+From the hourly totals alone, so requests that are kept no longer still count.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.db.models import Sum
+from django.utils import timezone
+
+from gateway.history.totals.contributions import DAY, HOUR, hour_of
+from gateway.history.totals.dashboard import FAILED
+from gateway.history.totals.hourly import moment
+from gateway.models import ClientKey, DailyTotal, HourlyTotal
+from gateway.models.history.hourly_total import COST_UNIT
+
+BY: Final = ("owner", "group", "key", "model", "provider", "day")
+# replays cost as well; counting tokens is free
+_CHARGED: Final = ("messages", "replay")
+_NUMBERS: Final = (
+    "requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_units",
+    "unpriced",
+)  # fmt: skip
+_SUMS: Final = {f"sum_{name}": Sum(name) for name in _NUMBERS}
+
+
+@dataclass(slots=True)
+class Usage:
+    """Sums over some exchanges. Tokens of the cache are beside the input, not in it; `cost` in dollars."""
+
+    requests: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    unpriced: int = 0
+
+    def add(self, state: str, numbers: Iterable[int]) -> None:
+        requests, tokens_in, out, read, written, units, unpriced = (int(number or 0) for number in numbers)
+        self.requests += requests
+        self.failed += requests if state in FAILED else 0
+        self.input_tokens += tokens_in
+        self.output_tokens += out
+        self.cache_read_tokens += read
+        self.cache_write_tokens += written
+        self.cost += units * COST_UNIT
+        self.unpriced += unpriced
+
+
+@dataclass(slots=True)
+class UsageLine:
+    """One owner (group, key ...): `key` in addresses ("": none), `name` for people, sums, cost by day."""
+
+    key: str
+    name: str
+    sums: Usage = field(default_factory=Usage)
+    days: dict[date, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """`lines`, the dearest first (days in order); `whole`: their sum; `days` of the span, in order."""
+
+    by: str
+    since: datetime
+    until: datetime
+    lines: list[UsageLine]
+    whole: Usage
+    days: list[date]
+
+
+def usage(by: str, since: datetime, until: datetime, zone: tzinfo | None = None) -> UsageReport:
+    """The sums of the whole hours from `since` to before `until`, with days of `zone` (the reader's).
+
+    Raises ValueError for a `by` that is not in BY.
+    """
+    if by not in BY:
+        raise ValueError(by)
+    zone = zone or timezone.get_current_timezone()
+    first, behind = hour_of(since), hour_of(until - timedelta(microseconds=1)) + 1
+    label = _labels(by)
+    day_of = _days_of(zone)
+    lines: dict[str, UsageLine] = {}
+    whole = Usage()
+    for hour, key_pk, model, provider, state, *numbers in _rows(by, first, behind, zone):
+        day = day_of(hour)
+        for key, name in label(key_pk, model, provider, day):
+            line = lines.get(key)
+            if line is None:
+                line = lines[key] = UsageLine(key, name)
+            line.sums.add(state, numbers)
+            line.days[day] += int(numbers[5] or 0) * COST_UNIT
+        whole.add(state, numbers)
+    dearest = sorted(lines.values(), key=lambda line: (-line.sums.cost, -line.sums.requests, line.name))
+    ordered = sorted(lines.values(), key=lambda line: line.key) if by == "day" else dearest
+    days = _days(since.astimezone(zone).date(), (until - timedelta(microseconds=1)).astimezone(zone).date())
+    return UsageReport(by, since, until, ordered, whole, days)
+
+
+def forecast(whole: Decimal, since: datetime, until: datetime, now: datetime) -> Decimal | None:
+    """What a month will cost at the pace so far; None when `since` begins no month, or it is over.
+
+    `whole`: what was spent from `since` to `now`.
+    """
+    start = since
+    if start.day != 1 or (start.hour, start.minute) != (0, 0) or not start <= now:
+        return None
+    length = timedelta(days=calendar.monthrange(start.year, start.month)[1])
+    if now >= start + length or until < now - timedelta(minutes=1):
+        return None
+    gone = (now - start).total_seconds()
+    return whole * Decimal(length.total_seconds() / gone) if gone >= HOUR else None
+
+
+def _rows(by: str, first: int, behind: int, zone: tzinfo) -> Iterable[Any]:
+    """(hour, key, model, provider, state, *numbers): by whole days of UTC where a reader's day is one."""
+    names = ("hour", "client_key_pk", "upstream_model", "provider", "state")
+    whole_days = _is_utc(zone)
+    midnight = first + -first % DAY
+    last_midnight = behind - behind % DAY
+    if not whole_days or midnight >= last_midnight:
+        spans: list[tuple[Any, int, int]] = [(HourlyTotal, first, behind)]
+    else:
+        spans = [
+            (HourlyTotal, first, midnight),
+            (DailyTotal, midnight, last_midnight),
+            (HourlyTotal, last_midnight, behind),
+        ]
+    # what is not asked for is not told apart, so that there are fewer rows
+    kept = {"key": "client_key_pk", "owner": "client_key_pk", "group": "client_key_pk"}.get(by)
+    grouped = {"hour", "state", kept, {"model": "upstream_model", "provider": "provider"}.get(by)}
+    for table, start, end in spans:
+        if start >= end:
+            continue
+        totals = table.objects.order_by().filter(hour__gte=start, hour__lt=end, endpoint__in=_CHARGED)
+        wanted = [name for name in names if name in grouped]
+        for values in totals.values_list(*wanted).annotate(**_SUMS):
+            facts = dict(zip(wanted, values, strict=False))
+            yield tuple(facts.get(name, 0 if name == "client_key_pk" else "") for name in names) + tuple(
+                values[len(wanted) :]
+            )
+
+
+def _labels(by: str) -> Callable[[int, str, str, date], list[tuple[str, str]]]:
+    """(key, name) of the line or lines that a row belongs to."""
+    if by == "model":
+        return lambda _key, model, _provider, _day: [(model, model)]
+    if by == "provider":
+        return lambda _key, _model, provider, _day: [(provider, provider)]
+    if by == "day":
+        return lambda _key, _model, _provider, day: [(day.isoformat(), day.isoformat())]
+    keys = {key.pk: key for key in ClientKey.objects.select_related("user")}
+    if by == "key":
+        return lambda key, _model, _provider, _day: [
+            (str(key or "none"), keys[key].name if key in keys else f"#{key}" if key else "")
+        ]
+    owners = {pk: key.owner_name for pk, key in keys.items()}
+    if by == "owner":
+        return lambda key, _model, _provider, _day: [(owners.get(key, ""), owners.get(key, ""))]
+    groups = _groups(keys)
+    return lambda key, _model, _provider, _day: [(name, name) for name in groups.get(key, [""])]
+
+
+def _groups(keys: Mapping[int, ClientKey]) -> dict[int, list[str]]:
+    """The groups of the owner of each key. Whoever is in several counts in each of them."""
+    users = get_user_model()._default_manager.prefetch_related("groups")
+    names = {user.pk: sorted(group.name for group in user.groups.all()) for user in users}
+    return {pk: names.get(key.user_id or 0) or [""] for pk, key in keys.items()}
+
+
+def _days_of(zone: tzinfo) -> Callable[[int], date]:
+    known: dict[int, date] = {}
+
+    def day(hour: int) -> date:
+        found = known.get(hour)
+        if found is None:
+            found = known[hour] = moment(hour).astimezone(zone).date()
+        return found
+
+    return day
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range(max(0, (last - first).days) + 1)]
+
+
+def _is_utc(zone: tzinfo) -> bool:
+    return str(zone) == "UTC"

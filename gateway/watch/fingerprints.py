@@ -1,0 +1,44 @@
+"""Which failures are of one kind: the message without what differs between two of them (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from gateway import patterns
+
+LONGEST_MESSAGE: Final = 300
+_REST: Final = "…"
+# from the specific to the general: what one takes is gone for the next
+_VARIABLE: Final = (
+    # addresses, with what they ask for
+    patterns.compiled(r"\bhttps?://[^\s\"'<>)]++"),
+    # ids: UUIDs, those with a prefix, long hexadecimal numbers
+    patterns.compiled(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
+    patterns.compiled(r"\b(?:req|msg|toolu|call|chatcmpl|resp|org|proj|sk|run|gen)[_-][A-Za-z0-9_-]{6,200}+"),
+    patterns.compiled(r"\b[0-9a-fA-F]{12,200}+\b"),
+    # dates, times, and any other number, with the unit behind it
+    patterns.compiled(
+        r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+    ),
+    patterns.compiled(r"\d(?:[\d.,:]{0,30}\d)?(?:ms|s|m|h)?\b"),
+)
+_SPACES: Final = patterns.compiled(r"\s++")
+_RESTS: Final = patterns.compiled(r"…(?: ?…)++")
+
+
+def normalised(message: str, *names: str) -> str:
+    """A message with `…` for numbers, ids, times and addresses, and for `names` (the models)."""
+    text = message[: 4 * LONGEST_MESSAGE]
+    for name in names:
+        if len(name) > 2:
+            text = text.replace(name, _REST)
+    for pattern in _VARIABLE:
+        text = pattern.sub(_REST, text)
+    return _RESTS.sub(_REST, _SPACES.sub(" ", text)).strip()[:LONGEST_MESSAGE]
+
+
+def fingerprint(provider: str, model: str, error_type: str, message: str) -> str:
+    """One value for the four that make a problem; `message` is normalised."""
+    text = "\x00".join((provider, model, error_type, message))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,149 @@
+"""Costs as an admin reads them, and their file."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from gateway.history.totals.usage import forecast, usage
+from gateway.models import ClientKey, DailyTotal, HourlyTotal
+from gateway.models.history.hourly_total import COST_UNIT
+
+pytestmark = pytest.mark.django_db
+PAGE = "/admin/gateway/hourlytotal/"
+START = datetime(2026, 10, 1, tzinfo=UTC)
+HOSTILE = "=HYPERLINK('http://x')"
+
+
+def total(at, dollars, key_pk=0, **fields):
+    """One request in the totals of its hour and day."""
+    hour = int(at.timestamp()) // 3600
+    facts = {
+        "endpoint": "messages", "client_key_pk": key_pk, "provider": "acme", "upstream_model": "u",
+        "state": "ok",
+        **fields,
+    }  # fmt: skip
+    for table, slot in ((HourlyTotal, hour), (DailyTotal, hour - hour % 24)):
+        row, _made = table.objects.get_or_create(hour=slot, **facts)
+        row.requests += 1
+        row.cost_units += int(Decimal(dollars) / COST_UNIT)
+        row.save()
+
+
+@pytest.fixture
+def spent():
+    """Ann spent 5 dollars with two keys, somebody else 1.5 and one request that failed."""
+    ann = User.objects.create_user("ann", is_staff=True)
+    ann.groups.add(Group.objects.create(name="Team"))
+    keys = [ClientKey.issue(name, user=ann)[0] for name in ("laptop", "desktop")]
+    total(START, "2", keys[0].pk)
+    total(START + timedelta(days=3, hours=5), "3", keys[1].pk)
+    other, _ = ClientKey.issue("other", owner=HOSTILE)
+    total(START + timedelta(days=30, hours=23), "1.5", other.pk, upstream_model="v")
+    total(START + timedelta(days=30), "0", other.pk, state="error")
+    # the hour before, and the month after
+    total(START - timedelta(hours=1), "100", keys[0].pk)
+    total(START + timedelta(days=31), "100", keys[0].pk)
+    return ann
+
+
+def lines(by, since=START, until=START + timedelta(days=31)):
+    return {line.name: line.sums.cost for line in usage(by, since, until).lines}
+
+
+def test_a_month_is_summed_up_by_whatever_is_asked_for(spent):
+    assert lines("owner") == {"ann": 5, HOSTILE: Decimal("1.5")}
+    assert lines("group") == {"Team": 5, "": Decimal("1.5")}
+    assert lines("key") == {"laptop": 2, "desktop": 3, "other": Decimal("1.5")}
+    assert lines("model") == {"u": 5, "v": Decimal("1.5")}
+    assert lines("provider") == {"acme": Decimal("6.5")}
+    assert lines("day") == {"2026-10-01": 2, "2026-10-04": 3, "2026-10-31": Decimal("1.5")}
+
+
+def test_days_are_those_of_the_reader(spent):
+    with timezone.override("Asia/Shanghai"):
+        since = timezone.make_aware(datetime(2026, 10, 1))
+        found = usage("day", since, since + timedelta(days=31))
+    assert {line.name: line.sums.cost for line in found.lines} == {
+        "2026-10-01": 102, "2026-10-04": 3, "2026-10-31": 0,
+    }  # fmt: skip
+
+
+def test_the_page_has_sums_and_leads_to_the_requests_of_the_same_time(admin_client, spent):
+    text = admin_client.get(PAGE, {"range": "2026-10-01..2026-10-31", "by": "owner"}).content.decode()
+    assert "$6.50" in text and "$5.00" in text
+    assert "owner=ann&amp;range=2026-10-01..2026-10-31" in text
+    assert "Cost by day" in text
+
+
+def test_the_file_says_its_span_and_has_plain_decimals(admin_client, spent):
+    response = admin_client.get(PAGE, {"range": "2026-10-01..2026-10-31", "by": "owner", "format": "csv"})
+    assert 'filename="costs-by-owner-2026-10-01-to-2026-10-31.csv"' in response["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(response.content.decode())))
+    assert [(row["owner"], row["cost_usd"], row["requests"], row["failed"]) for row in rows] == [
+        ("ann", "5.000000", "2", "0"), (f"'{HOSTILE}", "1.500000", "2", "1"),
+    ]  # fmt: skip
+
+
+def test_costs_are_for_those_who_may_see_totals(clerk):
+    assert clerk("view_requestlog").get(PAGE).status_code == 403
+
+
+def test_a_range_goes_along_in_the_sidebar(admin_client, spent):
+    text = admin_client.get("/admin/", {"range": "yesterday"}).content.decode()
+    for page in ("hourlytotal", "requestlog", "sessiontotal"):
+        assert f'/admin/gateway/{page}/?range=yesterday"' in text
+
+
+def test_the_time_zone_is_chosen_and_kept(admin_client, spent):
+    admin_client.post(f"{PAGE}zone/", {"zone": "Asia/Shanghai", "next": "/admin/"})
+    text = admin_client.get(PAGE, {"range": "2026-10-01..2026-10-31"}).content.decode()
+    assert "2026-10-01 00:00 to 2026-11-01 00:00, Asia/Shanghai" in text
+
+
+@pytest.mark.parametrize("zone", ["", "x", "../etc/passwd", "Asia/Nowhere"])
+def test_no_zone_of_nonsense(admin_client, zone):
+    response = admin_client.post(f"{PAGE}zone/", {"zone": zone, "next": "https://evil.example/"})
+    assert response.url == "/admin/" and not response.cookies
+    admin_client.cookies["ccproxy_timezone"] = zone
+    assert admin_client.get(PAGE).status_code == 200
+
+
+def test_a_month_is_foretold_at_its_pace():
+    half = datetime(2026, 11, 16, tzinfo=UTC)
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    assert forecast(Decimal(10), start, half, half) == 20
+    assert forecast(Decimal(10), start + timedelta(days=1), half, half) is None
+    assert forecast(Decimal(10), start, half, datetime(2026, 12, 2, tzinfo=UTC)) is None
+
+
+class TestCommand:
+    def said(self, capsys, *arguments):
+        call_command("usage", *arguments)
+        return capsys.readouterr().out
+
+    def test_the_command_gives_the_same_sums(self, spent, capsys):
+        rows = list(csv.reader(io.StringIO(self.said(capsys, "--month", "2026-10", "--format", "csv"))))
+        assert [(row[0], row[7]) for row in rows] == [
+            ("owner", "cost_usd"), ("ann", "5.000000"), (f"'{HOSTILE}", "1.500000"),
+        ]  # fmt: skip
+
+    def test_a_table_has_its_sum_and_json_its_span(self, spent, capsys):
+        assert "6.500000" in self.said(capsys, "--month", "2026-10", "--by", "model")
+        text = self.said(capsys, "--since", "2026-10-01", "--until", "2026-11-01", "--format", "json")
+        assert '"cost_usd": "5.000000"' in text and '"since": "2026-10-01T00:00:00+00:00"' in text
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--month", "10-2026"), ("--since", "x"), ("--since", "2026-10-02", "--until", "2026-10-01"),
+         ("--month", "2026-10", "--since", "2026-10-01")],
+    )  # fmt: skip
+    def test_what_is_no_span_is_said(self, db, arguments):
+        with pytest.raises(CommandError):
+            call_command("usage", *arguments)
