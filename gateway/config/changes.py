@@ -42,7 +42,7 @@ _VERBS: Final = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
 _META: Final = frozenset({"source", "undone", "said"})
 
 
-class Change(NamedTuple):
+class RecordChange(NamedTuple):
     """What became of one record. `values`: {field: [before, after]}; `flag`: ADDITION, CHANGE or DELETION.
 
     `is_part`: the record is edited on the page of the one that the entry names.
@@ -136,7 +136,7 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
         return
     actor = _actor.get() or Actor(source=COMMAND)
     flag = ADDITION if before is None else DELETION if after is None else CHANGE
-    change = Change(sender, str(pk), title[:200], flag, values, is_part=False)
+    change = RecordChange(sender, str(pk), title[:200], flag, values, is_part=False)
     # without an act that holds them together each record has an entry of its own
     page = _page_of(sender, after or before) if _actor.get() else None
     if page is not None:
@@ -165,19 +165,21 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
 config_written.connect(note, dispatch_uid="gateway.changes.note")
 
 
-def changes_of(entry: LogEntry) -> list[Change]:
+def changes_of(entry: LogEntry) -> list[RecordChange]:
     """What an entry says of each record, the record that it names first; empty when it has no values."""
     found = []
     for message in _messages(entry):
         part = message.get("part")
         if part:
             found.append(
-                Change(_model(part["model"]), part["pk"], part["title"], part["flag"], part["values"], True)
+                RecordChange(
+                    _model(part["model"]), part["pk"], part["title"], part["flag"], part["values"], True
+                )
             )
         elif message.get("values") and entry.content_type:
             model: Any = entry.content_type.model_class()
             facts = (entry.object_id or "", entry.object_repr, entry.action_flag, message["values"])
-            found.append(Change(model, *facts, is_part=False))
+            found.append(RecordChange(model, *facts, is_part=False))
     return [change for change in found if change.model and issubclass(change.model, ConfigRecord)]
 
 
@@ -220,7 +222,7 @@ def _gather(entry: LogEntry, title: str) -> None:
     _store(entry, message)
 
 
-def _new_entry(actor: Actor, change: Change, page: tuple[Any, str] | None) -> LogEntry:
+def _new_entry(actor: Actor, change: RecordChange, page: tuple[Any, str] | None) -> LogEntry:
     meta: dict[str, Any] = {"source": actor.source} if actor.source else {}
     if actor.undone:
         meta["undone"] = actor.undone
@@ -238,7 +240,7 @@ def _new_entry(actor: Actor, change: Change, page: tuple[Any, str] | None) -> Lo
     )
 
 
-def _with(message: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]:
+def _with(message: list[dict[str, Any]], change: RecordChange) -> list[dict[str, Any]]:
     """The message with one change more; of a record that is in it, what it was before and is now."""
     if not change.is_part:
         return [_of_own(message[0], change), *message[1:]]
@@ -256,7 +258,7 @@ def _with(message: list[dict[str, Any]], change: Change) -> list[dict[str, Any]]
     return [*kept, {_VERBS[flag]: told, "part": part}]
 
 
-def _of_own(first: dict[str, Any], change: Change) -> dict[str, Any]:
+def _of_own(first: dict[str, Any], change: RecordChange) -> dict[str, Any]:
     flag, values = _merged(first, change) if "values" in first else (0, {})
     if not flag:
         flag, values = change.flag, change.values
@@ -265,7 +267,7 @@ def _of_own(first: dict[str, Any], change: Change) -> dict[str, Any]:
     return {"values": values, "flag": flag, **meta, _VERBS[flag]: told}
 
 
-def _merged(known: dict[str, Any], change: Change) -> tuple[int, dict[str, list[Any]]]:
+def _merged(known: dict[str, Any], change: RecordChange) -> tuple[int, dict[str, list[Any]]]:
     """Two changes of one record as one: (flag, values). Flag 0: it came and went."""
     flags = known.get("flag", CHANGE), change.flag
     if flags == (ADDITION, DELETION):

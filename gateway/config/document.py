@@ -37,7 +37,7 @@ from django.db.models import (
 )
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import FILE, Change, acting, changes_of
+from gateway.config.changes import FILE, RecordChange, acting, changes_of
 from gateway.config.undoing import left_behind
 from gateway.models import (
     ClientKey,
@@ -551,7 +551,7 @@ def _secret(value: Any) -> str:
     )
 
 
-def _line(change: Change) -> str:
+def _line(change: RecordChange) -> str:
     sign = {ADDITION: "+", DELETION: "-"}.get(change.flag, "~")
     what = f"{sign} {change.model._meta.verbose_name} {change.title}"
     if change.flag in (ADDITION, DELETION):

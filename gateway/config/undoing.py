@@ -8,7 +8,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import Change, changes_of, from_json, is_secret, shown_values, verbose
+from gateway.config.changes import RecordChange, changes_of, from_json, is_secret, shown_values, verbose
 from gateway.models import ClientKey, ConfigRecord, EncryptedTextField, Provider, is_left_behind
 
 
@@ -16,7 +16,7 @@ class CannotUndo(ValueError):
     """The message says why, for an admin."""
 
 
-def undoable(entry: LogEntry) -> list[Change]:
+def undoable(entry: LogEntry) -> list[RecordChange]:
     """The changes of an entry that undoing it takes back itself; the rest goes or comes with them."""
     changes = changes_of(entry)
     if changes and not changes[0].is_part and changes[0].flag == ADDITION:
@@ -37,11 +37,11 @@ def undo(entry: LogEntry) -> str:
     return " ".join(dict.fromkeys(_undone(change) for change in some))
 
 
-def _only_secrets(change: Change) -> bool:
+def _only_secrets(change: RecordChange) -> bool:
     return change.flag == CHANGE and all(is_secret(change.model, name) for name in change.values)
 
 
-def _undone(change: Change) -> str:
+def _undone(change: RecordChange) -> str:
     record = change.model.objects.filter(pk=change.pk).first()
     if change.flag == DELETION:
         return _made_again(change.model, change, change.values, record)
@@ -102,7 +102,7 @@ def _removed(record: ConfigRecord) -> str:
     return _("Removed again.")
 
 
-def _made_again(model: Any, change: Change, values: dict[str, list[Any]], there: Any) -> str:
+def _made_again(model: Any, change: RecordChange, values: dict[str, list[Any]], there: Any) -> str:
     if there is not None:
         raise CannotUndo(_("The record is there again already."))
     if model is ClientKey:

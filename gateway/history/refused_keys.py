@@ -38,7 +38,7 @@ _ADD: Final = Statement(
 )
 
 
-class Slot(NamedTuple):
+class RefusalSlot(NamedTuple):
     """RefusedKey.SLOT."""
 
     day: date
@@ -61,8 +61,8 @@ class RefusedKeys:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._waiting: dict[Slot, Refused] = {}
-        self._unknown: set[Slot] = set()
+        self._waiting: dict[RefusalSlot, Refused] = {}
+        self._unknown: set[RefusalSlot] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -70,7 +70,7 @@ class RefusedKeys:
     def note(self, client_key_pk: int, prefix: str, reason: str, address: str) -> None:
         """Count one refusal. `prefix`: what may be kept of the key; `address`: the client's."""
         now = self._clock()
-        slot = Slot(datetime.fromtimestamp(now, UTC).date(), client_key_pk, prefix[:12], reason)
+        slot = RefusalSlot(datetime.fromtimestamp(now, UTC).date(), client_key_pk, prefix[:12], reason)
         with self._changed:
             if not client_key_pk:
                 slot = self._told_apart(slot)
@@ -105,7 +105,7 @@ class RefusedKeys:
         if thread is not None:
             thread.join(timeout)
 
-    def _told_apart(self, slot: Slot) -> Slot:
+    def _told_apart(self, slot: RefusalSlot) -> RefusalSlot:
         """The slot itself, or the one of all unknown keys when there are too many of them."""
         if self._unknown and next(iter(self._unknown)).day != slot.day:
             self._unknown.clear()
@@ -137,7 +137,7 @@ class RefusedKeys:
                 connection.close()
 
 
-def write(refused: dict[Slot, Refused]) -> None:
+def write(refused: dict[RefusalSlot, Refused]) -> None:
     """Add these to the table. Raises what the database raises."""
     rows = [
         (*slot, facts.times, _moment(facts.first), _moment(facts.last), facts.address)

@@ -38,7 +38,7 @@ _ADD: Final = Statement(
 )
 
 
-class Kind(NamedTuple):
+class FailureKind(NamedTuple):
     """What failures of one problem have in common."""
 
     provider: str
@@ -47,11 +47,11 @@ class Kind(NamedTuple):
     message: str
 
 
-def kind_of(row: Any) -> Kind:
+def kind_of(row: Any) -> FailureKind:
     """The kind of a failed request. One that was refused before a provider was chosen has no model."""
     message = normalised(row.error_message, row.asked_model, row.upstream_model)
     error_type = row.error_type or row.state
-    return Kind(row.provider, row.upstream_model if row.provider else "", error_type, message)
+    return FailureKind(row.provider, row.upstream_model if row.provider else "", error_type, message)
 
 
 def count_new(now: datetime | None = None, most: int = BATCH) -> int:
@@ -71,7 +71,7 @@ def count_new(now: datetime | None = None, most: int = BATCH) -> int:
 
 
 def _count(rows: Sequence[Any], now: datetime) -> None:
-    by_kind: dict[Kind, list[Any]] = defaultdict(list)
+    by_kind: dict[FailureKind, list[Any]] = defaultdict(list)
     for row in rows:
         by_kind[kind_of(row)].append(row)
     known = _known(by_kind)
@@ -79,7 +79,7 @@ def _count(rows: Sequence[Any], now: datetime) -> None:
     for kind, found in by_kind.items():
         problem = known.get(fingerprint(*kind))
         if problem is None and room <= 0:
-            kind = Kind(kind.provider, "", kind.error_type, OTHER)
+            kind = FailureKind(kind.provider, "", kind.error_type, OTHER)
             problem = _known([kind]).get(fingerprint(*kind))
         if problem is None:
             problem = _new(kind, found)
@@ -89,12 +89,12 @@ def _count(rows: Sequence[Any], now: datetime) -> None:
             _add(problem, mine, now)
 
 
-def _known(kinds: Iterable[Kind]) -> dict[str, Problem]:
+def _known(kinds: Iterable[FailureKind]) -> dict[str, Problem]:
     prints = [fingerprint(*kind) for kind in kinds]
     return {one.fingerprint: one for one in Problem.objects.filter(fingerprint__in=prints)}
 
 
-def _new(kind: Kind, found: Sequence[Any]) -> Problem:
+def _new(kind: FailureKind, found: Sequence[Any]) -> Problem:
     facts = {"first_at": found[0].started_at, "last_at": found[-1].started_at}
     problem, _made = Problem.objects.get_or_create(
         fingerprint=fingerprint(*kind), defaults={**kind._asdict(), **facts}

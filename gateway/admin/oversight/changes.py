@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.sanitize import inert
-from gateway.config.changes import SECRET, Change, acting, changes_of, said_of, source_of, undone_by
+from gateway.config.changes import SECRET, RecordChange, acting, changes_of, said_of, source_of, undone_by
 from gateway.config.undoing import CannotUndo, undo, undoable
 from gateway.models import ClientKey, ConfigRecord, Origin
 
@@ -108,7 +108,7 @@ class ChangeAdmin(ReadOnlyAdmin):
             changes = changes[:1]
         return all(self._may_undo_change(request, change) for change in changes)
 
-    def _may_undo_change(self, request: HttpRequest, change: Change) -> bool:
+    def _may_undo_change(self, request: HttpRequest, change: RecordChange) -> bool:
         model, values = change.model, change.values
         if any(
             not request.user.has_perm(model.field_rights[name])
@@ -194,7 +194,7 @@ def _said(entry: LogEntry) -> str:
     return inert(said_of(entry) or ("" if changes_of(entry) else entry.get_change_message()))
 
 
-def _short_lines(change: Change) -> list[str]:
+def _short_lines(change: RecordChange) -> list[str]:
     """What became of a record, in the fewest words; a part names its record."""
     name = f"{change.title}: " if change.is_part else ""
     if change.flag != CHANGE:
@@ -205,7 +205,7 @@ def _short_lines(change: Change) -> list[str]:
     ]
 
 
-def _rows(change: Change) -> Iterator[tuple[str, str, str, bool]]:
+def _rows(change: RecordChange) -> Iterator[tuple[str, str, str, bool]]:
     """Field, before, after, and whether it is a secret that was changed."""
     for name, (before, after) in change.values.items():
         # a new record has many fields with nothing in them

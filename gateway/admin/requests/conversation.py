@@ -31,6 +31,8 @@ MOST_MARKDOWN: Final = 200_000
 LONGEST_NAME: Final = 200
 # characters that a card, a message or a rendering costs beside its own
 _OVERHEAD: Final = 100
+_REMINDER: Final = "<system-reminder>"
+_ENDS: Final = "</system-reminder>"
 LARGEST_IMAGES: Final = 12 * 1024 * 1024
 _RASTER: Final = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
@@ -43,7 +45,7 @@ _BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`kind`: text, thinking, call, result, image, note. `title`: a tool's name, a file's, why not shown.
+    """`kind`: text, reminder, thinking, call, result, image, note. `title`: a tool's name, a file's, why not.
 
     `image`: a data: address of a raster image. `failed`: a result that is an error.
     """
@@ -190,6 +192,9 @@ def _note(block: JSONObject, budget: _Budget) -> Card:
 
 def _text(text: str, budget: _Budget) -> Card:
     shown = _shown(text, budget)
+    if budget.writer == "person" and text.lstrip().startswith(_REMINDER) and text.rstrip().endswith(_ENDS):
+        # what the client put in: most of a page, and what nobody said
+        return Card("reminder", text=shown)
     if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown[budget.writer] - _OVERHEAD):
         budget.markdown[budget.writer] -= len(text) + _OVERHEAD
         return Card("text", text=shown, html=markdown.rendered(text))

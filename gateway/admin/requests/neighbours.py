@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q
 from django.http import HttpRequest, QueryDict
@@ -46,7 +47,7 @@ def _rows(pages: Any, request: HttpRequest, filters: str) -> Any:
     request.GET = asked  # type: ignore[assignment]
     try:
         return pages.get_changelist_instance(request).queryset
-    except IncorrectLookupParameters:
+    except (IncorrectLookupParameters, DisallowedModelAdminLookup):
         return pages.get_queryset(request)
     finally:
         request.GET = here

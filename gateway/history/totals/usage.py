@@ -34,7 +34,7 @@ _SUMS: Final = {f"sum_{name}": Sum(name) for name in _NUMBERS}
 
 
 @dataclass(slots=True)
-class Usage:
+class UsageSums:
     """Sums over some exchanges. Tokens of the cache are beside the input, not in it; `cost` in dollars."""
 
     requests: int = 0
@@ -64,7 +64,7 @@ class UsageLine:
 
     key: str
     name: str
-    sums: Usage = field(default_factory=Usage)
+    sums: UsageSums = field(default_factory=UsageSums)
     days: dict[date, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
 
@@ -76,7 +76,7 @@ class UsageReport:
     since: datetime
     until: datetime
     lines: list[UsageLine]
-    whole: Usage
+    whole: UsageSums
     days: list[date]
 
 
@@ -92,7 +92,7 @@ def usage(by: str, since: datetime, until: datetime, zone: tzinfo | None = None)
     label = _labels(by)
     day_of = _days_of(zone)
     lines: dict[str, UsageLine] = {}
-    whole = Usage()
+    whole = UsageSums()
     for hour, key_pk, model, provider, state, *numbers in _rows(by, first, behind, zone):
         day = day_of(hour)
         for key, name in label(key_pk, model, provider, day):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from gateway.history.totals.usage import Usage, UsageReport
+from gateway.history.totals.usage import UsageReport, UsageSums
 
 COLUMNS: Final = (
     "requests", "failed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
@@ -34,7 +34,7 @@ def unlike_formula(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _values(sums: Usage) -> list[Any]:
+def _values(sums: UsageSums) -> list[Any]:
     return [
         sums.requests,
         sums.failed,

@@ -144,3 +144,17 @@ def test_what_tools_and_people_wrote_takes_no_markdown_from_the_answers():
     shown = conversation({"messages": messages}, None)
     answers = [card for turn in shown.earlier for card in turn.cards if turn.role == "assistant"]
     assert len(answers) == 50 and all("<h2>" in card.html for card in answers)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("<system-reminder>Today is Monday.</system-reminder>\n", "reminder"),
+        ("<system-reminder>Today</system-reminder> and what somebody typed", "text"),
+        ("what is a <system-reminder>?", "text"),
+    ],
+)
+def test_what_a_client_put_in_is_folded_and_what_somebody_typed_is_not(text, kind):
+    shown = conversation({"messages": [user({"type": "text", "text": text})]}, None)
+    [card] = shown.new[0].cards
+    assert (card.kind, card.text) == (kind, text)
