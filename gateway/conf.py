@@ -97,6 +97,9 @@ class GatewayConf:
         False,
         "true: nobody is served without a client key, not even this machine while there is no key yet.",
     )
+    sign_in: bool = GATEWAY.variable(
+        False, "true: users of the console may sign in from Claude Code (/login), without a key."
+    )
     public_url: str = GATEWAY.variable(
         "",
         "How clients reach the gateway behind a proxy, for every line to copy. "

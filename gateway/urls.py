@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from gateway.api import metrics, ops, views
+from gateway.api import client_services, metrics, ops, sign_in, views
+from gateway.client_protocol.sign_in import (
+    DEVICE_AUTHORIZATION,
+    DISCOVERY,
+    REVOCATION,
+    TOKEN,
+    VERIFICATION,
+)
 from gateway.consumers import LiveTailConsumer
 
 urlpatterns = [
@@ -13,6 +20,12 @@ urlpatterns = [
     re_path(r"^v1/models/?$", views.models),
     re_path(r"^v1/(?P<path>messages/batches.*|files.*|skills.*|complete/?)$", ops.not_implemented),
     path("v1/models/<path:model_id>", views.model),
+    re_path(r"^v1/(?P<signal>metrics|logs|traces)/?$", client_services.telemetry),
+    path(DISCOVERY[1:], sign_in.discovery),
+    path(DEVICE_AUTHORIZATION[1:], sign_in.device_authorization),
+    path(TOKEN[1:], sign_in.token),
+    path(REVOCATION[1:], sign_in.revoke),
+    path(VERIFICATION[1:], sign_in.verification),
     path("", ops.start),
     path("api/hello", ops.hello),
     path("health", ops.health),

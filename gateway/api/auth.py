@@ -8,7 +8,7 @@ from typing import Final
 from gateway.api.this_machine import foreign_sign
 from gateway.errors import AuthenticationFailed, KeyRefused
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
-from gateway.security import client_keys
+from gateway.security import access_tokens, client_keys
 
 _FIRST_KEY: Final = (
     "There is no client key yet: make one on the gateway's machine with `manage.py createclientkey NAME`, "
@@ -33,6 +33,8 @@ def authenticated(
     shown = list(_credentials(headers))
     refused: KeyRefused | None = None
     for credential in shown:
+        if credential.startswith(access_tokens.ACCESS_START):
+            return _signed_in(credential, snapshot, now)
         entry = snapshot.keys.get(client_keys.digest(credential))
         if entry is not None:
             reason = entry.refusal(now)
@@ -55,6 +57,19 @@ def authenticated(
     if shown:
         raise KeyRefused(problem, reason="unknown", prefix=client_keys.prefix(shown[0]))
     raise AuthenticationFailed(problem)
+
+
+def _signed_in(credential: str, snapshot: ConfigSnapshot, now: float) -> KeyEntry:
+    """The sign-in of an access token. Raises AuthenticationFailed, in words that its person reads."""
+    token = access_tokens.read_access_token(credential, snapshot.token_keys)
+    entry = snapshot.sign_ins.get(token.sign_in) if token is not None else None
+    if token is None or entry is None or entry.revoked:
+        raise AuthenticationFailed("this sign-in has ended; sign in again")
+    if not entry.owner_active:
+        raise AuthenticationFailed("your account is not active; ask whoever runs the gateway")
+    if now >= token.expires or entry.refusal(now):
+        raise AuthenticationFailed("this sign-in has expired; sign in again")
+    return entry
 
 
 def _credentials(headers: Mapping[str, str]) -> Iterator[str]:

@@ -13,6 +13,9 @@ from gateway.values import frozen
 
 # bytes of a body that nobody reads
 UNREAD: Final = 1024 * 1024
+# the forms of a client that signs in, which shows no key
+FORMS: Final = b"/oauth/"
+LARGEST_FORM: Final = 16 * 1024
 
 
 @frozen
@@ -47,6 +50,8 @@ def allowance(
             http_version=http_version,
         )
         return Allowance(most, kept=True, known=True)
+    if path.startswith(FORMS):
+        return Allowance(LARGEST_FORM, kept=gateway_conf().sign_in)
     if path.startswith(b"/admin"):
         return Allowance(most, kept=True)
     return Allowance(most if path.startswith(b"/v1/") else UNREAD, kept=False)

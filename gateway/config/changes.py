@@ -183,6 +183,25 @@ def changes_of(entry: LogEntry) -> list[RecordChange]:
     return [change for change in found if change.model and issubclass(change.model, ConfigRecord)]
 
 
+def note_account(user: Any, field_name: str, before: Any, after: Any) -> None:
+    """Log a change of an account that no page of Django's made, as its page would."""
+    actor = _actor.get() or Actor(source=COMMAND)
+    message: dict[str, Any] = {
+        "changed": {"fields": [str(user._meta.get_field(field_name).verbose_name)]},
+        "values": {field_name: [before, after]},
+    }
+    if actor.source:
+        message["source"] = actor.source
+    LogEntry.objects.create(
+        user_id=actor.user_pk or _nobody(),
+        content_type=ContentType.objects.get_for_model(type(user)),
+        object_id=str(user.pk),
+        object_repr=str(user)[:200],
+        action_flag=CHANGE,
+        change_message=json.dumps([message], cls=DjangoJSONEncoder, ensure_ascii=False),
+    )
+
+
 def values_of(entry: LogEntry) -> dict[str, list[Any]]:
     """{field: [before, after]} of the record that an entry names; empty for one that has none."""
     return dict(_messages(entry)[0].get("values", {}))

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from django.db.models.signals import post_migrate, pre_delete, pre_migrate
 
+from gateway.config.changes import note_account
 from gateway.models import ClientKey, ConfigStamp
 
 TRIGGER: Final = "gateway_accounts_move_stamp"
@@ -70,6 +71,17 @@ def revoke_keys_of(instance: Any, using: str, **_: Any) -> None:
     """An account is about to be deleted: without an owner its keys would go on working."""
     for key in ClientKey.objects.using(using).filter(user_id=instance.pk, revoked_at=None):
         key.revoke()
+
+
+def set_active(username: str, active: bool) -> bool:
+    """Let a person in, or not any more, as the page of the user does. False: nobody has that name."""
+    with transaction.atomic():
+        user = get_user_model().objects.select_for_update().filter(username=username).first()
+        if user is not None and user.is_active != active:
+            user.is_active = active
+            user.save(update_fields=["is_active"])
+            note_account(user, "is_active", not active, active)
+    return user is not None
 
 
 def connect() -> None:

@@ -21,6 +21,7 @@ from gateway.models.configuration.model_mapping import MappingTarget, ModelMappi
 from gateway.models.configuration.model_price import ModelPrice
 from gateway.models.configuration.provider import Provider, ProviderCredential
 from gateway.models.configuration.search_engine import SearchEngine
+from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
 from gateway.models.history.attempt import Attempt
 from gateway.models.history.body_content import ContentBlob, ContentNode
 from gateway.models.history.client_novelty import ClientNovelty
@@ -52,6 +53,7 @@ __all__ = [
     "DailyTotal",
     "Decision",
     "Delivery",
+    "DeviceGrant",
     "EncryptedTextField",
     "FollowUp",
     "HourlyLedger",
@@ -73,6 +75,7 @@ __all__ = [
     "Provider",
     "ProviderCredential",
     "PurgeRun",
+    "RefreshToken",
     "RefusedKey",
     "RequestBody",
     "RequestLog",

@@ -33,6 +33,7 @@ class Origin(models.TextChoices):
     ADMIN = "admin", _("admin")
     ENVIRONMENT = "environment", _("from the environment")
     DEMO = "demo", _("demo")
+    SIGN_IN = "sign_in", _("sign-in")
 
 
 class ConfigStamp(models.Model):

@@ -255,7 +255,8 @@ def _moment(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ConfigSnapshot:
-    """`rules` in order of position; `keys` by digest.
+    """`rules` in order of position; `keys` by digest. `sign_ins`: those of signed-in clients, by id, whose
+    access tokens `token_keys` have signed.
 
     `learnt`: profile options learnt from answers, by (provider slug, upstream model). `listed`: sizes
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
@@ -270,6 +271,8 @@ class ConfigSnapshot:
     providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
     rules: tuple[MappingRule, ...] = ()
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
+    sign_ins: Mapping[int, KeyEntry] = field(default_factory=dict)
+    token_keys: tuple[bytes, ...] = field(default=(), repr=False)
     anonymous_allowed: bool = False
     search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)

@@ -8,9 +8,11 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.keys import device_page
 from gateway.admin.keys.key_issuing import Issued, KeyIssuing
 from gateway.admin.keys.key_policy import policy_of
 from gateway.admin.keys.key_usage import shown_budgets, usage_of
@@ -120,6 +122,14 @@ class ClientKeyAdmin(KeyIssuing):
         kept = obj is not None and obj.origin == Origin.ENVIRONMENT
         return super().has_change_permission(request, obj) and not kept
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.device_view)
+        return [path("device/", view, name="gateway_clientkey_device"), *super().get_urls()]
+
+    def device_view(self, request: HttpRequest) -> HttpResponse:
+        """Where a person lets a machine in that shows a code."""
+        return device_page.page(self, request)
+
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         context = {
             "show_save_and_add_another": False,
@@ -155,6 +165,7 @@ class ClientKeyAdmin(KeyIssuing):
             ]
             context["budgets"] = shown_budgets(obj)
             context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
+            context["may_rotate"] &= obj.origin != Origin.SIGN_IN
             context["policy"] = policy_of(obj)
             context["refusals"] = [
                 {"reason": one.reason, "times": number(one.times), "last": ago(one.last_at)}

@@ -45,7 +45,7 @@ from gateway.routing.snapshot import (
     Target,
     kept_secret,
 )
-from gateway.security.encryption import EncryptionError
+from gateway.security.encryption import EncryptionError, seal_keys
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     providers = list(Provider.objects.prefetch_related("credentials"))
     rules = mapping_rules()
     keys = list(ClientKey.objects.select_related("user"))
+    entries = {record.digest: _key(record) for record in keys}
     options = decided()
     known_prices().prepare(record.base_url for record in providers)
     configs = {record.slug: provider_config(record, conf) for record in providers}
@@ -91,7 +92,11 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         stamp=stamp,
         providers=MappingProxyType(configs),
         rules=rules,
-        keys=MappingProxyType({record.digest: _key(record) for record in keys}),
+        keys=MappingProxyType(entries),
+        sign_ins=MappingProxyType(
+            {record.pk: entries[record.digest] for record in keys if record.origin == Origin.SIGN_IN}
+        ),
+        token_keys=seal_keys(conf.field_encryption_keys),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},

@@ -1,0 +1,184 @@
+"""Sign-ins of clients by the device flow: begun, confirmed, renewed, ended.
+
+Every function is one transaction, or a statement that only one caller can win, so that it holds for any
+number of processes. `now` is aware time. What a machine gets is stored as a digest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from gateway.client_protocol import sign_in as protocol
+from gateway.models import ClientKey, DeviceGrant, Origin, RefreshToken
+from gateway.security import access_tokens
+from gateway.security.client_keys import digest, new_key
+
+# a machine that is not used for so long signs in again
+REFRESH_LIFETIME: Final = timedelta(days=30)
+# of one address, within the lifetime of a grant
+MOST_STARTS: Final = 30
+
+
+class Refused(Exception):
+    """An OAuth error: its code, the HTTP status, and a sentence for people."""
+
+    def __init__(self, code: str, text: str = "", status: int = 400) -> None:
+        super().__init__(code)
+        self.code, self.text, self.status = code, text, status
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the machine is told: a secret to poll with, and the code for the person."""
+
+    device_code: str
+    user_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """What the machine holds from now on. `account`: the person's address or name."""
+
+    access_token: str
+    refresh_token: str
+    account: str
+
+
+def begin(address: str, client: str, now: datetime) -> Begun:
+    """A machine asks to be let in. Raises Refused when its address asks too often."""
+    DeviceGrant.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+    since = now - timedelta(seconds=protocol.GRANT_LIFETIME)
+    if DeviceGrant.objects.filter(address=address[:64], created_at__gt=since).count() >= MOST_STARTS:
+        raise Refused(protocol.SLOW_DOWN, "Too many sign-ins were begun at this address.", 429)
+    device_code = secrets.token_urlsafe(32)
+    user_code = "".join(secrets.choice(protocol.CODE_LETTERS) for _ in range(protocol.CODE_LENGTH))
+    DeviceGrant.objects.create(
+        device_digest=digest(device_code),
+        user_code=user_code,
+        address=address[:64],
+        client=client.replace("\x00", "\ufffd")[:200],
+        created_at=now,
+        expires_at=now + timedelta(seconds=protocol.GRANT_LIFETIME),
+        interval=protocol.POLL_INTERVAL,
+    )
+    return Begun(device_code, protocol.shown_code(user_code))
+
+
+def waiting(typed: str, now: datetime) -> DeviceGrant | None:
+    """The machine that waits with the code that a person typed."""
+    code = protocol.typed_code(typed)
+    if not code:
+        return None
+    pending = DeviceGrant.objects.filter(user_code=code, state=DeviceGrant.State.PENDING, expires_at__gt=now)
+    return pending.first()
+
+
+def approve(grant: DeviceGrant, user: Any, now: datetime) -> ClientKey | None:
+    """Let the machine in: its sign-in. None when it no longer waits, or the account is not active."""
+    with transaction.atomic():
+        if not user.is_active or not _decide(grant, DeviceGrant.State.APPROVED, user, now):
+            return None
+        key = ClientKey(
+            name=_("Sign-in from %(address)s, %(day)s")
+            % {"address": grant.address or "?", "day": f"{now:%Y-%m-%d}"},
+            user=user,
+            origin=Origin.SIGN_IN,
+        )
+        # of a secret that is thrown away: nobody comes in with the key itself
+        key.digest = digest(new_key())
+        key.save()
+        DeviceGrant.objects.filter(pk=grant.pk).update(key=key)
+    return key
+
+
+def deny(grant: DeviceGrant, user: Any, now: datetime) -> bool:
+    """The person says that the machine is not theirs."""
+    return _decide(grant, DeviceGrant.State.DENIED, user, now)
+
+
+def _decide(grant: DeviceGrant, state: str, user: Any, now: datetime) -> bool:
+    pending = DeviceGrant.objects.filter(pk=grant.pk, state=DeviceGrant.State.PENDING, expires_at__gt=now)
+    return pending.update(state=state, user=user) == 1
+
+
+def poll(
+    device_code: str, now: datetime, keys: tuple[bytes, ...], known: Callable[[int], bool]
+) -> IssuedTokens:
+    """A machine asks how things stand. `known`: whether the process serves a sign-in by now.
+
+    Raises Refused with the protocol's codes.
+    """
+    grant = (
+        DeviceGrant.objects.select_related("key", "user").filter(device_digest=digest(device_code)).first()
+    )
+    if grant is None or grant.expires_at <= now or grant.state == DeviceGrant.State.SPENT:
+        raise Refused(protocol.EXPIRED)
+    if grant.state == DeviceGrant.State.DENIED:
+        raise Refused(protocol.DENIED)
+    if grant.polled_at is not None and (now - grant.polled_at).total_seconds() < grant.interval - 1:
+        slower = min(60, grant.interval + protocol.SLOWER)
+        DeviceGrant.objects.filter(pk=grant.pk).update(polled_at=now, interval=slower)
+        raise Refused(protocol.SLOW_DOWN)
+    DeviceGrant.objects.filter(pk=grant.pk).update(polled_at=now)
+    if grant.key is None or not known(grant.key.pk):
+        raise Refused(protocol.PENDING)
+    with transaction.atomic():
+        approved = DeviceGrant.objects.filter(pk=grant.pk, state=DeviceGrant.State.APPROVED)
+        if approved.update(state=DeviceGrant.State.SPENT) != 1:
+            raise Refused(protocol.EXPIRED)
+        return _tokens(grant.key, now, keys)
+
+
+def renew(refresh_token: str, now: datetime, keys: tuple[bytes, ...]) -> IssuedTokens:
+    """A new pair for a refresh token, which ends with it, a little later. Raises Refused.
+
+    Several processes of one machine may renew with the same token at once. Whoever uses one later than
+    that has found or stolen it: the whole sign-in ends.
+    """
+    ended = Refused(protocol.INVALID_GRANT, "This sign-in has ended; run /login.", 401)
+    with transaction.atomic():
+        token = (
+            RefreshToken.objects.select_for_update(of=("self",))
+            .select_related("key__user")
+            .filter(digest=digest(refresh_token))
+            .first()
+        )
+        if token is None or token.expires_at <= now or token.key.state(now) != "active":
+            raise ended
+        if token.used_at is None:
+            RefreshToken.objects.filter(pk=token.pk, used_at=None).update(used_at=now)
+        reused = token.used_at is not None and now - token.used_at > timedelta(seconds=protocol.REUSE_GRACE)
+        if not reused:
+            return _tokens(token.key, now, keys)
+        token.key.revoke()
+    raise ended
+
+
+def end(token: str, keys: tuple[bytes, ...]) -> None:
+    """The machine signs out, by its access token or its refresh token. An unknown one ends nothing."""
+    access = access_tokens.read_access_token(token, keys)
+    if access is not None:
+        found = ClientKey.objects.filter(pk=access.sign_in, origin=Origin.SIGN_IN).first()
+    else:
+        held = RefreshToken.objects.select_related("key").filter(digest=digest(token)).first()
+        found = held.key if held is not None else None
+    if found is not None:
+        found.revoke()
+
+
+def _tokens(key: ClientKey, now: datetime, keys: tuple[bytes, ...]) -> IssuedTokens:
+    RefreshToken.objects.filter(key=key, expires_at__lt=now).delete()
+    refresh = access_tokens.new_refresh_token()
+    RefreshToken.objects.create(
+        digest=digest(refresh), key=key, issued_at=now, expires_at=now + REFRESH_LIFETIME
+    )
+    expires = int(now.timestamp()) + protocol.ACCESS_LIFETIME
+    access = access_tokens.new_access_token(key.pk, expires, keys)
+    return IssuedTokens(access, refresh, (key.user and (key.user.email or key.user.get_username())) or "")

@@ -1,0 +1,98 @@
+"""Where a person lets a machine in: by hand, seen, a few tries, and nothing by following a link."""
+
+import dataclasses
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from gateway import conf
+from gateway.admin.keys import device_page
+from gateway.config import sign_in
+from gateway.models import ClientKey, DeviceGrant
+from tests.admin.pages import url
+
+PAGE = "/admin/gateway/clientkey/device/"
+
+
+@pytest.fixture(autouse=True)
+def on(monkeypatch, db):
+    changed = dataclasses.replace(conf.gateway_conf(), sign_in=True)
+    monkeypatch.setattr(device_page, "gateway_conf", lambda: changed)
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def begun():
+    return sign_in.begin("10.0.0.7", "claude-code/2.1.332 <b>", timezone.now())
+
+
+@pytest.fixture
+def member(client):
+    client.force_login(get_user_model().objects.create_user("ada", is_staff=True))
+    return client
+
+
+def state():
+    return DeviceGrant.objects.get().state
+
+
+def test_a_member_types_the_code_sees_who_asks_and_lets_it_in(member, begun):
+    page = member.get(PAGE)
+    assert 'name="code"' in page.content.decode()
+    text = member.post(PAGE, {"code": begun.user_code.lower()}).content.decode()
+    assert "10.0.0.7" in text and "claude-code/2.1.332 &lt;b&gt;" in text
+    assert state() == "pending"
+    assert member.post(PAGE, {"decision": "approve"}).status_code == 302
+    key = ClientKey.objects.get()
+    assert (key.user.username, state()) == ("ada", "approved")
+    # it stands on the person's own pages, and is revoked like any key
+    assert key.name in member.get(url("clientkey", "changelist")).content.decode()
+
+
+def test_this_was_not_me(member, begun):
+    member.post(PAGE, {"code": begun.user_code})
+    member.post(PAGE, {"decision": "deny"})
+    assert state() == "denied"
+    assert not ClientKey.objects.exists()
+
+
+def test_a_link_and_a_decision_without_a_look_confirm_nothing(member, begun):
+    page = member.get(PAGE, {"user_code": begun.user_code})
+    assert f'value="{begun.user_code}"' in page.content.decode()
+    member.get(PAGE, {"user_code": begun.user_code, "decision": "approve"})
+    member.post(PAGE, {"decision": "approve", "code": begun.user_code})
+    assert state() == "pending"
+
+
+def test_coming_back_to_the_page_forgets_what_was_looked_up(member, begun):
+    member.post(PAGE, {"code": begun.user_code})
+    member.get(PAGE)
+    member.post(PAGE, {"decision": "approve"})
+    assert state() == "pending"
+
+
+def test_a_form_of_another_site_is_refused(begun):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(get_user_model().objects.create_user("ada", is_staff=True))
+    assert strict.post(PAGE, {"code": begun.user_code}).status_code == 403
+
+
+def test_codes_can_be_tried_a_few_times_only(member, begun):
+    for _ in range(device_page.MOST_TRIES):
+        assert "No machine waits" in member.post(PAGE, {"code": "BCDF-GHJK"}).content.decode()
+    assert "Too many codes" in member.post(PAGE, {"code": begun.user_code}).content.decode()
+    assert state() == "pending"
+
+
+def test_strangers_log_in_first(client, begun):
+    assert "/login/" in client.get(PAGE)["location"]
+
+
+def test_where_signing_in_is_off_the_page_says_so(member, monkeypatch):
+    monkeypatch.setattr(device_page, "gateway_conf", conf.gateway_conf)
+    assert "SIGN_IN=true" in member.get(PAGE).content.decode()

@@ -1,0 +1,170 @@
+"""Sign-in as the client meets it: the captured requests, against the real endpoints and the database."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from gateway import conf
+from gateway.api import auth, client_services, head
+from gateway.api import sign_in as views
+from gateway.config import sign_in
+from gateway.config.snapshot.loader import load
+from gateway.models import ClientKey
+from tests.conftest import FixedConfiguration, asking, rule
+from tests.fakes.provider import completion
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CAPTURES = Path(__file__).parents[1] / "captures" / "gateway-protocol"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+KEYS = (b"k" * 32,)
+
+
+@pytest.fixture
+async def gateway(bench, monkeypatch):
+    changed = dataclasses.replace(conf.gateway_conf(), sign_in=True, public_url="http://gw.example:8000")
+    for module in (views, client_services, head):
+        monkeypatch.setattr(module, "gateway_conf", lambda: changed)
+    bench.set(seal_keys=KEYS)
+    bench.client.headers.pop("x-api-key", None)
+    bench.provider.answers("m", completion("hi"))
+    await follow(bench)
+    return bench
+
+
+async def follow(bench):
+    """What each process does when the configuration has changed."""
+    stored = await sync_to_async(load)()
+    made = dataclasses.replace(
+        stored, providers={"fake": bench.base}, rules=(rule(),), token_keys=KEYS, anonymous_allowed=False
+    )
+    bench.set(configuration=FixedConfiguration(made))
+
+
+@sync_to_async
+def ada():
+    return get_user_model().objects.get_or_create(username="ada", email="ada@example.com")[0]
+
+
+def captured(name):
+    [path] = CAPTURES.glob(f"{name}*.json")
+    return json.loads(path.read_text())
+
+
+async def form(bench, path, text):
+    return await bench.client.request("POST", path, text.encode(), headers=FORM)
+
+
+async def tokens(bench):
+    user = await ada()
+    begun = (await form(bench, "/oauth/device_authorization", "surface=claude_code")).json
+    await sync_to_async(
+        lambda: sign_in.approve(sign_in.waiting(begun["user_code"], timezone.now()), user, timezone.now())
+    )()
+    await follow(bench)
+    text = f"grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code={begun['device_code']}"
+    answer = await form(bench, "/oauth/token", text)
+    assert answer.status == 200, answer.text
+    return answer.json
+
+
+async def test_discovery_has_endpoints_of_the_public_address(gateway):
+    request = captured("01")
+    answer = await gateway.client.request("GET", request["path"])
+    assert answer.status == 200
+    assert answer.json["token_endpoint"] == "http://gw.example:8000/oauth/token"
+
+
+async def test_the_whole_way_in_and_out(gateway):
+    begun = captured("02")
+    answer = await form(gateway, begun["path"], "surface=claude_code&future=1")
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert {"device_code", "user_code", "verification_uri", "expires_in", "interval"} <= answer.json.keys()
+    got = await tokens(gateway)
+    assert (got["email"], got["token_type"], got["expires_in"]) == ("ada@example.com", "Bearer", 3600)
+    bearer = {"authorization": f"Bearer {got['access_token']}"}
+    assert (await gateway.client.messages(asking(), headers=bearer)).status == 200
+    assert gateway.recorder.last.owner_id == (await ada()).pk
+    renewed = await form(
+        gateway, "/oauth/token", f"grant_type=refresh_token&refresh_token={got['refresh_token']}"
+    )
+    assert renewed.status == 200 and renewed.json["access_token"] != got["access_token"]
+    out = await form(gateway, "/oauth/revoke", f"token={got['access_token']}")
+    assert (out.status, out.text) == (200, b"")
+    await follow(gateway)
+    answer = await gateway.client.messages(asking(), headers=bearer)
+    assert (answer.status, answer.headers["x-should-retry"]) == (401, "false")
+    assert answer.json["error"]["type"] == "authentication_error"
+    again = await form(
+        gateway, "/oauth/token", f"grant_type=refresh_token&refresh_token={renewed.json['refresh_token']}"
+    )
+    assert (again.status, again.json["error"]) == (401, "invalid_grant")
+
+
+async def test_a_leaver_is_refused_and_let_in_again(gateway):
+    got = await tokens(gateway)
+    bearer = {"authorization": f"Bearer {got['access_token']}"}
+    await sync_to_async(get_user_model().objects.update)(is_active=False)
+    await follow(gateway)
+    answer = await gateway.client.messages(asking(), headers=bearer)
+    assert (answer.status, answer.headers["x-should-retry"]) == (401, "false")
+    assert "not active" in answer.json["error"]["message"]
+    await sync_to_async(get_user_model().objects.update)(is_active=True)
+    await follow(gateway)
+    assert (await gateway.client.messages(asking(), headers=bearer)).status == 200
+
+
+async def test_an_access_token_ends_at_its_time(gateway, monkeypatch):
+    got = await tokens(gateway)
+    snapshot = gateway.gateway.configuration.snapshot
+    headers = {"authorization": f"Bearer {got['access_token']}"}
+    now = timezone.now().timestamp()
+    entry = auth.authenticated(headers, "::1", snapshot, now=now, open_to_all=False)
+    assert entry is not None and entry.owner == "ada"
+    with pytest.raises(auth.AuthenticationFailed, match="expired"):
+        auth.authenticated(headers, "::1", snapshot, now=now + 3601, open_to_all=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "grant_type=password", "grant_type=refresh_token", "&" * 5000, "\xff=1"]
+)
+async def test_an_odd_form_is_an_oauth_error(gateway, text):
+    answer = await form(gateway, "/oauth/token", text)
+    assert answer.status in (400, 401)
+    assert isinstance(answer.json["error"], str)
+
+
+@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/logs", "/v1/traces"])
+async def test_telemetry_is_taken_of_who_is_signed_in_alone(gateway, path):
+    refused = await gateway.client.post(path, {}, headers={"authorization": "Bearer not-a-token"})
+    assert (refused.status, refused.headers["x-should-retry"]) == (401, "false")
+    bearer = {"authorization": f"Bearer {(await tokens(gateway))['access_token']}"}
+    assert (await gateway.client.post(path, {}, headers=bearer)).status == 200
+    packed = {**bearer, "content-type": "application/x-protobuf"}
+    answer = await gateway.client.request("POST", path, b"", headers=packed)
+    assert (answer.status, answer.text) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/.well-known/oauth-authorization-server"), ("POST", "/oauth/device_authorization"),
+        ("POST", "/oauth/token"), ("POST", "/oauth/revoke"), ("GET", "/device"), ("POST", "/v1/logs"),
+    ],
+)  # fmt: skip
+async def test_nothing_of_it_is_there_where_it_is_not_asked_for(bench, method, path):
+    assert (await bench.client.request(method, path, b"")).status == 404
+    assert not await sync_to_async(ClientKey.objects.exists)()
+
+
+async def test_the_link_of_the_terminal_leads_to_the_page_and_confirms_nothing(gateway):
+    answer = await gateway.client.request("GET", "/device?user_code=bcdf-ghjk")
+    assert answer.status == 302
+    assert answer.headers["location"] == "/admin/gateway/clientkey/device/?user_code=BCDF-GHJK"
+    answer = await gateway.client.request("GET", "/device?user_code=%0d%0aX:1")
+    assert answer.headers["location"] == "/admin/gateway/clientkey/device/"
