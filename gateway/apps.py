@@ -19,6 +19,7 @@ class GatewayConfig(AppConfig):
         # it listens to writes of the configuration, whoever writes
         import_string("gateway.config.changes.note")
         import_string("gateway.config.owners.connect")()
+        import_string("gateway.config.client_policies.connect")()
         # after every app: permissions of each are made when its own turn comes
         ensure_groups = import_string("gateway.config.startup.groups.ensure_groups")
         post_migrate.connect(ensure_groups, dispatch_uid="gateway.ensure_groups")

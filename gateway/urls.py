@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from gateway.api import client_services, metrics, ops, sign_in, views
+from gateway.client_protocol import managed_settings, usage_headers
 from gateway.client_protocol.sign_in import (
     DEVICE_AUTHORIZATION,
     DISCOVERY,
@@ -21,6 +22,8 @@ urlpatterns = [
     re_path(r"^v1/(?P<path>messages/batches.*|files.*|skills.*|complete/?)$", ops.not_implemented),
     path("v1/models/<path:model_id>", views.model),
     re_path(r"^v1/(?P<signal>metrics|logs|traces)/?$", client_services.telemetry),
+    path(managed_settings.PATH[1:], client_services.managed),
+    path(usage_headers.PATH[1:], client_services.usage),
     path(DISCOVERY[1:], sign_in.discovery),
     path(DEVICE_AUTHORIZATION[1:], sign_in.device_authorization),
     path(TOKEN[1:], sign_in.token),

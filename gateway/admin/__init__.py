@@ -7,6 +7,7 @@ from gateway.admin.costs import costs_page
 from gateway.admin.keys import client_keys, refused_keys
 from gateway.admin.mappings import model_mappings, model_prices
 from gateway.admin.oversight import changes, novelties, people, retention
+from gateway.admin.people import client_policies, person_budgets
 from gateway.admin.problems import notifications, problem_list
 from gateway.admin.providers import learnt_options, provider_admin, search_engines, token_factors
 from gateway.admin.requests import request_logs
@@ -16,6 +17,7 @@ from gateway.admin.ui.login_form import LoginForm
 __all__ = [
     "changes",
     "client_keys",
+    "client_policies",
     "costs_page",
     "learnt_options",
     "model_mappings",
@@ -23,6 +25,7 @@ __all__ = [
     "notifications",
     "novelties",
     "people",
+    "person_budgets",
     "problem_list",
     "provider_admin",
     "refused_keys",

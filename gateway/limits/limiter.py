@@ -17,9 +17,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.errors import NotAllowed, TooManyRequests
+from gateway.client_protocol.usage_headers import (
+    REFUSED,
+    refusal_headers,
+    refusal_sentence,
+    usage_headers,
+)
+from gateway.errors import GatewayError, NotAllowed, TooManyRequests
 from gateway.limits.counting import Ask, CountingQueue, payment
-from gateway.limits.meters import Meter, Need, Subject, meters_of
+from gateway.limits.meters import PERSON, LimitVerdict, Meter, Need, Subject, meters_of
 from gateway.limits.reconciling import BudgetHistory, Reconciler
 from gateway.limits.stores import Store, StoreUnavailable
 from gateway.routing.snapshot import KeyEntry
@@ -75,8 +81,7 @@ class Limiter:
 
     def wants_prices(self, key: KeyEntry | None) -> bool:
         """Whether the key may ask only for what has a price."""
-        limits = None if key is None else key.limits
-        return self._refuse_unpriced and limits is not None and limits.spend_budget is not None
+        return self._refuse_unpriced and key is not None and _spends(key)
 
     async def admit(
         self, key: KeyEntry | None, request_id: str, model: str, need: Need, *, free: bool = False
@@ -86,13 +91,12 @@ class Limiter:
         Raises TooManyRequests, InvalidRequest for a prompt that no minute of the key has room for, or
         NotAllowed for a model without a price (docs/conversion.md, "Errors of the gateway").
         """
-        limits = None if key is None else key.limits
-        if key is None or limits is None:
+        if key is None or not key.counted:
             return FREE
         if need.cost is None and self.wants_prices(key):
             raise unpriced(model)
         now = self._clock()
-        meters = meters_of(limits, Subject.of(key), now, free=free)
+        meters = _meters(key, now, free=free)
         if not meters:
             return FREE
         try:
@@ -104,10 +108,14 @@ class Limiter:
             raise TooManyRequests("spend limit unavailable", should_retry=False) from None
         if self._away_since is not None:
             self._counted_again()
-        if ask.verdict.refusal is not None:
-            raise ask.verdict.refusal
+        verdict = ask.verdict
+        if verdict.refusal is not None:
+            raise _in_words(verdict, now) if key.signed_in else verdict.refusal
         self._reconciler.begun(meters, request_id)
-        return Admission(ask.verdict.headers, need, meters, request_id)
+        headers = verdict.headers
+        if key.signed_in and verdict.budget is not None:
+            headers = {**headers, **usage_headers(verdict.budget.share, verdict.budget.period.ends)}
+        return Admission(headers, need, meters, request_id)
 
     def settle(self, admission: Admission, used: Need) -> None:
         """Put the counters right; never waits, never raises."""
@@ -160,6 +168,36 @@ class Limiter:
     def _give_back(self, ask: Ask) -> None:
         """It was let in too late, or the client is gone."""
         self._queue.pay(payment(ask.meters, ask.request_id, ask.need, Need(), self._clock()))
+
+
+def _meters(key: KeyEntry, now: float, *, free: bool) -> tuple[Meter, ...]:
+    """Those of the key and those of its person."""
+    own = () if key.limits is None else meters_of(key.limits, Subject.of(key), now, free=free)
+    if key.person is None or key.owner_id is None:
+        return own
+    person = Subject(PERSON, key.owner_id)
+    return (*own, *meters_of(key.person.limits, person, now, free=free, account=key.person.account))
+
+
+def _spends(key: KeyEntry) -> bool:
+    every = (key.limits, key.person.limits if key.person is not None else None)
+    return any(limits is not None and limits.spend_budget is not None for limits in every)
+
+
+def _in_words(verdict: LimitVerdict, now: float) -> GatewayError:
+    """The refusal as a signed-in client shows it to its person: our sentence, once."""
+    refusal, budget = verdict.refusal, verdict.budget
+    assert refusal is not None
+    if budget is None or budget.share < 1:
+        return refusal
+    kind, ends = budget.period.kind, budget.period.ends
+    return TooManyRequests(
+        refusal_sentence(kind, ends),
+        error_type=REFUSED,
+        retry_after=max(1, int(ends - now)),
+        should_retry=False,
+        headers={**verdict.headers, **refusal_headers(kind, ends)},
+    )
 
 
 def unpriced(model: str) -> NotAllowed:

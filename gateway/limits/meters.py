@@ -22,13 +22,16 @@ OUTPUT: Final = "output tokens"
 RUNNING: Final = "running"
 SPEND: Final = "spend"
 TOKENS: Final = "tokens"
+# kind of a Subject
+PERSON: Final = "user"
 # Far above any real request: a provider's absurd number must not overflow a counter.
 MOST: Final = 10**15
 _HEADER_NAMES: Final = {REQUESTS: "requests", INPUT: "input-tokens", OUTPUT: "output-tokens"}
 
 
 class Subject(NamedTuple):
-    """Whose limits they are. `kind` "key": a client key with all that it was rotated from and to."""
+    """Whose limits they are. `kind` "key": a client key with all that it was rotated from and to;
+    PERSON: somebody with all keys and sign-ins."""
 
     kind: str
     id: int
@@ -105,19 +108,31 @@ class Meter:
         return min(amount, self.limit // 2) if isinstance(self.window, Period) else amount
 
 
+class BudgetShare(NamedTuple):
+    """How full a budget is: 1.0 and more is used up."""
+
+    share: float
+    period: Period
+
+
 @dataclass(frozen=True, slots=True)
 class LimitVerdict:
-    """`refusal` None: admitted. `headers` go onto the answer either way. `by`: the meter that refused."""
+    """`refusal` None: admitted. `headers` go onto the answer either way. `by`: the meter that refused.
+    `budget`: the fullest one, or of several that are used up the one that resets last."""
 
     refusal: GatewayError | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     by: Meter | None = None
+    budget: BudgetShare | None = None
 
 
-def meters_of(limits: KeyLimits, subject: Subject, now: float, *, free: bool = False) -> tuple[Meter, ...]:
+def meters_of(
+    limits: KeyLimits, subject: Subject, now: float, *, free: bool = False, account: str = ""
+) -> tuple[Meter, ...]:
     """The counters that decide about a request of `subject` at `now` (Unix seconds).
 
-    `free`: it uses no tokens, so only the numbers of requests count.
+    `free`: it uses no tokens, so only the numbers of requests count. `account` is part of the names of the
+    counters of budgets.
     """
     minute = Minute.at(now)
     meters: list[Meter] = []
@@ -133,7 +148,7 @@ def meters_of(limits: KeyLimits, subject: Subject, now: float, *, free: bool = F
     for unit, budget in ((SPEND, limits.spend_budget), (TOKENS, limits.token_budget)):
         if budget is not None and not free:
             period = Period.at(limits.budget_period, now)
-            counter = f"{subject}:{unit}:{period.kind}:{period.start:%Y%m%d}"
+            counter = f"{subject}:{unit}:{period.kind}:{period.start:%Y%m%d}{account}"
             meters.append(Meter(subject, unit, budget, counter, period.ends, period))
     if limits.concurrent_requests is not None:
         lasts = int(now) + DAY_SECONDS
@@ -154,7 +169,24 @@ def judged(
     headers = _headers(meters, standings, need if refusal is None else None, now)
     if refusal is not None:
         refusal.extra_headers = {**refusal.extra_headers, **headers}
-    return LimitVerdict(refusal, headers, by)
+    return LimitVerdict(refusal, headers, by, _fullest(meters, standings))
+
+
+def _fullest(meters: Sequence[Meter], standings: Mapping[str, CounterStanding]) -> BudgetShare | None:
+    fullest: BudgetShare | None = None
+    for meter in meters:
+        if isinstance(meter.window, Period):
+            used = standings.get(meter.counter, CounterStanding()).used
+            found = BudgetShare(used / meter.limit if meter.limit else 1.0, meter.window)
+            if fullest is None or _goes_before(found, fullest):
+                fullest = found
+    return fullest
+
+
+def _goes_before(one: BudgetShare, other: BudgetShare) -> bool:
+    if one.share >= 1 and other.share >= 1:
+        return one.period.end > other.period.end
+    return one.share > other.share
 
 
 def _refused(meter: Meter, standings: Mapping[str, CounterStanding], need: Need) -> GatewayError | None:

@@ -11,10 +11,10 @@ from typing import Final
 from django.db import Error, connection
 from django.db.models import Q, Sum
 
-from gateway.limits.meters import SPEND, TOKENS, Subject
+from gateway.limits.meters import PERSON, SPEND, TOKENS, Subject
 from gateway.limits.stores import StoreUnavailable
 from gateway.limits.windows import Period
-from gateway.models import ClientKey, DailyTotal, RequestLog
+from gateway.models import ClientKey, DailyTotal, PersonBudget, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -53,16 +53,29 @@ class History:
 def spent(subject: Subject, period: Period) -> Mapping[str, int]:
     """What `subject` used of its budgets in `period`, which begins with a day; `History.spent`.
 
-    A key's budget is that of the whole line of keys that it was rotated from and to.
+    A key's budget is that of the whole line of keys that it was rotated from and to; a person's that of all
+    keys and sign-ins, with what was booked by hand.
     """
     first, behind = (int(moment.timestamp()) // 3600 for moment in (period.start, period.end))
-    keys = ClientKey.objects.order_by().filter(Q(pk=subject.id) | Q(lineage=subject.id)).values("pk")
-    days = DailyTotal.objects.filter(
-        Q(client_key_pk__in=keys) | Q(client_key_pk=subject.id),
-        hour__gte=first, hour__lt=behind, endpoint="messages",
-    )  # fmt: skip
+    of_person = subject.kind == PERSON
+    theirs = Q(user_id=subject.id) if of_person else Q(pk=subject.id) | Q(lineage=subject.id)
+    keys = ClientKey.objects.order_by().filter(theirs).values("pk")
+    whose = Q(client_key_pk__in=keys)
+    if not of_person:
+        whose |= Q(client_key_pk=subject.id)
+    days = DailyTotal.objects.filter(whose, hour__gte=first, hour__lt=behind, endpoint="messages")
     sums = days.aggregate(cost=Sum("cost_units"), **{name: Sum(name) for name in _TOKENS})
-    return {SPEND: (sums["cost"] or 0) // _UNITS, TOKENS: sum(sums[name] or 0 for name in _TOKENS)}
+    booked = _booked(subject.id, period) if of_person else 0
+    return {
+        SPEND: max(0, (sums["cost"] or 0) // _UNITS + booked),
+        TOKENS: sum(sums[name] or 0 for name in _TOKENS),
+    }
+
+
+def _booked(person: int, period: Period) -> int:
+    """Billionths of a dollar that were booked by hand in this period."""
+    found = PersonBudget.objects.filter(user_id=person, corrected_period=period.start)
+    return found.values_list("correction", flat=True).first() or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +93,22 @@ class Budget:
         return float(self.used / self.limit) if self.limit else 1.0
 
 
+def budgets_of_person(record: PersonBudget, now: float | None = None) -> list[Budget]:
+    """The budgets of a person in the present period; empty without any."""
+    return _budgets(record, Subject(PERSON, record.user_id), now)
+
+
 def budgets_of(record: ClientKey, now: float | None = None) -> list[Budget]:
     """The budgets of a key in the present period; empty without any. One query."""
+    return _budgets(record, Subject("key", record.lineage or record.pk), now)
+
+
+def _budgets(record: ClientKey | PersonBudget, subject: Subject, now: float | None) -> list[Budget]:
     limits = {SPEND: record.spend_budget, TOKENS: record.token_budget}
     if all(limit is None for limit in limits.values()):
         return []
     period = Period.at(record.budget_period, time.time() if now is None else now)
-    used = spent(Subject("key", record.lineage or record.pk), period)
+    used = spent(subject, period)
     amounts = {SPEND: Decimal(used[SPEND]) / BILLION, TOKENS: Decimal(used[TOKENS])}
     return [
         Budget(unit, amounts[unit], Decimal(limit), period)

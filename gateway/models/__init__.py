@@ -19,6 +19,7 @@ from gateway.models.configuration.learnt_option import Decision, LearntOption
 from gateway.models.configuration.listed_model import ListedModel
 from gateway.models.configuration.model_mapping import MappingTarget, ModelMapping
 from gateway.models.configuration.model_price import ModelPrice
+from gateway.models.configuration.person import ManagedPolicy, PersonBudget
 from gateway.models.configuration.provider import Provider, ProviderCredential
 from gateway.models.configuration.search_engine import SearchEngine
 from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
@@ -64,12 +65,14 @@ __all__ = [
     "LimitCounter",
     "LimitHold",
     "ListedModel",
+    "ManagedPolicy",
     "MappingTarget",
     "ModelMapping",
     "ModelPrice",
     "Notice",
     "NotificationChannel",
     "Origin",
+    "PersonBudget",
     "Problem",
     "ProblemHour",
     "Provider",

@@ -70,7 +70,7 @@ async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) 
     Raises TooManyRequests, InvalidRequest or NotAllowed (docs/conversion.md, "Errors of the gateway").
     """
     key = exchange.arrival.key
-    if key is None or key.limits is None:
+    if key is None or not key.counted:
         return
     context = asked.context
     tokens = Tokens(context.estimated_input_tokens, context.max_tokens)
@@ -101,7 +101,7 @@ def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
 async def charge_request(exchange: Exchange, gateway: Gateway) -> None:
     """Charge the limits of the exchange's key with a request that uses no tokens. Raises TooManyRequests."""
     key = exchange.arrival.key
-    if key is not None and key.limits is not None:
+    if key is not None and key.counted:
         await _admitted(exchange, gateway, Need(), free=True)
 
 

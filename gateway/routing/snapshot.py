@@ -193,13 +193,32 @@ WHOEVER: Final = "whoever runs the gateway"
 
 
 @dataclass(frozen=True, slots=True)
+class PersonLimits:
+    """The budget of a person, over all keys and sign-ins. `account` is part of the names of its counters: it
+    changes when somebody corrects what was spent."""
+
+    limits: KeyLimits
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A policy of clients: of everyone, of a group, or of a person (by primary key)."""
+
+    settings: Mapping[str, Any]
+    group: int | None = None
+    person: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEntry:
     """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
 
     `owner_active`: False when the user who owns it may no longer log in. `allowed_models` are names or
     wildcard patterns of asked models; empty = all. `capture`: the policy for bodies, "" = the gateway's.
     `limits` None: none at all. `lineage`: the id of the first key in the chain of rotations, 0 = none;
-    keys of one lineage share what they used.
+    keys of one lineage share what they used. `signed_in`: a sign-in of a client, which reads usage headers.
+    `person`: the budget of its owner.
     """
 
     id: int
@@ -214,6 +233,13 @@ class KeyEntry:
     limits: KeyLimits | None = None
     owner_active: bool = True
     lineage: int = 0
+    signed_in: bool = False
+    person: PersonLimits | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether any limit holds for its requests."""
+        return self.limits is not None or self.person is not None
 
     @property
     def holder(self) -> str:
@@ -256,7 +282,8 @@ def _moment(seconds: float) -> str:
 @dataclass(frozen=True, slots=True)
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest. `sign_ins`: those of signed-in clients, by id, whose
-    access tokens `token_keys` have signed.
+    access tokens `token_keys` have signed. `policies` of clients in the order in which they are laid over
+    each other; `groups` of the people whom a policy of a group may concern.
 
     `learnt`: profile options learnt from answers, by (provider slug, upstream model). `listed`: sizes
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
@@ -273,6 +300,8 @@ class ConfigSnapshot:
     keys: Mapping[str, KeyEntry] = field(default_factory=dict)
     sign_ins: Mapping[int, KeyEntry] = field(default_factory=dict)
     token_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    policies: tuple[PolicyEntry, ...] = ()
+    groups: Mapping[int, frozenset[int]] = field(default_factory=dict)
     anonymous_allowed: bool = False
     search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)

@@ -1,6 +1,7 @@
 """Limits of client keys and bounds of the process, as clients meet them."""
 
 import asyncio
+import dataclasses
 from decimal import Decimal
 
 import pytest
@@ -11,8 +12,9 @@ from gateway.limits.stores import MemoryStore
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.relay.gate import Gate
-from gateway.routing.snapshot import KeyLimits, Target
+from gateway.routing.snapshot import KeyLimits, PersonLimits, Target
 from tests.conftest import asking, key_entry, rule
+from tests.fakes import messages
 from tests.fakes.provider import Answer, completion, error, stream
 
 KEY = {"x-api-key": "ours"}
@@ -233,3 +235,95 @@ async def test_a_stream_that_does_not_begin_in_its_time_is_an_http_error(bench):
     bench.provider.answers("m", Answer(before_head=[5]))
     answer = await bench.client.messages(asking(stream=True))
     assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
+
+
+PERSON = PersonLimits(KeyLimits(budget_period="day", spend_budget=10 * DOLLARS))
+STEM = "anthropic-ratelimit-unified-"
+
+
+class Spent:
+    """A history in which the person has spent so many dollars."""
+
+    def __init__(self, dollars):
+        self.dollars = dollars
+
+    def spent(self, subject, period):
+        return {"spend": int(self.dollars * DOLLARS)} if subject.kind == "user" else {}
+
+    def ended(self, requests):
+        return set()
+
+
+def signed_in(bench, dollars, *, person=PERSON, **fields):
+    entry = key_entry("ours", owner_id=7, signed_in=True, person=person, **fields)
+    bench.configure(keys=[entry], prices=priced(1))
+    bench.set(limiter=Limiter(MemoryStore(), Spent(dollars)))
+    bench.provider.answers("m", completion("hi"))
+
+
+@pytest.mark.parametrize(
+    ("dollars", "threshold", "status"),
+    [(3, None, "allowed"), (7.6, "0.75", "allowed_warning"), (9.6, "0.95", "allowed_warning")],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_signed_in_person_is_told_how_full_the_budget_is(bench, dollars, threshold, status, streamed):
+    signed_in(bench, dollars)
+    bench.provider.answers("m", stream("hi") if streamed else completion("hi"))
+    answer = await ask(bench, stream=streamed)
+    assert answer.status == 200
+    assert answer.headers[STEM + "status"] == status
+    assert answer.headers[STEM + "overage-utilization"] == f"{dollars / 10:.2f}"
+    assert answer.headers.get(STEM + "overage-surpassed-threshold") == threshold
+    assert answer.headers[STEM + "reset"].isdigit()
+
+
+async def test_a_used_up_budget_is_refused_in_the_one_sentence_that_the_client_shows(bench):
+    signed_in(bench, 10)
+    answer = await ask(bench)
+    assert (answer.status, answer.json["error"]["type"]) == (429, "billing_error")
+    assert answer.json["error"]["message"].startswith("Your daily budget")
+    assert answer.headers["x-should-retry"] == "false"
+    assert 0 < int(answer.headers["retry-after"]) <= 86_400
+    assert answer.headers[STEM + "overage-disabled-reason"] == "org_spend_cap_reached"
+    assert STEM + "representative-claim" not in answer.headers
+    assert bench.provider.requests == []
+
+
+async def test_the_budget_of_a_person_holds_for_plain_keys_too_in_their_own_words(bench):
+    bench.configure(keys=[key_entry("ours", owner_id=7, person=PERSON)], prices=priced(1))
+    bench.set(limiter=Limiter(MemoryStore(), Spent(10)))
+    answer = await ask(bench)
+    assert (answer.status, answer.json["error"]["type"]) == (429, "rate_limit_error")
+    assert not [name for name in answer.headers if name.startswith(STEM)]
+
+
+async def test_a_correction_is_seen_with_the_next_request(bench):
+    signed_in(bench, 10)
+    assert (await ask(bench)).status == 429
+    # a corrected budget is counted under another account
+    entry = key_entry("ours", owner_id=7, signed_in=True, person=dataclasses.replace(PERSON, account=":1"))
+    limiter = bench.gateway.limiter
+    limiter._reconciler._history.dollars = 1
+    bench.configure(keys=[entry], prices=priced(1))
+    answer = await ask(bench)
+    assert (answer.status, answer.headers[STEM + "overage-utilization"]) == (200, "0.10")
+
+
+async def test_a_person_without_a_budget_is_told_nothing(bench):
+    signed_in(bench, 10, person=None)
+    answer = await ask(bench)
+    assert answer.status == 200
+    assert not [name for name in answer.headers if "ratelimit" in name]
+
+
+async def test_the_limits_of_the_provider_are_not_shown_as_those_of_the_person(bench):
+    signed_in(bench, 1)
+    bench.configure(
+        provider={"protocol": "anthropic"},
+        keys=[key_entry("ours", owner_id=7, signed_in=True, person=PERSON)],
+        prices=priced(1),
+    )
+    bench.provider.answers("m", messages.whole({"type": "text", "text": "hi"}))
+    answer = await ask(bench)
+    assert answer.status == 200
+    assert all(name.startswith(STEM) for name in answer.headers if "ratelimit" in name)

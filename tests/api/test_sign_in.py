@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.utils import timezone
 
 from gateway import conf
@@ -168,3 +169,45 @@ async def test_the_link_of_the_terminal_leads_to_the_page_and_confirms_nothing(g
     assert answer.headers["location"] == "/admin/gateway/clientkey/device/?user_code=BCDF-GHJK"
     answer = await gateway.client.request("GET", "/device?user_code=%0d%0aX:1")
     assert answer.headers["location"] == "/admin/gateway/clientkey/device/"
+
+
+async def test_a_person_is_told_the_policy_once_and_that_it_has_not_changed(gateway, tmp_path):
+    got = await tokens(gateway)
+    bearer = {"authorization": f"Bearer {got['access_token']}"}
+    assert (await gateway.client.get("/managed/settings", headers=bearer)).status == 404
+    refused = await gateway.client.get("/managed/settings", headers={"authorization": "Bearer x"})
+    assert (refused.status, refused.headers["x-should-retry"]) == (401, "false")
+    wanted = {"companyAnnouncements": ["\u00e9\u4e2d"], "env": {"CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}}
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(wanted))
+    await sync_to_async(call_command)("setpolicy", "--user", "ada", str(file))
+    await follow(gateway)
+    answer = await gateway.client.get("/managed/settings", headers=bearer)
+    assert (answer.status, answer.json["settings"]) == (200, wanted)
+    assert answer.headers["etag"] == f'"{answer.json["checksum"]}"'
+    same = {**bearer, "if-none-match": answer.headers["etag"]}
+    again = await gateway.client.get("/managed/settings", headers=same)
+    assert (again.status, again.text) == (304, b"")
+    other = await gateway.client.get("/managed/settings", headers={**bearer, "if-none-match": '"sha256:0"'})
+    assert other.status == 200
+    file.write_text("{}")
+    await sync_to_async(call_command)("setpolicy", "--user", "ada", str(file))
+    await follow(gateway)
+    assert (await gateway.client.get("/managed/settings", headers=bearer)).json["settings"] == {}
+
+
+async def test_usage_is_told_in_dollars(gateway):
+    got = await tokens(gateway)
+    bearer = {"authorization": f"Bearer {got['access_token']}"}
+    free = (await gateway.client.get("/api/oauth/usage", headers=bearer)).json
+    assert (free["limits"], free["extra_usage"]["used_credits"]) == ([], 0)
+    await sync_to_async(call_command)("setspend", "--user", "ada", "--percent", "82")
+    await follow(gateway)
+    told = (await gateway.client.get("/api/oauth/usage", headers=bearer)).json
+    assert told["extra_usage"]["used_credits"] == 8200
+    assert told["extra_usage"]["monthly_limit"] == 10000
+    assert (told["limits"][0]["percent"], told["limits"][0]["group"]) == (82, "monthly")
+    await sync_to_async(call_command)("setspend", "--user", "ada", "--percent", "0")
+    assert (await gateway.client.get("/api/oauth/usage", headers=bearer)).json["extra_usage"][
+        "used_credits"
+    ] == 0

@@ -16,6 +16,7 @@ from gateway.config.presets.presets import preset, usable_options
 from gateway.config.presets.recognise import check_environments_address
 from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.snapshot.model_sizes import listed_sizes
+from gateway.config.snapshot.people import groups_of_people, people_limits, policies
 from gateway.config.snapshot.prices import price_book
 from gateway.models import (
     ClientKey,
@@ -38,6 +39,7 @@ from gateway.routing.snapshot import (
     KeyEntry,
     KeyLimits,
     MappingRule,
+    PersonLimits,
     ProviderConfig,
     SearchEngineConfig,
     SecretLook,
@@ -83,7 +85,8 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     providers = list(Provider.objects.prefetch_related("credentials"))
     rules = mapping_rules()
     keys = list(ClientKey.objects.select_related("user"))
-    entries = {record.digest: _key(record) for record in keys}
+    people = people_limits()
+    entries = {record.digest: _key(record, people) for record in keys}
     options = decided()
     known_prices().prepare(record.base_url for record in providers)
     configs = {record.slug: provider_config(record, conf) for record in providers}
@@ -97,6 +100,8 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
             {record.pk: entries[record.digest] for record in keys if record.origin == Origin.SIGN_IN}
         ),
         token_keys=seal_keys(conf.field_encryption_keys),
+        policies=policies(),
+        groups=MappingProxyType(groups_of_people()),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},
@@ -290,7 +295,7 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
     )
 
 
-def _key(record: ClientKey) -> KeyEntry:
+def _key(record: ClientKey, people: Mapping[int, PersonLimits]) -> KeyEntry:
     return KeyEntry(
         id=record.pk,
         name=record.name,
@@ -304,6 +309,8 @@ def _key(record: ClientKey) -> KeyEntry:
         limits=_limits(record),
         owner_active=record.owner_active,
         lineage=record.lineage or 0,
+        signed_in=record.origin == Origin.SIGN_IN,
+        person=None if record.user_id is None else people.get(record.user_id),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.client_protocol.purpose import AGENT, NOTHING_KNOWN, PARENT_AGENT, SESSION, Purpose
+from gateway.client_protocol.usage_headers import UPSTREAMS
 from gateway.conversion.answers.message import message_facts
 from gateway.conversion.blocks.pdf import ReadElsewhere
 from gateway.conversion.ledger import Ledger
@@ -156,7 +157,13 @@ class Exchange:
     @property
     def reply_headers(self) -> Mapping[str, str]:
         """Headers for the client beside the answer; our limits before a provider's."""
-        return {**self.answer_headers, **self.limit_headers}
+        answer_headers, key = self.answer_headers, self.arrival.key
+        if key is not None and key.signed_in and answer_headers:
+            # the client would show the provider's limits of us as those of its person
+            answer_headers = {
+                name: value for name, value in answer_headers.items() if not name.startswith(UPSTREAMS)
+            }
+        return {**answer_headers, **self.limit_headers}
 
     @property
     def captures(self) -> bool:

@@ -1,0 +1,47 @@
+"""What holds for people: budgets, policies of clients, and the groups that decide about these."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import MappingProxyType
+from typing import Final
+
+from django.contrib.auth import get_user_model
+
+from gateway.models import ManagedPolicy, PersonBudget
+from gateway.routing.snapshot import KeyLimits, PersonLimits, PolicyEntry
+
+_BILLION: Final = 1_000_000_000
+
+
+def people_limits() -> dict[int, PersonLimits]:
+    """The budgets of people, by the primary key of the user."""
+    found: dict[int, PersonLimits] = {}
+    for record in PersonBudget.objects.all():
+        if record.spend_budget is None and record.token_budget is None:
+            continue
+        limits = KeyLimits(
+            budget_period=record.budget_period,
+            spend_budget=None if record.spend_budget is None else int(record.spend_budget * _BILLION),
+            token_budget=record.token_budget,
+        )
+        found[record.user_id] = PersonLimits(limits, f":{record.revision}" if record.revision else "")
+    return found
+
+
+def policies() -> tuple[PolicyEntry, ...]:
+    """The enabled policies in the order in which they are laid over each other."""
+    found = ManagedPolicy.objects.filter(enabled=True).order_by("position", "pk")
+    entries = [PolicyEntry(MappingProxyType(one.settings), one.group_id, one.user_id) for one in found]
+    # everyone, then groups, then the person
+    return tuple(sorted(entries, key=lambda one: (one.person is not None, one.group is not None)))
+
+
+def groups_of_people() -> dict[int, frozenset[int]]:
+    """Members of the groups that have a policy, by the primary key of the user."""
+    groups = ManagedPolicy.objects.filter(enabled=True).exclude(group=None).values("group")
+    members: dict[int, set[int]] = defaultdict(set)
+    through = get_user_model().groups.through
+    for person, group in through.objects.filter(group__in=groups).values_list("user_id", "group_id"):
+        members[person].add(group)
+    return {person: frozenset(found) for person, found in members.items()}

@@ -1,0 +1,96 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.client_protocol.managed_settings import (
+    canonical,
+    checksum,
+    document,
+    merged_settings,
+    problem_of,
+    warnings_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"), (-0.0, "0"), (0.1, "0.1"), (1.5, "1.5"), (100.0, "100"), (1e20, "100000000000000000000"),
+        (1e21, "1e+21"), (1.5e21, "1.5e+21"), (1e-6, "0.000001"), (1e-7, "1e-7"), (1.25e-7, "1.25e-7"),
+        (123456.789, "123456.789"), (-2.5, "-2.5"), (5e-324, "5e-324"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"), (1e16, "10000000000000000"),
+    ],
+)  # fmt: skip
+def test_numbers_are_printed_as_javascript_prints_them(value, text):
+    assert canonical(value) == text
+
+
+def test_the_text_is_sorted_by_utf16_units_compact_and_unescaped():
+    settings = {
+        "b": [1, True, None],
+        "a": {"\u00e9": '\u4e2d\u2028"\\', "z": {}},
+        "\uffff": 1,
+        "\U0001f600": 2,
+    }
+    # an emoji begins with a half that comes before U+FFFF
+    assert canonical(settings) == (
+        '{"a":{"z":{},"\u00e9":"\u4e2d\u2028\\"\\\\"},"b":[1,true,null],"\U0001f600":2,"\uffff":1}'
+    )
+
+
+def test_the_checksum_is_that_of_the_measured_client():
+    settings = {
+        "companyAnnouncements": ["x \u00e9\u4e2d"],
+        "permissions": {"deny": ["WebFetch", "Bash(curl *)"]},
+    }
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(settings) == text
+    assert checksum(settings).startswith("sha256:") and len(checksum(settings)) == 71
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_read_again_as_it_was(value):
+    assert float(canonical(value)) == value
+
+
+def test_later_policies_win_and_rules_of_all_hold():
+    everyone = {"model": "a", "permissions": {"deny": ["WebFetch"], "defaultMode": "plan"}, "env": {"A": "1"}}
+    person = {"model": "b", "permissions": {"deny": ["Bash(curl *)", "WebFetch"]}, "env": {"B": "2"}}
+    found = document([everyone, person])
+    assert found.settings == {
+        "model": "b",
+        "permissions": {"deny": ["WebFetch", "Bash(curl *)"], "defaultMode": "plan"},
+        "env": {"A": "1", "B": "2"},
+    }
+    assert found.etag == f'"{found.checksum}"'
+    assert found.body()["checksum"] == checksum(found.settings)
+    assert everyone["permissions"]["deny"] == ["WebFetch"]
+    assert merged_settings({"a": [1]}, {"a": [2]}) == {"a": [2]}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [[], "x", None, {"a": math.nan}, {"a": math.inf}, {"a": 2**60}, {"a": "\ud800"}, {"a": ["x" * 300_000]}],
+)
+def test_what_no_client_could_hold_is_no_policy(settings):
+    assert problem_of(settings)
+
+
+def test_a_nest_without_an_end_is_none_either():
+    deep: dict = {}
+    inner = deep
+    for _ in range(200):
+        inner["a"] = {}
+        inner = inner["a"]
+    assert problem_of(deep) == "nested too deeply"
+
+
+def test_keys_without_a_known_effect_are_warned_of():
+    assert warnings_of({"model": "x", "forceLoginMethod": "gateway", "typo": 1}) == [
+        "forceLoginMethod",
+        "typo",
+    ]
+    assert problem_of({"model": "x"}) == ""

@@ -1,0 +1,95 @@
+"""Policies of clients: whose they are, in what order, and when they change."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+
+from gateway.config.client_policies import policy_of
+from gateway.config.snapshot.loader import load
+from gateway.models import ConfigStamp, ManagedPolicy
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada():
+    return get_user_model().objects.create_user("ada")
+
+
+@pytest.fixture
+def team(ada):
+    group = Group.objects.create(name="team")
+    ada.groups.add(group)
+    return group
+
+
+def told(person):
+    found = policy_of(load(), None if person is None else person.pk)
+    return None if found is None else found.settings
+
+
+def test_everyone_then_groups_then_the_person_whatever_the_positions(ada, team):
+    other = get_user_model().objects.create_user("eve")
+    ManagedPolicy.objects.create(name="hers", user=ada, settings={"model": "c"}, position=-5)
+    ManagedPolicy.objects.create(name="team", group=team, settings={"model": "b", "language": "fr"})
+    ManagedPolicy.objects.create(name="all", settings={"model": "a", "cleanupPeriodDays": 3}, position=9)
+    assert told(ada) == {"model": "c", "language": "fr", "cleanupPeriodDays": 3}
+    assert told(other) == told(None) == {"model": "a", "cleanupPeriodDays": 3}
+
+
+def test_who_has_no_policy_is_told_so(ada, team):
+    assert told(ada) is None
+    ManagedPolicy.objects.create(name="team", group=team, settings={"model": "b"})
+    ManagedPolicy.objects.create(name="off", settings={"model": "x"}, enabled=False)
+    assert told(get_user_model().objects.create_user("eve")) is None
+
+
+def test_a_change_of_members_and_a_group_that_goes_move_the_stamp(ada, team):
+    ManagedPolicy.objects.create(name="team", group=team, settings={"model": "b"})
+    assert told(ada) == {"model": "b"}
+    before = ConfigStamp.current()
+    ada.groups.clear()
+    assert ConfigStamp.current() > before
+    assert told(ada) is None
+    before = ConfigStamp.current()
+    team.delete()
+    assert ConfigStamp.current() > before
+    assert not ManagedPolicy.objects.exists()
+
+
+def test_a_policy_is_a_settings_file_of_one_kind(ada, team):
+    for fields in ({"settings": []}, {"settings": {"a": 2**70}}, {"user": ada, "group": team}):
+        with pytest.raises(ValidationError):
+            ManagedPolicy(name="x", **fields).full_clean()
+
+
+def test_the_command_replaces_what_it_gave_and_says_what_is_wrong(ada, tmp_path, capsys):
+    file = tmp_path / "p.json"
+    for text in ('{"model": "a", "typo": 1}', '{"model": "b"}'):
+        file.write_text(text)
+        call_command("setpolicy", "--user", "ada", str(file))
+    assert "typo" in capsys.readouterr().err
+    assert ManagedPolicy.objects.get().settings == {"model": "b"}
+    for text in ("[", "[1]", "{"):
+        file.write_text(text)
+        with pytest.raises(CommandError):
+            call_command("setpolicy", "--user", "ada", str(file))
+    file.write_text("{}")
+    with pytest.raises(CommandError):
+        call_command("setpolicy", "--user", "nobody", str(file))
+
+
+def test_the_page_shows_what_a_person_gets_and_warns_of_odd_keys(admin_client, ada):
+    page = admin_client.post(
+        "/admin/gateway/managedpolicy/add/",
+        {"name": "p", "position": 0, "enabled": "on", "settings": '{"forceLoginMethod": "x", "model": "m"}'},
+        follow=True,
+    )
+    assert "works only in the policy file of the machine" in page.content.decode()
+    text = admin_client.get("/admin/gateway/managedpolicy/result/", {"user": "ada"}).content.decode()
+    assert "&quot;model&quot;: &quot;m&quot;" in text and "sha256:" in text
+    text = admin_client.get("/admin/gateway/managedpolicy/result/", {"user": "nobody"}).content.decode()
+    assert "Nobody has this name" in text
+    assert admin_client.get("/admin/gateway/personbudget/").status_code == 200
