@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.costs import costs_page
 from gateway.admin.keys import client_keys, refused_keys
-from gateway.admin.mappings import model_mappings, model_prices
+from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules
 from gateway.admin.oversight import changes, novelties, people, retention
 from gateway.admin.people import client_policies, person_budgets
 from gateway.admin.problems import notifications, problem_list
@@ -31,6 +31,7 @@ __all__ = [
     "refused_keys",
     "request_logs",
     "retention",
+    "safeguard_rules",
     "search_engines",
     "session_list",
     "token_factors",

@@ -102,7 +102,7 @@ async def revoke(request: GatewayRequest, request_id: str) -> HttpResponseBase:
 async def verification(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """GET /device: to the page of the console where a person confirms the code."""
     _only_if_on()
-    page = request.scope.get("root_path", "") + "/admin/gateway/clientkey/device/"
+    page = address_of(request) + "/admin/gateway/clientkey/device/"
     code = protocol.typed_code(dict(parse_qsl(request.query)).get("user_code", ""))
     where = f"{page}?user_code={quote(protocol.shown_code(code))}" if code else page
     return HttpResponse(status=302, headers={"location": where, "request-id": request_id})

@@ -45,3 +45,28 @@ def without_check(headers: Mapping[str, str]) -> dict[str, str]:
     kept = [name for part in betas.split(",") if (name := part.strip()) and not name.startswith(BETA)]
     others = {name: value for name, value in headers.items() if name != "anthropic-beta"}
     return {**others, "anthropic-beta": ",".join(kept)} if kept else others
+
+
+def context_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the client says of its machine for the check; empty when it is no object."""
+    asked = request.get(FIELD)
+    for one in asked if type(asked) is list else ():
+        if type(one) is dict and one.get("type") == CHECK and type(one.get("classifier_context")) is dict:
+            found: Mapping[str, Any] = one["classifier_context"]
+            return found
+    return {}
+
+
+def verdict(decision: str, explanation: str = "", *, read: bool = True) -> JSONObject:
+    """What is said of one call: `decision` is allow, deny or undecided; `read`: its input could be read."""
+    if decision == "allow":
+        return {"type": "evaluated", "outcome": "not_flagged"}
+    if decision == "deny":
+        told: JSONObject = {"type": "evaluated", "outcome": "flagged"}
+        return {**told, "explanation": explanation} if explanation else told
+    return {"type": "unavailable", "reason": "error" if read else "input_unparsed"}
+
+
+def verdicts(by_call: Mapping[str, JSONObject]) -> list[JSONObject]:
+    """The result with a verdict for each call, by the id that the client gets."""
+    return results({"type": "available", "tool_uses": dict(by_call)})

@@ -130,6 +130,7 @@ class ExchangeOutcome:
     finer_class: str = ""
     settings_checksum: str = ""
     caller_request_id: str = ""
+    verdicts: list[list[Any]] = field(default_factory=list)
     novelties: list[list[str]] = field(default_factory=list)
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0

@@ -21,6 +21,7 @@ from gateway.models.configuration.model_mapping import MappingTarget, ModelMappi
 from gateway.models.configuration.model_price import ModelPrice
 from gateway.models.configuration.person import ManagedPolicy, PersonBudget
 from gateway.models.configuration.provider import Provider, ProviderCredential
+from gateway.models.configuration.safeguard_rule import SafeguardRule
 from gateway.models.configuration.search_engine import SearchEngine
 from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
 from gateway.models.history.attempt import Attempt
@@ -83,6 +84,7 @@ __all__ = [
     "RequestBody",
     "RequestLog",
     "Retention",
+    "SafeguardRule",
     "SavedElsewhere",
     "SavedView",
     "Sealed",

@@ -19,6 +19,7 @@ from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, Upstr
 from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
+from gateway.relay.verdicts import judge_for, judged_message, judged_stream
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
@@ -62,6 +63,7 @@ class Upstream:
         "dialect",
         "exchange",
         "gateway",
+        "judge",
         "route",
         "stream",
     )
@@ -89,6 +91,7 @@ class Upstream:
             query=converted.query,
         )
         self._body = converted.body
+        self.judge = judge_for(exchange, gateway, converted.context)
         self.stream: AnswerStream
         self.committed = False
         self.renew()
@@ -115,7 +118,7 @@ class Upstream:
     def renew(self) -> None:
         """A fresh stream for what is streamed; anything an earlier one had begun is forgotten."""
         if self.exchange.streamed:
-            self.stream = self.dialect.stream(self.context, self.exchange.ledger)
+            self.stream = judged_stream(self.dialect.stream(self.context, self.exchange.ledger), self.judge)
 
     def commit(self) -> Sequence[Sent]:
         """The 200 is sent before the provider has answered."""
@@ -258,6 +261,8 @@ class Upstream:
 
     def _for_client(self, message: Message) -> Message:
         """The message as the client gets it; the history has noted the real counts."""
+        if self.judge is not None:
+            message = judged_message(message, self.judge)
         scale = self.context.usage_scale
         return message if scale == 1.0 else {**message, "usage": scaled(message["usage"], scale)}
 

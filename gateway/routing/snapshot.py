@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from gateway import patterns
 from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
+from gateway.safeguards.rules import ActionRule
 
 # characters; a shorter value is an ordinary word that messages may contain
 SHORTEST_SECRET: Final = 8
@@ -301,6 +302,7 @@ class ConfigSnapshot:
     sign_ins: Mapping[int, KeyEntry] = field(default_factory=dict)
     token_keys: tuple[bytes, ...] = field(default=(), repr=False)
     policies: tuple[PolicyEntry, ...] = ()
+    safeguard_rules: tuple[ActionRule, ...] = ()
     groups: Mapping[int, frozenset[int]] = field(default_factory=dict)
     anonymous_allowed: bool = False
     search_engine: SearchEngineConfig | None = None

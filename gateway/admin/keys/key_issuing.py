@@ -122,7 +122,7 @@ class KeyIssuing(GatewayModelAdmin):
         if request.method == "POST":
             grace = request.POST.get("grace", "")
             allowed = {str(seconds): seconds for seconds, _label in GRACES}
-            if grace not in allowed or record.state() != "active":
+            if grace not in allowed or record.state() != "active" or record.origin == Origin.SIGN_IN:
                 raise PermissionDenied
             new, key = record.rotate(timedelta(seconds=allowed[grace]))
             self.log_change(request, record, _("Rotated; the new key is %s.") % new.shown)
@@ -134,8 +134,9 @@ class KeyIssuing(GatewayModelAdmin):
         return TemplateResponse(request, "admin/gateway/clientkey/rotate.html", context)
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: the button on the page of a key."""
-        record = self._changeable(request, pk)
+        """POST only: the button on the page of a key. A person also ends sign-ins of their own."""
+        found = self.get_object(request, str(pk))
+        record = found if found is not None and own_sign_in(request, found) else self._changeable(request, pk)
         if request.method == "POST":
             self.revoke_all(request, [record])
         return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
@@ -175,3 +176,8 @@ def _taken(request: HttpRequest, token: str) -> list[Issued]:
         return []
     del request.session[_WAITING]
     return [Issued(*row) for row in rows]
+
+
+def own_sign_in(request: HttpRequest, record: ClientKey) -> bool:
+    """Whether it is a machine that this person has signed in."""
+    return record.origin == Origin.SIGN_IN and record.user_id == request.user.pk

@@ -84,6 +84,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("cost"), request_cells.cost(row)),
                 (_("price"), inert(row.price_source)),
                 (_("tools called"), request_cells.tools(row)),
+                (_("safety verdicts"), request_cells.verdicts(row)),
             ),
         ),
     ]

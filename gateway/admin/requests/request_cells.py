@@ -106,6 +106,16 @@ def prompt(row: RequestLog) -> SafeString:
     return format_html('<a class="gw-id" href="{}">{}</a>', address, inert(row.prompt_id))
 
 
+def verdicts(row: RequestLog) -> str:
+    """What safeguard rules said of the calls."""
+    entries = [entry for entry in row.verdicts if isinstance(entry, list) and len(entry) == 4]
+    said = [
+        f"{inert(str(tool))}: {decision}" + (f" (#{rule})" if rule else "")
+        for _call, tool, decision, rule in entries
+    ]
+    return ", ".join(said)
+
+
 def durations(row: RequestLog) -> str:
     """How long the tools ran whose results the request brings."""
     pairs = [pair for pair in row.tool_durations if isinstance(pair, list) and len(pair) == 2]

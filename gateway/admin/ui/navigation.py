@@ -98,6 +98,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_notificationchannel",),
             ),
             MenuItem(
+                _("Safeguard rules"),
+                "shield",
+                "admin:gateway_safeguardrule_changelist",
+                ("gateway.view_safeguardrule",),
+            ),
+            MenuItem(
                 _("Search engines"),
                 "travel_explore",
                 "admin:gateway_searchengine_changelist",

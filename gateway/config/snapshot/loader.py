@@ -16,7 +16,7 @@ from gateway.config.presets.presets import preset, usable_options
 from gateway.config.presets.recognise import check_environments_address
 from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.snapshot.model_sizes import listed_sizes
-from gateway.config.snapshot.people import groups_of_people, people_limits, policies
+from gateway.config.snapshot.people import groups_of_people, people_limits, policies, safeguard_rules
 from gateway.config.snapshot.prices import price_book
 from gateway.models import (
     ClientKey,
@@ -101,6 +101,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         ),
         token_keys=seal_keys(conf.field_encryption_keys),
         policies=policies(),
+        safeguard_rules=safeguard_rules(),
         groups=MappingProxyType(groups_of_people()),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),

@@ -8,8 +8,9 @@ from typing import Final
 
 from django.contrib.auth import get_user_model
 
-from gateway.models import ManagedPolicy, PersonBudget
+from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
 from gateway.routing.snapshot import KeyLimits, PersonLimits, PolicyEntry
+from gateway.safeguards import rules
 
 _BILLION: Final = 1_000_000_000
 
@@ -37,9 +38,21 @@ def policies() -> tuple[PolicyEntry, ...]:
     return tuple(sorted(entries, key=lambda one: (one.person is not None, one.group is not None)))
 
 
+def safeguard_rules() -> tuple[rules.ActionRule, ...]:
+    """The enabled rules of auto mode's safety check, in their order."""
+    enabled = SafeguardRule.objects.filter(enabled=True).order_by("position", "pk")
+    return tuple(rules.ActionRule(**one.matching()) for one in enabled)
+
+
 def groups_of_people() -> dict[int, frozenset[int]]:
-    """Members of the groups that have a policy, by the primary key of the user."""
-    groups = ManagedPolicy.objects.filter(enabled=True).exclude(group=None).values("group")
+    """Members of the groups that have a policy or a rule, by the primary key of the user."""
+    groups = {
+        group
+        for model in (ManagedPolicy, SafeguardRule)
+        for group in model.objects.filter(enabled=True).exclude(group=None).values_list("group_id", flat=True)
+    }
+    if not groups:
+        return {}
     members: dict[int, set[int]] = defaultdict(set)
     through = get_user_model().groups.through
     for person, group in through.objects.filter(group__in=groups).values_list("user_id", "group_id"):

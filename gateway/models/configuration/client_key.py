@@ -221,7 +221,7 @@ class ClientKey(ConfigRecord):
     @property
     def is_short(self) -> bool:
         """Whether somebody chose it by hand and so short that it can be guessed from its digest."""
-        return not (self.prefix or self.last_four)
+        return self.origin != Origin.SIGN_IN and not (self.prefix or self.last_four)
 
     def state(self, now: datetime | None = None) -> str:
         """`active`, `expired`, `revoked`, or `owner_inactive`."""

@@ -172,6 +172,8 @@ class RequestLog(models.Model):
     tool_durations = models.JSONField(default=list, db_default=[], blank=True)
     finer_class = models.CharField(max_length=60, blank=True, default="", db_default="")
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
+    # [call id, tool, decision, primary key of the safeguard rule or 0], one for each call that was judged
+    verdicts = models.JSONField(default=list, db_default=[], blank=True)
     caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     masked_count = models.PositiveIntegerField(default=0)
     # models.Problem; null: no failure, or one that nobody counted yet (gateway/watch/problems.py)

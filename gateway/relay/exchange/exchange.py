@@ -112,6 +112,7 @@ class Exchange:
     """`started` is the monotonic clock at arrival; the other fields fill up on the way.
 
     `purpose`: what the request is for; `novelties`: names in it that this version does not know.
+    `verdicts`: what rules said of the calls of its answer, as [call, tool, decision, rule or 0].
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
     (docs/conversion.md, "Response headers").
@@ -126,6 +127,7 @@ class Exchange:
     streamed: bool = False
     purpose: Purpose = NOTHING_KNOWN
     novelties: list[list[str]] = field(default_factory=list)
+    verdicts: list[list[Any]] = field(default_factory=list)
     route: Route | None = None
     tries: list[ExchangeAttempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
@@ -225,6 +227,7 @@ class Exchange:
             ledger=[*self.ledger.as_json(), *self._not_kept()],
             tools_called=self.tools_called,
             tools_failed=[] if request is None else failed_tools(request),
+            verdicts=self.verdicts,
             has_images=request is not None and has_images(request),
             timeline=self.timeline.as_json(self.started),
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",

@@ -51,7 +51,8 @@ def test_a_member_types_the_code_sees_who_asks_and_lets_it_in(member, begun):
     key = ClientKey.objects.get()
     assert (key.user.username, state()) == ("ada", "approved")
     # it stands on the person's own pages, and is revoked like any key
-    assert key.name in member.get(url("clientkey", "changelist")).content.decode()
+    listed = member.get(url("clientkey", "changelist")).content.decode()
+    assert key.name in listed and "can be guessed" not in listed
 
 
 def test_this_was_not_me(member, begun):
@@ -96,3 +97,19 @@ def test_strangers_log_in_first(client, begun):
 def test_where_signing_in_is_off_the_page_says_so(member, monkeypatch):
     monkeypatch.setattr(device_page, "gateway_conf", conf.gateway_conf)
     assert "SIGN_IN=true" in member.get(PAGE).content.decode()
+
+
+def test_a_person_ends_a_sign_in_of_their_own_and_no_other_key(member, begun):
+    member.post(PAGE, {"code": begun.user_code})
+    member.post(PAGE, {"decision": "approve"})
+    key = ClientKey.objects.get()
+    assert "Revoke" in member.get(url("clientkey", "change", key.pk)).content.decode()
+    assert member.post(f"/admin/gateway/clientkey/{key.pk}/rotate/", {"grace": "86400"}).status_code == 403
+    plain, _secret = ClientKey.issue("plain", user=key.user)
+    other, _secret = ClientKey.issue(
+        "other", origin="sign_in", user=get_user_model().objects.create_user("eve")
+    )
+    for record, ended in ((key, True), (plain, False), (other, False)):
+        member.post(url("clientkey", "revoke", record.pk))
+        record.refresh_from_db()
+        assert (record.revoked_at is not None) is ended

@@ -69,6 +69,7 @@ def test_every_fact_of_an_outcome_is_a_column_of_the_row():
         compaction="manual",
         tool_durations=[["Bash", 5]],
         settings_checksum="sha256:0",
+        verdicts=[["toolu_1", "Bash", "deny", 3]],
     )
     write([told])
     row = RequestLog.objects.get()

@@ -1,0 +1,78 @@
+"""Rules of auto mode's safety check, a tester for them, and the safe ones with one click."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
+from gateway.config.snapshot.people import safeguard_rules
+from gateway.models import SafeguardRule
+from gateway.safeguards.rules import SAFE, Action, ruling
+
+
+@admin.register(SafeguardRule)
+class SafeguardRuleAdmin(GatewayModelAdmin):
+    change_list_template = "admin/gateway/safeguardrule/change_list.html"
+    list_display = ("__str__", "user", "group", "explanation", "position", "enabled")
+    list_select_related = ("user", "group")
+    list_filter = ("decision", "enabled")
+    search_fields = ("tool", "command", "path", "explanation")
+    autocomplete_fields = ("user",)
+    ordering = ("position", "pk")
+    empty_state = EmptyState(
+        gettext_lazy("No safeguard rules yet"),
+        gettext_lazy(
+            "Without rules Claude Code checks the actions of auto mode by itself. Deny wins over allow; what "
+            "no rule decides the client checks as before."
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("test/", view(self.test_view), name="gateway_safeguardrule_test"),
+            path("safe/", view(self.safe_view), name="gateway_safeguardrule_safe"),
+            *super().get_urls(),
+        ]
+
+    def test_view(self, request: HttpRequest) -> HttpResponse:
+        """GET ?tool=NAME&input=TEXT&cwd=PATH: which rule decides an action. A text is a command or JSON."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        tool, text, cwd = (request.GET.get(name, "").strip() for name in ("tool", "input", "cwd"))
+        context = self.page_context(request, _("Try an action"), tool=tool or "Bash", text=text, cwd=cwd)
+        if text:
+            found = ruling(Action("", tool or "Bash", _input(text)), safeguard_rules(), cwd=cwd)
+            rule = SafeguardRule.objects.filter(pk=found.rule.id).first() if found.rule else None
+            context |= {"decision": SafeguardRule.Decision(found.decision).label, "rule": rule}
+        return TemplateResponse(request, "admin/gateway/safeguardrule/test.html", context)
+
+    def safe_view(self, request: HttpRequest) -> HttpResponse:
+        """POST: add the safe rules that are not there yet."""
+        if request.method != "POST" or not self.has_add_permission(request):
+            raise PermissionDenied
+        made = 0
+        for fields in SAFE:
+            wanted = {"decision": "allow", "command": "", "path": "", **fields}
+            if not SafeguardRule.objects.filter(**wanted).exists():
+                SafeguardRule.objects.create(position=1000, **wanted)
+                made += 1
+        self.message_user(request, _("%(count)d rules were added.") % {"count": made}, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:gateway_safeguardrule_changelist"))
+
+
+def _input(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    return given if isinstance(given, dict) else {"command": text}
