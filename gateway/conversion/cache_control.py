@@ -3,7 +3,13 @@
 Anthropic's clients mark where a cached prefix may end; most providers cache by
 themselves. Markers sit on parts, so a marked part keeps its content a list.
 
-See docs/conversion.md, "Cache markers".
+OpenAI's newer models read a prefix only where a request has a breakpoint, and look at
+the latest 80. A client's marker moves on with each turn, so a request would have no
+breakpoint where the last one ended. Therefore the end of every turn gets one, whatever
+the client marked. Each costs nothing once its prefix is cached.
+
+Where markers go upstream, every content that may be marked is a list in each request:
+were it a string whenever its marker has moved on, the prefix would not be the same.
 """
 
 from __future__ import annotations
@@ -13,7 +19,6 @@ from typing import Any, Final
 from gateway.conversion.block_kinds import BLOCK_KINDS
 from gateway.wire.messages import JSONObject
 
-MAX_BREAKPOINTS: Final = 4
 BREAKPOINT: Final = "prompt_cache_breakpoint"
 # where the top-level marker may come to stand
 CACHEABLE: Final = frozenset(kind.name for kind in BLOCK_KINDS.values() if kind.cacheable)
@@ -23,15 +28,17 @@ class CacheMarkers:
     """Puts the markers of one request onto its parts, in the order of the request.
 
     `automatic` is the block that a top-level `cache_control` marks, with that marker.
+    `dropped` counts the client's markers that go nowhere.
     """
 
-    __slots__ = ("_automatic", "_automatic_marker", "_breakpoints", "_mode", "dropped")
+    __slots__ = ("_automatic", "_automatic_marker", "_long", "_mode", "dropped")
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, lifetime: str = "shortest") -> None:
+        """`mode` and `lifetime` are the options `cache_control` and `cache_lifetime`."""
         self._mode = mode
+        self._long = lifetime == "client"
         self._automatic: JSONObject | None = None
         self._automatic_marker: JSONObject | None = None
-        self._breakpoints: list[JSONObject] = []
         self.dropped = 0
 
     def mark_automatically(self, block: JSONObject, marker: JSONObject) -> None:
@@ -44,18 +51,17 @@ class CacheMarkers:
         return self._automatic is not None
 
     @property
-    def breakpoints(self) -> bool:
-        """Whether there are breakpoints, which `finish` may take back."""
-        return bool(self._breakpoints)
+    def in_lists(self) -> bool:
+        """Whether contents stay lists, because markers come and go on their parts."""
+        return self._mode != "strip"
 
     def __bool__(self) -> bool:
-        """Whether any marker was met."""
-        return bool(self.dropped or self._breakpoints)
+        """Whether a marker was dropped."""
+        return bool(self.dropped)
 
     def join(self, more: CacheMarkers) -> None:
         """Add the markers of a later part of the request; `more` stays as it is."""
         self.dropped += more.dropped
-        self._breakpoints += more._breakpoints
 
     def put(self, part: JSONObject, block: JSONObject) -> None:
         """Carry the marker of `block`, if any, over to `part`."""
@@ -67,8 +73,7 @@ class CacheMarkers:
         if self._mode == "keep":
             part["cache_control"] = marker
         elif self._mode == "openai_breakpoint":
-            part[BREAKPOINT] = _breakpoint(marker)
-            self._breakpoints.append(part)
+            part[BREAKPOINT] = self._breakpoint(marker)
         else:
             self.dropped += 1
 
@@ -84,18 +89,19 @@ class CacheMarkers:
         if block.get("cache_control") is not None:
             self.dropped += 1
 
-    def finish(self) -> None:
-        """Take back the breakpoints that are too many: the last ones win."""
-        for part in self._breakpoints[:-MAX_BREAKPOINTS]:
-            del part[BREAKPOINT]
-            self.dropped += 1
+    def end(self, content: Any) -> None:
+        """Mark the end of a turn, where the next request has to find what this one wrote.
+
+        `content`: that of the turn's last message, whose parts belong to this request.
+        """
+        if self._mode == "openai_breakpoint" and isinstance(content, list) and content:
+            content[-1].setdefault(BREAKPOINT, {"mode": "explicit"})
+
+    def _breakpoint(self, marker: Any) -> JSONObject:
+        # writing for 12 hours costs twice as much as for 30 minutes
+        longer = {"ttl": "12h"} if self._long and marker.get("ttl") == "1h" else {}
+        return {"mode": "explicit", **longer}
 
 
 def is_marked(part: JSONObject) -> bool:
     return "cache_control" in part or BREAKPOINT in part
-
-
-def _breakpoint(marker: Any) -> JSONObject:
-    # 30 minutes are OpenAI's default and cover Anthropic's five
-    longer = {"ttl": "12h"} if marker.get("ttl") == "1h" else {}
-    return {"mode": "explicit", **longer}

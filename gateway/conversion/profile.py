@@ -96,6 +96,7 @@ class Profile:
     tool_name_format: str = "any"
     json_schema: str = "auto"
     cache_control: str = "strip"
+    cache_lifetime: str = "shortest"
     user_field: str = "user"
     session_key: str | None = None
     service_tier: str = "drop"

@@ -57,7 +57,7 @@ class RequestContext:
 
     def apart(self) -> RequestContext:
         """The same for a part of the request that is converted alone."""
-        markers = CacheMarkers(self.profile.cache_control)
+        markers = CacheMarkers(self.profile.cache_control, self.profile.cache_lifetime)
         return RequestContext(self.profile, self.model, Notes(), markers, self.opaque)
 
     def stranger(self, payload: Mapping[str, Any]) -> str:

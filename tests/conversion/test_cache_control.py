@@ -76,23 +76,66 @@ def test_a_marked_result_is_a_list_of_parts(content, sent):
     assert messages[2]["content"] == sent
 
 
-@pytest.mark.parametrize(("marker", "breakpoint_"), [(MARKER, EXPLICIT), (HOUR, {**EXPLICIT, "ttl": "12h"})])
-def test_a_breakpoint_is_openais_form_of_a_marker(marker, breakpoint_):
-    messages = convert(request_of(user("a", marked(IMAGE, marker))), BREAKPOINT).messages
+@pytest.mark.parametrize(
+    ("marker", "lifetime", "breakpoint_"),
+    [
+        (MARKER, "shortest", EXPLICIT),
+        (HOUR, "shortest", EXPLICIT),
+        (MARKER, "client", EXPLICIT),
+        (HOUR, "client", {**EXPLICIT, "ttl": "12h"}),
+    ],
+)
+def test_a_breakpoint_is_openais_form_of_a_marker(marker, lifetime, breakpoint_):
+    options = {**BREAKPOINT, "cache_lifetime": lifetime}
+    messages = convert(request_of(user("a", marked(IMAGE, marker))), options).messages
     assert messages[0]["content"] == [text("a"), {**IMAGE_PART, "prompt_cache_breakpoint": breakpoint_}]
 
 
-def test_of_six_markers_the_last_four_become_breakpoints():
-    messages = [user(marked(text("1"))), assistant("b"), user(*(marked(text(n)) for n in "2345"))]
-    outcome = convert(request_of(*messages, system=[marked(text("S"))]), BREAKPOINT)
+@pytest.mark.parametrize("protocol", ["chat", "responses"])
+def test_every_turn_ends_with_a_breakpoint_wherever_the_client_put_its_markers(protocol):
+    conversation = [user("1"), assistant(call()), user(result(content="2"), text("3")), assistant("b")]
+    conversation += [user("4"), system("s"), assistant("c"), user("5", marked(text("6")))]
+    outcome = convert(request_of(*conversation, system="S"), {**BREAKPOINT, "protocol": protocol})
     carrying = [
         part["text"]
         for message in outcome.messages
-        for part in message["content"]
-        if isinstance(part, dict) and "prompt_cache_breakpoint" in part
+        for part in _content(message)
+        if "prompt_cache_breakpoint" in part
     ]
-    assert carrying == ["2", "3", "4", "5"]
-    assert ("dropped", "cache_control", "cache markers: 2") in outcome.entries
+    assert carrying == ["S", "1", "3", "s", "6"]
+
+
+@pytest.mark.parametrize("protocol", ["chat", "responses"])
+@pytest.mark.parametrize("mode", ["keep", "openai_breakpoint"])
+def test_a_content_has_one_form_whether_its_marker_has_moved_on_or_not(protocol, mode):
+    options = {"cache_control": mode, "protocol": protocol}
+    for turn in (
+        [user("a", marked(text("b")))],
+        [user("a"), assistant(call()), user(marked(result(content="x")))],
+        [user("a"), assistant(call()), user(marked(result(content=[text(" "), text("x")])))],
+    ):
+        later = [message_without_marks(message) for message in turn]
+        before = convert(request_of(*turn), options).messages
+        after = convert(request_of(*later, assistant("b"), user("c")), options).messages
+        assert without_marks(after[: len(before)]) == without_marks(before)
+
+
+def _content(message):
+    content = message.get("content") or message.get("output")
+    return content if isinstance(content, list) else []
+
+
+def message_without_marks(message):
+    return json.loads(json.dumps(message).replace(f', "cache_control": {json.dumps(MARKER)}', ""))
+
+
+def without_marks(value):
+    if isinstance(value, list):
+        return [without_marks(inner) for inner in value]
+    if isinstance(value, dict):
+        marks = ("cache_control", "prompt_cache_breakpoint")
+        return {name: without_marks(inner) for name, inner in value.items() if name not in marks}
+    return value
 
 
 def test_assistants_and_tools_carry_no_breakpoints():

@@ -9,6 +9,7 @@ See docs/conversion.md, "The Responses API".
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Final
 
 from gateway.conversion.cache_control import BREAKPOINT
@@ -20,6 +21,7 @@ from gateway.conversion.requests.messages.system import mid_system_message
 from gateway.conversion.requests.messages.turns import Located, ToolAnswer, ToolCall, Turn
 from gateway.conversion.requests.messages.user_content import (
     INTERRUPTED,
+    in_form,
     result_parts,
     user_parts,
     whole_content,
@@ -51,9 +53,21 @@ def input_items(turns: list[Turn], context: RequestContext) -> list[Item]:
         else:
             message = mid_system_message(turn, context)
             items.append(message_item(message["role"], message["content"]))
+    _mark_ends(items, context)
     if not any(item.get("role") == "user" or item["type"] == "function_call_output" for item in items):
         refuse("messages", "at least one message is required")
     return items
+
+
+def _mark_ends(items: list[Item], context: RequestContext) -> None:
+    """Mark what stands in front of each answer, and the end."""
+    for item, behind in zip_longest(items, items[1:]):
+        if not _of_model(item) and (behind is None or _of_model(behind)):
+            context.markers.end(item.get("output") or item.get("content"))
+
+
+def _of_model(item: Item) -> bool:
+    return item["type"] != "function_call_output" and item.get("role", "assistant") == "assistant"
 
 
 def message_item(role: str, content: str | list[JSONObject]) -> Item:
@@ -106,7 +120,7 @@ def _file(data: str, name: str) -> JSONObject:
 
 
 def _call_output(answer: ToolAnswer, context: RequestContext) -> Item:
-    output: str | list[JSONObject] = INTERRUPTED
+    output = in_form(INTERRUPTED, context)
     if answer.result is not None:
         output = whole_content(result_parts(answer.result, context), answer.result, context)
     if not isinstance(output, str):

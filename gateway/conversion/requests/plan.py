@@ -114,7 +114,6 @@ class RequestPlan:
         `prefill`: text of the final assistant message that the upstream continues.
         """
         profile, request = self.context.profile, self.request
-        self.context.markers.finish()
         _note_losses(request, self.context)
         self.context.notes.write(self.ledger)
         answer = AnswerContext(
@@ -169,7 +168,7 @@ def request_plan(
     request_checks.refuse_unsupported(request)
     _refuse_mcp_servers(request, profile)
     notes = Notes()
-    markers = CacheMarkers(profile.cache_control)
+    markers = CacheMarkers(profile.cache_control, profile.cache_lifetime)
     context = RequestContext(profile, request["model"], notes, markers, client.opener())
     history = conversation.history
     work = tool_work(request, history, profile, recurring.tools)

@@ -67,6 +67,7 @@ def stop_plan(request: JSONObject, profile: Profile, notes: Notes) -> StopPlan:
 # Claude Code's user id is JSON with a device id in it: only a digest of such leaves the gateway.
 _HARMLESS: Final = patterns.compiled(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 _HEADER: Final = "header:"
+AGENT_HEADER: Final = "x-claude-code-agent-id"
 _TIERS: Final = {"standard_only": "default"}
 
 
@@ -88,7 +89,10 @@ def identity(request: JSONObject, profile: Profile, client: ClientFacts, notes: 
         body[profile.user_field] = user_id if _HARMLESS.match(user_id) else _sha256(user_id)
     session = client.session or user_id
     if profile.session_key and session:
-        digest = _sha256(f"{client.key_id}:{session}")[:32]
+        # a provider sends more than a few requests a minute with one key to several machines, each of which
+        # has a cache of its own
+        agent = client.headers.get(AGENT_HEADER)
+        digest = _sha256(f"{client.key_id}:{session}:{agent}" if agent else f"{client.key_id}:{session}")[:32]
         if profile.session_key.startswith(_HEADER):
             headers[profile.session_key.removeprefix(_HEADER)] = digest
         else:

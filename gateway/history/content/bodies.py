@@ -76,7 +76,7 @@ def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:
     """
     mask = mask or masker()
     received = packed_request(bodies.received, bodies.received_json)
-    sent = packed_request(bodies.sent, bodies.sent_json, ours=True)
+    sent = packed_request(bodies.sent, bodies.sent_json)
     try:
         return _packed(bodies, received, sent, mask)
     except RecursionError:

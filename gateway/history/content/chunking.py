@@ -92,11 +92,8 @@ class PackedRequest:
     recipe: dict[str, Any] | None = None
 
 
-def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedRequest:
-    """Take one body apart. `parsed` is its JSON when that is known; it is read and kept, but not changed.
-
-    `ours`: the gateway wrote it, and turns a text into a list of one part only to mark it.
-    """
+def packed_request(body: bytes, parsed: Any) -> PackedRequest:
+    """Take one body apart. `parsed` is its JSON when that is known; it is read and kept, but not changed."""
     if not body:
         return PackedRequest()
     try:
@@ -106,7 +103,7 @@ def packed_request(body: bytes, parsed: Any, *, ours: bool = False) -> PackedReq
             if name is not None:
                 # parsed here and shared with nobody, and nothing in a short body recurs
                 shared = parsed is not None and len(body) >= LEAST_BODY
-                return _taken_apart(value, name, ours, Chain.recurring if shared else _chain)
+                return _taken_apart(value, name, Chain.recurring if shared else _chain)
     except (ValueError, RecursionError):
         # not JSON, too much of it, or nested too deeply to be serialised again
         pass
@@ -123,7 +120,7 @@ def _chain(values: Sequence[Any]) -> Chain:
 
 
 def _taken_apart(
-    body: Mapping[str, Any], chained: str, ours: bool, chain: Callable[[Sequence[Any]], Chain]
+    body: Mapping[str, Any], chained: str, chain: Callable[[Sequence[Any]], Chain]
 ) -> PackedRequest:
     rest = dict(body)
     base: list[tuple[str, int | None]] = []
@@ -138,7 +135,7 @@ def _taken_apart(
         base.append((name, None if blocks is None else len(blocks)))
         rest[name] = None
     marks: list[list[Any]] = []
-    messages = [_unmarked(message, index, marks, ours) for index, message in enumerate(body[chained])]
+    messages = [_unmarked(message, index, marks) for index, message in enumerate(body[chained])]
     rest[chained] = None
     recipe: dict[str, Any] = {"rest": rest, "base": base, "chain": [chained, len(messages)]}
     if marks:
@@ -173,7 +170,7 @@ def _next(pieces: Iterator[bytes]) -> Any:
         raise ValueError("a piece is missing") from None
 
 
-def _unmarked(message: Any, index: int, marks: list[list[Any]], ours: bool) -> Any:
+def _unmarked(message: Any, index: int, marks: list[list[Any]]) -> Any:
     """`message` without the markers on its blocks, which are noted in `marks`."""
     content = message.get("content") if type(message) is dict else None
     if type(content) is not list:
@@ -185,10 +182,6 @@ def _unmarked(message: Any, index: int, marks: list[list[Any]], ours: bool) -> A
             plain[place] = _without_markers(block, [index, place], marks)
     if plain is None:
         return message
-    if ours and len(plain) == 1 and list(plain[0]) == ["type", "text"] and plain[0]["type"] == "text":
-        # without the marker it was, or will be, a plain text
-        marks.append([index])
-        return {**message, "content": plain[0]["text"]}
     return {**message, "content": plain}
 
 
@@ -203,6 +196,7 @@ def _without_markers(block: dict[str, Any], path: list[int], marks: list[list[An
 def _put_back(messages: list[Any], mark: list[Any]) -> None:
     """Undo one note of `_unmarked`, keeping the order of the keys."""
     if len(mark) == 1:
+        # of recipes from before contents kept one form: the text was a list only while it was marked
         message = messages[mark[0]]
         message["content"] = [{"type": "text", "text": message["content"]}]
         return

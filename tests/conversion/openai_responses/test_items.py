@@ -151,7 +151,7 @@ def test_a_phase_says_whether_the_model_was_still_at_work():
 
 def test_markers_on_parts_that_carry_them_are_kept():
     marked = text("a", cache_control={"type": "ephemeral", "ttl": "1h"})
-    (item,) = items_of(said_by_user(marked), cache_control="openai_breakpoint")
+    (item,) = items_of(said_by_user(marked), cache_control="openai_breakpoint", cache_lifetime="client")
     assert item["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit", "ttl": "12h"}
     outcome = convert(request_of(said_by_user(marked)), {**OPTIONS, "cache_control": "keep"})
     assert ("dropped", "cache_control", "cache markers: 1") in outcome.entries

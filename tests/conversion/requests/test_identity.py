@@ -55,6 +55,17 @@ def test_the_session_is_hashed_with_the_key_into_a_field_or_a_header():
     assert digest_of("7:s-1") not in str(outcome.body)
 
 
+def test_each_agent_of_a_session_has_a_key_of_its_own():
+    keys = {
+        outcome_of(
+            {"session_key": "prompt_cache_key"},
+            ClientFacts("7", "s", headers={"x-claude-code-agent-id": agent} if agent else {}),
+        ).body["prompt_cache_key"]
+        for agent in ("", "a1", "a2", "a1")
+    }
+    assert keys == {digest_of("7:s"), digest_of("7:s:a1"), digest_of("7:s:a2")}
+
+
 def test_without_a_session_the_user_stands_in_and_without_both_nothing_is_sent():
     options = {"session_key": "prompt_cache_key", "user_field": "drop"}
     assert outcome_of(options, ClientFacts("7"), **by("u")).body["prompt_cache_key"] == digest_of("7:u")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from gateway.conversion.blocks.chat_parts import PARAGRAPH, content, joined, text_part
@@ -44,7 +45,15 @@ def chat_messages(
         else:
             _make_room_behind_tools(messages, context)
             messages.append(mid_system_message(turn, context))
+    _mark_ends(messages, context)
     return messages
+
+
+def _mark_ends(messages: list[ChatMessage], context: RequestContext) -> None:
+    """Mark what stands in front of each answer, and the end."""
+    for message, behind in zip_longest(messages, messages[1:]):
+        if message["role"] != "assistant" and (behind is None or behind["role"] == "assistant"):
+            context.markers.end(message["content"])
 
 
 def refuse_nothing_said(messages: list[ChatMessage]) -> None:
@@ -92,7 +101,7 @@ def _add_user_message(messages: list[ChatMessage], parts: list[JSONObject], cont
         _append_text(messages[-1], joined(parts))
         return
     _make_room_behind_tools(messages, context)
-    always_parts = context.profile.content_parts == "always"
+    always_parts = context.markers.in_lists or context.profile.content_parts == "always"
     messages.append({"role": "user", "content": content(parts, always_parts=always_parts)})
 
 

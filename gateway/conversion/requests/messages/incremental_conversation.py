@@ -268,11 +268,8 @@ class Conversation:
             if written is None or not context.opaque.charge(written.unpacked):
                 refused = context.opaque.refused
                 written = _written(paired, context, spoken_later=later)
-                # breakpoints may be taken back when the request has too many of them, and what one request
-                # had no budget for another has
-                if context.opaque.refused == refused and (
-                    written.markers is None or not written.markers.breakpoints
-                ):
+                # what one request had no budget for another has
+                if context.opaque.refused == refused:
                     reading.written[more, later] = written
             found.append(written)
         return found

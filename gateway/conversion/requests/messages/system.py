@@ -36,9 +36,7 @@ def leading_system_message(
     if found is None:
         apart = context.apart()
         found = _Known(context.profile, list(additions), _leading(system, additions, apart), apart.markers)
-        # breakpoints may be taken back when the request has too many of them
-        if not apart.markers.breakpoints:
-            part.work = [*known[1 - _MOST_KNOWN :], found]
+        part.work = [*known[1 - _MOST_KNOWN :], found]
     context.markers.join(found.markers)
     return found.message
 
@@ -65,7 +63,9 @@ def _leading(system: Any, additions: Sequence[str], context: RequestContext) -> 
     parts += [text_part(text) for text in additions]
     if not parts:
         return None
-    return {"role": context.profile.system_role, "content": content(parts)}
+    whole = content(parts, always_parts=context.markers.in_lists)
+    context.markers.end(whole)
+    return {"role": context.profile.system_role, "content": whole}
 
 
 def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
@@ -75,7 +75,8 @@ def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
         part = text_part(located.block["text"])
         context.markers.put(part, located.block)
         parts.append(part)
-    return {"role": context.profile.system_role, "content": content(parts)}
+    whole = content(parts, always_parts=context.markers.in_lists)
+    return {"role": context.profile.system_role, "content": whole}
 
 
 def without_attribution(system: Any) -> Any:

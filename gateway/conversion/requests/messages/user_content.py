@@ -112,10 +112,15 @@ class HoistedParts:
 def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestContext) -> ChatMessage:
     """The tool message that answers one call; attachments go to `hoisted`."""
     if answer.result is None:
-        content: str | list[JSONObject] = INTERRUPTED
+        content = in_form(INTERRUPTED, context)
     else:
         content = _content(answer.result, answer.call.upstream_id, hoisted, context)
     return {"role": "tool", "tool_call_id": answer.call.upstream_id, "content": content}
+
+
+def in_form(text: str, context: RequestContext) -> str | list[JSONObject]:
+    """A text as the content of a tool message."""
+    return [text_part(text)] if context.markers.in_lists else text
 
 
 def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
@@ -178,17 +183,20 @@ def whole_content(
     parts: list[JSONObject], result: Located, context: RequestContext
 ) -> str | list[JSONObject]:
     """The parts of a result with its cache marker; one string where they are texts without markers."""
+    if context.markers.in_lists:
+        # some providers refuse blank texts
+        parts = [part for part in parts if part["type"] != "text" or not part["text"].isspace()]
     if not parts:
         parts = [text_part(NO_OUTPUT)]
-    if not text_only(parts):
-        # images inline, or blocks of the result with markers of their own
+    if context.markers.in_lists or not text_only(parts):
+        # images inline, or parts that may carry markers
         context.markers.put(parts[-1], result.block)
         return parts
     text = joined(parts)
     # some providers refuse a text of blanks, and with it the whole conversation
     whole = text_part(NO_OUTPUT if not text or text.isspace() else text)
     context.markers.put(whole, result.block)
-    return whole["text"] if text_only([whole]) else [whole]
+    return str(whole["text"])
 
 
 def _inline(context: RequestContext) -> bool:

@@ -1,0 +1,39 @@
+"""What the conversion makes of a session reaches the provider's cache as an ideal client's requests do."""
+
+import pytest
+
+from bench.prompt_caching.run import GOAL, replayed
+from bench.prompt_caching.sessions import forked, many_subagents, newer_client, with_subagents
+from tests.fakes.prompt_caches.rules import FAMILIES, AnthropicMarks, OpenAIBreakpoints
+
+BY_NAME = {family.name: family for family in FAMILIES}
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=BY_NAME)
+def test_a_session_of_50_turns_with_subagents_reads_98_percent_of_the_ideal(family):
+    outcome = replayed(with_subagents(50), family)
+    assert outcome.reached >= GOAL
+    # a marker of Anthropic's is the client's own; it leaves unmarked what it says behind a turn's results, so
+    # a little more is written than the ideal client would
+    slack = 1.1 if family.cache is AnthropicMarks else 1.02
+    assert outcome.ours.share("written") <= outcome.ideal.share("written") * slack
+    assert float(outcome.ours.cost) <= float(outcome.ideal.cost) * 1.03
+
+
+@pytest.mark.parametrize("session", [many_subagents, forked, newer_client])
+def test_other_shapes_of_sessions_reach_it_with_breakpoints_too(session):
+    assert replayed(session(), BY_NAME["openai-5.6-responses"]).reached >= GOAL
+
+
+def test_an_hour_is_not_written_for_twelve_unless_it_is_wanted():
+    def longer(options):
+        outcome = replayed(with_subagents(6), BY_NAME["openai-5.6-responses"], options)
+        return sum(receipt.written_long for receipt in outcome.ours.receipts)
+
+    assert longer({}) == longer({"cache_lifetime": "client"}) == 0
+
+
+def test_without_breakpoints_at_the_ends_of_turns_the_newer_models_read_little():
+    family = BY_NAME["openai-5.6-responses"]
+    assert family.cache is OpenAIBreakpoints
+    assert replayed(with_subagents(20), family, {"cache_control": "strip"}).reached < 0.5
