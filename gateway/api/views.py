@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, date, datetime
 
 from django.http import HttpResponseBase
 
@@ -39,7 +40,7 @@ async def models(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """GET /v1/models: the names this key may ask for."""
     gateway = await runtime.gateway()
     key = _authenticated(request, gateway)
-    return json_response(model_page(request.GET, gateway.configuration.snapshot, key), request_id)
+    return json_response(model_page(request.GET, gateway.configuration.snapshot, key, _today()), request_id)
 
 
 @endpoint("GET", "HEAD")
@@ -47,7 +48,11 @@ async def model(request: GatewayRequest, request_id: str, model_id: str) -> Http
     """GET /v1/models/{id}; the id may contain slashes and colons."""
     gateway = await runtime.gateway()
     key = _authenticated(request, gateway)
-    return json_response(model_entry(model_id, gateway.configuration.snapshot, key), request_id)
+    return json_response(model_entry(model_id, gateway.configuration.snapshot, key, _today()), request_id)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answer:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from unicodedata import east_asian_width
 
 from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf
+from gateway.config.model_lifecycle.targets import ending_targets, ending_text
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
-from gateway.config.startup.environment import Synced
+from gateway.config.startup.environment import Synced, with_living_defaults
 from gateway.management.invocation import command
 from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
@@ -31,10 +33,10 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
-def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None) -> list[str]:
+def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None, today: date) -> list[str]:
     """Who answers. `ollama`: the models of a local Ollama, None when there is none."""
     if not synced.demo_only:
-        return [*_real_providers(), *_environment_remark(synced, conf)]
+        return [*_real_providers(), *_environment_remark(synced, conf), *_endings(conf, today)]
     return [
         _("Only the built-in demo answers now. It shows that everything works, but no model is behind it."),
         _("To set a real provider, do one of these:"),
@@ -79,6 +81,23 @@ def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
         _("%(name)s was taken over in the admin;") % {"name": synced.provider.name},
         _("OPENAI_* and *_MODEL in .env no longer change it."),
     ]
+
+
+def _endings(conf: GatewayConf, today: date) -> list[str]:
+    """Models that end soon or have ended, and what stands in for those of the environment."""
+    asked = with_living_defaults(conf, today)
+    replaced = {
+        conf.big_model: asked.big_model,
+        conf.middle_model: asked.middle_model,
+        conf.small_model: asked.small_model,
+    }
+    lines = [
+        _("%(model)s has ended: %(successor)s, its successor, is asked instead. Name another in .env.")
+        % {"model": model, "successor": successor}
+        for model, successor in replaced.items()
+        if successor != model
+    ]
+    return lines + list(dict.fromkeys(ending_text(life, today) for _target, life in ending_targets(today)))
 
 
 def _ollama_lines(models: Sequence[str] | None) -> list[str]:

@@ -19,6 +19,8 @@ from django.utils.translation import ngettext
 
 from gateway.conf import gateway_conf
 from gateway.config.health_records import FORGET_AFTER
+from gateway.config.model_lifecycle.lifecycle import NOTICE
+from gateway.config.model_lifecycle.targets import ending_targets, ending_text
 from gateway.config.snapshot.loader import anonymous_allowed, mapping_rules
 from gateway.history.record import spool
 from gateway.history.totals.contributions import hour_of
@@ -281,6 +283,19 @@ def _time(moment: datetime) -> str:
     return date_format(localtime(moment), "Y-m-d H:i T")
 
 
+def models_that_end(now: datetime) -> Iterator[Item]:
+    """One item for each target of a mapping, more urgent as the end comes nearer."""
+    today = now.date()
+    urgencies: tuple[Urgency, ...] = ("hint", "warning", "problem")
+    for target, life in ending_targets(today):
+        yield Item(
+            f"ending:{target.pk}",
+            f"{target.mapping.pattern}: {ending_text(life, today)}",
+            _page("modelmapping", target.mapping_id, "change"),
+            urgencies[sum(life.days(today) <= days for days in NOTICE) - 1],
+        )
+
+
 SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     failing_providers,
     problems_lately,
@@ -295,4 +310,5 @@ SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     keys_that_expire,
     budgets_nearly_used,
     keys_refused,
+    models_that_end,
 ]

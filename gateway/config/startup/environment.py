@@ -8,7 +8,8 @@ as it is, and not made a second time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from django.utils.text import slugify
 
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.changes import ENVIRONMENT, acting
+from gateway.config.model_lifecycle.lifecycle import living
 from gateway.config.presets.recognise import Recognised, check_environments_address, is_azure, recognised
 from gateway.config.startup import demo
 from gateway.models import (
@@ -46,18 +48,34 @@ class Synced:
     demo_only: bool
 
 
-def sync_environment(conf: GatewayConf | None = None) -> Synced:
+def sync_environment(conf: GatewayConf | None = None, today: date | None = None) -> Synced:
     """Make, change or remove the environment's records; a second call changes nothing, not even the stamp.
 
     Raises what the database raises, and ValueError when OPENAI_BASE_URL is no web address.
     """
-    conf = conf or gateway_conf()
+    conf = with_living_defaults(conf or gateway_conf(), today or datetime.now(UTC).date())
     with acting(source=ENVIRONMENT), transaction.atomic():
         _sync_client_key(conf)
         provider = _sync_provider(conf)
         demo_only = demo.sync_demo()
     taken_over = provider is not None and provider.origin != Origin.ENVIRONMENT
     return Synced(provider, taken_over, demo_only)
+
+
+def with_living_defaults(conf: GatewayConf, today: date) -> GatewayConf:
+    """The settings, with the successor of each default model that has ended. What somebody chose stays."""
+    default = GatewayConf()
+    usual = {default.big_model, default.middle_model, default.small_model}
+
+    def asked(model: str) -> str:
+        return living(conf.openai_base_url, model, today) if model in usual else model
+
+    return replace(
+        conf,
+        big_model=asked(conf.big_model),
+        middle_model=asked(conf.middle_model),
+        small_model=asked(conf.small_model),
+    )
 
 
 def _sync_provider(conf: GatewayConf) -> Provider | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ class Command(BaseCommand):
             ) from problem
         except ValueError as problem:
             raise CommandError(str(problem)) from problem
+        today = datetime.now(UTC).date()
         ollama = ollama_models() if synced.demo_only else None
         claude = start_text.claude_lines(conf, load(conf))
         self._say(
             "",
-            start_text.section(_("Provider"), start_text.provider_lines(synced, conf, ollama)),
+            start_text.section(_("Provider"), start_text.provider_lines(synced, conf, ollama, today)),
             "",
             start_text.section(_("Admin"), [f"{base_url(conf)}/admin/", *self._first_admin()]),
             "",

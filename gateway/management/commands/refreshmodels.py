@@ -1,0 +1,46 @@
+"""refreshmodels: read the announced ends of models from the makers' packages again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from gateway.config.model_lifecycle import lifecycle
+from gateway.config.model_lifecycle.published import published
+
+FILE: Final = Path(lifecycle.__file__).with_name(lifecycle.FILE)
+
+
+class Command(BaseCommand):
+    help = _("Read the announced ends of models from the packages openai and anthropic into the data file.")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help=_("Only say whether the file is up to date; exit status 1 if not."),
+        )
+
+    def handle(self, *_args: Any, check: bool, **__: Any) -> None:
+        try:
+            text = json.dumps(published(), indent=1) + "\n"
+        except ImportError as missing:
+            raise CommandError(
+                _("%(problem)s: install requirements-dev.txt first.") % {"problem": missing}
+            ) from None
+        except ValueError as problem:
+            raise CommandError(str(problem)) from None
+        same = FILE.exists() and FILE.read_text("utf-8") == text
+        if check and not same:
+            raise CommandError(_("%(file)s is not up to date: run refreshmodels.") % {"file": FILE.name})
+        if not same:
+            FILE.write_text(text, "utf-8")
+        self.stdout.write(
+            _("%(file)s is up to date.") % {"file": FILE.name}
+            if same
+            else _("%(file)s was written.") % {"file": FILE.name}
+        )

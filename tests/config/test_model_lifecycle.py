@@ -1,0 +1,140 @@
+"""The announced ends of models: before one, at it and after it."""
+
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import call_command
+from gateway.admin.oversight.attention import models_that_end
+
+from gateway.api.models_list import lifecycle
+from gateway.conf import GatewayConf
+from gateway.config.model_lifecycle.lifecycle import life_of, living
+from gateway.config.model_lifecycle.published import published
+from gateway.config.model_lifecycle.targets import ending_targets
+from gateway.config.presets.presets import presets
+from gateway.config.startup.environment import sync_environment
+from gateway.management.start_text import provider_lines
+from gateway.models import MappingTarget
+
+OPENAI = "https://api.openai.com/v1"
+END = date(2027, 1, 14)
+DAY = timedelta(days=1)
+# when this was written: half a year more must be ahead of every model that is named
+WRITTEN = date(2026, 11, 30)
+HALF_A_YEAR = timedelta(days=183)
+
+
+@pytest.mark.parametrize(
+    ("today", "stage", "left", "asked"),
+    [
+        (END - 100 * DAY, "deprecated", 100, "gpt-4o"),
+        (END - DAY, "deprecated", 1, "gpt-4o"),
+        (END, "retired", 0, "gpt-6.1-sol"),
+        (END + DAY, "retired", -1, "gpt-6.1-sol"),
+    ],
+)
+def test_a_model_lives_until_the_day_of_its_end(today, stage, left, asked):
+    life = life_of(OPENAI, "GPT-4o")
+    assert (life.ends, life.stage(today), life.days(today)) == (END, stage, left)
+    assert living(OPENAI, "gpt-4o", today) == asked
+
+
+def test_the_successor_has_the_size_of_the_model():
+    assert life_of(OPENAI, "gpt-4o-mini").successor == "gpt-6-luna"
+    assert life_of("https://api.anthropic.com", "claude-opus-4-5").ends == date(2027, 1, 22)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model"),
+    [
+        (OPENAI, "gpt-6.1-sol"),
+        ("https://example.azure.com/v1", "gpt-4o"),
+        ("http://[", "gpt-4o"),
+        (OPENAI, ""),
+    ],
+)
+def test_nothing_is_said_of_other_models_and_of_providers_with_dates_of_their_own(base_url, model):
+    assert life_of(base_url, model) is None
+
+
+def test_the_file_holds_what_the_packages_tell():
+    call_command("refreshmodels", "--check", stdout=StringIO())
+    assert "gpt-4o" in published()["openai"]["ends"]["2027-01-14"]
+
+
+def test_every_model_that_presets_name_lives_half_a_year_more():
+    for known in presets().values():
+        for model in known.default_models.values():
+            life = life_of(known.base_url, model)
+            assert life is None or life.ends - WRITTEN >= HALF_A_YEAR, (known.slug, model)
+
+
+def environments_models():
+    found = MappingTarget.objects.values_list("mapping__pattern", "upstream_model")
+    return {pattern: model for pattern, model in found if model}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("today", "big", "small"),
+    [
+        (END - DAY, "gpt-4o", "gpt-4o-mini"),
+        (END, "gpt-6.1-sol", "gpt-6-luna"),
+        (END + 100 * DAY, "gpt-6.1-sol", "gpt-6-luna"),
+    ],
+)
+def test_the_defaults_are_their_successors_from_their_end_on(today, big, small):
+    conf = GatewayConf(openai_api_key="sk")
+    synced = sync_environment(conf, today)
+    assert environments_models() == {"*haiku*": small, "*sonnet*": big, "*opus*": big, "*": big}
+    shown = "\n".join(provider_lines(synced, conf, None, today))
+    assert ("gpt-4o has ended: gpt-6.1-sol, its successor, is asked instead" in shown) is (today >= END)
+    assert ("gpt-4o ends on 2027-01-14" in shown) is (today < END)
+
+
+@pytest.mark.django_db
+def test_a_model_that_somebody_chose_stays_and_so_do_the_defaults_at_another_provider():
+    sync_environment(GatewayConf(openai_api_key="sk", big_model="o1"), END)
+    assert environments_models()["*"] == "o1"
+    elsewhere = "https://llm.example.com/v1"
+    sync_environment(GatewayConf(openai_api_key="sk", openai_base_url=elsewhere), END)
+    assert environments_models()["*"] == "gpt-4o"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("left", "urgency"),
+    [
+        (91, None),
+        (90, "hint"),
+        (31, "hint"),
+        (30, "warning"),
+        (8, "warning"),
+        (7, "problem"),
+        (-3, "problem"),
+    ],
+)
+def test_admins_are_warned_90_30_and_7_days_before_an_end(left, urgency):
+    sync_environment(GatewayConf(openai_api_key="sk"), END - 200 * DAY)
+    now = datetime(END.year, END.month, END.day, tzinfo=UTC) - left * DAY
+    items = list(models_that_end(now))
+    assert [item.urgency for item in items] == [urgency] * (4 if urgency else 0)
+    assert all("gpt-6" in item.text and "/admin/gateway/modelmapping/" in item.url for item in items)
+
+
+@pytest.mark.django_db
+def test_targets_that_are_off_are_no_matter():
+    sync_environment(GatewayConf(openai_api_key="sk"), END - DAY)
+    MappingTarget.objects.update(enabled=False)
+    assert ending_targets(END) == []
+
+
+def test_the_models_list_says_what_is_announced():
+    route = SimpleNamespace(provider=SimpleNamespace(base_url=OPENAI), upstream_model="gpt-4o")
+    entry = SimpleNamespace(route=route)
+    assert lifecycle(entry, END - DAY) == {"lifecycle": "deprecated", "retires_at": "2027-01-14T00:00:00Z"}
+    assert lifecycle(entry, END)["lifecycle"] == "retired"
+    route.upstream_model = "gpt-6.1-sol"
+    assert lifecycle(entry, END) == {"lifecycle": "active", "retires_at": None}
