@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
-from gateway.admin.oversight.attention import models_that_end
 
 from gateway.api.models_list import lifecycle
 from gateway.conf import GatewayConf
@@ -17,6 +16,7 @@ from gateway.config.presets.presets import presets
 from gateway.config.startup.environment import sync_environment
 from gateway.management.start_text import provider_lines
 from gateway.models import MappingTarget
+from gateway.watch.attention import models_that_end
 
 OPENAI = "https://api.openai.com/v1"
 END = date(2027, 1, 14)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.requests import request_cells
+from gateway.admin.requests import cache_misses, request_cells
 from gateway.admin.ui.html_format import code, milliseconds, number
 from gateway.admin.ui.sanitize import inert
 from gateway.models import ModelMapping, Provider, RequestLog
@@ -80,6 +80,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("tokens out"), number(row.output_tokens)),
                 (_("from the cache"), number(row.cache_read_tokens)),
                 (_("into the cache"), number(row.cache_write_tokens)),
+                (_("missed the cache"), cache_misses.sentence(row)),
                 (_("thinking"), number(row.thinking_tokens)),
                 (_("cost"), request_cells.cost(row)),
                 (_("price"), inert(row.price_source)),

@@ -67,7 +67,8 @@ def _mark_ends(items: list[Item], context: RequestContext) -> None:
 
 
 def _of_model(item: Item) -> bool:
-    return item["type"] != "function_call_output" and item.get("role", "assistant") == "assistant"
+    of_result = item["type"] == "function_call_output"
+    return not of_result and item.get("role") in (None, "assistant")
 
 
 def message_item(role: str, content: str | list[JSONObject]) -> Item:
