@@ -104,6 +104,7 @@ class Profile:
     prefill: str = "reject"
     history: str = "repair"
     deferred_tools: str = "honor"
+    late_tools: str = "list"
     server_tools: str = "auto"
     web_search: str = "off"
     tool_args: str = "live"

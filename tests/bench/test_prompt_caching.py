@@ -3,7 +3,7 @@
 import pytest
 
 from bench.prompt_caching.run import GOAL, replayed
-from bench.prompt_caching.sessions import forked, many_subagents, newer_client, with_subagents
+from bench.prompt_caching.sessions import forked, many_subagents, newer_client, tool_search, with_subagents
 from tests.fakes.prompt_caches.rules import FAMILIES, AnthropicMarks, OpenAIBreakpoints
 
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -23,6 +23,12 @@ def test_a_session_of_50_turns_with_subagents_reads_98_percent_of_the_ideal(fami
 @pytest.mark.parametrize("session", [many_subagents, forked, newer_client])
 def test_other_shapes_of_sessions_reach_it_with_breakpoints_too(session):
     assert replayed(session(), BY_NAME["openai-5.6-responses"]).reached >= GOAL
+
+
+def test_tools_that_are_loaded_late_leave_the_prefix_alone_where_the_protocol_has_a_place_for_them():
+    family = BY_NAME["openai-5.6-responses"]
+    assert replayed(tool_search(), family).reached < 0.8
+    assert replayed(tool_search(), family, {"late_tools": "items"}).reached >= GOAL
 
 
 def test_an_hour_is_not_written_for_twelve_unless_it_is_wanted():

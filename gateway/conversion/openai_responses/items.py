@@ -9,7 +9,6 @@ See docs/conversion.md, "The Responses API".
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any, Final
 
 from gateway.conversion.cache_control import BREAKPOINT
@@ -27,7 +26,7 @@ from gateway.conversion.requests.messages.user_content import (
     whole_content,
 )
 from gateway.conversion.tool_calls.names import upstream_name
-from gateway.conversion.tools.exposure import called_name
+from gateway.conversion.tools.exposure import called_name, loaded_by
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
@@ -37,15 +36,23 @@ Item = dict[str, Any]
 
 REASONING: Final = "reasoning"
 REASONING_TEXT: Final = "reasoning_text"
+ADDITIONAL_TOOLS: Final = "additional_tools"
 
 
-def input_items(turns: list[Turn], context: RequestContext) -> list[Item]:
-    """The items of paired turns. Raises InvalidRequest when nothing of the user is left."""
+def input_items(
+    turns: list[Turn], context: RequestContext, late: dict[str, JSONObject] | None = None
+) -> list[Item]:
+    """The items of paired turns. Raises InvalidRequest when nothing of the user is left.
+
+    `late`: tools that may be made available where a result names them, by the client's name. Those
+    that were are taken out of it.
+    """
     items: list[Item] = []
     for turn in turns:
         if turn.role == "assistant":
             items += _assistant_items(turn, context)
             items += [_call_output(answer, context) for answer in turn.answers]
+            items += _loaded_tools(turn, late) if late else []
         elif turn.role == "user":
             parts = user_parts(turn, context)
             if parts:
@@ -61,9 +68,21 @@ def input_items(turns: list[Turn], context: RequestContext) -> list[Item]:
 
 def _mark_ends(items: list[Item], context: RequestContext) -> None:
     """Mark what stands in front of each answer, and the end."""
-    for item, behind in zip_longest(items, items[1:]):
-        if not _of_model(item) and (behind is None or _of_model(behind)):
-            context.markers.end(item.get("output") or item.get("content"))
+    last: Any = None
+    for item in items:
+        if _of_model(item):
+            context.markers.end(last)
+            last = None
+        elif item["type"] != ADDITIONAL_TOOLS:
+            last = item.get("output") or item.get("content")
+    context.markers.end(last)
+
+
+def _loaded_tools(turn: Turn, late: dict[str, JSONObject]) -> list[Item]:
+    """The tools that the results of a turn load, behind them: the list in front stays as it was."""
+    named = [name for answer in turn.answers if answer.result for name in loaded_by(answer.result.block)]
+    tools = [late.pop(name) for name in dict.fromkeys(named) if name in late]
+    return [{"type": ADDITIONAL_TOOLS, "role": "developer", "tools": tools}] if tools else []
 
 
 def _of_model(item: Item) -> bool:

@@ -81,7 +81,8 @@ def responses_request(
     if isinstance(plan, AnsweredLocally):
         return plan
     context, tools = plan.context, plan.tools
-    items, instructions = _input(plan, recurring.system)
+    late = {name: _tool(entry) for name, entry in tools.late.items()}
+    items, instructions = _input(plan, recurring.system, late)
     body: dict[str, Any] = {
         "model": plan.upstream_model,
         **({"instructions": instructions} if instructions else {}),
@@ -93,8 +94,9 @@ def responses_request(
     if request.get("stream"):
         body["stream"] = True
     body.update(plan.sampling)
-    if tools.tools:
-        body["tools"] = [_tool(entry) for entry in tools.tools]
+    # what no result names any more, say after a compaction, belongs to the list
+    if tools.tools or late:
+        body["tools"] = [*(_tool(entry) for entry in tools.tools), *late.values()]
     if tools.tool_choice is not None:
         body["tool_choice"] = _choice(tools.tool_choice)
     text = _text(plan.structured.body)
@@ -102,11 +104,13 @@ def responses_request(
     return plan.converted(body, prefill=prefill)
 
 
-def _input(plan: RequestPlan, part: Part | None) -> tuple[list[Item], str | None]:
+def _input(
+    plan: RequestPlan, part: Part | None, late: dict[str, JSONObject]
+) -> tuple[list[Item], str | None]:
     """(input items, instructions). A system text with cache markers can only be an item."""
     context = plan.context
     system = leading_system_message(plan.request.get("system"), plan.system_texts, context, part)
-    items = input_items(plan.turns, context)
+    items = input_items(plan.turns, context, late)
     if system is None:
         return items, None
     if isinstance(system["content"], str):

@@ -20,7 +20,7 @@ from gateway.conversion.tools.choice import (
     sent_choice,
     wants_single_call,
 )
-from gateway.conversion.tools.exposure import Declared, ToolHistory, exposed_tools
+from gateway.conversion.tools.exposure import Declared, ToolHistory, exposed_tools, late_names
 from gateway.conversion.tools.functions import Function, chat_tool, declared_functions
 from gateway.conversion.tools.server_tools import ServerTools, server_tools
 from gateway.conversion.tools.tool_plan import ToolWork
@@ -35,13 +35,15 @@ class ToolPlan:
     """All that the tools of a request mean for the chat request and its answer.
 
     `tools`: the list in chat form; with web search over the Responses protocol it
-    also holds `{"type": "web_search", ...}`. `tool_choice`: None = not sent.
+    also holds `{"type": "web_search", ...}`. `late`: those that are not in it, because a result
+    loads them (option `late_tools`), by the client's name. `tool_choice`: None = not sent.
     `parallel`, `body`: further body fields. `system_texts`: long descriptions for
     the system text. `local_answer`: the text that answers the request without the
     provider; then nothing else is set.
     """
 
     tools: list[dict[str, Any]] = field(default_factory=list)
+    late: dict[str, dict[str, Any]] = field(default_factory=dict)
     tool_choice: str | dict[str, Any] | None = None
     parallel: dict[str, bool] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
@@ -93,13 +95,22 @@ def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: L
     sent = _sent_choice(choice, chosen, server, profile, ledger)
     kept = _fitting(_offered(functions, sent, ledger), chosen, history, profile, ledger)
     tools = [chat_tool(function, profile, ledger) for function in kept]
-    entries = [tool.entry for tool in tools]
+    names = late_names(request, history, profile)
+    late = {
+        function.declared: tool.entry
+        for function, tool in zip(kept, tools, strict=True)
+        if function.declared in names
+    }
+    entries = [
+        tool.entry for function, tool in zip(kept, tools, strict=True) if function.declared not in late
+    ]
     if not sent.withheld and sent.only is None:
         entries += server.tools
     return ToolPlan(
         tools=entries,
-        tool_choice=sent.value if entries else None,
-        parallel=parallel_field(choice, profile) if entries else {},
+        late=late,
+        tool_choice=sent.value if kept or entries else None,
+        parallel=parallel_field(choice, profile) if kept or entries else {},
         body=server.body,
         facts=_facts(functions, history, choice, profile),
         system_texts=[tool.system_text for tool in tools if tool.system_text is not None],

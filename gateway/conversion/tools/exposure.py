@@ -86,6 +86,22 @@ class ToolHistory:
         )
 
 
+def loaded_by(result: dict[str, Any]) -> list[str]:
+    """The names of the tools that a tool_result block loads."""
+    return list(_referenced(result.get("content")))
+
+
+def late_names(request: dict[str, Any], history: ToolHistory, profile: Profile) -> frozenset[str]:
+    """Tools that were not in the list before a result loaded them, where the protocol has room for them."""
+    if profile.protocol != "responses" or profile.late_tools == "list" or not history.loaded:
+        return frozenset()
+    if profile.deferred_tools == "expose":
+        return frozenset()
+    tools = request.get("tools") or ()
+    waits = any(tool.get("name") == PLACEHOLDER for tool in tools)
+    return frozenset(str(tool.get("name")) for tool in tools if waits or _deferred(tool)) & history.loaded
+
+
 def called_name(tool_use: dict[str, Any]) -> str:
     """The tool a tool_use block of the history calls; a toolset's member in its composed form.
 

@@ -64,7 +64,8 @@ def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part:
     if part.work is None:
         part.work = _Known(part.value)
     known: _Known = part.work
-    decisive = known.deferred if profile.max_tools is None else known.names
+    few = profile.max_tools is None and profile.late_tools == "list"
+    decisive = known.deferred if few else known.names
     key = (id(profile), choice, history.called & decisive, history.loaded & decisive, history.renamed)
     found = known.results.get(key)
     # an id is a profile's only as long as it lives
