@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from typing import Any, Final
 
 from gateway.client_protocol.novelties import novelties_of
@@ -37,8 +36,12 @@ from gateway.wire import json_bounds, jsontext, sse
 logger = logging.getLogger("gateway.relay")
 
 # Bytes of a body that is parsed on the event loop, where the parts it shares with earlier requests are
-# known. A larger one is parsed whole in a thread.
+# known. A larger one is parsed whole in a thread, and so is one of more than SMALL bytes that has very many
+# values. A conversation of 1.25 MB has about 2,100 objects and 22,000 values.
 LARGEST_ON_LOOP: Final = 4 * 1024 * 1024
+SMALL: Final = 1024 * 1024
+MANY_OBJECTS: Final = 20_000
+MANY_VALUES: Final = 150_000
 # Anthropic's own limit, with its tool search
 MOST_TOOLS: Final = 10_000
 # of the models that a key may ask for, in an error
@@ -109,11 +112,11 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     """
     body = exchange.arrival.body
     try:
-        if json_bounds.may_be_too_much(body):
-            await asyncio.to_thread(json_bounds.check, body)
-        if len(body) > LARGEST_ON_LOOP:
-            request = await asyncio.to_thread(jsontext.loads, body)
+        if len(body) > LARGEST_ON_LOOP or _has_many_values(body):
+            request = await asyncio.to_thread(json_bounds.loads, body)
         else:
+            if json_bounds.may_be_too_much(body):
+                await asyncio.to_thread(json_bounds.check, body)
             request, exchange.recurring = gateway.reader.read(body)
     except json_bounds.TooMuchJSON as problem:
         raise RequestTooLarge(f"The request body has {problem}") from None
@@ -136,6 +139,11 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     exchange.purpose = purpose_of(request, headers, exchange.arrival.endpoint)
     exchange.novelties = [list(novelty) for novelty in novelties_of(request, headers)]
     return request
+
+
+def _has_many_values(body: bytes) -> bool:
+    """By its braces and commas, wherever they stand."""
+    return len(body) > SMALL and (body.count(b"{") > MANY_OBJECTS or body.count(b",") > MANY_VALUES)
 
 
 def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tuple[Route, ...]:
@@ -179,9 +187,13 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     await admission.charge_request(exchange, gateway)
     answer = await provider_count(exchange, gateway, route, request)
     if answer is None:
-        check(request, counting=True)
-        refuse_unsupported(request, counting=True)
-        estimate = partial(count_tokens, request, route.profile, client_facts(exchange, gateway))
+        facts = client_facts(exchange, gateway)
+
+        def estimate() -> dict[str, Any]:
+            check(request, counting=True)
+            refuse_unsupported(request, counting=True)
+            return count_tokens(request, route.profile, facts)
+
         answer = await beside_the_loop(exchange, gateway, route, request, estimate)
         exchange.usage_estimated = True
     exchange.usage = {"input_tokens": answer["input_tokens"]}

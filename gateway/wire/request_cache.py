@@ -36,6 +36,9 @@ from gateway.wire import jsontext
 
 # bytes of text; about five long conversations
 MOST_PASSAGES: Final = 4 * 1024 * 1024
+# Of one request: looking up and converting a passage costs more than its few messages would, so that
+# tens of thousands of them would hold the event loop. What is behind them is parsed with the rest.
+MOST_PASSAGES_AT_ONCE: Final = 1000
 # for tools, and again for system blocks
 MOST_LISTS: Final = 1024 * 1024
 # a shorter body is parsed faster than searched
@@ -178,7 +181,7 @@ class _Passages:
         """(the passages of the messages that begin at `begin`, where the rest of the messages begins)."""
         found: list[Part] = []
         number, place = 0, begin
-        while True:
+        while len(found) < MOST_PASSAGES_AT_ONCE:
             cut = body.find(_NEXT, place, end) + 1
             if not cut:
                 return found, place
@@ -188,6 +191,7 @@ class _Passages:
             found.append(passage)
             number += len(passage.value)
             place = cut + 1
+        return found, place
 
     def _passage(self, first: int, text: bytes) -> Part | None:
         """The passage with this text; None when it is not one, because the cut was inside something."""
@@ -244,11 +248,13 @@ class _Lists:
         # it ends before the next name, or with the body
         end = body.rfind(b"]," + jsontext.dumps(behind[0]) + b":") if behind else body.rfind(b"]")
         text = body[at : end + 1]
+        if not _LEAST_LIST <= len(text) <= self._most:
+            return None
         try:
             items = jsontext.loads(text)
         except jsontext.InvalidJSON:
             return None
-        if items != value[self._name] or not _LEAST_LIST <= len(text) <= self._most:
+        if items != value[self._name]:
             return None
         value[self._name] = items
         part = _List(text, items, behind=len(body) - end - 1)
