@@ -135,6 +135,15 @@ class RequestTooLarge(ClientError):
     status, error_type = 413, "request_too_large"
 
 
+class HeadTooLarge(ClientError):
+    """The request line and the headers are longer than the server reads."""
+
+    status, error_type = 431, "invalid_request_error"
+
+    def __init__(self) -> None:
+        super().__init__("The request line or the headers are too long; send them in less than 16 KB")
+
+
 class RequestTimedOut(ClientError):
     """The client took too long to send its request."""
 

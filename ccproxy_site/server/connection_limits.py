@@ -26,7 +26,7 @@ from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
 from ccproxy_site.server.connection_bounds import MB, Bounds, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
-from gateway.errors import GatewayError, RequestTimedOut, RequestTooLarge, Saturated
+from gateway.errors import GatewayError, HeadTooLarge, RequestTimedOut, RequestTooLarge, Saturated
 
 # seconds between two checks of the deadlines
 LOOK_EVERY: Final = 2.5
@@ -361,9 +361,13 @@ class ConnectionSlot:
         """Answer an incomplete request, discard the rest of it, and close."""
         if self.refused:
             return
-        waits = self.phase is ConnectionPhase.BODY and self._rest != 0
+        in_head = isinstance(error, HeadTooLarge)
+        waits = in_head or (self.phase is ConnectionPhase.BODY and self._rest != 0)
         self._let_go()
         self._transport.write(whole_error(error))
+        if in_head and self._transport.can_write_eof():
+            # how much more comes is not known: what tells the client of the end is this
+            self._transport.write_eof()
         self.phase = ConnectionPhase.REFUSED
         self.deadline = self._loop.time() + EXCESS_SECONDS
         if not waits:

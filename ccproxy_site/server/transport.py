@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
-from gateway.errors import InvalidRequest
+from gateway.errors import HeadTooLarge, InvalidRequest
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
@@ -56,7 +56,9 @@ class AsyncioTransport:
         if self._corked is not None:
             self._corked.append(data)
         elif data == _BAD_REQUEST:
-            self.slot.refuse(InvalidRequest("The request is not valid HTTP/1.1"))
+            self.slot.refuse(
+                InvalidRequest("The request is not valid HTTP/1.1, or its headers are longer than 16 KB")
+            )
         elif not self.disconnected and not self.slot.refused:
             self._transport.write(data)
 
@@ -64,8 +66,14 @@ class AsyncioTransport:
         self.write(b"".join(iovec))
 
     def loseConnection(self) -> None:  # noqa: N802 (Twisted's name)
-        """Close once everything written has gone out."""
+        """Close once everything written has gone out.
+
+        Twisted closes without a word when one line of a head is too long.
+        """
         self.uncork()
+        if self.slot.phase is ConnectionPhase.HEAD:
+            self.slot.refuse(HeadTooLarge())
+            return
         self.disconnecting = True
         self.slot.close()
 

@@ -109,6 +109,25 @@ def test_what_is_no_http_is_refused_in_the_form_of_the_api(attacked, request_byt
     assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/admin/login/", "/health"])
+@pytest.mark.parametrize("size", [16_000, 20_000, 40_000, 70_000, 1_000_000])
+def test_a_long_header_is_refused_in_the_form_of_the_api(attacked, path, size):
+    body = b"{}"
+    request = head(f"POST {path} HTTP/1.1", "x-long: " + "x" * size, f"content-length: {len(body)}") + body
+    found = asked(attacked, request)
+    assert status(found) in (400, 401, 403, 404, 405, 431) if size < 16_384 else status(found) in (400, 431)
+    assert_whole(found, request)
+    if size > 16_384:
+        assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+
+
+def test_many_headers_are_refused_in_the_form_of_the_api(attacked):
+    request = head("GET /health HTTP/1.1", *(f"x-{n}: {'y' * 100}" for n in range(1_000)))
+    found = asked(attacked, request)
+    assert status(found) in (400, 431)
+    assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+
+
 def test_a_message_to_an_absolute_target_reaches_the_provider(attacked):
     body = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'
     found = asked(attacked, post(body, "connection: close", path="http://gateway.example/v1/messages"))
