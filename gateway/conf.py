@@ -227,6 +227,12 @@ class GatewayConf:
         return self.stop_grace + SETTLING_SECONDS
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody is to read anywhere."""
+        own = (self.openai_api_key, self.anthropic_api_key, self.metrics_token, *self.field_encryption_keys)
+        return (*own, *self.custom_headers.values())
+
+    @property
     def listens_on_loopback(self) -> bool:
         return is_loopback(self.host)
 

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
-from gateway.conf import gateway_conf
+from gateway.conf import GatewayConf, gateway_conf
 from gateway.config import document
 from gateway.config.health_records import StandingRecords
 from gateway.config.snapshot.current import CurrentSnapshot
@@ -32,9 +34,10 @@ from gateway.limits.spent import History
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
-from gateway.routing.snapshot import ConfigSnapshot
+from gateway.routing.snapshot import ConfigSnapshot, kept_secret
 from gateway.security.encryption import seal_keys
 from gateway.telemetry import metrics
+from gateway.telemetry.logs import conceal
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from gateway.upstream.failover.health import Health
@@ -42,6 +45,11 @@ from gateway.upstream.failover.learnt_options import Lessons
 from gateway.watch.worker import WatchWorker
 
 logger = logging.getLogger("gateway.api")
+
+
+def _secrets(conf: GatewayConf, configuration: CurrentSnapshot) -> Sequence[str]:
+    """The values that no log line shows."""
+    return kept_secret([*conf.secrets, *configuration.snapshot.secrets])
 
 
 class Runtime:
@@ -84,6 +92,7 @@ class Runtime:
             for name in configuration.snapshot.vocabularies:
                 vocabulary.prepare(name)
             self._configuration = configuration
+            conceal(partial(_secrets, conf, configuration))
         if self._recorder is None:
             self._process, self._recorder = self._ready_recorder(self._configuration)
             self._process.start()

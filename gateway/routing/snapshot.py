@@ -61,8 +61,12 @@ class Credential:
 
 
 def kept_secret(values: Iterable[str]) -> tuple[str, ...]:
-    """The values that are long enough to be unmistakable, longest first."""
-    return tuple(sorted({value for value in values if len(value) >= SHORTEST_SECRET}, key=len, reverse=True))
+    """The values that are long enough to be unmistakable: each once, longest first, then by the alphabet.
+
+    So one that contains another is replaced as a whole, and every process has them in the same order.
+    """
+    long = {value for value in values if len(value) >= SHORTEST_SECRET}
+    return tuple(sorted(long, key=lambda value: (-len(value), value)))
 
 
 @dataclass(frozen=True, slots=True)
