@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test quick test-matrix lock sbom package check bench bench-admin bench-cache bench-storage mutants aborts chaos soak messages clean
+.PHONY: run serve test quick test-matrix lock sbom package check bench bench-admin bench-cache bench-storage mutants aborts chaos soak fuzz messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
+	@echo "make fuzz   MINUTES=10  random input for everything that reads what strangers send"
 	@echo "make mutants MODULE=gateway/wire/request_cache.py  small changes of a module that no test notices"
 	@echo "make bench-admin ROWS=1000000  fill the empty database of DATABASE_URL, and measure the admin's pages"
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
@@ -122,6 +123,9 @@ chaos: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
+
+fuzz: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(FUZZ)
 
 mutants: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.mutants $(MODULE)

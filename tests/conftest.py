@@ -27,7 +27,9 @@ from tests.fakes.provider import FakeProvider
 
 # speed is measured in bench/, and this machine may be busy
 hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# tests/fuzz.py
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
 
 
 def pytest_collection_modifyitems(config, items):
