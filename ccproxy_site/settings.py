@@ -168,6 +168,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "gateway.security.passwords.GuessablePasswordValidator"},
 ]
 
 # tells what stands in .env; asked at start (gateway/checks.py)

@@ -32,3 +32,10 @@ def table() -> str:
 
 def test_the_page_has_the_rights_that_the_groups_get():
     assert table() in PAGE.read_text("utf-8")
+
+
+def test_the_tests_that_the_page_names_are_there():
+    root = PAGE.parents[1]
+    named = [word for word in PAGE.read_text("utf-8").split("`") if word.startswith("tests/")]
+    assert len(named) > 20
+    assert [path for path in named if not (root / path).exists()] == []
