@@ -34,6 +34,7 @@ THINKING_MARKS: Final = (
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|channel|>analysis<|message|>", "<|end|>"),
+    ("<|channel|>analysis<|message|>", "<|start|>assistant"),
     ("<|start|>assistant", ""),
     ("<|channel|>final<|message|>", ""),
     ("<|channel|>commentary<|message|>", ""),

@@ -113,6 +113,7 @@ class ToolBlock:
         "_keeps_extras",
         "_late",
         "_ready",
+        "_settled",
         "call_id",
         "ended",
         "ids",
@@ -132,6 +133,7 @@ class ToolBlock:
         self._freeform = False
         self._late = False
         self._ready = False
+        self._settled = False
         self.key: Hashable = None
         self.ids: set[str] = set()
         self.call_id = ""
@@ -142,7 +144,9 @@ class ToolBlock:
 
     @property
     def ready(self) -> bool:
-        return self._ready and not self.repeats
+        # its id carries what the provider wants back, which may come with the last fragment
+        complete = self._settled or bool(self._extras) or not self._keeps_extras
+        return self._ready and complete and not self.repeats
 
     @property
     def finished(self) -> bool:
@@ -155,6 +159,11 @@ class ToolBlock:
         """How far its arguments are."""
         reader = self._arguments or self._held
         return Completeness.NOTHING if reader is None else reader.standing
+
+    @property
+    def awaits_arguments(self) -> bool:
+        """It has a name, and nothing of its arguments has come."""
+        return bool(self.name) and self.standing in _EMPTY
 
     @property
     def whole(self) -> bool:
@@ -204,8 +213,9 @@ class ToolBlock:
         return text
 
     def settle(self) -> None:
-        """Nothing more of the name will come."""
+        """Nothing more of the name will come, nor of the opaque data."""
         self._ready = bool(self.name)
+        self._settled = True
 
     def content_block(self) -> JSONObject:
         tools, live = self._context.tools, self._context.profile.tool_args == "live"

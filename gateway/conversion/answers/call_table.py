@@ -23,6 +23,7 @@ the latest. The first line that fits holds:
                               none              whole       nothing, junk     continues it
                               otherwise                                       begins a call
     index      none           another           begun       any               begins a call
+                              none              whole       begin an object   continues the latest (7)
                               any               whole       begin an object   may repeat it (2)
                               any               any         any               continues it
     latest     new            its own or none   not whole   go on             continues it (3)
@@ -49,6 +50,8 @@ neither is blank nor a placeholder nor begins an object. A name that is not comp
 (4) The index changes with every fragment.
 (5) Its name may still come. A call with arguments that never gets a name ends the answer with an error.
 (6) Nothing says that it is a repetition.
+(7) If the latest is another call, whose arguments have not begun, and this is not what it said before:
+    the name of a call comes under one index and its arguments under another.
 """
 
 from __future__ import annotations
@@ -145,9 +148,15 @@ class CallTable:
                 return call
         return left[0] if left and not placed else None
 
-    def contradicted(self, piece: CallPiece, without: Collection[ToolBlock] = ()) -> bool:
-        """A call with this id was told with other arguments."""
-        return any(piece.call_id in call.ids for call in self.calls if call not in without)
+    def contradicted(
+        self, piece: CallPiece, without: Collection[ToolBlock] = (), *, placed: bool = False
+    ) -> bool:
+        """A call with this id was told with other arguments; one of another tool, or place, is not it."""
+        return any(
+            piece.call_id in call.ids and not _another(piece, call) and not (placed and call.key != piece.key)
+            for call in self.calls
+            if call not in without
+        )
 
     @staticmethod
     def _same_id(piece: CallPiece, it: ToolBlock) -> Verdict:
@@ -170,11 +179,15 @@ class CallTable:
         goes_on = not piece.name or (piece.name == it.name and _goes_on(piece))
         return Verdict(it, odd=True) if goes_on else BEGINS
 
-    @staticmethod
-    def _same_index(piece: CallPiece, it: ToolBlock) -> Verdict:
+    def _same_index(self, piece: CallPiece, it: ToolBlock) -> Verdict:
         if _another(piece, it):
             return BEGINS._replace(odd=True)
         if it.standing is Completeness.WHOLE and _begins(piece):
+            latest = self._latest
+            if not piece.name and latest is not None and latest is not it and latest.awaits_arguments:
+                said = arguments_text(piece.arguments).strip()
+                if not it.said.text.strip().startswith(said):
+                    return Verdict(latest, odd=True)
             return Verdict(None, repeats=it)
         return Verdict(it)
 

@@ -59,7 +59,8 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
     """
     choices = completion.get("choices")
     usable = isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
-    error = None if usable else upstream.error_inside(completion, context)
+    told = not usable or completion.get("error")
+    error = upstream.error_inside(completion, context) if told else None
     if error is not None:
         raise error
     if not usable:

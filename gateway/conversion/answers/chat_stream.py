@@ -124,12 +124,17 @@ class MessageStream(ConvertedStream):
             self._begin()
         self._ends_with_usage = False
         delta, message = choice.get("delta"), choice.get("message")
+        if delta is None and message is None and type(choice.get("text")) is str:
+            delta = {"content": choice["text"]}  # in the words of the older completions
         if type(delta) is dict and not (whole and message):
             self._deltas = True
+            if finish is not None:
+                delta = self._without_repetition(delta)
             if delta and self._delta(delta, _number(choice), whole=whole) and self._finish is not None:
                 self._finish, self._doubtful = None, True
         if type(message) is dict and not self._writer.state.over:
-            if whole or not (self._deltas or finish is not None):
+            grows = self.text_length and self._read(message)[2].startswith(self._writer.output.whole_text)
+            if whole or not (self._deltas or finish is not None or grows):
                 self._delta(message, _number(choice), whole=whole)
             else:
                 self._repeated(message, _number(choice))
@@ -179,6 +184,18 @@ class MessageStream(ConvertedStream):
         if isinstance(refusal, str):
             self._refusal.append(refusal)
         return bool(thinking or visible or pieces or refusal)
+
+    def _without_repetition(self, delta: JSONObject) -> JSONObject:
+        """The last delta without what it says again: some providers repeat the whole answer in it."""
+        thinking, place, visible = self._read(delta)
+        said = self._writer.output
+        if visible and said.repeated_text(visible):
+            self._told_again("content.text")
+            delta = {key: value for key, value in delta.items() if key != "content"}
+        if thinking and said.repeated_thinking(thinking):
+            self._told_again("content.thinking")
+            delta = {key: value for key, value in delta.items() if key != place}
+        return delta
 
     def _repeated(self, message: JSONObject, choice: int) -> None:
         """A whole message behind deltas: what they have not said is said."""

@@ -6,6 +6,8 @@ from typing import Final
 
 # Pieces of a few characters are joined now and then: a string object is larger than its text.
 _JOIN_AT: Final = 128
+# a model may say so little twice
+_SHORT: Final = 3
 
 
 class Pieces:
@@ -26,6 +28,11 @@ class Pieces:
     @property
     def text(self) -> str:
         return "".join(self._joined) + "".join(self._pieces)
+
+    @property
+    def several(self) -> bool:
+        """It came in more than one piece."""
+        return len(self._pieces) + 2 * len(self._joined) > 1
 
 
 class Output:
@@ -60,6 +67,18 @@ class Output:
     def whole_text(self) -> str:
         """All visible text."""
         return self._text.text
+
+    def repeated_text(self, text: str) -> bool:
+        """Whether `text` is all of the visible text once more."""
+        return len(text) == self.text_length > _SHORT and self._text.several and text == self._text.text
+
+    def repeated_thinking(self, text: str) -> bool:
+        """Whether `text` is all of the reasoning once more."""
+        return (
+            len(text) == self.thinking_length > _SHORT
+            and self._thinking.several
+            and text == self._thinking.text
+        )
 
     @property
     def something(self) -> bool:

@@ -25,6 +25,10 @@ _THINKING_PARTS: Final = ("thinking", "reasoning")
 _DETAIL_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
+# a model may think so little twice
+_SHORT: Final = 7
+
+
 class ReasoningReader:
     """Splits messages and deltas into thinking and visible text; `places` is the option reasoning_in."""
 
@@ -134,6 +138,8 @@ class Growth:
             self._said += text
             return text
         grown = text.startswith(said)
+        if text == said and len(text) > _SHORT:
+            return ""  # the same again tells nothing
         if not self.grows:
             if not grown or len(text) == len(said):
                 self.deltas, self._said = True, ""

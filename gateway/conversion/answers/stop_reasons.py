@@ -84,6 +84,30 @@ _WORDS: Final = {
 # how some servers write that there is no reason
 _NONE: Final = frozenset({"", "null", "none", "unspecified", "not_finished", "in_progress"})
 _KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "value")
+# what a word that nobody has listed means by a part of it; the first that fits
+_STEMS: Final = {
+    Finish.UNREADABLE: frozenset({"malformed", "unparsable", "unparseable", "invalid"}),
+    Finish.FILTERED: frozenset(
+        {
+            "filter",
+            "filtered",
+            "safety",
+            "moderation",
+            "blocked",
+            "flagged",
+            "prohibited",
+            "policy",
+            "refusal",
+        }
+        | {"refused", "guardrail", "guardrails", "sensitive", "recitation", "unsafe", "harmful"}
+    ),
+    Finish.ERROR: frozenset(
+        {"error", "failed", "failure", "abort", "aborted", "cancelled", "canceled", "timeout", "interrupted"}
+    ),
+    Finish.WINDOW: frozenset({"context", "window"}),
+    Finish.LENGTH: frozenset({"length", "limit", "max", "tokens", "truncated"}),
+}
+_CAMEL: Final = patterns.compiled(r"(?<=[a-z])(?=[A-Z])")
 _PREFIX: Final = patterns.compiled(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
 _PARTS: Final = patterns.compiled(r"[\s:.,;/|()\[\]-]+")
 # what is longer is no word
@@ -114,21 +138,34 @@ def finish_of(choice: JSONObject) -> Finish | None:
     `FinishReason.STOP`), as an object ({"type": "length"}), and as the text "null".
     """
     word = choice.get("finish_reason")
+    if isinstance(word, list) and word:
+        word = word[-1]
     if isinstance(word, dict) and word:
         word = next((said for key in _KEYS_OF_OBJECT if isinstance(said := word.get(key), str)), "unknown")
     if not word:
         return None
     if not isinstance(word, str):
         return Finish.UNKNOWN
-    known = _WORDS.get(word)
-    if known is not None:
-        return known
-    word = _PREFIX.sub("", word[:_LONGEST].strip().lower(), count=1)
+    known = _WORDS.get(word) or _meant(word)
+    # OpenRouter's word for it, with the one of the model's provider beside it
+    if known is Finish.STOP and isinstance(native := choice.get("native_finish_reason"), str):
+        return Finish.UNREADABLE if _meant(native) is Finish.UNREADABLE else known
+    return known
+
+
+def _meant(word: str) -> Finish | None:
+    """The finish of a word in any spelling."""
+    word = _CAMEL.sub("_", word[:_LONGEST].strip()).lower().replace("-", "_")
+    word = _PREFIX.sub("", word, count=1)
     if word in _NONE:
         return None
     # of several words the last that is known says it best
     words = (word, *reversed(_PARTS.split(word)))
-    return next((_WORDS[said] for said in words if said in _WORDS), Finish.UNKNOWN)
+    known = next((_WORDS[said] for said in words if said in _WORDS), None)
+    if known is not None:
+        return known
+    stems = set(word.replace(" ", "_").split("_"))
+    return next((finish for finish, some in _STEMS.items() if stems & some), Finish.UNKNOWN)
 
 
 def stronger(one: Finish | None, other: Finish) -> Finish:

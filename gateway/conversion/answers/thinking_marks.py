@@ -31,18 +31,18 @@ _NEAR: Final = 24
 
 @frozen
 class Marks:
-    """`ends`: beginning -> its end. `strays`: ends, and tokens without one. `firsts`: first characters.
+    """`ends`: beginning -> its ends. `strays`: ends, and tokens without one. `firsts`: first characters.
 
     `begun`: what marks begin with, whole marks left out. `longest`: characters of the longest mark.
     """
 
-    ends: Mapping[str, str]
+    ends: Mapping[str, tuple[str, ...]]
     strays: frozenset[str]
     firsts: frozenset[str]
     begun: frozenset[str]
     longest: int
     every: patterns.Pattern[str]
-    end_of_first: str
+    ends_of_first: tuple[str, ...]
 
     def held(self, text: str) -> int:
         """Where in `text` the longest end of it begins that may become a mark."""
@@ -54,9 +54,11 @@ class Marks:
 @lru_cache(maxsize=64)
 def marks_of(pairs: tuple[tuple[str, str], ...]) -> Marks:
     """The marks that an option names; one for all answers."""
-    ends = {begin: end for begin, end in pairs if begin and end}
-    tokens = {begin or end for begin, end in pairs if not (begin and end)}
-    strays = frozenset({*ends.values(), *tokens} - {*ends, ""})
+    ends: dict[str, tuple[str, ...]] = {}
+    for begin, end in pairs:
+        if begin and end:
+            ends[begin] = (*ends.get(begin, ()), end)
+    strays = frozenset({mark for pair in pairs for mark in pair} - {*ends, ""})
     every = (*ends, *strays)
     return Marks(
         ends,
@@ -65,7 +67,7 @@ def marks_of(pairs: tuple[tuple[str, str], ...]) -> Marks:
         frozenset(mark[:size] for mark in every for size in range(1, len(mark))),
         max(map(len, every)),
         patterns.any_of(every),
-        next(iter(ends.values()), ""),
+        next(iter(ends.values()), ()),
     )
 
 
@@ -86,16 +88,16 @@ class MarkedThinking:
     """
 
     __slots__ = (
-        *("_before", "_end", "_ends_of_words", "_fenced", "_kept", "_marks", "_newline", "_opened"),
+        *("_before", "_ends", "_ends_of_words", "_fenced", "_kept", "_marks", "_newline", "_opened"),
         *("_opening", "_quoted", "_rest", "_ticks", "_where", "left_out"),
     )
 
     def __init__(self, pairs: tuple[tuple[str, str], ...], *, opened: bool = False) -> None:
         self._marks = marks_of(tuple((begin, end) for begin, end in pairs))
-        self._opened = opened and bool(self._marks.end_of_first)
+        self._opened = opened and bool(self._marks.ends_of_first)
         self._where = _Where.BEGIN
         self._rest = ""  # cannot be judged before more comes
-        self._end = ""  # of the thinking under way
+        self._ends: tuple[str, ...] = ()  # of the thinking under way
         self._opening = ""
         self._kept: list[str] = []  # ASSUMED, WAITING: what may be thinking
         self._newline = False  # one behind a mark belongs to it
@@ -156,13 +158,13 @@ class MarkedThinking:
                 self._rest = text
             else:
                 self._where = _Where.ASSUMED if self._opened else _Where.VISIBLE
-                self._end = self._marks.end_of_first
+                self._ends = self._marks.ends_of_first
             return "" if self._rest else text
-        end = self._marks.ends.get(found[0])
-        if end is not None:
-            self._where, self._end = _Where.THINKING, end
+        ends = self._marks.ends.get(found[0])
+        if ends is not None:
+            self._where, self._ends = _Where.THINKING, ends
         elif self._opened:
-            self._where, self._end = _Where.ASSUMED, self._marks.end_of_first
+            self._where, self._ends = _Where.ASSUMED, self._marks.ends_of_first
             return start
         else:
             self.left_out = self._newline = True
@@ -170,9 +172,11 @@ class MarkedThinking:
 
     def _think(self, text: str, thinking: list[str]) -> str:
         """Thinking, or what may be: as far as its end."""
-        said, end, behind = text.partition(self._end)
+        ends = [(at, end) for end in self._ends if (at := text.find(end)) >= 0]
+        cut, end = min(ends, default=(len(text), ""))
+        said, behind = text[:cut], text[cut + len(end) :]
         if not end:
-            cut = len(said) - _overlap(said, self._end)
+            cut -= max(_overlap(said, end) for end in self._ends)
             said, self._rest = said[:cut], said[cut:]
         if self._where is _Where.THINKING:
             thinking.append(said)
@@ -204,18 +208,18 @@ class MarkedThinking:
         elif not self._in_code:
             near = self._before.rstrip(" \t")
             begins = not near or near[-1] in _SENTENCE_ENDS
-            end = self._marks.ends.get(mark)
-            if end is not None and begins:
-                self._where, self._end, self._opening = _Where.WAITING, end, mark
+            ends = self._marks.ends.get(mark)
+            if ends is not None and begins:
+                self._where, self._ends, self._opening = _Where.WAITING, ends, mark
                 return behind
-            if end is None and not begins and not behind:
+            if ends is None and not begins and not behind:
                 self._rest = mark  # what comes behind it decides
                 return ""
-            if end is None and (begins or behind[0] == "\n"):
+            if ends is None and (begins or behind[0] == "\n"):
                 self.left_out = True
                 return behind
-            if end is not None:
-                self._ends_of_words.add(end)
+            if ends is not None:
+                self._ends_of_words.update(ends)
         visible.append(mark)
         self._shown(mark)
         return behind

@@ -34,6 +34,7 @@ _CACHE_WRITTEN: Final = (
     ("prompt_tokens_details", "cache_creation_tokens"),
     ("prompt_tokens_details", "cache_creation_input_tokens"),
 )
+_ANTHROPIC_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_queries",))
 _TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
 
@@ -106,7 +107,7 @@ def usage_of(
 ) -> Usage:
     """Anthropic's numbers of an answer; what the upstream's usage object does not tell is estimated."""
     counts = counts or {}
-    prompt = _first_known(counts, "prompt_tokens", "input_tokens")
+    prompt = _prompt_of(counts)
     completion = _first_known(counts, "completion_tokens", "output_tokens")
     read = _first_positive(counts, _CACHE_READ)
     written = _first_positive(counts, _CACHE_WRITTEN)
@@ -120,10 +121,15 @@ def usage_of(
     if prompt is not None and completion is not None:
         beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
         if beside > 0 and beside == read:
+            ledger.repaired("usage.input_tokens", "cached tokens stood beside the prompt and were added")
             prompt += read
         elif beside > 0 and beside == (reasoning or beside):
-            # reasoning that the provider counts in the total alone
+            ledger.repaired("usage.output_tokens", "reasoning stood in the total alone and was added")
             completion += beside
+    if prompt is not None and prompt < read + written:
+        # a part is never more than the whole
+        ledger.repaired("usage.input_tokens", "cached tokens stood beside the prompt and were added")
+        prompt += read + written
     estimated = prompt is None or completion is None
     if completion is None:
         completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
@@ -183,7 +189,27 @@ def latest(known: JSONObject | None, told: JSONObject | None) -> JSONObject | No
     """The counts of a stream so far: a later count never takes away what an earlier one told."""
     if not known or not told:
         return told or known
-    return {**known, **{name: value for name, value in told.items() if value or name not in known}}
+    return {**known, **{name: value for name, value in told.items() if _is_news(value, known.get(name))}}
+
+
+def _is_news(value: object, known: object) -> bool:
+    if type(value) is int and type(known) is int:
+        return value > known
+    return known is None or bool(value)
+
+
+def _prompt_of(counts: JSONObject) -> int | None:
+    """The tokens of the prompt, cached ones included: Chat's number, or what others make of it."""
+    prompt = _number(counts.get("prompt_tokens"))
+    if prompt is not None:
+        return prompt
+    told = _number(counts.get("input_tokens"))
+    if told is not None:
+        # in Anthropic's words the three are disjoint
+        more = (_number(counts.get(name)) or 0 for name in _ANTHROPIC_CACHE)
+        return told + sum(more)
+    hit, miss = (_number(counts.get(f"prompt_cache_{name}_tokens")) for name in ("hit", "miss"))
+    return hit + miss if hit is not None and miss is not None else None
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

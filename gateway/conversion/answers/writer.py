@@ -128,6 +128,7 @@ class AnswerWriter:
         "_queue",
         "_surplus",
         "_table",
+        "_unshown",
         "carrier",
         "output",
         "send",
@@ -145,6 +146,7 @@ class AnswerWriter:
         self._table = CallTable()
         self._calls = CallBlocks(context, ledger)
         self._surplus: dict[ToolBlock, None] = {}
+        self._unshown: list[JSONObject] = []  # sealed data of reasoning that is not shown
         self.carrier = Carrier(context, ledger)
         self.output = Output()
         self.state: State = IDLE
@@ -257,7 +259,7 @@ class AnswerWriter:
         for piece in pieces:
             block = self._table.told_already(piece, told, placed=placed)
             if block is None:
-                if self._table.contradicted(piece, told):
+                if self._table.contradicted(piece, told, placed=placed):
                     raise MalformedArguments
                 block = self._new_call(piece, None)
                 self._say(block, block.take(piece))
@@ -304,7 +306,13 @@ class AnswerWriter:
         return behind
 
     def end_thinking(self, sealed: JSONObject) -> None:
-        """The thinking so far is a block of its own, whose signature also carries `sealed`."""
+        """The thinking so far is a block of its own, whose signature also carries `sealed`.
+
+        Thinking that is not shown has no block; what is sealed goes in front of the next call.
+        """
+        if not self._context.thinking_shown:
+            self._unshown.append(sealed)
+            return
         block = self._latest(ThinkingBlock)
         if block is not None:
             block.ended, block.sealed = True, sealed
@@ -420,9 +428,18 @@ class AnswerWriter:
             for earlier in self._queue:
                 if type(earlier) is ToolBlock:
                     earlier.settle()
+            self._carry_unshown()
             self._queue.append(block)
         self._table.add(piece, block)
         return block
+
+    def _carry_unshown(self) -> None:
+        """The provider refuses the next turn of a call without the reasoning that led to it."""
+        for sealed in self._unshown:
+            thinking = self._thinking_block()
+            thinking.ended, thinking.sealed = True, sealed
+            self._queue.append(thinking)
+        self._unshown.clear()
 
     def _settle_repetition(self, block: ToolBlock) -> None:
         """When the arguments of a call that may be a repetition are whole, that is known."""

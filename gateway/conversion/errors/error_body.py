@@ -32,7 +32,7 @@ ECHO_FIELDS: Final = frozenset(
 _SENTENCES: Final = (
     "message", "msg", "errormessage", "errormsg", "statusmsg", "statusmessage", "errordescription", "detail",
     "error", "errors", "description", "baseresp", "faultstring", "fault", "reason", "response",
-    "title", "details",
+    "title", "details", "err", "data", "result",
 )  # fmt: skip
 _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
 _NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")

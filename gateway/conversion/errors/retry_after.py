@@ -39,6 +39,8 @@ _DATE: Final = patterns.match_at(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d{1,9})? ?(Z|UTC|GMT|[+-]\d\d:?\d\d)?",
     patterns.IGNORECASE,
 )
+_CHINESE: Final = patterns.compiled(r"(?<!\d)(\d{1,9}+) ?(秒|分|小时|天)钟?(?:之|以)?后")
+_CHINESE_UNITS: Final = {"秒": 1.0, "分": 60.0, "小时": 3600.0, "天": 86400.0}
 _RESETS: Final = ("requests", "tokens", "requests-day", "requests-minute", "tokens-minute", "tokens-day",
                   "input-tokens", "output-tokens")  # fmt: skip
 # fields of a body that tell a pause in seconds, compared in lower case without separators
@@ -194,7 +196,8 @@ def _of_text(text: str, today: float | None) -> float | None:
         seconds = _in_words(text, at)
         if seconds is not None:
             return seconds
-    return None
+    chinese = _CHINESE.search(text)
+    return None if chinese is None else float(chinese[1]) * _CHINESE_UNITS[chinese[2]]
 
 
 def _in_words(text: str, at: int) -> float | None:

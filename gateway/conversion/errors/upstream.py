@@ -217,9 +217,10 @@ def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError |
 def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
     """The error that a choice, its delta or its message holds; None when there is none."""
     for place in (choice, choice.get("delta"), choice.get("message")):
-        if type(place) is dict and place.get("error"):
-            error = {"error": place["error"]}
-            return _inside(error, "", context)
+        if type(place) is dict and ("error" in place or "errors" in place):
+            error = place.get("error") or place.get("errors")
+            if error:
+                return _inside({"error": error}, "", context)
     return None
 
 

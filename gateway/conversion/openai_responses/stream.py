@@ -27,6 +27,7 @@ from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.output import Pieces
 from gateway.conversion.answers.stop_reasons import Finish
+from gateway.conversion.answers.usage import latest
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
@@ -36,14 +37,17 @@ from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
 from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRejected
 from gateway.wire.messages import Event, JSONObject
 
-_INCOMPLETE: Final = {"max_output_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
-
 
 @dataclass(slots=True)
 class _Told:
-    """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read."""
+    """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read.
+
+    `announced`: what it held when it was announced; of a call, its `call_id`.
+    """
 
     kind: str = ""
+    call_id: str = ""
+    announced: JSONObject = field(default_factory=dict)
     parts: dict[int, Pieces] = field(default_factory=dict)
     source: str = ""
     named: bool = False
@@ -56,6 +60,7 @@ class ResponsesStream(ConvertedStream):
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         super().__init__(context, ledger)
         self._items: dict[int | str, _Told] = {}
+        self._told: list[_Told] = []  # in the order of the output
         self._searches = 0
         self._part_text: list[str] = []  # of the open text, for its citations
 
@@ -86,25 +91,35 @@ class ResponsesStream(ConvertedStream):
         """What is known of the item that an event is about."""
         self._begin()
         told = self._items.get(_key(event))
-        if told is None and kind and type(event.get("output_index")) is not int:
-            # an id that nobody has announced: the item that is under way
-            told = next((one for one in reversed(self._items.values()) if one.kind == kind), None)
+        strange = told is not None and bool(kind and told.kind) and told.kind != kind
+        if strange or (told is None and kind and type(event.get("output_index")) is not int):
+            # an id that nobody has announced, or one place for all items: the item that is under way
+            told = next((one for one in reversed(self._told) if one.kind == kind), None)
             told = None if told is None or told.ended else told
-        if told is None:
-            told = self._items.setdefault(_key(event), _Told(kind))
+        return told or self._new_item(event, kind)
+
+    def _new_item(self, event: JSONObject, kind: str) -> _Told:
+        self._begin()
+        told = self._items[_key(event)] = _Told(kind)
+        self._told.append(told)
         return told
 
     def _added(self, event: JSONObject) -> None:
-        told, item = self._item(event), _object(event.get("item"))
-        told.kind = _text(item.get("type"))
+        item = _object(event.get("item"))
+        kind, call_id = _text(item.get("type")), _text(item.get("call_id"))
+        told = self._items.get(_key(event))
+        if told is None or told.ended or (told.kind, told.call_id) not in ((kind, call_id), ("", "")):
+            # where all items have one place in the output, this begins the next
+            told = self._new_item(event, kind)
+        told.kind, told.call_id, told.announced = kind, call_id, item
         if told.kind == "function_call":
             self._call(event, told, item, arguments="")
             if _text(item.get("arguments")).strip():
                 self._again([self._whole_call(event, item)])
 
     def _done(self, event: JSONObject) -> None:
-        told, item = self._item(event), _object(event.get("item"))
-        self._ended(event, told, item)
+        item = _object(event.get("item"))
+        self._ended(event, self._item(event, _text(item.get("type"))), item)
 
     def _ended(self, event: JSONObject, told: _Told, item: JSONObject) -> None:
         """An item as a whole: what of it was not told is told now."""
@@ -146,9 +161,20 @@ class ResponsesStream(ConvertedStream):
         else:
             self._say(self._rest(pieces, _text(event.get("text"))))
 
+    def _part_begun(self, event: JSONObject) -> None:
+        """A part that holds something already; what nobody tells again is told at the end."""
+        part = _object(event.get("part"))
+        if _text(part.get("text")) and part.get("type") == "output_text":
+            told = self._item(event, "message")
+            content = [*_objects(told.announced.get("content")), part]
+            told.announced = {"type": "message", "content": content}
+
     def _part_ended(self, event: JSONObject) -> None:
-        """A part that nothing told is told by the end of its item."""
-        if _index(event, "content_index") in self._item(event).parts:
+        part = _object(event.get("part"))
+        if part.get("type") in _THOUGHTS:
+            self._thought_done({**event, "text": part.get("text")})
+        else:
+            self._part(self._item(event, "message"), _index(event, "content_index"), part)
             self._end_text()
 
     def _part(self, told: _Told, index: int, part: JSONObject) -> None:
@@ -215,12 +241,27 @@ class ResponsesStream(ConvertedStream):
     # Reasoning
 
     def _summary_delta(self, event: JSONObject) -> None:
-        told = self._item(event)
+        told = self._item(event, "reasoning")
         self._think(told, "summary", _index(event, "summary_index"), _text(event.get("delta")))
 
     def _reasoning_delta(self, event: JSONObject) -> None:
-        told = self._item(event)
+        told = self._item(event, "reasoning")
         self._think(told, "content", _index(event, "content_index"), _text(event.get("delta")))
+
+    def _thought_done(self, event: JSONObject) -> None:
+        """A part of the reasoning as a whole."""
+        told = self._item(event, "reasoning")
+        source, index = (
+            ("summary", "summary_index") if "summary_index" in event else ("content", "content_index")
+        )
+        self._think_rest(told, source, _index(event, index), _text(event.get("text")))
+
+    def _think_rest(self, told: _Told, source: str, part: int, whole: str) -> None:
+        if told.source in ("", source):
+            known = told.parts.get(part)
+            said = "" if known is None else known.text
+            if whole.startswith(said):
+                self._think(told, source, part, whole.removeprefix(said))
 
     def _think(self, told: _Told, source: str, part: int, text: str) -> None:
         """Of summary and full text the one that is told first is shown, its parts as paragraphs."""
@@ -235,19 +276,23 @@ class ResponsesStream(ConvertedStream):
     def _reasoned(self, told: _Told, item: JSONObject) -> None:
         """The item is whole: its block ends with what the provider wants back."""
         encrypted = _text(item.get("encrypted_content"))
+        source = told.source or ("summary" if _objects(item.get("summary")) else "content")
+        for number, part in enumerate(_objects(item.get(source))):
+            self._think_rest(told, source, number, _text(part.get("text")))
         if not told.source:
-            summary = _objects(item.get("summary"))
-            told.source = "summary" if summary else "content"
-            summary = summary or _objects(item.get("content"))
-            text = "\n\n".join(said for part in summary if (said := _text(part.get("text"))))
-            if not text and not encrypted:
+            if not encrypted:
                 return
-            self._writer.thinking(text, "")
+            told.source = source
+            self._writer.thinking("", "")
         sealed: JSONObject = {"ri": _text(item.get("id"))}
         if encrypted:
             sealed["ec"] = encrypted
         elif told.source == "content":
             sealed["f"] = REASONING_TEXT  # such a server wants the text itself back
+            if not self._context.thinking_shown:
+                sealed["t"] = "\n\n".join(part.text for part in told.parts.values())
+        elif not self._context.thinking_shown:
+            return  # a summary is nothing that the provider takes back
         self._writer.end_thinking(sealed)
 
     # Calls
@@ -311,16 +356,24 @@ class ResponsesStream(ConvertedStream):
 
     def _completed(self, event: JSONObject) -> None:
         response = _object(event.get("response"))
-        self._finish = _finish_of(response)
+        finish = _finish_of(response)
+        error = failure_of(response, self._context) or stop_reasons.failure_of(finish)
+        if error is not None:
+            self._error(error)
+            return
+        self._finish = finish
         self._begin()
         self._told_again(_objects(response.get("output")))
+        for told in [one for one in self._told if not (one.ended or one.parts) and one.announced]:
+            if told.kind == "message" and not self._writer.state.over:
+                self._ended({}, told, told.announced)
         self._read_counts(response)
         if not self._writer.state.over:
             self._complete()
 
     def _told_again(self, output: list[JSONObject]) -> None:
         """All items once more: each is the next of its kind that was told, or a new one."""
-        told = list(self._items.values())
+        told = list(self._told)
         calls = []
         for index, item in enumerate(output):
             if self._writer.state.over:
@@ -346,7 +399,7 @@ class ResponsesStream(ConvertedStream):
         self._tier = response.get("service_tier", self._tier)
         usage = response.get("usage")
         if isinstance(usage, dict) and usage:
-            self._counts = _counts(usage, self._searches)
+            self._counts = latest(self._counts, _counts(usage, self._searches))
 
 
 def failure_of(response: JSONObject, context: AnswerContext) -> UpstreamError | None:
@@ -369,7 +422,9 @@ def _finish_of(response: JSONObject) -> Finish:
     if response.get("status") in ("completed", None):
         return Finish.STOP
     reason = _object(response.get("incomplete_details")).get("reason")
-    return _INCOMPLETE.get(reason, Finish.UNKNOWN) if isinstance(reason, str) else Finish.UNKNOWN
+    known = stop_reasons.finish_of({"finish_reason": reason})
+    # it says that something is missing, so it does not end as if nothing were
+    return known if known not in (None, Finish.UNKNOWN, Finish.STOP, Finish.CALLS) else Finish.LENGTH
 
 
 def _counts(usage: JSONObject, searches: int) -> JSONObject:
@@ -410,13 +465,18 @@ def _objects(value: object) -> list[JSONObject]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
+_THOUGHTS: Final = ("reasoning_text", "summary_text")
 _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.created": ResponsesStream._listening,
     "response.in_progress": ResponsesStream._listening,
     "response.queued": ResponsesStream._listening,
     "response.output_item.added": ResponsesStream._added,
     "response.output_item.done": ResponsesStream._done,
+    "response.content_part.added": ResponsesStream._part_begun,
     "response.content_part.done": ResponsesStream._part_ended,
+    "response.reasoning_summary_part.done": ResponsesStream._part_ended,
+    "response.reasoning_summary_text.done": ResponsesStream._thought_done,
+    "response.reasoning_text.done": ResponsesStream._thought_done,
     "response.output_text.delta": ResponsesStream._text_delta,
     "response.output_text.done": ResponsesStream._text_done,
     "response.refusal.done": ResponsesStream._text_done,

@@ -14,6 +14,10 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.wire.messages import JSONObject
 
+# special tokens of chat templates
+_TOKEN: Final = patterns.compiled(r"<\|[a-z_]{1,40}+\|>", patterns.IGNORECASE)
+_NAMESPACE: Final = patterns.compiled(r"\A(?:functions?|default_api|tools?|api|mcp)(?:[./]|::)")
+_AROUND: Final = " \t\r\n`'\"()"
 _LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 
 
@@ -38,6 +42,8 @@ def pieces_of(message: JSONObject, choice: int = 0) -> list[CallPiece]:
     `choice`: the one that it belongs to. Each counts its calls from 0.
     """
     calls = message.get("tool_calls")
+    if type(calls) is dict:
+        calls = [calls]
     if calls and type(calls) is list:
         return [_piece(call, choice) for call in calls if type(call) is dict]
     legacy = message.get("function_call")
@@ -55,10 +61,23 @@ def _piece(call: JSONObject, choice: int) -> CallPiece:
         (choice, key) if choice and key is not None else key,
         call_id if type(call_id) is str else "",
         name if type(name) is str else "",
-        body.get("input" if freeform else "arguments"),
+        body.get("input") if freeform else _arguments_of(body),
         freeform,
         call,
     )
+
+
+def _bare(name: str) -> str:
+    """A name without what servers and models write around it: quotes, a namespace, a number."""
+    name = name.rpartition("to=")[2].strip(_AROUND)
+    front, _, number = name.rpartition(":")
+    name = front if front and number.isdecimal() else name
+    return _NAMESPACE.sub("", name, count=1)
+
+
+def _arguments_of(body: JSONObject) -> object:
+    """The arguments of a call; some servers name them as the tool's schema, or as Anthropic does."""
+    return next((body[name] for name in ("arguments", "parameters", "input") if name in body), None)
 
 
 class CallBlocks:
@@ -96,8 +115,11 @@ class CallBlocks:
         offered = self._context.tools.offered
         if not offered or name in offered:
             return name
-        bare = name.partition("<|")[0].strip().removeprefix("functions.")
-        if bare not in offered:
+        bare = next((found for piece in _TOKEN.split(name) if (found := _bare(piece)) in offered), "")
+        if not bare:
+            alike = [tool for tool in offered if tool.lower() == _bare(name).lower()]
+            bare = alike[0] if len(alike) == 1 else ""
+        if not bare:
             return name
         self._ledger.repaired("content.tool_use.name", "the name had more around it than the tool's")
         return bare

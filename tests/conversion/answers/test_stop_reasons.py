@@ -52,6 +52,33 @@ def test_every_word(words, with_calls, without):
 
 
 @pytest.mark.parametrize(
+    ("words", "finish"),
+    [
+        (
+            ("ContentFilter", "content-filter", "safety_block", "moderation_blocked", "flagged"),
+            Finish.FILTERED,
+        ),
+        (("maxTokens", "MAX_COMPLETION_TOKENS", "token_limit_reached", "output_limit"), Finish.LENGTH),
+        ((["length"], {"type": "max_tokens"}, {"reason": "MAX_TOKENS"}), Finish.LENGTH),
+        (("malformedFunctionCall", "MALFORMED_TOOL_CALL"), Finish.UNREADABLE),
+        (("OTHER_ERROR", "model_error", "LLM_ERROR", "request_timeout"), Finish.ERROR),
+        (("endTurn", "STOP_SEQUENCE", "FinishReason.STOP"), Finish.STOP),
+        (("gibberish", "other"), Finish.UNKNOWN),
+        (("null", "None", "FINISH_REASON_UNSPECIFIED"), None),
+    ],
+)
+def test_a_word_in_any_spelling_means_what_its_parts_mean(words, finish):
+    for word in words:
+        assert finish_of({"finish_reason": word}) is finish, word
+
+
+def test_a_call_that_the_provider_behind_could_not_read_is_no_stop():
+    choice = {"finish_reason": "stop", "native_finish_reason": "MALFORMED_FUNCTION_CALL"}
+    assert finish_of(choice) is Finish.UNREADABLE
+    assert finish_of({**choice, "native_finish_reason": "STOP"}) is Finish.STOP
+
+
+@pytest.mark.parametrize(
     "usage, window, stop",
     [
         (Usage(7990, 10), 8000, "model_context_window_exceeded"),

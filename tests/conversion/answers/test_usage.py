@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.conversion.answers.output import Output
-from gateway.conversion.answers.usage import counts_in, usage_at_start, usage_of
+from gateway.conversion.answers.usage import counts_in, latest, usage_at_start, usage_of
 from gateway.conversion.ledger import Ledger
 from tests.playbook import context_of
 
@@ -37,7 +37,10 @@ def numbers(counts, **more):
         ({"prompt_tokens": 80, "cached_tokens": 50}, (30, 50, 0)),
         ({"prompt_tokens": 80, "num_cached_tokens": 50}, (30, 50, 0)),
         ({"prompt_tokens": 80, "cached_tokens": 0, "num_cached_tokens": 50}, (30, 50, 0)),
-        ({"prompt_tokens": 10, "cached_tokens": 50}, (0, 50, 0)),
+        # a part is never more than the whole, so the cached tokens stand beside the prompt
+        ({"prompt_tokens": 10, "cached_tokens": 50}, (10, 50, 0)),
+        ({"input_tokens": 10, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2}, (10, 5, 2)),
+        ({"prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}, (20, 80, 0)),
         ({"prompt_tokens": "80", "cached_tokens": 5.0}, (75, 5, 0)),
         ({"prompt_tokens": -5}, (11, 0, 0)),  # no prompt is empty: estimated
         ({"prompt_tokens": 0}, (11, 0, 0)),
@@ -138,3 +141,17 @@ def test_where_usage_is_found():
     assert counts_in({"usage": None, "x_groq": {"usage": counts}}) == counts
     assert counts_in({}, {"usage": counts}) == counts
     assert counts_in({"usage": {}, "x_groq": 5}, {"usage": "no"}) is None
+
+
+def test_a_later_count_takes_nothing_away():
+    first = {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}}
+    for later in (
+        {"prompt_tokens": 0, "completion_tokens": 0},
+        {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": None},
+        {"prompt_tokens": None},
+        {},
+        None,
+    ):
+        assert latest(first, later) == first
+    assert latest(first, {"completion_tokens": 9}) == {**first, "completion_tokens": 9}
+    assert latest(None, first) == first
