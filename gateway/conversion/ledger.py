@@ -15,6 +15,16 @@ CODES: Final[frozenset[str]] = frozenset(get_args(Code))
 
 # A history of thousands of turns must not make a row of megabytes.
 MAX_ENTRIES: Final = 200
+LONGEST_KIND: Final = 12
+
+
+class Repair(NamedTuple):
+    """What had to be put right in an answer. `kind`: at most LONGEST_KIND characters, for counting."""
+
+    kind: str
+    code: Code
+    path: str
+    note: str
 
 
 class LedgerEntry(NamedTuple):
@@ -63,6 +73,11 @@ class Ledger:
 
     def refit(self, path: str, note: str) -> None:
         self.add("refit", path, note)
+
+    def repair(self, repair: Repair, *, once: bool = False) -> None:
+        """A repair of an answer; `once`: it counts once for the whole answer."""
+        if not once or all(entry.note != repair.note for entry in self.entries):
+            self.add(repair.code, repair.path, repair.note)
 
     def join(self, more: Ledger) -> None:
         """Add the entries of a part of the conversion; `more` stays as it is."""

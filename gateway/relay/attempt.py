@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
+from gateway.conversion import repairs
 from gateway.conversion.answers import chat_message
 from gateway.conversion.context import Converted
 from gateway.conversion.dialects import DIALECTS, AnswerStream
@@ -212,7 +213,10 @@ class Upstream:
         """A streamed answer that is already complete, in whatever form it came."""
         events = as_events(body)
         if events is None:
-            return self._replayed(self._message(answer, body))
+            message = self._message(answer, body)
+            self.exchange.ledger.repair(repairs.OTHER_FORM)
+            return self._replayed(message)
+        self.exchange.ledger.repair(repairs.OTHER_FORM)
         stream = self.stream
         told = [*self.feed(events), *([] if stream.done else stream.finish())]
         if stream.failure is not None and not self.committed:
@@ -221,6 +225,7 @@ class Upstream:
 
     def _streamed_message(self, body: bytes) -> Message:
         """The message of an answer that was streamed although a whole one was asked for."""
+        self.exchange.ledger.repair(repairs.OTHER_FORM)
         stream = self.dialect.stream(self.context, self.exchange.ledger)
         told = [*stream.feed(body), *([] if stream.done else stream.finish())]
         if stream.failure is not None:

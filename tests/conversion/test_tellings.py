@@ -1,159 +1,175 @@
-"""One truth, many tellings: however a provider says an answer, the client gets the same message.
-
-A truth is a text and some calls. A telling is a list of quirks, each a small function from the
-chunks (or events) of a plain telling to others that mean the same.
-"""
+"""One truth, many tellings: however a provider says an answer, the client gets the same message."""
 
 from __future__ import annotations
 
-import copy
 import itertools
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conversion.answers.test_stream_properties import INPUTS, WORDS, accumulated, cuts
+from gateway.conversion.answers.chat_message import message
+from gateway.conversion.context import ToolFacts
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.profile import REASONING_PLACES
+from tests.conversion.answers.test_stream_properties import INPUTS, accumulated
+from tests.conversion.openai_responses.scripts import message_of
 from tests.conversion.openai_responses.scripts import sse as typed_sse
 from tests.conversion.openai_responses.scripts import stream_of as responses_stream_of
 from tests.examples import examples
 from tests.grammar import assert_legal
-from tests.playbook import DONE, call, chunk, finish, play, play_bytes, stream_of, text
+from tests.playbook import DONE, chunk, context_of, finish, play, play_bytes, sse, stream_of
+from tests.tellings import (
+    CHAT_STREAM,
+    RESPONSES_WAYS,
+    WHOLE_WAYS,
+    Truth,
+    fragments_of,
+    responses_events,
+    responses_whole,
+    whole_told,
+)
+from tests.tellings import (
+    told as chunks_told,
+)
 
 Chunk = dict[str, Any]
-
-
-# Chat: what a fragment of a call may look like
-
-
-def fragments_of(chunks: list[Chunk]) -> list[dict[str, Any]]:
-    return [entry for each in chunks for entry in each["choices"][0]["delta"].get("tool_calls", ())]
-
-
-def with_placeholder(word: str):
-    def quirk(chunks):
-        """Each call begins with something that is no argument."""
-        for entry in fragments_of(chunks):
-            if "id" in entry:
-                entry["function"]["arguments"] = word
-        return chunks
-
-    return quirk
-
-
-def with_rising_index(chunks):
-    for number, entry in enumerate(fragments_of(chunks)):
-        entry["index"] = number
-    return chunks
-
-
-def with_index_zero(chunks):
-    for entry in fragments_of(chunks):
-        entry["index"] = 0
-    return chunks
-
-
-def without_index(chunks):
-    for entry in fragments_of(chunks):
-        del entry["index"]
-    return chunks
-
-
-def with_name_and_id_each_time(chunks):
-    known = {}
-    for entry in fragments_of(chunks):
-        if "id" in entry:
-            known = {"id": entry["id"], "name": entry["function"]["name"]}
-        entry["id"], entry["function"]["name"] = known["id"], known["name"]
-    return chunks
-
-
-def with_early_reason(chunks):
-    for each in chunks[:-1]:
-        each["choices"][0]["finish_reason"] = "stop"
-    return chunks
-
-
-def with_choice_for_each_call(chunks):
-    number = 0
-    for each in chunks:
-        for entry in each["choices"][0]["delta"].get("tool_calls", ()):
-            number += "id" in entry
-        each["choices"][0]["index"] = number
-    return chunks
-
-
-def with_whole_message_at_the_end(chunks):
-    content, calls = "", []
-    for each in chunks:
-        delta = each["choices"][0]["delta"]
-        content += delta.get("content") or ""
-        for entry in delta.get("tool_calls", ()):
-            if "id" in entry:
-                calls.append(
-                    {"id": entry["id"], "function": {"name": entry["function"]["name"], "arguments": ""}}
-                )
-            elif calls:
-                calls[-1]["function"]["arguments"] += entry["function"]["arguments"]
-    chunks[-1]["choices"][0]["message"] = {"role": "assistant", "content": content, "tool_calls": calls}
-    return chunks
-
-
-QUIRKS = {
-    "a placeholder {}": with_placeholder("{}"),
-    "a placeholder null": with_placeholder("null"),
-    'a placeholder ""': with_placeholder('""'),
-    "a rising index": with_rising_index,
-    "index 0 for all": with_index_zero,
-    "no index": without_index,
-    "name and id each time": with_name_and_id_each_time,
-    "a reason with each chunk": with_early_reason,
-    "a choice for each call": with_choice_for_each_call,
-}
-# these say the same of the index
-INDEXES = {"a rising index", "index 0 for all", "no index"}
-PLACEHOLDERS = {name for name in QUIRKS if name.startswith("a placeholder")}
+TELLINGS = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
+OPTIONS = {"reasoning_in": [*REASONING_PLACES, "think_tags"]}
+FACTS = {"tools": ToolFacts(offered=frozenset({"Read", "Bash"})), "thinking_requested": True}
+# no mark, no beginning of one, and no text that is what was said before
+SAID = st.text(st.sampled_from("abcdefg \u00e9\U0001f600\n,"), min_size=1, max_size=12)
 
 
 @st.composite
 def truths(draw):
     calls = draw(st.lists(st.tuples(st.sampled_from(["Read", "Bash"]), INPUTS), max_size=3))
-    return draw(st.lists(WORDS, max_size=2)), [
-        (f"c{number}", name, draw(cuts(json.dumps(given, ensure_ascii=draw(st.booleans())))))
-        for number, (name, given) in enumerate(calls)
-    ]
+    thinking = draw(st.lists(SAID, max_size=3))
+    text = draw(st.lists(SAID, max_size=3))
+    text = text if "".join(text).strip() else []
+    thinking = thinking if "".join(thinking).strip() else []
+    finishes = ["stop", "stop", "length", "content_filter"] if text or calls else ["length"]
+    return Truth(
+        tuple(f"{number}{piece}" for number, piece in enumerate(thinking)),
+        tuple(f"{number}{piece}." for number, piece in enumerate(text)),
+        tuple((f"c{number}", name, {"n": number, **given}) for number, (name, given) in enumerate(calls)),
+        draw(st.sampled_from(finishes)),
+        prompt=draw(st.integers(200, 300)),
+        cached=draw(st.sampled_from([0, 100, 150])),
+        completion=draw(st.integers(5, 60)),
+        cut=draw(st.integers(1, 12)),
+    )
 
 
-def plainly(words, calls) -> list[Chunk]:
-    """As OpenAI says it."""
-    told = [text(word) for word in words]
-    for index, (id, name, pieces) in enumerate(calls):
-        told.append(call(index, id, name, ""))
-        told += [call(index, args=piece) for piece in pieces]
-    return [*told, finish("tool_calls" if calls else "stop")]
+def one_of_each(ways):
+    return st.fixed_dictionaries({name: st.sampled_from(words) for name, words in ways.items()})
 
 
-def content_of(events) -> list[dict[str, Any]]:
+def essence(told):
+    """What of a message is the same however it was told."""
+    blocks = told["content"]
+    usage = told["usage"]
+    return {
+        "thinking": "".join(block["thinking"] for block in blocks if block["type"] == "thinking"),
+        "text": "".join(block["text"] for block in blocks if block["type"] == "text"),
+        "calls": [(block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"],
+        "stop": told["stop_reason"],
+        "usage": (usage["input_tokens"], usage["cache_read_input_tokens"], usage["output_tokens"]),
+    }
+
+
+def truly(truth):
+    return {
+        "thinking": "".join(truth.thinking),
+        "text": "".join(truth.text),
+        "calls": [(name, given) for _, name, given in truth.calls],
+        "stop": truth.stop_reason,
+        "usage": (truth.prompt - truth.cached, truth.cached, truth.completion),
+    }
+
+
+def streamed(chunks, *ending, **facts):
+    events = play(stream_of(OPTIONS, **FACTS, **facts), *chunks, *ending)
     assert_legal(events)
-    return accumulated(events)["content"]
+    return accumulated(events)
 
 
-@settings(max_examples=examples(60))
-@given(truths(), st.sets(st.sampled_from(sorted(QUIRKS)), max_size=4), st.booleans())
-def test_a_chat_answer_is_the_same_however_it_is_told(truth, quirks, repeated):
-    # those that look for the first fragment of a call come before the one that makes all alike
-    said = [name for name in QUIRKS if name in quirks and name not in INDEXES | PLACEHOLDERS]
-    said = sorted(quirks & PLACEHOLDERS)[:1] + sorted(quirks & INDEXES)[:1] + said
-    said.sort(key=lambda name: name == "name and id each time")
-    expected = content_of(play(stream_of(), *plainly(*truth), DONE))
-    told = copy.deepcopy(plainly(*truth))
-    if repeated:
-        told = with_whole_message_at_the_end(told)
-    for name in said:
-        told = QUIRKS[name](told)
-    assert content_of(play(stream_of(), *told, DONE)) == expected
+@TELLINGS
+@given(truths(), st.sets(st.sampled_from(sorted(CHAT_STREAM)), max_size=6), st.booleans())
+def test_a_chat_stream_says_the_same_however_it_is_told(truth, quirks, done):
+    chunks = chunks_told(truth, quirks)
+    assert essence(streamed(chunks, *([DONE] if done else []))) == truly(truth)
+
+
+@pytest.mark.parametrize("name", CHAT_STREAM)
+def test_each_quirk_alone_and_with_two_others_says_the_same(name):
+    truth = Truth(
+        ("0I have", "1 a plan."),
+        ("0Let me ", "1look."),
+        (
+            ("c0", "Read", {"n": 0, "path": "a"}),
+            ("c1", "Bash", {"n": 1}),
+            ("c2", "Read", {"n": 2, "path": "b"}),
+        ),
+        cached=20,
+    )
+    names = [other for other in CHAT_STREAM if CHAT_STREAM[other].group != CHAT_STREAM[name].group]
+    for others in ((), *itertools.combinations(names, 1)):
+        chunks = chunks_told(truth, (name, *others))
+        assert essence(streamed(chunks, DONE)) == truly(truth), (name, others)
+
+
+@TELLINGS
+@given(truths(), one_of_each(WHOLE_WAYS))
+def test_a_whole_chat_answer_says_the_same_however_it_is_told(truth, ways):
+    whole = message(whole_told(truth, ways), context_of(OPTIONS, **FACTS), Ledger())
+    assert essence(whole) == truly(truth)
+
+
+@TELLINGS
+@given(
+    truths(), st.fixed_dictionaries({name: st.sampled_from(ways) for name, ways in RESPONSES_WAYS.items()})
+)
+def test_a_response_says_the_same_however_it_is_told(truth, ways):
+    events = play_bytes(responses_stream_of(**FACTS), [typed_sse(*responses_events(truth, ways))])
+    assert_legal(events)
+    assert essence(accumulated(events)) == truly(truth)
+    assert essence(message_of(responses_whole(truth, ways), **FACTS)) == truly(truth)
+
+
+LOSSES = {
+    "no ids": lambda entry: entry.pop("id", None),
+    "no index": lambda entry: entry.pop("index", None),
+    "index 0": lambda entry: entry.update(index=0),
+    "one id": lambda entry: entry.update(id="one"),
+    "no names": lambda entry: entry["function"].pop("name", None),
+}
+
+
+@TELLINGS
+@given(
+    truths(),
+    st.sets(st.sampled_from(sorted(CHAT_STREAM)), max_size=3),
+    st.lists(st.tuples(st.sampled_from(sorted(LOSSES)), st.integers(0, 40)), max_size=6),
+    st.none() | st.integers(0, 4000),
+)
+def test_a_telling_from_which_something_is_lost_gives_no_call_that_the_model_did_not_make(
+    truth, quirks, losses, cut
+):
+    chunks = chunks_told(truth, quirks - {"flat calls"})
+    entries = fragments_of(chunks)
+    for loss, number in losses:
+        if number < len(entries):
+            LOSSES[loss](entries[number])
+    upstream = sse(*chunks, DONE)
+    stream = stream_of(OPTIONS, **FACTS)
+    events = play_bytes(stream, [upstream if cut is None else upstream[:cut]])
+    assert_legal(events)
+    if events and stream.failure is None and truth.finish != "length":
+        made = [given for _, _, given in truth.calls]
+        for block in accumulated(events)["content"]:
+            assert block["type"] != "tool_use" or block["input"] in ({}, *made)
 
 
 # Responses: each thing may be said up to three times
@@ -216,7 +232,8 @@ def test_a_response_is_the_same_however_often_each_thing_is_said(changing):
     ids = (lambda: f"id_{next(numbers)}") if changing else (lambda: "one")
     for ways in tellings():
         events = play_bytes(responses_stream_of(), [typed_sse(*told(*ways, ids=ids))])
-        content = content_of(events)
+        assert_legal(events)
+        content = accumulated(events)["content"]
         # what is told only at the end stands at the end
         assert sorted(str(block.get("text") or block.get("input")) for block in content) == [
             "Hello",

@@ -22,6 +22,7 @@ from gateway.admin.providers.provider_credentials import (
 )
 from gateway.admin.providers.provider_form import PROTOCOLS, ProviderForm, stored_headers
 from gateway.admin.providers.provider_health import BringBackAdmin
+from gateway.admin.providers.provider_repairs import ProviderRepairs
 from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, code, milliseconds, number, switch_badge
@@ -38,7 +39,7 @@ _BAD: Final = 0.2
 
 
 @admin.register(Provider)
-class ProviderAdmin(BringBackAdmin, ProviderConformance):
+class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     form = ProviderForm
     actions = ("bring_back",)
     inlines = (CredentialInline,)

@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from gateway.conversion import repairs
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.stop_reasons import Finish, Stop
@@ -280,6 +281,8 @@ class ConvertedStream:
         if not writer.drain(cut=finish is Finish.LENGTH, filtered=finish is Finish.FILTERED):
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
             return
+        if self.skipped:
+            self._ledger.repair(repairs.SKIPPED)
         self._usage = self._usage_now(self._ledger)
         nothing = writer.empty and not self.characters and not writer.tool_names
         overflow = stop_reasons.overflow_of(finish, self._usage, self._context) if nothing else None
@@ -309,9 +312,12 @@ class ConvertedStream:
     def _loaded_leniently(self, data: bytes) -> object:
         """Data with broken UTF-8 inside; None when it is no JSON even so."""
         try:
-            return self._halves.loads(data.decode("utf-8", "replace"))
+            loaded = self._halves.loads(data.decode("utf-8", "replace"))
         except jsontext.InvalidJSON:
             return None
+        if not data.isascii():
+            self._ledger.repair(repairs.CHARACTERS, once=True)
+        return loaded
 
     def _usage_now(self, ledger: Ledger) -> Usage:
         return usage_of(self._counts, self._context, self._writer.output, ledger, tier=self._tier)

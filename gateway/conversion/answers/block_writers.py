@@ -174,6 +174,8 @@ class ToolBlock:
         """Whether a fragment with this name can be of this call: a name may come in pieces."""
         if name == self.name or not self.name:
             return True
+        if self._ready and self._calls.same_tool(name, self.name):
+            return True
         if self._ready or self.standing is not Completeness.NOTHING:
             return False
         offered = self._context.tools.offered
@@ -182,7 +184,7 @@ class ToolBlock:
 
     def agrees(self, piece: CallPiece) -> bool:
         """Whether what has come can be the beginning of a call that is told as a whole."""
-        if piece.name and self.name and piece.name != self.name:
+        if piece.name and self.name and not self._calls.same_tool(piece.name, self.name):
             return False
         said, whole = self.said.text, arguments_text(piece.arguments)
         return self.standing in _EMPTY or whole.startswith(said) or same_arguments(said, whole)

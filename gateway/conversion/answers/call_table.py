@@ -218,6 +218,8 @@ def _begins(piece: CallPiece) -> bool:
 
 
 def _goes_on(piece: CallPiece) -> bool:
+    if piece.named and piece.name:
+        return False  # an entry of a whole answer is no fragment of another
     text = arguments_text(piece.arguments).lstrip()
     return bool(text) and not text.startswith("{") and not is_placeholder(text)
 

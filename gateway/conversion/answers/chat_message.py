@@ -143,7 +143,7 @@ def _calls_said_once(
     said: JSONObject, output: Output, context: AnswerContext, ledger: Ledger
 ) -> list[ToolBlock] | None:
     """The calls of a message, when each entry is one, whole and as it should be."""
-    pieces = pieces_of(said)
+    pieces = pieces_of(said, whole=True)
     if not pieces:
         return []
     if context.tools.single_call and len(pieces) > 1:

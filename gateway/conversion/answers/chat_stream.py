@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.conversion import repairs
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.answers.chunk_fast_path import Repetition
@@ -60,6 +61,7 @@ class MessageStream(ConvertedStream):
         self._repetition = Repetition(self._writer, self._read, self._growth, self._filtered)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._doubtful = False  # a finish reason was taken back: the next one may be, too
+        self._number: int | None = None  # of the choice that spoke last
         self._deltas = False  # the provider says things in deltas
         self._citations: list[JSONObject] = []
 
@@ -83,6 +85,8 @@ class MessageStream(ConvertedStream):
         self._tier = completion.get("service_tier")
         self.chunks += 1
         self._begin()
+        if len(choices) > 1:
+            self._ledger.repair(repairs.CHOICES)
         for choice in sorted(choices, key=_number):
             self._choice(choice, whole=True)
         if not self.done:
@@ -98,9 +102,11 @@ class MessageStream(ConvertedStream):
         self.chunks += 1
         known = _choices(choices)
         if chunk.get("usage") or "x_groq" in chunk or (known and "usage" in known[0]):
-            self._counts = latest(self._counts, counts_in(chunk, known[0] if known else None))
+            self._counts = latest(self._counts, counts_in(chunk, known[0] if known else None), self._ledger)
             self._tier = chunk.get("service_tier", self._tier)
         for choice in known:
+            if _number(choice) != self._number:
+                self._another_choice(choice)
             self._choice(choice)
             if self._writer.state.over:
                 return
@@ -111,6 +117,11 @@ class MessageStream(ConvertedStream):
             self._ends_with_usage = True
             if self._finish is not None:
                 self._complete()
+
+    def _another_choice(self, choice: JSONObject) -> None:
+        if self._number is not None:
+            self._ledger.repair(repairs.CHOICES, once=True)
+        self._number = _number(choice)
 
     def _choice(self, choice: JSONObject, *, whole: bool = False) -> None:
         error = upstream.error_of_choice(choice, self._context)
@@ -132,6 +143,7 @@ class MessageStream(ConvertedStream):
                 delta = self._without_repetition(delta)
             if delta and self._delta(delta, _number(choice), whole=whole) and self._finish is not None:
                 self._finish, self._doubtful = None, True
+                self._ledger.repair(repairs.REASON_TAKEN_BACK, once=True)
         if type(message) is dict and not self._writer.state.over:
             grows = self.text_length and self._read(message)[2].startswith(self._writer.output.whole_text)
             if whole or not (self._deltas or finish is not None or grows):
@@ -150,7 +162,7 @@ class MessageStream(ConvertedStream):
             known = self._growth.grows
             thinking = self._growth.rest(thinking)
             if self._growth.grows is not known:
-                self._ledger.repaired("content.thinking", "thinking that grows with each chunk is there once")
+                self._ledger.repair(repairs.THINKING_GROWS)
         if self._note is not None:
             self._note(delta, whole=whole, grown=self._growth.grows)
         if thinking:
@@ -172,7 +184,7 @@ class MessageStream(ConvertedStream):
                 return True
         if delta.get("annotations"):
             self._cite(delta)  # of the text, which is over when a call begins
-        pieces = pieces_of(delta, choice)
+        pieces = pieces_of(delta, choice, whole=whole)
         if pieces:
             if self._filters is not None:
                 self._filtered(self._filters.flush())
@@ -190,10 +202,10 @@ class MessageStream(ConvertedStream):
         thinking, place, visible = self._read(delta)
         said = self._writer.output
         if visible and said.repeated_text(visible):
-            self._told_again("content.text")
+            self._ledger.repair(repairs.TEXT_REPEATED)
             delta = {key: value for key, value in delta.items() if key != "content"}
         if thinking and said.repeated_thinking(thinking):
-            self._told_again("content.thinking")
+            self._ledger.repair(repairs.THINKING_REPEATED)
             delta = {key: value for key, value in delta.items() if key != place}
         return delta
 
@@ -203,11 +215,11 @@ class MessageStream(ConvertedStream):
         rest = {key: value for key, value in message.items() if key not in _TOLD_OTHERWISE}
         said = self._writer.output.whole_text
         if thinking and self.thinking_length:
-            self._told_again("content.thinking")
+            self._ledger.repair(repairs.THINKING_REPEATED, once=True)
             for place in self._context.profile.reasoning_in:
                 rest.pop(place, None)
         if visible and said:
-            self._told_again("content.text")
+            self._ledger.repair(repairs.TEXT_REPEATED, once=True)
             rest["content"] = visible.removeprefix(said) if visible.startswith(said) else ""
         if not self._refusal and isinstance(message.get("refusal"), str):
             rest["refusal"] = message["refusal"]
@@ -217,9 +229,6 @@ class MessageStream(ConvertedStream):
             if self._filters is not None:
                 self._filtered(self._filters.flush())
             self._writer.told_again(pieces)
-
-    def _told_again(self, path: str) -> None:
-        self._ledger.repaired(path, "what was said again as a whole is there once")
 
     def _cite(self, delta: JSONObject) -> None:
         found = citations_of(delta, self._writer.output.whole_text, self._context, self._ledger)

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final
 
 from gateway import patterns
+from gateway.conversion import repairs
 from gateway.conversion.answers.usage import Usage
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.overflow import Overflow
@@ -240,9 +241,13 @@ def stop_of(
     if finish is Finish.WINDOW:
         return Stop("model_context_window_exceeded")
     if finish is None or finish is Finish.UNKNOWN:
-        ledger.defaulted("stop_reason", "the upstream gave no known finish reason; taken from the content")
+        ledger.repair(repairs.REASON_UNKNOWN)
     if called:
+        if finish is Finish.STOP:
+            ledger.repair(repairs.REASON_CALLS)
         return Stop("tool_use")
+    if finish is Finish.CALLS:
+        ledger.repair(repairs.REASON_NO_CALLS)
     if sequence is not None:
         return Stop("stop_sequence", sequence)
     return Stop("end_turn")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from gateway.conversion import repairs
 from gateway.conversion.answers.thinking_marks import MarkedThinking
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
@@ -177,9 +178,9 @@ class VisibleText:
     def note_repairs(self, ledger: Ledger) -> None:
         """Tell the ledger what was taken out of the text beside thinking. Call it when the text has ended."""
         if self._marked is not None and self._marked.left_out:
-            ledger.repaired("content.text", "marks of the model's template are left out")
+            ledger.repair(repairs.MARKS)
         if self._prefill is not None and self._prefill.echoed:
-            ledger.repaired("content.text", "the prefill came again and is left out")
+            ledger.repair(repairs.PREFILL_REPEATED)
 
     @property
     def matched(self) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.conversion import repairs
 from gateway.conversion.answers.output import Output
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
@@ -113,28 +114,28 @@ def usage_of(
     written = _first_positive(counts, _CACHE_WRITTEN)
     reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
     if prompt == 0 and not read and not written and context.estimated_input_tokens:
-        ledger.repaired("usage.input_tokens", "no prompt is empty: the count is not believed")
+        ledger.repair(repairs.USAGE_NO_PROMPT)
         prompt = None
     if completion == 0 and output.something:
-        ledger.repaired("usage.output_tokens", "the answer is not empty: the count is not believed")
+        ledger.repair(repairs.USAGE_NO_ANSWER)
         completion = None
     if prompt is not None and completion is not None:
         beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
         if beside > 0 and beside == read:
-            ledger.repaired("usage.input_tokens", "cached tokens stood beside the prompt and were added")
+            ledger.repair(repairs.USAGE_CACHED)
             prompt += read
         elif beside > 0 and beside == (reasoning or beside):
-            ledger.repaired("usage.output_tokens", "reasoning stood in the total alone and was added")
+            ledger.repair(repairs.USAGE_REASONING)
             completion += beside
     if prompt is not None and prompt < read + written:
         # a part is never more than the whole
-        ledger.repaired("usage.input_tokens", "cached tokens stood beside the prompt and were added")
+        ledger.repair(repairs.USAGE_CACHED)
         prompt += read + written
     estimated = prompt is None or completion is None
     if completion is None:
         completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
     if estimated:
-        ledger.defaulted("usage", "the upstream did not tell all token counts; estimated")
+        ledger.repair(repairs.USAGE_MISSING)
     return Usage(
         input_tokens=context.estimated_input_tokens if prompt is None else max(0, prompt - read - written),
         output_tokens=completion,
@@ -185,11 +186,14 @@ def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
     return next((place for place in places if isinstance(place, dict) and place), None)
 
 
-def latest(known: JSONObject | None, told: JSONObject | None) -> JSONObject | None:
+def latest(known: JSONObject | None, told: JSONObject | None, ledger: Ledger) -> JSONObject | None:
     """The counts of a stream so far: a later count never takes away what an earlier one told."""
     if not known or not told:
         return told or known
-    return {**known, **{name: value for name, value in told.items() if _is_news(value, known.get(name))}}
+    news = {name: value for name, value in told.items() if _is_news(value, known.get(name))}
+    if any(told[name] is not None and told[name] != known[name] for name in told.keys() - news.keys()):
+        ledger.repair(repairs.USAGE_LATER, once=True)
+    return {**known, **news}
 
 
 def _is_news(value: object, known: object) -> bool:

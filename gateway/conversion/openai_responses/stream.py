@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.conversion import repairs
 from gateway.conversion.answers import stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.answers.citations import citations_of
@@ -197,7 +198,7 @@ class ResponsesStream(ConvertedStream):
         """What of a text has not been told; it is told now."""
         said = pieces.text
         if not whole.startswith(said):
-            self._ledger.repaired("content.text", "a text was told twice, and differently; the first stays")
+            self._ledger.repair(repairs.TEXT_DIFFERS)
             return ""
         rest = whole.removeprefix(said)
         pieces.add(rest)
@@ -313,7 +314,7 @@ class ResponsesStream(ConvertedStream):
         told.named = told.named or bool(piece.name)
         whole = arguments_text(piece.arguments)
         if self._finish is Finish.FILTERED and not is_whole(whole):
-            self._ledger.dropped("content.tool_use", "the content filter cut the tool call off")
+            self._ledger.repair(repairs.CALL_CUT)
             return
         self._again([piece])
         self._writer.end_call()
@@ -399,7 +400,7 @@ class ResponsesStream(ConvertedStream):
         self._tier = response.get("service_tier", self._tier)
         usage = response.get("usage")
         if isinstance(usage, dict) and usage:
-            self._counts = latest(self._counts, _counts(usage, self._searches))
+            self._counts = latest(self._counts, _counts(usage, self._searches), self._ledger)
 
 
 def failure_of(response: JSONObject, context: AnswerContext) -> UpstreamError | None:
@@ -423,8 +424,7 @@ def _finish_of(response: JSONObject) -> Finish:
         return Finish.STOP
     reason = _object(response.get("incomplete_details")).get("reason")
     known = stop_reasons.finish_of({"finish_reason": reason})
-    # it says that something is missing, so it does not end as if nothing were
-    return known if known not in (None, Finish.UNKNOWN, Finish.STOP, Finish.CALLS) else Finish.LENGTH
+    return Finish.UNKNOWN if known in (None, Finish.STOP, Finish.CALLS) else known
 
 
 def _counts(usage: JSONObject, searches: int) -> JSONObject:

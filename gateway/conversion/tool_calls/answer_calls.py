@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 from gateway import patterns
-from gateway.conversion import provider_state
+from gateway.conversion import provider_state, repairs
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.wire.messages import JSONObject
@@ -36,21 +36,21 @@ class CallPiece(NamedTuple):
     named: bool = False
 
 
-def pieces_of(message: JSONObject, choice: int = 0) -> list[CallPiece]:
+def pieces_of(message: JSONObject, choice: int = 0, *, whole: bool = False) -> list[CallPiece]:
     """The calls of a message, or the fragments of a delta; the legacy function_call is call 0.
 
-    `choice`: the one that it belongs to. Each counts its calls from 0.
+    `choice`: the one that it belongs to. Each counts its calls from 0. `whole`: no entry goes on later.
     """
     calls = message.get("tool_calls")
     if type(calls) is dict:
         calls = [calls]
     if calls and type(calls) is list:
-        return [_piece(call, choice) for call in calls if type(call) is dict]
+        return [_piece(call, choice, named=whole) for call in calls if type(call) is dict]
     legacy = message.get("function_call")
     return [_piece({"index": 0, "function": legacy}, choice)] if type(legacy) is dict else []
 
 
-def _piece(call: JSONObject, choice: int) -> CallPiece:
+def _piece(call: JSONObject, choice: int, *, named: bool = False) -> CallPiece:
     function = call.get("function")
     freeform = type(function) is not dict and type(call.get("custom")) is dict
     # a few servers leave the inner object out
@@ -64,6 +64,7 @@ def _piece(call: JSONObject, choice: int) -> CallPiece:
         body.get("input") if freeform else _arguments_of(body),
         freeform,
         call,
+        named,
     )
 
 
@@ -110,8 +111,18 @@ class CallBlocks:
         self.names.append(block["name"])
         return block
 
+    def same_tool(self, one: str, other: str) -> bool:
+        """Whether two names are those of one tool, whatever stands around them."""
+        return one == other or self._found(one) == self._found(other)
+
     def _meant(self, name: str) -> str:
         """The tool that was sent, where a server left tokens of its template or blanks around the name."""
+        found = self._found(name)
+        if found != name:
+            self._ledger.repair(repairs.TOOL_NAME)
+        return found
+
+    def _found(self, name: str) -> str:
         offered = self._context.tools.offered
         if not offered or name in offered:
             return name
@@ -119,17 +130,14 @@ class CallBlocks:
         if not bare:
             alike = [tool for tool in offered if tool.lower() == _bare(name).lower()]
             bare = alike[0] if len(alike) == 1 else ""
-        if not bare:
-            return name
-        self._ledger.repaired("content.tool_use.name", "the name had more around it than the tool's")
-        return bare
+        return bare or name
 
     def _id(self, call_id: str, extras: JSONObject) -> str:
         if not _LEGAL_ID.match(call_id) or call_id in self._used or provider_state.ID_MARK in call_id:
             if call_id:
-                self._ledger.renamed("content.tool_use.id", "the upstream's id is not legal or not unique")
+                self._ledger.repair(repairs.CALL_ID_REPLACED)
             else:
-                self._ledger.defaulted("content.tool_use.id", "the upstream gave no id")
+                self._ledger.repair(repairs.CALL_ID_MADE)
             call_id = self._context.new_id("toolu_")
         self._used[call_id] = None
         if not extras:
@@ -144,37 +152,35 @@ class CallBlocks:
 
     def nameless(self) -> None:
         """A call without a name cannot be made."""
-        self._ledger.dropped("content.tool_use", "the upstream called a tool without naming it")
+        self._ledger.repair(repairs.CALL_NAMELESS)
 
     def cut_off(self) -> None:
         """A call that the provider's content filter left incomplete."""
-        self._ledger.dropped("content.tool_use", "the content filter cut the tool call off")
+        self._ledger.repair(repairs.CALL_CUT)
 
     def surplus(self) -> None:
         """A call after the first, when parallel calls were switched off."""
-        self._ledger.dropped("content.tool_use", "only one tool call was asked for")
+        self._ledger.repair(repairs.CALL_SURPLUS)
 
     def late_extras(self) -> None:
         """Opaque data came when the id had been sent already."""
-        self._ledger.dropped(
-            "content.tool_use.id", "the provider's opaque data came after the call had begun"
-        )
+        self._ledger.repair(repairs.STATE_LATE)
 
     def assembled(self) -> None:
         """A fragment was given to its call against its id or index."""
-        self._ledger.repaired("content.tool_use", "ids and indexes do not tell the calls apart")
+        self._ledger.repair(repairs.CALL_ASSEMBLED)
 
     def repeated(self) -> None:
         """The same call was said twice."""
-        self._ledger.repaired("content.tool_use", "a call that was repeated is there once")
+        self._ledger.repair(repairs.CALL_REPEATED)
 
     def another(self) -> None:
         """What looked like a repetition is a call of its own."""
-        self._ledger.repaired("content.tool_use", "two calls came as one")
+        self._ledger.repair(repairs.CALL_SPLIT)
 
     def placeholder(self) -> None:
         """Something stood in front of the arguments that is none."""
-        self._ledger.repaired("content.tool_use.input", "a placeholder in front of the arguments is left out")
+        self._ledger.repair(repairs.PLACEHOLDER)
 
     def repaired(self) -> None:
-        self._ledger.repaired("content.tool_use.input", "the arguments were not a valid JSON object")
+        self._ledger.repair(repairs.ARGUMENTS)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from gateway.client_protocol.purpose import counted_as
+from gateway.conversion.repairs import counted_under
 from gateway.history.outcome import OPEN
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS, OTHER, HourlyTotal
 
@@ -119,7 +120,8 @@ class Tallies:
             if number:
                 sums[index] += sign * number
         for entry in facts.ledger:
-            self._ledger[slot.hour, slot.provider, str(entry["code"])[:12]] += sign
+            counted = counted_under(str(entry["code"]), str(entry.get("note", "")))
+            self._ledger[slot.hour, slot.provider, counted] += sign
 
     def take_off(self, totals: Iterable[Sequence[Any]], ledger: Iterable[Sequence[Any]]) -> None:
         """Count off what `totals` and `ledger` once returned."""

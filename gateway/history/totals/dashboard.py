@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from django.db.models import F, Sum
 
 from gateway.client_protocol.purpose import RequestClass
+from gateway.conversion.repairs import REPAIR_KINDS, counted_under
 from gateway.history.outcome import OPEN
 from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers
 from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
@@ -214,7 +215,7 @@ def _by_minutes(since: datetime, until: datetime) -> Dashboard:
             by_provider[slot.provider][minute],
         ):
             one.add(slot.state, sums)
-        ledger.update(str(entry["code"])[:12] for entry in facts.ledger)
+        ledger.update(counted_under(entry["code"], entry.get("note", "")) for entry in facts.ledger)
     count = max(1, ceil((until - since).total_seconds() / 60))
 
     def every(found: Mapping[int, ExchangeSums]) -> list[Point]:
@@ -241,6 +242,19 @@ def _by_minutes(since: datetime, until: datetime) -> Dashboard:
 def _names_of(keys: Iterable[int]) -> Callable[[int], str]:
     names = dict(ClientKey.objects.filter(pk__in=list(keys)).values_list("pk", "name"))
     return lambda key: names.get(key, f"#{key}") if key else ""
+
+
+def repairs_of(provider: str, now: datetime) -> list[tuple[str, int]]:
+    """Repairs of the answers of a provider (its slug) in the last 30 days: (kind, how many), most first."""
+    first = hour_of(now - timedelta(days=30))
+    counted = (
+        HourlyLedger.objects.order_by()
+        .filter(hour__gte=first, provider=provider, code__in=REPAIR_KINDS)
+        .values_list("code")
+        .annotate(number=Sum("entries"))
+        .order_by("-number", "code")
+    )
+    return [(kind, number) for kind, number in counted if number > 0]
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:

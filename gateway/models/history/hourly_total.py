@@ -103,7 +103,10 @@ for _bucket in BUCKETS:
 
 
 class HourlyLedger(models.Model):
-    """How many ledger entries of one code the exchanges with one provider had in one hour."""
+    """How many ledger entries of one code the exchanges with one provider had in one hour.
+
+    Repairs of answers are counted by their kind (`conversion.repairs`), which stands in `code` then.
+    """
 
     SLOT: ClassVar[tuple[str, ...]] = ("hour", "provider", "code")
 

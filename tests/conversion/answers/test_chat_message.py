@@ -317,7 +317,7 @@ def test_a_nameless_call_is_dropped_or_an_error():
 
 def test_repaired_arguments_are_written_down():
     ledger = Ledger()
-    answer({"tool_calls": [function(arguments='{"a":1,}')]}, ledger=ledger)
+    answer({"tool_calls": [function(arguments='{"a":1,}')]}, "tool_calls", ledger=ledger)
     assert [(entry.code, entry.path) for entry in ledger.entries] == [("repaired", "content.tool_use.input")]
 
 
@@ -330,7 +330,8 @@ def test_an_answer_without_loss_has_an_empty_ledger():
 def test_opaque_data_too_large_for_an_id_is_dropped():
     ledger, noise = Ledger(), random.Random(1).randbytes(40_000).hex()
     call = function() | {"extra_content": {"s": noise}}
-    got = answer({"tool_calls": [call]}, options={"tool_call_extras": {"extra_content": None}}, ledger=ledger)
+    options = {"tool_call_extras": {"extra_content": None}}
+    got = answer({"tool_calls": [call]}, "tool_calls", options=options, ledger=ledger)
     assert got["content"][0]["id"] == "c1"
     assert [entry.code for entry in ledger.entries] == ["dropped"]
 

@@ -675,7 +675,8 @@ def test_opaque_data_that_comes_too_late_is_written_down():
     late = call(0, args="}")
     late["choices"][0]["delta"]["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": "S"}}
     ledger = Ledger()
-    events = ended(call(0, "a", "X", '{"a":1'), late, finish("stop"), options=GEMINI, ledger=ledger)
+    chunks = call(0, "a", "X", '{"a":1'), call(1, "b", "X", "{}"), late, finish("tool_calls")
+    events = ended(*chunks, options=GEMINI, ledger=ledger)
     assert "0 start tool_use a X" in lines(events)
     assert [entry.note for entry in ledger.entries if entry.code == "dropped"]
 

@@ -221,9 +221,9 @@ def test_two_calls_with_one_id_are_two_calls():
 
 @pytest.mark.parametrize(
     ("reason", "stop"),
-    [("max_tokens", "max_tokens"), ("safety", "refusal"), (None, "max_tokens"), ("whatever", "max_tokens")],
+    [("max_tokens", "max_tokens"), ("MAX_OUTPUT_TOKENS", "max_tokens"), ("safety", "refusal")],
 )
-def test_an_incomplete_response_never_looks_whole(reason, stop):
+def test_the_reason_of_an_incomplete_response_is_read_in_any_spelling(reason, stop):
     given = response(said("Hello"), status="incomplete", incomplete_details={"reason": reason})
     assert message_of(given)["stop_reason"] == stop
 

@@ -152,6 +152,6 @@ def test_a_later_count_takes_nothing_away():
         {},
         None,
     ):
-        assert latest(first, later) == first
-    assert latest(first, {"completion_tokens": 9}) == {**first, "completion_tokens": 9}
-    assert latest(None, first) == first
+        assert latest(first, later, Ledger()) == first
+    assert latest(first, {"completion_tokens": 9}, Ledger()) == {**first, "completion_tokens": 9}
+    assert latest(None, first, Ledger()) == first

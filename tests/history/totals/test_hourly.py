@@ -10,10 +10,12 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.conversion.repairs import CALL_ASSEMBLED, CALL_SPLIT, USAGE_MISSING
 from gateway.history.record.rows import write
 from gateway.history.record.spool import as_line, from_line
 from gateway.history.totals import counted_names, hourly
 from gateway.history.totals.contributions import Contribution, Tallies, hour_of
+from gateway.history.totals.dashboard import repairs_of
 from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT, OTHER
 from tests.examples import examples
@@ -222,3 +224,17 @@ def test_the_classes_are_told_apart_and_the_safety_checks_of_clients_by_themselv
     counts = {row.request_class: row.requests for row in HourlyTotal.objects.all()}
     assert counts == {"main": 2, "auxiliary": 1, "classifier": 1}
     assert kept() == recounted()
+
+
+def test_repairs_of_answers_are_counted_by_their_kind():
+    made = [
+        {"code": repair.code, "path": repair.path, "note": repair.note}
+        for repair in (CALL_ASSEMBLED, CALL_SPLIT, USAGE_MISSING)
+    ]
+    write(
+        [outcome(provider="p", ledger=[*made, {"code": "dropped", "path": "top_k", "note": "no such field"}])]
+    )
+    counted = dict(HourlyLedger.objects.values_list("code", "entries"))
+    assert counted == {"call": 2, "usage": 1, "dropped": 1}
+    assert repairs_of("p", NOON) == [("call", 2), ("usage", 1)]
+    assert repairs_of("other", NOON) == []
