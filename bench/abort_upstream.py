@@ -1,7 +1,6 @@
-"""A provider for aborts: it answers as far as the model's name says, and then waits.
+"""A provider for aborts: it answers as far as the model's name says, and then stays silent.
 
-It notes when a request arrived, when it has said all that it says, and when the
-gateway closed the connection.
+It notes when a request arrived, when it had sent everything, and when the gateway closed the connection.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def _error(head: bytes) -> bytes:
 
 
 _CALL: Final = {"index": 0, "id": "call_1", "function": {"name": "Write", "arguments": '{"file_path": "a'}}
-# by the first word of the model: what is said before the silence
+# by the first word of the model: what is sent before the silence
 _SAID: Final[dict[str, bytes]] = {
     "headers": b"",
     "first": _HEAD,
@@ -54,7 +53,7 @@ class Asked:
 
 
 class AbortUpstream:
-    """A server on a free port; `asked[model]` tells what became of a request."""
+    """A server on a free port; `asked[model]` holds the notes of a request."""
 
     def __init__(self) -> None:
         self.asked: dict[str, Asked] = {}
@@ -73,7 +72,7 @@ class AbortUpstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def expect(self, model: str) -> Asked:
-        """The notes of a request that is about to come."""
+        """The notes for a request that is about to come."""
         return self.asked.setdefault(model, Asked())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,11 @@
-"""Clients that go away, in every phase of a request, by the thousand: is everything let go of?
+"""Clients that leave in every phase of a request, by the thousand: is everything released?
 
     python -m bench.aborts               2,000 aborts
     python -m bench.aborts --count 70
 
-For each phase: how long after the client's leaving the provider's connection was
-closed, and what the history says. Before and after: tasks, file descriptors,
-memory of the gateway's process. Exit status 1 when something was not let go of.
+For each phase: how long after the client's leaving the provider's connection was closed, and what the
+history says. Before and after: tasks, file descriptors, memory of the gateway's process. Exit status 1
+when something was not released.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from bench.load import HOST
 from bench.targets.base import KEY, ROOT, Setting, run
 from bench.targets.ours import Ours
 
-# seconds; the promise, and how long is waited before an abort counts as never noticed
+# seconds; the promise, and how long to wait before an abort counts as never noticed
 PROMISED: Final = 1.0
 PATIENCE: Final = 30.0
 CONCURRENCY: Final = 20
-# what one exchange leaves behind for good would be this many KiB in 2,000 of them
+# a permanent leak of this many KiB per exchange would show in 2,000 of them
 LEAK_KIB: Final = 4.0
 
 
@@ -42,8 +42,8 @@ LEAK_KIB: Final = 4.0
 class Phase:
     """When the client leaves. `model` is the provider's behaviour.
 
-    `waits_for`: bytes the client reads before. `asked`: what the client asks for, where that
-    differs. `tokens`: something was answered already.
+    `waits_for`: bytes the client reads first. `asked`: the model the client asks for, where that differs.
+    `tokens`: part of the answer has been sent already.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Phase:
 
     @property
     def waits(self) -> bool:
-        """The gateway waits by itself; there is no connection to close."""
+        """The gateway is waiting by itself; there is no connection to close."""
         return self.model == "retry"
 
 
@@ -79,7 +79,7 @@ mapping.lead_to(provider, "ep-headers-*")
 
 
 class Counted(Ours):
-    """The gateway, which tells what it holds."""
+    """The gateway, which reports what it holds."""
 
     name = "counted"
 
@@ -110,7 +110,9 @@ class Counted(Ours):
         return counts
 
     async def at_rest(self, like: dict[str, int] | None = None) -> dict[str, int]:
-        """The counts once nothing moves any more: as few as `like`, or after a while as they are."""
+        """The counts once nothing changes any more: no more than `like`, or whatever they are after
+        a while.
+        """
         for _ in range(50):
             await asyncio.sleep(0.2)
             counts = await self.counts()
@@ -121,7 +123,7 @@ class Counted(Ours):
 
 @dataclass
 class Result:
-    """What a campaign found. Times in seconds."""
+    """The results of a campaign. Times in seconds."""
 
     closed: dict[str, list[float]] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
@@ -133,7 +135,7 @@ class Result:
 
 
 async def campaign(count: int, folder: Path, promised: float = PROMISED) -> Result:
-    """`count` aborts spread over the phases, after as many to warm up.
+    """`count` aborts spread over the phases, after as many for warming up.
 
     A connection that is closed later than `promised` seconds is a problem.
     """
@@ -143,7 +145,7 @@ async def campaign(count: int, folder: Path, promised: float = PROMISED) -> Resu
     try:
         await asyncio.to_thread(target.prepare)
         await asyncio.to_thread(target.start)
-        # as many again before, so that what is kept on purpose (names resolved, pieces known) is full
+        # as many again first, to fill what is kept on purpose (resolved names, known pieces)
         await _aborts(count, target, upstream, Result(), "warm")
         result.before = await target.at_rest()
         aborts = asyncio.create_task(_aborts(count, target, upstream, result, "abort"))
@@ -159,7 +161,7 @@ async def campaign(count: int, folder: Path, promised: float = PROMISED) -> Resu
 
 
 async def _most_held(target: Counted, aborts: asyncio.Task[None]) -> dict[str, int]:
-    """The highest counts while the aborts go on: they show that there is something to let go of."""
+    """The highest counts during the aborts: they show that there is something to release."""
     most: dict[str, int] = {}
     while not aborts.done():
         for name, number in (await target.counts()).items():
@@ -192,7 +194,7 @@ async def _abort(phase: Phase, name: str, port: int, upstream: AbortUpstream, *,
     while phase.waits_for not in seen:
         seen += await asyncio.wait_for(reader.read(65536), PATIENCE)
     await asyncio.wait_for(asked.said.wait(), PATIENCE)
-    # what was said has arrived at the gateway by then
+    # the data sent so far has reached the gateway by then
     await asyncio.sleep(0.02)
     left = asyncio.get_running_loop().time()
     if hard:

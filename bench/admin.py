@@ -1,10 +1,9 @@
-"""Server time of the admin's pages over the history that DATABASE_URL has: median of 20.
+"""Server time of the admin's pages over the history in DATABASE_URL: the median of 20.
 
-Each page is asked through Django's whole stack inside this process, without a
-network. On a busy machine the median says less than the columns beside it: the CPU
-time of this process, and that of PostgreSQL's process when it runs on this machine
-(SQLite's is ours). Queries are counted as well: the number of the list's may not
-depend on the rows. Exit status 1 when a page is slower than the goal.
+Each page is requested through Django's whole stack inside this process, without a network. On a busy
+machine the median says less than the columns beside it: the CPU time of this process, and of PostgreSQL's
+process when it runs on this machine (SQLite's is part of ours). Queries are counted too: the list's number
+of queries must not depend on the rows. Exit status 1 when a page is slower than the goal.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from gateway.models import ClientKey, RequestBody, RequestLog, SessionTotal
 
 HISTORY: Final = "/admin/gateway/requestlog/"
 SESSIONS: Final = "/admin/gateway/sessiontotal/"
-# Filters whose values are records of the configuration, which a made-up history does not have.
+# Filters on records of the configuration, which a made-up history does not have.
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "provider": ("openai", "llama", "nobody"),
     "model": ("claude-sonnet-4-6", "gpt-4o-mini", "nothing"),

@@ -28,7 +28,7 @@ _COLUMNS: Final = ("Median", "Slowest", "CPU", "Database's CPU", "Queries")
 
 @dataclass(slots=True)
 class Taken:
-    """Of one page, milliseconds of each time it was asked; `problem`: it could not be shown."""
+    """Times of one page in milliseconds, one per request; `problem`: it could not be shown."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -75,7 +75,7 @@ def measure(times: int, only: str) -> int:
 def _asked(client: Client, page: Page, times: int) -> Taken:
     taken = Taken()
     for number in range(times + 1):
-        # the log of queries has an end, behind which none is counted
+        # the log of queries is bounded, and counts nothing beyond its end
         reset_queries()
         with CaptureQueriesContext(connection) as queries:
             before = _database_cpu()
@@ -99,7 +99,7 @@ def _asked(client: Client, page: Page, times: int) -> Taken:
 
 @contextmanager
 def _visitors() -> Iterator[dict[bool, Client]]:
-    """Somebody with all rights, and (True) a member; their accounts are left as they were before."""
+    """Somebody with all permissions, and (True) a member; their accounts are restored afterwards."""
     users = get_user_model().objects
     staff, _ = users.get_or_create(username="bench", defaults={"is_superuser": True, "is_staff": True})
     member, _ = users.get_or_create(username="bench-member", defaults={"is_staff": True})
@@ -109,7 +109,7 @@ def _visitors() -> Iterator[dict[bool, Client]]:
     for is_member, user in ((False, staff), (True, member)):
         clients[is_member] = Client(SERVER_NAME="localhost", raise_request_exception=False)
         clients[is_member].force_login(user)
-    # its one record is made when it is first looked at
+    # its one record is created when it is first read
     clients[False].get("/admin/gateway/retention/")
     ClientKey.objects.filter(pk__in=lent).update(user=member)
     try:
@@ -119,7 +119,7 @@ def _visitors() -> Iterator[dict[bool, Client]]:
 
 
 def _database_cpu() -> float | None:
-    """Seconds that the server's process of our connection has worked; None: there is none on this machine."""
+    """CPU seconds of the server process of our connection; None: there is none on this machine."""
     if connection.vendor != "postgresql":
         return None
     raw: Any = connection.connection

@@ -1,7 +1,7 @@
-"""What the upstream says for a model name; the verifier expects exactly that.
+"""What the upstream says for a model's name; the verifier expects exactly that.
 
-    ep-300-5ms-text        300 pieces of text, one each 5 ms
-    ep-300-0ms-text-w10    300 pieces, 10 a write, without pauses
+    ep-300-5ms-text        300 pieces of text, one every 5 ms
+    ep-300-0ms-text-w10    300 pieces, 10 per write, without pauses
     ep-300-5ms-tool        one tool call, its arguments in 300 fragments
     ep-300-5ms-think       300 pieces of reasoning, then one of text
     ep-24-500ms-text-clock the text is the time at which each piece was written
@@ -75,7 +75,7 @@ def answer_for(model: str) -> Answer:
 
 
 def piece(number: int, size: int) -> str:
-    """Piece `number` of a text: its number, words, and now and then what JSON has to escape."""
+    """Piece `number` of a text: its number, words, and now and then a character that JSON escapes."""
     text = f"{number} "
     position = number
     while len(text) < size:

@@ -1,7 +1,7 @@
 """What came over one connection for one request, and its strict decoding after the load is over.
 
-The load generator only keeps the reads with their times; everything that costs
-time happens here, when nothing is measured any more.
+The load generator only stores the reads with their times; everything expensive happens here, when nothing
+is measured any more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate
 
 
 class WrongAnswer(Exception):
-    """The answer is not the one that was asked for; the text says what is wrong with it."""
+    """The answer is not the expected one; the text says what is wrong with it."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Decoded:
 
 
 def decoded(captured: Captured) -> Decoded:
-    """Take the framing off. Raises WrongAnswer when it is not one complete HTTP/1.1 answer."""
+    """Remove the framing. Raises WrongAnswer when it is not one complete HTTP/1.1 answer."""
     wire = b"".join(data for _, data in captured.reads)
     head, separator, _ = wire.partition(b"\r\n\r\n")
     lines = head.decode("latin1").split("\r\n")

@@ -32,7 +32,7 @@ class Spread:
 
 @dataclass(slots=True)
 class Collected:
-    """`visits[workload][target]` = one visit a repetition, None where it was left out."""
+    """`visits[workload][target]` = one visit per repetition, None where it was left out."""
 
     visits: dict[str, dict[str, list[Visit | None]]] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class Collected:
         return max((len(row) for row in self.visits.get(workload, {}).values()), default=0)
 
     def left_out(self, workload: str, *targets: str) -> list[int]:
-        """The repetitions in which the core was not equally fast for these targets' visits."""
+        """The repetitions in which the core did not run at the same speed for these targets' visits."""
         rows = [self.visits.get(workload, {}).get(target, []) for target in targets]
         every = range(max((len(row) for row in rows), default=0))
         return [number for number in every if not steady(_speeds(rows, number))]
@@ -60,7 +60,7 @@ class Collected:
     def one(self, workload: str, target: str, repetition: int, *path: str) -> float | None:
         """A measured value, e.g. one("paced", "ours", 0, "lag_ms", "p99").
 
-        None when there is none, and when the visit had wrong answers: they cost something else.
+        None when there is none, or when the visit had wrong answers, which cost something else.
         """
         row = self.visits.get(workload, {}).get(target, [])
         value: Any = row[repetition] if repetition < len(row) else None
@@ -132,7 +132,7 @@ def per_chunk(workload: str) -> Value:
 
 
 def added(workload: str) -> Value:
-    """Milliseconds to the first text that come on top of the bare upstream's."""
+    """Milliseconds until the first text, beyond those of the bare upstream."""
 
     def value(run: Collected, target: str, number: int) -> float | None:
         through = run.one(workload, target, number, "first_text_ms", "p50")

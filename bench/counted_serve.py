@@ -1,9 +1,9 @@
-"""The gateway's server, which on SIGUSR1 writes what its process holds into a file.
+"""The gateway's server, which on SIGUSR1 writes what its process holds to a file.
 
     python -m bench.counted_serve FILE serve
 
-The file holds JSON: `tasks` of the event loop, file descriptors (`fds`), threads, and
-resident memory in KiB (`rss`), counted after a garbage collection.
+The file holds JSON: `tasks` of the event loop, file descriptors (`fds`), threads, and resident memory in
+KiB (`rss`), counted after a garbage collection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an answer was found to say, and its server-sent events; shared by the readers of both forms."""
+"""What an answer says, and its server-sent events; shared by the readers of both forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measures of the table, and the goals: what has to be reached and what is wished for."""
+"""The measures of the table, and the goals: what must be reached and what is wished for."""
 
 from __future__ import annotations
 

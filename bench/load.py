@@ -2,9 +2,9 @@
 
     echo '{"port": 8082, "model": "ep-1-0ms-text", ...}' | python -m bench.load
 
-One Job as JSON on standard input, one result as JSON on standard output. While
-it runs, it only keeps what it reads, with the time; decoding and verification
-come afterwards. It connects to the loopback interface only.
+One Job as JSON on standard input, one result as JSON on standard output. During the run it only stores what
+it reads, with the time; decoding and verification come afterwards. It connects to the loopback interface
+only.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Job:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends, keeps what comes, and sends again while there is something left."""
+    """One connection: sends, stores what comes, and sends again while there is something left."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -99,7 +99,7 @@ class Client(asyncio.Protocol):
             self._ended(current)
 
     def _find_length(self, current: Captured) -> None:
-        """The whole answer's length when its head is there; -1: ends with its last chunk."""
+        """The length of the whole answer once its head is here; -1: it ends with its last chunk."""
         start = b"".join(data for _, data in current.reads)
         head, found, _ = start.partition(b"\r\n\r\n")
         if found:
@@ -119,7 +119,7 @@ class Client(asyncio.Protocol):
 
 
 class Load:
-    """One job's run. Answers that have not ended at `timeout` are kept as they are, and found wrong."""
+    """The run of one job. Answers that have not ended at `timeout` are kept as they are, and judged wrong."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -144,7 +144,7 @@ class Load:
     def lost(self, _: Client) -> None:
         self._open -= 1
         if self._left > 0:
-            # the server does not keep connections, or dropped this one
+            # the server does not keep connections open, or dropped this one
             self._open += 1
             asyncio.get_running_loop().create_task(self._connect())
         elif self._open <= 0:

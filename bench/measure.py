@@ -1,4 +1,4 @@
-"""CPU and memory of a process tree, the core's present speed, and how long an event loop is blocked."""
+"""CPU and memory of a process tree, the core's present speed, and for how long an event loop is blocked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFERENCE_TEXT: Final = json.dumps(
     {"rows": [{"id": n, "name": f"row {n}", "tags": ["a", "b"]} for n in range(400)]}
 )
 REFERENCE_ROUNDS: Final = 8
-# Rounds whose core was slower than another by more than this are left out.
+# Rounds in which the core's speed differed by more than this are left out.
 SPEED_TOLERANCE: Final = 1.25
 
 QUIET_MS: Final = 1.0
@@ -64,7 +64,7 @@ def rss_mb(pid: int) -> float:
 
 
 def settled_cpu(pid: int, limit: float = 5.0) -> float:
-    """CPU seconds once the tree is quiet: what a target does behind its answers is part of their cost."""
+    """CPU seconds once the tree is quiet: what a target does after its answers is part of their cost."""
     deadline = time.monotonic() + limit
     before = cpu_seconds(pid)
     while True:
@@ -87,5 +87,5 @@ def reference_ms() -> float:
 
 
 def steady(speeds: list[float]) -> bool:
-    """Whether the core was about as fast all the time."""
+    """Whether the core ran at about the same speed all the time."""
     return max(speeds) <= min(speeds) * SPEED_TOLERANCE

@@ -1,10 +1,9 @@
-"""How long one large request holds up everything else: a ping each millisecond beside it.
+"""For how long one large request holds up everything else: a ping each millisecond beside it.
 
     echo '{"port": 8082, "ping_path": "/health", "requests": 10, ...}' | python -m bench.pinger
 
-The longest round trip of a ping while the request is served, less the usual
-one, is how long the event loop was blocked. Nothing is put into the process
-that is measured.
+The longest round trip of a ping during the request, minus the usual one, is how long the event loop was
+blocked. Nothing is added to the measured process.
 """
 
 from __future__ import annotations

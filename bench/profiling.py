@@ -3,9 +3,8 @@
     python -m bench.profiling paced
     python -m bench.profiling large
 
-Shares are of the samples in which a thread ran; the process is not slowed down
-or changed. Installs py-spy in a folder of its own; needs the right to look at
-another process (root, or ptrace allowed).
+Shares are of the samples in which a thread ran; the process is neither slowed down nor changed. Installs
+py-spy in a folder of its own; needs permission to inspect another process (root, or ptrace allowed).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from bench.workloads import WORKLOADS, Workload
 FOLDER: Final = PEERS / "py-spy"
 RATE: Final = 400
 SHOWN: Final = 40
-# The first that occurs in the file's path names the part.
+# The first one that occurs in the file's path names the part.
 PARTS: Final = (
     "gateway/conversion", "gateway/relay", "gateway/upstream", "gateway/history", "gateway/models",
     "gateway/wire", "gateway/api", "gateway/routing", "gateway", "ccproxy_site", "daphne", "twisted",
@@ -94,7 +93,7 @@ def _function(frame: str) -> str:
 
 
 def _sampled(target: Target, workload: Workload, seconds: float, file: Path) -> Counter[str]:
-    """Do the workload again and again while samples are taken. Returns counts by stack."""
+    """Repeat the workload while samples are taken. Returns counts by stack."""
     program = [str(FOLDER / "bin" / "py-spy"), "record", "--pid", str(target.pid), "--nonblocking"]
     options = ["--rate", str(RATE), "--duration", str(round(seconds)), "--format", "raw", "--full-filenames"]
     spying = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Reads an answer in the form of Chat Completions: what the upstream itself and a plain proxy give."""
+"""Reads an answer in the form of Chat Completions, as the upstream itself and a plain proxy return it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_whole(body: bytes) -> Found:
 
 
 def _content(delta: JSONObject, calls: dict[int, list[str]]) -> str:
-    """The delta's text of whatever kind; fragments of calls are collected in `calls`, behind their name."""
+    """The delta's text of any kind; fragments of calls are collected in `calls`, after their name."""
     text = (delta.get("content") or "") + (delta.get("reasoning_content") or "")
     for call in delta.get("tool_calls") or ():
         function = call["function"]

@@ -97,7 +97,7 @@ def _visit_all(run: Collected, targets: Sequence[Target], workload: Workload, re
 
 
 def _started(names: Sequence[str], setting: Setting) -> list[Target]:
-    """The targets that run; one that cannot is named, with the reason, and left out."""
+    """The targets that run; one that cannot is named with the reason, and left out."""
     started = []
     for name in names:
         own = Setting(setting.upstream_port, setting.models, setting.folder / name)
@@ -131,7 +131,7 @@ def _names(options: argparse.Namespace) -> list[str]:
 
 
 def _raise_file_limit() -> None:
-    """1,000 streams are 2,000 sockets in a target; it inherits this limit."""
+    """1,000 streams are 2,000 sockets in a target, which inherits this limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

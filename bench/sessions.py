@@ -1,7 +1,7 @@
-"""A coding session as its requests: the whole conversation again with each turn, markers that wander.
+"""A coding session as its requests: the whole conversation with each turn, and markers that move.
 
-Texts differ from each other like source files and logs do, so that what is stored
-of them is stored because it is new, not because the generator repeats itself.
+Texts differ from each other as source files and logs do, so that what is stored of them is stored because
+it is new, not because the generator repeats itself.
 """
 
 from __future__ import annotations

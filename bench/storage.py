@@ -1,13 +1,12 @@
-"""What a long session takes on disk, beside its last request alone: make bench-storage.
+"""What a long session takes on disk, compared with its last request alone: make bench-storage.
 
     python -m bench.storage [--turns 200]
 
-A coding session of so many turns, with the whole conversation in each request and the
-stream of each answer, is stored by the recorder's own code, in a database made for it:
-on SQLite, and on PostgreSQL when its programs are there. Counted is what the database
-takes for contents, with indexes, compression, page heads and room that was left free;
-the search index and the rows of the history are not contents. Exit status 1 when it is
-twice the last request or more.
+A coding session of that many turns, with the whole conversation in each request and the stream of each
+answer, is stored by the recorder's own code in a database created for it: on SQLite, and on PostgreSQL when
+its programs are installed. It counts what the database takes for contents, including indexes, compression,
+page heads and free space; the search index and the rows of the history are not contents. Exit status 1 when
+it is twice the last request or more.
 """
 
 from __future__ import annotations

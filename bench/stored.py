@@ -1,4 +1,4 @@
-"""Stores the session that `bench.storage` measures, and asks the database what it takes."""
+"""Stores the session that `bench.storage` measures, and asks the database how much it takes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def sizes() -> dict[str, int]:
 def _postgres() -> Iterator[tuple[str, int]]:
     with connection.cursor() as cursor:
         for table in TABLES:
-            # its long values lie in a table of their own, which has an index
+            # its long values are in a table of their own, which has an index
             cursor.execute("SELECT pg_table_size(%s::regclass)", [table])
             yield table, cursor.fetchone()[0]
             cursor.execute(

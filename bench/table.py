@@ -26,7 +26,8 @@ def measures_table(run: Collected, targets: Sequence[str]) -> str:
 def goals_table(run: Collected) -> str:
     """`reached` is `goal`, `yes` (at least) or `NO`; rows without figures are left out.
 
-    `pairs`: how many repetitions the ratio is from, of how many; the core changed its speed in the others.
+    `pairs`: the number of repetitions behind the ratio, and of how many; in the others the core changed
+    speed.
     """
     rows = []
     for goal in GOALS:
@@ -40,7 +41,7 @@ def goals_table(run: Collected) -> str:
 
 
 def notes(run: Collected) -> Iterable[str]:
-    """Wrong answers; the visits that had some are not in the tables."""
+    """Wrong answers; visits with any are not in the tables."""
     for workload, by_target in run.visits.items():
         for target in by_target:
             wrong = run.wrong(workload, target)

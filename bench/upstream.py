@@ -2,10 +2,9 @@
 
     python -m bench.upstream --port 18100
 
-It reads of a request only its length, `model` and `stream`; nearly all that it
-sends is computed once per model. Every path is taken, so that every target can
-be pointed here. Streams with a gap of 100 ms and more tick together: all of them
-are written in the same turn, the worst case for whoever forwards them.
+Of a request it reads only the length, `model` and `stream`; nearly everything it sends is computed once per
+model. It accepts every path, so that every target can be pointed here. Streams with a gap of 100 ms or more
+tick together: all of them are written in the same turn, the worst case for whoever forwards them.
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ class Connection(asyncio.Protocol):
         self.next_write()
 
     def next_write(self) -> None:
-        """Write the next piece; after the last one the end, and wait for the next request."""
+        """Write the next piece; after the last one the end, and then wait for the next request."""
         writes = self._writes
         if self._transport is None or writes is None:
             return

@@ -1,8 +1,8 @@
-"""Is this exactly the answer that was asked for? In both forms: Messages (Anthropic's) and Chat (OpenAI's).
+"""Is this exactly the expected answer? In both forms: Messages (Anthropic's) and Chat (OpenAI's).
 
-Everything is checked: status, event names and their legal order, block numbers,
-the exact text, reasoning and tool arguments, stop reason, usage, and that
-nothing follows the end. A benchmark that counts wrong answers measures nothing.
+Everything is checked: status, event names and their legal order, block numbers, the exact text, reasoning
+and tool arguments, stop reason, usage, and that nothing follows the end. A benchmark that counts wrong
+answers measures nothing.
 """
 
 from __future__ import annotations

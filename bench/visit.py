@@ -19,7 +19,7 @@ Visit = dict[str, Any]
 
 
 def visit(target: Target, workload: Workload) -> Visit:
-    """Do the workload. Always there: wrong, problems, speeds; the rest depends on the kind."""
+    """Do the workload. Always present: wrong, problems, speeds; the rest depends on the kind."""
     speeds = [reference_ms()]
     result = _DOING[workload.kind](target, workload)
     return {"wrong": 0, "problems": [], **result, "speeds": [*speeds, reference_ms()]}
@@ -42,9 +42,9 @@ def _load(target: Target, workload: Workload) -> Visit:
 
 
 def _slow(target: Target, workload: Workload) -> Visit:
-    """As `load`, in a fresh process, with the memory that the open streams take.
+    """Like `load`, in a fresh process, with the memory that the open streams take.
 
-    A process which has served many streams before has that memory already.
+    A process that has served many streams before has that memory already.
     """
     target.stop()
     target.start()

@@ -1,4 +1,4 @@
-"""What every target is asked to do. Bounded counts; the concurrency is fixed."""
+"""What every target is asked to do. Bounded counts, fixed concurrency."""
 
 from __future__ import annotations
 

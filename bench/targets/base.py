@@ -1,4 +1,4 @@
-"""Target: a program that is started, waited for, asked, and stopped."""
+"""Target: a program that is started, waited for, sent requests, and stopped."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 class Target(ABC):
-    """`share`: part of the usual number of requests, for slow programs. `form`: what it answers with."""
+    """`share`: part of the usual number of requests, for slow programs. `form`: the form of its answers."""
 
     name: ClassVar[str]
     form: ClassVar[Form] = "messages"
@@ -71,7 +71,7 @@ class Target(ABC):
         """Make the program available. Raises CannotRun."""
 
     def prepare(self) -> None:  # noqa: B027
-        """What happens once before the first start: configuration files, a database."""
+        """Whatever happens once before the first start: configuration files, a database."""
 
     @abstractmethod
     def command(self) -> list[str]: ...
@@ -104,7 +104,7 @@ class Target(ABC):
         if self.process is None:
             return
         for sent in (signal.SIGTERM, signal.SIGKILL):
-            # its own session: the number is that of nobody else's group
+            # its own session, so the number is nobody else's group
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, sent)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -134,7 +134,7 @@ class Target(ABC):
 
 
 def run(command: list[str], **options: Any) -> None:
-    """Run a preparing command to its end. Raises CannotRun with what it said."""
+    """Run a preparing command to its end. Raises CannotRun with its output."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise CannotRun(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-2000:]}")

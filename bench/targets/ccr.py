@@ -31,8 +31,7 @@ class ClaudeCodeRouter(Target):
             "api_base_url": f"{self.setting.upstream_url}/chat/completions",
             "api_key": "sk-bench",
             "models": list(self.setting.models),
-            # what it needs to make thinking of a model's reasoning; the others go without, as they do
-            # in its documentation
+            # needed to show a model's reasoning as thinking; others go without it, as in its documentation
             "transformer": {
                 model: {"use": ["reasoning"]}
                 for model in self.setting.models

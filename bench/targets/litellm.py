@@ -44,7 +44,7 @@ class LiteLLM(Target):
         (self.setting.folder / "config.yaml").write_text(json.dumps(configuration, indent=1))
 
     def environment(self) -> dict[str, str]:
-        # its price list comes with the package; without this it asks the network at each start
+        # its price list comes with the package; without this it fetches one at each start
         return {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 
     def command(self) -> list[str]:

@@ -65,7 +65,7 @@ class Nginx(Target):
             self._unpack()
 
     def _unpack(self) -> None:
-        """The distribution's package, unpacked in a folder of its own: nothing of the system changes."""
+        """The distribution's package, unpacked in a folder of its own; the system is not changed."""
         run(["apt-get", "download", *PACKAGES], cwd=FOLDER)
         for package in FOLDER.glob("*.deb"):
             run(["dpkg-deb", "--extract", str(package), str(FOLDER)])

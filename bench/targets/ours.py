@@ -1,4 +1,6 @@
-"""The gateway itself, everything switched on: client key, full conversion, history with bodies, ledger."""
+"""The gateway itself with everything switched on: client key, full conversion, history with bodies,
+ledger.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ class Ours(Target):
 
 
 class WithoutBodies(Ours):
-    """History without bodies: what keeping them costs."""
+    """The history without bodies, to show what keeping them costs."""
 
     name = "ours-nobodies"
     capture = "none"

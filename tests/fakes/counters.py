@@ -1,4 +1,4 @@
-"""Counters of tokens as services have them beside their protocols: where, and what they do not take.
+"""Token counters as services have them beside their protocols: where they are, and what they refuse.
 
 `PATHS`: kind -> the end of its path. `problems` judges a body by the types of the vendor's own package.
 """

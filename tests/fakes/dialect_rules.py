@@ -1,8 +1,8 @@
 """What each Chat Completions service refuses and how it answers, as facts: nothing here is read from presets.
 
-`rules(slug, model)` gives the Rules that a strict fake of the service enforces. The facts are
-those of the services' documentation and of other clients' sources; where nothing is known of a
-service it is as strict as the strictest of its kind. A service with no entry is unknown.
+`rules(slug, model)` gives the Rules that a strict fake of the service enforces. The facts come from the
+services' documentation and other clients' sources; where nothing is known about a service, it is as strict
+as the strictest of its kind. A service without an entry is unknown.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ _QWEN: Final = Rules(
 )
 _MINIMAX: Final = replace(
     _SWITCHED,
-    structured="",  # ignored without a word by all models of today
+    structured="",  # silently ignored by all current models
     cap="max_completion_tokens",
     fields=("thinking", "reasoning_split"),
     needs=(("reasoning_split", True),),

@@ -1,9 +1,9 @@
 """Where services speak the Messages API themselves, as facts: nothing here is read from presets.
 
-`ENDPOINTS`: slug -> what stands before /v1/messages, the header with the credential, whether the
-service counts tokens there, and what it is known to lack: a strict server of the API itself takes all
-of it, so a run shows nothing about that. `RESPONSES`: slug -> what stands before /responses, the header,
-and whether tokens are counted at /responses/input_tokens.
+`ENDPOINTS`: slug -> the part before /v1/messages, the header with the credential, whether the service counts
+tokens there, and what it is known to lack: a strict server of the API itself accepts all of it, so a run
+shows nothing about that. `RESPONSES`: slug -> the part before /responses, the header, and whether tokens are
+counted at /responses/input_tokens.
 """
 
 from __future__ import annotations

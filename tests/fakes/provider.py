@@ -145,7 +145,7 @@ class FakeProvider:
         return await self._answered(self.answer_to(request), reader, writer)
 
     def answer_to(self, request: Request) -> Answer:
-        """The next answer in turn. What has no body is told apart by its path."""
+        """The next answer in turn. Requests without a body are told apart by their path."""
         queue = self._answers[request.body["model"] if request.raw else request.path]
         return queue.pop(0) if len(queue) > 1 else queue[0]
 
@@ -188,7 +188,7 @@ class FakeProvider:
         return True
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # the client sends nothing while it is answered: an end or a reset here means it went away
+        # the client sends nothing while it is answered, so an end or a reset here means that it left
         while not (reader.at_eof() or reader.exception() or writer.transport.is_closing()):
             if reader._buffer:  # type: ignore[attr-defined]
                 return

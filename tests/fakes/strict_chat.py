@@ -1,8 +1,9 @@
-"""A strict Chat Completions service on a socket: it refuses what the real one refuses, and says so its way.
+"""A strict Chat Completions service on a socket: it refuses what the real one refuses, in the same form.
 
-It is told Rules (dialect_rules.py) and what to say in each turn. `refused` lists what it did not take;
-each refusal is answered with an error status in the service's own form. What the rules say must come
-back (thinking, its details, thought signatures, opaque fields) is compared with what was given out.
+It is given Rules (dialect_rules.py) and what to say in each turn. `refused` lists what it did not accept;
+each
+refusal is answered with an error status in the service's own form. What the rules require to come back
+(thinking, its details, thought signatures, opaque fields) is compared with what was given out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class Say:
-    """One turn: `text` has a mark of its own, `calls` are names and arguments."""
+    """One turn: `text` contains a mark of its own, `calls` are names and arguments."""
 
     thought: str
     text: str
@@ -70,10 +71,10 @@ class ScriptedChat(FakeProvider):
 
 
 class StrictChat(ScriptedChat):
-    """Takes only what the rules take.
+    """Accepts only what the rules accept.
 
-    In the turns `unasked` the client wants no thinking. A service that thinks all the same cannot
-    have that back, and has to take what stands in for it. `counted`: what it was asked to count.
+    In the turns `unasked` the client wants no thinking. A service that thinks anyway cannot get it back, and
+    must accept what stands in for it. `counted`: what it was asked to count.
     """
 
     def __init__(self, rules: Rules, say: list[Say], unasked: tuple[int, ...] = ()) -> None:
@@ -278,7 +279,7 @@ class StrictChat(ScriptedChat):
                 yield from self._signatures_back(message, given, where)
 
     def _strange_call(self, message: JSONObject, where: str) -> Iterator[str]:
-        """A turn with calls that was another service's still needs what a turn of this one has."""
+        """A turn with calls that came from another service still needs what a turn of this one has."""
         if self.rules.replay_needed and not message.get("reasoning_content"):
             yield f"{where}: The `reasoning_content` in the thinking mode must be passed back to the API"
         first = at(message["tool_calls"][0], "extra_content.google.thought_signature")
@@ -286,7 +287,7 @@ class StrictChat(ScriptedChat):
             yield f"{where}: Function call is missing a thought_signature: {first!r}"
 
     def _turn_of(self, message: JSONObject) -> int | None:
-        """Which of the turns that were told this message is."""
+        """Which of the given turns this message is."""
         text = json.dumps(message.get("content"))
         return next((n for n in range(len(self.taken)) if self.say[n].text in text), None)
 
@@ -400,7 +401,7 @@ class Telling:
                 "type": "function",
                 "function": {"name": name, "arguments": json.dumps(arguments)},
             }
-            # of parallel calls the first alone is signed
+            # of parallel calls only the first is signed
             if self.rules.signed and position == 0:
                 call["extra_content"] = {"google": {"thought_signature": f"signed-{self.turn}"}}
             made.append(call)

@@ -1,7 +1,8 @@
-"""A strict server of the Messages API on a socket: it takes what a client of that API sends, nothing else.
+"""A strict server of the Messages API on a socket: it accepts what a client of that API sends, and nothing
+else.
 
-Of thinking it takes back only what it has given out, unchanged, and of ids only those that a client can
-have from a Messages API. `refused` lists what it did not take. Where `counts` is set it counts tokens.
+It takes back only thinking that it gave out, unchanged, and only ids that a client can have from a Messages
+API. `refused` lists what it did not accept. Where `counts` is set it counts tokens.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ADAPTER = pydantic.TypeAdapter(MessageCreateParams)
 
 
 class StrictMessages(FakeProvider):
-    """Says `say` turn by turn. `path` stands before /v1/messages, `header` shows the credential."""
+    """Says `say` turn by turn. `path` precedes /v1/messages, `header` carries the credential."""
 
     def __init__(self, say: list[Say], *, path: str, header: str, model: str, counts: bool) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class StrictMessages(FakeProvider):
             if block["type"] == "thinking" and block not in given:
                 yield f"messages.{number}: Invalid `signature` in `thinking` block"
         for number, message in enumerate(messages):
-            # whoever thought before a call has that back with the call's result
+            # whoever thought before a call gets that back with the call's result
             turn = self._turn_of(message)
             if turn is not None and message["content"] != self._blocks(turn):
                 yield f"messages.{number}: an assistant's turn came back changed"

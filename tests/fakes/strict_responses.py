@@ -163,7 +163,7 @@ def chat_part(part: JSONObject) -> JSONObject:
 
 
 class Telling:
-    """Chunks of chat in, typed events out; `response` is what was told so far."""
+    """Chat chunks in, typed events out; `response` is what has been said so far."""
 
     def __init__(self, body: JSONObject) -> None:
         self.wants_summary = (body.get("reasoning") or {}).get("summary") == "auto"
