@@ -41,7 +41,7 @@ class ClientFacts:
     page_texts: PageTexts | None = field(default=None, repr=False)
 
     def opener(self) -> Opener:
-        """What reads the payloads of one request; one for counting, one for converting."""
+        """Reads the payloads of one request; one for counting, one for converting."""
         return Opener(self.seal, self.opaque_budget, self.page_texts)
 
 
@@ -122,7 +122,7 @@ class AnswerContext:
 
 @frozen
 class Converted:
-    """A converted request: the upstream body, what its answer needs, and more headers and query."""
+    """A converted request: the upstream body, what its answer needs, and extra headers and query."""
 
     body: dict[str, Any]
     context: AnswerContext
@@ -130,7 +130,7 @@ class Converted:
     query: str = ""
 
     def leading_with(self, blocks: Sequence[dict[str, Any]]) -> Converted:
-        """The same, with a web search of the gateway in front of the answer."""
+        """The same, with a web search by the gateway in front of the answer."""
         context = dataclasses.replace(self.context, leading=tuple(blocks), searches=1)
         return dataclasses.replace(self, context=context)
 

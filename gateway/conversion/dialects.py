@@ -1,8 +1,8 @@
 """The protocols that providers speak, one entry each.
 
-A dialect is what the relay asks of a protocol: the request, the whole answer, the
-stream, and what an error means. Whoever adds a protocol adds an entry; the relay
-names none. Its path below a provider's base URL stands in upstream/request_builder.py.
+A dialect is what the relay asks of a protocol: the request, the whole answer, the stream, and the meaning
+of an error. A new protocol is a new entry; the relay names none. Its path below a provider's base URL is
+in upstream/request_builder.py.
 """
 
 from __future__ import annotations

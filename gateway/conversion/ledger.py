@@ -1,7 +1,6 @@
-"""The ledger: what a conversion did not carry over unchanged.
+"""The ledger: what a conversion could not carry over unchanged.
 
-A request converted without loss has an empty ledger. The client never sees it;
-the admin does.
+A request converted without loss has an empty ledger. The client never sees it; the admin does.
 
 See docs/conversion.md, "The ledger".
 """
@@ -80,7 +79,7 @@ class Ledger:
             self.add(repair.code, repair.path, repair.note)
 
     def join(self, more: Ledger) -> None:
-        """Add the entries of a part of the conversion; `more` stays as it is."""
+        """Add the entries of one part of the conversion; `more` stays as it is."""
         for entry in more.entries:
             self.add(*entry)
         self.omitted += more.omitted

@@ -1,8 +1,7 @@
-"""The counters of tokens that providers have: the request that each is asked with.
+"""The token counters that providers have: the request that each is sent.
 
-What is counted is what would be sent: a request for `count_tokens`, converted with the
-profile as any other. A counter's path below the provider's base URL is the protocol's
-(upstream/request_builder.py) and `below`.
+It counts what would be sent: a request for `count_tokens`, converted with the profile like any other. A
+counter's path below the provider's base URL is the protocol's (upstream/request_builder.py) and `below`.
 
 See docs/conversion.md, "The provider's counter".
 """
@@ -27,13 +26,13 @@ from gateway.wire.messages import JSONObject
 
 Converts = Callable[[JSONObject, Profile, ClientFacts, NewId, Ledger], Converted | AnsweredLocally]
 
-# what a count needs no limit for is limited all the same, above any budget for thinking
+# a count needs no limit, but the conversion does: one above any thinking budget
 _ROOM: Final = 4096
-# what POST /responses/input_tokens takes of a request of the Responses API
+# the fields of a Responses request that POST /responses/input_tokens accepts
 _RESPONSES_FIELDS: Final = (
     "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text",
 )  # fmt: skip
-# what fills the prompt; servers that have Messages beside Chat Completions know little more
+# what fills the prompt; servers with Messages beside Chat Completions accept little more
 _MESSAGES_FIELDS: Final = ("model", "messages", "system", "tools", "tool_choice")
 
 
@@ -79,7 +78,7 @@ def _responses(
 def _messages(
     request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
 ) -> Converted:
-    """The client's request, without what the profile leaves out when it is converted."""
+    """The client's request, without what the profile would leave out in a conversion."""
     request_checks.check(request, counting=True)
     kept = {name: request[name] for name in _MESSAGES_FIELDS if request.get(name) is not None}
     if profile.strip_attribution and "system" in kept:
@@ -92,7 +91,7 @@ def _messages(
 
 
 def _whole(request: JSONObject) -> JSONObject:
-    """The request as one of messages that nobody streams."""
+    """The request as one for messages, not streamed."""
     request_checks.check(request, counting=True)
     budget = (request.get("thinking") or {}).get("budget_tokens") or 0
     without = {name: value for name, value in request.items() if name not in ("stream", "compaction")}

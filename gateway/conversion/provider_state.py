@@ -1,16 +1,15 @@
 """Opaque upstream data carried by the client, in signatures and tool ids.
 
-Nothing is stored in the gateway: what a provider wants back (reasoning details,
-encrypted reasoning, thought signatures) travels to the client inside the
-signature of a thinking block or the id of a tool call, and returns with the
-history. A payload is `base64url(zlib(JSON))`; provider and model stand in it.
+The gateway stores nothing: what a provider wants back (reasoning details, encrypted reasoning, thought
+signatures) travels to the client inside the signature of a thinking block or the id of a tool call, and
+returns with the history. A payload is `base64url(zlib(JSON))` and names provider and model.
 
     signature:  "gw1." + payload + "." + tag        keys v, p, m, and rd, ri, ec, f, t, x
     tool id:    id + "_gw1_" + payload + tag        keys v, p, m, x
 
-A few KB can unpack to megabytes, and a client could write a payload itself or bring another's.
-So each has a tag, an HMAC-SHA-256 of all in front of it and of whose it is (`Seal`), which is
-checked before anything is unpacked; and one request unpacks no more than it may (`Opener`).
+A few KB can unpack to megabytes, and a client could write a payload itself or present another's. So each
+has a tag, an HMAC-SHA-256 of everything before it and of its owner (`Seal`), which is checked before
+anything is unpacked; and one request has a budget for unpacking (`Opener`).
 
 See docs/conversion.md, "Signatures" and "Ids of calls".
 """
@@ -37,7 +36,7 @@ MAX_SIGNATURE: Final = 256 * 1024
 MAX_ID_PAYLOAD: Final = 32 * 1024
 MAX_UNPACKED_SIGNATURE: Final = 4 * 1024 * 1024
 MAX_UNPACKED_ID: Final = 64 * 1024
-# bytes that the payloads of one request may become, beside as many as its body has
+# bytes that the payloads of one request may unpack to, in addition to the size of its body
 MORE_THAN_BODY: Final = 1024 * 1024
 _TAG_BYTES: Final = 16
 _TAG_LENGTH: Final = 22
@@ -49,11 +48,11 @@ PageTexts = Callable[[str], tuple[str, ...] | None]
 
 @frozen
 class Seal:
-    """What signs payloads and checks them.
+    """Signs payloads and checks them.
 
-    `keys`: the first signs, each is accepted. `owner`: whom the payloads belong to; those of another one
-    do not hold. Without keys nothing is signed and nothing checked: for conversions outside of any
-    exchange (dry runs, vectors).
+    `keys`: the first signs, each is accepted. `owner`: whose payloads they are; another owner's are invalid.
+    Without keys nothing is signed and nothing checked: for conversions outside any exchange (dry runs,
+    vectors).
     """
 
     keys: tuple[bytes, ...] = field(default=(), repr=False)
@@ -77,11 +76,11 @@ UNSEALED: Final = Seal()
 
 
 class Opener:
-    """Reads the payloads of one request. `budget`: bytes that all of them together may become.
+    """Reads the payloads of one request. `budget`: bytes that all of them together may unpack to.
 
-    The text of PDFs counts, too: a small file may hold much. `page_texts` reads them; None: whoever wants
-    their text does. `used` are the bytes that were read; `refused` counts what this request could not have,
-    though another one might. `reason` says of the last payload that was None why.
+    The text of PDFs counts too, because a small file may contain a lot. `page_texts` reads PDFs; None: the
+    conversion does. `used`: the bytes read so far. `refused` counts what this request could not have although
+    another one might. `reason` says why the last payload was None.
     """
 
     __slots__ = ("_budget", "page_texts", "reason", "refused", "seal", "used")
@@ -100,14 +99,14 @@ class Opener:
         self._budget = budget
 
     def charge(self, size: int) -> bool:
-        """Count bytes that were unpacked before or elsewhere; False: they are too many."""
+        """Count bytes that were unpacked earlier or elsewhere; False when they exceed the budget."""
         if size > self._budget - self.used:
             return False
         self.used += size
         return True
 
     def refuse(self) -> None:
-        """Note that something is left out which another request with the same text might have."""
+        """Note that something was left out which another request with the same text might get."""
         self.refused += 1
 
     def signature(self, text: object) -> Payload | None:
@@ -203,7 +202,7 @@ def _pack(payload: Payload) -> str:
 
 
 def _unpacked(packed: str, limit: int) -> bytes | None:
-    """What was packed; None when it is more than `limit` bytes or nothing that was packed."""
+    """The packed bytes; None when they are more than `limit`, or were never packed."""
     try:
         raw = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
         unpacker = zlib.decompressobj()

@@ -1,4 +1,4 @@
-"""What the facets of one request's conversion share: the profile, notes for the ledger, cache markers."""
+"""What the modules of one request's conversion share: the profile, notes for the ledger, cache markers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gateway.values import frozen
 class Notes:
     """Ledger entries of a request; equal ones about messages are joined.
 
-    A history repeats the same loss in every turn, and is sent again with every
-    request; so one entry tells the first place and how often.
+    A history repeats the same loss in every turn, and is sent again with every request; so one entry names
+    the first place and the number.
     """
 
     __slots__ = ("_counts",)
@@ -61,9 +61,9 @@ class RequestContext:
         return RequestContext(self.profile, self.model, Notes(), markers, self.opaque)
 
     def stranger(self, payload: Mapping[str, Any]) -> str:
-        """Who else made a payload that came back; "" when it was the provider and model asked now.
+        """Who made a payload that came back, if not the provider and model asked now; else "".
 
-        What one model wants to see again, another one refuses, at the same provider too.
+        What one model wants to see again, another one refuses, even at the same provider.
         """
         if payload.get("p") != self.profile.provider:
             return "another provider"

@@ -1,13 +1,13 @@
-"""Counts of tokens by the class of their text, several in one integer.
+"""Token counts by class of text, packed into one integer.
 
-What a vocabulary made for English charges for other languages differs by far more than what it
-charges for kinds of English and code, so these are told apart: the letters of other alphabets
-(Latin with accents among them), and Chinese, Japanese and Korean. All else, words, digits and signs
-of ASCII, is the rest.
+A vocabulary made for English charges far more for other languages, by factors that differ more than between
+kinds of English and code. So two classes are counted apart: the letters of other alphabets (accented Latin
+ones among them), and Chinese, Japanese and Korean. Everything else, ASCII words, digits and signs, is the
+rest.
 
-An estimate is a sum of many small counts, each remembered by what it was counted from. Packed, they
-are added by one addition and remembered as one number: a packed count is the whole, with
-the letters 40 bits higher and the ideographs 80. A number that tells no classes is a packed count.
+An estimate is a sum of many small counts, each cached by what it was counted from. Packed counts are added
+by one addition and cached as one number: the lowest bits are the whole, the letters are 40 bits higher and
+the ideographs 80. A number without classes is a valid packed count.
 """
 
 from __future__ import annotations
@@ -36,5 +36,5 @@ class TokenCounts(NamedTuple):
         return cls(packed & _MASK, packed >> _BITS & _MASK, packed >> 2 * _BITS)
 
     def priced(self, letters: float, cjk: float) -> float:
-        """What they come to when a token of these classes costs so many times one of the rest."""
+        """Their sum when a token of these classes costs so many times one of the rest."""
         return self.total + (letters - 1) * self.letters + (cjk - 1) * self.cjk

@@ -1,22 +1,22 @@
-"""ConvertedStream: what every streamed answer that is converted has in common.
+"""ConvertedStream: what every converted stream has in common.
 
-Bytes become server events here; what an event says is read by the subclass of a
-protocol, and written by the AnswerWriter. In between, the facets judge, each for
-streams and whole messages alike: `visible_text` what of the content is shown,
-`stops` why it ended, `usage` what it cost, `upstream_errors` what went wrong.
+Bytes become server events here; a protocol's subclass reads what an event says, and the AnswerWriter
+writes it. In between, these modules judge, for streams and whole messages alike: `text_filters` what
+part of the content is shown, `stop_reasons` why it ended, `usage` what it cost, `errors.upstream` what
+went wrong.
 
-How a stream ends is the part to be careful with, because a client takes any
-complete sequence of events for a complete answer and runs the tools in it:
+Take care with how a stream ends, because a client takes any complete sequence of events for a complete
+answer and runs the tools in it:
 
-    * An end that the protocol does not call one is a cut answer. It fails; it never
-      looks like a whole one.
-    * A call whose arguments were sent in part and are not whole at the end fails
-      the stream, unless the token limit is the reason: then the client is told so.
-    * A failure is one error event and nothing behind it: no content_block_stop, no
-      message_delta. While the state is Idle it can still be an HTTP error.
+    * An end that the protocol does not define as one is a cut answer. It fails, and never looks
+      complete.
+    * A call whose arguments were sent in part and are incomplete at the end fails the stream, unless
+      the token limit is the reason, which the client is then told.
+    * A failure is one error event and nothing after it: no content_block_stop, no message_delta. While
+      the state is Idle it can still be an HTTP error.
 
-Nothing here reads a clock or a socket. The caller feeds bytes, sends the events,
-and looks at `failure` and `done` after each step:
+Nothing here reads a clock or a socket. The caller feeds bytes, sends the events, and looks at `failure`
+and `done` after each step:
 
     events = stream.feed(data)
     if stream.failure and stream.started:
@@ -53,9 +53,9 @@ NOTHING: Final = "upstream returned no valid stream data"
 class ConvertedStream:
     """One streamed answer. `feed` and `finish` never raise: they return what came before a failure.
 
-    A subclass says what a piece of data means (`_read_data`) and what the end of the
-    connection does (`_upstream_ended`); it sets `_finish`, `_sequence`, `_counts` and `_tier`, and
-    `_repetition` when its chunks repeat each other.
+    A subclass defines what a piece of data means (`_read_data`) and what the end of the connection does
+    (`_upstream_ended`); it sets `_finish`, `_sequence`, `_counts` and `_tier`, and `_repetition` when its
+    chunks repeat each other.
     """
 
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
@@ -98,7 +98,7 @@ class ConvertedStream:
 
     @property
     def awaiting_trailer(self) -> bool:
-        """The model has finished, only usage may still come: wait a few seconds, then call `finish`."""
+        """The model has finished and only usage may still come: wait a few seconds, then call `finish`."""
         return self._finish is not None and not self.done
 
     @property
@@ -128,7 +128,7 @@ class ConvertedStream:
 
     @property
     def characters(self) -> int:
-        """Characters of text and reasoning so far, for those who watch."""
+        """Characters of text and reasoning so far, for progress displays."""
         return self.text_length + self.thinking_length
 
     @property
@@ -152,13 +152,15 @@ class ConvertedStream:
         return self._writer.taken()
 
     def keepalive(self) -> list[Sent]:
-        """An empty delta, for clients for which pings are no sign of life; opens a block if none is open."""
+        """An empty delta, for clients that do not take pings as a sign of life; opens a block if none is
+        open.
+        """
         self._writer.start(usage_at_start(None, self._context))
         self._writer.keepalive()
         return self._writer.taken()
 
     def feed(self, data: bytes) -> list[Sent]:
-        """Upstream bytes, cut anywhere -> events; one that repeats the one before comes as it is written."""
+        """Upstream bytes, cut anywhere, to events; one that repeats the previous comes already serialised."""
         try:
             bodies = self._decoder.bodies(data)
             if bodies is None:
@@ -176,15 +178,15 @@ class ConvertedStream:
         return self._writer.taken()
 
     def finish(self) -> list[Sent]:
-        """The upstream closed the connection, or nothing came behind the finish reason for long enough."""
+        """The upstream closed the connection, or nothing followed the finish reason for long enough."""
         return self._taken(self._end_of_connection)
 
     def fail(self, error: GatewayError, request_id: str) -> list[Event]:
         """End the answer with an error that the stream (`failure`) or the caller (timeout, reset) found.
 
-        Gives the one error event when the message was started, else nothing: the
-        error can be an HTTP error then. The first error stays, and a complete
-        message cannot fail any more. Call it once.
+        Returns the one error event when the message was started, else nothing, because the error can still be
+        an
+        HTTP error. The first error stays, and a complete message cannot fail any more. Call it once.
         """
         self._writer.fail(error)
         failure = self.failure
@@ -211,7 +213,7 @@ class ConvertedStream:
             self._event(event.name, event.data)
 
     def _taken(self, read: Callable[[], None]) -> list[Sent]:
-        """The events of what `read` does, up to a failure if there is one."""
+        """The events of what `read` does, up to the failure if there is one."""
         try:
             read()
         except (sse.EventTooLong, MalformedArguments) as problem:
@@ -244,12 +246,12 @@ class ConvertedStream:
             if self._repetition is not None and not self._halves.waiting:
                 self._repetition.learn(data, chunk, self._filters)
         elif type(chunk) is list and chunk and all(type(item) is dict for item in chunk):
-            # Gemini puts an error into a list
+            # Gemini wraps an error in a list
             for item in chunk:
                 if not self._writer.state.over:
                     self._read_data(item)
         elif chunk is None and not cut and self._finish is None and data.lstrip().startswith(b"{"):
-            # a chunk that cannot be read: what was in it is lost, so this is no whole answer any more
+            # an unreadable chunk: its content is lost, so this is no longer a complete answer
             self._error(UpstreamBroken("upstream sent malformed stream data"))
         else:
             self.skipped += 1
@@ -266,7 +268,7 @@ class ConvertedStream:
             self._writer.start(usage_at_start(self._counts, self._context))
 
     def _complete(self, *, explanation: str = "") -> None:
-        """Write what waits, say why it ended and what it cost. `explanation`: of a content filter."""
+        """Write what is waiting, then why it ended and what it cost. `explanation`: a content filter's."""
         writer = self._writer
         matched = None
         if self._filters is not None:
@@ -301,7 +303,7 @@ class ConvertedStream:
         writer.end(self._stop, self._usage)
 
     def _error(self, error: UpstreamError) -> None:
-        """The upstream sent an error. A content filter is no failure: the message ends as refused."""
+        """The upstream sent an error. A content filter is not a failure: the message ends as refused."""
         if not isinstance(error, UpstreamRefused):
             self._writer.fail(error)
             return
@@ -310,7 +312,7 @@ class ConvertedStream:
         self._complete(explanation=error.explanation)
 
     def _loaded_leniently(self, data: bytes) -> object:
-        """Data with broken UTF-8 inside; None when it is no JSON even so."""
+        """Data with broken UTF-8 inside; None when it is not JSON even so."""
         try:
             loaded = self._halves.loads(data.decode("utf-8", "replace"))
         except jsontext.InvalidJSON:

@@ -1,14 +1,12 @@
-"""Repetition: chunks that are the one before with another text in it.
+"""Repetition: the fast path for chunks that differ from the previous one only in their text.
 
-A provider writes the chunks of one text, of its reasoning, or of the arguments of one
-call alike: all that differs is one string. So a chunk that was read in full is kept as what
-stood before and behind its string. A chunk with the same around its string says the same
-about another text, and that text goes straight to the block that is open: only the
-string is parsed, and what the client gets is written around it.
+A provider serialises all chunks of a text, of its reasoning, or of one call's arguments alike: they
+differ in a single string. So a fully parsed chunk is remembered as what precedes and follows its string.
+A chunk with the same surroundings says the same about another text, and that text goes straight to the
+open block: only the string is parsed, and the client's event is written around it.
 
-What was learnt is valid until a chunk has to be read in full: that one may begin a
-call, end the message, or do anything else. A stream whose chunks never repeat is not
-learnt from for long.
+The memory is valid until a chunk has to be parsed in full, because that one may begin a call, end the
+message, or do anything else. A stream whose chunks never repeat soon stops being learnt from.
 
 See docs/conversion.md, "From chunks to blocks".
 """
@@ -27,15 +25,15 @@ from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.messages import JSONObject
 
-# takes a text, and the same as JSON
+# takes a text, and the same text as JSON
 Say = Callable[[str, bytes], None]
 
 # lessons in a row that no chunk has repeated
 PATIENCE: Final = 16
-# no chunk begins so
+# no chunk begins like this
 _NONE: Final = b"\x00"
 _TELLING: Final = ("usage", "x_groq", "error")
-# what a choice says beside its delta
+# what a choice contains beside its delta
 _MORE: Final = ("index", "finish_reason", "usage", "message", "error")
 _HALF: Final = patterns.compiled(rb"\\u[dD][89a-fA-F]")
 _STRINGS: Final = patterns.compiled(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -71,7 +69,7 @@ class Repetition:
         self._say: Say = _nothing
 
     def read(self, data: bytes) -> bool:
-        """Say the text of a chunk that repeats. False: nothing was done, it has to be read in full.
+        """Say the text of a repeating chunk. False: nothing was done, and it has to be parsed in full.
 
         Raises MalformedArguments.
         """
@@ -82,7 +80,7 @@ class Repetition:
             return False
         quoted = data[self._start : self._end]
         if b"\\u" in quoted and _HALF.search(quoted) is not None:
-            self._before = _NONE  # its other half may be in the next chunk, or was in the one before
+            self._before = _NONE  # its other half may be in the next chunk, or was in the previous one
             return False
         try:
             text = jsontext.loads(quoted)
@@ -90,7 +88,7 @@ class Repetition:
             return False
         if type(text) is not str or not text:
             return False
-        # without escapes, the provider's way to write a string is ours
+        # without escapes, the provider serialises a string as we do
         self._say(text, quoted if b"\\" not in quoted else jsontext.dumps(text))
         self._patience = PATIENCE
         return True
@@ -118,13 +116,13 @@ class Repetition:
         start, end = places[0]
         before, behind = data[:start], data[end:]
         text = holder[key]
-        # the proof that this is the place: another text there, and nothing else has changed
+        # proof that this is the place: with another text there, nothing else has changed
         other = text + "x"
         holder[key] = other
         try:
             proven = jsontext.loads(before + jsontext.dumps(other) + behind) == chunk
         except jsontext.InvalidJSON:
-            return  # such as NaN, which only a full reading forgives
+            return  # such as NaN, which only a full parse forgives
         finally:
             holder[key] = text
         if proven:
@@ -135,7 +133,9 @@ class Repetition:
     def _said(
         self, delta: JSONObject, state: Open, filters: VisibleText | None
     ) -> tuple[JSONObject, str, Say] | None:
-        """Where the one text of `delta` stands, and who takes it; None: it is not one for the open block."""
+        """Where the single text of `delta` stands, and who takes it; None when it is not for the
+        open block.
+        """
         keys = [key for key, value in delta.items() if value and key != "role"]
         if len(keys) != 1:
             return None
@@ -190,7 +190,7 @@ class Repetition:
             if sent:
                 send(before + jsontext.dumps(sent) + behind)
             if block.finished:
-                # what follows may be of another call
+                # what follows may belong to another call
                 self._before = _NONE
                 self._writer.more(block, block.behind())
 

@@ -14,7 +14,7 @@ from gateway.conversion.answers.usage import MOST_TOKENS
 from gateway.conversion.context import AnswerContext
 from gateway.wire.messages import JSONObject, Message
 
-# what the API says when edits were asked for and none was made
+# the API's value when edits were requested and none was made
 NO_EDITS: Final[JSONObject] = {"applied_edits": []}
 
 
@@ -53,7 +53,7 @@ class MessageFacts(NamedTuple):
 
 
 def message_facts(message: Mapping[str, Any]) -> MessageFacts:
-    """The facts of a message; what has not the shape of the API is left out."""
+    """The facts of a message; anything that does not have the API's shape is left out."""
     reason, content = message.get("stop_reason"), message.get("content")
     names = [
         block.get("name")

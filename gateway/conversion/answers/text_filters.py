@@ -36,7 +36,7 @@ class StopScanner:
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._begun = [_Begun(sequence) for sequence in sequences]
-        # places count from the beginning of the text: as far as it was fed, and as far as it was shown
+        # positions count from the beginning of the text: how far it was fed, and how far it was shown
         self._seen = self._told = 0
         self._held: deque[str] = deque()
         # (start, minus the length, sequence) of the match that wins so far
@@ -53,7 +53,7 @@ class StopScanner:
                 self._first = match if self._first is None else min(self._first, match)
         self._held.append(text)
         self._seen += len(text)
-        # where the longest end starts that is a beginning of a sequence
+        # where the longest suffix starts that could become a sequence
         start = self._seen - max(begun.length for begun in self._begun)
         # a longer or earlier sequence may still be growing where a match was found
         if self._first is not None and (start == self._seen or start > self._first[0]):
@@ -61,7 +61,7 @@ class StopScanner:
         return self._shown(start)
 
     def flush(self) -> str:
-        """No more text comes: what was held back, up to a match in it."""
+        """No more text comes: returns what was held back, up to a match in it."""
         if self.matched is not None:
             return ""
         return self._shown(self._seen) if self._first is None else self._match(self._first)
@@ -73,7 +73,7 @@ class StopScanner:
         return shown
 
     def _shown(self, end: int) -> str:
-        """What is held back as far as `end`."""
+        """The held-back text as far as `end`."""
         held, shown = self._held, []
         while self._told < end:
             piece = held.popleft()
@@ -86,9 +86,9 @@ class StopScanner:
 
 
 class _Begun:
-    """How much of one sequence the text ends with (the algorithm of Knuth, Morris and Pratt).
+    """How much of one sequence the text ends with (the Knuth-Morris-Pratt algorithm).
 
-    `length`: of the longest end of the text that is a beginning of the sequence, and not all of it.
+    `length`: of the longest suffix of the text that is a proper prefix of the sequence.
     """
 
     __slots__ = ("_shorter", "length", "sequence")
@@ -96,8 +96,9 @@ class _Begun:
     def __init__(self, sequence: str) -> None:
         self.sequence = sequence
         self.length = 0
-        # For a beginning of n characters, the length of the next shorter one it ends with; known as far
-        # as a text has come, because a sequence may be long.
+        # For a prefix of n characters, the length of the next shorter one it ends with; known only as far as
+        # a
+        # text has come, because a sequence may be long.
         self._shorter = [0, 0]
 
     def feed(self, text: str) -> Iterator[int]:
@@ -197,7 +198,7 @@ class VisibleText:
         return thinking, text
 
     def flush(self) -> tuple[str, str]:
-        """The text is interrupted or over: give everything that was held back."""
+        """The text is interrupted or over: return everything that was held back."""
         thinking = text = ""
         if self._marked is not None:
             thinking, text = self._marked.flush()

@@ -15,7 +15,7 @@ from gateway.wire.messages import JSONObject
 def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
     """The message as it came, under the name of the model that was asked for.
 
-    Raises UpstreamRejected for an error inside a 200, and UpstreamBroken for what is no message.
+    Raises UpstreamRejected for an error inside a 200, and UpstreamBroken for anything but a message.
     """
     error = upstream.error_inside(message, context)
     if error is not None:

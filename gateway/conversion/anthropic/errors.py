@@ -13,13 +13,13 @@ from gateway.conversion.errors.upstream import upstream_error
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.wire import jsontext
 
-# bytes; looking for secrets in a longer one would hold up the other exchanges, and no error is so long
+# bytes; searching a longer body for secrets would hold up other exchanges, and no real error is so long
 LONGEST: Final = 32 * 1024
-# what of a provider's headers goes back to the client, beside the content type
+# the headers of a provider that go back to the client, beside the content type
 RETURNED_HEADERS: Final = ("anthropic-ratelimit-", "anthropic-organization-id", "retry-after-ms")
-# about the gateway's own credential, which is not the client's affair
+# statuses about the gateway's own credential, which is not the client's business
 _ABOUT_CREDENTIAL: Final = frozenset({401, 403})
-# the wordings by which clients know that they must shorten the conversation
+# the wordings that tell clients to shorten the conversation
 _KNOWN_OVERFLOWS: Final = ("prompt is too long", "exceed context limit")
 
 
@@ -36,9 +36,9 @@ def passed_error(
 ) -> UpstreamError:
     """The error to raise for an answer with an error status; arguments as of `upstream_error`.
 
-    An error in Anthropic's form keeps status and body, byte for byte; one that repeats a secret
-    keeps type and message, without it. Converted are those about the gateway's credential, those
-    in another form, and an overflow in words that no client knows.
+    An error in Anthropic's form keeps status and body, byte for byte; one that repeats a secret keeps type
+    and message without it. Converted are errors about the gateway's credential, those in another form, and
+    an overflow in words that no client knows.
     """
     converted = upstream_error(
         status,
@@ -68,7 +68,7 @@ def passed_error(
 
 
 def returned_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of a provider's headers goes back to the client."""
+    """The provider's headers that go back to the client."""
     known = ((name.lower(), value) for name, value in headers.items())
     return {name: value for name, value in known if name.startswith(RETURNED_HEADERS)}
 

@@ -1,8 +1,8 @@
 """passed_request: a Messages request for a provider that speaks the Messages API.
 
-The provider judges the request, not the gateway: fields, blocks and betas that
-nobody here knows pass. Changed is the model's name, and taken out is what the
-gateway itself has put into the conversation, which no other server could read.
+The provider judges the request, not the gateway: unknown fields, blocks and betas pass. The model's name
+is changed, and what the gateway itself has put into the conversation is removed, because no other server
+could read it.
 
 See docs/conversion.md, "Passthrough".
 """
@@ -32,7 +32,7 @@ from gateway.wire.request_cache import NOTHING, Recurring
 
 VERSION: Final = "2023-06-01"
 _PASSED_PREFIXES: Final = ("anthropic-", "x-claude-code-")
-# some providers serve known coding clients only, and know them by these
+# some providers serve only known coding clients, and recognise them by these
 _PASSED: Final = frozenset({"idempotency-key", "user-agent", "x-app"})
 _NOT_PASSED: Final = frozenset({"anthropic-dangerous-direct-browser-access"})
 _IDS: Final = ("id", "tool_use_id")
@@ -94,7 +94,7 @@ def _unsealed(block: JSONObject) -> JSONObject:
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the client's headers goes to the provider; credentials never do.
+    """The client's headers that go to the provider; never credentials.
 
     Raises InvalidRequest for one that could not be sent, which would look like a failure of the provider.
     """

@@ -1,13 +1,12 @@
 """PassedStream: a Messages stream in, the same stream out.
 
-Events pass as the bytes they came in; pings, comments, unknown events and blocks
-too. Only the model's name in message_start is written anew. What the history and
-the limits must know is read on the way: deltas, nearly all of a stream, are not
-even parsed.
+Events pass as the bytes they came in, including pings, comments, unknown events and blocks. Only the
+model's name in message_start is rewritten. What the history and the limits need is read on the way;
+deltas, nearly all of a stream, are not even parsed.
 
-The caller may have started the message before the provider did (a late commit).
-Then the provider's message_start is left out, and its counts are put into
-message_delta, because the client would not know them otherwise.
+The caller may have started the message before the provider did (a late commit). Then the provider's
+message_start is left out, and its counts go into message_delta, because the client would not learn them
+otherwise.
 
 See docs/conversion.md, "Passthrough".
 """
@@ -30,7 +29,7 @@ from gateway.wire.event_bytes import EventSplitter, fields
 from gateway.wire.messages import Event, JSONObject, Sent
 
 _DELTA: Final = b"event: content_block_delta\n"
-# what is no text in the bytes of a delta
+# the bytes of a delta other than its text
 _AROUND_A_DELTA: Final = 110
 _CHARACTERS_A_TOKEN: Final = 4
 LONGEST_REASON: Final = 40
@@ -59,7 +58,7 @@ class PassedStream:
         self.failure: GatewayError | None = None
         self.stop_reason: str | None = None
         self.tool_names: list[str] = []
-        self.characters = 0  # of everything that the answer says, about
+        self.characters = 0  # approximate size of everything that the answer says
         self.events = 0
 
     @property
@@ -73,15 +72,15 @@ class PassedStream:
 
     @property
     def awaiting_trailer(self) -> bool:
-        """All is said; only message_stop may still come."""
+        """Everything has been said; only message_stop may still come."""
         return self.stop_reason is not None and not self.done
 
     @property
     def usage(self) -> Usage:
-        """The provider's numbers; of an answer that was cut, the output is estimated."""
+        """The provider's numbers; for an answer that was cut, the output is estimated."""
         counts = dict(self._counts)
         if self.stop_reason is None:
-            counts.pop("output_tokens", None)  # said at the start, it counts nothing yet
+            counts.pop("output_tokens", None)  # sent at the start, it counts nothing yet
         return own_usage(counts, self._context, written=self.characters // _CHARACTERS_A_TOKEN)
 
     @property
@@ -115,7 +114,7 @@ class PassedStream:
         return self._taken()
 
     def finish(self) -> list[Sent]:
-        """The connection ended, or nothing came behind the stop reason for long enough."""
+        """The connection ended, or nothing followed the stop reason for long enough."""
         rest = self._splitter.flush()
         if rest and not self.done:
             self._event(rest)
@@ -128,7 +127,7 @@ class PassedStream:
         return self._taken()
 
     def fail(self, error: GatewayError, request_id: str) -> list[Sent]:
-        """End with an error; the provider's own error event goes out as it came."""
+        """End with an error; the provider's own error event passes as it came."""
         if not self.done:
             self.failure = error
         if self.failure is None or not self.started:
@@ -152,7 +151,7 @@ class PassedStream:
         if not isinstance(event, dict):
             event = {}
             if data.lstrip().startswith(b"{"):
-                # what was in it is lost, so this is no whole answer any more
+                # its content is lost, so this is no longer a complete answer
                 self.failure = UpstreamBroken("upstream sent malformed stream data")
                 return
         kind = event.get("type")
@@ -215,12 +214,12 @@ class PassedStream:
         self._error_event = raw
 
     def _pass(self, raw: bytes, event: JSONObject) -> None:
-        """Nothing may stand in front of message_start, so what does is left out."""
+        """Nothing may precede message_start, so whatever does is left out."""
         if self.started:
             self._out.append(raw)
 
     def _note_counts(self, usage: object) -> None:
-        """The latest number counts; one that is null says nothing."""
+        """The latest number counts; null says nothing."""
         if isinstance(usage, dict):
             self._counts |= {name: value for name, value in usage.items() if value is not None}
 

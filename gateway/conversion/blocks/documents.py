@@ -102,7 +102,7 @@ def _joined(pages: tuple[str, ...]) -> str:
 
 
 def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
-    """The text of a PDF, as far as the request may have so much of it, and the ledger's note."""
+    """The text of a PDF within the request's budget, and the ledger's note."""
     pages = _pages(data, opaque)
     if pages is None:
         opaque.refuse()
@@ -118,7 +118,7 @@ def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
 
 
 def _file(block: JSONObject, file_data: str) -> JSONObject:
-    # OpenAI tells the kind of a file by the ending of its name
+    # OpenAI recognises the kind of a file by the extension of its name
     name = block.get("title") or DEFAULT_NAME
     name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
     return {"type": "file", "file": {"filename": name, "file_data": file_data}}

@@ -28,7 +28,7 @@ def image(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
     data = without_whitespace(source["data"])
     media_type = _media_type(data, source["media_type"])
     if context.profile.image_types and media_type not in context.profile.image_types:
-        # one image that cannot be read would fail the whole request
+        # a single unreadable image would fail the whole request
         context.notes.add("replaced", path, f"image: the provider cannot read {media_type}")
         return text_part(UNREADABLE.format(media_type))
     return image_part(f"data:{media_type};base64,{data}")
@@ -41,7 +41,7 @@ def without_whitespace(data: str) -> str:
 
 
 def _media_type(data: str, declared: str) -> str:
-    """The type the magic bytes tell, else the declared one: providers refuse a wrong label."""
+    """The type shown by the magic bytes, else the declared one: providers refuse a wrong label."""
     head = binascii.a2b_base64(data[:_HEAD] + "=" * (-len(data[:_HEAD]) % 4))
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"

@@ -1,15 +1,14 @@
-"""Text and number of pages of PDF files; the only place that knows pypdf.
+"""Text and page count of PDF files; the only module that knows pypdf.
 
-A broken, encrypted or hostile file has no text. Work is bounded in bytes, pages and
-characters, and the last few results are kept, because a client sends the same file
-again with every turn.
+A broken, encrypted or hostile file has no text. Work is bounded in bytes, pages and characters, and the
+last few results are kept, because a client sends the same file again with every turn.
 
-What pypdf spends on a page cannot be bounded from inside. So whoever serves clients has
-files read elsewhere (`gateway.relay.pdf_extraction`) and gives a conversion their texts
-(`ReadElsewhere`); a conversion outside of any exchange reads them itself (`page_texts`).
+What pypdf spends on a page cannot be bounded from inside. So a process that serves clients has files read
+elsewhere (`gateway.relay.pdf_extraction`) and gives a conversion their texts (`ReadElsewhere`); a
+conversion outside any exchange reads them itself (`page_texts`).
 
-pypdf itself is loaded with the first file: 6 MB that most processes never need. It
-is loaded by name, because an import in the middle of a function stays forbidden.
+pypdf itself is loaded with the first file: 6 MB that most processes never need. It is loaded by name,
+because an import inside a function is not allowed.
 """
 
 from __future__ import annotations
@@ -63,18 +62,18 @@ class ReadElsewhere:
         self._texts: dict[bytes, tuple[str, ...] | None] = {}
 
     def __call__(self, data: str) -> tuple[str, ...] | None:
-        """As `page_texts`; None for a file that this request had no time for. Raises NotReadYet."""
+        """Like `page_texts`; None for a file that this request had no time for. Raises NotReadYet."""
         digest = _digest(data)
         if digest not in self._texts:
             known = _recent.get(digest)
             if known is None:
                 raise NotReadYet(data)
-            # it may be forgotten before the request is converted
+            # the cache may drop it before the request is converted
             self._texts[digest] = known
         return self._texts[digest]
 
     def found(self, data: str, pages: tuple[str, ...] | None) -> None:
-        """These are the texts of this file; None: there was no time to read it for this request."""
+        """Record the texts of this file; None: there was no time to read it for this request."""
         self._texts[_digest(data)] = pages
 
 
@@ -94,7 +93,7 @@ def page_texts(data: str) -> tuple[str, ...]:
 
 
 def remembered(data: str) -> tuple[str, ...] | None:
-    """What was found in a PDF in base64 some time ago; None when nobody knows."""
+    """What was found in a PDF in base64 earlier; None when nobody knows."""
     return _recent.get(_digest(data))
 
 
@@ -113,7 +112,7 @@ def _digest(data: str) -> bytes:
 
 
 def decoded(data: str | bytes) -> bytes:
-    """The file; b"" when it is none, or too large to be read."""
+    """The file; b"" when it is not one, or too large to be read."""
     try:
         file = base64.b64decode(data)
     except (binascii.Error, ValueError):
@@ -127,13 +126,13 @@ def _content_size(page: Any) -> int:
 
 
 def read_pages(file: bytes) -> Iterator[str]:
-    """The text of each page, as soon as it is read; CUT where the rest cannot be, or is too much."""
+    """The text of each page, as soon as it is read; CUT where the rest cannot be read, or is too much."""
     begun = False
     try:
         for text in _pages(file):
             begun = True
             yield text
-    except Exception:  # pypdf raises nearly everything on broken files
+    except Exception:  # pypdf raises nearly anything on broken files
         if begun:
             yield CUT
 
@@ -149,7 +148,7 @@ def _pages(file: bytes) -> Iterator[str]:
         if number == MAX_PAGES or left <= 0:
             yield CUT
             return
-        # a file may name one page many times
+        # a file may refer to one page many times
         known_by = str(page.indirect_reference)
         if known_by not in read:
             size = _content_size(page)

@@ -1,9 +1,8 @@
-"""The limits of a model that a provider's error tells, as profile options to learn.
+"""The limits of a model that a provider's error reveals, as profile options to learn.
 
-A refusal often names what would have been allowed: the context window, or the most
-output tokens. Both are options of the profile, so what is found here can be a layer of
-it (`ConfigSnapshot.learnt`). A limit per minute of a tier is neither, and a number
-that cannot be a limit of a model is left alone.
+A refusal often names what would have been allowed: the context window, or the most output tokens. Both
+are profile options, so what is found here can be a layer of it (`ConfigSnapshot.learnt`). A tier's limit
+per minute is neither, and a number that cannot be a model's limit is ignored.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from gateway import patterns
 from gateway.conversion.errors.error_body import parsed_body, read
 from gateway.conversion.errors.overflow import compiled_wordings, overflow_in, wordings
 
-# smaller numbers are no limits of a model that anybody calls
+# smaller numbers are not limits of any model in use
 LEAST_WINDOW: Final = 1_024
 LEAST_OUTPUT: Final = 64
 MOST: Final = 100_000_000
 
-# what providers say of a max_tokens that is too large; the first that matches counts
+# what providers say about a max_tokens that is too large; the first match counts
 _OUTPUT: Final = compiled_wordings(wordings()["output_limits"])
 _PER_MINUTE: Final = patterns.compiled(r"tokens per (?:minute|day)|\bTPM\b|rate limit", patterns.IGNORECASE)
 
 
 def told_limits(body: bytes) -> dict[str, int]:
-    """`context_window` and `max_output_tokens` as far as the body of a refusal tells them."""
+    """`context_window` and `max_output_tokens` as far as the body of a refusal names them."""
     parsed = parsed_body(body)
     said = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace"))
     texts = said.texts

@@ -1,8 +1,7 @@
 """A request that does not fit the context window, in whatever words.
 
-Claude Code compacts its conversation when it reads Anthropic's sentence, and
-only then; so every provider's sentence is turned into that one. The wordings
-are data: refusal_patterns.json beside this file.
+Claude Code compacts its conversation when it reads Anthropic's sentence, and only then; so every
+provider's sentence is turned into that one. The wordings are data: refusal_patterns.json beside this file.
 
 See docs/conversion.md, "Context overflow".
 """
@@ -48,10 +47,10 @@ class Overflow(NamedTuple):
 
 
 def overflow_in(words: set[str], texts: list[str], body: Any) -> Overflow | None:
-    """Whether an error is one.
+    """Whether an error is an overflow.
 
-    `words` are its codes and types, `texts` what the provider says without what it echoes
-    (`error_body`), `body` the parsed error (some give the numbers as fields).
+    `words` are its codes and types, `texts` what the provider says without what it echoes (`error_body`),
+    `body` the parsed error (some give the numbers as fields).
     """
     found = too_large_for_a_minute(texts)
     if found is not None:
@@ -68,7 +67,7 @@ def overflow_in(words: set[str], texts: list[str], body: Any) -> Overflow | None
 
 
 def too_large_for_a_minute(texts: Iterable[str]) -> Overflow | None:
-    """A request that alone is larger than what may be asked in a minute: waiting does not help."""
+    """A request that alone exceeds what may be asked in a minute: waiting does not help."""
     for text in texts:
         for found in _matches(_MINUTE, text):
             if found.input is not None and found.window is not None and found.input > found.window:
@@ -84,7 +83,7 @@ def wordings() -> Mapping[str, Any]:
     return data
 
 
-# what may stand between two parts of a pattern
+# the separator between two parts of a pattern
 _BETWEEN: Final = compiled(r"\.\*\??")
 
 

@@ -1,4 +1,4 @@
-"""Secrets taken out of texts that leave the gateway (docs/conversion.md, "Errors of providers")."""
+"""Secrets removed from texts that leave the gateway (docs/conversion.md, "Errors of providers")."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from gateway import patterns
 
 _MASK: Final = "***"
 
-# A name is not a secret: without a digit in it, it stays. What may begin at many places has a
-# bound: looking to the end of a long word from each of them would take minutes.
+# A name is not a secret: without a digit it stays. What may begin at many places is bounded: looking to the
+# end of a long word from each of them would take minutes.
 _WITH_DIGIT: Final = r"(?=[^\s\"'&]{0,100}[0-9])"
 
 _PATTERNS: Final = tuple(
@@ -25,7 +25,7 @@ _PATTERNS: Final = tuple(
             rf"\1{_MASK}",
         ),
         (r"\b(bearer|basic)\s+" + _WITH_DIGIT + r"[A-Za-z0-9._~+/*-]{6,}=*", rf"\1 {_MASK}"),
-        # keys that are known by their beginning: OpenAI and its kin, Groq, xAI, Hugging Face, ours ...
+        # keys known by their prefix: OpenAI and its kin, Groq, xAI, Hugging Face, ours ...
         (
             r"\b(sk|rk|pk|gsk|xai|hf|nvapi|pplx|fw|csk|tgp|r8|ccp)[-_]"
             + _WITH_DIGIT
@@ -34,7 +34,7 @@ _PATTERNS: Final = tuple(
         ),
         (r"\bAIza[A-Za-z0-9_*-]{10,}", f"AIza{_MASK}"),
         (r"\bsk-[A-Za-z0-9*_-]{3,}", f"sk-{_MASK}"),
-        # from the first eyJ of a word: no later one has more behind it
+        # from the first eyJ of a word: no later one has more after it
         (
             r"(?<![A-Za-z0-9_-])(?>([A-Za-z0-9_-]*?)(?=\beyJ))"
             r"[A-Za-z0-9_-]{11,}+\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)?",

@@ -1,7 +1,7 @@
-"""What the table of refusals asks: was a thing sent, and what value follows from what was said.
+"""The conditions and computed values of the table of refusals.
 
-Entries of refusal_patterns.json name these: `sent` says what must have been in the
-request that was refused, `rule` computes a value that no table can hold.
+Entries of refusal_patterns.json name these: `sent` says what must have been in the refused request,
+`rule` computes a value that no table can hold.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ Rule = Callable[[Refusal, MatchedRefusal, str, Any], tuple[str, Any] | None]
 
 
 def value_of(profile: Profile, option: str) -> Any:
-    """An option's value as in JSON."""
+    """An option's value in JSON form."""
     value = getattr(profile, option)
     return list(value) if type(value) is tuple else value
 
 
 def was_sent(what: str, sent: Mapping[str, Any]) -> bool:
-    """Whether the body has what an entry is about: a field, or something deeper in it."""
+    """Whether the body contains what an entry is about: a field, or something deeper in it."""
     match what:
         case "image":
             return any(_has_image(message) for message in _conversation(sent))
@@ -129,7 +129,7 @@ def _effort_of(sent: Mapping[str, Any]) -> str | None:
 
 
 def _efforts(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
-    """The efforts that are told, or those known without the one that was refused."""
+    """The efforts that are named, or the known ones without the refused one."""
     sent = _effort_of(refusal.sent)
     listing = _LISTS.search(found.text)
     told = set()
@@ -145,7 +145,7 @@ def _tool_choice(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any)
     listing = _LISTS.search(found.text)
     told = found.text[listing.end() :].lower() if listing is not None else ""
     if isinstance(sent, dict) and now == "full":
-        # while thinking, no call can be forced in any form
+        # while the model thinks, no call can be forced in any form
         forced = "required" in told or "any" in told or _THINKS.search(found.text) is None
         return option, "no_named" if forced else "no_forced"
     if sent == "required" and _ANY.search(told) and "required" not in told:
@@ -156,13 +156,13 @@ def _tool_choice(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any)
 
 
 def _add(refusal: Refusal, _found: MatchedRefusal, option: str, to: Any) -> tuple[str, Any] | None:
-    """A value more in a list."""
+    """A list with one more value."""
     now = value_of(refusal.profile, option)
     return None if to in now else (option, [*now, to])
 
 
 def _number(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
-    """A limit lower than the one known."""
+    """A limit lower than the known one."""
     limit = int(found.match["number"][:9]) if found.match is not None else 0
     now = getattr(refusal.profile, option)
     return (option, limit) if limit > 0 and (now is None or limit < now) else None

@@ -1,10 +1,10 @@
 """What a provider's refusal teaches about its options (docs/reliability.md, "Options that learn").
 
-A provider that answers 400 to a parameter often says which one. `lesson` reads that
-from a table of wordings (refusal_patterns.json beside this file) and names one option of
-the profile with the value it should have; whether that was right is known when the
-changed request is answered. A request that does not fit the context window teaches
-nothing here: the client has to shorten it. `told_window` keeps what it tells.
+A provider that answers 400 to a parameter often says which one. `lesson` looks that up in a table of
+wordings (refusal_patterns.json beside this file) and names one profile option with the value it should
+have; whether that was right is known when the changed request is answered. A request that does not fit
+the context window teaches nothing here, because the client has to shorten it; `told_window` keeps the
+window it names.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
 from gateway.conversion.profile import DEFAULTS, Profile
 
-# Providers say what they do not want in the beginning, and echo what they were sent; many
-# expressions over long texts would hold up the other exchanges.
+# Providers say what they do not want in the beginning, and echo what they were sent; many expressions over
+# long texts would hold up other exchanges.
 MAX_SCANNED: Final = 1000
 MAX_TEXTS: Final = 10
 MAX_BODY: Final = 3000
@@ -82,7 +82,7 @@ def _short(texts: list[str]) -> Iterator[str]:
 
 
 def _texts(value: Any, depth: int = 4) -> Iterator[str]:
-    """The parameter that an error names beside its message, which may leave it out."""
+    """The parameter that an error names in a field, which its message may leave out."""
     if isinstance(value, dict) and depth:
         code, param = value.get("code"), value.get("param")
         if isinstance(param, str) and isinstance(code, str) and _REFUSAL_CODES.fullmatch(code):
@@ -92,7 +92,7 @@ def _texts(value: Any, depth: int = 4) -> Iterator[str]:
 
 
 def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The first texts, together not longer than two of the longest."""
+    """The first texts, together no longer than two of the longest."""
     kept, room = [], 2 * MAX_SCANNED
     for text in texts[:MAX_TEXTS]:
         kept.append(text[:room])

@@ -1,7 +1,7 @@
 """A whole response as a message.
 
-It is read by the same code as a stream, as one whose items come whole; what that
-gives are events, which are put together again.
+The stream's own code reads it, as a stream whose items come whole; the resulting events are put together
+again.
 
 See docs/conversion.md, "The Responses API".
 """
@@ -17,10 +17,10 @@ from gateway.wire.messages import JSONObject
 
 
 def whole_response(response: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
-    """The message that a response is, and what the history must know of it.
+    """The message that a response is, and what the history needs to know about it.
 
-    Raises UpstreamRejected or UpstreamRefused for a response that failed, and
-    UpstreamBroken for one without output.
+    Raises UpstreamRejected or UpstreamRefused for a failed response, and UpstreamBroken for one without
+    output.
     """
     error = failure_of(response, context)
     if error is not None:

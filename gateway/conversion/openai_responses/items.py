@@ -1,8 +1,7 @@
 """Turns as input items of a Responses request.
 
-Unlike chat, items keep the order of the blocks: what the model said before a
-call, between calls and behind them stays where it was, and its reasoning stands
-in front of what it led to.
+Unlike chat, items keep the order of the blocks: what the model said before, between and after calls stays
+where it was, and its reasoning precedes what it led to.
 
 See docs/conversion.md, "The Responses API".
 """
@@ -99,9 +98,7 @@ def message_item(role: str, content: str | list[JSONObject]) -> Item:
 def checked_ending(items: list[Item], context: RequestContext) -> str | None:
     """The text of a final assistant message that the model continues, else None.
 
-    See docs/conversion.md, "Prefill".
-
-    Raises InvalidRequest where the model takes none.
+    Raises InvalidRequest where the model takes none. See docs/conversion.md, "Prefill".
     """
     last = items[-1]
     if last.get("role") != "assistant":
@@ -179,7 +176,7 @@ def _assistant_items(turn: Turn, context: RequestContext) -> list[Item]:
             context.markers.drop(located.block)
     speak()
     while items and items[-1]["type"] == REASONING:
-        # the API takes reasoning only in front of what it led to
+        # the API accepts reasoning only in front of what it led to
         context.notes.add("dropped", reasoning.pop()[1].path, "reasoning with nothing behind it")
         items.pop()
     if context.profile.assistant_phase:
@@ -188,7 +185,7 @@ def _assistant_items(turn: Turn, context: RequestContext) -> list[Item]:
 
 
 def _name_phases(items: list[Item]) -> None:
-    """Say of each message whether the model was still at work."""
+    """Mark for each message whether the model was still at work."""
     called = False
     for item in reversed(items):
         if item["type"] == "function_call":
@@ -230,7 +227,7 @@ def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
 
 
 def _said(payload: Payload) -> str:
-    """Reasoning whose text the client did not get to see."""
+    """Reasoning whose text was not shown to the client."""
     return text if isinstance(text := payload.get("t"), str) and not payload.get("ec") else ""
 
 

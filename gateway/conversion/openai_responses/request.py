@@ -19,23 +19,24 @@ from gateway.wire.messages import JSONObject
 from gateway.wire.request_cache import NOTHING, Part, Recurring
 
 LEAST_OUTPUT: Final = 16
-# routes of a snapshot, and of the one before
+# routes of a snapshot, and of the previous one
 _MOST: Final = 400
 _fitted: Final[GenerationalCache[int, tuple[Profile, Profile]]] = GenerationalCache(_MOST)
 _TAGS: Final = ("think_tags", "think_open")
 
 
 def fitted(profile: Profile) -> Profile:
-    """The profile with every option that the protocol decides set to what it decides.
+    """The profile with every option that the protocol determines set accordingly.
 
-    The facets then do the right thing without knowing of this protocol: reasoning
-    has one form, and comes back in items instead of message fields; stop sequences
-    do not exist; images may stand in tool results and documents be URLs.
+    The shared modules then do the right thing without knowing this protocol: reasoning has one form, and
+    comes back in items instead of message fields; stop sequences do not exist; tool results may contain
+    images,
+    and documents may be URLs.
 
-    The same profile gives the same object: what was worked out for it is known by that.
+    The same profile gives the same object, so that cached results can be looked up by it.
     """
     known = _fitted.get(id(profile))
-    # an id is a profile's only as long as it lives, which it does here
+    # an id identifies a profile only while that lives, which the cache ensures
     if known is None:
         known = (profile, _made(profile))
         _fitted.put(id(profile), known)
@@ -139,14 +140,14 @@ def _include(plan: RequestPlan) -> JSONObject:
 
 
 def _tool(entry: JSONObject) -> JSONObject:
-    """A function of chat's list in the flat form; `strict` has to be said there."""
+    """A function from chat's list in the flat form, which requires `strict`."""
     if entry["type"] != "function":
         return entry
     return {"type": "function", **entry["function"], "strict": entry["function"].get("strict", False)}
 
 
 def _choice(choice: str | JSONObject) -> str | JSONObject:
-    """The choice in the flat form. The search can only be forced as the one tool that is allowed."""
+    """The choice in the flat form. A search can be forced only as the single allowed tool."""
     if isinstance(choice, str):
         return choice
     if choice["type"] == "function":

@@ -23,10 +23,9 @@ def chat_request(
 ) -> Converted | AnsweredLocally:
     """Convert one Messages request for the provider that `profile` describes.
 
-    `request` is the parsed body and is not changed; the result shares its large
-    values, and what is kept with its `recurring` parts, so nobody may change it.
-    What is not carried over is written into `ledger`. The answer is either a body
-    for the upstream, or a message that needs no upstream.
+    `request` is the parsed body and is not changed; the result shares its large values, and what is cached
+    with its `recurring` parts, so nobody may change it. `ledger` records what is not carried over. Returns
+    either a body for the upstream, or a message that needs no upstream.
 
     Raises InvalidRequest for everything the API or the provider does not take
     (docs/conversion.md, "Validation" and "Errors of the gateway").

@@ -1,9 +1,8 @@
-"""What every protocol needs to know of a request before its body is written.
+"""What every protocol needs to know about a request before its body is written.
 
-Checking, refusing what needs a server's memory, turns with paired tool calls,
-tools, structured output, stops, the output cap, thinking, identity: the same for
-all protocols that are converted. What differs between them is the body, which
-`chat_request` and `responses_request` write from a plan.
+Validation, refusals, turns with paired tool calls, tools, structured output, stops, the output cap,
+thinking, identity: the same for all converted protocols. They differ in the body, which `chat_request` and
+`responses_request` write from a plan.
 
 See docs/conversion.md, "The request", "Messages and blocks" and "Tools".
 """
@@ -38,7 +37,7 @@ from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 from gateway.wire.request_cache import NOTHING, Recurring
 
-# left free because the estimate of the input is one
+# left free, because the input is only estimated
 WINDOW_RESERVE: Final = 512
 LEAST_FITTED: Final = 256
 
@@ -98,7 +97,7 @@ class RequestPlan:
 
     @property
     def system_texts(self) -> list[str]:
-        """What the facets add to the system text."""
+        """What the other modules add to the system text."""
         instruction = self.structured.system_text
         return [*self.tools.system_texts, *([instruction] if instruction else [])]
 
@@ -150,9 +149,10 @@ def request_plan(
 ) -> RequestPlan | AnsweredLocally:
     """Take a Messages request apart for the provider that `profile` describes.
 
-    `request` is the parsed body and is not changed; the plan shares its large
-    values. `recurring`: those parts of it that came before; what was worked out of them
-    is shared too. A request that needs no provider is answered instead.
+    `request` is the parsed body and is not changed; the plan shares its large values. `recurring`: the parts
+    of
+    it that came before, whose derived results are shared too. A request that needs no provider is answered
+    instead.
 
     Raises InvalidRequest for everything the API or the provider does not take
     (docs/conversion.md, "Validation" and "Errors of the gateway").

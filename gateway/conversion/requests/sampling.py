@@ -1,6 +1,4 @@
-"""Scalar fields of a request.
-
-Sampling, stop sequences, who asks, which session it is, and the service tier.
+"""Scalar fields of a request: sampling, stop sequences, user, session and service tier.
 
 See docs/conversion.md, "Fields of the request", "Stop sequences" and "Identity and tier".
 """
@@ -64,7 +62,7 @@ def stop_plan(request: JSONObject, profile: Profile, notes: Notes) -> StopPlan:
     return StopPlan(native=sequences)
 
 
-# Claude Code's user id is JSON with a device id in it: only a digest of such leaves the gateway.
+# Claude Code's user id is JSON with a device id in it: only a digest of that leaves the gateway.
 _HARMLESS: Final = patterns.compiled(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 _HEADER: Final = "header:"
 AGENT_HEADER: Final = "x-claude-code-agent-id"

@@ -46,7 +46,7 @@ NOTHING: Final = StructuredPlan()
 
 
 def response_format(request: JSONObject, profile: Profile, ledger: Ledger) -> StructuredPlan:
-    """How the provider is told the shape of the answer. Raises InvalidRequest."""
+    """How the provider is told the form of the answer. Raises InvalidRequest."""
     asked = asked_schema(request)
     if asked is None:
         return NOTHING
@@ -73,7 +73,7 @@ def response_format(request: JSONObject, profile: Profile, ledger: Ledger) -> St
 
 
 def asked_schema(request: JSONObject) -> tuple[str, JSONObject] | None:
-    """(path of the format, its schema); None when no such answer is asked for. Raises InvalidRequest."""
+    """(path of the format, its schema); None when no such answer is requested. Raises InvalidRequest."""
     config = request.get("output_config")
     found = config.get("format") if type(config) is dict else None
     path = "output_config.format"

@@ -15,9 +15,9 @@ _ON: Final = frozenset({"enabled", "adaptive", "between_tools"})
 
 
 class ThinkingPlan(NamedTuple):
-    """`body`: fields of the chat request; `off`: the request surely runs without thinking.
+    """`body`: fields of the chat request; `off`: the request certainly runs without thinking.
 
-    `requested` and `display` are what the answer must know (docs/conversion.md, "Showing thinking").
+    `requested` and `display` are for the answer (docs/conversion.md, "Showing thinking").
     """
 
     body: dict[str, Any]
@@ -27,7 +27,7 @@ class ThinkingPlan(NamedTuple):
 
 
 class _Wish(NamedTuple):
-    """What the client asks for: `kind` is thinking's type or None, `effort` one it named itself."""
+    """The client's wish: `kind` is thinking's type or None, `effort` one that it named itself."""
 
     kind: str | None
     effort: str | None
@@ -102,7 +102,8 @@ def _effort(wish: _Wish, profile: Profile, notes: Notes, insisted: str | None) -
     levels = profile.effort_levels
     level = wish.level
     if wish.kind == "disabled" and ("none" in levels or profile.reasoning != "effort"):
-        # whoever can be switched off is, whatever effort was named beside it; who cannot thinks least
+        # a model that can be switched off is, whatever effort was named; one that cannot thinks as little as
+        # it can
         level = "none"
     chosen = insisted or (None if level is None else _clamped(level, levels))
     asked = wish.level
@@ -146,7 +147,7 @@ def _budget(wish: _Wish, cap: int, notes: Notes) -> int | None:
 
 
 def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes) -> dict[str, Any]:
-    """What asks for thinking, or for no more than an effort, where thinking is a switch."""
+    """The fields that ask for thinking, or only for an effort, where thinking is a switch."""
     body = _switch(True, profile) if wish.kind in _ON else {}
     if effort is not None or wish.budget is None:
         return _with_effort(body, effort, profile)
@@ -160,7 +161,7 @@ def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes
 
 
 def _with_effort(body: dict[str, Any], effort: str | None, profile: Profile) -> dict[str, Any]:
-    """`body` with the effort where the provider reads it; OpenRouter's object needs no switch beside one."""
+    """`body` with the effort where the provider reads it; OpenRouter's object needs no switch beside it."""
     if effort is None:
         return body
     if profile.reasoning == "openrouter":

@@ -34,7 +34,7 @@ def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
 
 
 def estimated(counts: TokenCounts, profile: Profile) -> int:
-    """What a model makes of our counts of a request, by what it has taught; at least 1."""
+    """Our counts adjusted by what the model's answers have taught; at least 1."""
     tokens = profile.token_factor * counts.priced(profile.token_letters, profile.token_cjk)
     return max(1, math.ceil(tokens + profile.token_overhead))
 
@@ -45,10 +45,10 @@ def input_counts(
     conversation: Conversation | None = None,
     work: ToolWork | None = None,
 ) -> TokenCounts:
-    """Our counts of a request whose messages are checked, before anything that was learnt of the model.
+    """Our counts for a request whose messages are checked, before any learnt adjustment.
 
-    `conversation`: its messages; `work`: what its tools come to; both when they are at hand.
-    Raises InvalidRequest for tools which `tool_plan` would refuse for their shape.
+    `conversation`: its messages; `work`: the cached results for its tools; both when they are at hand. Raises
+    InvalidRequest for tools which `tool_plan` would refuse for their shape.
     """
     conversation = conversation or Conversation(request, profile)
     work = work or ToolWork(profile)
@@ -73,7 +73,7 @@ def count_tokens(request: JSONObject, profile: Profile, client: ClientFacts = NO
 
 
 def count_answer(request: JSONObject, tokens: int) -> dict[str, Any]:
-    """The answer of count_tokens that tells `tokens`."""
+    """The answer of count_tokens for a count of `tokens`."""
     answer: dict[str, Any] = {"input_tokens": tokens}
     if request.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": tokens}

@@ -1,11 +1,9 @@
 """Token counts as the client should see them, when it assumes another window than the model has.
 
-Claude Code compacts on its own when the reported input fills most of the window that it
-assumes: 200,000 tokens for models it knows, 1,000,000 when it asked for the long
-context. With a model of another size that moment never comes in time, or far too
-early. Option `client_window` has the reported input counts scaled by the ratio of the
-two windows. Only what the client reads is scaled: history, costs and limits keep the
-real numbers.
+Claude Code compacts by itself when the reported input fills most of the window it assumes: 200,000 tokens
+for models it knows, 1,000,000 when it asked for the long context. With a model of another size that moment
+comes too late, or far too early. Option `client_window` scales the reported input counts by the ratio of
+the two windows. Only what the client reads is scaled: history, costs and limits keep the real numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _INPUT: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_inpu
 
 
 def usage_scale(profile: Profile, model: str, headers: Mapping[str, str]) -> float:
-    """What input counts are multiplied by for the client; 1.0 when the option is off, or all passes.
+    """The factor for input counts shown to the client; 1.0 when the option is off, or everything passes.
 
     `model` is the asked one, `headers` the client's, with names in lower case.
     """

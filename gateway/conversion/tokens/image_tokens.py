@@ -1,4 +1,4 @@
-"""What an image costs, by its size; the size is read from its first bytes.
+"""What an image costs, by its size, which is read from its first bytes.
 
 See docs/conversion.md, "The estimate".
 """
@@ -25,7 +25,7 @@ class Size(NamedTuple):
 
 
 class _Base64File:
-    """Random access to a file in base64: each four characters are three bytes."""
+    """Random access to a file in base64, where every four characters are three bytes."""
 
     def __init__(self, data: str) -> None:
         # line breaks would move the groups of four
@@ -43,7 +43,7 @@ class _Base64File:
 
 
 def image_size(data: str) -> Size | None:
-    """The size of a PNG, GIF, WebP or JPEG in base64; None when it cannot be told."""
+    """The size of a PNG, GIF, WebP or JPEG in base64; None when it cannot be determined."""
     file = _Base64File(data)
     head = file.read(0, _HEADER)
     size: Size | None = None

@@ -1,9 +1,8 @@
 """The arguments of a tool call: repaired while they stream, or as a whole.
 
-`LiveArguments` forwards every piece at once, so a file being written is seen growing.
-It mends what models get wrong in a way that leaves no doubt, and says so when
-something cannot be mended. `input_of` does the same to a whole text, with the same
-reader.
+`LiveArguments` forwards every piece at once, so that a file is seen growing while it is written. It repairs
+models' mistakes where the meaning is beyond doubt, and reports what cannot be repaired. `input_of` does the
+same for a whole text, with the same reader.
 
 See docs/conversion.md, "Tool calls" and "Calls in a stream".
 """
@@ -22,8 +21,8 @@ from gateway.conversion.tool_calls.object_reader import (
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
-# Anthropic's guide to fine-grained streaming uses this key for the purpose: a client
-# that checks schemas answers with an error result, and the model repairs itself.
+# Anthropic's guide to fine-grained streaming uses this key for the purpose: a client that checks schemas
+# answers with an error result, and the model corrects itself.
 INVALID: Final = "INVALID_JSON"
 
 _FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", patterns.DOTALL)
@@ -32,16 +31,15 @@ _FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z
 class LiveArguments(ObjectReader):
     """Forwards arguments as they come.
 
-    `feed` takes a piece and returns what of it may be sent; `finish` gives what is
-    left to send at the end. Arguments that do not begin like a JSON object are
-    kept and interpreted as a whole at the end. Both raise MalformedArguments when
-    a part was sent and the rest cannot be mended.
+    `feed` takes a piece and returns what of it may be sent; `finish` returns what is left to send at the end.
+    Arguments that do not begin like a JSON object are kept and interpreted as a whole at the end. Both raise
+    MalformedArguments when a part was sent and the rest cannot be repaired.
     """
 
     __slots__ = ()
 
     def finish(self, *, cut: bool) -> str:
-        """`cut`: the answer ended at its token limit, so an unfinished object is what there is."""
+        """`cut`: the answer ended at its token limit, so the unfinished object stays as it is."""
         if self.complete:
             return ""
         if not self._forwarded:
@@ -59,8 +57,8 @@ class LiveArguments(ObjectReader):
 class BufferedArguments:
     """Keeps arguments until all have come, then gives the checked object in one piece.
 
-    What comes as an object at once is parsed at once: reading it character by character, to know
-    how far it is, takes ten to twenty times as long.
+    What comes as a whole object is parsed at once: reading it character by character, to know how far it is,
+    takes ten to twenty times as long.
     """
 
     __slots__ = ("_broken", "_raw", "_reader", "_value", "behind", "repaired")
@@ -68,7 +66,7 @@ class BufferedArguments:
     def __init__(self) -> None:
         self._raw: list[str] = []
         self._value: JSONObject | None = None  # all of it, when it came in one piece
-        self._reader: ObjectReader | None = None  # only to know how far they are
+        self._reader: ObjectReader | None = None  # only to know how complete they are
         self._broken = False
         self.behind = ""
         self.repaired = False
@@ -119,7 +117,7 @@ class BufferedArguments:
 
     @property
     def as_it_stands(self) -> bool:
-        """Nothing has to be mended or told from something else: it is one object, or stands for none."""
+        """Nothing has to be repaired or disambiguated: it is one object, or stands for none."""
         return self._value is not None or (
             not self.behind and self.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER)
         )
@@ -177,7 +175,7 @@ def arguments_text(arguments: object) -> str:
 
 
 def input_of(arguments: object) -> tuple[JSONObject, bool]:
-    """The input object of whole arguments, and whether they had to be mended.
+    """The input object of whole arguments, and whether they had to be repaired.
 
     What is not an object and cannot be made one is wrapped: {"INVALID_JSON": raw text}.
     """

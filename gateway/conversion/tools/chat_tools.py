@@ -32,7 +32,7 @@ from gateway.wire.messages import JSONObject
 
 @frozen
 class ToolPlan:
-    """All that the tools of a request mean for the chat request and its answer.
+    """Everything that a request's tools mean for the chat request and its answer.
 
     `tools`: the list in chat form; with web search over the Responses protocol it
     also holds `{"type": "web_search", ...}`. `late`: those that are not in it, because a result
@@ -62,12 +62,12 @@ def tool_plan(
 ) -> ToolPlan:
     """The plan for the tools of a request whose messages are checked. Raises InvalidRequest.
 
-    `history`: what its messages say about tools; `work`: what its tools come to; both when
-    they are at hand.
+    `history`: what its messages say about tools; `work`: the cached results for its tools; both when they are
+    at hand.
     """
     history = history or ToolHistory.of(request.get("messages"))
     if request.get("tools") in (None, []) and request.get("tool_choice") is None and not history.changes:
-        # the rest would look at nothing, in a dozen steps
+        # the rest would do nothing, in a dozen steps
         return ToolPlan(facts=_facts([], history, {}, profile) if history.called else ToolFacts())
     work = work or ToolWork(profile)
     if work.plan is None:
@@ -88,7 +88,7 @@ def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: L
     server = server_tools(others, choice, bool(functions), profile, ledger)
     if server.local_answer is not None:
         return ToolPlan(local_answer=server.local_answer)
-    # a search that is switched on would search although no call is wanted
+    # a search that is switched on would run although no call is wanted
     if choice.get("type") == "none":
         server = ServerTools()
     chosen = _chosen(choice, functions, server)
@@ -155,13 +155,13 @@ def _sent_choice(
         return sent_choice(choice, chosen.name if chosen else None, profile, ledger)
     if server.tools and profile.tool_choice == "full":
         return ToolChoice({"type": "web_search"})
-    # Where the search is a switch of the request there is nothing to choose.
+    # Where the search is a switch of the request, there is nothing to choose.
     ledger.replaced("tool_choice", "web search is switched on, its call cannot be forced")
     return ToolChoice(None)
 
 
 def _offered(functions: list[Function], sent: ToolChoice, ledger: Ledger) -> list[Function]:
-    """The functions which the sent choice leaves to the model."""
+    """The functions that the sent choice leaves to the model."""
     if sent.withheld:
         kept = []
     elif sent.only is not None:

@@ -1,7 +1,7 @@
 """Which tools the model may see.
 
-The API keeps tools out of the prompt until something loads them; chat knows one
-list only, so the list sent is the one in force at the end of the conversation.
+The API keeps tools out of the prompt until something loads them. Chat has only one list, so the list in
+force at the end of the conversation is sent.
 
 See docs/conversion.md, "Which tools are sent".
 """
@@ -18,7 +18,7 @@ from gateway.conversion.validation.shape_errors import LIST, OBJECT, refuse, ref
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
 
-# Claude Code's stand-in for "there are tools not loaded yet"; it manages the loading itself.
+# Claude Code's stand-in for "some tools are not loaded yet"; the client manages the loading itself.
 PLACEHOLDER: Final = "DeferredToolPlaceholder"
 _CHANGE_TAGS: Final = ("tool_reference", "tool_definition", "mcp_tool_reference", "mcp_toolset_reference")
 TOOL_SEARCH: Final = ("tool_search_tool_regex", "tool_search_tool_bm25")
@@ -174,7 +174,7 @@ def _shows_all(tools: list[Declared], wanted: Collection[str], profile: Profile)
     if profile.deferred_tools == "expose":
         return True
     for _, tool in tools:
-        # Nothing but a search on Anthropic's servers would load them, or the client loads them itself.
+        # Only a search on Anthropic's servers would load them, or the client loads them itself.
         if str(tool.get("type")).startswith(TOOL_SEARCH) or tool.get("name") == PLACEHOLDER:
             return True
     return all(_deferred(tool) and tool.get("name") not in wanted for _, tool in tools)
@@ -205,7 +205,7 @@ def _after_changes(tools: list[Declared], history: ToolHistory) -> tuple[list[De
 
 
 def _changed_tool(path: str, block: dict[str, Any], known: dict[str, Declared]) -> str | None:
-    """The name a change is about, its definition noted in `known`; None for MCP references."""
+    """The name of the changed tool, its definition noted in `known`; None for MCP references."""
     change = required_object(block, "tool", path)
     path = f"{path}.tool"
     kind = change.get("type")

@@ -31,10 +31,11 @@ _LEGAL_NAME: Final = "^[a-zA-Z0-9_-]{1,128}$"
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as declared, before it is fitted to a provider.
+    """A function as declared, before it is adapted to a provider.
 
-    `declared` is the client's name for it, `name` the one sent upstream, `tool`
-    the declaration it comes from, `toolset` (member, toolset name) or None.
+    `declared` is the client's name for it, `name` the one sent upstream, `tool` the declaration it comes
+    from,
+    `toolset` (member, toolset name) or None.
     """
 
     path: str
@@ -69,7 +70,7 @@ def declared_functions(declared: Declared, names: str = "any") -> list[Function]
 
 
 def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
-    """The function fitted to the provider. Raises InvalidRequest when its schema cannot be used."""
+    """The function adapted to the provider. Raises InvalidRequest when its schema cannot be used."""
     path, tool = function.path, function.tool
     description, system_text = _description(function, profile.tool_description_max, ledger)
     written: dict[str, Any] = {"name": function.name}
@@ -82,7 +83,7 @@ def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
         )
     except RecursionError:
         refuse(f"{path}.custom.input_schema", "nested too deeply")
-    # Gemini refuses an object without properties; no parameters at all say the same
+    # Gemini refuses an object without properties; omitting the parameters means the same
     if properties_of(parameters) or "gemini" not in profile.schema_rewrites:
         written["parameters"] = parameters
     if strict:
@@ -124,7 +125,7 @@ def _anthropic_defined(path: str, tool: JSONObject, names: str) -> list[Function
     _check_examples(tool, f"{path}.{tool['type']}")
     functions = []
     for each in found:
-        # the API wants the usual name; a client with another one gets that back
+        # the API requires the usual name; a client that uses another one gets that back
         declared = tool.get("name") if each.toolset is None else None
         name = declared if type(declared) is str and declared else each.name
         functions.append(

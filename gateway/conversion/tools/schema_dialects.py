@@ -1,9 +1,8 @@
-"""Schemas as single providers take them.
+"""Schemas in the forms that single providers take.
 
-Each function is pure, keeps the object when nothing changes, and changes nothing when it is
-applied a second time. What the providers take is published: Gemini's `Schema`
-(ai.google.dev/api/caching#Schema), Moonshot's flavour (MoonshotAI/walle), llama.cpp's
-json-schema-to-grammar. OpenAI's rules are those of its refusals.
+Each function is pure, returns the same object when nothing changes, and is idempotent. What the providers
+take is published: Gemini's `Schema` (ai.google.dev/api/caching#Schema), Moonshot's flavour
+(MoonshotAI/walle), llama.cpp's json-schema-to-grammar. OpenAI's rules are those of its refusals.
 
 See docs/conversion.md, "Schemas".
 """
@@ -51,7 +50,7 @@ _GEMINI_KEYWORDS: Final = {
     "object": frozenset({"properties", "required", "minProperties", "maxProperties", "propertyOrdering"}),
 }
 _GEMINI_FORMATS: Final = ("enum", "date-time")
-# what a schema of Gemini cannot say, and the model should know
+# what Gemini's schema cannot express, and the model should know
 _UNKNOWN_TO_GEMINI: Final = (
     "default",
     "exclusiveMinimum",
@@ -83,7 +82,7 @@ _MOST_REPEATED: Final = 1_000
 
 
 def gemini(schema: JSONObject) -> JSONObject:
-    """The fields of Gemini's `Schema` alone, each where it may stand."""
+    """Only the fields of Gemini's `Schema`, each where it may stand."""
     return _gemini(simplified(inline_refs(schema), one_type=True), at_root=True)
 
 
@@ -99,7 +98,7 @@ def _gemini(schema: JSONObject, *, at_root: bool = False) -> JSONObject:
 
 
 def _gemini_branches(schema: JSONObject) -> JSONObject:
-    """`anyOf` is the only field beside which no other may stand; null is a field of each branch."""
+    """`anyOf` excludes all other fields beside it; null becomes a field of each branch."""
     branches: list[JSONObject] = []
     for branch in branches_of(schema, "anyOf"):
         branches += branches_of(branch, "anyOf") or [branch]
@@ -116,7 +115,7 @@ def _gemini_branches(schema: JSONObject) -> JSONObject:
 
 
 def _described(new: JSONObject, old: JSONObject) -> JSONObject:
-    """`new` with the words of `old`, in its first branch if it has some."""
+    """`new` with the description of `old`, in its first branch if it has any."""
     words = {name: old[name] for name in sorted(_WORDS) if name in old and name not in new}
     if "anyOf" not in new:
         return {**new, **words}
@@ -152,7 +151,7 @@ def _gemini_typed(schema: JSONObject, *, at_root: bool) -> JSONObject:
 
 
 def _gemini_enum(schema: JSONObject) -> JSONObject:
-    """An enum of Gemini holds strings that are not empty; other values are told in words."""
+    """An enum of Gemini holds non-empty strings; other values go into the description."""
     values = schema["enum"]
     if schema["type"] == "string":
         kept = [value for value in values if value]
@@ -181,7 +180,9 @@ def _legal(name: str, value: Any, schema: JSONObject) -> bool:
 
 
 def mfjs(schema: JSONObject) -> JSONObject:
-    """Moonshot's flavour: one type or an `anyOf` alone in each schema, `required` what there is."""
+    """Moonshot's flavour: each schema is one type or a lone `anyOf`, and `required` names existing
+    properties.
+    """
     return _mfjs(simplified(inline_refs(schema), one_type=True))
 
 
@@ -210,7 +211,7 @@ def _without_properties(schema: JSONObject, names: Sequence[str]) -> JSONObject:
 
 
 def llama_cpp(schema: JSONObject) -> JSONObject:
-    """What llama.cpp makes a grammar from: a type everywhere, and patterns that it can follow."""
+    """The part that llama.cpp makes a grammar from: a type everywhere, and patterns that it can follow."""
     return _llama_cpp(simplified(inline_refs(schema), one_type=False))
 
 
@@ -275,7 +276,7 @@ class _OpenAI:
         return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
 
     def _told_kinds(self, schema: JSONObject, depth: int) -> list[str]:
-        """The types of the values that a schema without `type` allows; empty = cannot be told."""
+        """The types of the values that a schema without `type` allows; empty = unknown."""
         schema = self._references.target(schema["$ref"]) or {} if "$ref" in schema else schema
         if _kinds(schema):
             return list(_kinds(schema))

@@ -1,8 +1,8 @@
-"""The part of JSON Schema that every service reads alike, and other schemas brought into it.
+"""The part of JSON Schema that every service reads alike, and bringing other schemas into it.
 
-Schemas are without references here (`inline_refs`). Afterwards each schema is an object that
-has a `type`, an `enum` of values of that type, or an `anyOf` that stands alone; `required`
-names properties that exist. What is given up is told in the description, in short.
+Schemas have no references here (`inline_refs`). Afterwards each schema is an object that has a `type`, an
+`enum` of values of that type, or a lone `anyOf`; `required` names existing properties. What is given up goes
+into the description, briefly.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _BESIDE_ANY_OF: Final = frozenset({"anyOf", "description", "title"})
 
 
 def simplified(schema: JSONObject, *, one_type: bool) -> JSONObject:
-    """`schema` with the meaning it can have in the common part; the same object when it is in it.
+    """`schema` with the meaning it can have in the common part; the same object when it already is in it.
 
     `one_type`: `type` is one name, and several become an `anyOf`.
     """
@@ -70,7 +70,7 @@ def same(new: JSONObject, old: JSONObject) -> bool:
 
 
 def told(schema: JSONObject, *keywords: str) -> JSONObject:
-    """`schema` without `keywords`; those it had stand in the description, if they are short."""
+    """`schema` without `keywords`; short ones move into the description."""
     gone = [name for name in keywords if name in schema]
     if not gone:
         return schema
@@ -114,7 +114,7 @@ def _united(properties: JSONObject, more: JSONObject) -> JSONObject:
 
 
 def _clean(node: JSONObject) -> None:
-    """Take out or mend what has no meaning, in place; lists that are right stay the same objects."""
+    """Remove or repair what has no meaning, in place; valid lists stay the same objects."""
     if "oneOf" in node:
         alternatives = node.pop("oneOf")
         node.setdefault("anyOf", alternatives)
@@ -195,7 +195,7 @@ def _clean_type(node: JSONObject) -> None:
 
 
 def _clean_enum(node: JSONObject) -> None:
-    """An enum has values of the schema's types, and only simple ones."""
+    """An enum has only simple values of the schema's types."""
     listed = list_of(node, "enum")
     allowed = _types_of(node)
     values = [
@@ -216,7 +216,7 @@ def _clean_enum(node: JSONObject) -> None:
 
 
 def _infer_type(node: JSONObject) -> None:
-    """The type that the keywords are about, when there is only one."""
+    """The type that the keywords imply, when there is only one."""
     for kind in ("object", "array", "string", "number"):
         if any(keyword in node for keyword in KEYWORDS[kind] - {"enum", "format"}):
             node["type"] = kind
@@ -224,10 +224,11 @@ def _infer_type(node: JSONObject) -> None:
 
 
 def _alone(node: JSONObject) -> JSONObject:
-    """An `anyOf` without anything beside it but words.
+    """An `anyOf` with nothing but a description beside it.
 
-    Where the schema itself says what the value looks like, its branches only add to that:
-    their properties join it, the rest is told in words. A bare type is handed down.
+    Where the schema itself says what the value looks like, its branches only add to that: their properties
+    join
+    it, the rest goes into the description. A bare type is handed down.
     """
     if node.keys() <= _BESIDE_ANY_OF:
         return node
@@ -259,7 +260,7 @@ def _alone(node: JSONObject) -> JSONObject:
 
 
 def _by_type(node: JSONObject) -> JSONObject:
-    """A list of types as one branch a type, each with the keywords that are about it."""
+    """A list of types as one branch per type, each with the keywords that concern it."""
     kinds: list[str] = node["type"]
     branches = []
     for kind in kinds:
@@ -273,7 +274,7 @@ def _by_type(node: JSONObject) -> JSONObject:
                 branch[keyword] = node[keyword]
         branches.append(branch)
     if "enum" in node:
-        # a type without a value in the enum is none that the value can have
+        # a type without a value in the enum cannot occur
         branches = [branch for branch in branches if "enum" in branch or _null_allowed(branch, node)]
     return {name: value for name, value in node.items() if name in _BESIDE_ANY_OF} | {"anyOf": branches}
 

@@ -1,8 +1,8 @@
-"""Regular expressions of schemas as llama.cpp can follow them.
+r"""Regular expressions of schemas as llama.cpp can follow them.
 
-llama.cpp turns a `pattern` into a rule of its grammar. It wants `^` and `$` around it, knows no
-`\\d` and no lookaround, and copies classes as they are: a class that takes a quotation mark
-would end the JSON string. What it can follow is written again in its own terms.
+llama.cpp turns a `pattern` into a rule of its grammar. It requires `^` and `$` around it, knows no `\d` and
+no lookaround, and copies classes literally: a class that includes a quotation mark would end the JSON
+string. A pattern that it can follow is rewritten in its own terms.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ LONGEST: Final = 1_000
 MOST_REPEATED: Final = 1_000
 _DEEPEST: Final = 10
 _CLASSES: Final = {"d": "0-9", "w": "A-Za-z0-9_"}
-# what a literal of the grammar writes with a backslash, as a regular expression does
+# escaped with a backslash in a literal of the grammar, as in a regular expression
 _ESCAPED: Final = frozenset("^.[]()|{}*+?")
 _PUNCTUATION: Final = frozenset(" _-/:@,;=<>~#%&!'")
-# what stands for itself in a class
+# literal characters in a class
 _IN_CLASS: Final = _PUNCTUATION | frozenset(".()|{}*+?$") - {"-"}
 
 
 class _NotFollowed(Exception):
-    """llama.cpp cannot follow the pattern, or not as it is meant."""
+    """llama.cpp cannot follow the pattern, or not as intended."""
 
 
 def grammar_pattern(pattern: str) -> str | None:
@@ -85,7 +85,7 @@ class _Reader:
             return written, empty, times
         self._next()
         least, most = self._counts() if sign == "{" else (int(sign == "+"), int(sign == "?"))
-        # a second sign would make it lazy or possessive, and a loop over nothing has no end
+        # a second sign would make it lazy or possessive, and a loop over nothing never ends
         if empty or self._peek() in ("*", "+", "?", "{") or (most and least > most):
             raise _NotFollowed
         if sign == "{":
@@ -159,7 +159,7 @@ class _Reader:
                     raise _NotFollowed
                 written = f"{written}-{last}"
             members.append(written)
-        # a dash stands for itself at the end alone
+        # a dash is literal only at the end
         return f"[{''.join(members)}{'-' if dash else ''}]"
 
     def _member(self, char: str) -> str:

@@ -1,8 +1,8 @@
-"""References within one JSON Schema: found, replaced by copies, or given names that every service reads.
+"""References within one JSON Schema: found, replaced by copies, or renamed so that every service reads them.
 
-A reference is a URI reference (RFC 3986). Its fragment is percent-encoded and holds a JSON
-Pointer (RFC 6901) or the name of an anchor. Schemas come from clients, so what is copied
-is bounded: definitions that refer to each other could grow without end.
+A reference is a URI reference (RFC 3986). Its fragment is percent-encoded and holds a JSON Pointer (RFC
+6901) or the name of an anchor. Schemas come from clients, so copying is bounded: definitions that refer to
+each other could grow without end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway import patterns
 from gateway.conversion.tools.schema_walk import noted, subschemas, with_subschemas
 from gateway.wire.messages import JSONObject
 
-# Copies of one schema may come to so many characters, about 75,000 tokens.
+# Copies within one schema may add up to this many characters, about 75,000 tokens.
 MAX_COPIED: Final = 300_000
 MAX_WITHIN: Final = 40
 _DEFINITIONS: Final = ("$defs", "definitions")
@@ -34,7 +34,7 @@ class References:
         self._names: dict[str, JSONObject] | None = None
 
     def target(self, ref: object) -> JSONObject | None:
-        """What `ref` means here; None when it is foreign, leads nowhere or is no reference."""
+        """What `ref` points to; None when it is foreign, leads nowhere or is not a reference."""
         if type(ref) is not str:
             return None
         if ref not in self._found:
@@ -67,12 +67,12 @@ class References:
 
 
 def resolved(root: JSONObject, ref: object) -> JSONObject | None:
-    """The target of one reference in `root`. Who looks for many keeps a `References`."""
+    """The target of one reference in `root`. To look up many, keep a `References`."""
     return References(root).target(ref)
 
 
 def without_base(schema: JSONObject, base: str) -> JSONObject:
-    """References that name the root by its own `$id` made local, so that the root can do without it."""
+    """References that name the root by its own `$id` become local, so that the root can drop it."""
     ref = schema.get("$ref")
     if type(ref) is str and base and ref.partition("#")[0] == base:
         schema = {**schema, "$ref": f"#{ref.partition('#')[2]}"}
@@ -80,7 +80,7 @@ def without_base(schema: JSONObject, base: str) -> JSONObject:
 
 
 def inline_refs(schema: JSONObject) -> JSONObject:
-    """References replaced by copies of their targets; a recursive one keeps the type of its target.
+    """References replaced by copies of their targets; a recursive one keeps only the type of its target.
 
     So does one that would copy too much. One that leads nowhere allows anything.
     """
@@ -130,7 +130,7 @@ class _Inliner(_Copies):
 
 
 class _Namer(_Copies):
-    """Moves each target under `$defs` of the root, with a name of its own."""
+    """Moves each target under `$defs` of the root, under a name of its own."""
 
     def __init__(self, root: JSONObject) -> None:
         super().__init__(root)
@@ -163,7 +163,7 @@ class _Namer(_Copies):
             return {**unresolved(schema["$ref"]), **_without(schema, "$ref")}
         name = self._names.get(id(target))
         if name is None:
-            # a definition is moved; what stands elsewhere stays there and is copied
+            # a definition is moved; anything elsewhere stays there and is copied
             if id(target) not in self._defined and not self.affords(target):
                 return {**_outline(target), **_without(schema, "$ref")}
             name = self._names[id(target)] = self._new_name(schema["$ref"])
@@ -183,7 +183,7 @@ class _Namer(_Copies):
 
 
 def weight_of(value: Any, most: int) -> int:
-    """How many characters `value` comes to as JSON, roughly; counting ends above `most`."""
+    """The rough size of `value` as JSON in characters; counting stops above `most`."""
     weight = 0
     waiting = [value]
     while waiting and weight <= most:
@@ -198,12 +198,12 @@ def weight_of(value: Any, most: int) -> int:
 
 
 def unresolved(ref: object) -> JSONObject:
-    """What stands for a reference to elsewhere: anything, with the reference in words."""
+    """The substitute for a reference to elsewhere: anything, with the reference in the description."""
     return noted({}, [f"$ref: {ref[:200]}"]) if type(ref) is str else {}
 
 
 def _outline(target: JSONObject) -> JSONObject:
-    """The type of `target`, where it can be told without looking into it."""
+    """The type of `target`, where it can be told without following it."""
     kind = target.get("type")
     if type(kind) is str or type(kind) is list:
         return {"type": kind}
@@ -211,7 +211,7 @@ def _outline(target: JSONObject) -> JSONObject:
 
 
 def _pointed(start: JSONObject, fragment: str) -> JSONObject | None:
-    """The target of a JSON Pointer; as the RFCs decode it, else as generators write it."""
+    """The target of a JSON Pointer: decoded by the RFCs, else as generators write it."""
     target = _followed(start, unquote(fragment).split("/")[1:])
     if target is None and "%" in fragment:
         steps = fragment.split("/")[1:]

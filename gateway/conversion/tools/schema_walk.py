@@ -1,4 +1,4 @@
-"""Walking a JSON Schema: which keywords hold schemas, and a map over them without mutation."""
+"""Walking a JSON Schema: which keywords contain schemas, and a map over them without mutation."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def subschemas(schema: JSONObject) -> Iterator[JSONObject]:
 
 
 def properties_of(schema: JSONObject) -> JSONObject:
-    """`properties`, empty where it is absent or nonsense: clients send schemas nobody has checked."""
+    """`properties`, empty where it is absent or malformed: clients send unchecked schemas."""
     value = schema.get("properties")
     return value if type(value) is dict else {}
 
 
 def list_of(schema: JSONObject, keyword: str) -> list[Any]:
-    """The list under `keyword`, empty where it is absent or nonsense."""
+    """The list under `keyword`, empty where it is absent or malformed."""
     value = schema.get(keyword)
     return value if type(value) is list else []
 

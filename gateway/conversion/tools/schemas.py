@@ -1,8 +1,8 @@
-"""JSON Schemas made fit for Chat Completions.
+"""JSON Schemas adapted to Chat Completions.
 
-All functions are pure: they return the given object when nothing had to change,
-otherwise a copy of the changed levels. What is too deep raises RecursionError;
-`tools` and `structured` turn that into an answer to the client.
+All functions are pure: they return the given object when nothing had to change, otherwise a copy of the
+changed levels. Too deep a schema raises RecursionError, which `functions` and `structured_output` turn into
+an answer to the client.
 
 See docs/conversion.md, "Schemas".
 """
@@ -38,10 +38,9 @@ class Parameters(NamedTuple):
 def tool_parameters(schema: JSONObject) -> Parameters:
     """The root of a tool's input_schema as every provider takes it.
 
-    An object with `properties`, without `$schema` and the like, its combinators
-    folded into one object. Raises ValueError when the root is no object.
-
-    See docs/conversion.md, "Schemas".
+    An object with `properties`, without `$schema` and the like, its combinators folded into one object.
+    Raises
+    ValueError when the root is not an object. See docs/conversion.md, "Schemas".
     """
     if type(schema.get("$id")) is str:
         schema = without_base(schema, schema["$id"].removesuffix("#"))
@@ -67,7 +66,7 @@ def tool_parameters(schema: JSONObject) -> Parameters:
 
 
 def folded(schema: JSONObject, references: References) -> JSONObject:
-    """One object instead of a combination of objects; the combination stays as text in `description`.
+    """One object in place of a combination of objects; the combination stays as text in `description`.
 
     Properties are united; required is what every outcome requires.
     """

@@ -70,7 +70,7 @@ def server_tools(
 
 
 def refuse_type(entry: Declared) -> None:
-    """Raises InvalidRequest; by this wording Claude Code repeats without the tool."""
+    """Raises InvalidRequest in the wording on which Claude Code repeats without the tool."""
     refuse_tag(entry.path, _kind(entry), EXPECTED_TAGS)
 
 

@@ -1,8 +1,8 @@
 """OpenAI's strict mode: which schemas may say `strict`, and how others are made to.
 
-Strict mode knows no optional properties. `force_strict` requires them all and
-allows null where something was optional; `without_invented_nulls` takes those
-nulls out of the answer again, so that the client sees what its schema promised.
+Strict mode has no optional properties. `force_strict` requires them all and allows null where something was
+optional; `without_invented_nulls` removes those nulls from the answer again, so that the client sees what
+its schema promised.
 
 See docs/conversion.md, "Structured output".
 """
@@ -39,7 +39,7 @@ _UNSUPPORTED: Final = (
     "dependentSchemas",
     "patternProperties",
 )
-# not in the list which decides about `strict`, but refused by OpenAI all the same
+# not in the list that decides about `strict`, but refused by OpenAI all the same
 _REFUSED_TOO: Final = (
     "default",
     "uniqueItems",
@@ -55,7 +55,7 @@ _REFUSED_TOO: Final = (
 # A recursive schema has endless paths; OpenAI allows ten levels.
 _MAX_UNROLLED: Final = 5
 _MAX_PATHS: Final = 2_000
-# a reference stands alone in a strict schema, but for words
+# in a strict schema a reference stands alone, except for descriptions
 _BESIDE_A_REFERENCE: Final = frozenset({"description", "title"})
 
 
@@ -110,7 +110,8 @@ class _Strict:
         simple, references = _simplified(schema, self.references)
         again = next((reference for reference in references if reference in self._folding), None)
         if again is not None:
-            # what holds itself is never folded to its end: the reference stays, the rest is told in words
+            # a schema that contains itself can never be folded completely: the reference stays, with a
+            # description
             return noted({"$ref": again}, [f"allOf: {jsontext.dumps_text(schema['allOf'])}"])
         around, self._folding = self._folding, (*self._folding, *references)
         schema = with_subschemas(simple, self.strict)
@@ -140,7 +141,7 @@ class _Strict:
     def _nullable(self, schema: JSONObject) -> JSONObject:
         nullable = _nullable(schema)
         if id(schema) in self._invented and "type" in nullable:
-            # the copy takes the place of the object which was noted
+            # the copy replaces the object that was noted
             self._invented[id(nullable)] = self._invented.pop(id(schema))
         return nullable
 
@@ -165,9 +166,9 @@ class _Strict:
 
 
 def _simplified(schema: JSONObject, known: References) -> tuple[JSONObject, list[str]]:
-    """Without the keywords strict mode refuses: rewritten where that is possible, else told in words.
+    """Without the keywords that strict mode refuses: rewritten where possible, else put into the description.
 
-    And the references of `allOf` whose targets were folded into it.
+    And without references of `allOf` whose targets were folded into it.
     """
     every = schema.get("allOf")
     references: list[str] = []

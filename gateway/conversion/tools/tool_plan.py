@@ -1,11 +1,11 @@
-"""What a list of tools comes to: its plan and its count, worked out once while the list is remembered.
+"""The results for a list of tools: its plan and its count, computed once while the list is remembered.
 
-The list itself says nearly all. Beside it count the profile, the choice, and of what the
-messages have called or loaded only names that decide something: those of deferred tools, of
-all tools where their number is limited, and calls that go upstream under another name. So a
-session has one result for hours, although it calls one tool after the other.
+The list itself determines nearly everything. The key also contains the profile, the choice, and those names
+called or loaded in the messages that make a difference: of deferred tools, of all tools where their number
+is limited, and of calls that go upstream under another name. So a session has one result for hours,
+although it calls one tool after another.
 
-Nothing changes a result once it was handed out.
+Nobody changes a result once it was handed out.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from gateway.wire.request_cache import Part
 if TYPE_CHECKING:
     from gateway.conversion.tools.chat_tools import ToolPlan
 
-# results of one list that are kept: agents, targets, deferred tools one after the other
+# results kept per list: agents, targets, deferred tools one after another
 _MOST: Final = 16
 _LONGEST_CHOICE: Final = 200
 
 
 class ToolWork:
-    """Filled by who works it out. `ledger`: the entries that the plan makes; `tokens`: packed."""
+    """Filled by whoever computes it. `ledger`: the entries that the plan makes; `tokens`: packed."""
 
     __slots__ = ("ledger", "plan", "profile", "tokens")
 
@@ -58,7 +58,7 @@ def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part:
     `part`: its list of tools, when that is remembered.
     """
     choice = repr(request.get("tool_choice"))
-    # what the messages add or take away is theirs alone
+    # what the messages add or remove belongs to them alone
     if part is None or history.changes or len(choice) > _LONGEST_CHOICE:
         return ToolWork(profile)
     if part.work is None:
@@ -68,7 +68,7 @@ def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part:
     decisive = known.deferred if few else known.names
     key = (id(profile), choice, history.called & decisive, history.loaded & decisive, history.renamed)
     found = known.results.get(key)
-    # an id is a profile's only as long as it lives
+    # an id identifies a profile only while that lives
     if found is None or found.profile is not profile:
         found = ToolWork(profile)
         known.results.put(key, found)

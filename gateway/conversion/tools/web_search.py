@@ -1,9 +1,8 @@
-"""A web search that the gateway makes itself, before the provider is asked.
+"""A web search made by the gateway itself, before the provider is asked.
 
-Claude Code's WebSearch tool sends a request whose only tool, or forced tool, is
-`web_search`. The gateway takes its query out, searches, hands the results to the model as
-text, and tells the client of call and results in the blocks of the API, in front of what
-the model says:
+Claude Code's WebSearch tool sends a request whose only or forced tool is `web_search`. The gateway extracts
+the query, searches, gives the results to the model as text, and shows the client call and results in the
+blocks of the API, in front of the model's answer:
 
     server_tool_use  web_search_tool_result  text
 
@@ -19,7 +18,7 @@ from typing import Any, Final
 from gateway.wire.messages import JSONObject
 
 TOOL: Final = "web_search_"
-# how Claude Code asks; what follows is the query
+# how Claude Code asks; the query follows
 _PREFIX: Final = "perform a web search for the query:"
 LONGEST_QUERY: Final = 400
 LONGEST_EXCERPT: Final = 2_000
@@ -46,7 +45,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A search that was made. `problem`: why there are no results, in the API's codes, "" = none."""
+    """A finished search. `problem`: why there are no results, in the API's codes, "" = none."""
 
     search: Search
     found: tuple[SearchResult, ...] = ()
@@ -54,7 +53,7 @@ class Searched:
 
 
 def search_of(request: JSONObject) -> Search | None:
-    """The search that a request is about; None when web search is not its only tool or its forced one."""
+    """The search that a request is about; None unless web search is its only or its forced tool."""
     tools = request.get("tools")
     if type(tools) is not list:
         return None
@@ -73,9 +72,9 @@ def search_of(request: JSONObject) -> Search | None:
 
 
 def with_results(request: JSONObject, searched: Searched) -> JSONObject:
-    """The request for the model: results behind the last user message, the search no tool any more.
+    """The request for the model: with the results after the last user message, and without the search tool.
 
-    `request` is not changed; what is not touched is shared.
+    `request` is not changed; untouched parts are shared.
     """
     messages = list(request["messages"])
     last = messages[-1]
@@ -87,7 +86,7 @@ def with_results(request: JSONObject, searched: Searched) -> JSONObject:
     del changed["tools"]
     changed.pop("tool_choice", None)
     if tools:
-        # they belong to the conversation, but the search was what was asked for
+        # they belong to the conversation, but only the search was asked for
         changed |= {"tools": tools, "tool_choice": {"type": "none"}}
     return changed
 
@@ -148,7 +147,7 @@ def _result(found: SearchResult) -> JSONObject:
         "type": "web_search_result",
         "title": found.title,
         "url": found.url,
-        # the API's own form, which only Anthropic can read; the model has the text already
+        # the API's own form, which only Anthropic can read; the model already has the text
         "encrypted_content": "",
         "page_age": found.age or None,
     }

@@ -1,9 +1,8 @@
 """Checks of a parsed Messages request, in the wording of the API.
 
-Required fields come first, in the order model, max_tokens, messages; then the
-first mistake in document order is raised, alone. Unknown fields are ignored.
-What depends on the provider (tools, PDF, prefill, history) is checked where it
-is converted; nothing here knows a provider.
+Required fields come first, in the order model, max_tokens, messages; then only the first mistake in
+document order is raised. Unknown fields are ignored. What depends on the provider (tools, PDF, prefill,
+history) is checked where it is converted; nothing here knows a provider.
 
 See docs/conversion.md, "Validation".
 """
@@ -54,10 +53,10 @@ def check(
 ) -> JSONObject:
     """Check `request` and return it, now known to be an object.
 
-    `counting`: a count_tokens request, which needs no max_tokens and ignores it.
-    With `enforce_api_version` the sampling fields are refused from the version
-    on that removed them. `checked`: so many of its messages passed before, at its
-    beginning. Raises InvalidRequest.
+    `counting`: a count_tokens request, which needs no max_tokens and ignores it. With `enforce_api_version`
+    the
+    sampling fields are refused from the version on that removed them. `checked`: how many messages at its
+    beginning passed before. Raises InvalidRequest.
     """
     if type(request) is not dict:
         raise InvalidRequest(OBJECT)
@@ -81,9 +80,8 @@ def check(
 def refuse_unsupported(request: JSONObject, *, counting: bool = False) -> None:
     """Refuse the features of the API that need a server's memory or sandbox.
 
-    Only for providers which do not speak the Messages API themselves. Raises InvalidRequest.
-
-    See docs/conversion.md, "Fields of the request".
+    Only for providers that do not speak the Messages API themselves. Raises InvalidRequest. See
+    docs/conversion.md, "Fields of the request".
     """
     if type(request.get("thread")) is dict:
         # With these details the SDK's tool runner repeats with the whole history.
@@ -167,7 +165,7 @@ def _thinking_within_max_tokens(value: Any, request: JSONObject) -> None:
     _thinking(value, request)
     budget, max_tokens = value.get("budget_tokens"), request["max_tokens"]
     if request.get("tools"):
-        # thinking between calls: the budget is the whole turn's, and may be larger than one answer
+        # with tools the budget covers the whole turn, and may be larger than one answer
         return
     if value["type"] == "enabled" and budget is not None and is_integer(max_tokens) and budget >= max_tokens:
         raise InvalidRequest("`max_tokens` must be greater than `thinking.budget_tokens`")

@@ -1,7 +1,6 @@
-"""The wording of shape errors, as the Messages API has it.
+"""The wording of shape errors, as in the Messages API.
 
-`path` is the dotted field path with list indexes. Null is equal to absent, and
-booleans are no integers.
+`path` is the dotted field path with list indexes. Null counts as absent, and booleans are not integers.
 
 See docs/conversion.md, "Validation".
 """
@@ -65,6 +64,6 @@ def required_object(owner: JSONObject, name: str, path: str) -> JSONObject:
 
 
 def optional(value: Any, kind: type, path: str, problem: str) -> None:
-    """Refuse a value which is neither null nor exactly of `kind`."""
+    """Refuse a value that is neither null nor exactly of `kind`."""
     if value is not None and type(value) is not kind:
         refuse(path, problem)

@@ -65,9 +65,8 @@ def refuse_nothing_said(messages: list[ChatMessage]) -> None:
 def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: RequestContext) -> str | None:
     """Let the upstream continue a final assistant message; returns its text, None when there is none.
 
-    Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest.
-
-    See docs/conversion.md, "Prefill".
+    Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest. See docs/conversion.md,
+    "Prefill".
     """
     last = messages[-1]
     if last["role"] != "assistant":
@@ -82,7 +81,7 @@ def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: Re
     if text != text.rstrip():
         refuse("messages", "final assistant content cannot end with trailing whitespace")
     if form == "prefix":
-        # the message may be kept for further requests
+        # the message may be cached for later requests
         messages[-1] = {**last, "prefix": True}
     elif form == "continue_final":
         body["continue_final_message"] = True

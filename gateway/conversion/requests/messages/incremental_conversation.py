@@ -1,14 +1,13 @@
-"""The messages of a request in passages, and what was worked out of each: once, while it is remembered.
+"""Converts a conversation incrementally; results are cached per passage.
 
-A conversation is converted passage by passage (`wire/request_cache.py` finds those that came
-before). A passage begins with an assistant's turn and ends in front of the next one's, so
-calls and their results, attachments and merged turns stay within it, and converting it
-alone gives what converting the whole gives. What reaches in from outside is part of what a
-result is known by: the profile, the number of its first message, and whether the user says
-more behind it. A conversation that cannot be cut so (an assistant's message without
-content, say) is one passage.
+A conversation is converted passage by passage (`wire/request_cache.py` finds those that came before). A
+passage begins with an assistant's turn and ends before the next one, so calls and their results,
+attachments and merged turns stay within it, and converting it alone gives the same as converting the
+whole. Everything outside that influences a result is part of its key: the profile, the number of its first
+message, and whether the user says more after it. A conversation that cannot be divided like this (for
+example because of an assistant message without content) is a single passage.
 
-Nothing in here changes what it has handed out, and nobody else may.
+Nothing here changes what it has handed out, and nobody else may.
 """
 
 from __future__ import annotations
@@ -58,9 +57,9 @@ class Written(NamedTuple):
 
 
 class Reading:
-    """What a passage becomes for one profile, model and owner of payloads, as far as somebody wanted to know.
+    """What a passage becomes for one profile, model and owner of payloads, as far as it was needed.
 
-    The keys: whether there is more of the user behind it; of `written`, for its turns and for its thinking.
+    The keys: whether there is more of the user after it; for `written`, for its turns and for its thinking.
     """
 
     __slots__ = ("model", "paired", "profile", "seal", "tokens", "written")
@@ -68,7 +67,7 @@ class Reading:
     def __init__(self, profile: Profile, model: str, seal: Seal) -> None:
         self.profile = profile
         self.model = model
-        # what one client brought back is no other's, though the text is the same
+        # what one client brought back is not another's, even if the text is the same
         self.seal = seal
         self.tokens: dict[bool, int] = {}
         self.paired: dict[bool, Paired] = {}
@@ -151,7 +150,7 @@ class Conversation:
         place = sum(len(passage.messages) for passage in self._passages)
         if type(messages) is list:
             self._passages.append(Passage(messages[place:] if place else messages, place))
-        # of messages that nobody remembers nothing need be kept apart: they are converted as they are
+        # without remembered passages nothing need be kept apart: the messages are converted as they are
         self._apart = bool(parts)
         self._readings = (
             [passage.reading(profile, self._model, client.seal) for passage in self._passages]
@@ -201,7 +200,7 @@ class Conversation:
 
         `marker`: the request's own `cache_control`, which marks the last block that can carry one.
         """
-        # which block is marked depends on all
+        # which block is marked depends on all of them
         self._apart = self._apart and marker is None and self._paired_apart(context)
         if not self._apart:
             self._turns = turns(self._messages, context.profile.mid_system, context.notes)
@@ -240,7 +239,7 @@ class Conversation:
         try:
             self._pair(context)
         except InvalidRequest:
-            # a turn that goes on in the next passage may have what is missed here
+            # a turn that continues in the next passage may have what is missing here
             return False
         return _stand_alone(self._paired)
 

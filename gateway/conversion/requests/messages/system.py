@@ -17,8 +17,8 @@ from gateway.wire.request_cache import Part
 # targets of one conversation whose messages are kept
 _MOST_KNOWN: Final = 4
 
-# Claude Code's first system block: meant for Anthropic's accounting, and different for
-# each conversation, so that left in front it would spoil every provider's prompt cache.
+# Claude Code's first system block: meant for Anthropic's accounting and different for each conversation,
+# so that in front of everything it would defeat every provider's prompt cache.
 ATTRIBUTION: Final = "x-anthropic-billing-header:"
 
 
@@ -80,7 +80,7 @@ def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
 
 
 def without_attribution(system: Any) -> Any:
-    """A checked top-level `system` without the client's attribution, if it begins with that."""
+    """A checked top-level `system` without the client's attribution line, if it begins with one."""
     if isinstance(system, str):
         return system.partition("\n")[2] if system.startswith(ATTRIBUTION) else system
     return system[1:] if system and system[0]["text"].startswith(ATTRIBUTION) else system
