@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.errors import InvalidRequest, RequestTooLarge
 
-# 30 KB that become 30 MB are no conversation.
+# 30 KB that expand to 30 MB are not a conversation.
 MOST_RATIO: Final = 50
 FREE: Final = 1024 * 1024
 
@@ -20,9 +20,9 @@ _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 async def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> bytes:
-    """Check and decode `raw`; `limit` in bytes holds before and after decoding.
+    """Check and decode `raw`; `limit` (bytes) applies before and after decoding.
 
-    What is compressed may become MOST_RATIO times as long, and FREE bytes in any case.
+    A compressed body may expand to MOST_RATIO times its size, and to FREE bytes in any case.
 
     Raises InvalidRequest and RequestTooLarge in the API's wording.
     """
@@ -42,12 +42,12 @@ async def plain_body(raw: bytes, headers: Mapping[str, str], limit: int) -> byte
     decoded_limit = min(limit, max(FREE, MOST_RATIO * len(raw)))
     if decoded_limit <= FREE:
         return _decoded(raw, encoding, decoded_limit)
-    # that takes its time, which zlib lets others have
+    # zlib releases the GIL: decoding a large body does not hold up other requests
     return await asyncio.to_thread(_decoded, raw, encoding, decoded_limit)
 
 
 def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:
-    # some clients call a raw deflate stream "deflate", the standard means zlib's
+    # some clients call a raw deflate stream "deflate"; the standard means zlib's format
     windows = [_WINDOW_BITS[encoding], *([-15] if encoding == "deflate" else [])]
     for window in windows:
         decoder = zlib.decompressobj(window)

@@ -19,14 +19,14 @@ logger = logging.getLogger("gateway.api")
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase | Answer]]
 
 
-# Django's patterns know of its own responses alone
+# Django's patterns know only its own response classes
 Pattern = Callable[..., Any]
 
 
 def endpoint(*methods: str) -> Callable[[View], Pattern]:
     """Decorate an async view `view(request, request_id, ...)` that answers `methods`.
 
-    GatewayError becomes its JSON; anything unexpected a 500 whose details stand
+    A GatewayError becomes its JSON. Anything unexpected becomes a 500; its details are
     only in the log, under the request id.
     """
     allowed = ", ".join(methods)
@@ -42,7 +42,7 @@ def endpoint(*methods: str) -> Callable[[View], Pattern]:
             except GatewayError as error:
                 return error_response(error, request_id)
             except (BadRequest, SuspiciousOperation) as problem:
-                # Django's words for what a client did wrong, among them too many query parameters
+                # Django's own errors for bad requests, such as too many query parameters
                 return error_response(InvalidRequest(str(problem)), request_id)
             except Exception:
                 logger.exception("unexpected error", extra={"request_id": request_id})

@@ -1,7 +1,7 @@
-"""Look: a question to something that may be away, asked in a thread of its own.
+"""Look: ask something that may be unavailable, in a thread of its own.
 
-Who answers probes waits for a moment and no longer. A look that is stuck is the only one of its
-kind: neither threads nor connections pile up behind a server that answers nobody.
+A probe waits only briefly for its answer. A stuck look is the only one of its kind, so
+neither threads nor connections pile up behind a server that does not answer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-# probes and scrapers wait for one second at the least
+# probes and scrapers wait at least one second
 PATIENCE: Final = 0.5
 
 
 class Look(Generic[T]):
-    """`await look(question)` gives its answer, or None when there is none within `patience` seconds.
+    """`await look(question)` returns its answer, or None when there is none within `patience` seconds.
 
-    What the question raises is raised. While one is under way, others wait for its answer.
+    Whatever the question raises is raised here. Callers that come while one is running wait for its answer.
     """
 
     def __init__(self, name: str, patience: float = PATIENCE) -> None:
@@ -34,9 +34,9 @@ class Look(Generic[T]):
         asked = self._asked
         if asked is None or asked.done() or asked.get_loop() is not loop:
             asked = self._asked = loop.create_future()
-            # nobody may be left to hear how it went
+            # retrieve the outcome even when every caller is gone by now
             asked.add_done_callback(lambda done: done.cancelled() or done.exception())
-            # a daemon: a server that answers nobody does not hold up the end of the process
+            # a daemon: a server that does not answer must not delay the end of the process
             arguments = (question, asked, loop)
             threading.Thread(target=_ask, args=arguments, name=self._name, daemon=True).start()
         done, _ = await asyncio.wait({asked}, timeout=self._patience)
@@ -57,6 +57,6 @@ def _ask(question: Callable[[], T], asked: asyncio.Future[T], loop: asyncio.Abst
         answer = question()
     except Exception as raised:
         problem = raised
-    # a loop that is closed has nobody who waits
+    # a closed loop has nobody waiting
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(tell, answer, problem)

@@ -1,4 +1,4 @@
-"""GET /metrics: for Prometheus, and for nobody who does not show METRICS_TOKEN."""
+"""GET /metrics: for Prometheus, and only with METRICS_TOKEN."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _files: Final[Look[bytes]] = Look("metrics", patience=5.0)
 
 @endpoint("GET")
 async def metrics(request: HttpRequest, request_id: str) -> HttpResponseBase:
-    """The numbers of all processes of this machine, as text. 404 while METRICS_TOKEN is not set."""
+    """The numbers of all processes on this machine, as text. 404 while METRICS_TOKEN is not set."""
     allow(request.headers.get("authorization", ""), gateway_conf().metrics_token)
     gateway = await runtime.gateway()
     snapshot = gateway.configuration.snapshot
-    # without the database the other numbers are wanted more than ever, and before the scraper gives up
+    # the other numbers matter most while the database is down, and must arrive before the scraper gives up
     targets = await _records(lambda: _targets(snapshot))
-    # files are read for it, and nobody's answer should wait for that
+    # it reads files, and no other answer should wait for that
     body = await _files(lambda: _written(snapshot, targets))
     if body is None:
         raise InternalError
@@ -39,7 +39,7 @@ async def metrics(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
 
 def allow(authorization: str, token: str) -> None:
-    """Raises NotFound without a token of ours, AuthenticationFailed when another one is shown."""
+    """Raises NotFound when no token is configured, AuthenticationFailed when a wrong one is sent."""
     if not token:
         raise NotFound("Not Found: metrics are off, METRICS_TOKEN is not set")
     scheme, _, shown = authorization.strip().partition(" ")

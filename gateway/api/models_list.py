@@ -88,7 +88,7 @@ def lifecycle(entry: ModelEntry, today: date) -> dict[str, str | None]:
 
 
 def capabilities(profile: Profile) -> dict[str, Any]:
-    """What the gateway can do with this model, from its profile; every key of the API's object."""
+    """What the gateway can do with this model, from its profile: every key of the API's object."""
     thinks = profile.reasoning != "none"
     levels = profile.effort_levels
     return {

@@ -1,4 +1,4 @@
-"""A line in the log for requests whose key was refused, and not one for each of a flood."""
+"""Log requests whose key was refused, without one line for each request of a flood."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gateway.cache import GenerationalCache
 
 logger = logging.getLogger("gateway.access")
 
-# seconds between two lines about one address
+# seconds between two lines about the same address
 PAUSE: Final = 10.0
-# addresses that are remembered
+# addresses remembered
 MOST: Final = 2000
 
 
@@ -22,11 +22,11 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # address -> when its last line was, and what came since
+        # address -> time of its last line, and refusals since
         self._known: GenerationalCache[str, tuple[float, int]] = GenerationalCache(MOST)
 
     def note(self, address: str, path: str, problem: str) -> None:
-        """`address`: the client's; `problem`: what it was told, which names no key."""
+        """`address`: the client's; `problem`: what it was told, which contains no key."""
         now = self._clock()
         last, unsaid = self._known.get(address) or (now - PAUSE, 0)
         if now - last < PAUSE:

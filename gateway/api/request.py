@@ -1,8 +1,8 @@
 """GatewayRequest: Django's ASGI request as the API's views use it.
 
-Replaces what Django makes of each request before anybody asks: its headers as META's
-names and back again, the encoding of a form, a spooled temporary file for the body,
-which goes to disk and is read back. Of a small request that was a twentieth of the CPU.
+It skips work that Django does for every request before anything needs it: headers turned
+into META's names and back, a form's encoding, a spooled temporary file for the body that
+is written and read back. For a small request that was a twentieth of the CPU time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from django.core.handlers.asgi import ASGIRequest
 
 
 class GatewayRequest(ASGIRequest):
-    """`body` is what arrived, as bytes, whatever its size: the API has a limit of its own.
+    """`body` is what arrived, as bytes, whatever its size: the API has its own limit.
 
-    `address` is the peer's, `query` what stands behind the question mark. All that Django's
-    requests have besides is made when it is asked for. Raises UnicodeDecodeError for a query
-    that is no text.
+    `address` is the peer's, `query` the part of the URL after the question mark. Everything else
+    of a Django request is made on demand. Raises UnicodeDecodeError for a query that is not text.
     """
 
     urlconf = "gateway.urls"
@@ -41,9 +40,9 @@ class GatewayRequest(ASGIRequest):
         self._post_parse_error = False
 
     def __getattr__(self, name: str) -> Any:
-        """What was not set above: Django's own request knows."""
+        """Everything not set above comes from Django's own request."""
         if name in ("scope", "_usual"):
-            # of an object that is only being made
+            # asked while the object is still being made
             raise AttributeError(name)
         return getattr(self._usual, name)
 
@@ -57,16 +56,16 @@ class GatewayRequest(ASGIRequest):
 
     @cached_property
     def lower_headers(self) -> dict[str, str]:
-        """The headers with lower-case names, as the wire had them; several of one name are joined."""
+        """The headers with lower-case names, as they came over the wire; repeated ones are joined."""
         return lower_headers(self.scope["headers"])
 
 
 def lower_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by their lower-case names; several of one name are joined."""
+    """Headers by their lower-case names; repeated ones are joined."""
     found: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        # `x_api_key` must not pass for `x-api-key` anywhere
+        # `x_api_key` must never pass for `x-api-key`
         if "_" not in name:
             found[name] = f"{found[name]},{value}" if name in found else value
     return found

@@ -1,6 +1,6 @@
-"""Answers: JSON and errors in Anthropic's form as Django responses, the relay's replies as they are.
+"""Answers: JSON and errors in Anthropic's form as Django responses, the relay's replies unchanged.
 
-Each has its request-id.
+Each has a request-id.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from gateway.wire import jsontext
 
 JSON: Final = "application/json"
 
-# as they go over the wire
+# as sent over the wire
 Headers = list[tuple[bytes, bytes]]
 
 
 @frozen
 class WholeReply:
-    """An answer of one piece, as a server takes it: of the answers that matter no Django response is made,
-    which would look at each header three times over (10 microseconds)."""
+    """An answer in one piece, as the server takes it. The frequent answers bypass Django's response
+    class, which would process each header three times (10 microseconds).
+    """
 
     status: int
     headers: Headers
@@ -33,9 +34,9 @@ class WholeReply:
 
 
 class StreamAnswer:
-    """The same for a stream: an iterable of finished bytes, which is the pump itself.
+    """The same for a stream: an iterable of finished bytes, namely the pump itself.
 
-    Closing its iterator closes the pump, also when no piece was ever asked for.
+    Closing its iterator closes the pump, even when no piece was requested.
     """
 
     __slots__ = ("headers", "pump", "status")
@@ -79,7 +80,7 @@ def error_response(error: GatewayError, request_id: str) -> HttpResponse:
 
 
 def reply_answer(reply: Reply, request_id: str) -> Answer:
-    """What the relay replied, with our headers; those that it brings win over the content type."""
+    """The relay's reply with our headers; a content type among its own takes precedence."""
     if isinstance(reply, Streamed):
         return StreamAnswer(_pairs({**reply.headers, **STREAM_HEADERS, "request-id": request_id}), reply.pump)
     headers = {"content-type": JSON, "request-id": request_id, "content-length": str(len(reply.body))}

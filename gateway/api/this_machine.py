@@ -1,7 +1,7 @@
-"""Whether a request comes from a program on this machine itself (pure).
+"""Whether a request comes from a program on this machine (pure).
 
-That is who a gateway without client keys answers. A loopback peer alone proves nothing: it may be a
-proxy that speaks for the world, or a browser that speaks for the page of some site.
+Only such requests are answered by a gateway without client keys. A loopback peer proves nothing
+by itself: it may be a proxy for the outside world, or a browser acting for some website's page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from gateway.conf import is_loopback
 
 _WEB: Final = ("http", "https")
-# A header with one of these words in its name is a proxy's, a tunnel's or a content network's:
+# A header with one of these words in its name comes from a proxy, a tunnel or a content network:
 # X-Forwarded-For, X-Real-IP, CF-Connecting-IP, X-Azure-ClientIP, Tailscale-User-Login.
 _PROXIES_WORDS: Final = frozenset(
     {
@@ -29,7 +29,7 @@ _OWN_SITE: Final = ("none", "same-origin")
 
 
 def foreign_sign(headers: Mapping[str, str], address: str, http_version: str = "1.1") -> str:
-    """What shows that a request is not from a program here, as half a sentence; "" when nothing does.
+    """Evidence that a request is not from a local program, as half a sentence; "" when there is none.
 
     `headers` have lower-case names; `address` is the peer's.
     """
@@ -41,7 +41,7 @@ def foreign_sign(headers: Mapping[str, str], address: str, http_version: str = "
         if _is_proxys(name):
             return f"a proxy passed this request on ({name})"
     if http_version == "1.0":
-        # clients of the API do not speak it, and proxies do that tell nothing of themselves
+        # the API's clients do not use it, but proxies that do not announce themselves do
         return "a proxy passed this request on (HTTP/1.0)"
     if not _may_be_of_a_page_here(headers):
         return "a web page sent this request"
@@ -49,9 +49,9 @@ def foreign_sign(headers: Mapping[str, str], address: str, http_version: str = "
 
 
 def _may_be_of_a_page_here(headers: Mapping[str, str]) -> bool:
-    """False when a browser says that a page of another site is behind the request.
+    """False when a browser says that another site's page is behind the request.
 
-    A site that has its name lead to this address (DNS rebinding) is given away by its Host as well.
+    A site that makes its name resolve to this address (DNS rebinding) is caught by its Host as well.
     """
     if headers.get("sec-fetch-site", "none") not in _OWN_SITE:
         return False
@@ -62,7 +62,7 @@ def _may_be_of_a_page_here(headers: Mapping[str, str]) -> bool:
 
 
 def _is_of_this_machine(address: str) -> bool:
-    """Whether a page is of a server here, or of no website at all (an editor's view, an extension)."""
+    """Whether a page belongs to a local server, or to no website at all (an editor's view, an extension)."""
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -84,6 +84,6 @@ def _is_loopback_host(host: str) -> bool:
         name, port = host, ""
     if port and not (port.isascii() and port.isdigit()):
         return False
-    # an address of IPv6 stands in brackets, and nothing else does
+    # brackets mark an IPv6 address and nothing else
     bracketed = name.startswith("[") and name.endswith("]")
     return is_loopback(name.lower()) and (":" in name) == bracketed == any(one in name for one in "[]")

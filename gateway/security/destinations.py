@@ -1,7 +1,7 @@
-"""Where secrets and calls may go: the origin that a secret belongs to, and addresses nobody may be sent to.
+"""Where secrets and calls may go: the origin a secret belongs to, and addresses that are always refused.
 
-Pure: names are not resolved here. upstream/http1/happy_eyeballs.py asks about the addresses that it is
-about to connect to, so a name that leads to a refused address is refused as well.
+Pure: names are not resolved here. upstream/http1/happy_eyeballs.py checks each address before it
+connects, so a name that resolves to a refused address is refused as well.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 _LINK_LOCAL: Final = (
     ipaddress.ip_network("169.254.0.0/16"),
     ipaddress.ip_network("fe80::/10"),
-    # metadata services that are not at a link-local address: Amazon over IPv6, Alibaba, Azure's host
+    # metadata services outside the link-local ranges: Amazon over IPv6, Alibaba, Azure's host
     ipaddress.ip_network("fd00:ec2::254/128"),
     ipaddress.ip_network("100.100.100.200/32"),
     ipaddress.ip_network("168.63.129.16/32"),
 )
 _METADATA_NAMES: Final = frozenset({"metadata.google.internal", "metadata.goog", "instance-data"})
-# prefixes after which an IPv6 address holds an IPv4 one, and how far from its right end that begins
+# IPv6 prefixes that embed an IPv4 address, and how far from the right end it begins
 _CARRIERS: Final = (
     (ipaddress.IPv6Network("::ffff:0:0/96"), 0),
     (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),
@@ -34,10 +34,10 @@ _CARRIERS: Final = (
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a web address in one spelling; a text that is none stands for itself.
+    """Scheme, host and port of a web address in one spelling; any other text stands for itself.
 
-    Two URLs with one origin lead to the same server. It compares the text of host and port and
-    resolves nothing, so that whatever reads the URL later cannot read another host out of it.
+    Two URLs with the same origin lead to the same server. It compares the text of host and port and
+    resolves nothing, so code that reads the URL later cannot find another host in it.
     """
     try:
         parts = urlsplit(url.strip())
@@ -50,9 +50,9 @@ def origin_of(url: str) -> str:
 
 
 def is_link_local(address: str) -> bool:
-    """Whether an IP address is link-local or a metadata service, also inside an IPv6 address.
+    """Whether an IP address is link-local or a metadata service, also when embedded in an IPv6 address.
 
-    False for a text that is no IP address.
+    False for a text that is not an IP address.
     """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
@@ -68,7 +68,7 @@ def is_link_local(address: str) -> bool:
 
 
 def is_refused_host(host: str) -> bool:
-    """`is_link_local` of a host as a URL names it: in any spelling that the system takes for an address.
+    """`is_link_local` of a host as written in a URL, in any spelling the system accepts for an address.
 
     The system reads 2852039166, 0xa9fe.0xa9fe and 0251.0376.0251.0376 as 169.254.169.254. The names
     of metadata services count too. Other names are not looked up.
@@ -82,7 +82,7 @@ def is_refused_host(host: str) -> bool:
 
 
 def leads_to_refused_host(url: str) -> bool:
-    """`is_refused_host` of a URL's host; False for a text that is no URL."""
+    """`is_refused_host` of a URL's host; False for a text that is not a URL."""
     try:
         return is_refused_host(urlsplit(url.strip()).hostname or "")
     except ValueError:

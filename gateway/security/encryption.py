@@ -1,7 +1,7 @@
-"""Encryption of stored secrets with a list of Fernet keys; the only place that knows cryptography.
+"""Encryption of stored secrets with a list of Fernet keys; the only module that uses cryptography.
 
-The first key encrypts, every key decrypts: put a new key in front, encrypt what is stored anew
-(`manage.py rotatekeys`), then take the old one away.
+The first key encrypts, every key decrypts. To rotate, put a new key in front, encrypt the stored
+secrets again (`manage.py rotatekeys`), then remove the old one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _SEALING: Final = b"opaque data that clients carry"
 
 
 class EncryptionError(ValueError):
-    """str() is a sentence for an admin, without any secret in it."""
+    """str() is a sentence for an admin and contains no secret."""
 
 
 class UnusableKey(EncryptionError):
-    """FIELD_ENCRYPTION_KEYS is empty or holds something that is not a Fernet key."""
+    """FIELD_ENCRYPTION_KEYS is empty or contains something that is not a Fernet key."""
 
 
 class UnreadableSecret(EncryptionError):
-    """No key of the list opens the stored text."""
+    """No key of the list decrypts the stored text."""
 
 
 def encrypt(text: str, keys: Sequence[str]) -> str:
@@ -40,7 +40,7 @@ def encrypt(text: str, keys: Sequence[str]) -> str:
 
 
 def decrypt(token: str, keys: Sequence[str]) -> str:
-    """Open what encrypt made, with whichever key fits. Raises UnusableKey or Unreadable."""
+    """Decrypt what encrypt made, with whichever key fits. Raises UnusableKey or Unreadable."""
     try:
         return _cipher(tuple(keys)).decrypt(token.encode()).decode()
     except (InvalidToken, UnicodeDecodeError):
@@ -51,7 +51,7 @@ def decrypt(token: str, keys: Sequence[str]) -> str:
 
 
 def is_of_first_key(token: str, keys: Sequence[str]) -> bool:
-    """Whether the first key alone opens a stored text. Raises UnusableKey."""
+    """Whether the first key alone decrypts a stored text. Raises UnusableKey."""
     try:
         decrypt(token, keys[:1])
     except UnreadableSecret:
@@ -60,9 +60,9 @@ def is_of_first_key(token: str, keys: Sequence[str]) -> bool:
 
 
 def seal_keys(keys: Sequence[str]) -> tuple[bytes, ...]:
-    """Keys to sign with what clients carry for us, in the order of the list; not those that encrypt.
+    """Keys to sign data that clients carry for us, derived from `keys` in their order.
 
-    Without a list they come from SECRET_KEY, so that they are the same in every process.
+    An empty list derives one from SECRET_KEY. Either way all processes have the same ones.
     """
     return tuple(
         hmac.digest(key.strip().encode(), _SEALING, "sha256") for key in (keys or (settings.SECRET_KEY,))

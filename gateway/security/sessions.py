@@ -1,4 +1,4 @@
-"""When a session of the console is over: some hours after login, or after a time without a request (pure)."""
+"""When a console session expires: some hours after login, or after a time without requests (pure)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, Final
 
 LONGEST: Final = 12 * 3600.0
 LONGEST_IDLE: Final = 3600.0
-# how exactly the last request is remembered: each time is a write
+# how precisely the last request is remembered, since each update is a write
 _EXACTLY: Final = 60.0
 _SINCE: Final = "since"
 _SEEN: Final = "seen"
 
 
 def is_over(session: MutableMapping[str, Any], now: float) -> bool:
-    """Whether its time is up at `now` (Unix seconds)."""
+    """Whether the session has expired at `now` (Unix seconds)."""
     since, seen = session.get(_SINCE, now), session.get(_SEEN, now)
     return not (now - LONGEST < since <= now + _EXACTLY and now - LONGEST_IDLE < seen <= now + _EXACTLY)
 
 
 def note_request(session: MutableMapping[str, Any], now: float) -> None:
-    """Somebody asked for a page."""
+    """Record that a page was requested."""
     if _SINCE not in session:
         session[_SINCE] = now
     if _SEEN not in session or now - session[_SEEN] >= _EXACTLY:
@@ -28,5 +28,5 @@ def note_request(session: MutableMapping[str, Any], now: float) -> None:
 
 
 def begin(session: MutableMapping[str, Any], now: float) -> None:
-    """Somebody logged in."""
+    """Record a login."""
     session[_SINCE] = session[_SEEN] = now

@@ -1,11 +1,11 @@
-"""Counts and times of exchanges, as Prometheus reads them.
+"""Counts and durations of exchanges, for Prometheus.
 
-An exchange costs a few additions, when it has its turn and when it has ended. Label values are few
-and our own: endpoint, state, provider, class of the status; never what a client sends.
+An exchange costs a few additions, when its turn comes and when it ends. Label values are few and
+our own (endpoint, state, provider, class of the status), never something a client sends.
 
-One process keeps its numbers in memory. Of several on one port a question meets any, so they keep
-them in files of one folder (prometheus_client's multi-process mode, which it chooses when it is
-imported), and whoever is asked adds them up. What a dead process counted stays counted.
+A single process keeps its numbers in memory. When several share a port a scrape reaches any of them,
+so they keep the numbers in files of one folder (prometheus_client's multi-process mode, chosen when it
+is imported), and the process that is asked adds them up. Counts of a process that ended are kept.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from gateway import __version__
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-# the variable that prometheus_client looks for
+# the variable that prometheus_client reads
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-# in memory: with a mapped file on a disk that is full the system kills who writes
+# in memory: writing to a mapped file on a full disk gets the process killed
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
-# of ours alone; the library's own registry also tells of the one process that is asked
+# ours only; the library's own registry also reports the one process that is asked
 _registry = CollectorRegistry()
 _ended = Counter(
     "ccproxy_requests",
@@ -118,7 +118,7 @@ M = TypeVar("M", Counter, Histogram)
 
 
 class AttemptMetrics(Protocol):
-    """What is counted of one try at a provider."""
+    """What is counted for one try at a provider."""
 
     @property
     def provider(self) -> str: ...
@@ -128,7 +128,7 @@ class AttemptMetrics(Protocol):
 
 
 class ExchangeMetrics(Protocol):
-    """What is counted of an exchange; times in milliseconds, None where there was none."""
+    """What is counted for an exchange; times in milliseconds, None where there was none."""
 
     @property
     def endpoint(self) -> str: ...
@@ -169,9 +169,9 @@ class ExchangeMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CurrentState:
-    """What is so at the moment of asking. `set_aside`: credentials set aside, by provider.
+    """The state at the moment of asking. `set_aside`: credentials set aside, by provider.
 
-    `targets`: targets that processes skip now, by provider; None: not known, the database is away.
+    `targets`: targets that processes skip now, by provider; None when unknown because the database is away.
     """
 
     spool_bytes: int = 0
@@ -224,7 +224,7 @@ def left() -> None:
 
 
 def ended(outcome: ExchangeMetrics) -> None:
-    """Count an exchange that has ended, however it did."""
+    """Count an exchange that has ended, whatever the outcome."""
     endpoint, provider = outcome.endpoint, outcome.provider
     status = f"{outcome.status // 100}xx" if outcome.status else ""
     _labelled(_ended, endpoint, outcome.state, provider, status).inc()
@@ -248,7 +248,7 @@ def ended(outcome: ExchangeMetrics) -> None:
 
 
 def _model_label(provider: str, asked: str, model: str) -> str:
-    """A model that an admin named; "as asked" for what a mapping passes on, which clients make up."""
+    """A model that an admin named; "as asked" for names a mapping passes on, which clients choose freely."""
     if model == asked:
         return "as asked"
     name = (provider, model)
@@ -257,26 +257,26 @@ def _model_label(provider: str, asked: str, model: str) -> str:
     return model if name in _models else "other"
 
 
-# the library makes texts of the values and takes a lock each time to find the same few
+# the library converts the values to text and takes a lock on each lookup of the same few children
 @functools.lru_cache(maxsize=1024)
 def _labelled(metric: M, *values: str) -> M:
     return metric.labels(*values)
 
 
 def history_state(waiting: int, committed: bool) -> None:
-    """Told by the recorder after each batch that it tried to write."""
+    """Called by the recorder after each batch that it tried to write."""
     _history_waiting.set(waiting)
     if committed:
         _history_committed.set(time.time())
 
 
 def uncounted() -> None:
-    """A request of a key with limits that could not be counted."""
+    """Count a request of a key with limits that could not be counted against them."""
     _uncounted.inc()
 
 
 def exposition(standing: CurrentState) -> bytes:
-    """All numbers in Prometheus's text format, of all processes that share a folder. Reads files then."""
+    """All numbers in Prometheus's text format, for all processes that share a folder. Then it reads files."""
     registry = _registry
     if FOLDER_VARIABLE in os.environ:
         registry = CollectorRegistry()
@@ -285,7 +285,7 @@ def exposition(standing: CurrentState) -> bytes:
 
 
 class _Only:
-    """A registry of one collector; a registry of the library's would keep it."""
+    """A registry of one collector, made each time; one of the library's would keep the collector."""
 
     def __init__(self, standing: CurrentState) -> None:
         self.collect = standing.collect
@@ -300,5 +300,5 @@ def shared_folder() -> Iterator[Path]:
 
 
 def process_died(folder: Path, pid: int) -> None:
-    """What a process was doing when it ended is no longer being done; what it counted stays."""
+    """Drop the gauges of a process that ended; its counts stay."""
     mark_process_dead(pid, str(folder))
