@@ -1,7 +1,7 @@
 """CountingQueue: one thread that counts for all requests of a process, many in one transaction.
 
-While the store works on one batch the next one gathers, so that a burst of requests costs it a few
-transactions and not hundreds, and its counters are not fought for by the threads of one process.
+While the store works on one batch the next one collects, so a burst of requests costs a few
+transactions instead of hundreds, and the threads of one process do not compete for its counters.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from gateway.limits.stores import Changes, Charge, End, Hold, Store, StoreUnavai
 
 logger = logging.getLogger("gateway.limits")
 
-# A hold is given up so long after its process last said that it is alive.
+# A hold is released this long after its process last reported that it is alive.
 LEASE: Final = 60
-# So long an ended request waits at most for the history to have it.
+# An ended request waits at most this long for the history to record it.
 ENDED_KEPT: Final = 86_400
 MOST_AT_ONCE: Final = 200
 RETRY_SECONDS: Final = 2.0
-# No budget is judged by figures that are older than this; none refuses by some older than that. Seconds.
+# Seconds: the greatest age of figures by which a budget is judged, and by which a request is refused.
 FRESH: Final = 120.0
 LOOK_AGAIN: Final = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """A request that wants to come in, and what became of that once it is judged.
+    """A request that asks for admission, and its verdict once it is judged.
 
-    `looked`: its accounts have just been compared with the history. `look`: those that must be
-    before anybody can tell; nothing was taken then.
+    `looked`: its accounts have just been compared with the history. `look`: accounts that must be
+    compared before it can be judged; nothing was taken in that case.
     """
 
     meters: tuple[Meter, ...]
@@ -70,9 +70,9 @@ class Ask:
             return False
         reconciled = standings.get(meter.counter, CounterStanding()).reconciled
         if self.looked:
-            # with old figures a budget is counted on while the history is away, but not without any
+            # while the history is away a budget is judged by old figures, but never without any
             return meter.window is not None and not reconciled
-        # clocks of machines differ a little
+        # clocks of machines differ slightly
         age = now - reconciled / 1000
         if self.verdict.by is meter and not -1 <= age <= LOOK_AGAIN:
             return True
@@ -81,7 +81,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Payment:
-    """What follows from a request's end: corrections of rates, ends of holds."""
+    """What a request's end changes: corrections of rates, ends of holds."""
 
     charges: list[Charge]
     ends: list[End]
@@ -92,7 +92,7 @@ class Payment:
 
 
 def payment(meters: Sequence[Meter], request_id: str, held: Need, used: Need, now: float) -> Payment:
-    """From what a request was expected to use and what it used."""
+    """From the usage that was expected of a request and the usage it had."""
     charges, ends = [], []
     for meter in meters:
         if meter.is_rate:
@@ -100,7 +100,7 @@ def payment(meters: Sequence[Meter], request_id: str, held: Need, used: Need, no
             if more:
                 charges.append(Charge(meter.counter, more, meter.lasts))
         else:
-            # a place among the running ones is only held, never used
+            # a concurrency place is only held, never used
             amount = 0 if meter.window is None else used.amount(meter.unit)
             expires = int(now) + ENDED_KEPT
             ends.append(End(meter.counter, request_id, meter.held(held), amount, meter.lasts, expires))
@@ -108,7 +108,7 @@ def payment(meters: Sequence[Meter], request_id: str, held: Need, used: Need, no
 
 
 def _taken_back(ask: Ask) -> Payment:
-    """A refused request has taken nothing, not even a request of its rate."""
+    """A refused request takes nothing, not even one request of its rate."""
     given = payment(ask.meters, ask.request_id, ask.need, Need(), ask.now)
     charges = [
         Charge(meter.counter, -ask.need.amount(meter.unit), meter.lasts)
@@ -119,7 +119,7 @@ def _taken_back(ask: Ask) -> Payment:
 
 
 def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now: float) -> None:
-    """Judge the asks, in their order, and settle the payments. Raises StoreUnavailable."""
+    """Judge the asks in order and settle the payments. Raises StoreUnavailable."""
     changes = Changes()
     for owed in payments:
         owed.changes(changes)
@@ -139,7 +139,7 @@ def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now:
 
 
 def _before(asks: Iterable[Ask], standings: Mapping[str, CounterStanding]) -> dict[str, CounterStanding]:
-    """How the counters stood before all of these."""
+    """The counters as they were before all of these."""
     before = dict(standings)
     for ask in asks:
         for meter in ask.meters:
@@ -164,7 +164,7 @@ def _plus(stands: CounterStanding, meter: Meter, need: Need, sign: int) -> Count
 class CountingQueue:
     """`ask` waits for a verdict, `pay` never waits. `stop` pays what is owed.
 
-    `late` is told of an ask that was admitted when nobody waited for it any more.
+    `late` is called with an ask that was admitted after its caller had stopped waiting.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class CountingQueue:
         self._patience = patience
         self._asks: deque[_Waiting] = deque()
         self._owed: deque[Payment] = deque()
-        # taken out of `_owed`, and not known to be paid
+        # taken out of `_owed`, but not known to be paid
         self._paying: list[Payment] = []
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -197,13 +197,13 @@ class CountingQueue:
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=self._patience / 2)
-                # Seen twice, so that it is the store that lets us wait and not a process that stood still.
+                # Seen twice, so the store is what is slow and not a process that was suspended.
                 if not future.done() and seen is not None and self._batch_under_way == seen:
                     raise StoreUnavailable(f"no answer within {self._patience:g} seconds")
                 seen = self._batch_under_way
         except BaseException:
             if not future.cancel() and future.exception() is None and ask.admitted:
-                # the verdict came in the same moment
+                # the verdict arrived at the same moment
                 self._late(ask)
             raise
         future.result()
@@ -261,7 +261,7 @@ class CountingQueue:
             counted(self._store, asks, self._paying, self._clock())
             self._paying.clear()
         except StoreUnavailable as problem:
-            # the limiter says it, once for an outage
+            # the limiter reports it, once for an outage
             _tell(waiting, problem, self._late)
             return False
         except Exception:
@@ -272,7 +272,7 @@ class CountingQueue:
         return True
 
     def _singly(self, waiting: list[_Waiting]) -> bool:
-        """Each by itself, because one of them cannot be counted: that one is left out."""
+        """Count each by itself, because one of them cannot be counted; only that one is left out."""
         while self._paying:
             try:
                 counted(self._store, [], self._paying[:1], self._clock())
@@ -306,12 +306,12 @@ def _taken(queue: deque[T], most: int) -> list[T]:
 def _tell(
     waiting: Iterable[_Waiting], problem: StoreUnavailable | None, late: Callable[[Ask], object]
 ) -> None:
-    """Tell those who wait, in their own loop; one call wakes a loop for all."""
+    """Tell the waiting callers in their own loops; one call wakes a loop for all of them."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
     for one in waiting:
         by_loop.setdefault(one[1].get_loop(), []).append(one)
     for loop, some in by_loop.items():
-        # a closed loop raises RuntimeError: nobody waits any more
+        # a closed loop raises RuntimeError: nobody is waiting
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_resolve, some, problem, late)
 

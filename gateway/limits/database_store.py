@@ -1,7 +1,7 @@
 """Counters in the database: the same statements on SQLite and PostgreSQL.
 
-Counters are written first, in the order of their names, then the rows of their requests: so two
-processes wait for each other instead of locking each other out.
+Counters are written first, in the order of their names, then the rows of their requests, so two
+processes wait for each other instead of deadlocking.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ RETURNING account, request
 
 
 class DatabaseStore:
-    """Used from threads that live long: each keeps its connection."""
+    """Used from long-lived threads; each keeps its connection."""
 
     local = False
 
@@ -56,7 +56,7 @@ class DatabaseStore:
                 standings = _added(changes.sums(), now)
                 gone = _ended(changes.ends)
                 if gone:
-                    # what the history had already is not counted a second time
+                    # what the history already had is not counted again
                     off = {name: (-used, -held, lasts) for name, (used, held, lasts) in gone.items()}
                     standings.update(_added(off, now))
                 holds = [
@@ -85,7 +85,7 @@ class DatabaseStore:
     ) -> bool:
         def reconciled() -> bool:
             with transaction.atomic():
-                # makes the counter if there is none, and keeps others from it until the end
+                # creates the counter if there is none, and locks it until the transaction ends
                 if _added({name: (0, 0, lasts)}, now)[name].reconciled != seen:
                     return False
                 rows = [
@@ -112,14 +112,14 @@ class DatabaseStore:
     def sweep(self, *, now: float) -> None:
         def swept() -> None:
             LimitCounter.objects.filter(expires__lte=int(now)).delete()
-            # rows go when their account is reconciled; these are of accounts that nobody asks for any more
+            # rows go when their account is reconciled; these belong to accounts that are no longer used
             left = LimitHold.objects.filter(expires__lte=int(now) - _LONG_OVER)
             left.delete()
 
         _answered(swept)
 
 
-# seconds after which no row is of use
+# seconds after which no row is needed
 _LONG_OVER: Final = 32 * 86_400
 
 
@@ -129,7 +129,7 @@ def _added(sums: Mapping[str, tuple[int, int, int]], now: float) -> dict[str, Co
 
 
 def _ended(ends: Sequence[End]) -> dict[str, tuple[int, int, int]]:
-    """Write the ends; the sums of those whose holds were not there."""
+    """Write the ends; returns the sums of those whose holds still existed."""
     if not ends:
         return {}
     used = [(end.account, end.request, end.used, end.expires) for end in ends if end.used]

@@ -1,17 +1,17 @@
-"""Reconciler: keeps the accounts of budgets equal to the history, whatever changed one of the two.
+"""Reconciler: keeps the accounts of budgets equal to the history, whichever of the two was changed.
 
-Between two looks an account moves with the requests that begin and end. A look makes it anew: what the
-history says was spent, and beside it the requests that the history does not count yet. It happens
+Between two looks an account changes with the requests that begin and end. A look computes it again:
+what the history says was spent, plus the requests that the history does not include yet. It happens
 
-    at once     before an account is used for the first time or after a rest, and before it refuses
+    at once     before an account is used for the first time or after a pause, and before it refuses
                 a request, but at most once a second
     later       a minute after requests have ended
 
-so a price that was corrected, a store that lost its memory or a process that died are put right by
-themselves. One thread does it, which also keeps what running requests hold and sweeps the store.
+so a corrected price, a store that lost its data or a process that died need no repair by hand.
+One thread does it; it also keeps the holds of running requests alive and sweeps the store.
 
-An account's rows are read first, then which of their requests the history counts, then its sum: what
-happens in between may be counted twice until the next look, and nothing is left out.
+An account's rows are read first, then which of their requests the history includes, then its sum.
+What happens in between may be counted twice until the next look; nothing is missed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger("gateway.limits")
 LOOK_EVERY: Final = 60.0
 SWEEP_EVERY: Final = 3600.0
 TICK: Final = LEASE / 4
-# A request waits so long for a look; after one that failed the history is left alone for that time.
+# A request waits this long for a look; after a failed one the history is left alone for as long.
 PATIENCE: Final = 5.0
 
 
@@ -42,16 +42,16 @@ class BudgetHistory(Protocol):
     """What happened, as far as budgets are concerned. Its calls block and raise StoreUnavailable."""
 
     def spent(self, subject: Subject, period: Period) -> Mapping[str, int]:
-        """What was used of each unit in a period."""
+        """The amount of each unit used in a period."""
         ...
 
     def ended(self, requests: Sequence[str]) -> set[str]:
-        """The requests whose end is in what `spent` says."""
+        """The requests whose end is included in what `spent` returns."""
         ...
 
 
 class NoHistory:
-    """For a gateway that keeps none."""
+    """For a gateway that keeps no history."""
 
     def spent(self, subject: Subject, period: Period) -> Mapping[str, int]:
         return {}
@@ -77,13 +77,13 @@ class Reconciler:
         self._stopped = False
 
     async def look(self, meters: Iterable[Meter]) -> None:
-        """Compare their accounts with the history; returns in time also when that does not answer."""
+        """Compare their accounts with the history; returns in time even when it does not answer."""
         if self._clock() >= self._rests_until:
             looks = [asyncio.wrap_future(self._asked(meter)) for meter in meters]
             await asyncio.wait(looks, timeout=PATIENCE)
 
     def begun(self, meters: Iterable[Meter], request_id: str) -> None:
-        """A request runs: what it holds is kept."""
+        """A request runs: its holds are kept alive."""
         with self._lock:
             for meter in meters:
                 if not meter.is_rate:
@@ -91,7 +91,7 @@ class Reconciler:
         self._start()
 
     def ended(self, meters: Iterable[Meter], request_id: str) -> None:
-        """It has ended: a look follows within some time."""
+        """A request has ended: a look follows after a while."""
         later = self._clock() + LOOK_EVERY
         with self._lock:
             for meter in meters:
@@ -111,12 +111,12 @@ class Reconciler:
             self._thread.join(timeout)
 
     def _asked(self, meter: Meter) -> Future[None]:
-        """One look at an account, for all who ask meanwhile."""
+        """One look at an account, shared by all who ask meanwhile."""
         with self._lock:
             look = self._looks.get(meter.counter)
             if look is None:
                 look = self._looks[meter.counter] = Future()
-                # several wait for it; none of them may cancel it
+                # several callers wait for it; none of them may cancel it
                 look.set_running_or_notify_cancel()
                 self._jobs.put(meter)
         self._start()
@@ -158,7 +158,7 @@ class Reconciler:
             look.set_result(None)
 
     def _tick(self, now: float) -> None:
-        """Keep what is held, and look at what is due. Raises StoreUnavailable."""
+        """Keep holds alive and look at the accounts that are due. Raises StoreUnavailable."""
         with self._lock:
             held = {account: list(requests) for account, requests in self._held.items()}
             due = [name for name, (when, _) in self._due.items() if when <= now]
@@ -181,7 +181,7 @@ class Reconciler:
         self._store.reconcile(meter.counter, account.reconciled, spent, known, meter.lasts, now=self._clock())
 
     def _quietly(self, work: Callable[[], object]) -> bool:
-        """Whether it could be done; nobody else does what this thread does."""
+        """Whether it succeeded; no other thread does this work."""
         try:
             work()
         except StoreUnavailable as problem:

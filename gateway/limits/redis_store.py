@@ -16,7 +16,7 @@ from gateway.limits.stores import Account, Changes, Row, StoreUnavailable, folde
 T = TypeVar("T")
 
 _PREFIX: Final = "ccproxy:limits:"
-# seconds; a server that is asked for longer is away
+# seconds; a server that takes longer counts as unavailable
 _TIMEOUT: Final = 5.0
 _TRIES: Final = 5
 _RUNNING: Final = "r"
@@ -46,12 +46,14 @@ end
 
 
 class RedisStore:
-    """`url` as REDIS_URL has it. What Redis loses is made anew from the history (reconciling.py)."""
+    """`url` in the form of REDIS_URL. What Redis loses is computed again from the history
+    (reconciling.py).
+    """
 
     local = False
 
     def __init__(self, url: str) -> None:
-        # a charge that is sent twice counts twice, so nothing is tried again
+        # a charge that is sent twice counts twice, so nothing is retried
         self._redis: Any = Redis.from_url(
             url,
             decode_responses=True,
@@ -125,7 +127,7 @@ class RedisStore:
                 try:
                     return once()
                 except WatchError:
-                    # a request came or ended in between
+                    # a request began or ended in between
                     continue
             return False
 
@@ -139,7 +141,7 @@ class RedisStore:
         _answered(kept)
 
     def sweep(self, *, now: float) -> None:
-        """Redis does it."""
+        """Nothing to do: Redis expires its keys."""
 
 
 def _counter(name: str) -> str:

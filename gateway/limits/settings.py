@@ -14,7 +14,7 @@ def limits_store(name: str) -> Store:
     if name == "database":
         return DatabaseStore()
     if name == "cache":
-        # by name, so that its client is loaded only where there is a Redis
+        # imported by name, so that the Redis client is loaded only where it is used
         store: Store = import_string("gateway.limits.redis_store.RedisStore")(settings.REDIS_URL)
         return store
     return MemoryStore()

@@ -1,12 +1,12 @@
 """Where counters are kept: what a store must do, and the one in memory.
 
-A counter of a rate is a number. A counter of a budget, or of requests at the same time, is an
-account: what was `used`, and what requests under way have `held`. Beside it the store keeps a row for
-each of these holds, also for one that has ended, until the history is known to have its request. So an
-account can be made anew at any time, from the history and the rows.
+A counter of a rate is a number. A counter of a budget, or of concurrent requests, is an account:
+the amount `used`, and the amount `held` by running requests. For each hold the store also keeps a
+row, even after its request ended, until the history is known to include that request. An account
+can therefore be computed again at any time, from the history and the rows.
 
-Names are texts, amounts whole numbers, times Unix seconds. A store's calls block and raise
-StoreUnavailable; the limiter makes them beside the event loop (`local` ones in it).
+Names are text, amounts whole numbers, times Unix seconds. A store's calls block and raise
+StoreUnavailable; the limiter makes them outside the event loop (`local` stores' calls inside it).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from gateway.limits.meters import CounterStanding
 
 
 class StoreUnavailable(Exception):
-    """The store does not answer; nothing is known of what it did."""
+    """The store does not answer; whether it did anything is unknown."""
 
 
 class Charge(NamedTuple):
-    """`amount` onto the counter `name` of a rate, which means something until `lasts`."""
+    """Add `amount` to the counter `name` of a rate, which is valid until `lasts`."""
 
     name: str
     amount: int
@@ -32,7 +32,7 @@ class Charge(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A request begins to hold `amount` of an account, until `expires` when nobody keeps it."""
+    """A request begins to hold `amount` of an account, until `expires` unless it is kept alive."""
 
     account: str
     request: str
@@ -44,7 +44,7 @@ class Hold(NamedTuple):
 class End(NamedTuple):
     """A request that held `held` of an account has ended and used `used` of it.
 
-    Without effect when its hold is gone: then the history had it already, or its lease was over.
+    No effect when its hold is gone: the history already had it, or its lease ran out.
     """
 
     account: str
@@ -57,7 +57,7 @@ class End(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a store is to do at once. `also`: further counters whose standing is asked for."""
+    """What a store does in one step. `also`: further counters whose values are wanted."""
 
     charges: list[Charge] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Changes:
     also: set[str] = field(default_factory=set)
 
     def sums(self) -> dict[str, tuple[int, int, int]]:
-        """(used, held, lasts) to add to each counter, if the hold of each end is still there."""
+        """(used, held, lasts) to add to each counter, provided the hold of each end still exists."""
         sums: dict[str, tuple[int, int, int]] = {}
 
         def add(name: str, used: int, held: int, lasts: int) -> None:
@@ -91,14 +91,14 @@ class Row(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account as it is read for reconciling."""
+    """An account as read for reconciling."""
 
     reconciled: int
     rows: Sequence[Row]
 
 
 class Fold(NamedTuple):
-    """An account made anew: its standing without `gone`, the requests whose rows go."""
+    """An account computed again: its values without `gone`, the requests whose rows are removed."""
 
     used: int
     held: int
@@ -106,7 +106,7 @@ class Fold(NamedTuple):
 
 
 def folded(rows: Iterable[Row], spent: int, known: Collection[str], now: float) -> Fold:
-    """From what the history says was `spent`, in which the requests `known` are counted."""
+    """From what the history says was `spent`, which includes the requests `known`."""
     used, held, gone = spent, 0, []
     for row in rows:
         if row.request in known or row.expires <= now:
@@ -121,11 +121,13 @@ def folded(rows: Iterable[Row], spent: int, known: Collection[str], now: float) 
 class Store(Protocol):
     """Counters, shared by all processes that use the same store."""
 
-    # does not block, so that no thread is needed
+    # does not block, so it needs no thread
     local: bool
 
     def apply(self, changes: Changes, *, now: float) -> Mapping[str, CounterStanding]:
-        """Do all of it or nothing. The changed counters as they stand afterwards, and those in `also`."""
+        """Do all of it or nothing. Returns the new values of the changed counters, and the values of
+        `also`.
+        """
         ...
 
     def account(self, name: str, *, now: float) -> Account:
@@ -135,25 +137,27 @@ class Store(Protocol):
     def reconcile(
         self, name: str, seen: int, spent: int, known: Collection[str], lasts: int, *, now: float
     ) -> bool:
-        """Make an account anew (`folded`); False when it was reconciled after `seen` by somebody else."""
+        """Store an account computed again (`folded`); False when another process reconciled it after
+        `seen`.
+        """
         ...
 
     def keep(self, held: Mapping[str, Sequence[str]], expires: int) -> None:
-        """Requests (by account) go on holding what they hold until `expires`."""
+        """Extend the holds of requests (by account) until `expires`."""
         ...
 
     def sweep(self, *, now: float) -> None:
-        """Forget what is over."""
+        """Remove what has expired."""
         ...
 
 
 def stamp(seen: int, now: float) -> int:
-    """The new value of `reconciled`: milliseconds, and never one that was there before."""
+    """The new value of `reconciled`: milliseconds, and never a value that was there before."""
     return max(int(now * 1000), seen + 1)
 
 
 class MemoryStore:
-    """For one process that need not remember: counters end with it."""
+    """For one process; its counters end with it."""
 
     local = True
 
@@ -207,7 +211,7 @@ class MemoryStore:
             self._rows = {name: rows for name, rows in self._rows.items() if rows and name in self._counters}
 
     def _end(self, end: End) -> bool:
-        """Whether its hold was there; it is not any more."""
+        """Whether its hold existed; it is removed."""
         rows = self._rows.get(end.account, {})
         row = rows.get(end.request)
         if row is None or row.ended:

@@ -1,7 +1,7 @@
-"""Windows of time that limits count in (pure): minutes that slide, and days, weeks and months of UTC.
+"""Windows of time for limits (pure): minutes that slide, and days, weeks and months of UTC.
 
-A sliding minute is the counter of this minute plus what is left of the last one: twenty
-seconds into a minute two thirds of the minute before still count.
+A sliding minute is this minute's counter plus the remaining share of the last one: twenty
+seconds into a minute, two thirds of the previous minute still count.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ class Minute:
         return (self.number + 1) * MINUTE
 
     def used(self, this: int, last: int) -> float:
-        """How much of a limit is taken, from the counters of this minute and the one before."""
-        # rounded, so that a limit that is just reached is not passed by a fraction of a float
+        """How much of a limit is used, from the counters of this minute and the one before."""
+        # rounded, so that a float's fraction does not push a limit that is just reached over it
         return round(this + last * (1 - self.elapsed / MINUTE), 6)
 
     def wait(self, this: int, last: int, limit: int) -> float:
-        """Seconds until `used` is at most `limit`, when nothing is added; at most two minutes."""
+        """Seconds until `used` is at most `limit` if nothing is added; at most two minutes."""
         if self.used(this, last) <= limit:
             return 0.0
         if this <= limit:
-            # in this minute, while the last one fades
+            # within this minute, as the last one fades
             return MINUTE * (1 - (limit - this) / last) - self.elapsed
-        # in the next one, while this one fades
+        # within the next one, as this one fades
         return (MINUTE - self.elapsed) + MINUTE * (1 - max(0, limit) / this)
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A day, week (from Monday) or month of UTC: the first moment, and the first one behind it."""
+    """A day, week (from Monday) or month of UTC: its first moment, and the first one after it."""
 
     kind: str
     start: datetime

@@ -47,7 +47,7 @@ class CurrentSnapshot:
         self.snapshot: ConfigSnapshot = load()
 
     def start(self) -> None:
-        """Start the thread, once; it is a daemon and needs no stop."""
+        """Start the thread, once; a daemon, so it need not be stopped."""
         if self._thread is None:
             config_changed.connect(self._changed)
             self._thread = threading.Thread(target=self._run, name="config-snapshot", daemon=True)
@@ -69,13 +69,13 @@ class CurrentSnapshot:
         return self.snapshot
 
     def look(self) -> bool:
-        """One look at the stamp; True when a new snapshot is in force. Never raises."""
+        """One check of the stamp; True when a new snapshot is in force. Never raises."""
         try:
             changed = self._stamp() != self.snapshot.stamp
             if changed:
                 self._tell(self.reload())
         except Exception:
-            # once for an outage, not twice a second
+            # once per outage, not twice a second
             if not self._failing:
                 logger.exception("the configuration cannot be read; the last one stays in force")
             self._failing = True
@@ -87,7 +87,7 @@ class CurrentSnapshot:
         self._look_now.set()
 
     def _run(self) -> None:
-        # The thread keeps its own connection open: a new one twice a second costs more than the look.
+        # The thread keeps its own connection: a new one twice a second would cost more than the check.
         while not self._stopping:
             self._look_now.wait(self._interval)
             self._look_now.clear()

@@ -1,4 +1,6 @@
-"""Sizes of models as the providers' own lists tell them: kept when one is loaded, read for the snapshot."""
+"""Sizes of models as told by the providers' own lists: stored when a list is loaded, read for the
+snapshot.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,22 @@ from django.db import transaction
 from gateway.models import ListedModel, Provider
 
 LONGEST_NAME: Final = 200
-# what a column holds; a larger number is no size
+# the range of the column; a larger number is not a size
 _LARGEST: Final = 2_000_000_000
 
 Sizes = tuple[str, int | None, int | None]
 
 
 def keep_listed(provider: Provider, sizes: Iterable[Sizes]) -> int:
-    """Keep (upstream model, context window, output cap) of a list that was just loaded; gives how many.
+    """Store (upstream model, context window, output cap) of a list that was just loaded; returns how many.
 
-    They take the place of those kept before; the same list again changes nothing, not even the stamp.
-    An empty list changes nothing either: a provider that fails has not forgotten its models.
+    They replace those stored before; an unchanged list changes nothing, not even the stamp.
+    An empty list changes nothing either: a provider that fails has not dropped its models.
     """
     told = {
         name: (_size(window), _size(cap))
         for name, window, cap in sizes
-        # PostgreSQL takes no NUL characters
+        # PostgreSQL accepts no NUL characters
         if 0 < len(name) <= LONGEST_NAME and "\x00" not in name and (_size(window) or _size(cap))
     }
     if not told:
@@ -47,7 +49,7 @@ def keep_listed(provider: Provider, sizes: Iterable[Sizes]) -> int:
 
 
 def listed_sizes() -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    """The kept sizes as profile options, by provider slug and upstream model."""
+    """The stored sizes as profile options, by provider slug and upstream model."""
     rows = ListedModel.objects.values_list(
         "provider__slug", "upstream_model", "context_window", "max_output_tokens"
     )

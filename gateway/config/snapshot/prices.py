@@ -29,7 +29,7 @@ def price_book(
 ) -> PriceBook:
     """The book of these records and the catalogue.
 
-    `addresses`: base URL of each provider by slug; `free`: slugs of those that charge nothing.
+    `addresses`: base URL of each provider by slug; `free`: slugs of providers that charge nothing.
     """
     return PriceBook(
         rules=(
@@ -66,7 +66,7 @@ def _rule(record: ModelPrice) -> PriceRule:
 
 
 def _tiers(record: ModelPrice, rates: Rates) -> tuple[tuple[int, Rates], ...]:
-    """The tiers in rising order; each stands on the one below it."""
+    """The tiers in rising order; each inherits from the one below it."""
     if tiers_problem(record.tiers):
         logger.error("price %s: its tiers cannot be read and are left out; open and save it", record.pk)
         return ()

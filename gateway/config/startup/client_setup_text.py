@@ -18,8 +18,9 @@ def local_url(conf: GatewayConf) -> str:
 
 
 def base_url(conf: GatewayConf, seen: str = "") -> str:
-    """The address that clients are given: PUBLIC_URL, else `seen`, where a page was asked for, else the
-    gateway's own."""
+    """The address given to clients: PUBLIC_URL, else `seen` (where a page was requested), else the
+    gateway's own.
+    """
     return conf.public_url or seen.rstrip("/") or local_url(conf)
 
 

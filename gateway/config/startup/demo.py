@@ -1,4 +1,4 @@
-"""The demo provider: there as long as no real one serves, so that a first start answers something."""
+"""The demo provider: present while no real one serves, so that a first start can answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 SLUG: Final = "demo"
 # The demo transport answers inside the process; the address is never called.
 BASE_URL: Final = "http://demo.invalid/v1"
-# Claude Code's model picker shows names with claude in them.
+# Claude Code's model picker shows names that contain claude.
 PUBLIC_NAMES: Final = {
     "opus": "claude-opus-5-5",
     "sonnet": "claude-sonnet-5-5",
@@ -25,16 +25,16 @@ def demo_only() -> bool:
 
 
 def sync_demo() -> bool:
-    """Make the demo's records when nothing real serves, remove them when something does.
+    """Create the demo's records while nothing real serves, remove them once something does.
 
-    Returns demo_only(). An admin's switch on the demo stays as it was set.
+    Returns demo_only(). If an admin switched the demo on or off, that stays.
     """
     wanted = demo_only()
     if wanted:
         _make()
     else:
         ModelMapping.objects.filter(origin=Origin.DEMO).delete()
-        # an admin's own mapping to the demo keeps it
+        # kept when an admin's own mapping leads to it
         Provider.objects.filter(origin=Origin.DEMO, targets__isnull=True).delete()
     return wanted
 

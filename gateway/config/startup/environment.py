@@ -1,8 +1,7 @@
 """Keeps the records that the environment defines in step with it, at each start.
 
-The provider, its mappings and the client key carry `environment_key`, so that a
-record which an admin has taken over (origin `admin`) is found again: it is left
-as it is, and not made a second time.
+The provider, its mappings and the client key carry `environment_key`, so a record that an
+admin has taken over (origin `admin`) is recognised, left unchanged and not created again.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from gateway.models import (
 
 PROVIDER_KEY: Final = "provider"
 KEY_NAME: Final = "ANTHROPIC_API_KEY"
-# names that the original proxy sends on unchanged
+# names that the original proxy passes on unchanged
 PASSED_UNCHANGED: Final = ("gpt-", "o1-", "o3-", "o4-", "ep-", "doubao-", "deepseek-")
 # after the admin's own mappings, before the demo's
 FIRST_POSITION: Final = 1000
@@ -41,7 +40,7 @@ _SLUG_LENGTH: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What is in force after a sync. `provider` is the environment's record, also when it was taken over."""
+    """What is in force after a sync. `provider` is the environment's record, even when taken over."""
 
     provider: Provider | None
     taken_over: bool
@@ -51,7 +50,7 @@ class Synced:
 def sync_environment(conf: GatewayConf | None = None, today: date | None = None) -> Synced:
     """Make, change or remove the environment's records; a second call changes nothing, not even the stamp.
 
-    Raises what the database raises, and ValueError when OPENAI_BASE_URL is no web address.
+    Raises what the database raises, and ValueError when OPENAI_BASE_URL is not a web address.
     """
     conf = with_living_defaults(conf or gateway_conf(), today or datetime.now(UTC).date())
     with acting(source=ENVIRONMENT), transaction.atomic():
@@ -111,7 +110,7 @@ def _sync_provider(conf: GatewayConf) -> Provider | None:
 
 
 def _remove(provider: Provider | None) -> None:
-    """No provider is named any more. One that an admin's mapping still needs is only disabled."""
+    """The environment names no provider now. One that an admin's mapping still uses is only disabled."""
     ModelMapping.objects.filter(origin=Origin.ENVIRONMENT).delete()
     if provider is None:
         return
@@ -142,9 +141,9 @@ def _numbered(base: str) -> Iterator[str]:
 
 
 def _sync_credential(conf: GatewayConf, provider: Provider) -> None:
-    """The record that stands for OPENAI_API_KEY: it holds no value, and can be set aside like others.
+    """The record that stands for OPENAI_API_KEY: it holds no value, and can be set aside like any other.
 
-    A start brings it back: it may be another key now.
+    A start clears that: the key may have changed.
     """
     kept = provider.credentials.filter(origin=Origin.ENVIRONMENT)
     if not conf.openai_api_key:
@@ -218,21 +217,21 @@ def _sync_client_key(conf: GatewayConf) -> None:
     wanted = ClientKey(name=KEY_NAME, origin=Origin.ENVIRONMENT)
     wanted.set_key(conf.anthropic_api_key)
     if ClientKey.objects.filter(digest=wanted.digest).exists():
-        # in step already, or an admin's key that somebody put into the environment too
+        # already in step, or an admin's key that is also in the environment
         if record is not None and record.digest != wanted.digest:
             record.delete()
         return
     if record is None:
         wanted.save()
     else:
-        # another key now: its history stays, a revocation was of the old one
+        # a different key: its history stays, but the revocation was of the old one
         record.set_key(conf.anthropic_api_key)
         record.revoked_at = None
         record.save()
 
 
 def _keep(record: ConfigRecord, **values: Any) -> None:
-    """Give the record these values; write only when something differs, so that the stamp stays."""
+    """Give the record these values; write only when something differs, so that the stamp is unchanged."""
     changed = [name for name, value in values.items() if getattr(record, name) != value]
     for name in changed:
         setattr(record, name, values[name])
@@ -241,12 +240,12 @@ def _keep(record: ConfigRecord, **values: Any) -> None:
 
 
 def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> int:
-    """Copy everything the environment gives into the record, credential and headers included.
+    """Copy everything that the environment gives into the record, credential and headers included.
 
-    Its mappings from the environment come along, or they would vanish with the
-    variables. Returns how many did. From now on the environment changes none of
-    them. Raises encryption.UnusableKey when secrets cannot be stored,
-    and SavedElsewhere when the record does not lead to OPENAI_BASE_URL.
+    Its mappings from the environment are taken over too, or they would vanish with the
+    variables; returns how many. From then on the environment changes none of them.
+    Raises encryption.UnusableKey when secrets cannot be stored, and SavedElsewhere when
+    the record does not lead to OPENAI_BASE_URL.
     """
     conf = conf or gateway_conf()
     check_environments_address(provider.base_url, conf)
@@ -264,6 +263,6 @@ def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> i
 
 
 def take_over_mapping(mapping: ModelMapping) -> None:
-    """From now on the environment leaves this mapping alone."""
+    """From now on the environment leaves this mapping unchanged."""
     mapping.origin = Origin.ADMIN
     mapping.save(update_fields=["origin"])

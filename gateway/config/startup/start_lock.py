@@ -1,7 +1,7 @@
-"""start_lock: what processes do when they start, one at a time.
+"""start_lock: the work of a starting process, one process at a time.
 
-Configuration file, environment and groups are records that each process brings in step. Several
-that start in one second, on one machine or on many, would all find a record missing and make it.
+Each process brings the configuration file's records, the environment's and the groups in step.
+Several that start at once, on one machine or many, would all find a record missing and create it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ logger = logging.getLogger("gateway.config")
 
 # namespace and key of the advisory lock
 _LOCK: Final = (0x63637072, 1)
-# seconds; whoever holds it for longer is stuck, and the start fails with the database's words
+# seconds; a process that holds it longer is stuck, and the start fails with the database's error
 LONGEST: Final = 120
 
 
 @contextlib.contextmanager
 def start_lock() -> Iterator[None]:
-    """Hold the lock of all processes that share this database, whatever machine they are on.
+    """Hold the lock of all processes that share this database, on whatever machine.
 
-    Raises what the database raises. A process that dies lets go of it.
+    Raises what the database raises. A process that dies releases it.
     """
     if connection.vendor == "postgresql":
         with _advisory_lock():
@@ -40,7 +40,8 @@ def start_lock() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _advisory_lock() -> Iterator[None]:
-    # A connection of its own: what is done meanwhile commits when it likes. The lock is its transaction's,
+    # A connection of its own, so that the work itself may commit. The lock belongs to its transaction
+    # and ends with it, even behind a pooler that shares connections.
     # so that it ends with it, also behind a pooler that shares connections.
     own = connection.copy()
     own.settings_dict = {**own.settings_dict, "OPTIONS": _unpooled(own.settings_dict["OPTIONS"])}
@@ -62,7 +63,7 @@ def _unpooled(options: dict[str, Any]) -> dict[str, Any]:
 def _file_lock() -> Iterator[None]:
     name = str(connection.settings_dict["NAME"])
     if not Path(name).is_file():
-        # in memory: nobody shares it
+        # in memory: not shared
         yield
         return
     descriptor = os.open(f"{name}.start", os.O_RDWR | os.O_CREAT, 0o600)
