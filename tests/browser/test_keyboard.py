@@ -69,14 +69,15 @@ async def test_search_filters_rows_and_tabs_are_reached_and_used_by_keys(console
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/requestlog/")
 
-    await step_to(page, page.get_by_role("search").get_by_role("textbox"))
+    await step_to(page, page.get_by_role("search").get_by_role("combobox"))
     await page.keyboard.type("claude-keys")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**q=claude-keys*")
 
-    await step_to(page, page.get_by_role("button", name="Filters"))
+    menu = page.locator("summary", has_text="stop reason")
+    await step_to(page, menu)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="By kind")).to_be_visible()
+    await expect(page.get_by_role("link", name="end_turn")).to_be_visible()
 
     await page.goto("/admin/gateway/requestlog/?q=claude-keys")
     row = page.get_by_role("row").filter(has_text="claude-keys")
