@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LEAKED = ["password1234", "Password12345!", "qwertyuiop12", "administrator1", "iloveyou1234", "P@ssw0rd2024"]
@@ -25,10 +25,11 @@ def test_what_nobody_guesses_is_taken(password):
 
 def test_the_name_of_the_user_is_no_password():
     with pytest.raises(ValidationError):
-        validate_password("margaret-hamilton", User(first_name="margaret", last_name="hamilton"))
+        validate_password("margaret-hamilton1", User(username="margaret-hamilton"))
 
 
-@given(st.text(min_size=12, max_size=5_000))
+@settings(max_examples=15)
+@given(st.text(min_size=12, max_size=500))
 def test_any_text_is_judged(password):
     try:
         validate_password(password)
