@@ -20,7 +20,7 @@ from bench.prompt_caching.sessions import (
     tool_search,
     with_subagents,
 )
-from gateway.admin.requests.cache_misses import sentence
+from gateway.admin.requests.request_cards import cache_miss
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
@@ -32,7 +32,7 @@ from gateway.history.caching.diagnosis import (
     LOADED,
     SHORTER,
     TARGET,
-    Asked,
+    ComparedRequest,
     diagnosed,
     money_lost,
 )
@@ -111,7 +111,7 @@ def shape_of(body):
 def asked(request, options, *, read=0, prompt=50_000, at=0.0, credential="c", session="s"):
     received, sent, ledger = shapes(request, options, session)
     began = BEGAN + timedelta(seconds=at)
-    return Asked(began, began, "p", "m", credential, prompt, read, received, sent, ledger)
+    return ComparedRequest(began, began, "p", "m", credential, prompt, read, received, sent, ledger)
 
 
 def changed(**fields):
@@ -250,7 +250,7 @@ def test_in_sessions_that_hit_nothing_is_called_a_miss_and_loaded_tools_are_foun
         receipt, content, body = gateway.ask(agent, event)
         began = BEGAN + timedelta(seconds=event.at)
         shaped = shape_of(request), shape_of(body)
-        now = Asked(began, began, "p", "m", "c", receipt.prompt, receipt.read, *shaped)
+        now = ComparedRequest(began, began, "p", "m", "c", receipt.prompt, receipt.read, *shaped)
         before, last[event.agent] = last.get(event.agent), now
         found = before and diagnosed(before, now)
         # the judge's read is the truth: what was read up to the end of the last prompt is no miss
@@ -294,14 +294,14 @@ def test_misses_are_found_in_the_history_with_their_money(session_with_a_miss):
     assert found.money == Decimal("1.90") * 52_000 / 1_000_000
     assert miss_of(found.row, lambda: prices) == found
     assert miss_of(found.before, lambda: prices) is None
-    assert "the client changed the list of tools" in sentence(found.row)
-    assert sentence(found.before) == ""
+    assert "the client changed the list of tools" in cache_miss(found.row)
+    assert cache_miss(found.before) == ""
 
 
 def test_a_hit_costs_one_query(session_with_a_miss, django_assert_num_queries):
     row = RequestLog.objects.get(request_id="r2")
     with django_assert_num_queries(1):
-        assert sentence(row) == ""
+        assert cache_miss(row) == ""
 
 
 def test_without_contents_nothing_is_said(session_with_a_miss):

@@ -20,7 +20,7 @@ from gateway.history.caching.differences import (
     SYSTEM,
     TOOLS,
     Difference,
-    Shape,
+    PromptShape,
     first_difference,
 )
 
@@ -40,7 +40,7 @@ SHORTER: Final = "the conversation began anew"
 CHANGED: Final = "changed"
 
 
-class Asked(NamedTuple):
+class ComparedRequest(NamedTuple):
     """One request: when it began and ended, whom it asked, and its tokens; `received` and `sent` are its
     shapes.
 
@@ -54,8 +54,8 @@ class Asked(NamedTuple):
     credential: str
     prompt: int
     read: int
-    received: Shape
-    sent: Shape
+    received: PromptShape
+    sent: PromptShape
     ledger: Sequence[tuple[str, str]] = ()
 
 
@@ -75,7 +75,7 @@ def is_miss(prompt_before: int, prompt: int, read: int) -> int:
     return lost if lost > max(LEAST, SLACK * could) else 0
 
 
-def diagnosed(before: Asked, after: Asked) -> Miss | None:
+def diagnosed(before: ComparedRequest, after: ComparedRequest) -> Miss | None:
     """The miss that `after` is; None when it read what it could."""
     lost = is_miss(before.prompt, after.prompt, after.read)
     if not lost:
@@ -87,13 +87,13 @@ def diagnosed(before: Asked, after: Asked) -> Miss | None:
     return Miss(changed, culprit, reason, lost)
 
 
-def _forgot(before: Asked, after: Asked) -> str:
+def _forgot(before: ComparedRequest, after: ComparedRequest) -> str:
     if before.credential != after.credential:
         return CREDENTIAL
     return IDLE if after.began - before.ended > SHORTEST_LIFETIME else FORGOTTEN
 
 
-def _who(changed: Difference, before: Asked, after: Asked) -> tuple[Culprit, str]:
+def _who(changed: Difference, before: ComparedRequest, after: ComparedRequest) -> tuple[Culprit, str]:
     old, new = before.received, after.received
     messages_differ = _messages_differ(old, new)
     match changed.item:
@@ -119,12 +119,12 @@ def _who(changed: Difference, before: Asked, after: Asked) -> tuple[Culprit, str
             return ("client" if old.options.get(item) != new.options.get(item) else "gateway"), CHANGED
 
 
-def _messages_differ(old: Shape, new: Shape) -> bool:
+def _messages_differ(old: PromptShape, new: PromptShape) -> bool:
     difference = first_difference(old._replace(options={}), new._replace(options={}, tools=old.tools))
     return difference is not None and difference.item == MESSAGE
 
 
-def _note(changed: Difference, after: Asked) -> str:
+def _note(changed: Difference, after: ComparedRequest) -> str:
     """What the ledger says about messages."""
     return next((note for path, note in after.ledger if path.startswith("messages")), CHANGED)
 

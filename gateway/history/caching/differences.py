@@ -20,7 +20,7 @@ MESSAGE: Final = "message"
 _SYSTEM_ROLES: Final = ("system", "developer")
 
 
-class Shape(NamedTuple):
+class PromptShape(NamedTuple):
     """A request as what decides about the cache.
 
     `options`: what it asks for beside its texts, by item. The rest are names of pieces, equal when their
@@ -43,10 +43,10 @@ class Difference(NamedTuple):
         return self.item if self.place is None else f"{self.item} {self.place}"
 
 
-def shape(recipe: Mapping[str, Any] | None, base: Sequence[bytes], head: Sequence[bytes]) -> Shape:
+def shape(recipe: Mapping[str, Any] | None, base: Sequence[bytes], head: Sequence[bytes]) -> PromptShape:
     """The shape of a stored request (history/content/chunking.py) whose pieces have these names."""
     if recipe is None:
-        return Shape({}, (), (), head)
+        return PromptShape({}, (), (), head)
     rest: Body = recipe["rest"]
     tools: list[bytes] = []
     system: list[bytes] = []
@@ -58,10 +58,10 @@ def shape(recipe: Mapping[str, Any] | None, base: Sequence[bytes], head: Sequenc
     short = rest.get("system") or rest.get("instructions")
     if isinstance(short, str):
         system.append(short.encode("utf-8", "replace"))
-    return Shape(_options(rest), tools, system, head)
+    return PromptShape(_options(rest), tools, system, head)
 
 
-def first_difference(before: Shape, after: Shape) -> Difference | None:
+def first_difference(before: PromptShape, after: PromptShape) -> Difference | None:
     """Where `after` ceases to be what `before` was; None when it only goes on."""
     for item, value in after.options.items():
         if before.options.get(item) != value:

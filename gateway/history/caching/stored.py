@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 from django.db.models import QuerySet
 
-from gateway.history.caching.diagnosis import Asked, Miss, diagnosed, is_miss, money_lost
-from gateway.history.caching.differences import Shape, shape
+from gateway.history.caching.diagnosis import ComparedRequest, Miss, diagnosed, is_miss, money_lost
+from gateway.history.caching.differences import PromptShape, shape
 from gateway.history.content.codec import Damaged, decompressed
 from gateway.models import Attempt, RequestBody, RequestLog
 from gateway.pricing.book import PriceBook
@@ -114,10 +114,10 @@ def _prompt(row: RequestLog) -> int:
     return (row.input_tokens or 0) + (row.cache_read_tokens or 0) + (row.cache_write_tokens or 0)
 
 
-def _asked(row: RequestLog, shapes: tuple[Shape, Shape], credential: str) -> Asked:
+def _asked(row: RequestLog, shapes: tuple[PromptShape, PromptShape], credential: str) -> ComparedRequest:
     ended = row.started_at + timedelta(milliseconds=row.duration_ms or 0)
     entries = [entry for entry in row.ledger if isinstance(entry, Mapping)]
-    return Asked(
+    return ComparedRequest(
         row.started_at,
         ended,
         row.provider,
@@ -130,7 +130,7 @@ def _asked(row: RequestLog, shapes: tuple[Shape, Shape], credential: str) -> Ask
     )
 
 
-def _shapes(request_ids: Iterable[str]) -> dict[str, tuple[Shape, Shape]]:
+def _shapes(request_ids: Iterable[str]) -> dict[str, tuple[PromptShape, PromptShape]]:
     """(received, sent) of the requests whose contents are kept."""
     found = {}
     for body in RequestBody.objects.filter(log_id__in=list(request_ids), sent_size__gt=0):
