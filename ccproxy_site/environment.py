@@ -124,8 +124,8 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
         name="EMAIL_FROM",
         kind="text",
-        default="",
-        meaning="From whom they are mailed; empty: ccproxy@localhost.",
+        default="ccproxy@localhost",
+        meaning="From whom they are mailed.",
         group=DJANGO.title,
     ),
     Variable(

@@ -24,7 +24,7 @@ DATA_DIR = Path(env("DATA_DIR") or DEFAULT_DATA_DIR)
 # --- Django -----------------------------------------------------------------
 
 DEBUG: bool = env("DEBUG")
-DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.debug_pages.NothingSecret"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.pages.debug_pages.NothingSecret"
 # Without a key, sessions end with the process; the system check gateway.W001 says so.
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
@@ -38,7 +38,7 @@ MAIL_CONFIGURED = bool(env("EMAIL_URL"))
 if MAIL_CONFIGURED:
     vars().update(environ.Env.email_url_config(env("EMAIL_URL")))
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env("EMAIL_FROM") or "ccproxy@localhost"
+DEFAULT_FROM_EMAIL = env("EMAIL_FROM")
 
 INSTALLED_APPS = [
     # before daphne and staticfiles: the first runserver wins
@@ -59,9 +59,9 @@ INSTALLED_APPS = [
 
 # The admin's stack. The API's paths go through server/handler.py, which has none of it.
 MIDDLEWARE = [
-    "ccproxy_site.compression.CompressedPages",
+    "ccproxy_site.pages.compression.CompressedPages",
     "django.middleware.security.SecurityMiddleware",
-    "ccproxy_site.content_security.content_security_policy",
+    "ccproxy_site.pages.content_security.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "ccproxy_site.logins.session_ends",
     "django.middleware.locale.LocaleMiddleware",

@@ -45,7 +45,7 @@ async def device_authorization(request: GatewayRequest, request_id: str) -> Http
     client = request.lower_headers.get("user-agent", "")
     try:
         begun = await _in_thread(lambda: sign_in.begin(request.address, client, _now()))
-    except sign_in.Refused as refusal:
+    except sign_in.SignInRefused as refusal:
         return _refused(refusal, request_id)
     page = address_of(request) + protocol.VERIFICATION
     told = {
@@ -73,10 +73,10 @@ async def token(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     elif grant == protocol.REFRESH_GRANT:
         work = lambda: sign_in.renew(form.get("refresh_token", ""), _now(), keys)  # noqa: E731
     else:
-        return _refused(sign_in.Refused(protocol.UNSUPPORTED_GRANT), request_id)
+        return _refused(sign_in.SignInRefused(protocol.UNSUPPORTED_GRANT), request_id)
     try:
         made = await _in_thread(work)
-    except sign_in.Refused as refusal:
+    except sign_in.SignInRefused as refusal:
         return _refused(refusal, request_id)
     told = {
         "access_token": made.access_token,
@@ -118,7 +118,7 @@ def _form(request: GatewayRequest) -> dict[str, str]:
     return dict(parse_qsl(text, max_num_fields=50)) if text.count("&") < 50 else {}
 
 
-def _refused(refusal: sign_in.Refused, request_id: str) -> HttpResponse:
+def _refused(refusal: sign_in.SignInRefused, request_id: str) -> HttpResponse:
     told = {"error": refusal.code}
     if refusal.text:
         told["error_description"] = refusal.text

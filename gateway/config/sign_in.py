@@ -26,7 +26,7 @@ REFRESH_LIFETIME: Final = timedelta(days=30)
 MOST_STARTS: Final = 30
 
 
-class Refused(Exception):
+class SignInRefused(Exception):
     """An OAuth error: its code, the HTTP status, and a sentence for people."""
 
     def __init__(self, code: str, text: str = "", status: int = 400) -> None:
@@ -52,11 +52,11 @@ class IssuedTokens:
 
 
 def begin(address: str, client: str, now: datetime) -> Begun:
-    """A machine asks to be let in. Raises Refused when its address asks too often."""
+    """A machine asks to be let in. Raises SignInRefused when its address asks too often."""
     DeviceGrant.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     since = now - timedelta(seconds=protocol.GRANT_LIFETIME)
     if DeviceGrant.objects.filter(address=address[:64], created_at__gt=since).count() >= MOST_STARTS:
-        raise Refused(protocol.SLOW_DOWN, "Too many sign-ins were begun at this address.", 429)
+        raise SignInRefused(protocol.SLOW_DOWN, "Too many sign-ins were begun at this address.", 429)
     device_code = secrets.token_urlsafe(32)
     user_code = "".join(secrets.choice(protocol.CODE_LETTERS) for _ in range(protocol.CODE_LENGTH))
     DeviceGrant.objects.create(
@@ -113,36 +113,36 @@ def poll(
 ) -> IssuedTokens:
     """A machine asks how things stand. `known`: whether the process serves a sign-in by now.
 
-    Raises Refused with the protocol's codes.
+    Raises SignInRefused with the protocol's codes.
     """
     grant = (
         DeviceGrant.objects.select_related("key", "user").filter(device_digest=digest(device_code)).first()
     )
     if grant is None or grant.expires_at <= now or grant.state == DeviceGrant.State.SPENT:
-        raise Refused(protocol.EXPIRED)
+        raise SignInRefused(protocol.EXPIRED)
     if grant.state == DeviceGrant.State.DENIED:
-        raise Refused(protocol.DENIED)
+        raise SignInRefused(protocol.DENIED)
     if grant.polled_at is not None and (now - grant.polled_at).total_seconds() < grant.interval - 1:
         slower = min(60, grant.interval + protocol.SLOWER)
         DeviceGrant.objects.filter(pk=grant.pk).update(polled_at=now, interval=slower)
-        raise Refused(protocol.SLOW_DOWN)
+        raise SignInRefused(protocol.SLOW_DOWN)
     DeviceGrant.objects.filter(pk=grant.pk).update(polled_at=now)
     if grant.key is None or not known(grant.key.pk):
-        raise Refused(protocol.PENDING)
+        raise SignInRefused(protocol.PENDING)
     with transaction.atomic():
         approved = DeviceGrant.objects.filter(pk=grant.pk, state=DeviceGrant.State.APPROVED)
         if approved.update(state=DeviceGrant.State.SPENT) != 1:
-            raise Refused(protocol.EXPIRED)
+            raise SignInRefused(protocol.EXPIRED)
         return _tokens(grant.key, now, keys)
 
 
 def renew(refresh_token: str, now: datetime, keys: tuple[bytes, ...]) -> IssuedTokens:
-    """A new pair for a refresh token, which ends with it, a little later. Raises Refused.
+    """A new pair for a refresh token, which ends with it, a little later. Raises SignInRefused.
 
     Several processes of one machine may renew with the same token at once. Whoever uses one later than
     that has found or stolen it: the whole sign-in ends.
     """
-    ended = Refused(protocol.INVALID_GRANT, "This sign-in has ended; run /login.", 401)
+    ended = SignInRefused(protocol.INVALID_GRANT, "This sign-in has ended; run /login.", 401)
     with transaction.atomic():
         token = (
             RefreshToken.objects.select_for_update(of=("self",))

@@ -47,7 +47,7 @@ class RefusalSlot(NamedTuple):
     reason: str
 
 
-class Refused(NamedTuple):
+class RefusalCount(NamedTuple):
     """What is added to a slot; times in Unix seconds."""
 
     times: int
@@ -61,7 +61,7 @@ class RefusedKeys:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._waiting: dict[RefusalSlot, Refused] = {}
+        self._waiting: dict[RefusalSlot, RefusalCount] = {}
         self._unknown: set[RefusalSlot] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -76,7 +76,9 @@ class RefusedKeys:
                 slot = self._told_apart(slot)
             known = self._waiting.get(slot)
             times, first = (known.times, known.first) if known else (0, now)
-            self._waiting[slot] = Refused(times + 1, first, now, storable_text(address, _LONGEST_ADDRESS))
+            self._waiting[slot] = RefusalCount(
+                times + 1, first, now, storable_text(address, _LONGEST_ADDRESS)
+            )
             if self._thread is None:
                 self._stopping = False
                 self._thread = threading.Thread(target=self._work_on, name="refused-keys", daemon=True)
@@ -137,7 +139,7 @@ class RefusedKeys:
                 connection.close()
 
 
-def write(refused: dict[RefusalSlot, Refused]) -> None:
+def write(refused: dict[RefusalSlot, RefusalCount]) -> None:
     """Add these to the table. Raises what the database raises."""
     rows = [
         (*slot, facts.times, _moment(facts.first), _moment(facts.last), facts.address)
@@ -156,8 +158,8 @@ def _adapted(value: object) -> object:
     return connection.ops.adapt_datefield_value(value) if isinstance(value, date) else value
 
 
-def _joined(earlier: Refused, later: Refused) -> Refused:
-    return Refused(earlier.times + later.times, earlier.first, later.last, later.address)
+def _joined(earlier: RefusalCount, later: RefusalCount) -> RefusalCount:
+    return RefusalCount(earlier.times + later.times, earlier.first, later.last, later.address)
 
 
 def _moment(seconds: float) -> datetime:

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('token_budget', models.PositiveBigIntegerField(blank=True, help_text='Input and output tokens in one period, cached ones too.', null=True, verbose_name='token budget')),
                 ('correction', models.BigIntegerField(default=0, editable=False, verbose_name='correction')),
                 ('corrected_period', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='corrected period')),
-                ('revision', models.PositiveIntegerField(default=0, editable=False)),
+                ('revision', models.PositiveIntegerField(default=0, editable=False, verbose_name='revision')),
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='gateway_budget', to=settings.AUTH_USER_MODEL, verbose_name='person')),
             ],
             options={

@@ -129,8 +129,11 @@ def _post(channel: NotificationChannel, body: bytes) -> None:
     parts = urlsplit(channel.url)
     address = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    connection = _connection(parts.scheme, parts.hostname or "", port)
+    secure, host = parts.scheme == "https", parts.hostname or ""
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(host, port, timeout=PATIENCE)
     try:
+        connection.sock = _connected(host, port, secure)
         connection.request("POST", address, body, headers)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as problem:
@@ -143,35 +146,20 @@ def _post(channel: NotificationChannel, body: bytes) -> None:
         raise NotDelivered(_("The webhook answered HTTP %(status)d.") % {"status": status})
 
 
-def _connection(scheme: str, host: str, port: int) -> http.client.HTTPConnection:
-    """A connection that is made only to an address that calls may go to."""
-    if scheme == "https":
-        made: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=PATIENCE, context=ssl.create_default_context()
-        )
-    else:
-        made = http.client.HTTPConnection(host, port, timeout=PATIENCE)
-    # http.client calls it with the address, here where the system has read the host
-    made._create_connection = _connected  # type: ignore[attr-defined]
-    return made
-
-
-def _connected(
-    address: tuple[str, int], timeout: float = PATIENCE, source_address: Any = None
-) -> socket.socket:
-    host, port = address
+def _connected(host: str, port: int, secure: bool) -> socket.socket:
+    """A socket to an address that calls may go to, decided where the system has read the host."""
     problem: OSError | None = None
     for family, kind, protocol, _name, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if is_link_local(str(place[0])) and not gateway_conf().allow_link_local:
             problem = problem or OSError(_("%(host)s is a link-local address.") % {"host": host})
             continue
         made = socket.socket(family, kind, protocol)
-        made.settimeout(timeout)
+        made.settimeout(PATIENCE)
         try:
             made.connect(place)
         except OSError as refused:
             made.close()
             problem = refused
             continue
-        return made
+        return ssl.create_default_context().wrap_socket(made, server_hostname=host) if secure else made
     raise problem or OSError(_("%(host)s has no address.") % {"host": host})

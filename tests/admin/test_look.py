@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from ccproxy_site.content_security import HEADER
+from ccproxy_site.pages.content_security import HEADER
 from gateway.admin.ui.navigation import sidebar
 from gateway.models import ClientKey
 from tests.admin.pages import url

@@ -40,7 +40,7 @@ def signed_in(user, now=NOW):
 
 
 def refused(code, work, *arguments):
-    with pytest.raises(sign_in.Refused) as problem:
+    with pytest.raises(sign_in.SignInRefused) as problem:
         work(*arguments)
     assert problem.value.code == code
     return problem.value

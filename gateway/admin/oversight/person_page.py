@@ -71,7 +71,7 @@ class PersonPage(admin.ModelAdmin):
         keys = [key for key in ClientKey.objects.filter(user=person) if _revocable(key)]
         address = reverse("admin:auth_user_change", args=[pk])
         if request.method == "POST":
-            pages: Any = self.admin_site._registry[ClientKey]
+            pages: Any = self.admin_site.get_model_admin(ClientKey)
             pages.revoke_all(request, keys)
             return HttpResponseRedirect(address)
         context = {

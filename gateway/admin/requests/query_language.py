@@ -26,14 +26,14 @@ _NOTHING: Final = Q(pk__in=[])
 _COMPARED: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "": "exact"}
 
 
-class Asked(NamedTuple):
+class ParsedQuery(NamedTuple):
     """`condition` of the fields (None: no field was named), and the `words` that are left."""
 
     condition: Q | None
     words: str
 
 
-def read(text: str) -> Asked:
+def read(text: str) -> ParsedQuery:
     """What a text asks for. Any text is allowed; a value that means nothing finds nothing."""
     named: dict[str, list[Q]] = defaultdict(list)
     words = []
@@ -50,7 +50,7 @@ def read(text: str) -> Asked:
         # one condition after the other, so that partial indexes are seen
         one = reduce(or_, alternatives)
         condition = one if condition is None else condition & one
-    return Asked(condition, " ".join(words))
+    return ParsedQuery(condition, " ".join(words))
 
 
 def _terms(text: str) -> list[str]:

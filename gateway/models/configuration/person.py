@@ -96,7 +96,7 @@ class PersonBudget(ConfigRecord):
     )
     correction = models.BigIntegerField(_("correction"), default=0, editable=False)
     corrected_period = models.DateTimeField(_("corrected period"), null=True, blank=True, editable=False)
-    revision = models.PositiveIntegerField(default=0, editable=False)
+    revision = models.PositiveIntegerField(_("revision"), default=0, editable=False)
 
     class Meta:
         verbose_name = _("budget of a person")
