@@ -196,11 +196,8 @@ def input_of(arguments: object) -> tuple[JSONObject, bool]:
 
 
 def is_whole(arguments: object) -> bool:
-    """Whether whole arguments are an object (or nothing) as they are, without being mended."""
-    if isinstance(arguments, dict):
-        return True
-    raw = arguments_text(arguments)
-    return not raw.strip() or isinstance(_parsed(raw), dict)
+    """Whether whole arguments are an object (or nothing), however it is written."""
+    return isinstance(arguments, dict) or INVALID not in input_of(arguments)[0]
 
 
 def same_arguments(one: str, other: str) -> bool:
