@@ -10,7 +10,7 @@ from gateway.conversion.request_context import RequestContext
 from gateway.wire.messages import JSONObject
 
 OMITTED: Final = "[image omitted: the selected model cannot view images]"
-UNREADABLE: Final = "[image omitted: the provider cannot read images of the type {}]"
+UNREADABLE: Final = "[image omitted: the provider cannot read {} images]"
 # enough base64 for the longest magic bytes below
 _HEAD: Final = 24
 
@@ -30,7 +30,7 @@ def image(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
     if context.profile.image_types and media_type not in context.profile.image_types:
         # a single unreadable image would fail the whole request
         context.notes.add("replaced", path, f"image: the provider cannot read {media_type}")
-        return text_part(UNREADABLE.format(media_type))
+        return text_part(UNREADABLE.format(media_type.partition("/")[2].upper()))
     return image_part(f"data:{media_type};base64,{data}")
 
 

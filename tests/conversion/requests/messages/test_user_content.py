@@ -98,13 +98,13 @@ def test_empty_texts_are_skipped_and_citations_on_text_are_dropped_silently():
         (
             "UklGRhoAAABXRUJQVlA4",
             "image/webp",
-            "[image omitted: the provider cannot read images of the type image/webp]",
+            "[image omitted: the provider cannot read WEBP images]",
         ),
         # the bytes decide, not the label
         (
             "UklGRhoAAABXRUJQVlA4",
             "image/png",
-            "[image omitted: the provider cannot read images of the type image/webp]",
+            "[image omitted: the provider cannot read WEBP images]",
         ),
         ("iVBORw0KGgo=", "image/webp", None),
     ],
