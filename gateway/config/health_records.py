@@ -1,9 +1,9 @@
-"""StandingRecords: what the process learnt beside its requests, as records that an admin sees.
+"""StandingRecords: what the process learnt besides serving requests, as records that an admin sees.
 
-Written by a thread of its own: a refused credential is set aside for all processes, by
-the configuration's stamp; a target is set aside in this process, and its row says so; an
-option that was learnt waits for the admin's word. While the database does not answer they
-wait; what it refuses is logged and not kept, the next refusal says it again.
+A thread of its own writes them. A refused credential is set aside for all processes, through
+the configuration's stamp. A target is set aside in this process alone, and its row says so.
+A learnt option waits for an admin's decision. While the database does not answer they wait;
+what the database refuses is logged and dropped, since the next refusal says it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.routing.learnt_options import Taught
 
 logger = logging.getLogger("gateway.config")
 
-# Rows of processes that ended without taking them back.
+# Rows of processes that ended without removing them.
 FORGET_AFTER: Final = timedelta(hours=1)
 # seconds
 RETRY_SECONDS: Final = 5.0
@@ -41,25 +41,25 @@ _LONGEST_MODEL: Final = 200
 class StandingRecords:
     """`note` never waits. `process` names this process in the rows. `stop` writes what is left.
 
-    While the database does not answer, the last word on each target and credential waits; of
-    more than MOST_WAITING the oldest go.
+    While the database does not answer, the latest change to each target and credential waits; beyond
+    MOST_WAITING the oldest are dropped.
     """
 
     def __init__(self, process: str) -> None:
         self._process = process[:60]
         self._waiting: dict[Hashable, Change | Taught] = {}
-        # held by whoever looks at what waits; told when there is something, or nothing left
+        # guards the waiting changes; notified when one arrives, and when none is left
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     def note(self, change: Change | Taught) -> None:
-        """Have a change written."""
+        """Queue a change to be written."""
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work_on, name="standing", daemon=True)
                 self._thread.start()
-            # the last of all, in the order in which things happened
+            # move it to the end, so that changes are written in the order in which they happened
             self._waiting.pop(_about(change), None)
             self._waiting[_about(change)] = change
             if len(self._waiting) > MOST_WAITING:
@@ -67,12 +67,12 @@ class StandingRecords:
             self._changed.notify_all()
 
     def flush(self, timeout: float = LONGEST_STOP) -> bool:
-        """Wait until everything is written, for at most `timeout` seconds; whether it is."""
+        """Wait until everything is written, for at most `timeout` seconds; returns whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout)
 
     def stop(self, timeout: float = LONGEST_STOP) -> None:
-        """Write what is left; this process's targets are no longer its concern. Returns within `timeout`."""
+        """Write what is left and remove this process's targets. Returns within `timeout` seconds."""
         with self._changed:
             thread, self._thread = self._thread, None
             self._stopping = True
@@ -89,7 +89,7 @@ class StandingRecords:
                 about, change = next(iter(self._waiting.items()))
             done = self._written(change)
             with self._changed:
-                # a later word on the same has its own turn
+                # a later change to the same record gets its own turn
                 if done and self._waiting.get(about) is change:
                     del self._waiting[about]
                 self._changed.notify_all()
@@ -107,7 +107,7 @@ class StandingRecords:
             else:
                 write(change, self._process)
         except Exception as problem:
-            # nobody asks the thread how it went
+            # nothing collects the outcome of a thread
             server = concerns_server(problem)
             facts = {"provider": change.provider, "problem": str(problem)[:500]}
             logger.error("standing not written", extra=facts, exc_info=None if server else problem)
@@ -160,7 +160,7 @@ def write(change: Change, process: str) -> None:
 def _write_refusal(change: Change) -> None:
     records = ProviderCredential.objects.filter(pk=change.credential_id)
     facts = {"provider": change.provider, "credential": change.credential}
-    # a second word of the same changes nothing, and does not move the stamp
+    # repeating it changes nothing, and leaves the stamp as it is
     if change.since is None:
         record = records.exclude(set_aside_since=None).first()
         if record is not None:
@@ -193,6 +193,6 @@ def _write_target(change: Change, process: str) -> None:
         "reason": storable_text(change.reason, _LONGEST_REASON),
         "failures": min(change.failures, _MOST_FAILURES),
     }
-    # one process has one writer: nobody else makes this row meanwhile
+    # a process has one writer, so nobody else creates this row meanwhile
     if not rows.update(**facts):
         SetAsideTarget.objects.create(**target, **facts)

@@ -1,4 +1,4 @@
-"""Learnt options as records: proposals come in, what an admin has said of them goes out."""
+"""Learnt options as records: proposals come in, an admin's decisions go out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_MODEL: Final = 200
 
 
 def write_taught(taught: Taught) -> None:
-    """A proposal for an admin; one who has refused the option is not asked again.
+    """Store a proposal for an admin, unless one has refused the option before.
 
     Raises what the database raises.
     """
@@ -59,19 +59,19 @@ def _propose(taught: Taught) -> None:
         # another process was faster
         _again(same, words)
         return
-    # a value that nobody has confirmed is overtaken by the next
+    # a value that no admin has confirmed is replaced by the next
     of_option.filter(decision=Decision.PROPOSED).exclude(new_json=new).delete()
 
 
 class Decided(NamedTuple):
-    """What admins have said, by provider slug and upstream model: options in force, and those refused."""
+    """Admins' decisions, by provider slug and upstream model: options in force, and options refused."""
 
     confirmed: Mapping[tuple[str, str], Mapping[str, Any]]
     refused: Mapping[tuple[str, str], frozenset[str]]
 
 
 def decided() -> Decided:
-    """All decisions; an option that no longer exists is left out."""
+    """All decisions, except about options that no longer exist."""
     confirmed: dict[tuple[str, str], dict[str, Any]] = {}
     refused: dict[tuple[str, str], frozenset[str]] = {}
     for record in LearntOption.objects.filter(option__in=OPTION_NAMES).exclude(decision=Decision.PROPOSED):
@@ -94,7 +94,9 @@ def of_mapping(mapping: ModelMapping) -> Iterable[LearntOption]:
 
 
 def settings_against(record: LearntOption) -> list[str]:
-    """Providers and mappings, by name, whose own setting of the option goes before the learnt one."""
+    """Providers and mappings, by name, whose own setting of the option takes precedence over the
+    learnt one.
+    """
     owners: list[Provider | ModelMapping] = []
     for provider in Provider.objects.filter(slug=record.provider):
         owners.append(provider)
@@ -119,7 +121,7 @@ def _sets(owner: Provider | ModelMapping, option: str) -> bool:
 
 
 def _again(records: Any, words: str) -> bool:
-    """The same was learnt once more; False when there is no such record."""
+    """Count the same lesson once more; False when there is no such record."""
     seen = {"times": F("times") + 1, "last_at": timezone.now(), "words": words}
     return bool(records.update(**seen))
 

@@ -1,4 +1,4 @@
-"""Who reads what, what is kept how long, and which secrets are masked."""
+"""Who reads what, how long what is kept, and which secrets are masked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.patterns.trial import LONGEST_TRIAL, TooSlow, check_speed, matches_
 
 
 class ContentRead(models.Model):
-    """Somebody read the content of a request; gateway/history/access.py writes it before it is shown."""
+    """One read of a request's content; gateway/history/access.py writes it before the content is shown."""
 
     at = models.DateTimeField(_("when"), auto_now_add=True, db_index=True)
     user = models.ForeignKey(
@@ -42,8 +42,8 @@ class ContentRead(models.Model):
 class LegalHold(ConfigRecord):
     """The content of a key's requests, or of a session, is kept until the hold is removed.
 
-    A key means its whole lineage of rotated keys. With both, the session of this key alone is held:
-    a client chooses its session id, and another may send the same.
+    A key stands for its whole lineage of rotated keys. With both, only this key's part of the session
+    is held: clients choose their session ids, so another client may use the same one.
     """
 
     client_key = models.ForeignKey(
@@ -85,7 +85,7 @@ class LegalHold(ConfigRecord):
 
 
 class Retention(ConfigRecord):
-    """How long the history is kept; one row. Empty: for ever. `lease_until`: a purge is under way."""
+    """How long the history is kept; one row. Empty: for ever. `lease_until`: a purge is running."""
 
     ROW = 1
     stampless_fields = frozenset({"lease_until"})
@@ -155,7 +155,7 @@ class PurgeRun(models.Model):
 
 
 class SecretPattern(ConfigRecord):
-    """What a secret looks like, beside the built-in patterns; it is masked before texts are stored."""
+    """A pattern for secrets, in addition to the built-in ones; matches are masked before texts are stored."""
 
     name = models.SlugField(
         _("name"),

@@ -1,6 +1,6 @@
-"""What a failed write is about: the server, which may take the same rows later, or the rows themselves.
+"""What a failed write is about: the server, which may accept the same rows later, or the rows themselves.
 
-Python's classes of database errors do not tell: PostgreSQL reports a text that is too long
+Python's classes of database errors do not say: PostgreSQL reports a text that is too long
 for a tsvector as an OperationalError, and so does SQLite a sum that overflows. SQLSTATE and
 SQLite's result code do.
 """
@@ -36,7 +36,7 @@ _SERVER_CLASSES: Final = frozenset(
 _ROW_CODES: Final = frozenset(
     {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
 )
-# the general error code: these words are said of tables that are missing or not migrated yet
+# the general error code: messages about tables that are missing or not migrated yet
 _SCHEMA_WORDS: Final = (
     "no such table",
     "no such column",
@@ -49,10 +49,11 @@ _SCHEMA_WORDS: Final = (
 
 
 def concerns_server(problem: BaseException) -> bool:
-    """Whether the database is away, busy, full or not migrated: the same rows may go in later.
+    """Whether the database is unavailable, busy, full or not migrated, so that the same rows may succeed
+    later.
 
-    False: the rows are what cannot be written, now or ever. So is every error that is not the
-    database's, such as a text that cannot be encoded.
+    False: the rows themselves cannot be written, now or later. That includes errors that do not come
+    from the database, such as a text that cannot be encoded.
     """
     if not isinstance(problem, Error):
         return False
@@ -65,7 +66,7 @@ def concerns_server(problem: BaseException) -> bool:
         return _concerns_sqlite(int(code) & 0xFF, str(problem).lower())
     if isinstance(problem, DataError | IntegrityError):
         return False
-    # the driver's own: it has no connection, or it does not know how to send a value
+    # raised by the driver itself: it has no connection, or cannot send a value
     words = str(problem).lower()
     return not ("adapt" in words or "binding" in words)
 

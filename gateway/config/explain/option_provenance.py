@@ -29,13 +29,13 @@ SOURCES: Final[Mapping[str, object]] = {
     "mapping": gettext_lazy("set at the mapping"),
     DEFAULT: gettext_lazy("default"),
 }
-# shown in any case, and first
+# always shown, and first
 _SIZES: Final = ("context_window", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class OptionSource:
-    """One option in force: its value as JSON; `source` in words. Both are "" for a size that nobody knows."""
+    """One option in force: its value as JSON; `source` in words. Both are "" for a size that is unknown."""
 
     option: str
     value: str
@@ -44,9 +44,9 @@ class OptionSource:
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """The sizes of one target, then its options that are not at their default.
+    """The sizes of one target, then its options that differ from their defaults.
 
-    `options` None: they depend on the asked name, and this one is not asked for a certain name.
+    `options` None: they depend on the model asked for, and the question named none.
     """
 
     target: str

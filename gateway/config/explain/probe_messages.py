@@ -1,4 +1,4 @@
-"""What a tried provider's problems mean, in sentences that say what to do; for pages and commands."""
+"""What the problems of a tested provider mean, in sentences that say what to do; for pages and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that clients asked for and no explicit mapping meant: typing mistakes, new models, missing rules."""
+"""Names that clients asked for and no explicit mapping covers: typos, new models, missing rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Unmatched:
 
 
 def unmatched_names(hours: int = WEEK) -> list[Unmatched]:
-    """The most asked first. It reads hourly totals, so it costs the same with any number of requests."""
+    """Most requested first. It reads hourly totals, so its cost does not depend on the number of requests."""
     first = int(time.time()) // _HOUR - hours + 1
     rows = (
         HourlyTotal.objects.filter(hour__gte=first)
@@ -53,7 +53,7 @@ def unmatched_names(hours: int = WEEK) -> list[Unmatched]:
 
 
 def _taken_by(snapshot: ConfigSnapshot, name: str) -> str | None:
-    """The rule that takes everything, when that is what took the name; "" for none; None: an explicit one."""
+    """The catch-all rule, if it took the name; "" if none did; None when an explicit rule did."""
     winner = next((candidate.rule for candidate in candidates(snapshot, name) if candidate.won), None)
     if winner is None:
         return ""

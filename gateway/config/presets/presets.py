@@ -1,4 +1,4 @@
-"""Known providers as data, and the check of profile options; the only place that knows jsonschema."""
+"""Known providers as data, and the check of profile options; the only module that uses jsonschema."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gateway.conversion.profile import OPTION_NAMES
 from gateway.routing.snapshot import ModelRule
 
 GENERIC: Final = "generic"
-# the gateway fills these in itself, from the provider and the mapping
+# set by the gateway itself, from the provider and the mapping
 _NOT_FOR_ADMINS: Final = frozenset({"provider", "upstream_model"})
 _PROTOCOLS: Final = tuple(DIALECTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another endpoint of the same service; the preset's options stay. `note` is for people."""
+    """Another endpoint of the same service, with the preset's options. `note` is for people."""
 
     protocol: str
     base_url: str
@@ -79,7 +79,7 @@ class Preset:
 
     @property
     def shown_label(self) -> str:
-        """The label in the reader's language. A record that is named after the preset takes `label`."""
+        """The label in the reader's language. A record named after the preset takes `label` itself."""
         return _(self.label)
 
     @property
@@ -97,7 +97,7 @@ class Preset:
         return Alternative(self.protocol, self.base_url, self.auth)
 
     def endpoint(self, protocol: str) -> Alternative:
-        """Where the service speaks `protocol`; its own endpoint when none is known for it."""
+        """Where the service speaks `protocol`; its own endpoint when none is known for that protocol."""
         if protocol == self.protocol:
             return self.own
         return next((other for other in self.alternatives if other.protocol == protocol), self.own)
@@ -105,7 +105,7 @@ class Preset:
 
 @cache
 def presets() -> dict[str, Preset]:
-    """All presets by slug, in the order in which they are offered: by name, those for any server last."""
+    """All presets by slug, in the order of display: by name, those for any server last."""
     folder = resources.files("gateway.config").joinpath("known_providers")
     files = [json.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".json")]
     found = [known for data in files for known in _presets(data)]
@@ -114,12 +114,12 @@ def presets() -> dict[str, Preset]:
 
 
 def preset(slug: str) -> Preset:
-    """One preset; a slug that is not known (any more) gives the generic one."""
+    """One preset; an unknown (or removed) slug gives the generic one."""
     return presets().get(slug) or presets()[GENERIC]
 
 
 def _presets(data: Mapping[str, Any]) -> list[Preset]:
-    """The presets of one file. `like` names another of the file, of which all holds that is not said."""
+    """The presets of one file. `like` names another preset of the file, which supplies what is not given."""
     entries: dict[str, dict[str, Any]] = {}
     for entry in data["presets"]:
         like = entries[entry["like"]] if "like" in entry else {}
@@ -146,7 +146,7 @@ def _preset(entry: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> Pre
 def options_problems(options: Any) -> list[str]:
     """What is wrong with profile options, as sentences for the admin; empty when nothing is.
 
-    Null is always right: it sets an option back to its default.
+    Null is always valid: it sets an option back to its default.
     """
     if not isinstance(options, dict):
         return [_('Profile options are a JSON object, for example {"max_tokens_field": "max_tokens"}.')]
@@ -159,7 +159,7 @@ def options_problems(options: Any) -> list[str]:
 
 
 def usable_options(options: Any) -> dict[str, Any]:
-    """The options that pass the check; those that this version does not know are left out."""
+    """The options that pass the check, without those that this version does not know."""
     if not isinstance(options, dict):
         return {}
     return {name: value for name, value in options.items() if not _problem(str(name), value)}

@@ -70,7 +70,7 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
 def check_environments_address(base_url: str, conf: GatewayConf) -> None:
     """Raise SavedElsewhere unless `base_url` has the origin of OPENAI_BASE_URL.
 
-    OPENAI_API_KEY and CUSTOM_HEADER_* are for that server, whatever a record says that came from there.
+    OPENAI_API_KEY and CUSTOM_HEADER_* are meant for that server, whatever the record says.
     """
     own = _environments_origin(conf.openai_base_url.strip() or conf.openai_base_url_default())
     if origin_of(base_url) != own:
@@ -139,7 +139,7 @@ def _endpoint(known: Preset, path: str) -> Alternative:
 
 
 def _shared(endpoint: Alternative, path: str) -> int:
-    """How much of the path an endpoint explains; -1 when it is another one's."""
+    """How much of the path an endpoint accounts for; -1 when the path is not its own."""
     own = urlsplit(endpoint.base_url).path
     return len(own) if own == path or path.startswith(own.rstrip("/") + "/") else -1
 
@@ -149,7 +149,7 @@ def _is_azure(host: str, path: str) -> bool:
 
 
 def _azure(url: SplitResult, path: str, query: dict[str, str], version: str, has_key: bool) -> Recognised:
-    """A deployment URL, the v1 URL, or the bare resource: then the version says which of the two is meant."""
+    """A deployment URL, the v1 URL, or the bare resource, where the version decides between the two."""
     if path in ("", "/openai"):
         path = "/openai/deployments/{model}" if version else "/openai/v1"
     base_url = f"{url.scheme}://{url.netloc}{path}"
@@ -159,14 +159,14 @@ def _azure(url: SplitResult, path: str, query: dict[str, str], version: str, has
         chosen = preset("azure-deployment")
         version = version or chosen.query["api-version"]
         return Recognised(chosen, base_url, auth, {**query, "api-version": version}, _older(version))
-    # the v1 path refuses a dated version; the words are allowed
+    # the v1 path refuses a dated version, but takes these words
     if version and (not path.endswith("/v1") or not _VERSION_DATE.match(version)):
         query["api-version"] = version
     return Recognised(preset("azure-v1"), base_url, auth, query)
 
 
 def _older(version: str) -> dict[str, Any]:
-    """What versions of the Azure API do not know yet, by their date."""
+    """What Azure API versions do not support yet, by their date."""
     options: dict[str, Any] = {}
     if _VERSION_DATE.match(version):
         if version < "2024-11":

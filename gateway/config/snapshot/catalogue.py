@@ -1,12 +1,12 @@
-"""The catalogue of known prices and windows; the only place that knows genai-prices.
+"""The catalogue of known prices and windows; the only module that uses genai-prices.
 
-The package carries its data: nothing is downloaded. A model that it does not know
-by this very name, but by a pattern, is marked with `~` in the source: the price may
-be that of an older model of the family.
+The package contains its data: nothing is downloaded. `~` in the source marks a model that
+was found by a pattern and not by its exact name; the price may be that of an older model
+of the family.
 
-The package and what it imports take 14 MB, and it knows no machine of one's own. So it
-is loaded with the first address that it may know, by name, because an import in the
-middle of a function stays forbidden.
+The package and its imports take 14 MB, and it has nothing about servers of one's own. So it
+is imported by name when the first address appears that it may know, because an import
+statement inside a function is forbidden here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from gateway.pricing.price import ZERO, Price, Rates
 PACKAGE: Final = "genai-prices"
 _THOUSAND: Final = Decimal(1000)
 _DATE: Final = patterns.compiled(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})\Z")
-# Plans with a monthly fee: their addresses look like the pay-as-you-go ones, their prices do not.
+# Plans with a monthly fee: their addresses resemble the pay-as-you-go ones, their prices do not.
 _PLANS: Final = patterns.compiled(r"/api/coding/|\.kimi\.com/coding", patterns.IGNORECASE)
-# The catalogue knows this service under another address.
+# The catalogue has this service under another address.
 _SAME_SERVICE: Final = patterns.compiled(r"\Ahttps://api\.minimax\.cn\b"), "https://api.minimax.io"
 
 
@@ -41,7 +41,7 @@ class KnownPrices:
         self._priced = lru_cache(maxsize=1024)(self._price)
 
     def prepare(self, addresses: Iterable[str]) -> None:
-        """Load the catalogue now if it may know one of these base URLs; it takes a third of a second."""
+        """Load the catalogue now if it may know one of these base URLs; that takes a third of a second."""
         if any(map(_listed, addresses)):
             _snapshot()
 
@@ -85,7 +85,7 @@ class KnownPrices:
 
 
 class _Same:
-    """A price of the package as a key of a cache: equal when it is the same object."""
+    """A price of the package as a cache key: equal only to the same object."""
 
     __slots__ = ("prices",)
 
@@ -101,7 +101,7 @@ class _Same:
 
 @cache
 def known_prices() -> KnownPrices:
-    """The catalogue that came with the package."""
+    """The catalogue that the package contains."""
     return KnownPrices()
 
 
@@ -116,7 +116,7 @@ def _release() -> str:
 
 
 def _listed(base_url: str) -> bool:
-    """Whether a catalogue may know the address: it has a public name."""
+    """Whether a catalogue may know the address, that is, whether its host has a public name."""
     try:
         host = urlsplit(base_url).hostname or ""
     except ValueError:
@@ -138,7 +138,7 @@ def _same_name(known: str, model: str) -> bool:
 
 
 def _rates(prices: dict[str, Any], prompt: int) -> Rates:
-    """The rates for prompts of so many tokens."""
+    """The rates for prompts of this many tokens."""
     return Rates(
         input=_at(prices.get("input_mtok"), prompt) or ZERO,
         output=_at(prices.get("output_mtok"), prompt) or ZERO,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.models.configuration.provider import Provider
 
-# a run that says nothing for so long died with its process
+# a run without progress for so long died with its process
 SILENT_AFTER: Final = timedelta(minutes=15)
 
 

@@ -1,4 +1,4 @@
-"""LearntOption: a profile option that a provider's refusals have taught, and what an admin says of it."""
+"""LearntOption: a profile option learnt from a provider's refusals, and an admin's decision on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.models.base import ConfigRecord
 
 
 class Decision(models.TextChoices):
-    """What an admin has said of a proposal."""
+    """An admin's decision on a proposal."""
 
     PROPOSED = "proposed", _("waits for you")
     CONFIRMED = "confirmed", _("confirmed")
@@ -77,7 +77,7 @@ class LearntOption(ConfigRecord):
         return json.loads(self.new_json)
 
     def decide(self, decision: str, user: Any = None) -> None:
-        """Store an admin's word. A confirmed value takes the place of one confirmed earlier."""
+        """Store an admin's decision. A confirmed value replaces one confirmed earlier."""
         with transaction.atomic():
             if decision == Decision.CONFIRMED:
                 same = LearntOption.objects.filter(

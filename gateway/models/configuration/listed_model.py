@@ -1,4 +1,4 @@
-"""ListedModel: what a provider's list of models says of the sizes of one model."""
+"""ListedModel: the sizes of one model according to a provider's list of models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gateway.models.configuration.provider import Provider
 
 
 class ListedModel(ConfigRecord):
-    """An upstream model of a provider, as its list last told it (written by config/snapshot/model_sizes.py).
+    """An upstream model of a provider, as last listed (written by config/snapshot/model_sizes.py).
 
-    Sizes in tokens, null where the list does not tell them.
+    Sizes in tokens, null where the list does not give them.
     """
 
-    # nobody does it: the provider says so
+    # not a user's change: it comes from the provider
     logged: ClassVar[bool] = False
 
     provider = models.ForeignKey(

@@ -30,7 +30,7 @@ def when_problem(when: Any) -> Any:
 class ModelMapping(ConfigRecord):
     """One rule. A pattern without `*` is an exact name; exact names beat patterns, then position decides.
 
-    Where it leads stands in its `targets`. `environment_key` is as in Provider.
+    Its `targets` say where it leads. `environment_key` is as in Provider.
     """
 
     position = models.IntegerField(_("position"), default=0, help_text=_("Smaller numbers are tried first."))
@@ -116,7 +116,7 @@ class ModelMapping(ConfigRecord):
             raise ValidationError({"when": problem})
 
     def lead_to(self, provider: Provider, upstream_model: str = "", **fields: Any) -> MappingTarget:
-        """Store one more target of this stored mapping; by default behind those it has."""
+        """Store one more target of this stored mapping; by default after those it has."""
         if "position" not in fields:
             last = self.targets.aggregate(last=models.Max("position"))["last"]
             fields["position"] = 0 if last is None else last + 1

@@ -24,11 +24,11 @@ def _rate(label: Any, help_text: Any = "", **options: Any) -> models.DecimalFiel
 
 
 class ModelPrice(ConfigRecord):
-    """Rates are US dollars for a million tokens; `request` is US dollars for each request.
+    """Rates are US dollars per million tokens; `request` is US dollars per request.
 
-    It holds from `valid_from` (included) until `valid_to` (excluded). `tiers` is a list
-    of objects {"above": tokens of the prompt, "input": rate, ...}, in any order; a rate
-    that a tier does not name stays as it is.
+    It is in force from `valid_from` (included) until `valid_to` (excluded). `tiers` is a list
+    of objects {"above": tokens of the prompt, "input": rate, ...}, in any order; rates that a
+    tier does not name are unchanged.
     """
 
     provider = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""SearchEngine: where the gateway searches the web itself, for models whose provider does not."""
+"""SearchEngine: where the gateway itself searches the web, for models whose provider does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EngineKind(models.TextChoices):
 
 
 class SearchEngine(ConfigRecord):
-    """One search engine. The enabled one with the smallest position is used, the others wait."""
+    """One search engine. The enabled one with the smallest position is used; the others are not."""
 
     name = models.CharField(_("name"), max_length=100)
     kind = models.CharField(_("kind"), max_length=20, choices=EngineKind.choices, default=EngineKind.SEARXNG)
@@ -63,7 +63,7 @@ class SearchEngine(ConfigRecord):
         return opened(self, "credential")
 
     def destination(self) -> str:
-        # without a base URL it is the kind that says where it goes
+        # without a base URL the kind decides
         return self.base_url or self.kind
 
     def clean(self) -> None:

@@ -19,7 +19,7 @@ class AttemptState(models.TextChoices):
 
 
 class NextStep(models.TextChoices):
-    """What came after an attempt."""
+    """What followed an attempt."""
 
     NOTHING = "", _("nothing")
     ANSWERED = "answered", _("its answer went to the client")
@@ -36,7 +36,7 @@ class Attempt(models.Model):
     Names are copies, as in RequestLog. `credential` is a label, never the secret.
     `status` is the provider's HTTP status, null without an answer. `first_byte_ms`
     and `duration_ms` count from the start of the attempt; `pause_ms` is the wait
-    that followed it.
+    after it.
     """
 
     log = models.ForeignKey(
@@ -45,7 +45,7 @@ class Attempt(models.Model):
         db_column="request_id",
         on_delete=models.CASCADE,
         related_name="tries",
-        # the unique constraint's index begins with it
+        # the unique constraint's index starts with it
         db_index=False,
     )
     number = models.PositiveSmallIntegerField()

@@ -1,4 +1,4 @@
-"""What conversations are made of, each piece stored once: blobs, and the nodes that chain them.
+"""The parts of conversations, each stored once: blobs, and the nodes that chain them.
 
 Rows of RequestBody name the ends of chains; gateway/history/content/bodies.py writes and reads them.
 """
@@ -23,7 +23,7 @@ class ContentBlob(models.Model):
     used = models.PositiveIntegerField(db_index=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class ContentNode(models.Model):
     used = models.PositiveIntegerField(db_index=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
 
     def __str__(self) -> str:

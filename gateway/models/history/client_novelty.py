@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ClientNovelty(models.Model):
-    """`request_id`: the first request that had it. history/record/novelties.py keeps the rows few."""
+    """`request_id`: the first request that had it. history/record/novelties.py limits the number of rows."""
 
     class Kind(models.TextChoices):
         BETA = "beta", _("beta")

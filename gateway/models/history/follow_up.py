@@ -1,4 +1,4 @@
-"""What is made of finished exchanges later: the queue, the totals of sessions, and the search index."""
+"""What is derived later from finished exchanges: the queue, the totals of sessions, and the search index."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 class FollowUp(models.Model):
-    """An exchange that has ended and was not looked at yet by history/record/follow_up.py."""
+    """An exchange that has ended and that history/record/follow_up.py has not processed yet."""
 
     request_id = models.CharField(max_length=64, primary_key=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class SessionTotal(models.Model):
     output_tokens = models.PositiveBigIntegerField(default=0)
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_tokens = models.PositiveBigIntegerField(default=0)
-    # US dollars of the requests that have a price; null: none has
+    # US dollars of the requests that have a price; null when none has
     cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     tool_count = models.PositiveIntegerField(default=0)
     busy_ms = models.PositiveBigIntegerField(default=0)
@@ -79,7 +79,7 @@ class SearchText(models.Model):
     words = models.BinaryField(null=True, blank=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
 
     def __str__(self) -> str:

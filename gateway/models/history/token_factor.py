@@ -1,4 +1,4 @@
-"""TokenFactor: how a provider's count follows from ours, learnt from the history."""
+"""TokenFactor: how a provider's token count relates to ours, learnt from the history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TokenFactor(ConfigRecord):
     """
 
     stampless_fields: ClassVar[frozenset[str]] = frozenset({"requests", "error", "learnt_at"})
-    # nobody does it: it is learnt
+    # not a user's change: it is learnt
     logged: ClassVar[bool] = False
 
     provider = models.CharField(_("provider"), max_length=50)

@@ -1,4 +1,4 @@
-"""Counters and holds that all processes share while limits of client keys are counted in the database."""
+"""Counters and holds shared by all processes when limits of client keys are counted in the database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class LimitCounter(models.Model):
 
     name = models.CharField(max_length=100, primary_key=True)
     value = models.BigIntegerField(default=0)
-    # the database's own default, because processes of the version before may still write
+    # the database's own default, because processes of the previous version may still write
     held = models.BigIntegerField(default=0, db_default=0)
     reconciled = models.BigIntegerField(default=0, db_default=0)
     expires = models.BigIntegerField(db_index=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
 
     def __str__(self) -> str:
@@ -31,9 +31,9 @@ class LimitCounter(models.Model):
 
 
 class LimitHold(models.Model):
-    """What one request holds of a counter, or has used of it when it has `ended`.
+    """What one request holds of a counter, or has used of it once it has `ended`.
 
-    It goes when the history counts the request, and is not counted once `expires` (Unix seconds) is over.
+    Removed when the history counts the request; ignored after `expires` (Unix seconds).
     """
 
     account = models.CharField(max_length=100)
@@ -43,7 +43,7 @@ class LimitHold(models.Model):
     expires = models.BigIntegerField(db_index=True)
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["account", "request"], name="limit_hold")

@@ -1,4 +1,4 @@
-"""ServingProcess: a process that serves now, so that others know whose open exchanges have an owner."""
+"""ServingProcess: a process that serves now, so that others know whose open exchanges still have an owner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ServingProcess(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
-        # no page has these records, and nobody is given rights over them
+        # no page shows these records, so there are no permissions for them
         default_permissions = ()
         ordering = ["started_at"]
         verbose_name = _("serving process")

@@ -1,4 +1,4 @@
-"""SetAsideTarget: a target that one process skips for a time, so that an admin can see it."""
+"""SetAsideTarget: a target that one process skips for a while, shown to admins."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SetAsideTarget(models.Model):
-    """One row per process and target as long as it is set aside; gone when it is back.
+    """One row per process and target while it is set aside; removed when it is back.
 
-    Each process decides for itself, from its own attempts; the rows are its word to
-    people, not its memory. `credential` is a label: the limit of one credential at this
-    target; empty for the target as a whole. `until`: when it is probed, or the limit is over.
+    Each process decides for itself, from its own attempts; the rows inform people and are
+    not its memory. `credential` is a label: the limit of one credential at this
+    target; empty for the target as a whole. `until`: when it is probed, or the limit ends.
     """
 
     process = models.CharField(max_length=60)
