@@ -21,6 +21,9 @@ _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "provider": ("openai", "llama", "nobody"),
     "model": ("claude-sonnet-4-6", "gpt-4o-mini", "nothing"),
     "upstream_model": ("gpt-4o", "nothing"),
+    # offered only where one is chosen
+    "problem": ("1",),
+    "prompt": ("nothing",),
 }
 # Two and three at once: some that go well together, and some that no request passes, so that
 # all that the narrowest index offers has to be looked at.

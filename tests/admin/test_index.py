@@ -31,7 +31,7 @@ def test_the_index_says_when_credentials_cannot_be_stored(index, monkeypatch):
 
 
 def test_the_pages_are_named_ccproxy(index):
-    assert "<title> Gateway | ccproxy</title>" in index()
+    assert "<title> Dashboard | ccproxy</title>" in index()
 
 
 def test_strangers_see_the_login_alone(client, db):

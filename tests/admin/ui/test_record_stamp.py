@@ -5,6 +5,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.forms import MultipleChoiceField
 
 from gateway.models import (
     ClientKey,
@@ -37,6 +38,9 @@ def filled(page) -> dict[str, str]:
             if subwidgets:
                 for place, piece in enumerate(bound.field.widget.decompress(value)):
                     values[f"{name}_{place}"] = "" if piece is None else str(piece)
+            elif isinstance(bound.field, MultipleChoiceField):
+                # of boxes that are not ticked a browser sends nothing
+                values |= {name: value} if value else {}
             elif isinstance(value, bool):
                 values |= {name: "on"} if value else {}
             elif value is not None:
