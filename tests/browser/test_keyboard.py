@@ -96,16 +96,20 @@ async def test_every_control_of_a_page_is_reached_by_keys_and_shows_it(furnished
     await expect(page.get_by_role("heading", level=1).first).to_be_visible()
     wanted = await page.evaluate(CONTROLS)
     assert len(wanted) > 10
-    reached, dark = set(), set()
+    reached, dark, last = set(), set(), None
     for _ in range(2 * len(wanted)):
         await page.keyboard.press("Tab")
         at = await page.evaluate(FOCUSED)
         if at is None:
             # behind the last control, or in something that opened meanwhile: the next step goes on
             continue
+        if at["number"] == last:
+            # the parts of a date
+            continue
         if at["number"] in reached:
             break
-        reached.add(at["number"])
+        last = at["number"]
+        reached.add(last)
         if not (at["marked"] and at["inside"]):
             dark.add(wanted[at["number"]])
     missed = {wanted[number] for number in range(len(wanted)) if number not in reached}
