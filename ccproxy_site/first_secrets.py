@@ -44,12 +44,13 @@ def missing() -> dict[str, str]:
 def keep_from_others(path: Path) -> None:
     """Remove a file's permissions for everybody but its owner, when everybody had some.
 
-    A file readable by its group and nobody else was made so on purpose.
+    A file readable by its group and nobody else was made so on purpose. What is no file, such as
+    /dev/null, belongs to everybody and stays as it is.
     """
     with contextlib.suppress(OSError):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o007:
-            path.chmod(mode & 0o700)
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) and mode & 0o007:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def main() -> None:

@@ -28,6 +28,14 @@ def test_a_file_that_everybody_may_read_becomes_its_owners(tmp_path, before, aft
     assert mode(path) == after
 
 
+def test_what_is_no_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "device"
+    os.mkfifo(path)
+    path.chmod(0o666)
+    first_secrets.keep_from_others(path)
+    assert mode(path) == 0o666
+
+
 def test_an_env_file_that_was_copied_is_closed_before_secrets_go_into_it(tmp_path, monkeypatch):
     path = tmp_path / ".env"
     path.write_text("SECRET_KEY=\n")
