@@ -17,12 +17,13 @@ _VARIABLE: Final = (
     patterns.compiled(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
     patterns.compiled(r"\b(?:req|msg|toolu|call|chatcmpl|resp|org|proj|sk|run|gen)[_-][A-Za-z0-9_-]{6,200}+"),
     patterns.compiled(r"\b[0-9a-fA-F]{12,200}+\b"),
-    # dates, times, and any other number, with the unit behind it
+    # dates and times
     patterns.compiled(
         r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     ),
-    patterns.compiled(r"\d(?:[\d.,:]{0,30}\d)?(?:ms|s|m|h)?\b"),
 )
+# any other number, with the unit behind it, and what else stands there as part of the same word
+_NUMBER: Final = patterns.compiled(r"\d++(?:[.,:]++\d++)*+(?:ms|s|m|h)?+(\w*+)")
 _SPACES: Final = patterns.compiled(r"\s++")
 _RESTS: Final = patterns.compiled(r"…(?: ?…)++")
 
@@ -35,6 +36,8 @@ def normalised(message: str, *names: str) -> str:
             text = text.replace(name, _REST)
     for pattern in _VARIABLE:
         text = pattern.sub(_REST, text)
+    # a number that begins a word, as in gpt-4o, belongs to it
+    text = _NUMBER.sub(lambda found: found[0] if found[1] else _REST, text)
     return _RESTS.sub(_REST, _SPACES.sub(" ", text)).strip()[:LONGEST_MESSAGE]
 
 

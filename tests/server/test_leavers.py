@@ -70,7 +70,7 @@ async def test_the_streams_of_a_leaver_end_in_every_process_and_those_of_others_
         for text, ended in await asyncio.gather(*hers):
             assert ended - left < IN_FORCE
             assert text.count("event: error") == 1
-            assert "the account of this key's owner is not active" in text
+            assert "the account of this client key's owner is not active" in text
         for _ in range(16):
             assert await models(served, ann) == 401
         go_on.set()

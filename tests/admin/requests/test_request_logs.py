@@ -14,7 +14,7 @@ from tests.admin.history import HOSTILE, LIST, change, make_rows, one_row, shown
 from tests.admin.pages import url
 from tests.history.index import empty_index
 
-# session, user, rows, look-ahead, saved views, and the small tables of four filters, with what the sidebar needs
+# session, user, rows, look-ahead, saved views, small tables of four filters, and what the sidebar needs
 QUERIES = 10
 
 
