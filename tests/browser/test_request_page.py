@@ -31,7 +31,7 @@ async def request_page(console, visit, request_id):
     seen = await visit()
     await seen.page.goto("/admin/gateway/requestlog/")
     await seen.page.get_by_role("row").filter(has_text="Laptop").get_by_role("link").first.click()
-    await expect(seen.page.get_by_role("heading", name=request_id["is"])).to_be_visible()
+    await expect(seen.page.get_by_role("heading", name=request_id["is"], exact=True)).to_be_visible()
     yield seen
     assert SECRET not in await seen.page.content()
 
@@ -49,7 +49,7 @@ async def test_the_first_screen_says_what_was_asked_where_it_went_and_how_it_end
     page = request_page.page
     for title, facts in (
         ("What was asked", ("claude-sonnet-5", "Laptop")),
-        ("Where it went", ("fake", "up", "up-1")),
+        ("Where it went", ("Fake", "up", "up-1")),
         ("How it ended", ("tool_use", "2,100", "64", "Bash")),
     ):
         heading = page.get_by_role("heading", name=title)
