@@ -75,7 +75,7 @@ class Actor:
     """Who acts: a user's primary key, or None and a source. `undone`: the entry that is being undone.
 
     `noted`: the entry of each record that was changed, by (model, primary key). `together`: a model whose
-    records share one entry, and its title.
+    records share one entry, and its title. `sentence`: what is said of each change.
     """
 
     user_pk: Any = None
@@ -83,6 +83,7 @@ class Actor:
     undone: int = 0
     noted: dict[tuple[Any, str], _Noted] = field(default_factory=dict)
     together: tuple[Any, str] | None = None
+    sentence: str = ""
 
 
 _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
@@ -116,6 +117,20 @@ def together(model: type[ConfigRecord], title: str) -> Iterator[None]:
         actor.together = outer
 
 
+@contextmanager
+def saying(sentence: str) -> Iterator[None]:
+    """Inside, the entry of each changed record says `sentence` from the start; `say` writes it once more."""
+    actor = _actor.get()
+    if actor is None:
+        yield
+        return
+    outer, actor.sentence = actor.sentence, str(sentence)
+    try:
+        yield
+    finally:
+        actor.sentence = outer
+
+
 def say(record: Any, sentence: str) -> bool:
     """Add a sentence to the entry of a record that was just changed. False: there is none."""
     actor = _actor.get()
@@ -123,10 +138,13 @@ def say(record: Any, sentence: str) -> bool:
     entry = noted and noted.entry()
     if not entry:
         return False
-    message = _messages(entry)
-    message[0]["said"] = f"{message[0].get('said', '')} {sentence}".strip()
-    _store(entry, message)
+    _store(entry, _said(_messages(entry), sentence))
     return True
+
+
+def _said(message: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:
+    first = {**message[0], "said": f"{message[0].get('said', '')} {sentence}".strip()}
+    return [first, *message[1:]] if sentence else message
 
 
 def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: Any, **_more: Any) -> None:
@@ -156,7 +174,7 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
     else:
         if not change.is_part:
             entry.object_repr = change.title
-        _store(entry, _with(_messages(entry), change))
+        _store(entry, _said(_with(_messages(entry), change), actor.sentence))
     actor.noted[sender, change.pk] = noted
     if page is not None:
         actor.noted[page] = noted
@@ -255,7 +273,7 @@ def _new_entry(actor: Actor, change: RecordChange, page: tuple[Any, str] | None)
         object_id=pk,
         object_repr=title[:200],
         action_flag=flag,
-        change_message=_written(_with([meta], change)),
+        change_message=_written(_said(_with([meta], change), actor.sentence)),
     )
 
 

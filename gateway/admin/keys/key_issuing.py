@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from gateway.admin.keys.key_lists import BulkForm
 from gateway.admin.ui.base import GatewayModelAdmin
 from gateway.conf import gateway_conf
+from gateway.config.changes import saying
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
 from gateway.models import ClientKey, Origin
 from gateway.security.encryption import EncryptionError, decrypt, encrypt
@@ -147,9 +148,8 @@ class KeyIssuing(GatewayModelAdmin):
         with transaction.atomic():
             # one write moves the stamp once: each process loads its configuration once, however many they are
             chosen = ClientKey.objects.filter(pk__in=[record.pk for record in active], revoked_at=None)
-            chosen.update(revoked_at=timezone.now())
-            for record in active:
-                self.log_change(request, record, _("Revoked."))
+            with saying(_("Revoked.")):
+                chosen.update(revoked_at=timezone.now())
         text = ngettext(
             "%(count)d key is revoked and refused from now on.",
             "%(count)d keys are revoked and refused from now on.",

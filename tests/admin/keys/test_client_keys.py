@@ -389,7 +389,7 @@ def test_revoking_a_thousand_keys_is_one_change_of_the_configuration(admin_clien
         {"action": "revoke", "_selected_action": keys[:1], "select_across": "1"},
     )
     # seconds of CPU; one transaction and one reload for each key took 40
-    assert time.process_time() - began < 12
+    assert time.process_time() - began < 6
     assert not ClientKey.objects.filter(revoked_at=None).exists()
     assert ConfigStamp.current() == before + 1
     # each is in the log of changes
