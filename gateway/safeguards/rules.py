@@ -23,6 +23,8 @@ UNDECIDED: Final = "undecided"
 # the client's working directory, at the beginning of a pattern of paths
 HERE: Final = "{cwd}"
 _PATHS: Final = ("file_path", "notebook_path", "path")
+# tools that are also told which files in a pattern, which may lead out of their folder
+_FILE_PATTERNS: Final[Mapping[str, str]] = {"Glob": "pattern"}
 
 
 @frozen
@@ -48,6 +50,13 @@ class Action(NamedTuple):
     input: Mapping[str, Any] | None
 
 
+class _Command(NamedTuple):
+    """A shell command as it is read once for all rules. `literal` None: not one simple command."""
+
+    literal: list[str] | None
+    loose: list[str]
+
+
 class Ruling(NamedTuple):
     """What was decided of an action and by which rule; `rule` None: by none."""
 
@@ -69,50 +78,56 @@ def ruling(
         for rule in rules
         if (rule.owner is None or rule.owner == owner) and (rule.group is None or rule.group in groups)
     ]
+    given = action.input.get("command") if action.input is not None else None
+    command = _Command(literal_words(given), loose_words(given)) if isinstance(given, str) else None
     for rule in theirs:
-        if rule.decision == DENY and _fits(rule, action, cwd):
+        if rule.decision == DENY and _fits(rule, action, command, cwd):
             return Ruling("deny", rule)
     for rule in theirs:
-        if rule.decision != DENY and _fits(rule, action, cwd):
+        if rule.decision != DENY and _fits(rule, action, command, cwd):
             return Ruling(rule.decision, rule)
     return Ruling("undecided")
 
 
-def _fits(rule: ActionRule, action: Action, cwd: str) -> bool:
+def _fits(rule: ActionRule, action: Action, command: _Command | None, cwd: str) -> bool:
     if rule.tool and not glob(rule.tool, action.tool):
         return False
     denies = rule.decision == DENY
     if action.input is None:
         return denies and not (rule.command or rule.path)
-    if rule.command and not _command_fits(rule.command.split(), action.input.get("command"), denies):
+    if rule.command and not _command_fits(rule.command.split(), command, denies):
         return False
-    if rule.path and not _path_fits(rule.path, action.input, cwd, denies):
+    if rule.path and not _path_fits(rule.path, action, cwd, denies):
         return False
-    # a tool alone says nothing of what a shell is told, or a path is
+    # the name of a tool says nothing of the command that it is given
     return denies or bool(rule.command) or "command" not in action.input
 
 
-def _command_fits(pattern: Sequence[str], command: Any, denies: bool) -> bool:
-    if not isinstance(command, str) or not pattern:
+def _command_fits(pattern: Sequence[str], command: _Command | None, denies: bool) -> bool:
+    """The last `*` of a pattern stands for any further words, and so does the end of one that denies."""
+    if command is None or not pattern:
         return False
-    if denies:
-        words = loose_words(command)
-        return any(_words_fit(pattern, words[start:], open_end=True) for start in range(len(words)))
-    literal = literal_words(command)
-    return literal is not None and _words_fit(pattern, literal, open_end=False)
-
-
-def _words_fit(pattern: Sequence[str], words: Sequence[str], *, open_end: bool) -> bool:
-    """Whether the words are those of a pattern; its last `*` stands for any further words."""
     rest = pattern[-1] == "*"
     fixed = pattern[:-1] if rest else pattern
-    if len(words) < len(fixed) or (len(words) > len(fixed) and not (rest or open_end)):
+    if denies:
+        places = range(len(command.loose) - len(fixed) + 1)
+        return any(_words_fit(fixed, command.loose, place) for place in places)
+    words = command.literal
+    if words is None or len(words) < len(fixed) or (len(words) > len(fixed) and not rest):
         return False
-    return all(glob(one, word) for one, word in zip(fixed, words, strict=False))
+    return _words_fit(fixed, words, 0)
 
 
-def _path_fits(pattern: str, given: Mapping[str, Any], cwd: str, denies: bool) -> bool:
+def _words_fit(pattern: Sequence[str], words: Sequence[str], place: int) -> bool:
+    """Whether the words from `place` on begin with those of a pattern; there are as many."""
+    return all(glob(one, words[place + step]) for step, one in enumerate(pattern))
+
+
+def _path_fits(pattern: str, action: Action, cwd: str, denies: bool) -> bool:
+    given = action.input or {}
     paths = [given[name] for name in _PATHS if isinstance(given.get(name), str)]
+    if not denies and not _stays_inside(given.get(_FILE_PATTERNS.get(action.tool, ""), "")):
+        return False
     if pattern.startswith(HERE):
         if not cwd.startswith("/") or not plain_path(cwd):
             return False
@@ -120,11 +135,22 @@ def _path_fits(pattern: str, given: Mapping[str, Any], cwd: str, denies: bool) -
         start = cwd.rstrip("/")
         tail = pattern[len(HERE) :]
         return bool(paths) and all(
-            path.startswith(start) and (denies or plain_path(path)) and glob(tail, path[len(start) :])
+            (path == start or path.startswith(start if denies else f"{start}/"))
+            and (denies or plain_path(path))
+            and glob(tail, path[len(start) :])
             for path in paths
         )
     some = any if denies else all
     return bool(paths) and some((denies or plain_path(path)) and glob(pattern, path) for path in paths)
+
+
+def _stays_inside(pattern: Any) -> bool:
+    """Whether a pattern of files names only what is below the folder where it is searched."""
+    return (
+        isinstance(pattern, str)
+        and not pattern.startswith("/")
+        and not any(piece in pattern for piece in ("..", "~", "{/", ",/"))
+    )
 
 
 def plain_path(path: str) -> bool:

@@ -14,8 +14,8 @@ LONGEST: Final = 8_192
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=@%+-")
 _SPACE: Final = frozenset(" \t")
 # inside quotes: printable ASCII, without what a shell still acts on there
-_IN_SINGLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {"'"}
-_ACTS_IN_DOUBLE: Final = frozenset('"$`\\!')
+_IN_SINGLE: Final = frozenset(map(chr, range(0x20, 0x7F)))
+_IN_DOUBLE: Final = _IN_SINGLE - frozenset('"$`\\!')
 
 
 def literal_words(command: str) -> list[str] | None:
@@ -29,8 +29,7 @@ def literal_words(command: str) -> list[str] | None:
         if quote:
             if letter == quote:
                 quote = ""
-            elif letter in _IN_SINGLE | {"'"} and not (quote == '"' and letter in _ACTS_IN_DOUBLE):
-                assert word is not None
+            elif word is not None and letter in (_IN_DOUBLE if quote == '"' else _IN_SINGLE):
                 word.append(letter)
             else:
                 return None
@@ -41,7 +40,9 @@ def literal_words(command: str) -> list[str] | None:
                 words.append("".join(word))
                 word = None
         elif letter in _PLAIN:
-            word = [letter] if word is None else [*word, letter]
+            if word is None:
+                word = []
+            word.append(letter)
         else:
             return None
     if quote:

@@ -2,6 +2,7 @@
 """What rules let run: never more than they name, whatever a command looks like."""
 
 import shlex
+import time
 
 import pytest
 from hypothesis import given
@@ -125,6 +126,42 @@ def test_reading_is_allowed_inside_the_working_directory_alone(path, decision):
     )
 
 
+SAFE_RULES = [ActionRule(n, "allow", **fields) for n, fields in enumerate(SAFE, 1)]
+CWD = "/home/a/w"
+PATH = {"Read": "file_path", "Glob": "path", "Grep": "path", "LS": "path"}
+
+
+def safe(tool, path, **more):
+    return ruling(Action("c", tool, {PATH[tool]: path, **more}), SAFE_RULES, cwd=CWD).decision == "allow"
+
+
+@pytest.mark.parametrize("tool", PATH)
+@given(path=st.lists(st.sampled_from(["/", "home", "a", "w", "ide", "-x", ".", "..", "~", "d", " ", "*"])).map("".join)
+       | st.text(max_size=8).map(CWD.__add__))  # fmt: skip
+def test_no_tool_of_the_safe_rules_looks_beside_the_working_directory(tool, path):
+    if safe(tool, path):
+        assert path == CWD or path.startswith(CWD + "/")
+        assert ".." not in path.split("/")
+
+
+@pytest.mark.parametrize("tool", ["Glob", "Grep", "LS"])
+def test_a_search_may_begin_at_the_working_directory_and_not_at_one_beside_it(tool):
+    assert safe(tool, CWD) and safe(tool, CWD + "/d") and safe(tool, CWD + "/")
+    assert not safe(tool, CWD + "ide") and not safe(tool, CWD + "-secret/x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside"),
+    [("**/*.py", True), ("src/{a,b}/*.ts", True), ("/etc/*", False), ("../*", False), ("a/../../*", False),
+     ("{/etc/*,x}", False), ("{x,/etc/*}", False), ("~/.ssh/*", False), (None, True), (7, False)],
+)  # fmt: skip
+def test_a_pattern_of_files_does_not_lead_out_of_where_it_is_searched(pattern, inside):
+    more = {} if pattern is None else {"pattern": pattern}
+    assert safe("Glob", CWD, **more) is inside
+    # where the pattern is one of texts it says nothing of files
+    assert safe("Grep", CWD, pattern="/etc/../x")
+
+
 def test_a_working_directory_is_no_pattern():
     rules = [ActionRule(1, "allow", "Read", path="{cwd}/*")]
     assert ruling(Action("c", "Read", {"file_path": "/etc/passwd"}), rules, cwd="/*").decision == "undecided"
@@ -148,6 +185,15 @@ def test_a_tool_with_a_command_is_not_allowed_by_its_name_alone():
 )  # fmt: skip
 def test_a_star_stands_for_any_letters(pattern, text, fits):
     assert glob(pattern, text) is fits
+
+
+@pytest.mark.parametrize("command", ["a" * 8000, "a " * 16_000, "'" + "a" * 8000 + "'", "rm " * 10_000])
+def test_a_long_command_is_judged_in_time(command):
+    rules = [ActionRule(1, "deny", "Bash", "rm -rf *"), *allowing("git *", "a *")] * 10
+    began = time.thread_time()
+    decided(command, rules)
+    # seconds of CPU; 40 rules read it
+    assert time.thread_time() - began < 0.5
 
 
 def test_reading_takes_time_in_proportion_to_the_text():
