@@ -45,17 +45,11 @@ run: $(VENV)/.installed
 serve: $(VENV)/.installed
 	@exec $(MANAGE) serve
 
-# Some tests start servers and wait for them; on a machine that is busy with the others they can come
-# too late. So what failed beside others is tried once more by itself, and only that counts.
 PYTEST := $(BIN)/python -m pytest
-ALONE  := -n 0 --last-failed --last-failed-no-failures none
-
 test: $(VENV)/.installed-dev
-	@$(PYTEST) -n 2 || { echo "Again, one after the other, what failed beside others:"; $(PYTEST) $(ALONE); }
+	@$(PYTEST) -n 2
 	@echo "And those that touch the database again, on PostgreSQL and Redis ..."
-	@$(BIN)/python -m chaos.engines $(PYTEST) -n 2 || { \
-		echo "Again, one after the other, what failed beside others:"; \
-		$(BIN)/python -m chaos.engines $(PYTEST) $(ALONE); }
+	@$(BIN)/python -m chaos.engines $(PYTEST) -n 2
 
 # 3.14 is locked; it joins where a machine has it
 # on the PATH, or below pyenv's folder
