@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from gateway.conf import GatewayConf, gateway_conf
-from gateway.config import document
+from gateway.config.file import document
 from gateway.config.health_records import StandingRecords
 from gateway.config.snapshot.current import CurrentSnapshot
 from gateway.config.startup.environment import sync_environment

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 
 from gateway.admin.providers import provider_trials
 from gateway.config import undoing
-from gateway.config.document import exported, imported
+from gateway.config.file.document import exported, imported
 from gateway.config.snapshot.loader import load
 from gateway.models import Provider, SearchEngine
 from gateway.upstream.trial.probe import Listing

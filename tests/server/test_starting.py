@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gateway.config.document import VERSION
+from gateway.config.file.document import VERSION
 from tests.server.conftest import ROOT, environment, prepare_database
 
 pytestmark = pytest.mark.server

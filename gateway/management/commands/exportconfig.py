@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
-from gateway.config.document import as_text, exported
+from gateway.config.file.document import as_text, exported
 
 
 class Command(BaseCommand):

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from gateway.config.document import Unusable, imported, read
+from gateway.config.file.document import imported, read
+from gateway.config.file.fields import Unusable
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from django.db.utils import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
-from gateway.config import document
+from gateway.config.file import document
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.client_setup_text import base_url
 from gateway.config.startup.environment import sync_environment

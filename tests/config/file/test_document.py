@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.changes import source_of
-from gateway.config.document import Unusable, as_text, exported, imported, load, read
+from gateway.config.file.document import as_text, exported, imported, load, read
+from gateway.config.file.fields import Unusable
 from gateway.models import (
     ClientKey,
     ConfigStamp,
