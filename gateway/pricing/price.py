@@ -30,6 +30,16 @@ class Tokens(NamedTuple):
         return self.input + self.cache_read + self.cache_write
 
 
+class CostParts(NamedTuple):
+    """US dollars by kind of token. `request`: what each request costs beside its tokens."""
+
+    input: Decimal = ZERO
+    cache_read: Decimal = ZERO
+    cache_write: Decimal = ZERO
+    output: Decimal = ZERO
+    request: Decimal = ZERO
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """US dollars for a million tokens. None: the price of `input`; for `cache_write_1h`: of `cache_write`."""
@@ -40,20 +50,23 @@ class Rates:
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None
 
-    def amount(self, tokens: Tokens) -> Decimal:
-        """US dollars for these tokens."""
+    def parts(self, tokens: Tokens) -> CostParts:
+        """US dollars for these tokens, by kind."""
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
         hourly = write if self.cache_write_1h is None else self.cache_write_1h
         kept_for_an_hour = min(tokens.cache_write_1h, tokens.cache_write)
-        millionths = (
-            self.input * tokens.input
-            + self.output * tokens.output
-            + read * tokens.cache_read
-            + write * (tokens.cache_write - kept_for_an_hour)
-            + hourly * kept_for_an_hour
+        write_cost = write * (tokens.cache_write - kept_for_an_hour) + hourly * kept_for_an_hour
+        return CostParts(
+            self.input * tokens.input / MILLION,
+            read * tokens.cache_read / MILLION,
+            write_cost / MILLION,
+            self.output * tokens.output / MILLION,
         )
-        return millionths / MILLION
+
+    def amount(self, tokens: Tokens) -> Decimal:
+        """US dollars for these tokens."""
+        return sum(self.parts(tokens), ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +80,17 @@ class Price:
     request: Decimal = ZERO
     source: str = ""
 
+    def parts(self, tokens: Tokens) -> CostParts:
+        """US dollars for one request, by kind of token."""
+        return self._rates(tokens).parts(tokens)._replace(request=self.request)
+
     def cost(self, tokens: Tokens) -> Decimal:
         """US dollars for one request."""
+        return self._rates(tokens).amount(tokens) + self.request
+
+    def _rates(self, tokens: Tokens) -> Rates:
         rates = self.rates
         for above, dearer in self.tiers:
             if tokens.prompt > above:
                 rates = dearer
-        return rates.amount(tokens) + self.request
+        return rates

@@ -32,6 +32,7 @@ PAGES = {
     "notifications": "/admin/gateway/notificationchannel/add/",
     "sessions": "/admin/gateway/sessiontotal/",
     "session": "/admin/gateway/sessiontotal/walked-session/change/",
+    "transcript": "/admin/gateway/sessiontotal/walked-session/transcript/",
     "provider": "/admin/gateway/provider/{provider}/change/",
     "provider, new": "/admin/gateway/provider/add/",
     "provider, test": "/admin/gateway/provider/{provider}/test/",

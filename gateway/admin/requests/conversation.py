@@ -31,6 +31,8 @@ MOST_MARKDOWN: Final = 200_000
 LONGEST_NAME: Final = 200
 # characters that a card, a message or a rendering costs beside its own
 _OVERHEAD: Final = 100
+# who wrote a message, by its role; a person's may hold what the client put in
+_WRITERS: Final = {"assistant": "model", "answer": "model", "system": "client"}
 _REMINDER: Final = "<system-reminder>"
 _ENDS: Final = "</system-reminder>"
 LARGEST_IMAGES: Final = 12 * 1024 * 1024
@@ -85,7 +87,7 @@ class _Budget:
     def __init__(self) -> None:
         self.characters = LONGEST_PAGE
         # what models wrote is Markdown more often than what people did, and is not to go without for it
-        self.markdown = {"model": MOST_MARKDOWN, "person": MOST_MARKDOWN // 2, "tool": 0}
+        self.markdown = {"model": MOST_MARKDOWN, "person": MOST_MARKDOWN // 2, "tool": 0, "client": 0}
         self.writer = "person"
         self.images = LARGEST_IMAGES
         self.calls: dict[str, str] = {}
@@ -106,10 +108,7 @@ def conversation(request: Any, answer: Any) -> ShownConversation:
     shown = len(messages)
     while shown and budget.characters > 0:
         shown -= 1
-        role = messages[shown].get("role")
-        turns.append(
-            _turn(role if role in ("user", "assistant", "system") else "user", messages[shown], budget)
-        )
+        turns.append(_turn(_role(messages[shown]), messages[shown], budget))
     turns.reverse()
     known = max(0, last + 1 - shown)
     system = asked.get("system")
@@ -123,6 +122,32 @@ def conversation(request: Any, answer: Any) -> ShownConversation:
     )
 
 
+def laid_out_turns(said: Sequence[Any], before: Any = None, role: str = "") -> list[ShownTurn]:
+    """Messages of a conversation, from the first on, as many as one page holds, at least one.
+
+    `before`: the message in front of them, whose calls their results answer. `role`: theirs, instead of the
+    one that each names. What is no message becomes a turn without cards.
+    """
+    budget = _Budget()
+    turns: list[ShownTurn] = []
+    for message in (before, *said):
+        content = message.get("content") if isinstance(message, Mapping) else None
+        for block in _list(content):
+            if isinstance(block, Mapping) and block.get("type") == "tool_use":
+                budget.calls[str(block.get("id"))] = str(block.get("name", ""))
+    for message in said:
+        if turns and budget.characters <= 0:
+            break
+        given = message if isinstance(message, Mapping) else {"role": "user", "content": []}
+        turns.append(_turn(role or _role(given), given, budget))
+    return turns
+
+
+def _role(message: JSONObject) -> str:
+    role = message.get("role")
+    return role if role in ("user", "assistant", "system") else "user"
+
+
 def _names(tools: Any) -> tuple[str, ...]:
     named = (tool.get("name", "?") for tool in _list(tools) if isinstance(tool, Mapping))
     return tuple(_name(name) for name in islice(named, LONGEST_PAGE // _OVERHEAD))
@@ -134,7 +159,7 @@ def _name(name: Any) -> str:
 
 def _turn(role: str, message: JSONObject, budget: _Budget) -> ShownTurn:
     budget.characters -= _OVERHEAD
-    budget.writer = "model" if role in ("assistant", "answer") else "person"
+    budget.writer = _WRITERS.get(role, "person")
     return ShownTurn(role, list(_cards(message.get("content"), budget)))
 
 
@@ -192,7 +217,8 @@ def _note(block: JSONObject, budget: _Budget) -> Card:
 
 def _text(text: str, budget: _Budget) -> Card:
     shown = _shown(text, budget)
-    if budget.writer == "person" and text.lstrip().startswith(_REMINDER) and text.rstrip().endswith(_ENDS):
+    inserted = text.lstrip().startswith(_REMINDER) and text.rstrip().endswith(_ENDS)
+    if budget.writer == "client" or (budget.writer == "person" and inserted):
         # what the client put in: most of a page, and what nobody said
         return Card("reminder", text=shown)
     if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown[budget.writer] - _OVERHEAD):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.admin.ui.sanitize import inert
@@ -40,11 +41,21 @@ class SessionTurn(NamedTuple):
     duration_ms: int | None
     tools_called: list[Any]
     tools_failed: list[Any]
+    provider: str = ""
+    upstream_model: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cost: Decimal | None = None
+    usage_estimated: bool = False
 
 
 @dataclass(slots=True)
 class Agent:
-    """`id` is "" for the main one. `depth` counts from 0. `listed`: the rows to list, with their numbers."""
+    """`id` is "" for the main one. `depth` counts from 0. `listed`: the rows to list, with their numbers.
+    `sums`: the numbers of all its rows, as history/totals/sessions.py has them."""
 
     id: str
     parent: str = ""
@@ -52,6 +63,7 @@ class Agent:
     turns: list[Any] = field(default_factory=list)
     name: str = ""
     listed: list[tuple[int, Any]] = field(default_factory=list)
+    sums: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class SessionSums:
     cache_write_tokens: int
     cost: Decimal | None
     unpriced: int
+    context_tokens: int
 
     @classmethod
     def of(cls, sums: Mapping[str, Any]) -> SessionSums:
@@ -189,7 +202,7 @@ def session_picture(found: Sequence[Agent], link: Callable[[int], str]) -> Pictu
             took = float(turn.duration_ms or 0)
             first = float(turn.first_byte_ms) if turn.first_byte_ms is not None else took
             state = states.get(turn.state, turn.state)
-            text = f"{models[turn.asked_model]} {turn.started_at:%H:%M:%S} {state}"
+            text = f"{models[turn.asked_model]} {timezone.localtime(turn.started_at):%H:%M:%S} {state}"
             kind = "answering" if turn.state in ("ok", "open") else "failed"
             address = link(turn.pk)
             spans.append(Span(number, at, min(first, took), "waiting", text, address))

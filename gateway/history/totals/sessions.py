@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from typing import Any, Final
 
 from django.db.models import (
@@ -31,7 +33,14 @@ _LINEAGE: Final = Coalesce(F("client_key__lineage"), F("client_key_id"), output_
 COUNTED: Final = ("messages",)
 FAILED: Final = ("error", "broken", "interrupted")
 
+# everything that was sent with a request, in tokens
+_PROMPT: Final = reduce(
+    add, (Coalesce(F(name), 0) for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens"))
+)
+
 _NUMBERS: Final[dict[str, Any]] = {
+    # first: behind a sum of the same name, a column's name means the sum
+    "context_tokens": Max(_PROMPT, filter=Q(agent_id="")),
     "first_at": Min("started_at"),
     "last_at": Max("started_at"),
     "requests": Count("pk"),
@@ -46,6 +55,8 @@ _NUMBERS: Final[dict[str, Any]] = {
     "tool_count": Sum("tool_count"),
     "busy_ms": Sum("duration_ms"),
 }
+# of one session; more are not named
+MOST_MODELS: Final = 8
 
 
 def sums(rows: QuerySet[RequestLog]) -> dict[str, Any]:
@@ -76,8 +87,23 @@ def by_class(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
     return [_plain(one) for one in sums.order_by("-requests", "purpose")]
 
 
+def by_model(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
+    """The numbers by `provider` and `upstream_model`; the dearest first."""
+    found = rows.order_by().values("provider", "upstream_model")
+    sums: Any = found.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    dearest = F("cost").desc(nulls_last=True)
+    return [_plain(one) for one in sums.order_by(dearest, "-requests", "provider", "upstream_model")]
+
+
+def by_agent(rows: QuerySet[RequestLog]) -> dict[str, dict[str, Any]]:
+    """The numbers of each agent, by its id; "" is the main one."""
+    found = rows.order_by().values("agent_id")
+    sums: Any = found.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
+    return {one["agent_id"]: _plain(one) for one in sums}
+
+
 def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "cost" else value or 0 for name, value in numbers.items()}
+    return {name: 0 if value is None and name != "cost" else value for name, value in numbers.items()}
 
 
 def held(rows: QuerySet[RequestLog]) -> QuerySet[Any]:
@@ -103,6 +129,9 @@ def work_out(session_id: str) -> None:
         holder = numbers.pop("holder")
         latest = rows.filter(holder=holder).order_by("-started_at")
         [facts] = latest.values("client_key_id", "key_name", "client")[:1]
+        asked = rows.filter(holder=holder).exclude(upstream_model="").order_by().values("upstream_model")
+        models = asked.annotate(times=Count("pk")).order_by("-times", "upstream_model")
+        facts["upstream_models"] = [one["upstream_model"] for one in models[:MOST_MODELS]]
         SessionTotal.objects.update_or_create(
             session_id=session_id, holder=holder, defaults={**_plain(numbers), **facts}
         )

@@ -25,7 +25,8 @@ class SessionTotal(models.Model):
     A client chooses its session id, so a session is an id and its holder: `user:7`, the owner of the
     requests; when nobody owned them `key:3`, the first of its key's lineage; "" when they came without a key.
     Worked out anew from the session's rows whenever one of them ends, so it is never counted twice.
-    `agents`: how many subagents took part; `busy_ms`: the sum of the durations.
+    `agents`: how many subagents took part; `busy_ms`: the sum of the durations; `upstream_models`:
+    the one with most requests first; `context_tokens`: the largest prompt of the main agent.
     """
 
     session_id = models.CharField(max_length=128)
@@ -47,6 +48,8 @@ class SessionTotal(models.Model):
     cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
     tool_count = models.PositiveIntegerField(default=0)
     busy_ms = models.PositiveBigIntegerField(default=0)
+    upstream_models = models.JSONField(default=list, db_default=[])
+    context_tokens = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["-last_at", "session_id"]
