@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.keys import device_page
-from gateway.admin.keys.key_issuing import Issued, KeyIssuing, own_sign_in
+from gateway.admin.keys.key_issuing import Issued, KeyIssuing, own_sign_in, rotates_own
 from gateway.admin.keys.key_policy import policy_of
 from gateway.admin.keys.key_usage import shown_budgets, usage_of
 from gateway.admin.keys.refused_keys import refusals_of
@@ -164,7 +164,9 @@ class ClientKeyAdmin(KeyIssuing):
                 for usage in usage_of(obj)
             ]
             context["budgets"] = shown_budgets(obj)
-            context["may_rotate"] = self.has_change_permission(request, obj) and obj.state() == "active"
+            context["may_rotate"] = obj.state() == "active" and (
+                self.has_change_permission(request, obj) or rotates_own(request, obj)
+            )
             context["may_revoke"] = obj.state() == "active" and (
                 self.has_change_permission(request, obj) or own_sign_in(request, obj)
             )

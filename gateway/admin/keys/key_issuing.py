@@ -119,7 +119,9 @@ class KeyIssuing(GatewayModelAdmin):
 
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET: how long the old one stays valid. POST: the new key."""
-        record = self._changeable(request, pk)
+        found = self.get_object(request, str(pk))
+        # who owns a key may have a new one in its place, with the same limits
+        record = found if found is not None and rotates_own(request, found) else self._changeable(request, pk)
         if request.method == "POST":
             grace = request.POST.get("grace", "")
             allowed = {str(seconds): seconds for seconds, _label in GRACES}
@@ -176,6 +178,11 @@ def _taken(request: HttpRequest, token: str) -> list[Issued]:
         return []
     del request.session[_WAITING]
     return [Issued(*row) for row in rows]
+
+
+def rotates_own(request: HttpRequest, record: ClientKey) -> bool:
+    """Whether it is this person's own key, and one that can be rotated."""
+    return record.user_id == request.user.pk and record.origin not in (Origin.ENVIRONMENT, Origin.SIGN_IN)
 
 
 def own_sign_in(request: HttpRequest, record: ClientKey) -> bool:

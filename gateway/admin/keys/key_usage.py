@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.html_format import ago, dollars, number
 from gateway.limits.meters import SPEND
-from gateway.limits.spent import Budget, budgets_of
-from gateway.models import ClientKey, HourlyTotal
+from gateway.limits.spent import Budget, budgets_of, budgets_of_person
+from gateway.models import ClientKey, HourlyTotal, PersonBudget
 from gateway.models.history.hourly_total import COST_UNIT
 from gateway.watch.attention import NEARLY
 
@@ -46,6 +46,15 @@ def usage_of(record: ClientKey) -> list[KeyUsage]:
 
 def shown_budgets(record: ClientKey) -> list[dict[str, Any]]:
     """The budgets of a key in words for its page: used, limit, percent, whether little is left, end."""
+    return _shown(budgets_of(record))
+
+
+def shown_person_budgets(record: PersonBudget) -> list[dict[str, Any]]:
+    """The same for the budgets of a person, over all keys and sign-ins."""
+    return _shown(budgets_of_person(record))
+
+
+def _shown(budgets: list[Budget]) -> list[dict[str, Any]]:
     return [
         {
             "used": _amount(budget, budget.used),
@@ -54,7 +63,7 @@ def shown_budgets(record: ClientKey) -> list[dict[str, Any]]:
             "nearly": budget.share >= NEARLY,
             "resets": ago(budget.period.end),
         }
-        for budget in budgets_of(record)
+        for budget in budgets
     ]
 
 
