@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils.translation import override
 
 from gateway.admin.ui import html_format
 
@@ -82,3 +83,10 @@ def plain(html):
         start, _, rest = text.partition("<")
         text = start + rest.partition(">")[2]
     return text
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_thousands_are_separated_in_every_language(language):
+    with override(language):
+        assert "1,234,567" in html_format.number(1234567)
+        assert "2,190.50" in html_format.dollars(2190.5)
