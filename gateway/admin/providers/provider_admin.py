@@ -73,7 +73,9 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             "it is removed at the next start after that. Add a provider of your own beside it."
         ),
     }
-    _first = ("preset", "name", "protocol", "base_url", "enabled")
+    # the credentials stand between these two
+    _first = ("preset", "name")
+    _where = ("protocol", "base_url", "enabled")
     _folded = (
         (_("Identity and authentication"), {"fields": ("slug", "auth"), "classes": ("collapse",)}),
         (
@@ -94,10 +96,11 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
             shown = ("preset_note", "header_names", "query", "options")
-            first = ("protocol_is" if name == "protocol" else name for name in self._first)
-            return ((None, {"fields": (*first, *shown)}), *self._folded)
+            where = ("protocol_is", *self._where[1:], *shown)
+            return ((None, {"fields": self._first}), (None, {"fields": where}), *self._folded)
         beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
-        return ((None, {"fields": self._first}), *self._folded, (_("Beyond the preset"), beyond))
+        first, where = {"fields": self._first}, {"fields": self._where}
+        return ((None, first), (None, where), *self._folded, (_("Beyond the preset"), beyond))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.credential_back_view)
