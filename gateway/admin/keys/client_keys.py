@@ -15,13 +15,16 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.keys import device_page
 from gateway.admin.keys.key_issuing import Issued, KeyIssuing, own_sign_in, rotates_own
 from gateway.admin.keys.key_policy import policy_of
-from gateway.admin.keys.key_usage import shown_budgets, usage_of
+from gateway.admin.keys.key_usage import in_words, shown_budgets, usage_of, with_spent
 from gateway.admin.keys.refused_keys import refusals_of
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.fields import LinesField
 from gateway.admin.ui.html_format import NOTHING, ago, badge, code, dollars, number, state_badge, time_column
 from gateway.history.access import owned_keys, owns_keys
+from gateway.limits.spent import budgets_of_keys
 from gateway.models import ClientKey, Origin, RequestLog
+from gateway.models.history.hourly_total import COST_UNIT
+from gateway.watch.attention import NEARLY
 
 # where the key waits between saving and the redirect: on the request alone
 _ISSUED = "_issued_client_key"
@@ -57,8 +60,9 @@ class ClientKeyAdmin(KeyIssuing):
     change_form_template = "admin/gateway/clientkey/change_form.html"
     change_list_template = "admin/gateway/clientkey/change_list.html"
     list_display = (
-        "name", "key_shown", "owner_is", "state_now", time_column("expires_at", gettext_lazy("expires")),
-        time_column("last_used", gettext_lazy("last used")), time_column("created", gettext_lazy("created")),
+        "name", "key_shown", "owner_is", "state_now", "spent_shown", "budget_shown",
+        time_column("last_used", gettext_lazy("last used")),
+        time_column("expires_at", gettext_lazy("expires")), time_column("created", gettext_lazy("created")),
         "origin",
     )  # fmt: skip
     list_filter = ("origin", "revoked_at", "expires_at")
@@ -96,8 +100,16 @@ class ClientKeyAdmin(KeyIssuing):
         return fields if self.may_set(request, "user_id") else (*fields, "user")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClientKey]:
-        queryset: QuerySet[ClientKey] = super().get_queryset(request)
+        queryset: QuerySet[ClientKey] = with_spent(super().get_queryset(request))
         return queryset if _sees_all(request) else queryset.filter(pk__in=owned_keys(request.user))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, whose rows know their budgets (`budgets`)."""
+        changelist = super().get_changelist_instance(request)
+        found = budgets_of_keys(changelist.result_list)
+        for record in changelist.result_list:
+            record.budgets = found.get(record.pk, [])
+        return changelist
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return super().has_module_permission(request) or owns_keys(request.user)
@@ -193,6 +205,24 @@ class ClientKeyAdmin(KeyIssuing):
     @admin.display(description=gettext_lazy("owner"), ordering="user__username")
     def owner_is(self, record: ClientKey) -> str:
         return record.owner_name or NOTHING
+
+    @admin.display(description=gettext_lazy("cost, 30 days"), ordering="spent")
+    def spent_shown(self, record: Any) -> str:
+        return dollars(record.spent * COST_UNIT) if record.spent else NOTHING
+
+    @admin.display(description=gettext_lazy("budget"))
+    def budget_shown(self, record: Any) -> str:
+        """The share that is used of the budget that is used most."""
+        fullest = max(record.budgets, key=lambda budget: budget.share, default=None)
+        if fullest is None:
+            return NOTHING
+        percent = round(100 * fullest.share)
+        words = _("%(used)s of %(limit)s, begins anew %(end)s") % {
+            "used": in_words(fullest, fullest.used),
+            "limit": in_words(fullest, fullest.limit),
+            "end": f"{fullest.period.end:%Y-%m-%d %H:%M} UTC",
+        }
+        return badge(f"{percent} %", "warn" if fullest.share >= NEARLY else "plain", words)
 
     @admin.display(description=gettext_lazy("allowed models"))
     def models_are(self, record: ClientKey) -> str:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.html_format import ago, dollars, number
 from gateway.limits.meters import SPEND
 from gateway.limits.spent import Budget, budgets_of, budgets_of_person
-from gateway.models import ClientKey, HourlyTotal, PersonBudget
+from gateway.models import ClientKey, DailyTotal, HourlyTotal, PersonBudget
 from gateway.models.history.hourly_total import COST_UNIT
 from gateway.watch.attention import NEARLY
 
@@ -42,6 +43,19 @@ def usage_of(record: ClientKey) -> list[KeyUsage]:
     """The usage of one key in each span up to now."""
     now = int(time.time()) // _HOUR
     return [_usage(record, title, now - hours + 1) for title, hours in _SPANS]
+
+
+def with_spent(keys: QuerySet[ClientKey]) -> QuerySet[ClientKey]:
+    """The keys with what each cost in the last 30 days, in COST_UNITs (`spent`)."""
+    first = int(time.time()) // _HOUR - 30 * 24
+    days = DailyTotal.objects.order_by().filter(client_key_pk=OuterRef("pk"), hour__gte=first)
+    sums = days.values("client_key_pk").annotate(units=Sum("cost_units")).values("units")
+    return keys.annotate(spent=Coalesce(Subquery(sums), 0))
+
+
+def in_words(budget: Budget, amount: Decimal) -> str:
+    """An amount of this budget's unit, as plain text."""
+    return f"${amount:,.2f}" if budget.unit == SPEND else f"{amount:,}"
 
 
 def shown_budgets(record: ClientKey) -> list[dict[str, Any]]:

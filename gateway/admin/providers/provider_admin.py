@@ -96,8 +96,8 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
             shown = ("preset_note", "header_names", "query", "options")
-            where = ("protocol_is", *self._where[1:], *shown)
-            return ((None, {"fields": self._first}), (None, {"fields": where}), *self._folded)
+            read = ("protocol_is", *self._where[1:], *shown)
+            return ((None, {"fields": self._first}), (None, {"fields": read}), *self._folded)
         beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
         first, where = {"fields": self._first}, {"fields": self._where}
         return ((None, first), (None, where), *self._folded, (_("Beyond the preset"), beyond))
