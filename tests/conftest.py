@@ -17,7 +17,9 @@ from gateway.app.runtime import runtime
 from gateway.history.content import content_store
 from gateway.history.outcome import ExchangeOutcome
 from gateway.history.totals.counted_names import counted_names
+from gateway.models.configuration.condition_words import zone_of
 from gateway.relay.gateway import Gateway
+from gateway.routing.conditions import compiled
 from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, MappingRule, ProviderConfig, Target
 from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient
@@ -109,12 +111,14 @@ def key_entry(key: str, **fields) -> KeyEntry:
 
 
 def rule(pattern: str = "*", provider: str = "fake", upstream_model: str = "", **fields) -> MappingRule:
+    """`when` as in a record."""
     return MappingRule(
         **{
             "id": 1,
             "pattern": pattern,
             "exact": "*" not in pattern,
             "targets": (Target(provider, upstream_model),),
+            "condition": compiled(fields.pop("when", {}), zone_of),
             **fields,
         }
     )

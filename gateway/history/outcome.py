@@ -116,6 +116,7 @@ class ExchangeOutcome:
     tools_called: list[str] = field(default_factory=list)
     tools_failed: list[str] = field(default_factory=list)
     has_images: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
     timeline: list[list[Any]] = field(default_factory=list)
     replay_of: str = ""
     upstream_request_id: str = ""

@@ -28,6 +28,7 @@ from gateway.relay.gateway import Gateway
 from gateway.relay.provider_token_count import provider_count
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
 from gateway.relay.request_conversion import beside_the_loop, client_facts
+from gateway.relay.request_facts import note_facts
 from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve
@@ -74,7 +75,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     """The course of a messages request. Raises GatewayError before the commit point."""
     request = await parsed(exchange, gateway)
-    routes = routed(exchange, gateway, request)
+    routes = await routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
     priced = admission.payable(exchange, gateway, routes)
     # the error when only targets without a price are left
@@ -146,11 +147,12 @@ def _has_many_values(body: bytes) -> bool:
     return len(body) > SMALL and (body.count(b"{") > MANY_OBJECTS or body.count(b",") > MANY_VALUES)
 
 
-def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tuple[Route, ...]:
+async def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tuple[Route, ...]:
     """Where the request may go, best first, if its key may ask for that model."""
     model = request["model"]
     key = exchange.arrival.key
-    routes = resolve(gateway.configuration.snapshot, model, exchange.purpose).routes
+    facts = await note_facts(exchange, gateway, request)
+    routes = resolve(gateway.configuration.snapshot, model, facts).routes
     if key is not None and not model_allowed(key, model):
         contact = gateway.configuration.snapshot.contact
         raise NotAllowed(
@@ -182,7 +184,7 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     See docs/conversion.md, "Counting tokens".
     """
     request = await parsed(exchange, gateway)
-    route = routed(exchange, gateway, request)[0]
+    route = (await routed(exchange, gateway, request))[0]
     await admission.come_in(exchange, gateway)
     await admission.charge_request(exchange, gateway)
     answer = await provider_count(exchange, gateway, route, request)

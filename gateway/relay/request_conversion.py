@@ -93,6 +93,11 @@ def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
     )
 
 
+def takes_long(body: bytes) -> bool:
+    """Whether counting or converting this body may hold the event loop for milliseconds."""
+    return len(body) > LARGE or (len(body) > UNCOUNTED and body.count(b"{") > MANY)
+
+
 async def beside_the_loop(
     exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], work: Callable[[], T]
 ) -> T:
@@ -105,10 +110,7 @@ async def beside_the_loop(
     body, profile, arrival = exchange.arrival.body, route.profile, exchange.arrival
     owner = str(arrival.key.id) if arrival.key else arrival.address
     in_thread = (
-        len(body) > LARGE
-        or (len(body) > UNCOUNTED and body.count(b"{") > MANY)
-        or (profile.pdf == "extract" and PDF in body)
-        or not ready(profile.vocabulary)
+        takes_long(body) or (profile.pdf == "extract" and PDF in body) or not ready(profile.vocabulary)
     )
     while True:
         try:

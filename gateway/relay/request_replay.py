@@ -15,6 +15,7 @@ from gateway.relay.answer import answered
 from gateway.relay.exchange.exchange import Arrival
 from gateway.relay.gateway import Gateway
 from gateway.relay.reply import Streamed
+from gateway.routing.conditions import ALWAYS
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
 
 ADDRESS: Final = "replay"
@@ -50,7 +51,10 @@ def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> 
         )
     else:
         rule = dataclasses.replace(rule, targets=targets[:1])
-    only = dataclasses.replace(rule, public_names=(asked_model,), enabled=True)
+    # an admin chose the target, whatever the rule asks of requests
+    only = dataclasses.replace(
+        rule, public_names=(asked_model,), enabled=True, condition=ALWAYS, skips_blind=False
+    )
     return dataclasses.replace(snapshot, rules=(only,))
 
 

@@ -8,6 +8,8 @@ from gateway import patterns
 
 _WINDOW_SUFFIX: Final = patterns.compiled(r"(?<!\[1m\])(?:\[1m\])++\Z", patterns.IGNORECASE)
 _DATE_SUFFIX: Final = patterns.compiled(r"-(?:19|20)[0-9]{6}\Z")
+# stands for "any text" in a pattern that is matched against another one; no name has it
+_ANY: Final = "\x00"
 
 
 def without_window(name: str) -> str:
@@ -36,6 +38,11 @@ def matches(pattern: str, name: str) -> bool:
     if is_wildcard(pattern):
         return patterns.wildcard(pattern).fullmatch(name) is not None
     return pattern.casefold() == name.casefold()
+
+
+def covers(pattern: str, other: str) -> bool:
+    """Whether `pattern` means each name that `other` means. Both may have `*`; case is ignored."""
+    return matches(pattern, other.replace("*", _ANY))
 
 
 def _different(*names: str) -> tuple[str, ...]:

@@ -1,35 +1,43 @@
-"""Which rules can never win, because one in front of them takes every name that they mean."""
+"""Which rules can never win: one in front takes all that they mean, or their condition takes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from gateway.routing import names
+from gateway.routing.conditions import BadCondition
+from gateway.routing.names import covers
 from gateway.routing.snapshot import MappingRule
 
-# stands for "any text" in a pattern that is matched against another one; no name has it
-_ANY = "\x00"
+__all__ = ["Unreached", "covers", "never_reached", "position_for"]
 
 
-def covers(pattern: str, other: str) -> bool:
-    """Whether `pattern` means each name that `other` means. Both may have `*`; case is ignored."""
-    return names.matches(pattern, other.replace("*", _ANY))
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Why no request gets to a rule: `winner` takes them all, or its own condition has a `flaw`."""
+
+    winner: MappingRule | None = None
+    flaw: BadCondition | None = None
 
 
-def never_reached(rules: Iterable[MappingRule]) -> dict[int, MappingRule]:
-    """The rule that wins instead, by the id of each enabled rule that no name leads to.
+def never_reached(rules: Iterable[MappingRule]) -> dict[int, Unreached]:
+    """Why, by the id of each enabled rule that no request leads to. Not every such rule is found.
 
     `rules` in their order. Exact names beat patterns, so only rules of one kind stand in each other's way;
     a rule with public names is reached by those.
     """
-    found: dict[int, MappingRule] = {}
+    found: dict[int, Unreached] = {}
     before: list[MappingRule] = []
     for rule in rules:
         if not rule.enabled:
             continue
+        if rule.condition.flaw is not None:
+            found[rule.id] = Unreached(flaw=rule.condition.flaw)
+            continue
         first = next((one for one in before if _takes_all(one, rule)), None)
         if first is not None:
-            found[rule.id] = first
+            found[rule.id] = Unreached(first)
         before.append(rule)
     return found
 
@@ -41,15 +49,15 @@ def position_for(rules: Sequence[MappingRule], pattern: str) -> int | None:
     taking = (
         one
         for one in rules
-        if one.enabled and not one.exact and not one.classes and covers(one.pattern, pattern)
+        if one.enabled and not one.exact and one.condition.always and covers(one.pattern, pattern)
     )
     first = next(taking, None)
     return None if first is None else first.position - 1
 
 
 def _takes_all(first: MappingRule, rule: MappingRule) -> bool:
-    # one that takes requests for some purposes alone leaves the others
-    if rule.public_names or (first.classes and not (rule.classes and rule.classes <= first.classes)):
+    # one that takes some requests alone leaves the others
+    if rule.public_names or not first.condition.covers(rule.condition):
         return False
     if rule.exact:
         names_of_first = {*([first.pattern] if first.exact else []), *first.public_names}

@@ -5,22 +5,25 @@ exact rules the spelling as asked comes before the shortened ones; among wildcar
 order decides. The first enabled rule that matches wins, even when its provider cannot be used: a
 request never slips to a provider that the admin did not choose for it. A rule with a condition that
 the request does not meet does not match it.
+
+What a name means is worked out once per snapshot: its rules, an index of their conditions, and the routes
+of each. The conditions alone are asked anew for each request.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
 from gateway import patterns
-from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
+from gateway.routing.facts import NO_FACTS, NO_NEEDS, Facts, Needs
 from gateway.routing.layers import profile_layers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
 
@@ -47,8 +50,10 @@ class Cause(StrEnum):
     FIRST = "first"
     BEHIND_ANOTHER = "behind another"
     BEHIND_EXACT = "behind an exact name"
-    OTHER_CLASS = "other class"
+    UNMET = "unmet"
+    NEVER_MET = "never met"
     TARGET_DISABLED = "target disabled"
+    CANNOT_SEE = "cannot see"
     PROVIDER_DISABLED = "provider disabled"
     CREDENTIAL_UNREADABLE = "credential unreadable"
     MODEL_CHANGES_PATH = "model changes path"
@@ -64,13 +69,17 @@ class Manner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rule that matches the asked model, whether it won, and why; `spelling` is what matched."""
+    """A rule that matches the asked model, whether it won, and why; `spelling` is what matched.
+
+    `unmet`: the facts that are not as its condition asks.
+    """
 
     rule: MappingRule
     won: bool
     cause: Cause
     manner: Manner
     spelling: str
+    unmet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +93,13 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`routes` are the usable targets of the winning rule, best first, never empty."""
+    """`routes` are the usable targets of the winning rule, best first, never empty.
+
+    The same rule gives the same value for the same name, whatever the other facts are.
+    """
 
     asked_model: str
     routes: tuple[Route, ...]
-    candidates: tuple[Candidate, ...]
 
     @property
     def route(self) -> Route:
@@ -112,44 +123,70 @@ class _Match:
     star: str = ""
 
 
-def resolve(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN) -> Resolution:
-    """Find the route for an asked model and what the request is for.
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a name means. `takers`: the enabled rules that match it, up to the first that takes every
+    request, by their places in the snapshot. `ranks`: sets of places (routing/condition_index.py); a rule of
+    an earlier set wins, and within a set the first. `asked`: the facts that decide which of them do.
+    """
+
+    takers: Mapping[int, _Match]
+    ranks: tuple[int, ...]
+    asked: tuple[str, ...]
+    needs: Needs
+
+
+def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> Resolution:
+    """Find the routes for an asked model and the facts of its request, at least those of `needed`.
 
     Raises UnknownModel when no enabled rule matches or the name cannot stand in the path of its
     provider's base URL, NoUsableProvider when the winning rule's providers are missing or disabled,
     and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
-    asked = (asked_model, purpose.request_class, purpose.task)
-    known: Resolution | None = snapshot.memo.get(asked)
-    if known is not None:
-        return known
-    if len(asked_model) > LONGEST_NAME:
-        raise UnknownModel(asked_model[:LONGEST_NAME] + "…")
-    resolution = _resolution(snapshot, asked_model, purpose)
-    snapshot.memo.put(asked, resolution)
-    return resolution
+    name = _name(snapshot, asked_model)
+    met = snapshot.conditions.met(facts, name.asked)
+    for rank in name.ranks:
+        found = met & rank
+        if found:
+            place = (found & -found).bit_length() - 1
+            taker = name.takers[place]
+            sighted = taker.rule.skips_blind and facts.images is True
+            known: Resolution | None = snapshot.memo.get((asked_model, place, sighted))
+            if known is None:
+                known = _resolution(snapshot, asked_model, taker, sighted=sighted)
+                snapshot.memo.put((asked_model, place, sighted), known)
+            return known
+    raise UnknownModel(asked_model if len(asked_model) <= LONGEST_NAME else asked_model[:LONGEST_NAME] + "…")
 
 
-def candidates(
-    snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN
-) -> tuple[Candidate, ...]:
+def needed(snapshot: ConfigSnapshot, asked_model: str) -> Needs:
+    """The facts that the rules for a name ask for, without which `resolve` cannot choose among them."""
+    return _name(snapshot, asked_model).needs
+
+
+def candidates(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Candidate, ...]:
     """All rules that mean the name: the winner first, if there is one, then as they were looked at."""
     found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
-    winner = _winner(found, purpose)
+    winner = _winner(found, facts)
     return tuple(
-        Candidate(match.rule, match is winner, _cause(match, winner, purpose), _manner(match), match.spelling)
+        Candidate(
+            match.rule,
+            match is winner,
+            _cause(match, winner, facts),
+            _manner(match),
+            match.spelling,
+            match.rule.condition.unmet(facts),
+        )
         for match in found
     )
 
 
-def considered(
-    snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN
-) -> tuple[Considered, ...]:
+def considered(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Considered, ...]:
     """All targets of the winning rule, in order, with the result for each; empty without a winner."""
-    winner = _winner(_matches(snapshot, asked_model[:LONGEST_NAME]), purpose)
+    winner = _winner(_matches(snapshot, asked_model[:LONGEST_NAME]), facts)
     if winner is None:
         return ()
-    return tuple(_considered(winner, target, snapshot) for target in winner.rule.targets)
+    return _all_considered(winner, snapshot, sighted=winner.rule.skips_blind and facts.images is True)
 
 
 def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
@@ -181,18 +218,53 @@ def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[Model
     return list(entries.values())
 
 
-def _winner(found: Iterable[_Match], purpose: Purpose) -> _Match | None:
-    return next((one for one in found if one.rule.enabled and purpose.meets(one.rule.classes)), None)
+def _winner(found: Iterable[_Match], facts: Facts) -> _Match | None:
+    return next((one for one in found if one.rule.enabled and one.rule.condition.meets(facts)), None)
 
 
-def _resolution(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose) -> Resolution:
-    winner = _winner(_matches(snapshot, asked_model), purpose)
-    if winner is None:
-        raise UnknownModel(asked_model)
-    targets = [_considered(winner, target, snapshot) for target in winner.rule.targets]
+def _name(snapshot: ConfigSnapshot, asked_model: str) -> _Name:
+    known: _Name | None = snapshot.memo.get(asked_model)
+    if known is None:
+        if len(asked_model) > LONGEST_NAME:
+            return _NOBODY
+        known = _name_of(_matches(snapshot, asked_model), snapshot.rules)
+        if known.takers:
+            snapshot.memo.put(asked_model, known)
+    return known
+
+
+def _name_of(matches: Iterable[_Match], rules: Sequence[MappingRule]) -> _Name:
+    places = {rule.id: place for place, rule in enumerate(rules)}
+    takers: dict[int, _Match] = {}
+    ranks: list[int] = []
+    last = -1
+    for match in matches:
+        condition, place = match.rule.condition, places[match.rule.id]
+        if not match.rule.enabled or condition.flaw is not None:
+            continue
+        if place < last or not ranks:
+            ranks.append(0)
+        ranks[-1] |= 1 << place
+        takers[place] = match
+        last = place
+        if condition.always:
+            break
+    needs = [match.rule.condition.needs for match in takers.values()]
+    asked = dict.fromkeys(fact for one in needs for fact in sorted(one.facts))
+    seeing = {"images"} if any(match.rule.skips_blind for match in takers.values()) else set()
+    tools = tuple(dict.fromkeys(tool for one in needs for tool in one.tools))
+    facts = frozenset(asked) | seeing
+    return _Name(takers, tuple(ranks), tuple(asked), Needs(facts, tools) if facts else NO_NEEDS)
+
+
+_NOBODY: Final = _name_of((), ())
+
+
+def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: _Match, *, sighted: bool) -> Resolution:
+    targets = _all_considered(winner, snapshot, sighted=sighted)
     routes = tuple(considered.route for considered in targets if considered.route is not None)
     if routes:
-        return Resolution(asked_model, routes, candidates(snapshot, asked_model, purpose))
+        return Resolution(asked_model, routes)
     for considered in targets:
         provider = snapshot.providers.get(considered.target.provider)
         if considered.cause is Cause.CREDENTIAL_UNREADABLE and provider is not None:
@@ -200,6 +272,22 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose) ->
     if any(considered.cause is Cause.MODEL_CHANGES_PATH for considered in targets):
         raise UnknownModel(asked_model)
     raise NoUsableProvider(asked_model)
+
+
+def _all_considered(winner: _Match, snapshot: ConfigSnapshot, *, sighted: bool) -> tuple[Considered, ...]:
+    """`sighted`: only targets that see images, if there is one that can be used."""
+    found = tuple(_considered(winner, target, snapshot) for target in winner.rule.targets)
+    if not sighted or not any(one.route is not None and sees_images(one.route) for one in found):
+        return found
+    return tuple(
+        one if one.route is None or sees_images(one.route) else Considered(one.target, None, Cause.CANNOT_SEE)
+        for one in found
+    )
+
+
+def sees_images(route: Route) -> bool:
+    """Whether images reach the model; otherwise a marker does."""
+    return route.profile.images != "text"
 
 
 def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Considered:
@@ -251,11 +339,13 @@ def _expression(rule: MappingRule) -> patterns.Pattern[str]:
     return rule.regex or patterns.wildcard(rule.pattern)
 
 
-def _cause(match: _Match, winner: _Match | None, purpose: Purpose) -> Cause:
+def _cause(match: _Match, winner: _Match | None, facts: Facts) -> Cause:
     if not match.rule.enabled:
         return Cause.DISABLED
-    if not purpose.meets(match.rule.classes):
-        return Cause.OTHER_CLASS
+    if match.rule.condition.flaw is not None:
+        return Cause.NEVER_MET
+    if not match.rule.condition.meets(facts):
+        return Cause.UNMET
     if winner is None or match is winner:
         return Cause.FIRST
     return Cause.BEHIND_ANOTHER if match.rule.exact == winner.rule.exact else Cause.BEHIND_EXACT

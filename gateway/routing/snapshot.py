@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, NamedTuple
 from gateway import patterns
 from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
+from gateway.routing.condition_index import ConditionIndex
+from gateway.routing.conditions import ALWAYS, Condition
 from gateway.safeguards.rules import ActionRule
 
 # characters; a shorter value is an ordinary word that messages may contain
@@ -134,8 +136,9 @@ class MappingRule:
 
     `targets`: in their order, including disabled ones. `public_names`: names listed by GET /v1/models
     and accepted like exact names. `min_output_tokens` and `max_output_tokens`: floor and cap of
-    max_tokens, in tokens. `classes`: it takes only requests of these CONDITIONS
-    (client_protocol/purpose.py); empty: all.
+    max_tokens, in tokens. `condition`: what a request must be for it to take it, beside its name.
+    `skips_blind`: targets that cannot see images are left out for requests that carry some, as long as
+    another one is left.
     """
 
     id: int
@@ -150,7 +153,8 @@ class MappingRule:
     public_names: tuple[str, ...] = ()
     note: str = ""
     enabled: bool = True
-    classes: frozenset[str] = frozenset()
+    condition: Condition = ALWAYS
+    skips_blind: bool = False
     regex: patterns.Pattern[str] | None = None
 
 
@@ -288,7 +292,8 @@ def _moment(seconds: float) -> str:
 class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest. `sign_ins`: those of signed-in clients, by id, whose
     access tokens `token_keys` have signed. `policies` of clients in the order in which they are laid over
-    each other; `groups` of the people whom a policy of a group may concern.
+    each other; `groups` of the people whom a policy of a group may concern. `group_names`: the groups that
+    conditions of rules name, by the primary key of each member.
 
     `learnt`: profile options learnt from answers, by (provider slug, upstream model). `listed`: sizes
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
@@ -296,7 +301,8 @@ class ConfigSnapshot:
     `known_window`: the catalogue's context window, by the provider's base URL and the model's name.
     `contact`: whom people ask whose key is refused.
     `anonymous_allowed`: requests without a valid key are served (api/auth.py decides whose). `memo`
-    belongs to resolve(), which caches there what it has worked out from this very snapshot.
+    belongs to resolve(), which caches there what it has worked out from this very snapshot. `conditions`:
+    those of the rules, by their places.
     """
 
     stamp: int
@@ -308,6 +314,7 @@ class ConfigSnapshot:
     policies: tuple[PolicyEntry, ...] = ()
     safeguard_rules: tuple[ActionRule, ...] = ()
     groups: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    group_names: Mapping[int, frozenset[str]] = field(default_factory=dict)
     anonymous_allowed: bool = False
     search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)
@@ -321,6 +328,10 @@ class ConfigSnapshot:
     memo: GenerationalCache[Any, Any] = field(
         init=False, default_factory=lambda: GenerationalCache(LARGEST_MEMO), repr=False, compare=False
     )
+    conditions: ConditionIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "conditions", ConditionIndex([rule.condition for rule in self.rules]))
 
     def dismissal(self, key: KeyEntry, now: float) -> str:
         """Why a request that came in with `key`, an entry of an earlier snapshot, must not continue.

@@ -26,8 +26,8 @@ async def test_what_the_client_says_is_stored_with_the_request(bench):
 
 async def test_requests_for_different_purposes_go_to_different_models(bench):
     rules = [
-        rule("*", upstream_model="small", id=1, classes=frozenset({"auxiliary"})),
-        rule("*", upstream_model="middle", id=2, classes=frozenset({"subagent"})),
+        rule("*", upstream_model="small", id=1, when={"class": ["auxiliary"]}),
+        rule("*", upstream_model="middle", id=2, when={"class": ["subagent"]}),
         rule("*", upstream_model="big", id=3),
     ]
     bench.configure(rules=rules)
@@ -42,7 +42,7 @@ async def test_requests_for_different_purposes_go_to_different_models(bench):
 
 
 async def test_the_clients_own_safety_check_goes_where_its_condition_leads(bench):
-    judge = rule("claude-sonnet-5", upstream_model="judge", id=1, classes=frozenset({"classifier"}))
+    judge = rule("claude-sonnet-5", upstream_model="judge", id=1, when={"class": ["classifier"]})
     bench.configure(rules=[judge, rule("*", id=2, targets=(Target("fake", "big"),))])
     bench.provider.answers("judge", completion("<severity>1</severity>"))
     headers, body = classifier()

@@ -107,4 +107,4 @@ def test_the_class_decides_between_mappings_and_the_loser_says_so(mapping):
     assert "1. small @ Second" in said("claude-x", "--class", "classifier")
     text = said("claude-x", "--class", "main")
     assert "1. one @ First" in text
-    assert "it takes only requests of the class auxiliary" in text
+    assert "the request is not as its condition asks: purpose" in text

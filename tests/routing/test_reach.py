@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.models.configuration.condition_words import zone_of
 from gateway.routing import names
-from gateway.routing.reach import covers, never_reached, position_for
+from gateway.routing.conditions import compiled
+from gateway.routing.reach import Unreached, covers, never_reached, position_for
 from gateway.routing.snapshot import MappingRule
 
 patterns_of_few_letters = st.text(alphabet="ab*", min_size=1, max_size=6)
@@ -13,8 +15,9 @@ patterns_of_few_letters = st.text(alphabet="ab*", min_size=1, max_size=6)
 
 def rule(number, pattern, position=0, **fields):
     return MappingRule(
-        id=number, position=position, pattern=pattern, exact="*" not in pattern, targets=(), **fields
-    )
+        **{"id": number, "position": position, "pattern": pattern, "exact": "*" not in pattern,
+           "targets": (), "condition": compiled(fields.pop("when", {}), zone_of), **fields}
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,7 @@ def test_rules_behind_one_that_takes_all_their_names_are_never_reached():
     found = never_reached(
         [rule(0, "*opus*"), everything, rule(2, "*sonnet*"), rule(3, "exact"), rule(4, "*")]
     )
-    assert found == {2: everything, 4: everything}
+    assert found == {2: Unreached(everything), 4: Unreached(everything)}
 
 
 def test_disabled_rules_take_nothing_and_public_names_reach_their_rule():
@@ -48,15 +51,15 @@ def test_disabled_rules_take_nothing_and_public_names_reach_their_rule():
 
 
 def test_a_rule_for_some_purposes_leaves_the_others_to_those_behind_it():
-    some = rule(1, "*", classes=frozenset({"subagent", "main"}))
-    behind = rule(2, "*a*", classes=frozenset({"main"}))
-    assert never_reached([some, rule(3, "*"), behind]) == {2: some}
+    some = rule(1, "*", when={"class": ["subagent", "main"]})
+    behind = rule(2, "*a*", when={"class": ["main"]})
+    assert never_reached([some, rule(3, "*"), behind]) == {2: Unreached(some)}
     assert position_for([some], "*a*") is None
 
 
 def test_a_name_that_another_rule_has_first_is_never_reached():
     first = rule(1, "gpt-5")
-    assert never_reached([first, rule(2, "GPT-5")]) == {2: first}
+    assert never_reached([first, rule(2, "GPT-5")]) == {2: Unreached(first)}
 
 
 def test_a_new_pattern_is_placed_in_front_of_the_first_that_would_take_its_names():

@@ -3,14 +3,18 @@ import re
 
 import pytest
 
-from gateway.client_protocol.purpose import condition
+from gateway.client_protocol.purpose import Purpose, condition
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
+from gateway.models.configuration.condition_words import zone_of
+from gateway.routing.conditions import compiled, condition_of
+from gateway.routing.facts import NO_NEEDS, Facts, Needs
 from gateway.routing.resolve import (
     Cause,
     Manner,
     candidates,
     considered,
     model_allowed,
+    needed,
     resolve,
     visible_models,
 )
@@ -34,6 +38,14 @@ def rule(number, pattern, *, to="main", model="up", family="", **values):
     return MappingRule(
         **{"id": number, "pattern": pattern, "exact": "*" not in pattern, "targets": (target,), **values}
     )
+
+
+def when(**conditions):
+    return compiled(conditions, zone_of)
+
+
+def purposed(name):
+    return Facts(purpose=condition(name))
 
 
 def snapshot(*rules, providers=None):
@@ -114,17 +126,17 @@ def test_a_star_in_the_upstream_model_is_what_the_first_star_matched(pattern, mo
 
 
 def test_a_disabled_rule_loses_and_says_so():
-    found = resolve(snapshot(rule(1, "m", enabled=False), rule(2, "*", model="next")), "m")
-    assert found.route.upstream_model == "next"
-    assert [(c.rule.id, c.won) for c in found.candidates] == [(1, False), (2, True)]
-    lost = found.candidates[0]
+    config = snapshot(rule(1, "m", enabled=False), rule(2, "*", model="next"))
+    assert resolve(config, "m").route.upstream_model == "next"
+    lost, won = candidates(config, "m")
+    assert [(c.rule.id, c.won) for c in (lost, won)] == [(1, False), (2, True)]
     assert (lost.cause, lost.manner, lost.spelling) == (Cause.DISABLED, Manner.EXACT_NAME, "m")
 
 
 def test_the_losers_say_why():
     rules = rule(1, "*"), rule(2, "m*"), rule(3, "m"), rule(4, "other")
     shown = [(c.rule.id, c.won, c.cause, c.manner, c.spelling)
-             for c in resolve(snapshot(*rules), "m[1m]").candidates]  # fmt: skip
+             for c in candidates(snapshot(*rules), "m[1m]")]  # fmt: skip
     assert shown == [
         (3, True, Cause.FIRST, Manner.EXACT_NAME, "m"),
         (1, False, Cause.BEHIND_EXACT, Manner.PATTERN, "m[1m]"),
@@ -310,33 +322,122 @@ def test_opaque_data_is_held_by_a_user_or_by_the_lineage_of_a_key():
 
 def test_a_rule_with_a_condition_takes_only_what_it_asks_for():
     found = snapshot(
-        rule(1, "*", model="small", classes=frozenset({"auxiliary"})),
+        rule(1, "*", model="small", condition=when(**{"class": ["auxiliary"]})),
         rule(2, "*", model="big"),
     )
-    assert resolve(found, "m", condition("auxiliary")).route.upstream_model == "small"
-    assert resolve(found, "m", condition("classifier")).route.upstream_model == "small"
-    assert resolve(found, "m", condition("main")).route.upstream_model == "big"
+    assert resolve(found, "m", purposed("auxiliary")).route.upstream_model == "small"
+    assert resolve(found, "m", purposed("classifier")).route.upstream_model == "small"
+    assert resolve(found, "m", purposed("main")).route.upstream_model == "big"
     assert resolve(found, "m").route.upstream_model == "big"
     # and once more, from the memo
-    assert resolve(found, "m", condition("auxiliary")).route.upstream_model == "small"
+    assert resolve(found, "m", purposed("auxiliary")).route.upstream_model == "small"
 
 
 def test_the_safety_checks_of_the_client_can_be_led_away_alone():
     found = snapshot(
-        rule(1, "claude-sonnet-5", model="judge", classes=frozenset({"classifier"})),
+        rule(1, "claude-sonnet-5", model="judge", condition=when(**{"class": ["classifier"]})),
         rule(2, "claude-sonnet-5", model="big"),
     )
-    assert resolve(found, "claude-sonnet-5", condition("classifier")).route.upstream_model == "judge"
-    assert resolve(found, "claude-sonnet-5", condition("auxiliary")).route.upstream_model == "big"
+    assert resolve(found, "claude-sonnet-5", purposed("classifier")).route.upstream_model == "judge"
+    assert resolve(found, "claude-sonnet-5", purposed("auxiliary")).route.upstream_model == "big"
 
 
 def test_a_rule_whose_condition_is_not_met_says_so_and_lists_no_model():
-    found = snapshot(rule(1, "m", classes=frozenset({"subagent"})), rule(2, "*"))
-    [first, second] = candidates(found, "m", condition("main"))
-    assert (first.cause, first.won) == (Cause.OTHER_CLASS, False)
+    found = snapshot(rule(1, "m", condition=when(**{"class": ["subagent"]})), rule(2, "*"))
+    [first, second] = candidates(found, "m", purposed("main"))
+    assert (first.cause, first.won) == (Cause.UNMET, False)
     assert second.won
-    assert considered(found, "m", condition("main"))[0].route.rule.id == 2
-    alone = snapshot(rule(1, "m", classes=frozenset({"subagent"})))
+    assert considered(found, "m", purposed("main"))[0].route.rule.id == 2
+    alone = snapshot(rule(1, "m", condition=when(**{"class": ["subagent"]})))
     assert visible_models(alone, None) == []
     with pytest.raises(UnknownModel):
-        resolve(alone, "m", condition("main"))
+        resolve(alone, "m", purposed("main"))
+
+
+SIZES = (
+    rule(1, "*", model="huge", condition=when(input_tokens={"from": 60000})),
+    rule(2, "big-*", model="large"),
+    rule(3, "*", model="usual"),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "tokens", "model"),
+    [("m", 59_999, "usual"), ("m", 60_000, "huge"), ("m", None, "usual"), ("big-m", 60_000, "huge"),
+     ("big-m", 1, "large")],
+)  # fmt: skip
+def test_the_first_rule_whose_condition_is_met_wins(asked, tokens, model):
+    config = snapshot(*SIZES)
+    for _ in range(2):
+        assert resolve(config, asked, Facts(input_tokens=tokens)).route.upstream_model == model
+
+
+def test_exact_names_beat_patterns_whatever_their_conditions():
+    config = snapshot(
+        rule(1, "*", model="pattern", condition=when(images=True)),
+        rule(2, "m", model="name", condition=when(streamed=True)),
+        rule(3, "m-20250101", model="dated", condition=when(thinking=True)),
+        rule(4, "*", model="rest"),
+    )
+
+    def goes(asked, **facts):
+        return resolve(config, asked, Facts(**facts)).route.upstream_model
+
+    assert goes("m", images=True, streamed=True) == "name"
+    assert goes("m", images=True, streamed=False) == "pattern"
+    assert goes("m-20250101", images=True, streamed=True, thinking=True) == "dated"
+    assert goes("m-20250101", images=True, streamed=True, thinking=False) == "name"
+    assert goes("m-20250101", images=False, streamed=False, thinking=False) == "rest"
+
+
+def test_only_the_facts_that_the_rules_for_a_name_ask_for_are_needed():
+    config = snapshot(
+        rule(1, "a*", condition=when(input_tokens={"from": 1}, header={"x-team": ["red"]})),
+        rule(2, "b*", condition=when(tools={"name": ["Web*"]})),
+        rule(3, "c*", skips_blind=True),
+        rule(4, "d*", enabled=False, condition=when(images=True)),
+        rule(5, "*"),
+        rule(6, "*", condition=when(pdfs=True)),
+    )
+    assert needed(config, "ax").facts == {"input_tokens", "header:x-team"}
+    assert needed(config, "ax").headers == ("x-team",)
+    assert needed(config, "bx") == Needs(frozenset({"tool names"}), ("Web*",))
+    assert needed(config, "cx").facts == {"images"}
+    assert needed(config, "dx") == needed(config, "zz") == needed(config, "z" * 300) == NO_NEEDS
+
+
+def test_a_condition_that_cannot_be_read_takes_no_request_and_stands_in_nobodys_way():
+    broken = condition_of({"klass": ["main"]}, zone_of)
+    config = snapshot(rule(1, "*", model="never", condition=broken), rule(2, "*", model="rest"))
+    assert resolve(config, "m").route.upstream_model == "rest"
+    assert candidates(config, "m")[0].cause is Cause.NEVER_MET
+
+
+def test_what_is_remembered_has_a_bound_whatever_facts_come():
+    config = snapshot(*(rule(n, "*", condition=when(agent_type=[f"t{n}"])) for n in range(20)), rule(99, "*"))
+    for number in range(LARGEST_MEMO):
+        facts = Facts(purpose=Purpose(agent_type=f"t{number % 25}"))
+        assert resolve(config, f"m{number}", facts).route.rule.id == (number % 25 if number % 25 < 20 else 99)
+    assert len(config.memo) <= LARGEST_MEMO
+
+
+def blind_and_sighted(**fields):
+    targets = Target("blind", "dark"), Target("main", "light")
+    blind = provider("blind", options={"images": "text"})
+    return snapshot(rule(1, "*", targets=targets, **fields), providers=[blind, provider()])
+
+
+def test_a_target_that_cannot_see_is_left_out_for_images_when_the_mapping_says_so():
+    config = blind_and_sighted(skips_blind=True)
+    for images, models in ((True, ["light"]), (False, ["dark", "light"]), (True, ["light"])):
+        found = resolve(config, "m", Facts(images=images))
+        assert [route.upstream_model for route in found.routes] == models
+    first, second = considered(config, "m", Facts(images=True))
+    assert (first.cause, second.cause) == (Cause.CANNOT_SEE, None)
+
+
+def test_a_target_that_cannot_see_stays_when_there_is_no_other_or_nobody_says_so():
+    assert len(resolve(blind_and_sighted(), "m", Facts(images=True)).routes) == 2
+    blind = provider("blind", options={"images": "text"})
+    alone = snapshot(rule(1, "*", to="blind", skips_blind=True), providers=[blind])
+    assert resolve(alone, "m", Facts(images=True)).route.provider.slug == "blind"

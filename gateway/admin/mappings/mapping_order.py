@@ -1,4 +1,4 @@
-"""Where a new mapping stands, and which mappings no name leads to."""
+"""Where a new mapping stands, and which mappings no request gets to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from gateway.config.snapshot.loader import mapping_rules
 from gateway.models import ModelMapping, Origin
-from gateway.routing.reach import never_reached, position_for
+from gateway.models.configuration.condition_words import sentence_of
+from gateway.routing.reach import Unreached, never_reached, position_for
 
 _STEP: Final = 10
 _MOST_WARNINGS: Final = 3
@@ -28,17 +29,41 @@ def new_position(pattern: str) -> int:
 def out_of_force() -> dict[int, str]:
     """Why a mapping that is enabled is not in force, by its primary key."""
     rules = mapping_rules()
-    never = _("never reached: %(pattern)s wins")
-    found = {pk: never % {"pattern": first.pattern} for pk, first in never_reached(rules).items()}
+    found = {pk: _badge(why) for pk, why in never_reached(rules).items()}
     # an enabled record whose rule is not: the demo, as long as something real serves
     stepped_back = {rule.id: _("stepped back: a real provider serves") for rule in rules if not rule.enabled}
     return {**stepped_back, **found}
 
 
+def why_never(pk: int) -> str:
+    """Why no request gets to a stored mapping, in a sentence; "": some do, as far as can be told."""
+    rules = mapping_rules()
+    why = never_reached(rules).get(pk)
+    return "" if why is None else _sentence(why)
+
+
 def warn_of_unreached(request: HttpRequest) -> None:
-    """Say which mappings no name leads to, after mappings were written."""
+    """Say which mappings no request gets to, after mappings were written."""
     rules = mapping_rules()
     patterns = {rule.id: rule.pattern for rule in rules}
-    for pk, first in list(never_reached(rules).items())[:_MOST_WARNINGS]:
-        text = _("%(pattern)s is never reached: %(first)s stands before it and takes all its names.")
-        messages.warning(request, text % {"pattern": patterns[pk], "first": first.pattern})
+    for pk, why in list(never_reached(rules).items())[:_MOST_WARNINGS]:
+        messages.warning(request, f"{patterns[pk]}: {_sentence(why)}")
+
+
+def _badge(why: Unreached) -> str:
+    if why.winner is not None:
+        return _("never reached: %(pattern)s wins") % {"pattern": why.winner.pattern}
+    return _("never reached: its condition takes nothing")
+
+
+def _sentence(why: Unreached) -> str:
+    if why.flaw is not None:
+        return _("This rule can never match: %(why)s") % {"why": sentence_of(why.flaw)}
+    first = why.winner.pattern if why.winner is not None else ""
+    asks = why.winner is not None and not why.winner.condition.always
+    text = (
+        _("This rule can never match: %(first)s stands before it and takes all its requests.")
+        if asks
+        else _("This rule can never match: %(first)s stands before it and takes all its names.")
+    )
+    return text % {"first": first}

@@ -15,37 +15,28 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached
+from gateway.admin.mappings.condition_form import COMMON, MORE, ConditionFields, used_fields
+from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached, why_never
 from gateway.admin.mappings.mapping_targets import TargetInline
+from gateway.admin.mappings.route_tester import tested, tester
 from gateway.admin.providers.learnt_options import boxes
-from gateway.admin.ui.base import Checkboxes, EmptyState
+from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.fields import LinesField, OptionsField
 from gateway.admin.ui.html_format import ago, badge, code, number
-from gateway.client_protocol.purpose import CONDITIONS, NOTHING_KNOWN, condition
 from gateway.config.changes import together
-from gateway.config.explain.explanation import explained
-from gateway.config.explain.option_provenance import options_of_mapping, options_of_name
+from gateway.config.explain.option_provenance import options_of_mapping
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
+from gateway.config.snapshot.loader import mapping_rules
 from gateway.config.startup.environment import take_over_mapping
-from gateway.models import ClientKey, Decision, ModelMapping, Origin
-from gateway.models.history.request_log import class_words
+from gateway.models import Decision, ModelMapping, Origin
+from gateway.models.configuration.condition_words import condition_in_words
 
 
-class ModelMappingForm(forms.ModelForm):
-    """The conditions of `when` as fields: what all of them ask for must hold."""
+class ModelMappingForm(ConditionFields):
+    """A mapping with its conditions as fields."""
 
-    classes = forms.MultipleChoiceField(
-        label=gettext_lazy("For"),
-        required=False,
-        choices=lambda: [(name, class_words(name)) for name in CONDITIONS],
-        widget=Checkboxes,
-        help_text=gettext_lazy(
-            "The mapping takes only requests for these purposes. None: every request. Claude Code says what "
-            "a request is for when hint headers are on; otherwise it is inferred."
-        ),
-    )
     public_names = LinesField(
         label=gettext_lazy("Public names"),
         help_text=gettext_lazy(
@@ -62,20 +53,7 @@ class ModelMappingForm(forms.ModelForm):
 
     class Meta:
         model = ModelMapping
-        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "classes" in self.fields:
-            self.fields["classes"].initial = self.instance.when.get("class", [])
-
-    def clean(self) -> Any:
-        cleaned = super().clean()
-        if "classes" in self.fields and "classes" in self.cleaned_data:
-            classes = self.cleaned_data["classes"]
-            others = {name: value for name, value in self.instance.when.items() if name != "class"}
-            self.instance.when = {**others, "class": classes} if classes else others
-        return cleaned
+        fields = "__all__"
 
 
 class ModelMappingListForm(forms.ModelForm):
@@ -114,17 +92,6 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     list_filter = ("enabled", "targets__provider", "origin")
     search_fields = ("pattern", "targets__upstream_model", "note")
     ordering = ("position", "pk")
-    fieldsets = (
-        (None, {"fields": ("pattern", "classes", "position", "enabled", "note")}),
-        (
-            gettext_lazy("Names and sizes"),
-            {
-                "fields": ("public_names", "context_window", "max_output_tokens", "min_output_tokens"),
-                "classes": ("collapse",),
-            },
-        ),
-        (gettext_lazy("Beyond the provider"), {"fields": ("options",), "classes": ("collapse",)}),
-    )
     remarks = {
         Origin.ENVIRONMENT: gettext_lazy(
             "This mapping is kept in step with the environment (.env) at each start. Take it over to change "
@@ -139,6 +106,30 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.where_view)
         return [path("where/", view, name="gateway_modelmapping_where"), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: ModelMapping | None = None) -> Any:
+        """Conditions that few rules need are folded away until one is in use."""
+        sizes = "public_names", "context_window", "max_output_tokens", "min_output_tokens"
+        beyond: list[Any] = [
+            (gettext_lazy("Names and sizes"), {"fields": sizes, "classes": ("collapse",)}),
+            (gettext_lazy("Beyond the provider"), {"fields": ("options",), "classes": ("collapse",)}),
+        ]
+        own = "position", "enabled", "note", "skips_blind"
+        if obj is not None and not self.has_change_permission(request, obj):
+            return [(None, {"fields": ("pattern", "takes", *own)}), *beyond]
+        used = used_fields(obj.when) if obj is not None else set()
+        more = [one for one in MORE if one != "others" or "others" in used]
+        flat = {name for one in more for name in ([one] if isinstance(one, str) else one)}
+        folded = {} if flat & used else {"classes": ("collapse",)}
+        return [
+            (None, {"fields": ("pattern", *own)}),
+            (
+                gettext_lazy("When all of this holds"),
+                {"fields": COMMON, "description": gettext_lazy("What is left empty does not matter.")},
+            ),
+            (gettext_lazy("More conditions"), {"fields": more, **folded}),
+            *beyond,
+        ]
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
         return super().get_changelist_form(request, **{"form": ModelMappingListForm, **options})
@@ -176,6 +167,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             context["may_decide"] = user.has_perm("gateway.change_learntoption")
         if record is not None:
             context["in_force"] = options_of_mapping(record.pk)
+            context["never"] = why_never(record.pk)
         return super().render_change_form(request, context, *args, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -201,8 +193,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     @admin.display(description=gettext_lazy("for"))
     def takes(self, record: ModelMapping) -> str:
-        """What requests must be for; nothing for a mapping that takes all."""
-        return ", ".join(class_words(name) for name in record.when.get("class", ()))
+        """What requests must be; nothing for a mapping that takes all."""
+        return "; ".join(condition_in_words(record.when))
 
     @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
@@ -226,8 +218,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         ]
         context = {
             "unmatched": names,
-            "keys": _keys(request),
-            "classes": _classes(),
+            **tester(request, {}, mapping_rules()),
             **(extra_context or {}),
         }
         with together(ModelMapping, _("Order and switches of the model mappings")):
@@ -237,33 +228,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         return response
 
     def where_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?model=NAME&key=PK&class=CLASS: which mapping wins, where it leads, which lose, and why."""
+        """GET ?model=NAME&key=PK&FACT=VALUE (admin/mappings/route_tester.py)."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        asked = request.GET.get("model", "").strip()
-        key_pk = request.GET.get("key", "")
-        keys = _keys(request)
-        key = next((one for one in keys if str(one.pk) == key_pk), None)
-        asked_class = request.GET.get("class", "")
-        purpose = condition(asked_class) if asked_class in CONDITIONS else NOTHING_KNOWN
-        context = self.page_context(
-            request,
-            _("Where would it go?"),
-            classes=_classes(),
-            asked_class=asked_class,
-            asked=asked,
-            keys=keys,
-            key=key,
-            explanation=explained(asked, key, purpose) if asked else None,
-            in_force=options_of_name(asked, purpose) if asked else (),
-        )
+        context = self.page_context(request, _("Where would it go?"), **tested(request))
         return TemplateResponse(request, "admin/gateway/modelmapping/where.html", context)
-
-
-def _classes() -> list[tuple[str, str]]:
-    return [(name, class_words(name)) for name in CONDITIONS]
-
-
-def _keys(request: HttpRequest) -> list[ClientKey]:
-    """The client keys to ask with, for those who may see them."""
-    return list(ClientKey.objects.order_by("name")) if request.user.has_perm("gateway.view_clientkey") else []

@@ -33,6 +33,7 @@ from gateway.admin.requests.request_page import TABS, shown, tab_of
 from gateway.admin.ui.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import ago, milliseconds
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
+from gateway.config.explain.given_facts import BadFact, facts_of_row
 from gateway.config.snapshot.loader import load
 from gateway.errors import GatewayError
 from gateway.history.access import (
@@ -329,8 +330,9 @@ class RequestLogAdmin(ReadOnlyAdmin):
 def _profile(row: RequestLog) -> Any:
     """The profile with which the request would be converted today; None: it leads nowhere now."""
     try:
-        routes = resolve(load(), row.asked_model).routes
-    except GatewayError:
+        snapshot = load()
+        routes = resolve(snapshot, row.asked_model, facts_of_row(row, snapshot)).routes
+    except (GatewayError, BadFact):
         return None
     same = (route for route in routes if route.provider.slug == row.provider)
     return next(same, routes[0]).profile

@@ -13,12 +13,12 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose
 from gateway.config.explain.route_messages import reason_of_mapping, reason_of_target
 from gateway.config.health_records import FORGET_AFTER
 from gateway.config.snapshot.loader import load
 from gateway.errors import GatewayError
 from gateway.models import ClientKey, ProviderCredential, SetAsideTarget
+from gateway.routing.facts import NO_FACTS, Facts
 from gateway.routing.resolve import Considered, candidates, considered, model_allowed, resolve
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule
 
@@ -77,25 +77,23 @@ class Explanation:
     candidates: tuple[MappingStanding, ...] = field(default=())
 
 
-def explained(
-    asked_model: str, key: ClientKey | None = None, purpose: Purpose = NOTHING_KNOWN
-) -> Explanation:
-    """Explain what becomes of a model, asked for with `key` or by anybody, for a `purpose`.
+def explained(asked_model: str, key: ClientKey | None = None, facts: Facts = NO_FACTS) -> Explanation:
+    """Explain what becomes of a model, asked for with `key` or by anybody, in a request of these facts.
 
     Raises what the database raises.
     """
     snapshot = load()
     found = tuple(
         MappingStanding(one.rule, one.won, reason_of_mapping(one))
-        for one in candidates(snapshot, asked_model, purpose)
+        for one in candidates(snapshot, asked_model, facts)
     )
-    found_targets = considered(snapshot, asked_model, purpose)
+    found_targets = considered(snapshot, asked_model, facts)
     targets = tuple(_standing(number, one) for number, one in enumerate(found_targets, 1))
     usable = [target for target in targets if target.usable]
     first = next((target for target in usable if target.free), usable[0] if usable else None)
     return Explanation(
         asked_model,
-        problem=_problem(snapshot, asked_model, key, purpose),
+        problem=_problem(snapshot, asked_model, key, facts),
         first=first,
         mapping=next((candidate for candidate in found if candidate.won), None),
         targets=targets,
@@ -146,18 +144,18 @@ def _rows(provider: str, now: datetime) -> list[SetAsideTarget]:
     return [row for row in rows if not row.credential or row.until > now]
 
 
-def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None, purpose: Purpose) -> str:
+def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None, facts: Facts) -> str:
     entry = snapshot.keys.get(key.digest) if key is not None else None
     if key is not None:
         if key.state() != "active":
-            facts = {"name": key.name, "state": _KEY_STATES[key.state()]}
-            return _("The client key %(name)s is %(state)s; the client is told 401.") % facts
+            named = {"name": key.name, "state": _KEY_STATES[key.state()]}
+            return _("The client key %(name)s is %(state)s; the client is told 401.") % named
         if not model_allowed(entry, asked_model):
             return _("The client key %(name)s may not ask for this model; the client is told 403.") % {
                 "name": key.name
             }
     try:
-        resolve(snapshot, asked_model, purpose)
+        resolve(snapshot, asked_model, facts)
     except GatewayError as error:
         told = _("The client is told %(status)s: %(message)s") % {
             "status": error.status,

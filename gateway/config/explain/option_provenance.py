@@ -10,10 +10,10 @@ from typing import Final
 
 from django.utils.translation import gettext_lazy
 
-from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose
 from gateway.config.snapshot.loader import load
 from gateway.conversion.errors.refusal_rules import value_of
 from gateway.conversion.profile import Profile
+from gateway.routing.facts import NO_FACTS, Facts
 from gateway.routing.layers import DEFAULT, Layer, profile_layers, source_of
 from gateway.routing.resolve import considered
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
@@ -60,11 +60,11 @@ def options_of_mapping(pk: int) -> tuple[TargetOptions, ...]:
     return tuple(_of_targets(rule, snapshot)) if rule is not None else ()
 
 
-def options_of_name(asked_model: str, purpose: Purpose = NOTHING_KNOWN) -> tuple[TargetOptions, ...]:
-    """The usable targets of the mapping that takes a name for a purpose. Raises what the database raises."""
+def options_of_name(asked_model: str, facts: Facts = NO_FACTS) -> tuple[TargetOptions, ...]:
+    """The usable targets of the mapping that takes such a request. Raises what the database raises."""
     snapshot = load()
     found = []
-    for one in considered(snapshot, asked_model, purpose):
+    for one in considered(snapshot, asked_model, facts):
         if one.route is not None:
             layers = _layers(one.route.rule, one.target, one.route.upstream_model, snapshot)
             found.append(

@@ -16,7 +16,13 @@ from gateway.config.presets.presets import preset, usable_options
 from gateway.config.presets.recognise import check_environments_address
 from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.snapshot.model_sizes import listed_sizes
-from gateway.config.snapshot.people import groups_of_people, people_limits, policies, safeguard_rules
+from gateway.config.snapshot.people import (
+    groups_of_people,
+    named_groups,
+    people_limits,
+    policies,
+    safeguard_rules,
+)
 from gateway.config.snapshot.prices import price_book
 from gateway.models import (
     ClientKey,
@@ -31,7 +37,9 @@ from gateway.models import (
     SecretPattern,
     TokenFactor,
 )
+from gateway.models.configuration.condition_words import zone_of
 from gateway.routing import names
+from gateway.routing.conditions import Condition, condition_of
 from gateway.routing.snapshot import (
     WHOEVER,
     ConfigSnapshot,
@@ -103,6 +111,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         policies=policies(),
         safeguard_rules=safeguard_rules(),
         groups=MappingProxyType(groups_of_people()),
+        group_names=MappingProxyType(named_groups(rules)),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},
@@ -291,9 +300,17 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         public_names=_texts(mapping.public_names),
         note=mapping.note,
         enabled=mapping.enabled and (demo_wanted or mapping.origin != Origin.DEMO),
-        classes=frozenset(mapping.when.get("class", ())),
+        condition=_condition(mapping),
+        skips_blind=mapping.skips_blind,
         regex=patterns.wildcard(mapping.pattern) if wildcard else None,
     )
+
+
+def _condition(mapping: ModelMapping) -> Condition:
+    condition = condition_of(mapping.when, zone_of)
+    if condition.flaw is not None:
+        logger.error("mapping %s: takes no request: %s", mapping.pattern, condition.flaw)
+    return condition
 
 
 def _key(record: ClientKey, people: Mapping[int, PersonLimits]) -> KeyEntry:

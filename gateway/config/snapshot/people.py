@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final
 
 from django.contrib.auth import get_user_model
 
 from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
-from gateway.routing.snapshot import KeyLimits, PersonLimits, PolicyEntry
+from gateway.routing.snapshot import KeyLimits, MappingRule, PersonLimits, PolicyEntry
 from gateway.safeguards import rules
 
 _BILLION: Final = 1_000_000_000
@@ -57,4 +58,17 @@ def groups_of_people() -> dict[int, frozenset[int]]:
     through = get_user_model().groups.through
     for person, group in through.objects.filter(group__in=groups).values_list("user_id", "group_id"):
         members[person].add(group)
+    return {person: frozenset(found) for person, found in members.items()}
+
+
+def named_groups(rules: Iterable[MappingRule]) -> dict[int, frozenset[str]]:
+    """The groups of each person that some rule's condition means, by the primary key of the user."""
+    asked = [test for rule in rules if rule.enabled for _, test in rule.condition.tests_of("group")]
+    if not asked:
+        return {}
+    members: dict[int, set[str]] = defaultdict(set)
+    through = get_user_model().groups.through
+    for person, name in through.objects.values_list("user_id", "group__name"):
+        if any(test.meets(name) for test in asked):
+            members[person].add(name)
     return {person: frozenset(found) for person, found in members.items()}

@@ -16,13 +16,18 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.requests.messages.incremental_conversation import NOBODY, Conversation
 from gateway.conversion.requests.structured_output import asked_schema
 from gateway.conversion.token_counts import TokenCounts
-from gateway.conversion.tokens.messages import TextCounter, text_counter
+from gateway.conversion.tokens.messages import TextCounter, count_leaves, text_counter
 from gateway.conversion.tools.chat_tools import tool_plan
 from gateway.conversion.tools.exposure import exposed_tools
-from gateway.conversion.tools.tool_plan import ToolWork
+from gateway.conversion.tools.tool_plan import ToolWork, tool_work
+from gateway.conversion.validation.request_checks import check
+from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
+from gateway.wire.request_cache import NOTHING, Recurring
 
+# how a request is counted before its target is known: by the lexical rule, with nothing learnt of a model
+PLAIN: Final = Profile(pdf="file")
 _PER_REQUEST: Final = 3
 _PER_SYSTEM: Final = 4
 _FOR_ANY_TOOLS: Final = 40
@@ -78,6 +83,24 @@ def count_answer(request: JSONObject, tokens: int) -> dict[str, Any]:
     if request.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": tokens}
     return answer
+
+
+def plain_input_tokens(
+    request: JSONObject, client: ClientFacts = NOBODY, recurring: Recurring = NOTHING
+) -> int:
+    """The input tokens of a request that is not checked yet, by the plain rule; never raises for its content.
+
+    Passages that were counted before are not counted again; nor are, later, the texts that are counted here.
+    Of a request that would be refused, or that only its provider understands, all texts are counted.
+    """
+    conversation = Conversation(request, PLAIN, recurring.passages, client)
+    try:
+        check(request, counting=True, checked=conversation.checked)
+        conversation.passed()
+        work = tool_work(request, conversation.history, PLAIN, recurring.tools)
+        return max(1, input_counts(request, PLAIN, conversation, work).total)
+    except InvalidRequest:
+        return max(1, count_leaves([request.get(name) for name in ("system", "messages", "tools")]))
 
 
 def _system_tokens(system: object, profile: Profile, counter: TextCounter) -> int:

@@ -260,6 +260,12 @@ def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[str]:
                 yield from _leaves(item, depth - 1)
 
 
+def count_leaves(value: object) -> int:
+    """The tokens of all texts in a JSON value, by the rule; what is opaque or too deep counts nothing."""
+    counter = text_counter(RULE)
+    return TokenCounts.unpacked(sum(map(counter.text, _leaves(value)))).total
+
+
 def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
     """The tokens of one text, by the rule or by a vocabulary."""
     return TokenCounts.unpacked(text_counter(vocabulary).text(text)).total

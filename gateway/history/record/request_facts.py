@@ -1,4 +1,4 @@
-"""What the history notes about a request's content: images, and tools that failed (pure).
+"""Which tools failed, by the results that a request brings (pure).
 
 Refused requests are noted too, so nothing about the shape is taken for granted.
 """
@@ -7,30 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-
-def has_images(request: Mapping[str, Any]) -> bool:
-    """Whether a message, or a tool's result, has an image.
-
-    Plain loops, because this looks at every block of a long history with every request.
-    """
-    for message in _messages(request):
-        content = message.get("content")
-        if type(content) is not list:
-            continue
-        for block in content:
-            if type(block) is not dict:
-                continue
-            kind = block.get("type")
-            if kind == "image" or (kind == "tool_result" and _shows_image(block.get("content"))):
-                return True
-    return False
-
-
-def _shows_image(content: Any) -> bool:
-    return type(content) is list and any(
-        type(inner) is dict and inner.get("type") == "image" for inner in content
-    )
 
 
 def failed_tools(request: Mapping[str, Any]) -> list[str]:

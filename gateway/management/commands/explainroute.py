@@ -7,9 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from gateway.client_protocol.purpose import CONDITIONS, condition
+from gateway.client_protocol.purpose import CONDITIONS
 from gateway.config.explain.explanation import Explanation, TargetStanding, explained
-from gateway.models import ClientKey
+from gateway.config.explain.given_facts import NAMES, BadFact, facts_given, facts_of_request
+from gateway.config.snapshot.loader import load
+from gateway.models import ClientKey, RequestLog
 
 
 class Command(BaseCommand):
@@ -18,23 +20,65 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("model", help=_("The model a client asks for."))
+        parser.add_argument(
+            "model", nargs="?", help=_("The model a client asks for. With --request it may be left out.")
+        )
         parser.add_argument("--key", metavar="NAME", help=_("Ask with the client key of this name."))
         parser.add_argument(
             "--class",
             dest="asked_class",
             choices=CONDITIONS,
-            default="unknown",
             help=_("What the request is for, as mappings with the condition class see it."),
         )
+        parser.add_argument(
+            "--fact",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=_("A fact of the request, as often as needed: %(names)s, header.NAME.")
+            % {"names": ", ".join(NAMES)},
+        )
+        parser.add_argument(
+            "--request", metavar="ID", help=_("Take model, key and facts of this request of the history.")
+        )
 
-    def handle(self, *_args: Any, model: str, key: str | None, asked_class: str, **__: Any) -> None:
-        record = None
+    def handle(
+        self,
+        *_args: Any,
+        model: str | None,
+        key: str | None,
+        asked_class: str | None,
+        fact: list[str],
+        request: str | None,
+        **__: Any,
+    ) -> None:
+        row = None
+        if request is not None:
+            row = RequestLog.objects.select_related("client_key").filter(request_id=request).first()
+            if row is None:
+                raise CommandError(_("The history has no request %(id)s.") % {"id": request})
+        asked = model or (row.asked_model if row else "")
+        if not asked:
+            raise CommandError(_("Name a model, or a request with --request."))
+        record = row.client_key if row is not None else None
         if key is not None:
             record = ClientKey.objects.filter(name=key).first()
             if record is None:
                 raise CommandError(_("No client key has the name %(name)s.") % {"name": key})
-        explanation = explained(model, record, condition(asked_class))
+        given = facts_of_request(row) if row is not None else {}
+        given.update(one.partition("=")[::2] for one in fact)
+        if asked_class:
+            given["class"] = asked_class
+        try:
+            facts = facts_given(given, load(), record)
+        except BadFact as problem:
+            raise CommandError(str(problem)) from problem
+        if given:
+            self.stdout.write(
+                _("Facts: %(facts)s")
+                % {"facts": ", ".join(f"{name}={value}" for name, value in given.items())}
+            )
+        explanation = explained(asked, record, facts)
         for line in lines(explanation):
             self.stdout.write(line)
         if explanation.problem:

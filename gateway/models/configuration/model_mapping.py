@@ -9,22 +9,9 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from gateway.client_protocol.purpose import CONDITIONS
 from gateway.models.base import ConfigRecord, Origin
+from gateway.models.configuration.condition_words import problem_of
 from gateway.models.configuration.provider import Provider
-
-
-def when_problem(when: Any) -> Any:
-    """What is wrong with the conditions of a mapping, in a sentence; "" if nothing."""
-    if not isinstance(when, dict):
-        return _("Enter a JSON object.")
-    unknown = sorted(when.keys() - {"class"})
-    if unknown:
-        return _("%(name)s is no condition; there is: class.") % {"name": unknown[0]}
-    classes = when.get("class", [])
-    if not isinstance(classes, list) or not set(map(str, classes)) <= set(CONDITIONS):
-        return _("class is a list of these: %(names)s.") % {"names": ", ".join(CONDITIONS)}
-    return ""
 
 
 class ModelMapping(ConfigRecord):
@@ -77,6 +64,15 @@ class ModelMapping(ConfigRecord):
             "What a request must be for the mapping to take it, beside its name. Empty: every request."
         ),
     )
+    skips_blind = models.BooleanField(
+        _("images only to models that see them"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Targets that cannot see images are left out for requests that carry some, as long as another "
+            "target is left. Otherwise such a target gets a marker for each image, and the ledger says so."
+        ),
+    )
     options = models.JSONField(
         _("profile options"),
         default=dict,
@@ -111,7 +107,7 @@ class ModelMapping(ConfigRecord):
             and self.min_output_tokens > self.max_output_tokens
         ):
             raise ValidationError({"min_output_tokens": _("This is more than the largest output.")})
-        problem = when_problem(self.when)
+        problem = problem_of(self.when)
         if problem:
             raise ValidationError({"when": problem})
 

@@ -174,6 +174,8 @@ class RequestLog(models.Model):
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
     # [call id, tool, decision, primary key of the safeguard rule or 0], one for each call that was judged
     verdicts = models.JSONField(default=list, db_default=[], blank=True)
+    # what rules can ask about and no other column has (routing/facts.py, as_json)
+    facts = models.JSONField(default=dict, db_default={}, blank=True)
     caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     masked_count = models.PositiveIntegerField(default=0)
     # models.Problem; null: no failure, or one that nobody counted yet (gateway/watch/problems.py)

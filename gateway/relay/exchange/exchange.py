@@ -5,6 +5,7 @@ The relay writes it as things become known; `outcome` reads it once.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,9 +29,10 @@ from gateway.history.outcome import (
     State,
 )
 from gateway.history.record import capture
-from gateway.history.record.request_facts import failed_tools, has_images
+from gateway.history.record.request_facts import failed_tools
 from gateway.limits.limiter import Admission
 from gateway.relay.exchange.timeline import Timeline
+from gateway.routing.facts import NO_FACTS, NO_NEEDS, Attached, Facts, Needs, as_json, attached_to, shape_of
 from gateway.routing.resolve import Route
 from gateway.routing.snapshot import KeyEntry
 from gateway.values import frozen
@@ -111,7 +113,8 @@ class ExchangeAttempt:
 class Exchange:
     """`started` is the monotonic clock at arrival; the other fields fill up on the way.
 
-    `purpose`: what the request is for; `novelties`: names in it that this version does not know.
+    `purpose`: what the request is for; `facts`: those among which `needs` chose its route; `attached`: what
+    its messages carry, once somebody has looked. `novelties`: names in it that this version does not know.
     `verdicts`: what rules said of the calls of its answer, as [call, tool, decision, rule or 0].
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
@@ -126,6 +129,9 @@ class Exchange:
     asked_model: str = ""
     streamed: bool = False
     purpose: Purpose = NOTHING_KNOWN
+    facts: Facts = NO_FACTS
+    needs: Needs = NO_NEEDS
+    attached: Attached | None = None
     novelties: list[list[str]] = field(default_factory=list)
     verdicts: list[list[Any]] = field(default_factory=list)
     route: Route | None = None
@@ -201,6 +207,7 @@ class Exchange:
     ) -> ExchangeOutcome:
         """The facts at the end, as one frozen value. `now` is the monotonic clock."""
         usage, counts, request = self.usage, self.input_counts, self.received_json
+        attached = self._attached()
         details = usage.get("output_tokens_details") or {}
         cache_writes = usage.get("cache_creation") or {}
         return ExchangeOutcome(
@@ -228,12 +235,35 @@ class Exchange:
             tools_called=self.tools_called,
             tools_failed=[] if request is None else failed_tools(request),
             verdicts=self.verdicts,
-            has_images=request is not None and has_images(request),
+            has_images=attached.images,
+            facts=self._stored_facts(attached),
             timeline=self.timeline.as_json(self.started),
             upstream_request_id=self.tries[-1].upstream_request_id if self.tries else "",
             tries=tuple([attempt.facts(state, now, error) for attempt in self.tries]),
             bodies=self._bodies() if self.captures else None,
         )
+
+    def _attached(self) -> Attached:
+        if self.attached is None:
+            self.attached = Attached() if self.received_json is None else attached_to(self.received_json)
+        return self.attached
+
+    def _stored_facts(self, attached: Attached) -> dict[str, Any]:
+        """What rules can ask about and no column of the history has."""
+        if self.received_json is None:
+            return {}
+        facts, shape = self.facts, shape_of(self.received_json)
+        known = dataclasses.replace(
+            facts,
+            pdfs=attached.pdfs,
+            thinking=shape.thinking,
+            effort=shape.effort,
+            tools=shape.tools,
+            web_search=shape.web_search,
+            structured_output=shape.structured_output,
+            max_tokens=shape.max_tokens,
+        )
+        return as_json(known, self.needs)
 
     def _not_kept(self) -> list[dict[str, Any]]:
         """Ledger entries for parts of the answers that the history does not have."""

@@ -295,7 +295,7 @@ def test_where_it_goes_depends_on_the_purpose(admin_client, mapping):
     assert page.context["explanation"].first.upstream_model == "small"
     page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x"})
     assert page.context["explanation"].first.upstream_model == "gpt-4o"
-    assert "takes only requests of the class subagent" in page.content.decode()
+    assert "the request is not as its condition asks: purpose" in page.content.decode()
 
 
 def test_a_new_pattern_stands_in_front_of_what_would_take_all_its_names(admin_client, provider):
@@ -315,7 +315,7 @@ def test_a_mapping_that_no_name_leads_to_is_marked_and_warned_about(admin_client
     page = admin_client.get(url("modelmapping", "change", behind.pk))
     changed = url("modelmapping", "change", behind.pk)
     said = admin_client.post(changed, form_data(page, note="n"), follow=True).content.decode()
-    assert "*fable* is never reached: * stands before it" in said
+    assert "*fable*: This rule can never match: * stands before it" in said
     moved = list_data((behind, 5, True), (ModelMapping.objects.get(pattern="*"), 10, True))
     said = admin_client.post(url("modelmapping", "changelist"), moved, follow=True).content.decode()
     assert "never reached" not in said
