@@ -11,15 +11,62 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
-from gateway.cache import GenerationalCache
 from gateway.routing.conditions import Condition, value_of
-from gateway.routing.facts import Facts
-from gateway.routing.predicates import Between, Predicate, Window
+from gateway.routing.facts import HEADER, TOOL_NAMES, Facts
+from gateway.routing.predicates import Between, Predicate
 
 # values of one fact; clients can make up names of agents, headers and tools
 _MOST_VALUES: Final = 512
+# facts whose attribute is not called as they are
+_ATTRIBUTES: Final = {
+    "agent_type": "purpose.agent_type",
+    TOOL_NAMES: "tool_names",
+    "group": "groups",
+    "time": "moment",
+}
+
+
+class IndexPart(NamedTuple):
+    """One fact: how it is read, what its values with the same answers have in common (None: themselves), the
+    sets of conditions by that, and how one more is worked out."""
+
+    read: Callable[[Facts], Any]
+    key: Callable[[Any], Any] | None
+    known: dict[Any, int]
+    learn: Callable[[Any, Facts], int]
+
+
+class _FactIndex:
+    """The conditions by the values of one fact."""
+
+    __slots__ = ("_fact", "_known", "_tests", "_unasked", "part")
+
+    def __init__(self, fact: str, conditions: Sequence[Condition]) -> None:
+        self._fact = fact
+        self._unasked = 0
+        self._tests: dict[Predicate, int] = {}
+        for place, condition in enumerate(conditions):
+            asked = dict(condition.tests).get(fact)
+            if asked is None:
+                self._unasked |= 1 << place
+            else:
+                self._tests[asked] = self._tests.get(asked, 0) | 1 << place
+        self._known: dict[Any, int] = {}
+        self.part = IndexPart(_getter(fact), _key(fact, list(self._tests)), self._known, self._learn)
+
+    def _learn(self, key: Any, facts: Facts) -> int:
+        """Work out the conditions that these facts meet as far as this one is concerned, and remember."""
+        value, met = value_of(self._fact, facts), self._unasked
+        for test, places in self._tests.items():
+            if test.meets(value):
+                met |= places
+        if len(self._known) >= _MOST_VALUES:
+            self._known.clear()
+        self._known[key] = met
+        return met
 
 
 class ConditionIndex:
@@ -31,47 +78,31 @@ class ConditionIndex:
         names = dict.fromkeys(fact for one in conditions for fact, _ in one.tests)
         self._facts = {name: _FactIndex(name, conditions) for name in names}
 
-    def met(self, facts: Facts, asked: Iterable[str]) -> int:
-        """The conditions that these facts meet as far as the facts `asked` are concerned; -1: all."""
-        left = -1
-        for name in asked:
-            left &= self._facts[name].met(facts)
-        return left
+    def of(self, facts: Iterable[str]) -> tuple[IndexPart, ...]:
+        """The parts for these facts, which `met` is given."""
+        return tuple(self._facts[fact].part for fact in facts)
 
 
-class _FactIndex:
-    """The conditions by the values of one fact."""
-
-    __slots__ = ("_fact", "_key", "_known", "_tests", "_unasked")
-
-    def __init__(self, fact: str, conditions: Sequence[Condition]) -> None:
-        self._fact = fact
-        self._unasked = 0
-        self._tests: dict[Predicate, int] = {}
-        for place, condition in enumerate(conditions):
-            asked = [test for name, test in condition.tests if name == fact]
-            if not asked:
-                self._unasked |= 1 << place
-            for test in asked:
-                self._tests[test] = self._tests.get(test, 0) | 1 << place
-        self._key = _key_of(list(self._tests))
-        self._known: GenerationalCache[Any, int] = GenerationalCache(_MOST_VALUES)
-
-    def met(self, facts: Facts) -> int:
-        """The bits of the conditions that these facts meet as far as this one is concerned."""
-        value = value_of(self._fact, facts)
-        key = value if self._key is None else self._key(value)
-        known = self._known.get(key)
-        if known is None:
-            known = self._unasked
-            for test, places in self._tests.items():
-                if test.meets(value):
-                    known |= places
-            self._known.put(key, known)
-        return known
+def met(facts: Facts, parts: Iterable[IndexPart]) -> int:
+    """The conditions that these facts meet as far as the facts of `parts` are concerned; -1: all."""
+    left = -1
+    for read, key, known, learn in parts:
+        value = read(facts) if key is None else key(read(facts))
+        places = known.get(value)
+        left &= learn(value, facts) if places is None else places
+    return left
 
 
-def _key_of(tests: Sequence[Any]) -> Callable[[Any], Any] | None:
+def _getter(fact: str) -> Callable[[Facts], Any]:
+    if fact.startswith(HEADER):
+        name = fact.removeprefix(HEADER)
+        return lambda facts: facts.headers.get(name, "")
+    if fact == "class":
+        return attrgetter("purpose.request_class", "purpose.task")
+    return attrgetter(_ATTRIBUTES.get(fact, fact))
+
+
+def _key(fact: str, tests: Sequence[Any]) -> Callable[[Any], Any] | None:
     """What values with the same answers have in common; None: nothing but the value itself."""
     if isinstance(tests[0], Between):
         # a number meets the same questions as any other between the same two cuts
@@ -80,14 +111,8 @@ def _key_of(tests: Sequence[Any]) -> Callable[[Any], Any] | None:
             | {one.high + 1 for one in tests if one.high is not None}
         )
         return lambda value: -1 if value is None else bisect_right(cuts, value)
-    if isinstance(tests[0], Window):
-        return _minute
-    return _purpose if hasattr(tests[0], "classes") else None
+    return _minute if fact == "time" else None
 
 
 def _minute(value: datetime | None) -> int:
     return -1 if value is None else int(value.timestamp()) // 60
-
-
-def _purpose(value: Any) -> tuple[str, str]:
-    return value.request_class, value.task

@@ -13,7 +13,7 @@ of each. The conditions alone are asked anew for each request.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,6 +23,7 @@ from gateway import patterns
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
+from gateway.routing.condition_index import IndexPart, met
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Facts, Needs
 from gateway.routing.layers import profile_layers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
@@ -132,7 +133,7 @@ class _Name:
 
     takers: Mapping[int, _Match]
     ranks: tuple[int, ...]
-    asked: tuple[str, ...]
+    asked: tuple[IndexPart, ...]
     needs: Needs
 
 
@@ -144,9 +145,9 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS)
     and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
     name = _name(snapshot, asked_model)
-    met = snapshot.conditions.met(facts, name.asked)
+    left = met(facts, name.asked) if name.asked else -1
     for rank in name.ranks:
-        found = met & rank
+        found = left & rank
         if found:
             place = (found & -found).bit_length() - 1
             taker = name.takers[place]
@@ -227,14 +228,14 @@ def _name(snapshot: ConfigSnapshot, asked_model: str) -> _Name:
     if known is None:
         if len(asked_model) > LONGEST_NAME:
             return _NOBODY
-        known = _name_of(_matches(snapshot, asked_model), snapshot.rules)
+        known = _name_of(_matches(snapshot, asked_model), snapshot)
         if known.takers:
             snapshot.memo.put(asked_model, known)
     return known
 
 
-def _name_of(matches: Iterable[_Match], rules: Sequence[MappingRule]) -> _Name:
-    places = {rule.id: place for place, rule in enumerate(rules)}
+def _name_of(matches: Iterable[_Match], snapshot: ConfigSnapshot) -> _Name:
+    places = {rule.id: place for place, rule in enumerate(snapshot.rules)}
     takers: dict[int, _Match] = {}
     ranks: list[int] = []
     last = -1
@@ -254,10 +255,11 @@ def _name_of(matches: Iterable[_Match], rules: Sequence[MappingRule]) -> _Name:
     seeing = {"images"} if any(match.rule.skips_blind for match in takers.values()) else set()
     tools = tuple(dict.fromkeys(tool for one in needs for tool in one.tools))
     facts = frozenset(asked) | seeing
-    return _Name(takers, tuple(ranks), tuple(asked), Needs(facts, tools) if facts else NO_NEEDS)
+    parts = snapshot.conditions.of(asked)
+    return _Name(takers, tuple(ranks), parts, Needs(facts, tools) if facts else NO_NEEDS)
 
 
-_NOBODY: Final = _name_of((), ())
+_NOBODY: Final = _Name({}, (), (), NO_NEEDS)
 
 
 def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: _Match, *, sighted: bool) -> Resolution:

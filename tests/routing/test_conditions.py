@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.client_protocol.purpose import CONDITIONS, Purpose, RequestClass, Task
 from gateway.models.configuration.condition_words import condition_in_words, problem_of, zone_of
 from gateway.routing import names
-from gateway.routing.condition_index import ConditionIndex
+from gateway.routing.condition_index import ConditionIndex, met
 from gateway.routing.conditions import (
     BadCondition,
     Flaw,
@@ -70,11 +70,12 @@ def when(**conditions):
 )  # fmt: skip
 def test_a_condition_takes_what_it_says(condition, facts, taken):
     assert compiled(condition, zone_of).meets(facts) is taken
-    assert bool(ConditionIndex([compiled(condition, zone_of)]).met(facts, asked_by(condition)) & 1) is taken
+    assert bool(found_by_index(condition, facts) & 1) is taken
 
 
-def asked_by(condition):
-    return sorted(compiled(condition, zone_of).needs.facts)
+def found_by_index(condition, facts):
+    read = compiled(condition, zone_of)
+    return met(facts, ConditionIndex([read]).of(sorted(read.needs.facts)))
 
 
 @pytest.mark.parametrize(
@@ -299,16 +300,16 @@ def readable(conditions):
 
 
 @given(st.lists(WHENS, min_size=1, max_size=6), st.lists(FACTS, min_size=1, max_size=4))
-def test_conditions_and_their_index_mean_what_a_naive_reader_says(found, requests):
-    found = readable(found)
-    conditions = [compiled(one, zone_of) for one in found]
+def test_conditions_and_their_index_mean_what_a_naive_reader_says(made, requests):
+    made = readable(made)
+    conditions = [compiled(one, zone_of) for one in made]
     index = ConditionIndex(conditions)
     asked = sorted({fact for one in conditions for fact in one.needs.facts})
     for facts in requests:
-        expected = [naive(one, facts) for one in found]
+        expected = [naive(one, facts) for one in made]
         assert [one.meets(facts) for one in conditions] == expected
-        met = index.met(facts, asked)
-        assert [bool(met >> place & 1) for place in range(len(found))] == expected
+        found = met(facts, index.of(asked))
+        assert [bool(found >> place & 1) for place in range(len(made))] == expected
 
 
 @given(WHENS, WHENS, FACTS)
