@@ -11,7 +11,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
+from functools import reduce
+from operator import and_, attrgetter
 from typing import Any, Final, NamedTuple
 
 from gateway.routing.conditions import Condition, value_of
@@ -20,6 +21,11 @@ from gateway.routing.predicates import Between, Predicate
 
 # values of one fact; clients can make up names of agents, headers and tools
 _MOST_VALUES: Final = 512
+_PURPOSE: Final = ("purpose.request_class", "purpose.task")
+# facts with so few values that several are looked up as one
+_FEW: Final = frozenset(
+    {"class", "images", "pdfs", "thinking", "effort", "web_search", "structured_output", "streamed"}
+)
 # facts whose attribute is not called as they are
 _ATTRIBUTES: Final = {
     "agent_type": "purpose.agent_type",
@@ -57,30 +63,37 @@ class _FactIndex:
         self._known: dict[Any, int] = {}
         self.part = IndexPart(_getter(fact), _key(fact, list(self._tests)), self._known, self._learn)
 
-    def _learn(self, key: Any, facts: Facts) -> int:
-        """Work out the conditions that these facts meet as far as this one is concerned, and remember."""
-        value, met = value_of(self._fact, facts), self._unasked
+    def met(self, facts: Facts) -> int:
+        """The conditions that these facts meet as far as this one is concerned."""
+        value, found = value_of(self._fact, facts), self._unasked
         for test, places in self._tests.items():
             if test.meets(value):
-                met |= places
-        if len(self._known) >= _MOST_VALUES:
-            self._known.clear()
-        self._known[key] = met
-        return met
+                found |= places
+        return found
+
+    def _learn(self, key: Any, facts: Facts) -> int:
+        return _remembered(self._known, key, self.met(facts))
 
 
 class ConditionIndex:
     """Conditions are meant by their places; a set of them is an integer with their bits."""
 
-    __slots__ = ("_facts",)
+    __slots__ = ("_facts", "_together")
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         names = dict.fromkeys(fact for one in conditions for fact, _ in one.tests)
         self._facts = {name: _FactIndex(name, conditions) for name in names}
+        self._together: dict[tuple[str, ...], IndexPart] = {}
 
     def of(self, facts: Iterable[str]) -> tuple[IndexPart, ...]:
         """The parts for these facts, which `met` is given."""
-        return tuple(self._facts[fact].part for fact in facts)
+        wanted = sorted(facts)
+        few = tuple(fact for fact in wanted if fact in _FEW)
+        if len(few) < 2:
+            return tuple(self._facts[fact].part for fact in wanted)
+        if few not in self._together:
+            self._together[few] = _together(few, [self._facts[fact] for fact in few])
+        return (self._together[few], *(self._facts[fact].part for fact in wanted if fact not in few))
 
 
 def met(facts: Facts, parts: Iterable[IndexPart]) -> int:
@@ -93,12 +106,33 @@ def met(facts: Facts, parts: Iterable[IndexPart]) -> int:
     return left
 
 
+def _together(names: Sequence[str], indexes: Sequence[_FactIndex]) -> IndexPart:
+    attributes = [
+        attribute
+        for name in names
+        for attribute in (_PURPOSE if name == "class" else (_ATTRIBUTES.get(name, name),))
+    ]
+    known: dict[Any, int] = {}
+
+    def learn(key: Any, facts: Facts) -> int:
+        return _remembered(known, key, reduce(and_, (index.met(facts) for index in indexes)))
+
+    return IndexPart(attrgetter(*attributes), None, known, learn)
+
+
+def _remembered(known: dict[Any, int], key: Any, places: int) -> int:
+    if len(known) >= _MOST_VALUES:
+        known.clear()
+    known[key] = places
+    return places
+
+
 def _getter(fact: str) -> Callable[[Facts], Any]:
     if fact.startswith(HEADER):
         name = fact.removeprefix(HEADER)
         return lambda facts: facts.headers.get(name, "")
     if fact == "class":
-        return attrgetter("purpose.request_class", "purpose.task")
+        return attrgetter(*_PURPOSE)
     return attrgetter(_ATTRIBUTES.get(fact, fact))
 
 
@@ -114,5 +148,8 @@ def _key(fact: str, tests: Sequence[Any]) -> Callable[[Any], Any] | None:
     return _minute if fact == "time" else None
 
 
-def _minute(value: datetime | None) -> int:
-    return -1 if value is None else int(value.timestamp()) // 60
+def _minute(value: datetime | None) -> Any:
+    # datetime.timestamp() takes three times as long
+    if value is None:
+        return None
+    return (value.toordinal() * 24 + value.hour) * 60 + value.minute, value.utcoffset()

@@ -18,8 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests import filters
 from gateway.admin.ui import time_range
+from gateway.client_protocol.purpose import CONDITIONS, Task
+from gateway.conversion.validation.block_checks import EFFORTS
 from gateway.models import ClientKey, Provider
-from gateway.models.history.request_log import RARE
+from gateway.models.history.request_log import CLASSES, RARE, RARE_CLASS
 
 MOST_TERMS: Final = 30
 _NOTHING: Final = Q(pk__in=[])
@@ -99,6 +101,18 @@ def _session(value: str) -> Q:
     return Q(session_id__gte=value, session_id__lt=value + "\U0010ffff")
 
 
+def _class(value: str) -> Q:
+    if value == Task.CLASSIFIER:
+        return RARE["safety"]
+    # one condition after the other, so that the index of rare classes is seen
+    rare = RARE_CLASS if value in CLASSES and value not in ("main", "unknown") else Q()
+    return rare & Q(request_class=value)
+
+
+def _agent(value: str) -> Q:
+    return RARE_CLASS & Q(agent_type__istartswith=value)
+
+
 def _tool(value: str) -> Q:
     return RARE["tools"] & Q(tools_called__icontains=f'"{value}"')
 
@@ -145,6 +159,9 @@ FIELDS: Final[dict[str, Field]] = {
     "error": Field(_("error type"), _of_filter(filters.ErrorTypeFilter), filters.ERROR_TYPES),
     "stop": Field(_("stop reason"), _of_filter(filters.StopReasonFilter), filters.STOP_REASONS),
     "session": Field(_("session: the beginning of its id"), _session),
+    "class": Field(_("what it was for"), _class, CONDITIONS),
+    "agent": Field(_("agent type: the beginning of its name"), _agent, ("Explore", "Plan")),
+    "effort": Field(_("effort"), lambda value: Q(facts__effort=value), EFFORTS),
     "tool": Field(
         _("a tool that the answer calls"), _tool, ("Bash", "Read", "Edit", "Write", "Grep", "Task")
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -35,6 +36,14 @@ def _mapping(row: RequestLog) -> str:
     return format_html('<a class="gw-link" href="{}">{}</a>', address, shown)
 
 
+def _where_now(row: RequestLog) -> str:
+    """A link to where such a request would go with today's mappings."""
+    if not row.asked_model:
+        return ""
+    address = f"{reverse('admin:gateway_modelmapping_where')}?{urlencode({'request': row.request_id})}"
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, gettext("where would it go?"))
+
+
 def cards(row: RequestLog) -> list[tuple[Any, Any]]:
     """Three lists of facts, each with its title."""
     replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
@@ -54,6 +63,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("agent"), inert(row.agent_id)),
                 (_("agent type"), inert(row.agent_type)),
                 (_("of agent"), inert(row.parent_agent_id)),
+                (_("facts"), request_cells.facts_for_rules(row)),
                 (_("client"), inert(row.client)),
                 (_("address"), inert(row.client_address)),
                 (_("caller's request id"), inert(row.caller_request_id)),
@@ -67,6 +77,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("provider"), _provider(row)),
                 (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
                 (_("by the mapping"), _mapping(row)),
+                (_("now"), _where_now(row)),
                 (_("attempts"), number(row.attempts)),
                 (_("provider's request id"), inert(row.upstream_request_id)),
                 (_("ledger entries"), number(row.ledger_count)),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
 from gateway.admin.ui.sanitize import inert
 from gateway.models import RequestLog
+from gateway.models.configuration.condition_words import fact_words
 from gateway.models.history.request_log import State
 
 _TONES: Final[dict[str, Tone]] = {
@@ -120,6 +121,23 @@ def durations(row: RequestLog) -> str:
     """How long the tools ran whose results the request brings."""
     pairs = [pair for pair in row.tool_durations if isinstance(pair, list) and len(pair) == 2]
     return ", ".join(f"{inert(str(name))} {took} ms" for name, took in pairs)
+
+
+def facts_for_rules(row: RequestLog) -> str:
+    """What rules can ask about and no other line of the page says: its size before a target was known, and
+    what it asked for."""
+    stored = row.facts if isinstance(row.facts, dict) else {}
+    found = []
+    for fact, value in stored.items():
+        if fact == "header" and isinstance(value, dict):
+            found += [f"{fact_words(f'header.{name}')} = {text}" for name, text in value.items()]
+        elif value is True:
+            found.append(fact_words(fact))
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            shown = f"{value:,}" if isinstance(value, int) else shown
+            found.append(f"{fact_words('tools.name' if fact == 'tool_names' else fact)} = {shown}")
+    return inert("; ".join(found))
 
 
 def session(row: RequestLog) -> SafeString:

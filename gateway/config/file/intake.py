@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
@@ -14,10 +14,12 @@ R = TypeVar("R", bound=ConfigRecord)
 
 
 class Intake:
-    """One file being taken in. `remove`: records that the file does not have go."""
+    """One file being taken in. `remove`: records that the file does not have go. `secrets`: values of
+    variables that are not in the environment."""
 
-    def __init__(self, remove: bool) -> None:
+    def __init__(self, remove: bool, secrets: Mapping[str, str]) -> None:
         self.remove = remove
+        self.secrets = secrets
         self.said: list[str] = []
         self._seen: set[tuple[str, Any]] = set()
 

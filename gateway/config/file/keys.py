@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
@@ -11,6 +13,8 @@ from gateway.config.file.variables import VariableNames, secret
 from gateway.models import ClientKey, Origin
 from gateway.security import client_keys
 from gateway.wire.messages import JSONObject
+
+_HEXADECIMAL: Final = frozenset("0123456789abcdef")
 
 
 def entries(_names: VariableNames) -> list[JSONObject]:
@@ -27,10 +31,13 @@ def take(item: JSONObject, intake: Intake) -> ClientKey | None:
 
     Raises Unusable, ValidationError.
     """
-    name, text = a_text(item, "name"), secret(item.pop("key", None))
+    name, shown = a_text(item, "name"), item.pop("key", None)
+    digest = _digest(shown)
+    text = "" if digest else secret(shown, intake.secrets)
+    digest = digest or (client_keys.digest(text) if text else "")
     owner = item.pop("user", None)
     # the secret identifies the record, even if that was renamed or revoked
-    of_secret = ClientKey.objects.filter(digest=client_keys.digest(text)) if text else None
+    of_secret = ClientKey.objects.filter(digest=digest) if digest else None
     by_secret: ClientKey | None = of_secret.first() if of_secret is not None else None
     if by_secret is not None and (by_secret.revoked_at or by_secret.origin != Origin.ADMIN):
         intake.warn(
@@ -40,15 +47,16 @@ def take(item: JSONObject, intake: Intake) -> ClientKey | None:
     named = ClientKey.objects.filter(name=name, origin=Origin.ADMIN, revoked_at=None).order_by("pk")
     record: ClientKey | None = intake.next_of("key", [by_secret] if by_secret else named)
     if record is None:
-        if not text:
+        if not digest:
             intake.warn(
                 _('key %(name)s: not here; issue it, or give "key": {"env": "VARIABLE"} in the file')
                 % {"name": name}
             )
             return None
-        record = ClientKey()
-        record.set_key(text)
-        if record.is_short:
+        record = ClientKey(digest=digest)
+        if text:
+            record.set_key(text)
+        if text and record.is_short:
             intake.warn(_("key %(name)s: so short that it can be guessed; rotate it") % {"name": name})
     before = {**values(record), "user": record.user_id} if record.pk else {}
     assign(record, item)
@@ -59,3 +67,13 @@ def take(item: JSONObject, intake: Intake) -> ClientKey | None:
     save(record, before, user=record.user_id)
     intake.taken("key", record)
     return record
+
+
+def _digest(value: Any) -> str:
+    """The hex digest of {"sha256": DIGEST}, for a key whose secret nobody has; else "". Raises Unusable."""
+    if not (isinstance(value, dict) and list(value) == ["sha256"]):
+        return ""
+    digest = str(value["sha256"]).lower()
+    if len(digest) != 64 or not set(digest) <= _HEXADECIMAL:
+        raise Unusable(_("sha256 is a digest of 64 hexadecimal digits"))
+    return digest

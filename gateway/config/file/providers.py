@@ -73,7 +73,7 @@ def _take_credentials(record: Provider, items: list[Any], intake: Intake) -> Non
     present = list(record.credentials.filter(origin=Origin.ADMIN).order_by("position", "pk"))
     for place, item in enumerate(items):
         given = {"label": "", "position": place, **an_object(item, f"credentials[{place}]")}
-        value = secret(given.pop("value", ""))
+        value = secret(given.pop("value", ""), intake.secrets)
         # labels may repeat: the first in the file is the first here
         found = next((one for one in present if one.label == given["label"]), None)
         if found is not None:
@@ -98,7 +98,7 @@ def _headers(record: Provider, given: JSONObject, stored: dict[str, str], intake
     """Each header with the value of its variable, or with the stored value when the variable is not set."""
     texts = {}
     for name, value in given.items():
-        text = secret(value) or stored.get(name, "")
+        text = secret(value, intake.secrets) or stored.get(name, "")
         if text:
             texts[name] = text
         else:

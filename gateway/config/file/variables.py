@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -32,13 +33,15 @@ class VariableNames:
         return name
 
 
-def secret(value: Any) -> str:
-    """The text of {"env": NAME}; "" when the variable is not set.
+def secret(value: Any, known: Mapping[str, str]) -> str:
+    """The text of {"env": NAME}, from `known` or the environment; "" when the variable is not set.
 
     Raises Unusable for a secret in clear text, and for a setting of the gateway.
     """
     if isinstance(value, dict) and list(value) == ["env"]:
         name = str(value["env"])
+        if name in known:
+            return known[name]
         if name in settings.ENVIRONMENT_NAMES and name not in _CREDENTIALS:
             raise Unusable(
                 _("%(name)s is a setting of the gateway and holds no credential; name another variable")

@@ -16,6 +16,7 @@ from gateway.models import (
     Origin,
     Provider,
     ProviderCredential,
+    RequestLog,
     Sealed,
     SetAsideTarget,
 )
@@ -395,3 +396,171 @@ class TestOneSaveIsOneEntry:
         assert (entry.action_flag, entry.object_repr) == (ADDITION, "*")
         admin_client.post(f"/admin/admin/logentry/{entry.pk}/undo/")
         assert not ModelMapping.objects.exists()
+
+
+def conditions_saved(client, mapping, **fields):
+    """Post the form with these fields; the response, and what is stored then."""
+    page = client.get(url("modelmapping", "change", mapping.pk))
+    response = client.post(url("modelmapping", "change", mapping.pk), form_data(page, **fields))
+    mapping.refresh_from_db()
+    return response, mapping.when
+
+
+FILLED = {
+    "classes": ["subagent"],
+    "input_from": "60000",
+    "images": "yes",
+    "thinking": "no",
+    "agent_types": "Explore\nPlan*",
+    "efforts": ["high", "max"],
+    "tools_from": "1",
+    "tools_to": "20",
+    "tool_names": "WebSearch",
+    "output_to": "4096",
+    "keys_named": "ci*",
+    "owners": "ann",
+    "groups_named": "research",
+    "clients": "claude-cli >=2.1.300",
+    "days": ["mon", "fri"],
+    "time_from": "18:00",
+    "time_to": "08:00",
+    "time_zone": "Europe/Berlin",
+    "headers_named": "X-Team: red, blue*",
+}
+STORED = {
+    "class": ["subagent"],
+    "input_tokens": {"from": 60000},
+    "images": True,
+    "thinking": False,
+    "agent_type": ["Explore", "Plan*"],
+    "effort": ["high", "max"],
+    "tools": {"from": 1, "to": 20, "name": ["WebSearch"]},
+    "max_tokens": {"to": 4096},
+    "key": ["ci*"],
+    "owner": ["ann"],
+    "group": ["research"],
+    "client": ["claude-cli >=2.1.300"],
+    "time": {"days": ["mon", "fri"], "from": "18:00", "to": "08:00", "zone": "Europe/Berlin"},
+    "header": {"x-team": ["red", "blue*"]},
+}
+
+
+def test_every_condition_can_be_entered_in_the_form_and_is_shown_and_kept_by_it(admin_client, mapping):
+    response, stored = conditions_saved(admin_client, mapping, **FILLED)
+    assert (response.status_code, stored) == (302, STORED)
+    page = admin_client.get(url("modelmapping", "change", mapping.pk))
+    shown = page.context["adminform"].form
+    for name, value in FILLED.items():
+        expected = value if name in ("classes", "efforts", "days") else value.replace("X-Team", "x-team")
+        found = shown[name].value()
+        assert (found if isinstance(found, list) else str(found)) == expected, name
+    assert conditions_saved(admin_client, mapping, note="n")[1] == STORED
+    listed = admin_client.get(url("modelmapping", "changelist")).content.decode()
+    assert "subagent; input tokens (estimated): from 60,000; with images; without thinking" in listed
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"input_from": "9", "input_to": "3"}, "the range ends before it begins"),
+        ({"headers_named": "Authorization: x"}, "may carry a credential"),
+        ({"headers_named": "x-team"}, "empty list"),
+        ({"clients": "claude-cli >2"}, "bounds of its version"),
+        ({"days": ["mon"], "time_zone": "Mars"}, "no time zone Mars"),
+        ({"time_from": "18:00"}, "go together"),
+        ({"time_from": "6 pm", "time_to": "08:00"}, "time takes hours"),
+    ],
+)
+def test_a_condition_that_is_wrong_is_said_beside_its_field_and_nothing_is_saved(
+    admin_client, mapping, fields, said
+):
+    response, stored = conditions_saved(admin_client, mapping, **fields)
+    assert (response.status_code, stored) == (200, {})
+    [problems] = [list(found) for name, found in response.context["adminform"].form.errors.items()]
+    assert said in problems[0]
+    assert problems[0].replace('"', "&quot;") in response.content.decode()
+
+
+def test_conditions_that_this_version_does_not_know_are_kept_and_said(admin_client, mapping):
+    ModelMapping.objects.filter(pk=mapping.pk).update(when={"moon": "full", "class": ["main"]})
+    response, stored = conditions_saved(admin_client, mapping, note="n")
+    assert response.status_code == 200 and "moon is no condition" in response.content.decode()
+    assert stored == {"moon": "full", "class": ["main"]}
+    page = admin_client.get(url("modelmapping", "change", mapping.pk)).content.decode()
+    assert "This rule can never match: moon is no condition" in page
+    assert (
+        "never reached: its condition takes nothing"
+        in admin_client.get(url("modelmapping", "changelist")).content.decode()
+    )
+    assert conditions_saved(admin_client, mapping, others="")[1] == {"class": ["main"]}
+
+
+def test_a_condition_of_a_strange_form_neither_breaks_the_page_nor_is_lost(admin_client, mapping):
+    strange = {
+        "input_tokens": 7,
+        "class": "main",
+        "time": [],
+        "header": 3,
+        "images": "x",
+        "tools": {"name": 5},
+    }
+    ModelMapping.objects.filter(pk=mapping.pk).update(when=strange)
+    response, stored = conditions_saved(admin_client, mapping, note="n")
+    assert (response.status_code, stored) == (200, strange)
+    ModelMapping.objects.filter(pk=mapping.pk).update(when=[])
+    assert admin_client.get(url("modelmapping", "change", mapping.pk)).status_code == 200
+    assert admin_client.get(url("modelmapping", "changelist")).status_code == 200
+
+
+def test_a_rule_behind_a_weaker_one_is_marked_on_list_and_form_and_warned_about(admin_client, mapping):
+    mapping.when = {"input_tokens": {"from": 10}}
+    mapping.save()
+    behind = make_mapping(
+        "claude-*", mapping.targets.get().provider, position=50, when={"input_tokens": {"from": 20}}
+    )
+    page = admin_client.get(url("modelmapping", "change", behind.pk))
+    said = "This rule can never match: claude-* stands before it and takes all its requests."
+    assert said in page.content.decode()
+    saved = admin_client.post(
+        url("modelmapping", "change", behind.pk), form_data(page, note="n"), follow=True
+    )
+    assert said in saved.content.decode()
+    assert (
+        "never reached: claude-* wins" in admin_client.get(url("modelmapping", "changelist")).content.decode()
+    )
+
+
+def test_the_tester_asks_with_any_fact(admin_client, mapping):
+    provider = mapping.targets.get().provider
+    when = {"input_tokens": {"from": 60000}, "header": {"x-team": ["red"]}}
+    make_mapping("claude-*", provider, "huge", position=-1, when=when)
+
+    def goes(**facts):
+        page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x", **facts})
+        return page.context["explanation"].first.upstream_model
+
+    assert goes(input_tokens="60,000", **{"header.x-team": "red"}) == "huge"
+    assert goes(input_tokens="59999", **{"header.x-team": "red"}) == "gpt-4o"
+    assert goes(input_tokens="60000") == "gpt-4o"
+    page = admin_client.get(url("modelmapping", "where"), {"model": "claude-x", "input_tokens": "many"})
+    assert "many is no whole number" in page.content.decode()
+    text = admin_client.get(url("modelmapping", "where"), {"model": "claude-x"}).content.decode()
+    assert "the request is not as its condition asks: input tokens (estimated), header x-team" in text
+    assert 'name="header.x-team"' in text
+
+
+def test_the_tester_takes_the_facts_of_a_request(admin_client, clerk, mapping):
+    provider = mapping.targets.get().provider
+    make_mapping("claude-*", provider, "huge", position=-1,
+                 when={"input_tokens": {"from": 60000}, "effort": ["high"], "class": ["subagent"]})  # fmt: skip
+    RequestLog.objects.create(
+        request_id="req_facts", asked_model="claude-x", request_class="subagent", agent_type="Explore",
+        facts={"input_tokens": 70000, "effort": "high", "tools": 3, "thinking": True},
+    )  # fmt: skip
+    page = admin_client.get(url("modelmapping", "where"), {"request": "req_facts"})
+    assert page.context["explanation"].first.upstream_model == "huge"
+    assert "70000" in page.content.decode() and "Explore" in page.content.decode()
+    page = admin_client.get(url("modelmapping", "where"), {"request": "req_other"})
+    assert "The history has no request req_other." in page.content.decode()
+    page = clerk("view_modelmapping").get(url("modelmapping", "where"), {"request": "req_facts"})
+    assert "Explore" not in page.content.decode() and "has no request" in page.content.decode()

@@ -1,0 +1,201 @@
+"""Configurations of other gateways, as people publish them, taken in."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from gateway.config.moving_in.draft import variable_of
+from gateway.config.moving_in.readers import UnreadableFile, loose_json, yaml_object
+from gateway.config.snapshot.loader import load
+from gateway.errors import UnknownModel
+from gateway.models import ClientKey, ModelMapping, Provider
+from gateway.routing.facts import Facts
+from gateway.routing.resolve import resolve
+from gateway.security.client_keys import digest
+
+pytestmark = pytest.mark.django_db
+
+HERE = Path(__file__).parent
+ROUTER, TEAM = HERE / "several_providers.json", HERE / "a_team.yaml"
+SECRETS = ("sk-in-clear-text", "a-shared-secret", "sk-of-nobody", "an-azure-key", "sk-1234", "password")
+
+
+def took_in(gateway, path, *more):
+    out = StringIO()
+    call_command("importfrom", gateway, str(path), *more, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    for name in ("OPENROUTER", "GEMINI", "ANTHROPIC", "GROQ"):
+        monkeypatch.setenv(f"{name}_TEST_KEY", f"{name.lower()}-value-of-the-variable")
+
+
+def goes(asked, **facts):
+    usual = {"images": False, "thinking": False, "web_search": False, "input_tokens": 100}
+    route = resolve(load(), asked, Facts(**{**usual, **facts})).route
+    return f"{route.provider.slug}/{route.upstream_model}"
+
+
+def test_the_scenes_of_a_router_become_rules(variables):
+    took_in("ccr", ROUTER)
+    assert goes("claude-opus-5") == "deepseek/deepseek-chat"
+    assert goes("claude-opus-5", thinking=True) == "deepseek/deepseek-reasoner"
+    assert goes("claude-opus-5", thinking=True, web_search=True) == "gemini/gemini-2.5-flash"
+    assert goes("claude-haiku-4-5", thinking=True) == "local-models/qwen2.5-coder:latest"
+    assert goes("claude-haiku-4-5", input_tokens=60001) == "openrouter/google/gemini-2.5-pro"
+    assert goes("claude-opus-5", input_tokens=60000) == "deepseek/deepseek-chat"
+    assert goes("openrouter,moonshotai/kimi-k2") == "openrouter/moonshotai/kimi-k2"
+    routes = resolve(load(), "claude-opus-5", Facts(input_tokens=1)).routes
+    assert [route.upstream_model for route in routes] == ["deepseek-chat", "moonshotai/kimi-k2"]
+
+
+def test_providers_come_with_their_presets_options_and_credentials(variables):
+    took_in("ccr", ROUTER)
+    presets = dict(Provider.objects.values_list("slug", "preset"))
+    assert presets.items() >= {
+        "deepseek": "deepseek", "openrouter": "openrouter", "local-models": "ollama", "gemini": "gemini",
+    }.items()  # fmt: skip
+    assert Provider.objects.get(slug="openrouter").options == {"max_output_tokens": 16384}
+    assert ModelMapping.objects.get(pattern="gemini,gemini-2.5-flash").options == {"cache_control": "strip"}
+    held = {one.slug: [key.revealed() for key in one.credentials.all()] for one in Provider.objects.all()}
+    assert held["deepseek"] == ["sk-in-clear-text-0123456789"]
+    assert held["openrouter"] == ["openrouter-value-of-the-variable"]
+    assert held["local-models"] == []
+    assert ClientKey.objects.get(name="claude-code-router").digest == digest("a-shared-secret-of-mine")
+
+
+@pytest.mark.parametrize(
+    ("gateway", "path", "lines"),
+    [
+        (
+            "ccr",
+            ROUTER,
+            (
+                "no counterpart: CUSTOM_ROUTER_PATH: has no counterpart here",
+                "taken: Providers[0].transformer: deepseek: not needed",
+                "no counterpart: Providers[0].transformer.deepseek-chat: tooluse: has no counterpart here",
+                "taken: Providers[1].transformer: maxtoken: profile options max_output_tokens = 16384",
+                "changed: Providers[3] gemini.api_base_url: https://generativelanguage.googleapis.com/v1beta/openai",
+                "no counterpart: Providers[4]: is no provider with a name",
+                "changed: Router.longContextThreshold: more than 60000 tokens",
+                "no counterpart: Router.image: nobody,model is no model of a provider that was taken",
+                "no counterpart: Router.subagent: has no counterpart here",
+            ),
+        ),
+        (
+            "litellm",
+            TEAM,
+            (
+                "taken: model_list[0] claude-sonnet: provider anthropic (preset Anthropic",
+                "no counterpart: model_list[1] claude-sonnet.rpm: has no counterpart here",
+                "no counterpart: model_list[5] on-aws: bedrock/us.anthropic.claude-x is of a service that needs more",
+                "no counterpart: model_list[7] elsewhere: api_base names a variable",
+                "no counterpart: litellm_settings.drop_params: has no counterpart here",
+                "no counterpart: litellm_settings.fallbacks[0].claude-sonnet: nobody is no model of model_list",
+                "taken: router_settings.model_group_alias.claude-opus: a mapping of its own, like claude-sonnet",
+                "changed: general_settings.master_key: is a client key here",
+                "no counterpart: general_settings.database_url: has no counterpart here",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_every_line_is_reported_and_no_secret_is_printed(variables, gateway, path, lines):
+    said = took_in(gateway, path)
+    for line in lines:
+        assert line in said
+    for secret in (*SECRETS, "value-of-the-variable"):
+        assert secret not in said
+
+
+def test_a_model_list_becomes_mappings_with_targets_sizes_and_rules(variables):
+    took_in("litellm", TEAM)
+    found = resolve(load(), "claude-sonnet", Facts(input_tokens=200_000))
+    assert [f"{route.provider.slug}/{route.upstream_model}" for route in found.routes] == [
+        "anthropic/claude-sonnet-5", "openrouter/anthropic/claude-sonnet-5", "azure/gpt-5-deployment",
+    ]  # fmt: skip
+    assert found.route.profile.context_window == 200_000
+    assert found.route.profile.max_output_tokens == 64_000
+    assert goes("claude-sonnet", input_tokens=200_001) == "gemini/gemini-2.5-pro"
+    assert goes("claude-opus") == "anthropic/claude-sonnet-5"
+    assert goes("groq/llama-3.3-70b") == "groq/llama-3.3-70b"
+    assert goes("own") == "openai/qwen3"
+    assert Provider.objects.get(slug="azure").query == {"api-version": "2025-01-01-preview"}
+    with pytest.raises(UnknownModel):
+        goes("on-aws")
+
+
+def test_virtual_keys_come_without_secrets_and_their_holders_go_on_with_them(tmp_path):
+    listed = tmp_path / "keys.json"
+    entry = {"token": digest("sk-virtual"), "key_alias": "team-a", "models": ["claude-sonnet"], "rpm_limit": 5,
+             "max_budget": 20.5, "budget_duration": "7d", "blocked": None}  # fmt: skip
+    listed.write_text(json.dumps({"keys": [entry, {**entry, "blocked": True}, {"token": "sk-plain"}]}))
+    said = took_in("litellm", TEAM, "--keys", str(listed))
+    assert "no counterpart: keys[1] team-a: is blocked there" in said and "keys[2]: has no token" in said
+    key = ClientKey.objects.get(name="team-a")
+    assert (key.digest, key.allowed_models, key.requests_per_minute) == (
+        digest("sk-virtual"),
+        ["claude-sonnet"],
+        5,
+    )
+    assert (float(key.spend_budget), key.budget_period) == (20.5, "week")
+
+
+@pytest.mark.parametrize(("gateway", "path"), [("ccr", ROUTER), ("litellm", TEAM)])
+def test_a_second_time_changes_nothing_and_a_dry_run_neither(variables, gateway, path):
+    assert "changes would be made." in took_in(gateway, path, "--dry-run")
+    assert not ModelMapping.objects.exists()
+    took_in(gateway, path)
+    assert took_in(gateway, path).rstrip().endswith("0 changes made.")
+
+
+def test_a_provider_of_another_address_is_not_overwritten(variables):
+    Provider.objects.create(slug="deepseek", name="Mine", base_url="https://mine.example/v1")
+    took_in("ccr", ROUTER)
+    assert Provider.objects.get(slug="deepseek").base_url == "https://mine.example/v1"
+    assert Provider.objects.get(slug="deepseek-2").base_url == "https://api.deepseek.com"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"Providers": 3, "Router": []}', '{"Providers": [{"name": "x", "models": 3}], "Router": {"default": 4}}',
+     '{"Providers": [{"name": "x", "api_base_url": "http://["}]}', '{"Router": {"longContextThreshold": "many"}}'],
+)  # fmt: skip
+def test_a_file_of_any_form_is_said_in_words(tmp_path, content):
+    path = tmp_path / "c.json"
+    path.write_text(content)
+    for gateway in ("ccr", "litellm"):
+        try:
+            took_in(gateway, path)
+        except CommandError as problem:
+            assert str(problem)
+
+
+def test_what_is_wrong_with_yaml_is_said_without_its_text():
+    with pytest.raises(UnreadableFile) as raised:
+        yaml_object("a: [sk-secret\nb: }")
+    assert "sk-secret" not in str(raised.value) and "2:" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "// no /* comment */ , ]", /* one */ "b": [1, 2,], }', {"a": "// no /* comment */ , ]", "b": [1, 2]}),
+        ('{"a": "\\" //",} // end', {"a": '" //'}),
+        ('{"a": 1,\n // between\n}', {"a": 1}),
+    ],
+)  # fmt: skip
+def test_json_may_have_comments_and_final_commas(text, value):
+    assert loose_json(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("$A_B", "A_B"), ("${A_B}", "A_B"), ("os.environ/A_B", "A_B"), ("sk-$A", ""), ("A_B", ""), (None, ""), ("$1", "")],
+)  # fmt: skip
+def test_references_to_variables_are_recognised(text, name):
+    assert variable_of(text) == name
