@@ -19,6 +19,7 @@ from gateway.admin.mappings.condition_form import COMMON, MORE, ConditionFields,
 from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached, why_never
 from gateway.admin.mappings.mapping_targets import TargetInline
 from gateway.admin.mappings.route_tester import tested, tester
+from gateway.admin.mappings.rule_presets import USUAL_TOKENS, make_rule, offered
 from gateway.admin.providers.learnt_options import boxes
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
@@ -105,7 +106,11 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.where_view)
-        return [path("where/", view, name="gateway_modelmapping_where"), *super().get_urls()]
+        return [
+            path("where/", view, name="gateway_modelmapping_where"),
+            path("preset/", self.admin_site.admin_view(make_rule), name="gateway_modelmapping_preset"),
+            *super().get_urls(),
+        ]
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelMapping | None = None) -> Any:
         """Conditions that few rules need are folded away until one is in use."""
@@ -219,6 +224,8 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         context = {
             "unmatched": names,
             **tester(request, {}, mapping_rules()),
+            "presets": offered() if self.has_add_permission(request) else (),
+            "usual_tokens": USUAL_TOKENS,
             **(extra_context or {}),
         }
         with together(ModelMapping, _("Order and switches of the model mappings")):

@@ -1,4 +1,4 @@
-"""importfrom: takes in the configuration of claude-code-router or LiteLLM, and says what becomes of each line."""
+"""importfrom: takes in the configuration of claude-code-router or LiteLLM, and reports each line."""
 
 from __future__ import annotations
 

@@ -5,7 +5,9 @@ import pytest
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.html import escape
 
+from gateway.client_protocol.purpose import condition
 from gateway.conf import GatewayConf
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.environment import sync_environment
@@ -20,6 +22,7 @@ from gateway.models import (
     Sealed,
     SetAsideTarget,
 )
+from gateway.routing.facts import Facts
 from gateway.routing.resolve import resolve
 from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.records import make_mapping, make_provider
@@ -478,7 +481,7 @@ def test_a_condition_that_is_wrong_is_said_beside_its_field_and_nothing_is_saved
     assert (response.status_code, stored) == (200, {})
     [problems] = [list(found) for name, found in response.context["adminform"].form.errors.items()]
     assert said in problems[0]
-    assert problems[0].replace('"', "&quot;") in response.content.decode()
+    assert escape(problems[0]) in response.content.decode()
 
 
 def test_conditions_that_this_version_does_not_know_are_kept_and_said(admin_client, mapping):
@@ -551,16 +554,62 @@ def test_the_tester_asks_with_any_fact(admin_client, mapping):
 
 def test_the_tester_takes_the_facts_of_a_request(admin_client, clerk, mapping):
     provider = mapping.targets.get().provider
-    make_mapping("claude-*", provider, "huge", position=-1,
-                 when={"input_tokens": {"from": 60000}, "effort": ["high"], "class": ["subagent"]})  # fmt: skip
+    make_mapping(
+        "claude-*",
+        provider,
+        "huge",
+        position=-1,
+        when={"input_tokens": {"from": 60000}, "effort": ["high"], "class": ["subagent"]},
+    )
     RequestLog.objects.create(
-        request_id="req_facts", asked_model="claude-x", request_class="subagent", agent_type="Explore",
+        request_id="req_facts",
+        asked_model="claude-x",
+        request_class="subagent",
+        agent_type="Explore",
         facts={"input_tokens": 70000, "effort": "high", "tools": 3, "thinking": True},
-    )  # fmt: skip
+    )
     page = admin_client.get(url("modelmapping", "where"), {"request": "req_facts"})
     assert page.context["explanation"].first.upstream_model == "huge"
     assert "70000" in page.content.decode() and "Explore" in page.content.decode()
     page = admin_client.get(url("modelmapping", "where"), {"request": "req_other"})
     assert "The history has no request req_other." in page.content.decode()
     page = clerk("view_modelmapping").get(url("modelmapping", "where"), {"request": "req_facts"})
-    assert "Explore" not in page.content.decode() and "has no request" in page.content.decode()
+    text = page.content.decode()
+    assert 'value="Explore"' not in text and "70000" not in text and "has no request" not in text
+
+
+def test_rules_that_many_want_are_made_with_one_click_for_targets_that_suit(admin_client, mapping):
+    provider = mapping.targets.get().provider
+    make_mapping("*haiku*", provider, "tiny-mini", position=20)
+    make_mapping("blind*", provider, "dark", position=30, options={"images": "text"})
+    page = admin_client.get(url("modelmapping", "changelist"))
+    offered = {one["preset"].name: one["choices"] for one in page.context["presets"]}
+    assert offered["background"][0].target.upstream_model == "tiny-mini"
+    assert "dark" not in [choice.target.upstream_model for choice in offered["images"]]
+    for name, choices in offered.items():
+        data = {"preset": name, "target": choices[0].value, "tokens": "70000"}
+        made = admin_client.post(url("modelmapping", "preset"), data, follow=True)
+        assert "The rule stands in front of the others" in made.content.decode()
+    rules = {
+        rule.pattern + str(sorted(rule.condition.needs.facts)): rule for rule in load().rules[: len(offered)]
+    }
+    assert len(rules) >= 3
+    facts = Facts(purpose=condition("auxiliary"), input_tokens=1, images=False)
+    assert resolve(load(), "claude-x", facts).route.upstream_model in ("tiny-mini", "gpt-4o")
+    assert ModelMapping.objects.get(when={"input_tokens": {"from": 70000}}).targets.count() == 1
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"preset": "long", "target": "x"}, {"preset": "long", "target": "9" * 30}, {"preset": "no"}]
+)
+def test_a_preset_without_a_target_makes_nothing_and_says_so(admin_client, mapping, data):
+    before = ModelMapping.objects.count()
+    made = admin_client.post(url("modelmapping", "preset"), data, follow=True)
+    assert "Choose a target" in made.content.decode()
+    assert ModelMapping.objects.count() == before
+
+
+def test_presets_are_for_those_who_may_add_mappings(clerk, mapping):
+    reader = clerk("view_modelmapping")
+    assert not reader.get(url("modelmapping", "changelist")).context["presets"]
+    assert reader.post(url("modelmapping", "preset"), {"preset": "long"}).status_code == 403
