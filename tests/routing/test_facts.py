@@ -1,8 +1,11 @@
 """What a request is, for the rules."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.client_protocol.purpose import Purpose
+from gateway.conversion.requests.token_count import plain_input_tokens
 from gateway.routing.facts import (
     Attached,
     Client,
@@ -109,3 +112,44 @@ def test_what_holds_is_stored_and_of_tools_only_the_names_that_rules_ask_about()
 def test_of_headers_only_the_named_ones_are_looked_at_and_no_more_than_a_bound_of_each():
     found = named_headers({"x-team": "r" * 500, "cookie": "secret"}, ("x-team", "x-other"))
     assert found == {"x-team": "r" * 200}
+
+
+# requests of any shape, with names that the walks look for in all the wrong places
+WORDS = st.sampled_from(
+    [
+        "image",
+        "document",
+        "tool_result",
+        "text",
+        "type",
+        "content",
+        "source",
+        "base64",
+        "user",
+        "\ud83d",
+        "\x00",
+    ]
+)
+NAMES = st.sampled_from(
+    ["type", "content", "source", "name", "role", "text", "messages", "tools", "format", "effort", "input"]
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), WORDS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+REQUESTS = st.dictionaries(
+    st.sampled_from(
+        ["messages", "tools", "system", "thinking", "output_config", "output_format", "max_tokens", "stream"]
+    ),
+    VALUES,
+)
+
+
+@given(REQUESTS)
+def test_a_request_of_any_shape_has_facts_and_a_size(request_body):
+    request_body = {"model": "m", **request_body}
+    assert attached_to(request_body) is not None
+    assert shape_of(request_body).tools >= 0
+    assert tool_names(request_body) is not None
+    assert plain_input_tokens(request_body) >= 1

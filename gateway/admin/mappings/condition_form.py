@@ -190,14 +190,20 @@ def used_fields(when: Any) -> set[str]:
     return {name for name, value in values_of(when).items() if value not in (None, "", [], {})}
 
 
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
 def _list_fact(name: str, field: str) -> _Fact:
-    return _Fact(name, (field,), lambda value: {field: list(value)}, lambda values: values[field] or None)
+    return _Fact(name, (field,), lambda value: {field: _list(value)}, lambda values: values[field] or None)
 
 
 def _range_fact(name: str, start: str, end: str, named: str = "") -> _Fact:
     def read(value: Any) -> Values:
         found = {start: value.get("from"), end: value.get("to")}
-        return {**found, named: list(value.get("name", []))} if named else found
+        return {**found, named: _list(value.get("name", []))} if named else found
 
     def written(values: Values) -> Any:
         found = {"from": values[start], "to": values[end], "name": (values[named] if named else None) or None}
@@ -218,7 +224,7 @@ def _flag_fact(name: str) -> _Fact:
 
 def _read_time(value: Any) -> Values:
     return {
-        "days": list(value.get("days", [])),
+        "days": _list(value.get("days", [])),
         "time_from": value.get("from", ""),
         "time_to": value.get("to", ""),
         "time_zone": value.get("zone", ""),

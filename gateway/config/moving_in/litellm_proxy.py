@@ -56,7 +56,7 @@ class _Group:
 def translated(config: Mapping[str, Any], draft: Draft) -> None:
     """Put what the file says into the draft, and every line of it into the report."""
     groups: dict[str, _Group] = defaultdict(_Group)
-    settings = {
+    settings: dict[str, Any] = {
         name: config.get(name) if isinstance(config.get(name), dict) else {}
         for name in ("litellm_settings", "router_settings", "general_settings")
     }

@@ -102,7 +102,7 @@ class Upsert:
 
 
 def _json_text(_field: Field[Any, Any], value: Any, _database: object) -> str:
-    return jsontext.dumps_text(value) if value else _NO_ITEMS
+    return jsontext.dumps_text(value) if value or type(value) is dict else _NO_ITEMS
 
 
 def _moment(field: Field[Any, Any], value: datetime, database: Any) -> Any:
@@ -112,7 +112,7 @@ def _moment(field: Field[Any, Any], value: datetime, database: Any) -> Any:
     return field.get_db_prep_save(value, database)
 
 
-def _without_nul(value: list[Any]) -> list[Any]:
+def _without_nul(value: Any) -> Any:
     text = jsontext.dumps(value) if value else b""
     return jsontext.loads(text.replace(b"\\u0000", b"\\ufffd")) if b"\\u0000" in text else value
 
