@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from gateway.models import ClientKey, Provider, SetAsideTarget
+from gateway.models import ClientKey, Provider, RequestLog, SetAsideTarget
 from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -108,3 +108,35 @@ def test_the_class_decides_between_mappings_and_the_loser_says_so(mapping):
     text = said("claude-x", "--class", "main")
     assert "1. one @ First" in text
     assert "the request is not as its condition asks: purpose" in text
+
+
+def test_facts_are_given_one_by_one_or_taken_from_a_request(mapping):
+    second = Provider.objects.get(slug="second")
+    when = {"input_tokens": {"from": 60000}, "header": {"x-team": ["red"]}}
+    make_mapping("claude-*", second, "large", position=-1, when=when)
+    given = ("--fact", "input_tokens=60000", "--fact", "header.x-team=red")
+    assert "1. large @ Second" in said("claude-x", *given)
+    assert "1. one @ First" in said("claude-x", "--fact", "input_tokens=60000")
+    RequestLog.objects.create(
+        request_id="req_1", asked_model="claude-x", facts={"input_tokens": 70000, "header": {"x-team": "red"}}
+    )
+    text = said("--request", "req_1")
+    assert "1. large @ Second" in text and "input_tokens=70000" in text
+    assert "1. one @ First" in said("--request", "req_1", "--fact", "header.x-team=blue")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["m", "--fact", "moon=full"], "moon is no fact; there are: class, input_tokens"),
+        (["m", "--fact", "tools=many"], "tools: many is no whole number"),
+        (["m", "--fact", "images=perhaps"], "images is true or false"),
+        (["m", "--fact", "class=dreaming"], "class: dreaming is none of these"),
+        (["m", "--fact", "time=soon"], "time: write 2026-11-30 18:00"),
+        (["--request", "req_none"], "The history has no request req_none"),
+        ([], "Name a model"),
+    ],
+)
+def test_what_is_wrong_with_a_fact_is_said(db, arguments, problem):
+    with pytest.raises(CommandError, match=problem):
+        said(*arguments)

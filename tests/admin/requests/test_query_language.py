@@ -161,3 +161,21 @@ class TestPalette:
         text = self.titles(client, "laptop")
         assert "Emil&#x27;s laptop" in text and "somebody else" not in text
         assert "/admin/gateway/provider/" not in self.titles(client, "Main")
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("class:subagent", [0, 2]), ("class:classifier", [1]), ("class:subagent class:classifier", [0, 1, 2]),
+     ("agent:explo", [0]), ("effort:high", [2]), ("class:nothing", [])],
+)  # fmt: skip
+def test_requests_are_found_by_what_they_were(admin_client, text, numbers):
+    made = make_rows(4)
+    facts = [
+        {"request_class": "subagent", "agent_type": "Explore"},
+        {"request_class": "auxiliary", "task": "classifier"},
+        {"request_class": "subagent", "facts": {"effort": "high", "tools": 3}},
+        {"facts": {"effort": "low"}},
+    ]
+    for row, fields in zip(made, facts, strict=True):
+        RequestLog.objects.filter(request_id=row.request_id).update(**fields)
+    assert found(admin_client, text) == sorted(made[number].request_id for number in numbers)

@@ -208,3 +208,20 @@ def test_files_of_what_is_not_there_are_not_found(admin_client, db):
     assert admin_client.get(url("requestlog", "part", row.pk, "received")).status_code == 404
     assert admin_client.get(url("requestlog", "fixture", row.pk)).status_code == 404
     assert admin_client.get(url("requestlog", "part", 999, "received")).status_code == 404
+
+
+def test_the_facts_that_rules_can_ask_about_are_shown(admin_client):
+    facts = {
+        "input_tokens": 71234,
+        "tools": 24,
+        "thinking": True,
+        "effort": "high",
+        "header": {"x-team": "<b>"},
+    }
+    row = one_row(facts=facts, asked_model="claude-x")
+    page = text(admin_client, row)
+    assert "input tokens (estimated) = 71,234; tools offered = 24; thinking; effort = high" in page
+    assert "header x-team = &lt;b" in page
+    assert f"where/?request={row.request_id}" in page
+    RequestLog.objects.filter(pk=row.pk).update(facts=[])
+    assert text(admin_client, row)

@@ -389,3 +389,37 @@ def test_the_conditions_of_a_mapping_stand_under_when(configured):
     document["mappings"][0]["when"] = {"class": ["dreaming"]}
     with pytest.raises(Unusable, match="class is a list of these"):
         imported(document)
+
+
+def test_conditions_of_mappings_stand_in_the_file_and_come_back_as_they_are(configured):
+    when = {"class": ["subagent", "auxiliary"], "input_tokens": {"from": 60000}, "images": True}
+    ModelMapping.objects.update(when=when, skips_blind=True)
+    document = exported()
+    assert document["mappings"][0]["when"] == when
+    ModelMapping.objects.update(when={}, skips_blind=False)
+    assert any("when" in line for line in imported(json.loads(as_text(document))))
+    mapping = ModelMapping.objects.get()
+    assert (mapping.when, mapping.skips_blind) == (when, True)
+    assert imported(document) == []
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"moon": "full"}, "moon is no condition; there are: class, agent_type"),
+        ({"input_tokens": {"from": 2, "to": 1}}, "input_tokens: the range ends before it begins"),
+        ({"header": {"authorization": ["x"]}}, "authorization may carry a credential"),
+    ],
+)
+def test_a_condition_that_is_wrong_is_refused_with_the_place_where_it_stands(configured, when, said):
+    with pytest.raises(Unusable, match=rf"mappings\[0\]: when: {re.escape(said)}"):
+        imported({"ccproxy": 1, "mappings": [{"pattern": "m", "when": when}]})
+
+
+def test_a_key_is_taken_in_by_its_digest_and_a_wrong_digest_is_refused(db):
+    digest = "0" * 64
+    imported({"ccproxy": 1, "keys": [{"name": "moved", "key": {"sha256": digest.upper()}}]})
+    assert ClientKey.objects.get(name="moved").digest == digest
+    for wrong in ("x" * 64, "0" * 63, "", None, 3):
+        with pytest.raises(Unusable, match="64 hexadecimal digits"):
+            imported({"ccproxy": 1, "keys": [{"name": "other", "key": {"sha256": wrong}}]})

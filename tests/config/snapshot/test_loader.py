@@ -2,6 +2,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import Group
 
 from gateway.conf import GatewayConf
 from gateway.config.snapshot import loader
@@ -233,3 +234,24 @@ def test_the_demo_costs_nothing():
     prices, now = load(CONF).prices, datetime(2026, 1, 1, tzinfo=UTC)
     assert prices.cost(Tokens(1000, 1000), "demo", "demo", now).amount == 0
     assert prices.cost(Tokens(1000, 1000), "real", "no-such-model", now) is None
+
+
+def test_only_groups_that_a_rule_names_are_read_and_a_change_of_members_moves_the_stamp(django_user_model):
+    red, blue = (Group.objects.create(name=name) for name in ("Red team", "Blue"))
+    ann = django_user_model.objects.create_user("ann")
+    ann.groups.add(red, blue)
+    assert load(CONF).group_names == {}
+    make_mapping("*", make_provider(), "m", when={"group": ["red*"]})
+    assert load(CONF).group_names == {ann.pk: frozenset({"Red team"})}
+    before = ConfigStamp.current()
+    ann.groups.remove(red)
+    assert ConfigStamp.current() > before
+    assert load(CONF).group_names == {}
+
+
+def test_a_condition_that_cannot_be_read_makes_its_rule_take_nothing_and_is_told_in_the_log(caplog):
+    mapping = make_mapping("*", make_provider(), "m")
+    type(mapping).objects.update(when={"moon": "full"})
+    [rule] = load(CONF).rules
+    assert rule.condition.flaw is not None and not rule.condition.always
+    assert "mapping *: takes no request" in caplog.text
