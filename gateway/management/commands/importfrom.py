@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from gateway.config.file.document import Unusable, imported
+from gateway.config.file.document import imported
+from gateway.config.file.fields import Unusable
 from gateway.config.moving_in import claude_code_router, litellm_proxy
 from gateway.config.moving_in.draft import Draft, Fate
 from gateway.config.moving_in.readers import LARGEST, UnreadableFile, loose_json, yaml_object
