@@ -24,7 +24,7 @@ from gateway.models.history.request_log import class_words
 from gateway.routing.conditions import FACTS, BadCondition, compiled
 from gateway.routing.predicates import DAYS
 
-_ANY: Final = (("", _("does not matter")), ("yes", _("yes")), ("no", _("no")))
+_ANY: Final = (("", _("any")), ("yes", _("yes")), ("no", _("no")))
 _BEYOND: Final = "others"
 
 Values = dict[str, Any]

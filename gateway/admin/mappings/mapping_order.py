@@ -13,6 +13,7 @@ from gateway.config.snapshot.loader import mapping_rules
 from gateway.models import ModelMapping, Origin
 from gateway.models.configuration.condition_words import sentence_of
 from gateway.routing.reach import Unreached, never_reached, position_for
+from gateway.routing.snapshot import MappingRule
 
 _STEP: Final = 10
 _MOST_WARNINGS: Final = 3
@@ -29,7 +30,8 @@ def new_position(pattern: str) -> int:
 def out_of_force() -> dict[int, str]:
     """Why a mapping that is enabled is not in force, by its primary key."""
     rules = mapping_rules()
-    found = {pk: _badge(why) for pk, why in never_reached(rules).items()}
+    patterns = {rule.id: rule.pattern for rule in rules}
+    found = {pk: _badge(why, patterns[pk]) for pk, why in never_reached(rules).items()}
     # an enabled record whose rule is not: the demo, as long as something real serves
     stepped_back = {rule.id: _("stepped back: a real provider serves") for rule in rules if not rule.enabled}
     return {**stepped_back, **found}
@@ -39,7 +41,7 @@ def why_never(pk: int) -> str:
     """Why no request gets to a stored mapping, in a sentence; "": some do, as far as can be told."""
     rules = mapping_rules()
     why = never_reached(rules).get(pk)
-    return "" if why is None else _sentence(why)
+    return "" if why is None else _sentence(why, next(rule.pattern for rule in rules if rule.id == pk))
 
 
 def warn_of_unreached(request: HttpRequest) -> None:
@@ -47,23 +49,28 @@ def warn_of_unreached(request: HttpRequest) -> None:
     rules = mapping_rules()
     patterns = {rule.id: rule.pattern for rule in rules}
     for pk, why in list(never_reached(rules).items())[:_MOST_WARNINGS]:
-        messages.warning(request, f"{patterns[pk]}: {_sentence(why)}")
+        messages.warning(request, f"{patterns[pk]}: {_sentence(why, patterns[pk])}")
 
 
-def _badge(why: Unreached) -> str:
+def _badge(why: Unreached, pattern: str) -> str:
     if why.winner is not None:
-        return _("never reached: %(pattern)s wins") % {"pattern": why.winner.pattern}
+        return _("never reached: %(pattern)s wins") % {"pattern": _named(why.winner, pattern)}
     return _("never reached: its condition takes nothing")
 
 
-def _sentence(why: Unreached) -> str:
-    if why.flaw is not None:
-        return _("This rule can never match: %(why)s") % {"why": sentence_of(why.flaw)}
-    first = why.winner.pattern if why.winner is not None else ""
-    asks = why.winner is not None and not why.winner.condition.always
+def _sentence(why: Unreached, pattern: str) -> str:
+    if why.winner is None:
+        return _("This rule can never match: %(why)s") % {"why": sentence_of(why.flaw) if why.flaw else ""}
     text = (
-        _("This rule can never match: %(first)s stands before it and takes all its requests.")
-        if asks
-        else _("This rule can never match: %(first)s stands before it and takes all its names.")
+        _("This rule can never match: %(first)s stands before it and takes all its names.")
+        if why.winner.condition.always
+        else _("This rule can never match: %(first)s stands before it and takes all its requests.")
     )
-    return text % {"first": first}
+    return text % {"first": _named(why.winner, pattern)}
+
+
+def _named(winner: MappingRule, pattern: str) -> str:
+    """The winner by its pattern; one of the same pattern with its position, too."""
+    if winner.pattern.casefold() != pattern.casefold():
+        return winner.pattern
+    return f"{winner.pattern} ({_('position')} {winner.position})"
