@@ -33,10 +33,11 @@ MOST_VALUES: Final = 100
 LONGEST_TEXT: Final = 200
 LARGEST_NUMBER: Final = 1_000_000_000
 UTC: Final = "UTC"
-# words in the names of headers that carry credentials, or may
-_CREDENTIALS: Final = frozenset(
-    {"auth", "authorization", "authentication", "apikey", "key", "token", "secret", "password", "passwd",
-     "cookie", "cookie2", "credential", "credentials", "signature", "jwt", "bearer", "assertion"}
+# in the names of headers that carry credentials, or may: whole words, and what may stand within one
+_CREDENTIAL_WORDS: Final = frozenset({"auth", "key", "jwt", "pass", "pwd"})
+_CREDENTIALS: Final = (
+    "authoriz", "authent", "apikey", "token", "secret", "passw", "cookie", "credential", "signature",
+    "bearer", "assertion",
 )  # fmt: skip
 _HEADER_NAME: Final = patterns.compiled(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _SEPARATOR: Final = patterns.compiled(r"[^a-z0-9]")
@@ -164,7 +165,10 @@ def value_of(fact: str, facts: Facts) -> Any:
 
 def carries_credentials(header: str) -> bool:
     """Whether a header of this name holds a credential, or may; no rule can look at it."""
-    return not _CREDENTIALS.isdisjoint(_SEPARATOR.split(header.casefold()))
+    name = header.casefold()
+    return not _CREDENTIAL_WORDS.isdisjoint(_SEPARATOR.split(name)) or any(
+        part in name for part in _CREDENTIALS
+    )
 
 
 VALUES: Final[Mapping[str, Callable[[Facts], Any]]] = {

@@ -6,11 +6,12 @@ Equal questions are equal values, so that the rules of a snapshot share them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Final, Protocol
 
 from gateway.client_protocol.purpose import Purpose, RequestClass, Task
+from gateway.patterns import Pattern, wildcard
 from gateway.routing import names
 from gateway.routing.facts import Client
 
@@ -49,12 +50,22 @@ class OneOf:
     """A text, or one text of a set, is among names and patterns with `*`. Case is ignored."""
 
     patterns: tuple[str, ...]
+    _exact: frozenset[str] = field(init=False, repr=False, compare=False)
+    _wild: tuple[Pattern[str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        exact = frozenset(one.casefold() for one in self.patterns if not names.is_wildcard(one))
+        object.__setattr__(self, "_exact", exact)
+        wild = tuple(wildcard(one) for one in self.patterns if names.is_wildcard(one))
+        object.__setattr__(self, "_wild", wild)
 
     def meets(self, value: str | frozenset[str]) -> bool:
         return self._means(value) if isinstance(value, str) else any(map(self._means, value))
 
     def _means(self, text: str) -> bool:
-        return bool(text) and any(names.matches(pattern, text) for pattern in self.patterns)
+        if not text:
+            return False
+        return text.casefold() in self._exact or any(one.fullmatch(text) for one in self._wild)
 
     def covers(self, other: OneOf) -> bool:
         return all(any(names.covers(mine, one) for mine in self.patterns) for one in other.patterns)

@@ -135,7 +135,8 @@ def test_what_is_wrong_with_a_condition_is_said_and_it_takes_nothing(condition, 
 @pytest.mark.parametrize(
     "name",
     ["authorization", "x-api-key", "Cookie", "cf-access-client-secret", "x-amz-security-token", "api_key",
-     "proxy-authorization", "x-goog-api-key", "x-auth", "ocp-apim-subscription-key", "x.jwt"],
+     "proxy-authorization", "x-goog-api-key", "x-auth", "x-accesstoken", "x-mysecret2",
+     "ocp-apim-subscription-key", "x.jwt"],
 )  # fmt: skip
 def test_headers_that_carry_credentials_can_not_be_named(name):
     assert carries_credentials(name)
