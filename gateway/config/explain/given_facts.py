@@ -138,9 +138,10 @@ def _flag(name: str, text: str) -> bool:
 def _moment(text: str) -> datetime:
     if not text:
         return timezone.now()
-    # a plus sign in an address is a blank
+    plain = text.strip()
     try:
-        found = parse_datetime(text.strip().replace(" ", "+") if text.count(":") > 2 else text.strip())
+        # in an address that somebody typed, the plus sign of an offset is a blank
+        found = parse_datetime(plain.replace(" ", "+") if "T" in plain else plain)
     except ValueError:
         found = None
     if found is None:
