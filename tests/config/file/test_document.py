@@ -408,7 +408,7 @@ def test_conditions_of_mappings_stand_in_the_file_and_come_back_as_they_are(conf
     [
         ({"moon": "full"}, "moon is no condition; there are: class, agent_type"),
         ({"input_tokens": {"from": 2, "to": 1}}, "input_tokens: the range ends before it begins"),
-        ({"header": {"authorization": ["x"]}}, "authorization may carry a credential"),
+        ({"header": {"authorization": ["x"]}}, "header: authorization may carry a credential"),
     ],
 )
 def test_a_condition_that_is_wrong_is_refused_with_the_place_where_it_stands(configured, when, said):
