@@ -221,10 +221,11 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             }
             for one in unmatched_names()
         ]
+        rules = mapping_rules()
         context = {
             "unmatched": names,
-            **tester(request, {}, mapping_rules()),
-            "presets": offered() if self.has_add_permission(request) else (),
+            **tester(request, {}, rules),
+            "presets": offered(rules) if self.has_add_permission(request) else (),
             "usual_tokens": USUAL_TOKENS,
             **(extra_context or {}),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -16,11 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.config.changes import together
-from gateway.config.snapshot.loader import load
+from gateway.config.presets.presets import preset, usable_options
+from gateway.config.snapshot.catalogue import known_prices
+from gateway.config.snapshot.model_sizes import listed_sizes
 from gateway.conversion.profile import Profile
-from gateway.models import MappingTarget, ModelMapping, Origin
+from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 from gateway.routing.layers import profile_layers
-from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
+from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig, Target
 
 USUAL_TOKENS: Final = 60_000
 _MOST_TOKENS: Final = 1_000_000_000
@@ -96,9 +98,9 @@ PRESETS: Final = (
 )
 
 
-def offered() -> list[dict[str, Any]]:
-    """The presets that some target suits, each with its targets, the best first."""
-    choices = list(_choices(load()))
+def offered(rules: tuple[MappingRule, ...]) -> list[dict[str, Any]]:
+    """The presets that some target suits, each with its targets, the best first. `rules`: those stored."""
+    choices = list(_choices(rules))
     found = []
     for one in PRESETS:
         suiting = [(suits, choice) for choice in choices if (suits := one.suits(choice)) is not None]
@@ -115,26 +117,26 @@ def make_rule(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method != "POST":
         return back
-    preset = next((one for one in PRESETS if one.name == request.POST.get("preset")), None)
+    chosen = next((one for one in PRESETS if one.name == request.POST.get("preset")), None)
     target = _target(request.POST.get("target", ""))
     tokens = _tokens(request.POST.get("tokens", ""))
-    if preset is None or target is None or tokens is None:
+    if chosen is None or target is None or tokens is None:
         messages.error(request, _("Choose a target, and a whole number of tokens where one is asked for."))
         return back
-    with together(ModelMapping, str(preset.title)), transaction.atomic():
+    with together(ModelMapping, str(chosen.title)), transaction.atomic():
         first = ModelMapping.objects.aggregate(first=Min("position"))["first"]
         mapping = ModelMapping(
             pattern="*",
             position=(first if first is not None else _STEP) - _STEP,
-            when=dict(preset.when(tokens)),
-            options=dict(preset.options),
-            note=str(preset.title),
+            when=dict(chosen.when(tokens)),
+            options=dict(chosen.options),
+            note=str(chosen.title),
         )
         mapping.full_clean()
         mapping.save()
         mapping.lead_to(target.provider, target.upstream_model, model_family=target.model_family)
     messages.success(
-        request, _("The rule stands in front of the others: %(title)s.") % {"title": preset.title}
+        request, _("The rule stands in front of the others: %(title)s.") % {"title": chosen.title}
     )
     _warn_of_exact_names(request)
     return back
@@ -149,21 +151,43 @@ def _warn_of_exact_names(request: HttpRequest) -> None:
         messages.warning(request, text % {"names": shown})
 
 
-def _choices(snapshot: ConfigSnapshot) -> Iterator[Choice]:
+def _choices(rules: Iterable[MappingRule]) -> Iterator[Choice]:
     """The targets of enabled mappings that name a model, each place once."""
-    rules = {rule.id: rule for rule in snapshot.rules}
+    by_id = {rule.id: rule for rule in rules}
+    sizes = dict(listed_sizes())
+    providers: dict[str, ProviderConfig] = {}
     seen = set()
     for target in _targets():
-        place = target.provider.slug, target.upstream_model
-        rule, provider = rules.get(target.mapping_id), snapshot.providers.get(target.provider.slug)
-        if place not in seen and rule is not None and provider is not None:
+        record, rule = target.provider, by_id.get(target.mapping_id)
+        place = record.slug, target.upstream_model
+        if place not in seen and rule is not None:
             seen.add(place)
-            yield Choice(target, rule.pattern, _profile(rule, target, snapshot), target.provider.preset)
+            known = providers.setdefault(record.slug, _without_secrets(record))
+            yield Choice(target, rule.pattern, _profile(rule, target, known, sizes), record.preset)
 
 
-def _profile(rule: MappingRule, target: MappingTarget, snapshot: ConfigSnapshot) -> Profile:
-    place = Target(target.provider.slug, target.upstream_model, target.model_family)
-    provider = snapshot.providers[place.provider]
+def _without_secrets(record: Provider) -> ProviderConfig:
+    """As much of a provider as decides about the profile."""
+    known = preset(record.preset)
+    options = usable_options(record.options)
+    return ProviderConfig(
+        record.slug,
+        record.name,
+        record.base_url,
+        protocol=options.get("protocol") or known.protocol,
+        preset_options=known.options,
+        model_rules=known.model_rules,
+        options=options,
+    )
+
+
+def _profile(
+    rule: MappingRule, target: MappingTarget, provider: ProviderConfig, sizes: Mapping[Any, Any]
+) -> Profile:
+    """What is known of the model without what answers have taught."""
+    place = Target(provider.slug, target.upstream_model, target.model_family)
+    known_window = known_prices().context_window
+    snapshot = ConfigSnapshot(0, listed=sizes, known_window=known_window)
     layers = profile_layers(rule, place, provider, place.upstream_model, snapshot)
     return Profile.merged(*(options for _source, options in layers))
 

@@ -148,7 +148,8 @@ def _value(value: Any, field: Field[Any, Any]) -> Any:
     if isinstance(field, CharField | TextField):
         return storable_text("" if value is None else value, field.max_length)
     if isinstance(field, JSONField):
-        return storable_json(list(value) if isinstance(value, list | tuple) else [])
+        kinds: tuple[type, ...] = (dict,) if field.default is dict else (list, tuple)
+        return storable_json(value) if isinstance(value, kinds) else field.get_default()
     if isinstance(field, DateTimeField):
         return value if _is_moment(value) else datetime.now(UTC)
     if isinstance(field, BooleanField):
