@@ -98,6 +98,7 @@ IMPORTED_AS = {
     "markdown-it-py": "markdown_it",
     "genai-prices": "genai_prices",
     "prometheus-client": "prometheus_client",
+    "PyYAML": "yaml",
 }
 
 
