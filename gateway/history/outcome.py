@@ -93,6 +93,8 @@ class ExchangeOutcome:
     upstream_model: str = ""
     mapping: str = ""
     mapping_pk: int | None = None
+    arm: str = ""
+    arm_share: float | None = None
     streamed: bool = False
     status: int | None = None
     error_type: str = ""

@@ -25,6 +25,7 @@ from gateway.relay import admission
 from gateway.relay.exchange.exchange import Arrival, Exchange
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
+from gateway.relay.placement import placed
 from gateway.relay.provider_token_count import provider_count
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
 from gateway.relay.request_conversion import beside_the_loop, client_facts
@@ -159,6 +160,7 @@ async def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) 
             f"Your API key does not have permission to use the specified resource: model {model} "
             f"(it may ask for: {_few(key.allowed_models)}; for more ask {contact})"
         )
+    routes = placed(exchange, gateway, request, routes)
     exchange.route = routes[0]
     gateway.recorder.opened(exchange.begun())
     return routes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import random
-from typing import Protocol
+from typing import Final, Protocol
 
+from gateway.cache import GenerationalCache
 from gateway.conversion.context import NewId
 from gateway.history.outcome import ExchangeOutcome
 from gateway.limits.limiter import Admission
@@ -25,6 +26,9 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons
 from gateway.wire.request_cache import RequestReader
+
+# sessions moved by a step that are remembered
+MOST_MOVES: Final = 4096
 
 
 class ExchangeRecorder(Protocol):
@@ -71,7 +75,8 @@ class Gateway:
     longest time of one streamed answer. `process`: this process's name in the history.
     `without_counter`: counters of providers that proved missing or silent, and when (`clock`) to ask them
     again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
-    read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted.
+    read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted. `moves`:
+    sessions that were said to have been moved by a step (relay/placement.py).
     """
 
     configuration: Configuration
@@ -96,6 +101,7 @@ class Gateway:
     gate: Gate = field(default_factory=Gate)
     pdf_workers: PDFWorkers = field(default_factory=PDFWorkers)
     reader: RequestReader = field(default_factory=RequestReader)
+    moves: GenerationalCache[Hashable, bool] = field(default_factory=lambda: GenerationalCache(MOST_MOVES))
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random

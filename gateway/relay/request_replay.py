@@ -50,7 +50,7 @@ def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> 
             id=0, pattern=ADDRESS, exact=True, targets=(Target(choice.provider, choice.upstream_model),)
         )
     else:
-        rule = dataclasses.replace(rule, targets=targets[:1])
+        rule = dataclasses.replace(rule, targets=targets[:1], shares=None)
     # an admin chose the target, whatever the rule asks of requests
     only = dataclasses.replace(
         rule, public_names=(asked_model,), enabled=True, condition=ALWAYS, skips_blind=False

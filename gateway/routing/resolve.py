@@ -36,12 +36,13 @@ _SLASH: Final = patterns.compiled(r"[/\\]")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The decision for one request; `profile` is merged from all its layers."""
+    """The decision for one request; `profile` is merged from all its layers. `arm`: see Target.arm."""
 
     rule: MappingRule
     provider: ProviderConfig
     upstream_model: str
     profile: Profile
+    arm: str = ""
 
 
 class Cause(StrEnum):
@@ -369,7 +370,7 @@ def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: Co
         base_url = provider.base_url.replace("{model}", quote(upstream_model, safe=""))
         provider = dataclasses.replace(provider, base_url=base_url)
     profile = Profile.merged(*(options for _, options in layers))
-    return Route(match.rule, provider, upstream_model, profile)
+    return Route(match.rule, provider, upstream_model, profile, target.arm)
 
 
 def _changes_path(base_url: str, filled: str) -> bool:

@@ -16,6 +16,7 @@ from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
 from gateway.routing.condition_index import ConditionIndex
 from gateway.routing.conditions import ALWAYS, Condition
+from gateway.routing.shares import Shares
 from gateway.safeguards.rules import ActionRule
 
 # characters; a shorter value is an ordinary word that messages may contain
@@ -121,13 +122,20 @@ class Target:
 
     `provider` is its slug, `upstream_model` "" the asked model unchanged; a `*` in it stands for what
     the pattern's first `*` matched. `model_family`: the name for the model rules when the upstream name
-    hides the model.
+    hides the model. `weight`: its share of the sessions relative to the other targets' weights; None: it
+    gets none, and only stands in for them.
     """
 
     provider: str
     upstream_model: str = ""
     model_family: str = ""
     enabled: bool = True
+    weight: float | None = None
+
+    @property
+    def arm(self) -> str:
+        """Its name among the arms of its mapping (routing/shares.py); the same in every installation."""
+        return f"{self.provider}/{self.upstream_model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class MappingRule:
     and accepted like exact names. `min_output_tokens` and `max_output_tokens`: floor and cap of
     max_tokens, in tokens. `condition`: what a request must be for it to take it, beside its name.
     `skips_blind`: targets that cannot see images are left out for requests that carry some, as long as
-    another one is left.
+    another one is left. `salt`: what its sessions are divided by; `shares`: how, None if no target has a weight.
     """
 
     id: int
@@ -156,6 +164,8 @@ class MappingRule:
     condition: Condition = ALWAYS
     skips_blind: bool = False
     regex: patterns.Pattern[str] | None = None
+    salt: str = ""
+    shares: Shares | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class TargetInline(TabularInline):
 
     model = MappingTarget
     formset = TargetFormSet
-    fields = ("position", "provider", "upstream_model", "model_family", "enabled")
+    fields = ("position", "provider", "upstream_model", "model_family", "weight", "enabled")
     # dragged, or typed: without a mouse the numbers are the way
     ordering_field = "position"
     extra = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -32,7 +33,7 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
     targets = item.pop("targets", None)
     pattern = a_text(item, "pattern")
     of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by("position", "pk")
-    record = intake.next_of("mapping", of_admin) or ModelMapping()
+    record = intake.next_of("mapping", of_admin) or ModelMapping(salt=_salt(pattern))
     before = values(record) if record.pk else {}
     assign(record, item)
     save(record, before)
@@ -40,6 +41,11 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
     if targets is not None:
         _take_targets(record, a_list(targets, "targets"))
     return record
+
+
+def _salt(pattern: str) -> str:
+    """For a mapping whose file has none: installations of one file divide sessions alike."""
+    return sha256(pattern.encode()).hexdigest()[:16]
 
 
 def _take_targets(mapping: ModelMapping, items: list[Any]) -> None:

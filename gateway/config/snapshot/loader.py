@@ -24,6 +24,7 @@ from gateway.config.snapshot.people import (
     safeguard_rules,
 )
 from gateway.config.snapshot.prices import price_book
+from gateway.config.snapshot.shares import shares_of_mapping
 from gateway.models import (
     ClientKey,
     ConfigStamp,
@@ -289,9 +290,17 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         pattern=mapping.pattern,
         exact=not wildcard,
         targets=tuple(
-            Target(target.provider.slug, target.upstream_model, target.model_family, enabled=target.enabled)
+            Target(
+                target.provider.slug,
+                target.upstream_model,
+                target.model_family,
+                target.enabled,
+                target.weight,
+            )
             for target in mapping.targets.all()
         ),
+        salt=mapping.salt,
+        shares=shares_of_mapping(mapping),
         position=mapping.position,
         context_window=mapping.context_window,
         max_output_tokens=mapping.max_output_tokens,

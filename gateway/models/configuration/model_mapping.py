@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+import secrets
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -12,6 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from gateway.models.base import ConfigRecord, Origin
 from gateway.models.configuration.condition_words import problem_of
 from gateway.models.configuration.provider import Provider
+
+SMALLEST_WEIGHT: Final = 0.001
+LARGEST_WEIGHT: Final = 1_000_000
+
+
+def new_salt() -> str:
+    """What the sessions of a new mapping are divided by (routing/shares.py)."""
+    return secrets.token_hex(8)
 
 
 class ModelMapping(ConfigRecord):
@@ -79,6 +89,17 @@ class ModelMapping(ConfigRecord):
         blank=True,
         help_text=_("JSON object; what differs from the provider. docs/conversion.md names all options."),
     )
+    salt = models.CharField(
+        _("salt"),
+        max_length=64,
+        default=new_salt,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text=_(
+            "What sessions are divided among the targets by. With another one they are divided anew."
+        ),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     note = models.CharField(_("note"), max_length=500, blank=True, default="")
     origin = models.CharField(
@@ -126,7 +147,9 @@ class MappingTarget(ConfigRecord):
     """One place where a mapping sends requests: a provider and an upstream model.
 
     Targets are tried in the order of their positions: the next one when a provider
-    cannot answer, never because of what the client sent.
+    cannot answer, never because of what the client sent. Where an enabled target has a weight,
+    each session begins at one of those that have, in proportion to their weights; the others
+    follow in their order.
     """
 
     edited_with: ClassVar[str] = "mapping"
@@ -158,6 +181,15 @@ class MappingTarget(ConfigRecord):
             "The preset's rules look at this name."
         ),
     )
+    weight = models.FloatField(
+        _("weight"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Its share of the sessions, relative to the other weights. Empty: it only stands in when those "
+            "in front of it cannot answer. No target has a weight: the first one gets all."
+        ),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -170,8 +202,17 @@ class MappingTarget(ConfigRecord):
 
     def clean(self) -> None:
         super().clean()
+        if self.weight is not None and not (
+            math.isfinite(self.weight) and SMALLEST_WEIGHT <= self.weight <= LARGEST_WEIGHT
+        ):
+            raise ValidationError({"weight": _("Enter a number from 0.001 to 1,000,000, or nothing.")})
         if self.mapping_id is not None:
             self.check_pattern(self.mapping.pattern)
+
+    @property
+    def arm(self) -> str:
+        """Its name among the arms of its mapping; as routing.snapshot.Target.arm."""
+        return f"{self.provider.slug}/{self.upstream_model}"
 
     def check_pattern(self, pattern: str) -> None:
         """Raises ValidationError when a `*` of the upstream model has no counterpart in the pattern."""

@@ -88,6 +88,8 @@ class RequestLog(models.Model):
     deleted while its request runs cannot lose the row.
 
     `owner_id`: the user who owned the key then, and whose contents these are, whoever owns it now.
+    `arm`: the target that the session was given where the mapping divides its sessions
+    (routing/shares.py), whoever answered in the end; `arm_share`: its share then, 0 to 1.
     `tools_called`: what the answer calls; `tools_failed`: tools whose results came in with
     this request and were errors; `has_images`: some message of the request has one.
     `request_class` and what follows it say what the request was for (client_protocol/purpose.py);
@@ -122,6 +124,8 @@ class RequestLog(models.Model):
     upstream_model = models.CharField(max_length=200, blank=True, default="")
     mapping = models.CharField(max_length=200, blank=True, default="")
     mapping_pk = models.BigIntegerField(null=True, blank=True)
+    arm = models.CharField(max_length=255, blank=True, default="", db_default="")
+    arm_share = models.FloatField(null=True, blank=True)
     streamed = models.BooleanField(default=False)
     status = models.PositiveSmallIntegerField(null=True, blank=True)
     state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
@@ -222,6 +226,7 @@ class RequestLog(models.Model):
             ),
             models.Index(fields=["started_at"], name="log_uncounted", condition=UNCOUNTED),
             models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
+            models.Index(fields=["mapping_pk", "started_at"], name="log_arm_time", condition=~Q(arm="")),
         ]
 
     def __str__(self) -> str:

@@ -34,6 +34,7 @@ from gateway.limits.limiter import Admission
 from gateway.relay.exchange.timeline import Timeline
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Attached, Facts, Needs, as_json, attached_to, shape_of
 from gateway.routing.resolve import Route
+from gateway.routing.shares import Arm
 from gateway.routing.snapshot import KeyEntry
 from gateway.values import frozen
 from gateway.wire.request_cache import NOTHING, Recurring
@@ -115,6 +116,8 @@ class Exchange:
 
     `purpose`: what the request is for; `facts`: those among which `needs` chose its route; `attached`: what
     its messages carry, once somebody has looked. `novelties`: names in it that this version does not know.
+    `arm`: the one that its session was given, where the mapping divides its sessions; `move`: what
+    the ledger says of a ramp's step that moved the session.
     `verdicts`: what rules said of the calls of its answer, as [call, tool, decision, rule or 0].
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
@@ -135,6 +138,8 @@ class Exchange:
     novelties: list[list[str]] = field(default_factory=list)
     verdicts: list[list[Any]] = field(default_factory=list)
     route: Route | None = None
+    arm: Arm | None = None
+    move: str = ""
     tries: list[ExchangeAttempt] = field(default_factory=list)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
     recurring: Recurring = NOTHING
@@ -231,7 +236,7 @@ class Exchange:
             first_byte_ms=_ms(self.started, self.first_byte_at),
             duration_ms=_ms(self.started, now),
             attempts=len(self.tries),
-            ledger=[*self.ledger.as_json(), *self._not_kept()],
+            ledger=[*self._moved(), *self.ledger.as_json(), *self._not_kept()],
             tools_called=self.tools_called,
             tools_failed=[] if request is None else failed_tools(request),
             verdicts=self.verdicts,
@@ -265,6 +270,10 @@ class Exchange:
         )
         return as_json(known, self.needs)
 
+    def _moved(self) -> list[dict[str, Any]]:
+        """The ledger entry for a session that a step moved; it is no part of any one conversion."""
+        return [{"code": "moved", "path": "model", "note": self.move}] if self.move else []
+
     def _not_kept(self) -> list[dict[str, Any]]:
         """Ledger entries for parts of the answers that the history does not have."""
         megabytes = capture.MAX_STREAM_BYTES >> 20
@@ -295,6 +304,8 @@ class Exchange:
             "upstream_model": route.upstream_model if route else "",
             "mapping": route.rule.pattern if route else "",
             "mapping_pk": route.rule.id if route else None,
+            "arm": self.arm.name if self.arm else "",
+            "arm_share": self.arm.share if self.arm else None,
             "streamed": self.streamed,
             "replay_of": arrival.replay_of,
             "served_by": self.served_by,

@@ -423,3 +423,38 @@ def test_a_key_is_taken_in_by_its_digest_and_a_wrong_digest_is_refused(db):
     for wrong in ("x" * 64, "0" * 63, "", None, 3):
         with pytest.raises(Unusable, match="64 hexadecimal digits"):
             imported({"ccproxy": 1, "keys": [{"name": "other", "key": {"sha256": wrong}}]})
+
+
+def test_shares_stand_under_weight_and_go_in_again_with_the_salt_that_keeps_sessions_in_place(configured):
+    mapping = ModelMapping.objects.get()
+    mapping.targets.update(weight=90)
+    mapping.lead_to(configured, "u-2", weight=10)
+    document = exported()
+    assert [one["weight"] for one in document["mappings"][0]["targets"]] == [90, 10]
+    assert document["mappings"][0]["salt"] == mapping.salt
+    imported(document, remove=True)
+    assert imported(document, remove=True) == []
+    mapping.delete()
+    imported(document)
+    again = ModelMapping.objects.get()
+    assert again.salt == mapping.salt
+    assert list(again.targets.values_list("weight", flat=True)) == [90, 10]
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1e300, "ten", True])
+def test_a_weight_that_is_none_is_refused(configured, weight):
+    document = exported()
+    document["mappings"][0]["targets"][0]["weight"] = weight
+    with pytest.raises(Unusable, match="weight"):
+        imported(document)
+
+
+def test_a_file_without_salts_divides_sessions_alike_wherever_it_is_taken_in(configured):
+    document = exported()
+    del document["mappings"][0]["salt"]
+    salts = set()
+    for _ in range(2):
+        ModelMapping.objects.all().delete()
+        imported(json.loads(json.dumps(document)))
+        salts.add(ModelMapping.objects.get().salt)
+    assert len(salts) == 1 and salts != {""}

@@ -83,7 +83,7 @@ def test_a_mapping_arrives_as_a_rule_with_one_target():
         options={"stop": "local"}, context_window=5, note="why",
     )  # fmt: skip
     [rule] = load(CONF).rules
-    assert [dataclasses.astuple(target) for target in rule.targets] == [("p", "u", "f", True)]
+    assert [dataclasses.astuple(target) for target in rule.targets] == [("p", "u", "f", True, None)]
     assert (rule.exact, rule.public_names, dict(rule.options)) == (False, ("n",), {"stop": "local"})
     assert (rule.context_window, rule.note) == (5, "why")
     assert rule.regex.fullmatch("ABC")

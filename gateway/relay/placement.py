@@ -1,0 +1,45 @@
+"""Which arm of its mapping an exchange is given, and what its record says of that."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from gateway.relay.exchange.exchange import Exchange
+from gateway.relay.gateway import Gateway
+from gateway.routing.resolve import Route
+from gateway.routing.shares import Arm, identity_of
+
+
+def placed(
+    exchange: Exchange, gateway: Gateway, request: Mapping[str, Any], routes: tuple[Route, ...]
+) -> tuple[Route, ...]:
+    """`routes` with the arm of the exchange's session in front, if their mapping divides its sessions."""
+    shares = routes[0].rule.shares
+    if shares is None:
+        return routes
+    key = exchange.arrival.key
+    identity = identity_of(exchange.arrival.headers, request, key.holder if key else "")
+    now = exchange.started_at.timestamp()
+    arm = shares.arm(identity, now, {route.arm for route in routes})
+    if arm is None:
+        return routes
+    exchange.arm = arm
+    if arm.moved_from and _goes_on(request):
+        weighting = shares.at(now)
+        _note_move(exchange, gateway, (routes[0].rule.id, weighting.since, identity), arm, weighting.step)
+    first = next(route for route in routes if route.arm == arm.name)
+    return (first, *(route for route in routes if route is not first))
+
+
+def _note_move(exchange: Exchange, gateway: Gateway, move: Hashable, arm: Arm, step: float) -> None:
+    """Say of each `move` once in this process that a step moved a session."""
+    if gateway.moves.get(move) is None:
+        gateway.moves.put(move, True)
+        exchange.move = f"from {arm.moved_from} to {arm.name}, by the step to {100 * step:g} %"
+
+
+def _goes_on(request: Mapping[str, Any]) -> bool:
+    """Whether the conversation has had an answer."""
+    messages = request.get("messages")
+    return type(messages) is list and len(messages) > 1
