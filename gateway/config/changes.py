@@ -37,6 +37,7 @@ COMMAND: Final = "command"
 ENVIRONMENT: Final = "environment"
 FILE: Final = "file"
 LEARNT: Final = "learnt"
+RAMP: Final = "ramp"
 _VERBS: Final = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
 # of the first object of a message: what is not about a record's values
 _META: Final = frozenset({"source", "undone", "said"})
@@ -231,7 +232,7 @@ def said_of(entry: LogEntry) -> str:
 
 
 def source_of(entry: LogEntry) -> str:
-    """command, environment, file, learnt, or "" for a person."""
+    """command, environment, file, learnt, ramp, or "" for a person."""
     return str(_messages(entry)[0].get("source", ""))
 
 

@@ -1,5 +1,7 @@
 import secrets
 
+import django.core.validators
+import django.db.models.deletion
 from django.db import migrations, models
 
 import gateway.models.configuration.model_mapping
@@ -29,7 +31,6 @@ class Migration(migrations.Migration):
             name='salt',
             field=models.CharField(blank=True, db_default='', default=gateway.models.configuration.model_mapping.new_salt, editable=False, help_text='What sessions are divided among the targets by. With another one they are divided anew.', max_length=64, verbose_name='salt'),
         ),
-        migrations.RunPython(give_salts, migrations.RunPython.noop),
         migrations.AddField(
             model_name='requestlog',
             name='arm',
@@ -42,6 +43,35 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='requestlog',
-            index=models.Index(condition=models.Q(('arm', ''), _negated=True), fields=['mapping_pk', 'started_at'], name='log_arm_time'),
+            index=models.Index(condition=models.Q(('arm', ''), _negated=True), fields=['mapping_pk', 'arm', '-started_at'], name='log_arm_time'),
         ),
+        migrations.CreateModel(
+            name='Ramp',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('starts_at', models.DateTimeField(blank=True, help_text='Empty: at once.', null=True, verbose_name='starts at')),
+                ('steps', models.JSONField(default=list, verbose_name='steps')),
+                ('guard_errors', models.FloatField(blank=True, help_text='Percentage points more than the other targets.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)], verbose_name='failures')),
+                ('guard_first_byte', models.FloatField(blank=True, help_text='Percent slower than the other targets, for 95 of 100 requests.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10000)], verbose_name='first byte')),
+                ('guard_tools', models.FloatField(blank=True, help_text='Percentage points more than the other targets.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)], verbose_name='failed tool calls')),
+                ('guard_cost', models.FloatField(blank=True, help_text='Percent more than with the other targets.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10000)], verbose_name='cost of a session')),
+                ('guard_sessions', models.PositiveIntegerField(default=10, validators=[django.core.validators.MinValueValidator(1)], verbose_name='sessions before a guard judges')),
+                ('guard_minutes', models.PositiveIntegerField(default=15, help_text='It also looks at the whole step.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1440)], verbose_name='minutes that a guard looks back')),
+                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('paused', 'paused'), ('done', 'done'), ('rolled_back', 'rolled back')], default='waiting', editable=False, max_length=12, verbose_name='state')),
+                ('step', models.PositiveSmallIntegerField(default=0, editable=False, verbose_name='step')),
+                ('step_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='step since')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='ended')),
+                ('figures', models.JSONField(blank=True, default=dict, editable=False, verbose_name='figures')),
+                ('mapping', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ramps', to='gateway.modelmapping', verbose_name='model mapping')),
+                ('target', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ramps', to='gateway.mappingtarget', verbose_name='new target')),
+            ],
+            options={
+                'verbose_name': 'ramp',
+                'verbose_name_plural': 'ramps',
+                'ordering': ['-pk'],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'paused'])), fields=('mapping',), name='one_ramp_of_mapping', violation_error_message='The mapping has a ramp already. End it first.')],
+            },
+        ),
+        # last: PostgreSQL alters no table that has changes pending
+        migrations.RunPython(give_salts, migrations.RunPython.noop),
     ]

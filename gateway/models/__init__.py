@@ -21,6 +21,7 @@ from gateway.models.configuration.model_mapping import MappingTarget, ModelMappi
 from gateway.models.configuration.model_price import ModelPrice
 from gateway.models.configuration.person import ManagedPolicy, PersonBudget
 from gateway.models.configuration.provider import Provider, ProviderCredential
+from gateway.models.configuration.ramp import Ramp
 from gateway.models.configuration.safeguard_rule import SafeguardRule
 from gateway.models.configuration.search_engine import SearchEngine
 from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
@@ -79,6 +80,7 @@ __all__ = [
     "Provider",
     "ProviderCredential",
     "PurgeRun",
+    "Ramp",
     "RefreshToken",
     "RefusedKey",
     "RequestBody",

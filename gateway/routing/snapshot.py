@@ -146,7 +146,8 @@ class MappingRule:
     and accepted like exact names. `min_output_tokens` and `max_output_tokens`: floor and cap of
     max_tokens, in tokens. `condition`: what a request must be for it to take it, beside its name.
     `skips_blind`: targets that cannot see images are left out for requests that carry some, as long as
-    another one is left. `salt`: what its sessions are divided by; `shares`: how, None if no target has a weight.
+    another one is left. `salt`: what its sessions are divided by; `shares`: how, None if no target has a
+    weight.
     """
 
     id: int

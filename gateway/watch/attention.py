@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -33,12 +33,15 @@ from gateway.models import (
     Problem,
     Provider,
     ProviderCredential,
+    Ramp,
     RefusedKey,
     RequestLog,
     SetAsideTarget,
 )
+from gateway.models.configuration.ramp import RampState
 from gateway.models.history.request_log import RARE
 from gateway.models.operation.problem import ProblemState
+from gateway.watch.guards import tripped_text
 
 Urgency = Literal["problem", "warning", "hint"]
 _FEW: Final = 5
@@ -47,6 +50,7 @@ _OFTEN: Final = 0.5
 _SOON: Final = timedelta(days=7)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
 # of a budget: from here on it needs attention
 NEARLY: Final = 0.8
 
@@ -283,6 +287,21 @@ def _time(moment: datetime) -> str:
     return date_format(localtime(moment), "Y-m-d H:i T")
 
 
+def ramps_rolled_back(now: datetime) -> Iterator[Item]:
+    """Mappings whose newest ramp was ended by a guard within the last week."""
+    ended = Ramp.objects.filter(state=RampState.ROLLED_BACK, ended_at__gte=now - _WEEK).exclude(figures={})
+    newest = Ramp.objects.order_by().values("mapping").annotate(newest=Max("pk")).values("newest")
+    for ramp in ended.filter(pk__in=newest).select_related("mapping", "target__provider")[:_MANY]:
+        text = _("%(pattern)s: all sessions went back from %(target)s at %(time)s. %(guard)s")
+        facts = {"pattern": ramp.mapping.pattern, "target": ramp.target, "guard": tripped_text(ramp.figures)}
+        yield Item(
+            f"ramp:{ramp.pk}",
+            text % {**facts, "time": _time(ramp.ended_at)},
+            _page("modelmapping", ramp.mapping_id, "ramp"),
+            "problem",
+        )
+
+
 def models_that_end(now: datetime) -> Iterator[Item]:
     """One item for each target of a mapping, more urgent as the end comes nearer."""
     today = now.date()
@@ -311,4 +330,5 @@ SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     budgets_nearly_used,
     keys_refused,
     models_that_end,
+    ramps_rolled_back,
 ]

@@ -1,4 +1,4 @@
-"""WatchWorker: a thread that counts failures, looks what needs attention, and sends what is to be told."""
+"""WatchWorker: a thread that counts failures, decides about ramps, and tells what needs attention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import override
 
 from gateway.models import Lease
 from gateway.models.database_errors import concerns_server
-from gateway.watch import attention, delivery, notices, problems
+from gateway.watch import attention, delivery, notices, problems, ramps
 
 logger = logging.getLogger("gateway.watch")
 
@@ -62,6 +62,7 @@ def look(process: str, stopping: threading.Event | None = None) -> bool:
         if (stopping and stopping.is_set()) or problems.count_new() < problems.BATCH:
             break
     now = timezone.now()
+    ramps.look(now)
     notices.update(attention.items(now), now)
     delivery.send_waiting(now)
     return True

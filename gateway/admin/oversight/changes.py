@@ -33,6 +33,7 @@ _SOURCES = {
     "environment": gettext_lazy("the environment"),
     "file": gettext_lazy("the configuration file"),
     "learnt": gettext_lazy("a provider's refusal"),
+    "ramp": gettext_lazy("a ramp"),
 }
 
 

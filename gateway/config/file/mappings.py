@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 from gateway.config.file.fields import Unusable, a_list, a_text, an_object, as_json, assign, save, values
 from gateway.config.file.intake import Intake
 from gateway.config.file.variables import VariableNames
-from gateway.models import MappingTarget, ModelMapping, Origin, Provider
+from gateway.config.ramps import problem_of
+from gateway.models import MappingTarget, ModelMapping, Origin, Provider, Ramp
+from gateway.models.configuration.ramp import ACTIVE
 from gateway.wire.messages import JSONObject
 
 
@@ -23,6 +25,7 @@ def entries(_names: VariableNames) -> list[JSONObject]:
                 {"provider": target.provider.slug, **as_json(target)}
                 for target in one.targets.select_related("provider").order_by("position", "pk")
             ],
+            **_ramp_under_way(one),
         }
         for one in ModelMapping.objects.filter(origin=Origin.ADMIN).order_by("position", "pk")
     ]
@@ -30,7 +33,7 @@ def entries(_names: VariableNames) -> list[JSONObject]:
 
 def take(item: JSONObject, intake: Intake) -> ModelMapping:
     """Make the next mapping of this pattern what the entry says. Raises Unusable, ValidationError."""
-    targets = item.pop("targets", None)
+    targets, ramp = item.pop("targets", None), item.pop("ramp", None)
     pattern = a_text(item, "pattern")
     of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by("position", "pk")
     record = intake.next_of("mapping", of_admin) or ModelMapping(salt=_salt(pattern))
@@ -38,9 +41,41 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
     assign(record, item)
     save(record, before)
     intake.taken("mapping", record)
+    newest = record.ramps.first()
+    is_known = ramp is not None and newest is not None and _as_entry(newest) == ramp
     if targets is not None:
-        _take_targets(record, a_list(targets, "targets"))
+        # what came of a ramp stands in the weights; the file knows only how it was to begin
+        keep_weights = is_known and not newest.is_active
+        _take_targets(record, a_list(targets, "targets"), keep_weights=keep_weights)
+    if ramp is not None and not is_known:
+        _take_ramp(record, an_object(ramp, "ramp"))
     return record
+
+
+def _ramp_under_way(mapping: ModelMapping) -> JSONObject:
+    """The ramp of a mapping as it was made; how far it came is not configuration."""
+    ramp = mapping.ramps.filter(state__in=ACTIVE).first()
+    return {"ramp": _as_entry(ramp)} if ramp is not None else {}
+
+
+def _as_entry(ramp: Ramp) -> JSONObject:
+    places = list(ramp.mapping.targets.order_by("position", "pk").values_list("pk", flat=True))
+    place = places.index(ramp.target_id) if ramp.target_id in places else None
+    return {"target": place, **as_json(ramp)}
+
+
+def _take_ramp(mapping: ModelMapping, item: JSONObject) -> None:
+    """Make the ramp of a mapping, which begins at its time, or else at once."""
+    place, targets = item.pop("target", None), list(mapping.targets.order_by("position", "pk"))
+    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < len(targets):
+        raise Unusable("ramp: " + _("target is the place of one of the targets, from 0 on"))
+    record = Ramp(mapping=mapping, target=targets[place])
+    assign(record, item)
+    problem = problem_of(record)
+    if problem:
+        raise Unusable(f"ramp: {problem}")
+    record.full_clean()
+    record.save()
 
 
 def _salt(pattern: str) -> str:
@@ -48,7 +83,7 @@ def _salt(pattern: str) -> str:
     return sha256(pattern.encode()).hexdigest()[:16]
 
 
-def _take_targets(mapping: ModelMapping, items: list[Any]) -> None:
+def _take_targets(mapping: ModelMapping, items: list[Any], *, keep_weights: bool) -> None:
     present = list(mapping.targets.order_by("position", "pk"))
     for place, item in enumerate(items):
         given = an_object(item, f"targets[{place}]")
@@ -59,7 +94,10 @@ def _take_targets(mapping: ModelMapping, items: list[Any]) -> None:
         record = present[place] if place < len(present) else MappingTarget(mapping=mapping)
         before = {**values(record), "provider": record.provider_id} if record.pk else {}
         record.provider = provider
+        weight = record.weight
         assign(record, {"position": place, **given})
+        if keep_weights:
+            record.weight = weight
         save(record, before, provider=provider.pk)
     for record in present[len(items) :]:
         record.delete()

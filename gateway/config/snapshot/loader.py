@@ -34,11 +34,13 @@ from gateway.models import (
     Origin,
     Provider,
     ProviderCredential,
+    Ramp,
     SearchEngine,
     SecretPattern,
     TokenFactor,
 )
 from gateway.models.configuration.condition_words import zone_of
+from gateway.models.configuration.ramp import ACTIVE
 from gateway.routing import names
 from gateway.routing.conditions import Condition, condition_of
 from gateway.routing.snapshot import (
@@ -85,7 +87,8 @@ def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
 def mapping_rules() -> tuple[MappingRule, ...]:
     """The rules that the stored mappings make, in order; the demo's is off when something real serves."""
     targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
-    mappings = list(ModelMapping.objects.prefetch_related(targets))
+    ramps = Prefetch("ramps", Ramp.objects.filter(state__in=ACTIVE))
+    mappings = list(ModelMapping.objects.prefetch_related(targets, ramps))
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return tuple(_rule(mapping, demo_wanted) for mapping in mappings)
 

@@ -109,6 +109,9 @@ class ModelMapping(ConfigRecord):
         _("environment key"), max_length=40, blank=True, default="", editable=False
     )
 
+    # models.Ramp
+    ramps: models.Manager[Any]
+
     class Meta:
         ordering = ["position", "pk"]
         verbose_name = _("model mapping")

@@ -226,7 +226,9 @@ class RequestLog(models.Model):
             ),
             models.Index(fields=["started_at"], name="log_uncounted", condition=UNCOUNTED),
             models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
-            models.Index(fields=["mapping_pk", "started_at"], name="log_arm_time", condition=~Q(arm="")),
+            models.Index(
+                fields=["mapping_pk", "arm", "-started_at"], name="log_arm_time", condition=~Q(arm="")
+            ),
         ]
 
     def __str__(self) -> str:

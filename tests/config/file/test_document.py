@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.config.changes import source_of
 from gateway.config.file.document import as_text, exported, imported, load, read
 from gateway.config.file.fields import Unusable
+from gateway.config.ramps import finish, roll_back
 from gateway.models import (
     ClientKey,
     ConfigStamp,
@@ -21,6 +22,7 @@ from gateway.models import (
     ModelPrice,
     Origin,
     Provider,
+    Ramp,
     SecretPattern,
 )
 from tests.examples import examples
@@ -458,3 +460,50 @@ def test_a_file_without_salts_divides_sessions_alike_wherever_it_is_taken_in(con
         imported(json.loads(json.dumps(document)))
         salts.add(ModelMapping.objects.get().salt)
     assert len(salts) == 1 and salts != {""}
+
+
+@pytest.fixture
+def ramped(configured):
+    mapping = ModelMapping.objects.get()
+    target = mapping.lead_to(configured, "u-2")
+    steps = [{"share": 10, "seconds": 3600}, {"share": 100}]
+    starts_at = datetime(2027, 1, 1, 18, tzinfo=UTC)
+    return Ramp.objects.create(
+        mapping=mapping, target=target, steps=steps, starts_at=starts_at, guard_errors=5
+    )
+
+
+def test_a_ramp_stands_with_its_mapping_and_begins_anew_where_it_is_not_known(ramped):
+    document = json.loads(as_text(exported()))
+    ramp = document["mappings"][0]["ramp"]
+    assert (ramp["target"], ramp["steps"], ramp["guard_errors"]) == (1, ramped.steps, 5)
+    assert "state" not in ramp and "figures" not in ramp
+    assert imported(document) == []
+    ModelMapping.objects.all().delete()
+    imported(document)
+    again = Ramp.objects.get()
+    assert (again.state, again.steps, again.starts_at) == ("waiting", ramped.steps, ramped.starts_at)
+    assert again.target.upstream_model == "u-2"
+
+
+def test_a_file_that_is_loaded_at_each_start_does_not_begin_a_ramp_again_that_ended(ramped):
+    document = json.loads(as_text(exported()))
+    for end in (finish, roll_back):
+        Ramp.objects.update(state="running", step=1, step_since=ramped.starts_at)
+        end(Ramp.objects.get(), ramped.starts_at)
+        weights = list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True))
+        assert weights.count(100) == 1
+        assert imported(document) == []
+        assert list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True)) == weights
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"target": 7}, "from 0 on"), ({"target": True}, "from 0 on"), ({"target": 0}, "gets all sessions already"),
+     ({"steps": []}, "1 to 20 steps"), ({"steps": "x"}, "a list"), ({"state": "done"}, "is no field")],
+)  # fmt: skip
+def test_a_ramp_that_makes_no_sense_is_refused(ramped, change, problem):
+    document = json.loads(as_text(exported()))
+    document["mappings"][0]["ramp"].update(change)
+    with pytest.raises(Unusable, match=problem):
+        imported(document)
