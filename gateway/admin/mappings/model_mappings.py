@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.mappings.condition_form import COMMON, MORE, ConditionFields, used_fields
 from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached, why_never
 from gateway.admin.mappings.mapping_targets import TargetInline
+from gateway.admin.mappings.ramp_page import ramp_view
 from gateway.admin.mappings.route_tester import tested, tester
 from gateway.admin.mappings.rule_presets import USUAL_TOKENS, make_rule, offered
 from gateway.admin.providers.learnt_options import boxes
@@ -30,9 +32,11 @@ from gateway.config.explain.option_provenance import options_of_mapping
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
 from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.shares import shares_of_mapping
 from gateway.config.startup.environment import take_over_mapping
 from gateway.models import Decision, ModelMapping, Origin
 from gateway.models.configuration.condition_words import condition_in_words
+from gateway.routing.shares import shares_of
 
 
 class ModelMappingForm(ConditionFields):
@@ -105,12 +109,17 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     }
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.where_view)
+        view = self.admin_site.admin_view
         return [
-            path("where/", view, name="gateway_modelmapping_where"),
-            path("preset/", self.admin_site.admin_view(make_rule), name="gateway_modelmapping_preset"),
+            path("where/", view(self.where_view), name="gateway_modelmapping_where"),
+            path("preset/", view(make_rule), name="gateway_modelmapping_preset"),
+            path("<int:pk>/ramp/", view(self.ramp_view), name="gateway_modelmapping_ramp"),
             *super().get_urls(),
         ]
+
+    def ramp_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How the sessions are divided, and the ramp of a mapping (ramp_page.py)."""
+        return ramp_view(self, request, pk)
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelMapping | None = None) -> Any:
         """Conditions that few rules need are folded away until one is in use."""
@@ -159,7 +168,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelMapping]:
         queryset: QuerySet[ModelMapping] = super().get_queryset(request)
-        return queryset.prefetch_related("targets__provider")
+        return queryset.prefetch_related("targets__provider", "ramps")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
@@ -204,9 +213,15 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
         """The enabled targets in their order."""
-        targets = [str(target) for target in record.targets.all() if target.enabled]
-        if not targets:
+        enabled = [target for target in record.targets.all() if target.enabled]
+        if not enabled:
             return badge(_("nowhere: it has no enabled target"), "bad")
+        shares = shares_of_mapping(record)
+        by_arm = {} if shares is None else shares_of(shares.at(timezone.now().timestamp()).weights)
+        targets = [
+            f"{target} ({100 * by_arm[target.arm]:.3g} %)" if target.arm in by_arm else str(target)
+            for target in enabled
+        ]
         then = format_html(' <span class="gw-muted">{}</span> ', _("then"))
         # one element: on small screens a cell lays its elements out side by side
         return format_html("<span>{}</span>", format_html_join(then, "{}", ((name,) for name in targets)))

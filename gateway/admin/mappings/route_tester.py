@@ -48,19 +48,21 @@ class FactField:
 
 
 def tested(request: HttpRequest) -> dict[str, Any]:
-    """GET ?model=NAME&key=PK&FACT=VALUE…: which mapping wins, where it leads, which lose, and why.
+    """GET ?model=NAME&key=PK&session=ID&FACT=VALUE…: which mapping wins, where it leads, which lose, and why.
 
     `request=ID` fills model, key and facts from that request.
     """
     given = given_from(request.GET.dict())
     asked, keys = request.GET.get("model", "").strip(), keys_to_ask_with(request)
     key_pk, wanted, problem = request.GET.get("key", ""), request.GET.get("request", "").strip(), ""
+    session = request.GET.get("session", "").strip()[:128]
     if wanted:
         row = _row(request, wanted)
         if row is None:
             problem = _("The history has no request %(id)s.") % {"id": wanted[:100]}
         else:
             asked, key_pk, given = row.asked_model, str(row.client_key_id or ""), facts_of_request(row)
+            session = row.session_id
     key = next((one for one in keys if str(one.pk) == key_pk), None)
     facts, snapshot = NO_FACTS, load()
     try:
@@ -73,9 +75,10 @@ def tested(request: HttpRequest) -> dict[str, Any]:
         "asked": asked,
         "keys": keys,
         "key": key,
+        "session": session,
         "problem": problem,
         "given": [(fact_words(name), value) for name, value in given.items()],
-        "explanation": explained(asked, key, facts) if explain else None,
+        "explanation": explained(asked, key, facts, session) if explain else None,
         "in_force": options_of_name(asked, facts) if explain else (),
     }
 

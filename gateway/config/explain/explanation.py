@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -20,6 +21,7 @@ from gateway.errors import GatewayError
 from gateway.models import ClientKey, ProviderCredential, SetAsideTarget
 from gateway.routing.facts import NO_FACTS, Facts
 from gateway.routing.resolve import Considered, candidates, considered, model_allowed, resolve
+from gateway.routing.shares import shares_of
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule
 
 _NEXT_STEPS: Final[Mapping[str, object]] = {
@@ -44,7 +46,8 @@ _KEY_STATES: Final[Mapping[str, object]] = {
 class TargetStanding:
     """One target of the winning mapping. `states`: sentences about what is set aside of it, best none.
 
-    `usable`: requests may go there. `free`: something of it is left that is not set aside.
+    `usable`: requests may go there. `free`: something of it is left that is not set aside. `share`: of the
+    sessions, in percent; None: it gets none of its own, or the mapping does not divide them.
     """
 
     number: int
@@ -54,6 +57,7 @@ class TargetStanding:
     usable: bool
     free: bool
     states: tuple[str, ...]
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ class MappingStanding:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`problem`: what the client would be told instead, and the next step. `first`: the target asked now."""
+    """`problem`: what the client would be told instead, and the next step. `first`: the target asked now.
+
+    `division`: a sentence about the shares of the sessions; "" if the mapping does not divide them.
+    """
 
     asked_model: str
     problem: str = ""
@@ -75,10 +82,15 @@ class Explanation:
     mapping: MappingStanding | None = None
     targets: tuple[TargetStanding, ...] = ()
     candidates: tuple[MappingStanding, ...] = field(default=())
+    division: str = ""
 
 
-def explained(asked_model: str, key: ClientKey | None = None, facts: Facts = NO_FACTS) -> Explanation:
+def explained(
+    asked_model: str, key: ClientKey | None = None, facts: Facts = NO_FACTS, session: str = ""
+) -> Explanation:
     """Explain what becomes of a model, asked for with `key` or by anybody, in a request of these facts.
+
+    `session`: the id of the session in which it is asked, "" for any.
 
     Raises what the database raises.
     """
@@ -88,16 +100,22 @@ def explained(asked_model: str, key: ClientKey | None = None, facts: Facts = NO_
         for one in candidates(snapshot, asked_model, facts)
     )
     found_targets = considered(snapshot, asked_model, facts)
-    targets = tuple(_standing(number, one) for number, one in enumerate(found_targets, 1))
+    mapping = next((candidate for candidate in found if candidate.won), None)
+    division = _division(mapping.rule if mapping else None, found_targets, session)
+    targets = tuple(
+        dataclasses.replace(_standing(number, one), share=division.share(one))
+        for number, one in enumerate(division.ordered, 1)
+    )
     usable = [target for target in targets if target.usable]
     first = next((target for target in usable if target.free), usable[0] if usable else None)
     return Explanation(
         asked_model,
         problem=_problem(snapshot, asked_model, key, facts),
         first=first,
-        mapping=next((candidate for candidate in found if candidate.won), None),
+        mapping=mapping,
         targets=targets,
         candidates=found,
+        division=division.sentence,
     )
 
 
@@ -116,6 +134,38 @@ def refused(credentials: Iterable[ProviderCredential]) -> list[str]:
         elif record.is_set_aside:
             sentences.append(_of_credential(record))
     return sentences
+
+
+class _Division(NamedTuple):
+    """The targets in the order in which a session asks them, and the share of each arm in percent."""
+
+    ordered: tuple[Considered, ...]
+    shares: Mapping[str, float]
+    sentence: str = ""
+
+    def share(self, one: Considered) -> float | None:
+        return None if one.route is None else self.shares.get(one.target.arm)
+
+
+def _division(rule: MappingRule | None, found: tuple[Considered, ...], session: str) -> _Division:
+    usable = {one.target.arm for one in found if one.route is not None}
+    if rule is None or rule.shares is None or not usable:
+        return _Division(found, {})
+    now = timezone.now().timestamp()
+    weights = {arm: weight for arm, weight in rule.shares.at(now).weights.items() if arm in usable}
+    shares = {arm: 100 * share for arm, share in shares_of(weights).items()}
+    arm = rule.shares.arm(session.encode(), now, usable) if session else None
+    if arm is None:
+        return _Division(
+            found, shares, _("Its sessions are divided among the targets; each stays with its own.")
+        )
+    first = next(one for one in found if one.route is not None and one.target.arm == arm.name)
+    text = _("The session %(session)s is with %(arm)s, which has %(share)s %% of the sessions.")
+    facts = {"session": session, "arm": arm.name, "share": f"{100 * arm.share:.3g}"}
+    sentence = text % facts
+    if arm.moved_from:
+        sentence += " " + _("The last step moved it from %(arm)s.") % {"arm": arm.moved_from}
+    return _Division((first, *(one for one in found if one is not first)), shares, sentence)
 
 
 def _standing(number: int, one: Considered) -> TargetStanding:

@@ -39,6 +39,9 @@ class Command(BaseCommand):
             % {"names": ", ".join(NAMES)},
         )
         parser.add_argument(
+            "--session", default="", metavar="ID", help=_("Ask in this session, where sessions are divided.")
+        )
+        parser.add_argument(
             "--request", metavar="ID", help=_("Take model, key and facts of this request of the history.")
         )
 
@@ -50,6 +53,7 @@ class Command(BaseCommand):
         asked_class: str | None,
         fact: list[str],
         request: str | None,
+        session: str,
         **__: Any,
     ) -> None:
         row = None
@@ -78,7 +82,7 @@ class Command(BaseCommand):
                 _("Facts: %(facts)s")
                 % {"facts": ", ".join(f"{name}={value}" for name, value in given.items())}
             )
-        explanation = explained(asked, record, facts)
+        explanation = explained(asked, record, facts, session)
         for line in lines(explanation):
             self.stdout.write(line)
         if explanation.problem:
@@ -92,6 +96,8 @@ def lines(explanation: Explanation) -> list[str]:
         facts = {"model": explanation.asked_model, "mapping": explanation.mapping.rule.pattern}
         found.append(_("%(model)s matches the mapping %(mapping)s.") % facts)
         found.append("  " + explanation.mapping.reason)
+    if explanation.division:
+        found.append("  " + explanation.division)
     if explanation.targets:
         found.append(_("Its targets, in order:"))
     for target in explanation.targets:
@@ -107,6 +113,7 @@ def _target_lines(target: TargetStanding, *, first: bool) -> list[str]:
     name = target.upstream_model or _("the asked name")
     mark = f"  <- {_('asked first')}" if first else ""
     where = f" ({target.base_url})" if target.base_url else ""
-    head = f"  {target.number}. {name} @ {target.provider}{where}{mark}"
+    share = "" if target.share is None else f", {target.share:.3g} %"
+    head = f"  {target.number}. {name} @ {target.provider}{where}{share}{mark}"
     states = [f"     {state}" for state in target.states]
     return [head, *(states or [f"     {_('nothing speaks against it')}"])]

@@ -109,8 +109,8 @@ class ModelMapping(ConfigRecord):
         _("environment key"), max_length=40, blank=True, default="", editable=False
     )
 
-    # models.Ramp
-    ramps: models.Manager[Any]
+    # the manager of its models.Ramp
+    ramps: Any
 
     class Meta:
         ordering = ["position", "pk"]

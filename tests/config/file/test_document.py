@@ -499,7 +499,7 @@ def test_a_file_that_is_loaded_at_each_start_does_not_begin_a_ramp_again_that_en
 
 @pytest.mark.parametrize(
     ("change", "problem"),
-    [({"target": 7}, "from 0 on"), ({"target": True}, "from 0 on"), ({"target": 0}, "gets all sessions already"),
+    [({"target": 7}, "from 0 on"), ({"target": 0}, "gets all sessions already"),
      ({"steps": []}, "1 to 20 steps"), ({"steps": "x"}, "a list"), ({"state": "done"}, "is no field")],
 )  # fmt: skip
 def test_a_ramp_that_makes_no_sense_is_refused(ramped, change, problem):
