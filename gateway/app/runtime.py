@@ -28,12 +28,14 @@ from gateway.history.record.recorder import Recorder
 from gateway.history.refused_keys import RefusedKeys
 from gateway.history.retention import RetentionWorker
 from gateway.history.secrets.masker import masker
+from gateway.history.shadow_spend import spent_on_shadows
 from gateway.limits.limiter import Limiter
 from gateway.limits.settings import limits_store
 from gateway.limits.spent import History
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
+from gateway.relay.shadow import Shadows
 from gateway.routing.snapshot import ConfigSnapshot, kept_secret
 from gateway.security.encryption import seal_keys
 from gateway.telemetry import metrics
@@ -66,6 +68,7 @@ class Runtime:
         self._handover = Handover()
         self._process: OwnProcess | None = None
         self._draining = False
+        self._shadows: Shadows | None = None
         self._retention: RetentionWorker | None = None
         self._refused_keys: RefusedKeys | None = None
         self._watch: WatchWorker | None = None
@@ -139,6 +142,8 @@ class Runtime:
         self._draining = True
         if self._gateway is not None:
             self._gateway.live.draining = True
+        if self._shadows is not None:
+            self._shadows.stop()
 
     def interrupt(self) -> None:
         """End the requests that are still running, each with an error that its client understands."""
@@ -219,6 +224,7 @@ class Runtime:
         if self._watch is None:
             self._watch = WatchWorker(self._process.name, settings.LANGUAGE_CODE)
             self._watch.start()
+        self._shadows = Shadows(spent_on_shadows, metrics.shadow_dropped)
         live = LiveExchanges()
         live.draining = self._draining
         if self._refused_keys is None:
@@ -246,6 +252,7 @@ class Runtime:
             seal_keys=seal_keys(conf.field_encryption_keys),
             health=Health(self._standing.note),
             lessons=Lessons(self._standing.note),
+            shadows=self._shadows,
         )
 
 

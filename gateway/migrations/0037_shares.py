@@ -72,6 +72,34 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'paused'])), fields=('mapping',), name='one_ramp_of_mapping', violation_error_message='The mapping has a ramp already. End it first.')],
             },
         ),
+        migrations.CreateModel(
+            name='Shadow',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('upstream_model', models.CharField(max_length=200, verbose_name='upstream model')),
+                ('share', models.FloatField(help_text='Percent.', validators=[django.core.validators.MinValueValidator(0.01), django.core.validators.MaxValueValidator(100)], verbose_name='share of the requests')),
+                ('daily_cap', models.DecimalField(decimal_places=4, help_text='US dollars, in a day of UTC. Requests under way may pass it. The target needs a price.', max_digits=12, validators=[django.core.validators.MinValueValidator(0)], verbose_name='most to spend in a day')),
+                ('concurrency', models.PositiveSmallIntegerField(default=2, help_text='In one process. What comes while they are under way is left out.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(32)], verbose_name='at a time')),
+                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
+                ('released', models.BooleanField(default=False, help_text='Requests may go to this provider whoever made them. Otherwise only those whose client key could have been routed there.', verbose_name='contents released')),
+                ('mapping', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='shadow', to='gateway.modelmapping', verbose_name='model mapping')),
+                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='gateway.provider', verbose_name='provider')),
+            ],
+            options={
+                'verbose_name': 'shadow',
+                'verbose_name_plural': 'shadows',
+                'permissions': [('release_contents', 'Can release contents for a shadow')],
+            },
+        ),
+        migrations.AlterField(
+            model_name='requestlog',
+            name='endpoint',
+            field=models.CharField(choices=[('messages', 'messages'), ('count_tokens', 'count tokens'), ('replay', 'replay'), ('shadow', 'shadow')], default='messages', max_length=20),
+        ),
+        migrations.AddIndex(
+            model_name='requestlog',
+            index=models.Index(condition=models.Q(('endpoint', 'shadow')), fields=['mapping_pk', 'started_at'], name='log_shadow_time'),
+        ),
         # last: PostgreSQL alters no table that has changes pending
         migrations.RunPython(give_salts, migrations.RunPython.noop),
     ]

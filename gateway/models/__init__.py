@@ -24,6 +24,7 @@ from gateway.models.configuration.provider import Provider, ProviderCredential
 from gateway.models.configuration.ramp import Ramp
 from gateway.models.configuration.safeguard_rule import SafeguardRule
 from gateway.models.configuration.search_engine import SearchEngine
+from gateway.models.configuration.shadow import Shadow
 from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
 from gateway.models.history.attempt import Attempt
 from gateway.models.history.body_content import ContentBlob, ContentNode
@@ -97,6 +98,7 @@ __all__ = [
     "ServingProcess",
     "SessionTotal",
     "SetAsideTarget",
+    "Shadow",
     "TokenFactor",
     "config_changed",
     "config_written",

@@ -51,3 +51,5 @@ def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> Non
     if gateway.counting:
         metrics.ended(outcome)
     log_outcome(outcome)
+    if gateway.shadows is not None:
+        gateway.shadows.ended(exchange, gateway, outcome)

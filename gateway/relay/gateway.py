@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.cache import GenerationalCache
 from gateway.conversion.context import NewId
@@ -53,6 +53,12 @@ class AdmissionLimiter(Protocol):
     def settle(self, admission: Admission, used: Need) -> None: ...
 
 
+class Shadowing(Protocol):
+    """Who asks another target, too, of requests that have ended."""
+
+    def ended(self, exchange: Any, gateway: Any, outcome: ExchangeOutcome) -> None: ...
+
+
 class Configuration(Protocol):
     """The holder of this process's configuration."""
 
@@ -76,7 +82,8 @@ class Gateway:
     `without_counter`: counters of providers that proved missing or silent, and when (`clock`) to ask them
     again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
     read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted. `moves`:
-    sessions that were said to have been moved by a step (relay/placement.py).
+    sessions that were said to have been moved by a step (relay/placement.py). `shadows` asks other
+    targets, too (relay/shadow.py); None: nothing is asked.
     """
 
     configuration: Configuration
@@ -101,6 +108,7 @@ class Gateway:
     gate: Gate = field(default_factory=Gate)
     pdf_workers: PDFWorkers = field(default_factory=PDFWorkers)
     reader: RequestReader = field(default_factory=RequestReader)
+    shadows: Shadowing | None = None
     moves: GenerationalCache[Hashable, bool] = field(default_factory=lambda: GenerationalCache(MOST_MOVES))
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic

@@ -73,16 +73,29 @@ async def replayed(
     answer carries is signed anew. Failures are in the history too; nothing is raised for them.
     """
     keys = gateway.configuration.snapshot.keys.values()
-    holder = next((key.holder for key in keys if key.id == key_id), "")
+    key = next((key for key in keys if key.id == key_id), None)
     snapshot = pinned(gateway.configuration.snapshot, choice, asked_model)
+    first = Arrival(
+        request_id=replay_of, endpoint="messages", headers=headers, body=body, address="", key=key
+    )
+    return await asked_again(gateway, snapshot, first)
+
+
+async def asked_again(
+    gateway: Gateway, snapshot: ConfigSnapshot, first: Arrival, *, endpoint: str = "replay"
+) -> str:
+    """Ask a request once more by another configuration; wait for the whole answer.
+
+    Returns its request id in the history, where failures are, too; nothing is raised for them.
+    """
     arrival = Arrival(
         request_id=gateway.new_id("req_"),
-        endpoint="replay",
-        headers={name: headers[name] for name in _KEPT_HEADERS if name in headers},
-        body=body,
-        address=ADDRESS,
-        replay_of=replay_of,
-        holder_replayed=holder,
+        endpoint=endpoint,
+        headers={name: first.headers[name] for name in _KEPT_HEADERS if name in first.headers},
+        body=first.body,
+        address=endpoint,
+        replay_of=first.request_id,
+        holder_replayed=first.key.holder if first.key else "",
     )
     reply = await answered(arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot)))
     if isinstance(reply, Streamed):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from math import inf, log
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ LONGEST_USER_ID: Final = 1_000
 LONGEST_OPENING: Final = 2_000
 _SESSION_OF_USER: Final = "_session_"
 _STEPS: Final = 2**52
+_ALL: Final = 2**64 - 1
 
 
 class Arm(NamedTuple):
@@ -60,6 +61,13 @@ class Shares:
 
     salt: str
     weightings: tuple[Weighting, ...]
+    _key: bytes = field(init=False, repr=False, compare=False)
+    _arms: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = {name for one in self.weightings for name in (*one.weights, *(one.before or ()))}
+        object.__setattr__(self, "_key", self.salt.encode()[:64])
+        object.__setattr__(self, "_arms", {name: _hashed(name.encode()) for name in names})
 
     def at(self, now: float) -> Weighting:
         """The weights in force at `now` (Unix seconds)."""
@@ -72,21 +80,21 @@ class Shares:
 
     def arm(self, identity: bytes, now: float, usable: Collection[str]) -> Arm | None:
         """The arm of a session among those that are `usable`; None if none of them has a weight."""
-        weighting = self.at(now)
-        name = self._winner(weighting.weights, identity, usable)
+        weighting, point = self.at(now), _hashed(identity, self._key)
+        name = self._winner(weighting.weights, point, usable)
         if name is None:
             return None
         share = weighting.weights[name] / sum(
             weight for one, weight in weighting.weights.items() if one in usable
         )
-        earlier = self._winner(weighting.before, identity, usable) if weighting.before else None
+        earlier = self._winner(weighting.before, point, usable) if weighting.before else None
         return Arm(name, share, "" if earlier in (None, name) else str(earlier))
 
-    def _winner(self, weights: Mapping[str, float], identity: bytes, usable: Collection[str]) -> str | None:
+    def _winner(self, weights: Mapping[str, float], point: int, usable: Collection[str]) -> str | None:
         best, shortest = None, inf
         for name, weight in weights.items():
             if name in usable:
-                wait = _wait(self.salt, name, identity) / weight
+                wait = _wait(point ^ self._arms[name]) / weight
                 if wait < shortest:
                     best, shortest = name, wait
         return best
@@ -130,12 +138,20 @@ def identity_of(headers: Mapping[str, str], request: Mapping[str, Any], owner: s
     return sha256(opening.encode("utf-8", "surrogatepass")).digest()
 
 
-def _wait(salt: str, arm: str, identity: bytes) -> float:
-    """An exponentially distributed number that the session has at this arm, at the rate 1."""
-    key = salt.encode()[:64]
-    digest = blake2b(arm.encode() + b"\n" + identity, digest_size=8, key=key).digest()
+def _hashed(text: bytes, key: bytes = b"") -> int:
+    """64 bits."""
+    return int.from_bytes(blake2b(text, digest_size=8, key=key).digest())
+
+
+def _wait(bits: int) -> float:
+    """An exponentially distributed number at the rate 1, from 64 bits of a session and of an arm.
+
+    The bits are mixed by the finalizer of SplitMix64: one hash serves all arms of a session.
+    """
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & _ALL
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & _ALL
     # the middle of one of 2**52 equal parts: never 0 or 1
-    return -log(((int.from_bytes(digest) >> 12) + 0.5) / _STEPS)
+    return -log((((bits ^ bits >> 31) >> 12) + 0.5) / _STEPS)
 
 
 def _session_of_metadata(metadata: Any) -> str:

@@ -139,6 +139,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowRule:
+    """Another target that a share (0 to 1) of a mapping's requests is asked of, too (relay/shadow.py).
+
+    `daily_cap`: US dollars in a day of UTC. `concurrency`: at a time in one process. `released`: contents
+    may go there whatever the key.
+    """
+
+    target: Target
+    share: float
+    daily_cap: float
+    concurrency: int = 2
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MappingRule:
     """One model mapping. Exact rules match a whole name; wildcard rules contain `*` (any text).
 
@@ -167,6 +182,7 @@ class MappingRule:
     regex: patterns.Pattern[str] | None = None
     salt: str = ""
     shares: Shares | None = None
+    shadow: ShadowRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,12 @@ _uncounted = Counter(
     "Requests of keys with limits that could not be counted.",
     registry=_registry,
 )
+_shadows_dropped = Counter(
+    "ccproxy_shadows_dropped",
+    "Shadow requests that were not made, by the reason.",
+    ["why"],
+    registry=_registry,
+)
 _refused = Counter(
     "ccproxy_refusals", "Errors that clients got, by their type.", ["type"], registry=_registry
 )
@@ -273,6 +279,11 @@ def history_state(waiting: int, committed: bool) -> None:
 def uncounted() -> None:
     """Count a request of a key with limits that could not be counted against them."""
     _uncounted.inc()
+
+
+def shadow_dropped(why: str) -> None:
+    """Count a shadow request that was not made."""
+    _shadows_dropped.labels(why).inc()
 
 
 def exposition(standing: CurrentState) -> bytes:

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
-from gateway.admin.ui.base import TabularInline
-from gateway.models import MappingTarget, ModelMapping
+from gateway.admin.ui.base import StackedInline, TabularInline
+from gateway.models import MappingTarget, ModelMapping, Shadow
 
 
 class TargetFormSet(BaseInlineFormSet):
@@ -38,3 +38,16 @@ class TargetInline(TabularInline):
 
     def get_min_num(self, request: HttpRequest, obj: ModelMapping | None = None, **_: Any) -> int:
         return 1
+
+
+class ShadowInline(StackedInline):
+    """The shadow of a mapping; whose contents go there is released by those who may."""
+
+    model = Shadow
+    fields = ("provider", "upstream_model", "share", "daily_cap", "concurrency", "enabled", "released")
+    extra = 0
+    max_num = 1
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        may = all(request.user.has_perm(right) for right in Shadow.field_rights.values())
+        return () if may else tuple(Shadow.field_rights)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.mappings.condition_form import COMMON, MORE, ConditionFields, used_fields
 from gateway.admin.mappings.mapping_order import new_position, out_of_force, warn_of_unreached, why_never
-from gateway.admin.mappings.mapping_targets import TargetInline
+from gateway.admin.mappings.mapping_targets import ShadowInline, TargetInline
 from gateway.admin.mappings.ramp_page import ramp_view
 from gateway.admin.mappings.route_tester import tested, tester
 from gateway.admin.mappings.rule_presets import USUAL_TOKENS, make_rule, offered
@@ -80,7 +80,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     form = ModelMappingForm
     change_form_template = "admin/gateway/modelmapping/change_form.html"
     change_list_template = "admin/gateway/modelmapping/change_list.html"
-    inlines = (TargetInline,)
+    inlines = (TargetInline, ShadowInline)
     list_display = ("pattern_is", "takes", "goes_to", "enabled", "origin", "note")
     list_editable = ("enabled",)
     # dragged, or typed: without a mouse the numbers are the way

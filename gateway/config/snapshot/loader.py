@@ -37,6 +37,7 @@ from gateway.models import (
     Ramp,
     SearchEngine,
     SecretPattern,
+    Shadow,
     TokenFactor,
 )
 from gateway.models.configuration.condition_words import zone_of
@@ -55,6 +56,7 @@ from gateway.routing.snapshot import (
     SearchEngineConfig,
     SecretLook,
     SetAside,
+    ShadowRule,
     Target,
     kept_secret,
 )
@@ -88,7 +90,8 @@ def mapping_rules() -> tuple[MappingRule, ...]:
     """The rules that the stored mappings make, in order; the demo's is off when something real serves."""
     targets = Prefetch("targets", MappingTarget.objects.select_related("provider"))
     ramps = Prefetch("ramps", Ramp.objects.filter(state__in=ACTIVE))
-    mappings = list(ModelMapping.objects.prefetch_related(targets, ramps))
+    shadows = Prefetch("shadow", Shadow.objects.filter(enabled=True).select_related("provider"))
+    mappings = list(ModelMapping.objects.prefetch_related(targets, ramps, shadows))
     demo_wanted = not any(_serves(mapping) for mapping in mappings)
     return tuple(_rule(mapping, demo_wanted) for mapping in mappings)
 
@@ -304,6 +307,7 @@ def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
         ),
         salt=mapping.salt,
         shares=shares_of_mapping(mapping),
+        shadow=_shadow(mapping),
         position=mapping.position,
         context_window=mapping.context_window,
         max_output_tokens=mapping.max_output_tokens,
@@ -323,6 +327,16 @@ def _condition(mapping: ModelMapping) -> Condition:
     if condition.flaw is not None:
         logger.error("mapping %s: takes no request: %s", mapping.pattern, condition.flaw)
     return condition
+
+
+def _shadow(mapping: ModelMapping) -> ShadowRule | None:
+    record: Shadow | None = getattr(mapping, "shadow", None)
+    if record is None or not record.enabled:
+        return None
+    target = Target(record.provider.slug, record.upstream_model)
+    return ShadowRule(
+        target, record.share / 100, float(record.daily_cap), record.concurrency, record.released
+    )
 
 
 def _key(record: ClientKey, people: Mapping[int, PersonLimits]) -> KeyEntry:

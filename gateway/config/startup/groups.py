@@ -20,8 +20,8 @@ MEMBER: Final = "Member"
 
 # codename parts of what an operator may change: how requests are served, not who may see them
 _OPERATED: Final = (
-    "provider", "providercredential", "modelmapping", "mappingtarget", "ramp", "clientkey", "modelprice",
-    "learntoption", "problem",
+    "provider", "providercredential", "modelmapping", "mappingtarget", "ramp", "shadow", "clientkey",
+    "modelprice", "learntoption", "problem",
 )  # fmt: skip
 _HISTORY: Final = ("requestlog", "sessiontotal", "attempt", "hourlytotal", "hourlyledger", "purgerun")
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from gateway.client_protocol.purpose import RequestClass, Task
 
@@ -78,6 +78,7 @@ class Endpoint(models.TextChoices):
     MESSAGES = "messages", _("messages")
     COUNT_TOKENS = "count_tokens", _("count tokens")
     REPLAY = "replay", _("replay")
+    SHADOW = "shadow", pgettext_lazy("endpoint", "shadow")
 
 
 class RequestLog(models.Model):
@@ -226,6 +227,9 @@ class RequestLog(models.Model):
             ),
             models.Index(fields=["started_at"], name="log_uncounted", condition=UNCOUNTED),
             models.Index(fields=["replay_of"], name="log_replay_of", condition=~Q(replay_of="")),
+            models.Index(
+                fields=["mapping_pk", "started_at"], name="log_shadow_time", condition=Q(endpoint="shadow")
+            ),
             models.Index(
                 fields=["mapping_pk", "arm", "-started_at"], name="log_arm_time", condition=~Q(arm="")
             ),

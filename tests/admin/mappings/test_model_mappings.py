@@ -166,7 +166,7 @@ def test_the_list_does_not_ask_the_database_once_per_row(
 ):
     for number in range(10):
         make_mapping(f"m{number}", mapping.targets.get().provider)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         admin_client.get(url("modelmapping", "changelist"))
 
 
