@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Count
+
 from gateway.models import RequestLog
 from gateway.models.history.request_log import State
 
@@ -59,6 +61,14 @@ def rows_of_arm(mapping_pk: int, arm: str, since: datetime) -> list[dict[str, An
     """The newest rows of an arm, as `figures` reads them. Raises what the database raises."""
     rows = RequestLog.objects.filter(mapping_pk=mapping_pk, arm=arm, started_at__gte=since, replay_of="")
     return list(rows.exclude(arm="").order_by("-started_at").values(*_FIELDS)[:MOST_ROWS])
+
+
+def sessions_of_arm(mapping_pk: int, arm: str, since: datetime) -> int:
+    """How many sessions an arm was given; a request without a session counts as one."""
+    rows = RequestLog.objects.filter(mapping_pk=mapping_pk, arm=arm, started_at__gte=since, replay_of="")
+    rows = rows.exclude(arm="").order_by()
+    named = rows.exclude(session_id="").aggregate(number=Count("session_id", distinct=True))["number"]
+    return int(named) + rows.filter(session_id="").count()
 
 
 def figures(rows: Iterable[Mapping[str, Any]], since: datetime | None = None) -> ArmFigures:

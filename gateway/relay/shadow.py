@@ -51,7 +51,7 @@ class Shadows:
         rule = exchange.route.rule if exchange.route else None
         if rule is None or rule.shadow is None or self._stopped or outcome.state != OK:
             return
-        if exchange.arrival.endpoint != "messages" or not exchange.captures:
+        if exchange.arrival.endpoint != "messages" or not (exchange.captures and outcome.attempts):
             return
         if not is_chosen(exchange.request_id, rule.shadow.share):
             return

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from gateway.config.changes import RAMP, acting, saying
 from gateway.config.ramps import begin, begin_step, roll_back
+from gateway.history.arms import sessions_of_arm
 from gateway.models import Ramp
 from gateway.models.configuration.ramp import ACTIVE, RampState
 from gateway.models.database_errors import concerns_server
@@ -40,7 +41,7 @@ def decide(ramp: Ramp, now: datetime) -> bool:
             return False
         with saying(_("The ramp began.")):
             return begin(ramp, now)
-    found = guards.sides(ramp, now) if ramp.is_guarded or _counts_sessions(ramp) else ()
+    found = guards.sides(ramp, now) if ramp.is_guarded else ()
     tripped = guards.trip(ramp, found)
     if tripped is not None:
         with saying(_("A guard of the ramp tripped: all sessions went back.")):
@@ -54,11 +55,9 @@ def decide(ramp: Ramp, now: datetime) -> bool:
     if ramp.state != RampState.RUNNING or not guards.may_go_on(ramp, found):
         return False
     step = ramp.steps[ramp.step]
-    if _counts_sessions(ramp):
-        return found[-1].new.sessions >= step["sessions"] and begin_step(ramp, now)
-    due = (ramp.step_since or now) + timedelta(seconds=step.get("seconds", 0))
+    since = ramp.step_since or now
+    if step.get("sessions"):
+        given = sessions_of_arm(ramp.mapping_id, ramp.target.arm, since)
+        return given >= step["sessions"] and begin_step(ramp, now)
+    due = since + timedelta(seconds=step.get("seconds", 0))
     return due <= now and begin_step(ramp, now, None if ramp.is_guarded else due)
-
-
-def _counts_sessions(ramp: Ramp) -> bool:
-    return bool(ramp.steps[ramp.step].get("sessions"))

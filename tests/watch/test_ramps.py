@@ -277,6 +277,7 @@ def test_one_ramp_that_cannot_be_judged_does_not_hold_up_the_others(mapping, cap
     other.lead_to(mapping.targets.first().provider, "new")
     make_ramp(other)
     Ramp.objects.filter(pk=broken.pk).update(steps=[], state="running", step_since=NOW)
+    assert all(rule.enabled for rule in mapping_rules())
     look(NOW)
     assert Ramp.objects.get(mapping=other).state == RampState.RUNNING
     assert "unexpected error with a ramp" in caplog.text
@@ -338,3 +339,12 @@ def test_a_guard_reads_no_more_than_the_newest_rows(mapping, django_assert_num_q
     with django_assert_num_queries(1):
         found = figures(rows_of_arm(mapping.pk, NEW, NOW))
     assert (found.requests, found.failed) == (MOST_ROWS, 0)
+
+
+def test_a_step_of_more_sessions_than_a_guard_reads_ends_too(mapping):
+    make_ramp(mapping, [{"share": 10, "sessions": MOST_ROWS + 10}, {"share": 100}])
+    look(NOW)
+    asked(mapping, NEW, MOST_ROWS + 9, at=minutes(1))
+    asked(mapping, NEW, 5, at=minutes(2), session_id="one and the same")
+    look(minutes(3))
+    assert Ramp.objects.get().step == 1

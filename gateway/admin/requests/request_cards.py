@@ -44,6 +44,14 @@ def _where_now(row: RequestLog) -> str:
     return format_html('<a class="gw-link" href="{}">{}</a>', address, gettext("where would it go?"))
 
 
+def _arm(row: RequestLog) -> str:
+    """The target that the session was given, with its share of the sessions then."""
+    if not row.arm:
+        return ""
+    share = "" if row.arm_share is None else f" ({100 * row.arm_share:.3g} %)"
+    return format_html("{}{}", code(inert(row.arm)), share)
+
+
 def cards(row: RequestLog) -> list[tuple[Any, Any]]:
     """Three lists of facts, each with its title."""
     replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
@@ -78,6 +86,7 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
                 (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
                 (_("by the mapping"), _mapping(row)),
                 (_("now"), _where_now(row)),
+                (_("the session is with"), _arm(row)),
                 (_("attempts"), number(row.attempts)),
                 (_("provider's request id"), inert(row.upstream_request_id)),
                 (_("ledger entries"), number(row.ledger_count)),

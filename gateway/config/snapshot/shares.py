@@ -55,7 +55,9 @@ def first_arm(mapping: ModelMapping) -> str:
 
 
 def _arm(mapping: ModelMapping, ramp: Ramp) -> str | None:
-    """The new arm; None if its target is switched off."""
+    """The new arm; None if its target is switched off, or the ramp has no such step."""
+    if ramp.step >= len(ramp.steps):
+        return None
     return next((one.arm for one in mapping.targets.all() if one.pk == ramp.target_id and one.enabled), None)
 
 
