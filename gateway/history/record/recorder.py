@@ -20,27 +20,24 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
-import dataclasses
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from django.db import connections
 
 from gateway.history.follow_up_queue import EndedExchange
-from gateway.history.outcome import ExchangeOutcome, with_unsearched
+from gateway.history.outcome import ExchangeOutcome
 from gateway.history.record import spool as spool_files
+from gateway.history.record.outcome_queue import Entry, OutcomeQueue, portions, release, size_of
 from gateway.history.record.rows import NO_PRICES, write, write_singly
 from gateway.history.record.spool import Spool
-from gateway.history.record.storable import lesser, without_texts
+from gateway.history.record.spool_lines import RefusedRows, masked_line
 from gateway.history.secrets.masker import Masker, masker
-from gateway.history.secrets.secret_search import Work
 from gateway.history.totals.token_factors import FactorLearner
 from gateway.models.database_errors import concerns_server
 from gateway.pricing.book import PriceBook
@@ -56,9 +53,6 @@ GATHER: Final = 0.0015
 RETRY_SECONDS: Final = 1.0
 # commits in quick succession show that the database answers; a larger batch saves little more
 LARGEST_BATCH: Final = 16
-LARGEST_OF_SPOOL: Final = 200
-# bytes of text that are serialised, or read back, at once
-PORTION: Final = 8_000_000
 # nobody waits longer than this, however busy the writer is
 LONGEST_WAIT: Final = 1.0
 # Outcomes that nobody waits for go to the file after this time if nothing is committed;
@@ -69,51 +63,6 @@ LONG_OVERDUE: Final = 5.0
 MOST_HELD: Final = 64_000_000
 COMPLAIN_EVERY: Final = 30.0
 FLUSH_TIMEOUT: Final = 20.0
-
-
-class _Entry:
-    """One outcome on its way; None once it is in the spool, and then it leaves the queue.
-
-    `waiter` is set when somebody waits for durability; `late` then fires when the patience is over.
-    """
-
-    __slots__ = ("late", "outcome", "since", "waiter")
-
-    def __init__(self, outcome: ExchangeOutcome, waiter: asyncio.Future[None] | None = None) -> None:
-        self.outcome: ExchangeOutcome | None = outcome
-        self.waiter = waiter
-        self.since = time.monotonic()
-        self.late: asyncio.TimerHandle | None = None
-
-    @property
-    def size(self) -> int:
-        return _size(self.outcome)
-
-
-def _size(outcome: ExchangeOutcome | None) -> int:
-    """Bytes of the texts that it holds."""
-    bodies = None if outcome is None else outcome.bodies
-    if bodies is None:
-        return 0
-    return len(bodies.received) + len(bodies.sent) + len(bodies.answered) + len(bodies.returned)
-
-
-def _release(entries: Iterable[_Entry]) -> None:
-    """Tell the waiters, in their own loop, that the outcomes are durable; one call wakes a loop for all."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for entry in entries:
-        if entry.waiter is not None:
-            by_loop.setdefault(entry.waiter.get_loop(), []).append(entry.waiter)
-    for loop, waiters in by_loop.items():
-        # a closed loop raises RuntimeError: nobody waits any more
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_set, waiters)
-
-
-def _set(waiters: Iterable[asyncio.Future[None]]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
 
 
 class Recorder:
@@ -136,12 +85,10 @@ class Recorder:
         hand_over: Callable[[list[EndedExchange]], object] = lambda _ended: None,
         tell: Callable[[int, bool], object] = lambda _waiting, _committed: None,
     ) -> None:
-        self._queue: deque[_Entry] = deque()
-        # held by whoever takes out of the queue; appending is atomic
-        self._queue_lock = threading.Lock()
-        self._late: deque[_Entry] = deque()
-        self._folder, self._name = spool_folder, name
+        self._queue = OutcomeQueue()
+        self._late: deque[Entry] = deque()
         self._spool = Spool(spool_folder, name)
+        self._refused = RefusedRows(spool_folder, name, mask)
         self._spool_lock = threading.Lock()
         # outcomes in its files that the database has not taken from memory meanwhile
         self._only_spooled = 0
@@ -169,17 +116,17 @@ class Recorder:
 
     def opened(self, outcome: ExchangeOutcome) -> None:
         """An exchange has arrived."""
-        self._put(_Entry(outcome))
+        self._put(Entry(outcome))
 
     def closed(self, outcome: ExchangeOutcome) -> None:
         """An exchange has ended; `outcome` replaces the row it opened with."""
-        self._put(_Entry(outcome))
+        self._put(Entry(outcome))
         self._wake_writer()
 
     async def settled(self, outcome: ExchangeOutcome) -> None:
         """`closed`, and wait until it is in the database or in the spool file."""
         loop = asyncio.get_running_loop()
-        entry = _Entry(outcome, loop.create_future())
+        entry = Entry(outcome, loop.create_future())
         self._put(entry)
         self._wake_writer()
         longest = loop.time() + max(self._patience, LONGEST_WAIT)
@@ -228,9 +175,8 @@ class Recorder:
             path.unlink(missing_ok=True)
         return number
 
-    def _put(self, entry: _Entry) -> None:
-        with self._queue_lock:
-            self._queue.append(entry)
+    def _put(self, entry: Entry) -> None:
+        self._queue.put(entry)
         if not self._threads:
             self._start()
 
@@ -273,8 +219,7 @@ class Recorder:
         """
         if self._crowded and len(self._queue) < LARGEST_BATCH:
             self._stopping.wait(GATHER)
-        with self._queue_lock:
-            batch = list(islice(self._queue, LARGEST_BATCH))
+        batch = self._queue.oldest(LARGEST_BATCH)
         try:
             # read once: the spooler takes outcomes away meanwhile
             held = {entry: outcome for entry in batch if (outcome := entry.outcome) is not None}
@@ -285,14 +230,14 @@ class Recorder:
             self._complain(problem)
             _close_connections()
             return False
-        self._taken(batch)
+        self._queue.remove(batch)
         self._answers_again()
         self._tell(len(self._queue), bool(written))
         if written:
             self._committed_at = time.monotonic()
             with self._spool_lock:
                 self._only_spooled -= sum(entry.outcome is None for entry in held)
-        _release(batch)
+        release(batch)
         self._crowded = sum(entry.waiter is not None for entry in batch) > 1
         try:
             self._factors.note(written)
@@ -316,13 +261,6 @@ class Recorder:
             seconds = round(time.monotonic() - self._away_since, 1)
             self._away_since = None
             logger.warning("history is written again", extra={"seconds": seconds})
-
-    def _taken(self, batch: list[_Entry]) -> None:
-        """Take a batch out of the queue, some of which the spooler may have taken."""
-        written = set(batch)
-        with self._queue_lock:
-            while self._queue and self._queue[0] in written:
-                self._queue.popleft()
 
     def _write_spooled(self) -> bool:
         """Write what is in the files, unless all of it was in a commit that was merely slow.
@@ -348,7 +286,8 @@ class Recorder:
     def _write_file(self, path: Path) -> int | None:
         """How many outcomes were written; None: the process ends before all are."""
         number = 0
-        for batch in _batches(spool_files.read(path, self._keep_unreadable)):
+        outcomes = spool_files.read(path, self._refused.keep_line)
+        for batch in portions((outcome, size_of(outcome)) for outcome in outcomes):
             if time.monotonic() > self._deadline:
                 return None
             self._write(batch)
@@ -367,35 +306,16 @@ class Recorder:
             logger.warning(
                 "a batch of history was refused, writing it row by row", extra={"problem": str(problem)[:500]}
             )
-            ended = write_singly(outcomes, prices, mask, self._keep_refused)
+            ended = write_singly(outcomes, prices, mask, self._refused.keep)
         try:
             self._hand_over(ended)
         except Exception:
             # the follow-up finds it in its queue
             logger.exception("unexpected error while handing over what was written")
 
-    def _keep_refused(self, outcome: ExchangeOutcome) -> None:
-        line = self._line(outcome)
-        if line is None:
-            logger.error(
-                "history row lost: it can be written nowhere", extra={"request_id": outcome.request_id}
-            )
-        else:
-            self._keep_unreadable(line)
-
-    def _keep_unreadable(self, line: bytes) -> None:
-        try:
-            path = spool_files.keep_refused(self._folder, self._name, line)
-            logger.error("a row that cannot be stored is kept in a file", extra={"file": path.name})
-        except Exception as problem:
-            logger.error(
-                "a row that cannot be stored is lost",
-                extra={"problem": str(problem), "row": line[:2000].decode("utf-8", "replace")},
-            )
-
     # --- the spooler thread -----------------------------------------------------
 
-    def _not_yet(self, entry: _Entry, longest: float) -> None:
+    def _not_yet(self, entry: Entry, longest: float) -> None:
         """The patience is over: keep waiting behind others while the database answers, else go to
         the file.
         """
@@ -406,7 +326,7 @@ class Recorder:
         else:
             self._give_to_spooler(entry)
 
-    def _give_to_spooler(self, entry: _Entry) -> None:
+    def _give_to_spooler(self, entry: Entry) -> None:
         self._late.append(entry)
         self._wake_spooler.set()
 
@@ -416,7 +336,7 @@ class Recorder:
             self._wake_spooler.clear()
             last = self._all_late.is_set()
             try:
-                for portion in _portions(self._due(everything=last)):
+                for portion in portions((entry, entry.size) for entry in self._due(everything=last)):
                     self._spool_batch(portion)
             except Exception:
                 # without this thread an outage would block every answer and fill the memory
@@ -424,22 +344,22 @@ class Recorder:
             if last:
                 return
 
-    def _due(self, *, everything: bool) -> list[_Entry]:
+    def _due(self, *, everything: bool) -> list[Entry]:
         """The entries that go to the file now: the late ones, and those that have waited too long."""
         # an entry may be late twice: by the clock, and by its place in the queue
         due = dict.fromkeys(self._late.popleft() for _ in range(len(self._late)))
         now = time.monotonic()
         longest = OVERDUE if now - self._committed_at > OVERDUE else LONG_OVERDUE
-        with self._queue_lock:
-            for entry in self._queue:
-                if not everything and now - entry.since < longest:
-                    # the others are younger
-                    break
-                due[entry] = None
-        return list(due)
+        since = float("inf") if everything else now - longest
+        return list(due | dict.fromkeys(self._queue.waiting_since(since)))
 
-    def _spool_batch(self, batch: list[_Entry]) -> None:
-        spooled = list(self._lines(batch))
+    def _spool_batch(self, batch: list[Entry]) -> None:
+        # an outcome that cannot be serialised stays in memory for the database
+        spooled = [
+            (entry, line)
+            for entry in batch
+            if (outcome := entry.outcome) is not None and (line := masked_line(outcome, self._mask))
+        ]
         try:
             if spooled:
                 with self._spool_lock:
@@ -452,52 +372,16 @@ class Recorder:
             if time.monotonic() - self._complained_at > COMPLAIN_EVERY:
                 self._complained_at = time.monotonic()
                 logger.error("spool not written", extra={"rows": len(batch), "problem": str(problem)})
-            self._shed()
-        with self._queue_lock:
-            self._queue = deque(entry for entry in self._queue if entry.outcome is not None)
-        _release(batch)
+            lost = self._queue.shed_texts(MOST_HELD)
+            if lost:
+                logger.error(
+                    "texts of exchanges are lost: no room in memory or on disk", extra={"rows": lost}
+                )
+        self._queue.remove_spooled()
+        release(batch)
         # also where the writer hangs in a commit
         self._tell(len(self._queue), False)
         self._wake.set()
-
-    def _shed(self) -> None:
-        """Bound the memory while neither database nor disk accept anything: the oldest texts go."""
-        with self._queue_lock:
-            entries = list(self._queue)
-        too_much = sum(entry.size for entry in entries) - MOST_HELD
-        number = 0
-        for entry in entries:
-            if too_much <= 0:
-                break
-            outcome, size = entry.outcome, entry.size
-            if outcome is not None and size:
-                entry.outcome = without_texts(
-                    outcome, "neither the database nor the disk had room for the texts"
-                )
-                too_much -= size
-                number += 1
-        if number:
-            logger.error("texts of exchanges are lost: no room in memory or on disk", extra={"rows": number})
-
-    def _lines(self, batch: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
-        """Entries with their lines; one that cannot be serialised stays in memory for the database."""
-        for entry in batch:
-            outcome = entry.outcome
-            line = None if outcome is None else self._line(outcome)
-            if line is not None:
-                yield entry, line
-
-    def _line(self, outcome: ExchangeOutcome) -> bytes | None:
-        """The line of an outcome, in the fullest form that can be serialised; None when there is none."""
-        try:
-            return spool_files.as_line(_masked(outcome, self._mask()))
-        except Exception:
-            logger.exception("unexpected error while spooling", extra={"request_id": outcome.request_id})
-        with contextlib.suppress(Exception):
-            for form in lesser(outcome):
-                with contextlib.suppress(Exception):
-                    return spool_files.as_line(_masked(form, self._mask()))
-        return None
 
 
 def _join(thread: threading.Thread, end: float) -> None:
@@ -511,40 +395,3 @@ def _close_connections() -> None:
         connections.close_all()
     except Exception:
         logger.exception("a connection to the database could not be closed")
-
-
-def _masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
-    if outcome.bodies is None:
-        return outcome
-    work = Work()
-    bodies, count = mask.bodies(outcome.bodies, work)
-    masked = dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
-    return with_unsearched(masked, work.whole) if work.whole else masked
-
-
-def _batches(outcomes: Iterable[ExchangeOutcome]) -> Iterator[list[ExchangeOutcome]]:
-    """Batches bounded in number and bytes."""
-    batch: list[ExchangeOutcome] = []
-    size = 0
-    for outcome in outcomes:
-        batch.append(outcome)
-        size += _size(outcome)
-        if len(batch) >= LARGEST_OF_SPOOL or size >= PORTION:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _portions(entries: Iterable[_Entry]) -> Iterator[list[_Entry]]:
-    """The same for entries, whose lines are all in memory at once."""
-    portion: list[_Entry] = []
-    size = 0
-    for entry in entries:
-        portion.append(entry)
-        size += entry.size
-        if len(portion) >= LARGEST_OF_SPOOL or size >= PORTION:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion

@@ -17,7 +17,9 @@ from gateway.config.health_records import StandingRecords
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.history.record.follow_up import follow_up
 from gateway.history.record.recorder import Recorder
+from gateway.history.record.spool_lines import masked_line
 from gateway.history.search import index
+from gateway.history.secrets.masker import masker
 from gateway.history.totals import sessions
 from gateway.models import FollowUp, HourlyTotal, RequestLog, SessionTotal, SetAsideTarget
 from gateway.models.database_errors import concerns_server
@@ -145,7 +147,7 @@ def test_whatever_is_in_a_row_it_is_stored_and_those_beside_it_are_whole(tmp_pat
     assert HourlyTotal.objects.aggregate(all=Sum("requests"))["all"] == RequestLog.objects.count()
     assert not list((tmp_path / "spool").glob("*.refused"))
     # the way through a file keeps as much
-    line = recorder._line(outcome)
+    line = masked_line(outcome, masker)
     assert line is not None
     (tmp_path / "spool").mkdir(exist_ok=True)
     (tmp_path / "spool" / f"dead-{number}.spool").write_bytes(line)

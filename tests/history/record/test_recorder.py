@@ -16,6 +16,7 @@ from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcom
 from gateway.history.record import novelties, rows, spool
 from gateway.history.record import recorder as module
 from gateway.history.record.novelties import NoveltyWriter
+from gateway.history.record.outcome_queue import Entry
 from gateway.history.record.recorder import Recorder
 from gateway.history.record.rows import write
 from gateway.history.secrets.masker import masker
@@ -302,7 +303,7 @@ async def test_who_waits_behind_others_goes_to_the_file_only_when_the_commits_st
     given = []
     recorder._give_to_spooler = given.append
     loop = asyncio.get_running_loop()
-    entry = module._Entry(outcome(), loop.create_future())
+    entry = Entry(outcome(), loop.create_future())
     soon, passed = loop.time() + 60, loop.time() - 1
     recorder._committed_at = time.monotonic() + 60
     recorder._not_yet(entry, soon)

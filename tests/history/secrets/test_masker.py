@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from bench.sessions import session
 from gateway.history.content.bodies import packed, rebuilt, store, stored
 from gateway.history.outcome import CapturedBodies
-from gateway.history.record.recorder import _masked
 from gateway.history.record.rows import write
 from gateway.history.record.spool import as_line
+from gateway.history.record.spool_lines import masked as masked_outcome
 from gateway.history.secrets.masker import Masker, masker
 from gateway.history.secrets.patterns import names
 from gateway.history.secrets.secret_search import Work
@@ -131,7 +131,8 @@ class TestStored:
         assert list(RequestLog.objects.values_list("masked_count", flat=True)) == [1, 1]
 
     def test_what_waited_in_the_spool_was_masked_and_counted_there(self, tmp_path):
-        told = _masked(outcome(bodies=CapturedBodies({}, received=f'{{"a":"{KEY}"}}'.encode())), masker())
+        bodies = CapturedBodies({}, received=f'{{"a":"{KEY}"}}'.encode())
+        told = masked_outcome(outcome(bodies=bodies), masker())
         assert KEY.encode() not in as_line(told)
         write([told])
         assert RequestLog.objects.get().masked_count == 1
@@ -302,8 +303,8 @@ def test_a_stream_that_takes_too_long_says_the_mark_once():
 
 
 def test_the_row_says_that_a_text_could_not_be_looked_through(monkeypatch):
-    monkeypatch.setattr("gateway.history.record.recorder.Work", no_time)
+    monkeypatch.setattr("gateway.history.record.spool_lines.Work", no_time)
     body = json.dumps({"messages": [{"role": "user", "content": "sk-" * 60_000}]}).encode()
-    masked = _masked(outcome(bodies=CapturedBodies(received=body)), Masker())
+    masked = masked_outcome(outcome(bodies=CapturedBodies(received=body)), Masker())
     assert b"sk-sk-" not in masked.bodies.received
     assert [entry for entry in masked.ledger if "whole" in str(entry)]
