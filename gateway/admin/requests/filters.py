@@ -1,24 +1,22 @@
-"""Filters of the history that read no distinct values from the big table.
+"""The filters of the history, none of which reads distinct values from the big table.
 
-Each is a parameter of the address, so an address is a saved view. Rare rows are
-found through partial indexes (models/history/request_log.py); what such an index is for is
-said in the condition again, because SQLite uses it only then.
+Partial indexes (models/history/request_log.py) find rare rows. A condition repeats that of its index, because
+SQLite uses the index only then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from typing import Any, ClassVar, Final
 
-from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.ui import time_range
+from gateway.admin.ui.list_filters import FieldFilter, ParameterFilter, TimeFilter
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
@@ -56,107 +54,7 @@ ERROR_TYPES: Final = (
     "api_error",
 )
 MOST_MODELS: Final = 200
-# in one parameter
-_MOST_VALUES: Final = 20
 MODELS_OF_DAYS: Final = 7
-
-
-class _Filter(admin.SimpleListFilter):
-    """One parameter; `condition` says what its value means, None: nothing.
-
-    `multiple`: the parameter may have several values with commas between, of which a row needs one; a
-    choice adds its value or takes it away.
-    """
-
-    multiple: ClassVar[bool] = False
-
-    def condition(self, value: str) -> Q | None:
-        raise NotImplementedError
-
-    def has_output(self) -> bool:
-        # one without is not asked at all
-        return True
-
-    def is_offered(self) -> bool:
-        """Whether the bar above the list has it."""
-        return True
-
-    def values(self) -> list[str]:
-        """The values that are asked for."""
-        value = self.value() or ""
-        if not self.multiple or value in dict(self.lookup_choices):
-            return [value] if value else []
-        return [one for one in dict.fromkeys(value.split(",")) if one]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        if value and "\x00" in value:
-            # no text in PostgreSQL has one, and it refuses to look
-            return queryset.none()
-        found = self.conditions()
-        return queryset if found is None else queryset.filter(found)
-
-    def conditions(self) -> Q | None:
-        """What all values mean together."""
-        found = [one for one in map(self.condition, self.values()[:_MOST_VALUES]) if one is not None]
-        return reduce(or_, found) if found else None
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        if not self.multiple:
-            yield from super().choices(changelist)
-            return
-        values = self.values()
-        yield {
-            "selected": not values,
-            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
-            "display": _("All"),
-        }
-        names = {str(value): title for value, title in self.lookup_choices}
-        for value in (*names, *(value for value in values if value not in names)):
-            others = [one for one in values if one != value]
-            here = others if value in values else [*values, value]
-            yield {
-                "selected": value in values,
-                "query_string": changelist.get_query_string(
-                    {self.parameter_name: ",".join(here)} if here else {}, remove=[self.parameter_name]
-                ),
-                "display": names.get(value, value),
-            }
-
-
-class _FieldFilter(_Filter):
-    """One value of one field."""
-
-    field: ClassVar[str]
-
-    def condition(self, value: str) -> Q | None:
-        return Q(**{self.field: value})
-
-
-class TimeFilter(_Filter):
-    """A range of the console (admin/ui/time_range.py); the list names some of them."""
-
-    title = _("time")
-    parameter_name = time_range.PARAMETER
-    moment: ClassVar[str] = "started_at"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return list(time_range.NAMED.items())
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        yield from super().choices(changelist)
-        found = time_range.time_range(self.value() or "")
-        if found is not None and found.token not in time_range.NAMED:
-            query = changelist.get_query_string({self.parameter_name: found.token})
-            yield {"selected": True, "query_string": query, "display": found.title}
-
-    def condition(self, value: str) -> Q | None:
-        found = time_range.time_range(value)
-        if found is None:
-            return None
-        since = {} if found.since is None else {f"{self.moment}__gte": found.since}
-        until = {} if found.until is None else {f"{self.moment}__lt": found.until}
-        return Q(**since, **until)
 
 
 class OldTimeFilter(TimeFilter):
@@ -168,13 +66,7 @@ class OldTimeFilter(TimeFilter):
         return bool(self.value())
 
 
-class SessionTimeFilter(TimeFilter):
-    """When a session was last heard of."""
-
-    moment = "last_at"
-
-
-class KeyFilter(_Filter):
+class KeyFilter(ParameterFilter):
     multiple = True
     title = _("client key")
     parameter_name = "key"
@@ -193,7 +85,7 @@ class KeyFilter(_Filter):
         return Q(client_key_id=int(value)) if value.isdecimal() and len(value) < 18 else Q(pk__in=[])
 
 
-class OwnerFilter(_Filter):
+class OwnerFilter(ParameterFilter):
     multiple = True
     title = _("owner")
     parameter_name = "owner"
@@ -208,7 +100,7 @@ class OwnerFilter(_Filter):
         return Q(client_key_id=keys[0]) if len(keys) == 1 else Q(client_key_id__in=keys)
 
 
-class ProviderFilter(_FieldFilter):
+class ProviderFilter(FieldFilter):
     """The providers that are configured now; ?provider=SLUG in the address finds an older one too."""
 
     multiple = True
@@ -219,7 +111,7 @@ class ProviderFilter(_FieldFilter):
         return list(Provider.objects.order_by("name").values_list("slug", "name"))
 
 
-class ModelFilter(_FieldFilter):
+class ModelFilter(FieldFilter):
     """The models asked for in the last week, from the daily totals."""
 
     multiple = True
@@ -246,7 +138,7 @@ class UpstreamModelFilter(ModelFilter):
     parameter_name = field = "upstream_model"
 
 
-class StatusFilter(_Filter):
+class StatusFilter(ParameterFilter):
     """A class, or an exact status."""
 
     multiple = True
@@ -267,7 +159,7 @@ class StatusFilter(_Filter):
         return None
 
 
-class StateFilter(_FieldFilter):
+class StateFilter(FieldFilter):
     """How it stands; `failed` is every end that is a failure."""
 
     multiple = True
@@ -281,7 +173,7 @@ class StateFilter(_FieldFilter):
         return Q(state__in=sorted(FAILED)) if value == "failed" else super().condition(value)
 
 
-class ProblemFilter(_Filter):
+class ProblemFilter(ParameterFilter):
     """The requests of one problem; offered only where it is chosen, by the page of that problem."""
 
     title = _("problem")
@@ -301,7 +193,7 @@ class ProblemFilter(_Filter):
         return ~Q(problem_id=None) & Q(problem_id=int(value))
 
 
-class ErrorTypeFilter(_Filter):
+class ErrorTypeFilter(ParameterFilter):
     multiple = True
     title = _("error type")
     parameter_name = "error"
@@ -313,7 +205,7 @@ class ErrorTypeFilter(_Filter):
         return ~Q(error_type="") & Q(error_type=value)
 
 
-class StopReasonFilter(_Filter):
+class StopReasonFilter(ParameterFilter):
     multiple = True
     title = _("stop reason")
     parameter_name = "stop_reason"
@@ -325,7 +217,7 @@ class StopReasonFilter(_Filter):
         return Q(stop_reason=value) if value in USUAL_STOPS else Q(stop_reason=value) & UNUSUAL_STOP
 
 
-class SlowFilter(_Filter):
+class SlowFilter(ParameterFilter):
     title = _("slow")
     parameter_name = "slow"
 
@@ -347,7 +239,7 @@ class SlowFilter(_Filter):
         return RARE["slow"] & longer if seconds < 60 else RARE["minute"] & longer
 
 
-class WithFilter(_Filter):
+class WithFilter(ParameterFilter):
     """Things that a request has: a name, or several with commas between; a choice adds or takes away."""
 
     multiple = True
@@ -374,7 +266,7 @@ class WithFilter(_Filter):
         return reduce(and_, (self.CONDITIONS[name][1] for name in chosen), Q()) or None
 
 
-class WithoutFilter(_Filter):
+class WithoutFilter(ParameterFilter):
     """What a request lacks; most lack it, so this is for use beside another filter or a time."""
 
     title = _("without")
@@ -392,7 +284,7 @@ class WithoutFilter(_Filter):
         return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
 
 
-class EndpointFilter(_FieldFilter):
+class EndpointFilter(FieldFilter):
     title = _("kind")
     parameter_name = field = "endpoint"
 
@@ -403,7 +295,7 @@ class EndpointFilter(_FieldFilter):
         return list(model_admin.model._meta.get_field("endpoint").choices)
 
 
-class ClassFilter(_Filter):
+class ClassFilter(ParameterFilter):
     """What requests are for; the safety checks of clients can be seen alone."""
 
     title = _("purpose")
@@ -419,7 +311,7 @@ class ClassFilter(_Filter):
         return Q(request_class=value) if usual else Q(request_class=value) & RARE_CLASS
 
 
-class PromptFilter(_Filter):
+class PromptFilter(ParameterFilter):
     """The requests of one prompt of a person; ?prompt=ID in the address, as the session's page has it."""
 
     title = _("prompt")

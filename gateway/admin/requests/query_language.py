@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests import filters
 from gateway.admin.ui import time_range
+from gateway.admin.ui.list_filters import TimeFilter
 from gateway.client_protocol.purpose import CONDITIONS, Task
 from gateway.conversion.validation.block_checks import EFFORTS
 from gateway.models import ClientKey, Provider
@@ -170,5 +171,5 @@ FIELDS: Final[dict[str, Field]] = {
     "in": Field(_("input tokens"), _compared("input_tokens"), (">100000",)),
     "out": Field(_("output tokens"), _compared("output_tokens"), (">8000",)),
     "seconds": Field(_("how long it took, in seconds"), _compared("duration_ms", 1000), (">30", ">60")),
-    "time": Field(_("when"), _of_filter(filters.TimeFilter), tuple(time_range.NAMED)),
+    "time": Field(_("when"), _of_filter(TimeFilter), tuple(time_range.NAMED)),
 }

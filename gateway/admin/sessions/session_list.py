@@ -20,11 +20,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from gateway.admin.requests.filters import KeyFilter, SessionTimeFilter
+from gateway.admin.requests.filters import KeyFilter
 from gateway.admin.sessions import session_costs, session_page, transcript
 from gateway.admin.sessions.subjects import NOTHING, subjects
 from gateway.admin.ui.base import ChangeList, EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import ago, dollars, milliseconds, number
+from gateway.admin.ui.list_filters import TimeFilter
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.ui.sanitize import inert
 from gateway.config.snapshot.loader import load
@@ -41,6 +42,12 @@ from gateway.models import RequestLog, SessionTotal
 from gateway.models.history.request_log import class_words
 
 _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
+
+
+class SessionTimeFilter(TimeFilter):
+    """When a session was last heard of."""
+
+    moment = "last_at"
 
 
 @admin.register(SessionTotal)
