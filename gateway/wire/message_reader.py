@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from gateway.wire import jsontext
+from gateway.wire.lenient import object_of
 from gateway.wire.messages import JSONObject
 from gateway.wire.stored_stream import events, joined_deltas, ours
 
@@ -31,7 +32,7 @@ def read_answer(body: bytes) -> ReadAnswer:
         except jsontext.InvalidJSON:
             return ReadAnswer(None, None)
         if value.get("type") == "error":
-            return ReadAnswer(None, _object(value.get("error")))
+            return ReadAnswer(None, object_of(value.get("error")))
         return ReadAnswer(value if isinstance(value.get("content"), list) else None, None)
     joined = ours(joined_deltas(body))
     return _from_events(events(body) if joined is None else joined)
@@ -45,16 +46,16 @@ def _from_events(stream: Iterable[JSONObject]) -> ReadAnswer:
     for event in stream:
         kind, index = event.get("type"), event.get("index")
         if kind == "message_start":
-            message = dict(_object(event.get("message")))
+            message = dict(object_of(event.get("message")))
         elif kind == "content_block_start" and isinstance(index, int):
-            blocks[index] = dict(_object(event.get("content_block")))
+            blocks[index] = dict(object_of(event.get("content_block")))
         elif kind == "content_block_delta" and isinstance(index, int) and index in blocks:
-            said.setdefault(index, []).append(_object(event.get("delta")))
+            said.setdefault(index, []).append(object_of(event.get("delta")))
         elif kind == "message_delta" and message is not None:
-            message.update(_object(event.get("delta")))
-            message["usage"] = {**_object(message.get("usage")), **_object(event.get("usage"))}
+            message.update(object_of(event.get("delta")))
+            message["usage"] = {**object_of(message.get("usage")), **object_of(event.get("usage"))}
         elif kind == "error":
-            error = _object(event.get("error"))
+            error = object_of(event.get("error"))
     if message is None:
         return ReadAnswer(None, error)
     for index, deltas in said.items():
@@ -82,7 +83,3 @@ def _arguments(text: str) -> Any:
         return jsontext.loads(text)
     except jsontext.InvalidJSON:
         return text
-
-
-def _object(value: Any) -> JSONObject:
-    return value if isinstance(value, dict) else {}

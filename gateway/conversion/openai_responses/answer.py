@@ -11,7 +11,8 @@ from __future__ import annotations
 from gateway.conversion.answers.chat_message import WholeAnswer, in_one_piece, put_together
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.openai_responses.stream import ResponsesStream, failure_of
+from gateway.conversion.openai_responses.response_end import failure_of
+from gateway.conversion.openai_responses.stream import ResponsesStream
 from gateway.errors import UpstreamBroken
 from gateway.wire.messages import JSONObject
 

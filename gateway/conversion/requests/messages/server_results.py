@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.wire import jsontext
+from gateway.wire.lenient import object_of, objects_of, text_of
 from gateway.wire.messages import JSONObject
 
 
@@ -26,32 +27,32 @@ def server_text(block: JSONObject, name_format: str) -> str | None:
 
 
 def _call(block: JSONObject, _: str) -> str:
-    return f"[{_text(block.get('name'))} call: {jsontext.dumps_text(block.get('input') or {})}]"
+    return f"[{text_of(block.get('name'))} call: {jsontext.dumps_text(block.get('input') or {})}]"
 
 
 def _web_search(block: JSONObject, _: str) -> str:
     content = block.get("content")
     if not isinstance(content, list):
         return f"[web search failed: {_error_code(content)}]"
-    lines = [f"- {_text(item.get('title'))} ({_text(item.get('url'))})" for item in _objects(content)]
+    lines = [f"- {text_of(item.get('title'))} ({text_of(item.get('url'))})" for item in objects_of(content)]
     return "\n".join(["[web search results]", *lines])
 
 
 def _web_fetch(block: JSONObject, _: str) -> str:
-    content = _object(block.get("content"))
+    content = object_of(block.get("content"))
     if content.get("type") != "web_fetch_result":
         return f"[web fetch failed: {_error_code(content)}]"
-    source = _object(_object(content.get("content")).get("source"))
+    source = object_of(object_of(content.get("content")).get("source"))
     text = ""
     if source.get("type") == "text":
-        text = _text(source.get("data"))
+        text = text_of(source.get("data"))
     elif source.get("type") == "content":
         text = _texts(source.get("content"))
-    return f"[fetched {_text(content.get('url'))}]\n{text}".rstrip("\n")
+    return f"[fetched {text_of(content.get('url'))}]\n{text}".rstrip("\n")
 
 
 def _code_execution(block: JSONObject, _: str) -> str:
-    content = _object(block.get("content"))
+    content = object_of(block.get("content"))
     if "error_code" in content:
         return f"[code execution failed: {_error_code(content)}]"
     heading = "[code execution result"
@@ -62,16 +63,16 @@ def _code_execution(block: JSONObject, _: str) -> str:
 
 
 def _tool_search(block: JSONObject, name_format: str) -> str:
-    content = _object(block.get("content"))
+    content = object_of(block.get("content"))
     if "error_code" in content:
         return f"[tool search failed: {_error_code(content)}]"
-    found = [_text(item.get("tool_name")) for item in _objects(content.get("tool_references"))]
+    found = [text_of(item.get("tool_name")) for item in objects_of(content.get("tool_references"))]
     names = [upstream_name(name, name_format) for name in found]
     return f"[tools found: {', '.join(names)}]"
 
 
 def _advisor(block: JSONObject, _: str) -> str:
-    return _text(_object(block.get("content")).get("text"))
+    return text_of(object_of(block.get("content")).get("text"))
 
 
 def _mcp_result(block: JSONObject, _: str) -> str:
@@ -80,24 +81,12 @@ def _mcp_result(block: JSONObject, _: str) -> str:
 
 def _texts(content: Any) -> str:
     if isinstance(content, list):
-        return "\n\n".join(_text(item.get("text")) for item in _objects(content) if item.get("text"))
-    return _text(content)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _object(value: Any) -> JSONObject:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[JSONObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+        return "\n\n".join(text_of(item.get("text")) for item in objects_of(content) if item.get("text"))
+    return text_of(content)
 
 
 def _error_code(value: Any) -> str:
-    return _text(_object(value).get("error_code")) or "unknown"
+    return text_of(object_of(value).get("error_code")) or "unknown"
 
 
 # of each kind that becomes text of the assistant (block_kinds.py)

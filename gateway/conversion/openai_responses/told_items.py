@@ -1,0 +1,75 @@
+"""The items of a streamed response, and how much of each has been told.
+
+Servers leave out any of an item's announcement, its deltas and its whole. They tell which item an event is
+about by its place in the output, by an id that may change between events, or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.conversion.answers.output import Pieces
+from gateway.wire.lenient import object_of, text_of
+from gateway.wire.messages import JSONObject
+
+
+@dataclass(slots=True)
+class ToldItem:
+    """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read.
+
+    `announced`: what it held when it was announced; of a call, its `call_id`.
+    """
+
+    kind: str = ""
+    call_id: str = ""
+    announced: JSONObject = field(default_factory=dict)
+    parts: dict[int, Pieces] = field(default_factory=dict)
+    source: str = ""
+    named: bool = False
+    ended: bool = False  # told as a whole
+
+
+class ToldItems:
+    """The items of one response; `in_order` has them in the order of the output."""
+
+    __slots__ = ("_by_key", "in_order")
+
+    def __init__(self) -> None:
+        self._by_key: dict[int | str, ToldItem] = {}
+        self.in_order: list[ToldItem] = []
+
+    def about(self, event: JSONObject, kind: str = "") -> ToldItem:
+        """The item that an event is about: a known one of this kind, or a new one."""
+        told = self._by_key.get(item_key(event))
+        strange = told is not None and bool(kind and told.kind) and told.kind != kind
+        if strange or (told is None and kind and type(event.get("output_index")) is not int):
+            # an id that was never announced, or one place for all items: the item that is under way
+            told = next((one for one in reversed(self.in_order) if one.kind == kind), None)
+            told = None if told is None or told.ended else told
+        return told or self.add(event, kind)
+
+    def at(self, event: JSONObject) -> ToldItem | None:
+        """The item at an event's place, if there is one."""
+        return self._by_key.get(item_key(event))
+
+    def add(self, event: JSONObject, kind: str) -> ToldItem:
+        """A new item, which takes the event's place from now on."""
+        told = self._by_key[item_key(event)] = ToldItem(kind)
+        self.in_order.append(told)
+        return told
+
+
+def item_key(event: JSONObject) -> int | str:
+    """Which item an event is about: its place in the output, or its id where a server tells no place."""
+    place = event.get("output_index")
+    if type(place) is int:
+        return place
+    if type(place) is str:
+        return place
+    return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id")) or 0
+
+
+def part_index(event: JSONObject, name: str) -> int:
+    """The place of a part in its item; 0 where the event does not tell."""
+    value = event.get(name)
+    return value if type(value) is int else 0
