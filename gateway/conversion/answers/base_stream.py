@@ -36,7 +36,8 @@ from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.stop_reasons import Finish, Stop
 from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import Usage, usage_at_start, usage_of
-from gateway.conversion.answers.writer import IDLE, AnswerFailed, AnswerWriter
+from gateway.conversion.answers.writing.block_sequence import IDLE, AnswerFailed
+from gateway.conversion.answers.writing.writer import AnswerWriter
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger

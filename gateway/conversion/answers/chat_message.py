@@ -15,8 +15,6 @@ from typing import Final, NamedTuple
 
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers import reasoning, stop_reasons
-from gateway.conversion.answers.block_writers import ToolBlock
-from gateway.conversion.answers.call_table import BEGINS, CallTable
 from gateway.conversion.answers.chat_stream import MessageStream
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.message import envelope
@@ -24,6 +22,8 @@ from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import Usage, counts_in, usage_of
+from gateway.conversion.answers.writing.block_writers import ToolBlock
+from gateway.conversion.answers.writing.call_table import BEGINS, CallTable
 from gateway.conversion.context import AnswerContext, ToolFacts
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger

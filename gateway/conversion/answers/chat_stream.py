@@ -37,7 +37,7 @@ from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.answers.usage import counts_in, latest
-from gateway.conversion.answers.writer import IDLE
+from gateway.conversion.answers.writing.block_sequence import IDLE
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway import patterns
-from gateway.conversion.answers.block_writers import TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.answers.reasoning import Growth
 from gateway.conversion.answers.text_filters import VisibleText
-from gateway.conversion.answers.writer import AnswerWriter, Open
+from gateway.conversion.answers.writing.block_sequence import Open
+from gateway.conversion.answers.writing.block_writers import TextBlock, ThinkingBlock, ToolBlock
+from gateway.conversion.answers.writing.writer import AnswerWriter
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.messages import JSONObject

@@ -59,7 +59,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Final, NamedTuple
 
-from gateway.conversion.answers.block_writers import ToolBlock
+from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.tool_calls.answer_calls import CallPiece
 from gateway.conversion.tool_calls.arguments import arguments_text, same_arguments
 from gateway.conversion.tool_calls.object_reader import Completeness, begins_object, is_placeholder
