@@ -36,7 +36,7 @@ class Pieces:
 
 
 class Output:
-    """Collects the model's output; `everything` is what output tokens are estimated from."""
+    """Collects the model's output; output tokens are estimated from its `texts`."""
 
     __slots__ = ("_calls", "_text", "_thinking", "names", "text_length", "thinking_length")
 
@@ -86,6 +86,6 @@ class Output:
         return bool(self.text_length or self.thinking_length or self.names)
 
     @property
-    def everything(self) -> str:
-        calls = (call.text for call in self._calls)
-        return "".join((self._thinking.text, self._text.text, *self.names, *calls))
+    def texts(self) -> list[str]:
+        """Everything the model has said. Joined, they would be fewer tokens: two names would be one word."""
+        return [self._thinking.text, self._text.text, *self.names, *(call.text for call in self._calls)]

@@ -15,7 +15,7 @@ from gateway.conversion import repairs
 from gateway.conversion.answers.output import Output
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.tokens.messages import estimate_text_tokens
+from gateway.conversion.tokens.messages import estimate_tokens
 from gateway.values import frozen
 from gateway.wire.messages import JSONObject
 
@@ -133,7 +133,7 @@ def usage_of(
         prompt += read + written
     estimated = prompt is None or completion is None
     if completion is None:
-        completion = estimate_text_tokens(output.everything, context.profile.vocabulary)
+        completion = estimate_tokens(output.texts, context.profile.vocabulary)
     if estimated:
         ledger.repair(repairs.USAGE_MISSING)
     return Usage(

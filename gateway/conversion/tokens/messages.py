@@ -9,7 +9,7 @@ See docs/conversion.md, "The estimate".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Final
 
@@ -268,4 +268,9 @@ def count_leaves(value: object) -> int:
 
 def estimate_text_tokens(text: str, vocabulary: str = RULE) -> int:
     """The tokens of one text, by the rule or by a vocabulary."""
-    return TokenCounts.unpacked(text_counter(vocabulary).text(text)).total
+    return estimate_tokens([text], vocabulary)
+
+
+def estimate_tokens(texts: Iterable[str], vocabulary: str = RULE) -> int:
+    """The tokens of separate texts together, by the rule or by a vocabulary."""
+    return TokenCounts.unpacked(sum(map(text_counter(vocabulary).text, texts))).total

@@ -7,6 +7,7 @@ import pytest
 from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.usage import counts_in, latest, usage_at_start, usage_of
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.tokens.messages import estimate_text_tokens
 from tests.playbook import context_of
 
 
@@ -155,3 +156,17 @@ def test_a_later_count_takes_nothing_away():
         assert latest(first, later, Ledger()) == first
     assert latest(first, {"completion_tokens": 9}, Ledger()) == {**first, "completion_tokens": 9}
     assert latest(None, first, Ledger()) == first
+
+
+@pytest.mark.parametrize("vocabulary", ["none", "o200k_base"])
+def test_calls_without_counts_cost_what_each_of_their_texts_costs(vocabulary):
+    output = Output()
+    parts = ["get_weather", "get_time", "get_time", '{"city":"Bern"}', "{}"]
+    output.names += parts[:3]
+    output.call().add(parts[3])
+    output.call().add(parts[4])
+    output.call()
+    context = context_of({"vocabulary": vocabulary})
+    assert usage_of(None, context, output, Ledger()).output_tokens == sum(
+        estimate_text_tokens(part, vocabulary) for part in parts
+    )
