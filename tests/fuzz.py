@@ -22,6 +22,7 @@ READERS = (
     "tests/wire",
     "tests/patterns",
     "tests/history/secrets",
+    "tests/masking",
     "tests/history/search",
     "tests/conversion/errors",
     "tests/attacks/test_odd_requests.py",

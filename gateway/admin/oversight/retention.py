@@ -18,7 +18,7 @@ from gateway.admin.ui.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.sanitize import inert
 from gateway.history.retention import MOST_COUNTED, preview
-from gateway.history.secrets.patterns import BUILT_IN
+from gateway.masking.kinds import BUILT_IN
 from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.upstream import upstream_error
 from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.masking.redaction import masked
 from gateway.wire import jsontext
 
 # bytes; searching a longer body for secrets would hold up other exchanges, and no real error is so long

@@ -17,9 +17,9 @@ from gateway import patterns
 from gateway.conversion.errors.error_body import parsed_body, read
 from gateway.conversion.errors.error_limits import told_limits
 from gateway.conversion.errors.overflow import overflow_in, wordings
-from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
 from gateway.conversion.profile import DEFAULTS, Profile
+from gateway.masking.redaction import masked
 
 # Providers say what they do not want in the beginning, and echo what they were sent; many expressions over
 # long texts would hold up other exchanges.

@@ -12,9 +12,9 @@ from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read
 from gateway.conversion.errors.overflow import Overflow, overflow_in, too_large_for_a_minute
-from gateway.conversion.errors.redaction import masked
 from gateway.conversion.errors.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
+from gateway.masking.redaction import masked
 from gateway.wire.messages import JSONObject
 
 MAX_MESSAGE: Final = 2000

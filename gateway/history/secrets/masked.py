@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gateway.history.secrets.patterns import Pattern
 from gateway.history.secrets.secret_search import OutOfTime, Work, secrets_in
+from gateway.masking.kinds import SecretKind
 from gateway.wire.stored_stream import StreamLines
 
 # stands for a text that could not be searched
@@ -30,7 +30,7 @@ class Masked:
     count: int = 0
 
 
-def masked_text(text: str, patterns: Sequence[Pattern], work: Work) -> tuple[str, int]:
+def masked_text(text: str, patterns: Sequence[SecretKind], work: Work) -> tuple[str, int]:
     try:
         spans = secrets_in(text, patterns, work)
     except OutOfTime:
@@ -49,7 +49,7 @@ def _mark(name: str) -> str:
     return f"[masked:{name}]"
 
 
-def masked_value(value: Any, patterns: Sequence[Pattern], work: Work) -> tuple[Any, int]:
+def masked_value(value: Any, patterns: Sequence[SecretKind], work: Work) -> tuple[Any, int]:
     """A JSON value with masked texts; the same object when it has no secret."""
     kind = type(value)
     if kind is str:
@@ -73,7 +73,7 @@ class _Fragment(NamedTuple):
     key: Any
 
 
-def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Masked:
+def masked_events(body: bytes, patterns: Sequence[SecretKind], work: Work) -> Masked:
     lines = StreamLines(body)
     texts: dict[tuple[Any, ...], list[_Fragment]] = {}
     for number, value in lines.values.items():
@@ -95,7 +95,7 @@ def masked_events(body: bytes, patterns: Sequence[Pattern], work: Work) -> Maske
 
 
 def _mask_fragments(
-    fragments: Sequence[_Fragment], patterns: Sequence[Pattern], work: Work
+    fragments: Sequence[_Fragment], patterns: Sequence[SecretKind], work: Work
 ) -> tuple[int, set[int]]:
     """Mask in texts that follow each other; returns how many secrets, and the lines that changed."""
     parts = [fragment.holder[fragment.key] for fragment in fragments]

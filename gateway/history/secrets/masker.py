@@ -18,8 +18,9 @@ from gateway.cache import GenerationalCache
 from gateway.history.content.chunking import Chain, PackedRequest
 from gateway.history.outcome import CapturedBodies
 from gateway.history.secrets.masked import Masked, masked_events, masked_text, masked_value
-from gateway.history.secrets.patterns import Pattern, Suspects, of_admin, of_value
+from gateway.history.secrets.patterns import Suspects, of_admin, of_value
 from gateway.history.secrets.secret_search import Work, may_hold
+from gateway.masking.kinds import SecretKind
 from gateway.routing.snapshot import SecretLook
 from gateway.wire import json_bounds, jsontext
 from gateway.wire.stored_stream import is_stream, stream_texts
@@ -45,7 +46,7 @@ class Masker:
     `work`: what the texts of one exchange may cost together; each call has its own when it is not given.
     """
 
-    def __init__(self, more: Sequence[Pattern] = (), most: int = MOST_KNOWN) -> None:
+    def __init__(self, more: Sequence[SecretKind] = (), most: int = MOST_KNOWN) -> None:
         self._suspects = Suspects(more)
         # digest of a piece in its place -> what it became
         self._known: GenerationalCache[bytes, _Known] = GenerationalCache(most)
@@ -155,7 +156,7 @@ class Masker:
         whole, work.whole = work.whole - before, before
         return _Known(other, count, whole) if count else _CLEAN
 
-    def _matching(self, json: bytes, work: Work) -> list[Pattern]:
+    def _matching(self, json: bytes, work: Work) -> list[SecretKind]:
         """The patterns that may match in the texts of a JSON value."""
         suspects = self._suspects.of(json)
         if not suspects:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from gateway.history.secrets.patterns import Pattern
+from gateway.masking.kinds import SecretKind
 from gateway.patterns import Match
 from gateway.patterns import Pattern as Expression
 from gateway.patterns.linear import LinearPattern
@@ -60,7 +60,7 @@ class Work:
             raise OutOfTime
 
 
-def secrets_in(text: str, patterns: Sequence[Pattern], work: Work) -> list[Span]:
+def secrets_in(text: str, patterns: Sequence[SecretKind], work: Work) -> list[Span]:
     """(start, end, name) of each secret, ordered and disjoint.
 
     Two that overlap are one, named by the first of the patterns. Raises OutOfTime, also where a pattern
@@ -78,7 +78,7 @@ def secrets_in(text: str, patterns: Sequence[Pattern], work: Work) -> list[Span]
     return [(start, end, patterns[rank].name) for start, end, rank in _joined(found)]
 
 
-def may_hold(text: str, pattern: Pattern, work: Work) -> bool:
+def may_hold(text: str, pattern: SecretKind, work: Work) -> bool:
     """Whether the pattern matches somewhere, or that cannot be determined in time."""
     work.begin()
     try:
@@ -103,7 +103,7 @@ def _joined(found: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]
     yield start, end, rank
 
 
-def _spans(text: str, pattern: Pattern, work: Work) -> Iterator[tuple[int, int]]:
+def _spans(text: str, pattern: SecretKind, work: Work) -> Iterator[tuple[int, int]]:
     finder = pattern.regex
     if finder is None:
         raise OutOfTime
@@ -116,12 +116,8 @@ def _spans(text: str, pattern: Pattern, work: Work) -> Iterator[tuple[int, int]]
     for number, (start, end) in enumerate(spans):
         if number & 15 == 15:
             work.check()
-        if start < end and not (pattern.with_digit and _without_digit(text[start:end])):
+        if pattern.accepts(text[start:end]):
             yield start, end
-
-
-def _without_digit(text: str) -> bool:
-    return not any(digit in text for digit in "0123456789")
 
 
 def _in_windows(text: str, regex: Expression[str], work: Work) -> Iterator[tuple[int, int]]:

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
-from gateway.conversion.errors.redaction import masked
 from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError, UpstreamTimedOut
+from gateway.masking.redaction import masked
 from gateway.routing.resolve import Route, resolve
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig, Target
 from gateway.upstream.client import UpstreamAnswer, UpstreamClient

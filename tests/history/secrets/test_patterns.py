@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.history.secrets import patterns
-from gateway.history.secrets.patterns import BUILT_IN, Suspects, of_admin, of_value
+from gateway.history.secrets.patterns import Suspects, of_admin, of_value
+from gateway.masking.kinds import BUILT_IN
 from gateway.routing.snapshot import SecretLook
 
 MORE = (of_value("correct-horse_battery"), of_value('"a-b'), of_admin(SecretLook("always", "x+")))

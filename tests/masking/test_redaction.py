@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.conversion.errors.redaction import masked
+from gateway.masking.kinds import BUILT_IN
+from gateway.masking.redaction import masked
+from tests.history.secrets.test_masker import SECRETS
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,12 @@ def test_secrets_are_masked(secret):
 )
 def test_ordinary_text_is_untouched(text):
     assert masked(text) == text
+
+
+def test_no_kind_of_secret_that_is_masked_in_stored_texts_is_left_in_a_message():
+    left = {name for name, secret in SECRETS.items() if secret[:12] in masked(f"bad: {secret} (code 1)")}
+    assert not left
+    assert {kind.name for kind in BUILT_IN} - {"authorization", "password", "aws-secret"} == SECRETS.keys()
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    assert masked(f"AWS_SECRET_ACCESS_KEY={secret}") == "AWS_SECRET_ACCESS_KEY=***"
+    assert "hunter22" not in masked("postgres://app:hunter22@db/app")

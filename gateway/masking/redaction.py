@@ -1,15 +1,21 @@
-"""Secrets removed from texts that leave the gateway (docs/conversion.md, "Errors of providers")."""
+"""Secrets removed from messages to clients (docs/conversion.md, "Errors of providers").
+
+Beside the kinds of `kinds`, a message loses whatever looks a little like a credential: nobody needs it there,
+whereas a stored conversation would lose its contents.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from gateway import patterns
+from gateway.masking.kinds import BUILT_IN, SecretKind
+from gateway.patterns import Pattern as Expression
 
 _MASK: Final = "***"
 
-# A name is not a secret: without a digit it stays. What may begin at many places is bounded: looking to the
-# end of a long word from each of them would take minutes.
+# A name without a digit is not a secret. The look ahead is bounded, because a search may begin at each place
+# of a long word.
 _WITH_DIGIT: Final = r"(?=[^\s\"'&]{0,100}[0-9])"
 
 _PATTERNS: Final = tuple(
@@ -45,7 +51,25 @@ _PATTERNS: Final = tuple(
 
 
 def masked(text: str) -> str:
-    """`text` without keys, bearer tokens and credentials in URLs."""
+    """`text` with *** for keys, tokens, private keys and credentials in URLs."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
+    for kind in BUILT_IN:
+        if any(literal in text for literal in _LITERALS[kind]):
+            text = _without(kind, text)
     return text
+
+
+_LITERALS: Final = {kind: tuple(literal.decode() for literal in kind.literals) for kind in BUILT_IN}
+
+
+def _without(kind: SecretKind, text: str) -> str:
+    regex = kind.regex
+    assert isinstance(regex, Expression)
+    parts, place = [], 0
+    for match in regex.finditer(text):
+        start, end = match.span(1 if regex.groups else 0)
+        if kind.accepts(text[start:end]):
+            parts += [text[place:start], _MASK]
+            place = end
+    return "".join([*parts, text[place:]])
