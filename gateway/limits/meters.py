@@ -12,7 +12,7 @@ from gateway.limits.windows import ADVERBS, DAY_SECONDS, MINUTE, Minute, Period,
 from gateway.routing.snapshot import KeyEntry, KeyLimits
 
 # Claude Code gives up at once when it is told to wait longer
-# (docs/claude-code-client.md, "Errors and retries").
+# (docs/client-behaviour.md, "Errors and retries").
 LONGEST_RETRY_AFTER: Final = 60
 # Seconds after which some of the answers under way have surely ended.
 RETRY_WHEN_RESERVED: Final = 10

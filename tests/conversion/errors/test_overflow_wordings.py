@@ -44,7 +44,7 @@ def error_for(status, body):
 def compacts(error):
     """Claude Code compacts on these words with status 400, and on any 413.
 
-    See docs/claude-code-client.md, "Compaction".
+    See docs/client-behaviour.md, "Compaction".
     """
     return (error.status == 400 and error.message.startswith(COMPACTS)) or error.status == 413
 
