@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.wire.messages import JSONObject
+
 FIELD: Final = "safeguards"
 RESULTS: Final = "safeguard_results"
 CHECK: Final = "dangerous_tool_use"
@@ -17,8 +19,6 @@ CHECK: Final = "dangerous_tool_use"
 BETA: Final = "dangerous-tool-use-"
 # nothing is set up here that judges
 DISABLED: Final[Mapping[str, str]] = {"type": "unavailable", "reason": "disabled"}
-
-JSONObject = dict[str, Any]
 
 
 def asks_for_verdicts(request: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from gateway.errors import GatewayError
 from gateway.management import expectations
 from gateway.wire import jsontext
 from gateway.wire.event_bytes import fields
-from gateway.wire.messages import Event, JSONObject, Sent
+from gateway.wire.messages import JSONObject, Sent
 
 REQUEST_ID: Final = "req_000000000000000000000000"
 _KINDS_BY_KEY: Final = {"upstream_sse": "stream", "upstream_json": "response", "upstream_status": "error"}
@@ -153,7 +153,7 @@ def _same(key: str) -> Callable[[Any, JSONObject], list[str]]:
 
 
 def _same_events(expected: list[JSONObject], result: JSONObject) -> list[str]:
-    events: list[Event] = expectations.normal(event["data"] for event in result.get("events", []))
+    events: list[JSONObject] = expectations.normal(event["data"] for event in result.get("events", []))
     actual = [{"event": event["type"], "data": event} for event in events]
     return expectations.differences(expected, actual, "/events")
 

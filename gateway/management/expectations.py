@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gateway import patterns
-from gateway.wire.messages import Event
+from gateway.wire.messages import JSONObject
 
 _GW1_ID: Final = patterns.compiled(r"\A(?=[A-Za-z0-9_-]++\Z)([A-Za-z0-9_-]+?)_gw1_[A-Za-z0-9_-]")
 
@@ -70,9 +70,9 @@ def present(body: Any, pointer: str) -> bool:
     return True
 
 
-def normal(events: Iterable[Event]) -> list[Event]:
+def normal(events: Iterable[JSONObject]) -> list[JSONObject]:
     """Pings and empty deltas removed, neighbouring deltas of one kind and block joined."""
-    joined: list[Event] = []
+    joined: list[JSONObject] = []
     for event in events:
         key = _TEXTS.get(event["delta"]["type"]) if event["type"] == "content_block_delta" else None
         if event["type"] == "ping" or (key is not None and not event["delta"][key]):
@@ -86,7 +86,7 @@ def normal(events: Iterable[Event]) -> list[Event]:
     return joined
 
 
-def _same_delta(last: Event, event: Event) -> bool:
+def _same_delta(last: JSONObject, event: JSONObject) -> bool:
     return (
         last.get("type") == event["type"]
         and last["index"] == event["index"]

@@ -17,7 +17,7 @@ from gateway.relay.gateway import Gateway
 from gateway.safeguards.rules import Action, ruling
 from gateway.wire import jsontext, sse
 from gateway.wire.event_bytes import fields
-from gateway.wire.messages import JSONObject, Message, Sent
+from gateway.wire.messages import Event, JSONObject, Message, Sent
 
 Judge = Callable[[Sequence[Action]], list[JSONObject]]
 _REFUSED = "A rule of your organization does not allow this action."
@@ -111,7 +111,7 @@ class JudgedStream:
                 self._calls[event["index"]][2].append(piece)
         elif kind == "message_delta" and isinstance(event.get("delta"), dict) and RESULTS in event["delta"]:
             told = {**event, "delta": {**event["delta"], RESULTS: self._judge(self._actions())}}
-            return told if isinstance(sent, dict) else sse.encode(told)
+            return cast(Event, told) if isinstance(sent, dict) else sse.encode(told)
         return sent
 
     def _actions(self) -> list[Action]:
@@ -124,7 +124,7 @@ def judged_stream(stream: AnswerStream, judge: Judge | None) -> AnswerStream:
 
 def _event(sent: Sent) -> JSONObject:
     if isinstance(sent, dict):
-        return sent
+        return cast(JSONObject, sent)
     try:
         event = jsontext.loads(fields(sent).data)
     except jsontext.InvalidJSON:

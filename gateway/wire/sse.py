@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.wire import jsontext
-from gateway.wire.messages import Event, Sent
+from gateway.wire.messages import Event, JSONObject, Sent
 
 MAX_EVENT: Final = 16 * 1024 * 1024
 DONE: Final = b"[DONE]"
@@ -191,7 +191,7 @@ class Decoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def encode(event: Sent) -> bytes:
+def encode(event: Sent | JSONObject) -> bytes:
     """One event for the client: the event line is mandatory, the SDKs discard events without it."""
     if isinstance(event, bytes):
         return event

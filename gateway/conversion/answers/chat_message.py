@@ -31,7 +31,7 @@ from gateway.conversion.tool_calls.answer_calls import CallBlocks, pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
-from gateway.wire.messages import Event, JSONObject, Message
+from gateway.wire.messages import Delta, Event, JSONObject, Message
 
 _START_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", "server_tool_use")
@@ -170,7 +170,9 @@ def in_one_piece(context: AnswerContext) -> AnswerContext:
 
 def put_together(events: list[Event], usage: JSONObject) -> Message:
     """The message that a complete sequence of events tells."""
-    message: Message = dict(events[0]["message"])
+    first = events[0]
+    assert first["type"] == "message_start"
+    message: Message = dict(first["message"])
     content: list[JSONObject] = []
     for event in events:
         match event["type"]:
@@ -187,7 +189,7 @@ def put_together(events: list[Event], usage: JSONObject) -> Message:
     return {**message, "content": content, "usage": usage}
 
 
-def _extend(block: JSONObject, delta: JSONObject) -> None:
+def _extend(block: JSONObject, delta: Delta) -> None:
     match delta["type"]:
         case "text_delta":
             block["text"] += delta["text"]
@@ -217,7 +219,7 @@ def message_events(message: Message) -> list[Event]:
     }
     start.pop("context_management", None)
     start.pop(RESULTS, None)
-    events = [messages.message_start(start), messages.PING]
+    events: list[Event] = [messages.message_start(start), messages.PING]
     for index, block in enumerate(message["content"]):
         events += _block_events(index, block)
     delta = {"stop_reason": message.get("stop_reason"), "stop_sequence": message.get("stop_sequence")}
@@ -225,9 +227,11 @@ def message_events(message: Message) -> list[Event]:
         delta["stop_details"] = message["stop_details"]
     if RESULTS in message:
         delta[RESULTS] = message[RESULTS]
-    more = {"context_management": message["context_management"]} if "context_management" in message else {}
     totals = {name: value for name, value in usage.items() if name in _END_COUNTS and value is not None}
-    return [*events, messages.message_delta(delta, totals, **more), messages.MESSAGE_STOP]
+    end = messages.message_delta(delta, totals)
+    if "context_management" in message:
+        end["context_management"] = message["context_management"]
+    return [*events, end, messages.MESSAGE_STOP]
 
 
 def refusal_message(context: AnswerContext, explanation: str) -> Message:

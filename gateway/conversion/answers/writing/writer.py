@@ -276,9 +276,10 @@ class AnswerWriter(BlockSequence):
             delta["stop_details"] = stop.details
         if self._context.safeguard_results is not None:
             delta[RESULTS] = self._context.safeguard_results
-        more = {"context_management": NO_EDITS} if self._context.report_context_management else {}
-        told = scaled(usage.at_end(), self._context.usage_scale)
-        self._events += (messages.message_delta(delta, told, **more), messages.MESSAGE_STOP)
+        end = messages.message_delta(delta, scaled(usage.at_end(), self._context.usage_scale))
+        if self._context.report_context_management:
+            end["context_management"] = NO_EDITS
+        self._events += (end, messages.MESSAGE_STOP)
         self.state = DONE
 
     # Calls
