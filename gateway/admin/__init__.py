@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.costs import costs_page
 from gateway.admin.keys import client_keys, refused_keys
-from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules
+from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules, safety_verdicts
 from gateway.admin.oversight import changes, novelties, people, retention
 from gateway.admin.people import client_policies, person_budgets
 from gateway.admin.problems import notifications, problem_list
@@ -32,6 +32,7 @@ __all__ = [
     "request_logs",
     "retention",
     "safeguard_rules",
+    "safety_verdicts",
     "search_engines",
     "session_list",
     "token_factors",

@@ -52,17 +52,22 @@ class RequestClass(StrEnum):
 
 
 class Task(StrEnum):
-    """What an auxiliary request does, recognised by its shape; the client does not say."""
+    """What an auxiliary request does, recognised by its shape; the client does not say. SAFEGUARDS is the
+    gateway's own: it asks a model about the calls of an answer."""
 
     NONE = ""
     CLASSIFIER = "classifier"
+    SAFEGUARDS = "safeguards"
     TITLE = "title"
     PROBE = "probe"
     COUNT = "count"
 
 
-# what a mapping can ask for: a class, or the client's own safety classifier, which is auxiliary too
-CONDITIONS: Final = (*(str(one) for one in RequestClass), str(Task.CLASSIFIER))
+# what a mapping can ask for: a class; the client's own safety classifier, which is auxiliary too; or the
+# gateway's, which goes nowhere else
+CONDITIONS: Final = (*(str(one) for one in RequestClass), str(Task.CLASSIFIER), str(Task.SAFEGUARDS))
+# counted beside the classes
+_CHECKS: Final = (Task.CLASSIFIER, Task.SAFEGUARDS)
 _CLASSES: Final = {str(one): one for one in RequestClass}
 
 
@@ -84,11 +89,14 @@ class Purpose:
 
     @property
     def counted_as(self) -> str:
-        """The class in the totals, where the client's own safety checks are told apart."""
+        """The class in the totals, where safety checks are told apart."""
         return counted_as(self.request_class, self.task)
 
     def meets(self, conditions: frozenset[str]) -> bool:
-        """Whether a mapping with these CONDITIONS takes the request; one without any takes all."""
+        """Whether a mapping with these CONDITIONS takes the request; one without any takes all but the
+        gateway's own checks."""
+        if self.task is Task.SAFEGUARDS:
+            return Task.SAFEGUARDS in conditions
         return not conditions or self.request_class in conditions or self.task in conditions
 
 
@@ -97,14 +105,20 @@ NOTHING_KNOWN: Final = Purpose()
 
 def condition(name: str) -> Purpose:
     """A purpose that meets exactly what a mapping with this one of CONDITIONS asks for."""
-    if name == Task.CLASSIFIER:
-        return Purpose(RequestClass.AUXILIARY, task=Task.CLASSIFIER)
+    if name in _CHECKS:
+        return Purpose(RequestClass.AUXILIARY, task=Task(name))
     return Purpose(RequestClass(name))
 
 
 def counted_as(request_class: str, task: str) -> str:
     """The class that totals count a request under."""
-    return task if task == Task.CLASSIFIER else request_class
+    return task if task in _CHECKS else request_class
+
+
+def own_check(headers: Mapping[str, str]) -> Purpose:
+    """The purpose of a check that the gateway makes for a request with these headers."""
+    prompt = headers.get(PROMPT_ID, "")[:LONGEST_NAME]
+    return Purpose(RequestClass.AUXILIARY, task=Task.SAFEGUARDS, prompt_id=prompt)
 
 
 def purpose_of(request: Mapping[str, Any], headers: Mapping[str, str], endpoint: str) -> Purpose:

@@ -7,8 +7,9 @@ incompatible; `unavailable` makes it check by itself and say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, TypeGuard
 
 from gateway.wire.messages import JSONObject
 
@@ -19,6 +20,12 @@ CHECK: Final = "dangerous_tool_use"
 BETA: Final = "dangerous-tool-use-"
 # nothing is set up here that judges
 DISABLED: Final[Mapping[str, str]] = {"type": "unavailable", "reason": "disabled"}
+
+# lists of the context, as the client names them
+_RULES: Final = ("allow", "deny", "ask")
+_AUTO_MODE: Final = ("allow", "soft_deny", "hard_deny", "environment")
+MOST_RULES: Final = 50
+LONGEST_RULE: Final = 500
 
 
 def asks_for_verdicts(request: Mapping[str, Any]) -> bool:
@@ -47,6 +54,30 @@ def without_check(headers: Mapping[str, str]) -> dict[str, str]:
     return {**others, "anthropic-beta": ",".join(kept)} if kept else others
 
 
+def own_rules(context: Mapping[str, Any]) -> JSONObject:
+    """What the person has set down about actions: permission rules, and what auto mode is to mind.
+
+    Nothing else of the context, which describes the machine.
+    """
+    rules, auto = context.get("rules"), context.get("auto_mode")
+    found = {
+        **({f"permission rules: {name}": _texts(rules.get(name)) for name in _RULES} if _is(rules) else {}),
+        **({f"auto mode: {name}": _texts(auto.get(name)) for name in _AUTO_MODE} if _is(auto) else {}),
+    }
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def _is(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return type(value) is dict
+
+
+def _texts(given: Any) -> list[str]:
+    """The rules of a list, which are texts, or objects with one."""
+    items: Sequence[Any] = given if type(given) is list else ()
+    read = [one.get("rule") if type(one) is dict else one for one in items[:MOST_RULES]]
+    return [one[:LONGEST_RULE] for one in read if type(one) is str]
+
+
 def context_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the client says of its machine for the check; empty when it is no object."""
     asked = request.get(FIELD)
@@ -57,14 +88,25 @@ def context_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def verdict(decision: str, explanation: str = "", *, read: bool = True) -> JSONObject:
-    """What is said of one call: `decision` is allow, deny or undecided; `read`: its input could be read."""
+class Unavailable(StrEnum):
+    """Why nothing is said of a call, which the client then checks by itself."""
+
+    ERROR = "error"
+    INPUT_TOO_LONG = "input_too_long"
+    INPUT_UNPARSED = "input_unparsed"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    TRUNCATED = "truncated"
+
+
+def verdict(decision: str, explanation: str = "", unavailable: Unavailable = Unavailable.ERROR) -> JSONObject:
+    """What is said of one call: `decision` is allow, deny or undecided."""
     if decision == "allow":
         return {"type": "evaluated", "outcome": "not_flagged"}
     if decision == "deny":
         told: JSONObject = {"type": "evaluated", "outcome": "flagged"}
         return {**told, "explanation": explanation} if explanation else told
-    return {"type": "unavailable", "reason": "error" if read else "input_unparsed"}
+    return {"type": "unavailable", "reason": str(unavailable)}
 
 
 def verdicts(by_call: Mapping[str, JSONObject]) -> list[JSONObject]:

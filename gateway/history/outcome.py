@@ -72,8 +72,9 @@ class ExchangeOutcome:
     """Field names are those of models.RequestLog; times in milliseconds, tokens None when unknown.
 
     `masked_count`: secrets already masked in `bodies`, on their way through the spool. `served_by`: the
-    gateway process. `novelties` become rows of models.ClientNovelty, as client_protocol.novelties.Novelty
-    has them, `tries` rows of models.Attempt, `bodies` one of models.RequestBody.
+    gateway process. `tries` become rows of models.Attempt, `verdicts` rows of models.SafeguardVerdict,
+    `novelties` rows of models.ClientNovelty, as client_protocol.novelties.Novelty has them, `bodies` one of
+    models.RequestBody.
     """
 
     request_id: str
@@ -133,7 +134,7 @@ class ExchangeOutcome:
     finer_class: str = ""
     settings_checksum: str = ""
     caller_request_id: str = ""
-    verdicts: list[list[Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
     novelties: list[list[str]] = field(default_factory=list)
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0

@@ -33,6 +33,7 @@ from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.history.refused_key import RefusedKey
 from gateway.models.history.request_log import RequestBody, RequestLog
+from gateway.models.history.safeguard_verdict import SafeguardVerdict
 from gateway.models.history.token_factor import TokenFactor
 from gateway.models.operation.lease import Lease
 from gateway.models.operation.limit_counter import LimitCounter, LimitHold
@@ -88,6 +89,7 @@ __all__ = [
     "RequestLog",
     "Retention",
     "SafeguardRule",
+    "SafeguardVerdict",
     "SavedElsewhere",
     "SavedView",
     "Sealed",

@@ -6,6 +6,7 @@ asked. At its end it leaves, and what it actually used is settled (`finalize.py`
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from gateway.pricing.price import Tokens
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
+from gateway.routing.snapshot import KeyEntry, KeyLimits
 from gateway.telemetry import metrics
 
 # Output of a typical answer, in tokens: charged against a rate before the length is known.
@@ -35,6 +37,8 @@ class AdmissionSubject(Protocol):
 
 async def come_in(exchange: Exchange, gateway: Gateway) -> None:
     """Take a place in this process. Raises Saturated."""
+    if exchange.arrival.purpose is not None:
+        return
     if gateway.gate.full:
         with metrics.waiting():
             await gateway.gate.enter()
@@ -117,8 +121,23 @@ def leave(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> Non
         gateway.limiter.settle(admission, _used(outcome, gateway))
 
 
+def _with_budgets_alone(key: KeyEntry) -> KeyEntry:
+    """The key for a request that is part of another one, which was counted against its rates."""
+    limits = key.limits
+    if limits is None:
+        return key
+    budgets = KeyLimits(
+        budget_period=limits.budget_period,
+        spend_budget=limits.spend_budget,
+        token_budget=limits.token_budget,
+    )
+    return dataclasses.replace(key, limits=budgets)
+
+
 async def _admitted(exchange: Exchange, gateway: Gateway, need: Need, *, free: bool = False) -> None:
     key, model = exchange.arrival.key, exchange.asked_model
+    if key is not None and exchange.arrival.purpose is not None:
+        key = _with_budgets_alone(key)
     admission = await gateway.limiter.admit(key, exchange.request_id, model, need, free=free)
     exchange.admission, exchange.limit_headers = admission, admission.headers
 

@@ -22,6 +22,7 @@ from gateway.history.outcome import CANCELLED, ERROR, OK
 from gateway.history.record import capture
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
+from gateway.relay.classifier import classifier_for
 from gateway.relay.exchange.exchange import Arrival, Exchange
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
@@ -78,6 +79,7 @@ async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
     request = await parsed(exchange, gateway)
     routes = await routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
+    exchange.classifier = classifier_for(exchange, gateway, answered)
     priced = admission.payable(exchange, gateway, routes)
     # the error when only targets without a price are left
     beyond = unpriced(exchange.asked_model) if len(priced) < len(routes) else None
@@ -138,8 +140,9 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     exchange.asked_model = model
     exchange.streamed = request.get("stream") is True and exchange.arrival.endpoint != "count_tokens"
     headers = exchange.arrival.headers
-    exchange.purpose = purpose_of(request, headers, exchange.arrival.endpoint)
-    exchange.novelties = [list(novelty) for novelty in novelties_of(request, headers)]
+    own = exchange.arrival.purpose
+    exchange.purpose = own or purpose_of(request, headers, exchange.arrival.endpoint)
+    exchange.novelties = [] if own else [list(novelty) for novelty in novelties_of(request, headers)]
     return request
 
 

@@ -20,7 +20,7 @@ from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, Upstr
 from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
-from gateway.relay.verdicts import judge_for, judged_message, judged_stream
+from gateway.relay.verdicts import JudgedStream, judge_for, judged_message, judged_stream
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
@@ -92,7 +92,7 @@ class Upstream:
             query=converted.query,
         )
         self._body = converted.body
-        self.judge = judge_for(exchange, gateway, converted.context)
+        self.judge = judge_for(exchange, gateway.configuration.snapshot, converted.context)
         self.stream: AnswerStream
         self.committed = False
         self.renew()
@@ -119,7 +119,14 @@ class Upstream:
     def renew(self) -> None:
         """A fresh stream for what is streamed; anything an earlier one had begun is forgotten."""
         if self.exchange.streamed:
-            self.stream = judged_stream(self.dialect.stream(self.context, self.exchange.ledger), self.judge)
+            stream = self.dialect.stream(self.context, self.exchange.ledger)
+            self.stream = stream if self.judge is None else judged_stream(stream, self.judge)
+
+    @property
+    def held_back(self) -> JudgedStream | None:
+        """The stream, when its last events wait for verdicts."""
+        stream: Any = self.stream
+        return stream if self.judge is not None and isinstance(stream, JudgedStream) and stream.held else None
 
     def commit(self) -> Sequence[Sent]:
         """The 200 is sent before the provider has answered."""
@@ -133,14 +140,14 @@ class Upstream:
         except UpstreamRefused as refusal:
             message = self._refused(refusal)
         self.exchange.message_ended(message)
-        return self._for_client(message)
+        return await self._for_client(message)
 
     async def first_events(self) -> Opened:
         """The first events of a streamed request. Raises UpstreamError when nothing was started."""
         try:
             return await self._try_stream()
         except UpstreamRefused as refusal:
-            return self._replayed(self._refused(refusal))
+            return await self._replayed(self._refused(refusal))
 
     async def _try_message(self) -> Message:
         answer = await self._open()
@@ -155,7 +162,7 @@ class Upstream:
             if answer.content_type == "application/json":
                 body = await self._whole(answer)
                 await answer.close()
-                return self._opened(answer, body)
+                return await self._opened(answer, body)
             if answer.content_type == "text/html":
                 raise _invalid(answer)
             return await self._first(answer)
@@ -209,13 +216,13 @@ class Upstream:
         )
         return _unsaid(error, self.route.provider.secrets)
 
-    def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
+    async def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
         """A streamed answer that is already complete, in whatever form it came."""
         events = as_events(body)
         if events is None:
             message = self._message(answer, body)
             self.exchange.ledger.repair(repairs.OTHER_FORM)
-            return self._replayed(message)
+            return await self._replayed(message)
         self.exchange.ledger.repair(repairs.OTHER_FORM)
         stream = self.stream
         told = [*self.feed(events), *([] if stream.done else stream.finish())]
@@ -257,17 +264,17 @@ class Upstream:
         self.exchange.usage_estimated = True
         return chat_message.refusal_message(self.context, refusal.explanation)
 
-    def _replayed(self, message: Message) -> Opened:
+    async def _replayed(self, message: Message) -> Opened:
         """A whole message as a stream: the provider did not stream, or refused."""
         self.exchange.message_ended(message)
-        told = self._for_client(message)
+        told = await self._for_client(message)
         events = chat_message.message_events(told)
         return Opened(events[1:] if self.committed else events, told)
 
-    def _for_client(self, message: Message) -> Message:
+    async def _for_client(self, message: Message) -> Message:
         """The message as the client gets it; the history has noted the real counts."""
         if self.judge is not None:
-            message = judged_message(message, self.judge)
+            message = await judged_message(message, self.judge)
         scale = self.context.usage_scale
         return message if scale == 1.0 else {**message, "usage": scaled(message["usage"], scale)}
 
@@ -300,7 +307,7 @@ class Upstream:
             if len(body) > self.gateway.max_answer_bytes:
                 raise _invalid(answer)
         await answer.close()
-        return self._opened(answer, bytes(body))
+        return await self._opened(answer, bytes(body))
 
     def note_facts(self) -> None:
         """What the stream tells the history; a replayed message has told it already."""

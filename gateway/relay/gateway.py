@@ -78,7 +78,8 @@ class Gateway:
     without an event. `stale_after`: silence after which pings no longer suffice and an empty delta is
     sent. `trailer_timeout`: wait for usage after finish_reason. `call_timeout`: longest call that is not
     streamed. `retry_budget`: no further attempt begins later than this after the first. `stream_limit`:
-    longest time of one streamed answer. `process`: this process's name in the history.
+    longest time of one streamed answer. `check_patience`: longest wait for a model that judges the calls of
+    an answer. `process`: this process's name in the history.
     `without_counter`: counters of providers that proved missing or silent, and when (`clock`) to ask them
     again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
     read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted. `moves`:
@@ -99,6 +100,7 @@ class Gateway:
     call_timeout: float = 600.0
     retry_budget: float = 30.0
     stream_limit: float = 3600.0
+    check_patience: float = 20.0
     max_answer_bytes: int = 64 * 1024 * 1024
     without_counter: dict[str, float] = field(default_factory=dict)
     live: LiveExchanges = field(default_factory=LiveExchanges)

@@ -32,7 +32,7 @@ _NOTHING = Attached()
 
 async def note_facts(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Facts:
     """Work out the facts of a parsed request, for routing and for the history."""
-    needs = needed(gateway.configuration.snapshot, exchange.asked_model)
+    needs = needed(gateway.configuration.snapshot, exchange.asked_model, exchange.purpose)
     exchange.needs = needs
     if needs.facts:
         tokens = None

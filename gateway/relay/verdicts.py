@@ -1,77 +1,146 @@
-"""Verdicts on the tool calls of an answer, by the admin's rules, where the client reads them.
+"""Verdicts on the tool calls of an answer, where the client reads them.
 
-A stream is watched on its way out: its calls are put together, and the event that ends the message gets what
-the rules say of them. This is done only for requests that ask for verdicts, and where there are rules.
+The admin's rules judge first, then a classifier judges what they leave open, if a mapping leads to one. A
+stream is watched on its way out and its calls are put together; its end waits for the classifier, everything
+before does not. Only requests that ask for verdicts are watched, and only where something can judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeGuard, cast
 
-from gateway.client_protocol.safeguards import RESULTS, context_of, verdict, verdicts
+from gateway.client_protocol.safeguards import RESULTS, Unavailable, context_of, verdict, verdicts
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.dialects import AnswerStream
+from gateway.errors import GatewayError
 from gateway.relay.exchange.exchange import Exchange
-from gateway.relay.gateway import Gateway
-from gateway.safeguards.rules import Action, ruling
+from gateway.routing.snapshot import ConfigSnapshot
+from gateway.safeguards.classifier import Opinion
+from gateway.safeguards.rules import UNDECIDED, Action, Decision, ruling
 from gateway.wire import jsontext, sse
 from gateway.wire.event_bytes import fields
-from gateway.wire.messages import Event, JSONObject, Message, Sent
+from gateway.wire.messages import Event, JSONObject, Message, Sent, error_event
 
-Judge = Callable[[Sequence[Action]], list[JSONObject]]
-_REFUSED = "A rule of your organization does not allow this action."
+_REFUSED: Final = "A rule of your organization does not allow this action."
+_UNSAFE: Final = "The safety check of your organization does not allow this action."
 
 
-def judge_for(exchange: Exchange, gateway: Gateway, context: AnswerContext) -> Judge | None:
-    """What judges the calls of this exchange's answer; None: nobody asks, or there are no rules."""
-    snapshot = gateway.configuration.snapshot
-    if context.safeguard_results is None or not snapshot.safeguard_rules:
-        return None
-    key = exchange.arrival.key
-    owner = key.owner_id if key is not None else None
-    groups = snapshot.groups.get(owner, frozenset()) if owner is not None else frozenset()
-    cwd = context_of(exchange.received_json or {}).get("live_cwd")
+class _Judged(NamedTuple):
+    """`rule` 0: none decided. `unavailable`: why an undecided call has no verdict."""
 
-    def judge(actions: Sequence[Action]) -> list[JSONObject]:
-        told: dict[str, JSONObject] = {}
-        exchange.verdicts = []
+    action: Action
+    decision: Decision
+    rule: int = 0
+    explanation: str = ""
+    unavailable: Unavailable = Unavailable.ERROR
+
+    def told(self) -> JSONObject:
+        return verdict(self.decision, self.explanation, self.unavailable)
+
+
+class Judge:
+    """Judges the calls of one answer: `begin`, then `settle` while `waiting`, then `results`."""
+
+    def __init__(self, exchange: Exchange, snapshot: ConfigSnapshot) -> None:
+        self._exchange = exchange
+        self._snapshot = snapshot
+        self._judged: list[_Judged] = []
+
+    def begin(self, actions: Sequence[Action]) -> None:
+        """Let the rules decide."""
+        snapshot, key = self._snapshot, self._exchange.arrival.key
+        owner = key.owner_id if key is not None else None
+        groups = snapshot.groups.get(owner, frozenset()) if owner is not None else frozenset()
+        cwd = context_of(self._exchange.received_json or {}).get("live_cwd")
+        where = cwd if isinstance(cwd, str) else ""
+        self._judged = []
         for action in actions:
-            found = ruling(
-                action,
-                snapshot.safeguard_rules,
-                cwd=cwd if isinstance(cwd, str) else "",
-                owner=owner,
-                groups=groups,
-            )
-            explanation = (found.rule.explanation if found.rule else "") or _REFUSED
-            told[action.id] = verdict(found.decision, explanation, read=action.input is not None)
-            exchange.verdicts.append(
-                [action.id, action.tool, found.decision, found.rule.id if found.rule else 0]
-            )
-        return verdicts(told)
+            found = ruling(action, snapshot.safeguard_rules, cwd=where, owner=owner, groups=groups)
+            rule = found.rule
+            unread = Unavailable.INPUT_UNPARSED if action.input is None else Unavailable.ERROR
+            explanation = (rule.explanation if rule else "") or _REFUSED
+            self._judged.append(_Judged(action, found.decision, rule.id if rule else 0, explanation, unread))
+        self._note()
 
-    return judge
+    @property
+    def waiting(self) -> bool:
+        """Whether there is somebody to ask about what is still open."""
+        return self._exchange.classifier is not None and bool(self._open())
+
+    async def settle(self) -> None:
+        """Ask the classifier about what the rules left open; it never raises for a failure."""
+        classifier = self._exchange.classifier
+        assert classifier is not None
+        asked = self._open()
+        found = await classifier([one.action for one in asked])
+        ids = {one.action.id for one in asked}
+        self._judged = [
+            _with_opinion(one, found.opinions.get(one.action.id)) if one.action.id in ids else one
+            for one in self._judged
+        ]
+        by_model = {"model": found.model, "took_ms": found.took_ms, "check_id": found.check_id}
+        self._note(ids, by_model)
+
+    def results(self) -> list[JSONObject]:
+        return verdicts({one.action.id: one.told() for one in self._judged})
+
+    def _open(self) -> list[_Judged]:
+        return [one for one in self._judged if one.decision == UNDECIDED and one.action.input is not None]
+
+    def _note(
+        self, asked: Set[str] = frozenset(), by_model: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """For the history: facts of models.SafeguardVerdict, nothing of what the calls say."""
+        self._exchange.verdicts = [
+            {
+                "tool": one.action.tool,
+                "decision": one.decision,
+                "rule_id": one.rule or None,
+                "unavailable": str(one.unavailable) if one.decision == UNDECIDED else "",
+                **(by_model if one.action.id in asked else {}),
+            }
+            for one in self._judged
+        ]
 
 
-def judged_message(message: Message, judge: Judge) -> Message:
+def _with_opinion(one: _Judged, opinion: Opinion | Unavailable | None) -> _Judged:
+    if isinstance(opinion, Opinion):
+        return one._replace(decision=opinion.decision, rule=0, explanation=opinion.reason or _UNSAFE)
+    return one._replace(unavailable=opinion or Unavailable.ERROR)
+
+
+def judge_for(exchange: Exchange, snapshot: ConfigSnapshot, context: AnswerContext) -> Judge | None:
+    """What judges the calls of this exchange's answer; None: nobody asks, or nothing here can judge."""
+    if context.safeguard_results is None:
+        return None
+    if not snapshot.safeguard_rules and exchange.classifier is None:
+        return None
+    return Judge(exchange, snapshot)
+
+
+async def judged_message(message: Message, judge: Judge) -> Message:
     """A whole message with the verdicts on its calls."""
-    calls = [
-        Action(block["id"], str(block.get("name")), _object(block.get("input")))
-        for block in message["content"]
-        if isinstance(block, dict) and block.get("type") == "tool_use" and isinstance(block.get("id"), str)
-    ]
-    return {**message, RESULTS: judge(calls)}
+    calls = [block for block in message["content"] if _is_call(block)]
+    judge.begin([Action(call["id"], str(call.get("name")), _object(call.get("input"))) for call in calls])
+    if judge.waiting:
+        await judge.settle()
+    return {**message, RESULTS: judge.results()}
 
 
 class JudgedStream:
-    """A stream whose last events have verdicts; everything else is that of the stream inside."""
+    """A stream whose last events have verdicts; everything else is that of the stream inside.
+
+    While the judge has to ask somebody, these events are `held` back for `released`.
+    """
 
     def __init__(self, stream: AnswerStream, judge: Judge) -> None:
         self._stream = stream
         self._judge = judge
         # by index: id, name, and the pieces of the input
         self._calls: dict[Any, tuple[str, str, list[str]]] = {}
+        self.held: list[Sent] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -88,19 +157,36 @@ class JudgedStream:
     def finish(self) -> Sequence[Sent]:
         return self._watched(self._stream.finish())
 
-    def _watched(self, events: Sequence[Sent]) -> Sequence[Sent]:
-        return [self._seen(event) for event in events]
+    def fail(self, error: GatewayError, request_id: str) -> Sequence[Sent]:
+        """The stream inside may be complete, but the client does not have its end."""
+        if self.held:
+            return [error_event(error.body(request_id))]
+        return self._stream.fail(error, request_id)
 
-    def _seen(self, sent: Sent) -> Sent:
+    async def released(self) -> Sequence[Sent]:
+        """The events that were held back, with the verdicts."""
+        await self._judge.settle()
+        ending, *rest = self.held
+        self.held = []
+        return [self._with_results(ending, _event(ending)), *rest]
+
+    def _watched(self, events: Sequence[Sent]) -> Sequence[Sent]:
+        passed: list[Sent] = []
+        for event in events:
+            seen = None if self.held else self._seen(event)
+            if seen is None:
+                self.held.append(event)
+            else:
+                passed.append(seen)
+        return passed
+
+    def _seen(self, sent: Sent) -> Sent | None:
+        """The event as the client gets it; None: it waits for the judge."""
         event = _event(sent)
         kind = event.get("type")
         if kind == "content_block_start":
             block = event.get("content_block")
-            if (
-                isinstance(block, dict)
-                and block.get("type") == "tool_use"
-                and isinstance(block.get("id"), str)
-            ):
+            if _is_call(block):
                 given = block.get("input")
                 begun = [jsontext.dumps_text(given)] if given else []
                 self._calls[event.get("index")] = (block["id"], str(block.get("name")), begun)
@@ -110,16 +196,25 @@ class JudgedStream:
             if isinstance(piece, str):
                 self._calls[event["index"]][2].append(piece)
         elif kind == "message_delta" and isinstance(event.get("delta"), dict) and RESULTS in event["delta"]:
-            told = {**event, "delta": {**event["delta"], RESULTS: self._judge(self._actions())}}
-            return cast(Event, told) if isinstance(sent, dict) else sse.encode(told)
+            self._judge.begin(self._actions())
+            return None if self._judge.waiting else self._with_results(sent, event)
         return sent
+
+    def _with_results(self, sent: Sent, event: JSONObject) -> Sent:
+        told = {**event, "delta": {**event["delta"], RESULTS: self._judge.results()}}
+        return cast(Event, told) if isinstance(sent, dict) else sse.encode(told)
 
     def _actions(self) -> list[Action]:
         return [Action(call, name, _read("".join(pieces))) for call, name, pieces in self._calls.values()]
 
 
-def judged_stream(stream: AnswerStream, judge: Judge | None) -> AnswerStream:
-    return stream if judge is None else cast(AnswerStream, JudgedStream(stream, judge))
+def judged_stream(stream: AnswerStream, judge: Judge) -> AnswerStream:
+    """The stream, watched by the judge; it is a JudgedStream."""
+    return cast(AnswerStream, JudgedStream(stream, judge))
+
+
+def _is_call(block: Any) -> TypeGuard[JSONObject]:
+    return isinstance(block, dict) and block.get("type") == "tool_use" and isinstance(block.get("id"), str)
 
 
 def _event(sent: Sent) -> JSONObject:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway import patterns
-from gateway.client_protocol.purpose import CONDITIONS
+from gateway.client_protocol.purpose import CONDITIONS, Task
 from gateway.routing.facts import HEADER, TOOL_NAMES, Facts, Needs, version_of
 from gateway.routing.predicates import (
     DAY,
@@ -102,7 +102,15 @@ class Condition:
         if self.flaw is not None:
             return False
         asked = dict(other.tests)
+        if Task.SAFEGUARDS in other.classes - self.classes:
+            # the gateway's own checks go only where a condition names them
+            return False
         return all(fact in asked and test.covers(asked[fact]) for fact, test in self.tests)
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """What requests must be for; empty when that does not matter."""
+        return frozenset(name for _, test in self.tests_of("class") for name in test.classes)
 
     @property
     def always(self) -> bool:

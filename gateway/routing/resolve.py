@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from gateway import patterns
+from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose, Task
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.routing import names
@@ -145,6 +146,7 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS)
     provider's base URL, NoUsableProvider when the winning rule's providers are missing or disabled,
     and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
+    snapshot = taking(snapshot, facts.purpose)
     name = _name(snapshot, asked_model)
     left = met(facts, name.asked) if name.asked else -1
     for rank in name.ranks:
@@ -161,14 +163,29 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS)
     raise UnknownModel(asked_model if len(asked_model) <= LONGEST_NAME else asked_model[:LONGEST_NAME] + "…")
 
 
-def needed(snapshot: ConfigSnapshot, asked_model: str) -> Needs:
+def needed(snapshot: ConfigSnapshot, asked_model: str, purpose: Purpose = NOTHING_KNOWN) -> Needs:
     """The facts that the rules for a name ask for, without which `resolve` cannot choose among them."""
-    return _name(snapshot, asked_model).needs
+    return _name(taking(snapshot, purpose), asked_model).needs
+
+
+def taking(snapshot: ConfigSnapshot, purpose: Purpose) -> ConfigSnapshot:
+    """The snapshot with the rules that may take a request for this purpose.
+
+    The gateway's own safety checks go where a rule names them, and nowhere else; all others may go anywhere.
+    """
+    if purpose.task is not Task.SAFEGUARDS:
+        return snapshot
+    known: ConfigSnapshot | None = snapshot.memo.get(Task.SAFEGUARDS)
+    if known is None:
+        named = tuple(rule for rule in snapshot.rules if Task.SAFEGUARDS in rule.condition.classes)
+        known = dataclasses.replace(snapshot, rules=named)
+        snapshot.memo.put(Task.SAFEGUARDS, known)
+    return known
 
 
 def candidates(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Candidate, ...]:
     """All rules that mean the name: the winner first, if there is one, then as they were looked at."""
-    found = list(_matches(snapshot, asked_model[:LONGEST_NAME]))
+    found = list(_matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]))
     winner = _winner(found, facts)
     return tuple(
         Candidate(
@@ -185,7 +202,7 @@ def candidates(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FAC
 
 def considered(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Considered, ...]:
     """All targets of the winning rule, in order, with the result for each; empty without a winner."""
-    winner = _winner(_matches(snapshot, asked_model[:LONGEST_NAME]), facts)
+    winner = _winner(_matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]), facts)
     if winner is None:
         return ()
     return _all_considered(winner, snapshot, sighted=winner.rule.skips_blind and facts.images is True)

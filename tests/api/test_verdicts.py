@@ -52,6 +52,7 @@ async def asked(bench, protocol, streamed, command, rules=RULES, **fields):
     return ids, told
 
 
+STORED = {"git status": ("allow", 2), "sudo rm -rf ~": ("deny", 1), "git status; id": ("undecided", None)}
 WAYS = [(protocol, streamed) for protocol in ("chat", "responses", "anthropic") for streamed in (False, True)]
 
 
@@ -73,8 +74,8 @@ async def test_each_call_gets_the_verdict_of_the_rules(bench, protocol, streamed
     assert told["type"] == "dangerous_tool_use"
     assert told["status"] == {"type": "available", "tool_uses": {ids[0]: verdict}}
     [stored] = bench.recorder.last.verdicts
-    assert stored[:2] == [ids[0], "Bash"]
-    assert stored[2] in ("allow", "deny", "undecided")
+    assert stored["tool"] == "Bash"
+    assert (stored["decision"], stored["rule_id"]) == STORED[command]
 
 
 @pytest.mark.parametrize(("protocol", "streamed"), WAYS)

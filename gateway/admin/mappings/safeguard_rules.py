@@ -7,22 +7,25 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
 from gateway.config.snapshot.people import safeguard_rules
-from gateway.models import SafeguardRule
+from gateway.models import SafeguardRule, SafeguardVerdict
 from gateway.safeguards.rules import SAFE, Action, ruling
 
 
 @admin.register(SafeguardRule)
 class SafeguardRuleAdmin(GatewayModelAdmin):
     change_list_template = "admin/gateway/safeguardrule/change_list.html"
-    list_display = ("__str__", "user", "group", "explanation", "position", "enabled")
+    list_display = ("__str__", "user", "group", "explanation", "position", "enabled", "uses")
     list_select_related = ("user", "group")
     list_filter = ("decision", "enabled")
     search_fields = ("tool", "command", "path", "explanation")
@@ -31,10 +34,29 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
     empty_state = EmptyState(
         gettext_lazy("No safeguard rules yet"),
         gettext_lazy(
-            "Without rules Claude Code checks the actions of auto mode by itself. Deny wins over allow; what "
-            "no rule decides the client checks as before."
+            "Without rules and without a mapping for safeguards Claude Code checks the actions of auto mode "
+            "by itself. Deny wins over allow."
         ),
     )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, whose rules know how many calls they have decided."""
+        changelist = super().get_changelist_instance(request)
+        counted = dict(
+            SafeguardVerdict.objects.order_by()
+            .filter(rule_id__in=[rule.pk for rule in changelist.result_list])
+            .values_list("rule_id")
+            .annotate(times=Count("pk"))
+        )
+        for rule in changelist.result_list:
+            rule.times = counted.get(rule.pk, 0)
+        return changelist
+
+    @admin.display(description=gettext_lazy("calls decided"))
+    def uses(self, rule: SafeguardRule) -> SafeString:
+        """As far back as the history goes; they lead to the calls."""
+        address = f"{reverse('admin:gateway_safeguardverdict_changelist')}?rule_id={rule.pk}"
+        return format_html('<a class="gw-link" href="{}">{}</a>', address, getattr(rule, "times", 0))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

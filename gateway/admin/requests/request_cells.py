@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
 from gateway.admin.ui.sanitize import inert
-from gateway.models import RequestLog
+from gateway.models import RequestLog, SafeguardVerdict
 from gateway.models.configuration.condition_words import fact_words
 from gateway.models.history.request_log import State
 
@@ -108,13 +108,29 @@ def prompt(row: RequestLog) -> SafeString:
 
 
 def verdicts(row: RequestLog) -> str:
-    """What safeguard rules said of the calls."""
-    entries = [entry for entry in row.verdicts if isinstance(entry, list) and len(entry) == 4]
-    said = [
-        f"{inert(str(tool))}: {decision}" + (f" (#{rule})" if rule else "")
-        for _call, tool, decision, rule in entries
-    ]
-    return ", ".join(said)
+    """What rules and the classifier said of the calls."""
+    said = [verdict(one) for one in row.verdicts.order_by("number")]
+    return format_html_join(", ", "{}", ((one,) for one in said))
+
+
+def verdict(one: SafeguardVerdict) -> SafeString:
+    """The tool, what was decided of its call, and by what."""
+    by = decided_by(one)
+    return format_html("{}: {} ({})" if by else "{}: {}", inert(one.tool), one.get_decision_display(), by)
+
+
+def decided_by(one: SafeguardVerdict) -> SafeString:
+    """The rule or the model that decided, which leads to the rule or to the request that asked the model."""
+    if one.rule_id:
+        address = reverse("admin:gateway_safeguardrule_change", args=[one.rule_id])
+        words = _("rule %(number)d") % {"number": one.rule_id}
+    elif one.check_id:
+        address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode({'q': one.check_id})}"
+        took = "" if one.took_ms is None else f"{one.took_ms} ms"
+        words = ", ".join(filter(None, (inert(one.model), one.unavailable, took))) or one.check_id
+    else:
+        return format_html("{}", one.unavailable)
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, words)
 
 
 def durations(row: RequestLog) -> str:

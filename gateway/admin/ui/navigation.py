@@ -104,6 +104,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_safeguardrule",),
             ),
             MenuItem(
+                _("Safety verdicts"),
+                "block",
+                "admin:gateway_safeguardverdict_changelist",
+                ("gateway.view_safeguardverdict",),
+            ),
+            MenuItem(
                 _("Search engines"),
                 "travel_explore",
                 "admin:gateway_searchengine_changelist",

@@ -1,6 +1,7 @@
 """Facts of a request as texts: what a tester or a command is given, and what a stored request had.
 
-The names are those of conditions (docs/routing.md, "Conditions"), with `tools.name` and `header.NAME` written flat.
+The names are those of conditions (docs/routing.md, "Conditions"), with `tools.name` and `header.NAME`
+written flat.
 """
 
 from __future__ import annotations

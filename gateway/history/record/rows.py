@@ -18,6 +18,7 @@ from gateway.history.outcome import OPEN, ExchangeOutcome, with_unsearched
 from gateway.history.record.novelties import novelty_writer
 from gateway.history.record.storable import lesser
 from gateway.history.record.upsert import Upsert
+from gateway.history.record.verdicts import write_verdicts
 from gateway.history.secrets.masker import Masker
 from gateway.history.statements import Statement
 from gateway.history.totals import hourly
@@ -85,6 +86,8 @@ def write(
         _QUEUE.many([(outcome.request_id,) for outcome in ended])
         new = bodies.store([(name, text) for name, text in texts.items() if name in last])
         _note_used(last.values())
+        if any(outcome.verdicts for outcome in last.values()):
+            write_verdicts(last.values())
         if any(outcome.novelties for outcome in last.values()):
             novelty_writer.write(last.values())
         hourly.put(counted, map(hourly.counted, rows))

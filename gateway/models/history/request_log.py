@@ -63,6 +63,7 @@ CLASSES: Final = {
 TASKS: Final = {
     Task.NONE.value: "",
     Task.CLASSIFIER.value: _("safety check by the client"),
+    Task.SAFEGUARDS.value: _("safety check by the gateway"),
     Task.TITLE.value: _("title of a session"),
     Task.PROBE.value: _("probe at the start"),
     Task.COUNT.value: _("counting tokens"),
@@ -177,8 +178,6 @@ class RequestLog(models.Model):
     tool_durations = models.JSONField(default=list, db_default=[], blank=True)
     finer_class = models.CharField(max_length=60, blank=True, default="", db_default="")
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
-    # [call id, tool, decision, primary key of the safeguard rule or 0], one for each call that was judged
-    verdicts = models.JSONField(default=list, db_default=[], blank=True)
     # what rules can ask about and no other column has (routing/facts.py, as_json)
     facts = models.JSONField(default=dict, db_default={}, blank=True)
     caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")

@@ -6,12 +6,13 @@ The relay writes it as things become known; `outcome` reads it once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.client_protocol.purpose import AGENT, NOTHING_KNOWN, PARENT_AGENT, SESSION, Purpose
+from gateway.client_protocol.safeguards import Unavailable
 from gateway.client_protocol.usage_headers import UPSTREAMS
 from gateway.conversion.answers.message import message_facts
 from gateway.conversion.blocks.pdf import ReadElsewhere
@@ -36,6 +37,8 @@ from gateway.routing.facts import NO_FACTS, NO_NEEDS, Attached, Facts, Needs, as
 from gateway.routing.resolve import Route
 from gateway.routing.shares import Arm
 from gateway.routing.snapshot import KeyEntry
+from gateway.safeguards.classifier import Opinion
+from gateway.safeguards.rules import Action
 from gateway.values import frozen
 from gateway.wire.request_cache import NOTHING, Recurring
 
@@ -45,7 +48,8 @@ class Arrival:
     """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as received.
 
     `endpoint`: messages, count_tokens, or replay: a request of the history that an admin asked again,
-    with `replay_of` its request id and `holder_replayed` the holder of its opaque data.
+    with `replay_of` its request id and `holder_replayed` the holder of its opaque data. `purpose`: of a
+    request that the gateway makes as a part of another one; None: a client's.
     """
 
     request_id: str
@@ -57,6 +61,7 @@ class Arrival:
     replay_of: str = ""
     holder_replayed: str = ""
     query: str = ""
+    purpose: Purpose | None = None
 
     @property
     def session(self) -> str | None:
@@ -66,6 +71,25 @@ class Arrival:
     def holder(self) -> str:
         """The owner of the opaque data that the request brings and gets."""
         return self.key.holder if self.key else self.holder_replayed
+
+
+@frozen
+class Findings:
+    """What a model says of actions, by the ids of their calls, or why it says nothing.
+
+    `model`: who was asked; `check_id`: the request id of the check; "" when nobody was.
+    """
+
+    opinions: Mapping[str, Opinion | Unavailable]
+    model: str = ""
+    took_ms: int | None = None
+    check_id: str = ""
+
+
+class AsksClassifier(Protocol):
+    """relay/classifier.py, which explains it."""
+
+    async def __call__(self, actions: Sequence[Action]) -> Findings: ...
 
 
 @dataclass(slots=True)
@@ -118,7 +142,8 @@ class Exchange:
     its messages carry, once somebody has looked. `novelties`: names in it that this version does not know.
     `arm`: the one that its session was given, where the mapping divides its sessions; `move`: what
     the ledger says of a ramp's step that moved the session.
-    `verdicts`: what rules said of the calls of its answer, as [call, tool, decision, rule or 0].
+    `classifier`: who judges calls that no rule decides. `verdicts`: what was said of the calls of its
+    answer, as the columns of models.SafeguardVerdict.
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
     (docs/conversion.md, "Response headers").
@@ -136,7 +161,8 @@ class Exchange:
     needs: Needs = NO_NEEDS
     attached: Attached | None = None
     novelties: list[list[str]] = field(default_factory=list)
-    verdicts: list[list[Any]] = field(default_factory=list)
+    classifier: AsksClassifier | None = None
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
     route: Route | None = None
     arm: Arm | None = None
     move: str = ""

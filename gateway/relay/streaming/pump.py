@@ -8,6 +8,7 @@ empty delta after `stale_after` without content (for clients that do not count p
 
     OPENING   the 200 is out (late commit), the provider has not answered yet
     READING   events come from the provider
+    JUDGING   the provider is done; the last events wait for a verdict on the answer's calls
     ENDED     the last piece is ready, or the client left
 
 The last event waits until the outcome is recorded; everything before it does not.
@@ -43,6 +44,7 @@ from gateway.relay.streaming.deadline_timer import Alarm
 from gateway.relay.streaming.inbox import Inbox, InboxReader
 from gateway.relay.streaming.write_through import WriteThrough
 from gateway.relay.tries import Tries
+from gateway.relay.verdicts import JudgedStream
 from gateway.routing.snapshot import KeyEntry
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse
@@ -62,6 +64,7 @@ _draining: set[asyncio.Task[None]] = set()
 class Phase(enum.Enum):
     OPENING = enum.auto()
     READING = enum.auto()
+    JUDGING = enum.auto()
     ENDED = enum.auto()
 
 
@@ -83,6 +86,7 @@ class Pump:
         "_gateway",
         "_inbox",
         "_interruption",
+        "_judging",
         "_loop",
         "_opening",
         "_phase",
@@ -109,6 +113,7 @@ class Pump:
         self._fed: Sequence[Sent] | Exception | None = None
         self._opening: asyncio.Task[Opened] | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[Sequence[Sent]] | None = None
         self._answer: UpstreamAnswer | None = None
         self._alarm = Alarm(self._loop, self._due, self._inbox.tick)
         self._ending: ExchangeOutcome | None = None
@@ -215,6 +220,8 @@ class Pump:
         self._interruption = error
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
+        if self._judging is not None:
+            self._judging.cancel()
         self._inbox.fail(error)
 
     def _took_too_long(self) -> None:
@@ -228,6 +235,8 @@ class Pump:
         try:
             if self._phase is Phase.READING:
                 return await self._while_reading()
+            if self._phase is Phase.JUDGING:
+                return await self._while_judging()
             return await self._while_opening()
         except Exception:
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
@@ -334,10 +343,30 @@ class Pump:
         if stream.failure is not None:
             return self._broken(stream.failure, events)
         if stream.done:
-            return self._last(events)
+            held = self._upstream.held_back
+            return self._last(events) if held is None else self._judged(held, events)
         if stream.awaiting_trailer:
             self._alarm.arm()
         return self._encoded(events)
+
+    def _judged(self, held: JudgedStream, events: Sequence[Sent]) -> bytes:
+        """Everything up to the end goes out; the end waits."""
+        self._phase = Phase.JUDGING
+        self._alarm.cancel()
+        self._drain()
+        self._judging = self._loop.create_task(held.released())
+        return self._encoded(events)
+
+    async def _while_judging(self) -> bytes:
+        assert self._judging is not None
+        wait = max(0.0, self._sent_at + self._gateway.ping_interval - self._loop.time())
+        done, _ = await asyncio.wait({self._judging}, timeout=wait)
+        if self._interruption is not None:
+            return self._broken(self._interruption)
+        if done:
+            return self._last(self._judging.result())
+        self._exchange.timeline.ping(self._gateway.clock())
+        return _PING
 
     def _last(self, events: Sequence[Sent]) -> bytes:
         self._end(OK, events)
@@ -469,7 +498,8 @@ class Pump:
         """Stop everything that is still running, and wait for it."""
         if self._answer is not None:
             self._answer.cut()
-        tasks = [task for task in (self._opening, self._reader) if task is not None and not task.done()]
+        started = (self._opening, self._reader, self._judging)
+        tasks = [task for task in started if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -481,7 +511,7 @@ class Pump:
             self._end(CANCELLED)
             if self._answer is not None:
                 self._answer.cut()
-            for task in (self._opening, self._reader):
+            for task in (self._opening, self._reader, self._judging):
                 if task is not None:
                     task.cancel()
         self._hand_over()

@@ -70,12 +70,12 @@ def test_every_fact_of_an_outcome_is_a_column_of_the_row():
         compaction="manual",
         tool_durations=[["Bash", 5]],
         settings_checksum="sha256:0",
-        verdicts=[["toolu_1", "Bash", "deny", 3]],
+        verdicts=[{"tool": "Bash", "decision": "deny", "rule_id": 3}],
     )
     write([told])
     row = RequestLog.objects.get()
     for field in dataclasses.fields(ExchangeOutcome):
-        if field.name not in ("tries", "bodies", "novelties"):
+        if field.name not in ("tries", "bodies", "novelties", "verdicts"):
             assert getattr(row, field.name) == getattr(told, field.name), field.name
     assert row.ledger_count == 1
 

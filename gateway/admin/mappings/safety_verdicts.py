@@ -1,0 +1,127 @@
+"""What was said of the calls of answers: the blocked ones, and a rule out of one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gateway.admin.requests import request_cells
+from gateway.admin.ui.base import EmptyState, ReadOnlyAdmin
+from gateway.admin.ui.html_format import NOTHING, Tone, badge, time_column
+from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
+from gateway.admin.ui.sanitize import inert
+from gateway.history.access import may_read, note_read
+from gateway.history.content import bodies
+from gateway.models import SafeguardVerdict
+from gateway.wire.message_reader import read_answer
+
+# characters that a rule has room for
+_LONGEST: Final = 500
+# a field of a rule, and of a call
+_FIELDS: Final = (("command", "command"), ("path", "file_path"), ("path", "notebook_path"), ("path", "path"))
+_TONES: Final[dict[str, Tone]] = {"allow": "good", "deny": "bad", "undecided": "plain"}
+
+
+@admin.register(SafeguardVerdict)
+class SafeguardVerdictAdmin(ReadOnlyAdmin):
+    list_display = (
+        time_column("at", gettext_lazy("when")), "tool_shown", "decision_shown", "decided_by", "who",
+        "request_shown", "to_rule",
+    )  # fmt: skip
+    list_display_links = None
+    list_filter = ("decision",)
+    lookups = ("rule_id",)
+    list_select_related = ("log",)
+    ordering = ("-at", "-pk")
+    show_full_result_count = False
+    list_per_page = 50
+    empty_state = EmptyState(
+        gettext_lazy("No safety verdicts yet"),
+        gettext_lazy("What rules and the classifier say of calls that Claude Code asks about in auto mode."),
+    )
+
+    def get_changelist(self, request: HttpRequest, **_options: Any) -> Any:
+        return LookAheadList
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any) -> Any:
+        return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.rule_view)
+        return [path("<int:pk>/rule/", view, name="gateway_safeguardverdict_rule"), *super().get_urls()]
+
+    def rule_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET: the form of a new rule, filled in from the call; its contents are read like any other's."""
+        verdict = SafeguardVerdict.objects.select_related("log").filter(pk=pk).first()
+        if verdict is None:
+            raise Http404
+        row = verdict.log
+        if not request.user.has_perm("gateway.add_safeguardrule") or not self.has_view_permission(request):
+            raise PermissionDenied
+        fields: dict[str, Any] = {
+            "decision": "deny" if verdict.decision == "allow" else "allow",
+            "tool": verdict.tool,
+        }
+        if not may_read(request.user, row):
+            self.message_user(request, _("You may not read what the call was."), messages.WARNING)
+        else:
+            note_read(request.user, row.request_id, "safety verdict")
+            fields |= _matching(_call(row.request_id, verdict.number))
+        if row.owner_id is not None:
+            fields["user"] = row.owner_id
+        form = reverse("admin:gateway_safeguardrule_add")
+        return HttpResponseRedirect(f"{form}?{urlencode(fields)}")
+
+    @admin.display(description=gettext_lazy("tool"), ordering="tool")
+    def tool_shown(self, one: SafeguardVerdict) -> str:
+        return inert(one.tool)
+
+    @admin.display(description=gettext_lazy("decision"), ordering="decision")
+    def decision_shown(self, one: SafeguardVerdict) -> SafeString:
+        return badge(one.get_decision_display(), _TONES.get(one.decision, "plain"), one.unavailable)
+
+    @admin.display(description=gettext_lazy("decided by"))
+    def decided_by(self, one: SafeguardVerdict) -> SafeString:
+        return request_cells.decided_by(one) or NOTHING
+
+    @admin.display(description=gettext_lazy("whose"))
+    def who(self, one: SafeguardVerdict) -> str:
+        return inert(one.log.key_name) or NOTHING
+
+    @admin.display(description=gettext_lazy("request"))
+    def request_shown(self, one: SafeguardVerdict) -> SafeString:
+        return request_cells.link(one.log)
+
+    @admin.display(description=gettext_lazy("rule"))
+    def to_rule(self, one: SafeguardVerdict) -> SafeString:
+        address = reverse("admin:gateway_safeguardverdict_rule", args=[one.pk])
+        return format_html('<a class="gw-link" href="{}">{}</a>', address, _("Make a rule"))
+
+
+def _call(request_id: str, number: int) -> dict[str, Any]:
+    """The input of a call of an answer, counted from 1; empty when it is not kept."""
+    try:
+        message = read_answer(bodies.rebuilt(request_id, "returned") or b"").message or {}
+    except bodies.UnreadableContent:
+        return {}
+    calls = [block for block in message.get("content", ()) if block.get("type") == "tool_use"]
+    given = calls[number - 1].get("input") if number <= len(calls) else None
+    return given if isinstance(given, dict) else {}
+
+
+def _matching(given: dict[str, Any]) -> dict[str, str]:
+    """The pattern of a rule that fits exactly this input, where a rule can say it."""
+    for name, of_call in _FIELDS:
+        value = given.get(of_call)
+        if isinstance(value, str) and value.strip() and len(value) <= _LONGEST and "*" not in value:
+            return {name: value.strip()}
+    return {}

@@ -1,0 +1,40 @@
+"""Verdicts on the calls of answers as rows, written with the end of their exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from gateway.history.outcome import ExchangeOutcome
+from gateway.models import SafeguardVerdict
+
+# what a column of PostgreSQL holds
+_MOST: Final = 2**15 - 1
+
+
+def write_verdicts(outcomes: Iterable[ExchangeOutcome]) -> None:
+    """In the caller's transaction; writing one twice changes nothing."""
+    rows = [
+        SafeguardVerdict(
+            log_id=outcome.request_id, number=number, at=outcome.started_at, **_storable(verdict)
+        )
+        for outcome in outcomes
+        for number, verdict in enumerate(outcome.verdicts[:_MOST], 1)
+    ]
+    if rows:
+        SafeguardVerdict.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _storable(verdict: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a verdict; the names in it are the provider's and the client's."""
+    names: dict[str, Any] = {
+        name: str(verdict[name]).replace("\x00", "\ufffd")[:200]
+        for name in ("tool", "model")
+        if name in verdict
+    }
+    rest: dict[str, Any] = {
+        name: verdict[name]
+        for name in ("decision", "rule_id", "unavailable", "took_ms", "check_id")
+        if name in verdict
+    }
+    return {**rest, **names}

@@ -1,0 +1,121 @@
+"""Blocked actions in the console, and a rule out of one."""
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from gateway.history.outcome import CapturedBodies, ExchangeOutcome
+from gateway.history.record.rows import write
+from gateway.models import ContentRead, SafeguardRule, SafeguardVerdict
+from gateway.wire import jsontext
+
+LIST = "/admin/gateway/safeguardverdict/"
+
+
+def answered(*verdicts, calls=(), **fields):
+    content = [
+        {"type": "tool_use", "id": f"t{n}", "name": name, "input": given}
+        for n, (name, given) in enumerate(calls)
+    ]
+    message = {"type": "message", "role": "assistant", "content": content, "stop_reason": "tool_use"}
+    text = jsontext.dumps(message)
+    write(
+        [
+            ExchangeOutcome(
+                request_id="req_1",
+                started_at=datetime(2026, 11, 30, tzinfo=UTC),
+                endpoint="messages",
+                state="ok",
+                verdicts=list(verdicts),
+                bodies=CapturedBodies({}, b"{}", b"", b"", text),
+                **fields,
+            )
+        ]
+    )
+
+
+DENIED = {
+    "tool": "Bash",
+    "decision": "deny",
+    "rule_id": None,
+    "model": "judge",
+    "took_ms": 120,
+    "check_id": "req_c",
+}
+
+
+def made_rule(client, number=1):
+    pk = SafeguardVerdict.objects.get(number=number).pk
+    answer = client.get(f"{LIST}{pk}/rule/")
+    if answer.status_code != 302:
+        return answer.status_code
+    assert urlsplit(answer["location"]).path == "/admin/gateway/safeguardrule/add/"
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer["location"]).query).items()}
+
+
+def test_what_was_blocked_is_listed_with_what_decided(admin_client):
+    answered(DENIED, {"tool": "Read", "decision": "allow", "rule_id": 4})
+    text = admin_client.get(LIST, {"decision__exact": "deny"}).content.decode()
+    assert "judge, 120 ms" in text and "req_1" in text and "q=req_c" in text and ">Read<" not in text
+    assert "safeguardrule/4/" in admin_client.get(LIST, {"rule_id": 4}).content.decode()
+
+
+def test_a_request_is_shown_with_its_verdicts(admin_client):
+    answered(DENIED)
+    pk = SafeguardVerdict.objects.get().log.pk
+    text = admin_client.get(f"/admin/gateway/requestlog/{pk}/change/").content.decode()
+    assert "Bash: deny" in text and "judge, 120 ms" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "fields"),
+    [
+        (("Bash", {"command": "make clean"}), {"command": "make clean"}),
+        (("Edit", {"file_path": "/w/a.py", "new_string": "x"}), {"path": "/w/a.py"}),
+        (("Bash", {"command": "rm *"}), {}),
+        (("Bash", {"command": "x" * 501}), {}),
+        (("Bash", {"command": ["no", "text"]}), {}),
+        (("WebFetch", {"url": "https://x"}), {}),
+    ],
+)
+def test_a_blocked_call_becomes_a_rule_that_fits_it_alone(admin_client, call, fields):
+    answered({**DENIED, "tool": call[0]}, calls=[call])
+    assert made_rule(admin_client) == {"decision": "allow", "tool": call[0], **fields}
+    assert ContentRead.objects.get().part == "safety verdict"
+
+
+def test_who_may_not_read_contents_makes_a_rule_without_them(client, django_user_model):
+    answered(DENIED, calls=[("Bash", {"command": "cat secret"})])
+    someone = django_user_model.objects.create_user("op", is_staff=True)
+    someone.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_safeguardverdict", "add_safeguardrule"])
+    )
+    client.force_login(someone)
+    assert made_rule(client) == {"decision": "allow", "tool": "Bash"}
+    assert not ContentRead.objects.exists()
+    someone.user_permissions.set(Permission.objects.filter(codename="view_safeguardverdict"))
+    assert made_rule(client) == 403
+
+
+def test_rules_say_how_many_calls_they_decided(admin_client):
+    rule = SafeguardRule.objects.create(decision="deny", command="rm")
+    other = SafeguardRule.objects.create(decision="deny", command="dd")
+    answered(*[{"tool": "Bash", "decision": "deny", "rule_id": rule.pk}] * 3)
+    text = admin_client.get("/admin/gateway/safeguardrule/").content.decode()
+    assert f'?rule_id={rule.pk}">3</a>' in text and f'?rule_id={other.pk}">0</a>' in text
+
+
+def test_verdicts_are_written_once_however_often_their_exchange_is(db):
+    for _ in range(2):
+        answered(DENIED, {"tool": "a\x00b" * 200, "decision": "undecided", "unavailable": "timeout"})
+    first, second = SafeguardVerdict.objects.order_by("number")
+    assert (first.model, first.check_id, first.took_ms) == ("judge", "req_c", 120)
+    assert len(second.tool) == 200 and "\x00" not in second.tool and second.unavailable == "timeout"
+
+
+def test_nothing_of_what_a_call_says_stands_beside_its_contents(db):
+    answered(DENIED, calls=[("Bash", {"command": "cat /home/ada/key"})])
+    assert "ada" not in json.dumps(list(SafeguardVerdict.objects.values()), default=str)
