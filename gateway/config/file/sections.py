@@ -9,10 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.config.file import keys, mappings, prices, providers, secret_patterns
+from gateway.config.file import keys, mappings, people, prices, providers, secret_patterns
 from gateway.config.file.intake import Intake
 from gateway.config.file.variables import VariableNames
-from gateway.models import ClientKey, ConfigRecord, ModelMapping, ModelPrice, Provider, SecretPattern
+from gateway.models import (
+    ClientKey,
+    ConfigRecord,
+    ManagedPolicy,
+    ModelMapping,
+    ModelPrice,
+    PersonBudget,
+    Provider,
+    SafeguardRule,
+    SecretPattern,
+)
 from gateway.wire.messages import JSONObject
 
 
@@ -37,4 +47,7 @@ SECTIONS: Final = (
     Section("keys", ClientKey, keys.entries, keys.take, drop=ClientKey.revoke),
     Section("prices", ModelPrice, prices.entries, prices.take),
     Section("secret_patterns", SecretPattern, secret_patterns.entries, secret_patterns.take),
+    Section("policies", ManagedPolicy, people.policy_entries, people.take_policy),
+    Section("person_budgets", PersonBudget, people.budget_entries, people.take_budget),
+    Section("safeguard_rules", SafeguardRule, people.rule_entries, people.take_rule),
 )
