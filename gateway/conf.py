@@ -100,6 +100,11 @@ class GatewayConf:
     sign_in: bool = GATEWAY.variable(
         False, "true: users of the console may sign in from Claude Code (/login), without a key."
     )
+    telemetry_collector: str = GATEWAY.variable(
+        "",
+        "Where the telemetry of signed-in clients is sent on to, by OTLP over HTTP. "
+        "Example: http://127.0.0.1:4318",
+    )
     public_url: str = GATEWAY.variable(
         "",
         "How clients reach the gateway behind a proxy, for every line to copy. "

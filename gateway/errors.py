@@ -15,6 +15,7 @@
     |   |-- InternalError              500 api_error
     |   |-- NoUsableProvider           529 overloaded_error; an admin must configure one
     |   |-- CredentialUnreadable       500 api_error; an admin must enter it again
+    |   |-- NotReady                   503 api_error: the database was not reached since the start
     |   `-- Saturated                  529 overloaded_error: full, or stopping
     `-- UpstreamError                  the provider's fault
         |-- UpstreamUnreachable        502 api_error
@@ -181,6 +182,15 @@ class CredentialUnreadable(GatewayFault):
         super().__init__(
             f"the gateway cannot read its credential for provider {provider}: an admin must enter it again"
         )
+
+
+class NotReady(GatewayFault):
+    """This process has not read its configuration yet."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("the gateway has not reached its database since it started", retry_after=5)
 
 
 class Saturated(GatewayFault):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from gateway.api import client_services, metrics, ops, sign_in, views
+from gateway.api import client_services, metrics, ops, sign_in, status_line, views
 from gateway.client_protocol import managed_settings, usage_headers
 from gateway.client_protocol.sign_in import (
     DEVICE_AUTHORIZATION,
@@ -13,6 +13,7 @@ from gateway.client_protocol.sign_in import (
     TOKEN,
     VERIFICATION,
 )
+from gateway.client_protocol.status_line import PATH as STATUS_LINE
 from gateway.consumers import LiveTailConsumer
 
 urlpatterns = [
@@ -24,6 +25,7 @@ urlpatterns = [
     re_path(r"^v1/(?P<signal>metrics|logs|traces)/?$", client_services.telemetry),
     path(managed_settings.PATH[1:], client_services.managed),
     path(usage_headers.PATH[1:], client_services.usage),
+    path(STATUS_LINE[1:], status_line.status_line),
     path(DISCOVERY[1:], sign_in.discovery),
     path(DEVICE_AUTHORIZATION[1:], sign_in.device_authorization),
     path(TOKEN[1:], sign_in.token),

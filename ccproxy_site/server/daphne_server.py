@@ -67,7 +67,7 @@ class GatewayServer(Server):
 
     def run(self) -> None:
         log_ended_threads()
-        runtime.prepare()
+        runtime.prepare_or_wait()
         # what exists now lives as long as the process, so the collector need not look at it again
         gc.collect()
         gc.freeze()

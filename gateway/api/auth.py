@@ -59,6 +59,11 @@ def authenticated(
     raise AuthenticationFailed(problem)
 
 
+def signed_in(headers: Mapping[str, str]) -> bool:
+    """Whether somebody shows an access token of a sign-in, good or not."""
+    return any(shown.startswith(access_tokens.ACCESS_START) for shown in _credentials(headers))
+
+
 def _signed_in(credential: str, snapshot: ConfigSnapshot, now: float) -> KeyEntry:
     """The sign-in of an access token. Raises AuthenticationFailed, in words that its person reads."""
     token = access_tokens.read_access_token(credential, snapshot.token_keys)

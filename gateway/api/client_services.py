@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseBase
 
-from gateway.api.auth import authenticated
+from gateway.api.auth import authenticated, signed_in
 from gateway.api.endpoint import endpoint
 from gateway.api.refusals import refusals
 from gateway.api.request import GatewayRequest
@@ -18,11 +19,18 @@ from gateway.app.runtime import runtime
 from gateway.client_protocol.usage_headers import usage_document, usage_without_cap
 from gateway.conf import gateway_conf
 from gateway.config.client_policies import policy_for
-from gateway.errors import AuthenticationFailed, NotFound
+from gateway.errors import AuthenticationFailed, NotFound, NotReady
 from gateway.limits.meters import PERSON, SPEND, Subject
 from gateway.limits.spent import spent
 from gateway.limits.windows import PERIODS, Period
-from gateway.routing.snapshot import KeyEntry, PersonLimits
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PersonLimits
+from gateway.upstream.telemetry_collector import TelemetryCollector
+
+
+@lru_cache(maxsize=1)
+def _collector(url: str) -> TelemetryCollector | None:
+    return TelemetryCollector(url) if url else None
+
 
 # billionths of a dollar
 _CENT: Final = 10_000_000
@@ -32,7 +40,10 @@ async def key_of(request: GatewayRequest) -> KeyEntry | None:
     """Who asks; as for messages. Raises AuthenticationFailed, and NotFound where nobody can sign in."""
     if not gateway_conf().sign_in:
         raise NotFound("Not Found")
-    snapshot = (await runtime.gateway()).configuration.snapshot
+    return _authenticated(request, (await runtime.gateway()).configuration.snapshot)
+
+
+def _authenticated(request: GatewayRequest, snapshot: ConfigSnapshot) -> KeyEntry | None:
     try:
         return authenticated(
             request.lower_headers,
@@ -49,8 +60,15 @@ async def key_of(request: GatewayRequest) -> KeyEntry | None:
 
 @endpoint("POST")
 async def telemetry(request: GatewayRequest, request_id: str, signal: str) -> HttpResponseBase:
-    """POST /v1/metrics, logs, traces: taken and not kept; any other answer makes the client log errors."""
-    await key_of(request)
+    """POST /v1/metrics, logs, traces: taken, sent on if a collector is set, and not kept.
+
+    Any other answer than success makes the client log errors.
+    """
+    key = await key_of(request)
+    if collector := _collector(gateway_conf().telemetry_collector):
+        kind = request.lower_headers.get("content-type", "application/x-protobuf")
+        person = "" if key is None else key.owner or key.name
+        collector.send((await runtime.gateway()).client, signal, kind, person, request.body)
     if request.lower_headers.get("content-type", "").startswith("application/json"):
         return json_response({}, request_id)
     kind = "application/x-protobuf"
@@ -59,9 +77,21 @@ async def telemetry(request: GatewayRequest, request_id: str, signal: str) -> Ht
 
 @endpoint("GET", "HEAD")
 async def managed(request: GatewayRequest, request_id: str) -> HttpResponseBase:
-    """GET /managed/settings: the policy of who asks, from memory: no client starts without it."""
-    key = await key_of(request)
-    found = policy_for((await runtime.gateway()).configuration.snapshot, key)
+    """GET /managed/settings: the policy of who asks, from memory, or from disk while nothing else is there.
+
+    No client starts without it, and a 404 makes it forget its policy: so a client that is signed in is never
+    told one because SIGN_IN is off here.
+    """
+    if not gateway_conf().sign_in and not signed_in(request.lower_headers):
+        raise NotFound("Not Found")
+    try:
+        snapshot = (await runtime.gateway()).configuration.snapshot
+    except NotReady:
+        kept = await asyncio.to_thread(runtime.kept_policies)
+        if kept is None:
+            raise
+        snapshot = kept
+    found = policy_for(snapshot, _authenticated(request, snapshot))
     if found is None:
         raise NotFound("no policy applies to you")
     headers = {"etag": found.etag, "cache-control": "no-cache"}

@@ -39,7 +39,7 @@ async def count_tokens(request: GatewayRequest, request_id: str) -> Answer:
 async def models(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """GET /v1/models: the names this key may ask for."""
     gateway = await runtime.gateway()
-    key = _authenticated(request, gateway)
+    key = authenticated_key(request, gateway)
     return json_response(model_page(request.GET, gateway.configuration.snapshot, key, _today()), request_id)
 
 
@@ -47,7 +47,7 @@ async def models(request: GatewayRequest, request_id: str) -> HttpResponseBase:
 async def model(request: GatewayRequest, request_id: str, model_id: str) -> HttpResponseBase:
     """GET /v1/models/{id}; the id may contain slashes and colons."""
     gateway = await runtime.gateway()
-    key = _authenticated(request, gateway)
+    key = authenticated_key(request, gateway)
     return json_response(model_entry(model_id, gateway.configuration.snapshot, key, _today()), request_id)
 
 
@@ -57,7 +57,7 @@ def _today() -> date:
 
 async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answer:
     gateway = await runtime.gateway()
-    key = _authenticated(request, gateway)
+    key = authenticated_key(request, gateway)
     headers, address, query = request.lower_headers, request.address, request.query
     try:
         body = await plain_body(request.body, headers, gateway_conf().max_body_bytes)
@@ -68,7 +68,8 @@ async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answ
     return reply_answer(await answered(arrival, gateway), request_id)
 
 
-def _authenticated(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:
+def authenticated_key(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:
+    """Who asks; a refused key is noted. Raises AuthenticationFailed."""
     try:
         return authenticated(
             request.lower_headers,

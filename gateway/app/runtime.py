@@ -9,17 +9,19 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.file import document
 from gateway.config.health_records import StandingRecords
+from gateway.config.last_policies import LastPolicies
 from gateway.config.snapshot.current import CurrentSnapshot
 from gateway.config.startup.environment import sync_environment
 from gateway.config.startup.start_lock import start_lock
 from gateway.conversion.tokens import vocabulary
-from gateway.errors import KeyRefused
+from gateway.errors import KeyRefused, NotReady
 from gateway.history.follow_up_queue import Handover
 from gateway.history.live_tail import LiveTail, TailedRecorder
 from gateway.history.record.follow_up import FollowUpWorker
@@ -32,6 +34,7 @@ from gateway.history.shadow_spend import spent_on_shadows
 from gateway.limits.limiter import Limiter
 from gateway.limits.settings import limits_store
 from gateway.limits.spent import History
+from gateway.models.database_errors import concerns_server
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
@@ -47,6 +50,9 @@ from gateway.upstream.failover.learnt_options import Lessons
 from gateway.watch.worker import WatchWorker
 
 logger = logging.getLogger("gateway.api")
+
+# between two tries to reach a database that was away at the start
+RETRY_SECONDS: Final = 1.0
 
 
 def _secrets(conf: GatewayConf, configuration: CurrentSnapshot) -> Sequence[str]:
@@ -73,6 +79,9 @@ class Runtime:
         self._refused_keys: RefusedKeys | None = None
         self._watch: WatchWorker | None = None
         self._preparing = threading.Lock()
+        self._last_policies: LastPolicies | None = None
+        # what the database said when the process could not prepare, and when (monotonic)
+        self._unprepared: tuple[Exception, float] | None = None
 
     def prepare(self) -> None:
         """Synchronise the environment's records and load the configuration.
@@ -83,6 +92,31 @@ class Runtime:
         with self._preparing:
             self._prepare()
 
+    def prepare_or_wait(self) -> None:
+        """`prepare`; but while the database is away, serve what this machine has kept, if it has anything.
+
+        Raises what the database raises.
+        """
+        try:
+            self.prepare()
+        except Exception as problem:
+            if not concerns_server(problem) or self.kept_policies() is None:
+                raise
+            logger.exception(
+                "the database does not answer; until it does, policies of clients alone are served"
+            )
+            self._unprepared = problem, time.monotonic()
+
+    def kept_policies(self) -> ConfigSnapshot | None:
+        """The policies of clients as this machine last knew them; None: it never did."""
+        conf = gateway_conf()
+        return self._policies(conf).read(seal_keys(conf.field_encryption_keys)) if conf.sign_in else None
+
+    def _policies(self, conf: GatewayConf) -> LastPolicies:
+        if self._last_policies is None:
+            self._last_policies = LastPolicies(conf.spool_folder.parent / "client-policies.json")
+        return self._last_policies
+
     def _prepare(self) -> None:
         if self._configuration is None:
             conf = gateway_conf()
@@ -91,6 +125,8 @@ class Runtime:
                 if conf.config_file:
                     document.load(Path(conf.config_file))
             configuration = CurrentSnapshot(tell=self._configuration_changed)
+            if conf.sign_in:
+                self._policies(conf).keep(configuration.snapshot)
             configuration.start()
             for name in configuration.snapshot.vocabularies:
                 vocabulary.prepare(name)
@@ -102,15 +138,42 @@ class Runtime:
 
     def _configuration_changed(self, snapshot: ConfigSnapshot) -> None:
         """Runs in the configuration's thread: ends the requests whose key is now refused."""
+        if self._last_policies is not None:
+            self._last_policies.keep(snapshot)
         gateway, loop = self._gateway, self._loop
         if gateway is not None and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(gateway.live.dismiss, snapshot, time.time())
 
+    @property
+    def _waits(self) -> bool:
+        return self._unprepared is not None
+
+    def _prepare_late(self) -> None:
+        """`prepare`, but after the database was away not more often than once in RETRY_SECONDS."""
+        if not self._waits:
+            self.prepare()
+            return
+        with self._preparing:
+            if self._unprepared is None:
+                # somebody else did it meanwhile
+                return
+            problem, when = self._unprepared
+            if time.monotonic() - when < RETRY_SECONDS:
+                raise NotReady from problem
+            try:
+                self._prepare()
+            except Exception as again:
+                self._unprepared = again, time.monotonic()
+                raise NotReady from again
+            self._unprepared = None
+            logger.warning("the database answers")
+
     async def gateway(self) -> Gateway:
+        """Raises NotReady while the database is away and this process has never reached it."""
         loop = asyncio.get_running_loop()
         if self._gateway is None or self._loop is not loop:
             # a server that is not ours did not prepare: the first request does it, off the loop
-            await asyncio.to_thread(self.prepare)
+            await asyncio.to_thread(self._prepare_late)
             # several first requests may have waited for it; they share one result
             if self._gateway is None or self._loop is not loop:
                 self._gateway, self._loop = self._built(), loop

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 (
                     "decision",
                     models.CharField(
-                        choices=[("allow", "allow"), ("undecided", "leave undecided"), ("deny", "deny")],
+                        choices=[("allow", "allowed"), ("deny", "blocked"), ("undecided", "undecided")],
                         max_length=10,
                         verbose_name="decision",
                     ),

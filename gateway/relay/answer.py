@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gateway.client_protocol.novelties import novelties_of
 from gateway.client_protocol.purpose import purpose_of
+from gateway.client_protocol.refusals import as_told
 from gateway.conversion.answers.chat_message import message_events
 from gateway.conversion.context import AnsweredLocally
 from gateway.conversion.requests.token_count import count_tokens
@@ -219,6 +220,9 @@ async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:
 
 async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> Whole:
     """The error as the client's answer, and in the history."""
+    key = exchange.arrival.key
+    if key is not None and key.signed_in:
+        error = as_told(error)
     body = jsontext.dumps(error.body(exchange.request_id)) if error.verbatim is None else error.verbatim
     reply = Whole(error.status, body, error.headers())
     exchange.returned.add(reply.body)

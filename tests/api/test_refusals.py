@@ -2,9 +2,11 @@
 
 import logging
 
+import pytest
+
 from gateway.api import refusals as module
 from gateway.api.refusals import Refusals
-from tests.conftest import asking, key_entry
+from tests.conftest import asking, key_entry, rule
 
 
 async def test_a_refused_key_is_a_line_in_the_log_with_its_address_and_without_the_key(
@@ -43,3 +45,31 @@ def test_what_is_remembered_is_bounded():
     for number in range(3 * module.MOST):
         refusals.note(f"10.{number}", "/", "no")
     assert len(refusals._known) <= module.MOST
+
+
+def narrow_key(bench, **key):
+    """A key that may ask for one model, one whose provider is off, and one that nobody maps."""
+    bench.configure(
+        rules=[rule("off-*", provider="gone", id=2), rule("claude-*", id=1)],
+        keys=[key_entry("ccp_a", allowed_models=("claude-a", "off-a"), **key)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "signed_in", "status", "kind", "retry"),
+    [
+        ("claude-b", False, 403, "permission_error", None),
+        ("claude-b", True, 400, "policy_blocked", "false"),
+        ("off-a", False, 529, "overloaded_error", "false"),
+        ("off-a", True, 503, "api_error", "false"),
+    ],
+)
+async def test_a_refusal_is_told_as_its_client_shows_it(bench, model, signed_in, status, kind, retry):
+    narrow_key(bench, signed_in=signed_in)
+    headers = {"x-api-key": "ccp_a", "request-id": "theirs-1"}
+    answer = await bench.client.messages(asking(model=model), headers=headers)
+    assert (answer.status, answer.json["error"]["type"]) == (status, kind)
+    assert answer.headers.get("x-should-retry") == retry
+    assert answer.json["request_id"] == answer.headers["request-id"] != "theirs-1"
+    assert bench.recorder.last.caller_request_id == "theirs-1"
+    assert (bench.recorder.last.status, bench.recorder.last.error_type) == (status, kind)

@@ -14,8 +14,10 @@ from gateway import conf
 from gateway.api import auth, client_services, head
 from gateway.api import sign_in as views
 from gateway.config import sign_in
+from gateway.config.last_policies import LastPolicies
 from gateway.config.snapshot.loader import load
-from gateway.models import ClientKey
+from gateway.errors import NotReady
+from gateway.models import ClientKey, ManagedPolicy
 from tests.conftest import FixedConfiguration, asking, rule
 from tests.fakes.provider import completion
 
@@ -212,3 +214,52 @@ async def test_usage_is_told_in_dollars(gateway):
     assert (await gateway.client.get("/api/oauth/usage", headers=bearer)).json["extra_usage"][
         "used_credits"
     ] == 0
+
+
+async def kept_on_disk(bench, monkeypatch, tmp_path, *, written=True):
+    """The gateway after a restart without its database; what it keeps is that of before."""
+    disk = LastPolicies(tmp_path / "kept.json")
+    if written:
+        disk.keep(bench.gateway.configuration.snapshot)
+
+    async def away():
+        raise NotReady
+
+    monkeypatch.setattr(client_services.runtime, "gateway", away)
+    monkeypatch.setattr(client_services.runtime, "kept_policies", lambda: disk.read(KEYS))
+
+
+async def test_a_policy_outlives_database_and_restart(gateway, monkeypatch, tmp_path):
+    bearer = {"authorization": f"Bearer {(await tokens(gateway))['access_token']}"}
+    policy = await sync_to_async(ManagedPolicy.objects.create)(name="all", settings={"model": "opus"})
+    await follow(gateway)
+    before = await gateway.client.get("/managed/settings", headers=bearer)
+    await kept_on_disk(gateway, monkeypatch, tmp_path)
+    after = await gateway.client.get("/managed/settings", headers=bearer)
+    assert (after.status, after.json) == (200, before.json)
+    same = {**bearer, "if-none-match": after.headers["etag"]}
+    assert (await gateway.client.get("/managed/settings", headers=same)).status == 304
+    wrong = {"authorization": "Bearer cca_1.ffffffffff.x.y"}
+    assert (await gateway.client.get("/managed/settings", headers=wrong)).status == 401
+    answer = await gateway.client.messages(asking(), headers=bearer)
+    assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
+    assert answer.headers["retry-after"] == "5"
+    assert policy.pk
+
+
+async def test_no_policy_is_said_only_where_that_is_known(gateway, monkeypatch, tmp_path):
+    bearer = {"authorization": f"Bearer {(await tokens(gateway))['access_token']}"}
+    await kept_on_disk(gateway, monkeypatch, tmp_path)
+    assert (await gateway.client.get("/managed/settings", headers=bearer)).status == 404
+    await kept_on_disk(gateway, monkeypatch, tmp_path / "other", written=False)
+    assert (await gateway.client.get("/managed/settings", headers=bearer)).status == 503
+
+
+async def test_a_client_keeps_its_policy_where_sign_in_was_switched_off(gateway, monkeypatch):
+    bearer = {"authorization": f"Bearer {(await tokens(gateway))['access_token']}"}
+    await sync_to_async(ManagedPolicy.objects.create)(name="all", settings={"model": "opus"})
+    await follow(gateway)
+    off = dataclasses.replace(conf.gateway_conf(), sign_in=False)
+    monkeypatch.setattr(client_services, "gateway_conf", lambda: off)
+    assert (await gateway.client.get("/managed/settings", headers=bearer)).status == 200
+    assert (await gateway.client.get("/managed/settings")).status == 404

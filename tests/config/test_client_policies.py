@@ -1,14 +1,19 @@
 """Policies of clients: whose they are, in what order, and when they change."""
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
+from compat.run import PAGE, page
+from compat.scenarios import SCENARIOS
+from gateway.client_protocol import tried_versions
 from gateway.config.client_policies import policy_of
 from gateway.config.snapshot.loader import load
-from gateway.models import ConfigStamp, ManagedPolicy
+from gateway.models import ConfigStamp, ManagedPolicy, RequestLog
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +98,34 @@ def test_the_page_shows_what_a_person_gets_and_warns_of_odd_keys(admin_client, a
     text = admin_client.get("/admin/gateway/managedpolicy/result/", {"user": "nobody"}).content.decode()
     assert "Nobody has this name" in text
     assert admin_client.get("/admin/gateway/personbudget/").status_code == 200
+
+
+def test_the_page_says_who_runs_a_version_that_failed_or_was_never_tried(admin_client, monkeypatch):
+    monkeypatch.setattr(
+        tried_versions,
+        "results",
+        lambda: {
+            "2.1.1": {"on": "2026-11-30", "scenarios": {"a text": {"result": "failed"}}},
+            "2.1.2": {
+                "on": "2026-11-30",
+                "scenarios": {"a text": {"result": "passed"}, "x": {"result": "older"}},
+            },
+        },
+    )
+    for number, version in enumerate(("2.1.1", "2.1.2", "2.1.3")):
+        RequestLog.objects.create(
+            request_id=f"r{number}", key_name=f"key-{version}", client=f"claude-cli/{version} (external, cli)"
+        )
+    text = admin_client.get("/admin/gateway/managedpolicy/result/").content.decode()
+    rows = dict(re.findall(r"<td>key-(\S+)</td><td>.*?</td><td>(.*?)</td>", text))
+    assert ["fails" in rows["2.1.1"], "tried" in rows["2.1.2"], "never tried" in rows["2.1.3"]] == [True] * 3
+    assert "modelPicker" in text or "{}" in text
+    assert "api/status-line" in text
+
+
+def test_results_that_are_shipped_name_scenarios_that_there_are():
+    titles = {scenario.title for scenario in SCENARIOS}
+    for version, tried in tried_versions.results().items():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+        assert set(tried["scenarios"]) <= titles
+    assert PAGE.read_text() == page(tried_versions.results())

@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.keys.key_lists import BulkForm
 from gateway.admin.ui.base import GatewayModelAdmin
+from gateway.client_protocol.status_line import setting
 from gateway.conf import gateway_conf
 from gateway.config.changes import saying
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
@@ -92,6 +93,7 @@ class KeyIssuing(GatewayModelAdmin):
                 "key": key,
                 "lines": "\n".join(claude_code_lines(address, key)),
                 "settings": json.dumps(settings, indent=2),
+                "status_line": setting(address),
             }
         title = _("The new client keys") if many else _("The new client key")
         # admin_view's never_cache adds no-store, so no browser keeps the page either

@@ -15,16 +15,23 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
 from gateway.admin.ui.fields import JSONObjectField
-from gateway.admin.ui.html_format import ago
+from gateway.admin.ui.html_format import Tone, ago, badge
 from gateway.client_protocol.managed_settings import MACHINE_ONLY, warnings_of
 from gateway.client_protocol.novelties import version_of
+from gateway.client_protocol.purpose import CLIENT
+from gateway.client_protocol.status_line import setting
+from gateway.client_protocol.tried_versions import Trial, trial_of
+from gateway.conf import gateway_conf
 from gateway.config.client_policies import policy_of
 from gateway.config.snapshot.loader import load
+from gateway.config.startup.client_setup_text import base_url
+from gateway.config.suggested_settings import suggested
 from gateway.models import ManagedPolicy, RequestLog
 
 _REPORTED: Final = timedelta(days=1)
@@ -82,7 +89,10 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             raise PermissionDenied
         asked = request.GET.get("user", "").strip()
         person = get_user_model().objects.filter(username=asked).first() if asked else None
-        found = policy_of(load(), person.pk) if person is not None else None
+        snapshot = load()
+        found = policy_of(snapshot, person.pk) if person is not None else None
+        keys = [key for key in snapshot.keys.values() if person is not None and key.owner_id == person.pk]
+        address = base_url(gateway_conf(), request.build_absolute_uri("/"))
         context = self.page_context(
             request,
             _("What a person gets"),
@@ -91,8 +101,39 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             checksum=found.checksum if found else "",
             settings=json.dumps(found.settings, indent=2, ensure_ascii=False) if found else "",
             seen=_seen(),
+            versions=_versions(),
+            suggested=json.dumps(
+                suggested(snapshot, keys or None, timezone.now()), indent=2, ensure_ascii=False
+            ),
+            status_line=setting(address),
         )
         return TemplateResponse(request, "admin/gateway/managedpolicy/result.html", context)
+
+
+_TRIALS: Final[dict[Trial, tuple[Any, Tone]]] = {
+    Trial.PASSED: (gettext_lazy("tried"), "good"),
+    Trial.FAILED: (gettext_lazy("fails"), "bad"),
+    Trial.NEVER: (gettext_lazy("never tried"), "warn"),
+}
+
+
+def trial_badge(version: str) -> SafeString:
+    """How a client's version did when it was tried with this gateway."""
+    words, tone = _TRIALS[trial_of(version)]
+    return badge(words, tone)
+
+
+def _versions() -> list[dict[str, Any]]:
+    """Who ran which version of the client in the last day, and how that did when it was tried."""
+    rows = RequestLog.objects.filter(started_at__gte=timezone.now() - _REPORTED, client__startswith=CLIENT)
+    counted: Any = rows.order_by().values("key_name", "client").annotate(last=Max("started_at"))
+    latest: dict[tuple[str, str], Any] = {}
+    for one in counted.order_by("-last")[:_MOST]:
+        latest.setdefault((one["key_name"], version_of(one["client"])), one["last"])
+    return [
+        {"key_name": name, "client": version, "trial": trial_badge(version), "last": ago(last)}
+        for (name, version), last in latest.items()
+    ]
 
 
 def _seen() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -24,6 +24,8 @@ from gateway.telemetry import metrics
 
 # seconds that the interpreter has for its own end
 LINGER: Final = 3.0
+# by name, because the process that watches over the others does not serve
+_RUNTIME: Final = "gateway.app.runtime.runtime"
 
 
 class Command(BaseCommand):
@@ -76,9 +78,13 @@ class Command(BaseCommand):
     def _serve_in(self, number: int, options: dict[str, Any]) -> None:
         """Watch over several processes that serve."""
         conf = gateway_conf()
-        # here once: the processes find everything in step
-        with start_lock():
-            sync_environment(conf)
+        # here once: the processes find everything in step; each knows what to do without the database
+        try:
+            with start_lock():
+                sync_environment(conf)
+        except DatabaseError:
+            if import_string(_RUNTIME).kept_policies() is None:
+                raise
         connections.close_all()
         with metrics.shared_folder() if conf.metrics_token else nullcontext() as numbers:
             code = self._watched(options, number=number, patience=conf.longest_stop, numbers=numbers)

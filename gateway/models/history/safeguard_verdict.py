@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from gateway.models.configuration.safeguard_rule import SafeguardRule
 from gateway.models.history.request_log import RequestLog
 
-BLOCKED = Q(decision="deny")
+BLOCKED: Final = Q(decision="deny")
+
+
+class Verdict(models.TextChoices):
+    """What a call was told; the values are those of safeguards.rules."""
+
+    ALLOW = "allow", _("allowed")
+    DENY = "deny", _("blocked")
+    UNDECIDED = "undecided", _("undecided")
 
 
 class SafeguardVerdict(models.Model):
@@ -32,7 +41,7 @@ class SafeguardVerdict(models.Model):
     number = models.PositiveSmallIntegerField()
     at = models.DateTimeField(_("when"))
     tool = models.CharField(_("tool"), max_length=200)
-    decision = models.CharField(_("decision"), max_length=10, choices=SafeguardRule.Decision.choices)
+    decision = models.CharField(_("decision"), max_length=10, choices=Verdict.choices)
     rule_id = models.BigIntegerField(_("rule"), null=True, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True, default="")
     unavailable = models.CharField(_("reason"), max_length=20, blank=True, default="")

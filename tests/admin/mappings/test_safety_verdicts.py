@@ -67,7 +67,7 @@ def test_a_request_is_shown_with_its_verdicts(admin_client):
     answered(DENIED)
     pk = SafeguardVerdict.objects.get().log.pk
     text = admin_client.get(f"/admin/gateway/requestlog/{pk}/change/").content.decode()
-    assert "Bash: deny" in text and "judge, 120 ms" in text
+    assert "Bash: blocked" in text and "judge, 120 ms" in text
 
 
 @pytest.mark.parametrize(

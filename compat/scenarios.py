@@ -1,0 +1,311 @@
+"""What each version of the client goes through, in order; an AssertionError says what did not work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from compat import client
+from compat.client import Home, Terminal
+from compat.gateway import PERSON, Gateway
+from compat.provider import Provider
+
+_ALLOWED: Final = {"decision": "allow", "tool": "Bash", "command": "touch *"}
+_HINTS: Final = "CLAUDE_CODE_GATEWAY_HINT_HEADERS"
+
+
+@dataclass
+class Run:
+    """One version against one gateway. `home`: the person's, once she has signed in."""
+
+    program: Path
+    gateway: Gateway
+    provider: Provider
+    home: Home | None = None
+    number: int = 0
+
+    def word(self) -> str:
+        """A word that was not said before."""
+        self.number += 1
+        return f"w{self.number}{time.monotonic_ns() % 100_000}"
+
+    def with_key(self) -> tuple[Home, dict[str, str]]:
+        """A home that knows nothing, and the environment that leads to the gateway."""
+        environment = {"ANTHROPIC_BASE_URL": self.gateway.url, "ANTHROPIC_AUTH_TOKEN": self.gateway.key}
+        return Home(self.program, self.gateway.url), environment
+
+    @property
+    def signed_in(self) -> Home:
+        assert self.home is not None, "the sign-in failed"
+        return self.home
+
+    def mode(self, name: str) -> None:
+        """The permission mode in which the person's terminals start."""
+        self.signed_in.set(
+            permissions={"defaultMode": name},
+            forceLoginMethod="gateway",
+            forceLoginGatewayUrl=self.gateway.url,
+        )
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`since`: the first release of the client that can do it; an older one is not asked."""
+
+    title: str
+    run: Callable[[Run], None]
+    since: tuple[int, int, int] = (0, 0, 0)
+
+
+def _answered(ran: subprocess.CompletedProcess[str], word: str) -> None:
+    assert ran.returncode == 0, f"exit {ran.returncode}: {ran.stdout[-300:]}{ran.stderr[-300:]}"
+    assert f"Done-{word}" in ran.stdout, ran.stdout[-300:]
+
+
+def text(run: Run) -> None:
+    home, environment = run.with_key()
+    word = run.word()
+    _answered(home.printed(f"SAY [x] <{word}>", **environment), word)
+
+
+def tool(run: Run) -> None:
+    home, environment = run.with_key()
+    word = run.word()
+    _answered(home.printed(f"RUN [touch {word}] <{word}>", "--allowedTools", "Bash", **environment), word)
+    assert (home.work / f"{word}_0").exists()
+
+
+def two_tools(run: Run) -> None:
+    home, environment = run.with_key()
+    word = run.word()
+    _answered(home.printed(f"TWICE [touch {word}] <{word}>", "--allowedTools", "Bash", **environment), word)
+    assert (home.work / f"{word}_0").exists() and (home.work / f"{word}_1").exists()
+
+
+def subagent(run: Run) -> None:
+    home, environment = run.with_key()
+    word = run.word()
+    _answered(home.printed(f"AGENT [x] <{word}>", **environment), word)
+    assert any(f"<sub{word}>" in str(body["messages"][:3]) for body in run.provider.requests)
+
+
+def resumed(run: Run) -> None:
+    home, environment = run.with_key()
+    first, second = run.word(), run.word()
+    _answered(home.printed(f"SAY [x] <{first}>", **environment), first)
+    _answered(home.printed(f"SAY [x] <{second}>", "--continue", **environment), second)
+    assert f"Done-{first}" in str(run.provider.requests[-1]["messages"])
+
+
+def refused_key(run: Run) -> None:
+    home, environment = run.with_key()
+    began = time.monotonic()
+    ran = home.printed("SAY [x] <no>", **{**environment, "ANTHROPIC_AUTH_TOKEN": "ccp_wrong"})
+    assert ran.returncode == 1 and "this client key is not known here" in ran.stdout + ran.stderr
+    assert time.monotonic() - began < 60, "it was repeated"
+
+
+def sign_in(run: Run) -> None:
+    home = Home(run.program, run.gateway.url)
+    run.home = home
+    run.mode("default")
+    try:
+        with Terminal(home) as terminal:
+            terminal.settled()
+            terminal.say("/login")
+            terminal.sees(client.GATEWAY, 30)
+            terminal.press("Enter")
+            terminal.sees(f"{client.TRUST}|{client.CODE}")
+            if re.search(client.TRUST, terminal.screen()):
+                terminal.press("Up", "Enter")
+            run.gateway.manage("approvesignin", terminal.sees(client.CODE)[1], "--user", PERSON)
+            terminal.sees(f"{client.ACCOUNT}|{client.CONNECTED}")
+            if re.search(client.ACCOUNT, terminal.screen()):
+                terminal.press("Up", "Enter")
+            terminal.sees(client.CONNECTED)
+            terminal.press("Enter")
+            _said(run, terminal)
+    except BaseException:
+        run.home = None
+        raise
+
+
+def _said(run: Run, terminal: Terminal) -> None:
+    """A prompt on the terminal is answered."""
+    word = run.word()
+    terminal.say(f"SAY [x] <{word}>")
+    terminal.sees(f"Done-{word}", 90)
+
+
+def policy(run: Run) -> None:
+    home = run.signed_in
+    mark = f"Mark {run.word()} é中"
+    run.gateway.policy({"companyAnnouncements": [mark], "env": {_HINTS: "1"}})
+    time.sleep(1.0)
+    with Terminal(home) as terminal:
+        assert terminal.settled(), "the hint headers were not asked about"
+        terminal.sees(re.escape(mark), 20)
+        _said(run, terminal)
+    run.gateway.policy({"env": {_HINTS: "1"}})
+
+
+def budget(run: Run) -> None:
+    gateway = run.gateway
+    gateway.manage("setspend", "--user", PERSON, "--percent", "76")
+    try:
+        with Terminal(run.signed_in) as terminal:
+            terminal.settled()
+            _said(run, terminal)
+            assert int(terminal.sees(client.USED, 20)[1]) >= 75
+            gateway.manage("setspend", "--user", PERSON, "--percent", "100")
+            terminal.say("SAY [x] <over>")
+            terminal.sees("budget at this gateway is used up", 60)
+    finally:
+        gateway.manage("setspend", "--user", PERSON, "--percent", "0")
+
+
+def _auto(run: Run, *, prompt: str, sees: str) -> str:
+    """A prompt in auto mode; the screen once `sees` stands on it. The client names nobody incompatible."""
+    run.mode("auto")
+    try:
+        with Terminal(run.signed_in) as terminal:
+            terminal.settled()
+            terminal.say(prompt)
+            terminal.sees(f"{sees}|{client.INCOMPATIBLE}", 120, beside=prompt)
+            screen = terminal.screen()
+            assert not re.search(client.INCOMPATIBLE, screen), screen[-600:]
+            return screen
+    finally:
+        run.mode("default")
+
+
+def _classified(run: Run) -> int:
+    return sum(body["model"] == "judge" for body in run.provider.requests)
+
+
+def auto_nothing(run: Run) -> None:
+    """The client checks by itself, which this provider cannot answer; only the notice is looked for."""
+    run.gateway.safeguards()
+    word = run.word()
+    _auto(
+        run, prompt=f"RUN [touch made_$RANDOM] <{word}>", sees=f"Done-{word}|no usable answer|blocked|denied"
+    )
+
+
+def auto_rules(run: Run) -> None:
+    run.gateway.safeguards(_ALLOWED)
+    word = run.word()
+    _auto(run, prompt=f"RUN [touch {word}] <{word}>", sees=f"Done-{word}")
+    assert (run.signed_in.work / f"{word}_0").exists()
+
+
+def auto_allowed(run: Run) -> None:
+    run.gateway.safeguards(classifier=True)
+    run.provider.verdict = "allow"
+    before, word = _classified(run), run.word()
+    _auto(run, prompt=f"RUN [touch {word}_$RANDOM] <{word}>", sees=f"Done-{word}")
+    assert _classified(run) == before + 1
+    assert list(run.signed_in.work.glob(f"{word}_*"))
+
+
+def auto_flagged(run: Run) -> None:
+    run.gateway.safeguards(classifier=True)
+    run.provider.verdict = "block"
+    word = run.word()
+    try:
+        _auto(run, prompt=f"RUN [touch {word}_$RANDOM] <{word}>", sees=f"Done-{word}")
+    finally:
+        run.provider.verdict = "allow"
+    assert not list(run.signed_in.work.glob(f"{word}_*"))
+    assert "compat says no" in str(run.provider.requests)
+
+
+def auto_hangs(run: Run) -> None:
+    """The gateway gives up after 20 seconds, and the client checks by itself."""
+    run.gateway.safeguards(classifier=True)
+    run.provider.thinks = 25.0
+    word = run.word()
+    try:
+        prompt = f"RUN [touch {word}_$RANDOM] <{word}>"
+        _auto(run, prompt=prompt, sees=f"Done-{word}|no usable answer|blocked|denied")
+    finally:
+        run.provider.thinks = 0.0
+
+
+def auto_three(run: Run) -> None:
+    """After three blocked actions in a row the person is asked."""
+    run.gateway.safeguards({"decision": "deny", "tool": "Bash", "explanation": "compat says no"})
+    word = run.word()
+    _auto(run, prompt=f"AGAIN [touch {word}_$RANDOM] <{word}>", sees=r"3 consecutive actions were blocked")
+
+
+def auto_subagent(run: Run) -> None:
+    run.gateway.safeguards(classifier=True)
+    word = run.word()
+    _auto(run, prompt=f"AGENT [x] <{word}>", sees=f"Done-{word}")
+
+
+def left(run: Run) -> None:
+    try:
+        with Terminal(run.signed_in) as terminal:
+            terminal.settled()
+            _said(run, terminal)
+            run.gateway.manage("disableuser", PERSON)
+            terminal.say("SAY [x] <gone>")
+            terminal.sees(client.SIGN_IN_AGAIN, 60)
+        assert run.signed_in.printed("SAY [x] <gone>").returncode == 1
+    finally:
+        run.gateway.manage("enableuser", PERSON)
+
+
+def sign_out(run: Run) -> None:
+    # nothing that a new sign-in would have to approve
+    run.gateway.policy({})
+    time.sleep(1.0)
+    sign_in(run)
+    with Terminal(run.signed_in) as terminal:
+        terminal.settled()
+        terminal.say("/logout")
+        terminal.sees(client.SIGNED_OUT, 30)
+
+
+_GATEWAY: Final = (2, 1, 195)
+_USAGE: Final = (2, 1, 225)
+_SAFEGUARDS: Final = (2, 1, 278)
+SCENARIOS: Final = (
+    Scenario("a text", text),
+    Scenario("a tool", tool),
+    Scenario("two tools at once", two_tools),
+    Scenario("a subagent", subagent),
+    Scenario("a conversation continued", resumed),
+    Scenario("a refused key, told once", refused_key),
+    Scenario("sign-in", sign_in, _GATEWAY),
+    Scenario("a policy", policy, _GATEWAY),
+    Scenario("a budget's notice and end", budget, _USAGE),
+    Scenario("auto mode, nothing set up", auto_nothing, _SAFEGUARDS),
+    Scenario("auto mode, rules", auto_rules, _SAFEGUARDS),
+    Scenario("auto mode, a model allows", auto_allowed, _SAFEGUARDS),
+    Scenario("auto mode, a model blocks", auto_flagged, _SAFEGUARDS),
+    Scenario("auto mode, a model hangs", auto_hangs, _SAFEGUARDS),
+    Scenario("auto mode, three blocked in a row", auto_three, _SAFEGUARDS),
+    Scenario("auto mode, a subagent", auto_subagent, _SAFEGUARDS),
+    Scenario("somebody leaves", left, _GATEWAY),
+    Scenario("sign-out", sign_out, _GATEWAY),
+)
+
+
+def tried(run: Run, scenario: Scenario, version: str) -> dict[str, Any]:
+    """The result of one scenario: passed, failed, or older than it."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if numbers < scenario.since:
+        return {"result": "older"}
+    try:
+        scenario.run(run)
+    except (AssertionError, subprocess.TimeoutExpired) as problem:
+        return {"result": "failed", "why": str(problem)[:500]}
+    return {"result": "passed"}

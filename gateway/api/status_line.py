@@ -1,0 +1,95 @@
+"""The line that a developer's terminal shows after each turn: routed model, cost, budget left.
+
+Answered from memory. A session that nobody asked about is read once; after that each answer is the last one,
+and what is older than REFRESH is read again beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from django.db import close_old_connections
+from django.http import HttpResponse, HttpResponseBase
+
+from gateway.api.endpoint import endpoint
+from gateway.api.request import GatewayRequest
+from gateway.api.views import authenticated_key
+from gateway.app.runtime import runtime
+from gateway.cache import GenerationalCache
+from gateway.client_protocol.status_line import SessionStanding, line
+from gateway.history.session_glance import glance
+from gateway.limits.meters import PERSON, SPEND, Subject
+from gateway.limits.spent import spent
+from gateway.limits.windows import Period
+from gateway.routing.snapshot import KeyEntry, KeyLimits
+from gateway.values import frozen
+
+# sessions remembered
+MOST: Final = 2000
+# seconds
+REFRESH: Final = 3.0
+LONGEST_SESSION: Final = 128
+_BILLION: Final = 1_000_000_000
+
+
+@frozen
+class _Known:
+    text: str
+    read_at: float
+
+
+_known: GenerationalCache[tuple[int, str], _Known] = GenerationalCache(MOST)
+_reading: dict[tuple[int, str], asyncio.Task[str]] = {}
+
+
+@endpoint("GET", "HEAD")
+async def status_line(request: GatewayRequest, request_id: str) -> HttpResponseBase:
+    """GET /api/status-line?session=ID: plain text, one line."""
+    key = authenticated_key(request, await runtime.gateway())
+    session = request.GET.get("session", "")[:LONGEST_SESSION]
+    text = "" if key is None or not session else await _line_of(key, session)
+    body = text.encode()
+    kind = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+    return HttpResponse(body, headers={**kind, "request-id": request_id, "content-length": str(len(body))})
+
+
+async def _line_of(key: KeyEntry, session: str) -> str:
+    place = (key.id, session)
+    known = _known.get(place)
+    if known is None or time.monotonic() - known.read_at >= REFRESH:
+        reading = _reading.get(place)
+        if reading is None:
+            reading = _reading[place] = asyncio.get_running_loop().create_task(_read(key, session))
+            reading.add_done_callback(lambda _: _reading.pop(place, None))
+        if known is None:
+            return await asyncio.shield(reading)
+    return known.text
+
+
+async def _read(key: KeyEntry, session: str) -> str:
+    text = line(await asyncio.to_thread(_standing, key, session, time.time()))
+    _known.put((key.id, session), _Known(text, time.monotonic()))
+    return text
+
+
+def _standing(key: KeyEntry, session: str, now: float) -> SessionStanding:
+    try:
+        seen = glance(session, key.holder, owner_id=key.owner_id, client_key_id=key.id)
+        return SessionStanding(*seen, *_budget(key, now))
+    finally:
+        close_old_connections()
+
+
+def _budget(key: KeyEntry, now: float) -> tuple[float | None, float | None, str]:
+    """What is left of the person's spend budget, else of the key's, in dollars; its limit; its period."""
+    owners: list[tuple[KeyLimits | None, Subject]] = [(key.limits, Subject.of(key))]
+    if key.person is not None and key.owner_id is not None:
+        owners.insert(0, (key.person.limits, Subject(PERSON, key.owner_id)))
+    for limits, subject in owners:
+        if limits is not None and limits.spend_budget is not None:
+            used = spent(subject, Period.at(limits.budget_period, now))[SPEND]
+            budget = limits.spend_budget
+            return (budget - used) / _BILLION, budget / _BILLION, limits.budget_period
+    return None, None, ""

@@ -1,0 +1,68 @@
+"""The policies of clients on this machine's disk: what answers while neither database nor memory does."""
+
+import stat
+
+import pytest
+
+from gateway.config.client_policies import policy_for
+from gateway.config.last_policies import LastPolicies
+from gateway.routing.snapshot import PolicyEntry
+from tests.conftest import key_entry, snapshot_of
+
+KEYS = (b"k" * 32,)
+
+
+def snapshot(**fields):
+    keys = [
+        key_entry("one", id=1, owner_id=5, signed_in=True),
+        key_entry("two", id=2, owner_id=6, signed_in=True, revoked=True),
+        key_entry("three", id=3, owner_id=7, owner_active=False, expires_at=5.0),
+    ]
+    policies = (
+        PolicyEntry({"model": "é\u2028", "n": [1.5, None]}),
+        PolicyEntry({"permissions": {"deny": ["WebFetch"]}}, group=9),
+    )
+    return snapshot_of(
+        providers=[], keys=keys, policies=policies, groups={5: frozenset({9})}, contact="ann", **fields
+    )
+
+
+def test_who_is_told_what_is_the_same_from_disk(tmp_path):
+    kept, before = LastPolicies(tmp_path / "p.json"), snapshot()
+    kept.keep(before)
+    after = LastPolicies(tmp_path / "p.json").read(KEYS)
+    assert after.token_keys == KEYS
+    for key in before.keys.values():
+        again = after.keys[key.digest]
+        assert again.refusal(0) == key.refusal(0) and again.refusal(9) == key.refusal(9)
+        assert policy_for(after, again) == policy_for(before, key)
+    assert sorted(after.sign_ins) == [1, 2]
+    assert policy_for(after, None) == policy_for(before, None)
+
+
+def test_the_file_is_its_owners_and_written_only_when_something_changed(tmp_path):
+    path = tmp_path / "new" / "p.json"
+    kept = LastPolicies(path)
+    kept.keep(snapshot())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in path.parent.iterdir()] == ["p.json"]
+    path.unlink()
+    kept.keep(snapshot())
+    assert not path.exists()
+    kept.keep(snapshot(anonymous_allowed=True))
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b'{"form":1}', b'{"form":2}', b'{"form":1,"keys":[{}],"policies":[]}']
+)
+def test_a_file_that_is_none_of_ours_is_no_state(tmp_path, text):
+    path = tmp_path / "p.json"
+    path.write_bytes(text)
+    assert LastPolicies(path).read(KEYS) is None
+
+
+def test_nothing_kept_is_no_state_and_a_folder_that_cannot_be_written_stops_nobody(tmp_path):
+    assert LastPolicies(tmp_path / "p.json").read(KEYS) is None
+    (tmp_path / "file").write_text("")
+    LastPolicies(tmp_path / "file" / "p.json").keep(snapshot())
