@@ -49,7 +49,20 @@ def page(results: Mapping[str, Any]) -> str:
         ]
         lines.append(f"| {scenario.title} | " + " | ".join(cells) + " |")
     lines.append("| *tried on* | " + " | ".join(results[version]["on"] for version in versions) + " |")
-    return _HEAD + "\n".join(lines) + "\n"
+    failures = [
+        f"* {version}, {title}: {outcome['why']}"
+        for version in versions
+        for title, outcome in results[version]["scenarios"].items()
+        if outcome.get("why")
+    ]
+    notes = ["", "What was missing:", "", *failures] if failures else []
+    return _HEAD + "\n".join([*lines, *notes]) + "\n"
+
+
+def _told(outcome: Mapping[str, str]) -> dict[str, str]:
+    """A result with the first line of why it failed."""
+    why = outcome.get("why", "").partition("\n")[0][:120]
+    return {"result": outcome["result"], **({"why": why} if why else {})}
 
 
 def main() -> int:
@@ -86,7 +99,7 @@ def main() -> int:
         before = results.get(version, {}).get("scenarios", {}) if given.only else {}
         titles = {scenario.title for scenario in SCENARIOS}
         kept = {title: outcome for title, outcome in before.items() if title in titles}
-        new = {title: {"result": outcome["result"]} for title, outcome in found.items()}
+        new = {title: _told(outcome) for title, outcome in found.items()}
         results[version] = {"on": f"{datetime.now(UTC):%Y-%m-%d}", "scenarios": {**kept, **new}}
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(page(results))

@@ -66,8 +66,8 @@ class Task(StrEnum):
 # what a mapping can ask for: a class; the client's own safety classifier, which is auxiliary too; or the
 # gateway's, which goes nowhere else
 CONDITIONS: Final = (*(str(one) for one in RequestClass), str(Task.CLASSIFIER), str(Task.SAFEGUARDS))
-# counted beside the classes
-_CHECKS: Final = (Task.CLASSIFIER, Task.SAFEGUARDS)
+# safety checks, counted beside the classes: the client's own, and the gateway's
+CHECKS: Final = (Task.CLASSIFIER, Task.SAFEGUARDS)
 _CLASSES: Final = {str(one): one for one in RequestClass}
 
 
@@ -105,14 +105,14 @@ NOTHING_KNOWN: Final = Purpose()
 
 def condition(name: str) -> Purpose:
     """A purpose that meets exactly what a mapping with this one of CONDITIONS asks for."""
-    if name in _CHECKS:
+    if name in CHECKS:
         return Purpose(RequestClass.AUXILIARY, task=Task(name))
     return Purpose(RequestClass(name))
 
 
 def counted_as(request_class: str, task: str) -> str:
     """The class that totals count a request under."""
-    return task if task in _CHECKS else request_class
+    return task if task in CHECKS else request_class
 
 
 def own_check(headers: Mapping[str, str]) -> Purpose:

@@ -350,3 +350,43 @@ def request(stream=True):
 
 def vars_of(answer):
     return {"status": answer.status, "headers": answer.headers, "body": answer.body}
+
+
+def native_stream(command):
+    """A native Messages stream, one event a piece."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
+    half = len(text := json.dumps({"command": command})) // 2
+    pieces = [
+        messages.event("message_start", message=messages.message(stop_reason=None) | {"content": []}),
+        messages.event("content_block_start", index=0, content_block=call),
+        *(
+            messages.event(
+                "content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": part}
+            )
+            for part in (text[:half], text[half:])
+        ),
+        messages.event("content_block_stop", index=0),
+        messages.event(
+            "message_delta", delta={"stop_reason": "tool_use", "stop_sequence": None}, usage=messages.USAGE
+        ),
+        messages.PING,
+        messages.event("message_stop"),
+    ]
+    return Answer(headers=messages.SSE, pieces=[part for piece in pieces for part in (piece, 0.001)])
+
+
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("protocol", ["chat", "responses", "anthropic"])
+async def test_a_stream_under_way_is_judged_on_either_way_to_the_client(bench, protocol, direct):
+    """`direct`: the server writes what arrives in the callback that brought it."""
+    configure(bench, protocol)
+    bench.client.direct = direct
+    streamed = (
+        native_stream("make clean") if protocol == "anthropic" else called(protocol, True, "make clean")
+    )
+    bench.provider.answers("m", streamed)
+    bench.provider.answers("judge", _whole_of(protocol, '{"verdicts":[{"action":1,"decision":"allow"}]}'))
+    [call], [result] = await ask(bench, True)
+    assert result["status"]["tool_uses"] == {call: {"type": "evaluated", "outcome": "not_flagged"}}
+    assert [outcome.state for outcome in bench.recorder.ended] == ["ok", "ok"]
+    assert b"not_flagged" in bench.recorder.last.bodies.returned

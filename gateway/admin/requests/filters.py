@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.list_filters import FieldFilter, ParameterFilter, TimeFilter
 from gateway.admin.ui.sanitize import inert
-from gateway.client_protocol.purpose import RequestClass, Task
+from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.totals.contributions import DAY, HOUR
 from gateway.history.totals.dashboard import FAILED
@@ -296,17 +296,19 @@ class EndpointFilter(FieldFilter):
 
 
 class ClassFilter(ParameterFilter):
-    """What requests are for; the safety checks of clients can be seen alone."""
+    """What requests are for; safety checks can be seen alone."""
 
     title = _("purpose")
     parameter_name = "class"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [*CLASSES.items(), (Task.CLASSIFIER.value, TASKS[Task.CLASSIFIER.value])]
+        return [*CLASSES.items(), *((task.value, TASKS[task.value]) for task in CHECKS)]
 
     def condition(self, value: str) -> Q | None:
         if value == Task.CLASSIFIER:
             return RARE["safety"]
+        if value == Task.SAFEGUARDS:
+            return Q(request_class=RequestClass.AUXILIARY, task=value) & RARE_CLASS
         usual = value in (RequestClass.MAIN, RequestClass.UNKNOWN)
         return Q(request_class=value) if usual else Q(request_class=value) & RARE_CLASS
 

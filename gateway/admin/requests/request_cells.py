@@ -107,10 +107,13 @@ def prompt(row: RequestLog) -> SafeString:
     return format_html('<a class="gw-id" href="{}">{}</a>', address, inert(row.prompt_id))
 
 
-def verdicts(row: RequestLog) -> str:
-    """What rules and the classifier said of the calls."""
-    said = [verdict(one) for one in row.verdicts.order_by("number")]
-    return format_html_join(", ", "{}", ((one,) for one in said))
+def verdicts(row: RequestLog) -> SafeString:
+    """What rules and the classifier said of the calls, and what the classifier cost."""
+    ordered = list(row.verdicts.order_by("number"))
+    said = format_html_join(", ", "{}", ((verdict(one),) for one in ordered))
+    checks = {one.check_id for one in ordered if one.check_id}
+    check = RequestLog.objects.filter(request_id__in=checks).first() if checks else None
+    return said if check is None else format_html("{} · {}: {}", said, _("cost"), cost(check))
 
 
 def verdict(one: SafeguardVerdict) -> SafeString:

@@ -23,7 +23,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Concat
 
-from gateway.client_protocol.purpose import Task
+from gateway.client_protocol.purpose import CHECKS
 from gateway.models import RequestLog, SessionTotal
 
 # prefixes of holders' names
@@ -78,9 +78,9 @@ def by_prompt(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
 
 
 def by_class(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
-    """The numbers by what requests were for, the safety checks of clients apart; most requests first."""
+    """The numbers by what requests were for, safety checks apart; most requests first."""
     purpose = Case(
-        When(task=Task.CLASSIFIER, then=F("task")), default=F("request_class"), output_field=CharField()
+        When(task__in=CHECKS, then=F("task")), default=F("request_class"), output_field=CharField()
     )
     found = rows.order_by().annotate(purpose=purpose).values("purpose")
     sums: Any = found.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)

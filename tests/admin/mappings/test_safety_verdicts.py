@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth.models import Permission
 
 from gateway.history.outcome import CapturedBodies, ExchangeOutcome
 from gateway.history.record.rows import write
-from gateway.models import ContentRead, SafeguardRule, SafeguardVerdict
+from gateway.models import ContentRead, RequestLog, SafeguardRule, SafeguardVerdict
 from gateway.wire import jsontext
 
 LIST = "/admin/gateway/safeguardverdict/"
@@ -63,11 +64,12 @@ def test_what_was_blocked_is_listed_with_what_decided(admin_client):
     assert "safeguardrule/4/" in admin_client.get(LIST, {"rule_id": 4}).content.decode()
 
 
-def test_a_request_is_shown_with_its_verdicts(admin_client):
+def test_a_request_is_shown_with_its_verdicts_and_what_they_cost(admin_client):
     answered(DENIED)
-    pk = SafeguardVerdict.objects.get().log.pk
+    RequestLog.objects.create(request_id="req_c", state="ok", status=200, cost=Decimal("0.0125"))
+    pk = RequestLog.objects.get(request_id="req_1").pk
     text = admin_client.get(f"/admin/gateway/requestlog/{pk}/change/").content.decode()
-    assert "Bash: blocked" in text and "judge, 120 ms" in text
+    assert "Bash: blocked" in text and "judge, 120 ms" in text and "0.0125" in text
 
 
 @pytest.mark.parametrize(

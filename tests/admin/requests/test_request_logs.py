@@ -328,15 +328,17 @@ def test_an_empty_history_says_what_to_do(admin_client, db):
     ("parameters", "found"),
     [
         ({"class": "main"}, ["req_00000"]),
-        ({"class": "auxiliary"}, ["req_00002", "req_00001"]),
+        ({"class": "auxiliary"}, ["req_00003", "req_00002", "req_00001"]),
         ({"class": "classifier"}, ["req_00002"]),
+        ({"class": "safeguards"}, ["req_00003"]),
         ({"prompt": "p-1"}, ["req_00000"]),
         ({"class": "nonsense"}, []),
     ],
 )
 def test_requests_are_found_by_what_they_are_for(admin_client, parameters, found):
-    make_rows(3)
+    make_rows(4)
     rows = RequestLog.objects.all()
+    rows.filter(request_id="req_00003").update(request_class="auxiliary", task="safeguards")
     rows.filter(request_id="req_00000").update(request_class="main", prompt_id="p-1")
     rows.filter(request_id="req_00001").update(request_class="auxiliary", task="title")
     rows.filter(request_id="req_00002").update(request_class="auxiliary", task="classifier")

@@ -220,9 +220,10 @@ def test_the_classes_are_told_apart_and_the_safety_checks_of_clients_by_themselv
         outcome(1, request_class="main"), outcome(2, request_class="main"),
         outcome(3, request_class="auxiliary", task="title"),
         outcome(4, request_class="auxiliary", task="classifier"),
+        outcome(5, request_class="auxiliary", task="safeguards"),
     ])  # fmt: skip
     counts = {row.request_class: row.requests for row in HourlyTotal.objects.all()}
-    assert counts == {"main": 2, "auxiliary": 1, "classifier": 1}
+    assert counts == {"main": 2, "auxiliary": 1, "classifier": 1, "safeguards": 1}
     assert kept() == recounted()
 
 
