@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -14,6 +15,7 @@ from compat import client
 from compat.client import Home, Terminal
 from compat.gateway import PERSON, Gateway
 from compat.provider import Provider
+from gateway.client_protocol.status_line import setting
 
 _ALLOWED: Final = {"decision": "allow", "tool": "Bash", "command": "touch *"}
 _HINTS: Final = "CLAUDE_CODE_GATEWAY_HINT_HEADERS"
@@ -44,9 +46,10 @@ class Run:
         assert self.home is not None, "the sign-in failed"
         return self.home
 
-    def mode(self, name: str) -> None:
-        """The permission mode in which the person's terminals start."""
+    def mode(self, name: str, **more: Any) -> None:
+        """The permission mode in which the person's terminals start, and other settings of hers."""
         self.signed_in.set(
+            **more,
             permissions={"defaultMode": name},
             forceLoginMethod="gateway",
             forceLoginGatewayUrl=self.gateway.url,
@@ -152,6 +155,34 @@ def policy(run: Run) -> None:
         terminal.sees(re.escape(mark), 20)
         _said(run, terminal)
     run.gateway.policy({"env": {_HINTS: "1"}})
+
+
+def models(run: Run) -> None:
+    """A name that the client does not know is a row of /model, and is asked for as it is."""
+    row = {"model": "gpt-compat", "label": "Compat row", "behavesAs": "claude-opus-4-8"}
+    run.gateway.policy({"modelPicker": {"options": [row], "replaceBuiltInOptions": True}})
+    time.sleep(1.0)
+    try:
+        with Terminal(run.signed_in, "--model", "gpt-compat") as terminal:
+            terminal.settled()
+            _said(run, terminal)
+            terminal.say("/model")
+            terminal.sees("Compat row", 30)
+    finally:
+        run.gateway.policy({})
+
+
+def status_line(run: Run) -> None:
+    settings = json.loads("{" + setting(run.gateway.url) + "}")
+    run.mode("default", **settings)
+    try:
+        with Terminal(run.signed_in) as terminal:
+            terminal.settled()
+            _said(run, terminal)
+            _said(run, terminal)
+            terminal.sees(r"claude-\S+ → up\b", 30)
+    finally:
+        run.mode("default")
 
 
 def budget(run: Run) -> None:
@@ -286,6 +317,8 @@ SCENARIOS: Final = (
     Scenario("a refused key, told once", refused_key),
     Scenario("sign-in", sign_in, _GATEWAY),
     Scenario("a policy", policy, _GATEWAY),
+    Scenario("models of a policy", models, _GATEWAY),
+    Scenario("the status line", status_line, _GATEWAY),
     Scenario("a budget's notice and end", budget, _USAGE),
     Scenario("auto mode, nothing set up", auto_nothing, _SAFEGUARDS),
     Scenario("auto mode, rules", auto_rules, _SAFEGUARDS),

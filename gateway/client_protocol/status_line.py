@@ -44,7 +44,11 @@ def line(standing: SessionStanding) -> str:
 
 def setting(base_url: str) -> str:
     """The line for the developer's settings file, as JSON without its braces."""
-    bearer = '${ANTHROPIC_AUTH_TOKEN:-$(sed -n \'s/.*"jwt" *: *"\\([^"]*\\)".*/\\1/p\' ' + _CREDENTIALS + ")}"
+    bearer = (
+        '${ANTHROPIC_AUTH_TOKEN:-$(sed -n \'s/.*"jwt" *: *"\\([^"]*\\)".*/\\1/p\' '
+        + _CREDENTIALS
+        + " 2>/dev/null)}"
+    )
     session = '$(sed -n \'s/.*"session_id" *: *"\\([^"]*\\)".*/\\1/p\')'
-    command = f'curl -sm2 -H "Authorization: Bearer {bearer}" "{base_url}{PATH}?session={session}"'
+    command = f'curl -sfm2 -H "Authorization: Bearer {bearer}" "{base_url}{PATH}?session={session}"'
     return f'"statusLine": {json.dumps({"type": "command", "command": command})}'
