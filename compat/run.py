@@ -50,10 +50,10 @@ def page(results: Mapping[str, Any]) -> str:
         lines.append(f"| {scenario.title} | " + " | ".join(cells) + " |")
     lines.append("| *tried on* | " + " | ".join(results[version]["on"] for version in versions) + " |")
     failures = [
-        f"* {version}, {title}: {outcome['why']}"
+        f"* {version}, {scenario.title}: {why}"
         for version in versions
-        for title, outcome in results[version]["scenarios"].items()
-        if outcome.get("why")
+        for scenario in SCENARIOS
+        if (why := results[version]["scenarios"].get(scenario.title, {}).get("why"))
     ]
     notes = ["", "What was missing:", "", *failures] if failures else []
     return _HEAD + "\n".join([*lines, *notes]) + "\n"

@@ -117,7 +117,7 @@ def test_the_page_says_who_runs_a_version_that_failed_or_was_never_tried(admin_c
             request_id=f"r{number}", key_name=f"key-{version}", client=f"claude-cli/{version} (external, cli)"
         )
     text = admin_client.get("/admin/gateway/managedpolicy/result/").content.decode()
-    rows = dict(re.findall(r"<td>key-(\S+)</td><td>.*?</td><td>(.*?)</td>", text))
+    rows = dict(re.findall(r"<td>key-([\d.]+)</td><td>.*?</td><td>(.*?)</td>", text))
     assert ["fails" in rows["2.1.1"], "tried" in rows["2.1.2"], "never tried" in rows["2.1.3"]] == [True] * 3
     assert "modelPicker" in text or "{}" in text
     assert "api/status-line" in text
