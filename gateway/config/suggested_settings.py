@@ -50,7 +50,7 @@ def _option(entry: ModelEntry) -> dict[str, str]:
     option = {
         "model": entry.id,
         "label": entry.id,
-        "description": f"{route.upstream_model} at {route.provider.name}",
+        "description": f"{route.upstream_model} ({route.provider.name})",
     }
     if not entry.id.startswith(_KNOWN) and route.profile.effort_levels:
         option["behavesAs"] = _LIKE

@@ -33,10 +33,10 @@ def test_models_come_with_labels_prices_and_what_they_behave_like():
                 {
                     "model": "gpt-big",
                     "label": "gpt-big",
-                    "description": "gpt-x at Fake",
+                    "description": "gpt-x (Fake)",
                     "behavesAs": "claude-opus-4-8",
                 },
-                {"model": "claude-small", "label": "claude-small", "description": "unpriced at Fake"},
+                {"model": "claude-small", "label": "claude-small", "description": "unpriced (Fake)"},
             ],
             "replaceBuiltInOptions": True,
         },

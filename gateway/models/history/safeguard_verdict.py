@@ -13,7 +13,7 @@ from gateway.models.history.request_log import RequestLog
 BLOCKED: Final = Q(decision="deny")
 
 
-class Verdict(models.TextChoices):
+class VerdictWord(models.TextChoices):
     """What a call was told; the values are those of safeguards.rules."""
 
     ALLOW = "allow", _("allowed")
@@ -41,7 +41,7 @@ class SafeguardVerdict(models.Model):
     number = models.PositiveSmallIntegerField()
     at = models.DateTimeField(_("when"))
     tool = models.CharField(_("tool"), max_length=200)
-    decision = models.CharField(_("decision"), max_length=10, choices=Verdict.choices)
+    decision = models.CharField(_("decision"), max_length=10, choices=VerdictWord.choices)
     rule_id = models.BigIntegerField(_("rule"), null=True, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True, default="")
     unavailable = models.CharField(_("reason"), max_length=20, blank=True, default="")
