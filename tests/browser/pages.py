@@ -45,8 +45,6 @@ PAGES = {
     "client key": "/admin/gateway/clientkey/{key}/change/",
     "many client keys": "/admin/gateway/clientkey/issue-many/",
     "client key, rotate": "/admin/gateway/clientkey/{key}/rotate/",
-    "safeguard rules": "/admin/gateway/safeguardrule/",
-    "safety verdicts": "/admin/gateway/safeguardverdict/?decision__exact=deny",
     "price": "/admin/gateway/modelprice/add/",
     "changes": "/admin/admin/logentry/",
     "change": "/admin/admin/logentry/{change}/change/",
