@@ -19,6 +19,7 @@ from django.db.utils import DatabaseError, OperationalError
 
 from ccproxy_site import first_secrets
 from ccproxy_site.server.loop import choose_loop
+from ccproxy_site.server.terminal_signals import of_terminal
 from gateway import __version__
 from gateway.management.invocation import command
 
@@ -57,8 +58,12 @@ def main() -> None:
 def _take_ctrl_c(name: str) -> None:
     """Until a server serves there is nothing to keep, so Ctrl-C ends it at once and without a traceback."""
     if name == "serve":
-        # one of several processes leaves it to its parent
-        signal.signal(signal.SIGINT, signal.SIG_IGN if "--lifeline" in sys.argv else signal.SIG_DFL)
+        if "--lifeline" in sys.argv:
+            # one of several processes leaves what comes from the terminal to its parent
+            for number in of_terminal():
+                signal.signal(number, signal.SIG_IGN)
+        else:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     elif name in PREPARING - {"code"}:
         signal.signal(signal.SIGINT, _stopped)
 

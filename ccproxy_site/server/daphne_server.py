@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import gc
 import logging
@@ -17,6 +18,7 @@ from twisted.internet import defer, reactor
 from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.endpoint import GatewayEndpoint, endpoint_of
 from ccproxy_site.server.family import Family
+from ccproxy_site.server.terminal_signals import of_terminal
 from ccproxy_site.server.transport import AsyncioTransport
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
@@ -39,10 +41,10 @@ class Stage(enum.Enum):
 class GatewayServer(Server):
     """A server_cls for runserver and serve; it listens on endpoints of TCP itself (server/endpoint.py).
 
-    SIGTERM and Ctrl-C stop in order: the port closes, `/health/ready` says 503, streams continue for
-    STOP_GRACE seconds, the rest get an error event, the history is flushed. A second signal stops at once,
-    further ones change nothing. Before it serves, a signal ends the process as it ends any other, since there
-    is nothing to save.
+    SIGTERM, Ctrl-C and SIGHUP (a terminal that closes) stop in order: the port closes, `/health/ready` says
+    503, streams continue for STOP_GRACE seconds, the rest get an error event, the history is flushed. A
+    second signal stops at once, further ones change nothing. Before it serves, a signal ends the process as
+    it ends any other, since there is nothing to save. Under nohup, SIGHUP stays ignored.
 
     One of several processes has a `family` (server/family.py); the terminal is the parent's business.
     """
@@ -73,10 +75,11 @@ class GatewayServer(Server):
         gc.freeze()
         if self._handles_signals:
             self._event_loop.add_signal_handler(signal.SIGTERM, self.stop_in_order)
-            if self._family is None:
-                self._event_loop.add_signal_handler(signal.SIGINT, self.stop_in_order)
-            else:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in of_terminal():
+                if self._family is None:
+                    self._event_loop.add_signal_handler(number, self.stop_in_order)
+                else:
+                    signal.signal(number, signal.SIG_IGN)
         if self._family is not None:
             self._family.join(self._event_loop, self._helping, self._orphaned)
         for endpoint in self._endpoints:
@@ -87,7 +90,7 @@ class GatewayServer(Server):
             self._stage = Stage.OVER
             if self._handles_signals:
                 # what is being written is not interrupted, and takes no longer than it may
-                for number in (signal.SIGTERM, signal.SIGINT):
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_IGN)
             runtime.stop()
 
@@ -134,7 +137,9 @@ class GatewayServer(Server):
             self._stage = Stage.DRAINING
             running = len(self._running())
             if running:
-                print(f"Stopping when {running} requests have ended (Ctrl-C again: at once)", flush=True)
+                # a terminal that is gone cannot be written to
+                with contextlib.suppress(OSError):
+                    print(f"Stopping when {running} requests have ended (Ctrl-C again: at once)", flush=True)
             self._draining = asyncio.get_running_loop().create_task(self._stop_in_order())
         elif self._stage is Stage.DRAINING:
             assert self._draining is not None

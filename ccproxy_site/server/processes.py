@@ -39,6 +39,7 @@ from twisted.runner.procmon import ProcessMonitor
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.endpoint import BACKLOG
+from ccproxy_site.server.terminal_signals import of_terminal
 from gateway.telemetry import metrics
 
 # its interfaces are unknown to type checkers
@@ -156,8 +157,8 @@ class ServerProcesses:
         return self._port.number
 
     def run(self) -> int:
-        """Until SIGTERM or Ctrl-C; the exit code: 0 when every process stopped in order."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Until SIGTERM, Ctrl-C or SIGHUP; the exit code: 0 when every process stopped in order."""
+        for number in (signal.SIGTERM, *of_terminal()):
             twisted_loop.add_signal_handler(number, self.stop)
         # Twisted's own handler of SIGCHLD and the event loop's get in each other's way
         LoopingCall(self._look).start(LOOK_EVERY)
@@ -195,8 +196,7 @@ class ServerProcesses:
             logger.error("a server process ended and is started again", extra=facts)
         else:
             # one told to stop before it served ends by the signal itself; one killed so soon, and not by us,
-            # was
-            # dying when the stop began
+            # was dying when the stop began
             dying = how.signal == signal.SIGKILL and reactor.seconds() - self._told_at < SIGNAL_SEEN
             self._failed |= not (reason.check(ProcessDone) or how.signal == signal.SIGTERM or dying)
             self._over_when_empty()

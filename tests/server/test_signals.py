@@ -1,6 +1,7 @@
 """Stopping is one state machine: whenever signals come, and however many, the end is in order."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.conftest import asking
 from tests.fakes.provider import FakeProvider, stream
 from tests.server.conftest import ROOT, environment, free_port, manage, prepare_database, until
 
-TERM, INT = signal.SIGTERM, signal.SIGINT
+TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 # what a signal that comes before there is anything to keep makes of a process
 BEFORE_SERVING = (0, -TERM, -INT)
 
@@ -68,7 +69,7 @@ def _answers(port: int) -> bool:
 
 @pytest.mark.server
 @pytest.mark.parametrize("processes", ["1", "2"])
-@pytest.mark.parametrize("signals", [(TERM,), (TERM, TERM), (INT, TERM, INT)])
+@pytest.mark.parametrize("signals", [(TERM,), (HUP,), (TERM, TERM), (INT, TERM, INT), (HUP, HUP)])
 async def test_signals_while_a_stream_is_under_way_end_it_in_order(serve, processes, signals):
     provider = await FakeProvider().start()
     go_on = asyncio.Event()
@@ -113,6 +114,87 @@ def test_two_signals_close_together_end_an_idle_gateway_in_order(serve):
         for number in (INT, TERM, TERM):
             served.process.send_signal(number)
         ended_in_order(served.process, served.log)
+
+
+# runs a command in a session of its own, whose terminal is its standard input
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_terminal_that_closes_ends_its_gateway_when_the_streams_have_ended(tmp_path, processes):
+    provider = await FakeProvider().start()
+    go_on = asyncio.Event()
+    provider.answers("gpt-4o", stream("first", go_on, "second"))
+    prepare_database(tmp_path)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = environment(
+        tmp_path, PORT=str(port), PROCESSES=processes,
+        OPENAI_API_KEY="sk", OPENAI_BASE_URL=provider.base_url,
+    )  # fmt: skip
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(  # noqa: ASYNC220 (it returns at once)
+        [sys.executable, "-c", IN_A_TERMINAL, "manage.py", "serve"],
+        cwd=ROOT, env=env, stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    reading = asyncio.get_running_loop()
+    # what it prints has to be read, or it waits
+    reading.add_reader(ours, os.read, ours, 65536)
+    try:
+        await asyncio.to_thread(until, lambda: _answers(port), 90)
+        async with (
+            httpx.AsyncClient(timeout=60) as client,
+            client.stream("POST", url + "/v1/messages", json=asking(model="x", stream=True)) as answer,
+        ):
+            pieces = answer.aiter_bytes()
+            seen = await anext(pieces)
+            reading.remove_reader(ours)
+            os.close(ours)
+            # nothing new is taken
+            await asyncio.to_thread(until, lambda: not _answers(port), 60)
+            go_on.set()
+            async for piece in pieces:
+                seen += piece
+        assert b"message_stop" in seen
+        assert await asyncio.to_thread(process.wait, 60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        go_on.set()
+        await provider.stop()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_under_nohup_a_terminal_that_closes_changes_nothing(tmp_path, processes):
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    prepare_database(tmp_path)
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ignoring, "manage.py", "serve"],
+        cwd=ROOT, env=environment(tmp_path, PORT=str(port), PROCESSES=processes),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        until(lambda: _answers(port), 90)
+        os.killpg(process.pid, HUP)
+        # SIGTERM comes later and is served later: what SIGHUP did would be seen
+        assert _answers(port) and process.poll() is None
+        process.send_signal(TERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.server
