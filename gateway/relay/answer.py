@@ -157,9 +157,10 @@ async def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) 
     model = request["model"]
     key = exchange.arrival.key
     facts = await note_facts(exchange, gateway, request)
-    routes = resolve(gateway.configuration.snapshot, model, facts).routes
-    if key is not None and not model_allowed(key, model):
-        contact = gateway.configuration.snapshot.contact
+    snapshot = gateway.configuration.snapshot
+    routes = resolve(snapshot, model, facts).routes
+    if key is not None and not model_allowed(key, model, snapshot, facts):
+        contact = snapshot.contact
         raise NotAllowed(
             f"Your API key does not have permission to use the specified resource: model {model} "
             f"(it may ask for: {_few(key.allowed_models)}; for more ask {contact})"

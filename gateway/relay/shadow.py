@@ -124,7 +124,7 @@ def may_see(shadow: ShadowRule, rule: MappingRule, key: KeyEntry | None, snapsho
     provider = shadow.target.provider
     for one in snapshot.rules:
         leads_there = any(target.enabled and target.provider == provider for target in one.targets)
-        if one.enabled and leads_there and (one.id == rule.id or _may_ask(key, one)):
+        if one.enabled and leads_there and (one.id == rule.id or _may_ask(key, one, snapshot)):
             return True
     return False
 
@@ -148,12 +148,12 @@ def shadowed(
     return dataclasses.replace(snapshot, rules=(only,))
 
 
-def _may_ask(key: KeyEntry | None, rule: MappingRule) -> bool:
+def _may_ask(key: KeyEntry | None, rule: MappingRule, snapshot: ConfigSnapshot) -> bool:
     """Whether a key may ask for every name of a rule, or for one of its exact names."""
     if key is None or not key.allowed_models:
         return True
     names = (*([rule.pattern] if rule.exact else []), *rule.public_names)
-    if any(model_allowed(key, name) for name in names):
+    if any(model_allowed(key, name, snapshot) for name in names):
         return True
     return any(covers(allowed, rule.pattern) for allowed in key.allowed_models)
 

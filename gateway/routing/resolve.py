@@ -208,18 +208,41 @@ def considered(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FAC
     return _all_considered(winner, snapshot, sighted=winner.rule.skips_blind and facts.images is True)
 
 
-def model_allowed(key: KeyEntry | None, asked_model: str) -> bool:
+def model_allowed(
+    key: KeyEntry | None, asked_model: str, snapshot: ConfigSnapshot, facts: Facts = NO_FACTS
+) -> bool:
     """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
 
-    A prefix `provider/` is not removed here: such a name may lead elsewhere than the bare one that the
-    key allows.
+    What counts is the name that is routed. A name on the key's list says nothing when the part before its
+    slash was what matched the list and the part after it chooses the rule (`claude-haiku-/gpt-4o`); a prefix
+    changes nothing where the name without it is on the list and leads to the same place.
     """
     if key is None or not key.allowed_models:
         return True
+    snapshot = taking(snapshot, facts.purpose)
+    asked = asked_model[:LONGEST_NAME]
+    plain = names.plain_spellings(asked)
+    winner = _winner(_matches(snapshot, asked), facts) if "/" in asked else None
+    if winner is None:
+        return _listed(key, plain)
+    if winner.spelling in plain and _listed(key, plain):
+        return True
+    bare = names.spellings(asked)[len(plain) :]
     return any(
-        names.matches(pattern, name)
-        for name in names.plain_spellings(asked_model[:LONGEST_NAME])
-        for pattern in key.allowed_models
+        _listed(key, (name,)) and _same_place(winner, _winner(_matches(snapshot, name), facts))
+        for name in bare
+    )
+
+
+def _listed(key: KeyEntry, spellings: tuple[str, ...]) -> bool:
+    return any(names.matches(pattern, name) for name in spellings for pattern in key.allowed_models)
+
+
+def _same_place(one: _Match, other: _Match | None) -> bool:
+    return (
+        other is not None
+        and other.rule is one.rule
+        and all(_upstream_model(one, target) == _upstream_model(other, target) for target in one.rule.targets)
     )
 
 
@@ -229,7 +252,7 @@ def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[Model
     for rule in snapshot.rules:
         own = (rule.pattern,) if rule.exact else ()
         for name in (*own, *rule.public_names):
-            if rule.enabled and name not in entries and model_allowed(key, name):
+            if rule.enabled and name not in entries and model_allowed(key, name, snapshot):
                 try:
                     entries[name] = ModelEntry(name, resolve(snapshot, name).route)
                 except (UnknownModel, NoUsableProvider, CredentialUnreadable):

@@ -1,13 +1,17 @@
+import contextlib
 import dataclasses
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.client_protocol.purpose import Purpose, condition
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.models.configuration.condition_words import zone_of
 from gateway.routing.conditions import compiled, condition_of
 from gateway.routing.facts import NO_NEEDS, Facts, Needs
+from gateway.routing.names import matches
 from gateway.routing.resolve import (
     Cause,
     Manner,
@@ -281,16 +285,57 @@ def key(*allowed):
         (("claude-haiku-4-5",), "claude-haiku-4-5-20251001", True),
         (("claude-opus",), "Claude-Opus[1m]", True),
         (("claude-haiku-*",), "claude-opus-4", False),
-        (("claude-haiku-*",), "dear/claude-haiku-4", False),
         (("a", "b"), "b", True),
+        # a prefix that changes nothing
+        (("claude-haiku-*",), "dear/claude-haiku-4", True),
+        (("claude-haiku-4-5",), "dear/claude-haiku-4-5-20251001[1m]", True),
+        # one that only looks like a name of the list
+        (("claude-haiku-*",), "claude-haiku-/gpt-4o", False),
+        (("claude-haiku-*",), "claude-haiku-4-5/gpt-4o", False),
+        (("*haiku*",), "haiku/gpt-4o[1m]", False),
+        (("claude-haiku-*",), "gpt-4o/claude-haiku-4", False),
+        # the whole name is sent on
+        (("gpt-4o",), "gpt-4o/x", False),
+        (("gpt-*",), "gpt-4o/x", True),
+        (("claude-haiku-*",), "x" * 300 + "/claude-haiku-4", False),
     ],
 )
 def test_a_key_may_ask_for_the_models_of_its_list(allowed, asked, expected):
-    assert model_allowed(key(*allowed), asked) is expected
+    assert model_allowed(key(*allowed), asked, ORIGINAL) is expected
+
+
+def test_a_prefix_that_leads_elsewhere_is_not_the_bare_name():
+    split = snapshot(rule(1, "dear/*", model="expensive"), rule(2, "*", model="cheap"))
+    assert model_allowed(key("small"), "small", split)
+    assert not model_allowed(key("small"), "dear/small", split)
+    assert model_allowed(key("dear/*"), "dear/small", split)
+    passed_on = snapshot(rule(1, "*", model=""))
+    assert not model_allowed(key("small"), "dear/small", passed_on)
+
+
+LETTERS = st.text("ab/", min_size=1, max_size=5)
+WILD = st.text("ab/*", min_size=1, max_size=5).filter(lambda text: text.count("*") < 2)
+
+
+@given(st.lists(WILD, min_size=1, max_size=4, unique=True), st.lists(WILD, min_size=1, max_size=2), LETTERS)
+def test_what_a_key_is_given_it_is_given_by_a_name_of_its_list(patterns, allowed, asked):
+    found = snapshot(*(rule(number, pattern, model=f"m{number}") for number, pattern in enumerate(patterns)))
+    if not model_allowed(key(*allowed), asked, found):
+        return
+    with contextlib.suppress(UnknownModel):
+        resolve(found, asked)
+        winner = candidates(found, asked)[0]
+        others = [name for name in (asked, asked.partition("/")[2]) if name]
+        assert any(
+            candidates(found, name)[:1] and candidates(found, name)[0].rule == winner.rule
+            and any(matches(pattern, name) for pattern in allowed)
+            and (name != asked or winner.spelling == asked)
+            for name in others
+        )
 
 
 def test_a_request_without_a_key_may_ask_for_every_model():
-    assert model_allowed(None, "anything")
+    assert model_allowed(None, "anything", ORIGINAL)
 
 
 def test_the_model_list_has_exact_and_public_names_that_lead_somewhere_once_each():

@@ -200,7 +200,7 @@ def _problem(snapshot: ConfigSnapshot, asked_model: str, key: ClientKey | None, 
         if key.state() != "active":
             named = {"name": key.name, "state": _KEY_STATES[key.state()]}
             return _("The client key %(name)s is %(state)s; the client is told 401.") % named
-        if not model_allowed(entry, asked_model):
+        if not model_allowed(entry, asked_model, snapshot, facts):
             return _("The client key %(name)s may not ask for this model; the client is told 403.") % {
                 "name": key.name
             }
