@@ -16,7 +16,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 
 from gateway.history.access import VIEW_ALL, owned_keys
-from gateway.history.live_tail import GROUP, viewers
+from gateway.history.live_tail import GROUP, Row, viewers
+from gateway.history.outcome import OPEN
 from gateway.security.sessions import is_over
 
 NOT_ALLOWED: Final = 4403
@@ -26,6 +27,8 @@ NOT_NOW: Final = 1013
 LOOK_AGAIN: Final = 1.0
 # requests of the own keys that are remembered while they stream
 MOST_SHOWN: Final = 500
+# rows that wait for a page that is not reading; the oldest are dropped first
+MOST_UNSENT: Final = 1000
 
 
 class LiveTailConsumer(AsyncJsonWebsocketConsumer):
@@ -33,6 +36,9 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
 
     The view belongs to the session it was opened with, and is over when that is: at logout, with another
     password, when the account is deactivated, and when the session's time is up.
+
+    Whatever comes in, messages of the group or of the page, is taken at once; one task sends. So a page that
+    does not read costs its newest rows and no more: what is said of one request meanwhile becomes one row.
     """
 
     # the client keys whose requests are shown; None: those of all
@@ -42,6 +48,9 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._shown: deque[str] = deque(maxlen=MOST_SHOWN)
         self._watch: asyncio.Task[None] | None = None
+        # request id -> what is to be sent of it
+        self._unsent: dict[str, Row] = {}
+        self._sending: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         problem = await self._problem()
@@ -54,8 +63,9 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
         self._watch = asyncio.create_task(self._watched())
 
     async def disconnect(self, code: int) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._sending):
+            if task is not None:
+                task.cancel()
         viewers.discard(self)
         await self.channel_layer.group_discard(GROUP, self.channel_name)
 
@@ -64,11 +74,23 @@ class LiveTailConsumer(AsyncJsonWebsocketConsumer):
 
     async def tail_rows(self, message: dict[str, Any]) -> None:
         """A message of the group."""
-        rows = [row for row in message["rows"] if self._shows(row)]
-        if rows:
-            await self.send_json({"rows": rows})
+        for row in filter(self._shows, message["rows"]):
+            said = self._unsent.pop(row["request_id"], {})
+            # progress that was overtaken by the end adds nothing
+            overtaken = "state" not in row and said.get("state", OPEN) != OPEN
+            self._unsent[row["request_id"]] = said if overtaken else {**said, **row}
+            if len(self._unsent) > MOST_UNSENT:
+                del self._unsent[next(iter(self._unsent))]
+        if self._unsent and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self._send_rows())
 
-    def _shows(self, row: dict[str, Any]) -> bool:
+    async def _send_rows(self) -> None:
+        while self._unsent:
+            rows, self._unsent = self._unsent, {}
+            # waits while the page is not reading
+            await self.send_json({"rows": list(rows.values())})
+
+    def _shows(self, row: Row) -> bool:
         if self.keys is None:
             return True
         if row.get("client_key_id") in self.keys:

@@ -210,6 +210,45 @@ async def test_a_layer_that_fails_is_logged_and_nothing_else(monkeypatch, caplog
     assert "live tail not told" in caplog.text
 
 
+class NotReading(consumers.LiveTailConsumer):
+    """A page whose client takes nothing until it is told to."""
+
+    keys = None
+
+    def __init__(self):
+        super().__init__()
+        self.reads, self.got = asyncio.Event(), []
+
+    async def send_json(self, content, close=False):
+        await self.reads.wait()
+        self.got += content["rows"]
+
+
+async def test_a_page_that_does_not_read_costs_its_newest_rows_and_no_more(monkeypatch):
+    monkeypatch.setattr(consumers, "MOST_UNSENT", 10)
+    page = NotReading()
+    for number in range(500):
+        begun = {"request_id": f"req_{number}", "state": "open", "open": True}
+        moving = {"request_id": f"req_{number}", "output_tokens": 4}
+        over = {"request_id": f"req_{number}", "state": "ok", "open": False, "output_tokens": 5}
+        # a message of the group never waits
+        for row in (begun, moving, over, moving):
+            async with asyncio.timeout(5):
+                await page.tail_rows({"rows": [row]})
+        assert len(page._unsent) <= 10
+        # what is being sent is taken out
+        await asyncio.sleep(0)
+    page.reads.set()
+    await page._sending
+    newest = [
+        {"request_id": f"req_{number}", "state": "ok", "open": False, "output_tokens": 5}
+        for number in range(490, 500)
+    ]
+    assert page.got[-10:] == newest
+    assert len(page.got) <= 11
+    assert not page._unsent
+
+
 @database_sync_to_async
 def a_key_of(name):
     record, _ = ClientKey.issue("mine", user=get_user_model().objects.get(username=name))
@@ -230,7 +269,7 @@ async def test_the_owner_of_a_key_sees_its_requests_alone():
     ]
     await get_channel_layer().group_send(live_tail.GROUP, {"type": "tail.rows", "rows": rows})
     seen = (await socket.receive_json_from(60))["rows"]
-    assert [row["request_id"] for row in seen] == ["req_1", "req_1"]
+    assert seen == [{"request_id": "req_1", "client_key_id": key, "output_tokens": 4}]
     await get_channel_layer().group_send(live_tail.GROUP, {"type": "tail.rows", "rows": rows[1:3]})
     assert await socket.receive_nothing()
     await socket.disconnect()
