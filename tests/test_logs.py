@@ -3,12 +3,13 @@
 import json
 import logging
 import sys
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.snapshot import kept_secret
+from gateway.routing.snapshot import forms_of_secrets, kept_secret
 from gateway.telemetry import logs
 
 SECRETS = kept_secret(["correct-horse", "correct-horse-battery", 'with"quote\\and/slash', "12345678"])
@@ -37,6 +38,34 @@ def test_a_secret_is_replaced_in_the_message_the_fields_and_the_exception(concea
     assert line["exception"].endswith(f"bad header {logs.MASK}")
     assert line["size"] == 12345678
     assert "correct-horse" not in line["problem"] and "12345678" not in line["problem"]
+
+
+AWKWARD = 'pa"ss\\wörd/+ 1'
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        repr,
+        json.dumps,
+        lambda value: json.dumps(json.dumps(value)),
+        lambda value: repr(value.encode()),
+        quote,
+        quote_plus,
+    ],
+)
+def test_a_secret_is_replaced_as_a_library_writes_it_down(monkeypatch, write):
+    monkeypatch.setattr(logs, "_concealed", lambda: forms_of_secrets([AWKWARD]))
+    try:
+        try:
+            raise ValueError(f"no such host: {write(AWKWARD)}")
+        except ValueError:
+            raise RuntimeError(f"tried {write(AWKWARD)}") from None
+    except RuntimeError:
+        line = line_of(f"not sent: {write(AWKWARD)}", exc_info=sys.exc_info())
+    for text in (line["message"], line["exception"]):
+        assert write(AWKWARD)[2:-2] not in text and logs.MASK in text
 
 
 @given(st.sets(st.text("ab", min_size=8, max_size=12), min_size=1, max_size=6), st.text("ab-", max_size=60))

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -39,7 +38,7 @@ from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.shadow import Shadows
-from gateway.routing.snapshot import ConfigSnapshot, kept_secret
+from gateway.routing.snapshot import ConfigSnapshot, forms_of_secrets
 from gateway.security.encryption import seal_keys
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import conceal
@@ -55,9 +54,9 @@ logger = logging.getLogger("gateway.api")
 RETRY_SECONDS: Final = 1.0
 
 
-def _secrets(conf: GatewayConf, configuration: CurrentSnapshot) -> Sequence[str]:
-    """The values that no log line shows."""
-    return kept_secret([*conf.secrets, *configuration.snapshot.secrets])
+def _secrets(conf: GatewayConf, configuration: CurrentSnapshot) -> tuple[str, ...]:
+    """What no log line and no stored text shows."""
+    return forms_of_secrets([*conf.secrets, *configuration.snapshot.secrets])
 
 
 class Runtime:
@@ -248,7 +247,7 @@ class Runtime:
             process.name.replace("/", "_"),
             patience=conf.history_patience,
             prices=lambda: configuration.snapshot.prices,
-            mask=lambda: masker(configuration.snapshot.secret_looks, configuration.snapshot.secrets),
+            mask=lambda: masker(configuration.snapshot.secret_looks, _secrets(conf, configuration)),
             hand_over=self._handover.put,
             tell=metrics.history_state if conf.metrics_token else lambda _waiting, _committed: None,
         )

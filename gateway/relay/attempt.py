@@ -21,6 +21,7 @@ from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.verdicts import JudgedStream, judge_for, judged_message, judged_stream
+from gateway.routing.snapshot import forms_of_secrets
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
@@ -385,8 +386,8 @@ def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
 
 def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
     """`error` without what the provider was sent and repeats, whatever it looks like."""
-    for secret in secrets:
+    for secret in forms_of_secrets(secrets):
         error.message = error.message.replace(secret, MASK)
         if error.verbatim is not None:
-            error.verbatim = error.verbatim.replace(secret.encode(), MASK.encode())
+            error.verbatim = error.verbatim.replace(secret.encode("utf-8", "replace"), MASK.encode())
     return error

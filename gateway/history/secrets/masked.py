@@ -55,14 +55,28 @@ def masked_value(value: Any, patterns: Sequence[SecretKind], work: Work) -> tupl
     if kind is str:
         return masked_text(value, patterns, work)
     if kind is dict:
-        pairs = {key: masked_value(item, patterns, work) for key, item in value.items()}
-        count = sum(number for _, number in pairs.values())
-        return ({key: item for key, (item, _) in pairs.items()} if count else value), count
+        pairs: dict[str, Any] = {}
+        count = 0
+        for key, item in value.items():
+            name, in_key = masked_text(key, patterns, work)
+            masked, in_item = masked_value(item, patterns, work)
+            pairs[_free(name, pairs, value) if in_key else name] = masked
+            count += in_key + in_item
+        return (pairs if count else value), count
     if kind is list:
         items = [masked_value(item, patterns, work) for item in value]
         count = sum(number for _, number in items)
         return ([item for item, _ in items] if count else value), count
     return value, 0
+
+
+def _free(name: str, *taken: dict[str, Any]) -> str:
+    """`name`, or with a number behind it: two keys that are masked alike stay two."""
+    number, free = 1, name
+    while any(free in keys for keys in taken):
+        number += 1
+        free = f"{name} {number}"
+    return free
 
 
 class _Fragment(NamedTuple):
@@ -84,6 +98,11 @@ def masked_events(body: bytes, patterns: Sequence[SecretKind], work: Work) -> Ma
         found, touched = _mask_fragments(fragments, patterns, work)
         count += found
         changed |= touched
+    for number, value in lines.values.items():
+        found = _mask_keys(value, patterns, work)
+        if found:
+            count += found
+            changed.add(number)
     for number in changed:
         lines.write(number)
     for number, line in lines.others():
@@ -127,6 +146,22 @@ def _mask_fragments(
             touched.add(fragment.line)
         place += len(part)
     return len(spans), touched
+
+
+def _mask_keys(value: Any, patterns: Sequence[SecretKind], work: Work) -> int:
+    """Mask the keys of a JSON value in place; returns how many secrets."""
+    count = 0
+    if type(value) is dict:
+        for key in [*value]:
+            count += _mask_keys(value[key], patterns, work)
+            name, found = masked_text(key, patterns, work)
+            if found:
+                count += found
+                value[_free(name, value)] = value.pop(key)
+    elif type(value) is list:
+        for item in value:
+            count += _mask_keys(item, patterns, work)
+    return count
 
 
 def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway.masking.kinds import BUILT_IN, SecretKind, Value
-from gateway.patterns import compiled
+from gateway.patterns import Match, compiled
 from gateway.patterns.linear import LinearPattern, NotLinear
 from gateway.routing.snapshot import SecretLook
 
@@ -20,6 +20,11 @@ SLICE: Final = 256 * 1024
 _DENSE: Final = 12
 
 _PLAIN: Final = compiled(r"[A-Za-z0-9_.=+-]++")
+_ESCAPED_LETTER: Final = compiled(rb"\\u00([2-7][0-9A-Fa-f])")
+
+
+def _letter(escape: Match[bytes]) -> bytes:
+    return bytes.fromhex(escape[1].decode())
 
 
 def names(looks: Iterable[SecretLook] = ()) -> list[str]:
@@ -93,7 +98,12 @@ class Suspects:
             (divided or self._plain).add(literal, pattern)
 
     def of(self, text: bytes) -> list[SecretKind]:
-        """The patterns that may match somewhere in the text, in their order."""
+        """The patterns that may match somewhere in the text, in their order.
+
+        In JSON any letter may be written as an escape.
+        """
+        if b"\\u00" in text and _ESCAPED_LETTER.search(text):
+            text += b"\n" + _ESCAPED_LETTER.sub(_letter, text)
         if len(text) <= SLICE:
             found = set(self._in_slice(text))
         else:
@@ -125,9 +135,8 @@ def of_admin(look: SecretLook) -> SecretKind:
     try:
         regex = LinearPattern(look.pattern)
     except NotLinear as problem:
-        # Without the pattern a secret would be stored in the clear, and Python's engine could hang over a
-        # text:
-        # so a text that may contain one is not stored at all.
+        # without the pattern a secret would be stored in the clear, and Python's engine could hang over a
+        # text, so a text that may contain one is not stored at all
         logger.error(
             "a secret pattern cannot be run; texts that may hold it are masked as a whole",
             extra={"pattern": look.name, "problem": str(problem)},

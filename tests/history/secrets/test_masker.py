@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from gateway.history.secrets.masker import Masker, masker
 from gateway.history.secrets.patterns import names
 from gateway.history.secrets.secret_search import Work
 from gateway.models import ContentBlob, RequestLog
-from gateway.routing.snapshot import SecretLook
+from gateway.routing.snapshot import SecretLook, forms_of_secrets
 from gateway.wire import jsontext
 from tests.history.content.test_bodies import captured
 from tests.history.record.test_recorder import outcome
@@ -280,6 +282,107 @@ def test_a_configured_value_is_masked_wherever_it_stands(secret):
     assert json.loads(mask.document(said.encode()).text)["text"] == "the key [masked:configured] is bad"
     stream = "".join(anthropic_stream([f"it is {secret[:5]}", f"{secret[5:]}, is it?"])).encode()
     assert texts_of(mask.answer(stream).text) == "it is [masked:configured], is it?"
+
+
+# --- whatever the value and the way it is written -----------------------------------------
+
+
+def twice(write):
+    return lambda value: write(write(value))
+
+
+def inner(**how):
+    return lambda value: json.dumps(value, **how)[1:-1]
+
+
+def escaped_everywhere(value):
+    return "".join(f"\\u{ord(one):04x}" if ord(one) < 0x10000 else inner()(one) for one in value)
+
+
+# how a text repeats a value
+WRITTEN = {
+    "as it is": str,
+    "in JSON": inner(),
+    "in JSON of UTF-8": inner(ensure_ascii=False),
+    "in JSON twice": twice(inner()),
+    "in JSON with escaped slashes": lambda value: inner()(value).replace("/", "\\/"),
+    "in a URL": lambda value: quote(value, safe=""),
+    "in a path": quote,
+    "in a form": quote_plus,
+    "in a URL with small letters": lambda value: re.sub(
+        "%[0-9A-F]{2}", lambda found: found[0].lower(), quote_plus(value)
+    ),
+}
+# how the JSON text around it is written
+DUMPED = {
+    "plainly": json.dumps,
+    "in UTF-8": lambda value: json.dumps(value, ensure_ascii=False),
+    "with every letter as an escape": lambda value: re.sub(
+        r"Q([^Q]*)Q",
+        lambda found: "Q" + escaped_everywhere(json.loads(f'"{found[1]}"')) + "Q",
+        json.dumps(value),
+    ),
+}
+ANY_SECRET = st.text(st.sampled_from("abcXYZ0189-_.~+/=\\\"'<>&% üß中\t\n"), min_size=8, max_size=20).filter(
+    lambda value: value.strip() == value and "[masked" not in value
+)
+
+
+@given(
+    ANY_SECRET, ANY_SECRET, st.sampled_from(sorted(WRITTEN)), st.sampled_from(sorted(DUMPED)),
+    st.sampled_from(["document", "key", "stream", "arguments", "whole", "no JSON"]), st.integers(1, 9),
+)  # fmt: skip
+def test_a_configured_value_survives_in_no_form(value, other, form, dumped, place, step):
+    mask = masker((), forms_of_secrets([value, other]))
+    said = WRITTEN[form](value)
+    text, dump = f"it is Q{said}Q!", DUMPED[dumped]
+    if place == "no JSON":
+        left = mask.document(text.encode()).text.decode()
+    elif place == "document":
+        left = json.loads(mask.document(dump({"error": [{"message": text}]}).encode()).text)
+        left = left["error"][0]["message"]
+    elif place == "key":
+        left = next(iter(json.loads(mask.document(dump({text: 1}).encode()).text)))
+    elif place == "whole":
+        left = json.loads(mask.answer(dump({"content": [{"text": text}]}).encode()).text)["content"][0][
+            "text"
+        ]
+    else:
+        pieces = [text[at : at + step] for at in range(0, len(text), step)]
+        if place == "stream":
+            left = texts_of(mask.answer("".join(anthropic_stream(pieces)).encode()).text)
+        else:
+            masked = mask.answer("".join(chat_stream(pieces)).encode()).text.decode()
+            values = [json.loads(line[6:]) for line in masked.split("\n") if line]
+            calls = [value["choices"][0]["delta"]["tool_calls"][0] for value in values]
+            left = "".join(call["function"]["arguments"] for call in calls)
+    assert value not in left and said not in left and "[masked:" in left
+
+
+@given(ANY_SECRET, st.sampled_from(sorted(WRITTEN)))
+def test_a_configured_value_is_in_no_key_of_a_stream(value, form):
+    mask, said = masker((), forms_of_secrets([value])), WRITTEN[form](value)
+    events = [{"type": "x", "holds": {said: {"a": 1}, said + said: 2}}, {"type": "x", "list": [{said: 3}]}]
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    masked = mask.answer(stream.encode())
+    values = [json.loads(line[6:]) for line in masked.text.decode().split("\n") if line]
+    assert not any(said in key for key in [*values[0]["holds"], *values[1]["list"][0]])
+    assert [*values[0]["holds"].values()] == [{"a": 1}, 2] and masked.count >= 3
+
+
+def test_keys_that_are_masked_alike_stay_two():
+    masked = mask(json.dumps({KEY: 1, "x": {KEY + "0": 2, KEY: 3}, "[masked:anthropic-key] 2": 4}))
+    left = json.loads(masked.text)
+    assert [*left.values()] == [1, {"[masked:anthropic-key]": 2, "[masked:anthropic-key] 2": 3}, 4]
+    assert KEY.encode() not in masked.text and masked.count == 3
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_written_in_escapes_is_found(name):
+    text = json.dumps({"text": "Q"}).replace("Q", escaped_everywhere(SECRETS[name]))
+    assert json.loads(mask(text).text)["text"] == f"[masked:{name}]"
+    stream = f"data: {text}\n\n".encode()
+    assert f"[masked:{name}]" in masker().answer(stream).text.decode()
 
 
 def no_time():
