@@ -5,13 +5,16 @@ import gc
 import json
 import time
 
+import orjson
 import pytest
 
 from tests.conftest import asking
 from tests.fakes.provider import Request, completion
 
-# CPU seconds. The longest step measured is 0.08 on a machine at rest, and half as much again beside others.
-LONGEST = 0.2
+# CPU seconds, on a machine at rest that parses MEMBERS in AT_REST
+LONGEST = 0.1
+AT_REST = 0.07
+MEMBERS = json.dumps({f"m{n}": "x" for n in range(100_000)}).encode()
 
 
 def many_messages(number, content="x"):
@@ -49,10 +52,18 @@ REQUESTS = {
     "a wide schema": many_tools(1, properties={f"p{n}": {"type": "string"} for n in range(60_000)}),
     "references": many_tools(1, **{"$defs": {"d": {}}}, allOf=[{"$ref": "#/$defs/d"}] * 8_000),
     "numbers": asking(junk=[100000] * 400_000),
-    "members": asking(metadata={f"m{n}": "x" for n in range(100_000)}),
+    "members": asking(metadata={f"m{n}": "x" for n in range(109_000)}),
+    "short members": asking(metadata={f"{n:x}": 1 for n in range(100_000)}),
     "stop sequences": asking(stop_sequences=[f"s{n}" for n in range(20_000)]),
     "a long text": asking("word " * 700_000),
 }
+
+
+def slowed_down():
+    """How much longer everything takes now than on that machine: it is slower, or others use its caches."""
+    began = time.thread_time()
+    orjson.loads(MEMBERS)
+    return max(1.0, (time.thread_time() - began) / AT_REST)
 
 
 @pytest.fixture
@@ -81,7 +92,10 @@ async def test_each_step_takes_a_moment(bench, steps, monkeypatch, path, request
     monkeypatch.setattr(Request, "body", {"model": "m"})
     bench.provider.answers("m", completion())
     body = json.dumps(request_made, separators=(",", ":")).encode()
+    # what the test does itself is no step of the gateway's
+    await asyncio.sleep(0)
+    steps.clear()
     for _ in range(2):
         assert (await bench.client.post(path, body=body)).status == 200
     longest, what = max(steps, key=lambda step: step[0])
-    assert longest < LONGEST, what
+    assert longest < LONGEST * slowed_down(), what
