@@ -12,6 +12,7 @@ from gateway.conf import GatewayConf
 from gateway.config.model_lifecycle.targets import ending_targets, ending_text
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
 from gateway.config.startup.environment import Synced, with_living_defaults
+from gateway.config.startup.overridden import overridden
 from gateway.management.invocation import command
 from gateway.models import MappingTarget, Origin
 from gateway.routing.snapshot import ConfigSnapshot
@@ -36,7 +37,8 @@ def width(text: str) -> int:
 def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None, today: date) -> list[str]:
     """Who answers. `ollama`: the models of a local Ollama, None when there is none."""
     if not synced.demo_only:
-        return [*_real_providers(), *_environment_remark(synced, conf), *_endings(conf, today)]
+        remarks = [*_environment_remark(synced, conf), *overridden(with_living_defaults(conf, today))]
+        return [*_real_providers(), *remarks, *_endings(conf, today)]
     return [
         _("Only the built-in demo answers now. It shows that everything works, but no model is behind it."),
         _("To set a real provider, do one of these:"),
@@ -67,20 +69,15 @@ def _real_providers() -> list[str]:
 
 def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
     """What the environment says that does not do what its author may think."""
-    if synced.provider is None or not conf.upstream_configured:
+    if synced.provider is None or synced.taken_over or not conf.upstream_configured:
         return []
-    if not synced.taken_over:
-        usual = conf.big_model == GatewayConf().big_model
-        if usual and synced.provider.preset not in _WITH_USUAL_MODELS:
-            return [
-                _("BIG_MODEL is still %(model)s: name its models in BIG_MODEL and SMALL_MODEL.")
-                % {"model": conf.big_model}
-            ]
-        return []
-    return [
-        _("%(name)s was taken over in the admin;") % {"name": synced.provider.name},
-        _("OPENAI_* and *_MODEL in .env no longer change it."),
-    ]
+    usual = conf.big_model == GatewayConf().big_model
+    if usual and synced.provider.preset not in _WITH_USUAL_MODELS:
+        return [
+            _("BIG_MODEL is still %(model)s: name its models in BIG_MODEL and SMALL_MODEL.")
+            % {"model": conf.big_model}
+        ]
+    return []
 
 
 def _endings(conf: GatewayConf, today: date) -> list[str]:

@@ -33,6 +33,8 @@ from gateway.wire.messages import JSONObject
 logger = logging.getLogger("gateway.config")
 
 VERSION: Final = 1
+# changes that the log shows of a file
+_MOST_LOGGED: Final = 20
 
 
 def exported() -> JSONObject:
@@ -97,9 +99,14 @@ def load(path: Path) -> int:
     """
     lines = imported(read(path), skip=True)
     problems = [line.removeprefix("! ") for line in lines if line.startswith("!")]
+    changed = [line for line in lines if not line.startswith("!")]
+    if changed:
+        # an admin's change of what the file names ends here
+        facts = {"path": str(path), "changes": len(changed), "first": "\n".join(changed[:_MOST_LOGGED])}
+        logger.warning("the configuration file changed records", extra=facts)
     for problem in problems:
         logger.warning("the configuration file", extra={"path": str(path), "problem": problem})
-    return len(lines) - len(problems)
+    return len(changed)
 
 
 def _taken_in(document: Mapping[str, Any], intake: Intake, skip: bool) -> list[str]:

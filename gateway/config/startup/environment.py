@@ -158,7 +158,7 @@ def _sync_credential(conf: GatewayConf, provider: Provider) -> None:
 
 def _sync_mappings(conf: GatewayConf, provider: Provider) -> None:
     kept = {record.environment_key: record for record in ModelMapping.objects.exclude(environment_key="")}
-    wanted = _rules(conf)
+    wanted = rules(conf)
     for position, (pattern, (model, values)) in enumerate(wanted.items()):
         record = kept.get(pattern) or ModelMapping(environment_key=pattern, origin=Origin.ENVIRONMENT)
         if record.origin == Origin.ENVIRONMENT:
@@ -192,9 +192,9 @@ def _sync_target(mapping: ModelMapping, provider: Provider, upstream_model: str)
         other.delete()
 
 
-def _rules(conf: GatewayConf) -> dict[str, tuple[str, dict[str, Any]]]:
+def rules(conf: GatewayConf) -> dict[str, tuple[str, dict[str, Any]]]:
     """The original proxy's rules, in its order: pattern -> upstream model, and what else differs."""
-    rules: dict[str, tuple[str, dict[str, Any]]] = {
+    found: dict[str, tuple[str, dict[str, Any]]] = {
         f"{start}*": ("", {"public_names": [], "note": "sent on unchanged"}) for start in PASSED_UNCHANGED
     }
     for family, variable, model in (
@@ -203,9 +203,9 @@ def _rules(conf: GatewayConf) -> dict[str, tuple[str, dict[str, Any]]]:
         ("opus", "BIG_MODEL", conf.big_model),
     ):
         public = [demo.PUBLIC_NAMES[family]]
-        rules[f"*{family}*"] = (model, {"public_names": public, "note": variable})
-    rules["*"] = (conf.big_model, {"public_names": [], "note": "BIG_MODEL"})
-    return rules
+        found[f"*{family}*"] = (model, {"public_names": public, "note": variable})
+    found["*"] = (conf.big_model, {"public_names": [], "note": "BIG_MODEL"})
+    return found
 
 
 def _sync_client_key(conf: GatewayConf) -> None:

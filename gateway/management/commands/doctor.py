@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
 from gateway.config.key_rotation import state_of_secrets
+from gateway.config.startup.environment import with_living_defaults
+from gateway.config.startup.overridden import overridden
 from gateway.history.record import spool
 from gateway.management.invocation import command
 from gateway.management.preparation import first_start_text, is_prepared
@@ -57,6 +60,9 @@ class Command(BaseCommand):
             problems.append(
                 _("Nobody can log in. Make an admin: %(command)s") % {"command": command("createsuperuser")}
             )
+        # what an admin decided is no problem
+        for line in overridden(with_living_defaults(gateway_conf(), datetime.now(UTC).date())):
+            self._say(_("Environment"), line)
         waiting = spool.waiting_bytes(gateway_conf().spool_folder)
         self._say(_("History"), _("%(number)d bytes wait in files for the database") % {"number": waiting})
         try:
