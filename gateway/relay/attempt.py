@@ -27,6 +27,7 @@ from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
 from gateway.values import frozen
 from gateway.wire import jsontext, sse
+from gateway.wire.answer_forms import as_events, starts_as_json, without_comments
 from gateway.wire.messages import Message, Sent
 
 T = TypeVar("T")
@@ -164,8 +165,6 @@ class Upstream:
                 body = await self._whole(answer)
                 await answer.close()
                 return await self._opened(answer, body)
-            if answer.content_type == "text/html":
-                raise _invalid(answer)
             return await self._first(answer)
         except BaseException:
             await answer.close()
@@ -244,6 +243,7 @@ class Upstream:
 
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
         self.exchange.answered.add(body)
+        body = without_comments(body)
         try:
             completion: Any = jsontext.loads(body)
         except jsontext.InvalidJSON:
@@ -290,6 +290,8 @@ class Upstream:
                 begun = True
                 if starts_as_json(piece):
                     return await self._bare(answer, piece, pieces)
+                if answer.content_type == "text/html" and not sse.begins_as_events(piece):
+                    raise _invalid(answer)
             events = self.feed(piece) if piece else stream.finish()
             if stream.failure is not None and not self.committed:
                 raise stream.failure
@@ -353,30 +355,6 @@ class Upstream:
                 return await reading
         except TimeoutError:
             raise UpstreamTimedOut("upstream stream timed out") from None
-
-
-def starts_as_json(piece: bytes) -> bool:
-    """Whether an answer begins as JSON; no field of a server-sent event does."""
-    return piece[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
-
-
-def as_events(body: bytes) -> bytes | None:
-    """The body as server-sent events, whatever it is called; None when it is one JSON text or neither.
-
-    JSON lines become events, and so do the chunks of a list.
-    """
-    if not starts_as_json(body):
-        return body if sse.begins_as_events(body) else None
-    try:
-        whole = jsontext.loads(body)
-    except jsontext.InvalidJSON:
-        lines = [line for line in body.splitlines() if line.strip()]
-        if len(lines) < 2 or not all(starts_as_json(line) for line in lines):
-            return None
-        return b"".join(b"data: " + line.strip() + b"\n\n" for line in lines)
-    if not isinstance(whole, list) or len(whole) < 2:
-        return None
-    return b"".join(b"data: " + jsontext.dumps(item) + b"\n\n" for item in whole)
 
 
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:

@@ -36,8 +36,8 @@ class InvalidJSON(ValueError):
 def loads(text: bytes | bytearray | memoryview | str) -> Any:
     """Parse one JSON text (UTF-8 when bytes).
 
-    Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate pairs become U+FFFD.
-    Raises InvalidJSON, also for more than 1,024 levels.
+    Duplicate keys: the last wins. NaN and Infinity are refused. Half surrogate pairs become U+FFFD. A byte
+    order mark is skipped. Raises InvalidJSON, also for more than 1,024 levels.
     """
     try:
         return orjson.loads(text)
@@ -98,12 +98,21 @@ def dumps_text(value: Any) -> str:
 
 
 def _loads_mended(text: bytes | bytearray | memoryview | str, problem: orjson.JSONDecodeError) -> Any:
+    if problem.pos == 0 and _marked(text):
+        rest = text[1:] if isinstance(text, str) else bytes(text)[3:]
+        if not _marked(rest):
+            return loads(rest)
     if "surrogate" in problem.msg:
         try:
             return orjson.loads(_without_halves(text))
         except orjson.JSONDecodeError as other:
             problem = other
     raise InvalidJSON(_reason(problem.msg, problem.pos)) from None
+
+
+def _marked(text: bytes | bytearray | memoryview | str) -> bool:
+    """Whether a byte order mark stands before the text."""
+    return text.startswith("\ufeff") if isinstance(text, str) else bytes(text[:3]) == b"\xef\xbb\xbf"
 
 
 def _without_halves(text: bytes | bytearray | memoryview | str) -> bytes:

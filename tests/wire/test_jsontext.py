@@ -25,6 +25,15 @@ def test_a_text_that_is_kept_takes_its_own_length_in_memory(length):
     assert held < length + 300
 
 
+@pytest.mark.parametrize("text", ['{"a": 1}', "[]", '"\\ud800"'])
+def test_a_byte_order_mark_is_skipped(text):
+    for marked in ("\ufeff" + text, ("\ufeff" + text).encode(), memoryview(("\ufeff" + text).encode())):
+        assert jsontext.loads(marked) == jsontext.loads(text)
+    for broken in ("\ufeff", "\ufeff{", "\ufeff\ufeff\ufeff"):
+        with pytest.raises(jsontext.InvalidJSON):
+            jsontext.loads(broken)
+
+
 ESCAPES = [
     "\\ud800",
     "\\uDBFF",

@@ -240,6 +240,11 @@ class ConvertedStream:
                 self._upstream_ended(told=True)
                 return
             chunk = self._loaded_leniently(data)
+            if chunk is None and data.startswith(b"data:") and not data.startswith(b"data:", 5):
+                framed_again = data[5:].strip()
+                if not framed_again.startswith(b"data:"):
+                    self._event(name, framed_again, cut=cut)
+                    return
         if name == "error":
             self._error(upstream.named_error(chunk, data, self._context))
         elif type(chunk) is dict:

@@ -20,6 +20,8 @@ from gateway.wire.messages import JSONObject
 MAX_MESSAGE: Final = 2000
 
 _BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
+# Bedrock says 424 where a model failed
+_OF_OUTPUT: Final = frozenset({400, 422, 424})
 _OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
 _REFUSALS: Final = (
     "content_filter",
@@ -78,9 +80,16 @@ _UNREADABLE: Final = frozenset(
     }
 )
 _UNREADABLE_WORDS: Final = patterns.compiled(
-    r"failed to call a function|(?:failed to|could not|cannot) parse (?:the )?(?:tool|function)[- ]calls?"
-    r"|tool call validation failed|model generated output that could not be parsed|failed to generate json",
+    r"failed to call a function"
+    r"|(?:failed to|could not|cannot|error) pars(?:e|ing) (?:the )?(?:tool|function)[- ]calls?"
+    r"|tool call validation failed|malformed (?:tool|function)[- ]call|failed to generate json"
+    r"|model(?:'s)? (?:generated |produced )?(?:an? )?(?:output (?:that )?could not be parsed"
+    r"|(?:invalid|malformed|unparsable) (?:tool|function|sequence)|output is not valid)",
     patterns.IGNORECASE,
+)
+# the words name a place in the request: what cannot be read is the client's
+_IN_THE_REQUEST: Final = patterns.compiled(
+    r"\b(?:messages|input|contents|tools)(?:\[\d{1,6}\]|\.\d{1,6}\b)", patterns.IGNORECASE
 )
 _UNKNOWN_MODEL: Final = (
     patterns.in_order(
@@ -91,6 +100,14 @@ _UNKNOWN_MODEL: Final = (
     patterns.in_order(
         "not found|no such|unknown|invalid|unsupported", r"\bmodels?\b", flags=patterns.IGNORECASE
     ),
+)
+
+# of an error inside a 200, in lower case and without underscores
+_SENTENCES: Final = ("message", "msg", "errormsg", "errmsg", "errormessage", "statusmsg", "errordescription")
+_CODES: Final = ("code", "errorcode", "errcode", "errno", "status", "statuscode", "retcode")
+_SUCCESS: Final = frozenset(
+    {"", "0", "ok", "success", "succeeded", "true", "processing", "queued", "in_progress", "completed"}
+    | {str(status) for status in range(100, 300)}
 )
 
 # What the client is told of limits and overload: the pause may stand anywhere in the answer.
@@ -108,6 +125,7 @@ _STATUSES: Final[dict[int, tuple[int, str]]] = {
     408: (504, "timeout_error"),
     409: (409, "conflict_error"),
     413: (413, "request_too_large"),
+    424: (502, "api_error"),
     429: (429, "rate_limit_error"),
     498: (529, "overloaded_error"),
     500: (500, "api_error"),
@@ -208,10 +226,24 @@ def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError |
         or payload.get("object") == "error"
         or payload.get("type") == "error"
         or payload.get("detail")
-        or ("choices" not in payload and isinstance(payload.get("message"), str) and "code" in payload)
+        or payload.get("errors")
+        or _failure_told(payload)
     ):
         return None
     return _inside(payload, "", context)
+
+
+def _failure_told(payload: JSONObject) -> bool:
+    """Whether an object without choices and usage has a sentence and a code that is no success."""
+    if payload.get("choices") or payload.get("usage"):
+        return False
+    fields = {key.lower().replace("_", ""): value for key, value in payload.items()}
+    if not any(isinstance(fields.get(name), str) and fields[name] for name in _SENTENCES):
+        return False
+    codes = [fields[name] for name in _CODES if fields.get(name) is not None]
+    return fields.get("success") is False or any(
+        isinstance(code, int | str) and str(code).lower() not in _SUCCESS for code in codes
+    )
 
 
 def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
@@ -262,7 +294,7 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
     if status == 402 or (status in (403, 429) and _out_of_money(told)):
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
-    if status in (400, 422) and (told.words & _UNREADABLE or _UNREADABLE_WORDS.search(told.message)):
+    if status in _OF_OUTPUT and _model_unreadable(told):
         return UpstreamRejected(message, status=502, error_type="api_error")
     if status != 429 and told.words & _OVERLOADED:
         return UpstreamRejected(message, status=529, error_type="overloaded_error")
@@ -273,6 +305,12 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
     answer, kind = _STATUSES.get(status, otherwise)
     return UpstreamRejected(message, status=answer, error_type=kind)
+
+
+def _model_unreadable(told: ErrorBody) -> bool:
+    if told.words & _UNREADABLE:
+        return True
+    return _UNREADABLE_WORDS.search(told.message) is not None and not _IN_THE_REQUEST.search(told.message)
 
 
 def _says_nothing(told: ErrorBody) -> bool:
@@ -294,7 +332,7 @@ def _status_told(told: ErrorBody) -> int | None:
     base = body.get("base_resp")
     for place in (error, body, base):
         if isinstance(place, dict):
-            for key in ("code", "status", "http_code", "status_code"):
+            for key in ("code", "status", "http_code", "status_code", "statusCode", "error_code"):
                 number = place.get(key)
                 if isinstance(number, str) and number.isdecimal() and len(number) == 3:
                     number = int(number)

@@ -8,7 +8,7 @@ each other could grow without end.
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from gateway import patterns
 from gateway.conversion.tools.schema_walk import noted, subschemas, with_subschemas
@@ -18,7 +18,9 @@ from gateway.wire.messages import JSONObject
 MAX_COPIED: Final = 300_000
 MAX_WITHIN: Final = 40
 _DEFINITIONS: Final = ("$defs", "definitions")
-_ANCHORS: Final = ("$anchor", "$dynamicAnchor")
+_ANCHORS: Final = ("$anchor", "$dynamicAnchor", "$recursiveAnchor")
+# where no schema extends another, the dynamic ones mean what the first means
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _NOT_PLAIN: Final = patterns.compiled(r"[^A-Za-z0-9_-]")
 _PLAIN: Final = patterns.compiled(r"\A#(/\$defs/[A-Za-z0-9_-]+)?\Z")
 
@@ -43,12 +45,18 @@ class References:
 
     def _looked_up(self, ref: str) -> JSONObject | None:
         base, _, fragment = ref.partition("#")
-        start = self._named().get(base) if base else self._root
+        start = self._based(base) if base else self._root
         if start is None or not fragment:
             return start
         if fragment.startswith("/"):
             return _pointed(start, fragment)
         return self._named().get(f"#{unquote(fragment)}")
+
+    def _based(self, base: str) -> JSONObject | None:
+        """The schema whose `$id` is `base`, as it is written or relative to that of the root."""
+        found = self._named().get(base)
+        own = self._root.get("$id")
+        return self._named().get(_joined(own, base)) if found is None and type(own) is str else found
 
     def _named(self) -> dict[str, JSONObject]:
         """`$id` -> its schema, and `#NAME` -> the schema with that anchor."""
@@ -74,9 +82,25 @@ def resolved(root: JSONObject, ref: object) -> JSONObject | None:
 def without_base(schema: JSONObject, base: str) -> JSONObject:
     """References that name the root by its own `$id` become local, so that the root can drop it."""
     ref = schema.get("$ref")
-    if type(ref) is str and base and ref.partition("#")[0] == base:
+    named = ref.partition("#")[0] if type(ref) is str else ""
+    if base and named and base in (named, _joined(base, named)):
         schema = {**schema, "$ref": f"#{ref.partition('#')[2]}"}
     return with_subschemas(schema, lambda below: without_base(below, base))
+
+
+def _joined(base: str, relative: str) -> str:
+    try:
+        return urljoin(base, relative).removesuffix("#")
+    except ValueError:
+        return relative
+
+
+def _static(schema: JSONObject) -> JSONObject:
+    """The same schema with its reference, of whatever kind, as `$ref`."""
+    keyword = next((name for name in _REFERENCES if name in schema), "$ref")
+    if keyword == "$ref":
+        return schema
+    return {"$ref": schema[keyword], **_without(schema, *_REFERENCES)}
 
 
 def inline_refs(schema: JSONObject) -> JSONObject:
@@ -116,6 +140,7 @@ class _Inliner(_Copies):
     def inlined(self, schema: JSONObject, within: tuple[int, ...]) -> JSONObject:
         if any(keyword in schema for keyword in (*_DEFINITIONS, *_ANCHORS)):
             schema = _without(schema, *_DEFINITIONS, *_ANCHORS)
+        schema = _static(schema)
         if "$ref" not in schema:
             return with_subschemas(schema, lambda below: self.inlined(below, within))
         beside = _without(schema, "$ref")
@@ -151,6 +176,7 @@ class _Namer(_Copies):
     def _walked(self, schema: JSONObject) -> JSONObject:
         if any(keyword in schema for keyword in (*_DEFINITIONS, *_ANCHORS)):
             schema = _without(schema, *_DEFINITIONS, *_ANCHORS)
+        schema = _static(schema)
         if "$ref" in schema:
             schema = self._referring(schema)
         return with_subschemas(schema, self._walked)
@@ -240,8 +266,8 @@ def _all_plain(root: JSONObject) -> bool:
     waiting = [root]
     while waiting:
         schema = waiting.pop()
-        if "$ref" in schema:
-            ref = schema["$ref"]
+        if any(name in schema for name in _REFERENCES):
+            ref = schema.get("$ref")
             if type(ref) is not str or not _PLAIN.match(ref) or references.target(ref) is None:
                 return False
         waiting += subschemas(schema)

@@ -34,6 +34,7 @@ def told(message="m", **more):
         (415, 400, "invalid_request_error"),
         (418, 400, "invalid_request_error"),
         (422, 400, "invalid_request_error"),
+        (424, 502, "api_error"),
         (402, 402, "billing_error"),
         (403, 403, "permission_error"),
         (404, 404, "not_found_error"),
@@ -108,12 +109,23 @@ def test_a_gemini_quota_is_a_rate_limit():
         told(
             "Parsing failed. The model generated output that could not be parsed.", code="output_parse_failed"
         ),
+        told("error parsing tool call: raw='{\"a\":', err=unexpected end of JSON input"),
+        told("Model produced invalid sequence as part of ToolUse. Please refer to the guide."),
+        told("The model output could not be parsed as a tool call"),
+        told("The model generated an invalid tool call"),
+        told("Model output is not valid: malformed function call", status="INVALID_ARGUMENT"),
     ],
 )
 def test_what_the_model_wrote_and_the_provider_could_not_read_is_no_fault_of_the_request(status, body):
     error = error_of(status, body)
     assert (error.status, error.error_type) == (502, "api_error")
     assert error.message == body["error"]["message"]
+
+
+@pytest.mark.parametrize("place", ["messages[2].tool_calls[0]", "input[3]", "messages.1.content", "tools.0"])
+def test_what_cannot_be_read_of_the_request_is_its_fault(place):
+    error = error_of(400, told(f"Failed to parse tool call arguments as JSON in {place}"))
+    assert (error.status, error.error_type) == (400, "invalid_request_error")
 
 
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation", "moderation_blocked"])
@@ -327,8 +339,32 @@ def test_the_status_of_an_error_inside_a_200(error, status):
 
 
 @pytest.mark.parametrize(
+    ("payload", "status", "message"),
+    [
+        ({"code": 429, "msg": "rate limited"}, 429, "rate limited"),
+        ({"code": 500, "msg": "broken", "data": None}, 500, "broken"),
+        ({"statusCode": 503, "message": "upstream overloaded"}, 529, "upstream overloaded"),
+        ({"error_code": 18, "error_msg": "qps request limit reached"}, 502, "qps request limit reached"),
+        ({"errors": [{"message": "boom", "code": 500}]}, 502, "boom"),
+        ({"status": "error", "message": "engine died"}, 502, "engine died"),
+        ({"success": False, "message": "no credit"}, 502, "no credit"),
+        ({"retcode": -1, "errMsg": "refused", "choices": []}, 502, "refused"),
+    ],
+)
+def test_an_object_that_is_no_answer_and_tells_a_failure_is_an_error(payload, status, message):
+    found = error_inside(payload, context_of())
+    assert (found.status, found.message) == (status, message)
+
+
+@pytest.mark.parametrize(
     "payload",
     [
+        {"code": 0, "msg": "success"},
+        {"code": 200, "message": "OK"},
+        {"status": "ok", "message": "warming up"},
+        {"code": 1, "msg": "", "choices": []},
+        {"code": 1, "msg": "x", "usage": {"prompt_tokens": 1}},
+        {"id": "c1", "object": "chat.completion.chunk", "status": "in_progress", "message": "x"},
         {},
         {"choices": []},
         {"error": None},

@@ -38,6 +38,9 @@ def references(schema):
         ("https://here/x", {"x": {"$id": "https://here/x", **TEXT}}),
         ("T0#", {"x": {"$id": "T0", **TEXT}}),
         ("#/$defs/x/items/1", {"x": {"items": [{}, TEXT]}}),
+        ("#/$defs/a%7E1b", {"a/b": TEXT}),
+        ("#/$defs/%e5%90%8d", {"名": TEXT}),
+        ("#/$defs/", {"": TEXT}),
     ],
 )
 def test_a_reference_is_found_however_it_is_written(ref, definitions):
@@ -61,6 +64,42 @@ def test_a_root_without_its_id_is_still_meant_by_it():
     }
     sent = inline_refs(tool_parameters(schema).schema)
     assert sent["properties"] == {"n": {"type": "object"}, "d": TEXT}
+
+
+@pytest.mark.parametrize("ref", ["tree.json#/$defs/x", "#/$defs/x", "https://here/a/tree.json#/$defs/x"])
+def test_a_reference_may_be_relative_to_the_id_of_the_root(ref):
+    schema = {"$id": "https://here/a/tree.json", "properties": {"p": {"$ref": ref}}, "$defs": {"x": TEXT}}
+    assert inline_refs(tool_parameters(schema).schema)["properties"]["p"] == TEXT
+    assert inline_refs(schema)["properties"]["p"] == TEXT
+
+
+def test_a_base_that_is_no_uri_is_no_base():
+    schema = {"$id": "http://[x", "properties": {"p": {"$ref": "y#/$defs/x"}}, "$defs": {"x": TEXT}}
+    assert inline_refs(tool_parameters(schema).schema)["properties"]["p"] == {
+        "description": "$ref: y#/$defs/x"
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "definition"),
+    [
+        ({"$dynamicRef": "#n"}, {"$dynamicAnchor": "n", **TEXT}),
+        ({"$dynamicRef": "#/$defs/x"}, TEXT),
+        ({"$dynamicRef": "#n", "$recursiveRef": "#"}, {"$anchor": "n", **TEXT}),
+    ],
+)
+def test_a_dynamic_reference_means_its_target_where_nothing_extends_it(reference, definition):
+    schema = {"type": "object", "properties": {"p": reference}, "$defs": {"x": definition}}
+    assert inline_refs(schema)["properties"]["p"] == TEXT
+    plain = plain_refs(schema)
+    assert resolved(plain, plain["properties"]["p"]["$ref"]) == TEXT
+    assert [*plain["properties"]["p"]] == ["$ref"]
+
+
+def test_a_recursive_reference_keeps_the_type_of_the_root():
+    schema = {"$recursiveAnchor": True, "type": "object", "properties": {"p": {"$recursiveRef": "#"}}}
+    assert inline_refs(schema) == {"type": "object", "properties": {"p": {"type": "object"}}}
+    assert plain_refs(schema)["properties"]["p"] == {"$ref": "#"}
 
 
 @pytest.mark.parametrize("ref", ["#/$defs/none", "https://elsewhere/x", "#none", "#/$defs/x/9", "#/%zz"])
