@@ -31,7 +31,8 @@ ECHO_FIELDS: Final = frozenset(
 # where a sentence stands, the likeliest first; compared in lower case, without underscores
 _SENTENCES: Final = (
     "message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "statusmessage",
-    "errordescription", "detail", "error", "errors", "description", "baseresp", "faultstring", "fault", "reason", "response",
+    "errordescription", "detail", "error", "errors", "description", "baseresp", "faultstring", "fault",
+    "reason", "response",
     "title", "details", "err", "data", "result",
 )  # fmt: skip
 _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
