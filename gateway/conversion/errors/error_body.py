@@ -26,7 +26,8 @@ _MOST_QUOTATIONS: Final = 500
 
 ECHO_FIELDS: Final = frozenset(
     {"input", "input_value", "inputs", "messages", "content", "text", "prompt", "url", "ctx", "received",
-     "request", "request_body", "body", "user_id", "request_id", "headers", "loc", "param", "instance"}
+     "request", "request_body", "body", "user_id", "request_id", "headers", "loc", "param", "instance",
+     "failed_generation", "value", "subject", "given", "actual", "arguments"}
 )  # fmt: skip
 # where a sentence stands, the likeliest first; compared in lower case, without underscores
 _SENTENCES: Final = (
@@ -39,17 +40,31 @@ _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
 _NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")
 
 # a quotation begins behind no letter; an apostrophe inside a word is none
-_QUOTE: Final = patterns.compiled(r"(?<![^\W_])[\"'`\u201c\u2018](?=\S)|\binput_value=")
+_QUOTE: Final = patterns.compiled(
+    r"(?<![^\W_])[\"'`\u201c\u2018\u201e](?=\S)|[\u00ab\u300c\u300e\uff02](?=\S)|<(?=[A-Za-z])|\binput_value="
+)
 _ENDS: Final = {
     '"': patterns.compiled(r'(?<!\\)"'),
     "`": patterns.compiled("`"),
     "'": patterns.compiled(r"(?<!\\)'(?!\w)"),
     "\u201c": patterns.compiled("\u201d"),
     "\u2018": patterns.compiled("\u2019(?!\\w)"),
+    "\u201e": patterns.compiled("[\u201c\u201d]"),
+    "\u00ab": patterns.compiled("\u00bb"),
+    "\u300c": patterns.compiled("\u300d"),
+    "\u300e": patterns.compiled("\u300f"),
+    "\uff02": patterns.compiled("\uff02"),
+    "<": patterns.compiled(">"),
     "i": patterns.compiled(r", input_type=|\]|\n"),
 }
 _KEY_BEFORE: Final = patterns.compiled(
     r"(?:message|msg|detail|error|errors|reason|description|raw|text of the error)[\"']?\s?[:=]\s?\[?\Z",
+    patterns.IGNORECASE,
+)
+# what such words introduce is what was sent, to the end, unless it is a number or a name
+_INTRODUCED: Final = patterns.compiled(
+    r"\b(?:near|received|unknown (?:tool|function|role|value|name)|at row \d{1,6}, column \d{1,6}):(?=\s)"
+    r"|\bexpected [\w ]{1,40}, (?:but )?got(?=\s)",
     patterns.IGNORECASE,
 )
 # A provider quotes names and values: a word or three. A quotation of more words is somebody's sentence.
@@ -80,7 +95,9 @@ def read(parsed: Any, raw: str = "") -> ErrorBody:
     """What an error says. `parsed`: the body as JSON, None when it is none; `raw`: its text."""
     if parsed is None:
         message = plain_text(raw)
-        return ErrorBody(message, set(), scanned(message or raw), None)
+        # a page shows what was asked for
+        page = raw[:MAX_SCANNED].lstrip().startswith("<")
+        return ErrorBody(message, set(), [] if page else scanned(message or raw), None)
     body = parsed[0] if isinstance(parsed, list) and len(parsed) == 1 else parsed
     message = _sentence(body)[:MAX_SCANNED]
     nested = _nested(body)
@@ -110,6 +127,11 @@ def scanned(text: str) -> list[str]:
 
 def without_echoes(text: str) -> str:
     """A provider's text without the quotations that are somebody else's words."""
+    told = _INTRODUCED.search(text)
+    if told is not None:
+        behind = text[told.end() :].split(None, _NAME_WORDS)
+        if len(behind) > _NAME_WORDS and not behind[0][0].isdigit():
+            text = text[: told.end()]
     kept: list[str] = []
     at = 0
     for _ in range(_MOST_QUOTATIONS):

@@ -377,3 +377,46 @@ def test_an_object_that_is_no_answer_and_tells_a_failure_is_an_error(payload, st
 )
 def test_what_is_no_error(payload):
     assert error_inside(payload, context_of()) is None
+
+
+# Somebody's own words in a refusal, and a provider's
+
+WORDS = "my prompt is too long, see: prompt is too long: 5000 tokens > 4000 maximum"
+SENTENCE = "This model's maximum context length is 100 tokens. However, your messages resulted in 200 tokens"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        told(f"Invalid content near: {WORDS}"),
+        told(f"messages.0.content: expected an array, got {WORDS}"),
+        told(f"Invalid role. Received: {WORDS}"),
+        told(f"Unknown tool: {WORDS}"),
+        told(f"Value is not callable: null at row 1, column 20:\n{WORDS}\n ^"),
+        *(
+            told(f"Unsupported value {begin}{WORDS}{end} for messages[0].content")
+            for begin, end in ("''", '""', "``", "“”", "„“", "«»", "「」", "『』", "<>")
+        ),
+        told("x", failed_generation=WORDS),
+        told("x", value=WORDS),
+        told("x", details=[{"violations": [{"description": "bad", "subject": WORDS}]}]),
+        f"<html>{WORDS}</html>",
+    ],
+)
+def test_words_of_the_request_are_no_overflow(body):
+    assert not error_of(400, body).message.startswith("prompt is too long:")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        told(SENTENCE),
+        told(f'Provider error: "{SENTENCE}"'),
+        told(f"We got an error: {SENTENCE}"),
+        told(f"{SENTENCE}. Received: 5 messages"),
+        told("prompt is too long: 200 tokens > 100 maximum <unknown>"),
+        told(json.dumps(told(SENTENCE))),
+    ],
+)
+def test_words_of_the_provider_are_an_overflow(body):
+    assert error_of(400, body).message == "prompt is too long: 200 tokens > 100 maximum"
