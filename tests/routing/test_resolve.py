@@ -327,7 +327,8 @@ def test_what_a_key_is_given_it_is_given_by_a_name_of_its_list(patterns, allowed
         winner = candidates(found, asked)[0]
         others = [name for name in (asked, asked.partition("/")[2]) if name]
         assert any(
-            candidates(found, name)[:1] and candidates(found, name)[0].rule == winner.rule
+            candidates(found, name)[:1]
+            and candidates(found, name)[0].rule == winner.rule
             and any(matches(pattern, name) for pattern in allowed)
             and (name != asked or winner.spelling == asked)
             for name in others

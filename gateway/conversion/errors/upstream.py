@@ -11,7 +11,13 @@ from typing import Any, Final, NamedTuple
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read
-from gateway.conversion.errors.overflow import Overflow, overflow_in, too_large_for_a_minute
+from gateway.conversion.errors.overflow import (
+    Overflow,
+    compiled_wordings,
+    overflow_in,
+    too_large_for_a_minute,
+    wordings,
+)
 from gateway.conversion.errors.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
 from gateway.masking.redaction import masked
@@ -91,6 +97,8 @@ _UNREADABLE_WORDS: Final = patterns.compiled(
 _IN_THE_REQUEST: Final = patterns.compiled(
     r"\b(?:messages|input|contents|tools)(?:\[\d{1,6}\]|\.\d{1,6}\b)", patterns.IGNORECASE
 )
+_NO_TOOLS: Final = compiled_wordings(wordings()["no_tools"])
+_NO_TOOLS_STATUSES: Final = frozenset({400, 404, 422, 500, 501})
 _UNKNOWN_MODEL: Final = (
     patterns.in_order(
         r"\bmodels?\b",
@@ -296,6 +304,11 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
     if status in _OF_OUTPUT and _model_unreadable(told):
         return UpstreamRejected(message, status=502, error_type="api_error")
+    if status in _NO_TOOLS_STATUSES and any(
+        pattern.search(text) for text in told.texts for pattern in _NO_TOOLS
+    ):
+        message = f"{_without_tools(asked.model)} The provider says: {message}"[:MAX_MESSAGE]
+        return UpstreamRejected(message, status=400, error_type="invalid_request_error")
     if status != 429 and told.words & _OVERLOADED:
         return UpstreamRejected(message, status=529, error_type="overloaded_error")
     if status == 404 and ("model_not_found" in told.words or _names_model(told.message, asked.model)):
@@ -305,6 +318,13 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
     answer, kind = _STATUSES.get(status, otherwise)
     return UpstreamRejected(message, status=answer, error_type=kind)
+
+
+def _without_tools(model: str) -> str:
+    return (
+        f"The model behind {model} cannot use tools, and this request brings some. Have the name lead to a "
+        "model that can, or start the provider's server with tools enabled."
+    )
 
 
 def _model_unreadable(told: ErrorBody) -> bool:

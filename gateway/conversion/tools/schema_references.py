@@ -82,9 +82,9 @@ def resolved(root: JSONObject, ref: object) -> JSONObject | None:
 def without_base(schema: JSONObject, base: str) -> JSONObject:
     """References that name the root by its own `$id` become local, so that the root can drop it."""
     ref = schema.get("$ref")
-    named = ref.partition("#")[0] if type(ref) is str else ""
+    named, _, fragment = ref.partition("#") if isinstance(ref, str) else ("", "", "")
     if base and named and base in (named, _joined(base, named)):
-        schema = {**schema, "$ref": f"#{ref.partition('#')[2]}"}
+        schema = {**schema, "$ref": f"#{fragment}"}
     return with_subschemas(schema, lambda below: without_base(below, base))
 
 

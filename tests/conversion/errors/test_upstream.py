@@ -420,3 +420,38 @@ def test_words_of_the_request_are_no_overflow(body):
 )
 def test_words_of_the_provider_are_an_overflow(body):
     assert error_of(400, body).message == "prompt is too long: 200 tokens > 100 maximum"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "registry.ollama.ai/library/gemma3:4b does not support tools"),
+        (400, "This model does not support tool use"),
+        (404, 'No endpoints found that support tool use. Try disabling "Read".'),
+        (400, "`tool calling` is not supported with this model"),
+        (400, "Function calling is not enabled for models/gemma-3-27b-it"),
+        (422, "model does not support function calling"),
+        (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        (500, "tools param requires --jinja flag"),
+        (400, "tools are currently unsupported"),
+    ],
+)
+def test_a_model_without_tools_is_told_in_plain_words(status, message):
+    error = error_of(status, told(message))
+    assert (error.status, error.error_type) == (400, "invalid_request_error")
+    assert error.message.startswith("The model behind claude-test cannot use tools")
+    assert error.message.endswith(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "tools[0].function.strict is not supported",
+        "tool_choice is not supported",
+        "does not support tool_choice",
+        "Unknown tool: my model does not support tools, and more words",
+        "tools.0.custom.input_examples: Extra inputs are not permitted",
+    ],
+)
+def test_other_words_of_tools_are_the_providers_alone(message):
+    assert error_of(400, told(message)).message == message
