@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -56,6 +58,7 @@ def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
         *store_problems(conf),
         *process_problems(conf),
         *address_problems(conf),
+        *proxy_problems(),
         *environment_remarks(),
     ]
 
@@ -207,6 +210,23 @@ def process_problems(conf: GatewayConf) -> list[CheckMessage]:
             "Several processes serve and REDIS_URL is not set: the live tail shows the requests of one.",
             hint="Set REDIS_URL, for example redis://127.0.0.1:6379/0, or PROCESSES=1.",
             id="gateway.W007",
+        )
+    ]
+
+
+def proxy_problems() -> list[CheckMessage]:
+    """A SOCKS proxy needs a package that is not installed with the gateway."""
+    proxies = getproxies()
+    socks = [name for name in ("http", "https", "all") if proxies.get(name, "").lower().startswith("socks")]
+    if not socks or find_spec("socksio") is not None:
+        return []
+    names = ", ".join(f"{name.upper()}_PROXY" for name in socks)
+    return [
+        Warning(
+            _("%(names)s names a SOCKS proxy: no provider is reached through a proxy without socksio.")
+            % {"names": names},
+            hint=_("Install the package socksio beside the gateway, or take the variable out."),
+            id="gateway.W009",
         )
     ]
 

@@ -202,6 +202,11 @@ class _Pieces:
             raise UpstreamBroken(CUT) from problem
 
 
+NO_SOCKS: Final = (
+    "could not connect to the upstream provider (a SOCKS proxy is set, and the package socksio is missing)"
+)
+
+
 class UpstreamClient:
     """Opens calls. One per process and event loop; `close` it at the end.
 
@@ -268,15 +273,21 @@ class UpstreamClient:
         return await _sent(self._stock(), call, method, trace=_refuse_link_local)
 
     def _stock(self) -> httpx.AsyncClient:
-        """The library's client, created when first needed because it loads certificates."""
+        """The library's client, created when first needed because it loads certificates.
+
+        Raises UpstreamUnreachable where a variable names a SOCKS proxy, for which a package is missing.
+        """
         if self._http is None:
-            self._http = httpx.AsyncClient(
-                transport=self._transport,
-                limits=LIMITS,
-                follow_redirects=False,
-                http2=False,
-                headers={},
-            )
+            try:
+                self._http = httpx.AsyncClient(
+                    transport=self._transport,
+                    limits=LIMITS,
+                    follow_redirects=False,
+                    http2=False,
+                    headers={},
+                )
+            except ImportError as problem:
+                raise UpstreamUnreachable(NO_SOCKS, should_retry=False) from problem
         return self._http
 
 
