@@ -21,6 +21,8 @@ from gateway.config.startup.environment import sync_environment
 from gateway.config.startup.start_lock import start_lock
 from gateway.conversion.tokens import vocabulary
 from gateway.errors import KeyRefused, NotReady
+from gateway.evaluation.asking import GatewayAsker
+from gateway.evaluation.worker import EvaluationWorker
 from gateway.history.follow_up_queue import Handover
 from gateway.history.live_tail import LiveTail, TailedRecorder
 from gateway.history.record.follow_up import FollowUpWorker
@@ -77,6 +79,7 @@ class Runtime:
         self._retention: RetentionWorker | None = None
         self._refused_keys: RefusedKeys | None = None
         self._watch: WatchWorker | None = None
+        self._evaluations: EvaluationWorker | None = None
         self._preparing = threading.Lock()
         self._last_policies: LastPolicies | None = None
         # what the database said when the process could not prepare, and when (monotonic)
@@ -167,8 +170,11 @@ class Runtime:
             self._unprepared = None
             logger.warning("the database answers")
 
-    async def gateway(self) -> Gateway:
-        """Raises NotReady while the database is away and this process has never reached it."""
+    async def gateway(self, *, evaluating: bool = True) -> Gateway:
+        """The gateway of the running loop. `evaluating`: this process also runs what evaluations wait.
+
+        Raises NotReady while the database is away and this process has never reached it.
+        """
         loop = asyncio.get_running_loop()
         if self._gateway is None or self._loop is not loop:
             # a server that is not ours did not prepare: the first request does it, off the loop
@@ -176,7 +182,16 @@ class Runtime:
             # several first requests may have waited for it; they share one result
             if self._gateway is None or self._loop is not loop:
                 self._gateway, self._loop = self._built(), loop
+                if evaluating:
+                    self._evaluate(GatewayAsker(self._gateway, loop))
         return self._gateway
+
+    def _evaluate(self, asker: GatewayAsker) -> None:
+        assert self._process is not None
+        if self._evaluations is not None:
+            self._evaluations.stop()
+        self._evaluations = EvaluationWorker(self._process.name, settings.LANGUAGE_CODE, asker)
+        self._evaluations.start()
 
     def install(self, gateway: Gateway | None) -> None:
         """Use `gateway` on the running loop instead (tests); None = build a new one."""
@@ -223,6 +238,7 @@ class Runtime:
         if self._recorder is not None:
             self._recorder.stop()
         for part in (
+            self._evaluations,
             self._limiter,
             self._follow_up,
             self._retention,

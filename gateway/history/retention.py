@@ -2,7 +2,8 @@
 
 Contents go first, with their entries in the search index; then the pieces that no row needs
 (history/content/sweep.py); then rows, which stay counted in the totals; then totals. What a legal hold
-covers stays, content and row. Only one process purges at a time: it holds a lease in the database,
+covers stays, content and row. A request that was asked again takes the contents of its replays with it: they
+are the same conversation. Only one process purges at a time: it holds a lease in the database,
 whichever database that is.
 """
 
@@ -28,6 +29,7 @@ from gateway.history.totals.sessions import forget_empty
 from gateway.models import (
     CountedName,
     DailyTotal,
+    DatasetStep,
     FollowUp,
     HourlyLedger,
     HourlyTotal,
@@ -111,10 +113,13 @@ def purge(
         cutoffs = Cutoffs.of(Retention.current(), now)
         run.rows_before = cutoffs.rows
         for names in _batches(_not_held(_with_body(cutoffs.bodies)), breath, stopping):
-            index.remove(names)
-            run.bodies += _drop_bodies(names)
+            together = [*names, *_replays_of(names)]
+            index.remove(together)
+            run.bodies += _drop_bodies(together)
         for names in _batches(_not_held(_before(cutoffs.rows)), breath, stopping):
-            index.remove(names)
+            replays = _replays_of(names)
+            index.remove([*names, *replays])
+            run.bodies += _drop_bodies(replays)
             run.rows += _drop_rows(names)
         if (run.bodies or run.rows) and not stopping.is_set():
             before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
@@ -196,8 +201,20 @@ def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Even
         stopping.wait(breath)
 
 
+def _replays_of(names: Sequence[str]) -> list[str]:
+    """The requests that repeat these, and those that repeat them."""
+    found: list[str] = []
+    left = list(names)
+    while left:
+        left = list(RequestLog.objects.filter(replay_of__in=left).values_list("request_id", flat=True))
+        left = [name for name in left if name not in found]
+        found += left
+    return found
+
+
 def _drop_bodies(names: Sequence[str]) -> int:
     with transaction.atomic():
+        DatasetStep.objects.filter(request_id__in=names).exclude(content=None).update(content=None)
         FollowUp.objects.filter(pk__in=names).delete()
         return RequestBody.objects.filter(log__request_id__in=names).delete()[0]
 

@@ -35,6 +35,7 @@ from gateway.models.history.refused_key import RefusedKey
 from gateway.models.history.request_log import RequestBody, RequestLog
 from gateway.models.history.safeguard_verdict import SafeguardVerdict
 from gateway.models.history.token_factor import TokenFactor
+from gateway.models.operation.evaluation import Dataset, DatasetStep, Evaluation, EvaluationStep
 from gateway.models.operation.lease import Lease
 from gateway.models.operation.limit_counter import LimitCounter, LimitHold
 from gateway.models.operation.notification import Delivery, Notice, NotificationChannel
@@ -56,10 +57,14 @@ __all__ = [
     "ContentRead",
     "CountedName",
     "DailyTotal",
+    "Dataset",
+    "DatasetStep",
     "Decision",
     "Delivery",
     "DeviceGrant",
     "EncryptedTextField",
+    "Evaluation",
+    "EvaluationStep",
     "FollowUp",
     "HourlyLedger",
     "HourlyTotal",

@@ -1,7 +1,7 @@
-"""A request of the history, asked again of a target that an admin chose.
+"""A request of the history, asked again of a target that somebody chose.
 
 It goes the way of every request; only its configuration is pinned to one rule. It has no client key,
-so no key's limits apply, and it belongs to no session.
+so no key's limits apply, and it belongs to no session of the history.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.history.outcome import ExchangeOutcome
 from gateway.relay.answer import answered
 from gateway.relay.exchange.exchange import Arrival
-from gateway.relay.gateway import Gateway
+from gateway.relay.gateway import ExchangeRecorder, Gateway
 from gateway.relay.reply import Streamed
 from gateway.routing.conditions import ALWAYS
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
@@ -29,6 +30,34 @@ class ReplayTarget:
     provider: str
     upstream_model: str = ""
     rule_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedAnswer:
+    """`body`: what a client would have got; `outcome`: the facts of the exchange as the history has them."""
+
+    request_id: str
+    outcome: ExchangeOutcome | None
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Listening:
+    """Hands everything on to the history's writer, and keeps how the exchange ended."""
+
+    recorder: ExchangeRecorder
+    outcome: ExchangeOutcome | None = None
+
+    def opened(self, outcome: ExchangeOutcome) -> None:
+        self.recorder.opened(outcome)
+
+    def closed(self, outcome: ExchangeOutcome) -> None:
+        self.outcome = outcome
+        self.recorder.closed(outcome)
+
+    async def settled(self, outcome: ExchangeOutcome) -> None:
+        self.outcome = outcome
+        await self.recorder.settled(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +96,27 @@ async def replayed(
     asked_model: str,
     key_id: int | None = None,
 ) -> str:
-    """Ask again and wait for the whole answer; returns its request id in the history.
+    """`replayed_answer`, for whoever looks the answer up in the history: returns its request id there."""
+    answer = await replayed_answer(gateway, choice, replay_of, headers, body, asked_model, key_id)
+    return answer.request_id
+
+
+async def replayed_answer(
+    gateway: Gateway,
+    choice: ReplayTarget,
+    replay_of: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    asked_model: str,
+    key_id: int | None = None,
+    *,
+    request_id: str = "",
+    conversation: str = "",
+) -> ReplayedAnswer:
+    """Ask a request of the history again, of the chosen target, and wait for the whole answer.
 
     `key_id`: the client key of the original request; its opaque data is read as that key's, while what the
-    answer carries is signed anew. Failures are in the history too; nothing is raised for them.
+    answer carries is signed anew. `request_id` and `conversation`: see `asked_again`.
     """
     keys = gateway.configuration.snapshot.keys.values()
     key = next((key for key in keys if key.id == key_id), None)
@@ -78,33 +124,46 @@ async def replayed(
     first = Arrival(
         request_id=replay_of, endpoint="messages", headers=headers, body=body, address="", key=key
     )
-    return await asked_again(gateway, snapshot, first)
+    return await asked_again(gateway, snapshot, first, request_id=request_id, conversation=conversation)
 
 
 async def asked_again(
-    gateway: Gateway, snapshot: ConfigSnapshot, first: Arrival, *, endpoint: str = "replay"
-) -> str:
+    gateway: Gateway,
+    snapshot: ConfigSnapshot,
+    first: Arrival,
+    *,
+    endpoint: str = "replay",
+    request_id: str = "",
+    conversation: str = "",
+) -> ReplayedAnswer:
     """Ask a request once more by another configuration; wait for the whole answer.
 
-    Returns its request id in the history, where failures are, too; nothing is raised for them.
+    `request_id`: under which it stands in the history, by default a new one. `conversation`: requests of one
+    go to one credential, as those of a session do. Failures are answers too; nothing is raised for them.
     """
     arrival = Arrival(
-        request_id=gateway.new_id("req_"),
+        request_id=request_id or gateway.new_id("req_"),
         endpoint=endpoint,
         headers={name: first.headers[name] for name in _KEPT_HEADERS if name in first.headers},
         body=first.body,
         address=endpoint,
         replay_of=first.request_id,
         holder_replayed=first.key.holder if first.key else "",
+        session_replayed=conversation,
     )
-    reply = await answered(arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot)))
-    if isinstance(reply, Streamed):
-        try:
-            async for _ in reply.pump:
-                pass
-        finally:
-            await reply.pump.aclose()
-    return arrival.request_id
+    listening = _Listening(gateway.recorder)
+    reply = await answered(
+        arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot), recorder=listening)
+    )
+    if not isinstance(reply, Streamed):
+        return ReplayedAnswer(arrival.request_id, listening.outcome, reply.body)
+    pieces: list[bytes] = []
+    try:
+        async for piece in reply.pump:
+            pieces.append(bytes(piece))
+    finally:
+        await reply.pump.aclose()
+    return ReplayedAnswer(arrival.request_id, listening.outcome, b"".join(pieces))
 
 
 def _is(target: Target, choice: ReplayTarget) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.evaluation.comparison.commands import read_command
 from gateway.evaluation.comparison.edits import EffectLikeness, TextEdit, same_result
 from gateway.evaluation.comparison.shares import Share
-from gateway.evaluation.comparison.steps import AGREEING, DIVERGING, Verdict, compare_steps
+from gateway.evaluation.comparison.steps import AGREEING, DIVERGING, StepVerdict, compare_steps
 from gateway.evaluation.comparison.texts import compare_texts
 from gateway.evaluation.comparison.tool_table import KNOWN
 from tests.client_protocol.captured import ROOT
@@ -68,7 +68,7 @@ def test_a_proposed_step_is_compared_with_the_one_taken(taken, proposed, expecte
 
 
 def test_a_verdict_agrees_or_diverges_or_is_about_texts():
-    assert set(Verdict) == AGREEING | DIVERGING | {Verdict.TEXT}
+    assert set(StepVerdict) == AGREEING | DIVERGING | {StepVerdict.TEXT}
     assert not AGREEING & DIVERGING
 
 
@@ -146,10 +146,10 @@ def test_what_only_shows_output_does_not_make_another_command():
 
 def test_fewer_calls_than_were_taken_are_compared_with_those_that_fit():
     three = [call("Read", file_path=f"/r/{name}.py") for name in "abc"]
-    assert compare_steps(answer(*three), answer(three[1])).verdict == Verdict.SAME
-    assert compare_steps(answer(three[1]), answer(*three)).verdict == Verdict.SAME
+    assert compare_steps(answer(*three), answer(three[1])).verdict == StepVerdict.SAME
+    assert compare_steps(answer(three[1]), answer(*three)).verdict == StepVerdict.SAME
     two = compare_steps(answer(*three), answer(three[2], call("Read", file_path="/r/d.py")))
-    assert (two.verdict, two.calls, two.proposed_calls) == (Verdict.TOOL, 3, 2)
+    assert (two.verdict, two.calls, two.proposed_calls) == (StepVerdict.TOOL, 3, 2)
 
 
 def test_texts_are_compared_by_length_and_shared_words():
@@ -204,7 +204,7 @@ def test_anything_is_compared_and_equal_calls_are_the_same(tool, one, other):
         return {"type": "tool_use", "name": tool, "input": value}
 
     compare_steps({"content": [block(one), other]}, {"content": other})
-    assert verdict(block(one), json.loads(json.dumps(block(one)))) in (Verdict.SAME,)
+    assert verdict(block(one), json.loads(json.dumps(block(one)))) in (StepVerdict.SAME,)
 
 
 def deep(levels):

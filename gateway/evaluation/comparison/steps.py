@@ -21,7 +21,7 @@ LARGEST_CALLS: Final = 400_000
 LONGEST_TOOL: Final = 100
 
 
-class Verdict(StrEnum):
+class StepVerdict(StrEnum):
     """How a proposed step stands to the one that was taken, best first. TEXT is not judged."""
 
     SAME = "same"
@@ -34,13 +34,13 @@ class Verdict(StrEnum):
     TEXT = "text"
 
 
-AGREEING: Final = frozenset({Verdict.SAME, Verdict.TARGET})
-DIVERGING: Final = frozenset(set(Verdict) - AGREEING - {Verdict.TEXT})
-_RANK: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
+AGREEING: Final = frozenset({StepVerdict.SAME, StepVerdict.TARGET})
+DIVERGING: Final = frozenset(set(StepVerdict) - AGREEING - {StepVerdict.TEXT})
+_RANK: Final = {verdict: rank for rank, verdict in enumerate(StepVerdict)}
 _OF_EFFECT: Final = {
-    EffectLikeness.SAME: Verdict.SAME,
-    EffectLikeness.UNKNOWN: Verdict.TARGET,
-    EffectLikeness.DIFFERS: Verdict.EFFECT,
+    EffectLikeness.SAME: StepVerdict.SAME,
+    EffectLikeness.UNKNOWN: StepVerdict.TARGET,
+    EffectLikeness.DIFFERS: StepVerdict.EFFECT,
 }
 
 
@@ -50,7 +50,7 @@ class StepComparison(NamedTuple):
     `calls` and `proposed_calls`: how many there were. `ratio` and `overlap` are of the texts.
     """
 
-    verdict: Verdict
+    verdict: StepVerdict
     tool: str
     proposed_tool: str
     calls: int
@@ -69,13 +69,13 @@ def compare_steps(taken: Mapping[str, Any], proposed: Mapping[str, Any]) -> Step
     )
 
 
-def _compared(ours: Sequence[ReadCall], theirs: Sequence[ReadCall]) -> tuple[Verdict, str, str]:
+def _compared(ours: Sequence[ReadCall], theirs: Sequence[ReadCall]) -> tuple[StepVerdict, str, str]:
     if not ours:
-        return (Verdict.WENT_ON, "", theirs[0].tool) if theirs else (Verdict.TEXT, "", "")
+        return (StepVerdict.WENT_ON, "", theirs[0].tool) if theirs else (StepVerdict.TEXT, "", "")
     if not theirs:
-        return Verdict.STOPPED, ours[0].tool, ""
+        return StepVerdict.STOPPED, ours[0].tool, ""
     short, long = (ours, list(theirs)) if len(ours) <= len(theirs) else (theirs, list(ours))
-    worst, at = Verdict.SAME, (ours[0].tool, theirs[0].tool)
+    worst, at = StepVerdict.SAME, (ours[0].tool, theirs[0].tool)
     for call in short:
         ranked = [(_RANK[_verdict(call, other)], place) for place, other in enumerate(long)]
         rank, place = min(ranked)
@@ -87,11 +87,11 @@ def _compared(ours: Sequence[ReadCall], theirs: Sequence[ReadCall]) -> tuple[Ver
     return worst, at[0], at[1]
 
 
-def _verdict(one: ReadCall, other: ReadCall) -> Verdict:
+def _verdict(one: ReadCall, other: ReadCall) -> StepVerdict:
     if one.tool != other.tool:
-        return Verdict.OTHER
+        return StepVerdict.OTHER
     if not same_target(one, other):
-        return Verdict.TOOL
+        return StepVerdict.TOOL
     return _OF_EFFECT[likeness(one, other)]
 
 

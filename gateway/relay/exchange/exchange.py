@@ -47,9 +47,10 @@ from gateway.wire.request_cache import NOTHING, Recurring
 class Arrival:
     """What the HTTP layer knows when a request arrives. Header names are lower case; `query` is as received.
 
-    `endpoint`: messages, count_tokens, or replay: a request of the history that an admin asked again,
-    with `replay_of` its request id and `holder_replayed` the holder of its opaque data. `purpose`: of a
-    request that the gateway makes as a part of another one; None: a client's.
+    `endpoint`: messages, count_tokens, or replay: a request of the history that is asked again, with
+    `replay_of` its request id, `holder_replayed` the holder of its opaque data, and `session_replayed` what
+    keeps the replays of one session together. `purpose`: of a request that the gateway makes as a part of
+    another one; None: a client's.
     """
 
     request_id: str
@@ -60,12 +61,13 @@ class Arrival:
     key: KeyEntry | None = None
     replay_of: str = ""
     holder_replayed: str = ""
+    session_replayed: str = ""
     query: str = ""
     purpose: Purpose | None = None
 
     @property
     def session(self) -> str | None:
-        return self.headers.get(SESSION)
+        return self.headers.get(SESSION) or self.session_replayed or None
 
     @property
     def holder(self) -> str:
