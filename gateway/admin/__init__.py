@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.costs import costs_page
+from gateway.admin.evaluations import dataset_list, evaluation_list
 from gateway.admin.keys import client_keys, refused_keys
 from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules, safety_verdicts
 from gateway.admin.oversight import changes, novelties, people, retention
@@ -19,6 +20,8 @@ __all__ = [
     "client_keys",
     "client_policies",
     "costs_page",
+    "dataset_list",
+    "evaluation_list",
     "learnt_options",
     "model_mappings",
     "model_prices",

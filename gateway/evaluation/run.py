@@ -166,7 +166,9 @@ class EvaluationRun:
         self._ending = self._ending or (state, problem)
 
     def _state(self) -> str:
-        return Evaluation.objects.values_list("state", flat=True).get(pk=self._evaluation.pk)
+        rows = Evaluation.objects.filter(pk=self._evaluation.pk).values_list("state", flat=True)
+        # somebody may delete one that runs
+        return rows.first() or EvaluationState.CANCELLED
 
     def _looked(self) -> bool:
         """Look what was decided meanwhile; False: stop at once."""

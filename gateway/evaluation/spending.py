@@ -15,6 +15,7 @@ from gateway.pricing.price import Tokens
 
 # the candidate may count the same text as more tokens than the model that answered it
 MORE_INPUT: Final = Decimal("1.5")
+_PLACES: Final = Decimal("1e-10")
 ZERO: Final = Decimal(0)
 
 
@@ -55,4 +56,6 @@ class Spending:
 def spent_on(evaluation: Evaluation) -> Decimal:
     """What an evaluation has cost so far, with the judge, and with what was lost."""
     sums = evaluation.steps.aggregate(asked=Sum("cost"), judged=Sum("judge_cost"))
-    return evaluation.lost_cost + (sums["asked"] or ZERO) + (sums["judged"] or ZERO)
+    spent = evaluation.lost_cost + (sums["asked"] or ZERO) + (sums["judged"] or ZERO)
+    # SQLite adds decimals as floating numbers
+    return spent.quantize(_PLACES)

@@ -71,6 +71,8 @@ _PARTS: Final = {
     **{name: tab.title for name, tab in TABS.items()},
     "replay": _("Replay and compare"),
     "fixture": _("Save as a case"),
+    "evaluation": _("Evaluation"),
+    "dataset": _("Dataset"),
 }
 
 

@@ -57,6 +57,18 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_sessiontotal",),
                 owners=True,
             ),
+            MenuItem(
+                _("Evaluations"),
+                "compare",
+                "admin:gateway_evaluation_changelist",
+                ("gateway.view_evaluation",),
+            ),
+            MenuItem(
+                _("Datasets"),
+                "dataset",
+                "admin:gateway_dataset_changelist",
+                ("gateway.view_dataset",),
+            ),
         ),
     ),
     (

@@ -1,0 +1,112 @@
+"""Mapping rules that an evaluation speaks for: a canary for each class in which the candidate agrees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import transaction
+
+from gateway.evaluation.report import ReportedStep, StepGroup
+from gateway.models import Evaluation, MappingTarget, ModelMapping, Provider
+
+# compared steps of a class below which nothing is said
+FEWEST: Final = 30
+# the lower bound of agreement, and the largest share of failures
+LEAST_AGREEMENT: Final = 0.8
+MOST_FAILURES: Final = 0.05
+CANARY: Final = 5
+
+
+class CannotPropose(ValueError):
+    """The proposal cannot be made a rule any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingProposal:
+    """`mapping`: the rule that serves the class now. `reason`: why there is nothing to make of it, else "".
+    """
+
+    group: StepGroup
+    mapping: ModelMapping | None
+    reason: str
+
+
+def proposals(classes: Sequence[StepGroup], steps: Sequence[ReportedStep]) -> list[MappingProposal]:
+    """One for each class, most steps first. `steps` are all of the evaluation."""
+    served: dict[str, Counter[int]] = {}
+    for step in steps:
+        if step.mapping_pk is not None:
+            served.setdefault(step.request_class, Counter())[step.mapping_pk] += 1
+    mappings = ModelMapping.objects.in_bulk({pk for counts in served.values() for pk in counts})
+    found = []
+    for one in classes:
+        most = served.get(one.name, Counter()).most_common(1)
+        mapping = mappings.get(most[0][0]) if most else None
+        found.append(MappingProposal(one, mapping, _reason(one, mapping)))
+    return found
+
+
+def _reason(group: StepGroup, mapping: ModelMapping | None) -> str:
+    """few, disagrees, fails, unpriced, dearer, or no_mapping."""
+    if group.agrees.whole < FEWEST:
+        return "few"
+    if group.agrees.interval[0] < LEAST_AGREEMENT:
+        return "disagrees"
+    if group.failed.part > MOST_FAILURES * group.failed.whole:
+        return "fails"
+    if group.saved is None:
+        return "unpriced"
+    if group.saved <= 0:
+        return "dearer"
+    if mapping is None or not mapping.enabled or not mapping.targets.filter(enabled=True).exists():
+        return "no_mapping"
+    return ""
+
+
+def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMapping, note: str) -> ModelMapping:
+    """A mapping in front of `mapping` that sends CANARY percent of the class to the candidate.
+
+    The rest goes where it goes now. Raises CannotPropose and ValidationError; then nothing is stored.
+    """
+    provider = Provider.objects.filter(slug=evaluation.provider, enabled=True).first()
+    if provider is None:
+        raise CannotPropose(evaluation.provider)
+    with transaction.atomic():
+        made = ModelMapping(
+            pattern=mapping.pattern,
+            position=mapping.position - 1,
+            when={**mapping.when, "class": [request_class]},
+            note=note[:500],
+            **{name: getattr(mapping, name) for name in _COPIED},
+        )
+        made.full_clean()
+        made.save()
+        targets = [target for target in mapping.targets.order_by("position", "pk") if target.enabled]
+        weights = [target.weight for target in targets]
+        if not any(weights):
+            # the first takes all, the others stand in for it
+            weights = [1.0, *[None] * (len(targets) - 1)]
+        whole = sum(weight or 0 for weight in weights)
+        for target, weight in zip(targets, weights, strict=True):
+            share = None if weight is None else round((100 - CANARY) * weight / whole, 6)
+            _add(made, target.provider, target.upstream_model, target.model_family, share)
+        _add(made, provider, evaluation.upstream_model, "", float(CANARY))
+    return made
+
+
+_COPIED: Final = ("context_window", "max_output_tokens", "min_output_tokens", "options")
+
+
+def _add(
+    mapping: ModelMapping, provider: Provider, upstream_model: str, family: str, weight: float | None
+) -> None:
+    position = mapping.targets.count()
+    target = MappingTarget(
+        mapping=mapping, provider=provider, upstream_model=upstream_model, model_family=family, weight=weight,
+        position=position,
+    )  # fmt: skip
+    target.full_clean()
+    target.save()
