@@ -72,7 +72,7 @@ def test_the_pages_are_there_in_chinese(ended, serving, admin_client):
     evaluation = ended(2)
     admin_client.cookies["django_language"] = "zh-hans"
     page = text(admin_client.get(url("evaluation", "change", evaluation.pk)))
-    assert "按用途" in page
+    assert "按用途的一致率" in page
     assert "评估" in text(admin_client.get(url("evaluation", "new")))
 
 
