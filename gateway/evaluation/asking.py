@@ -35,6 +35,9 @@ class CandidateAsker(Protocol):
     @property
     def snapshot(self) -> ConfigSnapshot: ...
 
+    @property
+    def closed(self) -> bool: ...
+
     def ask(self, request: AskedRequest) -> Future[ReplayedAnswer]: ...
 
 
@@ -48,6 +51,11 @@ class GatewayAsker:
     @property
     def snapshot(self) -> ConfigSnapshot:
         return self.gateway.configuration.snapshot
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be asked any more: its event loop has ended."""
+        return self.loop.is_closed()
 
     def ask(self, request: AskedRequest) -> Future[ReplayedAnswer]:
         asking = replayed_answer(

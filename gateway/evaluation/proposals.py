@@ -97,7 +97,7 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
     return made
 
 
-_COPIED: Final = ("context_window", "max_output_tokens", "min_output_tokens", "options")
+_COPIED: Final = ("public_names", "context_window", "max_output_tokens", "min_output_tokens", "options")
 
 
 def _add(

@@ -176,6 +176,8 @@ class EvaluationRun:
             self._left = True
             return False
         state = self._state()
+        caps = Evaluation.objects.filter(pk=self._evaluation.pk).values_list("spend_cap", flat=True)
+        self._spending.cap = caps.first()
         if state == EvaluationState.CANCELLED:
             self._left = True
             for asked in self._under_way.values():

@@ -25,6 +25,8 @@ MOST_SESSIONS: Final = 500
 MOST_STEPS: Final = 5_000
 # sessions that a sample is drawn from; the newest
 MOST_SAMPLED: Final = 20_000
+# requests that their sessions are looked for in, the newest
+MOST_LOOKED_AT: Final = 500_000
 _BATCH: Final = 500
 
 
@@ -107,7 +109,7 @@ def selected(user: Any, wanted: StepFilter, now: datetime) -> Iterator[DatasetSt
     rows = selectable(user, wanted, now)
     newest = rows.order_by("-started_at").values_list("session_id", "holder")
     found: dict[tuple[str, str], None] = {}
-    for one in newest.iterator(chunk_size=2_000):
+    for one in newest[:MOST_LOOKED_AT].iterator(chunk_size=2_000):
         found[one] = None
         if len(found) >= MOST_SAMPLED:
             break

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F, Sum
 
 from gateway.models import Dataset, Evaluation, EvaluationStep
 from gateway.models.operation.evaluation import EvaluationState, StepState
@@ -35,9 +36,11 @@ def go_on(evaluation: Evaluation) -> bool:
     """Continue one that is paused or was stopped by its cap, and ask again for what failed."""
     moved = _moved(evaluation, (EvaluationState.PAUSED, EvaluationState.CAPPED), EvaluationState.WAITING)
     if moved:
-        evaluation.steps.filter(state=StepState.FAILED, cost__in=(None, 0)).update(
-            state=StepState.WAITING, error="", answer_id=""
-        )
+        failed = evaluation.steps.filter(state=StepState.FAILED)
+        # what they cost stays spent
+        paid = failed.aggregate(paid=Sum("cost"))["paid"] or 0
+        Evaluation.objects.filter(pk=evaluation.pk).update(lost_cost=F("lost_cost") + paid)
+        failed.update(state=StepState.WAITING, error="", answer_id="", cost=None)
     return moved
 
 

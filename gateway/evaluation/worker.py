@@ -38,7 +38,7 @@ class EvaluationWorker:
         self._stopping.set()
 
     def _work_on(self) -> None:
-        while not self._stopping.wait(EVERY):
+        while not self._stopping.wait(EVERY) and not self._asker.closed:
             try:
                 with override(self._language):
                     run_waiting(self._asker, self._process, self._stopping)
@@ -53,7 +53,7 @@ class EvaluationWorker:
 def run_waiting(asker: CandidateAsker, process: str, stopping: threading.Event) -> int:
     """Run what is to be run, the oldest first, if no other process does; how many there were."""
     count = 0
-    while not stopping.is_set():
+    while not stopping.is_set() and not asker.closed:
         evaluation = Evaluation.objects.filter(state__in=TO_BE_RUN).order_by("created", "pk").first()
         if evaluation is None or not Lease.take(TASK, process, timezone.now(), LEASE):
             break

@@ -166,6 +166,16 @@ def test_the_cap_is_never_exceeded_and_raising_it_goes_on(stage, evaluated):
     assert Counter(stage.provider.asked(CANDIDATE)) == Counter(list(truth(6)))
 
 
+def test_a_cap_that_is_lowered_meanwhile_holds(stage, evaluated):
+    evaluation = evaluated(4, concurrency=1)
+
+    def tell(_step):
+        Evaluation.objects.update(spend_cap="0.01")
+
+    assert run(stage, evaluation, tell=tell) == "capped"
+    assert spent_on(evaluation) <= Decimal("0.01")
+
+
 def test_without_a_price_a_cap_cannot_hold_and_nothing_is_asked(stage, evaluated):
     evaluation = evaluated(1, spend_cap="5.00", upstream_model="unpriced")
     assert run(stage, evaluation) == "paused"
@@ -196,7 +206,12 @@ def test_a_candidate_that_only_fails_is_not_asked_on_and_failures_can_be_asked_a
     assert "failed 20 times in a row" in evaluation.problem
     assert evaluation.steps.filter(state="failed").count() < 25
     stage.provider.broken = set()
+    evaluation.steps.filter(state="failed").update(cost="0.001")
+    paid = spent_on(evaluation)
+    assert paid > 0
     assert go_on(evaluation)
+    evaluation.refresh_from_db()
+    assert spent_on(evaluation) == paid
     evaluation.refresh_from_db()
     assert run(stage, evaluation) == "done"
     assert verdicts(evaluation) == truth(9)
