@@ -94,9 +94,7 @@ class EvaluationRun:
         self._left = False
 
     def run(self) -> str:
-        """Ask until the end; returns the state that the evaluation is in then. Raises what the database
-        does.
-        """
+        """Ask until the end; returns the state that it is in then. Raises what the database does."""
         if not self._begin():
             return self._state()
         try:
@@ -134,7 +132,8 @@ class EvaluationRun:
         self._sessions.extend(waiting.values())
         if evaluation.judge_provider:
             unjudged = evaluation.steps.filter(state=StepState.DONE, verdict__in=DIVERGING, judgement="")
-            self._divergences.extend(unjudged.select_related("recorded").defer("recorded__content"))
+            # with those of the answers that were just taken from the history
+            self._divergences = deque(unjudged.select_related("recorded").defer("recorded__content"))
         return True
 
     def _take_up(self) -> None:
@@ -190,9 +189,7 @@ class EvaluationRun:
     # -- asking
 
     def _start(self) -> None:
-        """Ask as many as may be asked at once: for divergences first, then for the next step of each
-        session.
-        """
+        """Ask as many as may be asked at once: about divergences first, then for the next steps."""
         while self._ending is None and len(self._under_way) < self._evaluation.concurrency:
             if self._divergences:
                 if not self._ask_judge(self._divergences[0]):
@@ -394,8 +391,11 @@ class EvaluationRun:
 
 
 def _from_history(request_id: str) -> tuple[RequestLog | None, bytes | None]:
-    """How an exchange ended, and what its client got; None for what the history does not have."""
-    row = RequestLog.objects.filter(request_id=request_id).exclude(state="open").first()
+    """How an exchange ended, and what its client got; None for what the history does not have.
+
+    One that was interrupted came to no end.
+    """
+    row = RequestLog.objects.filter(request_id=request_id, state__in=("ok", "error")).first()
     if row is None:
         return None, None
     try:

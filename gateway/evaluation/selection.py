@@ -85,9 +85,7 @@ def kept_since(now: datetime) -> datetime | None:
 
 
 def make_dataset(user: Any, name: str, wanted: StepFilter, now: datetime) -> Dataset:
-    """Store a dataset of the steps that pass the filter. Raises NothingSelected, and what the database
-    does.
-    """
+    """Store a dataset of the steps that pass. Raises NothingSelected, and what the database does."""
     steps = list(selected(user, wanted, now))
     if not steps:
         raise NothingSelected

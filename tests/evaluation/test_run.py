@@ -142,6 +142,31 @@ def test_an_answer_that_came_before_the_kill_is_taken_from_the_history(stage, ev
     assert (again.verdict, again.cost, again.state) == (step.verdict, step.cost, "done")
 
 
+def test_a_divergence_that_is_taken_from_the_history_is_judged_once(stage, evaluated):
+    evaluation = evaluated(1, judge_provider="fake", judge_model=JUDGE)
+    run(stage, evaluation)
+    assert evaluation.steps.filter(verdict="effect").count() == 1
+    step = evaluation.steps.get(verdict="effect")
+    evaluation.steps.filter(pk=step.pk).update(state="asking", verdict="", judgement="", judge_id="")
+    stage.provider.verdicts.clear()
+    Evaluation.objects.update(state="running")
+    assert run(stage, evaluation) == "done"
+    assert len(stage.provider.verdicts) == 1
+
+
+def test_an_interrupted_request_is_asked_again(stage, evaluated):
+    evaluation = evaluated(1)
+    run(stage, evaluation)
+    step = evaluation.steps.first()
+    evaluation.steps.filter(pk=step.pk).update(state="asking", verdict="")
+    RequestLog.objects.filter(request_id=step.answer_id).update(state="interrupted")
+    Evaluation.objects.update(state="running")
+    assert run(stage, evaluation) == "done"
+    again = evaluation.steps.get(pk=step.pk)
+    assert (again.state, again.verdict) == ("done", step.verdict)
+    assert again.answer_id != step.answer_id
+
+
 def test_what_was_under_way_without_an_answer_counts_into_the_cap(stage, evaluated):
     evaluation = evaluated(1, spend_cap="1.00")
     step = evaluation.steps.first()
