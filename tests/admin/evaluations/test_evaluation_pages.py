@@ -93,7 +93,8 @@ def test_a_canary_is_made_with_one_click_and_stands_in_the_log(ended, serving, a
     assert made.url == url("modelmapping", "change", mapping.pk)
     assert mapping.when == {"class": ["main"]}
     assert list(mapping.targets.values_list("upstream_model", "weight"))[-1] == (scenario.CANDIDATE, 5.0)
-    assert LogEntry.objects.get(object_id=str(mapping.pk)).user == admin_user
+    entry = LogEntry.objects.get(object_id=str(mapping.pk), content_type__model="modelmapping")
+    assert entry.user == admin_user
 
 
 def test_two_candidates_are_shown_row_by_row(stage, ended, serving, admin_client):
