@@ -26,8 +26,7 @@ class CannotPropose(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MappingProposal:
-    """`mapping`: the rule that serves the class now. `reason`: why there is nothing to make of it, else "".
-    """
+    """`mapping`: the rule that serves the class now. `reason`: why nothing can be made of it, else ""."""
 
     group: StepGroup
     mapping: ModelMapping | None

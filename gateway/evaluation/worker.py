@@ -23,7 +23,7 @@ EVERY: Final = 3.0
 
 
 class EvaluationWorker:
-    """`start` and `stop` once each. `process` names this one; `language`: that of what is said of problems."""
+    """`start` and `stop` once each. `process` names this one; `language`: of sentences about problems."""
 
     def __init__(self, process: str, language: str, asker: CandidateAsker) -> None:
         self._process, self._language, self._asker = process[:80], language, asker
