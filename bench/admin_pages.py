@@ -59,6 +59,9 @@ def pages() -> Iterator[Page]:
     assert key is not None, "fill the history first: manage.py seedhistory"
     for chosen in ("1h", "24h", "7d", "30d", "month"):
         yield Page(f"dashboard, {chosen}", f"/admin/?range={chosen}")
+    for chosen in ("7d", "30d", "month"):
+        yield Page(f"models, {chosen}", f"/admin/gateway/hourlyoutcome/?range={chosen}")
+    yield Page("models, as a file", "/admin/gateway/hourlyoutcome/?range=30d&format=csv")
     yield Page("list", HISTORY)
     for number in (5, 100, 2000):
         yield Page(f"list, page {number}", f"{HISTORY}?p={number}")

@@ -16,6 +16,7 @@ from chaos.engines import EngineMissing, Postgres, Redis, running
 from gateway.app.runtime import runtime
 from gateway.history.content import content_store
 from gateway.history.outcome import ExchangeOutcome
+from gateway.history.outcomes.tool_names import counted_tools
 from gateway.history.totals.counted_names import counted_names
 from gateway.models.configuration.condition_words import zone_of
 from gateway.relay.gateway import Gateway
@@ -78,6 +79,7 @@ def an_empty_database_is_unknown():
     """What an earlier test stored is not in this one's database."""
     content_store.known.forget()
     counted_names.forget()
+    counted_tools.forget()
 
 
 @dataclass

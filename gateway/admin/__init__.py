@@ -7,6 +7,7 @@ from gateway.admin.costs import costs_page
 from gateway.admin.evaluations import dataset_list, evaluation_list
 from gateway.admin.keys import client_keys, refused_keys
 from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules, safety_verdicts
+from gateway.admin.outcomes import models_page
 from gateway.admin.oversight import changes, novelties, people, retention
 from gateway.admin.people import client_policies, person_budgets
 from gateway.admin.problems import notifications, problem_list
@@ -25,6 +26,7 @@ __all__ = [
     "learnt_options",
     "model_mappings",
     "model_prices",
+    "models_page",
     "notifications",
     "novelties",
     "people",

@@ -23,15 +23,20 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from gateway.history.content import sweep as sweeping
+from gateway.history.outcomes import counting as outcomes
 from gateway.history.search import analyze, index
 from gateway.history.totals.contributions import DAY, hour_of
 from gateway.history.totals.sessions import forget_empty
 from gateway.models import (
     CountedName,
+    DailyOutcome,
+    DailyTool,
     DailyTotal,
     DatasetStep,
     FollowUp,
     HourlyLedger,
+    HourlyOutcome,
+    HourlyTool,
     HourlyTotal,
     LegalHold,
     PurgeRun,
@@ -129,6 +134,7 @@ def purge(
             run.totals = _drop_totals(cutoffs.totals)
             if cutoffs.rows is not None:
                 RefusedKey.objects.filter(day__lt=cutoffs.rows.date()).delete()
+                outcomes.forget_units(hour_of(cutoffs.rows))
     except Exception as problem:
         run.problem = str(problem)[:500]
         raise
@@ -227,6 +233,7 @@ def _drop_rows(names: Sequence[str]) -> int:
             .values_list("session_id", flat=True)
         )
         FollowUp.objects.filter(pk__in=names).delete()
+        outcomes.forget(names)
         removed = RequestLog.objects.filter(request_id__in=names).delete()[1]
         forget_empty(sessions)
     return removed.get("gateway.RequestLog", 0)
@@ -238,7 +245,12 @@ def _drop_totals(before: datetime | None) -> int:
         return 0
     hour = hour_of(before)
     removed = 0
-    for model, limit in ((HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, hour - hour % DAY)):
+    midnight = hour - hour % DAY
+    tables = (
+        (HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, midnight), (HourlyOutcome, hour),
+        (HourlyTool, hour), (DailyOutcome, midnight), (DailyTool, midnight),
+    )  # fmt: skip
+    for model, limit in tables:
         while True:
             some = list(
                 model.objects.order_by().filter(hour__lt=limit).values_list("pk", flat=True)[: 10 * BATCH]

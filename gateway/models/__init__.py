@@ -31,6 +31,15 @@ from gateway.models.history.body_content import ContentBlob, ContentNode
 from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.history.outcome_total import (
+    CountedTool,
+    CountedTurn,
+    CountedUnit,
+    DailyOutcome,
+    DailyTool,
+    HourlyOutcome,
+    HourlyTool,
+)
 from gateway.models.history.refused_key import RefusedKey
 from gateway.models.history.request_log import RequestBody, RequestLog
 from gateway.models.history.safeguard_verdict import SafeguardVerdict
@@ -56,6 +65,11 @@ __all__ = [
     "ContentNode",
     "ContentRead",
     "CountedName",
+    "CountedTool",
+    "CountedTurn",
+    "CountedUnit",
+    "DailyOutcome",
+    "DailyTool",
     "DailyTotal",
     "Dataset",
     "DatasetStep",
@@ -67,6 +81,8 @@ __all__ = [
     "EvaluationStep",
     "FollowUp",
     "HourlyLedger",
+    "HourlyOutcome",
+    "HourlyTool",
     "HourlyTotal",
     "LearntOption",
     "Lease",

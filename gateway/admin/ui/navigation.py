@@ -41,6 +41,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 "admin:gateway_hourlytotal_changelist",
                 ("gateway.view_hourlytotal",),
             ),
+            MenuItem(
+                _("Models"),
+                "compare",
+                "admin:gateway_hourlyoutcome_changelist",
+                ("gateway.view_hourlyoutcome",),
+            ),
             MenuItem(_("Problems"), "report", "admin:gateway_problem_changelist", ("gateway.view_problem",)),
             MenuItem(_("Live"), "sensors", "admin:gateway_requestlog_live", ("gateway.view_requestlog",)),
             MenuItem(
@@ -189,6 +195,7 @@ _WITH_RANGE: Final = frozenset(
     {
         "admin:index",
         "admin:gateway_hourlytotal_changelist",
+        "admin:gateway_hourlyoutcome_changelist",
         "admin:gateway_requestlog_changelist",
         "admin:gateway_sessiontotal_changelist",
     }

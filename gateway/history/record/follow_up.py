@@ -1,4 +1,4 @@
-"""What happens to an exchange after its row is durable: search index and totals of its session.
+"""What happens to an exchange after its row is durable: search index, totals of its session, outcomes.
 
 The recorder queues ended exchanges (FollowUp) in the transaction of their rows, and hands them over in
 memory (history/follow_up_queue.py). This thread processes them a second later, in short transactions of
@@ -12,16 +12,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from django.db import connections, transaction
 
 from gateway.history.content.codec import Damaged, decompressed
 from gateway.history.follow_up_queue import EndedExchange, Handover
+from gateway.history.outcomes.counting import count
+from gateway.history.outcomes.stored_turns import facts_of
+from gateway.history.outcomes.turn_facts import TurnFacts
 from gateway.history.search import index
 from gateway.history.search.new_texts import new_texts
 from gateway.history.statements import among
+from gateway.history.totals import hourly
 from gateway.history.totals import sessions as session_totals
 from gateway.models import FollowUp, RequestLog
 from gateway.models.database_errors import concerns_server
@@ -114,7 +118,7 @@ def follow_up(stopping: threading.Event | None = None) -> int:
 
 def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None) -> None:
     if request_ids:
-        rows = _ended(request_ids)
+        rows = ended_exchanges(request_ids)
         _forget(set(request_ids) - {row.request_id for row in rows})
         work_off(rows, stopping)
 
@@ -122,21 +126,23 @@ def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | Non
 def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = None) -> None:
     """Do what these exchanges need, and take them out of the queue.
 
-    Raises what the database raises. When told to stop before or meanwhile, some stay in the queue.
+    The last step takes them out, so whatever was not done before is done again. Raises what the database
+    raises. When told to stop before or meanwhile, some stay in the queue.
     """
     rows = sorted(ended, key=lambda one: one.started_at)
-    for portion in _portions(rows):
+    portions = list(_portions(rows))
+    for portion in portions:
         if stopping is not None and stopping.is_set():
             return
         _index(portion)
         if stopping is not None:
             stopping.wait(BREATH)
-    sessions: dict[str, list[str]] = {}
-    for row in rows:
-        if row.session_id:
-            sessions.setdefault(row.session_id, []).append(row.request_id)
-    for session_id, request_ids in sessions.items():
-        _count(session_id, request_ids)
+    for session_id in dict.fromkeys(row.session_id for row in rows if row.session_id):
+        _count_session(session_id)
+    for portion in portions:
+        if stopping is not None and stopping.is_set():
+            return
+        count_outcomes(portion)
 
 
 def _index(portion: Sequence[EndedExchange]) -> None:
@@ -147,7 +153,6 @@ def _index(portion: Sequence[EndedExchange]) -> None:
             # one that is gone from the queue was done by another process, or removed from the history
             queued = _queued([row.request_id for row in portion])
             index.put([text for text in texts if text.request_id in queued])
-            _forget(row.request_id for row in portion if not row.session_id)
     except Exception as problem:
         if concerns_server(problem):
             raise
@@ -157,21 +162,43 @@ def _index(portion: Sequence[EndedExchange]) -> None:
             return
         (row,) = portion
         logger.exception("an exchange cannot be indexed", extra={"request_id": row.request_id})
-        if not row.session_id:
-            _forget([row.request_id])
 
 
-def _count(session_id: str, request_ids: Sequence[str]) -> None:
+def _count_session(session_id: str) -> None:
     """Work out the totals of a session; when that fails, it keeps its old ones."""
     try:
         with transaction.atomic():
             session_totals.work_out(session_id)
-            _forget(request_ids)
     except Exception as problem:
         if concerns_server(problem):
             raise
         logger.exception("a session cannot be counted", extra={"session_id": session_id})
-        _forget(request_ids)
+
+
+def count_outcomes(portion: Sequence[EndedExchange]) -> None:
+    """Count what became of a portion, and take it out of the queue. One that fails counts for nothing; those
+    beside it do.
+    """
+    _count_outcomes(portion, facts_of(portion))
+
+
+def _count_outcomes(portion: Sequence[EndedExchange], facts: Mapping[str, TurnFacts]) -> None:
+    names = [row.request_id for row in portion]
+    try:
+        with transaction.atomic():
+            # an end that is written later queues the exchange again
+            hourly.hold(names)
+            count(names, facts)
+            _forget(names)
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
+        if len(portion) > 1:
+            for row in portion:
+                _count_outcomes([row], facts)
+            return
+        logger.exception("the outcome of a request cannot be counted", extra={"request_id": names[0]})
+        _forget(names)
 
 
 def _close_connections() -> None:
@@ -181,9 +208,9 @@ def _close_connections() -> None:
         logger.exception("a connection to the database could not be closed")
 
 
-def _ended(waiting: Sequence[str]) -> list[EndedExchange]:
-    """The stored form of the waiting exchanges."""
-    rows = RequestLog.objects.filter(request_id__in=waiting)
+def ended_exchanges(request_ids: Sequence[str]) -> list[EndedExchange]:
+    """The stored form of exchanges, those that began first in front; what is gone is left out."""
+    rows = RequestLog.objects.filter(request_id__in=request_ids)
     columns = ("request_id", "session_id", "endpoint", "started_at", "body__received_head", "body__returned")
     sizes = ("body__received_size", "body__returned_size")
     return [

@@ -153,9 +153,9 @@ def interrupt(request_ids: list[str]) -> int:
         some = sorted(request_ids[start : start + _AT_ONCE])
         with hourly.following(some):
             rows = RequestLog.objects.filter(request_id__in=some, state=OPEN)
-            with_session = list(rows.exclude(session_id="").values_list("request_id", flat=True))
+            said = list(rows.exclude(session_id="", provider="").values_list("request_id", flat=True))
             number += rows.update(state=INTERRUPTED, error_message=REASON)
-            queue_follow_up(with_session)
+            queue_follow_up(said)
     return number
 
 

@@ -159,7 +159,9 @@ def queue_follow_up(request_ids: Iterable[str]) -> None:
 
 def _worth_following_up(outcome: ExchangeOutcome) -> bool:
     """Whether history/record/follow_up.py will find anything to do."""
-    return outcome.state != OPEN and (outcome.bodies is not None or bool(outcome.session_id))
+    return outcome.state != OPEN and (
+        outcome.bodies is not None or bool(outcome.session_id) or bool(outcome.provider)
+    )
 
 
 def _last(batch: Iterable[ExchangeOutcome]) -> dict[str, ExchangeOutcome]:

@@ -60,10 +60,19 @@ def before(request_ids: Iterable[str]) -> dict[str, Contribution]:
     Open ones counted nothing and are left out. Inside the caller's transaction, before its first change.
     """
     ids = sorted(request_ids)
+    hold(ids)
+    return _counted(ids)
+
+
+def hold(request_ids: Iterable[str]) -> None:
+    """Nobody else changes the rows of these exchanges until the caller's transaction ends.
+
+    On SQLite nobody else writes at all.
+    """
+    ids = sorted(request_ids)
     if connection.vendor == "postgresql" and ids:
         with connection.cursor() as cursor:
             cursor.execute(_LOCK, [_LOCKS, ids])
-    return _counted(ids)
 
 
 def counted(row: Mapping[str, Any]) -> Contribution:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from gateway.history.outcome import OPEN
+from gateway.history.outcomes import counting as outcomes
 from gateway.history.totals import hourly, sessions
 from gateway.history.totals.costs import cost_of
 from gateway.models import RequestLog
@@ -64,7 +65,7 @@ def between(
 
 
 def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BATCH) -> Recosted:
-    """Give the rows, the hourly totals and the totals of sessions the cost that the price book says now."""
+    """Give the rows, all totals of hours and the totals of sessions the cost that the price book says now."""
     told = Recosted()
     last = 0
     while True:
@@ -77,6 +78,7 @@ def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BAT
             if changed:
                 with hourly.following(row.request_id for row in changed):
                     RequestLog.objects.bulk_update(changed, ["cost", "price_source"])
+                outcomes.count_again(row.request_id for row in changed)
                 for session_id in sorted({row.session_id for row in changed if row.session_id}):
                     sessions.work_out(session_id)
             told.changed += len(changed)

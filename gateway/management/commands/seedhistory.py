@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             if written % 100_000 == 0:
                 self.stdout.write(_("%(rows)d rows") % {"rows": written})
         self._contents(given["bodies"], given["seed"])
+        call_command("countoutcomes", stdout=self.stdout)
         analyze.inform()
         self.stdout.write(
             _("%(rows)d requests in %(seconds).0f s.")

@@ -314,7 +314,7 @@ def test_what_waits_in_memory_is_not_read_from_the_queue(monkeypatch):
     worker = FollowUpWorker(handover)
     assert not worker._work()
     handover.put(ended(1, said("user", "hello")))
-    monkeypatch.setattr(module, "_ended", None)
+    monkeypatch.setattr(module, "ended_exchanges", None)
     worker._look_at_queue()
     worker._look_at_queue()
     assert search.found("hello") == []
@@ -328,7 +328,7 @@ def test_under_load_only_what_others_left_is_read_from_the_queue(monkeypatch):
     worker = FollowUpWorker(handover)
     assert not worker._work()
     assert search.found("left") == ["req_1"]
-    monkeypatch.setattr(module, "_ended", None)
+    monkeypatch.setattr(module, "ended_exchanges", None)
     monkeypatch.setattr(module, "QUEUE_EVERY", 0)
     for number in range(2, 6):
         handover.put(ended(number, said("user", f"mine{number}")))

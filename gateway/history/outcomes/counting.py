@@ -1,0 +1,337 @@
+"""Counting outcomes: what ended exchanges add to the totals, each once, in whatever order they are processed.
+
+Each counted request has a record of what it counts for (CountedTurn). To count one again is to work out
+what it and the later turns of its agent count for now, and to change the totals by the difference, in one
+transaction. Two processes that count turns of one session wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+
+from gateway.history.outcomes import tool_names
+from gateway.history.outcomes.attribution import (
+    CONVERSING,
+    LOOK_BACK,
+    AgentTurn,
+    Attempted,
+    Derived,
+    OutcomeSlot,
+    Sums,
+    derived,
+)
+from gateway.history.outcomes.turn_facts import UNREAD, TurnFacts, from_json
+from gateway.history.outcomes.turn_rows import (
+    AT_ONCE,
+    StoredTurn,
+    attempts_of,
+    ended_turns,
+    portions,
+    turns_around,
+)
+from gateway.history.outcomes.units import NONE_YET, CountedAs, Share, UnitSums, numbers_of
+from gateway.history.statements import Statement, among
+from gateway.history.totals.contributions import DAY
+from gateway.models import (
+    CountedTurn,
+    CountedUnit,
+    DailyOutcome,
+    DailyTool,
+    HourlyOutcome,
+    HourlyTool,
+)
+from gateway.models.history.outcome_total import OutcomeTotal, ToolTotal
+from gateway.wire import jsontext
+
+# namespace of our advisory locks on sessions
+_LOCKS: Final = 0x63637074
+_LOCK: Final = """
+SELECT pg_advisory_xact_lock(%s, key) FROM (
+    SELECT DISTINCT hashtext(coalesce(nullif(session_id, ''), request_id)) AS key FROM gateway_requestlog
+    WHERE request_id = ANY(%s) ORDER BY key
+) AS keys
+"""
+_PUT_TURN: Final = Statement("""
+INSERT INTO gateway_countedturn (request_id, prompt, told_of, facts, counted) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (request_id) DO UPDATE SET
+    prompt = excluded.prompt, told_of = excluded.told_of, facts = excluded.facts, counted = excluded.counted
+""")
+_PUT_UNIT: Final = Statement("""
+INSERT INTO gateway_countedunit (digest, hours, turns, tokens, cost_units, unpriced, last)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (digest) DO UPDATE SET
+    hours = excluded.hours, turns = excluded.turns, tokens = excluded.tokens,
+    cost_units = excluded.cost_units, unpriced = excluded.unpriced, last = excluded.last
+""")
+_DROP_UNIT: Final = "DELETE FROM gateway_countedunit WHERE digest IN ({places})"
+_TURNS: Final = (
+    "SELECT request_id, prompt, told_of, facts, counted FROM gateway_countedturn"
+    " WHERE request_id IN ({places})"
+)
+_UNITS: Final = (
+    "SELECT digest, hours, turns, tokens, cost_units, unpriced FROM gateway_countedunit"
+    " WHERE digest IN ({places})"
+)
+
+
+def _add_up(table: Any) -> Statement:
+    name, slot, numbers = table._meta.db_table, table.SLOT, table.NUMBERS
+    places = ", ".join(["%s"] * (len(slot) + len(numbers)))
+    sums = ", ".join(f"{number} = {name}.{number} + excluded.{number}" for number in numbers)
+    return Statement(
+        f"INSERT INTO {name} ({', '.join((*slot, *numbers))}) VALUES ({places}) "  # noqa: S608 (our columns)
+        f"ON CONFLICT ({', '.join(slot)}) DO UPDATE SET {sums}"
+    )
+
+
+_ADD, _ADD_DAY, _ADD_TOOL, _ADD_TOOL_DAY = map(_add_up, (HourlyOutcome, DailyOutcome, HourlyTool, DailyTool))
+
+
+class Record(NamedTuple):
+    """A CountedTurn: the facts of a request and what it counted for."""
+
+    prompt: str
+    told_of: str
+    facts: TurnFacts
+    own: Sums
+    told: Sums
+    share: Share | None
+    units: list[CountedAs]
+
+
+def count(request_ids: Iterable[str], facts: Mapping[str, TurnFacts]) -> int:
+    """Count these exchanges, or count them again, inside the caller's transaction; returns how many count.
+
+    `facts`: what their contents say; what is missing or UNREAD stays what an earlier look found. What is
+    open, gone or no request for an answer counts for nothing. Raises what the database raises.
+    """
+    names = list(request_ids)
+    _lock(names)
+    wanted = ended_turns(names)
+    if not wanted:
+        return 0
+    touched = frozenset(turn.name for turn in wanted)
+    groups = [*_conversations(wanted), *([turn] for turn in wanted if not _converses(turn))]
+    records = _records(turn.name for group in groups for turn in group)
+    tries = attempts_of(turn.row for group in groups for turn in group)
+    changes = _Changes()
+    for group in groups:
+        known = [turn for turn in group if turn.name in touched or turn.name in records]
+        first = next(number for number, turn in enumerate(known) if turn.name in touched)
+        turns = [_turn(turn, records.get(turn.name), facts, tries) for turn in known]
+        there = {turn.name for turn in known}
+        for turn, now in zip(turns[first:], derived(turns, first), strict=True):
+            old = records.get(turn.row.request_id)
+            if old is not None and old.told_of and not now.told_of and old.told_of not in there:
+                # what it told of is kept no longer, and stays counted
+                now = now._replace(told=old.told, told_of=old.told_of)
+            changes.replace(turn, old, now)
+    changes.write()
+    return len(wanted)
+
+
+def count_again(request_ids: Iterable[str]) -> None:
+    """Count those of these exchanges again that were counted, after their rows were changed.
+
+    Inside the caller's transaction.
+    """
+    names = list(request_ids)
+    known = CountedTurn.objects.filter(pk__in=names).values_list("pk", flat=True)
+    count(list(known), {})
+
+
+def forget(request_ids: Sequence[str]) -> None:
+    """Drop the records of exchanges that are removed from the history; they stay counted."""
+    CountedTurn.objects.filter(pk__in=request_ids).delete()
+
+
+def forget_units(before: int) -> None:
+    """Drop the sums of sessions and prompts whose last request began before an hour; they stay counted.
+
+    One that goes on after all counts as another.
+    """
+    while True:
+        some = list(CountedUnit.objects.filter(last__lt=before).values_list("pk", flat=True)[: 10 * AT_ONCE])
+        if not some:
+            return
+        CountedUnit.objects.filter(pk__in=some).delete()
+
+
+class _Changes:
+    """The differences that some turns make, to totals and units."""
+
+    def __init__(self) -> None:
+        self._totals: dict[OutcomeSlot, dict[str, int]] = {}
+        self._tools: dict[tuple[OutcomeSlot, str], dict[str, int]] = {}
+        self._shares: list[tuple[CountedAs, Share, int]] = []
+        self._turns: list[tuple[str, ...]] = []
+
+    def replace(self, turn: AgentTurn, old: Record | None, now: Derived) -> None:
+        """Count off what the turn counted for, and on what it counts for now."""
+        now = now._replace(own=tool_names.folded(now.own), told=tool_names.folded(now.told))
+        facts, counted = turn.facts.as_json(), _counted(now)
+        self._turns.append((turn.row.request_id, now.prompt, now.told_of, facts, counted))
+        if old is not None:
+            self._add_all(old, -1)
+        self._add_all(now, 1)
+
+    def write(self) -> None:
+        _PUT_TURN.many(self._turns)
+        self._write_units()
+        _write(
+            _ADD, _ADD_DAY, OutcomeTotal.NUMBERS, {tuple(slot): sums for slot, sums in self._totals.items()}
+        )
+        _write(
+            _ADD_TOOL,
+            _ADD_TOOL_DAY,
+            ToolTotal.NUMBERS,
+            {(*slot, tool): sums for (slot, tool), sums in self._tools.items()},
+        )
+
+    def _add_all(self, what: Record | Derived, sign: int) -> None:
+        for sums in (what.own, what.told):
+            for slot, numbers in sums.of.items():
+                _sum_up(self._totals.setdefault(slot, {}), numbers, sign)
+            for key, numbers in sums.tools.items():
+                _sum_up(self._tools.setdefault(key, {}), numbers, sign)
+        if what.share is not None:
+            self._shares += [(unit, what.share, sign) for unit in what.units]
+
+    def _write_units(self) -> None:
+        units = {unit.digest: unit for unit, _, _ in self._shares}
+        before = _units(units)
+        after = dict(before)
+        for unit, share, sign in self._shares:
+            after[unit.digest] = after.get(unit.digest, NONE_YET).changed(share, sign)
+        changed = sorted(digest for digest in units if after[digest] != before.get(digest, NONE_YET))
+        for digest in changed:
+            kind, slot = units[digest].kind, units[digest].slot
+            for sums, sign in ((before.get(digest, NONE_YET), -1), (after[digest], 1)):
+                if sums.hours:
+                    place = slot._replace(hour=min(sums.hours))
+                    _sum_up(self._totals.setdefault(place, {}), numbers_of(kind, sums), sign)
+        gone = [digest for digest in changed if not after[digest].hours]
+        if gone:
+            among(_DROP_UNIT, len(gone)).many([gone])
+        left = [(digest, after[digest]) for digest in changed if after[digest].hours]
+        _PUT_UNIT.many(
+            [
+                (digest, jsontext.dumps(sorted(one.hours.items())).decode(), *one[1:], max(one.hours))
+                for digest, one in left
+            ]
+        )
+
+
+def _sum_up(sums: dict[str, int], numbers: Mapping[str, int], sign: int) -> None:
+    for name, number in numbers.items():
+        sums[name] = sums.get(name, 0) + sign * number
+
+
+def _write(
+    hourly: Statement, daily: Statement, names: Sequence[str], sums: Mapping[tuple[Any, ...], Any]
+) -> None:
+    """Add sums by slot to the totals of hours and days, in the order of the slots."""
+    days: dict[tuple[Any, ...], dict[str, int]] = {}
+    some = {slot: numbers for slot, numbers in sums.items() if any(numbers.values())}
+    for (hour, *rest), numbers in some.items():
+        _sum_up(days.setdefault((hour - hour % DAY, *rest), {}), numbers, 1)
+    for statement, totals in ((hourly, some), (daily, days)):
+        statement.many([(*slot, *(totals[slot].get(name, 0) for name in names)) for slot in sorted(totals)])
+
+
+def _lock(request_ids: Sequence[str]) -> None:
+    """Nobody else counts turns of these sessions now; on SQLite nobody else writes at all."""
+    if connection.vendor == "postgresql" and request_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK, [_LOCKS, list(request_ids)])
+            cursor.fetchall()
+
+
+def _conversations(rows: Sequence[StoredTurn]) -> Iterator[list[StoredTurn]]:
+    """For each agent of these rows: its turns from LOOK_BACK before the first of them, in the order they
+    began.
+
+    Those behind that were counted are counted again; the others will be.
+    """
+    agents: dict[tuple[Any, ...], list[StoredTurn]] = {}
+    for row in rows:
+        if _converses(row):
+            agents.setdefault(row.agent, []).append(row)
+    for some in agents.values():
+        yield turns_around(some, LOOK_BACK)
+
+
+def _converses(turn: StoredTurn) -> bool:
+    return bool(turn.row.session_id) and turn.row.request_class in CONVERSING
+
+
+def _records(request_ids: Iterable[str]) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    for some in portions(request_ids):
+        for request_id, prompt, told_of, facts, counted in among(_TURNS, len(some)).rows(some):
+            found[request_id] = Record(prompt, told_of, from_json(facts), *_read(counted))
+    return found
+
+
+def _units(digests: Iterable[bytes]) -> dict[bytes, UnitSums]:
+    found: dict[bytes, UnitSums] = {}
+    for some in portions(digests):
+        for digest, hours, *sums in among(_UNITS, len(some)).rows(some):
+            found[bytes(digest)] = UnitSums(dict(jsontext.loads(hours)), *sums)
+    return found
+
+
+def _turn(
+    stored: StoredTurn,
+    record: Record | None,
+    facts: Mapping[str, TurnFacts],
+    tries: Mapping[str, list[Attempted]],
+) -> AgentTurn:
+    name = stored.row.request_id
+    seen = facts.get(name, UNREAD)
+    if record is None:
+        return AgentTurn(stored.row, seen, tries.get(name, ()))
+    # contents that are kept no longer were read before
+    return AgentTurn(stored.row, seen if seen.read else record.facts, tries.get(name, ()), record.prompt)
+
+
+def _counted(now: Derived) -> str:
+    """What `_read` reads. A slot is written once, because it is most of the text."""
+    slots: dict[OutcomeSlot, int] = {}
+
+    def place(slot: OutcomeSlot) -> int:
+        return slots.setdefault(slot, len(slots))
+
+    sums = [
+        [
+            [place(slot), numbers, {tool: told for (at, tool), told in some.tools.items() if at == slot}]
+            for slot, numbers in some.of.items()
+        ]
+        for some in (now.own, now.told)
+    ]
+    units = [[unit.kind, unit.digest.hex(), place(unit.slot)] for unit in now.units]
+    share = None if now.share is None else list(now.share)
+    return jsontext.dumps([list(map(list, slots)), *sums, share, units]).decode()
+
+
+def _read(counted: str) -> tuple[Sums, Sums, Share | None, list[CountedAs]]:
+    kept, own, told, share, units = jsontext.loads(counted)
+    slots = [OutcomeSlot(*slot) for slot in kept]
+    return (
+        _sums(own, slots),
+        _sums(told, slots),
+        None if share is None else Share(*share),
+        [CountedAs(kind, bytes.fromhex(digest), slots[place]) for kind, digest, place in units],
+    )
+
+
+def _sums(kept: Iterable[Any], slots: Sequence[OutcomeSlot]) -> Sums:
+    sums = Sums()
+    for place, numbers, tools in kept:
+        sums.of[slots[place]] = numbers
+        for tool, by_tool in tools.items():
+            sums.tools[slots[place], tool] = by_tool
+    return sums
