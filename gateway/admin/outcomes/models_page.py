@@ -32,6 +32,7 @@ DEFAULT: Final = "30d"
 # targets beside each other; the filter by mapping shows the others
 MOST_TARGETS: Final = 6
 MOST_TOOLS: Final = 20
+MOST_WEEKS: Final = 60
 DEFAULT_CURVE: Final = "tool_errors"
 # what is listed behind a figure: parameters of the list of requests
 _LISTED: Final[dict[str, dict[str, str]]] = {
@@ -210,7 +211,7 @@ def _chart(
     targets: list[ComparedTarget], found: OutcomeReport, counted: str, name: str
 ) -> dict[str, Any] | None:
     """One figure by week, a line for each target; None for a single week."""
-    weeks = found.weeks()
+    weeks = found.weeks()[-MOST_WEEKS:]
     if len(weeks) < 2 or not targets:
         return None
     kind = BY_NAME[name]

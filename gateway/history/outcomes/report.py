@@ -38,11 +38,11 @@ class ComparedTarget(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """The sums of one class in one week."""
+    """The sums of one class, or of one tool in it, in one week."""
 
     request_class: str
-    week: int
     sums: dict[str, int]
+    tool: str = ""
 
 
 class _Row(NamedTuple):
@@ -68,42 +68,34 @@ class OutcomeReport:
 
     since: datetime
     until: datetime
-    _parts: dict[ComparedTarget, list[_Part]] = field(default_factory=dict)
-    _tools: dict[ComparedTarget, dict[str, list[_Part]]] = field(default_factory=dict)
+    _parts: dict[ComparedTarget, dict[int, list[_Part]]] = field(default_factory=dict)
+    _tools: dict[ComparedTarget, dict[int, list[_Part]]] = field(default_factory=dict)
 
     def targets(self, request_class: str = "") -> list[ComparedTarget]:
         """Those with the most requests first."""
         requests = {
-            target: sum(
-                part.sums.get("requests", 0)
-                for part in parts
-                if part.request_class == request_class or not request_class
-            )
-            for target, parts in self._parts.items()
+            target: sum(part.sums.get("requests", 0) for part in self._of(self._parts, target, request_class))
+            for target in self._parts
         }
         asked = [target for target, number in requests.items() if number]
         return sorted(asked, key=lambda target: (-requests[target], target))
 
     def classes(self) -> list[str]:
         """The classes that there are requests of, as the totals have them."""
-        return sorted(
-            {part.request_class for parts in self._parts.values() for part in parts} - {EVERY_CLASS}
-        )
+        every = (part for weeks in self._parts.values() for parts in weeks.values() for part in parts)
+        return sorted({part.request_class for part in every} - {EVERY_CLASS})
 
     def weeks(self) -> list[int]:
-        """The weeks of the range, without gaps."""
-        return list(range(week_of(hour_of(self.since)), week_of(hour_of(_last(self.until))) + 1))
+        """From the first week with requests to the last, without gaps."""
+        weeks = {week for parts in self._parts.values() for week in parts}
+        return list(range(min(weeks), max(weeks) + 1)) if weeks else []
 
     def numbers(
         self, target: ComparedTarget, request_class: str = "", week: int | None = None
     ) -> dict[str, int]:
         """The sums, by the names of OutcomeTotal.NUMBERS; all of them."""
         sums = dict.fromkeys(OutcomeTotal.NUMBERS, 0)
-        for part in self._parts.get(target, ()):
-            if week is not None and part.week != week:
-                continue
-            if request_class and part.request_class != request_class:
-                continue
+        for part in self._of(self._parts, target, request_class, week):
             every = part.request_class == EVERY_CLASS
             for name, number in part.sums.items():
                 # sessions and prompts of all classes have sums of their own
@@ -116,16 +108,24 @@ class OutcomeReport:
     ) -> dict[str, dict[str, int]]:
         """The sums by tool, by the names of ToolTotal.NUMBERS."""
         found: dict[str, dict[str, int]] = {}
-        for tool, parts in self._tools.get(target, {}).items():
-            for part in parts:
-                if (request_class and part.request_class != request_class) or (
-                    week is not None and part.week != week
-                ):
-                    continue
-                sums = found.setdefault(tool, dict.fromkeys(ToolTotal.NUMBERS, 0))
-                for name, number in part.sums.items():
-                    sums[name] += number
+        for part in self._of(self._tools, target, request_class, week):
+            sums = found.setdefault(part.tool, dict.fromkeys(ToolTotal.NUMBERS, 0))
+            for name, number in part.sums.items():
+                sums[name] += number
         return found
+
+    def _of(
+        self,
+        parts: Mapping[ComparedTarget, Mapping[int, list[_Part]]],
+        target: ComparedTarget,
+        request_class: str,
+        week: int | None = None,
+    ) -> Iterator[_Part]:
+        weeks = parts.get(target, {})
+        for some in weeks.values() if week is None else (weeks.get(week, ()),):
+            for part in some:
+                if not request_class or part.request_class == request_class:
+                    yield part
 
     def figure(
         self, name: str, target: ComparedTarget, request_class: str = "", week: int | None = None
@@ -162,11 +162,11 @@ def report(
         # a mapping whose pattern was changed is the same mapping
         names[row.mapping_pk] = max(names.get(row.mapping_pk, (0, "")), (row.newest, row.mapping))
     for row in rows:
-        part = _Part(row.request_class, row.week, row.sums)
-        found._parts.setdefault(_target(row, names), []).append(part)
+        parts = found._parts.setdefault(_target(row, names), {})
+        parts.setdefault(row.week, []).append(_Part(row.request_class, row.sums))
     for row in _summed(HourlyTool, DailyTool, only, since, until):
-        part = _Part(row.request_class, row.week, row.sums)
-        found._tools.setdefault(_target(row, names), {}).setdefault(row.tool, []).append(part)
+        parts = found._tools.setdefault(_target(row, names), {})
+        parts.setdefault(row.week, []).append(_Part(row.request_class, row.sums, row.tool))
     return found
 
 

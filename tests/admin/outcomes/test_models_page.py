@@ -105,10 +105,16 @@ def test_figures_lead_to_their_requests(admin_client, counted):
 
 def test_a_figure_has_its_curve_by_week(admin_client, counted):
     chart = shown(admin_client, curve="failures").context["chart"]
-    assert chart["first"] == "2026-09-28" and chart["last"] == "2026-10-26"
+    assert chart["first"] == "2026-10-05" and chart["last"] == "2026-10-12"
     weeks = dict(chart["columns"])
     assert "10.0 %" in weeks["2026-10-05"] and "0.0 %" in weeks["2026-10-12"]
     assert admin_client.get(PAGE, {"range": "2026-10-07..2026-10-08"}).context["chart"] is None
+
+
+def test_a_range_of_centuries_costs_what_its_totals_cost(admin_client, counted):
+    asked = {"range": "0001-01-02..9000-01-01"}
+    assert admin_client.get(PAGE, asked).context["heads"][0]["requests"] == 1050
+    assert admin_client.get(PAGE, {**asked, "format": "csv"}).status_code == 200
 
 
 def test_tools_stand_below_edit_first(admin_client, counted):
