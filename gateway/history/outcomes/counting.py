@@ -7,7 +7,7 @@ transaction. Two processes that count turns of one session wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
@@ -20,10 +20,10 @@ from gateway.history.outcomes.attribution import (
     Attempted,
     Derived,
     OutcomeSlot,
-    Sums,
     derived,
 )
-from gateway.history.outcomes.turn_facts import UNREAD, TurnFacts, from_json
+from gateway.history.outcomes.counted_turns import PUT_TURN, Record, counted_text, records_of
+from gateway.history.outcomes.turn_facts import UNREAD, TurnFacts
 from gateway.history.outcomes.turn_rows import (
     AT_ONCE,
     StoredTurn,
@@ -46,6 +46,8 @@ from gateway.models import (
 from gateway.models.history.outcome_total import OutcomeTotal, ToolTotal
 from gateway.wire import jsontext
 
+# how many turns of an agent are read at first, and when those behind change as well
+_BEHIND: Final = (250, 2_500, 2**31 - 1)
 # namespace of our advisory locks on sessions
 _LOCKS: Final = 0x63637074
 _LOCK: Final = """
@@ -54,11 +56,6 @@ SELECT pg_advisory_xact_lock(%s, key) FROM (
     WHERE request_id = ANY(%s) ORDER BY key
 ) AS keys
 """
-_PUT_TURN: Final = Statement("""
-INSERT INTO gateway_countedturn (request_id, prompt, told_of, facts, counted) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (request_id) DO UPDATE SET
-    prompt = excluded.prompt, told_of = excluded.told_of, facts = excluded.facts, counted = excluded.counted
-""")
 _PUT_UNIT: Final = Statement("""
 INSERT INTO gateway_countedunit (digest, hours, turns, tokens, cost_units, unpriced, last)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -67,10 +64,6 @@ ON CONFLICT (digest) DO UPDATE SET
     cost_units = excluded.cost_units, unpriced = excluded.unpriced, last = excluded.last
 """)
 _DROP_UNIT: Final = "DELETE FROM gateway_countedunit WHERE digest IN ({places})"
-_TURNS: Final = (
-    "SELECT request_id, prompt, told_of, facts, counted FROM gateway_countedturn"
-    " WHERE request_id IN ({places})"
-)
 _UNITS: Final = (
     "SELECT digest, hours, turns, tokens, cost_units, unpriced FROM gateway_countedunit"
     " WHERE digest IN ({places})"
@@ -90,18 +83,6 @@ def _add_up(table: Any) -> Statement:
 _ADD, _ADD_DAY, _ADD_TOOL, _ADD_TOOL_DAY = map(_add_up, (HourlyOutcome, DailyOutcome, HourlyTool, DailyTool))
 
 
-class Record(NamedTuple):
-    """A CountedTurn: the facts of a request and what it counted for."""
-
-    prompt: str
-    told_of: str
-    facts: TurnFacts
-    own: Sums
-    told: Sums
-    share: Share | None
-    units: list[CountedAs]
-
-
 def count(request_ids: Iterable[str], facts: Mapping[str, TurnFacts]) -> int:
     """Count these exchanges, or count them again, inside the caller's transaction; returns how many count.
 
@@ -114,23 +95,72 @@ def count(request_ids: Iterable[str], facts: Mapping[str, TurnFacts]) -> int:
     if not wanted:
         return 0
     touched = frozenset(turn.name for turn in wanted)
-    groups = [*_conversations(wanted), *([turn] for turn in wanted if not _converses(turn))]
-    records = _records(turn.name for group in groups for turn in group)
-    tries = attempts_of(turn.row for group in groups for turn in group)
     changes = _Changes()
-    for group in groups:
-        known = [turn for turn in group if turn.name in touched or turn.name in records]
-        first = next(number for number, turn in enumerate(known) if turn.name in touched)
-        turns = [_turn(turn, records.get(turn.name), facts, tries) for turn in known]
-        there = {turn.name for turn in known}
-        for turn, now in zip(turns[first:], derived(turns, first), strict=True):
-            old = records.get(turn.row.request_id)
-            if old is not None and old.told_of and not now.told_of and old.told_of not in there:
-                # what it told of is kept no longer, and stays counted
-                now = now._replace(told=old.told, told_of=old.told_of)
-            changes.replace(turn, old, now)
+    alone = [turn for turn in wanted if not _converses(turn)]
+    records = records_of(turn.name for turn in alone)
+    tries = attempts_of(turn.row for turn in alone)
+    for turn in alone:
+        changes.add(_worked_out([turn], touched, records, facts, tries)[0])
+    for some in _agents(wanted):
+        changes.add(_of_agent(some, touched, facts))
     changes.write()
     return len(wanted)
+
+
+def _of_agent(
+    some: Sequence[StoredTurn], touched: frozenset[str], facts: Mapping[str, TurnFacts]
+) -> list[_Change]:
+    """What changes among the turns of one agent of which `some` are counted.
+
+    Few behind them change, if any, so the others are read only when it does not end with those.
+    """
+    wanted = {turn.name for turn in some}
+    changes: list[_Change] = []
+    for most in _BEHIND:
+        turns = turns_around(some, LOOK_BACK, most)
+        if len(turns) >= most and not wanted.issubset(turn.name for turn in turns):
+            # they are farther apart
+            continue
+        records = records_of(turn.name for turn in turns)
+        tries = attempts_of(turn.row for turn in turns)
+        changes, settled = _worked_out(turns, touched, records, facts, tries)
+        if settled or len(turns) < most:
+            break
+    return changes
+
+
+def _worked_out(
+    stored: Sequence[StoredTurn],
+    touched: frozenset[str],
+    records: Mapping[str, Record],
+    facts: Mapping[str, TurnFacts],
+    tries: Mapping[str, list[Attempted]],
+) -> tuple[list[_Change], bool]:
+    """The turns that count for something else now, and whether no turn behind these can.
+
+    A turn depends on those LOOK_BACK before it, so once as many have stayed the same, all do.
+    """
+    known = [turn for turn in stored if turn.name in touched or turn.name in records]
+    places = [number for number, turn in enumerate(known) if turn.name in touched]
+    turns = [_turn(turn, records.get(turn.name), facts, tries) for turn in known]
+    there = {turn.name for turn in known}
+    changes: list[_Change] = []
+    same = 0
+    for number, now in enumerate(derived(turns, places[0]), places[0]):
+        turn = turns[number]
+        old = records.get(turn.row.request_id)
+        if old is not None and old.told_of and not now.told_of and old.told_of not in there:
+            # what it told of is kept no longer, and stays counted
+            now = now._replace(told=old.told, told_of=old.told_of)
+        change = _Change.of(turn, old, now)
+        if old is None or old.text != change.text:
+            changes.append(change)
+            same = 0
+        elif number > places[-1]:
+            same += 1
+            if same == LOOK_BACK:
+                return changes, True
+    return changes, False
 
 
 def count_again(request_ids: Iterable[str]) -> None:
@@ -160,6 +190,23 @@ def forget_units(before: int) -> None:
         CountedUnit.objects.filter(pk__in=some).delete()
 
 
+class _Change(NamedTuple):
+    """One turn that counts for `now`, and counted for `old` so far.
+
+    `text`: the columns of its CountedTurn.
+    """
+
+    old: Record | None
+    now: Derived
+    text: tuple[str, ...]
+
+    @classmethod
+    def of(cls, turn: AgentTurn, old: Record | None, now: Derived) -> _Change:
+        plain = now._replace(own=tool_names.folded(now.own), told=tool_names.folded(now.told))
+        facts = turn.facts.as_json()
+        return cls(old, plain, (turn.row.request_id, plain.prompt, plain.told_of, facts, counted_text(plain)))
+
+
 class _Changes:
     """The differences that some turns make, to totals and units."""
 
@@ -169,17 +216,16 @@ class _Changes:
         self._shares: list[tuple[CountedAs, Share, int]] = []
         self._turns: list[tuple[str, ...]] = []
 
-    def replace(self, turn: AgentTurn, old: Record | None, now: Derived) -> None:
-        """Count off what the turn counted for, and on what it counts for now."""
-        now = now._replace(own=tool_names.folded(now.own), told=tool_names.folded(now.told))
-        facts, counted = turn.facts.as_json(), _counted(now)
-        self._turns.append((turn.row.request_id, now.prompt, now.told_of, facts, counted))
-        if old is not None:
-            self._add_all(old, -1)
-        self._add_all(now, 1)
+    def add(self, changes: Iterable[_Change]) -> None:
+        """Count off what turns counted for, and on what they count for now."""
+        for old, now, text in changes:
+            self._turns.append(text)
+            if old is not None:
+                self._add_all(old, -1)
+            self._add_all(now, 1)
 
     def write(self) -> None:
-        _PUT_TURN.many(self._turns)
+        PUT_TURN.many(self._turns)
         self._write_units()
         _write(
             _ADD, _ADD_DAY, OutcomeTotal.NUMBERS, {tuple(slot): sums for slot, sums in self._totals.items()}
@@ -250,30 +296,17 @@ def _lock(request_ids: Sequence[str]) -> None:
             cursor.fetchall()
 
 
-def _conversations(rows: Sequence[StoredTurn]) -> Iterator[list[StoredTurn]]:
-    """For each agent of these rows: its turns from LOOK_BACK before the first of them, in the order they
-    began.
-
-    Those behind that were counted are counted again; the others will be.
-    """
+def _agents(turns: Iterable[StoredTurn]) -> Iterable[list[StoredTurn]]:
+    """Those of these turns that carry a conversation on, by the agent whose it is."""
     agents: dict[tuple[Any, ...], list[StoredTurn]] = {}
-    for row in rows:
-        if _converses(row):
-            agents.setdefault(row.agent, []).append(row)
-    for some in agents.values():
-        yield turns_around(some, LOOK_BACK)
+    for turn in turns:
+        if _converses(turn):
+            agents.setdefault(turn.agent, []).append(turn)
+    return agents.values()
 
 
 def _converses(turn: StoredTurn) -> bool:
     return bool(turn.row.session_id) and turn.row.request_class in CONVERSING
-
-
-def _records(request_ids: Iterable[str]) -> dict[str, Record]:
-    found: dict[str, Record] = {}
-    for some in portions(request_ids):
-        for request_id, prompt, told_of, facts, counted in among(_TURNS, len(some)).rows(some):
-            found[request_id] = Record(prompt, told_of, from_json(facts), *_read(counted))
-    return found
 
 
 def _units(digests: Iterable[bytes]) -> dict[bytes, UnitSums]:
@@ -296,42 +329,3 @@ def _turn(
         return AgentTurn(stored.row, seen, tries.get(name, ()))
     # contents that are kept no longer were read before
     return AgentTurn(stored.row, seen if seen.read else record.facts, tries.get(name, ()), record.prompt)
-
-
-def _counted(now: Derived) -> str:
-    """What `_read` reads. A slot is written once, because it is most of the text."""
-    slots: dict[OutcomeSlot, int] = {}
-
-    def place(slot: OutcomeSlot) -> int:
-        return slots.setdefault(slot, len(slots))
-
-    sums = [
-        [
-            [place(slot), numbers, {tool: told for (at, tool), told in some.tools.items() if at == slot}]
-            for slot, numbers in some.of.items()
-        ]
-        for some in (now.own, now.told)
-    ]
-    units = [[unit.kind, unit.digest.hex(), place(unit.slot)] for unit in now.units]
-    share = None if now.share is None else list(now.share)
-    return jsontext.dumps([list(map(list, slots)), *sums, share, units]).decode()
-
-
-def _read(counted: str) -> tuple[Sums, Sums, Share | None, list[CountedAs]]:
-    kept, own, told, share, units = jsontext.loads(counted)
-    slots = [OutcomeSlot(*slot) for slot in kept]
-    return (
-        _sums(own, slots),
-        _sums(told, slots),
-        None if share is None else Share(*share),
-        [CountedAs(kind, bytes.fromhex(digest), slots[place]) for kind, digest, place in units],
-    )
-
-
-def _sums(kept: Iterable[Any], slots: Sequence[OutcomeSlot]) -> Sums:
-    sums = Sums()
-    for place, numbers, tools in kept:
-        sums.of[slots[place]] = numbers
-        for tool, by_tool in tools.items():
-            sums.tools[slots[place], tool] = by_tool
-    return sums

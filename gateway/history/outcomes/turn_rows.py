@@ -39,7 +39,8 @@ _HOLDERS: Final = ("owner_id = %s", "owner_id IS NULL AND client_key_id = %s",
 _IN_FRONT: Final = " AND started_at < %s ORDER BY started_at DESC, request_id DESC LIMIT %s"
 _COUNTED: Final = "SELECT 1 FROM gateway_countedturn one WHERE one.request_id = gateway_requestlog.request_id"
 _FROM_THERE: Final = (
-    f" AND started_at >= %s AND (started_at <= %s OR EXISTS ({_COUNTED})) ORDER BY started_at, request_id"
+    f" AND started_at >= %s AND (started_at <= %s OR EXISTS ({_COUNTED}))"
+    " ORDER BY started_at, request_id LIMIT %s"
 )
 _BEFORE, _BEHIND = (
     [Statement(_AGENT.format(holder=holder) + which) for holder in _HOLDERS]
@@ -76,16 +77,18 @@ def ended_turns(request_ids: Iterable[str]) -> list[StoredTurn]:
     ]
 
 
-def turns_around(turns: Sequence[StoredTurn], before: int) -> list[StoredTurn]:
-    """The turns of one agent in the order in which they began: so many before the first of `turns`, all up to
-    the last of them, and those behind it that were counted.
+def turns_around(turns: Sequence[StoredTurn], before: int, most: int) -> list[StoredTurn]:
+    """The turns of one agent in the order in which they began: so many before the first of `turns`, then up
+    to the last of them all, and behind it those that were counted; from the first on `most` at most.
     """
     session_id, agent_id, owner_id, key_id = turns[0].agent
     kind = 0 if owner_id is not None else 1 if key_id is not None else 2
     agent = [session_id, agent_id, *((owner_id,), (key_id,), ())[kind]]
     first, last = min(turn.started_at for turn in turns), max(turn.started_at for turn in turns)
     earlier = _BEFORE[kind].rows([*agent, first, before])
-    return [_stored(values) for values in (*reversed(earlier), *_BEHIND[kind].rows([*agent, first, last]))]
+    return [
+        _stored(values) for values in (*reversed(earlier), *_BEHIND[kind].rows([*agent, first, last, most]))
+    ]
 
 
 def attempts_of(rows: Iterable[TurnRow]) -> dict[str, list[Attempted]]:

@@ -422,6 +422,24 @@ def test_any_order_and_any_portions_give_the_same_totals(order, cuts, again, con
     assert numbers()["failed"] == 12 and numbers().get("calls", 0) == 0
 
 
+def test_a_late_turn_changes_what_it_must_in_a_long_session_and_no_more(monkeypatch):
+    talk = Talk()
+    # nobody speaks in between, so all turns behind belong to the prompt of the first
+    names = [talk.ask("go", answer=[call(0)])]
+    names += [talk.ask(result(n), answer=[call(n + 1)]) for n in range(40)]
+    followed()
+    expected = everything()
+    emptied(COUNTED)
+    monkeypatch.setattr(outcomes, "_BEHIND", (5, 20, 1000))
+    work_off(ended_exchanges(names[1:]))
+    work_off(ended_exchanges(names[:1]))
+    assert everything() == expected
+    written = []
+    monkeypatch.setattr(outcomes.PUT_TURN, "many", written.extend)
+    work_off(ended_exchanges(names[20:21]))
+    assert written == [] and everything() == expected
+
+
 def test_an_end_that_replaces_another_counts_once():
     talk = Talk()
     told = talk.outcome("go", answer=[call(1)])
