@@ -34,8 +34,8 @@ Tail = list[tuple[bytes, Any]]
 
 # messages that are read first: the assistant's, the results, and one of role system
 _FIRST: Final = 3
-# tool lists whose names are remembered; a session has few
-_MOST_LISTS: Final = 500
+# characters of tools' names that are remembered; a session has one or two lists
+_MOST_NAMES: Final = 2_000_000
 _CALLS: Final = b'"tool_use"'
 _TAILS: Final = """
 WITH RECURSIVE chain (head, digest, parent, blob, depth) AS (
@@ -54,7 +54,12 @@ _BASES: Final = (
 )
 _BLOB: Final = "SELECT digest, blob FROM gateway_contentnode WHERE digest IN ({places})"
 
-_tools: Final = GenerationalCache[bytes, frozenset[str]](_MOST_LISTS)
+
+def _size(names: frozenset[str]) -> int:
+    return 100 + sum(map(len, names))
+
+
+_tools: Final = GenerationalCache[bytes, frozenset[str]](_MOST_NAMES, _size)
 
 
 def facts_of(ended: Sequence[EndedExchange]) -> dict[str, TurnFacts]:

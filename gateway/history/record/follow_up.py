@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from django.db import connections, transaction
@@ -21,7 +21,6 @@ from gateway.history.content.codec import Damaged, decompressed
 from gateway.history.follow_up_queue import EndedExchange, Handover
 from gateway.history.outcomes.counting import count
 from gateway.history.outcomes.stored_turns import facts_of
-from gateway.history.outcomes.turn_facts import TurnFacts
 from gateway.history.search import index
 from gateway.history.search.new_texts import new_texts
 from gateway.history.statements import among
@@ -179,12 +178,9 @@ def count_outcomes(portion: Sequence[EndedExchange]) -> None:
     """Count what became of a portion, and take it out of the queue. One that fails counts for nothing; those
     beside it do.
     """
-    _count_outcomes(portion, facts_of(portion))
-
-
-def _count_outcomes(portion: Sequence[EndedExchange], facts: Mapping[str, TurnFacts]) -> None:
     names = [row.request_id for row in portion]
     try:
+        facts = facts_of(portion)
         with transaction.atomic():
             # an end that is written later queues the exchange again
             hourly.hold(names)
@@ -195,7 +191,7 @@ def _count_outcomes(portion: Sequence[EndedExchange], facts: Mapping[str, TurnFa
             raise
         if len(portion) > 1:
             for row in portion:
-                _count_outcomes([row], facts)
+                count_outcomes([row])
             return
         logger.exception("the outcome of a request cannot be counted", extra={"request_id": names[0]})
         _forget(names)

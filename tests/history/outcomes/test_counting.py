@@ -477,17 +477,18 @@ def test_a_death_in_the_middle_neither_loses_nor_doubles(monkeypatch):
     assert found == everything() and not FollowUp.objects.exists()
 
 
-def test_one_that_cannot_be_counted_stops_no_other(monkeypatch):
+@pytest.mark.parametrize("step", ["facts_of", "count"])
+def test_one_that_cannot_be_counted_stops_no_other(monkeypatch, step):
     bad = Talk("a").ask("go", answer=["ok"])
     Talk("b").ask("go", answer=["ok"])
 
-    def counting(request_ids, facts):
-        if bad in request_ids:
+    def failing(exchanges, *facts):
+        if any(bad in (one, getattr(one, "request_id", None)) for one in exchanges):
             raise ValueError("nobody can count this")
-        return original(request_ids, facts)
+        return original(exchanges, *facts)
 
-    original = module.count
-    monkeypatch.setattr(module, "count", counting)
+    original = getattr(module, step)
+    monkeypatch.setattr(module, step, failing)
     followed()
     assert not FollowUp.objects.exists()
     assert numbers()["requests"] == 1
