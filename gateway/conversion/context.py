@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any
 
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.provider_state import UNSEALED, Opener, PageTexts, Seal
 from gateway.conversion.token_counts import TokenCounts
 from gateway.values import frozen
+from gateway.wire.messages import JSONObject
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
 NewId = Callable[[str], str]
@@ -101,9 +101,9 @@ class AnswerContext:
     prefill: str | None = None
     web_search_active: bool = False
     report_context_management: bool = False
-    safeguard_results: list[dict[str, Any]] | None = None
+    safeguard_results: list[JSONObject] | None = None
     usage_scale: float = 1.0
-    leading: tuple[dict[str, Any], ...] = ()
+    leading: tuple[JSONObject, ...] = ()
     searches: int = 0
     search_query: str = ""
     seal: Seal = UNSEALED
@@ -124,12 +124,12 @@ class AnswerContext:
 class Converted:
     """A converted request: the upstream body, what its answer needs, and extra headers and query."""
 
-    body: dict[str, Any]
+    body: JSONObject
     context: AnswerContext
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
 
-    def leading_with(self, blocks: Sequence[dict[str, Any]]) -> Converted:
+    def leading_with(self, blocks: Sequence[JSONObject]) -> Converted:
         """The same, with a web search by the gateway in front of the answer."""
         context = dataclasses.replace(self.context, leading=tuple(blocks), searches=1)
         return dataclasses.replace(self, context=context)
@@ -142,5 +142,5 @@ class AnsweredLocally:
     See docs/conversion.md, "Fields of the request" (`max_tokens: 0`) and "Web search".
     """
 
-    message: dict[str, Any]
+    message: JSONObject
     context: AnswerContext

@@ -7,7 +7,7 @@ See docs/conversion.md, "The ledger".
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, TypedDict, get_args
 
 Code = Literal["dropped", "clamped", "renamed", "moved", "replaced", "repaired", "defaulted", "refit"]
 CODES: Final[frozenset[str]] = frozenset(get_args(Code))
@@ -30,6 +30,14 @@ class LedgerEntry(NamedTuple):
     """`path` is the field path in the Anthropic request or answer, `note` one short sentence."""
 
     code: Code
+    path: str
+    note: str
+
+
+class LedgerRow(TypedDict):
+    """An entry as it is stored."""
+
+    code: str
     path: str
     note: str
 
@@ -84,9 +92,11 @@ class Ledger:
             self.add(*entry)
         self.omitted += more.omitted
 
-    def as_json(self) -> list[dict[str, Any]]:
+    def as_json(self) -> list[LedgerRow]:
         """For storage and the convert command: a list of {code, path, note}."""
-        rows: list[dict[str, Any]] = [entry._asdict() for entry in self.entries]
+        rows: list[LedgerRow] = [
+            {"code": entry.code, "path": entry.path, "note": entry.note} for entry in self.entries
+        ]
         if self.omitted:
             note = f"{self.omitted} more entries of this ledger"
             rows.append({"code": "dropped", "path": "", "note": note})

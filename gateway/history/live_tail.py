@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -27,7 +27,7 @@ SEND_TIMEOUT: Final = 2.0
 # rows waiting to be sent; the oldest are dropped first
 MOST_WAITING: Final = 1000
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 FACTS: Final = (
     "request_id", "endpoint", "state", "status", "client_key_id", "key_name", "session_id", "agent_id",
     "asked_model", "provider", "upstream_model", "streamed", "stop_reason", "error_type", "input_tokens",
@@ -140,7 +140,7 @@ class TailedRecorder:
 
 def row_of(outcome: ExchangeOutcome) -> Row:
     """What the page shows of an outcome: facts, no content. `started_at` is ISO 8601."""
-    row = {name: getattr(outcome, name) for name in FACTS}
+    row: dict[str, Any] = {name: getattr(outcome, name) for name in FACTS}
     row["started_at"] = outcome.started_at.isoformat()
     row["ledger_count"] = len(outcome.ledger)
     row["open"] = outcome.state == OPEN

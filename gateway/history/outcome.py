@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from gateway.client_protocol.purpose import RequestClass
+from gateway.conversion.ledger import LedgerRow
 from gateway.values import frozen
 
 NextStep = Literal["", "answered", "again", "learnt", "credential", "target", "gave_up"]
@@ -115,7 +116,7 @@ class ExchangeOutcome:
     first_byte_ms: int | None = None
     duration_ms: int | None = None
     attempts: int = 0
-    ledger: list[dict[str, Any]] = field(default_factory=list)
+    ledger: list[LedgerRow] = field(default_factory=list)
     tools_called: list[str] = field(default_factory=list)
     tools_failed: list[str] = field(default_factory=list)
     has_images: bool = False
@@ -144,5 +145,5 @@ class ExchangeOutcome:
 def with_unsearched(outcome: ExchangeOutcome, texts: int) -> ExchangeOutcome:
     """The outcome with a ledger entry for texts that are stored masked as a whole."""
     note = f"{texts} texts are stored masked as a whole: they could not be searched for secrets in time"
-    entry = {"code": "replaced", "path": "history", "note": note}
+    entry: LedgerRow = {"code": "replaced", "path": "history", "note": note}
     return dataclasses.replace(outcome, ledger=[*outcome.ledger, entry])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from gateway.conversion.ledger import LedgerRow
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.history.record import rows
 from gateway.history.totals import hourly
@@ -156,7 +157,7 @@ class Seeding:
         tools = dice.sample(_TOOLS, dice.randint(1, 3)) if state == "ok" and dice.random() < 0.55 else []
         agent = f"agent-{dice.randint(1, 3)}" if dice.random() < 0.15 else ""
         request_id = self._request_id(number)
-        ledger = [
+        ledger: list[LedgerRow] = [
             {"code": code, "path": path, "note": "made up"}
             for code, path in (dice.sample(_LEDGER, dice.randint(1, 2)) if dice.random() < 0.1 else ())
         ]

@@ -20,6 +20,7 @@ from gateway.routing.resolve import Route
 from gateway.upstream.failover.choices import Choices
 from gateway.upstream.request_builder import UpstreamCall, upstream_call
 from gateway.wire import jsontext
+from gateway.wire.messages import MessagesRequest
 
 logger = logging.getLogger("gateway.relay")
 
@@ -40,7 +41,7 @@ class NotCounted(Exception):
 
 
 async def provider_count(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
+    exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest
 ) -> dict[str, Any] | None:
     """The answer of count_tokens by the provider's counter; None when it has none, or gave no number.
 
@@ -73,7 +74,7 @@ def _address(route: Route, counter: Counter | None) -> str:
 
 
 async def _call(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], counter: Counter
+    exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest, counter: Counter
 ) -> UpstreamCall | None:
     """None for a request that needs no provider, and when the counter may not be asked at the moment.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from gateway.conversion.blocks.pdf import NotReadYet
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
@@ -18,11 +18,12 @@ from gateway.relay.gateway import Gateway
 from gateway.relay.pdf_extraction.request_files import read_files
 from gateway.routing.resolve import Route
 from gateway.upstream.search_engines import searched
+from gateway.wire.messages import MessagesRequest
 from gateway.wire.request_cache import NOTHING
 
 
 async def search_for(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
+    exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest
 ) -> Searched | None:
     """The search made for this request; None when there is nothing to search.
 
@@ -57,7 +58,7 @@ UNCOUNTED: Final = 16 * 1024
 
 
 async def conversion(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any]
+    exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest
 ) -> Converted | AnsweredLocally:
     """The provider's request, with a ledger of its own. Raises InvalidRequest."""
     made = await search_for(exchange, gateway, route, request)
@@ -99,7 +100,7 @@ def takes_long(body: bytes) -> bool:
 
 
 async def beside_the_loop(
-    exchange: Exchange, gateway: Gateway, route: Route, request: dict[str, Any], work: Callable[[], T]
+    exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest, work: Callable[[], T]
 ) -> T:
     """Do the work here, or in a thread when it takes long, so that other exchanges go on.
 

@@ -18,7 +18,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from gateway.conversion.context import AnswerContext, AnsweredLocally, Converted
 from gateway.errors import ClientError, GatewayError, UpstreamError, UpstreamTimedOut
@@ -31,7 +31,7 @@ from gateway.routing.resolve import Route
 from gateway.upstream.failover.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
 from gateway.upstream.failover.choices import AttemptChoice, Choices
 from gateway.upstream.failover.health import Kind
-from gateway.wire.messages import Message, Sent
+from gateway.wire.messages import Message, MessagesRequest, Sent
 
 logger = logging.getLogger("gateway.relay")
 
@@ -55,7 +55,7 @@ class Tries:
         exchange: Exchange,
         gateway: Gateway,
         routes: Sequence[Route],
-        request: dict[str, Any],
+        request: MessagesRequest,
         beyond: GatewayError | None = None,
     ) -> None:
         self._beyond = beyond

@@ -27,7 +27,7 @@ from gateway.conversion.tools.tool_plan import tool_work
 from gateway.conversion.validation import request_checks
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import JSONObject, MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
 VERSION: Final = "2023-06-01"
@@ -44,7 +44,7 @@ _VALUE: Final = patterns.compiled(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def passed_request(
-    request: dict[str, Any],
+    request: MessagesRequest,
     profile: Profile,
     client: ClientFacts,
     new_id: NewId,

@@ -102,12 +102,12 @@ class RequestPlan:
         return [*self.tools.system_texts, *([instruction] if instruction else [])]
 
     @property
-    def sampling(self) -> dict[str, Any]:
+    def sampling(self) -> JSONObject:
         """temperature, top_p and top_k, as far as the model takes them."""
         context = self.context
         return sampling_fields(self.request, context.profile, context.notes, thinking_off=self.thinking.off)
 
-    def converted(self, body: dict[str, Any], *, prefill: str | None = None) -> Converted:
+    def converted(self, body: JSONObject, *, prefill: str | None = None) -> Converted:
         """The finished request: the provider's constant fields last, everything lost in the ledger.
 
         `prefill`: text of the final assistant message that the upstream continues.
@@ -226,7 +226,7 @@ def _note_losses(request: JSONObject, context: RequestContext) -> None:
         notes.add("dropped", "cache_control", f"cache markers: {context.markers.dropped}")
 
 
-def _merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(body: JSONObject, extra: Mapping[str, Any]) -> JSONObject:
     """`extra` laid over `body`, object by object; what is not an object is replaced."""
     merged = dict(body)
     for name, value in extra.items():

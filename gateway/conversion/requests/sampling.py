@@ -6,7 +6,7 @@ See docs/conversion.md, "Fields of the request", "Stop sequences" and "Identity 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.context import ClientFacts
@@ -24,11 +24,9 @@ class StopPlan(NamedTuple):
     local: tuple[str, ...] = ()
 
 
-def sampling_fields(
-    request: JSONObject, profile: Profile, notes: Notes, *, thinking_off: bool
-) -> dict[str, Any]:
+def sampling_fields(request: JSONObject, profile: Profile, notes: Notes, *, thinking_off: bool) -> JSONObject:
     """The sampling fields that the provider takes; `thinking_off`: the request runs without thinking."""
-    fields: dict[str, Any] = {}
+    fields: JSONObject = {}
     for name in ("temperature", "top_p"):
         value = request.get(name)
         if value is None:
@@ -72,13 +70,13 @@ _TIERS: Final = {"standard_only": "default"}
 class Identity(NamedTuple):
     """Fields of the chat request and headers beside it."""
 
-    body: dict[str, Any]
+    body: JSONObject
     headers: dict[str, str]
 
 
 def identity(request: JSONObject, profile: Profile, client: ClientFacts, notes: Notes) -> Identity:
     """User, session and service tier as far as the provider takes them."""
-    body: dict[str, Any] = {}
+    body: JSONObject = {}
     headers: dict[str, str] = {}
     user_id = (request.get("metadata") or {}).get("user_id")
     if user_id and profile.user_field == "drop":

@@ -8,7 +8,7 @@ See docs/conversion.md, "Counting tokens".
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.ledger import Ledger
@@ -70,16 +70,16 @@ def input_counts(
     return TokenCounts.unpacked(tokens)
 
 
-def count_tokens(request: JSONObject, profile: Profile, client: ClientFacts = NOBODY) -> dict[str, Any]:
+def count_tokens(request: JSONObject, profile: Profile, client: ClientFacts = NOBODY) -> JSONObject:
     """The answer of count_tokens to a checked request. Raises InvalidRequest."""
     tool_plan(request, profile, Ledger())  # refuses what the request itself would be refused for
     counts = input_counts(request, profile, Conversation(request, profile, client=client))
     return count_answer(request, estimated(counts, profile))
 
 
-def count_answer(request: JSONObject, tokens: int) -> dict[str, Any]:
+def count_answer(request: JSONObject, tokens: int) -> JSONObject:
     """The answer of count_tokens for a count of `tokens`."""
-    answer: dict[str, Any] = {"input_tokens": tokens}
+    answer: JSONObject = {"input_tokens": tokens}
     if request.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": tokens}
     return answer

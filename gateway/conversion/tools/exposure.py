@@ -17,6 +17,7 @@ from gateway.conversion.tool_calls.names import may_be_renamed
 from gateway.conversion.validation.shape_errors import LIST, OBJECT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
+from gateway.wire.messages import JSONObject, MessagesRequest
 
 # Claude Code's stand-in for "some tools are not loaded yet"; the client manages the loading itself.
 PLACEHOLDER: Final = "DeferredToolPlaceholder"
@@ -86,12 +87,12 @@ class ToolHistory:
         )
 
 
-def loaded_by(result: dict[str, Any]) -> list[str]:
+def loaded_by(result: JSONObject) -> list[str]:
     """The names of the tools that a tool_result block loads."""
     return list(_referenced(result.get("content")))
 
 
-def late_names(request: dict[str, Any], history: ToolHistory, profile: Profile) -> frozenset[str]:
+def late_names(request: MessagesRequest, history: ToolHistory, profile: Profile) -> frozenset[str]:
     """Tools that were not in the list before a result loaded them, where the protocol has room for them."""
     if profile.protocol != "responses" or profile.late_tools == "list" or not history.loaded:
         return frozenset()
@@ -102,7 +103,7 @@ def late_names(request: dict[str, Any], history: ToolHistory, profile: Profile) 
     return frozenset(str(tool.get("name")) for tool in tools if waits or _deferred(tool)) & history.loaded
 
 
-def called_name(tool_use: dict[str, Any]) -> str:
+def called_name(tool_use: JSONObject) -> str:
     """The tool a tool_use block of the history calls; a toolset's member in its composed form.
 
     See docs/conversion.md, "Client tools".
@@ -120,7 +121,7 @@ def composed_name(toolset: str, member: str) -> str:
 
 
 def exposed_tools(
-    request: dict[str, Any], history: ToolHistory, profile: Profile, ledger: Ledger
+    request: MessagesRequest, history: ToolHistory, profile: Profile, ledger: Ledger
 ) -> list[Declared]:
     """The tools in force, in order, without those the model may not see.
 
@@ -143,7 +144,7 @@ def exposed_tools(
     return exposed
 
 
-def chosen_names(request: dict[str, Any]) -> frozenset[str]:
+def chosen_names(request: MessagesRequest) -> frozenset[str]:
     """The name in tool_choice, if any."""
     choice = request.get("tool_choice")
     name = choice.get("name") if type(choice) is dict else None

@@ -23,6 +23,7 @@ from django.db.models import (
     TextField,
 )
 
+from gateway.conversion.ledger import LedgerRow
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.models import Attempt, RequestLog
 from gateway.models.base import storable_text
@@ -172,5 +173,5 @@ def _without(bodies: CapturedBodies, names: tuple[str, ...]) -> CapturedBodies:
 
 def _marked(outcome: ExchangeOutcome, path: str, note: str) -> ExchangeOutcome:
     where = f"history: {path}" if path else "history"
-    entry = {"code": "dropped", "path": where[:LONGEST_TEXT], "note": note}
+    entry: LedgerRow = {"code": "dropped", "path": where[:LONGEST_TEXT], "note": note}
     return dataclasses.replace(outcome, ledger=[*outcome.ledger, entry])

@@ -16,7 +16,7 @@ from gateway.client_protocol.safeguards import Unavailable
 from gateway.client_protocol.usage_headers import UPSTREAMS
 from gateway.conversion.answers.message import message_facts
 from gateway.conversion.blocks.pdf import ReadElsewhere
-from gateway.conversion.ledger import Ledger
+from gateway.conversion.ledger import Ledger, LedgerRow
 from gateway.conversion.token_counts import TokenCounts
 from gateway.conversion.tools.web_search import Searched
 from gateway.errors import GatewayError
@@ -298,11 +298,11 @@ class Exchange:
         )
         return as_json(known, self.needs)
 
-    def _moved(self) -> list[dict[str, Any]]:
+    def _moved(self) -> list[LedgerRow]:
         """The ledger entry for a session that a step moved; it is no part of any one conversion."""
         return [{"code": "moved", "path": "model", "note": self.move}] if self.move else []
 
-    def _not_kept(self) -> list[dict[str, Any]]:
+    def _not_kept(self) -> list[LedgerRow]:
         """Ledger entries for parts of the answers that the history does not have."""
         megabytes = capture.MAX_STREAM_BYTES >> 20
         return [

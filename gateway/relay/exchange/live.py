@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from gateway.errors import AuthenticationFailed, GatewayError, Saturated
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 T = TypeVar("T")
+
+
+class Progress(TypedDict):
+    """How far an answer is; times since the request came, in ms. `output_tokens` is an estimate."""
+
+    request_id: str
+    duration_ms: int
+    first_byte_ms: int | None
+    output_tokens: int
 
 
 class Interruptible(Protocol):
@@ -24,8 +33,8 @@ class Interruptible(Protocol):
         ...
 
     @property
-    def progress(self) -> dict[str, Any] | None:
-        """Its progress: `request_id`, `duration_ms`, `output_tokens` (estimated); None when unknown."""
+    def progress(self) -> Progress | None:
+        """How far it is; None when unknown."""
         ...
 
     def interrupt(self, error: GatewayError) -> None:
@@ -54,7 +63,7 @@ class LiveExchanges:
         if self.draining:
             raise Saturated("the gateway is stopping, try again in a moment")
 
-    def progress(self) -> Iterator[dict[str, Any]]:
+    def progress(self) -> Iterator[Progress]:
         """The progress of each running stream."""
         for exchange in self._live:
             progress = exchange.progress

@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.conversion.blocks.images import without_whitespace
 from gateway.conversion.blocks.pdf import NotReadYet, ReadElsewhere
 from gateway.relay.pdf_extraction.workers import PDFWorkers
+from gateway.wire.messages import MessagesRequest
 
 # seconds that one request has for all of its files, waiting for others of the same key included
 PATIENCE: Final = 30.0
@@ -19,7 +20,7 @@ _MEDIA_TYPE: Final = "application/pdf"
 
 
 async def read_files(
-    workers: PDFWorkers, owner: str, request: dict[str, Any], wanted: str, texts: ReadElsewhere
+    workers: PDFWorkers, owner: str, request: MessagesRequest, wanted: str, texts: ReadElsewhere
 ) -> None:
     """Add the texts of all PDFs of a request, `wanted` among them, that `texts` does not have yet."""
     left = MOST_CHARACTERS

@@ -24,7 +24,7 @@ import contextlib
 import enum
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from gateway.errors import (
     AuthenticationFailed,
@@ -37,6 +37,7 @@ from gateway.errors import (
 from gateway.history.outcome import BROKEN, CANCELLED, INTERRUPTED, OK, ExchangeOutcome, State
 from gateway.relay.attempt import Opened, Upstream
 from gateway.relay.exchange.exchange import Exchange
+from gateway.relay.exchange.live import Progress
 from gateway.relay.exchange.timeline import LONG_GAP
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
@@ -167,7 +168,7 @@ class Pump:
         return self._phase is Phase.ENDED and not self._ready and self._ending is None
 
     @property
-    def progress(self) -> dict[str, Any] | None:
+    def progress(self) -> Progress | None:
         """The progress of the answer, for those who watch."""
         exchange, stream = self._exchange, self._upstream.stream
         now = self._gateway.clock()
