@@ -134,7 +134,8 @@ def compiled(when: Any, zone_of: Zones) -> Condition:
     if not isinstance(when, dict):
         raise BadCondition(Flaw.NO_OBJECT)
     tests: Tests = []
-    for fact, wanted in when.items():
+    for fact in in_order(when):
+        wanted = when[fact]
         if fact == "time":
             tests.append((fact, _window(wanted, zone_of)))
         elif fact in _READERS:
@@ -156,6 +157,14 @@ def condition_of(when: Any, zone_of: Zones) -> Condition:
         return compiled(when, zone_of)
     except BadCondition as problem:
         return Condition(flaw=problem)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of facts, as conditions and the history write them, in the order in which people are told them.
+
+    PostgreSQL keeps no order of a JSON object's members.
+    """
+    return sorted(names, key=lambda name: (_PLACES.get(name.partition(".")[0], len(_PLACES)), name))
 
 
 def written_as(fact: str) -> str:
@@ -199,6 +208,10 @@ VALUES: Final[Mapping[str, Callable[[Facts], Any]]] = {
     "client": lambda facts: facts.client,
     "time": lambda facts: facts.moment,
 }
+
+
+# the names of tools and of headers come with their kind
+_PLACES: Final = {name: place for place, name in enumerate((*VALUES, "tool_names", "header"))}
 
 
 def _texts(fact: str, wanted: Any) -> tuple[str, ...]:

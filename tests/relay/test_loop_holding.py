@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import asking
 from tests.fakes.provider import Request, completion
 
-# CPU seconds, on a machine at rest that parses MEMBERS in AT_REST: twice the 100 ms that are promised, because
-# other processes slow a step down that began before or ended after the machine's speed was looked at
+# CPU seconds, on a machine at rest that parses MEMBERS in AT_REST: twice the 100 ms that are promised,
+# because other processes slow a step down that ended before the machine's speed was looked at
 LONGEST = 0.2
 AT_REST = 0.07
 MEMBERS = json.dumps({f"m{n}": "x" for n in range(100_000)}).encode()

@@ -17,6 +17,7 @@ from gateway.admin.ui.sanitize import inert
 from gateway.models import RequestLog, SafeguardVerdict
 from gateway.models.configuration.condition_words import fact_words
 from gateway.models.history.request_log import State
+from gateway.routing.conditions import in_order
 
 _TONES: Final[dict[str, Tone]] = {
     "open": "info",
@@ -147,9 +148,10 @@ def facts_for_rules(row: RequestLog) -> str:
     what it asked for."""
     stored = row.facts if isinstance(row.facts, dict) else {}
     found = []
-    for fact, value in stored.items():
+    for fact in in_order(stored):
+        value = stored[fact]
         if fact == "header" and isinstance(value, dict):
-            found += [f"{fact_words(f'header.{name}')} = {text}" for name, text in value.items()]
+            found += [f"{fact_words(f'header.{name}')} = {text}" for name, text in sorted(value.items())]
         elif value is True:
             found.append(fact_words(fact))
         else:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.client_protocol.purpose import CONDITIONS
 from gateway.models.history.request_log import class_words
-from gateway.routing.conditions import FACTS, BadCondition, Flaw, compiled
+from gateway.routing.conditions import FACTS, BadCondition, Flaw, compiled, in_order
 from gateway.routing.predicates import DAYS
 
 FACT_WORDS: Final[Mapping[str, Any]] = {
@@ -129,7 +129,7 @@ def condition_in_words(when: Any) -> list[str]:
     """What a request must be, one phrase for each fact; of an unreadable part its JSON."""
     if not isinstance(when, dict):
         return [str(when)]
-    return [phrase for fact, wanted in when.items() for phrase in _phrases(fact, wanted)]
+    return [phrase for fact in in_order(when) for phrase in _phrases(fact, when[fact])]
 
 
 def _phrases(fact: str, wanted: Any) -> Iterable[str]:

@@ -459,7 +459,9 @@ def test_every_condition_can_be_entered_in_the_form_and_is_shown_and_kept_by_it(
         assert (found if isinstance(found, list) else str(found)) == expected, name
     assert conditions_saved(admin_client, mapping, note="n")[1] == STORED
     listed = admin_client.get(url("modelmapping", "changelist")).content.decode()
-    assert "subagent; input tokens (estimated): from 60,000; with images; without thinking" in listed
+    assert (
+        "subagent; agent type: Explore, Plan*; input tokens (estimated): from 60,000; with images;" in listed
+    )
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_the_facts_that_rules_can_ask_about_are_shown(admin_client):
     }
     row = one_row(facts=facts, asked_model="claude-x")
     page = text(admin_client, row)
-    assert "input tokens (estimated) = 71,234; tools offered = 24; thinking; effort = high" in page
+    assert "input tokens (estimated) = 71,234; thinking; effort = high; tools offered = 24" in page
     assert "header x-team = &lt;b" in page
     assert f"where/?request={row.request_id}" in page
     RequestLog.objects.filter(pk=row.pk).update(facts=[])
