@@ -339,7 +339,8 @@ def _count_calls(turn: AgentTurn, sums: Sums) -> None:
         sums.add_call(
             slot, call.tool, calls=1, checked_calls=int(known), unknown_tools=int(known and not call.offered)
         )
-    repaired = sum(entry.get("note") in _REPAIRED for entry in turn.row.ledger)
+    # a row may hold what no ledger ever said
+    repaired = sum(str(entry.get("note")) in _REPAIRED for entry in turn.row.ledger)
     sums.add(slot, calls_sq=len(turn.called) ** 2, repaired=min(repaired, len(turn.called)))
 
 

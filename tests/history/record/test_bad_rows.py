@@ -112,10 +112,10 @@ def bad(draw) -> ExchangeOutcome:
     )  # fmt: skip
 
 
-def good(name: str) -> ExchangeOutcome:
+def good(name: str, session: str = "good") -> ExchangeOutcome:
     body = jsontext.dumps({"messages": [{"role": "user", "content": f"hello {name}"}]})
     return ExchangeOutcome(
-        name, NOON, "messages", "ok", session_id="good", output_tokens=1, bodies=CapturedBodies({}, body)
+        name, NOON, "messages", "ok", session_id=session, output_tokens=1, bodies=CapturedBodies({}, body)
     )
 
 
@@ -130,7 +130,9 @@ def good(name: str) -> ExchangeOutcome:
 def test_whatever_is_in_a_row_it_is_stored_and_those_beside_it_are_whole(tmp_path, outcome):
     number = next(numbered)
     recorder = Recorder(tmp_path / "spool", "test")
-    before, after = good(f"req_before_{number}"), good(f"req_after_{number}")
+    # a session of its own: one that grows with each example is counted anew each time
+    session = f"good {number}"
+    before, after = good(f"req_before_{number}", session), good(f"req_after_{number}", session)
     recorder._write([before, outcome, after])
     while follow_up():
         pass
@@ -140,10 +142,7 @@ def test_whatever_is_in_a_row_it_is_stored_and_those_beside_it_are_whole(tmp_pat
         assert (row.output_tokens, row.ledger, row.body.received_size) == (1, [], len(whole.bodies.received))
     assert index.found(after.request_id, 2) == [after.request_id]
     assert FollowUp.objects.count() == 0
-    assert (
-        SessionTotal.objects.get(session_id="good").requests
-        == RequestLog.objects.filter(session_id="good").count()
-    )
+    assert SessionTotal.objects.get(session_id=session).requests == 2
     assert HourlyTotal.objects.aggregate(all=Sum("requests"))["all"] == RequestLog.objects.count()
     assert not list((tmp_path / "spool").glob("*.refused"))
     # the way through a file keeps as much
