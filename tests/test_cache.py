@@ -109,6 +109,7 @@ def test_threads_never_get_the_value_of_another_key():
 # what drops something because it holds much and is no memory of results
 NO_CACHES = {
     "gateway/wire/request_cache.py:self._known": "lists are found by comparing each with the body, by no key",
+    "gateway/consumers.py:self._unsent": "a queue",
     "gateway/history/live_tail.py:self._waiting": "a queue",
     "gateway/config/health_records.py:self._waiting": "a queue",
     "gateway/conversion/answers/output.py:self._pieces": "pieces that are joined, none is lost",

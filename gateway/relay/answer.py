@@ -23,7 +23,6 @@ from gateway.history.outcome import CANCELLED, ERROR, OK
 from gateway.history.record import capture
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
-from gateway.relay.classifier import classifier_for
 from gateway.relay.exchange.exchange import Arrival, Exchange
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
@@ -32,6 +31,7 @@ from gateway.relay.provider_token_count import provider_count
 from gateway.relay.reply import STREAM_HEADERS, Reply, Streamed, Whole, json_reply
 from gateway.relay.request_conversion import beside_the_loop, client_facts
 from gateway.relay.request_facts import note_facts
+from gateway.relay.safety.classifier import classifier_for
 from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from gateway.models.configuration.condition_words import zone_of
 from gateway.relay.gate import Gate
+from gateway.routing.conditions import compiled
 from gateway.routing.snapshot import KeyLimits
 from tests.api.test_verdicts import RULES, TOOL, WAYS, called
 from tests.conftest import asking, key_entry, rule
@@ -50,7 +52,7 @@ def cut_off(text):
     return answer
 
 
-CHECK = rule("*", upstream_model="judge", id=2, classes=frozenset({"safeguards"}))
+CHECK = rule("*", upstream_model="judge", id=2, condition=compiled({"class": ["safeguards"]}, zone_of))
 # what the classifier answers, and the verdict on the one call
 ANSWERS = {
     "allows": (told("allow"), {"type": "evaluated", "outcome": "not_flagged"}),
@@ -302,7 +304,7 @@ async def test_a_budget_that_is_used_up_ends_the_checks(bench):
 
 
 async def test_nobody_is_asked_where_no_mapping_leads_to_a_model_for_checks(bench):
-    configure(bench, "chat", check=rule("gpt-*", upstream_model="judge", id=2, classes=CHECK.classes))
+    configure(bench, "chat", check=rule("gpt-*", upstream_model="judge", id=2, condition=CHECK.condition))
     bench.provider.answers("m", called("chat", False, "make clean"))
     _ids, [result] = await ask(bench, False)
     assert result["status"] == {"type": "unavailable", "reason": "disabled"}

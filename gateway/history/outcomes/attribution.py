@@ -16,7 +16,7 @@ from gateway.client_protocol.purpose import RequestClass, counted_as
 from gateway.conversion.repairs import ARGUMENTS, PLACEHOLDER
 from gateway.history.outcome import BROKEN, CANCELLED, ERROR, OK
 from gateway.history.outcomes.turn_facts import Result, TurnFacts
-from gateway.history.outcomes.units import CountedAs, Share, unit
+from gateway.history.outcomes.units import CountedAs, SessionShare, unit
 from gateway.history.totals.contributions import FOLDED_ASKED, FOLDED_UPSTREAM
 from gateway.models.history.hourly_total import BUCKETS, FIRST_BYTE_BOUNDS, OTHER
 from gateway.models.history.outcome_total import EVERY_CLASS
@@ -163,7 +163,7 @@ class Derived(NamedTuple):
 
     own: Sums
     told: Sums
-    share: Share | None
+    share: SessionShare | None
     units: Sequence[CountedAs]
     prompt: str
     told_of: str
@@ -365,12 +365,12 @@ def _input(row: TurnRow) -> int:
     return (row.input_tokens or 0) + (row.cache_read_tokens or 0) + (row.cache_write_tokens or 0)
 
 
-def _shares(turn: AgentTurn, prompt: str) -> tuple[Share | None, list[CountedAs]]:
+def _shares(turn: AgentTurn, prompt: str) -> tuple[SessionShare | None, list[CountedAs]]:
     """What the request adds to its session and its prompt, of its class and of every class."""
     row, slot = turn.row, turn.slot
     if not row.session_id or not row.provider:
         return None, []
-    share = Share(
+    share = SessionShare(
         row.hour,
         int(row.state == OK),
         min(_input(row) + (row.output_tokens or 0), _MOST_TOKENS),

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from gateway.history.outcomes.attribution import Derived, OutcomeSlot, Sums
 from gateway.history.outcomes.turn_facts import TurnFacts, from_json
 from gateway.history.outcomes.turn_rows import portions
-from gateway.history.outcomes.units import CountedAs, Share
+from gateway.history.outcomes.units import CountedAs, SessionShare
 from gateway.history.statements import Statement, among
 from gateway.wire import jsontext
 
@@ -35,7 +35,7 @@ class Record(NamedTuple):
     facts: TurnFacts
     own: Sums
     told: Sums
-    share: Share | None
+    share: SessionShare | None
     units: list[CountedAs]
 
 
@@ -68,13 +68,13 @@ def counted_text(now: Derived) -> str:
     return jsontext.dumps([list(map(list, slots)), *sums, share, units]).decode()
 
 
-def _read(counted: str) -> tuple[Sums, Sums, Share | None, list[CountedAs]]:
+def _read(counted: str) -> tuple[Sums, Sums, SessionShare | None, list[CountedAs]]:
     kept, own, told, share, units = jsontext.loads(counted)
     slots = [OutcomeSlot(*slot) for slot in kept]
     return (
         _sums(own, slots),
         _sums(told, slots),
-        None if share is None else Share(*share),
+        None if share is None else SessionShare(*share),
         [CountedAs(kind, bytes.fromhex(digest), slots[place]) for kind, digest, place in units],
     )
 

@@ -32,7 +32,7 @@ from gateway.history.outcomes.turn_rows import (
     portions,
     turns_around,
 )
-from gateway.history.outcomes.units import NONE_YET, CountedAs, Share, UnitSums, numbers_of
+from gateway.history.outcomes.units import NONE_YET, CountedAs, SessionShare, UnitSums, numbers_of
 from gateway.history.statements import Statement, among
 from gateway.history.totals.contributions import DAY
 from gateway.models import (
@@ -213,7 +213,7 @@ class _Changes:
     def __init__(self) -> None:
         self._totals: dict[OutcomeSlot, dict[str, int]] = {}
         self._tools: dict[tuple[OutcomeSlot, str], dict[str, int]] = {}
-        self._shares: list[tuple[CountedAs, Share, int]] = []
+        self._shares: list[tuple[CountedAs, SessionShare, int]] = []
         self._turns: list[tuple[str, ...]] = []
 
     def add(self, changes: Iterable[_Change]) -> None:

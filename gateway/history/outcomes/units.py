@@ -36,7 +36,7 @@ def unit(kind: str, session_id: str, holder: str, name: str, slot: Any) -> Count
     return CountedAs(kind, sha256(text).digest()[:_DIGEST], slot._replace(hour=0))
 
 
-class Share(NamedTuple):
+class SessionShare(NamedTuple):
     """What one request adds: when it began, whether it is an answered turn, its tokens and its cost."""
 
     hour: int
@@ -55,7 +55,7 @@ class UnitSums(NamedTuple):
     cost_units: int = 0
     unpriced: int = 0
 
-    def changed(self, share: Share, sign: int) -> UnitSums:
+    def changed(self, share: SessionShare, sign: int) -> UnitSums:
         hours = dict(self.hours)
         hours[share.hour] = hours.get(share.hour, 0) + sign
         return UnitSums(

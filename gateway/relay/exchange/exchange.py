@@ -89,7 +89,7 @@ class Findings:
 
 
 class AsksClassifier(Protocol):
-    """relay/classifier.py, which explains it."""
+    """relay/safety/classifier.py, which explains it."""
 
     async def __call__(self, actions: Sequence[Action]) -> Findings: ...
 

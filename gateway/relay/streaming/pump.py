@@ -41,11 +41,11 @@ from gateway.relay.exchange.live import Progress
 from gateway.relay.exchange.timeline import LONG_GAP
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
+from gateway.relay.safety.verdicts import JudgedStream
 from gateway.relay.streaming.deadline_timer import Alarm
 from gateway.relay.streaming.inbox import Inbox, InboxReader
 from gateway.relay.streaming.write_through import WriteThrough
 from gateway.relay.tries import Tries
-from gateway.relay.verdicts import JudgedStream
 from gateway.routing.snapshot import KeyEntry
 from gateway.upstream.client import UpstreamAnswer
 from gateway.wire import sse

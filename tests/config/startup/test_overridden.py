@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from gateway.config import document
+from gateway.config.file import document
 from gateway.config.startup.environment import sync_environment, take_over_mapping, take_over_provider
 from gateway.config.startup.overridden import overridden
 from gateway.models import ClientKey, ModelMapping, Origin, Provider
