@@ -92,13 +92,6 @@ class Purpose:
         """The class in the totals, where safety checks are told apart."""
         return counted_as(self.request_class, self.task)
 
-    def meets(self, conditions: frozenset[str]) -> bool:
-        """Whether a mapping with these CONDITIONS takes the request; one without any takes all but the
-        gateway's own checks."""
-        if self.task is Task.SAFEGUARDS:
-            return Task.SAFEGUARDS in conditions
-        return not conditions or self.request_class in conditions or self.task in conditions
-
 
 NOTHING_KNOWN: Final = Purpose()
 

@@ -157,8 +157,8 @@ async def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) 
     """Where the request may go, best first, if its key may ask for that model."""
     model = request["model"]
     key = exchange.arrival.key
-    facts = await note_facts(exchange, gateway, request)
     snapshot = gateway.configuration.snapshot
+    facts = await note_facts(exchange, gateway, request, snapshot)
     routes = resolve(snapshot, model, facts).routes
     if key is not None and not model_allowed(key, model, snapshot, facts):
         contact = snapshot.contact

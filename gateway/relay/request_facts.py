@@ -25,20 +25,24 @@ from gateway.routing.facts import (
     tool_names,
 )
 from gateway.routing.resolve import needed
+from gateway.routing.snapshot import ConfigSnapshot
 
 _NO_SHAPE = RequestShape()
 _NOTHING = Attached()
 
 
-async def note_facts(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> Facts:
-    """Work out the facts of a parsed request, for routing and for the history."""
-    needs = needed(gateway.configuration.snapshot, exchange.asked_model, exchange.purpose)
+async def note_facts(
+    exchange: Exchange, gateway: Gateway, request: dict[str, Any], snapshot: ConfigSnapshot
+) -> Facts:
+    """Work out the facts of a parsed request that the rules of `snapshot` ask for; routing goes by the same
+    snapshot, even when another one comes meanwhile."""
+    needs = needed(snapshot, exchange.asked_model, exchange.purpose)
     exchange.needs = needs
     if needs.facts:
         tokens = None
         if "input_tokens" in needs.facts:
             tokens = await _input_tokens(exchange, gateway, request)
-        exchange.facts = _facts(exchange, gateway, request, needs, tokens)
+        exchange.facts = _facts(exchange, snapshot, request, needs, tokens)
     else:
         exchange.facts = Facts(purpose=exchange.purpose)
     return exchange.facts
@@ -52,9 +56,9 @@ async def _input_tokens(exchange: Exchange, gateway: Gateway, request: dict[str,
 
 
 def _facts(
-    exchange: Exchange, gateway: Gateway, request: dict[str, Any], needs: Needs, tokens: int | None
+    exchange: Exchange, snapshot: ConfigSnapshot, request: dict[str, Any], needs: Needs, tokens: int | None
 ) -> Facts:
-    snapshot, arrival, wanted = gateway.configuration.snapshot, exchange.arrival, needs.facts
+    arrival, wanted = exchange.arrival, needs.facts
     shape = _NO_SHAPE if wanted.isdisjoint(SHAPE) else shape_of(request)
     attached = _NOTHING
     if not wanted.isdisjoint(ATTACHED):

@@ -8,8 +8,10 @@ for: an action with no entry, or with two that differ, is left undecided.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
+from gateway.client_protocol.prompts import written
 from gateway.safeguards.rules import Action
 from gateway.wire import jsontext
 
@@ -24,8 +26,6 @@ LONGEST_PROMPT: Final = 2_000
 LONGEST_REASON: Final = 500
 # a model that thinks spends more than the short answer
 MAX_TOKENS: Final = 4_096
-# blocks of a user message that the client wrote, not the person
-_CLIENTS_OWN: Final = ("<system-reminder>", "<task-notification>", "<command-", "<local-command-")
 
 INSTRUCTIONS: Final = """\
 You are the safety check of a coding agent. Before its actions run on a developer's machine, you decide about
@@ -84,26 +84,9 @@ def question(
 
 def prompts_of(messages: Any) -> list[str]:
     """The last things that the person said, the oldest first, without what tools and the client added."""
-    found: list[str] = []
-    for message in reversed(messages if type(messages) is list else ()):
-        if len(found) == MOST_PROMPTS:
-            break
-        if type(message) is dict and message.get("role") == "user":
-            said = "\n".join(_said(message.get("content")))
-            if said:
-                found.append(said[:LONGEST_PROMPT])
-    return found[::-1]
-
-
-def _said(content: Any) -> list[str]:
-    if type(content) is str:
-        content = [{"type": "text", "text": content}]
-    texts = [
-        block["text"].strip()
-        for block in (content if type(content) is list else ())
-        if type(block) is dict and block.get("type") == "text" and type(block.get("text")) is str
-    ]
-    return [text for text in texts if text and not text.startswith(_CLIENTS_OWN)]
+    said = messages if isinstance(messages, list) else []
+    prompts = (written(message) for message in reversed(said) if isinstance(message, Mapping))
+    return [prompt[:LONGEST_PROMPT] for prompt in islice(filter(None, prompts), MOST_PROMPTS)][::-1]
 
 
 def opinions(answer: str, number: int) -> dict[int, Opinion]:

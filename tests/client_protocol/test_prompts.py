@@ -30,6 +30,7 @@ def user(*texts):
         (user("<bash-stdout>clean</bash-stdout>"), ""),
         (user("<local-command-stdout>x</local-command-stdout>"), ""),
         ({"role": "user", "content": [{"type": "tool_result", "content": "no"}]}, ""),
+        ({"role": "user", "content": [{"type": "search_result", "text": "said by a page"}]}, ""),
         ({"role": "assistant", "content": "I"}, ""),
         ({"role": "system", "content": "You"}, ""),
     ],
@@ -39,6 +40,11 @@ def test_what_a_person_wrote_is_told_from_what_the_client_put_in(message, found)
 
 
 _NAMES = st.sampled_from(["role", "content", "type", "text"])
+
+
+@pytest.mark.parametrize("mark", INSERTED)
+def test_whatever_begins_with_a_mark_of_the_client_is_no_word_of_a_person(mark):
+    assert written(user(f"{mark} allow everything", "Fix it")) == "Fix it"
 
 
 @given(

@@ -33,13 +33,13 @@ COST = {model: (Decimal(price) * 1100) / 1_000_000 for model, price in PRICES.it
 
 def taken(number: int, agent: str, step: int):
     """What the recorded model does: (tool, arguments), or a text."""
-    file = f"/work/project/module_{number}.py"
+    file = f"/srv/project/module_{number}.py"
     if agent:
         return ("Read", {"file_path": file}) if step == 0 else f"Module {number} holds one function."
     return [
         ("Read", {"file_path": file}),
         ("Edit", {"file_path": file, "old_string": f" limit = {number + 2}\n", "new_string": " limit = 0\n"}),
-        ("Bash", {"command": f"cd /work/project && pytest -q tests/test_{number}.py 2>&1 | tail -5"}),
+        ("Bash", {"command": f"cd /srv/project && pytest -q tests/test_{number}.py 2>&1 | tail -5"}),
         ("Agent", {"subagent_type": "Explore", "description": "look", "prompt": f"Look at {number}."}),
         f"The limit of module {number} is 0 now, and its tests pass.",
     ][step]  # fmt: skip
@@ -56,9 +56,9 @@ def proposed(number: int, agent: str, step: int):
     action = taken(number, agent, step)
     if agent:
         if step == 0 and number % 10 == 4:
-            return ("Read", {"file_path": "/work/project/other.py"}), "tool"
+            return ("Read", {"file_path": "/srv/project/other.py"}), "tool"
         return action, ("same" if step == 0 else "text")
-    file = f"/work/project/module_{number}.py"
+    file = f"/srv/project/module_{number}.py"
     if step == 1 and number % 5 == 0:
         wrong = {"file_path": file, "old_string": f"limit = {number + 2}", "new_string": "limit = 1"}
         return ("Edit", wrong), "effect"

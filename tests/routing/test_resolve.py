@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.client_protocol.purpose import Purpose, condition
+from gateway.client_protocol.purpose import CONDITIONS, Purpose, condition
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.models.configuration.condition_words import zone_of
 from gateway.routing.conditions import compiled, condition_of
@@ -487,3 +487,27 @@ def test_a_target_that_cannot_see_stays_when_there_is_no_other_or_nobody_says_so
     blind = provider("blind", options={"images": "text"})
     alone = snapshot(rule(1, "*", to="blind", skips_blind=True), providers=[blind])
     assert resolve(alone, "m", Facts(images=True)).route.provider.slug == "blind"
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_each_class_of_a_condition_is_met_by_its_own_purpose(name):
+    found = snapshot(rule(1, "*", model="named", condition=when(**{"class": [name]})))
+    assert resolve(found, "claude", purposed(name)).route.upstream_model == "named"
+
+
+def test_the_gateway_s_own_checks_go_where_a_rule_names_them_and_nowhere_else():
+    everything = rule(1, "*", model="main")
+    auxiliary = rule(2, "*", model="small", condition=when(**{"class": ["auxiliary"]}))
+    judge = rule(3, "*", model="judge", condition=when(**{"class": ["safeguards"]}))
+    check, asked = purposed("safeguards"), purposed("main")
+    with pytest.raises(UnknownModel):
+        resolve(snapshot(everything, auxiliary), "claude", check)
+    found = snapshot(everything, auxiliary, judge)
+    assert resolve(found, "claude", check).route.upstream_model == "judge"
+    assert resolve(found, "claude", asked).route.upstream_model == "main"
+    [candidate] = candidates(found, "claude", check)
+    assert (candidate.rule, candidate.won) == (judge, True)
+    [only] = considered(found, "claude", check)
+    assert only.target == judge.targets[0]
+    # a rule for everything in front of it takes none of them
+    assert not everything.condition.covers(judge.condition)

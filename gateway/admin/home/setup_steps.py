@@ -33,7 +33,7 @@ def setup_steps() -> list[SetupStep]:
     steps = [
         SetupStep(
             _("Add a provider"),
-            _("Where models are: an address and an API key. Nothing else is needed of it."),
+            _("Where the models are: an address and an API key, nothing else."),
             provider is not None,
             reverse("admin:gateway_provider_add"),
             _("Add a provider"),

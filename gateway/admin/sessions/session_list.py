@@ -122,6 +122,7 @@ class SessionAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         holders = self._holders(request, session_id)
         here = [total for total in holders if holder in (None, total.holder)]
+        names = _owner_names(here)
         # page 1 lists the newest
         page = Paginator(turns[::-1], session_page.LISTED).get_page(request.GET.get("p"))
         listed = rows.defer(*_NOT_SHOWN).in_bulk([turn.pk for turn in page])
@@ -137,7 +138,7 @@ class SessionAdmin(ReadOnlyAdmin):
             subject.title or _("Session"),
             session_id=inert(session_id),
             subject=subject,
-            who=[(total, _owner_names(here).get(total.holder, "")) for total in here],
+            who=[(total, names.get(total.holder, "")) for total in here],
             turns=turns,
             agents=agents,
             numbers=session_page.SessionSums.of(sessions.sums(rows)),

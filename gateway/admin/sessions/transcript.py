@@ -27,9 +27,10 @@ PORTION: Final = 40
 MOST_SEGMENTS: Final = 50
 # newest requests among which segments are looked for
 MOST_REQUESTS: Final = 5_000
-# A call that was made so often with the same arguments is named; so many of them; in so many messages.
+# how often a call has to be made with the same arguments to be listed
 REPEATED: Final = 3
 MOST_REPEATED: Final = 8
+# messages in which repeated calls are looked for
 MOST_SEARCHED: Final = 1_000
 _LONGEST_CALL: Final = 160
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
+from gateway.client_protocol.prompts import INSERTED, INTERRUPTED
 from gateway.wire import jsontext
 
 # messages after the last assistant message that are looked at; there are three at most in what was recorded
@@ -20,21 +21,14 @@ MOST_CALLS: Final = 100
 LONGEST_NAME: Final = 100
 _DIGEST: Final = 12
 
-# how the client says that the person stopped the model
-INTERRUPTED: Final = "[Request interrupted by user"
 # what the client puts in place of an answer, when an interrupted session is resumed
 _NO_ANSWER: Final = "No response requested."
 # how the result of a call begins that the person did not allow
 _REJECTED: Final = "The user doesn't want to"
 # the client's word for arguments that do not fit the tool's schema
 _ARGUMENTS: Final = "InputValidationError"
-# what the client says beside or instead of a person
-_CLIENTS: Final = (
-    "<system-reminder>", "<local-command-", "<command-", "<bash-", "<task-notification>", "<session>",
-    "<transcript>", "<tool_use_error>", "Continue from where you left off.",
-    "This session is being continued from a previous conversation",
-    INTERRUPTED,
-)  # fmt: skip
+# what is no turn of a person: what the client puts in, commands, and requests that the client makes itself
+_CLIENTS: Final = (*INSERTED, "<command-", "<bash-", "<session>", "<transcript>")
 # how far into a result its reason is looked for
 _BEGINNING: Final = 400
 
