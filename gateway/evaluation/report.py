@@ -9,8 +9,8 @@ from decimal import Decimal
 from statistics import median
 from typing import Final, NamedTuple
 
-from gateway.evaluation.comparison.shares import Share
 from gateway.evaluation.comparison.steps import AGREEING, DIVERGING, StepVerdict
+from gateway.evaluation.shares import Share
 from gateway.evaluation.spending import spent_on
 from gateway.models import Evaluation
 from gateway.models.operation.evaluation import StepState

@@ -14,7 +14,8 @@ from typing import Final
 from gateway.history.outcome import ExchangeOutcome
 from gateway.relay.answer import answered
 from gateway.relay.exchange.exchange import Arrival
-from gateway.relay.gateway import ExchangeRecorder, Gateway
+from gateway.relay.exchange.listening_recorder import ListeningRecorder
+from gateway.relay.gateway import Gateway
 from gateway.relay.reply import Streamed
 from gateway.routing.conditions import ALWAYS
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule, Target
@@ -39,25 +40,6 @@ class ReplayedAnswer:
     request_id: str
     outcome: ExchangeOutcome | None
     body: bytes
-
-
-@dataclass(slots=True)
-class _Listening:
-    """Hands everything on to the history's writer, and keeps how the exchange ended."""
-
-    recorder: ExchangeRecorder
-    outcome: ExchangeOutcome | None = None
-
-    def opened(self, outcome: ExchangeOutcome) -> None:
-        self.recorder.opened(outcome)
-
-    def closed(self, outcome: ExchangeOutcome) -> None:
-        self.outcome = outcome
-        self.recorder.closed(outcome)
-
-    async def settled(self, outcome: ExchangeOutcome) -> None:
-        self.outcome = outcome
-        await self.recorder.settled(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +133,7 @@ async def asked_again(
         holder_replayed=first.key.holder if first.key else "",
         session_replayed=conversation,
     )
-    listening = _Listening(gateway.recorder)
+    listening = ListeningRecorder(gateway.recorder)
     reply = await answered(
         arrival, dataclasses.replace(gateway, configuration=_Pinned(snapshot), recorder=listening)
     )

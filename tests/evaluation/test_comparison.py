@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gateway.evaluation.comparison.commands import read_command
 from gateway.evaluation.comparison.edits import EffectLikeness, TextEdit, same_result
-from gateway.evaluation.comparison.shares import Share
 from gateway.evaluation.comparison.steps import AGREEING, DIVERGING, StepVerdict, compare_steps
 from gateway.evaluation.comparison.texts import compare_texts
 from gateway.evaluation.comparison.tool_table import KNOWN
+from gateway.evaluation.shares import Share
 from tests.client_protocol.captured import ROOT
 
 

@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.ui.html_format import NOTHING, Tone, badge
 from gateway.admin.ui.sanitize import inert
-from gateway.evaluation.comparison.shares import Share
 from gateway.evaluation.comparison.steps import AGREEING, StepVerdict
 from gateway.evaluation.proposals import CANARY, FEWEST, LEAST_AGREEMENT, MOST_FAILURES, MappingProposal
 from gateway.evaluation.report import EvaluationReport, ReportedStep, StepGroup, ThreadRow, ToolRow
+from gateway.evaluation.shares import Share
 from gateway.models.history.request_log import class_words
 from gateway.models.operation.evaluation import Judgement, StepState
 

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.ui import charts_svg
 from gateway.admin.ui.charts_svg import StackedChart
-from gateway.pricing.price import ZERO, CostParts, Price, Tokens
+from gateway.history.totals.costs import Metered, tokens_of
+from gateway.pricing.price import ZERO, CostParts, Price
 
 # turns that a picture shows; of a longer session the newest
 MOST_TURNS: Final = 400
@@ -28,29 +29,13 @@ _KINDS: Final = {
 }
 
 
-class PricedTurn(Protocol):
-    """What is needed of one request; unknown tokens are None."""
+class PricedTurn(Metered, Protocol):
+    """What is needed of one request."""
 
     @property
     def pk(self) -> int: ...
     @property
-    def started_at(self) -> datetime: ...
-    @property
     def agent_id(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def upstream_model(self) -> str: ...
-    @property
-    def input_tokens(self) -> int | None: ...
-    @property
-    def output_tokens(self) -> int | None: ...
-    @property
-    def cache_read_tokens(self) -> int | None: ...
-    @property
-    def cache_write_tokens(self) -> int | None: ...
-    @property
-    def cache_write_1h_tokens(self) -> int | None: ...
     @property
     def cost(self) -> Decimal | None: ...
 
@@ -77,7 +62,7 @@ def by_kind(turns: Sequence[PricedTurn], price: PriceOf) -> list[KindOfCost]:
         if not turn.cost:
             continue
         found = price(turn.provider, turn.upstream_model, turn.started_at)
-        parts = CostParts() if found is None else found.parts(_tokens(turn))
+        parts = CostParts() if found is None else found.parts(tokens_of(turn))
         whole = sum(parts, ZERO)
         if whole:
             for kind, part in zip(CostParts._fields, parts, strict=True):
@@ -125,13 +110,3 @@ def _chart(
 ) -> StackedChart:
     names = [f"{timezone.localtime(turn.started_at):%H:%M:%S}" for turn in turns]
     return charts_svg.stacked(title, names, [layer for layer in layers if any(layer[1])], said)
-
-
-def _tokens(turn: PricedTurn) -> Tokens:
-    return Tokens(
-        turn.input_tokens or 0,
-        turn.output_tokens or 0,
-        turn.cache_read_tokens or 0,
-        turn.cache_write_tokens or 0,
-        turn.cache_write_1h_tokens or 0,
-    )

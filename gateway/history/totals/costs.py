@@ -24,15 +24,9 @@ _NOTHING: Final = (Decimal(0), "")
 _UNPRICED: Final = (None, "")
 
 
-class Charged(Protocol):
-    """The facts of an exchange that decide its cost: an ExchangeOutcome or a RequestLog."""
+class Metered(Protocol):
+    """What an exchange used, and of whom; unknown tokens are None."""
 
-    @property
-    def state(self) -> str: ...
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def attempts(self) -> int: ...
     @property
     def provider(self) -> str: ...
     @property
@@ -51,6 +45,28 @@ class Charged(Protocol):
     def cache_write_1h_tokens(self) -> int | None: ...
 
 
+class Charged(Metered, Protocol):
+    """The facts of an exchange that decide its cost: an ExchangeOutcome or a RequestLog."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+
+
+def tokens_of(exchange: Metered) -> Tokens:
+    """The tokens of an exchange as a price takes them; unknown ones count as 0."""
+    return Tokens(
+        input=exchange.input_tokens or 0,
+        output=exchange.output_tokens or 0,
+        cache_read=exchange.cache_read_tokens or 0,
+        cache_write=exchange.cache_write_tokens or 0,
+        cache_write_1h=exchange.cache_write_1h_tokens or 0,
+    )
+
+
 def cost_of(exchange: Charged, prices: PriceBook) -> tuple[Decimal | None, str]:
     """(US dollars or None, the source of the price)."""
     if exchange.state == OPEN:
@@ -59,12 +75,5 @@ def cost_of(exchange: Charged, prices: PriceBook) -> tuple[Decimal | None, str]:
         return _NOTHING
     if exchange.input_tokens is None or exchange.output_tokens is None:
         return _NOTHING if exchange.state == ERROR else _UNPRICED
-    tokens = Tokens(
-        input=exchange.input_tokens,
-        output=exchange.output_tokens,
-        cache_read=exchange.cache_read_tokens or 0,
-        cache_write=exchange.cache_write_tokens or 0,
-        cache_write_1h=exchange.cache_write_1h_tokens or 0,
-    )
-    cost = prices.cost(tokens, exchange.provider, exchange.upstream_model, exchange.started_at)
+    cost = prices.cost(tokens_of(exchange), exchange.provider, exchange.upstream_model, exchange.started_at)
     return _UNPRICED if cost is None else (cost.amount.quantize(_PLACES), cost.source)

@@ -21,9 +21,9 @@ from gateway.client_protocol.purpose import (
 )
 from gateway.client_protocol.safeguards import Unavailable, asks_for_verdicts, context_of, own_rules
 from gateway.errors import GatewayError, UnknownModel
-from gateway.history.outcome import ExchangeOutcome
 from gateway.relay.exchange.exchange import Arrival, Exchange, Findings
-from gateway.relay.gateway import ExchangeRecorder, Gateway
+from gateway.relay.exchange.listening_recorder import ListeningRecorder
+from gateway.relay.gateway import Gateway
 from gateway.relay.reply import Reply, Whole
 from gateway.routing.facts import Facts
 from gateway.routing.resolve import resolve, taking
@@ -78,7 +78,7 @@ class Classifier:
         except (TypeError, ValueError, RecursionError):
             # an input that is no JSON text
             return Findings({action.id: Unavailable.INPUT_UNPARSED for action in actions})
-        listening = _Listening(gateway.recorder)
+        listening = ListeningRecorder(gateway.recorder)
         patient = dataclasses.replace(
             gateway,
             recorder=listening,
@@ -101,7 +101,8 @@ class Classifier:
         for place, action in enumerate(asking.asked, 1):
             found[action.id] = said.get(place, missing)
         took_ms = round((gateway.clock() - started) * 1000)
-        return Findings(found, listening.model, took_ms, arrival.request_id)
+        model = "" if listening.outcome is None else listening.outcome.upstream_model
+        return Findings(found, model, took_ms, arrival.request_id)
 
     def _arrival(self, request: dict[str, Any]) -> Arrival:
         arrival = self._exchange.arrival
@@ -116,24 +117,6 @@ class Classifier:
             key=arrival.key,
             purpose=own_check(arrival.headers),
         )
-
-
-class _Listening:
-    """The history's writer, and what it heard last: which model answered."""
-
-    def __init__(self, recorder: ExchangeRecorder) -> None:
-        self._recorder = recorder
-        self.model = ""
-
-    def opened(self, outcome: ExchangeOutcome) -> None:
-        self._recorder.opened(outcome)
-
-    def closed(self, outcome: ExchangeOutcome) -> None:
-        self._recorder.closed(outcome)
-
-    async def settled(self, outcome: ExchangeOutcome) -> None:
-        self.model = outcome.upstream_model
-        await self._recorder.settled(outcome)
 
 
 def _read(reply: Reply, number: int) -> tuple[dict[int, Opinion], Unavailable]:

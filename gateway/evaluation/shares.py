@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import sqrt
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-# standard deviations; 95 of 100 such intervals contain the true share
-_Z: Final = 1.959964
+from gateway.history.outcomes import intervals
 
 
 class Share(NamedTuple):
@@ -22,10 +20,7 @@ class Share(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """Its lower and upper bound, from 0 to 1."""
-        n = self.whole
-        if not n:
+        if not self.whole:
             return 0.0, 1.0
-        p = self.part / n
-        middle = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
-        half = _Z * sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        found = intervals.share(self.part, self.whole)
+        return found.low, found.high
