@@ -313,6 +313,15 @@ def test_conditions_and_their_index_mean_what_a_naive_reader_says(made, requests
         assert [bool(found >> place & 1) for place in range(len(made))] == expected
 
 
+@given(WHENS.filter(lambda made: not problem_of(made)), st.randoms(use_true_random=False))
+def test_a_condition_is_told_alike_whatever_order_a_database_keeps(made, dice):
+    names = list(made)
+    dice.shuffle(names)
+    shuffled = {name: made[name] for name in names}
+    assert compiled(shuffled, zone_of) == compiled(made, zone_of)
+    assert condition_in_words(shuffled) == condition_in_words(made)
+
+
 @given(WHENS, WHENS, FACTS)
 def test_what_covers_another_condition_takes_each_of_its_requests(first, second, facts):
     first, second = condition_of(first, zone_of), condition_of(second, zone_of)

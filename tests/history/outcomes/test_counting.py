@@ -494,6 +494,14 @@ def test_one_that_cannot_be_counted_stops_no_other(monkeypatch, step):
     assert numbers()["requests"] == 1
 
 
+@pytest.mark.parametrize("note", [["x"], {"a": 1}, None, 3])
+def test_a_ledger_of_another_form_leaves_its_request_counted(note):
+    ledger = [{"code": "repaired", "path": "x", "note": note}]
+    Talk("a").ask("go", answer=[call(1)], ledger=ledger)
+    followed()
+    assert numbers()["requests"] == 1
+
+
 @pytest.mark.parametrize(
     "message",
     [{"role": "user"}, {"role": "user", "content": {}}, {"role": "user", "content": [None, 1, {"type": []}]},
