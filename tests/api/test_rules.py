@@ -1,8 +1,11 @@
 """Rules by what a request is: requests as Claude Code sends them, and where they arrive."""
 
+import dataclasses
+
 import pytest
 
 from gateway.conversion.requests.token_count import plain_input_tokens
+from gateway.relay import request_facts
 from gateway.routing.snapshot import Target
 from gateway.wire import jsontext
 from tests.client_protocol.captured import plain, protocol
@@ -67,6 +70,20 @@ async def test_a_long_context_goes_to_the_large_window_exactly_from_the_threshol
         answering(bench, ({"input_tokens": {"from": threshold}}, "huge"))
         assert await arrived(bench, long) == model
         assert bench.recorder.last.facts["input_tokens"] == tokens
+
+
+async def test_rules_that_come_while_a_request_is_counted_do_not_choose_for_it(bench, monkeypatch):
+    answering(bench, ({"input_tokens": {"from": 1}}, "huge"))
+    configuration = bench.gateway.configuration
+    # nobody worked out what this one asks for
+    newer = by_when(({"max_tokens": {"from": 1}}, "small"))
+
+    async def counted_meanwhile(*_):
+        configuration.snapshot = dataclasses.replace(configuration.snapshot, rules=tuple(newer))
+        return 1000
+
+    monkeypatch.setattr(request_facts, "_input_tokens", counted_meanwhile)
+    assert await arrived(bench, asking()) == "huge"
 
 
 async def test_a_conversation_is_estimated_the_same_whether_its_beginning_was_seen_before_or_not(bench):
