@@ -30,6 +30,7 @@ from servestatic import ServeStaticASGI  # noqa: E402
 from ccproxy_site.django_seam import origin_verified  # noqa: E402
 from ccproxy_site.forwarded import take_in  # noqa: E402
 from ccproxy_site.lazy_admin import Late  # noqa: E402
+from ccproxy_site.public_path import PUBLIC_PATH, PublicPath  # noqa: E402
 from ccproxy_site.server.handler import GatewayHandler  # noqa: E402
 from gateway.conf import gateway_conf  # noqa: E402
 from gateway.urls import websocket_urlpatterns  # noqa: E402
@@ -117,14 +118,23 @@ class Entrance:
     an hour.
     """
 
-    def __init__(self, pages: Application, people: Application, clients: Application) -> None:
+    def __init__(
+        self,
+        pages: Application,
+        people: Application,
+        clients: Application,
+        public_path: PublicPath = PUBLIC_PATH,
+    ) -> None:
         self._pages = pages
         self._people = people
         self._clients = clients
+        self._public_path = public_path
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if "client" in scope:
             take_in(scope)
+        if self._public_path and "path" in scope:
+            scope["path"] = self._public_path.within(scope["path"])
         answering = self._application(scope)(scope, receive, send)
         del scope, receive, send
         await answering
@@ -135,7 +145,11 @@ class Entrance:
         if scope["type"] != "http":
             # servers ask for `lifespan`, and accept this as an answer
             raise ValueError(f"nothing serves {scope['type']!r} here")
-        return self._people if scope["path"].startswith(PEOPLES_PATHS) else self._clients
+        if not scope["path"].startswith(PEOPLES_PATHS):
+            return self._clients
+        if self._public_path:
+            self._public_path.put_before(scope)
+        return self._people
 
 
 application = Entrance(

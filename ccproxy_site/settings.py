@@ -16,6 +16,7 @@ import environ
 from ccproxy_site import env_file, environment
 from ccproxy_site.first_secrets import keep_from_others
 from ccproxy_site.places import DEFAULT_DATA_DIR, ENV_FILE, IS_CLONE
+from gateway.conf import path_of
 
 env = environment.read()
 
@@ -29,6 +30,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.pages.debug_pages.NothingSecre
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
 PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
+PUBLIC_PATH: str = path_of(PUBLIC_URL)
 # naming the public address allows what it needs
 ALLOWED_HOSTS: list[str] = [*env("ALLOWED_HOSTS"), *environment.hosts([PUBLIC_URL])]
 CSRF_TRUSTED_ORIGINS: list[str] = [*env("CSRF_TRUSTED_ORIGINS"), *environment.origins([PUBLIC_URL])]
@@ -204,7 +206,7 @@ UNFOLD: dict[str, Any] = {
     "COLORS": {"primary": "ccproxy_site.theme.palette"},
 }
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{PUBLIC_PATH}/static/"
 STATIC_ROOT = DATA_DIR / "static"
 # told at the start
 SETTINGS_FILE = ENV_FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +24,10 @@ MOST_BY_ITSELF = 4
 # errors for what was interrupted, and two flushes of the history at their longest
 SETTLING_SECONDS = 55.0
 MEGABYTE = 1024 * 1024
+
+_PLAIN = string.ascii_letters + string.digits + "-._~/"
+# the first parts of the gateway's own paths: a sub-path that began with one could not be told from it
+OWN_PATHS = frozenset({"admin", "api", "device", "health", "managed", "metrics", "oauth", "static", "v1"})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -220,6 +225,11 @@ class GatewayConf:
                 _("PUBLIC_URL is %(value)r; it looks like https://ccproxy.example.org or .../sub/path")
                 % {"value": self.public_url}
             )
+        if self.public_path[1:].partition("/")[0] in OWN_PATHS:
+            raise ImproperlyConfigured(
+                _("PUBLIC_URL has the path %(value)r, which is one of the gateway's own; choose another")
+                % {"value": self.public_path}
+            )
         self.trusted_networks  # noqa: B018 - raises for what is no address
 
     @property
@@ -251,6 +261,11 @@ class GatewayConf:
         """Whether the settings say that more than this machine comes to it, be it through a proxy here."""
         names = [*self.names, urlsplit(self.public_url).hostname or "localhost"]
         return bool(self.trusted_proxies) or not all(is_loopback(name) for name in names)
+
+    @property
+    def public_path(self) -> str:
+        """The sub-path of `public_url`, without a slash at its end; "" at the root of its host."""
+        return path_of(self.public_url)
 
     @property
     def upstream_configured(self) -> bool:
@@ -296,13 +311,30 @@ def _network(text: str) -> Network:
         ) from None
 
 
+def path_of(url: str) -> str:
+    """The path of a web address, without a slash at its end; "" for what is no web address."""
+    try:
+        return urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return ""
+
+
 def _is_public_url(text: str) -> bool:
     try:
         url = urlsplit(text)
         host, port = url.hostname, url.port
     except ValueError:
         return False
-    odd = url.query or url.fragment or "@" in url.netloc or not text.isascii() or not text.isprintable()
+    # a path in which some servers would decode or merge something is not the same behind each of them
+    plain = not url.path.strip(_PLAIN) and "//" not in url.path and "/." not in url.path
+    odd = (
+        not plain
+        or url.query
+        or url.fragment
+        or "@" in url.netloc
+        or not text.isascii()
+        or not text.isprintable()
+    )
     return url.scheme in ("http", "https") and bool(host) and port != 0 and not odd and " " not in text
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
+from ccproxy_site.public_path import PUBLIC_PATH
 from ccproxy_site.server.connection_bounds import MB, Bounds, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
@@ -294,7 +295,7 @@ class ConnectionSlot:
             if self._of_proxy:
                 address = client_address(address, _pairs(headers))
                 self._connections.counts_for(self, counted_as(address))
-            allowed = allowance(method, path, headers, address, http_version)
+            allowed = allowance(method, PUBLIC_PATH.within(path), headers, address, http_version)
         except GatewayError as error:
             self.refuse(error)
             return False

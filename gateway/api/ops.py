@@ -17,13 +17,13 @@ from gateway.conf import gateway_conf
 from gateway.errors import NotFound
 from gateway.history.record import spool
 
-START_PAGE: Final = b"""<!doctype html>
+START_PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>ccproxy</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
 <h1>ccproxy</h1>
 <p>The gateway is running. Clients of the Messages API use this address as their base URL.</p>
-<p><a href="/admin/">Open the admin</a> to set providers, model mappings and client keys.</p>
+<p><a href="{admin}">Open the admin</a> to set providers, model mappings and client keys.</p>
 </body></html>
 """
 
@@ -34,9 +34,13 @@ _spooled: Final[Look[int]] = Look("spool")
 @endpoint("GET", "HEAD")
 async def start(request: HttpRequest, request_id: str) -> HttpResponseBase:
     """GET / and Claude Code's probe HEAD /: no credentials, fast, not in the history."""
+    prefix = gateway_conf().public_path
     if "text/html" in request.headers.get("accept", ""):
-        return HttpResponse(START_PAGE, headers={"request-id": request_id})
-    return json_response({"name": "ccproxy", "messages": "/v1/messages", "admin": "/admin/"}, request_id)
+        page = START_PAGE.format(admin=f"{prefix}/admin/")
+        return HttpResponse(page, headers={"request-id": request_id})
+    return json_response(
+        {"name": "ccproxy", "messages": f"{prefix}/v1/messages", "admin": f"{prefix}/admin/"}, request_id
+    )
 
 
 @endpoint("GET", "HEAD")

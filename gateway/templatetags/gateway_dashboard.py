@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import template
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -29,6 +30,12 @@ _DEFAULT: Final = "24h"
 _HOUR: Final = timedelta(hours=1)
 # languages count large numbers differently: from the largest down, each with its unit
 _SCALES: Final = pgettext_lazy("scales of numbers", "1000000000 G, 1000000 M, 1000 k")
+
+
+@register.filter
+def under_public_path(path: str) -> str:
+    """A path of the site as its reader's browser has to ask for it (`PUBLIC_URL` may have a sub-path)."""
+    return get_script_prefix().rstrip("/") + path
 
 
 @register.inclusion_tag("admin/gateway/dashboard.html", takes_context=True)

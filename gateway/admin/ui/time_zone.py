@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -46,7 +47,7 @@ def set_zone_view(request: HttpRequest) -> HttpResponse:
     """POST `zone` and `next`: keep the choice and go back."""
     behind = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(behind, {request.get_host()}, request.is_secure())
-    response = HttpResponseRedirect(behind if safe and behind else "/admin/")
+    response = HttpResponseRedirect(behind if safe and behind else reverse("admin:index"))
     if request.method == "POST" and request.POST.get("zone", "") in names():
         response.set_cookie(
             COOKIE,

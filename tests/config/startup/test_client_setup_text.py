@@ -1,8 +1,12 @@
+import re
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from gateway.conf import GatewayConf
+from ccproxy_site.urls import urlpatterns as people_patterns
+from gateway.conf import OWN_PATHS, GatewayConf
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines, local_url
+from gateway.urls import urlpatterns
 
 
 @pytest.mark.parametrize(
@@ -45,12 +49,20 @@ def test_clients_are_given_the_public_address_else_the_one_that_was_asked_else_t
     [
         "ccproxy.example.org", "ftp://ccproxy.example.org", "https://", "https://a/?x=1", "https://a/#x",
         "https://[", "https://u:p@a", "https://a:99999", "https://a:0", "https://a b", "https://a/\n",
-        "https://ü.example", "//a",
+        "https://ü.example", "//a", "https://a/b%20c", "https://a//b", "https://a/../b", "https://a/b;c",
+        "https://a/admin", "https://a/v1/x",
     ],
 )  # fmt: skip
 def test_a_public_url_that_nobody_can_open_is_refused_by_its_name(url):
     with pytest.raises(ImproperlyConfigured, match="PUBLIC_URL"):
         GatewayConf(public_url=url)
+
+
+def test_no_sub_path_begins_like_a_path_of_the_gateway_itself():
+    routes = [str(one.pattern).lstrip("^") for one in (*urlpatterns, *people_patterns)]
+    first = {re.match(r"[a-z0-9]*", route)[0] for route in routes} - {""}
+    assert first | {"static"} == OWN_PATHS
+    assert GatewayConf(public_url="https://a/administration").public_path == "/administration"
 
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0", "10.0.0.0/33", "*", "", "1.2.3.4 5.6.7.8"])
