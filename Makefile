@@ -117,7 +117,7 @@ bench: $(VENV)/.installed
 chaos: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run kill outage $(CHAOS)
 
-# the real client, version by version; needs npm and tmux
+# the real client, version by version; needs npm, tmux, nginx and mount namespaces
 compat: $(VENV)/.installed
 	@$(BIN)/python -m compat.run $(COMPAT)
 

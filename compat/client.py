@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 
 # what the client writes; a release that words it anew is told here
-READY: Final = r"manual mode on|auto mode on|accept edits on|\? for shortcuts"
+READY: Final = r"manual mode on|auto mode on|accept edits on|\? for shortcuts|(?m:^❯$)"
 GATEWAY: Final = r"Cloud gateway"
 TRUST: Final = r"Trust gateway"
-CODE: Final = r"Code:\s+(\S+)"
+CODE: Final = r"\b([B-Z0-9]{4}-[B-Z0-9]{4})\b"
 ACCOUNT: Final = r"Signed in to Cloud gateway as"
 CONNECTED: Final = r"Connected to Cloud gateway"
-APPROVAL: Final = r"Managed settings require approval"
+# an answered dialog leaves its title on the screen of older releases
+APPROVAL: Final = r"Yes, I trust these settings"
 OFFER: Final = r"Make auto mode your default permission mode"
 USED: Final = r"You've used (\d+)% of your usage credits"
 SIGN_IN_AGAIN: Final = r"Please run /login"
 SIGNED_OUT: Final = r"Successfully logged out"
+NEW_CERTIFICATE: Final = r"TLS certificate (for this gateway has )?changed"
 INCOMPATIBLE: Final = r"isn't compatible with this update"
 _PACKAGE: Final = "@anthropic-ai/claude-code"
 
@@ -49,10 +51,21 @@ def installed(version: str, cache: Path) -> tuple[str, Path]:
 
 
 class Home:
-    """A home folder of its own, and what the client is started with."""
+    """A home folder of its own, and what the client is started with.
 
-    def __init__(self, program: Path, base_url: str, **settings: Any) -> None:
-        self.program, self.base_url = program, base_url
+    `machine`: the machine's own policy file, which a mount namespace shows to the client in /etc; None: none.
+    `variables`: more of its environment.
+    """
+
+    def __init__(
+        self,
+        program: Path,
+        *,
+        machine: dict[str, Any] | None = None,
+        variables: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.program, self.machine, self.variables = program, machine, variables or {}
         self.path = Path(tempfile.mkdtemp(prefix="compat-"))
         self.work = self.path / "work"
         (self.path / ".claude").mkdir()
@@ -71,18 +84,31 @@ class Home:
         """The settings file of the person."""
         (self.path / ".claude/settings.json").write_text(json.dumps(settings))
 
+    def command(self, *arguments: str) -> list[str]:
+        """The client's command line."""
+        command = [str(self.program), *arguments]
+        if self.machine is None:
+            return command
+        folder = self.path / "machine"
+        for name in ("upper/claude-code", "work"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "upper/claude-code/managed-settings.json").write_text(json.dumps(self.machine))
+        layers = f"lowerdir=/etc,upperdir={folder}/upper,workdir={folder}/work"
+        script = f'mount -t overlay overlay -o {layers} /etc && exec "$@"'
+        return ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh", *command]
+
     def environment(self, **more: str) -> dict[str, str]:
         return {
             "HOME": str(self.path), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8",
             "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9",
             "NO_PROXY": "127.0.0.1,localhost", "BROWSER": "/bin/true", "DISABLE_AUTOUPDATER": "1",
-            "DISABLE_INSTALLATION_CHECKS": "1", "IS_SANDBOX": "1", **more,
+            "DISABLE_INSTALLATION_CHECKS": "1", "IS_SANDBOX": "1", **self.variables, **more,
         }  # fmt: skip
 
     def printed(self, prompt: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """`claude -p`."""
         return subprocess.run(
-            [str(self.program), "-p", prompt, *arguments], env=self.environment(**more), cwd=self.work,
+            self.command("-p", prompt, *arguments), env=self.environment(**more), cwd=self.work,
             capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -94,7 +120,7 @@ class Terminal:
 
     def __init__(self, home: Home, *arguments: str) -> None:
         pairs = " ".join(shlex.quote(f"{name}={value}") for name, value in home.environment().items())
-        line = f"cd {home.work} && env -i {pairs} {shlex.join([str(home.program), *arguments])}; sleep 3600"
+        line = f"cd {home.work} && env -i {pairs} {shlex.join(home.command(*arguments))}; sleep 3600"
         self._name = f"t{time.monotonic_ns()}"
         self._tmux("new-session", "-d", "-s", self._name, "-x", "150", "-y", "48", line)
 
@@ -133,7 +159,9 @@ class Terminal:
         """Wait for the prompt; whether a policy had to be approved before."""
         asked = False
         quiet = 0
+        end = time.monotonic() + 180
         while quiet < 4:
+            assert time.monotonic() < end, f"it asks again and again\n{self.screen()[-600:]}"
             self.sees(f"{READY}|{APPROVAL}|{OFFER}", 90)
             screen = self.screen()
             if re.search(APPROVAL, screen):

@@ -21,18 +21,19 @@ _CONFIGURATION: Final = "configuration.json"
 
 
 class Gateway:
-    """`start` it, `stop` it. `key`: a client key of nobody; `url`: for clients."""
+    """`start` it, `stop` it. `key`: a client key of nobody; `url`: for clients. `variables`: more of its
+    environment."""
 
-    def __init__(self, provider_url: str) -> None:
+    def __init__(self, provider_url: str, **variables: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="compat-gateway-"))
         self.port = free_port()
-        self.url = f"http://{HOST}:{self.port}"
+        self.url = variables.get("PUBLIC_URL") or f"http://{HOST}:{self.port}"
         self._serving: subprocess.Popen[bytes] | None = None
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._environment = {
             **kept, "CCPROXY_ENV_FILE": os.devnull, "DATA_DIR": str(self.folder), "SECRET_KEY": "compat" * 9,
             "OPENAI_API_KEY": "sk-compat", "OPENAI_BASE_URL": provider_url, "BIG_MODEL": "up",
-            "SMALL_MODEL": "up", "PORT": str(self.port), "SIGN_IN": "true",
+            "SMALL_MODEL": "up", "PORT": str(self.port), "SIGN_IN": "true", **variables,
         }  # fmt: skip
         self.manage("migrate", "--verbosity", "0")
         self.key = re.search(r"ccp_\S+", self.manage("createclientkey", "compat"))[0]  # type: ignore[index]

@@ -3,7 +3,8 @@
     python -m compat.run                    npm's newest
     python -m compat.run 2.1.197 2.1.332    these versions
 
-Needs npm and tmux. The results of other versions are kept. Exit code 1 when something failed.
+Needs npm, tmux, nginx, and mount namespaces (Linux). The results of other versions are kept. Exit code 1 when
+something failed.
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from chaos.engines import HOST
 from compat import client
 from compat.client import Home, Terminal
+from compat.front import Front
 from compat.gateway import PERSON, Gateway
 from compat.provider import Provider
 from gateway.client_protocol.status_line import setting
@@ -39,7 +41,7 @@ class Run:
     def with_key(self) -> tuple[Home, dict[str, str]]:
         """A home that knows nothing, and the environment that leads to the gateway."""
         environment = {"ANTHROPIC_BASE_URL": self.gateway.url, "ANTHROPIC_AUTH_TOKEN": self.gateway.key}
-        return Home(self.program, self.gateway.url), environment
+        return Home(self.program), environment
 
     @property
     def signed_in(self) -> Home:
@@ -48,12 +50,7 @@ class Run:
 
     def mode(self, name: str, **more: Any) -> None:
         """The permission mode in which the person's terminals start, and other settings of hers."""
-        self.signed_in.set(
-            **more,
-            permissions={"defaultMode": name},
-            forceLoginMethod="gateway",
-            forceLoginGatewayUrl=self.gateway.url,
-        )
+        self.signed_in.set(**more, permissions={"defaultMode": name}, **_leading_to(self.gateway))
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,11 @@ class Scenario:
     title: str
     run: Callable[[Run], None]
     since: tuple[int, int, int] = (0, 0, 0)
+
+
+def _leading_to(gateway: Gateway) -> dict[str, Any]:
+    """The two settings that bring a client to the gateway, in a person's settings or in the machine's."""
+    return {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": gateway.url}
 
 
 def _answered(ran: subprocess.CompletedProcess[str], word: str) -> None:
@@ -114,28 +116,81 @@ def refused_key(run: Run) -> None:
 
 
 def sign_in(run: Run) -> None:
-    home = Home(run.program, run.gateway.url)
-    run.home = home
-    run.mode("default")
+    """By the machine's policy file, as a company does it."""
+    run.home = Home(run.program, machine=_leading_to(run.gateway))
     try:
-        with Terminal(home) as terminal:
-            terminal.settled()
-            terminal.say("/login")
-            terminal.sees(client.GATEWAY, 30)
-            terminal.press("Enter")
-            terminal.sees(f"{client.TRUST}|{client.CODE}")
-            if re.search(client.TRUST, terminal.screen()):
-                terminal.press("Up", "Enter")
-            run.gateway.manage("approvesignin", terminal.sees(client.CODE)[1], "--user", PERSON)
-            terminal.sees(f"{client.ACCOUNT}|{client.CONNECTED}")
-            if re.search(client.ACCOUNT, terminal.screen()):
-                terminal.press("Up", "Enter")
-            terminal.sees(client.CONNECTED)
-            terminal.press("Enter")
+        with Terminal(run.home) as terminal:
+            _log_in(terminal, run.gateway)
             _said(run, terminal)
     except BaseException:
         run.home = None
         raise
+
+
+def own_sign_in(run: Run) -> None:
+    """By a person's own settings."""
+    with Terminal(Home(run.program, **_leading_to(run.gateway))) as terminal:
+        _log_in(terminal, run.gateway)
+        _said(run, terminal)
+
+
+def _log_in(terminal: Terminal, gateway: Gateway) -> None:
+    terminal.settled()
+    terminal.say("/login")
+    terminal.sees(client.GATEWAY, 30)
+    terminal.press("Enter")
+    terminal.sees(f"{client.TRUST}|{client.CODE}")
+    if re.search(client.TRUST, terminal.screen()):
+        terminal.press("Up", "Enter")
+    gateway.manage("approvesignin", terminal.sees(client.CODE)[1], "--user", PERSON)
+    terminal.sees(f"{client.ACCOUNT}|{client.CONNECTED}")
+    if re.search(client.ACCOUNT, terminal.screen()):
+        terminal.press("Up", "Enter")
+    terminal.sees(client.CONNECTED)
+    terminal.press("Enter")
+
+
+def certificate(run: Run) -> None:
+    """TLS of a company's own authority and a path prefix; then the certificate is renewed."""
+    front = Front()
+    gateway = Gateway(run.provider.url, PUBLIC_URL=front.url, TRUSTED_PROXIES=HOST)
+    home = Home(
+        run.program,
+        machine=_leading_to(gateway),
+        variables={"NODE_EXTRA_CA_CERTS": str(front.authority)},
+    )
+    try:
+        gateway.start()
+        front.start(gateway.port)
+        with Terminal(home) as terminal:
+            _log_in(terminal, gateway)
+            _said(run, terminal)
+        word = run.word()
+        _answered(home.printed(f"SAY [x] <{word}>"), word)
+        front.stop()
+        front.renew()
+        front.start(gateway.port)
+        assert home.printed("SAY [x] <renewed>").returncode == 1
+        with Terminal(home) as terminal:
+            terminal.sees(client.NEW_CERTIFICATE)
+    finally:
+        front.stop()
+        gateway.stop()
+
+
+def key_helper(run: Run) -> None:
+    """A command that gives the key; the first one that it gives is refused."""
+    home = Home(run.program)
+    script = home.path / "helper"
+    script.write_text(
+        f'#!/bin/sh\nif [ -e "{home.path}/asked" ]; then echo {run.gateway.key}; '
+        f'else touch "{home.path}/asked"; echo ccp_wrong; fi\n'
+    )
+    script.chmod(0o700)
+    home.set(apiKeyHelper=str(script))
+    word = run.word()
+    _answered(home.printed(f"SAY [x] <{word}>", ANTHROPIC_BASE_URL=run.gateway.url), word)
+    assert (home.path / "asked").exists()
 
 
 def _said(run: Run, terminal: Terminal) -> None:
@@ -306,6 +361,9 @@ def sign_out(run: Run) -> None:
 
 
 _GATEWAY: Final = (2, 1, 195)
+# 2.1.197 reads the two settings in the machine's policy file alone, asks the command once, and has its own
+# rows in /model
+_AFTER_197: Final = (2, 1, 198)
 _USAGE: Final = (2, 1, 225)
 _SAFEGUARDS: Final = (2, 1, 278)
 SCENARIOS: Final = (
@@ -315,9 +373,12 @@ SCENARIOS: Final = (
     Scenario("a subagent", subagent),
     Scenario("a conversation continued", resumed),
     Scenario("a refused key, told once", refused_key),
+    Scenario("a command that gives the key", key_helper, _AFTER_197),
     Scenario("sign-in", sign_in, _GATEWAY),
+    Scenario("sign-in by a person's own settings", own_sign_in, _AFTER_197),
+    Scenario("TLS, a path prefix, a renewed certificate", certificate, _GATEWAY),
     Scenario("a policy", policy, _GATEWAY),
-    Scenario("models of a policy", models, _GATEWAY),
+    Scenario("models of a policy", models, _AFTER_197),
     Scenario("the status line", status_line, _GATEWAY),
     Scenario("a budget's notice and end", budget, _USAGE),
     Scenario("auto mode, nothing set up", auto_nothing, _SAFEGUARDS),
