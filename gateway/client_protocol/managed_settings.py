@@ -74,7 +74,7 @@ def document(policies: Iterable[Mapping[str, Any]]) -> Document:
     return Document(merged, checksum(merged))
 
 
-def merged_settings(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged_settings(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, Any]:
     """Objects are merged key by key, lists of permission rules joined; of anything else `above` wins."""
     merged = dict(below)
     for name, value in above.items():
@@ -88,12 +88,12 @@ def merged_settings(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[
     return merged
 
 
-def checksum(settings: Mapping[str, Any]) -> str:
+def checksum(settings: Mapping[str, object]) -> str:
     """As the client computes it."""
     return "sha256:" + hashlib.sha256(canonical(settings).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON as JavaScript writes it, with sorted keys and without white space."""
     if isinstance(value, Mapping):
         names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
@@ -105,7 +105,7 @@ def canonical(value: Any) -> str:
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 
-def problem_of(settings: Any) -> str:
+def problem_of(settings: object) -> str:
     """Why these settings cannot be a policy, in a few words; "" if they can."""
     if not isinstance(settings, dict):
         return "not an object"
@@ -116,7 +116,7 @@ def problem_of(settings: Any) -> str:
         return "nested too deeply or not text"
 
 
-def warnings_of(settings: Mapping[str, Any]) -> list[str]:
+def warnings_of(settings: Mapping[str, object]) -> list[str]:
     """Keys that this version does not know, and those that work in the machine's own file alone."""
     return sorted(name for name in settings if name not in KNOWN)
 

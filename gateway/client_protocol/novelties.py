@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.client_protocol import purpose
 
@@ -49,7 +49,7 @@ class Novelty(NamedTuple):
     name: str
 
 
-def novelties_of(request: Mapping[str, Any], headers: Mapping[str, str]) -> list[Novelty]:
+def novelties_of(request: Mapping[str, object], headers: Mapping[str, str]) -> list[Novelty]:
     """What a request has that is not known here; nearly always nothing. At most MOST."""
     found = [(BETA, name) for name in _unknown_betas(headers.get("anthropic-beta", ""))]
     if not request.keys() <= FIELDS:

@@ -34,14 +34,14 @@ _DIRECTORY: Final = "orking directory: "
 LONGEST_PATH: Final = 1024
 
 
-def written(message: Mapping[str, Any]) -> str:
+def written(message: Mapping[str, object]) -> str:
     """What a person wrote in this message, as they typed it; "" if nothing. Any value is allowed."""
     if message.get("role") != "user":
         return ""
     return "\n".join(filter(None, map(_typed, _texts(message.get("content")))))
 
 
-def working_directory(message: Mapping[str, Any]) -> str:
+def working_directory(message: Mapping[str, object]) -> str:
     """The folder that the client says it runs in, where this message says so; "" if not."""
     for text in _texts(message.get("content")):
         _before, found, rest = text.partition(_DIRECTORY)

@@ -114,7 +114,7 @@ def own_check(headers: Mapping[str, str]) -> Purpose:
     return Purpose(RequestClass.AUXILIARY, task=Task.SAFEGUARDS, prompt_id=prompt)
 
 
-def purpose_of(request: Mapping[str, Any], headers: Mapping[str, str], endpoint: str) -> Purpose:
+def purpose_of(request: Mapping[str, object], headers: Mapping[str, str], endpoint: str) -> Purpose:
     """The purpose of a request that names a model and need not be legal otherwise.
 
     `headers` have lower-case names; `endpoint` is messages or count_tokens. Never raises.
@@ -153,7 +153,7 @@ def durations(text: str) -> list[list[Any]]:
 
 
 def _inferred(
-    request: Mapping[str, Any], headers: Mapping[str, str], endpoint: str
+    request: Mapping[str, object], headers: Mapping[str, str], endpoint: str
 ) -> tuple[RequestClass, Task]:
     task = _task(request, endpoint)
     if task is not Task.NONE:
@@ -166,7 +166,7 @@ def _inferred(
     return (RequestClass.COMPACTION if _asks_for_summary(request) else RequestClass.MAIN), task
 
 
-def _task(request: Mapping[str, Any], endpoint: str) -> Task:
+def _task(request: Mapping[str, object], endpoint: str) -> Task:
     if endpoint == "count_tokens":
         return Task.COUNT
     if request.get("tools"):
@@ -188,7 +188,7 @@ def _task(request: Mapping[str, Any], endpoint: str) -> Task:
     return Task.NONE
 
 
-def _asks_for_summary(request: Mapping[str, Any]) -> bool:
+def _asks_for_summary(request: Mapping[str, object]) -> bool:
     """Whether the last thing said is the client's prompt for a summary of the conversation."""
     messages = request.get("messages")
     last = messages[-1] if type(messages) is list and messages else None
@@ -197,7 +197,7 @@ def _asks_for_summary(request: Mapping[str, Any]) -> bool:
     return len(text) >= COMPACTION_PROMPT and "<analysis>" in text and "<summary>" in text
 
 
-def _only_searches(request: Mapping[str, Any]) -> bool:
+def _only_searches(request: Mapping[str, object]) -> bool:
     """Whether the one tool is the server's web search: how the client's own search tool asks."""
     tools = request["tools"]
     tool = tools[0] if type(tools) is list and len(tools) == 1 else None

@@ -28,18 +28,18 @@ MOST_RULES: Final = 50
 LONGEST_RULE: Final = 500
 
 
-def asks_for_verdicts(request: Mapping[str, Any]) -> bool:
+def asks_for_verdicts(request: Mapping[str, object]) -> bool:
     """Whether the client wants the tool calls of the answer judged."""
     asked = request.get(FIELD)
     return type(asked) is list and any(type(one) is dict and one.get("type") == CHECK for one in asked)
 
 
-def results(status: Mapping[str, Any]) -> list[JSONObject]:
+def results(status: Mapping[str, object]) -> list[JSONObject]:
     """The one result that the client reads, with its status."""
     return [{"type": CHECK, "status": dict(status)}]
 
 
-def results_for(request: Mapping[str, Any]) -> list[JSONObject] | None:
+def results_for(request: Mapping[str, object]) -> list[JSONObject] | None:
     """What an answer to this request says of its calls; None: nothing was asked."""
     return results(DISABLED) if asks_for_verdicts(request) else None
 
@@ -54,7 +54,7 @@ def without_check(headers: Mapping[str, str]) -> dict[str, str]:
     return {**others, "anthropic-beta": ",".join(kept)} if kept else others
 
 
-def own_rules(context: Mapping[str, Any]) -> JSONObject:
+def own_rules(context: Mapping[str, object]) -> JSONObject:
     """What the person has set down about actions: permission rules, and what auto mode is to mind.
 
     Nothing else of the context, which describes the machine.
@@ -78,7 +78,7 @@ def _texts(given: Any) -> list[str]:
     return [one[:LONGEST_RULE] for one in read if type(one) is str]
 
 
-def context_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+def context_of(request: Mapping[str, object]) -> Mapping[str, Any]:
     """What the client says of its machine for the check; empty when it is no object."""
     asked = request.get(FIELD)
     for one in asked if type(asked) is list else ():

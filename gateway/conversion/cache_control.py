@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gateway.conversion.block_kinds import BLOCK_KINDS
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import CacheControl, RequestBlock, SystemBlock
 
 BREAKPOINT: Final = "prompt_cache_breakpoint"
 # where the top-level marker may come to stand
@@ -37,11 +38,11 @@ class CacheMarkers:
         """`mode` and `lifetime` are the options `cache_control` and `cache_lifetime`."""
         self._mode = mode
         self._long = lifetime == "client"
-        self._automatic: JSONObject | None = None
-        self._automatic_marker: JSONObject | None = None
+        self._automatic: RequestBlock | None = None
+        self._automatic_marker: CacheControl | None = None
         self.dropped = 0
 
-    def mark_automatically(self, block: JSONObject, marker: JSONObject) -> None:
+    def mark_automatically(self, block: RequestBlock, marker: CacheControl) -> None:
         """Treat `block` as if it carried `marker`, unless it has one of its own."""
         self._automatic, self._automatic_marker = block, marker
 
@@ -63,7 +64,7 @@ class CacheMarkers:
         """Add the markers of a later part of the request; `more` stays as it is."""
         self.dropped += more.dropped
 
-    def put(self, part: JSONObject, block: JSONObject) -> None:
+    def put(self, part: JSONObject, block: RequestBlock | SystemBlock) -> None:
         """Carry the marker of `block`, if any, over to `part`."""
         marker = block.get("cache_control")
         if marker is None:
@@ -77,19 +78,19 @@ class CacheMarkers:
         else:
             self.dropped += 1
 
-    def keep(self, part: JSONObject, block: JSONObject) -> None:
+    def keep(self, part: JSONObject, block: RequestBlock) -> None:
         """The same for a part where only a verbatim marker may stand: breakpoints are not for assistants."""
         if self._mode == "keep":
             self.put(part, block)
         else:
             self.drop(block)
 
-    def drop(self, block: JSONObject) -> None:
+    def drop(self, block: RequestBlock) -> None:
         """Count the marker of a block that has no part to carry it."""
         if block.get("cache_control") is not None:
             self.dropped += 1
 
-    def end(self, content: Any) -> None:
+    def end(self, content: object) -> None:
         """Mark the end of a turn, where the next request has to find what this one wrote.
 
         `content`: that of the turn's last message, whose parts belong to this request.

@@ -14,7 +14,7 @@ from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.provider_state import UNSEALED, Opener, PageTexts, Seal
 from gateway.conversion.token_counts import TokenCounts
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import JSONObject, Message, ServerToolUse, WebSearchToolResult
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
 NewId = Callable[[str], str]
@@ -103,7 +103,7 @@ class AnswerContext:
     report_context_management: bool = False
     safeguard_results: list[JSONObject] | None = None
     usage_scale: float = 1.0
-    leading: tuple[JSONObject, ...] = ()
+    leading: tuple[ServerToolUse | WebSearchToolResult, ...] = ()
     searches: int = 0
     search_query: str = ""
     seal: Seal = UNSEALED
@@ -129,7 +129,7 @@ class Converted:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
 
-    def leading_with(self, blocks: Sequence[JSONObject]) -> Converted:
+    def leading_with(self, blocks: Sequence[ServerToolUse | WebSearchToolResult]) -> Converted:
         """The same, with a web search by the gateway in front of the answer."""
         context = dataclasses.replace(self.context, leading=tuple(blocks), searches=1)
         return dataclasses.replace(self, context=context)
@@ -142,5 +142,5 @@ class AnsweredLocally:
     See docs/conversion.md, "Fields of the request" (`max_tokens: 0`) and "Web search".
     """
 
-    message: JSONObject
+    message: Message
     context: AnswerContext

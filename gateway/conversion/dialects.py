@@ -28,6 +28,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.requests.chat import chat_request
 from gateway.errors import GatewayError, UpstreamError
 from gateway.wire.messages import JSONObject, Sent
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import Recurring
 
 
@@ -80,7 +81,7 @@ class MakesRequests(Protocol):
 
     def __call__(
         self,
-        request: JSONObject,
+        request: MessagesRequest,
         profile: Profile,
         client: ClientFacts,
         new_id: NewId,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from gateway.conversion.anthropic.request import VERSION, passed_request, with_thinking_unsealed
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
@@ -22,9 +22,9 @@ from gateway.conversion.requests.chat import chat_request
 from gateway.conversion.requests.messages.system import without_attribution
 from gateway.conversion.requests.token_count import count_answer
 from gateway.conversion.validation import request_checks
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import CountedTokens, MessagesRequest
 
-Converts = Callable[[JSONObject, Profile, ClientFacts, NewId, Ledger], Converted | AnsweredLocally]
+Converts = Callable[[MessagesRequest, Profile, ClientFacts, NewId, Ledger], Converted | AnsweredLocally]
 
 # a count needs no limit, but the conversion does: one above any thinking budget
 _ROOM: Final = 4096
@@ -47,7 +47,7 @@ class Counter:
     protocol: str
     below: str
     request: Converts
-    answer: Callable[[JSONObject, JSONObject], JSONObject]
+    answer: Callable[[MessagesRequest, CountedTokens], CountedTokens]
 
 
 def counter_of(profile: Profile) -> Counter | None:
@@ -58,14 +58,14 @@ def counter_of(profile: Profile) -> Counter | None:
 
 
 def _chat(
-    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: MessagesRequest, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
 ) -> Converted | AnsweredLocally:
     """The request of Chat Completions itself."""
     return chat_request(_whole(request), _without_window(profile), client, new_id, ledger)
 
 
 def _responses(
-    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: MessagesRequest, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
 ) -> Converted | AnsweredLocally:
     """The request of the Responses API, without what fills no prompt."""
     converted = responses_request(_whole(request), _without_window(profile), client, new_id, ledger)
@@ -76,26 +76,32 @@ def _responses(
 
 
 def _messages(
-    request: JSONObject, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
+    request: MessagesRequest, profile: Profile, client: ClientFacts, new_id: NewId, ledger: Ledger
 ) -> Converted:
     """The client's request, without what the profile would leave out in a conversion."""
     request_checks.check(request, counting=True)
-    kept = {name: request[name] for name in _MESSAGES_FIELDS if request.get(name) is not None}
-    if profile.strip_attribution and "system" in kept:
-        kept["system"] = without_attribution(kept["system"])
-    kept = {name: value for name, value in kept.items() if value}
+    filled = {name: value for name in _MESSAGES_FIELDS if (value := request.get(name))}
+    kept = cast(MessagesRequest, filled)
+    system = kept.get("system")
+    if profile.strip_attribution and system:
+        kept["system"] = without_attribution(system)
+        if not kept["system"]:
+            del kept["system"]
     if profile.replay_fields:
         kept = with_thinking_unsealed(kept)
     converted = passed_request(kept, profile, client, new_id, ledger)
     return Converted(converted.body, converted.context, {"anthropic-version": VERSION})
 
 
-def _whole(request: JSONObject) -> JSONObject:
+def _whole(request: MessagesRequest) -> MessagesRequest:
     """The request as one for messages, not streamed."""
     request_checks.check(request, counting=True)
-    budget = (request.get("thinking") or {}).get("budget_tokens") or 0
-    without = {name: value for name, value in request.items() if name not in ("stream", "compaction")}
-    return {**without, "max_tokens": budget + _ROOM}
+    thinking = request.get("thinking")
+    budget = (thinking.get("budget_tokens") if thinking else None) or 0
+    whole: MessagesRequest = {**request, "max_tokens": budget + _ROOM}
+    whole.pop("stream", None)
+    whole.pop("compaction", None)
+    return whole
 
 
 def _without_window(profile: Profile) -> Profile:
@@ -103,11 +109,11 @@ def _without_window(profile: Profile) -> Profile:
     return dataclasses.replace(profile, window_check="upstream")
 
 
-def _passed(_request: JSONObject, counted: JSONObject) -> JSONObject:
+def _passed(_request: MessagesRequest, counted: CountedTokens) -> CountedTokens:
     return counted
 
 
-def _number(request: JSONObject, counted: JSONObject) -> JSONObject:
+def _number(request: MessagesRequest, counted: CountedTokens) -> CountedTokens:
     return count_answer(request, counted["input_tokens"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.ledger import Code, Ledger
@@ -60,7 +59,7 @@ class RequestContext:
         markers = CacheMarkers(self.profile.cache_control, self.profile.cache_lifetime)
         return RequestContext(self.profile, self.model, Notes(), markers, self.opaque)
 
-    def stranger(self, payload: Mapping[str, Any]) -> str:
+    def stranger(self, payload: Mapping[str, object]) -> str:
         """Who made a payload that came back, if not the provider and model asked now; else "".
 
         What one model wants to see again, another one refuses, even at the same provider.

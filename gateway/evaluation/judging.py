@@ -33,7 +33,7 @@ def taken_comes_first(evaluation: int, step: int) -> bool:
 
 
 def question(
-    body: bytes, taken: Mapping[str, Any], proposed: Mapping[str, Any], *, taken_first: bool
+    body: bytes, taken: Mapping[str, object], proposed: Mapping[str, object], *, taken_first: bool
 ) -> tuple[bytes, int]:
     """The request for the judge, and about how many tokens it has."""
     first, second = (taken, proposed) if taken_first else (proposed, taken)

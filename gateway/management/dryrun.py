@@ -118,7 +118,7 @@ def _upstream_error(case: JSONObject, profile: Profile) -> JSONObject:
 def _count(case: JSONObject, profile: Profile) -> JSONObject:
     request_checks.check(case["request"], counting=True)
     request_checks.refuse_unsupported(case["request"], counting=True)
-    return count_tokens(case["request"], profile)
+    return dict(count_tokens(case["request"], profile))
 
 
 def _converted(case: JSONObject, profile: Profile, ledger: Ledger) -> Converted | AnsweredLocally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final, cast
 
 from gateway.client_protocol.novelties import novelties_of
 from gateway.client_protocol.purpose import purpose_of
@@ -36,6 +36,7 @@ from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
 from gateway.routing.resolve import Route, model_allowed, resolve
 from gateway.wire import json_bounds, jsontext, sse
+from gateway.wire.messages_request import CountedTokens, MessagesRequest
 
 logger = logging.getLogger("gateway.relay")
 
@@ -111,7 +112,7 @@ def opened(arrival: Arrival, gateway: Gateway) -> Exchange:
     )
 
 
-async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
+async def parsed(exchange: Exchange, gateway: Gateway) -> MessagesRequest:
     """The body's JSON: an object that names a model. Everything else is checked where it is converted.
 
     Raises InvalidRequest, RequestTooLarge.
@@ -145,7 +146,7 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> dict[str, Any]:
     own = exchange.arrival.purpose
     exchange.purpose = own or purpose_of(request, headers, exchange.arrival.endpoint)
     exchange.novelties = [] if own else [list(novelty) for novelty in novelties_of(request, headers)]
-    return request
+    return cast(MessagesRequest, request)
 
 
 def _has_many_values(body: bytes) -> bool:
@@ -153,7 +154,7 @@ def _has_many_values(body: bytes) -> bool:
     return len(body) > SMALL and (body.count(b"{") > MANY_OBJECTS or body.count(b",") > MANY_VALUES)
 
 
-async def routed(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> tuple[Route, ...]:
+async def routed(exchange: Exchange, gateway: Gateway, request: MessagesRequest) -> tuple[Route, ...]:
     """Where the request may go, best first, if its key may ask for that model."""
     model = request["model"]
     key = exchange.arrival.key
@@ -195,20 +196,22 @@ async def counted(exchange: Exchange, gateway: Gateway) -> Whole:
     route = (await routed(exchange, gateway, request))[0]
     await admission.come_in(exchange, gateway)
     await admission.charge_request(exchange, gateway)
-    answer = await provider_count(exchange, gateway, route, request)
-    if answer is None:
+    by_provider = await provider_count(exchange, gateway, route, request)
+    if by_provider is not None:
+        told = by_provider
+    else:
         facts = client_facts(exchange, gateway)
 
-        def estimate() -> dict[str, Any]:
+        def estimate() -> CountedTokens:
             check(request, counting=True)
             refuse_unsupported(request, counting=True)
             return count_tokens(request, route.profile, facts)
 
-        answer = await beside_the_loop(exchange, gateway, route, request, estimate)
+        told = await beside_the_loop(exchange, gateway, route, request, estimate)
         exchange.usage_estimated = True
-    exchange.usage = {"input_tokens": answer["input_tokens"]}
+    exchange.usage = {"input_tokens": told["input_tokens"]}
     scale = usage_scale(route.profile, exchange.asked_model, exchange.arrival.headers)
-    return json_reply(scaled(answer, scale), headers=exchange.reply_headers)
+    return json_reply(scaled(told, scale), headers=exchange.reply_headers)
 
 
 async def finished(exchange: Exchange, gateway: Gateway, reply: Whole) -> Whole:

@@ -43,7 +43,7 @@ class Teaching:
         self.refusal: UpstreamError | None = None
 
     def changed(
-        self, choice: AttemptChoice, error: UpstreamError, sent: Mapping[str, Any]
+        self, choice: AttemptChoice, error: UpstreamError, sent: Mapping[str, object]
     ) -> tuple[list[Lesson], Route] | None:
         """What a refusal teaches and the route with it; None when it teaches nothing more.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
 
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
@@ -12,7 +11,7 @@ from gateway.routing.shares import Arm, identity_of
 
 
 def placed(
-    exchange: Exchange, gateway: Gateway, request: Mapping[str, Any], routes: tuple[Route, ...]
+    exchange: Exchange, gateway: Gateway, request: Mapping[str, object], routes: tuple[Route, ...]
 ) -> tuple[Route, ...]:
     """`routes` with the arm of the exchange's session in front, if their mapping divides its sessions."""
     shares = routes[0].rule.shares
@@ -39,7 +38,7 @@ def _note_move(exchange: Exchange, gateway: Gateway, move: Hashable, arm: Arm, s
         exchange.move = f"from {arm.moved_from} to {arm.name}, by the step to {100 * step:g} %"
 
 
-def _goes_on(request: Mapping[str, Any]) -> bool:
+def _goes_on(request: Mapping[str, object]) -> bool:
     """Whether the conversation has had an answer."""
     messages = request.get("messages")
     return type(messages) is list and len(messages) > 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gateway.conversion.context import AnsweredLocally, Converted
 from gateway.conversion.ledger import Ledger
@@ -20,7 +20,7 @@ from gateway.routing.resolve import Route
 from gateway.upstream.failover.choices import Choices
 from gateway.upstream.request_builder import UpstreamCall, upstream_call
 from gateway.wire import jsontext
-from gateway.wire.messages import MessagesRequest
+from gateway.wire.messages_request import CountedTokens, MessagesRequest
 
 logger = logging.getLogger("gateway.relay")
 
@@ -42,7 +42,7 @@ class NotCounted(Exception):
 
 async def provider_count(
     exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest
-) -> dict[str, Any] | None:
+) -> CountedTokens | None:
     """The answer of count_tokens by the provider's counter; None when it has none, or gave no number.
 
     It is asked once and has PATIENCE. The ledger says why there is no number. This process does not ask
@@ -103,7 +103,7 @@ async def _call(
     )
 
 
-async def _counted(gateway: Gateway, call: UpstreamCall) -> dict[str, Any]:
+async def _counted(gateway: Gateway, call: UpstreamCall) -> CountedTokens:
     """Raises NotCounted."""
     try:
         async with asyncio.timeout(PATIENCE):
@@ -124,7 +124,7 @@ async def _counted(gateway: Gateway, call: UpstreamCall) -> dict[str, Any]:
     number = counted.get("input_tokens")
     if type(number) is not int or number < 0:
         raise NotCounted("told no number")
-    return counted
+    return cast(CountedTokens, counted)
 
 
 def _loaded(body: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Final
+from typing import Final
 
 from gateway.relay.streaming.pump import Pump
 from gateway.values import frozen
@@ -41,5 +41,5 @@ class Streamed:
 Reply = Whole | Streamed
 
 
-def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Whole:
+def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Whole:
     return Whole(status, jsontext.dumps(value), headers or {})

@@ -18,7 +18,7 @@ from gateway.relay.gateway import Gateway
 from gateway.relay.pdf_extraction.request_files import read_files
 from gateway.routing.resolve import Route
 from gateway.upstream.search_engines import searched
-from gateway.wire.messages import MessagesRequest
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from gateway.conversion.requests.token_count import plain_input_tokens
 from gateway.relay.exchange.exchange import Exchange
@@ -26,13 +25,14 @@ from gateway.routing.facts import (
 )
 from gateway.routing.resolve import needed
 from gateway.routing.snapshot import ConfigSnapshot
+from gateway.wire.messages_request import MessagesRequest
 
 _NO_SHAPE = RequestShape()
 _NOTHING = Attached()
 
 
 async def note_facts(
-    exchange: Exchange, gateway: Gateway, request: dict[str, Any], snapshot: ConfigSnapshot
+    exchange: Exchange, gateway: Gateway, request: MessagesRequest, snapshot: ConfigSnapshot
 ) -> Facts:
     """Work out the facts of a parsed request that the rules of `snapshot` ask for; routing goes by the same
     snapshot, even when another one comes meanwhile."""
@@ -48,7 +48,7 @@ async def note_facts(
     return exchange.facts
 
 
-async def _input_tokens(exchange: Exchange, gateway: Gateway, request: dict[str, Any]) -> int:
+async def _input_tokens(exchange: Exchange, gateway: Gateway, request: MessagesRequest) -> int:
     arguments = request, client_facts(exchange, gateway), exchange.recurring
     if takes_long(exchange.arrival.body):
         return await asyncio.to_thread(plain_input_tokens, *arguments)
@@ -56,7 +56,7 @@ async def _input_tokens(exchange: Exchange, gateway: Gateway, request: dict[str,
 
 
 def _facts(
-    exchange: Exchange, snapshot: ConfigSnapshot, request: dict[str, Any], needs: Needs, tokens: int | None
+    exchange: Exchange, snapshot: ConfigSnapshot, request: MessagesRequest, needs: Needs, tokens: int | None
 ) -> Facts:
     arrival, wanted = exchange.arrival, needs.facts
     shape = _NO_SHAPE if wanted.isdisjoint(SHAPE) else shape_of(request)

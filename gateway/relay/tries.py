@@ -31,7 +31,8 @@ from gateway.routing.resolve import Route
 from gateway.upstream.failover.attempts import MOST_ATTEMPTS, Fault, Step, fault_of, is_overflow, step_after
 from gateway.upstream.failover.choices import AttemptChoice, Choices
 from gateway.upstream.failover.health import Kind
-from gateway.wire.messages import Message, MessagesRequest, Sent
+from gateway.wire.messages import Message, Sent
+from gateway.wire.messages_request import MessagesRequest
 
 logger = logging.getLogger("gateway.relay")
 

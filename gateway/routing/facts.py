@@ -101,7 +101,7 @@ class RequestShape:
     max_tokens: int | None = None
 
 
-def shape_of(request: Mapping[str, Any]) -> RequestShape:
+def shape_of(request: Mapping[str, object]) -> RequestShape:
     """The shape of a request that need not be legal."""
     get = request.get
     thinking, config, tools, most = get("thinking"), get("output_config"), get("tools"), get("max_tokens")
@@ -120,14 +120,14 @@ def shape_of(request: Mapping[str, Any]) -> RequestShape:
     )
 
 
-def tool_names(request: Mapping[str, Any]) -> frozenset[str]:
+def tool_names(request: Mapping[str, object]) -> frozenset[str]:
     """The names of the tools that a request offers."""
     tools = request.get("tools")
     found = [tool.get("name") for tool in tools if type(tool) is dict] if type(tools) is list else ()
     return frozenset(name[:LONGEST_VALUE] for name in found if type(name) is str)
 
 
-def attached_to(request: Mapping[str, Any]) -> Attached:
+def attached_to(request: Mapping[str, object]) -> Attached:
     """Whether a message, or a tool's result, has an image or a PDF; the request need not be legal.
 
     Plain loops, because this looks at every block of a long history.

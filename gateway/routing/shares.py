@@ -125,7 +125,7 @@ def weights_of(targets: Iterable[tuple[str, float | None]]) -> dict[str, float]:
     return weights
 
 
-def identity_of(headers: Mapping[str, str], request: Mapping[str, Any], owner: str) -> bytes:
+def identity_of(headers: Mapping[str, str], request: Mapping[str, object], owner: str) -> bytes:
     """What stays the same for all requests of a session, its subagents' among them.
 
     That is the session's id from the client's header or metadata; without one, the `owner` and the beginning
@@ -169,7 +169,7 @@ def _session_of_metadata(metadata: Any) -> str:
     return session if found else ""
 
 
-def _opening(request: Mapping[str, Any]) -> str:
+def _opening(request: Mapping[str, object]) -> str:
     messages = request.get("messages")
     first = messages[0] if type(messages) is list and messages else None
     content = first.get("content") if type(first) is dict else None

@@ -82,7 +82,7 @@ def question(
     return Question(request, tuple(asked))
 
 
-def prompts_of(messages: Any) -> list[str]:
+def prompts_of(messages: object) -> list[str]:
     """The last things that the person said, the oldest first, without what tools and the client added."""
     said = messages if isinstance(messages, list) else []
     prompts = (written(message) for message in reversed(said) if isinstance(message, Mapping))

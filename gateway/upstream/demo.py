@@ -35,7 +35,7 @@ async def demo_answer(content: bytes) -> InProcessAnswer:
     return InProcessAnswer(200, {"content-type": "application/json", "x-request-id": "demo"}, _whole(body))
 
 
-def demo_text(request: Mapping[str, Any]) -> str:
+def demo_text(request: Mapping[str, object]) -> str:
     """What the demo says: that it is the demo, what was asked, how to set a real provider."""
     asked = _last_question(request) or "(nothing)"
     return (

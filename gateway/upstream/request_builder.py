@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gateway.routing.snapshot import ProviderConfig
@@ -32,7 +32,7 @@ class UpstreamCall:
 def upstream_call(
     provider: ProviderConfig,
     protocol: str,
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     more_headers: Mapping[str, str],
     credential: str | None,
     connect_timeout: float | None = None,

@@ -74,7 +74,7 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: object) -> bytes:
     """Compact UTF-8 JSON, keys in the given order, non-ASCII unescaped."""
     try:
         return orjson.dumps(value)
@@ -84,7 +84,7 @@ def dumps(value: Any) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def dumps_to_keep(value: Any) -> bytes:
+def dumps_to_keep(value: object) -> bytes:
     """`dumps` in no more memory than the text needs: for values that are held while a stream lasts.
 
     orjson returns its buffer at the size it grew to: 8 KB for a text of 1 KB, 32 KB for one of 3 KB.
@@ -92,7 +92,7 @@ def dumps_to_keep(value: Any) -> bytes:
     return bytes(memoryview(dumps(value)))
 
 
-def dumps_text(value: Any) -> str:
+def dumps_text(value: object) -> str:
     """The same as dumps, as a string."""
     return dumps(value).decode("utf-8")
 

@@ -27,7 +27,7 @@ See docs/conversion.md, "Streams".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from gateway.conversion import repairs
@@ -45,7 +45,7 @@ from gateway.conversion.tool_calls.object_reader import MalformedArguments
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.halves import HalfCharacters
-from gateway.wire.messages import Event, JSONObject, Sent
+from gateway.wire.messages import Event, Sent
 
 CUT: Final = "upstream closed the stream before the response was complete"
 NOTHING: Final = "upstream returned no valid stream data"
@@ -71,7 +71,7 @@ class ConvertedStream:
         self._refusal: list[str] = []
         self._finish: Finish | None = None
         self._sequence: str | None = None
-        self._counts: JSONObject | None = None
+        self._counts: Mapping[str, object] | None = None
         self._tier: object = None
         self._usage: Usage | None = None
         self._stop: Stop | None = None
@@ -197,7 +197,7 @@ class ConvertedStream:
 
     # What a protocol adds
 
-    def _read_data(self, data: JSONObject) -> None:
+    def _read_data(self, data: Mapping[str, object]) -> None:
         """One piece of data that is an object."""
         raise NotImplementedError
 

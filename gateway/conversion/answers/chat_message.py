@@ -11,7 +11,8 @@ See docs/conversion.md, "The answer" and "When the 200 goes out".
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, cast
 
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers import reasoning, stop_reasons
@@ -31,7 +32,17 @@ from gateway.conversion.tool_calls.answer_calls import CallBlocks, pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
-from gateway.wire.messages import Delta, Event, JSONObject, Message
+from gateway.wire.messages import (
+    Citation,
+    ContentBlock,
+    Delta,
+    Event,
+    JSONObject,
+    Message,
+    MessageEnd,
+    MessageUsage,
+    TextContent,
+)
 
 _START_COUNTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", "server_tool_use")
@@ -104,20 +115,21 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     output.text(text)
     carrier = reasoning.Carrier(context, ledger)
     carrier.note(said, whole=True)
-    content = [*context.leading]
+    content: list[ContentBlock] = [*context.leading]
     if context.thinking_shown and (thinking or carrier.loaded):
         carrier.said(thinking, place)
         shown_text = "" if context.thinking_omitted else thinking
         content.append({"type": "thinking", "thinking": shown_text, "signature": carrier.signature()})
     elif thinking or (carrier.loaded and not (called and carrier.needed)):
         carrier.not_shown()
-    citations: list[JSONObject] = []
+    citations: list[Citation] = []
     if text:
-        content.append({"type": "text", "text": text})
+        said_text: TextContent = {"type": "text", "text": text}
+        content.append(said_text)
         if said.get("annotations"):
             citations = citations_of(said, text, context, ledger)
         if citations:
-            content[-1]["citations"] = citations
+            said_text["citations"] = citations
     for call in called:
         output.names.append(call.name)
         content.append(call.whole_block())
@@ -140,7 +152,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
 
 
 def _calls_said_once(
-    said: JSONObject, output: Output, context: AnswerContext, ledger: Ledger
+    said: Mapping[str, object], output: Output, context: AnswerContext, ledger: Ledger
 ) -> list[ToolBlock] | None:
     """The calls of a message, when each entry is one, whole and as it should be."""
     pieces = pieces_of(said, whole=True)
@@ -168,11 +180,12 @@ def in_one_piece(context: AnswerContext) -> AnswerContext:
     return dataclasses.replace(context, tools=tools)
 
 
-def put_together(events: list[Event], usage: JSONObject) -> Message:
+def put_together(events: list[Event], usage: MessageUsage) -> Message:
     """The message that a complete sequence of events tells."""
     first = events[0]
     assert first["type"] == "message_start"
-    message: Message = dict(first["message"])
+    # dictionaries of events whose fields are put together here
+    message = cast(JSONObject, dict(first["message"]))
     content: list[JSONObject] = []
     for event in events:
         match event["type"]:
@@ -186,7 +199,7 @@ def put_together(events: list[Event], usage: JSONObject) -> Message:
                 message |= {"stop_details": None, **event["delta"]}
                 if "context_management" in event:
                     message["context_management"] = event["context_management"]
-    return {**message, "content": content, "usage": usage}
+    return cast(Message, {**message, "content": content, "usage": usage})
 
 
 def _extend(block: JSONObject, delta: Delta) -> None:
@@ -208,8 +221,9 @@ def message_events(message: Message) -> list[Event]:
 
     See docs/conversion.md, "From chunks to blocks".
     """
-    usage = message.get("usage") or {}
-    start = {
+    # of a provider that speaks the API itself, nobody has checked them
+    usage: Mapping[str, object] = cast(Mapping[str, object] | None, message.get("usage")) or {}
+    start: JSONObject = {
         **message,
         "content": [],
         "stop_reason": None,
@@ -219,16 +233,19 @@ def message_events(message: Message) -> list[Event]:
     }
     start.pop("context_management", None)
     start.pop(RESULTS, None)
-    events: list[Event] = [messages.message_start(start), messages.PING]
+    events: list[Event] = [messages.message_start(cast(Message, start)), messages.PING]
     for index, block in enumerate(message["content"]):
         events += _block_events(index, block)
-    delta = {"stop_reason": message.get("stop_reason"), "stop_sequence": message.get("stop_sequence")}
+    delta: MessageEnd = {
+        "stop_reason": message.get("stop_reason"),
+        "stop_sequence": message.get("stop_sequence"),
+    }
     if message.get("stop_details") is not None:
         delta["stop_details"] = message["stop_details"]
     if RESULTS in message:
         delta[RESULTS] = message[RESULTS]
     totals = {name: value for name, value in usage.items() if name in _END_COUNTS and value is not None}
-    end = messages.message_delta(delta, totals)
+    end = messages.message_delta(delta, cast(MessageUsage, totals))
     if "context_management" in message:
         end["context_management"] = message["context_management"]
     return [*events, end, messages.MESSAGE_STOP]
@@ -243,19 +260,22 @@ def refusal_message(context: AnswerContext, explanation: str) -> Message:
     return envelope(context, [], Stop.refusal(explanation), usage.whole())
 
 
-def _block_events(index: int, block: JSONObject) -> list[Event]:
-    kind = block["type"]
-    if kind in ("tool_use", "server_tool_use"):
-        start = {**block, "input": {}}
-        deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
-    elif kind == "thinking":
-        start = {"type": "thinking", "thinking": "", "signature": ""}
-        deltas = [messages.thinking_delta(index, block["thinking"])] if block["thinking"] else []
-        deltas.append(messages.signature_delta(index, block.get("signature") or ""))
-    elif kind != "text":
-        start, deltas = block, []
-    else:
-        start = {"type": "text", "text": ""}
-        deltas = [messages.text_delta(index, block["text"])]
-        deltas += [messages.citations_delta(index, citation) for citation in block.get("citations") or ()]
+def _block_events(index: int, block: ContentBlock) -> list[Event]:
+    start: ContentBlock = block
+    deltas: list[Event] = []
+    match block["type"]:
+        case "tool_use":
+            start = {**block, "input": {}}
+            deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
+        case "server_tool_use":
+            start = {**block, "input": {}}
+            deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
+        case "thinking":
+            start = {"type": "thinking", "thinking": "", "signature": ""}
+            deltas = [messages.thinking_delta(index, block["thinking"])] if block["thinking"] else []
+            deltas.append(messages.signature_delta(index, block.get("signature") or ""))
+        case "text":
+            start = {"type": "text", "text": ""}
+            deltas = [messages.text_delta(index, block["text"])]
+            deltas += [messages.citations_delta(index, citation) for citation in block.get("citations") or ()]
     return [messages.block_start(index, start), *deltas, messages.block_stop(index)]

@@ -13,7 +13,7 @@ See docs/conversion.md, "From chunks to blocks".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway import patterns
@@ -56,7 +56,7 @@ class Repetition:
     def __init__(
         self,
         writer: AnswerWriter,
-        split: Callable[[JSONObject], tuple[str, str, str]],
+        split: Callable[[Mapping[str, object]], tuple[str, str, str]],
         growth: Growth,
         filtered: Callable[[tuple[str, str]], None],
     ) -> None:
@@ -94,7 +94,7 @@ class Repetition:
         self._patience = PATIENCE
         return True
 
-    def learn(self, data: bytes, chunk: JSONObject, filters: VisibleText | None) -> None:
+    def learn(self, data: bytes, chunk: Mapping[str, object], filters: VisibleText | None) -> None:
         """`data`, which is `chunk`, has been read in full; what was learnt before is over.
 
         `filters`: what visible text goes through, if anything. When they may end the answer, or hold all
@@ -105,7 +105,9 @@ class Repetition:
             self._patience -= 1
             self._learn(data, chunk, self._writer.state, filters)
 
-    def _learn(self, data: bytes, chunk: JSONObject, state: Open, filters: VisibleText | None) -> None:
+    def _learn(
+        self, data: bytes, chunk: Mapping[str, object], state: Open, filters: VisibleText | None
+    ) -> None:
         delta = _plain_delta(chunk)
         said = None if delta is None else self._said(delta, state, filters)
         if said is None:
@@ -198,7 +200,7 @@ class Repetition:
         return say
 
 
-def _plain_delta(chunk: JSONObject) -> JSONObject | None:
+def _plain_delta(chunk: Mapping[str, object]) -> JSONObject | None:
     """The delta of a chunk that does nothing but say it."""
     choices = chunk.get("choices")
     if type(choices) is not list or len(choices) != 1 or any(chunk.get(key) for key in _TELLING):

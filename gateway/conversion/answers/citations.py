@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import Citation
 
 _LONGEST_QUOTE: Final = 150
 
 
-def citations_of(message: JSONObject, text: str, context: AnswerContext, ledger: Ledger) -> list[JSONObject]:
+def citations_of(
+    message: Mapping[str, object], text: str, context: AnswerContext, ledger: Ledger
+) -> list[Citation]:
     """The citations in a message's or delta's annotations; `text` is the answer so far.
 
     Without an active web search they are dropped.
@@ -30,7 +33,7 @@ def citations_of(message: JSONObject, text: str, context: AnswerContext, ledger:
     return [_citation(source, text) for source in cited if isinstance(source, dict)]
 
 
-def _citation(source: JSONObject, text: str) -> JSONObject:
+def _citation(source: Mapping[str, object], text: str) -> Citation:
     start, end, title, url = (source.get(key) for key in ("start_index", "end_index", "title", "url"))
     quoted = text[start:end] if isinstance(start, int) and isinstance(end, int) and 0 <= start <= end else ""
     return {

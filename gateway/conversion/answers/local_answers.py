@@ -10,6 +10,7 @@ from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.usage import Usage
 from gateway.conversion.context import AnswerContext, AnsweredLocally
 from gateway.conversion.tokens.messages import estimate_text_tokens
+from gateway.wire.messages import TextContent
 
 
 def cache_warmed(context: AnswerContext) -> AnsweredLocally:
@@ -22,5 +23,5 @@ def spoken(text: str, context: AnswerContext) -> AnsweredLocally:
     """An answer of one text block."""
     written = estimate_text_tokens(text, context.profile.vocabulary)
     usage = Usage(context.estimated_input_tokens, written, estimated=True)
-    block = {"type": "text", "text": text}
+    block: TextContent = {"type": "text", "text": text}
     return AnsweredLocally(envelope(context, [block], Stop("end_turn"), usage.whole()), context)

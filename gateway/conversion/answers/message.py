@@ -12,14 +12,14 @@ from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.stop_reasons import Stop
 from gateway.conversion.answers.usage import MOST_TOKENS
 from gateway.conversion.context import AnswerContext
-from gateway.wire.messages import JSONObject, Message
+from gateway.wire.messages import ContentBlock, ContextEdits, Message, MessageUsage
 
 # the API's value when edits were requested and none was made
-NO_EDITS: Final[JSONObject] = {"applied_edits": []}
+NO_EDITS: Final[ContextEdits] = {"applied_edits": []}
 
 
 def envelope(
-    context: AnswerContext, content: list[JSONObject], stop: Stop | None, usage: JSONObject
+    context: AnswerContext, content: list[ContentBlock], stop: Stop | None, usage: MessageUsage
 ) -> Message:
     """A message; `stop` is None at the start of a stream. The model is the client's own word for it."""
     message: Message = {
@@ -52,7 +52,7 @@ class MessageFacts(NamedTuple):
     tools_called: list[str]
 
 
-def message_facts(message: Mapping[str, Any]) -> MessageFacts:
+def message_facts(message: Mapping[str, object]) -> MessageFacts:
     """The facts of a message; anything that does not have the API's shape is left out."""
     reason, content = message.get("stop_reason"), message.get("content")
     names = [

@@ -9,7 +9,7 @@ See docs/conversion.md, "Showing thinking" and "Signatures".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -38,7 +38,7 @@ class ReasoningReader:
         self._sources = [(place, _PLACES[place]) for place in places if place in _PLACES]
         self._keys = frozenset(_KEYS.get(place, place) for place, _ in self._sources)
 
-    def read(self, piece: JSONObject) -> tuple[str, str, str]:
+    def read(self, piece: Mapping[str, object]) -> tuple[str, str, str]:
         """(thinking, the place it came from, visible text); the first non-empty place alone is read."""
         content = piece.get("content")
         visible = content if type(content) is str else ""
@@ -59,15 +59,15 @@ def reader(places: tuple[str, ...]) -> ReasoningReader:
     return ReasoningReader(places)
 
 
-def _field(name: str) -> Callable[[JSONObject], str]:
-    def text(piece: JSONObject) -> str:
+def _field(name: str) -> Callable[[Mapping[str, object]], str]:
+    def text(piece: Mapping[str, object]) -> str:
         value = piece.get(name)
         return value if isinstance(value, str) else ""
 
     return text
 
 
-def _details(piece: JSONObject) -> str:
+def _details(piece: Mapping[str, object]) -> str:
     entries = piece.get("reasoning_details")
     if not isinstance(entries, list):
         return ""
@@ -79,11 +79,11 @@ def _details(piece: JSONObject) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _parts(piece: JSONObject) -> str:
+def _parts(piece: Mapping[str, object]) -> str:
     return _joined(piece.get("content"), _THINKING_PARTS, "thinking")
 
 
-def _google_thought(piece: JSONObject) -> str:
+def _google_thought(piece: Mapping[str, object]) -> str:
     extra = piece.get("extra_content")
     google = extra.get("google") if isinstance(extra, dict) else None
     if not isinstance(google, dict) or google.get("thought") is not True:
@@ -104,7 +104,7 @@ def _joined(content: object, kinds: tuple[str, ...], key: str) -> str:
     return "".join(texts)
 
 
-_PLACES: Final[dict[str, Callable[[JSONObject], str]]] = {
+_PLACES: Final[dict[str, Callable[[Mapping[str, object]], str]]] = {
     **{name: _field(name) for name in ("reasoning_content", "reasoning", "reasoning_text", "thinking")},
     "reasoning_details": _details,
     "content_parts": _parts,
@@ -197,7 +197,7 @@ class Carrier:
         """`note` has nothing to look for."""
         return not self._wants_details and not self._context.profile.message_extras
 
-    def note(self, piece: JSONObject, *, whole: bool = False, grown: bool = False) -> None:
+    def note(self, piece: Mapping[str, object], *, whole: bool = False, grown: bool = False) -> None:
         """Keep the opaque data of a delta, or of a whole message: its entries are whole, too.
 
         `grown`: texts begin with what was said before.
@@ -223,7 +223,7 @@ class Carrier:
             self._told = True
             self._ledger.dropped("content.thinking", "thinking was not asked for")
 
-    def signature(self, sealed: JSONObject | None = None) -> str:
+    def signature(self, sealed: Mapping[str, object] | None = None) -> str:
         """Sign a thinking block with what was collected since the last one, and with what is its own."""
         payload: JSONObject = {
             "p": self._context.profile.provider,
@@ -246,7 +246,7 @@ class Carrier:
         self._details, self._extras, self._thinking, self._place = [], {}, [], ""
         return signed
 
-    def _keep(self, entry: JSONObject, whole: bool, grown: bool) -> None:
+    def _keep(self, entry: Mapping[str, object], whole: bool, grown: bool) -> None:
         """Pieces of one streamed entry become one entry again."""
         last = self._details[-1] if self._details else None
         text = _DETAIL_TEXTS.get(str(entry.get("type")))

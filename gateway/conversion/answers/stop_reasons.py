@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -13,7 +14,7 @@ from gateway.conversion.errors.overflow import Overflow
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import StopDetails
 
 
 class Finish(Enum):
@@ -125,14 +126,14 @@ class Stop:
 
     reason: str
     sequence: str | None = None
-    details: JSONObject | None = None
+    details: StopDetails | None = None
 
     @classmethod
     def refusal(cls, explanation: str | None) -> Stop:
         return cls("refusal", details={"type": "refusal", "category": None, "explanation": explanation})
 
 
-def finish_of(choice: JSONObject) -> Finish | None:
+def finish_of(choice: Mapping[str, object]) -> Finish | None:
     """The finish of a choice; None while there is none.
 
     Providers write it in any case, behind a prefix (`content_filter: PROHIBITED_CONTENT`,
@@ -208,7 +209,7 @@ def overflow_of(finish: Finish | None, usage: Usage, context: AnswerContext) -> 
     return UpstreamRejected(text, status=400, error_type="invalid_request_error")
 
 
-def matched_sequence(choice: JSONObject, context: AnswerContext) -> str | None:
+def matched_sequence(choice: Mapping[str, object], context: AnswerContext) -> str | None:
     """The stop sequence the upstream says it met (vLLM: stop_reason, SGLang: matched_stop)."""
     for key in ("stop_reason", "matched_stop"):
         word = choice.get(key)

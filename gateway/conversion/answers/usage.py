@@ -9,6 +9,7 @@ See docs/conversion.md, "Usage".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.conversion import repairs
@@ -17,7 +18,7 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.messages import estimate_tokens
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import CacheCreation, JSONObject, MessageUsage, ServerToolCounts
 
 # no count means more, and a column of the history holds no more
 MOST_TOKENS: Final = 2**31 - 1
@@ -59,7 +60,7 @@ class Usage:
         """Everything that stood in the model's window when it stopped."""
         return self.input_tokens + self.cache_read + self.cache_written + self.output_tokens
 
-    def at_start(self) -> JSONObject:
+    def at_start(self) -> MessageUsage:
         """For message_start."""
         return {
             "input_tokens": self.input_tokens,
@@ -68,7 +69,7 @@ class Usage:
             "output_tokens": self.output_tokens,
         }
 
-    def at_end(self) -> JSONObject:
+    def at_end(self) -> MessageUsage:
         """For message_delta."""
         numbers = self.at_start()
         if self.thinking_tokens is not None:
@@ -79,7 +80,7 @@ class Usage:
             numbers["server_tool_use"] = self._server_tool_use()
         return numbers
 
-    def whole(self) -> JSONObject:
+    def whole(self) -> MessageUsage:
         """For a message that is not streamed."""
         return {
             **self.at_end(),
@@ -90,7 +91,7 @@ class Usage:
             "speed": None,
         }
 
-    def _cache_creation(self) -> JSONObject | None:
+    def _cache_creation(self) -> CacheCreation | None:
         if not self.cache_written:
             return None
         longer = self.cache_written_1h
@@ -99,12 +100,17 @@ class Usage:
             "ephemeral_1h_input_tokens": longer,
         }
 
-    def _server_tool_use(self) -> JSONObject | None:
+    def _server_tool_use(self) -> ServerToolCounts | None:
         return {"web_search_requests": self.searches, "web_fetch_requests": 0} if self.searches else None
 
 
 def usage_of(
-    counts: JSONObject | None, context: AnswerContext, output: Output, ledger: Ledger, *, tier: object = None
+    counts: Mapping[str, object] | None,
+    context: AnswerContext,
+    output: Output,
+    ledger: Ledger,
+    *,
+    tier: object = None,
 ) -> Usage:
     """Anthropic's numbers of an answer; what the upstream's usage object does not tell is estimated."""
     counts = counts or {}
@@ -166,7 +172,7 @@ def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
     )
 
 
-def usage_at_start(counts: JSONObject | None, context: AnswerContext) -> Usage:
+def usage_at_start(counts: Mapping[str, object] | None, context: AnswerContext) -> Usage:
     """The numbers for message_start: of the first chunk, if it has some, else the estimate.
 
     See docs/conversion.md, "Events to the client".
@@ -175,7 +181,7 @@ def usage_at_start(counts: JSONObject | None, context: AnswerContext) -> Usage:
     return usage_of({"completion_tokens": 0, **counts}, context, Output(), Ledger())
 
 
-def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
+def counts_in(payload: Mapping[str, object], choice: object = None) -> JSONObject | None:
     """The usage object of a completion or chunk: its own, Groq's `x_groq.usage`, or that of the choice."""
     groq = payload.get("x_groq")
     places = (
@@ -186,7 +192,9 @@ def counts_in(payload: JSONObject, choice: object = None) -> JSONObject | None:
     return next((place for place in places if isinstance(place, dict) and place), None)
 
 
-def latest(known: JSONObject | None, told: JSONObject | None, ledger: Ledger) -> JSONObject | None:
+def latest(
+    known: Mapping[str, object] | None, told: Mapping[str, object] | None, ledger: Ledger
+) -> Mapping[str, object] | None:
     """The counts of a stream so far: a later count never takes away what an earlier one told."""
     if not known or not told:
         return told or known
@@ -202,7 +210,7 @@ def _is_news(value: object, known: object) -> bool:
     return known is None or bool(value)
 
 
-def _prompt_of(counts: JSONObject) -> int | None:
+def _prompt_of(counts: Mapping[str, object]) -> int | None:
     """The tokens of the prompt, cached ones included: Chat's number, or what others make of it."""
     prompt = _number(counts.get("prompt_tokens"))
     if prompt is not None:
@@ -224,7 +232,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-def _first_positive(counts: JSONObject, places: tuple[tuple[str, ...], ...]) -> int:
+def _first_positive(counts: Mapping[str, object], places: tuple[tuple[str, ...], ...]) -> int:
     for place in places:
         # most providers have few of them, and this is asked for each answer, twice for a stream
         value = counts.get(place[0])
@@ -233,7 +241,7 @@ def _first_positive(counts: JSONObject, places: tuple[tuple[str, ...], ...]) -> 
     return 0
 
 
-def _first_known(counts: JSONObject, *names: str) -> int | None:
+def _first_known(counts: Mapping[str, object], *names: str) -> int | None:
     for name in names:
         number = _number(counts.get(name))
         if number is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.chat_message import WholeAnswer
 from gateway.conversion.answers.usage import own_usage
@@ -9,10 +12,10 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamBroken
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import Message
 
 
-def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
+def passed_message(message: Mapping[str, object], context: AnswerContext, ledger: Ledger) -> WholeAnswer:
     """The message as it came, under the name of the model that was asked for.
 
     Raises UpstreamRejected for an error inside a 200, and UpstreamBroken for anything but a message.
@@ -26,4 +29,6 @@ def passed_message(message: JSONObject, context: AnswerContext, ledger: Ledger) 
     if usage.estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts")
     told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
-    return WholeAnswer({**message, "model": context.model, **told}, usage.estimated)
+    # as it came: nobody has checked that it is like ours
+    passed = cast(Message, {**message, "model": context.model, **told})
+    return WholeAnswer(passed, usage.estimated)

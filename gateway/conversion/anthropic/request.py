@@ -27,7 +27,7 @@ from gateway.conversion.tools.tool_plan import tool_work
 from gateway.conversion.validation import request_checks
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject, MessagesRequest
+from gateway.wire.messages_request import MessagesRequest, RequestBlock, RequestMessage
 from gateway.wire.request_cache import NOTHING, Recurring
 
 VERSION: Final = "2023-06-01"
@@ -77,9 +77,9 @@ def passed_request(
     return Converted(body, context, headers, client.query)
 
 
-def with_thinking_unsealed(request: JSONObject) -> JSONObject:
+def with_thinking_unsealed(request: MessagesRequest) -> MessagesRequest:
     """The request with the thinking of other providers as plain thinking, for a server that seals none."""
-    messages = [
+    messages: list[RequestMessage] = [
         {**message, "content": [_unsealed(block) for block in message["content"]]}
         if isinstance(message["content"], list)
         else message
@@ -88,7 +88,7 @@ def with_thinking_unsealed(request: JSONObject) -> JSONObject:
     return {**request, "messages": messages}
 
 
-def _unsealed(block: JSONObject) -> JSONObject:
+def _unsealed(block: RequestBlock) -> RequestBlock:
     sealed = block["type"] == "thinking" and str(block.get("signature")).startswith(SIGNATURE_PREFIX)
     return {**block, "signature": ""} if sealed else block
 
@@ -137,7 +137,7 @@ def _block(path: str, block: Any, notes: Notes) -> Any:
 
 
 def _counts(
-    request: JSONObject, profile: Profile, recurring: Recurring, client: ClientFacts
+    request: MessagesRequest, profile: Profile, recurring: Recurring, client: ClientFacts
 ) -> TokenCounts | None:
     """Our counts of the input; None for what only the provider understands."""
     conversation = Conversation(request, profile, recurring.passages, client)
@@ -150,5 +150,5 @@ def _counts(
         return None
 
 
-def _rough_estimate(request: JSONObject) -> int:
+def _rough_estimate(request: MessagesRequest) -> int:
     return max(1, len(jsontext.dumps(request)) // _CHARACTERS_A_TOKEN)

@@ -13,7 +13,7 @@ See docs/conversion.md, "Passthrough".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.client_protocol.safeguards import RESULTS
@@ -165,7 +165,7 @@ class PassedStream:
         elif self.started:
             self._out.append(raw)
 
-    def _message_start(self, raw: bytes, event: JSONObject) -> None:
+    def _message_start(self, raw: bytes, event: Mapping[str, object]) -> None:
         message = event.get("message")
         message = message if isinstance(message, dict) else {}
         self._note_counts(message.get("usage"))
@@ -173,7 +173,7 @@ class PassedStream:
             self.started = True
             self._out.append(sse.encode({**event, "message": {**message, "model": self._context.model}}))
 
-    def _block_start(self, raw: bytes, event: JSONObject) -> None:
+    def _block_start(self, raw: bytes, event: Mapping[str, object]) -> None:
         block, index = event.get("content_block"), event.get("index")
         if isinstance(block, dict) and type(index) is int and isinstance(block.get("type"), str):
             self._open = (index, block["type"])
@@ -181,7 +181,7 @@ class PassedStream:
                 self.tool_names.append(block["name"])
         self._pass(raw, event)
 
-    def _block_stop(self, raw: bytes, event: JSONObject) -> None:
+    def _block_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
         self._open = None
         self._pass(raw, event)
 
@@ -201,19 +201,19 @@ class PassedStream:
         else:
             self._pass(raw, event)
 
-    def _message_stop(self, raw: bytes, event: JSONObject) -> None:
+    def _message_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
         if self.started:
             self._stopped = True
         self._pass(raw, event)
 
-    def _error(self, raw: bytes, event: JSONObject) -> None:
+    def _error(self, raw: bytes, event: Mapping[str, object]) -> None:
         self._failed(upstream.named_error(event, fields(raw).data, self._context), raw)
 
     def _failed(self, error: UpstreamError, raw: bytes | None) -> None:
         self.failure = error
         self._error_event = raw
 
-    def _pass(self, raw: bytes, event: JSONObject) -> None:
+    def _pass(self, raw: bytes, event: Mapping[str, object]) -> None:
         """Nothing may precede message_start, so whatever does is left out."""
         if self.started:
             self._out.append(raw)

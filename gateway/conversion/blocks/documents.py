@@ -11,12 +11,13 @@ from gateway.conversion.provider_state import TOO_MUCH, Opener
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import RequestBlock
 
 NO_TEXT: Final = "(no extractable text)"
 DEFAULT_NAME: Final = "document.pdf"
 
 
-def document(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def document(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     """The parts for a document block. Raises InvalidRequest where the provider takes no such document."""
     _note_citations(block, path, context)
     source = block["source"]
@@ -31,7 +32,7 @@ def document(block: JSONObject, path: str, context: RequestContext) -> list[JSON
             return [_from_pdf(block, source["data"], path, context)]
 
 
-def search_result(block: JSONObject, path: str, context: RequestContext) -> JSONObject:
+def search_result(block: RequestBlock, path: str, context: RequestContext) -> JSONObject:
     """The text part for a search_result block."""
     _note_citations(block, path, context)
     context.notes.add("replaced", path, "search result sent as text")
@@ -40,13 +41,13 @@ def search_result(block: JSONObject, path: str, context: RequestContext) -> JSON
     return text_part(f'<search_result title="{title}" source="{source}">\n{texts}\n</search_result>')
 
 
-def _note_citations(block: JSONObject, path: str, context: RequestContext) -> None:
+def _note_citations(block: RequestBlock, path: str, context: RequestContext) -> None:
     citations = block.get("citations")
     if isinstance(citations, dict) and citations.get("enabled"):
         context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
 
 
-def _from_content(block: JSONObject, content: Any, path: str, context: RequestContext) -> list[JSONObject]:
+def _from_content(block: RequestBlock, content: Any, path: str, context: RequestContext) -> list[JSONObject]:
     if isinstance(content, str):
         return [text_part(_wrapped(block, content))]
     texts = PARAGRAPH.join(item["text"] for item in content if item["type"] == "text")
@@ -58,7 +59,7 @@ def _from_content(block: JSONObject, content: Any, path: str, context: RequestCo
     return [text_part(_wrapped(block, texts)), *images]
 
 
-def _from_url(block: JSONObject, url: str, path: str, context: RequestContext) -> JSONObject:
+def _from_url(block: RequestBlock, url: str, path: str, context: RequestContext) -> JSONObject:
     if context.profile.url_documents == "pass":
         if context.profile.pdf == "document_url":
             return {"type": "document_url", "document_url": url}
@@ -68,7 +69,7 @@ def _from_url(block: JSONObject, url: str, path: str, context: RequestContext) -
     refuse(path, f"URL documents are not supported by model {context.model}")
 
 
-def _from_pdf(block: JSONObject, data: str, path: str, context: RequestContext) -> JSONObject:
+def _from_pdf(block: RequestBlock, data: str, path: str, context: RequestContext) -> JSONObject:
     data = without_whitespace(data)
     match context.profile.pdf:
         case "file":
@@ -117,14 +118,14 @@ def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
     return text, f"PDF sent as its extracted text{cut}"
 
 
-def _file(block: JSONObject, file_data: str) -> JSONObject:
+def _file(block: RequestBlock, file_data: str) -> JSONObject:
     # OpenAI recognises the kind of a file by the extension of its name
     name = block.get("title") or DEFAULT_NAME
     name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
     return {"type": "file", "file": {"filename": name, "file_data": file_data}}
 
 
-def _wrapped(block: JSONObject, text: str) -> str:
+def _wrapped(block: RequestBlock, text: str) -> str:
     title, context = block.get("title"), block.get("context")
     opening = f'<document title="{_quoted(title)}">' if title else "<document>"
     return "\n".join([opening, *([context] if context else []), text, "</document>"])

@@ -91,7 +91,7 @@ def parsed_body(body: bytes) -> Any:
     return None
 
 
-def read(parsed: Any, raw: str = "") -> ErrorBody:
+def read(parsed: object, raw: str = "") -> ErrorBody:
     """What an error says. `parsed`: the body as JSON, None when it is none; `raw`: its text."""
     if parsed is None:
         message = plain_text(raw)

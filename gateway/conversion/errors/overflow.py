@@ -46,7 +46,7 @@ class Overflow(NamedTuple):
         return f"prompt is too long: {max(needed, window + 1)} tokens > {window} maximum"
 
 
-def overflow_in(words: set[str], texts: list[str], body: Any) -> Overflow | None:
+def overflow_in(words: set[str], texts: list[str], body: object) -> Overflow | None:
     """Whether an error is an overflow.
 
     `words` are its codes and types, `texts` what the provider says without what it echoes (`error_body`),

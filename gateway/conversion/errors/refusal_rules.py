@@ -60,7 +60,7 @@ def value_of(profile: Profile, option: str) -> Any:
     return list(value) if type(value) is tuple else value
 
 
-def was_sent(what: str, sent: Mapping[str, Any]) -> bool:
+def was_sent(what: str, sent: Mapping[str, object]) -> bool:
     """Whether the body contains what an entry is about: a field, or something deeper in it."""
     match what:
         case "image":
@@ -84,12 +84,12 @@ def was_sent(what: str, sent: Mapping[str, Any]) -> bool:
     return what in sent or what.replace("_?", "_") in sent
 
 
-def _inside(sent: Mapping[str, Any], outer: str, name: str) -> Any:
+def _inside(sent: Mapping[str, object], outer: str, name: str) -> Any:
     value = sent.get(outer)
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _conversation(sent: Mapping[str, Any]) -> list[Any]:
+def _conversation(sent: Mapping[str, object]) -> list[Any]:
     found = sent.get("messages", sent.get("input"))
     return found if isinstance(found, list) else []
 
@@ -108,7 +108,7 @@ def _is_call_without_text(message: Any, content: str | None = None) -> bool:
     return isinstance(message, dict) and "tool_calls" in message and message.get("content", 0) == content
 
 
-def _functions(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _functions(sent: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
     tools = sent.get("tools")
     for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, dict):
@@ -116,11 +116,11 @@ def _functions(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield function if isinstance(function, dict) else {}
 
 
-def _cap_of(sent: Mapping[str, Any]) -> int | None:
-    return next((sent[name] for name in _CAPS if type(sent.get(name)) is int), None)
+def _cap_of(sent: Mapping[str, object]) -> int | None:
+    return next((cap for name in _CAPS if type(cap := sent.get(name)) is int), None)
 
 
-def _effort_of(sent: Mapping[str, Any]) -> str | None:
+def _effort_of(sent: Mapping[str, object]) -> str | None:
     effort = sent.get("reasoning_effort") or _inside(sent, "reasoning", "effort")
     return effort if isinstance(effort, str) else None
 

@@ -20,6 +20,7 @@ from gateway.conversion.errors.overflow import overflow_in, wordings
 from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.masking.redaction import masked
+from gateway.wire.messages import JSONObject
 
 # Providers say what they do not want in the beginning, and echo what they were sent; many expressions over
 # long texts would hold up other exchanges.
@@ -43,7 +44,7 @@ class Lesson(NamedTuple):
     words: str = ""
 
 
-def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, Any]) -> Lesson | None:
+def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, object]) -> Lesson | None:
     """The option to change after an error answer, None when it names none that could help.
 
     `body`: of the error answer; `sent`: the request's body that was refused, converted
@@ -68,7 +69,7 @@ def told_window(body: bytes, profile: Profile) -> Lesson | None:
     return Lesson("context_window", profile.context_window, window, words)
 
 
-def with_options(profile: Profile, options: Mapping[str, Any]) -> Profile:
+def with_options(profile: Profile, options: Mapping[str, object]) -> Profile:
     """The profile with options changed, given as in JSON; null means back to the default."""
     changed: dict[str, Any] = {
         name: getattr(DEFAULTS, name) if value is None else tuple(value) if type(value) is list else value
@@ -108,7 +109,7 @@ def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
 class _Entry:
     """One entry of the table."""
 
-    def __init__(self, entry: Mapping[str, Any], refusals: list[str], quotes: str) -> None:
+    def __init__(self, entry: JSONObject, refusals: list[str], quotes: str) -> None:
         self._option: str = entry["option"]
         self._from: list[Any] | None = entry.get("from")
         self._to: Any = entry.get("to")

@@ -57,7 +57,7 @@ _MILLISECONDS_SINCE: Final = 1e11
 
 
 def retry_after(
-    headers: Mapping[str, str], error: Any, text: str, *, ratelimit_prefix: str, now: float | None
+    headers: Mapping[str, str], error: object, text: str, *, ratelimit_prefix: str, now: float | None
 ) -> int | None:
     """Whole seconds, at least 1; None when the upstream does not say.
 

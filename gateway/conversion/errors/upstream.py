@@ -21,7 +21,6 @@ from gateway.conversion.errors.overflow import (
 from gateway.conversion.errors.retry_after import retry_after
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
 from gateway.masking.redaction import masked
-from gateway.wire.messages import JSONObject
 
 MAX_MESSAGE: Final = 2000
 
@@ -224,7 +223,7 @@ def upstream_error(
     return error
 
 
-def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError | None:
+def error_inside(payload: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:
     """The error that a 200 holds instead of an answer or chunk; None when it holds none."""
     base = payload.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
@@ -241,7 +240,7 @@ def error_inside(payload: JSONObject, context: AnswerContext) -> UpstreamError |
     return _inside(payload, "", context)
 
 
-def _failure_told(payload: JSONObject) -> bool:
+def _failure_told(payload: Mapping[str, object]) -> bool:
     """Whether an object without choices and usage has a sentence and a code that is no success."""
     if payload.get("choices") or payload.get("usage"):
         return False
@@ -254,7 +253,7 @@ def _failure_told(payload: JSONObject) -> bool:
     )
 
 
-def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError | None:
+def error_of_choice(choice: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:
     """The error that a choice, its delta or its message holds; None when there is none."""
     for place in (choice, choice.get("delta"), choice.get("message")):
         if type(place) is dict and ("error" in place or "errors" in place):
@@ -264,7 +263,7 @@ def error_of_choice(choice: JSONObject, context: AnswerContext) -> UpstreamError
     return None
 
 
-def named_error(payload: Any, raw: bytes, context: AnswerContext) -> UpstreamError:
+def named_error(payload: object, raw: bytes, context: AnswerContext) -> UpstreamError:
     """The error of a server-sent event which is named `error`, whatever its data."""
     return _inside(payload, raw.decode("utf-8", "replace"), context)
 

@@ -8,16 +8,17 @@ See docs/conversion.md, "The Responses API".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.conversion.answers.chat_message import WholeAnswer, in_one_piece, put_together
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.openai_responses.response_end import failure_of
 from gateway.conversion.openai_responses.stream import ResponsesStream
 from gateway.errors import UpstreamBroken
-from gateway.wire.messages import JSONObject
 
 
-def whole_response(response: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer:
+def whole_response(response: Mapping[str, object], context: AnswerContext, ledger: Ledger) -> WholeAnswer:
     """The message that a response is, and what the history needs to know about it.
 
     Raises UpstreamRejected or UpstreamRefused for a failed response, and UpstreamBroken for one without

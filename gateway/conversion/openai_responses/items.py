@@ -8,6 +8,7 @@ See docs/conversion.md, "The Responses API".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.conversion.cache_control import BREAKPOINT
@@ -29,7 +30,13 @@ from gateway.conversion.tools.exposure import called_name, loaded_by
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import (
+    JSONObject,
+    ServerToolUse,
+    WebSearchError,
+    WebSearchResult,
+    WebSearchToolResult,
+)
 
 Item = dict[str, Any]
 
@@ -248,7 +255,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def search_blocks(item: JSONObject, block_id: str) -> list[JSONObject]:
+def search_blocks(item: Mapping[str, object], block_id: str) -> list[ServerToolUse | WebSearchToolResult]:
     """The call and the result for a web_search_call item; none for a step that is no query.
 
     The provider names only the addresses it read. Their contents stay with it.
@@ -257,7 +264,7 @@ def search_blocks(item: JSONObject, block_id: str) -> list[JSONObject]:
     action = action if isinstance(action, dict) else {}
     if action.get("type") not in ("search", None):
         return []
-    call = {
+    call: ServerToolUse = {
         "type": "server_tool_use",
         "id": block_id,
         "name": "web_search",
@@ -265,14 +272,20 @@ def search_blocks(item: JSONObject, block_id: str) -> list[JSONObject]:
     }
     sources = action.get("sources")
     sources = sources if isinstance(sources, list) else []
-    content: Any = [_result(source) for source in sources if _has_url(source)]
+    content: list[WebSearchResult] | WebSearchError = [
+        _result(source) for source in sources if _has_url(source)
+    ]
     if item.get("status") == "failed":
         content = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
-    result = {"type": "web_search_tool_result", "tool_use_id": block_id, "content": content}
+    result: WebSearchToolResult = {
+        "type": "web_search_tool_result",
+        "tool_use_id": block_id,
+        "content": content,
+    }
     return [call, result]
 
 
-def _query(action: JSONObject) -> str:
+def _query(action: Mapping[str, object]) -> str:
     query = action.get("query")
     if isinstance(query, str) and query:
         return query
@@ -284,7 +297,7 @@ def _has_url(source: object) -> bool:
     return isinstance(source, dict) and isinstance(source.get("url"), str)
 
 
-def _result(source: JSONObject) -> JSONObject:
+def _result(source: JSONObject) -> WebSearchResult:
     title = source.get("title")
     return {
         "type": "web_search_result",

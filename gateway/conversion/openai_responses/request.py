@@ -15,7 +15,8 @@ from gateway.conversion.openai_responses.items import Item, checked_ending, inpu
 from gateway.conversion.profile import Profile
 from gateway.conversion.requests.messages.system import leading_system_message
 from gateway.conversion.requests.plan import RequestPlan, request_plan
-from gateway.wire.messages import JSONObject, MessagesRequest
+from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Part, Recurring
 
 LEAST_OUTPUT: Final = 16

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.conversion.answers import stop_reasons
 from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.context import AnswerContext
@@ -11,7 +13,7 @@ from gateway.wire.lenient import object_of
 from gateway.wire.messages import JSONObject
 
 
-def failure_of(response: JSONObject, context: AnswerContext) -> UpstreamError | None:
+def failure_of(response: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:
     """The error that a response stands for by its status or by an error in it; None when it is an answer."""
     error = upstream.error_inside(response, context)
     if error is not None:
@@ -28,7 +30,7 @@ def ended_badly() -> UpstreamError:
     return failure
 
 
-def finish_of(response: JSONObject) -> Finish:
+def finish_of(response: Mapping[str, object]) -> Finish:
     """Why the response ended."""
     if response.get("status") in ("completed", None):
         return Finish.STOP
@@ -37,7 +39,7 @@ def finish_of(response: JSONObject) -> Finish:
     return Finish.UNKNOWN if known in (None, Finish.STOP, Finish.CALLS) else known
 
 
-def counts_of(usage: JSONObject, searches: int) -> JSONObject:
+def counts_of(usage: Mapping[str, object], searches: int) -> JSONObject:
     """A response's usage in the words of Chat Completions, which `usage_of` reads."""
     return {
         "prompt_tokens": usage.get("input_tokens"),

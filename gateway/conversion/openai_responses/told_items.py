@@ -6,6 +6,7 @@ about by its place in the output, by an id that may change between events, or no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.conversion.answers.output import Pieces
@@ -38,7 +39,7 @@ class ToldItems:
         self._by_key: dict[int | str, ToldItem] = {}
         self.in_order: list[ToldItem] = []
 
-    def about(self, event: JSONObject, kind: str = "") -> ToldItem:
+    def about(self, event: Mapping[str, object], kind: str = "") -> ToldItem:
         """The item that an event is about: a known one of this kind, or a new one."""
         told = self._by_key.get(item_key(event))
         strange = told is not None and bool(kind and told.kind) and told.kind != kind
@@ -48,18 +49,18 @@ class ToldItems:
             told = None if told is None or told.ended else told
         return told or self.add(event, kind)
 
-    def at(self, event: JSONObject) -> ToldItem | None:
+    def at(self, event: Mapping[str, object]) -> ToldItem | None:
         """The item at an event's place, if there is one."""
         return self._by_key.get(item_key(event))
 
-    def add(self, event: JSONObject, kind: str) -> ToldItem:
+    def add(self, event: Mapping[str, object], kind: str) -> ToldItem:
         """A new item, which takes the event's place from now on."""
         told = self._by_key[item_key(event)] = ToldItem(kind)
         self.in_order.append(told)
         return told
 
 
-def item_key(event: JSONObject) -> int | str:
+def item_key(event: Mapping[str, object]) -> int | str:
     """Which item an event is about: its place in the output, or its id where a server tells no place."""
     place = event.get("output_index")
     if type(place) is int:
@@ -69,7 +70,7 @@ def item_key(event: JSONObject) -> int | str:
     return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id")) or 0
 
 
-def part_index(event: JSONObject, name: str) -> int:
+def part_index(event: Mapping[str, object], name: str) -> int:
     """The place of a part in its item; 0 where the event does not tell."""
     value = event.get(name)
     return value if type(value) is int else 0

@@ -10,7 +10,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.requests.messages.chat_messages import apply_prefill
 from gateway.conversion.requests.messages.system import leading_system_message
 from gateway.conversion.requests.plan import request_plan
-from gateway.wire.messages import MessagesRequest
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
 

@@ -10,7 +10,7 @@ See docs/conversion.md, "The request", "Messages and blocks" and "Tools".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.client_protocol.safeguards import results_for
 from gateway.conversion.answers import local_answers
@@ -35,6 +35,7 @@ from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
 # left free, because the input is only estimated
@@ -75,7 +76,7 @@ class RequestPlan:
     """A checked request, taken apart. `cap`: the output tokens to ask for; `estimate`: of the input's, from
     its `counts`."""
 
-    request: JSONObject
+    request: MessagesRequest
     context: RequestContext
     ledger: Ledger
     new_id: NewId
@@ -107,7 +108,7 @@ class RequestPlan:
         context = self.context
         return sampling_fields(self.request, context.profile, context.notes, thinking_off=self.thinking.off)
 
-    def converted(self, body: JSONObject, *, prefill: str | None = None) -> Converted:
+    def converted(self, body: Mapping[str, object], *, prefill: str | None = None) -> Converted:
         """The finished request: the provider's constant fields last, everything lost in the ledger.
 
         `prefill`: text of the final assistant message that the upstream continues.
@@ -140,7 +141,7 @@ class RequestPlan:
 
 
 def request_plan(
-    request: JSONObject,
+    request: MessagesRequest,
     profile: Profile,
     client: ClientFacts,
     new_id: NewId,
@@ -192,12 +193,12 @@ def request_plan(
     )  # fmt: skip
 
 
-def _searched_for(request: JSONObject) -> str:
+def _searched_for(request: MessagesRequest) -> str:
     search = search_of(request)
     return search.query if search else ""
 
 
-def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimate: int) -> AnswerContext:
+def _local_context(request: MessagesRequest, profile: Profile, new_id: NewId, estimate: int) -> AnswerContext:
     return AnswerContext(
         model=request["model"],
         new_id=new_id,
@@ -208,25 +209,26 @@ def _local_context(request: JSONObject, profile: Profile, new_id: NewId, estimat
     )
 
 
-def _refuse_mcp_servers(request: JSONObject, profile: Profile) -> None:
+def _refuse_mcp_servers(request: MessagesRequest, profile: Profile) -> None:
     if request.get("mcp_servers") and profile.server_tools != "drop":
         refuse("mcp_servers", "the MCP connector is not supported by this gateway")
 
 
-def _note_losses(request: JSONObject, context: RequestContext) -> None:
+def _note_losses(request: MessagesRequest, context: RequestContext) -> None:
     notes = context.notes
     for name, value in request.items():
         if value is not None and name not in _HANDLED:
             notes.add("dropped", name, "the upstream has no such field")
     if request.get("mcp_servers"):
         notes.add("dropped", "mcp_servers", "the MCP connector is not supported by this gateway")
-    if (request.get("output_config") or {}).get("task_budget") is not None:
+    config = request.get("output_config")
+    if config and config.get("task_budget") is not None:
         notes.add("dropped", "output_config.task_budget", "the upstream has no such field")
     if context.markers.dropped:
         notes.add("dropped", "cache_control", f"cache markers: {context.markers.dropped}")
 
 
-def _merged(body: JSONObject, extra: Mapping[str, Any]) -> JSONObject:
+def _merged(body: Mapping[str, object], extra: Mapping[str, object]) -> JSONObject:
     """`extra` laid over `body`, object by object; what is not an object is replaced."""
     merged = dict(body)
     for name, value in extra.items():

@@ -13,6 +13,7 @@ from gateway.conversion.context import ClientFacts
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 
 LEAST_POSITIVE: Final = 0.01
 
@@ -24,11 +25,12 @@ class StopPlan(NamedTuple):
     local: tuple[str, ...] = ()
 
 
-def sampling_fields(request: JSONObject, profile: Profile, notes: Notes, *, thinking_off: bool) -> JSONObject:
+def sampling_fields(
+    request: MessagesRequest, profile: Profile, notes: Notes, *, thinking_off: bool
+) -> JSONObject:
     """The sampling fields that the provider takes; `thinking_off`: the request runs without thinking."""
     fields: JSONObject = {}
-    for name in ("temperature", "top_p"):
-        value = request.get(name)
+    for name, value in (("temperature", request.get("temperature")), ("top_p", request.get("top_p"))):
         if value is None:
             continue
         if profile.sampling == "drop" or (profile.sampling == "drop_thinking" and not thinking_off):
@@ -47,7 +49,7 @@ def sampling_fields(request: JSONObject, profile: Profile, notes: Notes, *, thin
     return fields
 
 
-def stop_plan(request: JSONObject, profile: Profile, notes: Notes) -> StopPlan:
+def stop_plan(request: MessagesRequest, profile: Profile, notes: Notes) -> StopPlan:
     """Who watches for the request's stop sequences."""
     sequences = tuple(dict.fromkeys(request.get("stop_sequences") or ()))
     if not sequences:
@@ -74,7 +76,7 @@ class Identity(NamedTuple):
     headers: dict[str, str]
 
 
-def identity(request: JSONObject, profile: Profile, client: ClientFacts, notes: Notes) -> Identity:
+def identity(request: MessagesRequest, profile: Profile, client: ClientFacts, notes: Notes) -> Identity:
     """User, session and service tier as far as the provider takes them."""
     body: JSONObject = {}
     headers: dict[str, str] = {}
@@ -99,7 +101,7 @@ def identity(request: JSONObject, profile: Profile, client: ClientFacts, notes: 
     return Identity(body, headers)
 
 
-def _service_tier(request: JSONObject, profile: Profile, notes: Notes) -> str | None:
+def _service_tier(request: MessagesRequest, profile: Profile, notes: Notes) -> str | None:
     wanted, speed = request.get("service_tier"), request.get("speed")
     if profile.service_tier != "pass":
         for name, value in (("service_tier", wanted), ("speed", speed)):

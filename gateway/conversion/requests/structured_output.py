@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Final
 
@@ -15,10 +16,11 @@ from gateway.conversion.tools.strict_schemas import (
     is_strict_compatible,
     without_invented_nulls,
 )
-from gateway.conversion.validation.shape_errors import OBJECT, optional, refuse, refuse_tag, required_object
+from gateway.conversion.validation.shape_errors import OBJECT, refuse, refuse_tag, required_object
 from gateway.values import frozen
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 
 __all__ = ["StructuredPlan", "asked_schema", "response_format", "without_invented_nulls"]
 
@@ -45,7 +47,7 @@ class StructuredPlan:
 NOTHING: Final = StructuredPlan()
 
 
-def response_format(request: JSONObject, profile: Profile, ledger: Ledger) -> StructuredPlan:
+def response_format(request: MessagesRequest, profile: Profile, ledger: Ledger) -> StructuredPlan:
     """How the provider is told the form of the answer. Raises InvalidRequest."""
     asked = asked_schema(request)
     if asked is None:
@@ -72,7 +74,7 @@ def response_format(request: JSONObject, profile: Profile, ledger: Ledger) -> St
     )
 
 
-def asked_schema(request: JSONObject) -> tuple[str, JSONObject] | None:
+def asked_schema(request: MessagesRequest) -> tuple[str, JSONObject] | None:
     """(path of the format, its schema); None when no such answer is requested. Raises InvalidRequest."""
     config = request.get("output_config")
     found = config.get("format") if type(config) is dict else None
@@ -81,13 +83,14 @@ def asked_schema(request: JSONObject) -> tuple[str, JSONObject] | None:
         found, path = request.get("output_format"), "output_format"
     if found is None:
         return None
-    optional(found, dict, path, OBJECT)
+    if type(found) is not dict:
+        refuse(path, OBJECT)
     kind = found.get("type")
     if kind != "json_schema":
         refuse_tag(path, kind, ("json_schema",))
     return path, required_object(found, "schema", path)
 
 
-def _name(schema: JSONObject) -> str:
+def _name(schema: Mapping[str, object]) -> str:
     title = schema.get("title")
     return (_ILLEGAL.sub("_", title)[:_MAX_NAME] if type(title) is str else "") or "output"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from gateway.conversion.profile import EFFORT_ORDER, Profile
 from gateway.conversion.request_context import Notes
 from gateway.conversion.validation.request_checks import MIN_BUDGET
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest, ThinkingSettings
 
 # lowest budget_tokens of each level, the highest first
 _BUDGET_LEVELS: Final = ((48_000, "xhigh"), (16_000, "high"), (5_000, "medium"), (0, "low"))
 _ON: Final = frozenset({"enabled", "adaptive", "between_tools"})
+
+
+# a request without `thinking`
+_NO_SETTINGS: Final = cast(ThinkingSettings, {})
 
 
 class ThinkingPlan(NamedTuple):
@@ -46,13 +51,13 @@ class _Wish(NamedTuple):
 
 
 def thinking_plan(
-    request: JSONObject, profile: Profile, notes: Notes, *, tools_sent: bool, cap: int
+    request: MessagesRequest, profile: Profile, notes: Notes, *, tools_sent: bool, cap: int
 ) -> ThinkingPlan:
     """The reasoning fields for a checked request.
 
     `tools_sent`: at least one tool goes upstream; `cap`: the output cap that goes upstream.
     """
-    thinking = request.get("thinking") or {}
+    thinking = request.get("thinking") or _NO_SETTINGS
     wish = _wish(request, thinking)
     requested = wish.kind in _ON
     display = thinking.get("display")
@@ -86,7 +91,7 @@ def thinking_plan(
     return ThinkingPlan(body, effort == "none", requested, display)
 
 
-def _wish(request: JSONObject, thinking: JSONObject) -> _Wish:
+def _wish(request: MessagesRequest, thinking: ThinkingSettings) -> _Wish:
     effort = (request.get("output_config") or {}).get("effort")
     for message in reversed(request["messages"]):
         said = message["role"] == "system" and (message.get("output_config") or {}).get("effort")
@@ -160,7 +165,7 @@ def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes
     return {**body, "thinking_budget": min(wish.budget, most)}
 
 
-def _with_effort(body: dict[str, Any], effort: str | None, profile: Profile) -> dict[str, Any]:
+def _with_effort(body: JSONObject, effort: str | None, profile: Profile) -> dict[str, Any]:
     """`body` with the effort where the provider reads it; OpenRouter's object needs no switch beside it."""
     if effort is None:
         return body

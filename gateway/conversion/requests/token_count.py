@@ -23,7 +23,7 @@ from gateway.conversion.tools.tool_plan import ToolWork, tool_work
 from gateway.conversion.validation.request_checks import check
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import CountedTokens, MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
 # how a request is counted before its target is known: by the lexical rule, with nothing learnt of a model
@@ -33,7 +33,7 @@ _PER_SYSTEM: Final = 4
 _FOR_ANY_TOOLS: Final = 40
 
 
-def estimate_input_tokens(request: JSONObject, profile: Profile) -> int:
+def estimate_input_tokens(request: MessagesRequest, profile: Profile) -> int:
     """The input tokens of a request whose messages are checked, at least 1. Raises as `input_counts`."""
     return estimated(input_counts(request, profile), profile)
 
@@ -45,7 +45,7 @@ def estimated(counts: TokenCounts, profile: Profile) -> int:
 
 
 def input_counts(
-    request: JSONObject,
+    request: MessagesRequest,
     profile: Profile,
     conversation: Conversation | None = None,
     work: ToolWork | None = None,
@@ -70,23 +70,23 @@ def input_counts(
     return TokenCounts.unpacked(tokens)
 
 
-def count_tokens(request: JSONObject, profile: Profile, client: ClientFacts = NOBODY) -> JSONObject:
+def count_tokens(request: MessagesRequest, profile: Profile, client: ClientFacts = NOBODY) -> CountedTokens:
     """The answer of count_tokens to a checked request. Raises InvalidRequest."""
     tool_plan(request, profile, Ledger())  # refuses what the request itself would be refused for
     counts = input_counts(request, profile, Conversation(request, profile, client=client))
     return count_answer(request, estimated(counts, profile))
 
 
-def count_answer(request: JSONObject, tokens: int) -> JSONObject:
+def count_answer(request: MessagesRequest, tokens: int) -> CountedTokens:
     """The answer of count_tokens for a count of `tokens`."""
-    answer: JSONObject = {"input_tokens": tokens}
+    answer: CountedTokens = {"input_tokens": tokens}
     if request.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": tokens}
     return answer
 
 
 def plain_input_tokens(
-    request: JSONObject, client: ClientFacts = NOBODY, recurring: Recurring = NOTHING
+    request: MessagesRequest, client: ClientFacts = NOBODY, recurring: Recurring = NOTHING
 ) -> int:
     """The input tokens of a request that is not checked yet, by the plain rule; never raises for its content.
 
@@ -115,7 +115,11 @@ def _system_tokens(system: object, profile: Profile, counter: TextCounter) -> in
 
 
 def _tools_tokens(
-    request: JSONObject, profile: Profile, counter: TextCounter, conversation: Conversation, work: ToolWork
+    request: MessagesRequest,
+    profile: Profile,
+    counter: TextCounter,
+    conversation: Conversation,
+    work: ToolWork,
 ) -> int:
     if not request.get("tools"):
         return 0

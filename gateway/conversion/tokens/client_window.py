@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypeVar, cast
 
 from gateway.conversion.profile import Profile
-from gateway.wire.messages import JSONObject
 
 USUAL: Final = 200_000
 LONG: Final = 1_000_000
 _LONG_BETA: Final = "context-1m"
 _LONG_SUFFIX: Final = "[1m]"
 _INPUT: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+# the usage object of a message, of an event, or the answer of count_tokens
+Counts = TypeVar("Counts", bound=Mapping[str, object])
 
 
 def usage_scale(profile: Profile, model: str, headers: Mapping[str, str]) -> float:
@@ -36,13 +39,13 @@ def usage_scale(profile: Profile, model: str, headers: Mapping[str, str]) -> flo
     return int(assumed) / window
 
 
-def scaled(usage: JSONObject, scale: float) -> JSONObject:
+def scaled(usage: Counts, scale: float) -> Counts:
     """The usage object of a message or event for the client; the real one is not changed."""
     if scale == 1.0:
         return usage
-    told: dict[str, Any] = dict(usage)
+    told = dict(usage)
     for name in _INPUT:
         number = told.get(name)
         if type(number) is int:
             told[name] = math.ceil(number * scale)
-    return told
+    return cast(Counts, told)

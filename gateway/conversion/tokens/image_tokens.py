@@ -9,9 +9,8 @@ import base64
 import binascii
 import math
 import struct
-from typing import Final, NamedTuple
-
-from gateway.wire.messages import JSONObject
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 # a JPEG may carry previews and colour profiles before its size
 _MAX_SEGMENTS: Final = 200
@@ -104,7 +103,7 @@ _TILED_LONG_SIDE: Final = 2048
 _TILED_SHORT_SIDE: Final = 768
 
 
-def image_tokens(source: JSONObject, formula: str) -> int:
+def image_tokens(source: Mapping[str, object], formula: str) -> int:
     """The tokens of the image in a block's source; `formula` is the option `image_tokens`."""
     size = _size(source)
     if size is None:
@@ -112,7 +111,7 @@ def image_tokens(source: JSONObject, formula: str) -> int:
     return _tiled(size) if formula == "openai_tiles" else _scaled(size)
 
 
-def _size(source: JSONObject) -> Size | None:
+def _size(source: Mapping[str, Any]) -> Size | None:
     if source["type"] == "base64":
         return image_size(source["data"])
     kind, comma, data = str(source.get("url")).partition(",")

@@ -26,7 +26,7 @@ from gateway.conversion.tokens.vocabulary import RULE, text_tokens
 from gateway.conversion.tools.exposure import Declared
 from gateway.conversion.tools.functions import declared_functions, description_text
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import RequestBlock, RequestMessage
 
 _PER_MESSAGE: Final = 4
 _PER_TOOL_USE: Final = 8
@@ -113,19 +113,19 @@ text_counter: Final = cache(TextCounter)
 
 
 def message_tokens(
-    messages: list[JSONObject], profile: Profile, opaque: Opener, *, spoken_later: bool = False
+    messages: list[RequestMessage], profile: Profile, opaque: Opener, *, spoken_later: bool = False
 ) -> int:
     """The packed count of checked messages. `spoken_later`: the user says more behind them."""
     counter = text_counter(profile.vocabulary)
     return _Messages(messages, profile, counter, opaque, spoken_later=spoken_later).tokens()
 
 
-def speaks(message: JSONObject) -> bool:
+def speaks(message: RequestMessage) -> bool:
     """Whether this is a message of the user which is not made of tool results alone."""
     if message["role"] != "user":
         return False
     content = message["content"]
-    return type(content) is str or any(block["type"] != "tool_result" for block in content)
+    return isinstance(content, str) or any(block["type"] != "tool_result" for block in content)
 
 
 class _Messages:
@@ -133,7 +133,7 @@ class _Messages:
 
     def __init__(
         self,
-        messages: list[JSONObject],
+        messages: list[RequestMessage],
         profile: Profile,
         counter: TextCounter,
         opaque: Opener,
@@ -144,7 +144,7 @@ class _Messages:
         self._messages = messages
         self._profile = profile
         self._counter = counter
-        self._counters: dict[str, Callable[[JSONObject], int]] = {
+        self._counters: dict[str, Callable[[RequestBlock], int]] = {
             **_UNCOUNTED,
             "text": self._text,
             "tool_use": self._tool_use,
@@ -192,10 +192,10 @@ class _Messages:
             tokens += self._counters.get(block["type"], self._leaves_of)(block)
         return tokens
 
-    def _tool_result(self, block: JSONObject) -> int:
+    def _tool_result(self, block: RequestBlock) -> int:
         return _PER_TOOL_RESULT + self._content(block.get("content"))
 
-    def _thinking(self, block: JSONObject) -> int:
+    def _thinking(self, block: RequestBlock) -> int:
         if not self._in_scope:
             return 0
         signature = block.get("signature")
@@ -203,16 +203,16 @@ class _Messages:
             return self._counter.text(block["thinking"])
         return self._counter.hidden_thinking(signature, self._opaque)
 
-    def _image(self, block: JSONObject) -> int:
+    def _image(self, block: RequestBlock) -> int:
         if self._profile.images == "text":
             return self._counter.text(OMITTED)
         return image_tokens(block["source"], self._profile.image_tokens)
 
-    def _document(self, block: JSONObject) -> int:
+    def _document(self, block: RequestBlock) -> int:
         source = block["source"]
         tokens = _PER_WRAPPER
-        for name in ("title", "context"):
-            tokens += self._counter.text(block.get(name) or "")
+        for text in (block.get("title"), block.get("context")):
+            tokens += self._counter.text(text or "")
         match source["type"]:
             case "text":
                 return tokens + self._counter.text(source["data"])
@@ -224,22 +224,22 @@ class _Messages:
                 return tokens + _PDF_PAGE * _counted(_pdf_pages, source["data"], pdf.page_count)
         return tokens + _PDF_PAGE
 
-    def _text(self, block: JSONObject) -> int:
+    def _text(self, block: RequestBlock) -> int:
         return self._counter.text(block["text"])
 
-    def _tool_use(self, block: JSONObject) -> int:
+    def _tool_use(self, block: RequestBlock) -> int:
         arguments = jsontext.dumps_text(block["input"])
         return _PER_TOOL_USE + self._counter.text(block["name"]) + self._counter.text(arguments)
 
-    def _tool_reference(self, block: JSONObject) -> int:
+    def _tool_reference(self, block: RequestBlock) -> int:
         return self._counter.text(f"Tool available: {block['tool_name']}")
 
-    def _leaves_of(self, block: JSONObject) -> int:
+    def _leaves_of(self, block: RequestBlock) -> int:
         """Results of server tools, summaries and what else becomes text."""
         return sum(map(self._counter.text, _leaves(block)))
 
 
-def _nothing(_block: JSONObject) -> int:
+def _nothing(_block: RequestBlock) -> int:
     return 0
 
 

@@ -5,14 +5,14 @@ See docs/conversion.md, "Tool calls", "Calls in a stream" and "Ids of calls".
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion import provider_state, repairs
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import JSONObject, ToolUse
 
 # special tokens of chat templates
 _TOKEN: Final = patterns.compiled(r"<\|[a-z_]{1,40}+\|>", patterns.IGNORECASE)
@@ -32,11 +32,11 @@ class CallPiece(NamedTuple):
     name: str
     arguments: object
     freeform: bool
-    raw: JSONObject
+    raw: Mapping[str, object]
     named: bool = False
 
 
-def pieces_of(message: JSONObject, choice: int = 0, *, whole: bool = False) -> list[CallPiece]:
+def pieces_of(message: Mapping[str, object], choice: int = 0, *, whole: bool = False) -> list[CallPiece]:
     """The calls of a message, or the fragments of a delta; the legacy function_call is call 0.
 
     `choice`: the one that it belongs to. Each counts its calls from 0. `whole`: no entry goes on later.
@@ -50,11 +50,18 @@ def pieces_of(message: JSONObject, choice: int = 0, *, whole: bool = False) -> l
     return [_piece({"index": 0, "function": legacy}, choice)] if type(legacy) is dict else []
 
 
-def _piece(call: JSONObject, choice: int, *, named: bool = False) -> CallPiece:
+def _piece(call: Mapping[str, object], choice: int, *, named: bool = False) -> CallPiece:
     function = call.get("function")
-    freeform = type(function) is not dict and type(call.get("custom")) is dict
-    # a few servers leave the inner object out
-    body = call["custom"] if freeform else function if type(function) is dict else call
+    custom = call.get("custom")
+    body: Mapping[str, object]
+    freeform = False
+    if type(function) is dict:
+        body = function
+    elif type(custom) is dict:
+        body, freeform = custom, True
+    else:
+        # a few servers leave the inner object out
+        body = call
     key, call_id, name = call.get("index"), call.get("id"), body.get("name")
     key = key if type(key) is int or type(key) is str else None
     return CallPiece(
@@ -76,7 +83,7 @@ def _bare(name: str) -> str:
     return _NAMESPACE.sub("", name, count=1)
 
 
-def _arguments_of(body: JSONObject) -> object:
+def _arguments_of(body: Mapping[str, object]) -> object:
     """The arguments of a call; some servers name them as the tool's schema, or as Anthropic does."""
     return next((body[name] for name in ("arguments", "parameters", "input") if name in body), None)
 
@@ -92,24 +99,30 @@ class CallBlocks:
         self._used: dict[str, None] = {}
         self.names: list[str] = []  # tools called, in the client's words
 
-    def extras(self, raw: JSONObject) -> JSONObject:
+    def extras(self, raw: Mapping[str, object]) -> JSONObject:
         """The opaque data of a call or fragment that the provider wants back."""
         keys = self._context.profile.tool_call_extras
         return {key: raw[key] for key in keys if raw.get(key) is not None} if keys else {}
 
-    def block(self, name: str, call_id: str, extras: JSONObject) -> JSONObject:
+    def block(self, name: str, call_id: str, extras: Mapping[str, object]) -> ToolUse:
         """The content block of a call, with an empty input."""
-        block: JSONObject = {"type": "tool_use", "id": self._id(call_id, extras)}
+        own_id = self._id(call_id, extras)
         name = self._meant(name)
         toolset = self._context.tools.toolsets.get(name)
         if toolset is None:
-            block["name"] = self._context.tools.original_names.get(name, name)
-        else:
-            block["name"], block["toolset_name"] = toolset
-            block["caller"] = {"type": "direct"}
-        block["input"] = {}
-        self.names.append(block["name"])
-        return block
+            name = self._context.tools.original_names.get(name, name)
+            self.names.append(name)
+            return {"type": "tool_use", "id": own_id, "name": name, "input": {}}
+        name, toolset_name = toolset
+        self.names.append(name)
+        return {
+            "type": "tool_use",
+            "id": own_id,
+            "name": name,
+            "toolset_name": toolset_name,
+            "caller": {"type": "direct"},
+            "input": {},
+        }
 
     def same_tool(self, one: str, other: str) -> bool:
         """Whether two names are those of one tool, whatever stands around them."""
@@ -132,7 +145,7 @@ class CallBlocks:
             bare = alike[0] if len(alike) == 1 else ""
         return bare or name
 
-    def _id(self, call_id: str, extras: JSONObject) -> str:
+    def _id(self, call_id: str, extras: Mapping[str, object]) -> str:
         if not _LEGAL_ID.match(call_id) or call_id in self._used or provider_state.ID_MARK in call_id:
             if call_id:
                 self._ledger.repair(repairs.CALL_ID_REPLACED)

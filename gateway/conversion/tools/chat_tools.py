@@ -14,6 +14,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.choice import (
+    AskedChoice,
     ToolChoice,
     checked_choice,
     parallel_field,
@@ -27,7 +28,7 @@ from gateway.conversion.tools.tool_plan import ToolWork
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 
 
 @frozen
@@ -54,7 +55,7 @@ class ToolPlan:
 
 
 def tool_plan(
-    request: JSONObject,
+    request: MessagesRequest,
     profile: Profile,
     ledger: Ledger,
     history: ToolHistory | None = None,
@@ -82,7 +83,7 @@ def tool_plan(
     return work.plan
 
 
-def _plan(request: JSONObject, history: ToolHistory, profile: Profile, ledger: Ledger) -> ToolPlan:
+def _plan(request: MessagesRequest, history: ToolHistory, profile: Profile, ledger: Ledger) -> ToolPlan:
     functions, others = _sorted(exposed_tools(request, history, profile, ledger), profile)
     choice = checked_choice(request)
     server = server_tools(others, choice, bool(functions), profile, ledger)
@@ -134,7 +135,7 @@ def _sorted(exposed: list[Declared], profile: Profile) -> tuple[list[Function], 
     return functions, others
 
 
-def _chosen(choice: JSONObject, functions: list[Function], server: ServerTools) -> Function | None:
+def _chosen(choice: AskedChoice, functions: list[Function], server: ServerTools) -> Function | None:
     """The function chosen by name; None without such a choice, or when it is the web search."""
     name = choice.get("name")
     if choice.get("type") != "tool" or name == server.web_search_name:
@@ -149,7 +150,7 @@ def _chosen(choice: JSONObject, functions: list[Function], server: ServerTools) 
 
 
 def _sent_choice(
-    choice: JSONObject, chosen: Function | None, server: ServerTools, profile: Profile, ledger: Ledger
+    choice: AskedChoice, chosen: Function | None, server: ServerTools, profile: Profile, ledger: Ledger
 ) -> ToolChoice:
     if choice.get("type") != "tool" or chosen is not None:
         return sent_choice(choice, chosen.name if chosen else None, profile, ledger)
@@ -194,7 +195,7 @@ def _fitting(
 
 
 def _facts(
-    functions: list[Function], history: ToolHistory, choice: JSONObject, profile: Profile
+    functions: list[Function], history: ToolHistory, choice: AskedChoice, profile: Profile
 ) -> ToolFacts:
     names = {upstream_name(name, profile.tool_name_format): name for name in history.called}
     names |= {function.name: function.declared for function in functions}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict, cast
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
@@ -15,25 +15,34 @@ from gateway.conversion.validation.shape_errors import (
     refuse_tag,
     required_string,
 )
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 
 _TYPES: Final = ("auto", "any", "tool", "none")
+
+
+class AskedChoice(TypedDict, total=False):
+    """A checked `tool_choice`: `type` is auto, any, tool (called `name`) or none. Empty: there was none."""
+
+    type: str
+    name: str
+    disable_parallel_tool_use: bool | None
 
 
 class ToolChoice(NamedTuple):
     """`value`: what is sent (None = nothing). `only`: the one function sent; `withheld`: none is."""
 
-    value: str | dict[str, Any] | None
+    value: str | dict[str, object] | None
     only: str | None = None
     withheld: bool = False
 
 
-def checked_choice(request: JSONObject) -> JSONObject:
+def checked_choice(request: MessagesRequest) -> AskedChoice:
     """The request's tool_choice, `{}` when there is none. Raises InvalidRequest."""
     choice = request.get("tool_choice")
     if choice is None:
         return {}
-    optional(choice, dict, "tool_choice", OBJECT)
+    if type(choice) is not dict:
+        refuse("tool_choice", OBJECT)
     kind = choice.get("type")
     if kind is None:
         refuse("tool_choice.type", REQUIRED)
@@ -45,10 +54,10 @@ def checked_choice(request: JSONObject) -> JSONObject:
     optional(choice.get(parallel), bool, f"tool_choice.{kind}.{parallel}", BOOLEAN)
     if kind in ("any", "tool") and not request.get("tools"):
         refuse("tool_choice", "may only be specified while providing tools")
-    return dict(choice)
+    return cast(AskedChoice, dict(choice))
 
 
-def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledger: Ledger) -> ToolChoice:
+def sent_choice(choice: AskedChoice, function: str | None, profile: Profile, ledger: Ledger) -> ToolChoice:
     """The choice in the forms the provider takes.
 
     `function` is the upstream name of the tool chosen by name.
@@ -77,12 +86,12 @@ def sent_choice(choice: JSONObject, function: str | None, profile: Profile, ledg
     return ToolChoice("auto")
 
 
-def wants_single_call(choice: JSONObject) -> bool:
+def wants_single_call(choice: AskedChoice) -> bool:
     """Whether at most one tool may be called (`none` allows no call anyway)."""
     return choice.get("disable_parallel_tool_use") is True and choice.get("type") != "none"
 
 
-def parallel_field(choice: JSONObject, profile: Profile) -> dict[str, bool]:
+def parallel_field(choice: AskedChoice, profile: Profile) -> dict[str, bool]:
     """The body field which asks for at most one call."""
     if not wants_single_call(choice) or profile.parallel_tool_calls == "drop":
         return {}

@@ -8,7 +8,7 @@ See docs/conversion.md, "Which tools are sent".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.ledger import Ledger
@@ -17,7 +17,7 @@ from gateway.conversion.tool_calls.names import may_be_renamed
 from gateway.conversion.validation.shape_errors import LIST, OBJECT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject, MessagesRequest
+from gateway.wire.messages_request import MessagesRequest
 
 # Claude Code's stand-in for "some tools are not loaded yet"; the client manages the loading itself.
 PLACEHOLDER: Final = "DeferredToolPlaceholder"
@@ -87,7 +87,7 @@ class ToolHistory:
         )
 
 
-def loaded_by(result: JSONObject) -> list[str]:
+def loaded_by(result: Mapping[str, object]) -> list[str]:
     """The names of the tools that a tool_result block loads."""
     return list(_referenced(result.get("content")))
 
@@ -98,12 +98,14 @@ def late_names(request: MessagesRequest, history: ToolHistory, profile: Profile)
         return frozenset()
     if profile.deferred_tools == "expose":
         return frozenset()
-    tools = request.get("tools") or ()
+    tools = request.get("tools")
+    if type(tools) is not list:
+        return frozenset()
     waits = any(tool.get("name") == PLACEHOLDER for tool in tools)
     return frozenset(str(tool.get("name")) for tool in tools if waits or _deferred(tool)) & history.loaded
 
 
-def called_name(tool_use: JSONObject) -> str:
+def called_name(tool_use: Mapping[str, object]) -> str:
     """The tool a tool_use block of the history calls; a toolset's member in its composed form.
 
     See docs/conversion.md, "Client tools".

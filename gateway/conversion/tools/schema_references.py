@@ -208,7 +208,7 @@ class _Namer(_Copies):
         return name
 
 
-def weight_of(value: Any, most: int) -> int:
+def weight_of(value: object, most: int) -> int:
     """The rough size of `value` as JSON in characters; counting stops above `most`."""
     weight = 0
     waiting = [value]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
+from gateway.conversion.tools.choice import AskedChoice
 from gateway.conversion.tools.exposure import TOOL_SEARCH, Declared
 from gateway.conversion.validation.shape_errors import refuse_tag
 from gateway.wire.messages import JSONObject
@@ -51,7 +52,7 @@ class ServerTools:
 
 
 def server_tools(
-    declared: list[Declared], choice: JSONObject, has_functions: bool, profile: Profile, ledger: Ledger
+    declared: list[Declared], choice: AskedChoice, has_functions: bool, profile: Profile, ledger: Ledger
 ) -> ServerTools:
     """Map, drop or refuse every tool that is neither custom nor run by the client.
 
@@ -75,7 +76,7 @@ def refuse_type(entry: Declared) -> None:
 
 
 def _settle(
-    entry: Declared, choice: JSONObject, usable: bool, profile: Profile, ledger: Ledger, result: ServerTools
+    entry: Declared, choice: AskedChoice, usable: bool, profile: Profile, ledger: Ledger, result: ServerTools
 ) -> None:
     """One tool without a mapping."""
     kind = _kind(entry)

@@ -17,7 +17,7 @@ from gateway.cache import GenerationalCache
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tools.exposure import ToolHistory
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import Part
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class _Known:
         self.results: GenerationalCache[Hashable, ToolWork] = GenerationalCache(_MOST)
 
 
-def tool_work(request: JSONObject, history: ToolHistory, profile: Profile, part: Part | None) -> ToolWork:
+def tool_work(
+    request: MessagesRequest, history: ToolHistory, profile: Profile, part: Part | None
+) -> ToolWork:
     """The results for the tools of `request`, as far as they are known.
 
     `part`: its list of tools, when that is remembered.

@@ -11,11 +11,18 @@ See docs/conversion.md, "Web search".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import (
+    Citation,
+    ServerToolUse,
+    WebSearchError,
+    WebSearchResult,
+    WebSearchToolResult,
+)
+from gateway.wire.messages_request import MessagesRequest, RequestBlock
 
 TOOL: Final = "web_search_"
 # how Claude Code asks; the query follows
@@ -52,7 +59,7 @@ class Searched:
     problem: str = ""
 
 
-def search_of(request: JSONObject) -> Search | None:
+def search_of(request: Mapping[str, object]) -> Search | None:
     """The search that a request is about; None unless web search is its only or its forced tool."""
     tools = request.get("tools")
     if type(tools) is not list:
@@ -71,7 +78,7 @@ def search_of(request: JSONObject) -> Search | None:
     return Search(query, _texts(wanted[0].get("allowed_domains")), _texts(wanted[0].get("blocked_domains")))
 
 
-def with_results(request: JSONObject, searched: Searched) -> JSONObject:
+def with_results(request: MessagesRequest, searched: Searched) -> MessagesRequest:
     """The request for the model: with the results after the last user message, and without the search tool.
 
     `request` is not changed; untouched parts are shared.
@@ -79,33 +86,38 @@ def with_results(request: JSONObject, searched: Searched) -> JSONObject:
     messages = list(request["messages"])
     last = messages[-1]
     content = last["content"]
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    blocks: list[RequestBlock] = (
+        [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    )
     messages[-1] = {**last, "content": [*blocks, {"type": "text", "text": _report(searched)}]}
-    changed = {**request, "messages": messages}
-    tools = [tool for tool in request["tools"] if not _is_search(tool)]
-    del changed["tools"]
+    changed: MessagesRequest = {**request, "messages": messages}
+    declared = changed.pop("tools", None)
     changed.pop("tool_choice", None)
+    tools = [tool for tool in declared if not _is_search(tool)] if isinstance(declared, list) else []
     if tools:
         # they belong to the conversation, but only the search was asked for
-        changed |= {"tools": tools, "tool_choice": {"type": "none"}}
+        changed["tools"] = tools
+        changed["tool_choice"] = {"type": "none"}
     return changed
 
 
-def search_blocks(searched: Searched, block_id: str) -> tuple[JSONObject, JSONObject]:
+def search_blocks(searched: Searched, block_id: str) -> tuple[ServerToolUse, WebSearchToolResult]:
     """The call and its result, as the client knows them."""
-    call = {
+    call: ServerToolUse = {
         "type": "server_tool_use",
         "id": block_id,
         "name": "web_search",
         "input": {"query": searched.search.query},
     }
-    content: Any = [_result(found) for found in searched.found]
+    content: list[WebSearchResult] | WebSearchError = [_result(found) for found in searched.found]
     if searched.problem:
         content = {"type": "web_search_tool_result_error", "error_code": searched.problem}
     return call, {"type": "web_search_tool_result", "tool_use_id": block_id, "content": content}
 
 
-def cited_blocks(query: str, citations: Sequence[JSONObject], block_id: str) -> tuple[JSONObject, ...]:
+def cited_blocks(
+    query: str, citations: Sequence[Citation], block_id: str
+) -> tuple[ServerToolUse | WebSearchToolResult, ...]:
     """Call and result for a search of the provider that is known by its citations alone; () without any."""
     found = {
         citation["url"]: SearchResult(str(citation.get("title") or citation["url"]), citation["url"])
@@ -142,7 +154,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _result(found: SearchResult) -> JSONObject:
+def _result(found: SearchResult) -> WebSearchResult:
     return {
         "type": "web_search_result",
         "title": found.title,

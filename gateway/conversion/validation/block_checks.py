@@ -11,7 +11,7 @@ See docs/conversion.md, "Validation", "Blocks of users" and "Blocks of the assis
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.conversion.block_kinds import BLOCK_KINDS, Place
@@ -77,7 +77,7 @@ def check_effort(output_config: Any, path: str) -> None:
         refuse(f"{path}.effort", one_of(EFFORTS))
 
 
-def check_cache_control(owner: JSONObject, path: str) -> None:
+def check_cache_control(owner: Mapping[str, object], path: str) -> None:
     """The cache marker of a block, a tool or the request. Raises InvalidRequest."""
     marker = owner.get("cache_control")
     if marker is None:
@@ -127,12 +127,12 @@ def _check_blocks(content: list[Any], path: str, checks: dict[str, BlockCheck]) 
             check_cache_control(block, where)
 
 
-def _text(block: JSONObject, path: str) -> None:
+def _text(block: Mapping[str, object], path: str) -> None:
     if type(block.get("text")) is not str:
         required_string(block, "text", f"{path}.text")
 
 
-def _image(block: JSONObject, path: str) -> None:
+def _image(block: Mapping[str, object], path: str) -> None:
     source = required_object(block, "source", path)
     path = f"{path}.source"
     kind = source.get("type")
@@ -150,7 +150,7 @@ def _image(block: JSONObject, path: str) -> None:
         _refuse_source(path, kind, ("base64", "file", "url"))
 
 
-def _document(block: JSONObject, path: str) -> None:
+def _document(block: Mapping[str, object], path: str) -> None:
     source = required_object(block, "source", path)
     optional(block.get("title"), str, f"{path}.document.title", TEXT)
     optional(block.get("context"), str, f"{path}.document.context", TEXT)
@@ -182,7 +182,7 @@ def _refuse_source(path: str, kind: object, expected: tuple[str, ...]) -> None:
     refuse_tag(path, kind, expected)
 
 
-def _base64(source: JSONObject, path: str) -> None:
+def _base64(source: Mapping[str, object], path: str) -> None:
     data = required_string(source, "data", f"{path}.base64")
     try:
         try:
@@ -193,7 +193,7 @@ def _base64(source: JSONObject, path: str) -> None:
         refuse(f"{path}.base64.data", "invalid base64")
 
 
-def _search_result(block: JSONObject, path: str) -> None:
+def _search_result(block: Mapping[str, object], path: str) -> None:
     required_string(block, "source", f"{path}.search_result")
     required_string(block, "title", f"{path}.search_result")
     content = block.get("content")
@@ -202,7 +202,7 @@ def _search_result(block: JSONObject, path: str) -> None:
     _check_blocks(content, f"{path}.content", _TEXT_ONLY)
 
 
-def _tool_result(block: JSONObject, path: str) -> None:
+def _tool_result(block: Mapping[str, object], path: str) -> None:
     required_string(block, "tool_use_id", f"{path}.tool_result")
     optional(block.get("is_error"), bool, f"{path}.tool_result.is_error", BOOLEAN)
     content = block.get("content")
@@ -212,7 +212,7 @@ def _tool_result(block: JSONObject, path: str) -> None:
         refuse(f"{path}.tool_result.content", LIST)
 
 
-def _tool_use(block: JSONObject, path: str) -> None:
+def _tool_use(block: Mapping[str, object], path: str) -> None:
     path = f"{path}.tool_use"
     required_string(block, "id", path)
     required_string(block, "name", path)
@@ -220,29 +220,29 @@ def _tool_use(block: JSONObject, path: str) -> None:
     optional(block.get("toolset_name"), str, f"{path}.toolset_name", TEXT)
 
 
-def _thinking(block: JSONObject, path: str) -> None:
+def _thinking(block: Mapping[str, object], path: str) -> None:
     if type(block.get("thinking")) is not str:
         # whatever it is instead, the API says this
         refuse(f"{path}.thinking.thinking", REQUIRED)
 
 
-def _compaction(block: JSONObject, path: str) -> None:
+def _compaction(block: Mapping[str, object], path: str) -> None:
     optional(block.get("content"), str, f"{path}.compaction.content", TEXT)
 
 
-def _tool_reference(block: JSONObject, path: str) -> None:
+def _tool_reference(block: Mapping[str, object], path: str) -> None:
     required_string(block, "tool_name", f"{path}.tool_reference")
 
 
-def _container_upload(_block: JSONObject, path: str) -> None:
+def _container_upload(_block: Mapping[str, object], path: str) -> None:
     refuse(path, "container uploads are not supported by this gateway")
 
 
-def _misplaced(block: JSONObject, path: str) -> None:
+def _misplaced(block: Mapping[str, object], path: str) -> None:
     refuse(path, f"'{block['type']}' blocks are not permitted in assistant messages")
 
 
-def _anything(_block: JSONObject, _path: str) -> None:
+def _anything(_block: Mapping[str, object], _path: str) -> None:
     """Blocks that are left out, or read with care where they are converted."""
 
 

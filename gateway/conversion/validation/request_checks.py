@@ -10,7 +10,7 @@ See docs/conversion.md, "Validation".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gateway.conversion.validation.block_checks import (
     check_cache_control,
@@ -33,14 +33,14 @@ from gateway.conversion.validation.shape_errors import (
     refuse_tag,
 )
 from gateway.errors import InvalidRequest
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import MessagesRequest
 
 MIN_BUDGET: Final = 1024
 SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
 THINKING_TYPES: Final = ("adaptive", "between_tools", "disabled", "enabled")
 _FIRST_VERSION_WITHOUT_SAMPLING: Final = "2026-10-21"
 
-FieldCheck = Callable[[Any, JSONObject], None]
+FieldCheck = Callable[[Any, MessagesRequest], None]
 
 
 def check(
@@ -50,8 +50,8 @@ def check(
     api_version: str | None = None,
     enforce_api_version: bool = False,
     checked: int = 0,
-) -> JSONObject:
-    """Check `request` and return it, now known to be an object.
+) -> MessagesRequest:
+    """Check `request` and return it: from here on its fields have their types.
 
     `counting`: a count_tokens request, which needs no max_tokens and ignores it. With `enforce_api_version`
     the
@@ -64,6 +64,8 @@ def check(
         if request.get(name) is None:
             refuse(name, REQUIRED)
     checks = _COUNT_CHECKS if counting else _MESSAGES_CHECKS
+    # what a check reads of another field was checked before it, or is looked at with care
+    checked_so_far = cast(MessagesRequest, request)
     without_sampling = enforce_api_version and (api_version or "") >= _FIRST_VERSION_WITHOUT_SAMPLING
     for name, value in request.items():
         if value is None or (name not in checks and name != "messages"):
@@ -73,11 +75,11 @@ def check(
         if name == "messages":
             _messages(value, checked)
         else:
-            checks[name](value, request)
-    return request
+            checks[name](value, checked_so_far)
+    return checked_so_far
 
 
-def refuse_unsupported(request: JSONObject, *, counting: bool = False) -> None:
+def refuse_unsupported(request: MessagesRequest, *, counting: bool = False) -> None:
     """Refuse the features of the API that need a server's memory or sandbox.
 
     Only for providers that do not speak the Messages API themselves. Raises InvalidRequest. See
@@ -104,7 +106,7 @@ def _list(name: str) -> FieldCheck:
     return lambda value, _request: optional(value, list, name, LIST)
 
 
-def _max_tokens(value: Any, _request: JSONObject) -> None:
+def _max_tokens(value: Any, _request: MessagesRequest) -> None:
     if not is_integer(value):
         refuse("max_tokens", INTEGER)
     if value < 0:
@@ -118,7 +120,7 @@ def _messages(value: Any, checked: int) -> None:
 
 
 def _share(name: str) -> FieldCheck:
-    def share(value: Any, _request: JSONObject) -> None:
+    def share(value: Any, _request: MessagesRequest) -> None:
         if not is_number(value):
             refuse(name, NUMBER)
         if not 0 <= value <= 1:
@@ -127,14 +129,14 @@ def _share(name: str) -> FieldCheck:
     return share
 
 
-def _top_k(value: Any, _request: JSONObject) -> None:
+def _top_k(value: Any, _request: MessagesRequest) -> None:
     if not is_integer(value):
         refuse("top_k", INTEGER)
     if value < 0:
         refuse("top_k", "Input should be greater than or equal to 0")
 
 
-def _stop_sequences(value: Any, _request: JSONObject) -> None:
+def _stop_sequences(value: Any, _request: MessagesRequest) -> None:
     if type(value) is not list:
         refuse("stop_sequences", LIST)
     for position, sequence in enumerate(value):
@@ -144,7 +146,7 @@ def _stop_sequences(value: Any, _request: JSONObject) -> None:
             refuse("stop_sequences", "each stop sequence must contain non-whitespace")
 
 
-def _thinking(value: Any, _request: JSONObject) -> None:
+def _thinking(value: Any, _request: MessagesRequest) -> None:
     if type(value) is not dict:
         refuse("thinking", OBJECT)
     kind = value.get("type")
@@ -161,7 +163,7 @@ def _thinking(value: Any, _request: JSONObject) -> None:
         refuse("thinking.enabled.budget_tokens", f"Input should be greater than or equal to {MIN_BUDGET}")
 
 
-def _thinking_within_max_tokens(value: Any, request: JSONObject) -> None:
+def _thinking_within_max_tokens(value: Any, request: MessagesRequest) -> None:
     _thinking(value, request)
     budget, max_tokens = value.get("budget_tokens"), request["max_tokens"]
     if request.get("tools"):
@@ -171,7 +173,7 @@ def _thinking_within_max_tokens(value: Any, request: JSONObject) -> None:
         raise InvalidRequest("`max_tokens` must be greater than `thinking.budget_tokens`")
 
 
-def _metadata(value: Any, _request: JSONObject) -> None:
+def _metadata(value: Any, _request: MessagesRequest) -> None:
     if type(value) is not dict:
         refuse("metadata", OBJECT)
     optional(value.get("user_id"), str, "metadata.user_id", TEXT)

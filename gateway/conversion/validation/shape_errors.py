@@ -7,8 +7,8 @@ See docs/conversion.md, "Validation".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Final, NoReturn
 
 from gateway.errors import InvalidRequest
 from gateway.wire.messages import JSONObject
@@ -47,7 +47,7 @@ def is_number(value: object) -> bool:
     return type(value) is int or type(value) is float
 
 
-def required_string(owner: JSONObject, name: str, path: str) -> str:
+def required_string(owner: Mapping[str, object], name: str, path: str) -> str:
     """The string `owner[name]`; `path` is that of the owner. Raises InvalidRequest."""
     value = owner.get(name)
     if type(value) is str:
@@ -55,7 +55,7 @@ def required_string(owner: JSONObject, name: str, path: str) -> str:
     refuse(f"{path}.{name}", REQUIRED if value is None else TEXT)
 
 
-def required_object(owner: JSONObject, name: str, path: str) -> JSONObject:
+def required_object(owner: Mapping[str, object], name: str, path: str) -> JSONObject:
     """The object `owner[name]`; `path` is that of the owner. Raises InvalidRequest."""
     value = owner.get(name)
     if type(value) is dict:
@@ -63,7 +63,7 @@ def required_object(owner: JSONObject, name: str, path: str) -> JSONObject:
     refuse(f"{path}.{name}", REQUIRED if value is None else OBJECT)
 
 
-def optional(value: Any, kind: type, path: str, problem: str) -> None:
+def optional(value: object, kind: type, path: str, problem: str) -> None:
     """Refuse a value that is neither null nor exactly of `kind`."""
     if value is not None and type(value) is not kind:
         refuse(path, problem)

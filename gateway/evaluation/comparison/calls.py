@@ -27,7 +27,7 @@ class ReadCall(NamedTuple):
     effect: ReadCommand | tuple[TextEdit, ...] | bytes | None
 
 
-def read_call(tool: str, given: Any) -> ReadCall:
+def read_call(tool: str, given: object) -> ReadCall:
     """Read a `tool_use` block: its tool, and its input, which may be anything. Never raises."""
     arguments: Mapping[str, Any] = given if isinstance(given, Mapping) else {"input": given}
     reading = reading_of(tool, arguments)
@@ -76,7 +76,7 @@ def likeness(one: ReadCall, other: ReadCall) -> EffectLikeness:
     return EffectLikeness.UNKNOWN if kind == "open" else EffectLikeness.DIFFERS
 
 
-def normalised(value: Any, reading: ToolReading) -> str | None:
+def normalised(value: object, reading: ToolReading) -> str | None:
     """A target in the form in which two are compared."""
     if not isinstance(value, str):
         return _as_text(value)

@@ -31,7 +31,7 @@ class TextEdit(NamedTuple):
     everywhere: bool = False
 
 
-def edits_of(arguments: Mapping[str, Any]) -> tuple[TextEdit, ...]:
+def edits_of(arguments: Mapping[str, object]) -> tuple[TextEdit, ...]:
     """The edits that a call of Edit or MultiEdit asks for, in their order."""
     listed = arguments.get("edits")
     entries = listed if isinstance(listed, list) else [arguments]

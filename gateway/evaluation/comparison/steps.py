@@ -59,7 +59,7 @@ class StepComparison(NamedTuple):
     overlap: float
 
 
-def compare_steps(taken: Mapping[str, Any], proposed: Mapping[str, Any]) -> StepComparison:
+def compare_steps(taken: Mapping[str, object], proposed: Mapping[str, object]) -> StepComparison:
     """Compare two assistant messages. What they contain may be anything; never raises."""
     ours, theirs = _calls(taken), _calls(proposed)
     texts = compare_texts(_text(taken), _text(proposed))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from gateway.wire import jsontext
 
@@ -42,7 +42,7 @@ OUTPUT_FILTERS: Final = frozenset(_DATA["output_filters"])
 _WHOLE: Final = ToolReading((), "text", "open")
 
 
-def reading_of(tool: str, arguments: Mapping[str, Any]) -> ToolReading:
+def reading_of(tool: str, arguments: Mapping[str, object]) -> ToolReading:
     """How to read a call of `tool`; for one that the table does not know, by its arguments."""
     known = KNOWN.get(tool)
     if known is not None:

@@ -59,7 +59,7 @@ class Chain:
             self.digests.append(parent)
 
     @classmethod
-    def recurring(cls, values: Sequence[Any]) -> Chain:
+    def recurring(cls, values: Sequence[object]) -> Chain:
         """The same for values that are shared with others, and that nobody changes."""
         chain = cls(values, ())
         parent = ROOT
@@ -92,7 +92,7 @@ class PackedRequest:
     recipe: dict[str, Any] | None = None
 
 
-def packed_request(body: bytes, parsed: Any) -> PackedRequest:
+def packed_request(body: bytes, parsed: object) -> PackedRequest:
     """Take one body apart. `parsed` is its JSON when that is known; it is read and kept, but not changed."""
     if not body:
         return PackedRequest()

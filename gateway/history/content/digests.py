@@ -28,7 +28,7 @@ class Digests:
         # the digest of the parent and the value's place in memory -> the value, digest and length
         self._known: GenerationalCache[tuple[bytes, int], _Entry] = GenerationalCache(most, _length)
 
-    def digest(self, parent: bytes, value: Any) -> bytes:
+    def digest(self, parent: bytes, value: object) -> bytes:
         """SHA-256 of `parent` and the JSON of `value`."""
         key = (parent, id(value))
         found = self._known.get(key)

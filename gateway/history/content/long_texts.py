@@ -15,7 +15,7 @@ LONG: Final = 400
 _DEEPEST: Final = 6
 
 
-def taken_out(message: Any) -> tuple[Any, list[str]]:
+def taken_out(message: object) -> tuple[Any, list[str]]:
     """The rest of a message, and its long texts; (message, []) when there are none."""
     paths: list[list[str | int]] = []
     texts: list[str] = []

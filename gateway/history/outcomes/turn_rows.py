@@ -100,7 +100,7 @@ def attempts_of(rows: Iterable[TurnRow]) -> dict[str, list[Attempted]]:
     return found
 
 
-def portions(values: Iterable[Any]) -> Iterator[list[Any]]:
+def portions(values: Iterable[object]) -> Iterator[list[Any]]:
     """Each value once, AT_ONCE at a time."""
     every = list(dict.fromkeys(values))
     for start in range(0, len(every), AT_ONCE):

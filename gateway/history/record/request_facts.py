@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def failed_tools(request: Mapping[str, Any]) -> list[str]:
+def failed_tools(request: Mapping[str, object]) -> list[str]:
     """The names of the tools whose results are new in this request and are errors."""
     messages = _messages(request)
     last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n].get("role") == "assistant"), None)
@@ -31,7 +31,7 @@ def failed_tools(request: Mapping[str, Any]) -> list[str]:
     return [names.get(call, "?") if isinstance(call, str) else "?" for call in failed]
 
 
-def _messages(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _messages(request: Mapping[str, object]) -> list[Mapping[str, Any]]:
     messages = request.get("messages")
     return [message for message in messages if type(message) is dict] if type(messages) is list else []
 

@@ -45,7 +45,7 @@ _MOST: Final = {
 _USUAL_MOST: Final = 2**31 - 1
 
 
-def storable_json(value: Any, depth: int = DEEPEST) -> Any:
+def storable_json(value: object, depth: int = DEEPEST) -> Any:
     """`value` as JSON that every database takes: bounded in depth and length, finite numbers."""
     if value is None or isinstance(value, bool):
         return value

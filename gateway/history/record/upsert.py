@@ -69,7 +69,7 @@ class Upsert:
         keys = ", ".join(f'"{column}"' for column in key)
         self.statement = Statement(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {updates}")
 
-    def stored(self, facts: Any, **more: Any) -> dict[str, Any]:
+    def stored(self, facts: object, **more: Any) -> dict[str, Any]:
         """The row's values by column, in the order of the statement, as they will be read again.
 
         Raises ValueError for a number that only SQLite would take.

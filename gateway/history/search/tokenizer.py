@@ -119,7 +119,7 @@ def terms(query: str) -> list[Term]:
     return found[:MOST_TERMS]
 
 
-def message_texts(message: Any) -> Iterator[str]:
+def message_texts(message: object) -> Iterator[str]:
     """The searchable parts of a message or answer: texts, thinking, arguments and results of tools."""
     if isinstance(message, Mapping):
         yield from _content(message.get("content"))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 
@@ -75,7 +75,7 @@ def hold(request_ids: Iterable[str]) -> None:
             cursor.execute(_LOCK, [_LOCKS, ids])
 
 
-def counted(row: Mapping[str, Any]) -> Contribution:
+def counted(row: Mapping[str, object]) -> Contribution:
     """The counted part of a row of RequestLog that is about to be written, by column."""
     return Contribution._make(_OF_ROW(row))
 

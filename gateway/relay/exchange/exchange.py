@@ -216,7 +216,7 @@ class Exchange:
         self.tries.append(attempt)
         return attempt
 
-    def message_ended(self, message: Mapping[str, Any]) -> None:
+    def message_ended(self, message: Mapping[str, object]) -> None:
         """Note the facts of a whole message, which a provider may have written itself."""
         facts = message_facts(message)
         self.stop_reason, self.usage, self.tools_called = facts.stop_reason, facts.usage, facts.tools_called

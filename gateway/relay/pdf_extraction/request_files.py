@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.conversion.blocks.images import without_whitespace
 from gateway.conversion.blocks.pdf import NotReadYet, ReadElsewhere
 from gateway.relay.pdf_extraction.workers import PDFWorkers
-from gateway.wire.messages import MessagesRequest
+from gateway.wire.messages_request import MessagesRequest
 
 # seconds that one request has for all of its files, waiting for others of the same key included
 PATIENCE: Final = 30.0

@@ -11,7 +11,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from gateway.client_protocol.purpose import (
     AGENT,
@@ -104,7 +104,7 @@ class Classifier:
         model = "" if listening.outcome is None else listening.outcome.upstream_model
         return Findings(found, model, took_ms, arrival.request_id)
 
-    def _arrival(self, request: dict[str, Any]) -> Arrival:
+    def _arrival(self, request: dict[str, object]) -> Arrival:
         arrival = self._exchange.arrival
         headers = {name: arrival.headers[name] for name in _KEPT_HEADERS if name in arrival.headers}
         return Arrival(

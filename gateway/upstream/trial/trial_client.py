@@ -12,7 +12,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
@@ -26,6 +26,7 @@ from gateway.upstream.request_builder import upstream_call
 from gateway.wire import jsontext, sse
 from gateway.wire.message_reader import read_answer
 from gateway.wire.messages import JSONObject, Sent
+from gateway.wire.messages_request import MessagesRequest
 
 # The name under which the model that is tried is asked for.
 ASKED: Final = "claude-probe"
@@ -54,7 +55,7 @@ class Said:
     `cut`: reading stopped early because that was asked for.
     """
 
-    message: JSONObject
+    message: Mapping[str, Any]
     milliseconds: int
     first_byte: int
     reads: int = 1
@@ -83,11 +84,11 @@ class Asker:
     limit: float = 60.0
     clock: Callable[[], float] = time.monotonic
 
-    async def whole(self, request: JSONObject) -> Said:
+    async def whole(self, request: Mapping[str, object]) -> Said:
         """The answer to a request that is not streamed. Raises Failed; InvalidRequest from the conversion."""
         return await self._within(self._whole({**request, "stream": False}))
 
-    async def streamed(self, request: JSONObject, stop_after: int | None = None) -> Said:
+    async def streamed(self, request: Mapping[str, object], stop_after: int | None = None) -> Said:
         """The answer to a streamed request, abandoned after `stop_after` events. Raises as `whole`."""
         return await self._within(self._streamed({**request, "stream": True}, stop_after))
 
@@ -101,7 +102,7 @@ class Asker:
                 UpstreamTimedOut(f"no complete answer within {self.limit:g} seconds")
             ) from None
 
-    async def _whole(self, request: JSONObject) -> Said:
+    async def _whole(self, request: Mapping[str, object]) -> Said:
         route, converted = self._converted(request)
         started = self.clock()
         answer = await self._opened(route, converted)
@@ -115,7 +116,7 @@ class Asker:
             await answer.close()
         return Said(message, _milliseconds(started, self.clock()), _milliseconds(started, first))
 
-    async def _streamed(self, request: JSONObject, stop_after: int | None) -> Said:
+    async def _streamed(self, request: Mapping[str, object], stop_after: int | None) -> Said:
         route, converted = self._converted(request)
         started = self.clock()
         answer = await self._opened(route, converted)
@@ -145,11 +146,11 @@ class Asker:
         read = read_answer(sse.encode_all(events)).message or {"content": []}
         return Said(read, _milliseconds(started, self.clock()), _milliseconds(started, first), reads, cut)
 
-    def _converted(self, request: JSONObject) -> tuple[Route, Converted]:
+    def _converted(self, request: Mapping[str, object]) -> tuple[Route, Converted]:
         route = resolve(self._snapshot(), ASKED).route
         ids = itertools.count(1)
         converted = DIALECTS[route.profile.protocol].request(
-            {"max_tokens": 1024, **request, "model": ASKED},
+            cast(MessagesRequest, {"max_tokens": 1024, **request, "model": ASKED}),
             route.profile,
             ClientFacts(),
             lambda prefix: f"{prefix}{next(ids):024d}",
@@ -193,7 +194,7 @@ class Asker:
         )
         raise ProviderFailed(rejection, answer.status, told_by(body))
 
-    def _message(self, route: Route, converted: Converted, body: bytes, status: int) -> JSONObject:
+    def _message(self, route: Route, converted: Converted, body: bytes, status: int) -> Mapping[str, Any]:
         dialect = DIALECTS[route.profile.protocol]
         try:
             parsed = jsontext.loads(body)

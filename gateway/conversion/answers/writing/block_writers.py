@@ -27,7 +27,17 @@ from gateway.conversion.tool_calls.arguments import (
 )
 from gateway.conversion.tool_calls.object_reader import Completeness
 from gateway.wire import jsontext, messages
-from gateway.wire.messages import Event, JSONObject
+from gateway.wire.messages import (
+    Citation,
+    ContentBlock,
+    Event,
+    JSONObject,
+    ServerToolUse,
+    TextContent,
+    ThinkingContent,
+    ToolUse,
+    WebSearchToolResult,
+)
 
 _NO_EXTRAS: Final[JSONObject] = {}
 _EMPTY: Final = (Completeness.NOTHING, Completeness.PLACEHOLDER)
@@ -44,9 +54,9 @@ class TextBlock:
     def __init__(self) -> None:
         self.ended = False  # text behind it is another block
         self.waiting: list[str] = []
-        self.citations: list[JSONObject] = []
+        self.citations: list[Citation] = []
 
-    def content_block(self) -> JSONObject:
+    def content_block(self) -> TextContent:
         return {"type": "text", "text": ""}
 
     def opened(self, index: int) -> list[Event]:
@@ -77,7 +87,7 @@ class ThinkingBlock:
         self.sealed: JSONObject = {}
         self.waiting: list[str] = []
 
-    def content_block(self) -> JSONObject:
+    def content_block(self) -> ThinkingContent:
         return {"type": "thinking", "thinking": "", "signature": ""}
 
     def opened(self, index: int) -> list[Event]:
@@ -219,7 +229,7 @@ class ToolBlock:
         self._ready = bool(self.name)
         self._settled = True
 
-    def content_block(self) -> JSONObject:
+    def content_block(self) -> ToolUse:
         tools, live = self._context.tools, self._context.profile.tool_args == "live"
         if self._freeform:
             self._arguments = FreeformArguments()
@@ -242,7 +252,7 @@ class ToolBlock:
         """What waits is one whole object as it stands, or nothing."""
         return self._held is None or self._held.as_it_stands
 
-    def whole_block(self) -> JSONObject:
+    def whole_block(self) -> ToolUse:
         """The block of a call whose arguments have all come and wait."""
         block = self._calls.block(self.name, self.call_id, self._extras)
         if self._held is not None:
@@ -299,14 +309,16 @@ class ServerBlock:
     ready: Final = True
     finished: Final = True
 
-    def __init__(self, block: JSONObject) -> None:
+    def __init__(self, block: ServerToolUse | WebSearchToolResult) -> None:
         self._block = block
 
-    def content_block(self) -> JSONObject:
-        return {**self._block, "input": {}} if "input" in self._block else self._block
+    def content_block(self) -> ContentBlock:
+        if self._block["type"] == "server_tool_use":
+            return {**self._block, "input": {}}
+        return self._block
 
     def opened(self, index: int) -> list[Event]:
-        if "input" not in self._block:
+        if self._block["type"] != "server_tool_use":
             return []
         return [messages.input_json_delta(index, jsontext.dumps_text(self._block["input"]))]
 

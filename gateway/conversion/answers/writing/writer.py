@@ -33,7 +33,7 @@ from gateway.conversion.tool_calls.object_reader import (
     without_placeholders,
 )
 from gateway.wire import messages
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import Citation, JSONObject, MessageEnd, ServerToolUse, WebSearchToolResult
 
 
 class AnswerWriter(BlockSequence):
@@ -219,13 +219,13 @@ class AnswerWriter(BlockSequence):
             if block.finished:
                 self._close_ended()
 
-    def server_block(self, block: JSONObject) -> None:
+    def server_block(self, block: ServerToolUse | WebSearchToolResult) -> None:
         """A call of a server tool or its result, as a whole."""
         self._held = ""
         self._queue.append(ServerBlock(block))
         self._advance()
 
-    def cite(self, citations: list[JSONObject]) -> bool:
+    def cite(self, citations: list[Citation]) -> bool:
         """Citations of the open text, sent before it ends; False when no text is open."""
         state = self.state
         if type(state) is not Open or type(state.block) is not TextBlock:
@@ -271,7 +271,7 @@ class AnswerWriter(BlockSequence):
 
     def end(self, stop: Stop, usage: Usage) -> None:
         """Started -> Done."""
-        delta: JSONObject = {"stop_reason": stop.reason, "stop_sequence": stop.sequence}
+        delta: MessageEnd = {"stop_reason": stop.reason, "stop_sequence": stop.sequence}
         if stop.details is not None:
             delta["stop_details"] = stop.details
         if self._context.safeguard_results is not None:

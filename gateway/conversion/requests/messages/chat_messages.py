@@ -62,7 +62,7 @@ def refuse_nothing_said(messages: list[ChatMessage]) -> None:
         refuse("messages", "at least one message is required")
 
 
-def apply_prefill(messages: list[ChatMessage], body: dict[str, Any], context: RequestContext) -> str | None:
+def apply_prefill(messages: list[ChatMessage], body: JSONObject, context: RequestContext) -> str | None:
     """Let the upstream continue a final assistant message; returns its text, None when there is none.
 
     Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest. See docs/conversion.md,

@@ -27,7 +27,7 @@ from gateway.conversion.tokens.messages import message_tokens, speaks
 from gateway.conversion.tools.exposure import ToolHistory
 from gateway.errors import InvalidRequest
 from gateway.wire.chat import ChatMessage
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import CacheControl, MessagesRequest, RequestMessage
 from gateway.wire.request_cache import Part
 
 NOBODY: Final = ClientFacts()
@@ -79,7 +79,7 @@ class Passage:
 
     __slots__ = ("_clears", "_history", "_of_user", "_readings", "_speaks", "checked", "first", "messages")
 
-    def __init__(self, messages: list[JSONObject], first: int = 0) -> None:
+    def __init__(self, messages: list[RequestMessage], first: int = 0) -> None:
         self.messages = messages
         self.first = first
         self.checked = False
@@ -134,7 +134,7 @@ class Conversation:
 
     def __init__(
         self,
-        request: JSONObject,
+        request: MessagesRequest,
         profile: Profile,
         parts: Sequence[Part] = (),
         client: ClientFacts = NOBODY,
@@ -195,7 +195,7 @@ class Conversation:
             later = later or (by_turns and passage.speaks)
         return tokens
 
-    def turns(self, context: RequestContext, marker: JSONObject | None = None) -> list[Turn]:
+    def turns(self, context: RequestContext, marker: CacheControl | None = None) -> list[Turn]:
         """All turns, paired; notes go into `context`. Raises InvalidRequest with `history: strict`.
 
         `marker`: the request's own `cache_control`, which marks the last block that can carry one.
@@ -304,7 +304,7 @@ def _written(paired: Paired, context: RequestContext, *, spoken_later: bool) -> 
     return Written(messages, notes if notes else None, markers if markers else None, unpacked)
 
 
-def _mark_automatically(turns: list[Turn], marker: JSONObject, context: RequestContext) -> None:
+def _mark_automatically(turns: list[Turn], marker: CacheControl, context: RequestContext) -> None:
     blocks = (located.block for turn in reversed(turns) for located in reversed(turn.blocks))
     last = next((block for block in blocks if block["type"] in CACHEABLE), None)
     if last is not None:

@@ -8,7 +8,7 @@ See docs/conversion.md, "Sending thinking back".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.conversion.block_kinds import becoming
@@ -93,7 +93,7 @@ def _thought(located: Located, context: RequestContext) -> _Thought:
     return _Thought(text, None)
 
 
-def _details(thoughts: Iterable[_Thought], fields: JSONObject) -> JSONObject:
+def _details(thoughts: Iterable[_Thought], fields: Mapping[str, object]) -> JSONObject:
     """`reasoning_details` from the payloads that have them; `reasoning` with the text of the others."""
     details: list[Any] = []
     texts: list[str] = []

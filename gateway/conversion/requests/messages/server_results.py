@@ -14,10 +14,10 @@ from typing import Any, Final
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.wire import jsontext
 from gateway.wire.lenient import object_of, objects_of, text_of
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import RequestBlock
 
 
-def server_text(block: JSONObject, name_format: str) -> str | None:
+def server_text(block: RequestBlock, name_format: str) -> str | None:
     """The text for a server tool's call or result; "" when there is nothing to say, None for another block.
 
     `name_format`: how tools are named for the model (`tool_name_format`).
@@ -26,11 +26,11 @@ def server_text(block: JSONObject, name_format: str) -> str | None:
     return None if reader is None else reader(block, name_format)
 
 
-def _call(block: JSONObject, _: str) -> str:
+def _call(block: RequestBlock, _: str) -> str:
     return f"[{text_of(block.get('name'))} call: {jsontext.dumps_text(block.get('input') or {})}]"
 
 
-def _web_search(block: JSONObject, _: str) -> str:
+def _web_search(block: RequestBlock, _: str) -> str:
     content = block.get("content")
     if not isinstance(content, list):
         return f"[web search failed: {_error_code(content)}]"
@@ -38,7 +38,7 @@ def _web_search(block: JSONObject, _: str) -> str:
     return "\n".join(["[web search results]", *lines])
 
 
-def _web_fetch(block: JSONObject, _: str) -> str:
+def _web_fetch(block: RequestBlock, _: str) -> str:
     content = object_of(block.get("content"))
     if content.get("type") != "web_fetch_result":
         return f"[web fetch failed: {_error_code(content)}]"
@@ -51,7 +51,7 @@ def _web_fetch(block: JSONObject, _: str) -> str:
     return f"[fetched {text_of(content.get('url'))}]\n{text}".rstrip("\n")
 
 
-def _code_execution(block: JSONObject, _: str) -> str:
+def _code_execution(block: RequestBlock, _: str) -> str:
     content = object_of(block.get("content"))
     if "error_code" in content:
         return f"[code execution failed: {_error_code(content)}]"
@@ -62,7 +62,7 @@ def _code_execution(block: JSONObject, _: str) -> str:
     return "\n".join([f"{heading}]", *(output for output in outputs if isinstance(output, str) and output)])
 
 
-def _tool_search(block: JSONObject, name_format: str) -> str:
+def _tool_search(block: RequestBlock, name_format: str) -> str:
     content = object_of(block.get("content"))
     if "error_code" in content:
         return f"[tool search failed: {_error_code(content)}]"
@@ -71,11 +71,11 @@ def _tool_search(block: JSONObject, name_format: str) -> str:
     return f"[tools found: {', '.join(names)}]"
 
 
-def _advisor(block: JSONObject, _: str) -> str:
+def _advisor(block: RequestBlock, _: str) -> str:
     return text_of(object_of(block.get("content")).get("text"))
 
 
-def _mcp_result(block: JSONObject, _: str) -> str:
+def _mcp_result(block: RequestBlock, _: str) -> str:
     return _texts(block.get("content"))
 
 
@@ -90,7 +90,7 @@ def _error_code(value: Any) -> str:
 
 
 # of each kind that becomes text of the assistant (block_kinds.py)
-_READERS: Final[dict[str, Callable[[JSONObject, str], str]]] = {
+_READERS: Final[dict[str, Callable[[RequestBlock, str], str]]] = {
     "server_tool_use": _call,
     "mcp_tool_use": _call,
     "web_search_tool_result": _web_search,

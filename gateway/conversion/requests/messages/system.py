@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.conversion.blocks.chat_parts import content, text_part
 from gateway.conversion.cache_control import CacheMarkers
@@ -11,7 +11,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.turns import Turn
 from gateway.wire.chat import ChatMessage
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import System, SystemBlock
 from gateway.wire.request_cache import Part
 
 # targets of one conversation whose messages are kept
@@ -23,7 +23,7 @@ ATTRIBUTION: Final = "x-anthropic-billing-header:"
 
 
 def leading_system_message(
-    system: Any, additions: Sequence[str], context: RequestContext, part: Part | None = None
+    system: System, additions: Sequence[str], context: RequestContext, part: Part | None = None
 ) -> ChatMessage | None:
     """The system message for the top-level `system` and texts of other facets; None when all is blank.
 
@@ -53,7 +53,7 @@ class _Known(NamedTuple):
         return self.profile is context.profile and self.additions == additions
 
 
-def _leading(system: Any, additions: Sequence[str], context: RequestContext) -> ChatMessage | None:
+def _leading(system: System, additions: Sequence[str], context: RequestContext) -> ChatMessage | None:
     parts = []
     for block in _text_blocks(system, strip_attribution=context.profile.strip_attribution):
         if block["text"].strip():
@@ -79,15 +79,15 @@ def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
     return {"role": context.profile.system_role, "content": whole}
 
 
-def without_attribution(system: Any) -> Any:
+def without_attribution(system: str | list[SystemBlock]) -> str | list[SystemBlock]:
     """A checked top-level `system` without the client's attribution line, if it begins with one."""
     if isinstance(system, str):
         return system.partition("\n")[2] if system.startswith(ATTRIBUTION) else system
     return system[1:] if system and system[0]["text"].startswith(ATTRIBUTION) else system
 
 
-def _text_blocks(system: Any, *, strip_attribution: bool) -> list[JSONObject]:
+def _text_blocks(system: System, *, strip_attribution: bool) -> list[SystemBlock]:
     if not system:
         return []
     kept = without_attribution(system) if strip_attribution else system
-    return [text_part(kept)] if isinstance(kept, str) else kept
+    return [{"type": "text", "text": kept}] if isinstance(kept, str) else kept

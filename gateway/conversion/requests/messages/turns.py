@@ -23,7 +23,7 @@ from gateway.conversion.block_kinds import becoming
 from gateway.conversion.request_context import Notes, RequestContext
 from gateway.conversion.tool_calls.call_ids import plain_id, upstream_id
 from gateway.conversion.validation.shape_errors import refuse
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import RequestBlock, RequestMessage
 
 _API_ID: Final = patterns.compiled(r"\A[a-zA-Z0-9_-]++\Z")
 
@@ -157,7 +157,7 @@ class Located(NamedTuple):
 
     message: int
     position: int
-    block: JSONObject
+    block: RequestBlock
 
     @property
     def path(self) -> str:
@@ -195,7 +195,12 @@ class Turn:
 
 
 def turns(
-    messages: list[JSONObject], mid_system: str, notes: Notes, *, first: int = 0, more_of_user: bool = False
+    messages: list[RequestMessage],
+    mid_system: str,
+    notes: Notes,
+    *,
+    first: int = 0,
+    more_of_user: bool = False,
 ) -> list[Turn]:
     """The turns of checked `messages`, none of them empty.
 
@@ -259,11 +264,11 @@ class _Script:
         self._reminders = []
 
 
-def _last_of_user(messages: list[JSONObject], first: int) -> int:
+def _last_of_user(messages: list[RequestMessage], first: int) -> int:
     return max((n for n, message in enumerate(messages, first) if message["role"] == "user"), default=-1)
 
 
-def _located(number: int, message: JSONObject) -> list[Located]:
+def _located(number: int, message: RequestMessage) -> list[Located]:
     """The blocks of a message without control blocks and empty texts."""
     content: Any = message.get("content")
     if not content:
@@ -277,7 +282,7 @@ def _located(number: int, message: JSONObject) -> list[Located]:
     ]
 
 
-def _spoken(role: Role, number: int, message: JSONObject) -> Iterator[tuple[Role, list[Located]]]:
+def _spoken(role: Role, number: int, message: RequestMessage) -> Iterator[tuple[Role, list[Located]]]:
     """The content of a message, cut where a compaction summary makes a user message of its own."""
     blocks: list[Located] = []
     for located in _located(number, message):
@@ -294,7 +299,7 @@ def _spoken(role: Role, number: int, message: JSONObject) -> Iterator[tuple[Role
 
 def _reminder(blocks: list[Located]) -> Located:
     text = "\n\n".join(located.block["text"] for located in blocks)
-    reminder = {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}
+    reminder: RequestBlock = {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}
     marker = blocks[-1].block.get("cache_control")
     if marker is not None:
         reminder["cache_control"] = marker

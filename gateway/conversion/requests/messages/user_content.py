@@ -18,9 +18,10 @@ from gateway.conversion.tool_calls.names import upstream_name
 from gateway.wire import jsontext
 from gateway.wire.chat import ChatMessage
 from gateway.wire.messages import JSONObject
+from gateway.wire.messages_request import RequestBlock
 
 
-def block_parts(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def block_parts(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     """The parts of one checked block, the last of them carrying its cache marker.
 
     Any block but `tool_result` that a user message or a tool result may hold.
@@ -32,7 +33,7 @@ def block_parts(block: JSONObject, path: str, context: RequestContext) -> list[J
     return parts
 
 
-def _parts(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def _parts(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     converter = _CONVERTERS.get(block["type"])
     if converter is None:
         context.notes.add("dropped", path, f"no way to send a block of type {block['type']}")
@@ -40,34 +41,35 @@ def _parts(block: JSONObject, path: str, context: RequestContext) -> list[JSONOb
     return converter(block, path, context)
 
 
-def _text(block: JSONObject, _path: str, _context: RequestContext) -> list[JSONObject]:
+def _text(block: RequestBlock, _path: str, _context: RequestContext) -> list[JSONObject]:
     return [text_part(block["text"])] if block["text"] else []
 
 
-def _image(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def _image(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     return [image(block, path, context)]
 
 
-def _search_result(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def _search_result(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     return [search_result(block, path, context)]
 
 
-def _compaction(block: JSONObject, _path: str, _context: RequestContext) -> list[JSONObject]:
+def _compaction(block: RequestBlock, _path: str, _context: RequestContext) -> list[JSONObject]:
     return [text_part(f"<conversation_summary>\n{block['content']}\n</conversation_summary>")]
 
 
-def _tool_reference(block: JSONObject, _path: str, context: RequestContext) -> list[JSONObject]:
+def _tool_reference(block: RequestBlock, _path: str, context: RequestContext) -> list[JSONObject]:
     name = upstream_name(block["tool_name"], context.profile.tool_name_format)
     return [text_part(f"Tool available: {name}")]
 
 
-def _browser_state(block: JSONObject, path: str, context: RequestContext) -> list[JSONObject]:
+def _browser_state(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
     context.notes.add("replaced", path, "browser state sent as text")
-    state = {name: block[name] for name in ("tabs", "state_changes") if block.get(name) is not None}
+    names = ("tabs", "state_changes")
+    state = {name: value for name in names if (value := block.get(name)) is not None}
     return [text_part(f"[browser state] {jsontext.dumps_text(state)}")]
 
 
-_Converter = Callable[[JSONObject, str, RequestContext], list[JSONObject]]
+_Converter = Callable[[RequestBlock, str, RequestContext], list[JSONObject]]
 # of each kind that becomes parts (block_kinds.py)
 _CONVERTERS: Final[dict[str, _Converter]] = {
     "text": _text,
