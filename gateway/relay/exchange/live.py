@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, Final, Protocol, TypedDict, TypeVar
 
 from gateway.errors import AuthenticationFailed, GatewayError, Saturated
+from gateway.relay.exchange.exchange import Exchange
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 T = TypeVar("T")
@@ -24,6 +25,21 @@ class Progress(TypedDict):
     duration_ms: int
     first_byte_ms: int | None
     output_tokens: int
+
+
+# a rough number is enough for an answer in progress
+CHARACTERS_A_TOKEN: Final = 4
+
+
+def progress_of(exchange: Exchange, characters: int, now: float) -> Progress:
+    """`characters`: how many the answer says so far. `now` is of the clock that `exchange` began by."""
+    first = exchange.first_byte_at
+    return {
+        "request_id": exchange.request_id,
+        "duration_ms": round((now - exchange.started) * 1000),
+        "first_byte_ms": None if first is None else round((first - exchange.started) * 1000),
+        "output_tokens": characters // CHARACTERS_A_TOKEN,
+    }
 
 
 class Interruptible(Protocol):
