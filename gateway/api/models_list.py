@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateway.config.model_lifecycle.lifecycle import life_of
 from gateway.conversion.profile import Profile
 from gateway.errors import InvalidRequest, NotFound
-from gateway.routing.resolve import ModelEntry, visible_models
+from gateway.routing.allowed_models import ModelEntry, visible_models
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 EPOCH: Final = "1970-01-01T00:00:00Z"

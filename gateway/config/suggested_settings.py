@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gateway.pricing.price import Rates
-from gateway.routing.resolve import ModelEntry, visible_models
+from gateway.routing.allowed_models import ModelEntry, visible_models
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 # the client knows it, with adaptive thinking and effort

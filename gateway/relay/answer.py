@@ -34,7 +34,8 @@ from gateway.relay.request_facts import note_facts
 from gateway.relay.safety.classifier import classifier_for
 from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
-from gateway.routing.resolve import Route, model_allowed, resolve
+from gateway.routing.allowed_models import model_allowed
+from gateway.routing.resolve import Route, resolve
 from gateway.wire import json_bounds, jsontext, sse
 from gateway.wire.messages_request import CountedTokens, MessagesRequest
 

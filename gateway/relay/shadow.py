@@ -22,8 +22,8 @@ from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.request_replay import asked_again
+from gateway.routing.allowed_models import model_allowed
 from gateway.routing.reach import covers
-from gateway.routing.resolve import model_allowed
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ShadowRule
 from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons

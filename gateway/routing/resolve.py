@@ -1,10 +1,8 @@
 """Where a request goes: from the asked model to a route, with the reasons.
 
-Exact rules (their pattern and their public names) are looked up before wildcard rules. Among
-exact rules the spelling as asked comes before the shortened ones; among wildcard rules their
-order decides. The first enabled rule that matches wins, even when its provider cannot be used: a
-request never slips to a provider that the admin did not choose for it. A rule with a condition that
-the request does not meet does not match it.
+Of the rules that mean the name (matching.py) the first enabled one whose condition the request meets wins,
+even when its provider cannot be used: a request never slips to a provider that the admin did not choose for
+it.
 
 What a name means is worked out once per snapshot: its rules, an index of their conditions, and the routes
 of each. The conditions alone are asked anew for each request.
@@ -13,7 +11,7 @@ of each. The conditions alone are asked anew for each request.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,11 +21,11 @@ from gateway import patterns
 from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose, Task
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
-from gateway.routing import names
 from gateway.routing.condition_index import IndexPart, met
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Facts, Needs
 from gateway.routing.layers import profile_layers
-from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ProviderConfig, Target
+from gateway.routing.matching import Match, exact_names, matches, upstream_model, winner_of
+from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig, Target
 
 # bounds the time and memory that a name made up by a client can cost
 LONGEST_NAME: Final = 256
@@ -110,30 +108,13 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One model of GET /v1/models: its public id and where it would go."""
-
-    id: str
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """A rule that matches the asked model: the spelling that matched, and the text of the first `*`."""
-
-    rule: MappingRule
-    spelling: str
-    star: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Name:
     """What a name means. `takers`: the enabled rules that match it, up to the first that takes every
     request, by their places in the snapshot. `ranks`: sets of places (routing/condition_index.py); a rule of
     an earlier set wins, and within a set the first. `asked`: the facts that decide which of them do.
     """
 
-    takers: Mapping[int, _Match]
+    takers: Mapping[int, Match]
     ranks: tuple[int, ...]
     asked: tuple[IndexPart, ...]
     needs: Needs
@@ -185,8 +166,8 @@ def taking(snapshot: ConfigSnapshot, purpose: Purpose) -> ConfigSnapshot:
 
 def candidates(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Candidate, ...]:
     """All rules that mean the name: the winner first, if there is one, then as they were looked at."""
-    found = list(_matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]))
-    winner = _winner(found, facts)
+    found = list(matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]))
+    winner = winner_of(found, facts)
     return tuple(
         Candidate(
             match.rule,
@@ -202,66 +183,10 @@ def candidates(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FAC
 
 def considered(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS) -> tuple[Considered, ...]:
     """All targets of the winning rule, in order, with the result for each; empty without a winner."""
-    winner = _winner(_matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]), facts)
+    winner = winner_of(matches(taking(snapshot, facts.purpose), asked_model[:LONGEST_NAME]), facts)
     if winner is None:
         return ()
     return _all_considered(winner, snapshot, sighted=winner.rule.skips_blind and facts.images is True)
-
-
-def model_allowed(
-    key: KeyEntry | None, asked_model: str, snapshot: ConfigSnapshot, facts: Facts = NO_FACTS
-) -> bool:
-    """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
-
-    What counts is the name that is routed. A name on the key's list says nothing when the part before its
-    slash was what matched the list and the part after it chooses the rule (`claude-haiku-/gpt-4o`); a prefix
-    changes nothing where the name without it is on the list and leads to the same place.
-    """
-    if key is None or not key.allowed_models:
-        return True
-    snapshot = taking(snapshot, facts.purpose)
-    asked = asked_model[:LONGEST_NAME]
-    plain = names.plain_spellings(asked)
-    winner = _winner(_matches(snapshot, asked), facts) if "/" in asked else None
-    if winner is None:
-        return _listed(key, plain)
-    if winner.spelling in plain and _listed(key, plain):
-        return True
-    bare = names.spellings(asked)[len(plain) :]
-    return any(
-        _listed(key, (name,)) and _same_place(winner, _winner(_matches(snapshot, name), facts))
-        for name in bare
-    )
-
-
-def _listed(key: KeyEntry, spellings: tuple[str, ...]) -> bool:
-    return any(names.matches(pattern, name) for name in spellings for pattern in key.allowed_models)
-
-
-def _same_place(one: _Match, other: _Match | None) -> bool:
-    return (
-        other is not None
-        and other.rule is one.rule
-        and all(_upstream_model(one, target) == _upstream_model(other, target) for target in one.rule.targets)
-    )
-
-
-def visible_models(snapshot: ConfigSnapshot, key: KeyEntry | None) -> list[ModelEntry]:
-    """The models of GET /v1/models: exact and public names that the key may use and that resolve."""
-    entries: dict[str, ModelEntry] = {}
-    for rule in snapshot.rules:
-        own = (rule.pattern,) if rule.exact else ()
-        for name in (*own, *rule.public_names):
-            if rule.enabled and name not in entries and model_allowed(key, name, snapshot):
-                try:
-                    entries[name] = ModelEntry(name, resolve(snapshot, name).route)
-                except (UnknownModel, NoUsableProvider, CredentialUnreadable):
-                    continue
-    return list(entries.values())
-
-
-def _winner(found: Iterable[_Match], facts: Facts) -> _Match | None:
-    return next((one for one in found if one.rule.enabled and one.rule.condition.meets(facts)), None)
 
 
 def _name(snapshot: ConfigSnapshot, asked_model: str) -> _Name:
@@ -269,15 +194,15 @@ def _name(snapshot: ConfigSnapshot, asked_model: str) -> _Name:
     if known is None:
         if len(asked_model) > LONGEST_NAME:
             return _NOBODY
-        known = _name_of(_matches(snapshot, asked_model), snapshot)
+        known = _name_of(matches(snapshot, asked_model), snapshot)
         if known.takers:
             snapshot.memo.put(asked_model, known)
     return known
 
 
-def _name_of(matches: Iterable[_Match], snapshot: ConfigSnapshot) -> _Name:
+def _name_of(matches: Iterable[Match], snapshot: ConfigSnapshot) -> _Name:
     places = {rule.id: place for place, rule in enumerate(snapshot.rules)}
-    takers: dict[int, _Match] = {}
+    takers: dict[int, Match] = {}
     ranks: list[int] = []
     last = -1
     for match in matches:
@@ -303,7 +228,7 @@ def _name_of(matches: Iterable[_Match], snapshot: ConfigSnapshot) -> _Name:
 _NOBODY: Final = _Name({}, (), (), NO_NEEDS)
 
 
-def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: _Match, *, sighted: bool) -> Resolution:
+def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: Match, *, sighted: bool) -> Resolution:
     targets = _all_considered(winner, snapshot, sighted=sighted)
     routes = tuple(considered.route for considered in targets if considered.route is not None)
     if routes:
@@ -317,7 +242,7 @@ def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: _Match, *, s
     raise NoUsableProvider(asked_model)
 
 
-def _all_considered(winner: _Match, snapshot: ConfigSnapshot, *, sighted: bool) -> tuple[Considered, ...]:
+def _all_considered(winner: Match, snapshot: ConfigSnapshot, *, sighted: bool) -> tuple[Considered, ...]:
     """`sighted`: only targets that see images, if there is one that can be used."""
     found = tuple(_considered(winner, target, snapshot) for target in winner.rule.targets)
     if not sighted or not any(one.route is not None and sees_images(one.route) for one in found):
@@ -333,7 +258,7 @@ def sees_images(route: Route) -> bool:
     return route.profile.images != "text"
 
 
-def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Considered:
+def _considered(winner: Match, target: Target, snapshot: ConfigSnapshot) -> Considered:
     if not target.enabled:
         return Considered(target, None, Cause.TARGET_DISABLED)
     provider = snapshot.providers.get(target.provider)
@@ -347,42 +272,7 @@ def _considered(winner: _Match, target: Target, snapshot: ConfigSnapshot) -> Con
     return Considered(target, route)
 
 
-def _matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[_Match]:
-    """Every rule that matches the name, in order of precedence; each rule once."""
-    spelled = names.spellings(asked_model)
-    seen: set[int] = set()
-    for spelling in spelled:
-        folded = spelling.casefold()
-        for rule in snapshot.rules:
-            if rule.id not in seen and folded in _exact_names(rule):
-                seen.add(rule.id)
-                yield _Match(rule, spelling, _star(rule, spelling))
-    for rule in snapshot.rules:
-        if rule.exact or rule.id in seen:
-            continue
-        for spelling in spelled:
-            found = _expression(rule).fullmatch(spelling)
-            if found:
-                yield _Match(rule, spelling, found.group(1))
-                break
-
-
-def _star(rule: MappingRule, public_name: str) -> str:
-    # a public name of a wildcard rule need not look like its pattern
-    found = None if rule.exact else _expression(rule).fullmatch(public_name)
-    return found.group(1) if found else public_name
-
-
-def _exact_names(rule: MappingRule) -> set[str]:
-    own = {rule.pattern.casefold()} if rule.exact else set()
-    return own | {name.casefold() for name in rule.public_names}
-
-
-def _expression(rule: MappingRule) -> patterns.Pattern[str]:
-    return rule.regex or patterns.wildcard(rule.pattern)
-
-
-def _cause(match: _Match, winner: _Match | None, facts: Facts) -> Cause:
+def _cause(match: Match, winner: Match | None, facts: Facts) -> Cause:
     if not match.rule.enabled:
         return Cause.DISABLED
     if match.rule.condition.flaw is not None:
@@ -394,31 +284,25 @@ def _cause(match: _Match, winner: _Match | None, facts: Facts) -> Cause:
     return Cause.BEHIND_ANOTHER if match.rule.exact == winner.rule.exact else Cause.BEHIND_EXACT
 
 
-def _manner(match: _Match) -> Manner:
+def _manner(match: Match) -> Manner:
     rule = match.rule
-    if not rule.exact and match.spelling.casefold() not in _exact_names(rule):
+    if not rule.exact and match.spelling.casefold() not in exact_names(rule):
         return Manner.PATTERN
     if rule.exact and match.spelling.casefold() == rule.pattern.casefold():
         return Manner.EXACT_NAME
     return Manner.PUBLIC_NAME
 
 
-def _route(match: _Match, target: Target, provider: ProviderConfig, snapshot: ConfigSnapshot) -> Route:
-    upstream_model = _upstream_model(match, target)
-    layers = profile_layers(match.rule, target, provider, upstream_model, snapshot)
+def _route(match: Match, target: Target, provider: ProviderConfig, snapshot: ConfigSnapshot) -> Route:
+    model = upstream_model(match, target)
+    layers = profile_layers(match.rule, target, provider, model, snapshot)
     if "{model}" in provider.base_url:
-        base_url = provider.base_url.replace("{model}", quote(upstream_model, safe=""))
+        base_url = provider.base_url.replace("{model}", quote(model, safe=""))
         provider = dataclasses.replace(provider, base_url=base_url)
     profile = Profile.merged(*(options for _, options in layers))
-    return Route(match.rule, provider, upstream_model, profile, target.arm)
+    return Route(match.rule, provider, model, profile, target.arm)
 
 
 def _changes_path(base_url: str, filled: str) -> bool:
     """Whether the model's name would put a `.` or `..` into the path, even if a server decodes it twice."""
     return base_url != filled and not _STEPS.isdisjoint(_SLASH.split(unquote(unquote(filled))))
-
-
-def _upstream_model(match: _Match, target: Target) -> str:
-    if not target.upstream_model:
-        return names.without_window(match.spelling)
-    return target.upstream_model.replace("*", names.without_window(match.star), 1)

@@ -9,19 +9,11 @@ from hypothesis import strategies as st
 from gateway.client_protocol.purpose import CONDITIONS, Purpose, condition
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
 from gateway.models.configuration.condition_words import zone_of
+from gateway.routing.allowed_models import model_allowed, visible_models
 from gateway.routing.conditions import compiled, condition_of
 from gateway.routing.facts import NO_NEEDS, Facts, Needs
 from gateway.routing.names import matches
-from gateway.routing.resolve import (
-    Cause,
-    Manner,
-    candidates,
-    considered,
-    model_allowed,
-    needed,
-    resolve,
-    visible_models,
-)
+from gateway.routing.resolve import Cause, Manner, candidates, considered, needed, resolve
 from gateway.routing.snapshot import (
     LARGEST_MEMO,
     ConfigSnapshot,

@@ -19,8 +19,9 @@ from gateway.config.health_records import FORGET_AFTER
 from gateway.config.snapshot.loader import load
 from gateway.errors import GatewayError
 from gateway.models import ClientKey, ProviderCredential, SetAsideTarget
+from gateway.routing.allowed_models import model_allowed
 from gateway.routing.facts import NO_FACTS, Facts
-from gateway.routing.resolve import Considered, candidates, considered, model_allowed, resolve
+from gateway.routing.resolve import Considered, candidates, considered, resolve
 from gateway.routing.shares import shares_of
 from gateway.routing.snapshot import ConfigSnapshot, MappingRule
 

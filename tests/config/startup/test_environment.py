@@ -8,7 +8,8 @@ from gateway.conf import GatewayConf
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.environment import sync_environment, take_over_mapping, take_over_provider
 from gateway.models import ClientKey, ConfigStamp, MappingTarget, ModelMapping, Origin, Provider
-from gateway.routing.resolve import resolve, visible_models
+from gateway.routing.allowed_models import visible_models
+from gateway.routing.resolve import resolve
 from gateway.security import client_keys
 from tests.records import make_mapping
 
