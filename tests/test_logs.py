@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.snapshot import forms_of_secrets, kept_secret
+from gateway.routing.secret_forms import forms_of_secrets, kept_secret
 from gateway.telemetry import logs
 
 SECRETS = kept_secret(["correct-horse", "correct-horse-battery", 'with"quote\\and/slash', "12345678"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import resource
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ccproxy_site.forwarded import counted_as, plain, trusted_proxies
+from gateway.errors import GatewayError, Saturated
 from gateway.values import frozen
 
 MB: Final = 1024 * 1024
@@ -16,6 +17,38 @@ MOST_CONNECTIONS: Final = 4096
 # bytes of incomplete bodies: of requests with a key, and of all others
 WITH_KEY: Final = 256 * MB
 WITHOUT_KEY: Final = 64 * MB
+
+
+class Holder(Protocol):
+    """A connection, which holds `held` bytes of a body that is not complete."""
+
+    held: int
+
+    def refuse(self, error: GatewayError) -> None: ...
+
+
+class ByteBudget:
+    """Bytes that may be held at the same time, and who holds them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.used = 0
+        self._holders: dict[Holder, None] = {}
+
+    def take(self, holder: Holder, size: int) -> None:
+        """`holder` holds `size` more bytes. Beyond the bound, whoever holds most is refused, maybe itself."""
+        holder.held += size
+        self.used += size
+        self._holders[holder] = None
+        while self.used > self._most:
+            max(self._holders, key=lambda one: one.held).refuse(
+                Saturated("the gateway is receiving too many large requests, try again in a moment")
+            )
+
+    def give_back(self, holder: Holder) -> None:
+        self._holders.pop(holder, None)
+        self.used -= holder.held
+        holder.held = 0
 
 
 @frozen

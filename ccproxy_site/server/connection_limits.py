@@ -24,7 +24,7 @@ from typing import Final
 
 from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
 from ccproxy_site.public_path import PUBLIC_PATH
-from ccproxy_site.server.connection_bounds import MB, Bounds, counted_address
+from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, HeadTooLarge, RequestTimedOut, RequestTooLarge, Saturated
@@ -58,32 +58,6 @@ class ConnectionPhase(enum.Enum):
     # refused: whatever comes is discarded
     REFUSED = enum.auto()
     CLOSING = enum.auto()
-
-
-class ByteBudget:
-    """Bytes that may be held at the same time, and the slots that hold them."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.used = 0
-        self._holders: dict[ConnectionSlot, None] = {}
-
-    def take(self, slot: ConnectionSlot, size: int) -> None:
-        """`slot` holds `size` more bytes. Beyond the bound, whoever holds most is refused: possibly
-        `slot`.
-        """
-        slot.held += size
-        self.used += size
-        self._holders[slot] = None
-        while self.used > self._most:
-            max(self._holders, key=lambda holder: holder.held).refuse(
-                Saturated("the gateway is receiving too many large requests, try again in a moment")
-            )
-
-    def give_back(self, slot: ConnectionSlot) -> None:
-        self._holders.pop(slot, None)
-        self.used -= slot.held
-        slot.held = 0
 
 
 class Connections:

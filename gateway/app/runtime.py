@@ -40,7 +40,8 @@ from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.shadow import Shadows
-from gateway.routing.snapshot import ConfigSnapshot, forms_of_secrets
+from gateway.routing.secret_forms import forms_of_secrets
+from gateway.routing.snapshot import ConfigSnapshot
 from gateway.security.encryption import seal_keys
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import conceal

@@ -3,9 +3,9 @@
 An entry's message is Django's own list. Its first object also has `values`, for each field
 [before, after] as JSON; `source`, what did it when that was no person; and `said`, a sentence about it.
 Records that are edited on another record's page (the targets of a mapping) are `part` of the entry of
-that page's record, one object of the list each. Secrets appear as SECRET only, so a change of one is
-seen and its value is not. Changes that nobody signed for (commands, the environment) belong to a user
-who cannot log in. `gateway.config.undoing` takes a change back.
+that page's record, one object of the list each. Secrets appear as `field_values.SECRET` only, so a change
+of one is seen and its value is not. Changes that nobody signed for (commands, the environment) belong to a
+user who cannot log in. `gateway.config.undoing` takes a change back.
 """
 
 from __future__ import annotations
@@ -23,15 +23,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
 
-from gateway.models import (
-    ClientKey,
-    ConfigRecord,
-    EncryptedTextField,
-    SecretOriginField,
-    config_written,
-)
+from gateway.config.field_values import SECRET, shown_values, verbose
+from gateway.models import ConfigRecord, config_written
 
-SECRET: Final = "••••••••"  # noqa: S105 (stands for one)
 NOBODY: Final = "ccproxy"
 COMMAND: Final = "command"
 ENVIRONMENT: Final = "environment"
@@ -363,38 +357,6 @@ def _differences(model: type[ConfigRecord], before: Any, after: Any) -> dict[str
         for name in (after or before or {})
         if before is None or after is None or before[name] != after[name]
     }
-
-
-def shown_values(model: type[ConfigRecord], values: dict[str, Any]) -> dict[str, Any]:
-    """Values as JSON has them, secrets hidden."""
-    shown = {name: _hidden(value) if is_secret(model, name) else value for name, value in values.items()}
-    plain: dict[str, Any] = json.loads(json.dumps(shown, cls=DjangoJSONEncoder))
-    return plain
-
-
-def _hidden(value: Any) -> str:
-    return SECRET if value else ""
-
-
-def is_secret(model: type[ConfigRecord], name: str) -> bool:
-    """Whether a value is a secret, or says where one may go: undoing never writes it."""
-    if model is ClientKey and name == "digest":
-        return True
-    return isinstance(_field(model, name), EncryptedTextField | SecretOriginField)
-
-
-def _field(model: type[ConfigRecord], name: str) -> Any:
-    return next((one for one in model._meta.concrete_fields if one.attname == name), None)
-
-
-def verbose(model: type[ConfigRecord], name: str) -> Any:
-    found = _field(model, name)
-    return found.verbose_name if found is not None else name
-
-
-def from_json(model: type[ConfigRecord], name: str, value: Any) -> Any:
-    found = _field(model, name)
-    return value if found is None or value is None else found.to_python(value)
 
 
 def _nobody() -> Any:

@@ -80,3 +80,17 @@ def _max_tokens(body: bytes) -> int:
         return 0
     number = value.get("max_tokens") if isinstance(value, dict) else None
     return number if isinstance(number, int) and number > 0 else 0
+
+
+def ended_exchange(request_id: str) -> tuple[RequestLog | None, bytes | None]:
+    """How an exchange ended, and what its client got; None for what the history does not have.
+
+    One that was interrupted came to no end.
+    """
+    row = RequestLog.objects.filter(request_id=request_id, state__in=("ok", "error")).first()
+    if row is None:
+        return None, None
+    try:
+        return row, bodies.rebuilt(request_id, "returned")
+    except bodies.UnreadableContent:
+        return row, None

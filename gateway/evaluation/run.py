@@ -25,13 +25,18 @@ from django.utils.translation import gettext as _
 from gateway.evaluation import judging
 from gateway.evaluation.asking import AskedRequest, CandidateAsker, route_of
 from gateway.evaluation.comparison.steps import DIVERGING, compare_steps
-from gateway.evaluation.recorded_steps import RecordedStep, TextsForbidden, TextsNotKept, recorded_step
+from gateway.evaluation.recorded_steps import (
+    RecordedStep,
+    TextsForbidden,
+    TextsNotKept,
+    ended_exchange,
+    recorded_step,
+)
 from gateway.evaluation.selection import kept_since
 from gateway.evaluation.spending import Spending, largest_cost
 from gateway.history.access import note_read
-from gateway.history.content import bodies
 from gateway.history.totals.costs import Charged, cost_of
-from gateway.models import Evaluation, EvaluationStep, Lease, RequestLog
+from gateway.models import Evaluation, EvaluationStep, Lease
 from gateway.models.operation.evaluation import TO_BE_RUN, EvaluationState, Judgement, StepState
 from gateway.relay.exchange.ids import new_id
 from gateway.relay.request_replay import ReplayedAnswer, ReplayTarget
@@ -140,7 +145,7 @@ class EvaluationRun:
         """What was under way when an earlier run ended: its answers from the history, or asked again."""
         steps = self._evaluation.steps.select_related("recorded")
         for step in steps.filter(state=StepState.ASKING):
-            row, body = _from_history(step.answer_id)
+            row, body = ended_exchange(step.answer_id)
             texts = self._texts(step) if row is not None and body is not None else None
             if row is not None and body is not None and texts is not None:
                 self._store(_Asked(step, step.answer_id, step.reserved, texts), row, body)
@@ -228,7 +233,7 @@ class EvaluationRun:
 
     def _ask_judge(self, step: EvaluationStep) -> bool:
         texts = self._texts(step)
-        _row, body = _from_history(step.answer_id)
+        _row, body = ended_exchange(step.answer_id)
         proposed = read_answer(body or b"").message
         if texts is None or proposed is None:
             # there is nothing to show to it
@@ -388,17 +393,3 @@ class EvaluationRun:
 
     def _steps(self, step: EvaluationStep) -> Any:
         return EvaluationStep.objects.filter(pk=step.pk)
-
-
-def _from_history(request_id: str) -> tuple[RequestLog | None, bytes | None]:
-    """How an exchange ended, and what its client got; None for what the history does not have.
-
-    One that was interrupted came to no end.
-    """
-    row = RequestLog.objects.filter(request_id=request_id, state__in=("ok", "error")).first()
-    if row is None:
-        return None, None
-    try:
-        return row, bodies.rebuilt(request_id, "returned")
-    except bodies.UnreadableContent:
-        return row, None

@@ -21,7 +21,7 @@ from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.safety.verdicts import JudgedStream, judge_for, judged_message, judged_stream
-from gateway.routing.snapshot import forms_of_secrets
+from gateway.routing.secret_forms import forms_of_secrets
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call

@@ -6,10 +6,9 @@ by config/snapshot/loader.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from gateway import patterns
@@ -17,12 +16,10 @@ from gateway.cache import GenerationalCache
 from gateway.pricing.book import PriceBook
 from gateway.routing.condition_index import ConditionIndex
 from gateway.routing.conditions import ALWAYS, Condition
+from gateway.routing.secret_forms import kept_secret
 from gateway.routing.shares import Shares
 from gateway.safeguards.rules import ActionRule
-from gateway.wire.written_forms import written_forms
 
-# characters; a shorter value is an ordinary word that messages may contain
-SHORTEST_SECRET: Final = 8
 # asked models, names that clients make up among them, whose resolution is remembered
 LARGEST_MEMO: Final = 2048
 
@@ -63,29 +60,6 @@ class Credential:
     value: str = field(repr=False)
     position: int = 0
     set_aside: SetAside | None = None
-
-
-def kept_secret(values: Iterable[str]) -> tuple[str, ...]:
-    """The values that are long enough to be unmistakable: each once, longest first, then by the alphabet.
-
-    So one that contains another is replaced as a whole, and every process has them in the same order.
-    """
-    return _longest_first({value for value in values if len(value) >= SHORTEST_SECRET})
-
-
-def forms_of_secrets(values: Iterable[str]) -> tuple[str, ...]:
-    """What to look for in a text that must not show these values: `kept_secret` with their written forms."""
-    return _forms(frozenset(values))
-
-
-# asked for with each line of the log and each error of a provider
-@lru_cache(maxsize=256)
-def _forms(values: frozenset[str]) -> tuple[str, ...]:
-    return _longest_first({form for value in kept_secret(values) for form in written_forms(value)})
-
-
-def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(values, key=lambda value: (-len(value), value)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import NOBODY, SECRET, acting, source_of, values_of
+from gateway.config.changes import NOBODY, acting, source_of, values_of
+from gateway.config.field_values import SECRET
 from gateway.config.startup.environment import sync_environment
 from gateway.config.undoing import CannotUndo, undo
 from gateway.history.record.rows import write

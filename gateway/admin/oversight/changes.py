@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.sanitize import inert
-from gateway.config.changes import SECRET, RecordChange, acting, changes_of, said_of, source_of, undone_by
+from gateway.config.changes import RecordChange, acting, changes_of, said_of, source_of, undone_by
+from gateway.config.field_values import SECRET
 from gateway.config.undoing import CannotUndo, undo, undoable
 from gateway.models import ClientKey, ConfigRecord, Origin
 

@@ -44,6 +44,7 @@ from gateway.models.configuration.condition_words import zone_of
 from gateway.models.configuration.ramp import ACTIVE
 from gateway.routing import names
 from gateway.routing.conditions import Condition, condition_of
+from gateway.routing.secret_forms import kept_secret
 from gateway.routing.snapshot import (
     WHOEVER,
     ConfigSnapshot,
@@ -58,7 +59,6 @@ from gateway.routing.snapshot import (
     SetAside,
     ShadowRule,
     Target,
-    kept_secret,
 )
 from gateway.security.encryption import EncryptionError, seal_keys
 

@@ -19,7 +19,8 @@ from gateway.history.secrets.masker import Masker, masker
 from gateway.history.secrets.patterns import names
 from gateway.history.secrets.secret_search import Work
 from gateway.models import ContentBlob, RequestLog
-from gateway.routing.snapshot import SecretLook, forms_of_secrets
+from gateway.routing.secret_forms import forms_of_secrets
+from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
 from tests.history.content.test_bodies import captured
 from tests.history.record.test_recorder import outcome
