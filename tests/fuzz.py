@@ -1,7 +1,7 @@
 """make fuzz MINUTES=10: the properties of everything that reads what strangers send, for a while.
 
-The suite runs each of them with a hundred examples. Here they run in turns with a hundred times as many,
-each turn from another seed, until the time is over. What fails is printed with the example and stays in
+The suite runs each of them with some dozens of examples. Here they run in turns with hundreds of times as
+many, each turn from another seed, until the time is over. What fails is printed with the example and stays in
 .hypothesis, so the suite fails from then on.
 """
 
@@ -15,7 +15,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-# the clients' HTTP, the providers', events, JSON and the memory of it, patterns and masking, the index
+# the clients' HTTP, the providers', events, JSON and the memory of it, answers of both protocols, requests,
+# patterns and masking, the index
 READERS = (
     "tests/server/test_api_connection.py",
     "tests/upstream/http1",
@@ -25,6 +26,9 @@ READERS = (
     "tests/masking",
     "tests/history/search",
     "tests/conversion/errors",
+    "tests/conversion/answers/test_stream_properties.py",
+    "tests/conversion/openai_responses",
+    "tests/conversion/requests/test_request_property.py",
     "tests/attacks/test_odd_requests.py",
 )
 PROFILE = "fuzz"
