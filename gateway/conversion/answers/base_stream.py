@@ -45,7 +45,7 @@ from gateway.conversion.tool_calls.object_reader import MalformedArguments
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.halves import HalfCharacters
-from gateway.wire.messages import Event, Sent
+from gateway.wire.messages import Event, JSONObject, Sent
 
 CUT: Final = "upstream closed the stream before the response was complete"
 NOTHING: Final = "upstream returned no valid stream data"
@@ -197,7 +197,7 @@ class ConvertedStream:
 
     # What a protocol adds
 
-    def _read_data(self, data: Mapping[str, object]) -> None:
+    def _read_data(self, data: JSONObject) -> None:
         """One piece of data that is an object."""
         raise NotImplementedError
 

@@ -28,7 +28,6 @@ See docs/conversion.md, "Streams".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from gateway.conversion import repairs
@@ -75,12 +74,12 @@ class MessageStream(ConvertedStream):
             return False
         return super().awaiting_trailer
 
-    def respond(self, completion: Mapping[str, object]) -> list[Event]:
+    def respond(self, completion: JSONObject) -> list[Event]:
         """The events of a whole completion, which is no error. Nothing is raised, as in `feed`."""
         told = self._taken(lambda: self._respond(completion))
         return [event for event in told if not isinstance(event, bytes)]
 
-    def _respond(self, completion: Mapping[str, object]) -> None:
+    def _respond(self, completion: JSONObject) -> None:
         choices = _choices(completion.get("choices"))
         self._counts = next((counts for choice in choices if (counts := counts_in(completion, choice))), None)
         self._tier = completion.get("service_tier")
@@ -93,7 +92,7 @@ class MessageStream(ConvertedStream):
         if not self.done:
             self._complete()
 
-    def _read_data(self, chunk: Mapping[str, object]) -> None:
+    def _read_data(self, chunk: JSONObject) -> None:
         choices = chunk.get("choices")
         if not choices or "error" in chunk:
             error = upstream.error_inside(chunk, self._context)
@@ -119,12 +118,12 @@ class MessageStream(ConvertedStream):
             if self._finish is not None:
                 self._complete()
 
-    def _another_choice(self, choice: Mapping[str, object]) -> None:
+    def _another_choice(self, choice: JSONObject) -> None:
         if self._number is not None:
             self._ledger.repair(repairs.CHOICES, once=True)
         self._number = _number(choice)
 
-    def _choice(self, choice: Mapping[str, object], *, whole: bool = False) -> None:
+    def _choice(self, choice: JSONObject, *, whole: bool = False) -> None:
         error = upstream.error_of_choice(choice, self._context)
         finish = stop_reasons.finish_of(choice) if error is None and choice.get("finish_reason") else None
         if finish is not None:
@@ -155,7 +154,7 @@ class MessageStream(ConvertedStream):
             self._finish = stop_reasons.stronger(self._finish, finish)
             self._sequence = self._sequence or stop_reasons.matched_sequence(choice, self._context)
 
-    def _delta(self, delta: Mapping[str, object], choice: int, *, whole: bool = False) -> bool:
+    def _delta(self, delta: JSONObject, choice: int, *, whole: bool = False) -> bool:
         """Within a chunk: reasoning, then content, then tool calls. Whether it says any of them."""
         writer = self._writer
         thinking, place, visible = self._read(delta)
@@ -198,7 +197,7 @@ class MessageStream(ConvertedStream):
             self._refusal.append(refusal)
         return bool(thinking or visible or pieces or refusal)
 
-    def _without_repetition(self, delta: Mapping[str, object]) -> Mapping[str, object]:
+    def _without_repetition(self, delta: JSONObject) -> JSONObject:
         """The last delta without what it says again: some providers repeat the whole answer in it."""
         thinking, place, visible = self._read(delta)
         said = self._writer.output
@@ -210,7 +209,7 @@ class MessageStream(ConvertedStream):
             delta = {key: value for key, value in delta.items() if key != place}
         return delta
 
-    def _repeated(self, message: Mapping[str, object], choice: int) -> None:
+    def _repeated(self, message: JSONObject, choice: int) -> None:
         """A whole message behind deltas: what they have not said is said."""
         thinking, _, visible = self._read(message)
         rest = {key: value for key, value in message.items() if key not in _TOLD_OTHERWISE}
@@ -231,7 +230,7 @@ class MessageStream(ConvertedStream):
                 self._filtered(self._filters.flush())
             self._writer.told_again(pieces)
 
-    def _cite(self, delta: Mapping[str, object]) -> None:
+    def _cite(self, delta: JSONObject) -> None:
         found = citations_of(delta, self._writer.output.whole_text, self._context, self._ledger)
         self._citations += found
         if found and not self._writer.cite(found):
@@ -262,6 +261,6 @@ def _choices(choices: object) -> list[JSONObject]:
     return [choice for choice in choices if type(choice) is dict]
 
 
-def _number(choice: Mapping[str, object]) -> int:
+def _number(choice: JSONObject) -> int:
     index = choice.get("index")
     return index if type(index) is int else 0

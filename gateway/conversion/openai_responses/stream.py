@@ -51,7 +51,7 @@ class ResponsesStream(ConvertedStream):
         told = self._taken(lambda: self._completed({"response": response}))
         return [event for event in told if not isinstance(event, bytes)]
 
-    def _read_data(self, event: Mapping[str, object]) -> None:
+    def _read_data(self, event: JSONObject) -> None:
         kind = event.get("type")
         read = _READERS.get(kind) if type(kind) is str else None
         if read is not None:
@@ -69,12 +69,12 @@ class ResponsesStream(ConvertedStream):
 
     # Items
 
-    def _item(self, event: Mapping[str, object], kind: str = "") -> ToldItem:
+    def _item(self, event: JSONObject, kind: str = "") -> ToldItem:
         """What is known of the item that an event is about."""
         self._begin()
         return self._items.about(event, kind)
 
-    def _added(self, event: Mapping[str, object]) -> None:
+    def _added(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
         kind, call_id = text_of(item.get("type")), text_of(item.get("call_id"))
         self._begin()
@@ -88,11 +88,11 @@ class ResponsesStream(ConvertedStream):
             if text_of(item.get("arguments")).strip():
                 self._again([self._whole_call(event, item)])
 
-    def _done(self, event: Mapping[str, object]) -> None:
+    def _done(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
         self._ended(event, self._item(event, text_of(item.get("type"))), item)
 
-    def _ended(self, event: Mapping[str, object], told: ToldItem, item: Mapping[str, object]) -> None:
+    def _ended(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
         """An item as a whole: what of it was not told is told now."""
         told.kind, told.ended = text_of(item.get("type")), True
         match item.get("type"):
@@ -111,20 +111,20 @@ class ResponsesStream(ConvertedStream):
 
     # Text
 
-    def _text_delta(self, event: Mapping[str, object]) -> None:
+    def _text_delta(self, event: JSONObject) -> None:
         text = text_of(event.get("delta"))
         self._told_part(self._item(event, "message"), event).add(text)
         self._say(text)
 
-    def _refusal_delta(self, event: Mapping[str, object]) -> None:
+    def _refusal_delta(self, event: JSONObject) -> None:
         text = text_of(event.get("delta"))
         self._told_part(self._item(event, "message"), event).add(text)
         self._refuse(text)
 
-    def _told_part(self, told: ToldItem, event: Mapping[str, object]) -> Pieces:
+    def _told_part(self, told: ToldItem, event: JSONObject) -> Pieces:
         return told.parts.setdefault(part_index(event, "content_index"), Pieces())
 
-    def _text_done(self, event: Mapping[str, object]) -> None:
+    def _text_done(self, event: JSONObject) -> None:
         """The text or refusal of a part as a whole; what else the part has comes with its end."""
         pieces = self._told_part(self._item(event, "message"), event)
         if "refusal" in event:
@@ -132,7 +132,7 @@ class ResponsesStream(ConvertedStream):
         else:
             self._say(self._rest(pieces, text_of(event.get("text"))))
 
-    def _part_begun(self, event: Mapping[str, object]) -> None:
+    def _part_begun(self, event: JSONObject) -> None:
         """A part that holds something already; what nobody tells again is told at the end."""
         part = object_of(event.get("part"))
         if text_of(part.get("text")) and part.get("type") == "output_text":
@@ -140,7 +140,7 @@ class ResponsesStream(ConvertedStream):
             content = [*objects_of(told.announced.get("content")), part]
             told.announced = {"type": "message", "content": content}
 
-    def _part_ended(self, event: Mapping[str, object]) -> None:
+    def _part_ended(self, event: JSONObject) -> None:
         part = object_of(event.get("part"))
         if part.get("type") in ("reasoning_text", "summary_text"):
             self._thought_done({**event, "text": part.get("text")})
@@ -148,7 +148,7 @@ class ResponsesStream(ConvertedStream):
             self._part(self._item(event, "message"), part_index(event, "content_index"), part)
             self._end_text()
 
-    def _part(self, told: ToldItem, index: int, part: Mapping[str, object]) -> None:
+    def _part(self, told: ToldItem, index: int, part: JSONObject) -> None:
         """A content part as a whole."""
         if self._writer.state.over:
             return
@@ -199,11 +199,11 @@ class ResponsesStream(ConvertedStream):
         self._part_text.clear()
         self._writer.end_text()
 
-    def _annotated(self, event: Mapping[str, object]) -> None:
+    def _annotated(self, event: JSONObject) -> None:
         self._item(event)
         self._cite(object_of(event.get("annotation")))
 
-    def _cite(self, annotation: Mapping[str, object]) -> None:
+    def _cite(self, annotation: JSONObject) -> None:
         text = "".join(self._part_text)
         found = citations_of({"annotations": [annotation]}, text, self._context, self._ledger)
         if found and not self._writer.cite(found):
@@ -211,15 +211,15 @@ class ResponsesStream(ConvertedStream):
 
     # Reasoning
 
-    def _summary_delta(self, event: Mapping[str, object]) -> None:
+    def _summary_delta(self, event: JSONObject) -> None:
         told = self._item(event, "reasoning")
         self._think(told, "summary", part_index(event, "summary_index"), text_of(event.get("delta")))
 
-    def _reasoning_delta(self, event: Mapping[str, object]) -> None:
+    def _reasoning_delta(self, event: JSONObject) -> None:
         told = self._item(event, "reasoning")
         self._think(told, "content", part_index(event, "content_index"), text_of(event.get("delta")))
 
-    def _thought_done(self, event: Mapping[str, object]) -> None:
+    def _thought_done(self, event: JSONObject) -> None:
         """A part of the reasoning as a whole."""
         told = self._item(event, "reasoning")
         source, index = (
@@ -244,7 +244,7 @@ class ResponsesStream(ConvertedStream):
         told.parts.setdefault(part, Pieces()).add(text)
         self._writer.thinking(text, "")
 
-    def _reasoned(self, told: ToldItem, item: Mapping[str, object]) -> None:
+    def _reasoned(self, told: ToldItem, item: JSONObject) -> None:
         """The item is whole: its block ends with what the provider wants back."""
         encrypted = text_of(item.get("encrypted_content"))
         source = told.source or ("summary" if objects_of(item.get("summary")) else "content")
@@ -268,18 +268,18 @@ class ResponsesStream(ConvertedStream):
 
     # Calls
 
-    def _arguments_delta(self, event: Mapping[str, object]) -> None:
+    def _arguments_delta(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
         delta = text_of(event.get("delta"))
         if delta:
             self._call(event, told, {}, arguments=delta)
 
-    def _arguments_done(self, event: Mapping[str, object]) -> None:
+    def _arguments_done(self, event: JSONObject) -> None:
         self._item(event, "function_call")
         if text_of(event.get("arguments")).strip():
             self._again([self._whole_call(event, {"arguments": event["arguments"]})])
 
-    def _called(self, event: Mapping[str, object], told: ToldItem, item: Mapping[str, object]) -> None:
+    def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
         piece = self._whole_call(event, item)
         told.named = told.named or bool(piece.name)
         whole = arguments_text(piece.arguments)
@@ -289,7 +289,7 @@ class ResponsesStream(ConvertedStream):
         self._again([piece])
         self._writer.end_call()
 
-    def _whole_call(self, event: Mapping[str, object], item: Mapping[str, object]) -> CallPiece:
+    def _whole_call(self, event: JSONObject, item: JSONObject) -> CallPiece:
         name, call_id = text_of(item.get("name")), text_of(item.get("call_id"))
         return CallPiece(item_key(event), call_id, name, item.get("arguments"), False, item, named=bool(name))
 
@@ -299,9 +299,7 @@ class ResponsesStream(ConvertedStream):
         placed = all(type(piece.key) is int for piece in pieces)
         self._writer.told_again(pieces, placed=placed)
 
-    def _call(
-        self, event: Mapping[str, object], told: ToldItem, item: Mapping[str, object], *, arguments: str
-    ) -> None:
+    def _call(self, event: JSONObject, told: ToldItem, item: JSONObject, *, arguments: str) -> None:
         if self._filters is not None:
             self._filtered(self._filters.flush())
         name = "" if told.named else text_of(item.get("name"))
@@ -312,7 +310,7 @@ class ResponsesStream(ConvertedStream):
 
     # Searches
 
-    def _searched(self, item: Mapping[str, object]) -> None:
+    def _searched(self, item: JSONObject) -> None:
         blocks = search_blocks(item, self._context.new_id("srvtoolu_"))
         if not blocks:
             self._ledger.dropped("content", "a step of the web search that is no query")
@@ -324,10 +322,10 @@ class ResponsesStream(ConvertedStream):
 
     # Begin and end
 
-    def _listening(self, event: Mapping[str, object]) -> None:
+    def _listening(self, event: JSONObject) -> None:
         self._read_counts(object_of(event.get("response")))
 
-    def _completed(self, event: Mapping[str, object]) -> None:
+    def _completed(self, event: JSONObject) -> None:
         response = object_of(event.get("response"))
         finish = finish_of(response)
         error = failure_of(response, self._context) or stop_reasons.failure_of(finish)
@@ -365,17 +363,17 @@ class ResponsesStream(ConvertedStream):
         if calls and not self._writer.state.over:
             self._again(calls)
 
-    def _failed(self, event: Mapping[str, object]) -> None:
+    def _failed(self, event: JSONObject) -> None:
         self._error(failure_of(object_of(event.get("response")), self._context) or ended_badly())
 
-    def _read_counts(self, response: Mapping[str, object]) -> None:
+    def _read_counts(self, response: JSONObject) -> None:
         self._tier = response.get("service_tier", self._tier)
         usage = response.get("usage")
         if isinstance(usage, dict) and usage:
             self._counts = latest(self._counts, counts_of(usage, self._searches), self._ledger)
 
 
-_READERS: Final[dict[str, Callable[[ResponsesStream, Mapping[str, object]], None]]] = {
+_READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.created": ResponsesStream._listening,
     "response.in_progress": ResponsesStream._listening,
     "response.queued": ResponsesStream._listening,

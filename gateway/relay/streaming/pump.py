@@ -9,10 +9,8 @@ piece. While nothing arrives, a timer wakes it for what is due then (silence.py)
     JUDGING   the provider is done; the last events wait for a verdict on the answer's calls
     ENDED     the last piece is ready, or the client left
 
-The last event waits until the outcome is recorded; everything before it does not.
-
-An answer that breaks gets an `error` event and nothing after it, even when the fault is the gateway's
-own.
+The last event waits until the outcome is recorded; everything before it does not. An answer that breaks gets
+an `error` event and nothing after it, even when the fault is the gateway's own.
 """
 
 from __future__ import annotations
@@ -179,10 +177,8 @@ class Pump:
         self._inbox.fail(error)
 
     def _took_too_long(self) -> None:
-        limit = self._gateway.stream_limit
-        self.interrupt(UpstreamTimedOut(f"the answer took longer than {limit:g} seconds"))
-
-    # --- phases ---------------------------------------------------------------
+        limit = f"{self._gateway.stream_limit:g} seconds"
+        self.interrupt(UpstreamTimedOut(f"the answer took longer than {limit}"))
 
     async def _next(self) -> bytes:
         """The next output. A defect of ours becomes an error like those of providers."""
@@ -341,8 +337,6 @@ class Pump:
         self._drain(at_once=True)
         return self._ready
 
-    # --- silence ----------------------------------------------------------------
-
     def _on_tick(self) -> bytes:
         now, piece = self._loop.time(), b""
         match self._silence.due(self._upstream, now):
@@ -369,8 +363,6 @@ class Pump:
 
     def _due(self) -> float:
         return self._silence.next_at(self._upstream)
-
-    # --- the end ------------------------------------------------------------------
 
     def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
         """The outcome is known. `events` are those still to be sent, the very last among them."""
