@@ -35,7 +35,9 @@ def begins_as_events(data: bytes) -> bool:
 
 
 class EventTooLong(ValueError):
-    """A line or an event is longer than MAX_EVENT."""
+    """More than MAX_EVENT bytes came and no event: one that is too long, or only comments, names and lines
+    without a meaning.
+    """
 
     def __init__(self) -> None:
         super().__init__(f"upstream sent an event of more than {MAX_EVENT // (1024 * 1024)} MiB")
@@ -49,13 +51,12 @@ class Decoder:
     have been returned.
     """
 
-    __slots__ = ("_after_cr", "_data", "_name", "_partial", "_partial_size", "_size", "_too_long")
+    __slots__ = ("_after_cr", "_data", "_name", "_partial", "_size", "_too_long")
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []  # an unfinished line, as it came
-        self._partial_size = 0
         self._data: list[bytes] = []  # the data lines of an unfinished event
-        self._size = 0
+        self._size = 0  # what came since the last event, whatever it said
         self._name: str | None = None
         self._after_cr = False
         self._too_long = False
@@ -88,10 +89,9 @@ class Decoder:
             return None
         if self._partial:
             self._partial.clear()
-            self._partial_size = 0
         if rest:
             self._partial.append(rest)
-            self._partial_size = len(rest)
+        self._size = len(rest)
         return bodies
 
     def lines(self, data: bytes) -> list[ServerEvent]:
@@ -101,16 +101,22 @@ class Decoder:
         if b"\r" in data or self._after_cr:
             data = self._with_lf(data)
         lines, newline, rest = data.rpartition(b"\n")
-        if self._partial:
-            if not newline:
-                return self._keep(rest, [])
-            lines = b"".join(self._partial) + lines
-            self._partial.clear()
-            self._partial_size = 0
         events: list[ServerEvent] = []
         if newline:
+            if self._partial:
+                lines = b"".join((*self._partial, lines))
+                self._partial.clear()
             self._take(lines, events)
-        return self._keep(rest, events) if rest or self._too_long else events
+        if rest:
+            self._partial.append(rest)
+        self._size = len(rest) if events else self._size + len(data)
+        if self._size > MAX_EVENT:
+            self._too_long = True
+            self._partial.clear()
+            self._data.clear()
+            if not events:
+                raise EventTooLong
+        return events
 
     def flush(self) -> list[ServerEvent]:
         if self._too_long:
@@ -119,7 +125,6 @@ class Decoder:
         if self._partial:
             self._line(b"".join(self._partial), events)
             self._partial.clear()
-            self._partial_size = 0
         self._dispatch(events)
         return events
 
@@ -156,30 +161,14 @@ class Decoder:
             if self._data and _stands_alone(value) and _stands_alone(self._data[-1]):
                 self._dispatch(events)
             self._data.append(value)
-            self._size += len(value)
-            if self._size > MAX_EVENT:
-                self._too_long = True
-                self._data.clear()
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
 
     def _dispatch(self, events: list[ServerEvent]) -> None:
-        if self._data and not self._too_long:
+        if self._data:
             events.append(ServerEvent(self._name, b"\n".join(self._data)))
-        self._data.clear()
-        self._size = 0
+            self._data.clear()
         self._name = None
-
-    def _keep(self, rest: bytes, events: list[ServerEvent]) -> list[ServerEvent]:
-        self._partial.append(rest)
-        self._partial_size += len(rest)
-        if self._partial_size > MAX_EVENT:
-            self._too_long = True
-        if self._too_long:
-            self._partial.clear()
-            if not events:
-                raise EventTooLong
-        return events
 
     def _with_lf(self, data: bytes) -> bytes:
         """Every line end as LF; the LF of a CRLF that was cut in two is dropped."""

@@ -124,6 +124,27 @@ def test_an_event_of_too_many_lines_is_refused(monkeypatch):
             decoder.feed(b"data: xx\n")
 
 
+@pytest.mark.parametrize("lines", [b": x\n\n", b":x\n", b"event: x\n", b"\n", b"\r\n", b"id: 1\n\n", b"x\n"])
+def test_what_is_no_event_has_the_same_bound(monkeypatch, lines):
+    monkeypatch.setattr(sse, "MAX_EVENT", 100)
+    decoder = Decoder()
+    with pytest.raises(EventTooLong):
+        for _ in range(200):
+            decoder.feed(lines)
+
+
+@pytest.mark.parametrize("event", [b"data: {}\n\n", b"event: x\ndata: {}\n\n", b"data: {}\n"])
+def test_comments_between_events_are_counted_anew_behind_each(monkeypatch, event):
+    monkeypatch.setattr(sse, "MAX_EVENT", 100)
+    decoder = Decoder()
+    found = []
+    for _ in range(100):
+        found += decoder.feed(b": here\n\n: still here\n\n" + event)
+        found += decoder.feed(event)
+    found += decoder.flush()
+    assert {data for _, data in found} == {b"{}"} and len(found) == 200
+
+
 LINES = st.lists(
     st.sampled_from(
         [
