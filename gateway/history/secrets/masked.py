@@ -56,11 +56,12 @@ def masked_value(value: Any, patterns: Sequence[SecretKind], work: Work) -> tupl
         return masked_text(value, patterns, work)
     if kind is dict:
         pairs: dict[str, Any] = {}
+        numbers: dict[str, int] = {}
         count = 0
         for key, item in value.items():
             name, in_key = masked_text(key, patterns, work)
             masked, in_item = masked_value(item, patterns, work)
-            pairs[_free(name, pairs, value) if in_key else name] = masked
+            pairs[_free(name, numbers, pairs, value) if in_key else name] = masked
             count += in_key + in_item
         return (pairs if count else value), count
     if kind is list:
@@ -70,12 +71,17 @@ def masked_value(value: Any, patterns: Sequence[SecretKind], work: Work) -> tupl
     return value, 0
 
 
-def _free(name: str, *taken: dict[str, Any]) -> str:
-    """`name`, or with a number behind it: two keys that are masked alike stay two."""
-    number, free = 1, name
+def _free(name: str, numbers: dict[str, int], *taken: dict[str, Any]) -> str:
+    """`name`, or with a number behind it: two keys that are masked alike stay two.
+
+    `numbers`: where the search goes on for each name, so that a million keys are no million searches.
+    """
+    number = numbers.get(name, 1)
+    free = name if number == 1 else f"{name} {number}"
     while any(free in keys for keys in taken):
         number += 1
         free = f"{name} {number}"
+    numbers[name] = number
     return free
 
 
@@ -152,12 +158,13 @@ def _mask_keys(value: Any, patterns: Sequence[SecretKind], work: Work) -> int:
     """Mask the keys of a JSON value in place; returns how many secrets."""
     count = 0
     if type(value) is dict:
+        numbers: dict[str, int] = {}
         for key in [*value]:
             count += _mask_keys(value[key], patterns, work)
             name, found = masked_text(key, patterns, work)
             if found:
                 count += found
-                value[_free(name, value)] = value.pop(key)
+                value[_free(name, numbers, value)] = value.pop(key)
     elif type(value) is list:
         for item in value:
             count += _mask_keys(item, patterns, work)
