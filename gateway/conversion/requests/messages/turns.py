@@ -56,6 +56,7 @@ def pair(turns: list[Turn], context: RequestContext) -> None:
 def _calls(turn: Turn, context: RequestContext, *, strict: bool) -> list[ToolCall]:
     calls: list[ToolCall] = []
     taken: set[str] = set()
+    numbers: dict[str, int] = {}
     client_ids: set[str] = set()
     for located in turn.blocks:
         if located.block["type"] != "tool_use":
@@ -66,19 +67,22 @@ def _calls(turn: Turn, context: RequestContext, *, strict: bool) -> list[ToolCal
         if strict and client_id in client_ids:
             refuse(located.path, "`tool_use` ids must be unique")
         client_ids.add(client_id)
-        calls.append(ToolCall(located, _free_id(located, taken, context)))
+        calls.append(ToolCall(located, _free_id(located, taken, numbers, context)))
         taken.add(calls[-1].upstream_id)
     return calls
 
 
-def _free_id(located: Located, taken: set[str], context: RequestContext) -> str:
+def _free_id(located: Located, taken: set[str], numbers: dict[str, int], context: RequestContext) -> str:
+    """An id that no call of the turn has yet. `numbers`: where the search goes on for each id."""
     plain = plain_id(located.block["id"])
     form = context.profile.tool_id_format
     chosen = upstream_id(plain, form)
     number = 2
     while chosen in taken:
+        number = max(number, numbers.get(plain, 2))
         chosen = upstream_id(f"{plain}_{number}", form)
         number += 1
+        numbers[plain] = number
     if number > 2:
         context.notes.add("repaired", located.path, "tool_use id used before in the same turn: made unique")
     elif chosen != plain:

@@ -1,5 +1,7 @@
 """Every tool call gets exactly one result."""
 
+import time
+
 import pytest
 
 from tests.conversion.converting import (
@@ -160,3 +162,15 @@ def test_odd_ids_are_accepted_by_repair_and_refused_by_strict(odd):
 )
 def test_strict_history_is_refused_as_the_api_does(messages, message):
     assert refusal_of(request_of(*messages), STRICT) == message
+
+
+def test_ids_used_before_are_made_unique_in_time_however_many_there_are():
+    """Beside one that a client chose as the next number."""
+    number = 20_000
+    calls = [call("t1_5"), *(call("t1") for _ in range(number))]
+    began = time.thread_time()
+    ids = [one["id"] for one in convert(request_of("x", assistant(*calls))).messages[1]["tool_calls"]]
+    # searching from the beginning each time would take minutes
+    assert time.thread_time() - began < 10
+    assert ids[:7] == ["t1_5", "t1", "t1_2", "t1_3", "t1_4", "t1_6", "t1_7"]
+    assert len(set(ids)) == number + 1
