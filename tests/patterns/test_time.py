@@ -97,3 +97,19 @@ def test_what_is_matched_at_a_place_cannot_be_searched_for():
 def test_texts_of_somebody_are_taken_literally():
     assert any_of(["a+", "a+b", ".*"]).search("x a+b").group() == "a+b"
     assert wildcard("claude-*.5").fullmatch("Claude-x.5") and not wildcard("a.b*").fullmatch("axb")
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        wildcard("*a" * 30 + "*b").fullmatch,
+        wildcard("a*" * 30 + "b").fullmatch,
+        any_of("a" * number + "b" for number in range(1, 40)).search,
+    ],
+    ids=["a star first", "a star last", "any of many with one beginning"],
+)
+def test_what_is_made_of_an_admins_words_reads_them_repeated_in_time(reads):
+    began = time.thread_time()
+    for text in ("a" * 20_000, "ab" * 10_000, "aab" * 7_000):
+        reads(text)
+    assert time.thread_time() - began < SECONDS
