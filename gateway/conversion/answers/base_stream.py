@@ -175,7 +175,7 @@ class ConvertedStream:
                     break
                 self._event(None, body)
         except (sse.EventTooLong, MalformedArguments) as problem:
-            self._writer.fail(_broken(problem))
+            self._writer.fail(UpstreamBroken(str(problem)))
         return self._writer.taken()
 
     def finish(self) -> list[Sent]:
@@ -218,7 +218,7 @@ class ConvertedStream:
         try:
             read()
         except (sse.EventTooLong, MalformedArguments) as problem:
-            self._writer.fail(_broken(problem))
+            self._writer.fail(UpstreamBroken(str(problem)))
         return self._writer.taken()
 
     def _end_of_connection(self) -> None:
@@ -329,9 +329,3 @@ class ConvertedStream:
 
     def _usage_now(self, ledger: Ledger) -> Usage:
         return usage_of(self._counts, self._context, self._writer.output, ledger, tier=self._tier)
-
-
-def _broken(problem: Exception) -> UpstreamBroken:
-    if isinstance(problem, MalformedArguments):
-        return UpstreamBroken("upstream sent malformed tool arguments")
-    return UpstreamBroken(str(problem))

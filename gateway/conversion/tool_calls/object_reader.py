@@ -52,6 +52,9 @@ _LONGEST_LITERAL: Final = 1024
 class MalformedArguments(ValueError):
     """Arguments that were forwarded in part cannot become a JSON object any more."""
 
+    def __init__(self, what: str = "malformed tool arguments") -> None:
+        super().__init__(f"upstream sent {what}")
+
 
 class Where(Enum):
     """What may come next."""

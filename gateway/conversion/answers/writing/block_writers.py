@@ -22,6 +22,7 @@ from gateway.conversion.tool_calls.arguments import (
     FreeformArguments,
     LiveArguments,
     arguments_text,
+    input_of,
     is_whole,
     same_arguments,
 )
@@ -120,6 +121,7 @@ class ToolBlock:
         "_extras",
         "_freeform",
         "_held",
+        "_input",
         "_keeps_extras",
         "_late",
         "_ready",
@@ -140,6 +142,7 @@ class ToolBlock:
         self._keeps_extras = bool(context.profile.tool_call_extras)
         self._held: BufferedArguments | None = None  # arguments that came before it was opened
         self._arguments: Arguments | None = None
+        self._input: tuple[str, JSONObject] | None = None  # what a text of arguments says
         self._freeform = False
         self._late = False
         self._ready = False
@@ -191,6 +194,14 @@ class ToolBlock:
         offered = self._context.tools.offered
         whole = name in offered and self.name in offered
         return not whole or self.name + name in offered
+
+    @property
+    def input(self) -> JSONObject:
+        """What the arguments so far say. Worked out once, because later calls are compared with it."""
+        text = self.said.text
+        if self._input is None or self._input[0] != text:
+            self._input = (text, input_of(text)[0])
+        return self._input[1]
 
     def agrees(self, piece: CallPiece) -> bool:
         """Whether what has come can be the beginning of a call that is told as a whole."""

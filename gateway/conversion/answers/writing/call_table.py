@@ -61,7 +61,7 @@ from typing import Final, NamedTuple
 
 from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.tool_calls.answer_calls import CallPiece
-from gateway.conversion.tool_calls.arguments import arguments_text, same_arguments
+from gateway.conversion.tool_calls.arguments import arguments_text
 from gateway.conversion.tool_calls.object_reader import Completeness, begins_object, is_placeholder
 
 
@@ -226,8 +226,5 @@ def _goes_on(piece: CallPiece) -> bool:
 
 def repeated(call: ToolBlock, others: Collection[ToolBlock]) -> bool:
     """A whole call says what one of the others said."""
-    said = call.said.text
-    return any(
-        other is not call and other.name == call.name and same_arguments(other.said.text, said)
-        for other in others
-    )
+    said = call.input
+    return any(other is not call and other.name == call.name and other.input == said for other in others)

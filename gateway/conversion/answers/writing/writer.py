@@ -9,6 +9,7 @@ See docs/conversion.md, "From chunks to blocks".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers.message import NO_EDITS, envelope
@@ -35,12 +36,22 @@ from gateway.conversion.tool_calls.object_reader import (
 from gateway.wire import messages
 from gateway.wire.messages import Citation, JSONObject, MessageEnd, ServerToolUse, WebSearchToolResult
 
+# calls of one answer: each is compared with those before it
+MOST_CALLS: Final = 500
+
+
+class TooManyCalls(MalformedArguments):
+    """The answer has more than MOST_CALLS calls."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {MOST_CALLS} tool calls in one answer")
+
 
 class AnswerWriter(BlockSequence):
     """Takes what an answer says, in the order of its arrival.
 
     `text`, `thinking`, `fragment` and `drain` raise MalformedArguments when the arguments of a call can no
-    longer become a JSON object.
+    longer become a JSON object, and TooManyCalls.
     """
 
     __slots__ = ("_calls", "_held", "_surplus", "_table", "_unshown")
@@ -141,7 +152,7 @@ class AnswerWriter(BlockSequence):
         `placed`: as for `CallTable.told_already`.
         Raises MalformedArguments when one says another thing than what has come.
         """
-        told: list[ToolBlock] = []
+        told: set[ToolBlock] = set()
         for piece in pieces:
             block = self._table.told_already(piece, told, placed=placed)
             if block is None:
@@ -152,7 +163,7 @@ class AnswerWriter(BlockSequence):
             else:
                 self._table.note(piece, block)
                 self._say(block, block.rest_of(block.take(piece)))
-            told.append(block)
+            told.add(block)
 
     def more(self, block: ToolBlock, text: str) -> None:
         """What came behind the arguments of a call: the next call of the same tool, or nothing."""
@@ -286,6 +297,8 @@ class AnswerWriter(BlockSequence):
 
     def _new_call(self, piece: CallPiece, repeats: ToolBlock | None) -> ToolBlock:
         """Begin a call. `repeats`: it may be a repetition of that one, and has its name and evidence."""
+        if len(self._table.calls) >= MOST_CALLS:
+            raise TooManyCalls
         block = ToolBlock(self._context, self._calls, self.output.call())
         if repeats is not None:
             block.repeats = self._table.like(repeats)
