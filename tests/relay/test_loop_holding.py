@@ -27,9 +27,10 @@ def many_blocks(number):
     return asking(messages=[{"role": "user", "content": [{"type": "text", "text": "x"}] * number}])
 
 
-def many_calls(number):
-    used = [{"type": "tool_use", "id": f"t{n}", "name": "a", "input": {}} for n in range(number)]
-    told = [{"type": "tool_result", "tool_use_id": f"t{n}", "content": "x"} for n in range(number)]
+def many_calls(number, of="t{}"):
+    ids = [of.format(n) for n in range(number)]
+    used = [{"type": "tool_use", "id": one, "name": "a", "input": {}} for one in ids]
+    told = [{"type": "tool_result", "tool_use_id": one, "content": "x"} for one in ids]
     messages = [("user", "x"), ("assistant", used), ("user", told)]
     return asking(messages=[{"role": role, "content": content} for role, content in messages])
 
@@ -48,6 +49,8 @@ REQUESTS = {
     "20,000 blocks": many_blocks(20_000),
     "system blocks": asking(system=[{"type": "text", "text": "x"}] * 8_000),
     "calls of tools": many_calls(1_800),
+    "calls of one id": many_calls(1_800, "t"),
+    "calls of one id upstream": many_calls(1_800, "t_gw1_{}"),
     "3,900 tools": many_tools(3_900),
     "10,000 tools": many_tools(10_000),
     "a wide schema": many_tools(1, properties={f"p{n}": {"type": "string"} for n in range(60_000)}),
