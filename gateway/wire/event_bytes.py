@@ -31,27 +31,36 @@ class EventSplitter:
     __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        # grows in place: a long event may come in many small reads
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        searched = max(0, len(self._rest) - 3)
-        data = self._rest + data if self._rest else data
+        rest = self._rest
+        searched = max(0, len(rest) - 3)
+        waits = bool(rest)
+        if waits:
+            rest += data
+        whole = rest if waits else data
         events: list[bytes] = []
         start = 0
-        for end in _END.finditer(data, searched):
-            if end.end() == len(data) and data.endswith(b"\r"):
+        for end in _END.finditer(whole, searched):
+            if end.end() == len(whole) and whole.endswith(b"\r"):
                 break  # its LF may still arrive
-            events.append(data[start : end.end()])
+            events.append(bytes(whole[start : end.end()]))
             start = end.end()
-        self._rest = data[start:]
-        if len(self._rest) > MAX_EVENT:
-            self._rest = b""
+        if waits:
+            del rest[:start]
+        else:
+            rest += data[start:]
+        if len(rest) > MAX_EVENT:
+            rest.clear()
             raise EventTooLong
         return events
 
     def flush(self) -> bytes:
         """What followed the last whole event, completed: an event that lacks its blank line."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest.rstrip(b"\r\n") + b"\n\n" if rest.strip() else b""
 
 

@@ -1,5 +1,7 @@
 """Events as the bytes they came in."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,14 @@ def test_an_event_without_end_is_not_collected_for_ever():
 def test_the_fields_of_an_event():
     assert fields(b"event: a\r\nid: 7\r\ndata: 1\r\ndata:2\r\n\r\n") == ("a", b"1\n2")
     assert fields(b": comment\n\n") == ("", b"")
+
+
+def test_a_long_event_in_many_small_reads_takes_time_in_proportion():
+    splitter = EventSplitter()
+    began = time.thread_time()
+    for _ in range(200_000):
+        assert splitter.feed(b"data: xxx\n") == []
+    [event] = splitter.feed(b"\n")
+    # copying what waits with each read would take minutes
+    assert time.thread_time() - began < 10
+    assert len(event) == 2_000_001
