@@ -130,7 +130,7 @@ def quirk(name: str, group: str = "") -> Callable[[Quirk], Quirk]:
 def _placeholder(word: Any) -> Quirk:
     def tell(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
         for entry in fragments_of(chunks):
-            if "id" in entry:
+            if "id" in entry and not entry["function"]["arguments"]:
                 entry["function"]["arguments"] = word
         return chunks
 
@@ -336,14 +336,24 @@ for _begin, _end in _MARKS.items():
     quirk(f"thinking behind {_begin}", "thinking")(_thought_between(_begin, _end))
 
 
-@quirk("thinking that grows", "thinking")
-def growing_thinking(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
-    said = ""
-    for choice in choices_of(chunks):
-        if "reasoning_content" in choice["delta"]:
-            said += choice["delta"]["reasoning_content"]
-            choice["delta"]["reasoning_content"] = said
-    return chunks
+def _growing(field: str) -> Quirk:
+    """Each piece begins with all that was said; where that is only two short ones, nobody could tell."""
+
+    def tell(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
+        deltas = [choice["delta"] for choice in choices_of(chunks)]
+        deltas = [delta for delta in deltas if isinstance(delta.get(field), str) and delta[field]]
+        if len(deltas) > 2 or (deltas and len(deltas[0][field]) > 6):
+            said = ""
+            for delta in deltas:
+                said += delta[field]
+                delta[field] = said
+        return chunks
+
+    return tell
+
+
+quirk("thinking that grows", "thinking")(_growing("reasoning_content"))
+quirk("text that grows", "text")(_growing("content"))
 
 
 @quirk("text as a list of parts", "text")

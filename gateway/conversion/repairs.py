@@ -41,8 +41,14 @@ STATE_LATE: Final = Repair(
     "content.tool_use.id",
     "the provider's opaque data came after the call had begun",
 )
+THINKING_ALONE: Final = Repair(
+    "place", "repaired", "content.text", "the answer stood in the reasoning alone, and is shown as text"
+)
 TEXT_REPEATED: Final = Repair(
     "repetition", "repaired", "content.text", "text that was said again as a whole is there once"
+)
+TEXT_GROWS: Final = Repair(
+    "repetition", "repaired", "content.text", "text that grows with each chunk is there once"
 )
 TEXT_DIFFERS: Final = Repair(
     "repetition", "repaired", "content.text", "a text was told twice, and differently; the first stays"

@@ -89,17 +89,29 @@ def truly(truth):
     }
 
 
-def streamed(chunks, *ending, **facts):
-    events = play(stream_of(OPTIONS, **FACTS, **facts), *chunks, *ending)
+def streamed(chunks, *ending, size=None, **facts):
+    """The message of a stream; `size`: of the reads, in bytes. None: each chunk is one read."""
+    stream = stream_of(OPTIONS, **FACTS, **facts)
+    upstream = sse(*chunks, *ending)
+    events = (
+        play(stream, *chunks, *ending)
+        if size is None
+        else play_bytes(stream, [upstream[at : at + size] for at in range(0, len(upstream), size)])
+    )
     assert_legal(events)
     return accumulated(events)
 
 
 @TELLINGS
-@given(truths(), st.sets(st.sampled_from(sorted(CHAT_STREAM)), max_size=6), st.booleans())
-def test_a_chat_stream_says_the_same_however_it_is_told(truth, quirks, done):
+@given(
+    truths(),
+    st.sets(st.sampled_from(sorted(CHAT_STREAM)), max_size=6),
+    st.booleans(),
+    st.none() | st.integers(1, 2000),
+)
+def test_a_chat_stream_says_the_same_however_it_is_told_and_cut(truth, quirks, done, size):
     chunks = chunks_told(truth, quirks)
-    assert essence(streamed(chunks, *([DONE] if done else []))) == truly(truth)
+    assert essence(streamed(chunks, *([DONE] if done else []), size=size)) == truly(truth)
 
 
 @pytest.mark.parametrize("name", CHAT_STREAM)

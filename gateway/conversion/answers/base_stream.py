@@ -289,6 +289,8 @@ class ConvertedStream:
         if not writer.drain(cut=finish is Finish.LENGTH, filtered=finish is Finish.FILTERED):
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
             return
+        if matched is None and self._thought_alone(finish, refusal or explanation):
+            matched = self._say_what_was_thought()
         if self.skipped:
             self._ledger.repair(repairs.SKIPPED)
         self._usage = self._usage_now(self._ledger)
@@ -307,6 +309,28 @@ class ConvertedStream:
             ledger=self._ledger,
         )
         writer.end(self._stop, self._usage)
+
+    def _thought_alone(self, finish: Finish | None, refusal: str) -> bool:
+        """The model has finished, and the client, which did not ask for thinking, would get nothing.
+
+        See docs/conversion.md, "Showing thinking".
+        """
+        writer, context = self._writer, self._context
+        return bool(
+            self.thinking_length
+            and not (self.text_length or writer.tool_names or refusal or context.thinking_requested)
+            and context.profile.emit_thinking == "requested"
+            and finish in (Finish.STOP, Finish.CALLS, Finish.UNKNOWN, None)
+        )
+
+    def _say_what_was_thought(self) -> str | None:
+        """As text, with all that is done to text. The stop sequence that was met in it."""
+        filters, thinking = VisibleText(self._context), self._writer.output.whole_thinking
+        text = filters.feed(thinking)[1] + filters.flush()[1]
+        if thinking.strip():
+            self._ledger.repair(repairs.THINKING_ALONE)
+            self._writer.whole_text(text if text.strip() or filters.matched else thinking)
+        return filters.matched
 
     def _error(self, error: UpstreamError) -> None:
         """The upstream sent an error. A content filter is not a failure: the message ends as refused."""

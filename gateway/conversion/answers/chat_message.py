@@ -108,7 +108,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     text = "" if text.isspace() else text
     output = Output()
     called = _calls_said_once(said, output, context, ledger)
-    if called is None or not (called or thinking or text):
+    if called is None or not (called or text or (thinking and context.thinking_shown)):
         return None
     filters.note_repairs(ledger)
     output.thinking(thinking)

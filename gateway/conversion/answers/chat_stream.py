@@ -35,12 +35,13 @@ from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
 from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.citations import citations_of
+from gateway.conversion.answers.growth import Growth
 from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.answers.usage import counts_in, latest
 from gateway.conversion.answers.writing.block_sequence import IDLE
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
-from gateway.conversion.ledger import Ledger
+from gateway.conversion.ledger import Ledger, Repair
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
@@ -57,8 +58,10 @@ class MessageStream(ConvertedStream):
         carrier = self._writer.carrier
         self._note = None if carrier.idle else carrier.note
         self._read = reasoning.reader(context.profile.reasoning_in).read
-        self._growth = reasoning.Growth()
-        self._repetition = Repetition(self._writer, self._read, self._growth, self._filtered)
+        self._thoughts, self._texts = Growth(), Growth()
+        self._place = ""  # where thinking that is held back was
+        self._unnoted: list[JSONObject] = []  # deltas whose thinking is held back
+        self._repetition = Repetition(self._writer, self._read, self._thoughts, self._texts, self._filtered)
         self._ends_with_usage = False  # the latest chunk was nothing but usage
         self._doubtful = False  # a finish reason was taken back: the next one may be, too
         self._number: int | None = None  # of the choice that spoke last
@@ -88,6 +91,8 @@ class MessageStream(ConvertedStream):
         if len(choices) > 1:
             self._ledger.repair(repairs.CHOICES)
         for choice in sorted(choices, key=_number):
+            if self.text_length and type(message := choice.get("message")) is dict:
+                choice = {**choice, "message": self._without_repetition(message)}
             self._choice(choice, whole=True)
         if not self.done:
             self._complete()
@@ -107,7 +112,8 @@ class MessageStream(ConvertedStream):
         for choice in known:
             if _number(choice) != self._number:
                 self._another_choice(choice)
-            self._choice(choice)
+            if not self._writer.state.over:
+                self._choice(choice)
             if self._writer.state.over:
                 return
         if known:
@@ -120,6 +126,7 @@ class MessageStream(ConvertedStream):
 
     def _another_choice(self, choice: JSONObject) -> None:
         if self._number is not None:
+            self._settle()
             self._ledger.repair(repairs.CHOICES, once=True)
         self._number = _number(choice)
 
@@ -144,6 +151,8 @@ class MessageStream(ConvertedStream):
             if delta and self._delta(delta, _number(choice), whole=whole) and self._finish is not None:
                 self._finish, self._doubtful = None, True
                 self._ledger.repair(repairs.REASON_TAKEN_BACK, once=True)
+        if type(message) is dict:
+            self._settle()
         if type(message) is dict and not self._writer.state.over:
             grows = self.text_length and self._read(message)[2].startswith(self._writer.output.whole_text)
             if whole or not (self._deltas or finish is not None or grows):
@@ -158,34 +167,34 @@ class MessageStream(ConvertedStream):
         """Within a chunk: reasoning, then content, then tool calls. Whether it says any of them."""
         writer = self._writer
         thinking, place, visible = self._read(delta)
+        said = bool(thinking or visible)
         if thinking and not whole:
-            known = self._growth.grows
-            thinking = self._growth.rest(thinking)
-            if self._growth.grows is not known:
-                self._ledger.repair(repairs.THINKING_GROWS)
+            thinking = self._new_of(self._thoughts, thinking, repairs.THINKING_GROWS)
+            self._place = place
         if self._note is not None:
-            self._note(delta, whole=whole, grown=self._growth.grows)
+            self._note_in_turn(delta, whole=whole)
         if thinking:
+            self._settle_text()
+            if writer.state.over:
+                return True
             writer.thinking(thinking, place)
         elif self._note is not None and writer.carrier.loaded and writer.empty:
             writer.thinking("", "")  # encrypted reasoning has its place in front, too
         if visible:
-            if self._filters is None:
-                writer.text(visible)
-            else:
-                self._filtered(self._filters.feed(visible))
-                if self._filters.matched is not None:
-                    self._complete()
-                    return True
-                if self._filters.settled:
-                    self._filters.note_repairs(self._ledger)
-                    self._filters = None
+            self._settle_thinking()
+            if not whole:
+                visible = self._new_of(self._texts, visible, repairs.TEXT_GROWS)
+            if visible and self._visible(visible):
+                return True
             if len(delta) == 1:
                 return True
         if delta.get("annotations"):
             self._cite(delta)  # of the text, which is over when a call begins
         pieces = pieces_of(delta, choice, whole=whole)
         if pieces:
+            self._settle()
+            if writer.state.over:
+                return True
             if self._filters is not None:
                 self._filtered(self._filters.flush())
             for piece in pieces:
@@ -195,10 +204,65 @@ class MessageStream(ConvertedStream):
         refusal = delta.get("refusal")
         if isinstance(refusal, str):
             self._refusal.append(refusal)
-        return bool(thinking or visible or pieces or refusal)
+        return bool(said or pieces or refusal)
+
+    def _visible(self, text: str) -> bool:
+        """Content of the answer. True when a stop sequence in it has ended the answer."""
+        if self._filters is None:
+            self._writer.text(text)
+            return False
+        self._filtered(self._filters.feed(text))
+        if self._filters.matched is not None:
+            self._complete()
+            return True
+        if self._filters.settled:
+            self._filters.note_repairs(self._ledger)
+            self._filters = None
+        return False
+
+    def _new_of(self, growth: Growth, text: str, repair: Repair) -> str:
+        known = growth.grows
+        text = growth.rest(text)
+        if growth.grows is not known:
+            self._ledger.repair(repair)
+        return text
+
+    def _note_in_turn(self, delta: JSONObject, *, whole: bool) -> None:
+        """Opaque data of a delta; while it is open whether thinking grows, so is what belongs together."""
+        assert self._note is not None
+        self._unnoted.append(delta)
+        if not self._thoughts.holds:
+            for each in self._unnoted:
+                self._note(each, whole=whole, grown=self._thoughts.grows)
+            self._unnoted.clear()
+
+    def _settle(self) -> None:
+        """Something else follows: say what was held back."""
+        self._settle_thinking()
+        self._settle_text()
+
+    def _settle_thinking(self) -> None:
+        if self._thoughts.holds:
+            thinking = self._thoughts.settle()
+            if not thinking:
+                self._ledger.repair(repairs.THINKING_REPEATED, once=True)
+            if self._note is not None:
+                for each in self._unnoted:
+                    self._note(each, grown=not thinking)
+            self._unnoted.clear()
+            if thinking:
+                self._writer.thinking(thinking, self._place)
+
+    def _settle_text(self) -> None:
+        if self._texts.holds:
+            text = self._texts.settle()
+            if text:
+                self._visible(text)
+            else:
+                self._ledger.repair(repairs.TEXT_REPEATED, once=True)
 
     def _without_repetition(self, delta: JSONObject) -> JSONObject:
-        """The last delta without what it says again: some providers repeat the whole answer in it."""
+        """A delta or message without what it says again: some providers repeat all in the last one."""
         thinking, place, visible = self._read(delta)
         said = self._writer.output
         if visible and said.repeated_text(visible):
@@ -237,7 +301,10 @@ class MessageStream(ConvertedStream):
             self._ledger.dropped("content.text.citations", "citations came when no text was open")
 
     def _complete(self, *, explanation: str = "") -> None:
-        if self._citations and not self.done:
+        self._settle()
+        if self.done:
+            return  # what was held back had a stop sequence in it
+        if self._citations:
             # the provider's search is known by its citations, and those come with the text
             if self._filters is not None and self._filters.matched is None:
                 self._filtered(self._filters.flush())

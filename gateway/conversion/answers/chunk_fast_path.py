@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway import patterns
-from gateway.conversion.answers.reasoning import Growth
+from gateway.conversion.answers.growth import Growth
 from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.writing.block_sequence import Open
 from gateway.conversion.answers.writing.block_writers import TextBlock, ThinkingBlock, ToolBlock
@@ -43,26 +43,28 @@ _STRINGS: Final = patterns.compiled(rb'[{,]\s*"(\w+)"\s*:\s*("(?:[^"\\]|\\.)*")'
 class Repetition:
     """`read` a chunk's data when it repeats the last one that was `learn`t from.
 
-    `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read);
-    `growth` whether thinking comes in deltas, which alone can be said from here. `filtered` takes what
-    filters made of a text.
+    `split` gives (thinking, its place, visible text) of a delta (reasoning.Reader.read).
+    `thoughts` and `texts` tell whether thinking and text come in deltas, which alone can be said from
+    here. `filtered` takes what filters made of a text.
     """
 
     __slots__ = (
-        *("_before", "_behind", "_end", "_filtered", "_growth", "_patience"),
-        *("_say", "_split", "_start", "_state", "_writer"),
+        *("_before", "_behind", "_end", "_filtered", "_patience", "_say"),
+        *("_split", "_start", "_state", "_texts", "_thoughts", "_writer"),
     )
 
     def __init__(
         self,
         writer: AnswerWriter,
         split: Callable[[Mapping[str, object]], tuple[str, str, str]],
-        growth: Growth,
+        thoughts: Growth,
+        texts: Growth,
         filtered: Callable[[tuple[str, str]], None],
     ) -> None:
         self._writer = writer
         self._split = split
-        self._growth = growth
+        self._thoughts = thoughts
+        self._texts = texts
         self._filtered = filtered
         self._patience = PATIENCE
         self._state: Open | None = None
@@ -160,11 +162,13 @@ class Repetition:
             return None
         thinking, place, visible = self._split(delta)
         if key == "content" and visible == delta[key] and not thinking and type(block) is TextBlock:
+            if not self._texts.deltas:
+                return None
             if filters is None:
                 return delta, key, _text_to(writer, index)
             return (delta, key, self._marked_text_to(filters, index)) if filters.only_marks else None
         told = key == place and thinking == delta[key] and not visible
-        if told and self._growth.deltas and type(block) is ThinkingBlock:
+        if told and self._thoughts.deltas and type(block) is ThinkingBlock:
             return delta, key, _thinking_to(writer, index, place)
         return None
 

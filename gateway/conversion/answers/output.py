@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.conversion.answers.growth import is_telling
+
 # Pieces of a few characters are joined now and then: a string object is larger than its text.
 _JOIN_AT: Final = 128
-# a model may say so little twice
+# a model may say so little twice in pieces
 _SHORT: Final = 3
 
 
@@ -29,10 +31,12 @@ class Pieces:
     def text(self) -> str:
         return "".join(self._joined) + "".join(self._pieces)
 
-    @property
-    def several(self) -> bool:
-        """It came in more than one piece."""
-        return len(self._pieces) + 2 * len(self._joined) > 1
+    def is_again(self, text: str) -> bool:
+        """Whether `text` is all of it once more, and not said twice by the model."""
+        if text != self.text:
+            return False
+        several = len(self._pieces) + 2 * len(self._joined) > 1
+        return is_telling(text) or (several and len(text) > _SHORT)
 
 
 class Output:
@@ -68,17 +72,18 @@ class Output:
         """All visible text."""
         return self._text.text
 
+    @property
+    def whole_thinking(self) -> str:
+        """All reasoning."""
+        return self._thinking.text
+
     def repeated_text(self, text: str) -> bool:
         """Whether `text` is all of the visible text once more."""
-        return len(text) == self.text_length > _SHORT and self._text.several and text == self._text.text
+        return len(text) == self.text_length and self._text.is_again(text)
 
     def repeated_thinking(self, text: str) -> bool:
         """Whether `text` is all of the reasoning once more."""
-        return (
-            len(text) == self.thinking_length > _SHORT
-            and self._thinking.several
-            and text == self._thinking.text
-        )
+        return len(text) == self.thinking_length and self._thinking.is_again(text)
 
     @property
     def something(self) -> bool:

@@ -25,10 +25,6 @@ _THINKING_PARTS: Final = ("thinking", "reasoning")
 _DETAIL_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
-# a model may think so little twice
-_SHORT: Final = 7
-
-
 class ReasoningReader:
     """Splits messages and deltas into thinking and visible text; `places` is the option reasoning_in."""
 
@@ -114,39 +110,6 @@ _PLACES: Final[dict[str, Callable[[Mapping[str, object]], str]]] = {
 
 # where a place is not a field of that name
 _KEYS: Final = {"content_parts": "content_parts", "google_thought": "extra_content"}
-
-
-class Growth:
-    """Tells thinking in deltas from thinking that is repeated from its beginning with each chunk.
-
-    The second piece decides: one that begins with all of the first, and is longer, has grown.
-    """
-
-    __slots__ = ("_said", "deltas", "grows")
-
-    def __init__(self) -> None:
-        self._said = ""
-        self.deltas = False
-        self.grows = False
-
-    def rest(self, text: str) -> str:
-        """What of a piece is new."""
-        said = self._said
-        if self.deltas or not text:
-            return text
-        if not said.strip():
-            self._said += text
-            return text
-        grown = text.startswith(said)
-        if text == said and len(text) > _SHORT:
-            return ""  # the same again tells nothing
-        if not self.grows:
-            if not grown or len(text) == len(said):
-                self.deltas, self._said = True, ""
-                return text
-            self.grows = True
-        self._said = text
-        return text.removeprefix(said) if grown else text
 
 
 class Carrier:

@@ -102,6 +102,7 @@ _STEMS: Final = {
             "refusal",
         }
         | {"refused", "guardrail", "guardrails", "sensitive", "recitation", "unsafe", "harmful"}
+        | {"risk", "hate", "violence", "violation", "violated"}
     ),
     Finish.ERROR: frozenset(
         {"error", "failed", "failure", "abort", "aborted", "cancelled", "canceled", "timeout", "interrupted"}
@@ -109,6 +110,8 @@ _STEMS: Final = {
     Finish.WINDOW: frozenset({"context", "window"}),
     Finish.LENGTH: frozenset({"length", "limit", "max", "tokens", "truncated"}),
 }
+# what a provider's word says that "stop" beside it does not
+_HIDDEN_BY_STOP: Final = frozenset({Finish.UNREADABLE, Finish.FILTERED, Finish.LENGTH, Finish.WINDOW})
 _CAMEL: Final = patterns.compiled(r"(?<=[a-z])(?=[A-Z])")
 _PREFIX: Final = patterns.compiled(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
 _PARTS: Final = patterns.compiled(r"[\s:.,;/|()\[\]-]+")
@@ -151,7 +154,8 @@ def finish_of(choice: Mapping[str, object]) -> Finish | None:
     known = _WORDS.get(word) or _meant(word)
     # OpenRouter's word for it, with the one of the model's provider beside it
     if known is Finish.STOP and isinstance(native := choice.get("native_finish_reason"), str):
-        return Finish.UNREADABLE if _meant(native) is Finish.UNREADABLE else known
+        meant = _meant(native)
+        return meant if meant in _HIDDEN_BY_STOP else known
     return known
 
 

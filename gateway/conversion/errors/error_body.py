@@ -34,7 +34,7 @@ _SENTENCES: Final = (
     "message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "statusmessage",
     "errordescription", "detail", "error", "errors", "description", "baseresp", "faultstring", "fault",
     "reason", "response",
-    "title", "details", "err", "data", "result",
+    "title", "details", "err", "data", "result", "exception",
 )  # fmt: skip
 _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
 _NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
-from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read
+from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read, without_echoes
 from gateway.conversion.errors.overflow import (
     Overflow,
     compiled_wordings,
@@ -27,6 +27,7 @@ MAX_MESSAGE: Final = 2000
 _BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
 # Bedrock says 424 where a model failed
 _OF_OUTPUT: Final = frozenset({400, 422, 424})
+_COMPACTS: Final = "prompt is too long"
 _OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
 _REFUSALS: Final = (
     "content_filter",
@@ -295,6 +296,8 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
                 context_window=asked.context_window, estimated_tokens=asked.estimated_tokens
             )
             return UpstreamRejected(text, status=400, error_type="invalid_request_error")
+    if _COMPACTS in message.lower():
+        message = without_echoes(message)  # a client compacts on these words, the user's own among them
     if status == 400 and any(refusal in word for word in told.words for refusal in _REFUSALS):
         return UpstreamRefused(message)
     if status == 401 and asked.gateway_credential:

@@ -15,8 +15,8 @@ from gateway.conversion.ledger import Ledger
 from gateway.wire.messages import JSONObject, ToolUse
 
 # special tokens of chat templates
-_TOKEN: Final = patterns.compiled(r"<\|[a-z_]{1,40}+\|>", patterns.IGNORECASE)
-_NAMESPACE: Final = patterns.compiled(r"\A(?:functions?|default_api|tools?|api|mcp)(?:[./]|::)")
+_TOKEN: Final = patterns.compiled(r"<[|\uff5c][a-z_\u2581]{1,40}+[|\uff5c]>", patterns.IGNORECASE)
+_NAMESPACE: Final = patterns.compiled(r"\A(?:functions?|default_api|tools?|api|mcp)(?:::|[./:])")
 _AROUND: Final = " \t\r\n`'\"()"
 _LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 

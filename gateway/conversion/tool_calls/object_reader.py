@@ -3,7 +3,7 @@
 A small JSON reader that looks at every piece once and hands it on at once. What it
 hands on is, at any moment, the beginning of one valid JSON object.
 
-A placeholder (`{}`, `null`, `""`) in front of an object is no argument. Whether `{}`
+A placeholder (`{}`, `[]`, `null`, `""`) in front of an object is no argument. Whether `{}`
 is one shows only when more comes, so it is held back until then. What comes behind
 the object may be another one: it is kept in `behind`.
 
@@ -21,9 +21,11 @@ _SPECIAL: Final = patterns.compiled(r'["\\\x00-\x1f]')
 _TOKEN: Final = patterns.match_at(r'[ \t\n\r]*(?:(["{}\[\]:,])|([^ \t\n\r"{}\[\]:,]+))')
 _KEY_TO_STRING: Final = patterns.match_at(r'"[ \t\n\r]*:[ \t\n\r]*"')
 _STRING_TO_KEY: Final = patterns.match_at(r'"[ \t\n\r]*,[ \t\n\r]*"')
-_PLACEHOLDERS: Final = patterns.match_at(r'(?:\s++|\{[ \t\n\r]*+\}|(?:null|None)(?![A-Za-z0-9_])|"")*+')
+_PLACEHOLDERS: Final = patterns.match_at(
+    r'(?:\s++|\{[ \t\n\r]*+\}|\[[ \t\n\r]*+\]|(?:null|None)(?![A-Za-z0-9_])|"")*+'
+)
 _BEGIN: Final = patterns.match_at(r'(\{)[ \t\n\r]*"')
-_MAY_BEGIN: Final = patterns.match_at(r'(?:\{[ \t\n\r]*|n(?:u(?:l)?)?|N(?:o(?:n)?)?|")?\Z')
+_MAY_BEGIN: Final = patterns.match_at(r'(?:\{[ \t\n\r]*|\[|n(?:u(?:l)?)?|N(?:o(?:n)?)?|")?\Z')
 _AFTER_COMMA: Final = patterns.match_at(r",[ \t\n\r]*(.)", patterns.DOTALL)
 _LITERAL: Final = patterns.compiled(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 _PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
@@ -44,7 +46,7 @@ _CONTROL: Final = {
     **{"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 }
 # beginnings of placeholders that are no beginnings of an object
-_PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"'})
+_PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
 # no number that means anything is longer; a run without end must not be held back without end
 _LONGEST_LITERAL: Final = 1024
 

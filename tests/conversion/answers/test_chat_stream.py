@@ -1148,7 +1148,10 @@ def test_a_character_that_is_cut_in_two_arrives_whole(said):
     assert "x\U0001f600y\ufffdz" in "".join(lines(events))
 
 
-@pytest.mark.parametrize("name", ["X<|channel|>commentary", " X\n", "functions.X", "X"])
+@pytest.mark.parametrize(
+    "name",
+    ["X<|channel|>commentary", " X\n", "functions.X", "X", "X<\uff5ctool\u2581sep\uff5c>", "default_api:X"],
+)
 def test_a_name_with_tokens_of_a_template_is_the_tool_that_was_sent(name):
     events = ended(call(0, "c", name, A), finish("stop"), tools=ToolFacts(offered=frozenset({"X", "Y"})))
     assert "0 start tool_use c X" in lines(events)

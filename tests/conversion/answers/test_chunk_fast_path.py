@@ -49,7 +49,7 @@ def written(item: dict[str, Any], *, ascii_only: bool, spaced: bool) -> bytes:
 def learnt():
     """A stream that has learnt how a chunk of text looks."""
     stream = stream_of()
-    stream.feed(sse(text("a")))
+    stream.feed(sse(text("a"), text("b")))
     return stream
 
 
@@ -79,7 +79,7 @@ def test_a_stream_whose_chunks_repeat_gives_the_events_of_one_that_is_read_in_fu
 @pytest.mark.parametrize(
     ("first", "then", "said"),
     [
-        ([text("a")], text('b"\n'), '0 text b"\n'),
+        ([text("a"), text("b")], text('b"\n'), '0 text b"\n'),
         ([thought("a"), thought("b")], thought("é"), "0 thinking é"),
         ([CALL, call(0, args='{"a":"')], call(0, args="b\\n"), "0 input_json b\\n"),
         ([{**CALL}, call(0, "call_1", args='{"a":"')], call(0, "call_1", args="b"), "0 input_json b"),
@@ -169,4 +169,4 @@ def test_usage_and_the_end_come_behind_what_repeats(learnt):
     learnt.feed(sse(text("b"), text("c")))
     assert lines(learnt.feed(sse(finish("stop"), usage(7, 9))))[-2:] == ["end end_turn", "message_stop"]
     assert learnt.usage.at_end()["output_tokens"] == 9
-    assert learnt.text_length == 3
+    assert learnt.text_length == 4

@@ -254,3 +254,42 @@ def test_reasoning_that_led_to_a_call_travels_in_front_of_it_whatever_was_asked(
     assert asked or second["t"] == "plan"
     without_call = message_of(response(reasoning(), said("Hello")), thinking_requested=False)
     assert [block["type"] for block in without_call["content"]] == ["text"]
+
+
+def test_an_answer_in_the_reasoning_alone_is_text_for_a_client_that_asked_for_no_thinking():
+    chunks = [thought("The "), thought("answer is 4.")]
+    said = {"content": "", "reasoning_content": "The answer is 4."}
+    ledger = Ledger()
+    for reason in ("stop", "tool_calls"):
+        assert streamed(*chunks, finish(reason)) == whole(said, reason) == ["The answer is 4."]
+    play(stream_of(ledger=ledger), *chunks, finish("stop"), DONE)
+    assert [entry.note for entry in ledger.entries if entry.path == "content.text"] == [
+        "the answer stood in the reasoning alone, and is shown as text"
+    ]
+    answer = response(reasoning("The answer is 4."))
+    assert told(message_of(answer)["content"]) == ["The answer is 4."]
+    assert streamed(*chunks, finish("stop"), local_stops=(" is",)) == ["The answer"]
+    assert whole({"content": "The answer is 4."}, "stop", options={"reasoning_in": ["think_open"]}) == [
+        "The answer is 4."
+    ]
+
+
+def test_thinking_that_was_asked_for_cut_off_or_refused_is_no_answer():
+    chunks = [thought("The "), thought("answer is 4.")]
+    assert streamed(*chunks, finish("length")) == streamed(*chunks, finish("content_filter")) == []
+    assert streamed(*chunks, finish("stop"), thinking_requested=True) == ["The answer is 4."]
+    assert streamed(*chunks, finish("stop"), options={"emit_thinking": "never"}) == []
+    assert streamed(*chunks, text("Yes"), finish("stop")) == ["Yes"]
+    calling = [*chunks, call(0, "c", "Read", READ_TEXT), finish("tool_calls")]
+    assert streamed(*calling) == [READ]
+
+
+def test_a_fragment_under_the_index_of_a_whole_call_is_of_the_one_that_is_not_whole():
+    chunks = [call(0, "c1", "Read", READ_TEXT), call(1, "c2", "Bash", BASH_TEXT[:4])]
+    rest = [call(0, args=BASH_TEXT[4:7]), call(1, args=BASH_TEXT[7:])]
+    assert streamed(*chunks, *rest, finish("tool_calls")) == [READ, BASH]
+    # a bracket too many is not
+    assert streamed(*chunks, call(0, args="}"), call(1, args=BASH_TEXT[4:]), finish("tool_calls")) == [
+        READ,
+        BASH,
+    ]

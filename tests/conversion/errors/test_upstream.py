@@ -455,3 +455,12 @@ def test_a_model_without_tools_is_told_in_plain_words(status, message):
 )
 def test_other_words_of_tools_are_the_providers_alone(message):
     assert error_of(400, told(message)).message == message
+
+
+def test_the_users_words_in_an_error_do_not_make_a_client_compact():
+    said = error_of(400, told("Invalid value for content: 'my prompt is too long for the context window'"))
+    assert "prompt is too long" not in said.message and "Invalid value for content" in said.message
+
+
+def test_an_exception_is_what_the_provider_says():
+    assert error_of(500, {"exception": "Out of memory"}).message == "Out of memory"

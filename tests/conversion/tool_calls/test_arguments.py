@@ -28,7 +28,7 @@ def live(*pieces: str, cut: bool = False) -> str:
     return "".join(reader.feed(piece) for piece in pieces) + reader.finish(cut=cut)
 
 
-@pytest.mark.parametrize("empty", ["", "  ", None, "null"])
+@pytest.mark.parametrize("empty", ["", "  ", None, "null", "[]", [], "[]{}"])
 def test_nothing_is_an_empty_object(empty):
     assert input_of(empty) == ({}, False)
 
@@ -49,7 +49,10 @@ def test_nothing_is_an_empty_object(empty):
         ('```\n{"a": "```"}\n', {"INVALID_JSON": '```\n{"a": "```"}\n'}, True),
         ('{"a": 1} trailing', {"a": 1}, True),
         ('{"a": 1}}', {"a": 1}, True),
+        ('[]{"a": 1}', {"a": 1}, False),
         ("[1]", {"INVALID_JSON": "[1]"}, True),
+        ("[", {"INVALID_JSON": "["}, True),
+        ('[{"a": 1}]', {"INVALID_JSON": '[{"a": 1}]'}, True),
         ("7", {"INVALID_JSON": "7"}, True),
         ([1], {"INVALID_JSON": "[1]"}, True),
         ('{"a": ', {"INVALID_JSON": '{"a": '}, True),

@@ -24,6 +24,7 @@ the latest. The first line that fits holds:
                               otherwise                                       begins a call
     index      none           another           begun       any               begins a call
                               none              whole       begin an object   continues the latest (7)
+                              none              whole       no bracket alone  continues the latest (8)
                               any               whole       begin an object   may repeat it (2)
                               any               any         any               continues it
     latest     new            its own or none   not whole   go on             continues it (3)
@@ -52,6 +53,8 @@ neither is blank nor a placeholder nor begins an object. A name that is not comp
 (6) Nothing says that it is a repetition.
 (7) If the latest is another call, whose arguments have not begun, and this is not what it said before:
     the name of a call comes under one index and its arguments under another.
+(8) If the latest is another call, which is not whole: this one needs nothing more. Closing brackets are
+    one too many, and stay where they are.
 """
 
 from __future__ import annotations
@@ -182,14 +185,15 @@ class CallTable:
     def _same_index(self, piece: CallPiece, it: ToolBlock) -> Verdict:
         if _another(piece, it):
             return BEGINS._replace(odd=True)
-        if it.standing is Completeness.WHOLE and _begins(piece):
-            latest = self._latest
-            if not piece.name and latest is not None and latest is not it and latest.awaits_arguments:
-                said = arguments_text(piece.arguments).strip()
-                if not it.said.text.strip().startswith(said):
-                    return Verdict(latest, odd=True)
-            return Verdict(None, repeats=it)
-        return Verdict(it)
+        if it.standing is not Completeness.WHOLE:
+            return Verdict(it)
+        text, latest = arguments_text(piece.arguments).strip(), self._latest
+        if not piece.name and latest is not None and latest is not it:
+            if latest.standing is Completeness.PARTIAL and text.strip("]} \t\r\n"):
+                return Verdict(latest, odd=True)
+            if latest.awaits_arguments and begins_object(text) and not it.said.text.strip().startswith(text):
+                return Verdict(latest, odd=True)
+        return Verdict(None, repeats=it) if begins_object(text) else Verdict(it)
 
     @staticmethod
     def _new_index(piece: CallPiece, it: ToolBlock) -> Verdict:

@@ -280,6 +280,13 @@ class AnswerWriter(BlockSequence):
         self._close(cut=cut)
         return True
 
+    def whole_text(self, text: str) -> None:
+        """A text block behind everything else, of what `output` knows already."""
+        block = TextBlock()
+        block.waiting.append(text)
+        self._open(block)
+        self._close(cut=False)
+
     def end(self, stop: Stop, usage: Usage) -> None:
         """Started -> Done."""
         delta: MessageEnd = {"stop_reason": stop.reason, "stop_sequence": stop.sequence}
