@@ -68,6 +68,11 @@ CHARACTERS: Final = Repair(
 )
 SKIPPED: Final = Repair("form", "dropped", "content", "data of the stream that is none of the protocol's")
 OTHER_FORM: Final = Repair("form", "repaired", "content", "the answer came in another form than asked for")
+EVENT_NAME: Final = Repair("form", "repaired", "content", "events came without their names")
+BLOCK_START: Final = Repair(
+    "form", "repaired", "content", "a block began with its content, or without a field that it has to have"
+)
+BLOCK_ENDS: Final = Repair("form", "repaired", "content", "a block was not closed, or one that was not open")
 CHOICES: Final = Repair("choices", "repaired", "content", "several choices are joined to one answer")
 REASON_TAKEN_BACK: Final = Repair(
     "stop reason", "repaired", "stop_reason", "a finish reason came before the end of the answer"

@@ -12,6 +12,7 @@ ANSWERS = [
     for path in Path("gateway/conversion", room).glob("*.py")
     if path.name not in ("items.py", "request.py")
 ]
+PASSED = [Path("gateway/conversion/anthropic/stream.py"), Path("gateway/relay/attempt.py")]
 
 
 def test_kinds_fit_their_column_and_notes_tell_them_apart():
@@ -31,7 +32,7 @@ def test_the_conversion_of_answers_repairs_nothing_without_a_kind():
 
 
 def test_every_repair_is_made_somewhere():
-    used = "\n".join(path.read_text() for path in [*ANSWERS, Path("gateway/relay/attempt.py")])
+    used = "\n".join(path.read_text() for path in [*ANSWERS, *PASSED])
     source = Path("gateway/conversion/repairs.py").read_text()
     names = [line.partition(":")[0] for line in source.splitlines() if ": Final = Repair(" in line]
     assert len(names) == len(REPAIRS)

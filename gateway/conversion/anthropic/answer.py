@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from gateway.client_protocol.safeguards import RESULTS
+from gateway.conversion import repairs
 from gateway.conversion.answers.chat_message import WholeAnswer
 from gateway.conversion.answers.usage import own_usage
 from gateway.conversion.context import AnswerContext
@@ -28,7 +29,16 @@ def passed_message(message: Mapping[str, object], context: AnswerContext, ledger
     usage = own_usage(message.get("usage"), context, written=0)
     if usage.estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts")
+    content = [_with_input(block, ledger) for block in message["content"]]
     told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
     # as it came: nobody has checked that it is like ours
-    passed = cast(Message, {**message, "model": context.model, **told})
+    passed = cast(Message, {**message, "content": content, "model": context.model, **told})
     return WholeAnswer(passed, usage.estimated)
+
+
+def _with_input(block: object, ledger: Ledger) -> object:
+    """A call without arguments has an empty input; clients refuse one that has none."""
+    if not isinstance(block, dict) or block.get("type") != "tool_use" or "input" in block:
+        return block
+    ledger.repair(repairs.BLOCK_START, once=True)
+    return {**block, "input": {}}

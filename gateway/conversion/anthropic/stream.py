@@ -1,8 +1,12 @@
 """PassedStream: a Messages stream in, the same stream out.
 
-Events pass as the bytes they came in, including pings, comments, unknown events and blocks. Only the
-model's name in message_start is rewritten. What the history and the limits need is read on the way;
-deltas, nearly all of a stream, are not even parsed.
+Events pass as the bytes they came in, including pings, comments, unknown events and blocks. The model's
+name in message_start is rewritten. What the history and the limits need is read on the way; deltas,
+nearly all of a stream, are not even parsed.
+
+Servers other than Anthropic's break the protocol in ways in which clients lose what was said: they do not
+close a block, put its content into content_block_start, or leave out the events' names. Such events are
+mended, each with a ledger entry.
 
 The caller may have started the message before the provider did (a late commit). Then the provider's
 message_start is left out, and its counts go into message_delta, because the client would not learn them
@@ -17,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.client_protocol.safeguards import RESULTS
+from gateway.conversion import repairs
 from gateway.conversion.answers.base_stream import CUT, NOTHING
 from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.usage import Usage, own_usage
@@ -39,6 +44,13 @@ _EMPTY_DELTAS: Final[dict[str, Callable[[int, str], Event]]] = {
     "tool_use": messages.input_json_delta,
     "server_tool_use": messages.input_json_delta,
 }
+# how a block begins: its content comes in deltas, and clients do not read it here
+_AT_THE_START: Final[dict[str, tuple[str, str | JSONObject]]] = {
+    "text": ("text", ""),
+    "thinking": ("thinking", ""),
+    "tool_use": ("input", {}),
+    "server_tool_use": ("input", {}),
+}
 
 
 class PassedStream:
@@ -54,6 +66,7 @@ class PassedStream:
         self._counts: JSONObject = {}
         self._error_event: bytes | None = None
         self._open: tuple[int, str] | None = None  # index and type of the block that is open
+        self._input: JSONObject | None = None  # of the open block, while no delta has told it
         self.started = False
         self.failure: GatewayError | None = None
         self.stop_reason: str | None = None
@@ -141,6 +154,7 @@ class PassedStream:
     def _event(self, raw: bytes) -> None:
         if raw.startswith(_DELTA) and self.started:
             self.characters += max(0, len(raw) - _AROUND_A_DELTA)
+            self._input = None
             self._out.append(raw)
             return
         name, data = fields(raw)
@@ -159,6 +173,9 @@ class PassedStream:
         read = _READERS.get(kind)
         if read is not None:
             self.events += 1
+            if not name:  # clients do not read such an event
+                raw = b"event: %b\n%b" % (kind.encode(), raw)
+                self._ledger.repair(repairs.EVENT_NAME, once=True)
             read(self, raw, event)
         elif event and (error := upstream.error_inside(event, self._context)) is not None:
             self._failed(error, None)
@@ -174,21 +191,65 @@ class PassedStream:
             self._out.append(sse.encode({**event, "message": {**message, "model": self._context.model}}))
 
     def _block_start(self, raw: bytes, event: Mapping[str, object]) -> None:
+        self._end_block()
         block, index = event.get("content_block"), event.get("index")
-        if isinstance(block, dict) and type(index) is int and isinstance(block.get("type"), str):
-            self._open = (index, block["type"])
-            if block["type"] == "tool_use" and isinstance(block.get("name"), str):
-                self.tool_names.append(block["name"])
+        if not (
+            isinstance(block, dict) and type(index) is int and isinstance(kind := block.get("type"), str)
+        ):
+            self._pass(raw, event)
+            return
+        self._open = (index, kind)
+        if kind == "tool_use" and isinstance(block.get("name"), str):
+            self.tool_names.append(block["name"])
+        key, empty = _AT_THE_START.get(kind, ("type", kind))
+        given = block.get(key)
+        if given == empty:
+            self._pass(raw, event)
+            return
+        self._ledger.repair(repairs.BLOCK_START, once=True)
+        self._send(messages.block_start(index, {**block, key: empty}))
+        if isinstance(given, dict):
+            self._input = given or None
+        elif given and isinstance(given, str) and isinstance(empty, str):
+            self._send(_EMPTY_DELTAS[kind](index, given))
+
+    def _block_delta(self, raw: bytes, event: Mapping[str, object]) -> None:
+        self._input = None
         self._pass(raw, event)
 
     def _block_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
+        if self._open is None or event.get("index") != self._open[0]:
+            # a client would take a block twice, or fail
+            self._ledger.repair(repairs.BLOCK_ENDS, once=True)
+            return
+        self._tell_input()
         self._open = None
         self._pass(raw, event)
 
-    def _message_delta(self, raw: bytes, event: JSONObject) -> None:
+    def _end_block(self) -> None:
+        """Close the block that the provider left open."""
+        if self._open is None:
+            return
+        self._ledger.repair(repairs.BLOCK_ENDS, once=True)
+        self._tell_input()
+        self._send(messages.block_stop(self._open[0]))
+        self._open = None
+
+    def _tell_input(self) -> None:
+        """The input of a call that came with its start alone."""
+        if self._input is not None and self._open is not None:
+            self._send(messages.input_json_delta(self._open[0], jsontext.dumps_text(self._input)))
+        self._input = None
+
+    def _send(self, event: Event) -> None:
+        if self.started:
+            self._out.append(event)
+
+    def _message_delta(self, raw: bytes, event: Mapping[str, object]) -> None:
         delta = event.get("delta")
         reason = delta.get("stop_reason") if isinstance(delta, dict) else None
         if isinstance(reason, str):
+            self._end_block()
             self.stop_reason = reason[:LONGEST_REASON]
         self._note_counts(event.get("usage"))
         told = self._context.safeguard_results
@@ -202,6 +263,7 @@ class PassedStream:
             self._pass(raw, event)
 
     def _message_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
+        self._end_block()
         if self.started:
             self._stopped = True
         self._pass(raw, event)
@@ -227,7 +289,7 @@ class PassedStream:
 _READERS: Final[dict[str, Callable[[PassedStream, bytes, JSONObject], None]]] = {
     "message_start": PassedStream._message_start,
     "content_block_start": PassedStream._block_start,
-    "content_block_delta": PassedStream._pass,
+    "content_block_delta": PassedStream._block_delta,
     "content_block_stop": PassedStream._block_stop,
     "message_delta": PassedStream._message_delta,
     "message_stop": PassedStream._message_stop,

@@ -12,6 +12,7 @@ from gateway.errors import UpstreamTimedOut
 from gateway.wire import sse
 from tests.conversion.answers.test_stream_properties import accumulated
 from tests.examples import examples
+from tests.grammar import check
 from tests.playbook import context_of
 
 
@@ -178,6 +179,55 @@ def test_names_of_events_may_be_missing():
     stream = stream_of()
     play(stream, nameless)
     assert (stream.stop_reason, stream.done, stream.failure) == ("tool_use", True, None)
+    # clients read no event without its name
+    bare = [b"data: " + event.split(b"data: ", 1)[1] for event in (*TEXT, *CALL, *END)]
+    assert play(stream_of(), raw(START), *bare) == play(stream_of(), raw(START), *TEXT, *CALL, *END)
+
+
+# What clients cannot read is mended
+
+
+def events_of(*reads):
+    sent = play(stream_of(), raw(START), *reads, *END)
+    return [json.loads(event.split(b"data: ", 1)[1]) for event in sent.split(b"\n\n") if event]
+
+
+def blocks_of(*reads):
+    events = events_of(*reads)
+    order = ("two blocks", "block ", "a delta for", "message_delta while")
+    assert [said for said in check(events) if said.startswith(order)] == []
+    blocks = accumulated(events)["content"]
+    return [block.get("text") or block.get("thinking") or block["input"] for block in blocks]
+
+
+def begun(index, **block):
+    return raw({"type": "content_block_start", "index": index, "content_block": block})
+
+
+def test_a_block_that_is_not_closed_is_closed_before_the_next_and_before_the_end():
+    assert blocks_of(*TEXT[:2], *CALL) == blocks_of(*TEXT, *CALL[:2]) == ["Hello", {}]
+    assert events_of(*TEXT[:2], *CALL[:2]) == events_of(*TEXT, *CALL)
+
+
+def test_a_block_that_is_closed_twice_is_closed_once():
+    late = [*TEXT[:2], *CALL[:2], TEXT[2], CALL[2], CALL[2]]
+    assert events_of(*late) == events_of(*TEXT, *CALL)
+
+
+def test_content_that_comes_with_the_beginning_of_a_block_is_told_in_deltas():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f"}
+    given = [begun(0, type="text", text="Hello"), TEXT[2], begun(1, **call, input={"a": 1}), CALL[2]]
+    assert blocks_of(*given) == ["Hello", {"a": 1}]
+    assert blocks_of(begun(0, type="thinking", thinking="Hm", signature=""), TEXT[2]) == ["Hm"]
+    # deltas say it better than the beginning does
+    assert blocks_of(*TEXT, begun(1, **call, input={"a": 1}), *CALL[1:]) == ["Hello", {}]
+
+
+def test_a_block_that_begins_without_its_field_gets_it():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f"}
+    assert blocks_of(begun(0, type="text"), *TEXT[1:], begun(1, **call), *CALL[1:]) == ["Hello", {}]
+    sent = play(stream_of(), raw(START), begun(0, **call), TEXT[2], *END)
+    assert b'"input":{}' in sent
 
 
 def test_a_failure_that_the_caller_found_is_told():
