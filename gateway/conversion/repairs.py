@@ -42,7 +42,7 @@ STATE_LATE: Final = Repair(
     "the provider's opaque data came after the call had begun",
 )
 THINKING_ALONE: Final = Repair(
-    "place", "repaired", "content.text", "the answer stood in the reasoning alone, and is shown as text"
+    "form", "repaired", "content.text", "the answer stood in the reasoning alone, and is shown as text"
 )
 TEXT_REPEATED: Final = Repair(
     "repetition", "repaired", "content.text", "text that was said again as a whole is there once"

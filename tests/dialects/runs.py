@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.config.presets.presets import preset
@@ -63,9 +63,14 @@ def first_models() -> dict[str, str]:
     return found
 
 
-async def run_chat(bench: Any, slug: str, model: str, *, stream: bool) -> tuple[StrictChat, Run]:
-    """With a strict Chat Completions service; raises AssertionError when a request is refused."""
-    service = StrictChat(rules(slug, model), SAY, UNASKED)
+async def run_chat(
+    bench: Any, slug: str, model: str, *, stream: bool, quirks: tuple[str, ...] = ()
+) -> tuple[StrictChat, Run]:
+    """With a strict Chat Completions service; raises AssertionError when a request is refused.
+
+    `quirks`: the manner in which it streams (tests.tellings.CHAT_STREAM).
+    """
+    service = StrictChat(replace(rules(slug, model), quirks=quirks), SAY, UNASKED)
     await service.start()
     try:
         bench.configure(provider=reached(slug, service.base_url, "chat"), rules=[rule(upstream_model=model)])

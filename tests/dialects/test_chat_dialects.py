@@ -9,11 +9,13 @@ import pytest
 from gateway.config.presets.presets import presets
 from tests.conftest import rule
 from tests.dialects.conversation import SAY, UNASKED, converse
-from tests.dialects.runs import cache_marks, run_chat, shown
+from tests.dialects.runs import cache_marks, first_models, run_chat, shown
 from tests.dialects.services import chat_services, reached
 from tests.fakes.counters import COUNTED
 from tests.fakes.dialect_rules import SLUGS, rules
+from tests.fakes.quirks import ANYWHERE, QUIRKS
 from tests.fakes.strict_chat import StrictChat
+from tests.tellings import CHAT_STREAM
 
 
 def test_every_preset_that_speaks_chat_has_a_strict_fake():
@@ -29,6 +31,20 @@ async def test_five_turns_pass_a_strict_service(bench, slug, model, stream):
         judge(service, turn, one, stream=stream)
     assert {"PDF", "structured output", "caching"} <= shown(run, cache_marks(slug, model))
     assert (run.told == COUNTED) == bool(run.counted) == bool(service.rules.counts)
+
+
+def test_every_service_has_the_quirks_that_are_reported_of_it():
+    assert set(QUIRKS) == set(SLUGS)
+    assert {name for names in (*QUIRKS.values(), ANYWHERE) for name in names} <= CHAT_STREAM.keys()
+
+
+@pytest.mark.parametrize("quirks", ["its own", "those seen anywhere"])
+@pytest.mark.parametrize(("slug", "model"), first_models().items())
+async def test_five_turns_are_the_same_with_the_quirks_of_the_service(bench, slug, model, quirks):
+    names = QUIRKS[slug] if quirks == "its own" else ANYWHERE
+    service, run = await run_chat(bench, slug, model, stream=True, quirks=names)
+    for turn, one in enumerate(run.seen):
+        judge(service, turn, one, stream=True)
 
 
 def judge(service, turn, one, *, stream):

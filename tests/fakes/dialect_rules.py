@@ -85,6 +85,7 @@ class Rules:
     cached_in: str = "prompt_tokens_details"
     whole_arguments: bool = False
     finish: str | None = "tool_calls"
+    quirks: tuple[str, ...] = ()
     error_form: str = "openai"
     done: bool = True
     apart: bool = False

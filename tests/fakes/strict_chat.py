@@ -19,6 +19,7 @@ from tests.conversion.legal_chat import NAME, URL
 from tests.fakes import counters
 from tests.fakes.dialect_rules import Rules
 from tests.fakes.provider import SSE, Answer, FakeProvider, Request
+from tests.tellings import Truth, told
 
 JSONObject = dict[str, Any]
 
@@ -506,7 +507,8 @@ class Telling:
         chunks[0]["choices"][0]["delta"]["role"] = "assistant"
         last = self._chunk({}, self.finish or "")
         wanted = not self.rules.stream_options or (self.body.get("stream_options") or {}).get("include_usage")
-        chunks.append(last)
+        chunks = self._oddly([*chunks, last])
+        last = chunks[-1]
         if self.rules.usage_in == "choice":
             last["choices"][0]["usage"] = self.usage()
         elif self.rules.usage_in == "x_groq":
@@ -516,6 +518,11 @@ class Telling:
         pieces = [b": keep-alive\n\n"]
         pieces += [b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n" for chunk in chunks]
         return Answer(headers=SSE, pieces=[*pieces, *([b"data: [DONE]\n\n"] if self.rules.done else [])])
+
+    def _oddly(self, chunks: list[JSONObject]) -> list[JSONObject]:
+        """The same in the manner that the rules name."""
+        calls = tuple((call["id"], *self.say.calls[place]) for place, call in enumerate(self.calls()))
+        return told(Truth(calls=calls), self.rules.quirks, chunks) if self.rules.quirks else chunks
 
     def _chunk(self, delta: JSONObject, finish: str | None = None) -> JSONObject:
         return {
