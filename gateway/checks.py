@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -21,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.conf import GatewayConf, fitting_processes, gateway_conf
 from gateway.security import encryption
+from gateway.upstream.http1.proxies import ProxyVariables
 
 # how alike a name must be to one of ours; in the environment of a process are many names of others
 _ALIKE_IN_FILE: Final = 0.8
@@ -215,19 +214,18 @@ def process_problems(conf: GatewayConf) -> list[CheckMessage]:
 
 
 def proxy_problems() -> list[CheckMessage]:
-    """A SOCKS proxy needs a package that is not installed with the gateway."""
-    proxies = getproxies()
-    socks = [name for name in ("http", "https", "all") if proxies.get(name, "").lower().startswith("socks")]
-    if not socks or find_spec("socksio") is not None:
-        return []
-    names = ", ".join(f"{name.upper()}_PROXY" for name in socks)
+    """Variables that name no proxy that the gateway can use: no provider is reached through them."""
     return [
         Warning(
-            _("%(names)s names a SOCKS proxy: no provider is reached through a proxy without socksio.")
-            % {"names": names},
-            hint=_("Install the package socksio beside the gateway, or take the variable out."),
+            _("%(name)s names no proxy that the gateway can use, so it reaches no provider through it.")
+            % {"name": name},
+            hint=_(
+                "Enter a URL like http://proxy.example.com:3128, https://, socks5:// or socks5h://, or take "
+                "the variable out."
+            ),
             id="gateway.W009",
         )
+        for name, _problem in ProxyVariables().problems()
     ]
 
 

@@ -195,8 +195,7 @@ class GatewayConf:
     )
     upstream_transport: str = GATEWAY.variable(
         "lean",
-        "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. A proxy variable that applies chooses "
-        "httpx.",
+        "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. Through a proxy it is always lean.",
         choices=("lean", "httpx"),
     )
     spool_folder: Path = Path("data/spool")

@@ -1,7 +1,6 @@
 """Records for tests, made in one call."""
 
 from gateway.models import ModelMapping, Provider
-from gateway.security.destinations import origin_of
 
 
 def make_provider(name="P", slug="p", *, credential="", credentials=(), **fields):
@@ -11,7 +10,7 @@ def make_provider(name="P", slug="p", *, credential="", credentials=(), **fields
     for value in (credential, *credentials):
         if value:
             # one that is sealed already says nothing of where it belongs
-            provider.add_credential(value, value_origin=origin_of(provider.base_url))
+            provider.add_credential(value, value_origin=provider.destination("value"))
     return provider
 
 

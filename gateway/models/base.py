@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models, transaction
@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.conf import gateway_conf
 from gateway.security import encryption
-from gateway.security.destinations import origin_of
 
 # Sent after a change of configuration is committed in this process. A hint only,
 # so that the snapshot need not wait for its next look at the stamp.
@@ -185,8 +184,11 @@ class ConfigRecord(models.Model):
             ConfigStamp.bump()
         return deleted
 
-    def destination(self) -> str:
-        """The URL that secrets of this record are sent to. Records with secrets say it."""
+    def destination(self, field: str) -> str:
+        """Where the secret of this field goes now, in one spelling (`origin_of`).
+
+        Records with secrets say it.
+        """
         raise NotImplementedError
 
 
@@ -249,12 +251,21 @@ class SavedElsewhere(encryption.EncryptionError):
     """A secret was saved for another origin than its record leads to now, and is not opened for this one."""
 
 
+LONGEST_DESTINATION: Final = 500
+
+
 class SecretOriginField(models.CharField):
     """The origin that the secret beside it was saved for. EncryptedTextField writes it, and nothing else."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        usual = {"max_length": 500, "blank": True, "default": "", "db_default": "", "editable": False}
-        super().__init__(*args, **{**usual, **options})
+        usual = {
+            "max_length": LONGEST_DESTINATION,
+            "blank": True,
+            "default": "",
+            "db_default": "",
+            "editable": False,
+        }
+        super().__init__(*args, **{"max_length": LONGEST_DESTINATION, **usual, **options})
 
 
 def opened(record: ConfigRecord, name: str) -> str:
@@ -271,7 +282,7 @@ def opened(record: ConfigRecord, name: str) -> str:
     if is_left_behind(record, name):
         raise SavedElsewhere(
             gettext("It was saved for %(saved)s and is not sent to %(now)s. Enter it again.")
-            % {"saved": _saved_for(record, name) or "?", "now": origin_of(record.destination())}
+            % {"saved": _saved_for(record, name) or "?", "now": record.destination(name)}
         )
     return value.reveal()
 
@@ -281,7 +292,7 @@ def is_left_behind(record: ConfigRecord, name: str) -> bool:
     value = getattr(record, name)
     if not (isinstance(value, Sealed) and value):
         return False
-    return _saved_for(record, name) != origin_of(record.destination())
+    return _saved_for(record, name) != record.destination(name)
 
 
 def _saved_for(record: ConfigRecord, name: str) -> str:
@@ -292,8 +303,8 @@ def _saved_for(record: ConfigRecord, name: str) -> str:
 class EncryptedTextField(models.TextField):
     """Text that is encrypted in the database and a Sealed on the record; assign plain text to change it.
 
-    The secret belongs to the origin of `record.destination()` at the time it is assigned, which is noted
-    in the field named `origin_field`. A Sealed that is assigned keeps the origin it was saved for.
+    The secret belongs to the `record.destination()` of the time it is assigned, which is noted in the
+    field named `origin_field`. A Sealed that is assigned keeps the origin it was saved for.
     """
 
     def __init__(self, *args: Any, origin_field: str = "", **options: Any) -> None:
@@ -333,7 +344,7 @@ class EncryptedTextField(models.TextField):
             return value
         sealed = Sealed.of(value or "")
         if self.origin_field and record is not None:
-            setattr(record, self.origin_field, origin_of(record.destination()) if sealed else "")
+            setattr(record, self.origin_field, record.destination(self.attname) if sealed else "")
         return sealed
 
 

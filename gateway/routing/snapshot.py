@@ -18,6 +18,7 @@ from gateway.routing.condition_index import ConditionIndex
 from gateway.routing.conditions import ALWAYS, Condition
 from gateway.routing.secret_forms import kept_secret
 from gateway.routing.shares import Shares
+from gateway.routing.network_path import NetworkPath
 from gateway.safeguards.rules import ActionRule
 
 # asked models, names that clients make up among them, whose resolution is remembered
@@ -72,9 +73,9 @@ class ProviderConfig:
     other. `link_local`: whether it may be tried at a link-local address. `own_headers`: the values of
     headers that an admin added. `first_byte_timeout` None: as long as the client waits;
     `silence_timeout` None: as the profile says. resolve() merges the profile from `preset_options`, the
-    matching `model_rules` and `options` (the admin's own), in this order. `demo`: answered by the
-    built-in demo transport. `brought_back`: whatever was set aside before this time (Unix seconds) is
-    forgiven.
+    matching `model_rules` and `options` (the admin's own), in this order. `network`: how it is reached;
+    None for the usual way. `demo`: answered by the built-in demo transport. `brought_back`: whatever was
+    set aside before this time (Unix seconds) is forgiven.
     """
 
     slug: str
@@ -86,6 +87,7 @@ class ProviderConfig:
     credential_unreadable: bool = False
     link_local: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    network: NetworkPath | None = None
     own_headers: tuple[str, ...] = field(default=(), repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0
@@ -103,7 +105,9 @@ class ProviderConfig:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must not be shown to anybody, longest first."""
-        return kept_secret([*(one.value for one in self.credentials), *self.own_headers])
+        through = self.network.proxy if self.network else None
+        passwords = [through.login[1]] if through else []
+        return kept_secret([*(one.value for one in self.credentials), *self.own_headers, *passwords])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ Only this module, in_process_transport.py and the transport in `http1` know the 
 library. Callers see our own values and errors. All timers except the connect timeout belong to
 the relay, because it must send pings while it waits.
 
-The lean transport (`http1`) is the usual one. The library's own transport serves what the lean
-one does not speak (a proxy named by the environment), and is a choice of the admin's.
+The lean transport (`http1`) is the usual one; the library's own is a choice of the admin's. Proxies
+and certificates of single providers are always the lean one's business: the library reads the
+environment's proxies in its own way, and knows them for all hosts or none.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import httpx
 
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
+from gateway.routing.network_path import Proxy, TLSIdentity, UnusableProxy
+from gateway.security.certificates import UnusableCertificate
 from gateway.security.destinations import is_link_local, leads_to_refused_host
 from gateway.upstream.content_coding import decoded
 from gateway.upstream.http1.happy_eyeballs import AddressRefused
@@ -27,6 +30,7 @@ from gateway.upstream.http1.proxies import ProxyVariables
 from gateway.upstream.http1.request import as_bytes
 from gateway.upstream.http1.response import LeanAnswer
 from gateway.upstream.http1.transport import LeanTransport
+from gateway.upstream.http1.tunnel import ProxyFailed
 from gateway.upstream.in_process_transport import InProcessHandler, InProcessTransport
 from gateway.upstream.request_builder import UpstreamCall
 
@@ -202,11 +206,6 @@ class _Pieces:
             raise UpstreamBroken(CUT) from problem
 
 
-NO_SOCKS: Final = (
-    "could not connect to the upstream provider (a SOCKS proxy is set, and the package socksio is missing)"
-)
-
-
 class UpstreamClient:
     """Opens calls. One per process and event loop; `close` it at the end.
 
@@ -224,12 +223,14 @@ class UpstreamClient:
         link_local: bool = False,
     ) -> None:
         self._link_local = link_local
-        self._lean = LeanTransport(link_local=link_local) if lean and transport is None else None
-        if isinstance(transport, LeanTransport):
-            self._lean = transport
-        self._proxies = ProxyVariables()
+        given = isinstance(transport, LeanTransport)
+        self._lean = cast(LeanTransport, transport) if given else LeanTransport(link_local=link_local)
+        self._usually_lean = given or (lean and transport is None)
+        # a transport from outside replaces the network, proxies included
+        self._proxies = ProxyVariables(None if given or transport is None else {})
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
+        self._lean_http: httpx.AsyncClient | None = None
         self._demo = httpx.AsyncClient(transport=InProcessTransport(demo)) if demo else None
 
     async def open(self, call: UpstreamCall) -> UpstreamAnswer:
@@ -240,8 +241,9 @@ class UpstreamClient:
         try:
             if call.demo and self._demo is not None:
                 return await _sent(self._demo, call)
-            if self._lean is not None and not self._proxies.apply_to(call.url):
-                return await _posted(self._lean, call)
+            proxy, tls = self._way_to(call)
+            if self._usually_lean or proxy is not None or tls is not None:
+                return await _posted(self._lean, call, proxy, tls)
             return await self._sent_by_library(call, "POST")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
@@ -252,52 +254,61 @@ class UpstreamClient:
         Raises UpstreamUnreachable (with the reason) or UpstreamTimedOut.
         """
         try:
+            proxy, tls = self._way_to(call)
+            if proxy is not None or tls is not None:
+                if self._lean_http is None:
+                    self._lean_http = httpx.AsyncClient(transport=self._lean)
+                return await _sent(self._lean_http, call, "GET", proxy=proxy, tls=tls)
             return await self._sent_by_library(call, "GET")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
 
     async def close(self) -> None:
         """Close every connection."""
-        for http in (self._http, self._demo):
+        for http in (self._http, self._lean_http, self._demo):
             if http is not None:
                 await http.aclose()
-        if self._lean is not None:
-            await self._lean.aclose()
+        await self._lean.aclose()
+
+    def _way_to(self, call: UpstreamCall) -> tuple[Proxy | None, TLSIdentity | None]:
+        """The proxy and the TLS identity of a call. Raises UnusableProxy for one of the variables."""
+        way = call.network
+        if way is None:
+            return self._proxies.proxy_for(call.url), None
+        if way.proxy is not None or way.direct:
+            return way.proxy, way.tls
+        return self._proxies.proxy_for(call.url), way.tls
 
     async def _sent_by_library(self, call: UpstreamCall, method: str) -> UpstreamAnswer:
         if self._link_local:
             return await _sent(self._stock(), call, method)
         if leads_to_refused_host(call.url):
-            # a proxy would resolve the name, and none of our sockets would see the address
             raise _LedAstray("a link-local address")
         return await _sent(self._stock(), call, method, trace=_refuse_link_local)
 
     def _stock(self) -> httpx.AsyncClient:
-        """The library's client, created when first needed because it loads certificates.
-
-        Raises UpstreamUnreachable where a variable names a SOCKS proxy, for which a package is missing.
-        """
+        """The library's client, created when first needed because it loads certificates."""
         if self._http is None:
-            try:
-                self._http = httpx.AsyncClient(
-                    transport=self._transport,
-                    limits=LIMITS,
-                    follow_redirects=False,
-                    http2=False,
-                    headers={},
-                )
-            except ImportError as problem:
-                raise UpstreamUnreachable(NO_SOCKS, should_retry=False) from problem
+            # given a transport, it reads no proxies from the environment
+            self._http = httpx.AsyncClient(
+                transport=self._transport or httpx.AsyncHTTPTransport(limits=LIMITS, http2=False),
+                follow_redirects=False,
+                headers={},
+            )
         return self._http
 
 
-async def _posted(lean: LeanTransport, call: UpstreamCall) -> UpstreamAnswer:
+async def _posted(
+    lean: LeanTransport, call: UpstreamCall, proxy: Proxy | None, tls: TLSIdentity | None
+) -> UpstreamAnswer:
     answer = await lean.post(
         call.url,
         call.headers,
         call.content,
         connect_timeout=call.connect_timeout,
         write_timeout=WRITE_TIMEOUT,
+        proxy=proxy,
+        tls=tls,
     )
     headers = _readable(answer.headers)
     body = decoded(answer, headers.get("content-encoding", ""))
@@ -321,7 +332,7 @@ async def _refuse_link_local(event: str, facts: dict[str, Any]) -> None:
 
 
 async def _sent(
-    http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST", trace: Any = None
+    http: httpx.AsyncClient, call: UpstreamCall, method: str = "POST", **extensions: Any
 ) -> UpstreamAnswer:
     request = http.build_request(
         method,
@@ -331,7 +342,7 @@ async def _sent(
         timeout=httpx.Timeout(
             connect=call.connect_timeout, read=None, write=WRITE_TIMEOUT, pool=call.connect_timeout
         ),
-        extensions={"trace": trace} if trace is not None else None,
+        extensions=extensions,
     )
     response = await http.send(request, stream=True)
     headers = dict(response.headers.items())
@@ -364,6 +375,19 @@ def connection_error(problem: Exception) -> UpstreamError:
         )
     if any(isinstance(cause, AddressRefused | _LedAstray) for cause in chain):
         return UpstreamUnreachable(REFUSED, should_retry=False)
+    if isinstance(problem, ProxyFailed):
+        reason = _reason(problem, chain) if problem.__cause__ else str(problem)
+        text = f"could not connect to the upstream provider (its proxy: {reason})"
+        return UpstreamUnreachable(text, should_retry=not problem.final)
+    if isinstance(problem, UnusableProxy):
+        text = f"could not connect to the upstream provider (a proxy variable of the gateway: {problem})"
+        return UpstreamUnreachable(text, should_retry=False)
+    if isinstance(problem, UnusableCertificate):
+        return UpstreamUnreachable(
+            "could not connect to the upstream provider (its client certificate or CA cannot be used; an "
+            "admin must correct it)",
+            should_retry=False,
+        )
     return UpstreamUnreachable(f"could not connect to the upstream provider ({_reason(problem, chain)})")
 
 

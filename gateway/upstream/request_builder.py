@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from gateway.routing.network_path import NetworkPath
 from gateway.routing.snapshot import ProviderConfig
 from gateway.values import frozen
 from gateway.wire import jsontext
@@ -19,7 +20,7 @@ PATHS: Final = {"chat": "/chat/completions", "responses": "/responses", "anthrop
 class UpstreamCall:
     """One HTTP POST to a provider. `headers` carry the credential, hence no repr. Timeouts in seconds.
 
-    `demo`: answered inside the process.
+    `demo`: answered inside the process. `network`: how to get there; None for the usual way.
     """
 
     url: str
@@ -27,6 +28,7 @@ class UpstreamCall:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_timeout: float = 10.0
     demo: bool = False
+    network: NetworkPath | None = None
 
 
 def upstream_call(
@@ -66,6 +68,7 @@ def upstream_call(
         headers=headers,
         connect_timeout=min(provider.connect_timeout, connect_timeout or provider.connect_timeout),
         demo=provider.demo,
+        network=provider.network,
     )
 
 

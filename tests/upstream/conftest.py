@@ -13,7 +13,7 @@ except ImportError:
     uvloop = None
 
 
-BOTH_LOOPS = {"test_transport.py", "test_happy_eyeballs.py", "test_client.py"}
+BOTH_LOOPS = {"test_transport.py", "test_happy_eyeballs.py", "test_client.py", "test_network_paths.py"}
 
 
 def pytest_asyncio_loop_factories(config, item):

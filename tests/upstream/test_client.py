@@ -333,7 +333,7 @@ async def test_an_answer_nobody_closed_is_closed_when_it_is_forgotten(client):
         del answer
         await asyncio.sleep(0)
         assert not gone.is_set()
-        if client._lean is None:
+        if not client._usually_lean:
             await pieces._answer.close()
         del pieces
         async with asyncio.timeout(5):
@@ -366,19 +366,6 @@ async def test_a_proxy_variable_that_applies_sends_the_call_through_the_proxy(
             await client.open(call("http://exempt.invalid/v1"))
         await client.close()
     assert seen[0].startswith(b"POST http://provider.invalid/v1 HTTP/1.1\r\n")
-
-
-async def test_a_socks_proxy_without_its_package_is_said(lean_transport, monkeypatch):
-    def without(**_):
-        raise ImportError("Using SOCKS proxy, but the 'socksio' package is not installed.")
-
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
-    client = UpstreamClient(lean=lean_transport)
-    monkeypatch.setattr(httpx, "AsyncClient", without)
-    with pytest.raises(UpstreamUnreachable, match="a SOCKS proxy is set") as told:
-        await client.open(call("http://provider.invalid/v1"))
-    assert told.value.should_retry is False
-    await client.close()
 
 
 async def test_a_transport_given_from_outside_is_the_one_used(lean_transport, monkeypatch):

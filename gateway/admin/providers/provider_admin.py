@@ -95,12 +95,18 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
-            shown = ("preset_note", "header_names", "query", "options")
+            way_shown = ("proxy", "ca_certificates", "client_certificate")
+            shown = ("preset_note", "header_names", "query", *way_shown, "options")
             read = ("protocol_is", *self._where[1:], *shown)
             return ((None, {"fields": self._first}), (None, {"fields": read}), *self._folded)
+        way = {
+            "fields": ("proxy", "proxy_login", "ca_certificates", "client_certificate", "client_key"),
+            "classes": ("collapse",),
+        }
         beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
         first, where = {"fields": self._first}, {"fields": self._where}
-        return ((None, first), (None, where), *self._folded, (_("Beyond the preset"), beyond))
+        folded = (*self._folded, (_("Proxy and certificates"), way), (_("Beyond the preset"), beyond))
+        return ((None, first), (None, where), *folded)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.credential_back_view)

@@ -11,11 +11,20 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.providers.provider_credentials import asked_again
 from gateway.admin.ui.base import Select, TextInput
-from gateway.admin.ui.fields import MASK, HeadersField, JSONObjectField, OptionsField, masked, unmasked
+from gateway.admin.ui.fields import (
+    MASK,
+    HeadersField,
+    JSONObjectField,
+    OptionsField,
+    SecretField,
+    SecretLinesField,
+    masked,
+    unmasked,
+)
 from gateway.config.presets.presets import Preset, preset, presets
 from gateway.models import Provider, Sealed
 from gateway.models.configuration.provider import Auth, headers_text
-from gateway.security.destinations import origin_of
+from gateway.routing.network_path import DIRECT
 from gateway.security.encryption import EncryptionError
 
 PROTOCOLS: Final = (
@@ -68,6 +77,20 @@ class ProviderForm(forms.ModelForm):
             "it is."
         ),
     )
+    proxy_login = SecretField(
+        label=gettext_lazy("Proxy login"),
+        help_text=gettext_lazy(
+            "user:password, stored encrypted for this proxy. Empty: what is stored. Without a proxy it is "
+            "forgotten."
+        ),
+    )
+    client_key = SecretLinesField(
+        label=gettext_lazy("Key of the client certificate"),
+        help_text=gettext_lazy(
+            "PEM, without a password; stored encrypted. Empty: what is stored. Without a certificate it is "
+            "forgotten."
+        ),
+    )
     query = JSONObjectField(
         label=gettext_lazy("Query parameters"),
         help_text=gettext_lazy('JSON object of texts, for example {"api-version": "2025-04-01-preview"}.'),
@@ -101,6 +124,12 @@ class ProviderForm(forms.ModelForm):
         # the record seals it, for the address that it leads to then
         return headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers))
 
+    def clean_proxy_login(self) -> Sealed | str:
+        return self.cleaned_data["proxy_login"] or self.instance.proxy_login
+
+    def clean_client_key(self) -> Sealed | str:
+        return self.cleaned_data["client_key"] or self.instance.client_key
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         chosen = preset(cleaned.get("preset", ""))
@@ -117,10 +146,27 @@ class ProviderForm(forms.ModelForm):
         gone = _retired_at(cleaned.get("base_url", ""))
         if gone:
             self.add_error("base_url", gone.shown_note)
-        saved = self.instance.headers_origin
-        if self.keeps_headers and "base_url" in cleaned and saved != origin_of(cleaned["base_url"]):
-            self.add_error("headers", asked_again(saved))
+        if "base_url" in cleaned:
+            self._ask_again(cleaned)
+        if cleaned.get("client_certificate") and not cleaned.get("client_key"):
+            self.add_error("client_key", _("Enter the key of the certificate."))
         return cleaned
+
+    def _ask_again(self, cleaned: dict[str, Any]) -> None:
+        """Say which stored secrets do not go where the form leads; forget those that it has no use for."""
+        names = ("base_url", "proxy", "ca_certificates")
+        draft = Provider(**{name: cleaned.get(name) or "" for name in names})
+        if not cleaned.get("client_certificate"):
+            cleaned["client_key"] = ""
+        if cleaned.get("proxy") in ("", DIRECT):
+            cleaned["proxy_login"] = ""
+        kept = [name for name in ("proxy_login", "client_key") if isinstance(cleaned.get(name), Sealed)]
+        if self.keeps_headers:
+            kept.append("headers")
+        for name in kept:
+            saved = getattr(self.instance, f"{name}_origin")
+            if getattr(self.instance, name) and saved != draft.destination(name):
+                self.add_error(name, asked_again(saved))
 
     def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:
         """What is to be spoken. It is stored among the options, and only where it is not the preset's."""

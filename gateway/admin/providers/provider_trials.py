@@ -32,6 +32,7 @@ from gateway.config.presets.presets import preset
 from gateway.config.snapshot.loader import provider_config
 from gateway.config.snapshot.model_sizes import keep_listed
 from gateway.models import ModelMapping, Provider
+from gateway.routing.network_path import DIRECT
 from gateway.routing.snapshot import Credential, ProviderConfig
 from gateway.upstream.trial.models_list import OfferedModel
 from gateway.upstream.trial.probe import Level, listed, probed, tried_again
@@ -181,13 +182,14 @@ class ProviderTrials(OwnedRecordAdmin):
 
     def _note_trial(self, request: HttpRequest, record: Provider, text: str, config: ProviderConfig) -> None:
         """Put into the log of changes which address is asked, before it is: a credential may go there."""
+        through = "" if record.proxy in ("", DIRECT) else f" ({record.proxy})"
         LogEntry.objects.create(
             user_id=str(request.user.pk),
             content_type=ContentType.objects.get_for_model(Provider),
             object_id=str(record.pk or ""),
             object_repr=(record.name or config.base_url)[:200],
             action_flag=CHANGE,
-            change_message=text % {"url": config.base_url},
+            change_message=text % {"url": f"{config.base_url}{through}"},
         )
 
     def _config(self, record: Provider) -> ProviderConfig:

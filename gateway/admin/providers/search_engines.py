@@ -12,7 +12,6 @@ from gateway.admin.providers.provider_credentials import asked_again
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
 from gateway.admin.ui.fields import SecretField
 from gateway.models import Sealed, SearchEngine
-from gateway.security.destinations import origin_of
 
 
 class SearchEngineForm(forms.ModelForm):
@@ -36,7 +35,7 @@ class SearchEngineForm(forms.ModelForm):
         stored = cleaned.get("credential")
         draft = SearchEngine(base_url=cleaned.get("base_url", ""), kind=cleaned.get("kind", ""))
         saved = self.instance.credential_origin
-        if isinstance(stored, Sealed) and stored and saved != origin_of(draft.destination()):
+        if isinstance(stored, Sealed) and stored and saved != draft.destination("credential"):
             self.add_error("credential", asked_again(saved))
         return cleaned
 

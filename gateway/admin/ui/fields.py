@@ -33,6 +33,23 @@ class SecretField(forms.CharField):
         return bool(data)
 
 
+class SecretLinesField(forms.CharField):
+    """A secret of several lines, such as a private key; never shown, even after a mistake.
+
+    Empty means no change.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        attrs = {"rows": 4, "cols": 70, "spellcheck": "false", "autocomplete": "off", "data-mono": ""}
+        super().__init__(**{"required": False, "widget": Textarea(attrs=attrs), **options})
+
+    def prepare_value(self, value: Any) -> Any:
+        return ""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data)
+
+
 class LinesField(forms.CharField):
     """A list of texts, one a line."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
@@ -11,8 +11,12 @@ from gateway.config.file.intake import Intake
 from gateway.config.file.variables import VariableNames, secret
 from gateway.config.undoing import left_behind
 from gateway.models import Origin, Provider, ProviderCredential
+from gateway.models.base import opened
 from gateway.security.encryption import EncryptionError
 from gateway.wire.messages import JSONObject
+
+# secrets of a provider that are texts: its proxy's login, and the key of our certificate
+_OF_THE_WAY: Final = ("proxy_login", "client_key")
 
 
 def entries(names: VariableNames) -> list[JSONObject]:
@@ -35,6 +39,9 @@ def _entry(record: Provider, names: VariableNames) -> JSONObject:
         entry["headers"] = {
             name: {"env": names(f"{start}_HEADER_{place + 1}")} for place, name in enumerate(headers)
         }
+    for name in _OF_THE_WAY:
+        if getattr(record, name):
+            entry[name] = {"env": names(f"{start}_{name.upper()}")}
     return entry
 
 
@@ -42,6 +49,7 @@ def take(item: JSONObject, intake: Intake) -> Provider:
     """Make the provider of this slug what the entry says. Raises Unusable, ValidationError."""
     credentials = item.pop("credentials", None)
     headers = item.pop("headers", None)
+    of_the_way = {name: secret(item.pop(name), intake.secrets) for name in _OF_THE_WAY if name in item}
     slug = a_text(item, "slug")
     intake.once("provider", slug)
     record = Provider.objects.filter(slug=slug).first() or Provider()
@@ -58,7 +66,17 @@ def take(item: JSONObject, intake: Intake) -> Provider:
         if given != stored:
             record.set_headers(given)
             before = {}
+    for kind, text in of_the_way.items():
+        if text and _stored_text(record, kind) != text:
+            setattr(record, kind, text)
+            before = {}
     save(record, before)
+    for kind in of_the_way:
+        if not getattr(record, kind):
+            intake.warn(
+                _("provider %(provider)s: %(name)s: its variable is not set; enter its value")
+                % {"provider": record, "name": kind}
+            )
     if credentials is not None:
         _take_credentials(record, a_list(credentials, "credentials"), intake)
     for name in left_behind(record):
@@ -107,6 +125,13 @@ def _headers(record: Provider, given: JSONObject, stored: dict[str, str], intake
                 % {"provider": record, "name": name}
             )
     return texts
+
+
+def _stored_text(record: Provider, name: str) -> str:
+    try:
+        return opened(record, name)
+    except EncryptionError:
+        return ""
 
 
 def _stored(credential: ProviderCredential) -> str:

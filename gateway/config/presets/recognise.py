@@ -67,15 +67,15 @@ def recognised(base_url: str, *, api_version: str = "", has_key: bool = True) ->
     return Recognised(known, f"{url.scheme}://{url.netloc}{path}", auth, query, options)
 
 
-def check_environments_address(base_url: str, conf: GatewayConf) -> None:
-    """Raise SavedElsewhere unless `base_url` has the origin of OPENAI_BASE_URL.
+def check_environments_address(destination: str, conf: GatewayConf) -> None:
+    """Raise SavedElsewhere unless a record's destination is the origin of OPENAI_BASE_URL, with no detour.
 
     OPENAI_API_KEY and CUSTOM_HEADER_* are meant for that server, whatever the record says.
     """
     own = _environments_origin(conf.openai_base_url.strip() or conf.openai_base_url_default())
-    if origin_of(base_url) != own:
+    if destination != own:
         text = _("The environment's secrets are for %(own)s and are not sent to %(now)s.")
-        raise SavedElsewhere(text % {"own": own or "?", "now": origin_of(base_url)})
+        raise SavedElsewhere(text % {"own": own or "?", "now": destination})
 
 
 @lru_cache(maxsize=8)

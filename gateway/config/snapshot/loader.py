@@ -46,6 +46,7 @@ from gateway.routing import names
 from gateway.routing.conditions import Condition, condition_of
 from gateway.routing.secret_forms import kept_secret
 from gateway.routing.snapshot import (
+from gateway.routing.network_path import NetworkPath, UnusableProxy
     WHOEVER,
     ConfigSnapshot,
     Credential,
@@ -206,13 +207,14 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
     headers, headers_unreadable = _headers(record, conf)
     options = _options(record.options, f"provider {record.name}")
     return ProviderConfig(
+    network, network_unreadable = _network(record)
         slug=record.slug,
         name=record.name,
         base_url=record.base_url.rstrip("/"),
         protocol=options.get("protocol") or chosen.protocol,
         auth=record.auth,
         credentials=credentials,
-        credential_unreadable=(unreadable and not credentials) or headers_unreadable,
+        credential_unreadable=(unreadable and not credentials) or headers_unreadable or network_unreadable,
         headers=MappingProxyType({**chosen.headers, **headers}),
         own_headers=tuple(headers.values()),
         query=MappingProxyType(dict(record.query)),
@@ -226,6 +228,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         link_local=conf.allow_link_local,
         ratelimit_prefix=chosen.ratelimit_prefix,
         enabled=record.enabled,
+        network=network,
         demo=record.origin == Origin.DEMO,
         brought_back=record.brought_back_at.timestamp() if record.brought_back_at else None,
     )
@@ -259,7 +262,7 @@ def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential,
 
 def _value(credential: ProviderCredential, conf: GatewayConf) -> str:
     if credential.origin == Origin.ENVIRONMENT:
-        check_environments_address(credential.provider.base_url, conf)
+        check_environments_address(credential.destination("value"), conf)
         return conf.openai_api_key
     return credential.revealed()
 
@@ -281,7 +284,7 @@ def _headers(record: Provider, conf: GatewayConf) -> tuple[Mapping[str, str], bo
     try:
         if record.origin == Origin.ENVIRONMENT:
             if conf.custom_headers:
-                check_environments_address(record.base_url, conf)
+                check_environments_address(record.destination("headers"), conf)
             return conf.custom_headers, False
         return record.revealed_headers(), False
     except (EncryptionError, ValueError) as problem:
@@ -291,6 +294,19 @@ def _headers(record: Provider, conf: GatewayConf) -> tuple[Mapping[str, str], bo
 
 def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
     wildcard = names.is_wildcard(mapping.pattern)
+def _network(record: Provider) -> tuple[NetworkPath | None, bool]:
+    """How the provider is reached, and whether a secret that the way needs cannot be opened."""
+    try:
+        return record.network_path(), False
+    except (EncryptionError, UnusableProxy) as problem:
+        logger.error("provider %s: %s", record.name, problem)
+    try:
+        # the provider is not asked; if it were, then by no other way
+        return record.network_path_without_secrets(), True
+    except UnusableProxy:
+        return None, True
+
+
     return MappingRule(
         id=mapping.pk,
         pattern=mapping.pattern,

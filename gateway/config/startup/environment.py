@@ -248,7 +248,7 @@ def take_over_provider(provider: Provider, conf: GatewayConf | None = None) -> i
     the record does not lead to OPENAI_BASE_URL.
     """
     conf = conf or gateway_conf()
-    check_environments_address(provider.base_url, conf)
+    check_environments_address(provider.destination("value"), conf)
     with transaction.atomic():
         provider.set_headers(dict(conf.custom_headers))
         provider.origin = Origin.ADMIN

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.conf import gateway_conf
 from gateway.models.base import (
+    LONGEST_DESTINATION,
     ConfigRecord,
     EncryptedTextField,
     Origin,
@@ -23,7 +24,17 @@ from gateway.models.base import (
 )
 from gateway.models.history.request_log import RequestLog
 from gateway.models.operation.set_aside_target import SetAsideTarget
-from gateway.security.destinations import leads_to_refused_host
+from gateway.routing.network_path import (
+    DIRECT,
+    NetworkPath,
+    TLSIdentity,
+    UnusableProxy,
+    login_of,
+    proxy_of,
+)
+from gateway.security import encryption
+from gateway.security.certificates import UnusableCertificate, fingerprint, tls_context
+from gateway.security.destinations import is_refused_host, leads_to_refused_host, origin_of
 
 REFUSED_ADDRESS = _(
     "This is a link-local address or that of a metadata service. Such addresses give credentials of the "
@@ -33,6 +44,15 @@ BASE_URL_FORM = _(
     "Enter a URL like https://api.example.com/v1: with http:// or https://, and without user, password, "
     "? or #. Secrets go into the credential or the extra headers."
 )
+PROXY_FORM = _(
+    "Enter a URL like http://proxy.example.com:3128, with http://, https://, socks5:// or socks5h://, and "
+    "nothing behind the port; or direct."
+)
+SEALED: Final = {
+    "headers": _("extra headers"),
+    "proxy_login": _("proxy login"),
+    "client_key": _("client certificate's key"),
+}
 SET_ASIDE_FIELDS: Final = ("set_aside_since", "set_aside_until", "set_aside_status", "set_aside_reason")
 
 
@@ -50,6 +70,7 @@ class Provider(ConfigRecord):
 
     `environment_key` names which record of the environment this is, or was before
     an admin took it over; so it is neither overwritten nor made a second time.
+    `proxy_login` is `user:password`.
     `headers` holds a JSON object as text; values can be secrets, so all of it is sealed.
     What was set aside before `brought_back_at` is forgiven.
     """
@@ -75,8 +96,45 @@ class Provider(ConfigRecord):
         help_text=_("Up to and without /chat/completions. {model} stands for the upstream model."),
     )
     auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
-    headers = EncryptedTextField(_("extra headers"), blank=True, default="", origin_field="headers_origin")
+    headers = EncryptedTextField(SEALED["headers"], blank=True, default="", origin_field="headers_origin")
     headers_origin = SecretOriginField(_("extra headers saved for"))
+    proxy = models.CharField(
+        _("proxy"),
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Like http://proxy.example.com:3128; also https://, socks5:// and socks5h:// (the proxy resolves "
+            "names). Empty: what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the gateway say. direct: "
+            "none."
+        ),
+    )
+    proxy_login = EncryptedTextField(
+        SEALED["proxy_login"], blank=True, default="", db_default="", origin_field="proxy_login_origin"
+    )
+    proxy_login_origin = SecretOriginField(_("proxy login saved for"))
+    ca_certificates = models.TextField(
+        _("CA certificates"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "PEM. Only these CAs may have signed the provider's certificate. Empty: the usual ones, or those "
+            "of SSL_CERT_FILE."
+        ),
+    )
+    client_certificate = models.TextField(
+        _("client certificate"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("PEM, with its chain. Shown to a provider that asks who the gateway is."),
+    )
+    client_key = EncryptedTextField(
+        SEALED["client_key"], blank=True, default="", db_default="", origin_field="client_key_origin"
+    )
+    client_key_origin = SecretOriginField(_("client certificate's key saved for"))
     query = models.JSONField(
         _("query parameters"),
         default=dict,
@@ -139,6 +197,7 @@ class Provider(ConfigRecord):
         if not (isinstance(query, dict) and all(isinstance(value, str) for value in query.values())):
             raise ValidationError({"query": _("Enter a JSON object whose values are texts.")})
         check_address(self.base_url)
+        self._check_way()
         if self._state.adding:
             return
         old_slug = Provider.objects.filter(pk=self.pk).values_list("slug", flat=True).first()
@@ -150,13 +209,67 @@ class Provider(ConfigRecord):
                 }
             )
 
-    def destination(self) -> str:
-        return self.base_url
+    def destination(self, field: str) -> str:
+        """A proxy's login goes to the proxy. All else goes to the server, the way that is set here.
+
+        The way belongs to it: with another proxy and a CA of their own, somebody could answer in the
+        server's name.
+        """
+        proxy = "" if self.proxy == DIRECT else origin_of(self.proxy)
+        if field == "proxy_login":
+            return proxy
+        through = f" through {proxy}" if proxy else ""
+        trusting = f" trusting the CA {fingerprint(self.ca_certificates)}" if self.ca_certificates else ""
+        return f"{origin_of(self.base_url)}{through}{trusting}"
 
     def left_behind(self) -> list[str]:
-        """What was saved for another origin than the base URL's and is not sent any more, by name."""
+        """What was saved for another destination and is not sent any more, by name."""
         names = [one.shown_label for one in self.credentials.all() if one.enabled and one.is_left_behind]
-        return [*names, *([str(_("extra headers"))] if is_left_behind(self, "headers") else [])]
+        sealed = [name for name in self._sealed_in_use() if is_left_behind(self, name)]
+        return [*names, *(str(SEALED[name]) for name in sealed)]
+
+    def _sealed_in_use(self) -> list[str]:
+        login = ["proxy_login"] if self.proxy not in ("", DIRECT) else []
+        return ["headers", *login, *(["client_key"] if self.client_certificate else [])]
+
+    def _check_way(self) -> None:
+        """Raises ValidationError for a proxy or a certificate that no call could use."""
+        if self.proxy and self.proxy != DIRECT:
+            if "@" in self.proxy:
+                raise ValidationError({"proxy": _("User and password of the proxy go into its login.")})
+            try:
+                found = proxy_of(self.proxy)
+            except UnusableProxy:
+                raise ValidationError({"proxy": PROXY_FORM}) from None
+            if is_refused_host(found.host) and not gateway_conf().allow_link_local:
+                raise ValidationError({"proxy": REFUSED_ADDRESS})
+        if len(self.destination("")) > LONGEST_DESTINATION:
+            raise ValidationError(_("Base URL and proxy are too long together."))
+        try:
+            tls_context(self.ca_certificates)
+        except UnusableCertificate as problem:
+            raise ValidationError({"ca_certificates": str(problem)}) from None
+        try:
+            if self.client_certificate and self.client_key:
+                tls_context("", self.client_certificate, opened(self, "client_key"))
+        except UnusableCertificate as problem:
+            raise ValidationError({"client_certificate": str(problem)}) from None
+        except encryption.EncryptionError:
+            # whoever saves it is told that it must be entered again
+            pass
+
+    def network_path(self) -> NetworkPath | None:
+        """How it is reached; None for the usual way.
+
+        Raises encryption.EncryptionError (SavedElsewhere), UnusableProxy.
+        """
+        used = self._sealed_in_use()
+        login = opened(self, "proxy_login") if "proxy_login" in used else ""
+        return _network_path(self, login, opened(self, "client_key") if "client_key" in used else "")
+
+    def network_path_without_secrets(self) -> NetworkPath | None:
+        """The same way, for one whose secrets cannot be opened. Raises UnusableProxy."""
+        return _network_path(self, "", "")
 
     def first_model(self) -> str:
         """The upstream model of the first mapping that names one for this provider; "" when none does."""
@@ -280,8 +393,8 @@ class ProviderCredential(ConfigRecord):
         """
         return opened(self, "value")
 
-    def destination(self) -> str:
-        return str(self.provider.base_url)
+    def destination(self, field: str) -> str:
+        return str(self.provider.destination(field))
 
 
 def check_address(base_url: str, field: str = "base_url") -> None:
@@ -294,6 +407,14 @@ def check_address(base_url: str, field: str = "base_url") -> None:
         raise ValidationError({field: _("{model} may stand in the path only, not in the host.")})
     if leads_to_refused_host(base_url) and not gateway_conf().allow_link_local:
         raise ValidationError({field: REFUSED_ADDRESS})
+
+
+def _network_path(record: Provider, login: str, key: str) -> NetworkPath | None:
+    proxy = proxy_of(record.proxy, login_of(login)) if record.proxy not in ("", DIRECT) else None
+    certificate = record.client_certificate if key else ""
+    tls = TLSIdentity(record.ca_certificates, certificate, key)
+    path = NetworkPath(proxy, record.proxy == DIRECT, tls if tls != TLSIdentity() else None)
+    return path if path != NetworkPath() else None
 
 
 def headers_text(headers: dict[str, str]) -> str:

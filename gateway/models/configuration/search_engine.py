@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, EncryptedTextField, SecretOriginField, opened
 from gateway.models.configuration.provider import BASE_URL_FORM, check_address
+from gateway.security.destinations import origin_of
 
 
 class EngineKind(models.TextChoices):
@@ -62,9 +63,9 @@ class SearchEngine(ConfigRecord):
         """The credential in clear text. Raises encryption.EncryptionError (SavedElsewhere)."""
         return opened(self, "credential")
 
-    def destination(self) -> str:
+    def destination(self, field: str) -> str:
         # without a base URL the kind decides
-        return self.base_url or self.kind
+        return origin_of(self.base_url or self.kind)
 
     def clean(self) -> None:
         super().clean()

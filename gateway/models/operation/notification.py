@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.models.base import ConfigRecord, EncryptedTextField, SecretOriginField, opened
 from gateway.models.configuration.provider import check_address
+from gateway.security.destinations import origin_of
 
 
 class ChannelKind(models.TextChoices):
@@ -76,8 +77,8 @@ class NotificationChannel(ConfigRecord):
         """The secret in clear text. Raises encryption.EncryptionError (SavedElsewhere)."""
         return opened(self, "secret")
 
-    def destination(self) -> str:
-        return self.url
+    def destination(self, field: str) -> str:
+        return origin_of(self.url)
 
     def wants(self, urgency: str) -> bool:
         """Whether notices of this urgency are sent here."""

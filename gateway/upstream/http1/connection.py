@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Protocol, cast
 import httptools
 import httpx
 
+from gateway.routing.network_path import Proxy, TLSIdentity
 from gateway.upstream.http1.response import LeanAnswer
 
 # of status line, headers, 1xx answers, trailers and chunk framing between two pieces of body
@@ -31,11 +32,16 @@ STALE_WINDOW: Final = 2.0
 
 
 class ConnectionOrigin(NamedTuple):
-    """What a connection leads to. `host` is ASCII, IPv6 without brackets."""
+    """What a connection leads to, and how: only equal ones share connections.
+
+    `host` is ASCII, IPv6 without brackets.
+    """
 
     scheme: str
     host: str
     port: int
+    proxy: Proxy | None = None
+    tls: TLSIdentity | None = None
 
 
 class StaleConnection(httpx.ReadError):

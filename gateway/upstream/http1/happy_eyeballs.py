@@ -38,16 +38,21 @@ async def connected_socket(host: str, port: int, *, link_local: bool = False) ->
     closes every attempt.
     """
     loop = asyncio.get_running_loop()
-    addresses = await _resolved(loop, host, port)
+    addresses = interleaved(await permitted_addresses(host, port, link_local=link_local))
+    if len(addresses) == 1:
+        return await _connected(loop, addresses[0])
+    return await _raced(loop, addresses)
+
+
+async def permitted_addresses(host: str, port: int, *, link_local: bool) -> list[Address]:
+    """The addresses of a host that calls may reach. Raises OSError as `connected_socket` does."""
+    addresses = await _resolved(asyncio.get_running_loop(), host, port)
     if not link_local:
         # checked after resolution, so no spelling of the host and no second DNS answer gets past it
         addresses = [address for address in addresses if not is_link_local(address[4][0])]
         if not addresses:
             raise AddressRefused(f"{host} is a link-local address")
-    addresses = interleaved(addresses)
-    if len(addresses) == 1:
-        return await _connected(loop, addresses[0])
-    return await _raced(loop, addresses)
+    return addresses
 
 
 def interleaved(addresses: list[Address]) -> list[Address]:

@@ -1,14 +1,13 @@
-"""Whether HTTP_PROXY, HTTPS_PROXY or ALL_PROXY sends a URL through a proxy (NO_PROXY exempts it).
-
-Reads the variables as the HTTP client does. Only the library's client uses proxies, so in doubt the
-answer is yes, and that client then decides for itself.
-"""
+"""Which proxy HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name for a URL (NO_PROXY exempts it)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
+
+from gateway.routing.network_path import Proxy, UnusableProxy, bypasses, proxy_of
 
 
 class ProxyVariables:
@@ -16,20 +15,37 @@ class ProxyVariables:
 
     def __init__(self, found: Mapping[str, str] | None = None) -> None:
         proxies = getproxies() if found is None else found
-        exempt = [entry.strip().lower() for entry in proxies.get("no", "").split(",")]
-        self._exempt = [entry for entry in exempt if entry]
-        none = "*" in self._exempt
-        self._schemes = frozenset(name for name in ("http", "https", "all") if proxies.get(name) and not none)
+        self._no_proxy = proxies.get("no", "")
+        self._named = {name: proxies[name] for name in ("http", "https", "all") if proxies.get(name)}
 
-    def apply_to(self, url: str) -> bool:
-        """Whether a request to `url` may have to go through a proxy. False for a URL that cannot be read."""
-        if not self._schemes:
-            return False
+    def proxy_for(self, url: str) -> Proxy | None:
+        """The proxy for requests to `url`; None for none, and for a URL that cannot be read.
+
+        Raises UnusableProxy.
+        """
+        if not self._named:
+            return None
         try:
             parts = urlsplit(url)
-            host = (parts.hostname or "").lower()
+            host = parts.hostname or ""
         except ValueError:
-            return False
-        if parts.scheme.lower() not in self._schemes and "all" not in self._schemes:
-            return False
-        return not any(host == entry or host.endswith(f".{entry.lstrip('.')}") for entry in self._exempt)
+            return None
+        named = self._named.get(parts.scheme.lower()) or self._named.get("all")
+        if not named or bypasses(host, self._no_proxy):
+            return None
+        return _proxy(named)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """(variable, what is wrong with it) for each that names no usable proxy."""
+        found = []
+        for name, value in self._named.items():
+            try:
+                _proxy(value)
+            except UnusableProxy as problem:
+                found.append((f"{name.upper()}_PROXY", str(problem)))
+        return found
+
+
+@lru_cache(maxsize=16)
+def _proxy(text: str) -> Proxy:
+    return proxy_of(text)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
 import httpx
 
 from gateway import patterns
+from gateway.routing.network_path import Proxy, TLSIdentity
 from gateway.upstream.http1.connection import ConnectionOrigin
+from gateway.upstream.http1.tunnel import authorization
 
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN: Final = patterns.compiled(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -22,12 +24,16 @@ _FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """A URL taken apart. `authorization` comes from a user name or password in it."""
+    """A URL taken apart. `authorization` comes from a user name or password in it.
+
+    `proxy_authorization`: what the proxy is shown that passes the request on.
+    """
 
     origin: ConnectionOrigin
     path: bytes
     host: bytes
     authorization: bytes | None = field(default=None, repr=False)
+    proxy_authorization: bytes = field(default=b"", repr=False)
 
 
 # the endpoints of the providers: few, and the same for every request
@@ -51,6 +57,20 @@ def target_of(url: httpx.URL) -> ParsedUrl:
     return ParsedUrl(origin, url.raw_path, url.netloc, authorization)
 
 
+@lru_cache(maxsize=256)
+def detoured(place: ParsedUrl, proxy: Proxy | None, tls: TLSIdentity | None) -> ParsedUrl:
+    """The same place, reached through a proxy or with a TLS identity of its own.
+
+    An HTTP proxy passes requests for http:// URLs on itself, so it gets the whole URL. For others it makes
+    a tunnel.
+    """
+    origin = place.origin._replace(proxy=proxy, tls=tls)
+    if proxy is None or proxy.is_socks or origin.scheme != "http":
+        return replace(place, origin=origin)
+    whole = b"http://" + place.host + place.path
+    return replace(place, origin=origin, path=whole, proxy_authorization=authorization(proxy))
+
+
 def request_head(
     method: bytes, place: ParsedUrl, headers: Iterable[tuple[bytes, bytes]], content_length: int
 ) -> bytes:
@@ -72,6 +92,8 @@ def request_head(
         else:
             lines.append(name + b": " + value)
     lines.insert(1, b"Host: " + host)
+    if place.proxy_authorization:
+        lines.append(b"Proxy-Authorization: " + place.proxy_authorization)
     lines.append(b"Content-Length: %d\r\n\r\n" % content_length)
     return b"\r\n".join(lines)
 
@@ -88,7 +110,7 @@ def post_head(place: ParsedUrl, headers: Mapping[str, str], content_length: int)
 
     Raises what those two raise.
     """
-    if place.authorization is not None or not _usual(headers):
+    if place.authorization is not None or place.proxy_authorization or not _usual(headers):
         return request_head(b"POST", place, raw_headers(headers, place), content_length)
     return b"POST %b HTTP/1.1\r\nHost: %b\r\n%bContent-Length: %d\r\n\r\n" % (
         place.path,

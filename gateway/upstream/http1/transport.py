@@ -4,7 +4,7 @@ The stock transport scans every idle connection at the beginning and end of each
 returns one piece per HTTP chunk. Here a kept connection is popped from a list, and everything from
 one read is one piece, so a burst from the provider leaves the gateway as one write.
 
-Not supported: proxies, HTTP/2, pool and read timeouts (the reader has the clock).
+Not supported: HTTP/2, pool and read timeouts (the reader has the clock).
 """
 
 from __future__ import annotations
@@ -12,14 +12,22 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import Final
 
 import httpx
 
+from gateway.routing.network_path import Proxy, TLSIdentity
+from gateway.security.certificates import tls_context, with_identity
+from gateway.security.destinations import is_refused_host
 from gateway.upstream.http1.connection import ConnectionOrigin, LeanConnection, StaleConnection
-from gateway.upstream.http1.happy_eyeballs import connected_socket
+from gateway.upstream.http1.happy_eyeballs import AddressRefused, connected_socket, permitted_addresses
 from gateway.upstream.http1.pool import IDLE_EXPIRY, IDLE_LIMIT, IdlePool
-from gateway.upstream.http1.request import ParsedUrl, post_head, request_head, target, target_of
+from gateway.upstream.http1.request import ParsedUrl, detoured, post_head, request_head, target, target_of
 from gateway.upstream.http1.response import LeanAnswer
+from gateway.upstream.http1.tunnel import Dialogue, ProxyFailed, connect, refused, socks
+
+# of providers with certificates of their own: more than anybody has, and a bound
+MOST_IDENTITIES: Final = 256
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
@@ -39,11 +47,15 @@ class LeanTransport(httpx.AsyncBaseTransport):
         self._link_local = link_local
         self._ssl_context = ssl_context
         self._ssl_lock = asyncio.Lock()
+        self._identities: dict[TLSIdentity, ssl.SSLContext] = {}
         self._pool = IdlePool(idle_limit, idle_expiry)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """httpx's entry point. Raises httpx.TransportError."""
+        """httpx's entry point; extensions `proxy` and `tls` as in `post`. Raises httpx.TransportError."""
         place = target_of(request.url)
+        proxy, tls = request.extensions.get("proxy"), request.extensions.get("tls")
+        if proxy is not None or tls is not None:
+            place = detoured(place, proxy, tls)
         content = await request.aread()
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
         head = request_head(request.method.encode("ascii"), place, request.headers.raw, len(content))
@@ -60,12 +72,17 @@ class LeanTransport(httpx.AsyncBaseTransport):
         *,
         connect_timeout: float | None,
         write_timeout: float | None,
+        proxy: Proxy | None = None,
+        tls: TLSIdentity | None = None,
     ) -> LeanAnswer:
         """The short way, without httpx's request and response objects: the answer, once its head is here.
 
-        Raises httpx.TransportError, httpx.InvalidURL or UnicodeEncodeError.
+        `proxy`: what to go through; `tls`: which CAs to trust, and what to show the server.
+        Raises httpx.TransportError, httpx.InvalidURL, UnicodeEncodeError, UnusableCertificate.
         """
         place = target(url)
+        if proxy is not None or tls is not None:
+            place = detoured(place, proxy, tls)
         head = post_head(place, headers, len(content))
         return await self._exchanged(place, head, content, connect_timeout, write_timeout)
 
@@ -89,12 +106,11 @@ class LeanTransport(httpx.AsyncBaseTransport):
             # it leaves no state behind. Everything later is the relay's business, which counts, spaces and
             # records its attempts.
             try:
-                return await _answered(kept, head, content, write_timeout)
+                return _from_provider(place, await _answered(kept, head, content, write_timeout))
             except StaleConnection:
                 pass
-        return await _answered(
-            await self._connected(place.origin, connect_timeout), head, content, write_timeout
-        )
+        connection = await self._connected(place.origin, connect_timeout)
+        return _from_provider(place, await _answered(connection, head, content, write_timeout))
 
     async def _connected(self, origin: ConnectionOrigin, timeout: float | None) -> LeanConnection:
         """Open a new connection, TLS included. Raises httpx.ConnectError or httpx.ConnectTimeout."""
@@ -102,7 +118,11 @@ class LeanTransport(httpx.AsyncBaseTransport):
         connection = LeanConnection(origin, self._pool, loop)
         try:
             async with asyncio.timeout(timeout):
-                context = await self._tls() if origin.scheme == "https" else None
+                context = await self._tls(origin.tls) if origin.scheme == "https" else None
+                if origin.proxy is not None:
+                    await self._through(origin.proxy, connection, context)
+                    self._pool.add(connection)
+                    return connection
                 socket = await connected_socket(origin.host, origin.port, link_local=self._link_local)
                 try:
                     await loop.create_connection(
@@ -122,9 +142,72 @@ class LeanTransport(httpx.AsyncBaseTransport):
         self._pool.add(connection)
         return connection
 
-    async def _tls(self) -> ssl.SSLContext:
+    async def _through(
+        self, proxy: Proxy, connection: LeanConnection, context: ssl.SSLContext | None
+    ) -> None:
+        """Give the connection a transport that leads to its origin through the proxy.
+
+        Raises ProxyFailed, OSError.
+        """
+        loop = asyncio.get_running_loop()
+        origin = connection.origin
+        host = origin.host
+        if not self._link_local and is_refused_host(host):
+            # the proxy would resolve the name, and none of our sockets would see the address
+            raise AddressRefused(f"{host} is a link-local address")
+        if proxy.scheme == "socks5":
+            host = (await permitted_addresses(host, origin.port, link_local=self._link_local))[0][4][0]
+        dialogue = await self._at_the_proxy(proxy)
+        assert dialogue.transport is not None
+        transport: asyncio.BaseTransport | None = dialogue.transport
+        try:
+            if proxy.is_socks:
+                await socks(dialogue, proxy, host.partition("%")[0], origin.port)
+            elif context is not None:
+                await connect(dialogue, proxy, host, origin.port)
+            if context is None:
+                dialogue.transport.set_protocol(connection)
+            else:
+                transport = await loop.start_tls(
+                    dialogue.transport, connection, context, server_hostname=origin.host
+                )
+            assert transport is not None
+            connection.connection_made(transport)
+        except BaseException:
+            dialogue.transport.abort()
+            connection.abort()
+            raise
+
+    async def _at_the_proxy(self, proxy: Proxy) -> Dialogue:
+        """A connection to the proxy itself. Raises ProxyFailed."""
+        loop = asyncio.get_running_loop()
+        dialogue = Dialogue()
+        # a proxy's own certificate is not signed by the CA of one provider
+        context = await self._tls(None) if proxy.scheme == "https" else None
+        try:
+            socket = await connected_socket(proxy.host, proxy.port, link_local=self._link_local)
+            await loop.create_connection(
+                lambda: dialogue, sock=socket, ssl=context, server_hostname=proxy.host if context else None
+            )
+        except AddressRefused:
+            raise
+        except OSError as problem:
+            raise ProxyFailed(str(problem)) from problem
+        except BaseException:
+            if dialogue.transport is not None:
+                dialogue.transport.abort()
+            raise
+        return dialogue
+
+    async def _tls(self, identity: TLSIdentity | None) -> ssl.SSLContext:
         # reading the certificates takes tens of milliseconds: once, and off the loop
         async with self._ssl_lock:
+            if identity is not None:
+                if identity not in self._identities:
+                    if len(self._identities) >= MOST_IDENTITIES:
+                        self._identities.clear()
+                    self._identities[identity] = await asyncio.to_thread(_context_of, identity)
+                return self._identities[identity]
             if self._ssl_context is None:
                 self._ssl_context = await asyncio.to_thread(_ssl_context)
             return self._ssl_context
@@ -134,6 +217,22 @@ def _ssl_context() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _context_of(identity: TLSIdentity) -> ssl.SSLContext:
+    if not identity.ca:
+        return with_identity(_ssl_context(), identity.certificate, identity.key)
+    context = tls_context(identity.ca, identity.certificate, identity.key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _from_provider(place: ParsedUrl, answer: LeanAnswer) -> LeanAnswer:
+    """The answer, unless it is the proxy's own. Raises ProxyFailed."""
+    if answer.status == 407 and place.origin.proxy is not None and place.path.startswith(b"http://"):
+        answer.close()
+        raise refused(407)
+    return answer
 
 
 async def _answered(

@@ -169,6 +169,7 @@ class Probe:
                 **provider.headers,
             },
             connect_timeout=provider.connect_timeout,
+            network=provider.network,
         )
 
     def _judged(self, status: int, body: bytes, milliseconds: int) -> tuple[Level, tuple[OfferedModel, ...]]:

@@ -1,51 +1,48 @@
-"""When a proxy applies: never told no where the HTTP client would use one."""
+"""Which proxy the environment names for a URL."""
 
-import httpx
 import pytest
 
+from gateway.routing.network_path import UnusableProxy
 from gateway.upstream.http1.proxies import ProxyVariables
 
-URLS = [
-    "http://127.0.0.1:8000/v1",
-    "https://api.example.com/v1",
-    "https://example.com/v1",
-    "https://notexample.com/v1",
-    "http://localhost:11434/v1",
-    "http://[::1]:8000/v1",
-]
-ENVIRONMENTS = [
-    {},
-    {"HTTPS_PROXY": "http://proxy:3128"},
-    {"HTTP_PROXY": "http://proxy:3128"},
-    {"ALL_PROXY": "http://proxy:3128"},
-    {"https_proxy": "proxy:3128"},
-    {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": "*"},
-    {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": "example.com, localhost,127.0.0.1"},
-    {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": ".example.com"},
-    {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": "API.example.com"},
-]
+
+def named(url, **variables):
+    proxy = ProxyVariables(variables).proxy_for(url)
+    return proxy and (proxy.scheme, proxy.host, proxy.port)
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=str)
-def test_the_variables_mean_what_they_mean_to_the_http_client(environment, monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    client = httpx.AsyncClient()
-    variables = ProxyVariables()
-    for url in URLS:
-        # the client has no public way to ask
-        used = client._transport_for_url(httpx.URL(url)) is not client._transport
-        assert variables.apply_to(url) is used, url
+@pytest.mark.parametrize(
+    ("url", "variables", "proxy"),
+    [
+        ("https://api.example.com/v1", {}, None),
+        ("https://api.example.com/v1", {"https": "http://proxy:3128"}, ("http", "proxy", 3128)),
+        ("http://api.example.com/v1", {"https": "http://proxy:3128"}, None),
+        ("http://api.example.com/v1", {"http": "proxy"}, ("http", "proxy", 80)),
+        ("http://api.example.com/v1", {"all": "SOCKS5h://proxy"}, ("socks5h", "proxy", 1080)),
+        ("HTTPS://api.example.com/v1", {"https": "a:1", "all": "b:1"}, ("http", "a", 1)),
+        ("https://api.example.com/v1", {"all": "http://[::1]:3128/"}, ("http", "::1", 3128)),
+        ("http://[::1]:8000/v1", {"all": "proxy:1", "no": "::1"}, None),
+        ("http://API.example.com/v1", {"all": "proxy:1", "no": "x, .Example.com"}, None),
+        ("http://10.1.2.3/v1", {"all": "proxy:1", "no": "10.0.0.0/8"}, None),
+        ("http://11.1.2.3/v1", {"all": "proxy:1", "no": "10.0.0.0/8"}, ("http", "proxy", 1)),
+        ("http://[::1/", {"all": "proxy:1"}, None),
+    ],
+)
+def test_the_variable_of_the_scheme_counts_and_no_proxy_exempts(url, variables, proxy):
+    assert named(url, **variables) == proxy
 
 
-def test_in_doubt_the_client_looks_for_itself():
-    variables = ProxyVariables({"all": "http://proxy:3128", "no": "192.168.0.0/16,http://10.0.0.1"})
-    assert variables.apply_to("http://192.168.0.1/")
-    assert variables.apply_to("http://10.0.0.1/")
+@pytest.mark.parametrize(
+    "text", ["socks4://proxy:1", "ftp://proxy", "http://", "http://proxy:x", "http://p:0"]
+)
+def test_a_variable_that_names_no_proxy_is_told_by_its_name(text):
+    variables = ProxyVariables({"all": text})
+    assert [name for name, _ in variables.problems()] == ["ALL_PROXY"]
+    with pytest.raises(UnusableProxy):
+        variables.proxy_for("http://api.example.com/v1")
 
 
-def test_a_url_that_cannot_be_read_takes_no_proxy():
-    assert not ProxyVariables({"all": "http://proxy:3128"}).apply_to("http://[::1/")
+def test_login_and_password_of_a_variable_are_decoded_and_not_shown():
+    proxy = ProxyVariables({"all": "http://me:p%40ss@proxy:3128"}).proxy_for("http://a/")
+    assert proxy.login == ("me", "p@ss")
+    assert "p@ss" not in repr(proxy)
