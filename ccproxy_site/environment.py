@@ -67,6 +67,14 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         secret=True,
     ),
     Variable(
+        name="SECRET_KEY_FALLBACKS",
+        kind="list",
+        default=(),
+        meaning="Earlier values of SECRET_KEY, comma-separated: what they signed stays valid.",
+        group=DJANGO.title,
+        secret=True,
+    ),
+    Variable(
         name="DATABASE_URL",
         kind="text",
         default="",

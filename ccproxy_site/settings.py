@@ -29,6 +29,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "ccproxy_site.pages.debug_pages.NothingSecre
 # Without a key, sessions end with the process; the system check gateway.W001 says so.
 SECRET_KEY: str = env("SECRET_KEY") or secrets.token_urlsafe(50)
 SECRET_KEY_IS_TEMPORARY = not env("SECRET_KEY")
+SECRET_KEY_FALLBACKS: list[str] = list(env("SECRET_KEY_FALLBACKS"))
 PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
 PUBLIC_PATH: str = path_of(PUBLIC_URL)
 # naming the public address allows what it needs

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from daphne.server import twisted_loop
+from django.conf import settings
 from twisted.internet import reactor as twisteds_reactor
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
@@ -141,6 +142,9 @@ class ServerProcesses:
         command = [sys.executable, manage, "serve", *inherited]
         self._numbers = numbers
         shared = {} if numbers is None else {metrics.FOLDER_VARIABLE: str(numbers)}
+        if getattr(settings, "SECRET_KEY_IS_TEMPORARY", False):
+            # what one process signs, the others must be able to verify
+            shared["SECRET_KEY"] = settings.SECRET_KEY
         names = [f"server-{place}" for place in range(1, number + 1)]
         for name in names:
             self._port.descriptor(name)

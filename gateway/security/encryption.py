@@ -62,11 +62,10 @@ def is_of_first_key(token: str, keys: Sequence[str]) -> bool:
 def seal_keys(keys: Sequence[str]) -> tuple[bytes, ...]:
     """Keys to sign data that clients carry for us, derived from `keys` in their order.
 
-    An empty list derives one from SECRET_KEY. Either way all processes have the same ones.
+    An empty list derives them from SECRET_KEY and its fallbacks. Either way all processes have the same ones.
     """
-    return tuple(
-        hmac.digest(key.strip().encode(), _SEALING, "sha256") for key in (keys or (settings.SECRET_KEY,))
-    )
+    keys = keys or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return tuple(hmac.digest(key.strip().encode(), _SEALING, "sha256") for key in keys)
 
 
 @lru_cache(maxsize=8)
