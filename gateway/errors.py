@@ -193,6 +193,16 @@ class NotReady(GatewayFault):
         super().__init__("the gateway has not reached its database since it started", retry_after=5)
 
 
+class Stopped(GatewayFault):
+    """The emergency stop is on. `reason`: an admin's words, or ""."""
+
+    status = 503
+
+    def __init__(self, reason: str = "") -> None:
+        said = "this gateway was stopped by whoever runs it and takes no requests for now"
+        super().__init__(f"{said}: {reason}" if reason else said, should_retry=False)
+
+
 class Saturated(GatewayFault):
     status, error_type = 529, "overloaded_error"
 

@@ -8,7 +8,7 @@ from gateway.admin.evaluations import dataset_list, evaluation_list
 from gateway.admin.keys import client_keys, refused_keys
 from gateway.admin.mappings import model_mappings, model_prices, safeguard_rules, safety_verdicts
 from gateway.admin.outcomes import models_page
-from gateway.admin.oversight import changes, novelties, people, retention
+from gateway.admin.oversight import changes, emergency_stop, novelties, people, retention
 from gateway.admin.people import client_policies, person_budgets
 from gateway.admin.problems import notifications, problem_list
 from gateway.admin.providers import learnt_options, provider_admin, search_engines, token_factors
@@ -22,6 +22,7 @@ __all__ = [
     "client_policies",
     "costs_page",
     "dataset_list",
+    "emergency_stop",
     "evaluation_list",
     "learnt_options",
     "model_mappings",

@@ -54,7 +54,7 @@ def _written(snapshot: ConfigSnapshot, targets: dict[str, int] | None) -> bytes:
         for provider in snapshot.providers.values()
     }
     spooled = spool.waiting_bytes(gateway_conf().spool_folder)
-    return exposition(CurrentState(spooled, set_aside, targets))
+    return exposition(CurrentState(spooled, set_aside, targets, snapshot.stopped is not None))
 
 
 def _targets(snapshot: ConfigSnapshot) -> dict[str, int] | None:

@@ -61,12 +61,15 @@ async def ready(request: HttpRequest, request_id: str) -> HttpResponseBase:
 
     `configuration`: the number of the configuration it follows, so that who changed one can wait for
     it. `database` is there when it is away. Requests are answered without it and recorded later, so a
-    process that cannot reach it stays in service: otherwise all would leave together.
+    process that cannot reach it stays in service: otherwise all would leave together. `emergency_stop`
+    is there while new requests are refused: the clients' errors say why, and not those of a proxy in front.
     """
     if runtime.draining:
         return json_response({"status": "unavailable"}, request_id, status=503)
-    followed = (await runtime.gateway()).configuration.snapshot.stamp
-    state: dict[str, object] = {"status": "ok", "configuration": followed}
+    snapshot = (await runtime.gateway()).configuration.snapshot
+    state: dict[str, object] = {"status": "ok", "configuration": snapshot.stamp}
+    if snapshot.stopped is not None:
+        state["emergency_stop"] = "on"
     if not await _database(_database_answers):
         state["database"] = "away"
     return json_response(state, request_id)
@@ -83,6 +86,8 @@ async def detail(request: HttpRequest, request_id: str) -> HttpResponseBase:
     reasons: dict[str, str] = {}
     if runtime.draining:
         reasons["process"] = "it is stopping, and takes no new requests"
+    if snapshot.stopped is not None:
+        reasons["emergency stop"] = snapshot.stopped or "new requests are refused"
     if not await _database(_database_answers):
         reasons["database"] = f"no answer within {PATIENCE:g} seconds; requests are answered without it"
     waiting = await _spooled(lambda: spool.waiting_bytes(gateway_conf().spool_folder))

@@ -19,6 +19,7 @@ from gateway.errors import (
     NoUsableProvider,
     RequestTooLarge,
     Saturated,
+    Stopped,
     TooManyRequests,
 )
 from gateway.values import frozen
@@ -47,6 +48,7 @@ TABLE: Final[tuple[tuple[type[GatewayError], Telling], ...]] = (
     # an admin has to do something
     (NoUsableProvider, Telling(503, "api_error", retry=False)),
     (CredentialUnreadable, Telling(503, "api_error", retry=False)),
+    (Stopped, Telling(503, "api_error", retry=False)),
     # these pass
     (NotReady, Telling(503, "api_error")),
     (Saturated, Telling(529, "overloaded_error")),

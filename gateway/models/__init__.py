@@ -44,6 +44,7 @@ from gateway.models.history.refused_key import RefusedKey
 from gateway.models.history.request_log import RequestBody, RequestLog
 from gateway.models.history.safeguard_verdict import SafeguardVerdict
 from gateway.models.history.token_factor import TokenFactor
+from gateway.models.operation.emergency_stop import EmergencyStop
 from gateway.models.operation.evaluation import Dataset, DatasetStep, Evaluation, EvaluationStep
 from gateway.models.operation.lease import Lease
 from gateway.models.operation.limit_counter import LimitCounter, LimitHold
@@ -76,6 +77,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeviceGrant",
+    "EmergencyStop",
     "EncryptedTextField",
     "Evaluation",
     "EvaluationStep",

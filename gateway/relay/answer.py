@@ -60,6 +60,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     exchange = opened(arrival, gateway)
     try:
         gateway.live.admit()
+        gateway.configuration.snapshot.admit()
         if arrival.endpoint == "count_tokens":
             return await finished(exchange, gateway, await counted(exchange, gateway))
         reply = await answer(exchange, gateway)

@@ -13,12 +13,13 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gateway import patterns
 from gateway.cache import GenerationalCache
+from gateway.errors import Stopped
 from gateway.pricing.book import PriceBook
 from gateway.routing.condition_index import ConditionIndex
 from gateway.routing.conditions import ALWAYS, Condition
+from gateway.routing.network_path import NetworkPath
 from gateway.routing.secret_forms import kept_secret
 from gateway.routing.shares import Shares
-from gateway.routing.network_path import NetworkPath
 from gateway.safeguards.rules import ActionRule
 
 # asked models, names that clients make up among them, whose resolution is remembered
@@ -86,8 +87,8 @@ class ProviderConfig:
     credentials: tuple[Credential, ...] = ()
     credential_unreadable: bool = False
     link_local: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     network: NetworkPath | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     own_headers: tuple[str, ...] = field(default=(), repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0
@@ -320,7 +321,7 @@ class ConfigSnapshot:
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
     admin does not want learnt. `secrets`: configured values that must not be shown to anybody.
     `known_window`: the catalogue's context window, by the provider's base URL and the model's name.
-    `contact`: whom people ask whose key is refused.
+    `contact`: whom people ask whose key is refused. `stopped`: why the emergency stop is on; None: it is off.
     `anonymous_allowed`: requests without a valid key are served (api/auth.py decides whose). `memo`
     belongs to resolve(), which caches there what it has worked out from this very snapshot. `conditions`:
     those of the rules, by their places.
@@ -346,6 +347,7 @@ class ConfigSnapshot:
     secret_looks: tuple[SecretLook, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     contact: str = WHOEVER
+    stopped: str | None = None
     memo: GenerationalCache[Any, Any] = field(
         init=False, default_factory=lambda: GenerationalCache(LARGEST_MEMO), repr=False, compare=False
     )
@@ -353,6 +355,11 @@ class ConfigSnapshot:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", ConditionIndex([rule.condition for rule in self.rules]))
+
+    def admit(self) -> None:
+        """Raises Stopped while the emergency stop is on."""
+        if self.stopped is not None:
+            raise Stopped(self.stopped)
 
     def dismissal(self, key: KeyEntry, now: float) -> str:
         """Why a request that came in with `key`, an entry of an earlier snapshot, must not continue.

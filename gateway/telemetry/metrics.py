@@ -183,6 +183,7 @@ class CurrentState:
     spool_bytes: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
     targets: Mapping[str, int] | None = field(default_factory=dict)
+    stopped: bool = False
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
@@ -195,6 +196,9 @@ class CurrentState:
         )
         yield _by_provider(
             "ccproxy_credentials_set_aside", "Credentials that a provider refused.", self.set_aside
+        )
+        yield GaugeMetricFamily(
+            "ccproxy_emergency_stop", "1 while the emergency stop refuses new requests.", value=self.stopped
         )
         if self.targets is not None:
             yield _by_provider(

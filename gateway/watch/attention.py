@@ -31,6 +31,7 @@ from gateway.models import (
     Decision,
     LearntOption,
     Problem,
+    EmergencyStop,
     Provider,
     ProviderCredential,
     Ramp,
@@ -321,7 +322,31 @@ SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     targets_set_aside,
     credentials_set_aside,
     mappings_that_lead_nowhere,
+def emergency_stop(now: datetime) -> Iterator[Item]:
+    reason = EmergencyStop.reason_now()
+    if reason is not None:
+        text = _("The emergency stop is on: every new request is refused. %(reason)s") % {"reason": reason}
+        yield Item("stopped", text.strip(), _page("emergencystop", EmergencyStop.ROW, "change"), "problem")
+
+
+def retention_not_decided(now: datetime) -> Iterator[Item]:
+    """Contents older than what is proposed, and nobody has said how long they are to be kept."""
+    if Retention.objects.exists():
+        return
+    oldest = oldest_contents()
+    if oldest is not None and oldest < now - PROPOSED:
+        text = _("Contents are kept for ever, and some are older than %(days)d days. Decide how long.")
+        yield Item("retention", text % {"days": PROPOSED.days}, _page("retention"), "hint")
+
+
+def sqlite_outgrown(now: datetime) -> Iterator[Item]:
+    if connection.vendor == "sqlite" and size_of_database() > OUTGROWN:
+        text = _("The SQLite database is larger than %(size)s: move to PostgreSQL (docs/runbook.md).")
+        yield Item("sqlite", text % {"size": f"{OUTGROWN >> 30} GB"}, urgency="hint")
+
+
     secrets_masked,
+    emergency_stop,
     options_that_wait,
     spool_not_empty,
     anonymous_access,

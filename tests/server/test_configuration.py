@@ -80,3 +80,17 @@ async def test_a_change_counts_in_every_process(serve, provider):
             content = (await asked(served)).json().get("content", [{}])
             in_a_row = in_a_row + 1 if content[0].get("text") == model else 0
             assert time.time() - saved < 3 * IN_FORCE, content
+
+
+async def test_the_emergency_stop_is_in_force_in_every_process_within_two_seconds(serve, provider):
+    provider.answers("m", completion("served"))
+    settings = {"OPENAI_API_KEY": "sk-up", "OPENAI_BASE_URL": provider.base_url, "BIG_MODEL": "m"}
+    served = serve("serve", "--processes", "2", **settings)
+    for word, status in (("on", 503), ("off", 200)):
+        manage("emergencystop", word, env=environment(served.data))
+        saved = time.time()
+        in_a_row = 0
+        # each request is a new connection, which either process may get
+        while in_a_row < 20:
+            in_a_row = in_a_row + 1 if (await asked(served)).status_code == status else 0
+            assert time.time() - saved < IN_FORCE

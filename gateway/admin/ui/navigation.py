@@ -152,6 +152,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_clientnovelty",),
             ),
             MenuItem(
+                _("Emergency stop"),
+                "front_hand",
+                "admin:gateway_emergencystop_changelist",
+                ("gateway.view_emergencystop",),
+            ),
+            MenuItem(
                 _("Retention"),
                 "auto_delete",
                 "admin:gateway_retention_changelist",

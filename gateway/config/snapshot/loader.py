@@ -28,6 +28,7 @@ from gateway.config.snapshot.shares import shares_of_mapping
 from gateway.models import (
     ClientKey,
     ConfigStamp,
+    EmergencyStop,
     MappingTarget,
     ModelMapping,
     ModelPrice,
@@ -44,9 +45,9 @@ from gateway.models.configuration.condition_words import zone_of
 from gateway.models.configuration.ramp import ACTIVE
 from gateway.routing import names
 from gateway.routing.conditions import Condition, condition_of
+from gateway.routing.network_path import NetworkPath, UnusableProxy
 from gateway.routing.secret_forms import kept_secret
 from gateway.routing.snapshot import (
-from gateway.routing.network_path import NetworkPath, UnusableProxy
     WHOEVER,
     ConfigSnapshot,
     Credential,
@@ -136,6 +137,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         ),
         search_engine=search_engine,
         contact=conf.help_contact or WHOEVER,
+        stopped=EmergencyStop.reason_now(),
         anonymous_allowed=anonymous_allowed(conf, bool(keys)),
     )
 
@@ -205,9 +207,9 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
     chosen = preset(record.preset)
     credentials, unreadable = _credentials(record, conf)
     headers, headers_unreadable = _headers(record, conf)
+    network, network_unreadable = _network(record)
     options = _options(record.options, f"provider {record.name}")
     return ProviderConfig(
-    network, network_unreadable = _network(record)
         slug=record.slug,
         name=record.name,
         base_url=record.base_url.rstrip("/"),
@@ -226,9 +228,9 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         model_rules=chosen.model_rules,
         options=options,
         link_local=conf.allow_link_local,
+        network=network,
         ratelimit_prefix=chosen.ratelimit_prefix,
         enabled=record.enabled,
-        network=network,
         demo=record.origin == Origin.DEMO,
         brought_back=record.brought_back_at.timestamp() if record.brought_back_at else None,
     )
@@ -292,8 +294,6 @@ def _headers(record: Provider, conf: GatewayConf) -> tuple[Mapping[str, str], bo
         return {}, True
 
 
-def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
-    wildcard = names.is_wildcard(mapping.pattern)
 def _network(record: Provider) -> tuple[NetworkPath | None, bool]:
     """How the provider is reached, and whether a secret that the way needs cannot be opened."""
     try:
@@ -307,6 +307,8 @@ def _network(record: Provider) -> tuple[NetworkPath | None, bool]:
         return None, True
 
 
+def _rule(mapping: ModelMapping, demo_wanted: bool) -> MappingRule:
+    wildcard = names.is_wildcard(mapping.pattern)
     return MappingRule(
         id=mapping.pk,
         pattern=mapping.pattern,

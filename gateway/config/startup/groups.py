@@ -21,7 +21,7 @@ MEMBER: Final = "Member"
 # codename parts of what an operator may change: how requests are served, not who may see them
 _OPERATED: Final = (
     "provider", "providercredential", "modelmapping", "mappingtarget", "ramp", "shadow", "clientkey",
-    "modelprice", "learntoption", "problem",
+    "modelprice", "learntoption", "problem", "emergencystop",
 )  # fmt: skip
 _HISTORY: Final = ("requestlog", "sessiontotal", "attempt", "hourlytotal", "hourlyledger", "purgerun")
 
