@@ -162,6 +162,8 @@ def channel_layers(redis_url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": database(env("DATABASE_URL"))}
+# for commands that look at another one
+DATABASE_OF_URL = database
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -115,6 +115,16 @@ def follow_up(stopping: threading.Event | None = None) -> int:
     return len(waiting)
 
 
+def index_again(request_ids: Sequence[str]) -> int:
+    """Index exchanges whose index is gone, and nothing else of them; returns how many there are."""
+    rows = ended_exchanges(request_ids)
+    FollowUp.objects.bulk_create([FollowUp(request_id=row.request_id) for row in rows], ignore_conflicts=True)
+    for portion in _portions(rows):
+        _index(portion)
+        _forget([row.request_id for row in portion])
+    return len(rows)
+
+
 def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None) -> None:
     if request_ids:
         rows = ended_exchanges(request_ids)

@@ -12,13 +12,14 @@ rows that it opened, which become 'interrupted'. Ends from a spool replace that 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Final
@@ -40,6 +41,10 @@ STALE: Final = 30.0
 GOODBYE: Final = 2.0
 REASON: Final = "the gateway's process ended before the answer did"
 _AT_ONCE: Final = 500
+
+
+class OthersServe(Exception):
+    """Processes that serve, by name."""
 
 
 class OwnProcess:
@@ -85,6 +90,21 @@ class OwnProcess:
             _lock_path(self._folder, self.name).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Settle what dead processes left; while it lasts, this one counts among the serving.
+
+        Raises OthersServe, what the database raises, and OSError.
+        """
+        self.begin()
+        try:
+            others = self._living() - {self.name}
+            if others:
+                raise OthersServe(", ".join(sorted(others)))
+            yield
+        finally:
+            self.end()
 
     def _say_goodbye(self) -> None:
         try:

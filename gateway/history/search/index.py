@@ -185,6 +185,16 @@ def _remove(request_ids: Sequence[str]) -> int:
     return len(rows)
 
 
+def clear() -> None:
+    """Forget every text."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if _index() is _TSVECTOR:
+            cursor.execute("DELETE FROM gateway_searchwords")
+        else:
+            cursor.execute("INSERT INTO gateway_searchwords (gateway_searchwords) VALUES ('delete-all')")
+        SearchText.objects.all().delete()
+
+
 def _index() -> _Index:
     return _TSVECTOR if connection.vendor == "postgresql" else _FTS5
 
