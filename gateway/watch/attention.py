@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from django.db import connection
 from django.db.models import Count, Max, Sum
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -22,6 +23,7 @@ from gateway.config.health_records import FORGET_AFTER
 from gateway.config.model_lifecycle.lifecycle import NOTICE
 from gateway.config.model_lifecycle.targets import ending_targets, ending_text
 from gateway.config.snapshot.loader import anonymous_allowed, mapping_rules
+from gateway.history.disk_need import PROPOSED_DAYS, oldest_contents, size_of_database
 from gateway.history.record import spool
 from gateway.history.totals.contributions import hour_of
 from gateway.history.totals.dashboard import recent, unpriced_models
@@ -29,14 +31,15 @@ from gateway.limits.spent import budgets_of
 from gateway.models import (
     ClientKey,
     Decision,
+    EmergencyStop,
     LearntOption,
     Problem,
-    EmergencyStop,
     Provider,
     ProviderCredential,
     Ramp,
     RefusedKey,
     RequestLog,
+    Retention,
     SetAsideTarget,
 )
 from gateway.models.configuration.ramp import RampState
@@ -52,6 +55,9 @@ _SOON: Final = timedelta(days=7)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
+PROPOSED: Final = timedelta(days=PROPOSED_DAYS)
+# bytes; a choice, not a limit that was measured
+OUTGROWN: Final = 20 * 1024**3
 # of a budget: from here on it needs attention
 NEARLY: Final = 0.8
 
@@ -316,12 +322,6 @@ def models_that_end(now: datetime) -> Iterator[Item]:
         )
 
 
-SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
-    failing_providers,
-    problems_lately,
-    targets_set_aside,
-    credentials_set_aside,
-    mappings_that_lead_nowhere,
 def emergency_stop(now: datetime) -> Iterator[Item]:
     reason = EmergencyStop.reason_now()
     if reason is not None:
@@ -345,8 +345,14 @@ def sqlite_outgrown(now: datetime) -> Iterator[Item]:
         yield Item("sqlite", text % {"size": f"{OUTGROWN >> 30} GB"}, urgency="hint")
 
 
-    secrets_masked,
+SOURCES: list[Callable[[datetime], Iterable[Item]]] = [
     emergency_stop,
+    failing_providers,
+    problems_lately,
+    targets_set_aside,
+    credentials_set_aside,
+    mappings_that_lead_nowhere,
+    secrets_masked,
     options_that_wait,
     spool_not_empty,
     anonymous_access,
@@ -356,4 +362,6 @@ def sqlite_outgrown(now: datetime) -> Iterator[Item]:
     keys_refused,
     models_that_end,
     ramps_rolled_back,
+    retention_not_decided,
+    sqlite_outgrown,
 ]

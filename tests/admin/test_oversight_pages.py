@@ -4,6 +4,7 @@ import pytest
 
 from gateway.history.access import note_read
 from gateway.models import Retention, SecretPattern
+from tests.admin.pages import form_data
 
 pytestmark = pytest.mark.django_db
 
@@ -47,3 +48,14 @@ def test_reads_are_listed_and_cannot_be_changed(admin_client, admin_user):
     note_read(admin_user, "req_1", "conversation")
     assert "req_1" in admin_client.get("/admin/gateway/contentread/").content.decode()
     assert admin_client.get("/admin/gateway/contentread/add/").status_code == 403
+
+
+def test_the_retention_page_proposes_days_and_keeps_everything_until_it_is_saved(admin_client):
+    page = admin_client.get("/admin/gateway/retention/", follow=True)
+    assert "90 days are proposed" in page.content.decode()
+    assert page.context["adminform"].form["body_days"].value() == 90
+    assert Retention.current().body_days is None
+    admin_client.post("/admin/gateway/retention/1/change/", form_data(page))
+    assert Retention.current().body_days == 90
+    page = admin_client.get("/admin/gateway/retention/", follow=True).content.decode()
+    assert "are proposed" not in page

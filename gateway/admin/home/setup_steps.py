@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from gateway.config.startup import demo
-from gateway.models import ClientKey, Origin, Provider, RequestLog
+from gateway.models import ClientKey, Origin, Provider, RequestLog, Retention
 
 # who can do them
 PERMISSION: Final = "gateway.add_provider"
@@ -62,7 +62,16 @@ def setup_steps() -> list[SetupStep]:
             _("Watch it arrive"),
         ),
     ]
-    return [] if all(step.done for step in steps) else steps
+    if all(step.done for step in steps):
+        return []
+    decision = SetupStep(
+        _("Decide how long contents are kept"),
+        _("Until then they are kept for ever. 90 days are proposed."),
+        Retention.objects.exists(),
+        reverse("admin:gateway_retention_changelist"),
+        _("Decide"),
+    )
+    return [*steps, decision]
 
 
 def _answered() -> bool:

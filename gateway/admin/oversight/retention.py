@@ -6,17 +6,21 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests.request_page import TABS
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.sanitize import inert
+from gateway.history.disk_need import PROPOSED_DAYS, DiskNeed, disk_need
 from gateway.history.retention import MOST_COUNTED, preview
 from gateway.masking.kinds import BUILT_IN
 from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
@@ -41,14 +45,20 @@ class RetentionAdmin(GatewayModelAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Before the first save there is no row, and looking makes none."""
         found = super().get_object(request, object_id, from_field)
-        return Retention(pk=Retention.ROW) if found is None and object_id == str(Retention.ROW) else found
+        if found is None and object_id == str(Retention.ROW):
+            return Retention(pk=Retention.ROW, body_days=PROPOSED_DAYS)
+        return found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         found = preview(timezone.now())
+        decided = Retention.objects.filter(pk=Retention.ROW).exists()
+        need = disk_need(timezone.now())
         context = {
             "show_save_and_continue": False,
+            "proposed": None if decided else PROPOSED_DAYS,
+            "disk": _disk(need, Retention.current().body_days),
             "next_purge": [
                 (_("Contents of requests"), _shown(found.bodies)),
                 (_("Requests"), _shown(found.rows)),
@@ -60,6 +70,22 @@ class RetentionAdmin(GatewayModelAdmin):
         }
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
+
+
+def _disk(need: DiskNeed, body_days: int | None) -> list[tuple[Any, str]]:
+    """The forecast, line by line."""
+    lines = [(_("The database now"), filesizeformat(need.size))]
+    if need.oldest is not None:
+        lines.append((_("Oldest contents"), date_format(localtime(need.oldest), "DATETIME_FORMAT")))
+    if need.age:
+        lines += [
+            (_("A day, on average"), filesizeformat(round(need.per_day))),
+            (_("In 30 days, with the days above"), filesizeformat(need.in_a_month(body_days))),
+        ]
+        if body_days is None:
+            text = _("In 30 days, with contents of %(days)d days")
+            lines.append((text % {"days": PROPOSED_DAYS}, filesizeformat(need.in_a_month(PROPOSED_DAYS))))
+    return lines
 
 
 def _shown(number: int) -> str:

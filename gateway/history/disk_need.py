@@ -1,0 +1,67 @@
+"""How much room the database takes, how old the oldest contents are, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection
+
+from gateway.models import RequestBody, RequestLog
+
+# the first days of an installation say little about the next ones
+LEAST_AGE: Final = timedelta(days=1)
+MONTH: Final = 30
+# days of contents, for who has not decided yet
+PROPOSED_DAYS: Final = 90
+
+
+@dataclass(frozen=True, slots=True)
+class DiskNeed:
+    """`size`: bytes of the database now. `oldest`: when the oldest request with contents began; None: there
+    is none. `age`: days of the oldest request. `per_day`: bytes a day so far.
+    """
+
+    size: int
+    oldest: datetime | None
+    age: float
+    per_day: float
+
+    def in_a_month(self, body_days: int | None) -> int:
+        """Bytes 30 days from now at the present rate, with contents kept for `body_days` (None: for ever).
+
+        What is older than `body_days` then makes room, which the database fills again.
+        """
+        days = self.age + MONTH
+        if body_days is not None:
+            days = max(self.age, min(days, float(body_days)))
+        return round(self.per_day * days)
+
+
+def disk_need(now: datetime) -> DiskNeed:
+    """As of `now`. Raises what the database raises."""
+    size = size_of_database()
+    first = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True).first()
+    age = max(now - first, LEAST_AGE) / timedelta(days=1) if first is not None else 0.0
+    return DiskNeed(size, oldest_contents(), age, size / age if age else 0.0)
+
+
+def oldest_contents() -> datetime | None:
+    """When the first request that still has contents began; None: none has.
+
+    By the number of its row: with most contents purged, a search by time would pass every row that has none.
+    """
+    began = RequestBody.objects.order_by("pk").values_list("request__started_at", flat=True)
+    found: datetime | None = began.first()
+    return found
+
+
+def size_of_database() -> int:
+    """Bytes."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return int(cursor.fetchone()[0])
+        cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+        return int(cursor.fetchone()[0])
