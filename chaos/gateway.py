@@ -26,10 +26,19 @@ START_TIMEOUT: Final = 120.0
 
 
 class Gateway:
-    """`database_url` empty: SQLite in `folder`. `processes` on one port; `patience`: HISTORY_PATIENCE."""
+    """`database_url` empty: SQLite in `folder`. `processes` on one port; `patience`: HISTORY_PATIENCE.
+
+    `variables`: more settings of its environment.
+    """
 
     def __init__(
-        self, folder: Path, upstream_port: int, database_url: str, processes: int, patience: float
+        self,
+        folder: Path,
+        upstream_port: int,
+        database_url: str,
+        processes: int,
+        patience: float,
+        **variables: str,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -50,8 +59,9 @@ class Gateway:
             "PORT": str(self.port),
             "HISTORY_PATIENCE": str(patience),
             "PYTHONUNBUFFERED": "1",
+            **variables,
         }
-        self._manage("migrate", "--verbosity", "0")
+        self.manage("migrate", "--verbosity", "0")
 
     @property
     def parent(self) -> int:
@@ -118,11 +128,14 @@ class Gateway:
                 return states
             time.sleep(1)
 
-    def _manage(self, *arguments: str) -> None:
-        subprocess.run(
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        """Run a management command with its settings; what it prints."""
+        ended = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self._environment, check=True, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=self._environment, check=check, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
+        return ended.stdout
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
