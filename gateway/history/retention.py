@@ -2,9 +2,9 @@
 
 Contents go first, with their entries in the search index; then the pieces that no row needs
 (history/content/sweep.py); then rows, which stay counted in the totals; then totals. What a legal hold
-covers stays, content and row. A request that was asked again takes the contents of its replays with it: they
-are the same conversation. Only one process purges at a time: it holds a lease in the database,
-whichever database that is.
+covers stays, content and row. What was asked again (a replay, a shadow, a step of an evaluation) is the same
+conversation: its contents go with those of the first request, and stay with them under a hold. Only one
+process purges at a time: it holds a lease in the database, whichever database that is.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, connections, transaction
-from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from gateway.history.content import sweep as sweeping
+from gateway.history.holds import held, not_held, repeats_of
 from gateway.history.outcomes import counting as outcomes
 from gateway.history.search import analyze, index
 from gateway.history.totals.contributions import DAY, hour_of
@@ -33,12 +33,12 @@ from gateway.models import (
     DailyTool,
     DailyTotal,
     DatasetStep,
+    EvaluationStep,
     FollowUp,
     HourlyLedger,
     HourlyOutcome,
     HourlyTool,
     HourlyTotal,
-    LegalHold,
     PurgeRun,
     RefusedKey,
     RequestBody,
@@ -57,6 +57,8 @@ EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = 300.0
 # a budget's longest period, whose use by a key is in the totals alone
 KEPT_FOR_BUDGETS: Final = timedelta(days=31)
+# what was recorded is in the database by then, whatever it had to wait for
+_SPOOLED: Final = timedelta(days=1)
 # the page that shows the next purge does not count further
 MOST_COUNTED: Final = 10_000
 
@@ -96,10 +98,10 @@ def preview(now: datetime) -> Preview:
     cutoffs = Cutoffs.of(Retention.current(), now)
     old = _with_body(cutoffs.bodies)
     return Preview(
-        bodies=_few(_not_held(old)),
-        rows=_few(_not_held(_before(cutoffs.rows))),
+        bodies=_few(not_held(old)),
+        rows=_few(not_held(_before(cutoffs.rows))),
         totals=_few(HourlyTotal.objects.filter(hour__lt=hour_of(cutoffs.totals))) if cutoffs.totals else 0,
-        held=_few(old.filter(_held())),
+        held=_few(old.filter(held())),
     )
 
 
@@ -117,15 +119,17 @@ def purge(
     try:
         cutoffs = Cutoffs.of(Retention.current(), now)
         run.rows_before = cutoffs.rows
-        for names in _batches(_not_held(_with_body(cutoffs.bodies)), breath, stopping):
-            together = [*names, *_replays_of(names)]
+        for names in _batches(not_held(_with_body(cutoffs.bodies)), breath, stopping):
+            together = [*names, *repeats_of(names)]
             index.remove(together)
             run.bodies += _drop_bodies(together)
-        for names in _batches(_not_held(_before(cutoffs.rows)), breath, stopping):
-            replays = _replays_of(names)
+        for names in _batches(not_held(_before(cutoffs.rows)), breath, stopping):
+            replays = repeats_of(names)
             index.remove([*names, *replays])
             run.bodies += _drop_bodies(replays)
             run.rows += _drop_rows(names)
+        if cutoffs.bodies or cutoffs.rows:
+            run.bodies += drop_left_behind(now, breath, stopping)
         if (run.bodies or run.rows) and not stopping.is_set():
             before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
             swept = sweeping.sweep(before, now)
@@ -165,25 +169,24 @@ def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
     return _before(moment).filter(Exists(RequestBody.objects.filter(pk=OuterRef("request_id"))))
 
 
-def _held() -> Exists:
-    """Whether a hold covers a row: by the lineage of its key and its session, as far as the hold
-    names them.
+def drop_left_behind(now: datetime, breath: float, stopping: threading.Event) -> int:
+    """Remove the contents of repeats whose first request is gone: one that ended later than that was removed.
+
+    Those of steps that came from a file never had one here, and one of today may still wait in a spool.
     """
-    holds = LegalHold.objects.annotate(
-        lineage=Coalesce("client_key__lineage", "client_key_id", output_field=BigIntegerField())
+    from_a_file = EvaluationStep.objects.filter(
+        answer_id=OuterRef("request_id"), recorded__dataset__taken_in=True
     )
-    lineage = Coalesce(
-        OuterRef("client_key__lineage"), OuterRef("client_key_id"), output_field=BigIntegerField()
+    rows = (
+        _with_body(now - _SPOOLED)
+        .exclude(replay_of="")
+        .filter(~Exists(RequestLog.objects.filter(request_id=OuterRef("replay_of"))), ~Exists(from_a_file))
     )
-    return Exists(
-        holds.filter(
-            Q(client_key=None) | Q(lineage=lineage), Q(session_id="") | Q(session_id=OuterRef("session_id"))
-        )
-    )
-
-
-def _not_held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
-    return rows.filter(~_held())
+    dropped = 0
+    for names in _batches(not_held(rows), breath, stopping):
+        index.remove(names)
+        dropped += _drop_bodies(names)
+    return dropped
 
 
 def _few(rows: QuerySet[Any]) -> int:
@@ -205,17 +208,6 @@ def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Even
             _keep_lease()
             leased = time.monotonic()
         stopping.wait(breath)
-
-
-def _replays_of(names: Sequence[str]) -> list[str]:
-    """The requests that repeat these, and those that repeat them."""
-    found: list[str] = []
-    left = list(names)
-    while left:
-        left = list(RequestLog.objects.filter(replay_of__in=left).values_list("request_id", flat=True))
-        left = [name for name in left if name not in found]
-        found += left
-    return found
 
 
 def _drop_bodies(names: Sequence[str]) -> int:

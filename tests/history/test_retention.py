@@ -18,6 +18,10 @@ from gateway.models import (
     ContentBlob,
     ContentNode,
     DailyTotal,
+    Dataset,
+    DatasetStep,
+    Evaluation,
+    EvaluationStep,
     HourlyTotal,
     LegalHold,
     PurgeRun,
@@ -128,6 +132,45 @@ def test_a_hold_on_a_key_or_a_session_keeps_content_and_row(stored_at):
     LegalHold.objects.all().delete()
     purge(NOW + timedelta(hours=1), breath=0)
     assert kept_rows() == []
+
+
+def test_a_hold_keeps_what_was_asked_again_of_what_it_keeps(stored_at):
+    key, _ = ClientKey.issue("k")
+    stored_at(50, 1, session_id="s", client_key_id=key.pk)
+    stored_at(50, 2, replay_of="req_1", endpoint="shadow")
+    stored_at(50, 3, replay_of="req_2", endpoint="replay")
+    stored_at(50, 4)
+    stored_at(50, 5, replay_of="req_4", endpoint="shadow")
+    LegalHold.objects.create(session_id="s", client_key=key, reason="r")
+    keep(body_days=10, row_days=30)
+    assert preview(NOW).held == 3
+    purge(NOW, breath=0)
+    assert kept_rows() == kept_bodies() == ["req_1", "req_2", "req_3"]
+    assert stored("req_2").text("received")
+    LegalHold.objects.all().delete()
+    purge(NOW + timedelta(hours=1), breath=0)
+    assert kept_rows() == []
+
+
+def test_a_shadow_that_ended_after_its_request_was_removed_keeps_no_contents(stored_at):
+    stored_at(5, 1, replay_of="gone", endpoint="shadow")
+    stored_at(0, 2, replay_of="gone", endpoint="shadow")
+    stored_at(5, 3)
+    stored_at(5, 4, replay_of="req_3", endpoint="shadow")
+    keep(row_days=30)
+    assert purge(NOW, breath=0).bodies == 1
+    assert kept_bodies() == ["req_2", "req_3", "req_4"]
+
+
+def test_an_answer_to_a_step_from_a_file_is_not_left_behind(stored_at, admin_user):
+    dataset = Dataset.objects.create(name="d", taken_in=True)
+    recorded = DatasetStep.objects.create(dataset=dataset, position=0, session="s", request_id="elsewhere")
+    evaluation = Evaluation.objects.create(name="e", dataset=dataset, provider="p")
+    EvaluationStep.objects.create(evaluation=evaluation, recorded=recorded, answer_id="req_1")
+    stored_at(5, 1, replay_of="elsewhere", endpoint="replay")
+    keep(row_days=30)
+    purge(NOW, breath=0)
+    assert kept_bodies() == ["req_1"]
 
 
 def test_a_hold_on_a_session_of_a_key_is_no_hold_on_the_session_of_another(stored_at):

@@ -1,0 +1,53 @@
+"""What a legal hold covers, and which requests share the fate of another one because they repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from gateway.models import LegalHold, RequestLog
+
+# a request, what was asked again of it, and what judged that answer
+_REPEATS: Final = 2
+
+
+def held(repeats: int = _REPEATS) -> Q:
+    """Whether a hold covers a row of RequestLog: by the lineage of its key and its session, as far as the
+    hold names them. A repeat of a request is the same conversation, so a hold of the first covers it.
+    """
+    holds = LegalHold.objects.annotate(
+        lineage=Coalesce("client_key__lineage", "client_key_id", output_field=BigIntegerField())
+    )
+    lineage = Coalesce(
+        OuterRef("client_key__lineage"), OuterRef("client_key_id"), output_field=BigIntegerField()
+    )
+    own = Exists(
+        holds.filter(
+            Q(client_key=None) | Q(lineage=lineage), Q(session_id="") | Q(session_id=OuterRef("session_id"))
+        )
+    )
+    if not repeats:
+        return Q(own)
+    first = RequestLog.objects.order_by().filter(request_id=OuterRef("replay_of"))
+    return Q(own) | (~Q(replay_of="") & Q(Exists(first.filter(held(repeats - 1)))))
+
+
+def not_held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:
+    """The rows that may be removed."""
+    return rows.filter(~held())
+
+
+def repeats_of(names: Sequence[str]) -> list[str]:
+    """The ids of the requests that repeat these, and of those that repeat them."""
+    found: list[str] = []
+    known = set(names)
+    left = list(names)
+    while left:
+        rows = RequestLog.objects.filter(replay_of__in=left)
+        left = [name for name in rows.values_list("request_id", flat=True) if name not in known]
+        known.update(left)
+        found += left
+    return found
