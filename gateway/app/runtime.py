@@ -36,6 +36,7 @@ from gateway.limits.limiter import Limiter
 from gateway.limits.settings import limits_store
 from gateway.limits.spent import History
 from gateway.models.database_errors import concerns_server
+from gateway.personal_data.erasure import carry_on_all
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
@@ -297,7 +298,9 @@ class Runtime:
             # in the serving process, not in the one it was forked from
             self._follow_up = FollowUpWorker(self._handover)
             self._follow_up.start()
-            self._retention = RetentionWorker()
+            self._retention = RetentionWorker(
+                lambda now, stopping: carry_on_all(now, conf.spool_folder, stopping)
+            )
             self._retention.start()
         assert self._process is not None
         if self._watch is None:

@@ -198,11 +198,17 @@ def changes_of(entry: LogEntry) -> list[RecordChange]:
 
 def note_account(user: Any, field_name: str, before: Any, after: Any) -> None:
     """Log a change of an account that no page of Django's made, as its page would."""
+    fields = [str(user._meta.get_field(field_name).verbose_name)]
+    _log_account(user, {"changed": {"fields": fields}, "values": {field_name: [before, after]}})
+
+
+def note_sentence(user: Any, sentence: str) -> None:
+    """Log what was done to an account, in a sentence."""
+    _log_account(user, {"said": sentence})
+
+
+def _log_account(user: Any, message: dict[str, Any]) -> None:
     actor = _actor.get() or Actor(source=COMMAND)
-    message: dict[str, Any] = {
-        "changed": {"fields": [str(user._meta.get_field(field_name).verbose_name)]},
-        "values": {field_name: [before, after]},
-    }
     if actor.source:
         message["source"] = actor.source
     LogEntry.objects.create(
@@ -357,6 +363,11 @@ def _differences(model: type[ConfigRecord], before: Any, after: Any) -> dict[str
         for name in (after or before or {})
         if before is None or after is None or before[name] != after[name]
     }
+
+
+def command_user() -> Any:
+    """The account to which belongs what commands do and read."""
+    return get_user_model().objects.get(pk=_nobody())
 
 
 def _nobody() -> Any:

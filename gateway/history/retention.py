@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import connection, connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -57,10 +57,19 @@ EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = 300.0
 # a budget's longest period, whose use by a key is in the totals alone
 KEPT_FOR_BUDGETS: Final = timedelta(days=31)
+_HAS_BODY: Final = Exists(RequestBody.objects.filter(pk=OuterRef("request_id")))
 # what was recorded is in the database by then, whatever it had to wait for
 _SPOOLED: Final = timedelta(days=1)
 # the page that shows the next purge does not count further
 MOST_COUNTED: Final = 10_000
+
+
+class Stopping(Protocol):
+    """Says when to stop after the current batch: a threading.Event, or a deadline."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +128,20 @@ def purge(
     try:
         cutoffs = Cutoffs.of(Retention.current(), now)
         run.rows_before = cutoffs.rows
-        for names in _batches(not_held(_with_body(cutoffs.bodies)), breath, stopping):
+        for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping):
             together = [*names, *repeats_of(names)]
             index.remove(together)
-            run.bodies += _drop_bodies(together)
-        for names in _batches(not_held(_before(cutoffs.rows)), breath, stopping):
+            run.bodies += drop_bodies(together)
+        for names in batches(not_held(_before(cutoffs.rows)), breath, stopping):
             replays = repeats_of(names)
             index.remove([*names, *replays])
-            run.bodies += _drop_bodies(replays)
-            run.rows += _drop_rows(names)
+            run.bodies += drop_bodies(replays)
+            run.rows += drop_rows(names)
         if cutoffs.bodies or cutoffs.rows:
-            run.bodies += drop_left_behind(now, breath, stopping)
+            alone = not_held(left_behind(now).filter(_HAS_BODY))
+            for names in batches(alone, breath, stopping):
+                index.remove(names)
+                run.bodies += drop_bodies(names)
         if (run.bodies or run.rows) and not stopping.is_set():
             before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
             swept = sweeping.sweep(before, now)
@@ -166,34 +178,28 @@ def _before(moment: datetime | None) -> QuerySet[RequestLog]:
 
 
 def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
-    return _before(moment).filter(Exists(RequestBody.objects.filter(pk=OuterRef("request_id"))))
+    return _before(moment).filter(_HAS_BODY)
 
 
-def drop_left_behind(now: datetime, breath: float, stopping: threading.Event) -> int:
-    """Remove the contents of repeats whose first request is gone: one that ended later than that was removed.
+def left_behind(now: datetime) -> QuerySet[RequestLog]:
+    """Repeats whose first request is gone: they ended later than that was removed.
 
     Those of steps that came from a file never had one here, and one of today may still wait in a spool.
     """
     from_a_file = EvaluationStep.objects.filter(
         answer_id=OuterRef("request_id"), recorded__dataset__taken_in=True
     )
-    rows = (
-        _with_body(now - _SPOOLED)
-        .exclude(replay_of="")
-        .filter(~Exists(RequestLog.objects.filter(request_id=OuterRef("replay_of"))), ~Exists(from_a_file))
+    rows = _before(now - _SPOOLED).exclude(replay_of="")
+    return rows.filter(
+        ~Exists(RequestLog.objects.filter(request_id=OuterRef("replay_of"))), ~Exists(from_a_file)
     )
-    dropped = 0
-    for names in _batches(not_held(rows), breath, stopping):
-        index.remove(names)
-        dropped += _drop_bodies(names)
-    return dropped
 
 
 def _few(rows: QuerySet[Any]) -> int:
     return len(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
 
 
-def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Event) -> Iterator[list[str]]:
+def batches(rows: QuerySet[RequestLog], breath: float, stopping: Stopping) -> Iterator[list[str]]:
     """The request ids of `rows`, oldest first; each batch continues behind the one before."""
     behind = rows
     leased = time.monotonic()
@@ -210,14 +216,14 @@ def _batches(rows: QuerySet[RequestLog], breath: float, stopping: threading.Even
         stopping.wait(breath)
 
 
-def _drop_bodies(names: Sequence[str]) -> int:
+def drop_bodies(names: Sequence[str]) -> int:
     with transaction.atomic():
         DatasetStep.objects.filter(request_id__in=names).exclude(content=None).update(content=None)
         FollowUp.objects.filter(pk__in=names).delete()
         return RequestBody.objects.filter(log__request_id__in=names).delete()[0]
 
 
-def _drop_rows(names: Sequence[str]) -> int:
+def drop_rows(names: Sequence[str]) -> int:
     with transaction.atomic():
         sessions = set(
             RequestLog.objects.filter(request_id__in=names)
@@ -261,10 +267,13 @@ def _drop_totals(before: datetime | None) -> int:
 class RetentionWorker:
     """A thread that purges each hour, unless another process did, and lets SQLite analyse its tables.
 
-    `start` and `stop` once each.
+    `start` and `stop` once each. `also` is called at each look, with the time and what is set at the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, also: Callable[[datetime, threading.Event], object] = lambda _now, _stop: None
+    ) -> None:
+        self._also = also
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="retention", daemon=True)
 
@@ -280,6 +289,7 @@ class RetentionWorker:
         while not self._stopping.wait(LOOK_EVERY):
             try:
                 purge_when_due(timezone.now(), self._stopping)
+                self._also(timezone.now(), self._stopping)
                 now = time.monotonic()
                 if connection.vendor == "sqlite" and (
                     informed is None or now - informed >= EVERY.total_seconds()

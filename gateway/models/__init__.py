@@ -12,7 +12,7 @@ from gateway.models.base import (
     config_written,
     is_left_behind,
 )
-from gateway.models.compliance import ContentRead, LegalHold, PurgeRun, Retention, SecretPattern
+from gateway.models.compliance import ContentRead, Erasure, LegalHold, PurgeRun, Retention, SecretPattern
 from gateway.models.configuration.client_key import ClientKey
 from gateway.models.configuration.conformance import CapabilityResult, ConformanceRun
 from gateway.models.configuration.learnt_option import Decision, LearntOption
@@ -79,6 +79,7 @@ __all__ = [
     "DeviceGrant",
     "EmergencyStop",
     "EncryptedTextField",
+    "Erasure",
     "Evaluation",
     "EvaluationStep",
     "FollowUp",

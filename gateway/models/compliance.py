@@ -8,6 +8,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from gateway.models.base import ConfigRecord
 from gateway.models.configuration.client_key import ClientKey
@@ -152,6 +153,40 @@ class PurgeRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M}"
+
+
+class Erasure(models.Model):
+    """That a person was to be erased, and how far it has come (gateway/personal_data/erasure.py).
+
+    `user_pk`: the account, which stays without its name. `held`: requests that a legal hold kept at the last
+    look. `changed_at`: when the last of it was removed; `unnamed_at`: since when the name is gone.
+    """
+
+    user_pk = models.BigIntegerField(db_index=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    requests = models.PositiveIntegerField(default=0)
+    contents = models.PositiveIntegerField(default=0)
+    held = models.PositiveIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    unnamed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        # the page of the person shows them; they are nobody's to edit
+        default_permissions = ()
+        ordering = ["-asked_at", "-pk"]
+        verbose_name = _("erasure")
+        verbose_name_plural = _("erasures")
+        permissions = [
+            ("export_person", gettext_noop("Can export what is kept of a person")),
+            ("erase_person", gettext_noop("Can erase a person")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_pk}: {self.asked_at:%Y-%m-%d}"
 
 
 class SecretPattern(ConfigRecord):

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.oversight.person_page import PersonPage
+from gateway.admin.oversight.personal_data import PersonalData
 from gateway.admin.ui.base import (
     AdminPasswordChangeForm,
     Checkboxes,
@@ -59,7 +60,7 @@ class _WithPermissions(admin.ModelAdmin):
 
 
 @admin.register(User)
-class PeopleAdmin(PersonPage, _WithPermissions, UserAdmin, GatewayModelAdmin):  # type: ignore[misc]
+class PeopleAdmin(PersonPage, PersonalData, _WithPermissions, UserAdmin, GatewayModelAdmin):  # type: ignore[misc]
     """Who may log in. A new user may, as a member: the console has no other purpose for users."""
 
     form = UserChangeForm

@@ -99,6 +99,7 @@ _PARTS: Final = {
     "fixture": _("Save as a case"),
     "evaluation": _("Evaluation"),
     "dataset": _("Dataset"),
+    "person": _("Export of a person"),
 }
 
 

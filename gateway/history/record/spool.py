@@ -127,11 +127,51 @@ def keep_refused(folder: Path, name: str, line: bytes) -> Path:
     """Keep a line for somebody to look at; returns its file. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}{REFUSED}"
-    with open(path, "ab", opener=_privately) as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-    return path
+    while True:
+        with open(path, "ab", opener=_privately) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not os.fstat(file.fileno()).st_nlink:
+                # `forget_refused` has put another file in its place meanwhile
+                continue
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+            return path
+
+
+def forget_refused(folder: Path, wanted: Callable[[ExchangeOutcome], bool]) -> int:
+    """Remove the outcomes that are `wanted` from the files of refused rows; returns how many.
+
+    A line that is no outcome stays: nobody can say whose it is. Raises OSError.
+    """
+    forgotten = 0
+    for path in sorted(folder.glob(f"*{REFUSED}")):
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not os.fstat(file.fileno()).st_nlink:
+                continue
+            lines = file.readlines()
+            left = [line for line in lines if not _is_wanted(line, wanted)]
+            if len(left) == len(lines):
+                continue
+            forgotten += len(lines) - len(left)
+            if not left:
+                path.unlink()
+                continue
+            beside = path.with_suffix(".rewritten")
+            with open(beside, "wb", opener=_privately) as new:
+                new.writelines(left)
+                new.flush()
+                os.fsync(new.fileno())
+            beside.replace(path)
+    return forgotten
+
+
+def _is_wanted(line: bytes, wanted: Callable[[ExchangeOutcome], bool]) -> bool:
+    try:
+        return wanted(from_line(line))
+    except Exception:
+        return False
 
 
 def _privately(path: str, flags: int) -> int:

@@ -1,12 +1,13 @@
 """Users and groups in the console."""
 
+import json
 import re
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
-from gateway.models import ClientKey
+from gateway.models import ClientKey, LegalHold, RequestLog
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +67,67 @@ class TestKeysOfAPerson:
         }
         said = admin_client.post(self.page(emil) + "change/", data, follow=True).content.decode()
         assert "emil can no longer log in. 2 client keys are refused" in said
+
+
+class TestWhatIsKeptOfAPerson:
+    """It is given out and erased from their page, each by a right of its own."""
+
+    @pytest.fixture
+    def emil(self, db):
+        user = User.objects.create_user("emil", is_staff=True)
+        key, _ = ClientKey.issue("laptop", user=user)
+        RequestLog.objects.create(request_id="req_1", owner_id=user.pk, client_key=key, state="ok")
+        return user
+
+    def page(self, user, name):
+        return f"/admin/auth/user/{user.pk}/{name}/"
+
+    def test_the_page_leads_to_both(self, admin_client, emil):
+        text = admin_client.get(self.page(emil, "change")).content.decode()
+        assert self.page(emil, "export") in text and self.page(emil, "erase") in text
+
+    def test_each_takes_its_right(self, clerk, emil):
+        client = clerk("view_user", "change_user", "view_requestlog", "read_content")
+        text = client.get(self.page(emil, "change")).content.decode()
+        assert "/export/" not in text and "/erase/" not in text
+        assert client.post(self.page(emil, "export")).status_code == 403
+        assert client.get(self.page(emil, "erase")).status_code == 403
+        assert client.post(self.page(emil, "erase"), {"name": "emil"}).status_code == 403
+        assert User.objects.get(pk=emil.pk).is_active
+
+    def test_erasing_asks_for_the_name(self, admin_client, emil):
+        text = admin_client.get(self.page(emil, "erase")).content.decode()
+        assert "1 request goes" in text
+        text = admin_client.post(self.page(emil, "erase"), {"name": "otto"}).content.decode()
+        assert "Nothing was erased" in text and RequestLog.objects.exists()
+        said = admin_client.post(self.page(emil, "erase"), {"name": "emil"}, follow=True).content.decode()
+        assert f"The account is called erased-{emil.pk} now." in said
+        assert not RequestLog.objects.exists()
+        assert not User.objects.filter(username="emil").exists()
+
+    def test_what_a_hold_keeps_is_said_before_and_after(self, admin_client, emil):
+        LegalHold.objects.create(client_key=ClientKey.objects.get(), reason="the case of X")
+        text = admin_client.get(self.page(emil, "erase")).content.decode()
+        assert "the case of X" in text and "1 request is kept by a legal hold" in text
+        said = admin_client.post(self.page(emil, "erase"), {"name": "emil"}, follow=True).content.decode()
+        assert "1 are kept by a legal hold" in said
+        assert "An erasure is under way: 1 request is kept" in said
+        assert RequestLog.objects.exists() and not User.objects.get(pk=emil.pk).is_active
+
+    def test_nobody_is_offered_to_erase_themselves(self, admin_client, admin_user):
+        text = admin_client.get(self.page(admin_user, "change")).content.decode()
+        assert self.page(admin_user, "erase") not in text
+        admin_client.post(self.page(admin_user, "erase"), {"name": admin_user.username})
+        assert User.objects.get(pk=admin_user.pk).is_active
+
+    def test_contents_are_given_out_to_those_who_may_read_them(self, clerk, emil):
+        client = clerk("view_user", "export_person")
+        answer = client.post(self.page(emil, "export"))
+        lines = [json.loads(line) for line in b"".join(answer).splitlines()]
+        assert lines[0]["record"] == "account"
+        assert {"key", "request"} <= {line["record"] for line in lines}
+        assert not {"digest", "password"} & {name for line in lines for name in line}
+        assert 'filename="emil.jsonl"' in answer["Content-Disposition"]
+
+    def test_a_link_gives_nothing_out(self, admin_client, emil):
+        assert admin_client.get(self.page(emil, "export")).status_code == 302

@@ -1,0 +1,104 @@
+"""What is kept of a person, as a file: one JSON object a line, `record` says of what.
+
+Texts are given out as they are stored, with their secrets masked; each read of one is noted first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from django.contrib.admin.models import LogEntry
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q, QuerySet
+
+from gateway.history.access import note_read
+from gateway.history.content import bodies
+from gateway.history.totals.sessions import OWNER
+from gateway.models import (
+    Attempt,
+    ClientKey,
+    ContentRead,
+    DailyTotal,
+    DeviceGrant,
+    EvaluationStep,
+    ManagedPolicy,
+    PersonBudget,
+    RefusedKey,
+    RequestBody,
+    RequestLog,
+    SafeguardRule,
+    SafeguardVerdict,
+    SavedView,
+    SessionTotal,
+)
+from gateway.personal_data.erasure import requests_of
+
+PART: Final = "person"
+# ours, and nothing about a person
+_INNER: Final = frozenset({"id", "folded", "served_by", "digest", "device_digest", "user_code", "password"})
+_AT_ONCE: Final = 200
+
+
+def person_lines(user: Any, reader: Any, *, with_contents: bool) -> Iterator[bytes]:
+    """Everything that is kept of `user`, for `reader`; contents only `with_contents`."""
+    account = ("username", "first_name", "last_name", "email", "date_joined", "last_login", "is_active")
+    groups = [group.name for group in user.groups.all()]
+    yield _line("account", {**{name: getattr(user, name) for name in account}, "groups": groups})
+    for record, rows in _kinds(user).items():
+        fields = [field.attname for field in rows.model._meta.concrete_fields if field.attname not in _INNER]
+        for values in rows.order_by("pk").values(*fields).iterator(chunk_size=_AT_ONCE):
+            yield _line(record, values)
+    rows = requests_of(user.pk)
+    fields = [field.attname for field in RequestLog._meta.concrete_fields if field.attname not in _INNER]
+    for row in rows.order_by("started_at", "pk").values(*fields).iterator(chunk_size=_AT_ONCE):
+        yield _line("request", row)
+    if with_contents:
+        kept = RequestBody.objects.filter(log__owner_id=user.pk).order_by("log__started_at")
+        for request_id in kept.values_list("pk", flat=True).iterator(chunk_size=_AT_ONCE):
+            note_read(reader, request_id, PART)
+            yield _line("content", _content(request_id))
+
+
+def _kinds(user: Any) -> dict[str, QuerySet[Any]]:
+    theirs = Q(user=user)
+    mine = requests_of(user.pk).order_by().values("request_id")
+    keys = ClientKey.objects.filter(theirs).values("pk")
+    kinds: dict[str, Callable[[], QuerySet[Any]]] = {
+        "key": lambda: ClientKey.objects.filter(theirs),
+        "budget": lambda: PersonBudget.objects.filter(theirs),
+        "policy": lambda: ManagedPolicy.objects.filter(theirs),
+        "safeguard_rule": lambda: SafeguardRule.objects.filter(theirs),
+        "saved_view": lambda: SavedView.objects.filter(theirs),
+        "sign_in": lambda: DeviceGrant.objects.filter(theirs | Q(key__in=keys)),
+        "refused_key": lambda: RefusedKey.objects.filter(client_key_pk__in=keys),
+        "change": lambda: LogEntry.objects.filter(theirs),
+        "read_by_them": lambda: ContentRead.objects.filter(theirs),
+        "read_of_theirs": lambda: ContentRead.objects.filter(request_id__in=mine),
+        "session": lambda: SessionTotal.objects.filter(holder=f"{OWNER}{user.pk}"),
+        "total_of_day": lambda: DailyTotal.objects.filter(client_key_pk__in=keys),
+        "attempt": lambda: Attempt.objects.filter(log__owner_id=user.pk),
+        "verdict": lambda: SafeguardVerdict.objects.filter(log__owner_id=user.pk),
+        "evaluation_step": lambda: EvaluationStep.objects.filter(recorded__request_id__in=mine),
+    }
+    return {name: made() for name, made in kinds.items()}
+
+
+def _content(request_id: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"request_id": request_id}
+    try:
+        stored = bodies.stored(request_id)
+        if stored is not None:
+            told["headers"] = stored.headers.get("request", {})
+            for part in RequestBody.PARTS:
+                text = stored.text(part)
+                told[part] = None if text is None else text.decode("utf-8", "replace")
+    except bodies.UnreadableContent as problem:
+        told["problem"] = str(problem)
+    return told
+
+
+def _line(record: str, values: dict[str, Any]) -> bytes:
+    told = {"record": record, **values}
+    return json.dumps(told, cls=DjangoJSONEncoder, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
