@@ -33,10 +33,16 @@ def pause(evaluation: Evaluation) -> bool:
 
 
 def go_on(evaluation: Evaluation) -> bool:
-    """Continue one that is paused or was stopped by its cap, and ask again for what failed."""
-    moved = _moved(evaluation, (EvaluationState.PAUSED, EvaluationState.CAPPED), EvaluationState.WAITING)
+    """Continue one that is paused or was stopped by its cap, and ask again for what failed.
+
+    One that is done goes on when steps of it failed.
+    """
+    failed = evaluation.steps.filter(state=StepState.FAILED)
+    before = [EvaluationState.PAUSED, EvaluationState.CAPPED]
+    if failed.exists():
+        before.append(EvaluationState.DONE)
+    moved = _moved(evaluation, tuple(before), EvaluationState.WAITING)
     if moved:
-        failed = evaluation.steps.filter(state=StepState.FAILED)
         # what they cost stays spent
         paid = failed.aggregate(paid=Sum("cost"))["paid"] or 0
         Evaluation.objects.filter(pk=evaluation.pk).update(lost_cost=F("lost_cost") + paid)

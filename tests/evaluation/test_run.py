@@ -242,6 +242,18 @@ def test_a_candidate_that_only_fails_is_not_asked_on_and_failures_can_be_asked_a
     assert verdicts(evaluation) == truth(9)
 
 
+def test_one_that_is_done_goes_on_only_for_what_failed(stage, evaluated):
+    evaluation = evaluated(3)
+    assert run(stage, evaluation) == "done"
+    assert not go_on(evaluation)
+    step = evaluation.steps.filter(state="done").first()
+    evaluation.steps.filter(pk=step.pk).update(state="failed", error="e")
+    assert go_on(evaluation)
+    evaluation.refresh_from_db()
+    assert run(stage, evaluation) == "done"
+    assert not evaluation.steps.filter(state="failed").exists()
+
+
 def test_a_pause_lets_what_is_under_way_end(stage, evaluated):
     evaluation = evaluated(4)
 

@@ -181,6 +181,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
             candidate=self.candidate(evaluation),
             judge=inert(f"{evaluation.judge_model} @ {evaluation.judge_provider}"),
             running=running,
+            some_failed=evaluation.steps.filter(state=StepState.FAILED).count(),
             state=self.state_shown(evaluation),
             report=found,
             states=[(StepState(state).label, count) for state, count in sorted(found.states.items())],

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from gateway.admin.keys.key_usage import shown_budgets, shown_person_budgets, usage_of
+from gateway.admin.keys.key_usage import KeyUsage, shown_budgets, shown_person_budgets, usage_of_keys
 from gateway.admin.sessions.subjects import NOTHING, subjects
 from gateway.admin.ui.html_format import ago, code, dollars, number, state_badge
 from gateway.admin.ui.sanitize import inert
@@ -32,10 +32,11 @@ def member_home(user: Any, address: str) -> dict[str, Any] | None:
     last = list(mine[:MOST_SESSIONS])
     if not keys and not last:
         return None
+    usage = usage_of_keys(key.pk for key in keys)
     about = subjects(user, last)
     budget = PersonBudget.objects.filter(user=user).first()
     return {
-        "keys": [_key(key) for key in keys],
+        "keys": [_key(key, usage[key.pk][-1]) for key in keys],
         "budgets": [] if budget is None else shown_person_budgets(budget),
         "lines": "\n".join(claude_code_lines(address, _PLACEHOLDER)),
         "sessions": [_session(total, about.get(total.pk, NOTHING).title) for total in last],
@@ -43,8 +44,7 @@ def member_home(user: Any, address: str) -> dict[str, Any] | None:
     }
 
 
-def _key(key: ClientKey) -> dict[str, Any]:
-    month = usage_of(key)[-1]
+def _key(key: ClientKey, month: KeyUsage) -> dict[str, Any]:
     rotates = key.state() == "active" and key.origin not in (Origin.ENVIRONMENT, Origin.SIGN_IN)
     return {
         "name": inert(key.name),

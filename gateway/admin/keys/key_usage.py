@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,7 @@ from gateway.models.history.hourly_total import COST_UNIT
 from gateway.watch.attention import NEARLY
 
 _HOUR: Final = 3600
+_SUMMED: Final = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
 _SPANS: Final = (
     (_("last 24 hours"), 24),
     (_("last 7 days"), 7 * 24),
@@ -40,9 +42,26 @@ class KeyUsage:
 
 
 def usage_of(record: ClientKey) -> list[KeyUsage]:
-    """The usage of one key in each span up to now."""
+    """The usage of one key in each span up to now. One query."""
+    return usage_of_keys([record.pk])[record.pk]
+
+
+def usage_of_keys(pks: Iterable[int]) -> dict[int, list[KeyUsage]]:
+    """The usage of several keys in each span up to now, by primary key. One query."""
     now = int(time.time()) // _HOUR
-    return [_usage(record, title, now - hours + 1) for title, hours in _SPANS]
+    firsts = [now - hours + 1 for _title, hours in _SPANS]
+    sums = {
+        f"{name}_{place}": Sum(name, filter=Q(hour__gte=first))
+        for place, first in enumerate(firsts)
+        for name in _SUMMED
+    }
+    wanted = list(pks)
+    rows = HourlyTotal.objects.order_by().filter(client_key_pk__in=wanted, hour__gte=min(firsts))
+    found = {row["client_key_pk"]: row for row in rows.values("client_key_pk").annotate(**sums)}
+    return {
+        pk: [_usage(title, found.get(pk, {}), place) for place, (title, _hours) in enumerate(_SPANS)]
+        for pk in wanted
+    }
 
 
 def with_spent(keys: QuerySet[ClientKey]) -> QuerySet[ClientKey]:
@@ -85,10 +104,7 @@ def _amount(budget: Budget, amount: Decimal) -> SafeString:
     return dollars(amount) if budget.unit == SPEND else number(amount, _("tokens"))
 
 
-def _usage(record: ClientKey, title: Any, first_hour: int) -> KeyUsage:
-    rows = HourlyTotal.objects.filter(client_key_pk=record.pk, hour__gte=first_hour)
-    names = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
-    sums = rows.aggregate(**{f"sum_{name}": Sum(name) for name in names})
-    found = {name: int(sums[f"sum_{name}"] or 0) for name in names}
+def _usage(title: Any, sums: Mapping[str, Any], place: int) -> KeyUsage:
+    found = {name: int(sums.get(f"{name}_{place}") or 0) for name in _SUMMED}
     cost = found.pop("cost_units") * COST_UNIT
     return KeyUsage(title=title, cost=cost, **found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
@@ -11,9 +11,11 @@ from gateway.config.file.fields import Unusable, a_list, a_text, an_object, as_j
 from gateway.config.file.intake import Intake
 from gateway.config.file.variables import VariableNames
 from gateway.config.ramps import problem_of
-from gateway.models import MappingTarget, ModelMapping, Origin, Provider, Ramp
+from gateway.models import MappingTarget, ModelMapping, Origin, Provider, Ramp, Shadow
 from gateway.models.configuration.ramp import ACTIVE
 from gateway.wire.messages import JSONObject
+
+_UNSAID: Final = object()
 
 
 def entries(_names: VariableNames) -> list[JSONObject]:
@@ -26,6 +28,7 @@ def entries(_names: VariableNames) -> list[JSONObject]:
                 for target in one.targets.select_related("provider").order_by("position", "pk")
             ],
             **_ramp_under_way(one),
+            **_shadow_of(one),
         }
         for one in ModelMapping.objects.filter(origin=Origin.ADMIN).order_by("position", "pk")
     ]
@@ -34,6 +37,8 @@ def entries(_names: VariableNames) -> list[JSONObject]:
 def take(item: JSONObject, intake: Intake) -> ModelMapping:
     """Make the next mapping of this pattern what the entry says. Raises Unusable, ValidationError."""
     targets, ramp = item.pop("targets", None), item.pop("ramp", None)
+    # without a word of a shadow a mapping keeps its own; null takes it away
+    shadow = item.pop("shadow", _UNSAID)
     pattern = a_text(item, "pattern")
     of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by("position", "pk")
     record = intake.next_of("mapping", of_admin) or ModelMapping(salt=_salt(pattern))
@@ -49,6 +54,11 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
         _take_targets(record, a_list(targets, "targets"), keep_weights=keep_weights)
     if ramp is not None and not is_known:
         _take_ramp(record, an_object(ramp, "ramp"))
+    if shadow is None:
+        for old in Shadow.objects.filter(mapping=record):
+            old.delete()
+    elif shadow is not _UNSAID:
+        _take_shadow(record, an_object(shadow, "shadow"))
     return record
 
 
@@ -56,6 +66,27 @@ def _ramp_under_way(mapping: ModelMapping) -> JSONObject:
     """The ramp of a mapping as it was made; how far it came is not configuration."""
     ramp = mapping.ramps.filter(state__in=ACTIVE).first()
     return {"ramp": _as_entry(ramp)} if ramp is not None else {}
+
+
+def _shadow_of(mapping: ModelMapping) -> JSONObject:
+    shadow = Shadow.objects.filter(mapping=mapping).select_related("provider").first()
+    return {} if shadow is None else {"shadow": {"provider": shadow.provider.slug, **as_json(shadow)}}
+
+
+def _take_shadow(mapping: ModelMapping, item: JSONObject) -> None:
+    provider = _provider(item.pop("provider", ""), "shadow")
+    record = Shadow.objects.filter(mapping=mapping).first() or Shadow(mapping=mapping)
+    before = {**values(record), "provider": record.provider_id} if record.pk else {}
+    record.provider = provider
+    assign(record, item)
+    save(record, before, provider=provider.pk)
+
+
+def _provider(slug: Any, where: str) -> Provider:
+    provider = Provider.objects.filter(slug=str(slug)).first()
+    if provider is None:
+        raise Unusable(f"{where}: " + _("there is no provider %(slug)r") % {"slug": str(slug)})
+    return provider
 
 
 def _as_entry(ramp: Ramp) -> JSONObject:
@@ -87,10 +118,7 @@ def _take_targets(mapping: ModelMapping, items: list[Any], *, keep_weights: bool
     present = list(mapping.targets.order_by("position", "pk"))
     for place, item in enumerate(items):
         given = an_object(item, f"targets[{place}]")
-        slug = str(given.pop("provider", ""))
-        provider = Provider.objects.filter(slug=slug).first()
-        if provider is None:
-            raise Unusable(f"targets[{place}]: " + _("there is no provider %(slug)r") % {"slug": slug})
+        provider = _provider(given.pop("provider", ""), f"targets[{place}]")
         record = present[place] if place < len(present) else MappingTarget(mapping=mapping)
         before = {**values(record), "provider": record.provider_id} if record.pk else {}
         record.provider = provider

@@ -170,28 +170,6 @@ def report(
     return found
 
 
-def figures_of(
-    mapping_pk: int,
-    provider: str,
-    upstream_model: str,
-    since: datetime,
-    until: datetime,
-    request_class: str = "",
-) -> dict[str, Estimate]:
-    """The figures of one target of one mapping, in the whole hours from `since` to before `until`.
-
-    `request_class`: one of client_protocol.purpose.CONDITIONS, "" for all. A target without requests has
-    figures without values.
-    """
-    found = report(since, until, mapping_pk=mapping_pk, provider=provider, upstream_model=upstream_model)
-    target = next(iter(found.targets(request_class)), None)
-    return found.figures(target or ComparedTarget(mapping_pk, "", provider, upstream_model), request_class)
-
-
-def week_of(hour: int) -> int:
-    return (hour + _SINCE_MONDAY) // WEEK
-
-
 def monday(week: int) -> date:
     """The first day of a week."""
     return datetime.fromtimestamp((week * WEEK - _SINCE_MONDAY) * 3600, UTC).date()

@@ -32,12 +32,21 @@ def masked_line(outcome: ExchangeOutcome, mask: Callable[[], Masker]) -> bytes |
 
 def masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
     """The outcome with its secrets masked and counted, and an entry for texts that took too long."""
+    outcome = with_masked_facts(outcome, mask)
     if outcome.bodies is None:
         return outcome
     work = Work()
     bodies, count = mask.bodies(outcome.bodies, work)
     changed = dataclasses.replace(outcome, bodies=bodies, masked_count=outcome.masked_count + count)
     return with_unsearched(changed, work.whole) if work.whole else changed
+
+
+def with_masked_facts(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
+    """The outcome with its secrets masked in what rules were asked about."""
+    facts, count = mask.facts(outcome.facts)
+    if not count:
+        return outcome
+    return dataclasses.replace(outcome, facts=facts, masked_count=outcome.masked_count + count)
 
 
 class RefusedRows:

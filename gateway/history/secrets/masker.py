@@ -91,6 +91,16 @@ class Masker:
             return Masked(text.encode("utf-8", "surrogateescape") if count else body, count)
         return Masked(jsontext.dumps(value) if count else body, count)
 
+    def facts(self, facts: dict[str, Any], work: Work | None = None) -> tuple[dict[str, Any], int]:
+        """The facts of a request (RequestLog.facts) with secrets masked in the headers that rules name."""
+        headers = facts.get("header")
+        if not headers:
+            return facts, 0
+        masked = self.document(jsontext.dumps(headers), work)
+        return (
+            ({**facts, "header": jsontext.loads(masked.text)}, masked.count) if masked.count else (facts, 0)
+        )
+
     def answer(self, body: bytes, looked: Sequence[bytes] | None = None, work: Work | None = None) -> Masked:
         """A raw answer: one JSON document, or a stream of server-sent events.
 

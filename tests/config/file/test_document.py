@@ -24,6 +24,7 @@ from gateway.models import (
     Provider,
     Ramp,
     SecretPattern,
+    Shadow,
 )
 from tests.examples import examples
 
@@ -460,6 +461,60 @@ def test_a_file_without_salts_divides_sessions_alike_wherever_it_is_taken_in(con
         imported(json.loads(json.dumps(document)))
         salts.add(ModelMapping.objects.get().salt)
     assert len(salts) == 1 and salts != {""}
+
+
+@pytest.fixture
+def shadowed(configured):
+    mapping = ModelMapping.objects.get()
+    return Shadow.objects.create(
+        mapping=mapping, provider=configured, upstream_model="u-2", share=5, daily_cap=2, released=True
+    )
+
+
+def test_a_shadow_stands_with_its_mapping_and_comes_back(shadowed):
+    document = json.loads(as_text(exported()))
+    shadow = document["mappings"][0]["shadow"]
+    assert (shadow["provider"], shadow["upstream_model"], shadow["share"]) == (
+        shadowed.provider.slug, "u-2", 5.0,
+    )  # fmt: skip
+    assert imported(document) == []
+    ModelMapping.objects.all().delete()
+    imported(document)
+    again = Shadow.objects.get()
+    assert (again.provider, again.share, again.daily_cap, again.released) == (shadowed.provider, 5, 2, True)
+
+
+def test_a_file_that_says_nothing_of_a_shadow_leaves_it_and_null_takes_it_away(shadowed):
+    document = json.loads(as_text(exported()))
+    entry = document["mappings"][0]
+    del entry["shadow"]
+    assert imported(document) == [] and Shadow.objects.exists()
+    entry["shadow"] = None
+    assert imported(document, dry_run=True) and Shadow.objects.exists()
+    assert imported(document)
+    assert not Shadow.objects.exists()
+    assert imported(document) == []
+
+
+@pytest.mark.parametrize(
+    ("shadow", "said"),
+    [
+        ("acme", "shadow must be an object"),
+        ({"provider": "nobody", "upstream_model": "u", "share": 5, "daily_cap": 1}, "shadow: there is no"),
+        ({"upstream_model": "u", "share": 5, "daily_cap": 1}, "shadow: there is no provider"),
+        ({"provider": None, "share": 500, "upstream_model": "u", "daily_cap": 1}, ""),
+        ({"provider": None, "share": 5, "upstream_model": "u", "daily_cap": 1, "step": 3}, "no field"),
+    ],
+)
+def test_a_shadow_that_cannot_be_is_refused_with_its_reason(configured, shadow, said):
+    document = json.loads(as_text(exported()))
+    if isinstance(shadow, dict) and "provider" in shadow and shadow["provider"] is None:
+        shadow = {**shadow, "provider": configured.slug}
+    document["mappings"][0]["shadow"] = shadow
+    with pytest.raises(Unusable) as refused:
+        imported(document)
+    assert said in str(refused.value)
+    assert not Shadow.objects.exists()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from gateway.history.content import content_store
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
 from gateway.history.outcomes import counting as outcomes
 from gateway.history.outcomes import tool_names
-from gateway.history.outcomes.report import figures_of
+from gateway.history.outcomes.report import report
 from gateway.history.record import follow_up as module
 from gateway.history.record.follow_up import ended_exchanges, work_off
 from gateway.history.record.rows import write
@@ -578,13 +578,21 @@ def test_the_command_counts_what_was_stored_before(capsys):
     assert everything() == expected and CountedTurn.objects.count() == 12
 
 
+def figures_of(mapping_pk, provider, upstream_model, request_class=""):
+    only = {"mapping_pk": mapping_pk, "provider": provider, "upstream_model": upstream_model}
+    found = report(NOON, NOON + timedelta(hours=3), **only)
+    [target] = found.targets(request_class)
+    return found.figures(target, request_class)
+
+
 def test_the_figures_of_a_target_are_those_of_its_requests():
     write(a_session())
     followed()
-    found = figures_of(7, "acme", "u", NOON, NOON + timedelta(hours=3))
+    found = figures_of(7, "acme", "u")
     # Task and three calls of Bash had results; two were errors, and so was the call of Nope
     assert (found["tool_errors"].value, found["tool_errors"].number) == (3 / 4, 4)
     assert found["failures"].value == 0
-    assert figures_of(8, "acme", "u", NOON, NOON + timedelta(hours=3))["edit_errors"].value == 1
-    assert figures_of(8, "acme", "u", NOON, NOON + timedelta(hours=3), "main")["edit_errors"].value is None
-    assert figures_of(9, "x", "y", NOON, NOON + timedelta(hours=3))["cost_per_session"].value is None
+    assert figures_of(8, "acme", "u")["edit_errors"].value == 1
+    assert figures_of(8, "acme", "u", "main")["edit_errors"].value is None
+    other = {"mapping_pk": 9, "provider": "x", "upstream_model": "y"}
+    assert not list(report(NOON, NOON + timedelta(hours=3), **other).targets(""))

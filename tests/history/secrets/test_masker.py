@@ -141,6 +141,15 @@ class TestStored:
         write([told])
         assert RequestLog.objects.get().masked_count == 1
 
+    def test_a_secret_in_a_header_that_a_rule_names_is_masked_wherever_the_row_goes(self):
+        told = outcome(facts={"header": {"x-token": f"Bearer {KEY}", "x-team": "blue"}, "tools": 3})
+        write([told])
+        row = RequestLog.objects.get()
+        assert row.facts["header"]["x-team"] == "blue" and row.facts["tools"] == 3
+        assert KEY not in jsontext.dumps(row.facts).decode() and "masked" in row.facts["header"]["x-token"]
+        assert row.masked_count >= 1
+        assert KEY.encode() not in as_line(masked_outcome(told, masker()))
+
     def test_fields_that_are_no_messages_are_masked_too(self):
         body = {
             "model": "m",
