@@ -35,7 +35,7 @@ def clerk(db, client):
     """A logged-in member of staff with the given permissions alone."""
 
     def clerk(*codenames):
-        user = get_user_model().objects.create_user("clerk", is_staff=True)
+        user, _ = get_user_model().objects.get_or_create(username="clerk", defaults={"is_staff": True})
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         client.force_login(user)
         return client

@@ -19,26 +19,31 @@ from gateway.history.caching.stored import miss_of
 from gateway.models import ModelMapping, Provider, RequestLog
 
 
-def _provider(row: RequestLog) -> str:
-    """The provider as pages name it, which leads to it; one that is gone by its slug."""
+def _provider(row: RequestLog, user: Any) -> str:
+    """The provider as pages name it, which leads to it for those who may see it; one that is gone by its
+    slug."""
     record = Provider.objects.filter(slug=row.provider).first() if row.provider else None
     if record is None:
         return inert(row.provider)
+    if not user.has_perm("gateway.view_provider"):
+        return inert(record.name)
     address = reverse("admin:gateway_provider_change", args=[record.pk])
     return format_html('<a class="gw-link" href="{}">{}</a>', address, inert(record.name))
 
 
-def _mapping(row: RequestLog) -> str:
+def _mapping(row: RequestLog, user: Any) -> str:
     shown = code(inert(row.mapping)) if row.mapping else ""
-    if not (shown and row.mapping_pk and ModelMapping.objects.filter(pk=row.mapping_pk).exists()):
+    if not (shown and user.has_perm("gateway.view_modelmapping")):
+        return shown
+    if not (row.mapping_pk and ModelMapping.objects.filter(pk=row.mapping_pk).exists()):
         return shown
     address = reverse("admin:gateway_modelmapping_change", args=[row.mapping_pk])
     return format_html('<a class="gw-link" href="{}">{}</a>', address, shown)
 
 
-def _where_now(row: RequestLog) -> str:
-    """A link to where such a request would go with today's mappings."""
-    if not row.asked_model:
+def _where_now(row: RequestLog, user: Any) -> str:
+    """A link to where such a request would go with today's mappings, for those who may see these."""
+    if not (row.asked_model and user.has_perm("gateway.view_modelmapping")):
         return ""
     address = f"{reverse('admin:gateway_modelmapping_where')}?{urlencode({'request': row.request_id})}"
     return format_html('<a class="gw-link" href="{}">{}</a>', address, gettext("where would it go?"))
@@ -52,8 +57,8 @@ def _arm(row: RequestLog) -> str:
     return format_html("{}{}", code(inert(row.arm)), share)
 
 
-def cards(row: RequestLog) -> list[tuple[Any, Any]]:
-    """Three lists of facts, each with its title."""
+def cards(row: RequestLog, user: Any) -> list[tuple[Any, Any]]:
+    """Three lists of facts, each with its title, with links to what `user` may see."""
     replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
     return [
         (
@@ -82,10 +87,10 @@ def cards(row: RequestLog) -> list[tuple[Any, Any]]:
         (
             _("Where it went"),
             request_cells.facts(
-                (_("provider"), _provider(row)),
+                (_("provider"), _provider(row, user)),
                 (_("upstream model"), code(inert(row.upstream_model)) if row.upstream_model else ""),
-                (_("by the mapping"), _mapping(row)),
-                (_("now"), _where_now(row)),
+                (_("by the mapping"), _mapping(row, user)),
+                (_("now"), _where_now(row, user)),
                 (_("the session is with"), _arm(row)),
                 (_("attempts"), number(row.attempts)),
                 (_("provider's request id"), inert(row.upstream_request_id)),

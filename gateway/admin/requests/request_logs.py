@@ -153,7 +153,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
             tabs=TABS.values(),
             shown=shown(row, request, tab),
             state=request_cells.state(row),
-            cards=cards(row),
+            cards=cards(row, request.user),
             may_read=may_read_all(request.user),
             may_replay=may_replay(request.user),
             session_address=request_cells.session_address(row) if row.session_id else "",

@@ -19,7 +19,7 @@ from gateway.admin.requests import reproduce
 from gateway.admin.requests.conversation import conversation
 from gateway.admin.requests.json_diff import side_by_side
 from gateway.admin.requests.request_timeline import request_timeline
-from gateway.admin.ui.sanitize import inert, readable
+from gateway.admin.ui.sanitize import folded, inert
 from gateway.conf import gateway_conf
 from gateway.config.startup.client_setup_text import base_url
 from gateway.history.access import may_read, note_read
@@ -104,7 +104,7 @@ def _part(part: str) -> Callable[[RequestLog, bodies.StoredBodies | None, HttpRe
         text = stored.text(part)
         if not text:
             return {"note": NOTHING_THERE}
-        told: dict[str, Any] = {"part": part, "text": readable(text), "size": stored.size(part)}
+        told: dict[str, Any] = {"part": part, "html": folded(text), "size": stored.size(part)}
         if part == "received":
             told["headers"] = inert(json.dumps(stored.headers["request"], indent=2, ensure_ascii=False))
         return told

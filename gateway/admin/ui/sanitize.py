@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from gateway import patterns
@@ -12,6 +14,11 @@ from gateway.wire import jsontext
 
 # More than this makes browsers slow; the rest is stored, and its size is shown.
 LONGEST: Final = 400_000
+# Spaces in front of the innermost line that folds: the parts of a message. Each fold costs the browser.
+_DEEPEST_FOLD: Final = 6
+_MOST_FOLDS: Final = 2_000
+# long, and the same in each request
+_CLOSED: Final = '"tools": ['
 _CONTROL: Final = [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]
 # marks that change the direction of text, and characters that take no room
 _HIDDEN: Final = [0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
@@ -27,6 +34,28 @@ def readable(body: bytes) -> str:
         text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     cut = text[:LONGEST]
     return inert(cut) + _more(len(text) - LONGEST)
+
+
+def folded(body: bytes) -> SafeString:
+    """`readable` as HTML in which parts of JSON fold. As text it is the same, so that it can be copied."""
+    parts: list[str] = []
+    # indentations of the parts that are open
+    inside: list[int] = []
+    made = 0
+    for line in readable(body).split("\n"):
+        plain = line.lstrip(" ")
+        indent = len(line) - len(plain)
+        if line.endswith(("{", "[")) and 0 < indent <= _DEEPEST_FOLD and made < _MOST_FOLDS:
+            is_open = "" if plain.startswith(_CLOSED) else " open"
+            parts.append(f"<details{is_open}><summary>{escape(line)}\n</summary>")
+            inside.append(indent)
+            made += 1
+        elif inside and indent == inside[-1] and plain[:1] in ("}", "]"):
+            parts.append(f"</details>{escape(line)}\n")
+            inside.pop()
+        else:
+            parts.append(f"{escape(line)}\n")
+    return mark_safe("".join(parts).removesuffix("\n") + "</details>" * len(inside))  # noqa: S308 (escaped)
 
 
 def _more(count: int) -> str:

@@ -1,12 +1,15 @@
 """The page of one request."""
 
+import html
 import json
+import re
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gateway.models import Attempt, ContentBlob, ContentRead, RequestBody, RequestLog
+from gateway.admin.ui import sanitize
+from gateway.models import Attempt, ContentBlob, ContentRead, ModelMapping, Provider, RequestBody, RequestLog
 from gateway.wire import jsontext, messages, sse
 from tests import hostile
 from tests.admin.history import HOSTILE, START, change, keep, make_rows, one_row
@@ -33,6 +36,10 @@ ANSWER = sse.encode_all(
 )
 TABS = ["conversation", "compare", "received", "sent", "answered", "returned", "timeline", "ledger", "curl"]
 CONTENT_TABS = [tab for tab in TABS if tab not in ("timeline", "ledger")]
+
+
+def strip_tags(page):
+    return re.sub("</?(details|summary)[^>]*>", "", page)
 
 
 @pytest.fixture
@@ -102,6 +109,35 @@ def test_each_tab_shows_its_part(admin_client, row, tab, part):
     assert part in text(admin_client, row, tab)
 
 
+def test_the_answer_stands_before_what_was_asked_and_the_rest_is_folded(admin_client, row):
+    page = text(admin_client, row)
+    assert page.index("the answer") < page.index("third") < page.index("first words")
+    before = page[: page.index("first words")]
+    assert before.rfind("<details") > before.rfind("</details>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        jsontext.dumps({"a": [{"b": {"c": [1, 2]}}], "tools": [{"x": "<script>"}], "d": []}),
+        b'{"a": [',
+        b"<script>alert(1)</script>\n}",
+        b"[]",
+        b'"{"',
+        b"",
+        b"  {\n  {\n    [\n  }\n ]\n",
+        jsontext.dumps({"a": [[[[[[1]]]]] for _ in range(30)]}),
+    ],
+)
+def test_json_folds_and_is_copied_as_it_is(body, monkeypatch):
+    for most in (0, 3, 2_000):
+        monkeypatch.setattr(sanitize, "_MOST_FOLDS", most)
+        page = sanitize.folded(body)
+        assert page.count("<details") == page.count("</details>") <= most
+        assert html.unescape(strip_tags(page)) == sanitize.readable(body)
+        assert "<script" not in page
+
+
 @pytest.mark.parametrize("tab", CONTENT_TABS)
 def test_content_needs_a_right_of_its_own(clerk, row, tab):
     page = text(clerk("view_requestlog"), row, tab)
@@ -112,6 +148,20 @@ def test_content_needs_a_right_of_its_own(clerk, row, tab):
 
 def test_without_the_right_to_read_the_timeline_comes_first(clerk, row):
     assert "the request came in" in text(clerk("view_requestlog"), row)
+
+
+def test_links_lead_where_the_reader_may_go(clerk, row):
+    provider = Provider.objects.create(name="Acme", slug=row.provider, base_url="https://acme.test/v1")
+    mapping = ModelMapping.objects.create(pattern="*")
+    RequestLog.objects.filter(pk=row.pk).update(mapping_pk=mapping.pk)
+    addresses = [
+        url("provider", "change", provider.pk), url("modelmapping", "change", mapping.pk),
+        url("modelmapping", "where"),
+    ]  # fmt: skip
+    page = text(clerk("view_requestlog"), row)
+    assert "Acme" in page and not any(one in page for one in addresses)
+    page = text(clerk("view_requestlog", "view_provider", "view_modelmapping"), row)
+    assert all(one in page for one in addresses)
 
 
 def test_each_read_is_noted(admin_client, row):
