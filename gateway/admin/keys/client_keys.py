@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.keys import device_page
 from gateway.admin.keys.key_issuing import Issued, KeyIssuing, own_sign_in, rotates_own
+from gateway.admin.keys.key_limits import KeyLimitPages
 from gateway.admin.keys.key_policy import policy_of
 from gateway.admin.keys.key_usage import in_words, shown_budgets, usage_of, with_spent
 from gateway.admin.keys.refused_keys import refusals_of
@@ -55,7 +56,7 @@ class ClientKeyForm(forms.ModelForm):
 
 
 @admin.register(ClientKey)
-class ClientKeyAdmin(KeyIssuing):
+class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
     form = ClientKeyForm
     change_form_template = "admin/gateway/clientkey/change_form.html"
     change_list_template = "admin/gateway/clientkey/change_list.html"
@@ -68,7 +69,7 @@ class ClientKeyAdmin(KeyIssuing):
     list_filter = ("origin", "revoked_at", "expires_at")
     list_select_related = ("user",)
     search_fields = ("name", "owner", "user__username", "=last_four", "^prefix")
-    actions = ("revoke",)
+    actions = ("set_limits", "revoke")
     readonly_fields = (*_FACTS, "owner_is", "models_are")
     empty_state = EmptyState(
         gettext_lazy("No client keys yet"),

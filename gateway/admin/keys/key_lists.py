@@ -13,10 +13,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.keys.key_limits import LIMITS, limit_fields
 from gateway.admin.ui.base import DateTimeInput, FileInput, Select, Textarea
 from gateway.admin.ui.fields import LinesField
 from gateway.models import ClientKey
-from gateway.models.configuration.client_key import Capture
+from gateway.models.configuration.client_key import BudgetPeriod, Capture
 
 MOST: Final = 1000
 _LONGEST_FILE: Final = 1024 * 1024
@@ -59,6 +60,7 @@ class BulkForm(forms.Form):
     def __init__(self, *args: Any, may_assign: bool, **options: Any) -> None:
         super().__init__(*args, **options)
         self._may_assign = may_assign
+        self.fields.update(limit_fields())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -101,6 +103,8 @@ class BulkForm(forms.Form):
                 "expires_at": given["expires_at"],
                 "allowed_models": given["allowed_models"],
                 "capture": given["capture"],
+                **{name: given[name] for name in LIMITS},
+                "budget_period": given["budget_period"] or BudgetPeriod.MONTH,
             }
 
 

@@ -4,6 +4,7 @@ import io
 import re
 import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -13,10 +14,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import said_of
+from gateway.config.changes import changes_of, said_of
 from gateway.config.startup.environment import sync_environment
 from gateway.history.secrets import patterns
-from gateway.models import ClientKey, ConfigStamp, HourlyTotal, RequestLog, Retention, SecretPattern
+from gateway.models import ClientKey, ConfigStamp, HourlyTotal, Origin, RequestLog, Retention, SecretPattern
 from gateway.security import client_keys
 from tests.admin.pages import url
 
@@ -248,6 +249,71 @@ def test_a_list_of_names_becomes_as_many_keys_shown_once(admin_client, admin_use
     assert {record.capture for record in stored.values()} == {"none"}
     again = admin_client.get(page.redirect_chain[0][0], follow=True)
     assert "shown only once" in again.content.decode()
+
+
+def test_a_list_of_keys_gets_its_limits_at_once(admin_client):
+    limits = {"requests_per_minute": "7", "spend_budget": "12.50", "budget_period": "week"}
+    admin_client.post(url("clientkey", "bulk"), {"names": "A\nB", **limits})
+    found = ClientKey.objects.values_list(
+        "requests_per_minute", "spend_budget", "budget_period", "token_budget"
+    )
+    assert list(found) == [(7, Decimal("12.50"), "week", None)] * 2
+
+
+def test_a_limit_that_cannot_be_issues_nothing(admin_client):
+    page = admin_client.post(url("clientkey", "bulk"), {"names": "A", "requests_per_minute": "0"})
+    assert not ClientKey.objects.exists() and "greater than or equal to 1" in page.content.decode()
+
+
+class TestLimitsOfChosenKeys:
+    """Of forty keys at once; what is left empty stays."""
+
+    @pytest.fixture
+    def keys(self, db):
+        return [ClientKey.issue(f"k{n}", requests_per_minute=n + 1, token_budget=5)[0] for n in range(3)]
+
+    def post(self, client, keys, **given):
+        address = url("clientkey", "limits")
+        return client.post(address, {"keys": [key.pk for key in keys], **given}, follow=True)
+
+    def test_the_list_leads_to_the_form_with_the_chosen_keys(self, admin_client, keys):
+        chosen = {"action": "set_limits", "_selected_action": [key.pk for key in keys[:2]]}
+        page = admin_client.post(url("clientkey", "changelist"), chosen).content.decode()
+        assert "k0" in page and "k1" in page and page.count('name="keys"') == 2
+
+    def test_they_are_set_in_one_change(self, admin_client, keys):
+        page = self.post(admin_client, keys[:2], spend_budget="9", **{"no-token_budget": "on"})
+        assert "The limits of 2 keys are set" in page.content.decode()
+        found = ClientKey.objects.order_by("pk").values_list(
+            "requests_per_minute", "spend_budget", "token_budget", "budget_period"
+        )
+        assert list(found) == [
+            (1, Decimal(9), None, "month"), (2, Decimal(9), None, "month"), (3, None, 5, "month")
+        ]  # fmt: skip
+        entry = LogEntry.objects.get(object_repr="Limits of client keys")
+        assert len(changes_of(entry)) == 2
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, "Nothing was changed"),
+            ({"spend_budget": "-1"}, "greater than or equal to 0"),
+            ({"token_budget": "1", "no-token_budget": "on"}, "Either a number or no limit"),
+            ({"budget_period": "year"}, "not one of the available choices"),
+        ],
+    )
+    def test_what_cannot_be_sets_nothing_and_says_why(self, admin_client, keys, given, said):
+        page = self.post(admin_client, keys, **given)
+        assert said in page.content.decode() and page.content.decode().count('name="keys"') == 3
+        assert ClientKey.objects.filter(token_budget=5, spend_budget=None).count() == 3
+
+    def test_it_takes_the_right_to_change_and_leaves_the_environment_alone(self, clerk, admin_client, keys):
+        assert self.post(clerk("view_clientkey"), keys, spend_budget="9").status_code == 403
+        ClientKey.objects.filter(pk=keys[0].pk).update(origin=Origin.ENVIRONMENT)
+        assert (
+            self.post(clerk("view_clientkey", "change_clientkey"), keys, spend_budget="9").status_code == 200
+        )
+        assert ClientKey.objects.filter(spend_budget=9).count() == 2
 
 
 def test_a_csv_file_becomes_keys(admin_client):
