@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -26,16 +26,19 @@ from gateway.admin.providers.provider_repairs import ProviderRepairs
 from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, code, milliseconds, number, switch_badge
+from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
 from gateway.config.presets.presets import Preset, preset, presets
 from gateway.config.startup.demo import demo_only
 from gateway.config.startup.environment import take_over_provider
 from gateway.history.totals.dashboard import recent
-from gateway.models import Origin, Provider
+from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 from gateway.models.configuration.provider import Auth
 
 # of the requests of a day: from here on the provider is marked as bad
 _BAD: Final = 0.2
+# mappings that a message names
+_MOST_NAMED: Final = 10
 
 
 @admin.register(Provider)
@@ -44,6 +47,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     actions = ("bring_back",)
     inlines = (CredentialInline,)
     change_form_template = "admin/gateway/provider/change_form.html"
+    change_list_template = "admin/gateway/provider/change_list.html"
     list_display = (
         "name",
         "preset_is",
@@ -152,9 +156,36 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        if change and not obj.enabled and "enabled" in form.changed_data:
+            self._warn_of_mappings(request, obj)
         if not obj.targets.exists():
             text = gettext("No mapping leads to %s yet. Load its models, or add one under Model mappings: *.")
             self.message_user(request, text % obj.name, messages.WARNING)
+
+    def _warn_of_mappings(self, request: HttpRequest, record: Provider) -> None:
+        """Say which mappings have nowhere to go now, and which go on with their next target."""
+        usable = MappingTarget.objects.filter(mapping=OuterRef("pk"), enabled=True, provider__enabled=True)
+        led_here = ModelMapping.objects.filter(enabled=True, targets__provider=record, targets__enabled=True)
+        mappings = led_here.distinct().annotate(goes_on=Exists(usable))
+        stuck = [mapping.pattern for mapping in mappings if not mapping.goes_on]
+        others = [mapping.pattern for mapping in mappings if mapping.goes_on]
+        if stuck:
+            text = gettext("These mappings lead nowhere now, and their requests are refused: %s.")
+            said = text % ", ".join(map(inert, stuck[:_MOST_NAMED]))
+            self.message_user(request, format_html("{} {}", said, _mappings_link(record)), messages.WARNING)
+        if others:
+            text = gettext("These mappings go on with their next target: %s.")
+            self.message_user(request, text % ", ".join(map(inert, others[:_MOST_NAMED])), messages.INFO)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """With what to do first, where mappings lead to the provider: those keep it from being deleted."""
+        record = self.get_object(request, object_id)
+        if request.method == "GET" and record is not None and record.targets.exists():
+            text = gettext("Mappings lead to %s, so it cannot be deleted. It can be disabled.") % record.name
+            said = format_html("{} {}", inert(text), _mappings_link(record))
+            self.message_user(request, said, messages.WARNING)
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return response
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -209,6 +240,10 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             record.day = found.get(record.slug)
         return changelist
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may_test = request.user.has_perm("gateway.change_provider")
+        return super().changelist_view(request, {"may_test": may_test, **(extra_context or {})})
+
     @admin.display(description=_("failed in 24 hours"))
     def lately(self, record: Any) -> str:
         if not record.day:
@@ -237,7 +272,9 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     @admin.display(description=_("try"))
     def try_it(self, record: Provider) -> str:
         url = reverse("admin:gateway_provider_test", args=[record.pk])
-        return format_html('<a class="gw-button gw-small" href="{}">{}</a>', url, gettext("Test"))
+        return format_html(
+            '<a class="gw-button gw-small" data-test-one href="{}">{}</a>', url, gettext("Test")
+        )
 
     @admin.display(description=_("extra headers"))
     def header_names(self, record: Provider) -> str:
@@ -248,6 +285,14 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
 
     def _editable(self, request: HttpRequest, obj: Provider | None) -> bool:
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+
+
+def _mappings_link(record: Provider) -> str:
+    """A link to the mappings that lead to a provider."""
+    query = urlencode({"targets__provider__id__exact": record.pk})
+    address = f"{reverse('admin:gateway_modelmapping_changelist')}?{query}"
+    text = gettext("Give them another target")
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, text)
 
 
 def _is_demo(obj: Any) -> bool:
@@ -263,6 +308,7 @@ def offered_presets() -> dict[str, dict[str, Any]]:
             "note": known.shown_note,
             "docs": known.docs,
             "docs_label": gettext("Documentation"),
+            "take": gettext("Take it"),
             "needs_key": known.needs_key,
             "endpoints": _endpoints(known),
         }

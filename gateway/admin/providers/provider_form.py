@@ -34,8 +34,21 @@ PROTOCOLS: Final = (
 )
 
 
-def _preset_choices() -> list[tuple[str, str]]:
-    return [(known.slug, known.shown_label) for known in presets().values() if not known.retired]
+_KINDS: Final = {
+    "cloud": gettext_lazy("Cloud"),
+    "gateway": gettext_lazy("Gateways"),
+    "local": gettext_lazy("On machines of your own"),
+    "other": gettext_lazy("Others"),
+}
+
+
+def _preset_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Presets by kind, as a select groups them."""
+    known = [one for one in presets().values() if not one.retired]
+    return [
+        (str(title), [(one.slug, one.shown_label) for one in known if one.kind == kind])
+        for kind, title in _KINDS.items()
+    ]
 
 
 class ProviderForm(forms.ModelForm):

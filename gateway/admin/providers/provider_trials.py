@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.admin.mappings.mapping_order import new_position, warn_of_unreached
+from gateway.admin.providers.model_proposals import NamedModel, proposed
 from gateway.admin.providers.provider_credentials import bring_credential_back
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, milliseconds
@@ -106,9 +107,13 @@ class ProviderTrials(OwnedRecordAdmin):
             keep_listed(
                 record, ((one.id, one.context_window, one.max_output_tokens) for one in listing.models)
             )
+            named = [NamedModel(one.id, one.context_window or 0) for one in listing.models]
+            taken = set(ModelMapping.objects.filter(enabled=True).values_list("pattern", flat=True))
+            chosen = proposed(named, taken)
             context |= {
                 "levels": [_shown(level) for level in listing.levels],
-                "models": [_offer(model, record) for model in listing.models],
+                "models": [_offer(model, record, chosen.get(model.id, "")) for model in listing.models],
+                "proposed": len(chosen),
                 "loaded": True,
                 "worked": bool(listing.models),
             }
@@ -250,8 +255,9 @@ def _count(posted: QueryDict, name: str = "models") -> int:
     return min(int(text), 2000) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
-def _offer(model: OfferedModel, record: Provider) -> dict[str, Any]:
+def _offer(model: OfferedModel, record: Provider, pattern: str) -> dict[str, Any]:
     return {
+        "pattern": pattern,
         "id": model.id,
         "window": model.context_window,
         "output": model.max_output_tokens,

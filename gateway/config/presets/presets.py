@@ -76,6 +76,17 @@ class Preset:
     docs: str = ""
     note: str = ""
     verified: str = ""
+    # a gateway: others run the models
+    passes_on: bool = False
+
+    @property
+    def kind(self) -> str:
+        """cloud, local, gateway, or other for a server that nobody knows yet."""
+        if not self.base_url:
+            return "other"
+        if "://localhost" in self.base_url:
+            return "local"
+        return "gateway" if self.passes_on else "cloud"
 
     @property
     def shown_label(self) -> str:

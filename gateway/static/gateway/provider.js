@@ -16,6 +16,35 @@
     note.setAttribute("aria-live", "polite");
     chooser.closest("div").after(note);
 
+    // 44 presets in a list: a word of the name, the address or the kind leaves those that have it
+    const search = document.createElement("input");
+    search.type = "search"; search.className = "gw-input"; search.autocomplete = "off";
+    search.placeholder = document.getElementById("gw-preset-search").dataset.label;
+    search.setAttribute("aria-label", search.placeholder);
+    chooser.before(search);
+    search.addEventListener("input", () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let first = null;
+      for (const option of chooser.options) {
+        const preset = presets[option.value];
+        const text = [option.textContent, option.value, option.parentNode.label, preset?.base_url, preset?.label].join(" ").toLowerCase();
+        option.hidden = !words.every((word) => text.includes(word));
+        if (!option.hidden && option.value) first ??= option;
+      }
+      for (const group of chooser.querySelectorAll("optgroup")) {
+        group.hidden = [...group.children].every((option) => option.hidden);
+      }
+      const chosen = chooser.selectedOptions[0];
+      if (words.length && first && (!chosen || chosen.hidden)) {
+        chooser.value = first.value;
+        chooser.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+    search.addEventListener("keydown", (event) => {
+      // Enter chooses, and does not send the form
+      if (event.key === "Enter") { event.preventDefault(); chooser.focus(); }
+    });
+
     // what the script filled in, it may replace; what somebody typed or saved stays
     const filled = new Set();
     const fill = (input, value, known) => {
@@ -43,6 +72,15 @@
           const url = document.createElement("code");
           url.textContent = one.base_url;
           item.append(one.label + (one.recommended ? ` (${one.recommended})` : "") + ": ", url);
+          if (one.recommended && protocol && one.protocol !== protocol.value) {
+            const take = document.createElement("button");
+            take.type = "button"; take.className = "gw-button gw-small"; take.textContent = preset.take;
+            take.addEventListener("click", () => {
+              protocol.value = one.protocol;
+              protocol.dispatchEvent(new Event("change", { bubbles: true }));
+            });
+            item.append(" ", take);
+          }
           list.append(item);
         }
         note.append(list);
@@ -76,6 +114,34 @@
     else if (presets[chooser.value]) describe(presets[chooser.value]);
   }
 
+  // each provider of the list in turn; the row says how it went, and the page of its test the rest
+  function testAll(button) {
+    button?.addEventListener("click", async () => {
+      const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+      button.disabled = true;
+      for (const link of document.querySelectorAll("a[data-test-one]")) {
+        const said = document.createElement("span");
+        said.setAttribute("role", "status");
+        said.textContent = " …";
+        link.parentNode.querySelector("[role=status]")?.remove();
+        link.after(said);
+        try {
+          const body = new URLSearchParams({ csrfmiddlewaretoken: token });
+          const answer = await fetch(link.href, { method: "POST", body, credentials: "same-origin" });
+          if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          const worst = page.querySelector(".gw-bad, .gw-warn") || page.querySelector(".gw-badge");
+          said.className = worst ? worst.className : "gw-badge";
+          said.textContent = worst ? worst.textContent : "?";
+        } catch (problem) {
+          said.className = "gw-badge gw-bad";
+          said.textContent = String(problem.message || problem);
+        }
+      }
+      button.disabled = false;
+    });
+  }
+
   async function test(button, url, form) {
     const result = document.querySelector("[data-test-result]");
     const label = button.textContent;
@@ -96,6 +162,10 @@
     result.scrollIntoView({ block: "nearest" });
   }
 
+  // who opens the page of the models wants to see them
+  const load = document.querySelector("[data-load-at-once]");
+  if (load) load.requestSubmit(load.querySelector("[name=load]"));
+  testAll(document.querySelector("[data-test-all]"));
   if (data) fillFrom(JSON.parse(data.textContent));
   document.querySelector("[data-test-url]")?.addEventListener("click", (event) => {
     test(event.currentTarget, event.currentTarget.dataset.testUrl, event.currentTarget.form);

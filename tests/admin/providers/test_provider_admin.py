@@ -426,3 +426,33 @@ def test_a_list_is_named_in_the_title_of_the_browser(admin_client, provider):
     text = admin_client.get(url("provider", "changelist")).content.decode()
     assert "Providers" in text.split("<title>")[1].split("</title>")[0]
     assert '<main id="content"' in text and 'href="#content"' in text
+
+
+def test_disabling_a_provider_says_what_becomes_of_its_mappings(admin_client):
+    add(admin_client, credential=CREDENTIAL)
+    provider = Provider.objects.get()
+    other = Provider.objects.create(name="Other", slug="other", base_url="https://other.test/v1")
+    alone, both = (ModelMapping.objects.create(pattern=name) for name in ("alone", "both"))
+    alone.lead_to(provider, "m")
+    both.lead_to(provider, "m")
+    both.lead_to(other, "m")
+    page = admin_client.get(url("provider", "change", provider.pk))
+    data = form_data(page, enabled=None)
+    said = admin_client.post(url("provider", "change", provider.pk), data, follow=True).content.decode()
+    assert "These mappings lead nowhere now, and their requests are refused: alone." in said
+    assert f"targets__provider__id__exact={provider.pk}" in said
+    assert "These mappings go on with their next target: both." in said
+    page = admin_client.get(url("provider", "delete", provider.pk)).content.decode()
+    assert "so it cannot be deleted" in page and f"targets__provider__id__exact={provider.pk}" in page
+
+
+def test_presets_are_grouped_by_kind_and_each_stands_once(admin_client):
+    page = admin_client.get(url("provider", "add"))
+    groups = dict(page.context["adminform"].form.fields["preset"].choices)
+    assert {"openai", "deepseek"} <= set(dict(groups["Cloud"]))
+    assert set(dict(groups["Gateways"])) == {"openrouter", "huggingface"}
+    assert "ollama" in dict(groups["On machines of your own"])
+    assert set(dict(groups["Others"])) == {"generic", "generic-anthropic"}
+    every = [slug for group in groups.values() for slug, _label in group]
+    assert len(every) == len(set(every)) == len(page.context["presets"])
+    assert "<optgroup" in page.content.decode() and "gw-preset-search" in page.content.decode()

@@ -1,6 +1,7 @@
 """The pages that try a provider; what is asked of it is tested in tests/upstream/trial/test_probe.py."""
 
 import json
+import re
 
 import pytest
 
@@ -123,6 +124,25 @@ def test_models_are_loaded_with_their_sizes_and_hostile_names_are_text(admin_cli
     assert "2 models" in text
     assert "128000" in text or "128,000" in text
     assert "<script>alert" not in text
+
+
+def test_loaded_models_come_with_a_proposal(admin_client, provider, monkeypatch):
+    listing(monkeypatch, OfferedModel("x-pro"), OfferedModel("x"), OfferedModel("x-mini"))
+    text = admin_client.post(url("provider", "models", provider.pk), {"load": "1"}).content.decode()
+    assert re.findall(r'value="([^"]*)" selected', text) == ["*opus*", "*sonnet*", "*haiku*"]
+    assert "as a proposal" in text
+
+
+def test_the_page_of_the_models_loads_them_at_once_and_only_once(admin_client, provider, monkeypatch):
+    listing(monkeypatch, OfferedModel("x"))
+    address = url("provider", "models", provider.pk)
+    assert "data-load-at-once" in admin_client.get(address).content.decode()
+    assert "data-load-at-once" not in admin_client.post(address, {"load": "1"}).content.decode()
+
+
+def test_the_list_tests_all_for_those_who_may(admin_client, clerk, provider):
+    assert "data-test-all" in admin_client.get(url("provider", "changelist")).content.decode()
+    assert "data-test-all" not in clerk("view_provider").get(url("provider", "changelist")).content.decode()
 
 
 def test_chosen_models_become_mappings_whose_sizes_follow_the_list(admin_client, provider, monkeypatch):
