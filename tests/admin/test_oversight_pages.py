@@ -1,5 +1,7 @@
 """Retention, holds, patterns and reads as pages."""
 
+import re
+
 import pytest
 
 from gateway.history.access import note_read
@@ -59,3 +61,13 @@ def test_the_retention_page_proposes_days_and_keeps_everything_until_it_is_saved
     assert Retention.current().body_days == 90
     page = admin_client.get("/admin/gateway/retention/", follow=True).content.decode()
     assert "are proposed" not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "title"),
+    [("/admin/gateway/hourlytotal/", "Costs"), ("/admin/gateway/hourlyoutcome/", "Models")],
+)
+def test_a_page_that_stands_for_itself_is_headed_by_its_own_name(admin_client, address, title):
+    page = admin_client.get(address).content.decode()
+    head = re.sub("<[^>]+>", " ", page[page.index("<h1") : page.index("</h1>")])
+    assert title in head and "ourly" not in head

@@ -66,7 +66,7 @@ class CostsAdmin(ReadOnlyAdmin):
         if request.GET.get("format") == "csv":
             return _csv(report)
         local = since.astimezone(timezone.get_current_timezone())
-        context = self.page_context(
+        context = self.own_page_context(
             request,
             _("Costs"),
             report=report,

@@ -66,7 +66,7 @@ class ModelsAdmin(ReadOnlyAdmin):
         every = found.targets(counted)
         targets = every[:MOST_TARGETS]
         curve = request.GET.get("curve", "")
-        context = self.page_context(
+        context = self.own_page_context(
             request,
             _("Models"),
             span=span,

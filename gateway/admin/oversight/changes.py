@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.translation import gettext as _
@@ -17,6 +20,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
+from gateway.admin.ui.list_filters import ParameterFilter
 from gateway.admin.ui.sanitize import inert
 from gateway.config.changes import RecordChange, acting, changes_of, said_of, source_of, undone_by
 from gateway.config.field_values import SECRET
@@ -38,6 +42,38 @@ _SOURCES = {
 }
 
 
+class OfRecord(ParameterFilter):
+    """`record=gateway.provider:3`: entries about one record, also those about several at once."""
+
+    title = gettext_lazy("record")
+    parameter_name = "record"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = request.GET.get(self.parameter_name, "")
+        model, pk = _record_of(value)
+        record = None if model is None else model._base_manager.filter(pk=pk).first()
+        return [(value, inert(str(record or value)[:100]))] if value else []
+
+    def condition(self, value: str) -> Q | None:
+        model, pk = _record_of(value)
+        if model is None:
+            return Q(pk=None)
+        kind = ContentType.objects.get_for_model(model)
+        # as config/changes.py writes the parts of an entry
+        part = f'"model": "{model._meta.label_lower}", "pk": "{pk}"'
+        return Q(content_type=kind, object_id=pk) | Q(change_message__contains=part)
+
+
+def _record_of(value: str) -> tuple[Any, str]:
+    """The model and the primary key that a value names; (None, "") for none."""
+    label, _colon, pk = value.partition(":")
+    try:
+        model = apps.get_model(label)
+        return model, str(model._meta.pk.to_python(pk))
+    except (LookupError, ValueError, ValidationError):
+        return None, ""
+
+
 @admin.register(LogEntry)
 class ChangeAdmin(ReadOnlyAdmin):
     change_form_template = "admin/gateway/logentry/change_form.html"
@@ -49,7 +85,7 @@ class ChangeAdmin(ReadOnlyAdmin):
         "record",
         "summary",
     )
-    list_filter = ("action_flag", "content_type", "user", "action_time")
+    list_filter = (OfRecord, "action_flag", "content_type", "user", "action_time")
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message")
     show_full_result_count = False

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.contrib.filters.admin import (
@@ -182,6 +184,17 @@ class GatewayModelAdmin(ModelAdmin):
         right = getattr(self.model, "field_rights", {}).get(attname)
         return right is None or request.user.has_perm(right)
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The changes of the record, with before, after and undo, for those who may see changes."""
+        record = self.get_object(request, object_id)
+        if record is None or not request.user.has_perm("admin.view_logentry"):
+            response: HttpResponse = super().history_view(request, object_id, extra_context)
+            return response
+        query = urlencode({"record": f"{self.opts.label_lower}:{record.pk}"})
+        return HttpResponseRedirect(f"{reverse('admin:admin_logentry_changelist')}?{query}")
+
     def page_name(self, page: str) -> str:
         """The URL name of a page of this record, for reverse()."""
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}"
@@ -196,6 +209,11 @@ class GatewayModelAdmin(ModelAdmin):
             "model_admin": self,
             **more,
         }
+
+    def own_page_context(self, request: HttpRequest, title: Any, **more: Any) -> dict[str, Any]:
+        """The same for a page that stands for itself: its head names the page, and no kind of record."""
+        of_itself = {"opts": None, "model_admin": None, "own_title": "", "content_title": title}
+        return self.page_context(request, title, **{**of_itself, **more})
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Django's; PostgreSQL refuses to look for a NUL, and no id has one."""

@@ -4,8 +4,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 
-from gateway.config.changes import acting, said_of, values_of
-from gateway.models import ClientKey, LegalHold, Origin, Provider
+from gateway.config.changes import acting, said_of, together, values_of
+from gateway.models import ClientKey, LegalHold, ModelMapping, Origin, Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -169,3 +169,36 @@ def test_what_was_changed_and_changed_back_in_one_act_is_nothing(admin_user):
             record.name = name
             record.save()
     assert values_of(LogEntry.objects.get()) == {"name": ["Acme", "Third"]}
+
+
+class TestHistoryOfARecord:
+    """A record's *History* is the page of changes, filtered."""
+
+    def test_it_leads_to_the_changes_of_this_record_alone(self, admin_client, changed):
+        record, entry = changed
+        Provider.objects.create(name="Other", slug="other", base_url="https://other.test/v1")
+        page = admin_client.get(f"/admin/gateway/provider/{record.pk}/history/", follow=True)
+        assert page.redirect_chain[0][0] == f"/admin/admin/logentry/?record=gateway.provider%3A{record.pk}"
+        assert f"/admin/admin/logentry/{entry.pk}/change/" in page.content.decode()
+        found = page.context["cl"].queryset
+        assert {one.object_id for one in found} == {str(record.pk)} and found.count() == 2
+
+    def test_entries_about_several_records_are_among_them(self, admin_client, admin_user):
+        first, second, third = (ModelMapping.objects.create(pattern=name) for name in "abc")
+        with acting(admin_user), together(ModelMapping, "Order"):
+            for place, mapping in enumerate((first, second)):
+                mapping.position = 100 + place
+                mapping.save()
+        for mapping, expected in ((first, 2), (second, 2), (third, 1)):
+            page = admin_client.get(f"/admin/gateway/modelmapping/{mapping.pk}/history/", follow=True)
+            assert page.context["cl"].queryset.count() == expected
+
+    def test_who_sees_no_changes_gets_the_plain_history(self, clerk, changed):
+        record, _ = changed
+        page = clerk("view_provider").get(f"/admin/gateway/provider/{record.pk}/history/")
+        assert page.status_code == 200 and "logentry" not in page.content.decode()
+
+    @pytest.mark.parametrize("value", ["x", "gateway.provider", "gateway.provider:x", "no.model:1", ":"])
+    def test_a_record_that_is_none_has_no_changes(self, admin_client, changed, value):
+        page = admin_client.get(f"/admin/admin/logentry/?record={value}")
+        assert page.status_code == 200 and page.context["cl"].queryset.count() == 0
