@@ -83,6 +83,7 @@ class Preparation:
             yield told
         except BaseException:
             self._out.write("\n")
+            self._out.flush()
             raise
         self._out.write(f"{''.join(told)} ({time.monotonic() - begun:.1f} s)\n")
         self._out.flush()

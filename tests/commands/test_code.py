@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from chaos.engines import free_port
 from gateway.management.commands import code
 from gateway.models import ClientKey
 from tests.commands.test_setupgateway import changed
-from tests.server.conftest import environment
+from tests.server.conftest import environment, prepare_database
 
 ROOT = Path(__file__).parent.parent.parent
 # writes down what it was started with
@@ -92,20 +95,132 @@ def test_without_claude_the_way_to_it_is_told(monkeypatch, tmp_path):
     assert "npm install -g @anthropic-ai/claude-code" in started()
 
 
+def running_with(data):
+    """The ids of processes whose data are in this folder, with the arguments that they have."""
+    found = {}
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"DATA_DIR={data}\0".encode() in environ.read_bytes():
+                found[environ.parent.name] = (environ.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def code_in(tmp_path):
+    """code_in(arguments, variables): `code` as a process, with a port and an empty data folder of its own."""
+    port, data = free_port(), tmp_path / "data"
+    data.mkdir()
+    if "ENGINES_DATABASE_URL" not in os.environ:
+        prepare_database(data)
+    begun = []
+
+    def code_in(*arguments, **variables):
+        of_test = {"PATH": os.environ["PATH"], "DATABASE_URL": "", "PORT": str(port), **variables}
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "code", *arguments],
+            cwd=ROOT,
+            env={**environment(data), **of_test},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        begun.append(process)
+        return process
+
+    code_in.port, code_in.data = port, data
+    yield code_in
+    for process in begun:
+        process.kill()
+        process.communicate()
+    assert running_with(data) == {}
+
+
 @pytest.mark.server
-def test_a_gateway_that_was_started_for_it_ends_with_it(claude, tmp_path):
-    port = free_port()
-    data = tmp_path / "data"
-    env = {**environment(data, PORT=str(port)), "PATH": os.environ["PATH"], "DATABASE_URL": ""}
-    command = [sys.executable, "manage.py", "code", "-p", "hello"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 7, done.stderr
+def test_a_gateway_that_was_started_for_it_ends_with_it(claude, code_in):
+    process = code_in("-p", "hello")
+    _, said = process.communicate(timeout=110)
+    assert process.returncode == 7, said
     assert json.loads(claude.read_text())[2] == 200
-    log = (data / "code.log").read_text()
+    log = (code_in.data / "code.log").read_text()
     assert "Listening on" in log and "Traceback" not in log
-    assert stat.S_IMODE((data / "code.log").stat().st_mode) == 0o600
-    still = subprocess.run(["pgrep", "-f", str(data)], capture_output=True, text=True).stdout
-    assert still == "", still
+    assert stat.S_IMODE((code_in.data / "code.log").stat().st_mode) == 0o600
+    assert running_with(code_in.data) == {}
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("claude")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_gateway_starts_ends_both_with_one_sentence(code_in, number):
+    process = code_in("-p", "hello")
+    assert process.stderr.readline().startswith("Starting the gateway")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=110)
+    assert (process.returncode, said) == (128 + number, "Stopped before Claude Code was started.\n")
+    assert running_with(code_in.data) == {}
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("claude")
+def test_a_port_that_another_program_has_is_one_sentence(code_in):
+    with socket.create_server(("127.0.0.1", code_in.port)) as taken:
+        threading.Thread(target=_refuse, args=(taken,), daemon=True).start()
+        process = code_in("-p", "hello")
+        _, said = process.communicate(timeout=110)
+        taken.shutdown(socket.SHUT_RDWR)
+    _, sentence = said.splitlines()
+    assert process.returncode == 1
+    assert re.fullmatch(
+        rf"The gateway did not start: Cannot listen on 127\.0\.0\.1:{code_in.port}: is the gateway running "
+        r"already\? Stop it, or choose another PORT in \.env\.",
+        sentence,
+    )
+
+
+def _refuse(listening):
+    """What another program says at /health."""
+    try:
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+    except OSError:
+        return
+
+
+# stays until the file in WAIT_FOR is there
+WAITING = """#!{python}
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+while not os.path.exists(os.environ["WAIT_FOR"]):
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.server
+def test_the_gateway_stays_until_the_last_session_that_uses_it_ends(claude, code_in, tmp_path):
+    script = tmp_path / "bin" / "claude"
+    script.write_text(WAITING.format(python=sys.executable))
+    first = code_in(str(tmp_path / "first"), WAIT_FOR=str(tmp_path / "end first"))
+    assert first.stderr.readline().startswith("Starting the gateway")
+    there(tmp_path / "first", first)
+    second = code_in(str(tmp_path / "second"), WAIT_FOR=str(tmp_path / "end second"))
+    there(tmp_path / "second", second)
+    (tmp_path / "end first").touch()
+    assert first.stderr.readline().startswith("Another session uses the gateway")
+    assert code._answers(f"http://127.0.0.1:{code_in.port}")
+    (tmp_path / "end second").touch()
+    assert (second.wait(110), second.stderr.read()) == (0, "")
+    assert first.wait(110) == 0
+
+
+def there(path, process):
+    while not path.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
 
 
 def test_a_signal_for_the_command_reaches_claude(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -10,9 +11,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -26,6 +28,7 @@ from gateway.management.invocation import command
 # a first start migrates; seconds, on a busy machine
 START_TIMEOUT: Final = 180.0
 LOOK_EVERY: Final = 0.1
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
@@ -49,11 +52,15 @@ class Command(BaseCommand):
             )
         conf = gateway_conf()
         url = local_url(conf)
-        with _gateway(url):
-            environment = {**os.environ, **_variables(conf, url)}
-            # an API key goes before the token, and asks a question in the terminal
-            environment.pop("ANTHROPIC_API_KEY", None)
-            return _in_foreground([claude, *arguments], environment)
+        try:
+            with _signals_raise(), _gateway(url):
+                environment = {**os.environ, **_variables(conf, url)}
+                # an API key goes before the token, and asks a question in the terminal
+                environment.pop("ANTHROPIC_API_KEY", None)
+                return _in_foreground([claude, *arguments], environment)
+        except _Told as told:
+            print(_("Stopped before Claude Code was started."), file=sys.stderr)
+            return 128 + told.number
 
 
 def _variables(conf: GatewayConf, url: str) -> dict[str, str]:
@@ -90,48 +97,90 @@ def _answers(url: str) -> bool:
         return False
 
 
+class _Told(Exception):
+    """A signal told this command to end while no Claude Code runs. `number`: which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 @contextmanager
-def _gateway(url: str) -> Iterator[None]:
-    """One that answers at `url`; when it is ours it is ended at the end."""
-    if _answers(url):
-        yield
-        return
-    log = Path(settings.DATA_DIR) / "code.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # it tells the first admin's password
-    log.touch(mode=0o600)
-    with log.open("wb") as out:
-        # a session of its own: Ctrl-C in the terminal is for Claude Code
-        own = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, sys.argv[0], "run"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    print(_("Starting the gateway; it tells how it goes in %(log)s") % {"log": log}, file=sys.stderr)
+def _signals_raise() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP raise _Told inside, so that what was started is ended first."""
+
+    def told(number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Told(number)
+
+    before = {number: signal.signal(number, told) for number in _ENDING}
     try:
-        _wait(own, url, log)
         yield
     finally:
-        own.terminate()
-        own.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _gateway(url: str) -> Iterator[None]:
+    """A gateway that answers at `url`. One that was started here ends when the last `code` has ended."""
+    folder = Path(settings.DATA_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "code.lock").open("ab") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if _answers(url):
+            yield
+            return
+        log = folder / "code.log"
+        # it shows the first admin's password
+        log.touch(mode=0o600)
+        with log.open("wb") as out:
+            # a session of its own: Ctrl-C in the terminal is for Claude Code
+            own = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, sys.argv[0], "run"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        print(_("Starting the gateway; its log is %(log)s") % {"log": log}, file=sys.stderr)
+        try:
+            _wait(own, url, log)
+            yield
+            _wait_for_others(users.fileno())
+        finally:
+            own.terminate()
+            try:
+                own.wait()
+            except _Told:
+                # the second signal ends it at once
+                own.terminate()
+                own.wait()
+
+
+def _wait_for_others(users: int) -> None:
+    """Until no other `code` uses the gateway. `users`: the descriptor of the lock that each shares."""
+    with suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    print(_("Another session uses the gateway; it ends with that one, or with Ctrl-C."), file=sys.stderr)
+    with suppress(_Told):
+        fcntl.flock(users, fcntl.LOCK_EX)
 
 
 def _wait(own: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not _answers(url):
         if own.poll() is not None or time.monotonic() > deadline:
-            last = log.read_text(errors="replace").strip().splitlines()[-3:]
-            raise CommandError("\n".join([_("The gateway did not start:"), *last]))
+            last = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise CommandError(" ".join([_("The gateway did not start:"), *last]))
         time.sleep(LOOK_EVERY)
 
 
 def _in_foreground(call: list[str], environment: dict[str, str]) -> int:
-    """Run `command` in this terminal to its end; its exit code. What tells us to end, tells it too."""
+    """Run `call` in this terminal to its end; its exit code. What tells us to end, tells it too."""
     process = subprocess.Popen(call, env=environment)  # noqa: S603 - what was found on the PATH
 
-    def pass_on(number: int, _frame: Any) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGHUP)}

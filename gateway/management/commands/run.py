@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils.translation import gettext as _
 
@@ -34,7 +34,10 @@ class Command(BaseCommand):
         preparation = Preparation(sys.stdout)
         # first, because nothing that sounds like success may come before it
         if not options["prepare"]:
-            preparation.address(conf.host, conf.port)
+            try:
+                preparation.address(conf.host, conf.port)
+            except CommandError as problem:
+                raise SystemExit(str(problem)) from None
         preparation.database()
         preparation.static_files()
         call_command("setupgateway", stdout=self.stdout)
