@@ -198,6 +198,13 @@ class GatewayConf:
         "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. Through a proxy it is always lean.",
         choices=("lean", "httpx"),
     )
+    warm_connections: int = GATEWAY.variable(
+        0,
+        "How many idle TLS connections each process keeps open to every provider that was asked within ten "
+        "minutes, so that a request after a pause does not wait for a handshake; 0: none.",
+        least=0,
+        most=16,
+    )
     spool_folder: Path = Path("data/spool")
 
     field_encryption_keys: tuple[str, ...] = DJANGO.variable(

@@ -184,6 +184,11 @@ class Runtime:
             # several first requests may have waited for it; they share one result
             if self._gateway is None or self._loop is not loop:
                 self._gateway, self._loop = self._built(), loop
+                snapshot = self._gateway.configuration.snapshot
+                # one with a way of its own is warm from its first request on
+                self._gateway.client.warm_up(
+                    provider.base_url for provider in snapshot.providers.values() if provider.network is None
+                )
                 if evaluating:
                     self._evaluate(GatewayAsker(self._gateway, loop))
         return self._gateway
@@ -320,6 +325,7 @@ class Runtime:
                 demo=demo_answer,
                 lean=conf.upstream_transport == "lean",
                 link_local=conf.allow_link_local,
+                warm=conf.warm_connections,
             ),
             recorder=TailedRecorder(self._recorder, LiveTail(live.progress)),
             limiter=self._limiter,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
 
@@ -211,7 +211,8 @@ class UpstreamClient:
 
     `demo` answers the calls marked as demo. `lean`: use the lean transport; otherwise every call
     takes the library's own. `transport` replaces the network (tests). `link_local`: whether calls
-    may reach link-local and metadata addresses.
+    may reach link-local and metadata addresses. `warm`: spare connections for each provider that was asked
+    of late.
     """
 
     def __init__(
@@ -221,10 +222,13 @@ class UpstreamClient:
         *,
         lean: bool = True,
         link_local: bool = False,
+        warm: int = 0,
     ) -> None:
         self._link_local = link_local
         given = isinstance(transport, LeanTransport)
-        self._lean = cast(LeanTransport, transport) if given else LeanTransport(link_local=link_local)
+        self._lean = (
+            cast(LeanTransport, transport) if given else LeanTransport(link_local=link_local, warm=warm)
+        )
         self._usually_lean = given or (lean and transport is None)
         # a transport from outside replaces the network, proxies included
         self._proxies = ProxyVariables(None if given or transport is None else {})
@@ -262,6 +266,13 @@ class UpstreamClient:
             return await self._sent_by_library(call, "GET")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError) as problem:
             raise connection_error(problem) from problem
+
+    def warm_up(self, urls: Iterable[str]) -> None:
+        """Providers at these URLs may be asked soon. A URL that is no web address is passed over."""
+        for url in urls:
+            with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, ValueError):
+                if self._usually_lean and self._proxies.proxy_for(url) is None:
+                    self._lean.warm_up(url)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import httptools
 import httpx
@@ -112,6 +112,16 @@ class LeanConnection(asyncio.Protocol):
         """Open, and no exchange on it."""
         transport = self._transport
         return not (self._closed or self._answer or transport is None or transport.is_closing())
+
+    @property
+    def tls(self) -> Any:
+        """The TLS object of the connection; None without TLS."""
+        return None if self._transport is None else self._transport.get_extra_info("ssl_object")
+
+    def spare(self) -> None:
+        """It was opened ahead of need: it waits in the pool, and its first request may find it closed."""
+        self._used = True
+        self._owner.idle(self)
 
     def start(self, head: bytes, content: bytes, write_timeout: float | None = None) -> LeanAnswer:
         """Write the request; the answer's `head` waits for the result.

@@ -53,6 +53,10 @@ class IdlePool:
             stack[0][1].abort()
         self._arm()
 
+    def waiting(self, origin: ConnectionOrigin) -> int:
+        """How many connections to it are idle."""
+        return len(self._idle.get(origin, ()))
+
     def lost(self, connection: LeanConnection) -> None:
         """Called by the connection when it is closed."""
         self._open.discard(connection)

@@ -24,6 +24,8 @@ from gateway.upstream.http1.happy_eyeballs import AddressRefused, connected_sock
 from gateway.upstream.http1.pool import IDLE_EXPIRY, IDLE_LIMIT, IdlePool
 from gateway.upstream.http1.request import ParsedUrl, detoured, post_head, request_head, target, target_of
 from gateway.upstream.http1.response import LeanAnswer
+from gateway.upstream.http1.spare import SpareConnections
+from gateway.upstream.http1.tls_sessions import TLSSessions
 from gateway.upstream.http1.tunnel import Dialogue, ProxyFailed, connect, refused, socks
 
 # of providers with certificates of their own: more than anybody has, and a bound
@@ -33,7 +35,8 @@ MOST_IDENTITIES: Final = 256
 class LeanTransport(httpx.AsyncBaseTransport):
     """One per event loop. `ssl_context` replaces httpx's own (certifi, SSL_CERT_FILE).
 
-    `link_local`: whether it may connect to link-local addresses.
+    `link_local`: whether it may connect to link-local addresses. `warm`: idle connections that are kept
+    open to each origin that was asked of late.
     """
 
     def __init__(
@@ -43,12 +46,15 @@ class LeanTransport(httpx.AsyncBaseTransport):
         idle_limit: int = IDLE_LIMIT,
         idle_expiry: float = IDLE_EXPIRY,
         link_local: bool = False,
+        warm: int = 0,
     ) -> None:
         self._link_local = link_local
         self._ssl_context = ssl_context
+        self._sessions = None if ssl_context is None else TLSSessions(ssl_context)
         self._ssl_lock = asyncio.Lock()
         self._identities: dict[TLSIdentity, ssl.SSLContext] = {}
         self._pool = IdlePool(idle_limit, idle_expiry)
+        self._spare = SpareConnections(warm, self._pool.waiting, self._open_spare)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """httpx's entry point; extensions `proxy` and `tls` as in `post`. Raises httpx.TransportError."""
@@ -88,7 +94,16 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection; exchanges on them fail."""
+        self._spare.close()
         self._pool.close()
+
+    def warm_up(self, url: str) -> None:
+        """Requests to this URL are expected: where spare connections are kept, open them now."""
+        self._spare.asked(target(url).origin)
+
+    async def _open_spare(self, origin: ConnectionOrigin, timeout: float) -> None:
+        connection = await self._connected(origin, timeout)
+        connection.spare()
 
     async def _exchanged(
         self,
@@ -98,6 +113,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         connect_timeout: float | None,
         write_timeout: float | None,
     ) -> LeanAnswer:
+        self._spare.asked(place.origin)
         kept = self._pool.take(place.origin)
         if kept is not None:
             # The server may close a kept connection while the request is on its way. A POST is repeated
@@ -109,8 +125,11 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 return _from_provider(place, await _answered(kept, head, content, write_timeout))
             except StaleConnection:
                 pass
-        connection = await self._connected(place.origin, connect_timeout)
-        return _from_provider(place, await _answered(connection, head, content, write_timeout))
+        made = await self._connected(place.origin, connect_timeout)
+        answer = await _answered(made, head, content, write_timeout)
+        if self._sessions is not None and place.origin.scheme == "https" and place.origin.tls is None:
+            self._sessions.keep(made.tls)
+        return _from_provider(place, answer)
 
     async def _connected(self, origin: ConnectionOrigin, timeout: float | None) -> LeanConnection:
         """Open a new connection, TLS included. Raises httpx.ConnectError or httpx.ConnectTimeout."""
@@ -210,6 +229,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 return self._identities[identity]
             if self._ssl_context is None:
                 self._ssl_context = await asyncio.to_thread(_ssl_context)
+                self._sessions = TLSSessions(self._ssl_context)
             return self._ssl_context
 
 
