@@ -106,6 +106,9 @@ class Profile:
     history: str = "repair"
     deferred_tools: str = "honor"
     late_tools: str = "list"
+    verbosity: str | None = None
+    reasoning_context: str | None = None
+    stream_obfuscation: bool = True
     server_tools: str = "auto"
     web_search: str = "off"
     tool_args: str = "live"

@@ -95,13 +95,15 @@ def responses_request(
     prefill = checked_ending(items, context)
     if request.get("stream"):
         body["stream"] = True
+        if not profile.stream_obfuscation:
+            body["stream_options"] = {"include_obfuscation": False}
     body.update(plan.sampling)
     # what no result names any more, say after a compaction, belongs to the list
     if tools.tools or late:
         body["tools"] = [*(_tool(entry) for entry in tools.tools), *late.values()]
     if tools.tool_choice is not None:
         body["tool_choice"] = _choice(tools.tool_choice)
-    text = _text(plan.structured.body)
+    text = _text(plan.structured.body, profile.verbosity)
     body |= {**tools.parallel, **tools.body, **text, **_reasoning(plan), **_include(plan), **plan.who.body}
     return plan.converted(body, prefill=prefill)
 
@@ -129,6 +131,8 @@ def _reasoning(plan: RequestPlan) -> JSONObject:
         reasoning["effort"] = thinking.body["reasoning_effort"]
     if thinking.requested and thinking.display != "omitted":
         reasoning["summary"] = "auto"
+    if profile.reasoning_context is not None:
+        reasoning["context"] = profile.reasoning_context
     return {"reasoning": reasoning} if reasoning else {}
 
 
@@ -156,9 +160,12 @@ def _choice(choice: str | JSONObject) -> str | JSONObject:
     return {"type": "allowed_tools", "mode": "required", "tools": [choice]}
 
 
-def _text(body: JSONObject) -> JSONObject:
-    """`response_format` as `text.format`."""
+def _text(body: JSONObject, verbosity: str | None) -> JSONObject:
+    """`response_format` as `text.format`, and how much is to be said."""
     form = body.get("response_format")
-    if form is None:
-        return {}
-    return {"text": {"format": {"type": form["type"], **form.get("json_schema", {})}}}
+    text: JSONObject = (
+        {} if form is None else {"format": {"type": form["type"], **form.get("json_schema", {})}}
+    )
+    if verbosity is not None:
+        text["verbosity"] = verbosity
+    return {"text": text} if text else {}

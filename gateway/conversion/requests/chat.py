@@ -46,7 +46,10 @@ def chat_request(
     if request.get("stream"):
         body["stream"] = True
         if profile.stream_usage:
-            body["stream_options"] = {"include_usage": True}
+            unpadded = {} if profile.stream_obfuscation else {"include_obfuscation": False}
+            body["stream_options"] = {"include_usage": True, **unpadded}
+    if profile.verbosity is not None:
+        body["verbosity"] = profile.verbosity
     body.update(plan.sampling)
     if plan.stops.native:
         body["stop"] = list(plan.stops.native)

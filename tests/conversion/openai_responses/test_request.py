@@ -114,6 +114,21 @@ def test_the_effort_and_whether_a_summary_is_wanted(fields, reasoning):
     assert body.get("reasoning") == reasoning
 
 
+def test_verbosity_reasoning_context_and_padding_are_options():
+    form = {"type": "json_schema", "schema": {"type": "object"}}
+    request = request_of(thinking={"type": "adaptive"}, stream=True, output_config={"format": form})
+    options = {"verbosity": "low", "reasoning_context": "all_turns", "stream_obfuscation": False}
+    body = body_of(request, reasoning="effort", **options)
+    assert body["text"]["verbosity"] == "low" and body["text"]["format"]["type"] == "json_schema"
+    assert body["reasoning"]["context"] == "all_turns"
+    assert body["stream_options"] == {"include_obfuscation": False}
+    plain = body_of(request, reasoning="effort")
+    assert "verbosity" not in plain["text"] and "context" not in plain["reasoning"]
+    assert "stream_options" not in plain
+    assert "stream_options" not in body_of({**request, "stream": False}, **options)
+    assert body_of(request_of(), verbosity="high")["text"] == {"verbosity": "high"}
+
+
 def test_any_form_of_thinking_is_an_effort_here():
     body = body_of(
         request_of(output_config={"effort": "high"}), reasoning="enable_thinking", efforts=["high"]

@@ -133,6 +133,15 @@ def test_the_simplest_request_is_converted_without_loss():
     [
         ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}),
         ({"stream_usage": False}, {"stream": True}, {"stream": True}),
+        (
+            {"stream_obfuscation": False},
+            {"stream": True},
+            {"stream_options": {"include_usage": True, "include_obfuscation": False}},
+        ),
+        # a server that refuses the field refuses it with other options too
+        ({"stream_obfuscation": False, "stream_usage": False}, {"stream": True}, {"stream": True}),
+        ({"stream_obfuscation": False}, {}, {}),
+        ({"verbosity": "low"}, {}, {"verbosity": "low"}),
         ({}, {"stream": False}, {}),
         ({"upstream_model": "up"}, {}, {"model": "up"}),
     ],
