@@ -39,6 +39,7 @@ class ClientFacts:
     seal: Seal = UNSEALED
     opaque_budget: int = 16 * 1024 * 1024
     page_texts: PageTexts | None = field(default=None, repr=False)
+    diagnostics: JSONObject | None = None
 
     def opener(self) -> Opener:
         """Reads the payloads of one request; one for counting, one for converting."""
@@ -78,7 +79,8 @@ class AnswerContext:
     `nullable_paths`: JSON paths (tuples of keys, `*` for list items) whose nulls
     `force_strict` invented and the answer must lose again; None = no such rewriting.
     `prefill`: text of the final assistant message the upstream continues.
-    `report_context_management`: the request carried context_management. `safeguard_results`: what is said
+    `report_context_management`: the request carried context_management. `report_diagnostics`: it asked for
+    `diagnostics`, whose value they are. `safeguard_results`: what is said
     of the tool calls to a client that wants them judged; None: nobody asked, or the provider answers.
     `usage_scale`: what input counts are multiplied by for the client (client_window.py).
     `seal` signs the opaque data that the client is to bring back.
@@ -101,6 +103,8 @@ class AnswerContext:
     prefill: str | None = None
     web_search_active: bool = False
     report_context_management: bool = False
+    report_diagnostics: bool = False
+    diagnostics: JSONObject | None = None
     safeguard_results: list[JSONObject] | None = None
     usage_scale: float = 1.0
     leading: tuple[ServerToolUse | WebSearchToolResult, ...] = ()

@@ -23,6 +23,7 @@ from gateway.history.outcome import CANCELLED, ERROR, OK
 from gateway.history.record import capture
 from gateway.limits.limiter import unpriced
 from gateway.relay import admission
+from gateway.relay.exchange.cache_diagnostics import CacheDiagnosis, asks
 from gateway.relay.exchange.exchange import Arrival, Exchange
 from gateway.relay.finalize import ended
 from gateway.relay.gateway import Gateway
@@ -148,6 +149,10 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> MessagesRequest:
     own = exchange.arrival.purpose
     exchange.purpose = own or purpose_of(request, headers, exchange.arrival.endpoint)
     exchange.novelties = [] if own else [list(novelty) for novelty in novelties_of(request, headers)]
+    if asks(request) and exchange.arrival.endpoint == "messages":
+        exchange.diagnosis = await asyncio.to_thread(
+            CacheDiagnosis, request, body, exchange.arrival.holder, gateway.diagnosed
+        )
     return cast(MessagesRequest, request)
 
 

@@ -48,6 +48,8 @@ def log_outcome(outcome: ExchangeOutcome) -> None:
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
     """Settle what it used, release its place, count it, and log one line."""
     leave(exchange, gateway, outcome)
+    if exchange.diagnosis is not None:
+        exchange.diagnosis.remember(outcome, gateway.diagnosed)
     if gateway.counting:
         metrics.ended(outcome)
     log_outcome(outcome)

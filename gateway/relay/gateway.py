@@ -17,6 +17,7 @@ from gateway.limits.limiter import Limiter as KeyLimiter
 from gateway.limits.meters import Need
 from gateway.limits.reconciling import NoHistory
 from gateway.limits.stores import MemoryStore
+from gateway.relay.exchange.cache_diagnostics import Memory, new_memory
 from gateway.relay.exchange.ids import new_id
 from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
@@ -84,7 +85,8 @@ class Gateway:
     again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
     read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted. `moves`:
     sessions that were said to have been moved by a step (relay/placement.py). `shadows` asks other
-    targets, too (relay/shadow.py); None: nothing is asked.
+    targets, too (relay/shadow.py); None: nothing is asked. `diagnosed`: requests whose successors may ask
+    why they missed the cache.
     """
 
     configuration: Configuration
@@ -111,6 +113,7 @@ class Gateway:
     pdf_workers: PDFWorkers = field(default_factory=PDFWorkers)
     reader: RequestReader = field(default_factory=RequestReader)
     shadows: Shadowing | None = None
+    diagnosed: Memory = field(default_factory=new_memory)
     moves: GenerationalCache[Hashable, bool] = field(default_factory=lambda: GenerationalCache(MOST_MOVES))
     now: Callable[[], datetime] = utc_now
     clock: Callable[[], float] = time.monotonic

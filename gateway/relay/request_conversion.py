@@ -66,10 +66,11 @@ async def conversion(
     recurring = exchange.recurring if made is None else NOTHING
     facts = client_facts(exchange, gateway)
     request_of = DIALECTS[route.profile.protocol].request
+    new_id = gateway.new_id if exchange.diagnosis is None else exchange.diagnosis.noting(gateway.new_id)
 
     def convert() -> Converted | AnsweredLocally:
         exchange.ledger = Ledger()
-        return request_of(asked, route.profile, facts, gateway.new_id, exchange.ledger, recurring)
+        return request_of(asked, route.profile, facts, new_id, exchange.ledger, recurring)
 
     converted = await beside_the_loop(exchange, gateway, route, asked, convert)
     exchange.estimated_input_tokens = converted.context.estimated_input_tokens
@@ -91,6 +92,7 @@ def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
         seal=Seal(gateway.seal_keys, arrival.holder),
         opaque_budget=len(arrival.body) + MORE_THAN_BODY,
         page_texts=exchange.page_texts,
+        diagnostics=None if exchange.diagnosis is None else exchange.diagnosis.answer,
     )
 
 

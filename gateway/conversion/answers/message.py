@@ -34,6 +34,8 @@ def envelope(
         "usage": usage,
         "container": None,
     }
+    if context.report_diagnostics:
+        message["diagnostics"] = context.diagnostics
     if context.report_context_management and stop is not None:
         message["context_management"] = NO_EDITS
     if context.safeguard_results is not None and stop is not None:

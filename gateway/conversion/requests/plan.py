@@ -66,7 +66,7 @@ _HANDLED: Final = frozenset(
         "model", "max_tokens", "messages", "system", "stream", "temperature", "top_p", "top_k",
         "stop_sequences", "thinking", "output_config", "output_format", "tools", "tool_choice",
         "metadata", "service_tier", "speed", "cache_control", "thread", "compaction", "mcp_servers",
-        "betas", "safeguards",
+        "betas", "safeguards", "diagnostics",
     }
 )  # fmt: skip
 
@@ -74,7 +74,7 @@ _HANDLED: Final = frozenset(
 @frozen
 class RequestPlan:
     """A checked request, taken apart. `cap`: the output tokens to ask for; `estimate`: of the input's, from
-    its `counts`."""
+    its `counts`. `diagnostics`: what the answer says of the cache."""
 
     request: MessagesRequest
     context: RequestContext
@@ -91,6 +91,7 @@ class RequestPlan:
     who: Identity
     scale: float
     turns: list[Turn]
+    diagnostics: JSONObject | None
 
     @property
     def upstream_model(self) -> str:
@@ -132,6 +133,8 @@ class RequestPlan:
             prefill=prefill,
             web_search_active=self.tools.web_search_active,
             report_context_management=request.get("context_management") is not None,
+            report_diagnostics=isinstance(request.get("diagnostics"), dict),
+            diagnostics=self.diagnostics,
             safeguard_results=results_for(request),
             usage_scale=self.scale,
             search_query=_searched_for(request) if self.tools.web_search_active else "",
@@ -189,7 +192,7 @@ def request_plan(
     who = identity(request, profile, client, notes)
     return RequestPlan(
         request, context, ledger, new_id, counts, estimate, conversation, tools, structured, stops, cap,
-        thinking, who, usage_scale(profile, request["model"], client.headers), turns,
+        thinking, who, usage_scale(profile, request["model"], client.headers), turns, client.diagnostics,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from gateway.history.outcome import (
 from gateway.history.record import capture
 from gateway.history.record.request_facts import failed_tools
 from gateway.limits.limiter import Admission
+from gateway.relay.exchange.cache_diagnostics import CacheDiagnosis
 from gateway.relay.exchange.timeline import Timeline
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Attached, Facts, Needs, as_json, attached_to, shape_of
 from gateway.routing.resolve import Route
@@ -144,7 +145,8 @@ class Exchange:
     its messages carry, once somebody has looked. `novelties`: names in it that this version does not know.
     `arm`: the one that its session was given, where the mapping divides its sessions; `move`: what
     the ledger says of a ramp's step that moved the session.
-    `classifier`: who judges calls that no rule decides. `verdicts`: what was said of the calls of its
+    `diagnosis`: why it misses the cache of the one before, for clients that ask. `classifier`: who judges
+    calls that no rule decides. `verdicts`: what was said of the calls of its
     answer, as the columns of models.SafeguardVerdict.
     `answer_headers`: headers of the provider's answer that go back to the client. `inside`: it has a
     place in this process. `admission`: what its key was charged; `limit_headers`: what the key has left
@@ -184,6 +186,7 @@ class Exchange:
     tools_called: list[str] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     searched: Searched | None = None
+    diagnosis: CacheDiagnosis | None = None
     inside: bool = False
     admission: Admission | None = None
     served_by: str = ""

@@ -175,7 +175,6 @@ DROPPED = {
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     "container": "c_1",
     "fallbacks": [{"model": "x"}],
-    "diagnostics": {},
     "inference_geo": "us",
     "user_profile_id": "u",
     "workspace_id": "w",
