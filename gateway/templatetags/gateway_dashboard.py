@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,12 +12,12 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
+from gateway.admin.home import dashboard_charts
 from gateway.admin.providers.provider_tracker import trackers
-from gateway.admin.ui import charts_svg, time_range, time_zone
-from gateway.admin.ui.charts_svg import Chart
+from gateway.admin.ui import time_range, time_zone
 from gateway.conf import gateway_conf
 from gateway.config.startup.client_setup_text import base_url
-from gateway.history.totals.dashboard import Dashboard, Point, dashboard
+from gateway.history.totals.dashboard import Dashboard, Point, dashboard, points
 from gateway.models import RequestLog
 from gateway.watch import attention
 
@@ -27,6 +26,8 @@ register = template.Library()
 # the ranges that stand above the numbers
 _RANGES: Final = ("1h", "24h", "7d", "30d", "today", "yesterday", "month", "last-month")
 _DEFAULT: Final = "24h"
+# the parameter that asks for the span before
+_COMPARE: Final = "compare"
 _HOUR: Final = timedelta(hours=1)
 # languages count large numbers differently: from the largest down, each with its unit
 _SCALES: Final = pgettext_lazy("scales of numbers", "1000000000 G, 1000000 M, 1000 k")
@@ -67,9 +68,16 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
         # an empty range is no empty history
         address = base_url(gateway_conf(), request.build_absolute_uri("/"))
         return {**found, "no_history": not RequestLog.objects.exists(), "url": address}
+    comparing = request.GET.get(_COMPARE) == "1"
+    since, until = span.bounds(now)
+    before = points(since - (until - since), since) if comparing else None
+    names = [_time(point, numbers) for point in numbers.points]
+    charts = dashboard_charts.charts(numbers, names, before)
     return {
         **found,
-        "charts": [_requests_chart(numbers), _first_byte_chart(numbers), _cost_chart(numbers)],
+        "charts": charts,
+        "comparing": comparing,
+        "compare_query": _compare_query(request, not comparing),
         "tables": [
             (_("By model"), _("Upstream model"), "upstream_model", numbers.models),
             (_("By provider"), _("Provider"), "provider", numbers.providers),
@@ -79,6 +87,15 @@ def gateway_dashboard(context: dict[str, Any]) -> dict[str, Any]:
         "trackers": trackers(numbers.health, lambda point: _time(point, numbers)),
         "ledger_total": sum(number for _code, number in numbers.ledger),
     }
+
+
+def _compare_query(request: Any, on: bool) -> str:
+    """The page's own address with the span before beside this one, or without it."""
+    rest = request.GET.copy()
+    rest.pop(_COMPARE, None)
+    if on:
+        rest[_COMPARE] = "1"
+    return str(rest.urlencode())
 
 
 @register.filter
@@ -111,69 +128,6 @@ def short(number: int | None) -> str:
 def percent(share: float | None) -> str:
     """0.0123 -> "1.2 %"."""
     return "–" if share is None else f"{share * 100:.1f} %"
-
-
-def _requests_chart(found: Dashboard) -> Chart:
-    words = _("%(time)s: %(requests)d requests, %(failed)d failed")
-    bars, top = charts_svg.bars(
-        [
-            (
-                point.numbers.requests,
-                point.numbers.failed,
-                words
-                % {
-                    "time": _time(point, found),
-                    "requests": point.numbers.requests,
-                    "failed": point.numbers.failed,
-                },
-            )
-            for point in found.points
-        ]
-    )
-    return Chart(_("Requests"), f"{int(top):,}", *_ends(found), bars=bars)
-
-
-def _cost_chart(found: Dashboard) -> Chart:
-    bars, top = charts_svg.bars(
-        [
-            (float(point.numbers.cost), 0, f"{_time(point, found)}: {dollars(point.numbers.cost)}")
-            for point in found.points
-        ]
-    )
-    most = dollars(top) if found.whole.cost else "$0"
-    return Chart(_("Cost"), most, *_ends(found), bars=bars)
-
-
-def _first_byte_chart(found: Dashboard) -> Chart:
-    p50: Sequence[float | None] = [point.numbers.p50 for point in found.points]
-    p95: Sequence[float | None] = [point.numbers.p95 for point in found.points]
-    top = charts_svg.highest(p95, 1000.0)
-    bars, _top = charts_svg.bars(
-        [
-            (
-                top,
-                0,
-                _("%(time)s: half within %(p50)s, 95 %% within %(p95)s")
-                % {
-                    "time": _time(point, found),
-                    "p50": seconds(point.numbers.p50),
-                    "p95": seconds(point.numbers.p95),
-                },
-            )
-            for point in found.points
-        ]
-    )
-    return Chart(
-        _("Time to first byte"),
-        seconds(top),
-        *_ends(found),
-        bars=bars,
-        lines=[("p50", charts_svg.line(p50, top)), ("p95", charts_svg.line(p95, top))],
-    )
-
-
-def _ends(found: Dashboard) -> tuple[str, str]:
-    return _time(found.points[0], found), _time(found.points[-1], found)
 
 
 def _time(point: Point, found: Dashboard) -> str:

@@ -34,8 +34,8 @@ def test_an_empty_history_says_how_to_get_the_first_request(page):
 def test_numbers_charts_and_tables_are_shown_and_said_in_words(page):
     write([lately(1, first_byte_ms=900, input_tokens=1000), lately(2, state="error")])
     text = page("?range=7d")
-    assert 'aria-label="Requests: up to 2"' in text
-    assert "2 requests, 1 failed" in text
+    assert 'aria-label="Requests, up to 2.' in text
+    assert '<td data-v="1">1</td><td data-v="1">1</td>' in text
     assert "u-1" in text and "acme" in text
     assert 'aria-current="page">last 7 days' in text
 

@@ -16,9 +16,10 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.ui import charts_svg, time_range, time_zone
+from gateway.admin.costs.budget_chart import budgets
+from gateway.admin.ui import time_range, time_zone
 from gateway.admin.ui.base import ReadOnlyAdmin
-from gateway.admin.ui.charts_svg import StackedChart
+from gateway.admin.ui.charts import COLOURS, Chart, ChartColumn, stacked
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.usage import BY, UsageLine, UsageReport, forecast, usage
 from gateway.history.totals.usage_table import COLUMNS, rows_of
@@ -35,7 +36,7 @@ _TITLES: Final = {
     "day": _("day"),
 }
 # lines that have a colour of their own; the rest is one
-MOST_STACKED: Final = 7
+MOST_STACKED: Final = COLOURS - 1
 # where the requests of a line are listed: the parameter of the list
 _LISTED_BY: Final = {
     "owner": "owner",
@@ -77,6 +78,7 @@ class CostsAdmin(ReadOnlyAdmin):
             kinds=[(name, title, _query(name, span), name == by) for name, title in _TITLES.items()],
             lines=[_shown(line, report, span) for line in report.lines],
             chart=_chart(report),
+            budgets=budgets() if request.user.has_perm("gateway.view_clientkey") else None,
             forecast=forecast(report.whole.cost, local, until, now),
             csv_query=f"{_query(by, span)}&format=csv",
             zone=str(timezone.get_current_timezone()),
@@ -102,7 +104,7 @@ def _shown(line: UsageLine, report: UsageReport, span: time_range.TimeRange) -> 
     }
 
 
-def _chart(report: UsageReport) -> StackedChart | None:
+def _chart(report: UsageReport) -> Chart | None:
     """Cost by day, stacked by the dearest lines; None for a report by days of one line."""
     if len(report.days) < 2 or not report.whole.cost:
         return None
@@ -113,9 +115,12 @@ def _chart(report: UsageReport) -> StackedChart | None:
     if any(line.sums.cost for line in others):
         rest = [sum((line.days.get(day, Decimal(0)) for line in others), Decimal(0)) for day in report.days]
         layers.append((str(_("all") if report.by == "day" else _("others")), rest))
-    return charts_svg.stacked(
-        _("Cost by day"), [day.isoformat() for day in report.days], layers, lambda value: f"${value:,.2f}"
-    )
+    listed = reverse("admin:gateway_requestlog_changelist")
+    columns = [
+        ChartColumn(day.isoformat(), f"{listed}?{urlencode({time_range.PARAMETER: f'{day}..{day}'})}")
+        for day in report.days
+    ]
+    return stacked(_("Cost by day"), columns, layers, lambda value: f"${value:,.2f}", "dollars")
 
 
 def _csv(report: UsageReport) -> HttpResponse:

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.outcomes.figure_words import WORDS, cell, value_in_words
 from gateway.admin.outcomes.outcome_files import csv_file, json_file
-from gateway.admin.ui import charts_svg, time_range, time_zone
+from gateway.admin.ui import time_range, time_zone
 from gateway.admin.ui.base import ReadOnlyAdmin
+from gateway.admin.ui.charts import COLOURS, Chart, ChartCell, ChartColumn, Series
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CONDITIONS
 from gateway.history.outcomes.figures import BY_NAME, FIGURES, errors
@@ -34,6 +35,8 @@ MOST_TARGETS: Final = 6
 MOST_TOOLS: Final = 20
 MOST_WEEKS: Final = 60
 DEFAULT_CURVE: Final = "tool_errors"
+# units of figures as a chart's axis has them
+_AXES: Final = {"share": "percent", "dollars": "dollars", "milliseconds": "seconds"}
 # what is listed behind a figure: parameters of the list of requests
 _LISTED: Final[dict[str, dict[str, str]]] = {
     "failures": {"state": "error,broken"},
@@ -207,43 +210,40 @@ def _tools(
     return rows
 
 
-def _chart(
-    targets: list[ComparedTarget], found: OutcomeReport, counted: str, name: str
-) -> dict[str, Any] | None:
+def _chart(targets: list[ComparedTarget], found: OutcomeReport, counted: str, name: str) -> Chart | None:
     """One figure by week, a line for each target; None for a single week."""
     weeks = found.weeks()[-MOST_WEEKS:]
     if len(weeks) < 2 or not targets:
         return None
     kind = BY_NAME[name]
-    days = [monday(week).isoformat() for week in weeks]
-    values = [[found.figure(name, target, counted, week) for week in weeks] for target in targets]
-    shown = [[None if one.value is None or one.too_few else one.value for one in line] for line in values]
-    top = max((value for line in shown for value in line if value is not None), default=0) or 1
-    names = [_name(target) for target in targets]
-    columns = [
-        (day, "; ".join(_point(kind.unit, names[at], line[place]) for at, line in enumerate(values)))
-        for place, day in enumerate(days)
-    ]
-    return {
-        "title": WORDS[name][0],
-        "top": value_in_words(kind.unit, top),
-        "lines": [(names[at], charts_svg.line(line, top)) for at, line in enumerate(shown)],
-        "columns": columns,
-        "first": days[0],
-        "last": days[-1],
-        "width": charts_svg.WIDTH,
-        "height": charts_svg.HEIGHT,
-    }
+    series, most = [], None
+    for place, target in enumerate(targets):
+        line = [found.figure(name, target, counted, week) for week in weeks]
+        values = [None if one.value is None or one.too_few else one.value for one in line]
+        most = max((value for value in (most, *values) if value is not None), default=None)
+        words = [_point(kind.unit, one) for one in line]
+        line_cells = [
+            ChartCell(_scaled(kind.unit, value), word) for value, word in zip(values, words, strict=True)
+        ]
+        series.append(Series(_name(target), line_cells, "line", str(place % COLOURS)))
+    title = gettext("%(title)s by week") % {"title": WORDS[name][0]}
+    top = "" if most is None else value_in_words(kind.unit, most)
+    columns = [ChartColumn(monday(week).isoformat()) for week in weeks]
+    return Chart(title, columns, series, _AXES.get(kind.unit, "number"), top)
+
+
+def _scaled(unit: str, value: float | None) -> float | None:
+    return value if value is None or unit != "share" else 100 * value
 
 
 def _name(target: ComparedTarget) -> str:
     return f"{inert(target.mapping) or '–'} → {inert(target.upstream_model)} @ {inert(target.provider)}"
 
 
-def _point(unit: Any, name: str, found: Any) -> str:
+def _point(unit: Any, found: Any) -> str:
     if found.value is None:
-        return f"{name} –"
+        return "–"
     if found.too_few:
-        return gettext("%(name)s too few to tell (%(number)d)") % {"name": name, "number": found.number}
+        return gettext("too few to tell (%(number)d)") % {"number": found.number}
     ends = " – ".join(value_in_words(unit, end) for end in (found.low, found.high))
-    return f"{name} {value_in_words(unit, found.value)} ({ends}; {found.number:,})"
+    return f"{value_in_words(unit, found.value)} ({ends}; {found.number:,})"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db.models import Sum
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from gateway.admin.ui import charts_svg
-from gateway.admin.ui.charts_svg import Chart
+from gateway.admin.ui.charts import Chart, ChartColumn, Series, cells, span_query
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.contributions import HOUR, hour_of
 from gateway.models import ClientKey, Problem, ProblemHour
@@ -99,15 +100,11 @@ def week(problem: Problem, now: datetime) -> Chart:
     for hour, times in rows.values_list("hour").annotate(sum_of_times=Sum("times")):
         sums[(hour - first) // _EACH] += times
     places = range((last - first) // _EACH + 1)
-    names = [_moment(first + _EACH * place) for place in places]
-    words = _("%(time)s: %(number)d failures")
-    bars, top = charts_svg.bars(
-        [
-            (sums[place], sums[place], words % {"time": names[place], "number": sums[place]})
-            for place in places
-        ]
-    )
-    return Chart(_("Failures in the last 7 days"), f"{int(top):,}", names[0], _("now"), bars=bars)
+    columns = [_column(problem, first + _EACH * place) for place in places]
+    counts = cells([sums[place] for place in places], lambda number: f"{number:,}")
+    top = f"{max(sums.values(), default=0):,}"
+    series = [Series(_("failures"), counts, colour="bad")]
+    return Chart(_("Failures in the last 7 days"), columns, series, top=top)
 
 
 def whom(problem: Problem) -> list[Hit]:
@@ -129,5 +126,8 @@ def whom(problem: Problem) -> list[Hit]:
     ]
 
 
-def _moment(hour: int) -> str:
-    return date_format(localtime(datetime.fromtimestamp(hour * HOUR, UTC)), "j N H:i")
+def _column(problem: Problem, hour: int) -> ChartColumn:
+    since = datetime.fromtimestamp(hour * HOUR, UTC)
+    asked = {"problem": str(problem.pk), **span_query(since, since + timedelta(hours=_EACH))}
+    address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode(asked)}"
+    return ChartColumn(date_format(localtime(since), "j N H:i"), address)

@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.admin.ui import charts_svg
-from gateway.admin.ui.charts_svg import StackedChart
+from gateway.admin.ui.charts import Chart, ChartColumn, stacked
 from gateway.history.totals.costs import Metered, tokens_of
 from gateway.pricing.price import ZERO, CostParts, Price
 
@@ -78,7 +78,7 @@ def dearest(turns: Sequence[PricedTurn]) -> list[PricedTurn]:
     return priced[:LISTED] if len(priced) > 1 else []
 
 
-def context_chart(turns: Sequence[PricedTurn]) -> StackedChart | None:
+def context_chart(turns: Sequence[PricedTurn]) -> Chart | None:
     """The prompt of each turn of the main agent, in tokens; None with fewer than two."""
     main = [turn for turn in turns if turn.agent_id == "" and turn.input_tokens is not None][-MOST_TURNS:]
     if len(main) < 2:
@@ -91,7 +91,7 @@ def context_chart(turns: Sequence[PricedTurn]) -> StackedChart | None:
     return _chart(_("Context by turn of the main agent"), main, layers, lambda tokens: f"{tokens:,}")
 
 
-def cost_chart(turns: Sequence[PricedTurn]) -> StackedChart | None:
+def cost_chart(turns: Sequence[PricedTurn]) -> Chart | None:
     """The cost of each turn, the subagents' apart; None with fewer than two that have a cost."""
     priced = [turn for turn in turns if turn.cost is not None][-MOST_TURNS:]
     if len(priced) < 2 or not any(turn.cost for turn in priced):
@@ -99,7 +99,7 @@ def cost_chart(turns: Sequence[PricedTurn]) -> StackedChart | None:
     layers = [(_("main agent"), [turn.cost if turn.agent_id == "" else ZERO for turn in priced])]
     if any(turn.agent_id for turn in priced):
         layers.append((_("subagents"), [turn.cost if turn.agent_id else ZERO for turn in priced]))
-    return _chart(_("Cost by turn"), priced, layers, lambda cost: f"${cost:,.4f}")
+    return _chart(_("Cost by turn"), priced, layers, lambda cost: f"${cost:,.4f}", "dollars")
 
 
 def _chart(
@@ -107,6 +107,13 @@ def _chart(
     turns: Sequence[PricedTurn],
     layers: Sequence[tuple[str, Sequence[Any]]],
     said: Callable[[Any], str],
-) -> StackedChart:
-    names = [f"{timezone.localtime(turn.started_at):%H:%M:%S}" for turn in turns]
-    return charts_svg.stacked(title, names, [layer for layer in layers if any(layer[1])], said)
+    unit: str = "number",
+) -> Chart:
+    columns = [
+        ChartColumn(
+            f"{timezone.localtime(turn.started_at):%H:%M:%S}",
+            reverse("admin:gateway_requestlog_change", args=[turn.pk]),
+        )
+        for turn in turns
+    ]
+    return stacked(title, columns, [layer for layer in layers if any(layer[1])], said, unit)

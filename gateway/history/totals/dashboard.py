@@ -17,7 +17,7 @@ from django.db.models import F, Sum
 
 from gateway.client_protocol.purpose import RequestClass
 from gateway.conversion.repairs import REPAIR_KINDS, counted_under
-from gateway.history.outcome import OPEN
+from gateway.history.outcome import OK, OPEN
 from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers
 from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
@@ -32,7 +32,7 @@ _MOST_ROWS: Final = 100_000
 MOST_LINES: Final = 12
 _NUMBERS: Final = (
     "requests", "retries", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "cost_units", "unpriced", *BUCKETS,
+    "cost_units", "unpriced", "duration_ms", "first_byte_ms", *BUCKETS,
 )  # fmt: skip
 _SUMS: Final = {f"sum_{name}": Sum(name) for name in _NUMBERS}
 _FIRST_BUCKET: Final = len(_NUMBERS) - len(BUCKETS)
@@ -45,6 +45,9 @@ class ExchangeSums:
     sums: list[int] = field(default_factory=lambda: [0] * len(_NUMBERS))
     failed: int = 0
     cancelled: int = 0
+    # of complete answers alone: one that failed took time without giving tokens
+    answered_tokens: int = 0
+    answering_ms: int = 0
 
     def add(self, state: str, sums: Sequence[int]) -> None:
         for index, number in enumerate(sums):
@@ -54,6 +57,9 @@ class ExchangeSums:
             self.failed += sums[0]
         elif state == "cancelled":
             self.cancelled += sums[0]
+        elif state == OK:
+            self.answered_tokens += sums[3]
+            self.answering_ms += sums[8] - sums[9]
 
     @property
     def requests(self) -> int:
@@ -85,6 +91,16 @@ class ExchangeSums:
     @property
     def unpriced(self) -> int:
         return self.sums[7]
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Output tokens a second of complete answers, from their first byte on."""
+        return 1000 * self.answered_tokens / self.answering_ms if self.answering_ms > 0 else None
+
+    @property
+    def first_bytes(self) -> Sequence[int]:
+        """Answers by time to first byte: a number for each of FIRST_BYTE_BOUNDS, and one beyond them."""
+        return self.sums[_FIRST_BUCKET:]
 
     @property
     def failed_share(self) -> float:
@@ -142,12 +158,7 @@ def dashboard(since: datetime, until: datetime) -> Dashboard:
     """The numbers from `since` to `until`: by minutes of a span of two hours, else by whole hours."""
     if until - since <= _FINE:
         return _by_minutes(since, until)
-    first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
-    each = next(each for hours, each in _BARS if last - first >= hours)
-    if each > 1:
-        # whole bars
-        first -= first % each
-    table = DailyTotal if each % DAY == 0 else HourlyTotal
+    first, last, each, table = _bars(since, until)
     totals = table.objects.order_by().filter(hour__gte=first, hour__lte=last, endpoint="messages")
     whole = ExchangeSums()
     models: dict[str, ExchangeSums] = {}
@@ -184,6 +195,25 @@ def dashboard(since: datetime, until: datetime) -> Dashboard:
             .order_by("-number")
         ),
     )
+
+
+def points(since: datetime, until: datetime) -> Sequence[Point]:
+    """The bars of `dashboard` alone."""
+    if until - since <= _FINE:
+        return _by_minutes(since, until).points
+    first, last, each, table = _bars(since, until)
+    totals = table.objects.order_by().filter(hour__gte=first, hour__lte=last, endpoint="messages")
+    return _points(totals, first, last, each)[0]
+
+
+def _bars(since: datetime, until: datetime) -> tuple[int, int, int, type[HourlyTotal] | type[DailyTotal]]:
+    """The first and the last hour of a span, the hours of a bar, and where they are counted."""
+    first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
+    each = next(each for hours, each in _BARS if last - first >= hours)
+    if each > 1:
+        # whole bars
+        first -= first % each
+    return first, last, each, DailyTotal if each % DAY == 0 else HourlyTotal
 
 
 def _by_minutes(since: datetime, until: datetime) -> Dashboard:

@@ -60,7 +60,7 @@ def test_the_context_is_that_of_the_main_agent_the_newest_turns_of_a_long_sessio
 
 def test_costs_of_subagents_are_a_layer_of_their_own():
     chart = cost_chart([turn(1, Decimal(1)), turn(2, Decimal(3), agent_id="a")])
-    assert [(layer.name, layer.total) for layer in chart.layers] == [
+    assert [(layer.name, layer.total) for layer in chart.series] == [
         ("main agent", "$1.0000"),
         ("subagents", "$3.0000"),
     ]
