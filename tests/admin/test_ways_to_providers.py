@@ -160,6 +160,8 @@ def test_a_trial_is_in_the_log_of_changes_with_its_proxy(admin_client, provider,
     ("field", "text", "said"),
     [
         ("proxy", "socks4://proxy:1", "Enter a URL like"),
+        ("proxy", "Direct", "Enter a URL like"),
+        ("proxy", "proxy.example.com:3128", "Enter a URL like"),
         ("proxy", "http://me:secret@proxy:1", "go into its login"),
         ("proxy", "http://169.254.169.254:80", "metadata service"),
         ("proxy", "http://proxy:1/path", "Enter a URL like"),

@@ -56,6 +56,7 @@ PAGES = {
     "change": "/admin/admin/logentry/{change}/change/",
     "reads": "/admin/gateway/contentread/",
     "retention": "/admin/gateway/retention/1/change/",
+    "emergency stop": "/admin/gateway/emergencystop/1/change/",
     "legal hold": "/admin/gateway/legalhold/add/",
     "group": "/admin/auth/group/1/change/",
 }

@@ -40,7 +40,7 @@ def row(request_id, days, *, body):
     began = timezone.now() - timedelta(days=days)
     one = RequestLog.objects.create(request_id=request_id, endpoint="messages", started_at=began)
     if body:
-        RequestBody.objects.create(request=one)
+        RequestBody.objects.create(log=one, recipe=b"")
     return began
 
 

@@ -27,6 +27,7 @@ from tests.translations.test_catalogues import HAN, catalogue, chinese, singular
 RECORDS = [
     "clientkey", "learntoption", "modelmapping", "modelprice", "provider", "requestlog", "retention",
     "legalhold", "secretpattern", "contentread", "searchengine", "sessiontotal", "tokenfactor",
+    "emergencystop",
 ]  # fmt: skip
 EDITED = [
     "clientkey", "modelmapping", "modelprice", "provider", "legalhold", "secretpattern", "searchengine",

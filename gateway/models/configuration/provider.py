@@ -238,7 +238,8 @@ class Provider(ConfigRecord):
             if "@" in self.proxy:
                 raise ValidationError({"proxy": _("User and password of the proxy go into its login.")})
             try:
-                found = proxy_of(self.proxy)
+                # without a scheme, another spelling of direct would be a host
+                found = proxy_of(self.proxy if "://" in self.proxy else "")
             except UnusableProxy:
                 raise ValidationError({"proxy": PROXY_FORM}) from None
             if is_refused_host(found.host) and not gateway_conf().allow_link_local:
