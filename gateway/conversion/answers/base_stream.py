@@ -185,9 +185,8 @@ class ConvertedStream:
     def fail(self, error: GatewayError, request_id: str) -> list[Event]:
         """End the answer with an error that the stream (`failure`) or the caller (timeout, reset) found.
 
-        Returns the one error event when the message was started, else nothing, because the error can still be
-        an
-        HTTP error. The first error stays, and a complete message cannot fail any more. Call it once.
+        Returns the one error event if the message was started, else nothing: the error can still be an HTTP
+        error. The first error stays, and a complete message cannot fail any more. Call it once.
         """
         self._writer.fail(error)
         failure = self.failure

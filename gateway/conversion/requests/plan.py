@@ -154,9 +154,7 @@ def request_plan(
     """Take a Messages request apart for the provider that `profile` describes.
 
     `request` is the parsed body and is not changed; the plan shares its large values. `recurring`: the parts
-    of
-    it that came before, whose derived results are shared too. A request that needs no provider is answered
-    instead.
+    that came before, whose derived results are shared too. A request that needs no provider is answered here.
 
     Raises InvalidRequest for everything the API or the provider does not take
     (docs/conversion.md, "Validation" and "Errors of the gateway").

@@ -54,8 +54,7 @@ def check(
     """Check `request` and return it: from here on its fields have their types.
 
     `counting`: a count_tokens request, which needs no max_tokens and ignores it. With `enforce_api_version`
-    the
-    sampling fields are refused from the version on that removed them. `checked`: how many messages at its
+    the sampling fields are refused from the version on that removed them. `checked`: how many messages at the
     beginning passed before. Raises InvalidRequest.
     """
     if type(request) is not dict:
