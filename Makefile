@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test quick test-matrix lock sbom package check bench bench-admin bench-cache bench-storage mutants aborts chaos soak drill compat fuzz messages clean
+.PHONY: run serve test quick tellings test-matrix lock sbom package check bench bench-admin bench-cache bench-storage mutants aborts chaos soak drill compat fuzz messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test   install what the tests need and run all of them, then those with a database on PostgreSQL"
 	@echo "make test-matrix  the tests on the oldest and the newest Python of this machine that is supported"
 	@echo "make quick  the tests of the core alone, with few examples, in a minute"
+	@echo "make tellings  10,000 answers, each told in a provider's manner and cut anywhere"
 	@echo "make check  lint, types, import contracts, migrations, deployment checks"
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
@@ -97,6 +98,10 @@ CORE := tests/conversion tests/wire tests/routing tests/pricing tests/test_value
 
 quick: $(VENV)/.installed-dev
 	@EXAMPLES=0.05 $(PYTEST) -n 2 $(CORE)
+
+# 10,000 answers, each told in a provider's manner and cut anywhere
+tellings: $(VENV)/.installed-dev
+	@EXAMPLES=167 $(PYTEST) -n 2 tests/conversion/test_tellings.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
