@@ -34,6 +34,11 @@ def _is_mail_server(text: str) -> bool:
     return urlsplit(text).scheme in environ.Env.EMAIL_SCHEMES
 
 
+def _is_language(text: str) -> bool:
+    # Django knows more of them, and ends with a traceback for some, like zh-CN
+    return text.lower() in ("en", "en-us", "en-gb", "zh-hans")
+
+
 def _is_time_zone(text: str) -> bool:
     try:
         return bool(ZoneInfo(text))
@@ -149,6 +154,8 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         default=("localhost", "127.0.0.1", "[::1]"),
         meaning="Host names the admin may be reached by, comma-separated.",
         group=DJANGO.title,
+        check=lambda names: not any("/" in name for name in names),
+        example="localhost,ccproxy.example.org",
     ),
     Variable(
         name="CSRF_TRUSTED_ORIGINS",
@@ -157,6 +164,8 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         meaning="Origins of the admin behind a TLS proxy, comma-separated. "
         "Example: https://ccproxy.example.org",
         group=DJANGO.title,
+        check=lambda origins: all("://" in origin for origin in origins),
+        example="https://ccproxy.example.org",
     ),
     Variable(
         name="SECURE_COOKIES",
@@ -171,6 +180,8 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         default="en",
         meaning="Language of the admin.",
         group=DJANGO.title,
+        check=_is_language,
+        example="en or zh-hans",
     ),
     Variable(
         name="TIME_ZONE",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -57,6 +59,7 @@ def check_gateway(app_configs: Any = None, **__: Any) -> list[CheckMessage]:
         *store_problems(conf),
         *process_problems(conf),
         *address_problems(conf),
+        *file_problems(conf),
         *proxy_problems(),
         *environment_remarks(),
     ]
@@ -231,8 +234,12 @@ def proxy_problems() -> list[CheckMessage]:
 
 def address_problems(conf: GatewayConf) -> list[CheckMessage]:
     try:
-        url = urlsplit(conf.openai_base_url.strip())
-        readable = not url.netloc or (url.scheme in ("http", "https") and (url.port or 1) > 0)
+        text = conf.openai_base_url.strip()
+        url = urlsplit(text)
+        # without a scheme it is taken for https
+        readable = ":/" not in text or (
+            url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        )
     except ValueError:
         readable = False
     if readable:
@@ -242,5 +249,17 @@ def address_problems(conf: GatewayConf) -> list[CheckMessage]:
             _("OPENAI_BASE_URL is %(url)r, which is not a web address.") % {"url": conf.openai_base_url},
             hint=_("It looks like https://api.openai.com/v1 or http://127.0.0.1:11434/v1."),
             id="gateway.E005",
+        )
+    ]
+
+
+def file_problems(conf: GatewayConf) -> list[CheckMessage]:
+    if not conf.config_file or Path(conf.config_file).is_file():
+        return []
+    return [
+        Error(
+            _("CONFIG_FILE is %(path)r, and there is no such file.") % {"path": conf.config_file},
+            hint=_("Write one with manage.py exportconfig, or take CONFIG_FILE out of .env."),
+            id="gateway.E007",
         )
     ]

@@ -38,6 +38,23 @@ GATEWAY = Group("The gateway")
 DJANGO = Group("Django")
 
 
+def _is_host(text: str) -> bool:
+    """Whether a text can be an address or the name of a host; without a port, and no URL."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return all(part and part.replace("-", "").replace("_", "").isalnum() for part in text.split("."))
+    return True
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayConf:
     """Settings of the process, each with the environment variable that sets it. Secrets have no repr.
@@ -72,10 +89,12 @@ class GatewayConf:
     host: str = SERVER.variable(
         "127.0.0.1",
         "Address to listen on. On another one than 127.0.0.1, requests without a valid key are refused.",
+        check=_is_host,
+        example="127.0.0.1, 0.0.0.0, :: or the name of a host",
     )
     port: int = SERVER.variable(8082, "Port to listen on.", most=65535)
     processes: int = SERVER.variable(
-        0, "Server processes on that port; 0: one with SQLite, else one a core, at most 4."
+        0, "Server processes on that port; 0: one with SQLite, else one a core, at most 4.", most=256
     )
 
     max_tokens_limit: int | None = LIMITS.variable(
@@ -109,6 +128,8 @@ class GatewayConf:
         "",
         "Where the telemetry of signed-in clients is sent on to, by OTLP over HTTP. "
         "Example: http://127.0.0.1:4318",
+        check=_is_web_address,
+        example="http://127.0.0.1:4318",
     )
     public_url: str = GATEWAY.variable(
         "",

@@ -129,7 +129,7 @@ class Variable:
         else:
             fine = self.check is None or self.check(value)
         if not fine:
-            raise WrongValue(self, str(value))
+            raise WrongValue(self, ",".join(value) if self.kind == "list" else str(value))
 
     def bounds(self) -> dict[str, str]:
         """What the sentence about a wrong value says of the right ones."""

@@ -2,8 +2,8 @@
 
 The suite tries two fifths of it, with other examples in each run; `make quick` tries few, and `make fuzz` a
 hundred times the number for what reads what strangers send. Who has changed a grammar tries more:
-`EXAMPLES=20 make test`. `make tellings` tries 10,000 tellings
-of answers.
+`EXAMPLES=20 make test`. `make tellings` tries 10,000 tellings of
+answers.
 """
 
 import os

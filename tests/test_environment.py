@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccproxy_site import env_example, environment, first_secrets
+from ccproxy_site.env_file import looked_at
 from ccproxy_site.places import PROJECT_DIR
 from gateway import checks
 from gateway.conf import GatewayConf, gateway_conf
@@ -198,3 +199,91 @@ def test_the_public_address_gives_a_host_and_an_origin():
     ]
     assert environment.hosts(urls) == ["ccproxy.example.org", "[::1]"]
     assert environment.origins(urls) == ["https://ccproxy.example.org:8443", "http://[::1]:80"]
+
+
+# .env files with one fault each, and the beginning of what the start says of it
+FAULTS = {
+    "PORT=abc": "PORT is 'abc'; it is a whole number from 0 to 65535",
+    "PORT=70000": "PORT is '70000'; it is a whole number from 0 to 65535",
+    "PORT=8082.5": "PORT is '8082.5'; it is a whole number from 0 to 65535",
+    "HOST=no such host": "HOST is 'no such host'; it looks like 127.0.0.1, 0.0.0.0, :: or the name of a host",
+    "HOST=0.0.0.0:8082": "HOST is '0.0.0.0:8082'; it looks like 127.0.0.1, 0.0.0.0",
+    "HOST=http://0.0.0.0": "HOST is 'http://0.0.0.0'; it looks like",
+    "PROCESSES=-1": "PROCESSES is '-1'; it is a whole number from 0 to 256",
+    "PROCESSES=two": "PROCESSES is 'two'; it is a whole number from 0 to 256",
+    "PROCESSES=100000": "PROCESSES is '100000'; it is a whole number from 0 to 256",
+    "LOG_LEVEL=LOUD": "LOG_LEVEL is 'LOUD'; use one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+    "REQUEST_TIMEOUT=0": "REQUEST_TIMEOUT is '0.0'; it is a number greater than 0",
+    "REQUEST_TIMEOUT=10s": "REQUEST_TIMEOUT is '10s'; it is a number greater than 0",
+    "REQUEST_TIMEOUT=nan": "REQUEST_TIMEOUT is 'nan'; it is a number greater than 0",
+    "MAX_RETRIES=-1": "MAX_RETRIES is '-1'; it is a whole number, at least 0",
+    "RETRY_BUDGET=-5": "RETRY_BUDGET is '-5.0'; it is a number, at least 0",
+    "MAX_TOKENS_LIMIT=4k": "MAX_TOKENS_LIMIT is '4k'; it is a whole number, at least 1",
+    "MIN_TOKENS_LIMIT=9\nMAX_TOKENS_LIMIT=8": "MIN_TOKENS_LIMIT (9) is more than MAX_TOKENS_LIMIT (8).",
+    "OPENAI_BASE_URL=htp:/foo": "OPENAI_BASE_URL is 'htp:/foo', which is not a web address.",
+    "OPENAI_BASE_URL=http://host:port/v1": "OPENAI_BASE_URL is 'http://host:port/v1', which is not a web",
+    "PUBLIC_URL=ccproxy.example.org": "PUBLIC_URL is 'ccproxy.example.org'; it looks like https://ccproxy",
+    "TRUSTED_PROXIES=10.0.0.0/99": "TRUSTED_PROXIES has '10.0.0.0/99', which is no address and no network",
+    "TELEMETRY_COLLECTOR=collector:4318": "TELEMETRY_COLLECTOR is 'collector:4318'; it looks like http://",
+    "KEYS_REQUIRED=ture": "KEYS_REQUIRED is 'ture'; it is either true or false",
+    "DEBUG=perhaps": "DEBUG is 'perhaps'; it is either true or false",
+    "CAPTURE_BODIES=some": "CAPTURE_BODIES is 'some'; use one of none, full",
+    "LIMITS_STORE=redis": "LIMITS_STORE is 'redis'; use one of database, cache, memory",
+    "LIMITS_STORE=cache": "LIMITS_STORE is cache, but the cache cannot count for several processes.",
+    "UPSTREAM_TRANSPORT=aiohttp": "UPSTREAM_TRANSPORT is 'aiohttp'; use one of lean, httpx",
+    "MAX_BODY_MB=32MB": "MAX_BODY_MB is '32MB'; it is a whole number, at least 1",
+    "MAX_CONNECTIONS=0": "MAX_CONNECTIONS is '0'; it is a whole number, at least 1",
+    "MAX_REQUESTS=0": "MAX_REQUESTS is '0'; it is a whole number, at least 1",
+    "STREAM_LIMIT=0": "STREAM_LIMIT is '0.0'; it is a number greater than 0",
+    "STOP_GRACE=forever": "STOP_GRACE is 'forever'; it is a number, at least 0",
+    "DATABASE_URL=oracel://x": "DATABASE_URL cannot be read; it looks like postgres://user:password@host/name",
+    "REDIS_URL=localhost:6379": "REDIS_URL cannot be read; it looks like redis://host:6379/0",
+    "EMAIL_URL=mail.example.com": "EMAIL_URL cannot be read; it looks like smtp+tls://",
+    "LANGUAGE_CODE=zh-CN": "LANGUAGE_CODE is 'zh-CN'; it looks like en or zh-hans",
+    "TIME_ZONE=Beijing": "TIME_ZONE is 'Beijing'; it looks like Europe/Berlin",
+    "FIELD_ENCRYPTION_KEYS=short": "Key 1 in FIELD_ENCRYPTION_KEYS is not 32 bytes in url-safe base64.",
+    "OPENAI_API_KEY_FILE=/nowhere/key": "OPENAI_API_KEY_FILE names a file or folder that cannot be used:",
+    "CONFIG_FILE=/nowhere.json": "CONFIG_FILE is '/nowhere.json', and there is no such file.",
+    "ALLOWED_HOSTS=https://x.example": "ALLOWED_HOSTS is 'https://x.example'; it looks like localhost,ccp",
+    "CSRF_TRUSTED_ORIGINS=x.example": "CSRF_TRUSTED_ORIGINS is 'x.example'; it looks like https://",
+    "OPENAI_APIKEY=sk": "OPENAI_APIKEY is no variable of ccproxy and has no effect; OPENAI_API_KEY is one.",
+    "BIGMODEL=x": "BIGMODEL is no variable of ccproxy and has no effect; BIG_MODEL is one.",
+    "just words": "Line 1 of ",
+}
+
+
+def said_of(text, tmp_path, monkeypatch, settings):
+    """What the start says of a .env with this text."""
+    for name in environment.VARIABLES:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    path = tmp_path / ".env"
+    path.write_text(text)
+    for line in text.splitlines():
+        # the file writes into the environment; the test's end takes it out again
+        monkeypatch.setenv(line.partition("=")[0] or "-", "")
+        monkeypatch.delenv(line.partition("=")[0] or "-")
+    monkeypatch.setattr(environment, "ENV_FILE", path)
+    monkeypatch.setattr(environment.Environment, "ENVIRON", environment._Files())
+    found = environment.read()
+    settings.WRONG_VARIABLES = tuple(found.wrong)
+    settings.GATEWAY = found.gateway()
+    settings.ENVIRONMENT_FILE = lambda: looked_at(path)
+    settings.REDIS_URL = found("REDIS_URL")
+    monkeypatch.setattr(checks, "gateway_conf", gateway_conf.__wrapped__)
+    return [str(one.msg) for one in checks.check_gateway()]
+
+
+@pytest.mark.parametrize("text", FAULTS, ids=lambda text: text.partition("\n")[0])
+def test_one_fault_in_env_is_one_sentence_that_names_it(text, tmp_path, monkeypatch, settings):
+    said = said_of(text, tmp_path, monkeypatch, settings)
+    about = [sentence for sentence in said if sentence.startswith(FAULTS[text])]
+    assert len(about) == 1, said
+    assert "\n" not in about[0]
+
+
+def test_several_faults_are_said_together(tmp_path, monkeypatch, settings):
+    text = "PORT=abc\nHOST=no such host\nBIGMODEL=x\n"
+    said = said_of(text, tmp_path, monkeypatch, settings)
+    assert [sentence.split(" ")[0] for sentence in said] == ["HOST", "PORT", "BIGMODEL"]
