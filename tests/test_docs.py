@@ -9,6 +9,7 @@ import tokenize
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from ccproxy_site.environment import CUSTOM_HEADER_PREFIX, VARIABLES
 from gateway.config.presets.recognise import recognised
@@ -320,3 +321,53 @@ SAID_OTHERWISE = {
     *("DATA_DIR", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"),
     *("SECURE_COOKIES", "LANGUAGE_CODE", "TIME_ZONE"),
 }
+
+
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def block_lines(text: str) -> list[str]:
+    """The lines of the indented blocks, without their comments."""
+    return [line.split("  #")[0].strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+def start_of(name: str) -> tuple[list[str], list[str]]:
+    """The lines of a README that start the gateway, and those that start Claude Code."""
+    page = (ROOT / name).read_text()
+    before, _, after = page.partition("    export ANTHROPIC_BASE_URL")
+    return block_lines(before), block_lines("    export ANTHROPIC_BASE_URL" + after.split("\n\n")[0])
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_each_line_that_starts_the_gateway_is_one_that_make_and_ccproxy_know(name):
+    commands = set(get_commands())
+    lines, _ = start_of(name)
+    assert [line.split(" ")[0] for line in lines] == ["make", "make", "uvx", "ccproxy"]
+    for line in lines:
+        words = line.split()
+        if words[0] == "make":
+            told = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+            assert told.returncode == 0, told.stderr
+        else:
+            assert words[words.index("ccproxy") + 1] in commands
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_three_lines_start_claude_with_the_address_of_the_gateway(name, tmp_path):
+    claude = tmp_path / "claude"
+    claude.write_text('#!/bin/sh\necho "$ANTHROPIC_BASE_URL $ANTHROPIC_AUTH_TOKEN"\n')
+    claude.chmod(0o700)
+    _, lines = start_of(name)
+    told = subprocess.run(
+        ["/bin/sh", "-e", "-c", "\n".join(lines)],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    port = VARIABLES["PORT"].default
+    assert told.stdout == f"http://127.0.0.1:{port} anything\n", told.stderr
+
+
+def test_both_readmes_start_with_the_same_lines():
+    english, chinese = map(start_of, READMES)
+    assert english == chinese
