@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit

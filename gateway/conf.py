@@ -214,6 +214,9 @@ class GatewayConf:
         "What Prometheus shows as `Authorization: Bearer ...` to read /metrics; empty: nobody may.",
         secret=True,
     )
+    metrics_by_owner: bool = GATEWAY.variable(
+        False, "Count tokens and cost by the owner of the client key, too: names of people in /metrics."
+    )
     upstream_transport: str = GATEWAY.variable(
         "lean",
         "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. Through a proxy it is always lean.",

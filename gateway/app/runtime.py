@@ -12,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 
+from gateway.app.database_pool import pool_state
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.file import document
 from gateway.config.health_records import StandingRecords
@@ -61,6 +62,11 @@ RETRY_SECONDS: Final = 1.0
 def _secrets(conf: GatewayConf, configuration: CurrentSnapshot) -> tuple[str, ...]:
     """What no log line and no stored text shows."""
     return forms_of_secrets([*conf.secrets, *configuration.snapshot.secrets])
+
+
+def _looked(loaded: bool, *, counting: bool) -> None:
+    if counting:
+        metrics.configuration_state(loaded=loaded)
 
 
 class Runtime:
@@ -128,7 +134,8 @@ class Runtime:
                 sync_environment(conf)
                 if conf.config_file:
                     document.load(Path(conf.config_file))
-            configuration = CurrentSnapshot(tell=self._configuration_changed)
+            looked = partial(_looked, counting=bool(conf.metrics_token))
+            configuration = CurrentSnapshot(tell=self._configuration_changed, looked=looked)
             if conf.sign_in:
                 self._policies(conf).keep(configuration.snapshot)
             configuration.start()
@@ -189,6 +196,8 @@ class Runtime:
                 self._gateway.client.warm_up(
                     provider.base_url for provider in snapshot.providers.values() if provider.network is None
                 )
+                if self._gateway.counting:
+                    metrics.watch_loop(loop, pool_state)
                 if evaluating:
                     self._evaluate(GatewayAsker(self._gateway, loop))
         return self._gateway
@@ -333,6 +342,7 @@ class Runtime:
             stream_limit=conf.stream_limit,
             process=self._process.name,
             counting=bool(conf.metrics_token),
+            counting_owners=conf.metrics_by_owner,
             capture_policy=conf.capture_bodies,
             commit_after=conf.commit_after,
             ping_interval=conf.ping_interval,

@@ -101,6 +101,7 @@ class Profile:
     user_field: str = "user"
     session_key: str | None = None
     service_tier: str = "drop"
+    trace_context: str = "drop"
     content_parts: str = "auto"
     prefill: str = "reject"
     history: str = "repair"

@@ -29,6 +29,7 @@ from gateway.values import frozen
 from gateway.wire import jsontext, sse
 from gateway.wire.answer_forms import as_events, starts_as_json, without_comments
 from gateway.wire.messages import Message, Sent
+from gateway.wire.trace_context import TRACEPARENT, traceparent
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ class Upstream:
             choice.route.provider,
             choice.route.profile.protocol,
             converted.body,
-            converted.headers,
+            _with_trace(converted.headers, exchange, choice.route.profile.trace_context),
             choice.credential.value if choice.credential else None,
             connect_timeout,
             query=converted.query,
@@ -369,3 +370,9 @@ def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
         if error.verbatim is not None:
             error.verbatim = error.verbatim.replace(secret.encode("utf-8", "replace"), MASK.encode())
     return error
+
+
+def _with_trace(headers: dict[str, str], exchange: Exchange, trace_context: str) -> dict[str, str]:
+    """The provider's headers, with the client's traceparent where the profile passes it on."""
+    value = traceparent(exchange.arrival.headers) if trace_context == "pass" else ""
+    return {**headers, TRACEPARENT: value} if value else headers

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import Final
 
 from gateway.history.outcome import BROKEN, ERROR, ExchangeOutcome
+from gateway.history.totals.costs import cost_of
 from gateway.relay.admission import leave
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.telemetry import metrics
+from gateway.wire.trace_context import traceparent
 
 logger = logging.getLogger("gateway.exchange")
 
@@ -34,15 +37,22 @@ _FIELDS: Final = (
     "attempts",
     "error_type",
     "error_message",
+    "caller_request_id",
 )
 
 
-def log_outcome(outcome: ExchangeOutcome) -> None:
-    """One line at INFO, or at WARNING when the client got an error that is not its own fault."""
+def _level(outcome: ExchangeOutcome) -> int:
+    """INFO, or WARNING when the client got an error that is not its own fault."""
     failed = outcome.state == BROKEN or (outcome.state == ERROR and (outcome.status or 500) >= 500)
-    level = logging.WARNING if failed else logging.INFO
-    if logger.isEnabledFor(level):
-        logger.log(level, "exchange", extra={name: getattr(outcome, name) for name in _FIELDS})
+    return logging.WARNING if failed else logging.INFO
+
+
+def _log(level: int, exchange: Exchange, outcome: ExchangeOutcome, cost: Decimal | None) -> None:
+    """One line. `cost` in US dollars; None: unknown."""
+    facts = {name: getattr(outcome, name) for name in _FIELDS}
+    facts["traceparent"] = traceparent(exchange.arrival.headers)
+    facts["cost"] = None if cost is None else float(cost)
+    logger.log(level, "exchange", extra=facts)
 
 
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
@@ -50,8 +60,14 @@ def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> Non
     leave(exchange, gateway, outcome)
     if exchange.diagnosis is not None:
         exchange.diagnosis.remember(outcome, gateway.diagnosed)
-    if gateway.counting:
-        metrics.ended(outcome)
-    log_outcome(outcome)
+    level = _level(outcome)
+    logged = logger.isEnabledFor(level)
+    if gateway.counting or logged:
+        cost, _ = cost_of(outcome, gateway.configuration.snapshot.prices)
+        if gateway.counting:
+            key = exchange.arrival.key
+            metrics.ended(outcome, cost, key.owner if key is not None and gateway.counting_owners else "")
+        if logged:
+            _log(level, exchange, outcome, cost)
     if gateway.shadows is not None:
         gateway.shadows.ended(exchange, gateway, outcome)

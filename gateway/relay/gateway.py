@@ -83,7 +83,8 @@ class Gateway:
     an answer. `process`: this process's name in the history.
     `without_counter`: counters of providers that proved missing or silent, and when (`clock`) to ask them
     again. `seal_keys` sign the opaque data that clients carry, the newest first. `counting`: somebody may
-    read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted. `moves`:
+    read the numbers of `telemetry.metrics` (METRICS_TOKEN is set); otherwise no request is counted.
+    `counting_owners`: by the owners of client keys, too. `moves`:
     sessions that were said to have been moved by a step (relay/placement.py). `shadows` asks other
     targets, too (relay/shadow.py); None: nothing is asked. `diagnosed`: requests whose successors may ask
     why they missed the cache.
@@ -95,6 +96,7 @@ class Gateway:
     capture_policy: str = "full"
     process: str = ""
     counting: bool = True
+    counting_owners: bool = False
     commit_after: float = 10.0
     ping_interval: float = 10.0
     stale_after: float = 200.0

@@ -10,14 +10,16 @@ is imported), and the process that is asked adds them up. Counts of a process th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -70,6 +72,12 @@ _attempts = Counter(
     ["provider", "state"],
     registry=_registry,
 )
+_retries = Counter(
+    "ccproxy_retries",
+    "Attempts that were followed by another one, by what they ended in.",
+    ["provider", "reason"],
+    registry=_registry,
+)
 _tokens = Counter("ccproxy_tokens", "Tokens, by direction.", ["provider", "direction"], registry=_registry)
 _open = Gauge(
     "ccproxy_open_requests",
@@ -117,10 +125,62 @@ _model_tokens = Counter(
     registry=_registry,
 )
 
+_model_cost = Counter(
+    "ccproxy_model_cost_dollars",
+    "Cost of exchanges whose price is known, by the model that a mapping names.",
+    ["provider", "model"],
+    registry=_registry,
+)
+_owner_tokens = Counter(
+    "ccproxy_owner_tokens",
+    "Tokens by the owner of the client key; only with METRICS_BY_OWNER.",
+    ["owner", "direction"],
+    registry=_registry,
+)
+_owner_cost = Counter(
+    "ccproxy_owner_cost_dollars",
+    "Cost by the owner of the client key; only with METRICS_BY_OWNER.",
+    ["owner"],
+    registry=_registry,
+)
+_loop_lag = Histogram(
+    "ccproxy_loop_lag_seconds",
+    "How much later than asked the event loop ran a timer; twice a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+    registry=_registry,
+)
+_pool = Gauge(
+    "ccproxy_database_connections",
+    "Connections of the PostgreSQL pool, and who waits for one.",
+    ["state"],
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+_started = Gauge(
+    "ccproxy_process_start_timestamp_seconds",
+    "When the serving process was started; it changes with each restart.",
+    multiprocess_mode="liveall",
+    registry=_registry,
+)
+_configuration_loaded = Gauge(
+    "ccproxy_configuration_loaded_timestamp_seconds",
+    "When the configuration in force was read; of several processes, the oldest.",
+    multiprocess_mode="livemin",
+    registry=_registry,
+)
+_configuration_checked = Gauge(
+    "ccproxy_configuration_checked_timestamp_seconds",
+    "When it was last known to be the newest; of several processes, the oldest.",
+    multiprocess_mode="livemin",
+    registry=_registry,
+)
+
+# seconds from one look at the loop to the next
+_TICK: Final = 0.5
 _MOST_MODELS: Final = 200
 _models: set[tuple[str, str]] = set()
 
-M = TypeVar("M", Counter, Histogram)
+M = TypeVar("M", Counter, Histogram, Gauge)
 
 
 class AttemptMetrics(Protocol):
@@ -131,6 +191,12 @@ class AttemptMetrics(Protocol):
 
     @property
     def state(self) -> str: ...
+
+    @property
+    def error_type(self) -> str: ...
+
+    @property
+    def next_step(self) -> str: ...
 
 
 class ExchangeMetrics(Protocol):
@@ -159,6 +225,12 @@ class ExchangeMetrics(Protocol):
 
     @property
     def output_tokens(self) -> int | None: ...
+
+    @property
+    def cache_read_tokens(self) -> int | None: ...
+
+    @property
+    def cache_write_tokens(self) -> int | None: ...
 
     @property
     def error_type(self) -> str: ...
@@ -233,8 +305,11 @@ def left() -> None:
     _open.dec()
 
 
-def ended(outcome: ExchangeMetrics) -> None:
-    """Count an exchange that has ended, whatever the outcome."""
+def ended(outcome: ExchangeMetrics, cost: Decimal | None = None, owner: str = "") -> None:
+    """Count an exchange that has ended, whatever the outcome.
+
+    `cost` in US dollars; None: unknown. `owner`: whose tokens and cost are counted too; "": nobody's.
+    """
     endpoint, provider = outcome.endpoint, outcome.provider
     status = f"{outcome.status // 100}xx" if outcome.status else ""
     _labelled(_ended, endpoint, outcome.state, provider, status).inc()
@@ -242,19 +317,41 @@ def ended(outcome: ExchangeMetrics) -> None:
         _labelled(_first_byte, endpoint, provider).observe(outcome.first_byte_ms / 1000)
     if outcome.duration_ms is not None:
         _labelled(_duration, endpoint, provider).observe(outcome.duration_ms / 1000)
-    if outcome.input_tokens:
-        _labelled(_tokens, provider, "input").inc(outcome.input_tokens)
-    if outcome.output_tokens:
-        _labelled(_tokens, provider, "output").inc(outcome.output_tokens)
     if outcome.error_type:
         _labelled(_refused, outcome.error_type).inc()
-    if outcome.upstream_model:
-        for direction, number in (("input", outcome.input_tokens), ("output", outcome.output_tokens)):
-            if number:
-                model = _model_label(provider, outcome.asked_model, outcome.upstream_model)
-                _labelled(_model_tokens, provider, model, direction).inc(number)
+    named = outcome.upstream_model
+    model = _model_label(provider, outcome.asked_model, named) if named else ""
+    for direction, number in _tokens_of(outcome):
+        _labelled(_tokens, provider, direction).inc(number)
+        if model:
+            _labelled(_model_tokens, provider, model, direction).inc(number)
+        if owner:
+            _labelled(_owner_tokens, owner, direction).inc(number)
+    if cost:
+        dollars = float(cost)
+        _labelled(_model_cost, provider, model).inc(dollars)
+        if owner:
+            _labelled(_owner_cost, owner).inc(dollars)
     for attempt in outcome.tries:
         _labelled(_attempts, attempt.provider, attempt.state).inc()
+        if attempt.next_step in _ANOTHER:
+            _labelled(_retries, attempt.provider, attempt.error_type or attempt.state).inc()
+
+
+# steps of the history after an attempt that was not the last
+_ANOTHER: Final = frozenset({"again", "learnt", "credential", "target"})
+
+
+def _tokens_of(outcome: ExchangeMetrics) -> Iterator[tuple[str, int]]:
+    """Direction and number; those that are unknown or none are left out."""
+    if outcome.input_tokens:
+        yield "input", outcome.input_tokens
+    if outcome.output_tokens:
+        yield "output", outcome.output_tokens
+    if outcome.cache_read_tokens:
+        yield "cache_read", outcome.cache_read_tokens
+    if outcome.cache_write_tokens:
+        yield "cache_write", outcome.cache_write_tokens
 
 
 def _model_label(provider: str, asked: str, model: str) -> str:
@@ -278,6 +375,28 @@ def history_state(waiting: int, committed: bool) -> None:
     _history_waiting.set(waiting)
     if committed:
         _history_committed.set(time.time())
+
+
+def configuration_state(*, loaded: bool) -> None:
+    """Called after each look at the configuration that succeeded; `loaded`: a new one is in force."""
+    now = time.time()
+    if loaded:
+        _configuration_loaded.set(now)
+    _configuration_checked.set(now)
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop, pool: Callable[[], Mapping[str, int]]) -> None:
+    """Measure the loop's lag from now on, twice a second, and look at the database's `pool`."""
+    _started.set(time.time())
+
+    def tick(due: float) -> None:
+        now = loop.time()
+        _loop_lag.observe(max(0.0, now - due))
+        for state, number in pool().items():
+            _labelled(_pool, state).set(number)
+        loop.call_at(now + _TICK, tick, now + _TICK)
+
+    loop.call_soon(tick, loop.time())
 
 
 def uncounted() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -14,14 +16,17 @@ from gateway.api import metrics, ops
 from gateway.conf import gateway_conf
 from gateway.history.record.spool import SUFFIX
 from gateway.models import SetAsideTarget
+from gateway.pricing.book import PriceBook, PriceRule
+from gateway.pricing.price import Price, Rates
 from gateway.relay.gate import Gate
 from gateway.routing.snapshot import Credential, SetAside
 from gateway.telemetry import metrics as telemetry
-from tests.conftest import asking
+from tests.conftest import asking, key_entry
 from tests.fakes.provider import completion, error, stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "of-the-tests"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -206,3 +211,57 @@ async def test_the_detail_of_health_gives_a_reason_for_each_part(bench, token, m
     assert told["status"] == "impaired"
     assert set(told["reasons"]) == {"database", "history", "provider fake"}
     assert told["reasons"]["provider fake"] == "1 of 1 credentials were refused by it"
+
+
+async def test_cost_is_told_by_model_and_by_owner_only_when_that_is_wanted(bench, token):
+    rates = Rates(Decimal(1_000_000), Decimal(1_000_000))
+    prices = PriceBook((PriceRule(Price(rates, source="test"), "m"),))
+    bench.configure(keys=[key_entry("ours", owner="Ann", owner_id=7)], prices=prices)
+    bench.provider.answers("m", completion("hi"))
+    before = await numbers(bench, token)
+    await bench.client.post("/v1/messages", asking(), headers={"x-api-key": "ours"})
+    last = bench.recorder.last
+    tokens = last.input_tokens + last.output_tokens
+    now = await grown(bench, token, before)
+    assert [value for name, value in now.items() if name[0] == "ccproxy_model_cost_dollars_total"] == [tokens]
+    assert not [name for name in now if name[0].startswith("ccproxy_owner")]
+    bench.set(counting_owners=True)
+    await bench.client.post("/v1/messages", asking(), headers={"x-api-key": "ours"})
+    now = await grown(bench, token, before)
+    assert now["ccproxy_owner_cost_dollars_total", "Ann"] == tokens
+    assert now["ccproxy_owner_tokens_total", "input", "Ann"] == last.input_tokens
+
+
+async def test_what_is_tried_again_is_told_by_its_reason(bench, token):
+    before = await numbers(bench, token)
+    bench.configure(provider={"max_retries": 1})
+    bench.set(jitter=lambda: 0.0)
+    bench.provider.answers("m", error(503, headers={"retry-after": "0"}), completion("hi"))
+    assert (await bench.client.post("/v1/messages", asking())).status == 200
+    now = await grown(bench, token, before)
+    [first, _] = bench.recorder.last.tries
+    assert now["ccproxy_retries_total", "fake", first.error_type] == 1
+    assert sum(value for name, value in now.items() if name[0] == "ccproxy_retries_total") == 1
+
+
+async def test_the_loop_the_pool_the_start_and_the_configuration_are_told(bench, token):
+    before = await numbers(bench, token)
+    telemetry.watch_loop(asyncio.get_running_loop(), lambda: {"used": 2, "idle": 1, "waiting": 0})
+    telemetry.configuration_state(loaded=True)
+    telemetry.configuration_state(loaded=False)
+    now = await grown(bench, token, before)
+    assert now["ccproxy_loop_lag_seconds_count",] >= 1
+    assert now["ccproxy_database_connections", "used"] == 2
+    assert now["ccproxy_process_start_timestamp_seconds",] > 0
+    told = await numbers(bench, token)
+    loaded = told["ccproxy_configuration_loaded_timestamp_seconds",]
+    assert 0 < loaded <= told["ccproxy_configuration_checked_timestamp_seconds",]
+
+
+def test_every_number_is_in_the_documentation():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    told = {family.name for family in telemetry._registry.collect()}
+    told |= {family.name for family in telemetry.CurrentState().collect()}
+    suffixes = ("", "_total", "_info")
+    missing = [name for name in told if not any(f"`{name}{suffix}`" in page for suffix in suffixes)]
+    assert missing == []

@@ -23,7 +23,8 @@ class CurrentSnapshot:
 
     The thread looks at the ConfigStamp every half second, and at once after a
     change was committed in this process; `tell` gets each new snapshot, in that
-    thread. While the database does not answer, the last snapshot stays in force. Make
+    thread. `looked` is called after each look that succeeded, with whether a new snapshot came into force.
+    While the database does not answer, the last snapshot stays in force. Make
     it where the database may be used (not in a coroutine): the first load happens in
     the constructor and raises what the database raises.
     """
@@ -35,16 +36,19 @@ class CurrentSnapshot:
         stamp: Callable[[], int] = ConfigStamp.current,
         interval: float = INTERVAL,
         tell: Callable[[ConfigSnapshot], None] = lambda snapshot: None,
+        looked: Callable[[bool], None] = lambda loaded: None,
     ) -> None:
         self._load = load
         self._stamp = stamp
         self._interval = interval
         self._tell = tell
+        self._looked = looked
         self._look_now = threading.Event()
         self._stopping = False
         self._failing = False
         self._thread: threading.Thread | None = None
         self.snapshot: ConfigSnapshot = load()
+        looked(True)
 
     def start(self) -> None:
         """Start the thread, once; a daemon, so it need not be stopped."""
@@ -81,6 +85,7 @@ class CurrentSnapshot:
             self._failing = True
             return False
         self._failing = False
+        self._looked(changed)
         return changed
 
     def _changed(self, **_: Any) -> None:
