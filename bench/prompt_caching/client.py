@@ -30,7 +30,7 @@ class Agent:
         self._head["tools"] = captured["tools"] + [_late_tool(name) for name in late_tools]
         self._first = [copy.deepcopy(message) for message in captured["messages"][:2]]
         for message in self._first:
-            _unmark(message)
+            unmark(message)
         self._first[0]["content"][-1]["text"] = begin.prompt
         self._marks_system = isinstance(captured["messages"][1]["content"], list)
         self.messages = list(self._first)
@@ -53,7 +53,7 @@ class Agent:
             if messages[-2]["role"] == "user":
                 last = messages.pop()
                 messages[-1] = {**messages[-1], "content": messages[-1]["content"] + last["content"]}
-        self._mark(messages)
+        mark(messages)
         return {**self._head, "messages": messages}
 
     def heard(self, content: list[JSONObject], step: Step) -> list[JSONObject]:
@@ -82,19 +82,35 @@ class Agent:
         self.messages = [*self.messages, {"role": "assistant", "content": content}, *said]
         return said
 
-    def _mark(self, messages: list[JSONObject]) -> None:
-        """The marker of the conversation: on the last block that can carry one, as the recorded requests
-        have it."""
-        for place in range(len(messages) - 1, -1, -1):
-            message = messages[place]
-            if message["role"] == "assistant" or isinstance(message["content"], str):
-                continue
-            blocks = [*message["content"][:-1], {**message["content"][-1], "cache_control": _MARK}]
-            messages[place] = {**message, "content": blocks}
-            return
+
+def recorded_turns(capture: str) -> list[JSONObject]:
+    """A recorded request with all requests of its conversation before it.
+
+    A request carries everything that was said, so those before it are its beginnings, up to each answer.
+    """
+    captured = json.loads((CAPTURES / f"{capture}.request.json").read_text())
+    messages: list[JSONObject] = captured["messages"]
+    for message in messages:
+        unmark(message)
+    ends = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+    turns = [messages[:end] for end in (*ends, len(messages))]
+    for turn in turns:
+        mark(turn)
+    return [{**captured, "messages": turn} for turn in turns]
 
 
-def _unmark(message: JSONObject) -> None:
+def mark(messages: list[JSONObject]) -> None:
+    """The marker of the conversation: on the last block that can carry one, as recorded requests have it."""
+    for place in range(len(messages) - 1, -1, -1):
+        message = messages[place]
+        if message["role"] == "assistant" or isinstance(message["content"], str):
+            continue
+        blocks = [*message["content"][:-1], {**message["content"][-1], "cache_control": _MARK}]
+        messages[place] = {**message, "content": blocks}
+        return
+
+
+def unmark(message: JSONObject) -> None:
     if isinstance(message["content"], list):
         for block in message["content"]:
             block.pop("cache_control", None)

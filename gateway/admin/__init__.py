@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
+from gateway.admin.caching import caching_page
 from gateway.admin.costs import costs_page
 from gateway.admin.evaluations import dataset_list, evaluation_list
 from gateway.admin.keys import client_keys, refused_keys
@@ -17,6 +18,7 @@ from gateway.admin.sessions import session_list
 from gateway.admin.ui.login_form import LoginForm
 
 __all__ = [
+    "caching_page",
     "changes",
     "client_keys",
     "client_policies",

@@ -310,7 +310,8 @@ class Runtime:
             self._limiter = self._ready_limiter()
         if self._follow_up is None:
             # in the serving process, not in the one it was forked from
-            self._follow_up = FollowUpWorker(self._handover)
+            configuration = self._configuration
+            self._follow_up = FollowUpWorker(self._handover, lambda: configuration.snapshot.prices)
             self._follow_up.start()
             self._retention = RetentionWorker(
                 lambda now, stopping: carry_on_all(now, conf.spool_folder, stopping)

@@ -28,6 +28,7 @@ from gateway.models.configuration.shadow import Shadow
 from gateway.models.configuration.sign_in import DeviceGrant, RefreshToken
 from gateway.models.history.attempt import Attempt
 from gateway.models.history.body_content import ContentBlob, ContentNode
+from gateway.models.history.cache_miss import CacheMiss
 from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
@@ -56,6 +57,7 @@ from gateway.models.operation.set_aside_target import SetAsideTarget
 
 __all__ = [
     "Attempt",
+    "CacheMiss",
     "CapabilityResult",
     "ClientKey",
     "ClientNovelty",

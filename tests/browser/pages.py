@@ -28,6 +28,7 @@ PAGES = {
     "replay": "/admin/gateway/requestlog/{request}/replay/",
     "problems": "/admin/gateway/problem/?state=all",
     "costs": "/admin/gateway/hourlytotal/?range=7d",
+    "caching": "/admin/gateway/cachemiss/?range=30d",
     "models": "/admin/gateway/hourlyoutcome/?range=30d",
     "refused keys": "/admin/gateway/refusedkey/",
     "notifications": "/admin/gateway/notificationchannel/add/",

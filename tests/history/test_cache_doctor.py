@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db.models import F
 from django.utils import timezone
 
-from bench.prompt_caching.client import Agent
+from bench.prompt_caching.client import Agent, recorded_turns
 from bench.prompt_caching.routes import ThroughGateway
 from bench.prompt_caching.sessions import (
     Begin,
@@ -30,23 +30,25 @@ from gateway.history.caching.diagnosis import (
     FORGOTTEN,
     IDLE,
     LOADED,
+    NOT_KEPT,
     SHORTER,
     TARGET,
     ComparedRequest,
     diagnosed,
     money_lost,
 )
-from gateway.history.caching.differences import shape
-from gateway.history.caching.stored import miss_of, misses
+from gateway.history.caching.differences import changed_tools, first_difference, shape, whose
+from gateway.history.caching.stored import count_misses
 from gateway.history.content.bodies import packed, store
 from gateway.history.content.chunking import packed_request
 from gateway.history.outcome import CapturedBodies
-from gateway.models import RequestBody, RequestLog
+from gateway.history.record.follow_up import follow_up
+from gateway.models import CacheMiss, FollowUp, RequestBody, RequestLog
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.wire import jsontext
 from tests.conversion.converting import assistant, call, new_ids, request_of, result, system, text, user
-from tests.fakes.prompt_caches.rules import FAMILIES
+from tests.fakes.prompt_caches.rules import FAMILIES, AnthropicMarks
 
 BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LATE = {"name": "late", "description": "d", "input_schema": {"type": "object"}, "defer_loading": True}
@@ -173,11 +175,8 @@ def test_what_the_client_changed_is_the_clients(profile, name):
     after = copy.deepcopy(after)
     change(after)
     found = diagnosed(asked(before, PROFILES[profile]), asked(after, PROFILES[profile], at=9))
-    # a chat provider has the system text as its first message
-    items = {item, "message"} if item == "system" else {item}
     assert found is not None
-    assert found.culprit == "client"
-    assert found.difference.item in items, found
+    assert (found.culprit, found.difference.item) == ("client", item)
     assert found.tokens == 50_000
 
 
@@ -263,6 +262,34 @@ def test_in_sessions_that_hit_nothing_is_called_a_miss_and_loaded_tools_are_foun
         agent.heard(content, event)
 
 
+RECORDED = [
+    "06-tools-write-read-bash", "07-parallel-tools", "09-image-tool-result", "10-pdf-document-sibling",
+    "12-thinking-second-turn", "21-subagent-second-late-system", "36-compaction-request",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("capture", RECORDED)
+def test_recorded_conversations_are_read_from_the_cache_turn_by_turn(capture, family):
+    gateway = ThroughGateway(family)
+    agent = Agent(Begin("", 0.0, "", "01-plain-text"), "s")
+    before = None
+    for number, request in enumerate(recorded_turns(capture)):
+        converted = gateway.converted(agent, request)
+        body = json.loads(jsontext.dumps(converted.body))
+        receipt = gateway.cache.ask(body, 9.0 * number)
+        began = BEGAN + timedelta(seconds=9 * number)
+        shaped = shape_of(request), shape_of(body)
+        now = ComparedRequest(began, began, "p", "m", "c", receipt.prompt, receipt.read, *shaped)
+        if before is not None:
+            assert first_difference(before.sent, now.sent) is None
+            # Anthropic's markers are the client's own, which leaves its first reminder behind them
+            least = 0.9 if family.cache is AnthropicMarks else 0.98
+            assert receipt.read >= least * before.prompt - 200
+            assert diagnosed(before, now) is None
+        before = now
+
+
 def stored_request(request_id, body, at, **numbers):
     """A row of a session with what came and what was sent."""
     profile = PROFILES["chat"]
@@ -285,28 +312,100 @@ def session_with_a_miss(db):
     stored_request("r3", changed_tools, 18, input_tokens=52_000, cache_read_tokens=0)
 
 
+PRICES = PriceBook((PriceRule(Price(Rates(Decimal("2.00"), Decimal(0), Decimal("0.10"))), "m"),))
+
+
+def count(*names):
+    return count_misses(names or ("r1", "r2", "r3"), lambda: PRICES)
+
+
 def test_misses_are_found_in_the_history_with_their_money(session_with_a_miss):
-    price = Price(Rates(Decimal("2.00"), Decimal(0), Decimal("0.10")))
-    prices = PriceBook((PriceRule(price, "m"),))
-    (found,) = misses(BEGAN, BEGAN + timedelta(hours=1), lambda: prices)
-    assert (found.row.request_id, found.before.request_id) == ("r3", "r2")
-    assert (found.miss.culprit, str(found.miss.difference), found.miss.tokens) == ("client", "tools", 52_000)
+    assert count() == 1
+    (found,) = CacheMiss.objects.all()
+    assert (found.pk, found.before_id, found.session_id) == ("r3", "r2", "s")
+    assert (found.culprit, found.item, found.place, found.tokens) == ("client", "tools", None, 52_000)
+    assert found.source == "two"
     assert found.money == Decimal("1.90") * 52_000 / 1_000_000
-    assert miss_of(found.row, lambda: prices) == found
-    assert miss_of(found.before, lambda: prices) is None
-    assert "the client changed the list of tools" in cache_miss(found.row)
-    assert cache_miss(found.before) == ""
+    assert "the client changed the list of tools: two" in cache_miss(found.log)
+    assert cache_miss(RequestLog.objects.get(request_id="r2")) == ""
+
+
+def test_the_follow_up_finds_them_and_empties_its_queue(session_with_a_miss):
+    FollowUp.objects.bulk_create(FollowUp(request_id=name) for name in ("r1", "r2", "r3"))
+    follow_up(prices=lambda: PRICES)
+    assert list(CacheMiss.objects.values_list("pk", "money")) == [("r3", Decimal("0.0988"))]
+    assert not FollowUp.objects.exists()
+
+
+def test_one_that_cannot_be_judged_stops_nothing(session_with_a_miss, monkeypatch, caplog):
+    FollowUp.objects.bulk_create(FollowUp(request_id=name) for name in ("r1", "r2", "r3"))
+    RequestBody.objects.filter(pk="r2").update(recipe=b"\x28\xb5\x2f\xfd broken")
+    monkeypatch.setattr("gateway.history.caching.stored.is_miss", lambda *_: 1 / 0)
+    follow_up(prices=lambda: PRICES)
+    assert not FollowUp.objects.exists()
+    assert not CacheMiss.objects.exists()
+
+
+@pytest.mark.parametrize("order", [("r1", "r2", "r3"), ("r3", "r1", "r2"), ("r3", "r3", "r2")])
+def test_order_and_repetition_change_nothing(session_with_a_miss, order):
+    for name in order:
+        count(name)
+    assert list(CacheMiss.objects.values_list("pk", "before_id")) == [("r3", "r2")]
+
+
+def test_a_row_that_turns_out_to_be_a_hit_is_a_miss_no_more(session_with_a_miss):
+    count()
+    RequestLog.objects.filter(request_id="r3").update(cache_read_tokens=51_000, input_tokens=1_000)
+    assert count() == 0
+    assert not CacheMiss.objects.exists()
 
 
 def test_a_hit_costs_one_query(session_with_a_miss, django_assert_num_queries):
-    row = RequestLog.objects.get(request_id="r2")
     with django_assert_num_queries(1):
-        assert cache_miss(row) == ""
+        assert count("r2") == 0
 
 
-def test_without_contents_nothing_is_said(session_with_a_miss):
+def test_a_miss_goes_with_its_row(session_with_a_miss):
+    count()
+    RequestLog.objects.all().delete()
+    assert not CacheMiss.objects.exists()
+
+
+def test_without_contents_only_the_loss_is_known(session_with_a_miss):
     RequestBody.objects.all().delete()
-    assert list(misses(BEGAN, BEGAN + timedelta(hours=1), PriceBook)) == []
+    assert count() == 1
+    (found,) = CacheMiss.objects.all()
+    assert (found.culprit, found.item, found.reason) == ("unknown", "", NOT_KEPT)
+    RequestLog.objects.filter(request_id="r3").update(upstream_model="n")
+    count()
+    assert CacheMiss.objects.values_list("culprit", "item", "reason").get() == ("gateway", "model", TARGET)
+
+
+def test_a_request_is_compared_with_the_last_that_had_ended(session_with_a_miss):
+    # r2 still runs when r3 begins, so r3 could not read what it wrote
+    RequestLog.objects.filter(request_id="r2").update(duration_ms=60_000)
+    count()
+    assert CacheMiss.objects.get().before_id == "r1"
+
+
+def test_a_compaction_is_compared_with_the_conversation(session_with_a_miss):
+    RequestLog.objects.filter(request_id="r3").update(request_class="compaction")
+    count()
+    assert CacheMiss.objects.get().before_id == "r2"
+
+
+def test_requests_of_another_holder_or_agent_are_not_compared(session_with_a_miss):
+    RequestLog.objects.filter(request_id="r3").update(agent_id="a")
+    assert count() == 0
+    RequestLog.objects.filter(request_id="r3").update(agent_id="", owner_id=7)
+    assert count() == 0
+
+
+def test_rows_from_before_are_counted_by_a_command(session_with_a_miss):
+    out = StringIO()
+    call_command("countcachemisses", stdout=out)
+    assert out.getvalue() == "3 requests were looked at, 1 missed the cache.\n"
+    assert CacheMiss.objects.get().pk == "r3"
 
 
 @pytest.mark.parametrize(
@@ -314,6 +413,7 @@ def test_without_contents_nothing_is_said(session_with_a_miss):
 )
 def test_the_report_is_text_csv_or_json(session_with_a_miss, form, expected):
     RequestLog.objects.update(started_at=F("started_at") + (timezone.now() - BEGAN - timedelta(hours=1)))
+    count()
     out = StringIO()
     call_command("cachereport", "--format", form, stdout=out)
     assert expected in out.getvalue()
@@ -325,3 +425,45 @@ def test_a_report_of_nothing_says_so(db):
     out = StringIO()
     call_command("cachereport", stdout=out)
     assert out.getvalue() == "No request missed the cache.\n"
+
+
+def named(*names):
+    return [{"type": "function", "function": {"name": name}} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names", "source"),
+    [
+        (named("a", "mcp__x__b"), named("a"), ["mcp__x__b"], "mcp__x"),
+        (named("mcp__x__b"), named("mcp__x__c"), ["mcp__x__b", "mcp__x__c"], "mcp__x"),
+        (named("mcp__x__b"), named("mcp__y__b"), ["mcp__x__b", "mcp__y__b"], "mcp__x__b, mcp__y__b"),
+        (named("a", "b"), named("b", "a"), [], ""),
+        ([tool("a")], [{**tool("a"), "cache_control": {}}], [], ""),
+        ([tool("a")], [{**tool("a"), "description": "other"}], ["a"], "a"),
+        (None, ["odd", {}, tool("a")], ["None", "a"], "None, a"),
+        (named(*(f"mcp__{'x' * 300}__{n}" for n in "ab")), [], None, "mcp__" + "x" * 195),
+    ],
+)
+def test_whose_tools_changed_is_told(before, after, names, source):
+    found = changed_tools(before, after)
+    assert names is None or found == names
+    assert whose(found) == source
+
+
+@pytest.mark.parametrize(
+    ("asked_model", "culprit", "item"), [("a", "gateway", "provider"), ("b", "client", "model")]
+)
+def test_the_same_model_of_another_provider_has_another_cache(asked_model, culprit, item):
+    before = asked(conversation(), CHAT)._replace(asked_model="a")
+    after = asked(next_turn(conversation()), CHAT, at=9)._replace(provider="q", asked_model=asked_model)
+    found = diagnosed(before, after)
+    assert (found.culprit, found.difference.item) == (culprit, item)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_place_is_that_of_the_clients_own_message(profile):
+    before = conversation()
+    after = copy.deepcopy(next_turn(before))
+    edited(4, [text("other"), call("t2", path="y")])(after)
+    found = diagnosed(asked(before, PROFILES[profile]), asked(after, PROFILES[profile], at=9))
+    assert str(found.difference) == "message 4"

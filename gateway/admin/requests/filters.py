@@ -20,9 +20,11 @@ from gateway.admin.ui.list_filters import FieldFilter, ParameterFilter, TimeFilt
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
+from gateway.history.caching.report import about_condition
 from gateway.history.totals.contributions import DAY, HOUR
 from gateway.history.totals.dashboard import FAILED
-from gateway.models import ClientKey, DailyTotal, Problem, Provider
+from gateway.models import CacheMiss, ClientKey, DailyTotal, Problem, Provider
+from gateway.models.history.cache_miss import Culprit
 from gateway.models.history.request_log import (
     CLASSES,
     RARE,
@@ -330,6 +332,43 @@ class PromptFilter(ParameterFilter):
         return ~Q(prompt_id="") & Q(prompt_id=value)
 
 
+class MissedFilter(ParameterFilter):
+    """Requests that missed the provider's cache: `any`, or culprit, item, reason and whose tools with colons
+    between, each of which may be empty.
+    """
+
+    title = _("missed the cache")
+    parameter_name = "missed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("any", _("for any reason")), *Culprit.choices]
+
+    def condition(self, value: str) -> Q | None:
+        asked = Q() if value == "any" else about_condition(*value.split(":", 3))
+        return Q(request_id__in=CacheMiss.objects.filter(asked).order_by().values("log_id"))
+
+
+class _ChosenElsewhere(FieldFilter):
+    """A field that has no menu here; a page links to one of its values."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        value = request.GET.get(str(self.parameter_name), "")
+        return [(value, inert(value))] if value else []
+
+    def is_offered(self) -> bool:
+        return bool(self.lookup_choices)
+
+
+class ClientFilter(_ChosenElsewhere):
+    title = _("client")
+    parameter_name = field = "client"
+
+
+class MappingFilter(_ChosenElsewhere):
+    title = _("mapping")
+    parameter_name = field = "mapping"
+
+
 HISTORY_FILTERS: Final = (
     TimeFilter,
     OldTimeFilter,
@@ -349,10 +388,15 @@ HISTORY_FILTERS: Final = (
     EndpointFilter,
     ClassFilter,
     PromptFilter,
+    MissedFilter,
+    ClientFilter,
+    MappingFilter,
 )
 
 # what names other people, or what the gateway has
-_NOT_FOR_OWNERS: Final = (OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter)
+_NOT_FOR_OWNERS: Final = (
+    OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter, MappingFilter,
+)  # fmt: skip
 
 
 def history_filters(request: HttpRequest) -> list[Any]:

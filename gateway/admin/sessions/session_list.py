@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from gateway.admin.caching.miss_words import miss_in_words
 from gateway.admin.requests.filters import KeyFilter
 from gateway.admin.sessions import session_costs, session_page, transcript
 from gateway.admin.sessions.subjects import NOTHING, subjects
@@ -38,7 +39,7 @@ from gateway.history.access import (
     visible_requests,
 )
 from gateway.history.totals import sessions
-from gateway.models import RequestLog, SessionTotal
+from gateway.models import CacheMiss, RequestLog, SessionTotal
 from gateway.models.history.request_log import class_words
 
 _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_source")
@@ -133,6 +134,7 @@ class SessionAdmin(ReadOnlyAdmin):
         # looked up once: a thousand times takes longer than all else
         address = reverse("admin:gateway_requestlog_change", args=["ROW"])
         subject = next(iter(subjects(request.user, here[:1]).values()), NOTHING)
+        _note_misses(listed.values())
         context = self.page_context(
             request,
             subject.title or _("Session"),
@@ -333,6 +335,14 @@ def _part(text: str) -> tuple[int, int]:
 def _named_part(shown: transcript.Portion) -> str:
     assert shown.following is not None
     return "{}-{}".format(*shown.following)
+
+
+def _note_misses(rows: Collection[Any]) -> None:
+    """Let rows know in words why they missed the provider's cache (`missed`), "" for those that did not."""
+    found = CacheMiss.objects.filter(log_id__in=[row.request_id for row in rows])
+    said = {miss.log_id: miss_in_words(miss) for miss in found}
+    for row in rows:
+        row.missed = said.get(row.request_id, "")
 
 
 def _turns(rows: QuerySet[RequestLog]) -> list[session_page.SessionTurn]:

@@ -42,6 +42,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
                 ("gateway.view_hourlytotal",),
             ),
             MenuItem(
+                _("Caching"),
+                "cached",
+                "admin:gateway_cachemiss_changelist",
+                ("gateway.view_cachemiss",),
+            ),
+            MenuItem(
                 _("Models"),
                 "compare",
                 "admin:gateway_hourlyoutcome_changelist",
@@ -202,6 +208,7 @@ _WITH_RANGE: Final = frozenset(
         "admin:index",
         "admin:gateway_hourlytotal_changelist",
         "admin:gateway_hourlyoutcome_changelist",
+        "admin:gateway_cachemiss_changelist",
         "admin:gateway_requestlog_changelist",
         "admin:gateway_sessiontotal_changelist",
     }

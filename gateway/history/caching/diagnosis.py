@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple
 from gateway.history.caching.differences import (
     MESSAGE,
     MODEL,
+    PROVIDER,
     ROUTING_KEY,
     SYSTEM,
     TOOLS,
@@ -24,27 +25,30 @@ from gateway.history.caching.differences import (
     first_difference,
 )
 
-Culprit = Literal["client", "gateway", "provider"]
+Culprit = Literal["client", "gateway", "provider", "unknown"]
 # below it nothing is cached somewhere, and ends of turns are left unmarked
 LEAST: Final = 4096
 SLACK: Final = 0.05
 # the shortest lifetime that a provider promises
 SHORTEST_LIFETIME: Final = timedelta(minutes=5)
 
-IDLE: Final = "idle for longer than the shortest lifetime"
-CREDENTIAL: Final = "another credential was used"
-TARGET: Final = "another target was asked"
-LOADED: Final = "a tool was loaded, which changes the list in front of the conversation"
-FORGOTTEN: Final = "the same prefix, and yet no hit"
-SHORTER: Final = "the conversation began anew"
+# why, as the history keeps it; the gateway's reason may also be a note of its ledger
+IDLE: Final = "idle"
+CREDENTIAL: Final = "credential"
+TARGET: Final = "target"
+LOADED: Final = "loaded_tool"
+FORGOTTEN: Final = "forgotten"
+SHORTER: Final = "began_anew"
 CHANGED: Final = "changed"
+NOT_KEPT: Final = "not_kept"
 
 
 class ComparedRequest(NamedTuple):
     """One request: when it began and ended, whom it asked, and its tokens; `received` and `sent` are its
     shapes.
 
-    `ledger`: paths and notes of what the gateway did to it.
+    `received` and `sent` are None where contents are not kept. `ledger`: paths and notes of what the gateway
+    did to it.
     """
 
     began: datetime
@@ -54,9 +58,10 @@ class ComparedRequest(NamedTuple):
     credential: str
     prompt: int
     read: int
-    received: PromptShape
-    sent: PromptShape
+    received: PromptShape | None
+    sent: PromptShape | None
     ledger: Sequence[tuple[str, str]] = ()
+    asked_model: str = ""
 
 
 class Miss(NamedTuple):
@@ -80,11 +85,30 @@ def diagnosed(before: ComparedRequest, after: ComparedRequest) -> Miss | None:
     lost = is_miss(before.prompt, after.prompt, after.read)
     if not lost:
         return None
+    if before.sent is None or after.sent is None or before.received is None or after.received is None:
+        return _without_contents(before, after, lost)
+    if before.provider != after.provider and before.upstream_model == after.upstream_model:
+        return _other_target(PROVIDER, before, after, lost)
     changed = first_difference(before.sent, after.sent)
     if changed is None:
         return Miss(None, "provider", _forgot(before, after), lost)
-    culprit, reason = _who(changed, before, after)
-    return Miss(changed, culprit, reason, lost)
+    in_front = changed.item == SYSTEM or (changed.place == 0 and not after.sent.system)
+    return Miss(*_who(changed, in_front, before.received, after.received, after.ledger), lost)
+
+
+def _without_contents(before: ComparedRequest, after: ComparedRequest, lost: int) -> Miss:
+    """What the rows alone say: a target that changed, and otherwise only what was lost."""
+    if before.upstream_model != after.upstream_model:
+        return _other_target(MODEL, before, after, lost)
+    if before.provider != after.provider:
+        return _other_target(PROVIDER, before, after, lost)
+    return Miss(None, "unknown", NOT_KEPT, lost)
+
+
+def _other_target(item: str, before: ComparedRequest, after: ComparedRequest, lost: int) -> Miss:
+    if before.asked_model != after.asked_model:
+        return Miss(Difference(MODEL), "client", CHANGED, lost)
+    return Miss(Difference(item), "gateway", TARGET, lost)
 
 
 def _forgot(before: ComparedRequest, after: ComparedRequest) -> str:
@@ -93,40 +117,43 @@ def _forgot(before: ComparedRequest, after: ComparedRequest) -> str:
     return IDLE if after.began - before.ended > SHORTEST_LIFETIME else FORGOTTEN
 
 
-def _who(changed: Difference, before: ComparedRequest, after: ComparedRequest) -> tuple[Culprit, str]:
-    old, new = before.received, after.received
-    messages_differ = _messages_differ(old, new)
-    match changed.item:
-        case _ if changed.item == MODEL:
-            if old.options.get(MODEL) != new.options.get(MODEL):
-                return "client", CHANGED
-            return "gateway", TARGET
-        case _ if changed.item == ROUTING_KEY:
-            return "gateway", CHANGED
-        case _ if changed.item == TOOLS:
-            if list(old.tools) != list(new.tools):
-                return "client", CHANGED
-            return "gateway", LOADED if not messages_differ else CHANGED
-        case _ if changed.item in (SYSTEM, MESSAGE):
-            # a system text may stand among the messages in one protocol and apart in the other
-            if list(old.system) != list(new.system):
-                return "client", CHANGED
-            if messages_differ:
-                shorter = len(new.messages) < len(old.messages)
-                return "client", SHORTER if shorter else CHANGED
-            return "gateway", _note(changed, after)
-        case item:
-            return ("client" if old.options.get(item) != new.options.get(item) else "gateway"), CHANGED
+def _who(
+    changed: Difference,
+    in_front: bool,
+    old: PromptShape,
+    new: PromptShape,
+    ledger: Sequence[tuple[str, str]],
+) -> tuple[Difference, Culprit, str]:
+    """The difference in the terms of whoever made it, who that is, and why.
+
+    `in_front`: it is in the system text, which one protocol has among the messages and another apart.
+    """
+    if changed.item in (SYSTEM, MESSAGE):
+        own = _texts_differ(old, new, in_front)
+        if own is None:
+            return changed, "gateway", _note(ledger)
+        shorter = own.item == MESSAGE and len(new.messages) < len(old.messages)
+        return own, "client", SHORTER if shorter else CHANGED
+    if changed.item == TOOLS:
+        if list(old.tools) != list(new.tools):
+            return changed, "client", CHANGED
+        loaded = _texts_differ(old, new, in_front=False) is None
+        return changed, "gateway", LOADED if loaded else CHANGED
+    if changed.item != ROUTING_KEY and old.options.get(changed.item) != new.options.get(changed.item):
+        return changed, "client", CHANGED
+    return changed, "gateway", TARGET if changed.item == MODEL else CHANGED
 
 
-def _messages_differ(old: PromptShape, new: PromptShape) -> bool:
-    difference = first_difference(old._replace(options={}), new._replace(options={}, tools=old.tools))
-    return difference is not None and difference.item == MESSAGE
+def _texts_differ(old: PromptShape, new: PromptShape, in_front: bool) -> Difference | None:
+    """Where the client's own texts differ, system text or messages; what is more likely meant comes first."""
+    system = first_difference(PromptShape({}, (), old.system, ()), PromptShape({}, (), new.system, ()))
+    messages = first_difference(PromptShape({}, (), (), old.messages), PromptShape({}, (), (), new.messages))
+    return (system or messages) if in_front else (messages or system)
 
 
-def _note(changed: Difference, after: ComparedRequest) -> str:
+def _note(ledger: Sequence[tuple[str, str]]) -> str:
     """What the ledger says about messages."""
-    return next((note for path, note in after.ledger if path.startswith("messages")), CHANGED)
+    return next((note for path, note in ledger if path.startswith("messages")), CHANGED)
 
 
 def money_lost(tokens: int, full: Decimal, read: Decimal | None) -> Decimal:

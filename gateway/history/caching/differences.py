@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 Body = Mapping[str, Any]
+# of a piece: a digest of its text, or a number that is given to the pieces of two requests
+Name = bytes | int
 
 MODEL: Final = "model"
+PROVIDER: Final = "provider"
 SERVICE_TIER: Final = "service tier"
 ROUTING_KEY: Final = "routing key"
 EFFORT: Final = "effort"
@@ -17,20 +20,22 @@ FORMAT: Final = "format of the answer"
 TOOLS: Final = "tools"
 SYSTEM: Final = "system"
 MESSAGE: Final = "message"
-_SYSTEM_ROLES: Final = ("system", "developer")
+# characters of what changed tools are called by
+_LONGEST: Final = 200
 
 
 class PromptShape(NamedTuple):
     """A request as what decides about the cache.
 
-    `options`: what it asks for beside its texts, by item. The rest are names of pieces, equal when their
-    texts are: the list of tools, the system text in blocks, the messages.
+    `options`: what it asks for beside its texts, by item. The rest are names of pieces, which are equal in
+    the two requests that are compared when their texts are: the list of tools, the system text in blocks,
+    the messages.
     """
 
     options: Mapping[str, Any]
-    tools: Sequence[bytes]
-    system: Sequence[bytes]
-    messages: Sequence[bytes]
+    tools: Sequence[Name]
+    system: Sequence[Name]
+    messages: Sequence[Name]
 
 
 class Difference(NamedTuple):
@@ -43,13 +48,13 @@ class Difference(NamedTuple):
         return self.item if self.place is None else f"{self.item} {self.place}"
 
 
-def shape(recipe: Mapping[str, Any] | None, base: Sequence[bytes], head: Sequence[bytes]) -> PromptShape:
+def shape(recipe: Mapping[str, Any] | None, base: Sequence[Name], head: Sequence[Name]) -> PromptShape:
     """The shape of a stored request (history/content/chunking.py) whose pieces have these names."""
     if recipe is None:
         return PromptShape({}, (), (), head)
     rest: Body = recipe["rest"]
-    tools: list[bytes] = []
-    system: list[bytes] = []
+    tools: list[Name] = []
+    system: list[Name] = []
     place = 0
     for name, count in recipe["base"]:
         pieces = base[place : place + (1 if count is None else count)]
@@ -59,6 +64,18 @@ def shape(recipe: Mapping[str, Any] | None, base: Sequence[bytes], head: Sequenc
     if isinstance(short, str):
         system.append(short.encode("utf-8", "replace"))
     return PromptShape(_options(rest), tools, system, head)
+
+
+def lengths(recipe: Mapping[str, Any] | None) -> tuple[int, int]:
+    """How many pieces the base and the messages of a stored request have."""
+    if recipe is None:
+        return 0, 1
+    return sum(1 if count is None else count for _, count in recipe["base"]), recipe["chain"][1]
+
+
+def names_by_place(shared: int, before: int, after: int) -> tuple[list[Name], list[Name]]:
+    """Names for the pieces of two chains of these lengths, of which the first `shared` are the same."""
+    return list(range(before)), [*range(shared), *(-1 - place for place in range(shared, after))]
 
 
 def first_difference(before: PromptShape, after: PromptShape) -> Difference | None:
@@ -77,7 +94,35 @@ def first_difference(before: PromptShape, after: PromptShape) -> Difference | No
     return None if place is None else Difference(MESSAGE, place)
 
 
-def _first(before: Sequence[bytes], after: Sequence[bytes]) -> int | None:
+def changed_tools(before: Any, after: Any) -> list[str]:
+    """The names of tools that one of two lists lacks or has otherwise, sorted; none when only their order
+    changed. Lists of any protocol.
+    """
+    old, new = _by_name(before), _by_name(after)
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def whose(names: Sequence[str]) -> str:
+    """The MCP server whose tools these are, or else the names of the first few."""
+    servers = {name.split("__")[1] if name.startswith("mcp__") else "" for name in names}
+    if len(servers) == 1 and "" not in servers:
+        return f"mcp__{servers.pop()}"[:_LONGEST]
+    return ", ".join(names)[:_LONGEST]
+
+
+def _by_name(tools: Any) -> dict[str, Any]:
+    if not isinstance(tools, list):
+        return {}
+    functions = [tool.get("function", tool) for tool in tools if isinstance(tool, Mapping)]
+    # a marker is no part of the prompt
+    return {
+        str(tool.get("name")): {name: value for name, value in tool.items() if name != "cache_control"}
+        for tool in functions
+        if isinstance(tool, Mapping)
+    }
+
+
+def _first(before: Sequence[Name], after: Sequence[Name]) -> int | None:
     return next(
         (number for number, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), None
     )

@@ -17,6 +17,7 @@ from typing import Final
 
 from django.db import connections, transaction
 
+from gateway.history.caching.stored import Prices, count_misses
 from gateway.history.content.codec import Damaged, decompressed
 from gateway.history.follow_up_queue import EndedExchange, Handover
 from gateway.history.outcomes.counting import count
@@ -28,6 +29,7 @@ from gateway.history.totals import hourly
 from gateway.history.totals import sessions as session_totals
 from gateway.models import FollowUp, RequestLog
 from gateway.models.database_errors import concerns_server
+from gateway.pricing.book import PriceBook
 
 logger = logging.getLogger("gateway.history")
 
@@ -50,10 +52,13 @@ _FORGET: Final = "DELETE FROM gateway_followup WHERE request_id IN ({places})"
 
 
 class FollowUpWorker:
-    """The thread. `start` and `stop` once each. `handover`: what this process's recorder passes on."""
+    """The thread. `start` and `stop` once each. `handover`: what this process's recorder passes on; `prices`
+    are what a missed cache is valued at.
+    """
 
-    def __init__(self, handover: Handover | None = None) -> None:
+    def __init__(self, handover: Handover | None = None, prices: Prices = PriceBook) -> None:
         self._handover = handover or Handover()
+        self._prices = prices
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
         # what was queued at the last poll; None before the first, when all of it was left by others
@@ -88,7 +93,7 @@ class FollowUpWorker:
         if self._seen is None:
             self._look_at_queue()
         told = self._handover.take(AT_ONCE)
-        work_off(told, self._stopping)
+        work_off(told, self._stopping, self._prices)
         if len(told) == AT_ONCE:
             return True
         if time.monotonic() - self._looked_at >= QUEUE_EVERY:
@@ -102,16 +107,16 @@ class FollowUpWorker:
         queued = set(waiting[:MOST_LEFT]) - self._handover.waiting()
         left = sorted(queued if self._seen is None else queued & self._seen)
         for start in range(0, len(left), READ_AT_ONCE):
-            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping)
+            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping, self._prices)
         self._seen = queued.difference(left)
 
 
-def follow_up(stopping: threading.Event | None = None) -> int:
+def follow_up(stopping: threading.Event | None = None, prices: Prices = PriceBook) -> int:
     """Process one batch of the queue; returns how many exchanges. Raises what the database raises."""
     waiting = list(
         FollowUp.objects.order_by("request_id").values_list("request_id", flat=True)[:READ_AT_ONCE]
     )
-    _work_off_queued(waiting, stopping)
+    _work_off_queued(waiting, stopping, prices)
     return len(waiting)
 
 
@@ -125,14 +130,16 @@ def index_again(request_ids: Sequence[str]) -> int:
     return len(rows)
 
 
-def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None) -> None:
+def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None, prices: Prices) -> None:
     if request_ids:
         rows = ended_exchanges(request_ids)
         _forget(set(request_ids) - {row.request_id for row in rows})
-        work_off(rows, stopping)
+        work_off(rows, stopping, prices)
 
 
-def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = None) -> None:
+def work_off(
+    ended: Iterable[EndedExchange], stopping: threading.Event | None = None, prices: Prices = PriceBook
+) -> None:
     """Do what these exchanges need, and take them out of the queue.
 
     The last step takes them out, so whatever was not done before is done again. Raises what the database
@@ -151,6 +158,7 @@ def work_off(ended: Iterable[EndedExchange], stopping: threading.Event | None = 
     for portion in portions:
         if stopping is not None and stopping.is_set():
             return
+        count_cache_misses([row.request_id for row in portion], prices)
         count_outcomes(portion)
 
 
@@ -182,6 +190,21 @@ def _count_session(session_id: str) -> None:
         if concerns_server(problem):
             raise
         logger.exception("a session cannot be counted", extra={"session_id": session_id})
+
+
+def count_cache_misses(request_ids: Sequence[str], prices: Prices) -> int:
+    """Keep which of these requests missed the prompt cache; returns how many. One that fails is left out;
+    those beside it are not.
+    """
+    try:
+        return count_misses(request_ids, prices)
+    except Exception as problem:
+        if concerns_server(problem):
+            raise
+        if len(request_ids) > 1:
+            return sum(count_cache_misses([name], prices) for name in request_ids)
+        logger.exception("the cache of a request cannot be judged", extra={"request_id": request_ids[0]})
+        return 0
 
 
 def count_outcomes(portion: Sequence[EndedExchange]) -> None:
