@@ -211,6 +211,10 @@ UNFOLD: dict[str, Any] = {
 
 STATIC_URL = f"{PUBLIC_PATH}/static/"
 STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "ccproxy_site.pages.static_files.CollectedFiles"},
+}
 # told at the start
 SETTINGS_FILE = ENV_FILE
 # whether the pages' files may change without a new release

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.http import HttpRequest, QueryDict
 from django.utils.http import urlencode
 
+from gateway.admin.requests.query_language import wanted_words
 from gateway.models import RequestLog
 
 _PARAMETER = "_changelist_filters"
@@ -22,7 +23,10 @@ _NOT_FILTERS = ("p", "e", "o")
 
 
 def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
-    """`newer` and `older`: primary keys or None. `list_filters`, `list_query`, `list_more`: for addresses."""
+    """`newer` and `older`: primary keys or None. `list_filters`, `list_query`, `list_more`: for addresses.
+
+    `list_words`: the words that the list was searched for.
+    """
     filters = request.GET.get(_PARAMETER, "")[:_LONGEST].replace("\x00", "")
     rows = _rows(pages, request, filters).order_by()
     at, pk = row.started_at, row.pk
@@ -33,6 +37,7 @@ def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
         "newer": newer.order_by("started_at", "pk").values_list("pk", flat=True).first(),
         "older": older.order_by("-started_at", "-pk").values_list("pk", flat=True).first(),
         "list_filters": filters,
+        "list_words": wanted_words(QueryDict(filters).get("q", "")),
         "list_query": f"?{more}" if more else "",
         "list_more": f"&{more}" if more else "",
     }

@@ -25,6 +25,8 @@ from gateway.models import ClientKey, Provider
 from gateway.models.history.request_log import CLASSES, RARE, RARE_CLASS
 
 MOST_TERMS: Final = 30
+# words that a page marks
+_MOST_SHOWN: Final = 10
 _NOTHING: Final = Q(pk__in=[])
 _COMPARED: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "": "exact"}
 
@@ -54,6 +56,17 @@ def read(text: str) -> ParsedQuery:
         one = reduce(or_, alternatives)
         condition = one if condition is None else condition & one
     return ParsedQuery(condition, " ".join(words))
+
+
+def wanted_words(text: str) -> list[str]:
+    """The words and phrases that a text asks for, without quotation marks, for a page that marks them."""
+    words = (term.strip('"').rstrip("*").strip() for term in _terms(text)[:MOST_TERMS] if not _is_named(term))
+    return [word for word in dict.fromkeys(words) if word][:_MOST_SHOWN]
+
+
+def _is_named(term: str) -> bool:
+    name, _colon, value = term.partition(":")
+    return bool(value.strip('"')) and name.lower() in FIELDS
 
 
 def _terms(text: str) -> list[str]:

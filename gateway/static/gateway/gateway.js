@@ -22,6 +22,15 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
+// headings of the theme's that head nothing, and its scrolled boxes, which all have one name
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("thead th").forEach((head) => {
+    if (!head.textContent.trim() && !head.querySelector("input, img, [aria-label]")) head.setAttribute("role", "cell");
+  });
+  const title = document.querySelector("h1")?.textContent.trim() || document.title;
+  document.querySelectorAll("[data-simplebar]").forEach((box, at) => { box.dataset.simplebarAriaLabel = at ? `${title} ${at + 1}` : title; });
+});
+
 // a table of a form has its labels in its heading alone: give them to the fields too
 function nameFields(root) {
   root.querySelectorAll("td > * input, td > * select, td > * textarea, td > input, td > select").forEach((field) => {

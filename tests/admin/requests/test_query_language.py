@@ -8,7 +8,7 @@ from django.core.cache import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admin.requests.query_language import FIELDS, read
+from gateway.admin.requests.query_language import FIELDS, read, wanted_words
 from gateway.models import ClientKey, RequestLog, SavedView
 from tests.admin.history import LIST, make_rows, shown
 
@@ -179,3 +179,10 @@ def test_requests_are_found_by_what_they_were(admin_client, text, numbers):
     for row, fields in zip(made, facts, strict=True):
         RequestLog.objects.filter(request_id=row.request_id).update(**fields)
     assert found(admin_client, text) == sorted(made[number].request_id for number in numbers)
+
+
+def test_the_words_that_a_page_marks_are_those_that_name_no_field():
+    assert wanted_words('key:laptop "retry loop" case* status:5xx tool: "" case') == [
+        "retry loop", "case", "tool:",
+    ]  # fmt: skip
+    assert wanted_words("") == []
