@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import time
 from typing import Any, Final
 
 from daphne.server import Server, twisted_loop
@@ -30,12 +31,42 @@ logger = logging.getLogger("gateway.server")
 REQUEST_BUFFER: Final = 64 * 1024 * 1024
 # for interrupted exchanges to send their error and record their outcome; 5 s were too few on a busy machine
 LAST_WORDS: Final = 10.0
+# that come over a WebSocket: pings of a browser or a proxy
+FRAMES_AT_ONCE: Final = 100
 
 
 class Stage(enum.Enum):
     SERVING = enum.auto()  # or is about to
     DRAINING = enum.auto()  # nothing new is accepted, running requests continue
     OVER = enum.auto()  # the loop ends, or has ended
+
+
+class PageSocket(WebSocketProtocol):
+    """The WebSocket of a page that only listens.
+
+    Messages are dropped: the pages have nothing to say, and Daphne keeps what comes in without a bound. More
+    than a frame each second, and FRAMES_AT_ONCE, is no page; its connection is cut.
+    """
+
+    _frames = 0
+    _began = 0.0
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        self._count()
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        if self._count():
+            super().onPing(payload)
+
+    def _count(self) -> bool:
+        """Whether this frame is one that a page may send."""
+        now = time.monotonic()
+        self._began = self._began or now
+        self._frames += 1
+        fits = self._frames <= FRAMES_AT_ONCE + (now - self._began)
+        if not fits:
+            self.dropConnection(abort=True)
+        return fits
 
 
 class GatewayServer(Server):
@@ -82,6 +113,8 @@ class GatewayServer(Server):
                     signal.signal(number, signal.SIG_IGN)
         if self._family is not None:
             self._family.join(self._event_loop, self._helping, self._orphaned)
+        # Daphne makes the factory before the loop runs
+        reactor.callWhenRunning(self._only_listening_pages)
         for endpoint in self._endpoints:
             reactor.callWhenRunning(self._listen, endpoint)
         try:
@@ -93,6 +126,9 @@ class GatewayServer(Server):
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_IGN)
             runtime.stop()
+
+    def _only_listening_pages(self) -> None:
+        self.ws_factory.protocol = PageSocket
 
     def _listen(self, endpoint: GatewayEndpoint) -> None:
         endpoint.listen(self.http_factory).addCallbacks(self.listen_success, self.listen_error)
