@@ -28,7 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!head.textContent.trim() && !head.querySelector("input, img, [aria-label]")) head.setAttribute("role", "cell");
   });
   const title = document.querySelector("h1")?.textContent.trim() || document.title;
-  document.querySelectorAll("[data-simplebar]").forEach((box, at) => { box.dataset.simplebarAriaLabel = at ? `${title} ${at + 1}` : title; });
+  document.querySelectorAll("[data-simplebar]").forEach((box, at) => { box.dataset.simplebarAriaLabel = `${title} ${at + 1}`; });
 });
 
 // a table of a form has its labels in its heading alone: give them to the fields too
