@@ -102,6 +102,7 @@ def killed(module: str, mutant: str) -> bool:
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
+        os.environ["HYPOTHESIS_PROFILE"] = "mutants"
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
