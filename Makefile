@@ -21,7 +21,7 @@ help:
 	@echo "make serve  the server alone, in an installed environment"
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
-	@echo "make drill  stop database and Redis and fill the disk under load, then restore a backup: what failed, what is missing"
+	@echo "make drill  stop database and Redis and fill the disk under load: what failed, what is missing"
 	@echo "make compat COMPAT=2.1.332  the real Claude Code against a gateway: docs/compatibility.md; the newest without COMPAT"
 	@echo "make fuzz   MINUTES=10  random input for everything that reads what strangers send"
 	@echo "make mutants MODULE=gateway/wire/request_cache.py  small changes of a module that no test notices"
@@ -126,7 +126,6 @@ chaos: $(VENV)/.installed
 # database, Redis and disk fail under load and come back
 drill: $(VENV)/.installed-dev
 	@$(BIN)/python -m chaos.drill $(DRILL)
-	@$(BIN)/python -m chaos.restore
 
 # the real client, version by version; needs npm, tmux, nginx and mount namespaces
 compat: $(VENV)/.installed
