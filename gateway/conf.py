@@ -39,7 +39,9 @@ DJANGO = Group("Django")
 
 
 def _is_host(text: str) -> bool:
-    """Whether a text can be an address or the name of a host; without a port, and no URL."""
+    """Whether a text can be an address or the name of a host, without a port; "": every address."""
+    if not text:
+        return True
     try:
         ipaddress.ip_address(text)
     except ValueError:
