@@ -8,7 +8,7 @@ follows a failure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.conversion import repairs
@@ -372,7 +372,7 @@ def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
     return error
 
 
-def _with_trace(headers: dict[str, str], exchange: Exchange, trace_context: str) -> dict[str, str]:
+def _with_trace(headers: Mapping[str, str], exchange: Exchange, trace_context: str) -> Mapping[str, str]:
     """The provider's headers, with the client's traceparent where the profile passes it on."""
     value = traceparent(exchange.arrival.headers) if trace_context == "pass" else ""
     return {**headers, TRACEPARENT: value} if value else headers
