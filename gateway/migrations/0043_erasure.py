@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'erasures',
                 'ordering': ['-asked_at', '-pk'],
                 'permissions': [('export_person', 'Can export what is kept of a person'), ('erase_person', 'Can erase a person')],
-                'default_permissions': (),
+                'default_permissions': ('view',),
             },
         ),
     ]

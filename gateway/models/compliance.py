@@ -176,7 +176,7 @@ class Erasure(models.Model):
 
     class Meta:
         # the page of the person shows them; they are nobody's to edit
-        default_permissions = ()
+        default_permissions = ("view",)
         ordering = ["-asked_at", "-pk"]
         verbose_name = _("erasure")
         verbose_name_plural = _("erasures")

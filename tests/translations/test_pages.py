@@ -167,7 +167,7 @@ def test_forms_speak_chinese(reader, records, record):
         reader.get(reverse(f"admin:gateway_{record}_add")),
         reader.get(reverse(f"admin:gateway_{record}_change", args=[records[record].pk])),
         reader.post(reverse(f"admin:gateway_{record}_add"), {}),
-        reader.get(reverse(f"admin:gateway_{record}_history", args=[records[record].pk])),
+        reader.get(reverse(f"admin:gateway_{record}_history", args=[records[record].pk]), follow=True),
     ):
         assert page.status_code == 200
         assert english(page.content.decode()) == []

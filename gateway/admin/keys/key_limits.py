@@ -34,6 +34,10 @@ def limit_fields() -> dict[str, forms.Field]:
     fields: dict[str, Any] = forms.fields_for_model(
         ClientKey, LIMITS, widgets={**_WIDGETS, "spend_budget": TextInput}
     )
+    for name, field in fields.items():
+        # Django asks these of a record alone, and the forms here have none
+        known: Any = ClientKey._meta.get_field(name)
+        field.validators = [*field.validators, *known.validators]
     period = forms.ChoiceField(
         label=gettext_lazy("Budget period"), required=False, choices=BudgetPeriod.choices, widget=Select
     )

@@ -83,7 +83,7 @@ def _take_shadow(mapping: ModelMapping, item: JSONObject) -> None:
 
 
 def _provider(slug: Any, where: str) -> Provider:
-    provider = Provider.objects.filter(slug=str(slug)).first()
+    provider: Provider | None = Provider.objects.filter(slug=str(slug)).first()
     if provider is None:
         raise Unusable(f"{where}: " + _("there is no provider %(slug)r") % {"slug": str(slug)})
     return provider
