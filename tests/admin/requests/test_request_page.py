@@ -153,7 +153,7 @@ def test_without_the_right_to_read_the_timeline_comes_first(clerk, row):
 def test_links_lead_where_the_reader_may_go(clerk, row):
     provider = Provider.objects.create(name="Acme", slug=row.provider, base_url="https://acme.test/v1")
     mapping = ModelMapping.objects.create(pattern="*")
-    RequestLog.objects.filter(pk=row.pk).update(mapping_pk=mapping.pk)
+    RequestLog.objects.filter(pk=row.pk).update(mapping_pk=mapping.pk, mapping="*")
     addresses = [
         url("provider", "change", provider.pk), url("modelmapping", "change", mapping.pk),
         url("modelmapping", "where"),
