@@ -37,7 +37,7 @@ def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
         "newer": newer.order_by("started_at", "pk").values_list("pk", flat=True).first(),
         "older": older.order_by("-started_at", "-pk").values_list("pk", flat=True).first(),
         "list_filters": filters,
-        "list_words": wanted_words(QueryDict(filters).get("q", "")),
+        "list_words": wanted_words(str(QueryDict(filters).get("q") or "")),
         "list_query": f"?{more}" if more else "",
         "list_more": f"&{more}" if more else "",
     }
