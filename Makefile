@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test quick tellings test-matrix lock sbom package check bench bench-admin bench-cache bench-storage mutants aborts chaos soak drill compat fuzz messages clean
+.PHONY: run serve test quick tellings test-matrix lock sbom package check bench bench-admin bench-cache bench-storage bench-tls mutants aborts chaos soak drill compat fuzz messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-storage  what 200 turns of a session take in the database, on SQLite and PostgreSQL"
 	@echo "make lock   resolve the lock files anew; make sbom: what they install, as CycloneDX; make package: a wheel"
 	@echo "make bench-cache  what agent sessions read from each provider's prompt cache, and at best (docs/caching.md)"
+	@echo "make bench-tls  the first text over TLS: a new connection, a resumed session, a warm connection"
 	@echo "make messages  gather the strings for translation into gateway/locale, and compile them"
 	@echo "make bench  measure the gateway against nginx; make bench PEERS=1: against all (docs/performance.md)"
 
@@ -142,6 +143,9 @@ mutants: $(VENV)/.installed-dev
 
 bench-cache: $(VENV)/.installed
 	@$(BIN)/python -m bench.prompt_caching.run --each
+
+bench-tls: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.first_text_tls
 
 bench-storage: $(VENV)/.installed
 	@$(BIN)/python -m bench.storage
