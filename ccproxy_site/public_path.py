@@ -6,7 +6,7 @@ their links lead back through the server in front; the API's views and the bound
 
 from __future__ import annotations
 
-from typing import Any, AnyStr, Final
+from typing import Any, AnyStr, Final, cast
 
 from django.conf import settings
 
@@ -29,7 +29,7 @@ class PublicPath:
         rest = path[len(prefix) :]
         slash: Any = "/" if isinstance(path, str) else b"/"
         if not rest:
-            return slash  # type: ignore[no-any-return]
+            return cast(AnyStr, slash)
         return rest if rest.startswith(slash) else path
 
     def put_before(self, scope: dict[str, Any]) -> None:

@@ -139,6 +139,7 @@ class Message(TypedDict):
     usage: MessageUsage
     container: None
     context_management: NotRequired[ContextEdits]
+    diagnostics: NotRequired[JSONObject | None]
     safeguard_results: NotRequired[list[JSONObject]]
 
 

@@ -74,7 +74,7 @@ class RetentionAdmin(GatewayModelAdmin):
 
 def _disk(need: DiskNeed, body_days: int | None) -> list[tuple[Any, str]]:
     """The forecast, line by line."""
-    lines = [(_("The database now"), filesizeformat(need.size))]
+    lines: list[tuple[Any, str]] = [(_("The database now"), filesizeformat(need.size))]
     if need.oldest is not None:
         lines.append((_("Oldest contents"), date_format(localtime(need.oldest), "DATETIME_FORMAT")))
     if need.age:

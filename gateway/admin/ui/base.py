@@ -63,6 +63,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget as Switch,
 )
 
+from gateway.admin.media_seam import without_scripts
 from gateway.admin.ui.record_stamp import stamp_of, stamped
 from gateway.config.changes import say
 from gateway.models import ConfigRecord
@@ -143,8 +144,7 @@ class GatewayModelAdmin(ModelAdmin):
         whole: Media = super().media
         if self.prepopulated_fields:
             return whole
-        needed = [path for path in whole._js if not str(path).endswith(_FILLING)]
-        return Media(css=whole._css, js=needed)
+        return without_scripts(whole, _FILLING)
 
     def get_form(
         self, request: HttpRequest, obj: Any | None = None, change: bool = False, **options: Any

@@ -24,12 +24,13 @@ def passed_message(message: Mapping[str, object], context: AnswerContext, ledger
     error = upstream.error_inside(message, context)
     if error is not None:
         raise error
-    if not isinstance(message.get("content"), list):
+    blocks = message.get("content")
+    if not isinstance(blocks, list):
         raise UpstreamBroken("upstream returned no message")
     usage = own_usage(message.get("usage"), context, written=0)
     if usage.estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts")
-    content = [_with_input(block, ledger) for block in message["content"]]
+    content = [_with_input(block, ledger) for block in blocks]
     told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
     # as it came: nobody has checked that it is like ours
     passed = cast(Message, {**message, "content": content, "model": context.model, **told})

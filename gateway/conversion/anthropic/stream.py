@@ -18,7 +18,7 @@ See docs/conversion.md, "Passthrough".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion import repairs
@@ -31,7 +31,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError
 from gateway.wire import jsontext, messages, sse
 from gateway.wire.event_bytes import EventSplitter, fields
-from gateway.wire.messages import Event, JSONObject, Sent
+from gateway.wire.messages import ContentBlock, Event, JSONObject, Sent
 
 _DELTA: Final = b"event: content_block_delta\n"
 # the bytes of a delta other than its text
@@ -207,7 +207,7 @@ class PassedStream:
             self._pass(raw, event)
             return
         self._ledger.repair(repairs.BLOCK_START, once=True)
-        self._send(messages.block_start(index, {**block, key: empty}))
+        self._send(messages.block_start(index, cast(ContentBlock, {**block, key: empty})))
         if isinstance(given, dict):
             self._input = given or None
         elif given and isinstance(given, str) and isinstance(empty, str):
@@ -258,7 +258,7 @@ class PassedStream:
         if self._started_early and self._counts:
             self._out.append(sse.encode({**event, "usage": self._counts}))
         elif told is not None and self.started:
-            self._out.append(sse.encode(event))
+            self._out.append(sse.encode(dict(event)))
         else:
             self._pass(raw, event)
 
