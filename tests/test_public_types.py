@@ -19,9 +19,9 @@ UNTYPED = {"Any", "JSONObject"}
 MOST = {
     "app": 0,
     "client_protocol": 17,
-    "conversion": 130,
+    "conversion": 131,
     "evaluation": 12,
-    "history": 70,
+    "history": 73,
     "limits": 0,
     "masking": 0,
     "pricing": 0,

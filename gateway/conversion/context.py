@@ -14,7 +14,7 @@ from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.conversion.provider_state import UNSEALED, Opener, PageTexts, Seal
 from gateway.conversion.token_counts import TokenCounts
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject, Message, ServerToolUse, WebSearchToolResult
+from gateway.wire.messages import Diagnostics, JSONObject, Message, ServerToolUse, WebSearchToolResult
 
 # given to the core, so that it needs no randomness: "msg_" -> "msg_01Ab..." (prefix + 24 base62)
 NewId = Callable[[str], str]
@@ -39,7 +39,7 @@ class ClientFacts:
     seal: Seal = UNSEALED
     opaque_budget: int = 16 * 1024 * 1024
     page_texts: PageTexts | None = field(default=None, repr=False)
-    diagnostics: JSONObject | None = None
+    diagnostics: Diagnostics | None = None
 
     def opener(self) -> Opener:
         """Reads the payloads of one request; one for counting, one for converting."""
@@ -104,7 +104,7 @@ class AnswerContext:
     web_search_active: bool = False
     report_context_management: bool = False
     report_diagnostics: bool = False
-    diagnostics: JSONObject | None = None
+    diagnostics: Diagnostics | None = None
     safeguard_results: list[JSONObject] | None = None
     usage_scale: float = 1.0
     leading: tuple[ServerToolUse | WebSearchToolResult, ...] = ()

@@ -125,6 +125,19 @@ class ContextEdits(TypedDict):
     applied_edits: list[JSONObject]
 
 
+class CacheMissReason(TypedDict):
+    """`type`: what changed since the message before, or why nobody can say."""
+
+    type: str
+    cache_missed_input_tokens: NotRequired[int]
+
+
+class Diagnostics(TypedDict):
+    """What keeps a request from reading its predecessor's cache."""
+
+    cache_miss_reason: CacheMissReason
+
+
 class Message(TypedDict):
     """A whole answer. `safeguard_results`: verdicts on its calls (client_protocol/safeguards.py)."""
 
@@ -139,7 +152,7 @@ class Message(TypedDict):
     usage: MessageUsage
     container: None
     context_management: NotRequired[ContextEdits]
-    diagnostics: NotRequired[JSONObject | None]
+    diagnostics: NotRequired[Diagnostics | None]
     safeguard_results: NotRequired[list[JSONObject]]
 
 

@@ -8,7 +8,7 @@ from gateway.routing.network_path import NetworkPath, proxy_of
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.trial.probe import Probe
 from tests.conftest import asking
-from tests.fakes.provider import completion, stream
+from tests.fakes.provider import Answer, completion, stream
 from tests.upstream.proxies import ProxyServer
 
 
@@ -48,6 +48,10 @@ async def test_a_proxy_that_refuses_is_named_in_the_error_and_its_password_is_no
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
 async def test_a_trial_goes_the_same_way(bench, proxy, scheme):
     bench.provider.answers("m", completion("whole"))
+    listed = Answer(headers={"content-type": "application/json"}, body=b'{"data": [{"id": "m"}]}')
+    # a proxy for plain http is asked for the whole address, and this one hands it on so
+    for path in ("/v1/models", bench.provider.base_url + "/models"):
+        bench.provider.answers(path, listed)
     client = UpstreamClient()
     try:
         config = dataclasses.replace(bench.base, network=way(proxy, scheme))

@@ -34,7 +34,7 @@ from gateway.conversion.validation import request_checks
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import Diagnostics, JSONObject
 from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
@@ -91,7 +91,7 @@ class RequestPlan:
     who: Identity
     scale: float
     turns: list[Turn]
-    diagnostics: JSONObject | None
+    diagnostics: Diagnostics | None
 
     @property
     def upstream_model(self) -> str:

@@ -15,7 +15,7 @@ from gateway.conversion.context import NewId
 from gateway.history.content.chunking import MARKERS, packed_request
 from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.wire import jsontext
-from gateway.wire.messages import JSONObject
+from gateway.wire.messages import CacheMissReason, Diagnostics
 
 # bytes of remembered digests; a conversation of 500 messages has 8,000
 MOST: Final = 4_000_000
@@ -53,12 +53,13 @@ class CacheDiagnosis:
 
     __slots__ = ("_holder", "_message_id", "_prompt", "answer")
 
-    def __init__(self, request: Mapping[str, Any], body: bytes, holder: str, memory: Memory) -> None:
+    def __init__(self, request: Mapping[str, object], body: bytes, holder: str, memory: Memory) -> None:
         self._holder = holder
         self._prompt = digests_of(request, body)
         self._message_id = ""
-        previous = request["diagnostics"].get("previous_message_id")
-        self.answer: JSONObject | None = None
+        asked = request.get("diagnostics")
+        previous = asked.get("previous_message_id") if isinstance(asked, dict) else None
+        self.answer: Diagnostics | None = None
         if isinstance(previous, str):
             reason = miss_reason(memory.get((holder, previous)), self._prompt)
             self.answer = None if reason is None else {"cache_miss_reason": reason}
@@ -82,12 +83,12 @@ class CacheDiagnosis:
             memory.put((self._holder, self._message_id), Remembered(self._prompt, tokens))
 
 
-def asks(request: Mapping[str, Any]) -> bool:
+def asks(request: Mapping[str, object]) -> bool:
     """Whether the client wants a diagnosis."""
     return isinstance(request.get("diagnostics"), dict)
 
 
-def digests_of(request: Mapping[str, Any], body: bytes) -> PromptDigests:
+def digests_of(request: Mapping[str, object], body: bytes) -> PromptDigests:
     """The parts of a parsed request; cache markers, which move, belong to none of them."""
     messages = packed_request(body, request).head.values
     return PromptDigests(
@@ -99,7 +100,7 @@ def digests_of(request: Mapping[str, Any], body: bytes) -> PromptDigests:
     )
 
 
-def miss_reason(before: Remembered | None, now: PromptDigests) -> JSONObject | None:
+def miss_reason(before: Remembered | None, now: PromptDigests) -> CacheMissReason | None:
     """A `cache_miss_reason`; None when the request only goes on where the one before ended."""
     if before is None:
         return {"type": "previous_message_not_found"}

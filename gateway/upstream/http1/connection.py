@@ -13,8 +13,9 @@ the connection ends.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import httptools
 import httpx
@@ -114,7 +115,7 @@ class LeanConnection(asyncio.Protocol):
         return not (self._closed or self._answer or transport is None or transport.is_closing())
 
     @property
-    def tls(self) -> Any:
+    def tls(self) -> ssl.SSLObject | None:
         """The TLS object of the connection; None without TLS."""
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 

@@ -7,7 +7,7 @@ handshake (`SSLContext.sslobject_class`).
 from __future__ import annotations
 
 import ssl
-from typing import Any, Final
+from typing import Final
 
 from gateway.cache import GenerationalCache
 
@@ -38,8 +38,8 @@ class TLSSessions:
 
         context.sslobject_class = Resuming
 
-    def keep(self, tls: Any) -> None:
+    def keep(self, tls: ssl.SSLObject | None) -> None:
         """Keep the session of a connection that has answered: tickets arrive after TLS 1.3's handshake."""
-        session = getattr(tls, "session", None)
-        if session is not None and session.has_ticket and tls.server_hostname:
+        session = None if tls is None else tls.session
+        if tls is not None and session is not None and session.has_ticket and tls.server_hostname:
             self._sessions.put(tls.server_hostname, session)
