@@ -1,8 +1,8 @@
-"""How each service is reported to tell its streams, as names of tests.tellings.CHAT_STREAM.
+"""How each service may tell its streams, as names of tests.tellings.CHAT_STREAM.
 
-A service is not always like this: versions and models differ. Whatever of it comes, the client has to get
-the same answer. `QUIRKS`: what people reported of the service; `ANYWHERE`: what was seen at several, and
-may come from a proxy in front of any.
+Supposed from public reports about the service or about servers of its kind; none of it was seen at the
+service itself. Whatever of it comes, the client has to get the same answer. `QUIRKS`: by preset; `ANYWHERE`:
+what a proxy in front of any may do.
 """
 
 from __future__ import annotations

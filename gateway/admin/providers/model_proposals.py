@@ -32,8 +32,8 @@ def proposed(models: Sequence[NamedModel], taken: Collection[str]) -> dict[str, 
     Of models of one size the one with the largest window, and of those the first. A single model takes all.
     """
     able = [model for model in models if not any(word in model.name.lower() for word in _OTHER)]
-    if len(able) == 1 and _ALL not in taken:
-        return {able[0].name: _ALL}
+    if len(able) == 1:
+        return {} if _ALL in taken else {able[0].name: _ALL}
     found: dict[str, str] = {}
     for pattern in (_OPUS, _SONNET, _HAIKU):
         own = pattern.strip("*")

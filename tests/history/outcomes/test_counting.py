@@ -593,6 +593,7 @@ def test_the_figures_of_a_target_are_those_of_its_requests():
     assert (found["tool_errors"].value, found["tool_errors"].number) == (3 / 4, 4)
     assert found["failures"].value == 0
     assert figures_of(8, "acme", "u")["edit_errors"].value == 1
-    assert figures_of(8, "acme", "u", "main")["edit_errors"].value is None
+    subagents = {"mapping_pk": 8, "provider": "acme", "upstream_model": "u"}
+    assert report(NOON, NOON + timedelta(hours=3), **subagents).targets("main") == []
     other = {"mapping_pk": 9, "provider": "x", "upstream_model": "y"}
-    assert not list(report(NOON, NOON + timedelta(hours=3), **other).targets(""))
+    assert report(NOON, NOON + timedelta(hours=3), **other).targets() == []
