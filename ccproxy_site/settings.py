@@ -228,6 +228,8 @@ SECURE_COOKIES: bool = env("SECURE_COOKIES")
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
 LANGUAGE_COOKIE_SECURE = SECURE_COOKIES
+# other sites of the host have cookies of the same names
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{PUBLIC_PATH}/"
 SESSION_COOKIE_HTTPONLY = True
 # gateway/security/sessions.py ends a session this long after its login, and sooner when it is idle
 SESSION_COOKIE_AGE = 12 * 3600

@@ -12,7 +12,7 @@ from gateway.security import access_tokens, client_keys
 
 _FIRST_KEY: Final = (
     "There is no client key yet: make one on the gateway's machine with `manage.py createclientkey NAME`, "
-    "or at /admin/, and send it"
+    "or in the admin, and send it"
 )
 
 

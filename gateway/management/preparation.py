@@ -25,6 +25,8 @@ from gateway.management.start_text import section
 
 # beside the collected files: the release that they were collected for
 _COLLECTED: Final = ".release"
+# what a release before hashed names did not write
+_MANIFEST: Final = "staticfiles.json"
 
 
 class Preparation:
@@ -65,7 +67,8 @@ class Preparation:
         with self._step(_("Static files")) as told:
             folder = Path(settings.STATIC_ROOT)
             mark = folder / _COLLECTED
-            if settings.FILES_MAY_CHANGE or not mark.is_file() or mark.read_text() != __version__:
+            known = mark.is_file() and (folder / _MANIFEST).is_file() and mark.read_text() == __version__
+            if settings.FILES_MAY_CHANGE or not known:
                 call_command("collectstatic", verbosity=0, interactive=False)
                 mark.write_text(__version__)
                 told.append(str(folder))

@@ -45,7 +45,7 @@ def demo_text(request: Mapping[str, object]) -> str:
         "To get real answers, set a provider:\n"
         "1. in a file named .env beside manage.py, put OPENAI_API_KEY=... "
         "(and OPENAI_BASE_URL=... for a server other than OpenAI), then start the gateway again;\n"
-        "2. or add a provider in the admin, at /admin/.\n"
+        "2. or add a provider in the admin.\n"
     )
 
 

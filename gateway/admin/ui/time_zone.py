@@ -53,6 +53,7 @@ def set_zone_view(request: HttpRequest) -> HttpResponse:
             COOKIE,
             request.POST["zone"],
             max_age=_YEAR,
+            path=settings.LANGUAGE_COOKIE_PATH,
             secure=settings.LANGUAGE_COOKIE_SECURE,
             httponly=True,
             samesite="Lax",

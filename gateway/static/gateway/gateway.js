@@ -4,7 +4,7 @@
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table").forEach((table) => {
     const row = table.querySelector("tbody tr.data-row, tbody tr");
-    const heads = table.querySelectorAll("thead th");
+    const heads = table.querySelectorAll("thead :is(th, td)");
     if (!row || heads.length !== row.cells.length) return;
     const rows = [...table.tBodies].flatMap((body) => [...body.rows]).filter((one) => one.cells.length === heads.length);
     heads.forEach((head, at) => {

@@ -116,6 +116,7 @@
 
   // each provider of the list in turn; the row says how it went, and the page of its test the rest
   function testAll(button) {
+    if (button) button.closest("p").hidden = false;
     button?.addEventListener("click", async () => {
       const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
       button.disabled = true;
