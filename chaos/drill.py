@@ -44,6 +44,8 @@ class Outage:
 
     name: str
     failed: int = 0
+    # looks at a health path that got no answer
+    unanswered: int = 0
     answered: int = 0
     missing: list[str] = field(default_factory=list)
     longest: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PATHS, 0.0))
@@ -55,7 +57,7 @@ class Outage:
             f"{self.name}\n"
             f"  requests: {self.answered} answered, {self.failed} failed\n"
             f"  rows missing in the history: {len(self.missing)}\n"
-            f"  longest answer: {paths}\n"
+            f"  longest answer: {paths}; without an answer: {self.unanswered}\n"
             f"  ready again after {self.until_ready:.1f} s"
         )
 
@@ -89,8 +91,12 @@ async def probed(gateway: Gateway, outage: Outage) -> AsyncIterator[None]:
 
     async def probe(path: str) -> None:
         while not over.is_set():
-            taken, _ = await asyncio.to_thread(look, gateway, path)
-            outage.longest[path] = max(outage.longest[path], taken)
+            try:
+                taken, _ = await asyncio.to_thread(look, gateway, path)
+            except OSError:
+                outage.unanswered += 1
+            else:
+                outage.longest[path] = max(outage.longest[path], taken)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), 0.2)
 
@@ -116,7 +122,10 @@ def look(gateway: Gateway, path: str) -> tuple[float, bytes]:
 
 def is_ready(gateway: Gateway) -> bool:
     """Whether requests are taken, the database answers, and no history waits in files."""
-    state = json.loads(look(gateway, "/health/ready")[1])
+    try:
+        state = json.loads(look(gateway, "/health/ready")[1])
+    except OSError:
+        return False
     waiting = list((gateway.folder / "spool").glob("*.spool"))
     return state["status"] == "ok" and "database" not in state and not waiting
 
@@ -156,7 +165,6 @@ async def drill(postgres: Postgres, redis: Redis, seconds: float) -> list[Outage
         gateway = await asyncio.to_thread(
             Gateway, folder, port, postgres.create("drill"), 2, 0.05, **services
         )
-        await asyncio.to_thread(gateway.start)
 
         def without_room() -> None:
             postgres.stop()
@@ -178,6 +186,7 @@ async def drill(postgres: Postgres, redis: Redis, seconds: float) -> list[Outage
         else:
             print("NOT RUN: a full disk; this user may not mount a tmpfs", flush=True)
         try:
+            await asyncio.to_thread(gateway.start)
             for what, fail, mend in parts:
                 outages.append(await drilled(gateway, what, fail, mend, seconds))
                 print(f"\n{outages[-1]}", flush=True)

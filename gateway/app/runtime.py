@@ -193,9 +193,12 @@ class Runtime:
                 self._gateway, self._loop = self._built(), loop
                 snapshot = self._gateway.configuration.snapshot
                 # one with a way of its own is warm from its first request on
-                self._gateway.client.warm_up(
-                    provider.base_url for provider in snapshot.providers.values() if provider.network is None
-                )
+                if snapshot.stopped is None:
+                    self._gateway.client.warm_up(
+                        provider.base_url
+                        for provider in snapshot.providers.values()
+                        if provider.enabled and provider.network is None
+                    )
                 if self._gateway.counting:
                     metrics.watch_loop(loop, pool_state)
                 if evaluating:

@@ -254,6 +254,10 @@ def _digest(row: Sequence[Any]) -> bytes:
     return hashlib.sha256(json.dumps([_comparable(value) for value in row], sort_keys=True).encode()).digest()
 
 
+# whole numbers beyond it are not exact as floats
+_EXACT: Final = 2**53
+
+
 def _comparable(value: Any) -> Any:
     """The same text for what both databases give for one value."""
     if isinstance(value, bytes | memoryview):
@@ -262,6 +266,13 @@ def _comparable(value: Any) -> Any:
         return value.token
     if isinstance(value, decimal.Decimal):
         return str(value.normalize())
+    if isinstance(value, dict):
+        return {name: _comparable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_comparable(one) for one in value]
+    if type(value) is int and abs(value) > _EXACT:
+        # PostgreSQL's jsonb gives 1e+16 back as a whole number
+        return float(value)
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).isoformat()
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):

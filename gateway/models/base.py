@@ -265,7 +265,7 @@ class SecretOriginField(models.CharField):
             "db_default": "",
             "editable": False,
         }
-        super().__init__(*args, **{"max_length": LONGEST_DESTINATION, **usual, **options})
+        super().__init__(*args, **{**usual, **options})
 
 
 def opened(record: ConfigRecord, name: str) -> str:

@@ -92,11 +92,19 @@ async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) 
     await _admitted(exchange, gateway, need)
 
 
+def not_stopped(exchange: Exchange, gateway: Gateway) -> None:
+    """Raises Stopped while the emergency stop is on. A check of an answer that has begun belongs to it."""
+    if exchange.arrival.purpose is None:
+        gateway.configuration.snapshot.admit()
+
+
 def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
-    """Check the key again after a possible wait. Raises AuthenticationFailed.
+    """Look at the emergency stop and the key again after a possible wait. Raises Stopped,
+    AuthenticationFailed.
 
     From here on the exchange is among the live ones, and is ended if its key is refused.
     """
+    not_stopped(exchange, gateway)
     key = exchange.arrival.key
     if key is not None and (reason := gateway.configuration.snapshot.dismissal(key, time.time())):
         raise AuthenticationFailed(reason)

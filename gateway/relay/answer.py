@@ -61,7 +61,7 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     exchange = opened(arrival, gateway)
     try:
         gateway.live.admit()
-        gateway.configuration.snapshot.admit()
+        admission.not_stopped(exchange, gateway)
         if arrival.endpoint == "count_tokens":
             return await finished(exchange, gateway, await counted(exchange, gateway))
         reply = await answer(exchange, gateway)

@@ -15,6 +15,8 @@ from gateway.telemetry import metrics
 from gateway.wire.trace_context import traceparent
 
 logger = logging.getLogger("gateway.exchange")
+# characters of an id that a caller chose, as its column has them
+LONGEST_ID: Final = 100
 
 _FIELDS: Final = (
     "request_id",
@@ -50,6 +52,7 @@ def _level(outcome: ExchangeOutcome) -> int:
 def _log(level: int, exchange: Exchange, outcome: ExchangeOutcome, cost: Decimal | None) -> None:
     """One line. `cost` in US dollars; None: unknown."""
     facts = {name: getattr(outcome, name) for name in _FIELDS}
+    facts["caller_request_id"] = outcome.caller_request_id[:LONGEST_ID]
     facts["traceparent"] = traceparent(exchange.arrival.headers)
     facts["cost"] = None if cost is None else float(cost)
     logger.log(level, "exchange", extra=facts)

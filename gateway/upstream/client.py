@@ -381,8 +381,9 @@ def connection_error(problem: Exception) -> UpstreamError:
         return UpstreamTimedOut("the upstream provider timed out")
     chain = _causes(problem)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
+        whose = "its proxy: " if isinstance(problem, ProxyFailed) else ""
         return UpstreamUnreachable(
-            "could not connect to the upstream provider (TLS certificate invalid)", should_retry=False
+            f"could not connect to the upstream provider ({whose}TLS certificate invalid)", should_retry=False
         )
     if any(isinstance(cause, AddressRefused | _LedAstray) for cause in chain):
         return UpstreamUnreachable(REFUSED, should_retry=False)

@@ -1,14 +1,18 @@
 """The emergency stop: no new request reaches a provider, what runs finishes, and everybody is told."""
 
 import asyncio
+import contextlib
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.api import metrics, ops
+from gateway.client_protocol.purpose import own_check
 from gateway.client_protocol.refusals import as_told
 from gateway.conf import gateway_conf
 from gateway.errors import Stopped
+from gateway.relay import admission
 from gateway.routing.snapshot import ConfigSnapshot
 from tests.conftest import asking
 from tests.fakes.provider import completion, stream
@@ -72,3 +76,27 @@ async def test_health_and_metrics_tell_it(bench, monkeypatch, tmp_path):
         )
         text = (await bench.client.get("/metrics", headers=bearer)).text
         assert f"ccproxy_emergency_stop {number}".encode() in text
+
+
+async def test_a_request_that_waited_for_its_turn_asks_nobody_either(bench, monkeypatch):
+    """The switch is turned between a request's arrival and its place."""
+    bench.provider.answers("m", completion())
+    enter = admission.come_in
+
+    async def turned_meanwhile(exchange, gateway):
+        await enter(exchange, gateway)
+        snapshot = dataclasses.replace(gateway.configuration.snapshot, stopped="")
+        monkeypatch.setattr(gateway.configuration, "snapshot", snapshot)
+
+    monkeypatch.setattr(admission, "come_in", turned_meanwhile)
+    assert (await bench.client.post("/v1/messages", asking())).status == 503
+    assert bench.provider.requests == []
+
+
+def test_the_check_of_an_answer_that_has_begun_is_made():
+    gateway = SimpleNamespace(configuration=SimpleNamespace(snapshot=ConfigSnapshot(1, stopped="")))
+    for purpose in (None, own_check({})):
+        exchange = SimpleNamespace(arrival=SimpleNamespace(purpose=purpose))
+        refused = pytest.raises(Stopped) if purpose is None else contextlib.nullcontext()
+        with refused:
+            admission.not_stopped(exchange, gateway)

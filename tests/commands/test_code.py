@@ -225,7 +225,12 @@ def there(path, process):
 
 def test_a_signal_for_the_command_reaches_claude(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    timer.start()
+
+    def when_somebody_listens():
+        while signal.getsignal(signal.SIGTERM) == before:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=when_somebody_listens, daemon=True).start()
     assert code._in_foreground(["sleep", "60"], dict(os.environ)) == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before

@@ -25,6 +25,7 @@ from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import Usage, counts_in, usage_of
 from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.answers.writing.call_table import BEGINS, CallTable
+from gateway.conversion.answers.writing.writer import MOST_CALLS
 from gateway.conversion.context import AnswerContext, ToolFacts
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
@@ -158,7 +159,7 @@ def _calls_said_once(
     pieces = pieces_of(said, whole=True)
     if not pieces:
         return []
-    if context.tools.single_call and len(pieces) > 1:
+    if (context.tools.single_call and len(pieces) > 1) or len(pieces) > MOST_CALLS:
         return None
     table, calls = CallTable(), CallBlocks(context, ledger)
     for piece in pieces:

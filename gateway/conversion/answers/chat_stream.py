@@ -127,6 +127,9 @@ class MessageStream(ConvertedStream):
     def _another_choice(self, choice: JSONObject) -> None:
         if self._number is not None:
             self._settle()
+            # candidates usually begin alike, and neither goes on with the other
+            for growth in (self._thoughts, self._texts):
+                growth.deltas = growth.deltas or not growth.grows
             self._ledger.repair(repairs.CHOICES, once=True)
         self._number = _number(choice)
 
@@ -167,10 +170,11 @@ class MessageStream(ConvertedStream):
         """Within a chunk: reasoning, then content, then tool calls. Whether it says any of them."""
         writer = self._writer
         thinking, place, visible = self._read(delta)
-        said = bool(thinking or visible)
         if thinking and not whole:
             thinking = self._new_of(self._thoughts, thinking, repairs.THINKING_GROWS)
             self._place = place
+        # what was only said again is no news behind a finish reason
+        said = bool(thinking) or self._thoughts.holds_news
         if self._note is not None:
             self._note_in_turn(delta, whole=whole)
         if thinking:
@@ -184,10 +188,11 @@ class MessageStream(ConvertedStream):
             self._settle_thinking()
             if not whole:
                 visible = self._new_of(self._texts, visible, repairs.TEXT_GROWS)
+            said = said or bool(visible) or self._texts.holds_news
             if visible and self._visible(visible):
                 return True
             if len(delta) == 1:
-                return True
+                return said
         if delta.get("annotations"):
             self._cite(delta)  # of the text, which is over when a call begins
         pieces = pieces_of(delta, choice, whole=whole)

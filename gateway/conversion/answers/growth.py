@@ -46,6 +46,11 @@ class Growth:
         """Something waits for `settle`, or for the next piece."""
         return bool(self._held)
 
+    @property
+    def holds_news(self) -> bool:
+        """More is held back than what was said already."""
+        return bool(self._held) and self._held != [self._said]
+
     def rest(self, text: str) -> str:
         """What of a piece is new, and of those that were held back before it."""
         if self.deltas or not text:

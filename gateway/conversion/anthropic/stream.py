@@ -44,6 +44,7 @@ _EMPTY_DELTAS: Final[dict[str, Callable[[int, str], Event]]] = {
     "tool_use": messages.input_json_delta,
     "server_tool_use": messages.input_json_delta,
 }
+_CALL: Final = "tool_use"
 # how a block begins: its content comes in deltas, and clients do not read it here
 _AT_THE_START: Final[dict[str, tuple[str, str | JSONObject]]] = {
     "text": ("text", ""),
@@ -65,8 +66,10 @@ class PassedStream:
         self._stopped = False
         self._counts: JSONObject = {}
         self._error_event: bytes | None = None
-        self._open: tuple[int, str] | None = None  # index and type of the block that is open
-        self._input: JSONObject | None = None  # of the open block, while no delta has told it
+        # index and type of the block that is open; the type is "" for one whose start cannot be read
+        self._open: tuple[object, str] | None = None
+        self._left: list[object] = []  # calls that were open when the next one began
+        self._input: JSONObject | str | None = None  # of the open block, while no delta has told it
         self.started = False
         self.failure: GatewayError | None = None
         self.stop_reason: str | None = None
@@ -114,7 +117,7 @@ class PassedStream:
         started = self.start()
         index, kind = self._open or (0, "")
         delta = _EMPTY_DELTAS.get(kind)
-        return [*started, messages.PING if delta is None else delta(index, "")]
+        return [*started, delta(index, "") if delta is not None and type(index) is int else messages.PING]
 
     def feed(self, data: bytes) -> list[Sent]:
         try:
@@ -152,9 +155,8 @@ class PassedStream:
         return out
 
     def _event(self, raw: bytes) -> None:
-        if raw.startswith(_DELTA) and self.started:
+        if raw.startswith(_DELTA) and self.started and self._input is None:
             self.characters += max(0, len(raw) - _AROUND_A_DELTA)
-            self._input = None
             self._out.append(raw)
             return
         name, data = fields(raw)
@@ -191,11 +193,15 @@ class PassedStream:
             self._out.append(sse.encode({**event, "message": {**message, "model": self._context.model}}))
 
     def _block_start(self, raw: bytes, event: Mapping[str, object]) -> None:
-        self._end_block()
         block, index = event.get("content_block"), event.get("index")
-        if not (
-            isinstance(block, dict) and type(index) is int and isinstance(kind := block.get("type"), str)
-        ):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == _CALL and self._open is not None and self._open[1] == _CALL and self._input is None:
+            # parallel calls may be told by turns, each by its index
+            self._left.append(self._open[0])
+            self._open = None
+        self._end_block()
+        if not isinstance(block, dict) or type(index) is not int or not isinstance(kind, str):
+            self._open = (index, "")
             self._pass(raw, event)
             return
         self._open = (index, kind)
@@ -207,17 +213,29 @@ class PassedStream:
             self._pass(raw, event)
             return
         self._ledger.repair(repairs.BLOCK_START, once=True)
-        self._send(messages.block_start(index, cast(ContentBlock, {**block, key: empty})))
-        if isinstance(given, dict):
-            self._input = given or None
-        elif given and isinstance(given, str) and isinstance(empty, str):
+        begun = {**block, key: empty}
+        signature = begun.get("signature") if kind == "thinking" and given else None
+        if isinstance(signature, str) and signature:
+            begun["signature"] = ""
+        self._send(messages.block_start(index, cast(ContentBlock, begun)))
+        if isinstance(empty, dict):
+            self._input = given or None if isinstance(given, dict | str) else None
+        elif given and isinstance(given, str):
             self._send(_EMPTY_DELTAS[kind](index, given))
+            if isinstance(signature, str) and signature:
+                self._send(messages.signature_delta(index, signature))
 
     def _block_delta(self, raw: bytes, event: Mapping[str, object]) -> None:
-        self._input = None
+        delta = event.get("delta")
+        if isinstance(delta, dict) and delta.get("partial_json"):
+            self._input = None
         self._pass(raw, event)
 
     def _block_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
+        if event.get("index") in self._left:
+            self._left.remove(event.get("index"))
+            self._pass(raw, event)
+            return
         if self._open is None or event.get("index") != self._open[0]:
             # a client would take a block twice, or fail
             self._ledger.repair(repairs.BLOCK_ENDS, once=True)
@@ -228,17 +246,28 @@ class PassedStream:
 
     def _end_block(self) -> None:
         """Close the block that the provider left open."""
-        if self._open is None:
-            return
-        self._ledger.repair(repairs.BLOCK_ENDS, once=True)
-        self._tell_input()
-        self._send(messages.block_stop(self._open[0]))
+        if self._open is not None and self._open[1]:
+            self._tell_input()
+            self._close(self._open[0])
         self._open = None
+
+    def _end_blocks(self) -> None:
+        """Close all that the provider left open."""
+        while self._left:
+            self._close(self._left.pop(0))
+        self._end_block()
+
+    def _close(self, index: object) -> None:
+        self._ledger.repair(repairs.BLOCK_ENDS, once=True)
+        if type(index) is int:
+            self._send(messages.block_stop(index))
 
     def _tell_input(self) -> None:
         """The input of a call that came with its start alone."""
-        if self._input is not None and self._open is not None:
-            self._send(messages.input_json_delta(self._open[0], jsontext.dumps_text(self._input)))
+        index = None if self._open is None else self._open[0]
+        if self._input is not None and type(index) is int:
+            text = self._input if isinstance(self._input, str) else jsontext.dumps_text(self._input)
+            self._send(messages.input_json_delta(index, text))
         self._input = None
 
     def _send(self, event: Event) -> None:
@@ -249,7 +278,7 @@ class PassedStream:
         delta = event.get("delta")
         reason = delta.get("stop_reason") if isinstance(delta, dict) else None
         if isinstance(reason, str):
-            self._end_block()
+            self._end_blocks()
             self.stop_reason = reason[:LONGEST_REASON]
         self._note_counts(event.get("usage"))
         told = self._context.safeguard_results
@@ -263,7 +292,7 @@ class PassedStream:
             self._pass(raw, event)
 
     def _message_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
-        self._end_block()
+        self._end_blocks()
         if self.started:
             self._stopped = True
         self._pass(raw, event)

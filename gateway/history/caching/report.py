@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any, Final, NamedTuple
@@ -97,7 +97,9 @@ _OF_SERVER: Final = Q(source__startswith="mcp__") & ~Q(source__contains=", ")
 def report(since: datetime, until: datetime) -> CachingReport:
     """The misses of requests that began from `since` until before `until`."""
     rows = _rows(since, until)
-    hours = HourlyTotal.objects.filter(hour__gte=hour_of(since), hour__lte=hour_of(until))
+    # `until` itself is no longer in the range
+    last = hour_of(until - timedelta(microseconds=1))
+    hours = HourlyTotal.objects.filter(hour__gte=hour_of(since), hour__lte=last)
     told = hours.aggregate(full=Sum("input_tokens"), read=Sum("cache_read_tokens"),
                            written=Sum("cache_write_tokens"))  # fmt: skip
     read = told["read"] or 0

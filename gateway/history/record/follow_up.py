@@ -123,10 +123,13 @@ def follow_up(stopping: threading.Event | None = None, prices: Prices = PriceBoo
 def index_again(request_ids: Sequence[str]) -> int:
     """Index exchanges whose index is gone, and nothing else of them; returns how many there are."""
     rows = ended_exchanges(request_ids)
-    FollowUp.objects.bulk_create([FollowUp(request_id=row.request_id) for row in rows], ignore_conflicts=True)
+    told = [row.request_id for row in rows]
+    # these wait for more than the index, and whoever serves does the rest
+    waiting = set(FollowUp.objects.filter(request_id__in=told).values_list("request_id", flat=True))
+    FollowUp.objects.bulk_create([FollowUp(request_id=one) for one in told], ignore_conflicts=True)
     for portion in _portions(rows):
         _index(portion)
-        _forget([row.request_id for row in portion])
+        _forget({row.request_id for row in portion} - waiting)
     return len(rows)
 
 

@@ -125,9 +125,12 @@ def _gateway(url: str) -> Iterator[None]:
     """A gateway that answers at `url`. One that was started here ends when the last `code` has ended."""
     folder = Path(settings.DATA_DIR)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "code.lock").open("ab") as users:
+    with (folder / "code.lock").open("ab") as users, (folder / "code.start").open("ab") as starting:
+        # one starts it, and the others wait until it answers
+        fcntl.flock(starting, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_SH)
         if _answers(url):
+            fcntl.flock(starting, fcntl.LOCK_UN)
             yield
             return
         log = folder / "code.log"
@@ -145,6 +148,7 @@ def _gateway(url: str) -> Iterator[None]:
         print(_("Starting the gateway; its log is %(log)s") % {"log": log}, file=sys.stderr)
         try:
             _wait(own, url, log)
+            fcntl.flock(starting, fcntl.LOCK_UN)
             yield
             _wait_for_others(users.fileno())
         finally:

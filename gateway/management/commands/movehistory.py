@@ -43,8 +43,8 @@ class Command(BaseCommand):
                 _("The database has migrations to come. Run: %(command)s") % {"command": command("migrate")}
             )
         source = str(connection.settings_dict["NAME"])
+        self._connect(to)
         try:
-            self._connect(to)
             with self._alone():
                 self._move(source, to)
         except move.CannotMove as problem:
@@ -110,7 +110,13 @@ class Command(BaseCommand):
                     % {"table": table.table, "rows": table.rows, "digest": table.digest[:16]}
                 )
         move.finish()
-        self._there(to, "rebuildindex")
+        try:
+            self._there(to, "rebuildindex")
+        except CommandError as problem:
+            raise CommandError(
+                _("%(problem)s Everything else is there. Set DATABASE_URL to it, and run rebuildindex.")
+                % {"problem": problem}
+            ) from None
         self.stdout.write(
             _("Everything is there. Set DATABASE_URL to it, and start the gateway. The SQLite file stays.")
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.cache import GenerationalCache
 from gateway.conversion.context import NewId
+from gateway.conversion.requests.messages.system import ATTRIBUTION
 from gateway.history.content.chunking import MARKERS, packed_request
 from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.wire import jsontext
@@ -93,9 +94,9 @@ def digests_of(request: Mapping[str, object], body: bytes) -> PromptDigests:
     messages = packed_request(body, request).head.values
     return PromptDigests(
         _digest([request.get("model"), request.get("speed")]),
-        _digest(_unmarked(request.get("system"))),
+        _digest(_of_system(request.get("system"))),
         _digest(_unmarked(request.get("tools"))),
-        [_digest(message) for message in messages],
+        [_digest(_in_one_form(message)) for message in messages],
         _digest([request.get(name) for name in _OTHERS]),
     )
 
@@ -113,6 +114,37 @@ def miss_reason(before: Remembered | None, now: PromptDigests) -> CacheMissReaso
     if changed:
         return {"type": f"{changed}_changed", "cache_missed_input_tokens": before.tokens}
     return None if was.others == now.others else {"type": "unavailable"}
+
+
+def _in_one_form(message: Any) -> Any:
+    """A message whose markers, and the list around a text that carries one, make no difference."""
+    if not isinstance(message, dict):
+        return message
+    content = message.get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(blocks, list):
+        return message
+    return {
+        **message,
+        "content": [
+            {**block, "content": _unmarked(block.get("content"))}
+            if isinstance(block, dict) and isinstance(block.get("content"), list)
+            else block
+            for block in _unmarked(blocks)
+        ],
+    }
+
+
+def _of_system(value: Any) -> Any:
+    """The system prompt as blocks, without the client's line about itself, which providers do not get."""
+    blocks = [{"type": "text", "text": value}] if isinstance(value, str) else _unmarked(value)
+    first = blocks[0] if isinstance(blocks, list) and blocks else None
+    text = first.get("text") if isinstance(first, dict) else None
+    if not isinstance(text, str) or not text.startswith(ATTRIBUTION):
+        return blocks
+    if not isinstance(value, str):
+        return blocks[1:]
+    return [{"type": "text", "text": text.partition("\n")[2]}]
 
 
 def _unmarked(value: Any) -> Any:

@@ -80,7 +80,7 @@ class SpareConnections:
             for _ in range(self._number):
                 if self._lacks(origin):
                     await self._open_one(origin, CONNECT_TIMEOUT)
-        except (httpx.TransportError, OSError) as problem:
+        except (httpx.TransportError, OSError, ValueError) as problem:
             # whoever asks hears the same, and why
             self._resting[origin] = asyncio.get_running_loop().time() + REST
             logger.debug("no spare connection", extra={"host": origin.host, "problem": str(problem)})

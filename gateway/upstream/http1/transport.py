@@ -103,7 +103,8 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
     async def _open_spare(self, origin: ConnectionOrigin, timeout: float) -> None:
         connection = await self._connected(origin, timeout)
-        connection.spare()
+        if connection.usable:
+            connection.spare()
 
     async def _exchanged(
         self,
@@ -140,8 +141,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 context = await self._tls(origin.tls) if origin.scheme == "https" else None
                 if origin.proxy is not None:
                     await self._through(origin.proxy, connection, context)
-                    self._pool.add(connection)
-                    return connection
+                    return self._kept(connection)
                 socket = await connected_socket(origin.host, origin.port, link_local=self._link_local)
                 try:
                     await loop.create_connection(
@@ -158,7 +158,12 @@ class LeanTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectTimeout("connecting took too long") from problem
         except OSError as problem:
             raise httpx.ConnectError(str(problem)) from problem
-        self._pool.add(connection)
+        return self._kept(connection)
+
+    def _kept(self, connection: LeanConnection) -> LeanConnection:
+        """The connection, which the pool closes at the end unless it has ended already."""
+        if connection.usable:
+            self._pool.add(connection)
         return connection
 
     async def _through(
@@ -235,6 +240,8 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
 def _ssl_context() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
+    # on by default since Python 3.13; the CAs that companies make rarely have all of its extensions
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["http/1.1"])
     return context
 

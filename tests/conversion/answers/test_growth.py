@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gateway.conversion.answers.growth import Growth
 from tests.conversion.answers.test_odd_forms import READ, READ_TEXT, streamed
+from tests.conversion.answers.test_stream_properties import accumulated
 from tests.examples import examples
-from tests.playbook import call, chunk, finish, text, thought
+from tests.playbook import DONE, call, chunk, finish, play, stream_of, text, thought
 
 ASKED = {"thinking_requested": True}
 
@@ -108,3 +109,25 @@ def test_a_text_held_back_is_still_searched_for_a_stop_sequence():
 def test_text_in_one_piece_that_comes_again_with_the_reason_is_there_once():
     assert streamed(text("Hello there"), chunk({"content": "Hello there"}, "stop")) == ["Hello there"]
     assert streamed(text("ha ha ha ha "), chunk({"content": "ha ha ha ha "}, "stop")) == ["ha ha ha ha " * 2]
+
+
+@pytest.mark.parametrize("done", [(), (DONE,)])
+def test_a_repetition_behind_the_finish_takes_no_reason_back(done):
+    grown = [thought("Hello the"), thought("Hello the world"), text("Yes, it is.")]
+    events = play(stream_of(**ASKED), *grown, finish("length"), thought("Hello the world"), *done)
+    assert accumulated(events)["stop_reason"] == "max_tokens"
+
+
+def test_candidates_that_begin_alike_are_both_said():
+    beginnings = ("Hello the", "Hello the world")
+    both = [{"index": number, "delta": {"content": said}} for number, said in enumerate(beginnings)]
+    assert "".join(streamed({"choices": both}, finish("stop"))) == "".join(beginnings)
+
+
+def test_a_call_that_is_told_again_is_no_part_of_the_next_one():
+    fragments = [
+        call(0, "c1", "Read", '{"file_path": "a"}'), call(1, "c2", "Bash", '{"command":'),
+        call(0, args='{"file_path": "a"}'), call(1, args=' "ls"}'),
+    ]  # fmt: skip
+    told = streamed(*fragments, finish("tool_calls"))
+    assert told == [("Read", {"file_path": "a"}), ("Bash", {"command": "ls"})]

@@ -144,3 +144,19 @@ async def test_a_request_that_failed_is_not_remembered(answering):
     await answering.client.messages({**BODY, "max_tokens": -1, "diagnostics": {}})
     memory = answering.gateway.diagnosed
     assert not memory._young and not memory._old
+
+
+async def test_a_marker_that_moves_is_no_change(answering):
+    """A client makes a list of a text to mark it, and a text of it again later."""
+    marked = [{"type": "text", "text": "first", "cache_control": {"type": "ephemeral"}}]
+    first = await told(answering, {**BODY, "messages": [{"role": "user", "content": marked}]})
+    assert (await told(answering, next_turn(BODY), first["id"]))["diagnostics"] is None
+
+
+async def test_the_clients_line_about_itself_is_no_part_of_the_system_prompt(answering):
+    def asked(word):
+        line = {"type": "text", "text": f"x-anthropic-billing-header: cc_version={word};"}
+        return {**BODY, "system": [line, {"type": "text", "text": "s"}]}
+
+    first = await told(answering, asked("one"))
+    assert (await told(answering, next_turn(asked("two")), first["id"]))["diagnostics"] is None

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http1 import spare as module
-from gateway.upstream.http1.connection import ConnectionOrigin
+from gateway.upstream.http1.connection import ConnectionOrigin, LeanConnection
+from gateway.upstream.http1.request import target
 from gateway.upstream.http1.spare import SpareConnections
 from gateway.upstream.http1.transport import LeanTransport
 from tests.upstream.sockets import OK, ScriptedServer, answering, certificates, opened_since, settled, sockets
@@ -148,3 +149,21 @@ async def test_no_more_are_opened_than_are_wanted_however_often_somebody_asks():
     await asyncio.sleep(0)
     assert opener.opened == 2
     spare.close()
+
+
+async def test_a_connection_that_ended_with_its_handshake_never_waits_in_the_pool(tls, monkeypatch):
+    """A peer may close behind the last flight of the handshake; such a one was looked at without end."""
+    context, server = tls
+    made = LeanConnection.connection_made
+
+    def ended_at_once(self, transport):
+        made(self, transport)
+        self.abort()
+
+    monkeypatch.setattr(LeanConnection, "connection_made", ended_at_once)
+    async with ScriptedServer(answering(OK), context=server) as provider:
+        transport = LeanTransport(context, warm=1)
+        origin = target(provider.url).origin
+        await transport._open_spare(origin, 10)
+        assert transport._pool.waiting(origin) == 0
+        await transport.aclose()

@@ -142,14 +142,12 @@ class CallTable:
         Ids may have changed meanwhile. `without`: calls that other entries of the same list have told.
         `placed`: the index of `piece` is its place in the answer, so no call from another place is it.
         """
-        left = [call for call in self.calls if call not in without and call.agrees(piece)]
-        for call in left:
-            if piece.call_id and piece.call_id in call.ids:
-                return call
-        for call in left:
-            if piece.key is not None and self._by_key.get(piece.key) is call:
-                return call
-        return left[0] if left and not placed else None
+        left = [call for call in self.calls if call not in without]
+        by_id = [call for call in left if piece.call_id and piece.call_id in call.ids]
+        by_key = [call for call in left if piece.key is not None and self._by_key.get(piece.key) is call]
+        others = [] if placed else left
+        # comparing arguments costs most, so the likely ones come first
+        return next((call for call in (*by_id, *by_key, *others) if call.agrees(piece)), None)
 
     def contradicted(
         self, piece: CallPiece, without: Collection[ToolBlock] = (), *, placed: bool = False
@@ -188,10 +186,11 @@ class CallTable:
         if it.standing is not Completeness.WHOLE:
             return Verdict(it)
         text, latest = arguments_text(piece.arguments).strip(), self._latest
-        if not piece.name and latest is not None and latest is not it:
+        again = begins_object(text) and it.said.text.strip().startswith(text)
+        if not piece.name and latest is not None and latest is not it and not again:
             if latest.standing is Completeness.PARTIAL and text.strip("]} \t\r\n"):
                 return Verdict(latest, odd=True)
-            if latest.awaits_arguments and begins_object(text) and not it.said.text.strip().startswith(text):
+            if latest.awaits_arguments and begins_object(text):
                 return Verdict(latest, odd=True)
         return Verdict(None, repeats=it) if begins_object(text) else Verdict(it)
 
