@@ -85,7 +85,15 @@ def _filters(key: ClientKey) -> dict[str, tuple[str, ...]]:
     model_admin = admin.site._registry[RequestLog]
     request = RequestFactory().get(HISTORY)
     request.user = get_user_model().objects.get(username="bench")
-    given = {**_VALUES, "key": (str(key.pk), "none"), "owner": (key.owner,)}
+    row = _middle_row()
+    given = {
+        **_VALUES,
+        "key": (str(key.pk), "none"),
+        "owner": (key.owner,),
+        # without a menu: pages link to one value
+        "client": (row.client or "none",),
+        "mapping": (row.mapping or "none",),
+    }
     found: dict[str, tuple[str, ...]] = {}
     for kind in model_admin.get_list_filter(request):
         each = kind(request, {}, RequestLog, model_admin)
