@@ -70,7 +70,8 @@ async def test_the_conversation_has_cards_of_tools_an_image_and_folded_thinking(
     await expect(page.get_by_role("strong").filter(has_text="not found")).to_be_visible()
     thought = page.get_by_text("The command is missing.")
     await expect(thought).to_be_hidden()
-    await page.get_by_role("article").last.get_by_text("thinking", exact=True).click()
+    # the answer comes first
+    await page.get_by_role("article").first.get_by_text("thinking", exact=True).click()
     await expect(thought).to_be_visible()
     # a failed result is open, with the name of the tool that was called
     await expect(page.get_by_text("exit 127")).to_be_visible()
