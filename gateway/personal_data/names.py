@@ -1,22 +1,21 @@
-"""Taking a person's name out of what stays: their account, keys, changes, notices and notes of reads."""
+"""Taking a person's name out of what stays: their account, keys, notices, and what others wrote of them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
+from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from gateway.models import (
     ClientKey,
     ContentRead,
-    Dataset,
     DeviceGrant,
-    Evaluation,
     ManagedPolicy,
     Notice,
     NotificationChannel,
@@ -29,12 +28,9 @@ from gateway.models import (
     SavedView,
     SessionTotal,
 )
-
-# a shorter name is taken out of the records that are about the person, and nowhere else
-_DISTINCT: Final = 3
-_JOINING: Final = "-_.@"
-# of a change, what says how it came about
-_KEPT: Final = ("source", "undone", "flag", "said")
+from gateway.personal_data.log_entries import Own, reword_log
+from gateway.personal_data.places import PLACES
+from gateway.personal_data.wording import Person, is_plain, longest_first, reworded, without
 
 
 def erased_name(user_pk: int) -> str:
@@ -42,59 +38,30 @@ def erased_name(user_pk: int) -> str:
     return f"erased-{user_pk}"
 
 
-def names_of(user: Any) -> list[str]:
+def names_of(user: Any) -> tuple[str, ...]:
     """What stands for a person in texts, the longest first.
 
     The name of a key alone does not: others may have a key of that name.
     """
     keys = list(ClientKey.objects.filter(user=user))
     names = [user.get_username(), user.get_full_name(), user.email, *map(str, keys)]
-    return _longest_first([*names, *(key.owner for key in keys)])
-
-
-def _longest_first(names: Iterable[str]) -> list[str]:
-    return sorted({name.strip() for name in names if name.strip()}, key=lambda name: (-len(name), name))
-
-
-def without(text: str, names: Iterable[str], instead: str) -> str:
-    """`text` with `instead` where one of `names` stands as a whole word."""
-    for name in names:
-        start = 0
-        while (at := text.find(name, start)) >= 0:
-            end = at + len(name)
-            if _joins(text[at - 1 : at]) or _joins(text[end : end + 1], text[end + 1 : end + 2]):
-                start = end
-            else:
-                text = text[:at] + instead + text[end:]
-                start = at + len(instead)
-    return text
-
-
-def _joins(character: str, behind: str = "x") -> bool:
-    """Whether a character makes one word with what it stands beside. A full stop ends a sentence, too."""
-    if not character:
-        return False
-    return character.isalnum() or (character in _JOINING and (behind.isalnum() or character != "."))
+    return longest_first([*names, *(key.owner for key in keys)])
 
 
 def forget_names(user: Any) -> None:
     """Take the name of a person out of everything that stays. Call it in a transaction."""
-    instead = erased_name(user.pk)
-    names = names_of(user)
+    names, instead = names_of(user), _free_name(user)
     keys = list(ClientKey.objects.filter(user=user))
     pks = [key.pk for key in keys]
     budgets, policies, rules = (
         model.objects.filter(user=user) for model in (PersonBudget, ManagedPolicy, SafeguardRule)
     )
-    theirs: list[tuple[Any, list[str]]] = [
-        (type(user), [str(user.pk)]),
-        (ClientKey, list(map(str, pks))),
-        *(
-            (rows.model, [str(pk) for pk in rows.values_list("pk", flat=True)])
-            for rows in (budgets, policies)
-        ),
-        (SafeguardRule, [str(pk) for pk in rules.values_list("pk", flat=True)]),
-    ]
+    own: Own = {
+        type(user): {str(user.pk)},
+        ClientKey: set(map(str, pks)),
+        **{rows.model: {str(pk) for pk in rows.values_list("pk", flat=True)} for rows in (budgets, policies)},
+        SafeguardRule: {str(pk) for pk in rules.values_list("pk", flat=True)},
+    }
     mail, keys_were = user.email, {key.pk: key.name for key in keys}
     for rows in (budgets, policies, rules, SavedView.objects.filter(user=user)):
         rows.delete()
@@ -108,13 +75,33 @@ def forget_names(user: Any) -> None:
         RequestLog.objects.filter(client_key_id=key.pk).update(key_name=key.name)
         SessionTotal.objects.filter(client_key_id=key.pk).update(key_name=key.name)
     ContentRead.objects.filter(user=user).update(user_name=instead)
+    person = Person(names, instead, mail, _renamed(keys_were, keys))
     _forget_address(mail)
-    _reword_notices(keys_were, names, instead)
-    for model, fields in ((Notice, ("text",)), (Dataset, ("name",)), (Evaluation, ("name", "problem"))):
-        _reword(model, fields, names, instead)
+    _reword_notices(keys_were, person)
+    for label, place in PLACES.items():
+        for field in place.named:
+            _reword(apps.get_model(label), field, person)
     _forget_account(user, instead)
     # last: what was saved above is in the log, too
-    _reword_log(theirs, names, instead)
+    reword_log(own, user.pk, person)
+
+
+def _free_name(user: Any) -> str:
+    """A name for the account that no other has."""
+    name = erased_name(user.pk)
+    taken = get_user_model().objects.exclude(pk=user.pk).filter(username=name).exists()
+    return f"{name}-{secrets.token_hex(4)}" if taken else name
+
+
+def _renamed(keys_were: Mapping[int, str], keys: Sequence[ClientKey]) -> dict[str, str]:
+    """{what a key was called: what it is called now}, but for names that keys of others have, too."""
+    others = ClientKey.objects.exclude(pk__in=list(keys_were)).filter(name__in=keys_were.values())
+    shared = set(others.values_list("name", flat=True))
+    return {
+        keys_were[key.pk]: key.name
+        for key in keys
+        if keys_were[key.pk] != key.name and keys_were[key.pk] not in shared
+    }
 
 
 def _forget_account(user: Any, instead: str) -> None:
@@ -140,80 +127,47 @@ def _forget_address(mail: str) -> None:
             channel.save(update_fields=["addresses", "enabled"])
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    return [name for name in names if len(name) >= _DISTINCT]
+def _reword(model: Any, field: str, person: Person) -> None:
+    for record in _naming(model, field, person):
+        was = getattr(record, field)
+        told = reworded(model._meta.label, field, was, person)
+        if told != was:
+            setattr(record, field, _fitting(record, field, told))
+            record.save(update_fields=[field])
 
 
-def _reword(model: Any, fields: Sequence[str], names: Sequence[str], instead: str) -> None:
-    for name in _distinct(names):
-        for field in fields:
-            for record in model.objects.filter(**{f"{field}__contains": name}):
-                setattr(record, field, without(getattr(record, field), names, instead))
-                record.save(update_fields=[field])
+def _naming(model: Any, field: str, person: Person) -> Iterator[Any]:
+    """The records that may name a person in a field."""
+    if not is_plain(model._meta.label, field):
+        yield from model.objects.order_by("pk")
+        return
+    mentions = Q(pk=None)
+    for name in person.distinct:
+        mentions |= Q(**{f"{field}__contains": name})
+    yield from model.objects.filter(mentions).order_by("pk")
 
 
-def _reword_notices(keys: dict[int, str], names: Sequence[str], instead: str) -> None:
+def _fitting(record: Any, field: str, told: Any) -> Any:
+    """A new value as its column takes it: cut, and with the record's number where another has that text."""
+    longest = record._meta.get_field(field).max_length
+    if not isinstance(told, str) or longest is None:
+        return told
+    told = told[:longest]
+    setattr(record, field, told)
+    try:
+        record.validate_unique()
+        record.validate_constraints()
+    except ValidationError:
+        number = f"-{record.pk}"
+        return told[: longest - len(number)] + number
+    return told
+
+
+def _reword_notices(keys: Mapping[int, str], person: Person) -> None:
     """Notices about the person's keys, which name the key."""
     for pk, name in keys.items():
         theirs = Q(url__contains=f"/clientkey/{pk}/") | Q(url__contains=f"key={pk}&")
         for notice in Notice.objects.filter(theirs):
-            notice.text = without(notice.text, _longest_first([name, *names]), instead)
+            text = without(notice.text, longest_first([name, *person.names]), person.instead)
+            notice.text = _fitting(notice, "text", text)
             notice.save(update_fields=["text"])
-
-
-def _reword_log(theirs: Sequence[tuple[Any, list[str]]], names: Sequence[str], instead: str) -> None:
-    """Entries about the person's own records keep what was done and by whom; others lose the name alone."""
-    own: set[tuple[str, str]] = set()
-    about = Q(pk=None)
-    for model, pks in theirs:
-        own.update((model._meta.label_lower, pk) for pk in pks)
-        about |= Q(content_type=ContentType.objects.get_for_model(model), object_id__in=pks)
-    for entry in LogEntry.objects.filter(about).order_by():
-        entry.object_repr = instead
-        kept = [_reworded(_meta(first), names, instead) for first in _messages(entry)[:1]]
-        entry.change_message = json.dumps(kept, ensure_ascii=False)
-        entry.save(update_fields=["object_repr", "change_message"])
-    mentions = Q(pk=None)
-    for name in _distinct(names):
-        written = json.dumps(name, ensure_ascii=False)[1:-1]
-        mentions |= Q(object_repr__contains=name) | Q(change_message__contains=written)
-    for _model, numbers in theirs:
-        for pk in numbers:
-            mentions |= Q(change_message__contains=f'"pk": "{pk}"')
-    for entry in LogEntry.objects.filter(mentions).order_by():
-        entry.object_repr = without(entry.object_repr, names, instead)
-        told = [_part(one, own, names, instead) for one in _messages(entry)]
-        if told:
-            entry.change_message = json.dumps(told, ensure_ascii=False)
-        else:
-            entry.change_message = without(entry.change_message, names, instead)
-        entry.save(update_fields=["object_repr", "change_message"])
-
-
-def _part(message: dict[str, Any], own: set[tuple[str, str]], names: Sequence[str], instead: str) -> Any:
-    part = message.get("part")
-    if isinstance(part, dict) and (part.get("model"), part.get("pk")) in own:
-        return {"part": {**part, "title": instead, "values": {}}}
-    return _reworded(message, _distinct(names), instead)
-
-
-def _reworded(value: Any, names: Sequence[str], instead: str) -> Any:
-    if isinstance(value, str):
-        return without(value, names, instead)
-    if isinstance(value, list):
-        return [_reworded(one, names, instead) for one in value]
-    if isinstance(value, dict):
-        return {key: _reworded(one, names, instead) for key, one in value.items()}
-    return value
-
-
-def _meta(message: dict[str, Any]) -> dict[str, Any]:
-    return {key: message[key] for key in _KEPT if key in message}
-
-
-def _messages(entry: LogEntry) -> list[dict[str, Any]]:
-    try:
-        told = json.loads(entry.change_message or "[]")
-    except ValueError:
-        return []
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []

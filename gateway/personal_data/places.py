@@ -19,10 +19,15 @@ class AfterErasure(Enum):
 
 
 class Place(NamedTuple):
-    """`links`: the fields by which a record belongs to a person, their keys or their requests."""
+    """`links`: the fields by which a record belongs to a person, their keys or their requests.
+
+    `named`: the fields of other records in which a person may be named. An erasure rewords them
+    (gateway/personal_data/wording.py), in the records and in what the log of changes says they were.
+    """
 
     fate: AfterErasure
     links: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 PLACES: Final[dict[str, Place]] = {
@@ -35,6 +40,7 @@ PLACES: Final[dict[str, Place]] = {
     "gateway.RequestBody": Place(AfterErasure.REMOVED, ("log",)),
     "gateway.Attempt": Place(AfterErasure.REMOVED, ("log", "upstream_request_id")),
     "gateway.SafeguardVerdict": Place(AfterErasure.REMOVED, ("log", "check_id")),
+    "gateway.CacheMiss": Place(AfterErasure.REMOVED, ("log", "before_id", "session_id")),
     "gateway.FollowUp": Place(AfterErasure.REMOVED, ("request_id",)),
     "gateway.SessionTotal": Place(
         AfterErasure.REMOVED, ("session_id", "holder", "client_key_id", "key_name")
@@ -54,17 +60,21 @@ PLACES: Final[dict[str, Place]] = {
     "auth.User_groups": Place(AfterErasure.REMOVED, ("user",)),
     "auth.User_user_permissions": Place(AfterErasure.REMOVED, ("user",)),
     "sessions.Session": Place(AfterErasure.REMOVED, ()),
-    "gateway.ClientKey": Place(AfterErasure.EMPTIED, ("user", "rotated_to", "owner")),
+    "gateway.ClientKey": Place(AfterErasure.EMPTIED, ("user", "rotated_to", "owner"), ("owner",)),
     "gateway.PersonBudget": Place(AfterErasure.REMOVED, ("user",)),
     "gateway.ManagedPolicy": Place(AfterErasure.REMOVED, ("user",)),
     "gateway.SafeguardRule": Place(AfterErasure.REMOVED, ("user",)),
-    "gateway.SavedView": Place(AfterErasure.REMOVED, ("user",)),
+    "gateway.SavedView": Place(AfterErasure.REMOVED, ("user",), ("name", "query")),
     "gateway.DeviceGrant": Place(AfterErasure.REMOVED, ("user", "key", "address")),
     "gateway.RefreshToken": Place(AfterErasure.REMOVED, ("key",)),
-    "gateway.NotificationChannel": Place(AfterErasure.EMPTIED, ("addresses",)),
-    "gateway.Notice": Place(AfterErasure.EMPTIED),
-    "gateway.Dataset": Place(AfterErasure.EMPTIED, ("created_by",)),
-    "gateway.Evaluation": Place(AfterErasure.EMPTIED, ("started_by",)),
+    "gateway.NotificationChannel": Place(AfterErasure.EMPTIED, ("addresses",), ("name", "addresses")),
+    "gateway.Notice": Place(AfterErasure.EMPTIED, (), ("text",)),
+    # what a channel's server said, which may name an address
+    "gateway.Delivery": Place(AfterErasure.EMPTIED, (), ("problem",)),
+    "gateway.Dataset": Place(AfterErasure.EMPTIED, ("created_by",), ("name",)),
+    "gateway.Evaluation": Place(AfterErasure.EMPTIED, ("started_by",), ("name", "problem")),
+    # its conditions may ask for an owner or a key
+    "gateway.ModelMapping": Place(AfterErasure.EMPTIED, (), ("when", "note")),
     "admin.LogEntry": Place(AfterErasure.EMPTIED, ("user",)),
     # a note of a read stays, with the name that the account has now
     "gateway.ContentRead": Place(AfterErasure.EMPTIED, ("user", "user_name", "request_id")),
@@ -83,13 +93,14 @@ PLACES: Final[dict[str, Place]] = {
     "gateway.ConformanceRun": Place(AfterErasure.COUNTED, ("started_by",)),
     **dict.fromkeys(
         (
-            "gateway.ConfigStamp", "gateway.Retention", "gateway.PurgeRun", "gateway.SecretPattern",
+            "gateway.ConfigStamp", "gateway.EmergencyStop", "gateway.Retention", "gateway.PurgeRun",
+            "gateway.SecretPattern",
             "gateway.SetAsideTarget", "gateway.Provider", "gateway.ProviderCredential",
-            "gateway.CapabilityResult", "gateway.ListedModel", "gateway.ModelMapping",
-            "gateway.MappingTarget", "gateway.ModelPrice", "gateway.Ramp", "gateway.SearchEngine",
+            "gateway.CapabilityResult", "gateway.ListedModel", "gateway.MappingTarget",
+            "gateway.ModelPrice", "gateway.Ramp", "gateway.SearchEngine",
             "gateway.Shadow", "gateway.HourlyLedger", "gateway.CountedName", "gateway.HourlyOutcome",
             "gateway.DailyOutcome", "gateway.HourlyTool", "gateway.DailyTool", "gateway.CountedTool",
-            "gateway.TokenFactor", "gateway.Lease", "gateway.Delivery", "gateway.ServingProcess",
+            "gateway.TokenFactor", "gateway.Lease", "gateway.ServingProcess",
             "auth.Permission", "auth.Group", "auth.Group_permissions", "contenttypes.ContentType",
         ),
         Place(AfterErasure.NOTHING),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -21,14 +22,17 @@ from gateway.history.content.codec import Damaged, decompressed
 from gateway.history.record.follow_up import follow_up
 from gateway.history.record.rows import write
 from gateway.models import (
+    CacheMiss,
     ClientKey,
     ClientNovelty,
     Dataset,
     DatasetStep,
+    Delivery,
     DeviceGrant,
     Evaluation,
     EvaluationStep,
     ManagedPolicy,
+    ModelMapping,
     Notice,
     NotificationChannel,
     PersonBudget,
@@ -89,7 +93,12 @@ def left(db, tmp_path, monkeypatch, admin_user):
         SafeguardRule.objects.create(tool="Bash", command=f"cd /home/{NAME}*", decision="deny", user=person)
         key.name = f"{KEY}"
         key.save()
-        NotificationChannel.objects.create(name="mail", kind="mail", addresses=[MAIL, "ops@example.org"])
+        channel = NotificationChannel.objects.create(
+            name="mail", kind="mail", addresses=[MAIL, "ops@example.org"]
+        )
+        ModelMapping.objects.create(
+            pattern="m", when={"owner": [NAME, "otto"], "key": [KEY]}, note=f"asked for by {NAME}"
+        )
     made = Left(person, other, key, tmp_path)
     made.ask(1)
     made.ask(2, replay_of="req_1", endpoint="shadow", client_key_id=None, owner_id=None, session_id="",
@@ -115,6 +124,10 @@ def left(db, tmp_path, monkeypatch, admin_user):
     EvaluationStep.objects.create(
         evaluation=evaluation, recorded=steps[0], answer_id="req_3", judge_id="req_2", error=SECRET_TALK
     )
+    CacheMiss.objects.create(
+        log_id="req_4", before_id="req_1", started_at=NOW, session_id="mina-session", culprit="client",
+        reason="system", source=SECRET_TALK, tokens=9,
+    )  # fmt: skip
     ClientNovelty.objects.create(version="1", kind="beta", name="n", first_at=NOW, request_id="req_1")
     problem = Problem.objects.create(
         fingerprint="f", message="…", sample=SECRET_TALK, first_at=NOW, last_at=NOW, times=1
@@ -134,7 +147,10 @@ def left(db, tmp_path, monkeypatch, admin_user):
         began_at=NOW,
         seen_at=NOW,
     )
+    Delivery.objects.create(channel=channel, event="test", state="failed", problem=f"550 {MAIL}: unknown")
     SavedView.objects.create(user=person, page="requests", name=f"of {NAME}", query=f"q={SECRET_TALK}")
+    asked = urlencode({"owner": NAME, "q": f"{FIRST} van der Berg", "provider": "p"})
+    SavedView.objects.create(user=other, page="requests", name=f"what {NAME} asks", query=asked)
     grant = DeviceGrant.objects.create(
         device_digest="d", user_code="c", address="198.51.100.7", client=f"{NAME} laptop", created_at=NOW,
         expires_at=NOW + timedelta(hours=1), user=person, key=key,
