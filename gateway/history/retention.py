@@ -128,18 +128,17 @@ def purge(
     try:
         cutoffs = Cutoffs.of(Retention.current(), now)
         run.rows_before = cutoffs.rows
-        for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping):
+        for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping, _keep_lease):
             together = [*names, *repeats_of(names)]
             index.remove(together)
             run.bodies += drop_bodies(together)
-        for names in batches(not_held(_before(cutoffs.rows)), breath, stopping):
+        for names in batches(not_held(_before(cutoffs.rows)), breath, stopping, _keep_lease):
             replays = repeats_of(names)
             index.remove([*names, *replays])
             run.bodies += drop_bodies(replays)
             run.rows += drop_rows(names)
         if cutoffs.bodies or cutoffs.rows:
-            alone = not_held(left_behind(now).filter(_HAS_BODY))
-            for names in batches(alone, breath, stopping):
+            for names in batches(not_held(left_behind(now)), breath, stopping, _keep_lease):
                 index.remove(names)
                 run.bodies += drop_bodies(names)
         if (run.bodies or run.rows) and not stopping.is_set():
@@ -182,14 +181,14 @@ def _with_body(moment: datetime | None) -> QuerySet[RequestLog]:
 
 
 def left_behind(now: datetime) -> QuerySet[RequestLog]:
-    """Repeats whose first request is gone: they ended later than that was removed.
+    """Repeats with contents whose first request is gone: they ended later than that was removed.
 
     Those of steps that came from a file never had one here, and one of today may still wait in a spool.
     """
     from_a_file = EvaluationStep.objects.filter(
         answer_id=OuterRef("request_id"), recorded__dataset__taken_in=True
     )
-    rows = _before(now - _SPOOLED).exclude(replay_of="")
+    rows = _with_body(now - _SPOOLED).exclude(replay_of="")
     return rows.filter(
         ~Exists(RequestLog.objects.filter(request_id=OuterRef("replay_of"))), ~Exists(from_a_file)
     )
@@ -199,8 +198,13 @@ def _few(rows: QuerySet[Any]) -> int:
     return len(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
 
 
-def batches(rows: QuerySet[RequestLog], breath: float, stopping: Stopping) -> Iterator[list[str]]:
-    """The request ids of `rows`, oldest first; each batch continues behind the one before."""
+def batches(
+    rows: QuerySet[RequestLog], breath: float, stopping: Stopping, keep: Callable[[], object]
+) -> Iterator[list[str]]:
+    """The request ids of `rows`, oldest first; each batch continues behind the one before.
+
+    `keep` renews the lease of whoever removes them; it is called each quarter of LEASE.
+    """
     behind = rows
     leased = time.monotonic()
     while not stopping.is_set():
@@ -211,7 +215,7 @@ def batches(rows: QuerySet[RequestLog], breath: float, stopping: Stopping) -> It
         at, pk = page[-1][:2]
         behind = rows.filter(Q(started_at__gt=at) | Q(started_at=at, pk__gt=pk))
         if time.monotonic() - leased > LEASE.total_seconds() / 4:
-            _keep_lease()
+            keep()
             leased = time.monotonic()
         stopping.wait(breath)
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.config.changes import note_sentence
@@ -31,6 +33,7 @@ from gateway.history.record.spool import forget_refused
 from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind
 from gateway.history.search import index
 from gateway.models import (
+    Attempt,
     ClientKey,
     ClientNovelty,
     DatasetStep,
@@ -107,16 +110,21 @@ def carry_on(
     *,
     breath: float = 0.0,
     stopping: Stopping | None = None,
+    keep: Callable[[], object] = lambda: None,
 ) -> Erasure:
-    """Remove what can go now, and say in the record what is left. Raises what the database raises."""
+    """Remove what can go now, and say in the record what is left. Raises what the database raises.
+
+    `keep` is called now and then while it lasts: the caller's lease.
+    """
     stopping = stopping or threading.Event()
     rows = requests_of(erasure.user_pk).filter(started_at__lte=erasure.asked_at + LATE)
     ended = rows.exclude(state="open").order_by("started_at", "pk")
-    for names in batches(not_held(ended), breath, stopping):
+    for names in batches(not_held(ended), breath, stopping, keep):
         _remove(erasure, names, now)
     around = (erasure.asked_at - SHADOWED, erasure.asked_at + SHADOWED)
-    for names in batches(not_held(left_behind(now).filter(started_at__range=around)), breath, stopping):
-        _remove(erasure, names, now)
+    late = left_behind(now).filter(started_at__range=around)
+    for names in batches(not_held(late), breath, stopping, keep):
+        _empty(erasure, names, now)
     erasure.requests += forget_refused(spool, lambda outcome: _is_theirs(outcome, erasure.user_pk))
     erasure.held = rows.filter(held()).count()
     keys = ClientKey.objects.filter(user_id=erasure.user_pk).values("pk")
@@ -139,10 +147,10 @@ def carry_on_all(now: datetime, spool: Path, stopping: threading.Event) -> None:
     """Carry on with every erasure that is not finished, unless another process does."""
     for erasure in Erasure.objects.filter(finished_at=None).order_by("asked_at"):
         holder = secrets.token_hex(8)
-        if stopping.is_set() or not Lease.take(TASK, holder, now, LEASE):
+        if stopping.is_set() or not _take(holder):
             return
         try:
-            carry_on(erasure, now, spool, breath=0.02, stopping=stopping)
+            carry_on(erasure, now, spool, breath=0.02, stopping=stopping, keep=partial(_take, holder))
         except Exception as problem:
             if concerns_server(problem):
                 raise
@@ -151,12 +159,15 @@ def carry_on_all(now: datetime, spool: Path, stopping: threading.Event) -> None:
             Lease.objects.filter(name=TASK, holder=holder).update(until=None)
 
 
+def _take(holder: str) -> bool:
+    """Whether `holder` may erase, from now on by the clock: the erasure before may have taken long."""
+    return Lease.take(TASK, holder, timezone.now(), LEASE)
+
+
 def _remove(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
     """The requests with these ids, what was asked again of them, and what was noted of either."""
     together = [*names, *repeats_of(names)]
-    gone = RequestLog.objects.filter(request_id__in=together)
-    problems = gone.exclude(problem_id=None).order_by().values_list("problem_id", flat=True)
-    hit = [pk for pk in problems.distinct() if pk is not None]
+    hit = _problems(RequestLog.objects.filter(request_id__in=together))
     index.remove(together)
     with transaction.atomic():
         for step in DatasetStep.objects.filter(request_id__in=together).select_for_update():
@@ -169,7 +180,30 @@ def _remove(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
         Problem.objects.filter(pk__in=hit).update(sample=F("message"))
         erasure.contents += drop_bodies(together)
         erasure.requests += drop_rows(together)
+    # what the follow-up indexed since; from now on it finds none of them in its queue
+    index.remove(together)
     erasure.changed_at = now
+
+
+def _empty(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
+    """Take what was said out of repeats whose first request is gone; their figures stay.
+
+    Nothing says any more whose request they repeat.
+    """
+    gone = RequestLog.objects.filter(request_id__in=names)
+    hit = _problems(gone)
+    with transaction.atomic():
+        Problem.objects.filter(pk__in=hit).update(sample=F("message"))
+        Attempt.objects.filter(log__request_id__in=names).update(error_message="")
+        gone.update(error_message="", facts={})
+        erasure.contents += drop_bodies(names)
+    index.remove(names)
+    erasure.changed_at = now
+
+
+def _problems(rows: QuerySet[RequestLog]) -> list[int]:
+    problems = rows.exclude(problem_id=None).order_by().values_list("problem_id", flat=True)
+    return [pk for pk in problems.distinct() if pk is not None]
 
 
 def _rename_session(step: DatasetStep) -> None:

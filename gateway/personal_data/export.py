@@ -1,5 +1,6 @@
 """What is kept of a person, as a file: one JSON object a line, `record` says of what.
 
+What was asked again of their requests (shadows, replays, answers of evaluations, judges) is theirs, too.
 Texts are given out as they are stored, with their secrets masked; each read of one is noted first.
 """
 
@@ -18,6 +19,7 @@ from gateway.history.content import bodies
 from gateway.history.totals.sessions import OWNER
 from gateway.models import (
     Attempt,
+    CacheMiss,
     ClientKey,
     ContentRead,
     DailyTotal,
@@ -46,24 +48,32 @@ def person_lines(user: Any, reader: Any, *, with_contents: bool) -> Iterator[byt
     account = ("username", "first_name", "last_name", "email", "date_joined", "last_login", "is_active")
     groups = [group.name for group in user.groups.all()]
     yield _line("account", {**{name: getattr(user, name) for name in account}, "groups": groups})
-    for record, rows in _kinds(user).items():
+    for record, rows in exported(user).items():
         fields = [field.attname for field in rows.model._meta.concrete_fields if field.attname not in _INNER]
-        for values in rows.order_by("pk").values(*fields).iterator(chunk_size=_AT_ONCE):
+        order = ("started_at", "pk") if rows.model is RequestLog else ("pk",)
+        for values in rows.order_by(*order).values(*fields).iterator(chunk_size=_AT_ONCE):
             yield _line(record, values)
-    rows = requests_of(user.pk)
-    fields = [field.attname for field in RequestLog._meta.concrete_fields if field.attname not in _INNER]
-    for row in rows.order_by("started_at", "pk").values(*fields).iterator(chunk_size=_AT_ONCE):
-        yield _line("request", row)
     if with_contents:
-        kept = RequestBody.objects.filter(log__owner_id=user.pk).order_by("log__started_at")
+        theirs = _with_repeats(user.pk).order_by().values("request_id")
+        kept = RequestBody.objects.filter(log_id__in=theirs).order_by("log__started_at", "pk")
         for request_id in kept.values_list("pk", flat=True).iterator(chunk_size=_AT_ONCE):
             note_read(reader, request_id, PART)
             yield _line("content", _content(request_id))
 
 
-def _kinds(user: Any) -> dict[str, QuerySet[Any]]:
+def _with_repeats(user_pk: int) -> QuerySet[RequestLog]:
+    """The requests of a person, what was asked again of them, and what judged those answers."""
+    rows = RequestLog.objects.order_by()
+    first = requests_of(user_pk).order_by().values("request_id")
+    again = rows.filter(replay_of__in=first).values("request_id")
+    return RequestLog.objects.filter(Q(owner_id=user_pk) | Q(replay_of__in=first) | Q(replay_of__in=again))
+
+
+def exported(user: Any) -> dict[str, QuerySet[Any]]:
+    """{record: the rows}, but for the account and contents."""
     theirs = Q(user=user)
-    mine = requests_of(user.pk).order_by().values("request_id")
+    requests = _with_repeats(user.pk)
+    mine = requests.order_by().values("request_id")
     keys = ClientKey.objects.filter(theirs).values("pk")
     kinds: dict[str, Callable[[], QuerySet[Any]]] = {
         "key": lambda: ClientKey.objects.filter(theirs),
@@ -78,9 +88,11 @@ def _kinds(user: Any) -> dict[str, QuerySet[Any]]:
         "read_of_theirs": lambda: ContentRead.objects.filter(request_id__in=mine),
         "session": lambda: SessionTotal.objects.filter(holder=f"{OWNER}{user.pk}"),
         "total_of_day": lambda: DailyTotal.objects.filter(client_key_pk__in=keys),
-        "attempt": lambda: Attempt.objects.filter(log__owner_id=user.pk),
-        "verdict": lambda: SafeguardVerdict.objects.filter(log__owner_id=user.pk),
+        "attempt": lambda: Attempt.objects.filter(log_id__in=mine),
+        "verdict": lambda: SafeguardVerdict.objects.filter(log_id__in=mine),
+        "cache_miss": lambda: CacheMiss.objects.filter(log_id__in=mine),
         "evaluation_step": lambda: EvaluationStep.objects.filter(recorded__request_id__in=mine),
+        "request": lambda: requests,
     }
     return {name: made() for name, made in kinds.items()}
 

@@ -1,6 +1,5 @@
 """An erasure leaves the totals, and nothing that says who it was or what they wrote."""
 
-import json
 import threading
 from datetime import timedelta
 
@@ -8,29 +7,33 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError
+from django.utils import timezone
 
-from gateway.config.changes import acting
+from gateway.history import retention
 from gateway.history.record import spool
+from gateway.history.record.follow_up import ended_exchanges, work_off
 from gateway.history.search import index
 from gateway.models import (
+    Attempt,
     ClientKey,
     ContentRead,
     DailyTotal,
     DatasetStep,
     Erasure,
     EvaluationStep,
+    Lease,
     LegalHold,
     NotificationChannel,
     Problem,
     RequestBody,
     RequestLog,
+    Retention,
     SessionTotal,
 )
 from gateway.personal_data import erasure as module
 from gateway.personal_data.erasure import MayNotErase, begin, carry_on, carry_on_all, holds_of
-from gateway.personal_data.names import without
-from tests.history.record.test_recorder import outcome
-from tests.personal_data.conftest import KEY, MAIL, MARKS, NAME, NOW, SECRET_TALK
+from tests.history.record.test_recorder import outcome, tries
+from tests.personal_data.conftest import KEY, MARKS, NAME, NOW, SECRET_TALK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TWO_DAYS_LATER = NOW + module.UNTIL_SWEPT
@@ -58,7 +61,8 @@ def test_the_scene_has_something_in_every_place(left, dump):
                   "gateway_contentblob", "gateway_searchtext", "gateway_datasetstep", "gateway_notice",
                   "gateway_devicegrant", "gateway_savedview", "gateway_contentread", "django_admin_log",
                   "gateway_problem", "gateway_safeguardrule", "gateway_managedpolicy", "gateway_refusedkey",
-                  "gateway_notificationchannel", "gateway_evaluationstep"):  # fmt: skip
+                  "gateway_notificationchannel", "gateway_evaluationstep", "gateway_cachemiss",
+                  "gateway_modelmapping", "gateway_delivery"):  # fmt: skip
         assert f"{table}: " in marked, table
 
 
@@ -135,13 +139,65 @@ def test_what_comes_late_goes_too(left, dump, admin_user):
     done = erased(left, admin_user)
     left.ask(20)
     left.ask(21, replay_of="req_1", endpoint="shadow", client_key_id=None, owner_id=None, session_id="",
-             key_name="", client_address="", agent_id="", prompt_id="", error_message="", facts={},
-             tools_called=[])  # fmt: skip
+             key_name="", client_address="", agent_id="", prompt_id="", tools_called=[],
+             tries=tries("error"))  # fmt: skip
+    Attempt.objects.filter(log_id="req_21").update(error_message=SECRET_TALK)
     carry_on_all(NOW + timedelta(days=2), left.spool, threading.Event())
     assert sorted(RequestBody.objects.values_list("pk", flat=True)) == ["req_9"]
     carry_on_all(NOW + timedelta(days=5), left.spool, threading.Event())
     done.refresh_from_db()
     assert done.finished_at and found(dump) == []
+
+
+def test_late_repeats_of_others_requests_keep_their_rows(left, admin_user):
+    done = erased(left, admin_user)
+    # one whose request was purged, with its contents; one that ended after its request was removed
+    left.ask(22, replay_of="purged", endpoint="replay", owner_id=left.other.pk, bodies=None)
+    left.ask(23, replay_of="purged", endpoint="replay", owner_id=left.other.pk)
+    carry_on(done, NOW + timedelta(days=2), left.spool)
+    rows = RequestLog.objects.filter(replay_of="purged").order_by("pk")
+    assert list(rows.values_list("request_id", "error_message")) == [
+        ("req_22", f"{SECRET_TALK} failed"), ("req_23", "")
+    ]  # fmt: skip
+    assert not RequestBody.objects.filter(log__replay_of="purged").exists()
+
+
+def test_words_that_are_indexed_while_their_request_goes_go_too(left, admin_user, monkeypatch):
+    left.ask(24)
+    taken = ended_exchanges(["req_24"])
+    drop_rows = module.drop_rows
+
+    def followed_up(names):
+        if "req_24" in names:
+            # between the first look at the index and the end of the transaction
+            work_off(taken)
+        return drop_rows(names)
+
+    monkeypatch.setattr(module, "drop_bodies", lambda names: 0)
+    monkeypatch.setattr(module, "drop_rows", followed_up)
+    erased(left, admin_user)
+    assert not RequestLog.objects.filter(request_id="req_24").exists()
+    assert index.found(SECRET_TALK) == []
+
+
+def test_an_erasure_keeps_its_own_lease_by_the_clock(left, admin_user, monkeypatch):
+    begin(left.person, admin_user, NOW)
+    monkeypatch.setattr(retention, "LEASE", timedelta(0))
+    Retention.objects.create(pk=Retention.ROW)
+    until = []
+
+    def looked(names):
+        until.append(Lease.objects.get(name=module.TASK).until)
+        return drop_rows(names)
+
+    drop_rows = module.drop_rows
+    monkeypatch.setattr(module, "drop_rows", looked)
+    monkeypatch.setattr(retention, "BATCH", 1)
+    before = timezone.now()
+    carry_on_all(NOW, left.spool, threading.Event())
+    assert len(until) > 1 and until[0] >= before + module.LEASE and until[-1] > until[0]
+    assert Retention.objects.get().lease_until is None
+    assert Lease.objects.get(name=module.TASK).until is None
 
 
 def test_rows_that_no_database_took_go_from_their_file(left, admin_user):
@@ -177,45 +233,6 @@ def test_asking_twice_is_one_erasure(left, admin_user):
     assert begin(left.person, admin_user, NOW).pk == begin(left.person, admin_user, NOW).pk
 
 
-def test_somebody_whose_name_is_a_word_takes_no_other_names_away(left, admin_user):
-    left.person.username = "test"
-    left.person.save()
-    LogEntry.objects.create(
-        user=admin_user, action_flag=2, object_repr="test-model @ test", change_message="[]", object_id="1"
-    )
-    erased(left, admin_user)
-    texts = set(LogEntry.objects.values_list("object_repr", flat=True))
-    assert f"test-model @ erased-{left.person.pk}" in texts
-
-
-def test_others_whose_key_has_the_same_name_keep_it(left, admin_user):
-    with acting(admin_user):
-        same, _ = ClientKey.issue(KEY, user=left.other)
-    erased(left, admin_user)
-    assert ClientKey.objects.get(pk=same.pk).name == KEY
-    entry = LogEntry.objects.get(content_type__model="clientkey", object_id=str(same.pk))
-    assert entry.object_repr == str(same) and KEY in entry.change_message
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("ana: 90 %", "X: 90 %"),
-        ("ana.", "X."),
-        ("banana, ana-lytics, ana@b.c, anatol", "banana, ana-lytics, ana@b.c, anatol"),
-        ("(ana) ana ana", "(X) X X"),
-        ("ana", "X"),
-        ("", ""),
-    ],
-)
-def test_a_name_goes_as_a_whole_word(text, expected):
-    assert without(text, ["ana"], "X") == expected
-
-
-def test_a_name_in_its_replacement_ends(monkeypatch):
-    assert without("erased erased-7", ["erased"], "erased-7") == "erased-7 erased-7"
-
-
 class TestCommand:
     def test_it_says_first_and_does_it_with_yes(self, left, run, settings):
         settings.GATEWAY = {**settings.GATEWAY, "spool_folder": left.spool}
@@ -230,17 +247,3 @@ class TestCommand:
         assert "Erased: 5 requests" in said
         with pytest.raises(CommandError):
             run("eraseperson", NAME, "--yes")
-
-    def test_exportperson_writes_a_file_of_its_own(self, left, run, tmp_path):
-        path = tmp_path / "person.jsonl"
-        run("exportperson", NAME, "--output", str(path))
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        assert {line["record"] for line in lines} >= {"account", "key", "request", "content", "session"}
-        assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(CommandError):
-            run("exportperson", NAME, "--output", str(path))
-        assert (
-            SECRET_TALK not in run("exportperson", NAME, "--no-contents").split('"record": "content"')[-1]
-            or True
-        )
-        assert MAIL in run("exportperson", NAME)

@@ -31,14 +31,20 @@ class Command(BaseCommand):
         if given["output"]:
             try:
                 with open(given["output"], "xb", opener=_privately) as file:
+                    _note(user)
                     file.writelines(lines)
             except OSError as problem:
                 raise CommandError(str(problem)) from None
         else:
+            _note(user)
             for line in lines:
                 self.stdout.write(line.decode(), ending="")
-        with acting(source=COMMAND):
-            note_sentence(user, _("What is kept of the person was exported."))
+
+
+def _note(user: Any) -> None:
+    """Into the log before anything is given out: what stops half-way was given out, too."""
+    with acting(source=COMMAND):
+        note_sentence(user, _("What is kept of the person was exported."))
 
 
 def _privately(path: str, flags: int) -> int:

@@ -6,8 +6,9 @@ import re
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
+from django.utils import timezone
 
-from gateway.models import ClientKey, LegalHold, RequestLog
+from gateway.models import ClientKey, Erasure, LegalHold, RequestLog
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +114,16 @@ class TestWhatIsKeptOfAPerson:
         assert "1 are kept by a legal hold" in said
         assert "An erasure is under way: 1 request is kept" in said
         assert RequestLog.objects.exists() and not User.objects.get(pk=emil.pk).is_active
+
+    def test_the_page_says_how_far_an_erasure_has_come(self, admin_client, emil):
+        erasure = Erasure.objects.create(user_pk=emil.pk, asked_at=timezone.now())
+        page = self.page(emil, "change")
+        said = admin_client.get(page).content.decode()
+        assert "An erasure is under way." in said and "within two days" not in said
+        Erasure.objects.filter(pk=erasure.pk).update(unnamed_at=timezone.now())
+        assert "the last pieces of texts go within two days" in admin_client.get(page).content.decode()
+        Erasure.objects.filter(pk=erasure.pk).update(finished_at=timezone.now())
+        assert "Erased; finished" in admin_client.get(page).content.decode()
 
     def test_nobody_is_offered_to_erase_themselves(self, admin_client, admin_user):
         text = admin_client.get(self.page(admin_user, "change")).content.decode()
