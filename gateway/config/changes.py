@@ -35,6 +35,8 @@ RAMP: Final = "ramp"
 _VERBS: Final = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
 # of the first object of a message: what is not about a record's values
 _META: Final = frozenset({"source", "undone", "said"})
+# records of one entry of `together`: its text is read and written again with each of them
+MOST_TOGETHER: Final = 200
 
 
 class RecordChange(NamedTuple):
@@ -53,11 +55,12 @@ class RecordChange(NamedTuple):
 
 @dataclass
 class _Noted:
-    """Where the entry of a record is, and what it is about."""
+    """Where the entry of a record is, what it is about, and how many records `together` put into it."""
 
     pk: int
     content_type_id: int
     object_id: str
+    gathered: int = 1
 
     def entry(self) -> LogEntry | None:
         """The entry as it is stored; None when it was rolled back, also when its number was given again."""
@@ -100,7 +103,10 @@ def acting(user: Any = None, source: str = "", undone: int = 0) -> Iterator[Acto
 
 @contextmanager
 def together(model: type[ConfigRecord], title: str) -> Iterator[None]:
-    """Inside, changes of several records of `model` are one entry that is named `title`."""
+    """Inside, changes of several records of `model` are one entry that is named `title`.
+
+    More than MOST_TOGETHER records are several entries.
+    """
     actor = _actor.get()
     if actor is None:
         yield
@@ -156,16 +162,24 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
         change = change._replace(is_part=True)
     noted = actor.noted.get((sender, change.pk)) or (actor.noted.get(page) if page else None)
     entry = noted.entry() if noted else None
+    is_new = False
     if entry is None and actor.together is not None and actor.together[0] is sender:
-        noted = next((one for (model, _pk), one in actor.noted.items() if model is sender), None)
-        entry = noted.entry() if noted else None
+        newest = (one for (model, _pk), one in reversed(actor.noted.items()) if model is sender)
+        noted = next(newest, None)
+        entry = noted.entry() if noted and noted.gathered < MOST_TOGETHER else None
         if noted and entry:
             _gather(entry, actor.together[1])
             noted.object_id = ""
-            change = change._replace(is_part=True)
+            noted.gathered += 1
+            is_new = True
+    if entry is not None and not entry.object_id:
+        # it is about several records, and names none
+        change = change._replace(is_part=True)
     if entry is None or noted is None:
         entry = _new_entry(actor, change, page)
         noted = _Noted(entry.pk, entry.content_type_id or 0, entry.object_id or "")
+    elif is_new and not actor.sentence:
+        _append(entry, change)
     else:
         if not change.is_part:
             entry.object_repr = change.title
@@ -289,11 +303,24 @@ def _with(message: list[dict[str, Any]], change: RecordChange) -> list[dict[str,
     kept = [one for one in message if one not in parts]
     if not (values and flag):
         return kept
+    return [*kept, _part(change, flag, values)]
+
+
+def _part(change: RecordChange, flag: int, values: dict[str, list[Any]]) -> dict[str, Any]:
+    """The object of a message that says what became of one record of several."""
+    name = change.model._meta.label_lower
     part = {"model": name, "pk": change.pk, "title": change.title, "flag": flag, "values": values}
     told: dict[str, Any] = {"name": str(change.model._meta.verbose_name), "object": change.title}
     if flag == CHANGE:
         told["fields"] = _names(change.model, values)
-    return [*kept, {_VERBS[flag]: told, "part": part}]
+    return {_VERBS[flag]: told, "part": part}
+
+
+def _append(entry: LogEntry, change: RecordChange) -> None:
+    """Add a record that the entry does not have yet, without reading the others again."""
+    text = _written([_part(change, change.flag, change.values)])
+    entry.change_message = f"{entry.change_message.removesuffix(']')}, {text.removeprefix('[')}"
+    entry.save(update_fields=["change_message", "object_id", "object_repr", "action_flag"])
 
 
 def _of_own(first: dict[str, Any], change: RecordChange) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Final
 
 from django.db import connection
 
-from gateway.models import RequestBody, RequestLog
+from gateway.models import LegalHold, RequestBody, RequestLog, Retention
 
 # the first days of an installation say little about the next ones
 LEAST_AGE: Final = timedelta(days=1)
 MONTH: Final = 30
+# what has to go does not go at once: a purge comes every hour, when the gateway runs
+_PURGED_WITHIN: Final = timedelta(days=2)
 # days of contents, for who has not decided yet
 PROPOSED_DAYS: Final = 90
 
@@ -44,15 +46,21 @@ def disk_need(now: datetime) -> DiskNeed:
     size = size_of_database()
     first = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True).first()
     age = max(now - first, LEAST_AGE) / timedelta(days=1) if first is not None else 0.0
-    return DiskNeed(size, oldest_contents(), age, size / age if age else 0.0)
+    oldest = oldest_contents(now, Retention.current().body_days)
+    return DiskNeed(size, oldest, age, size / age if age else 0.0)
 
 
-def oldest_contents() -> datetime | None:
-    """When the first request that still has contents began; None: none has."""
+def oldest_contents(now: datetime, body_days: int | None) -> datetime | None:
+    """When the first request that still has contents began; None: none has.
+
+    A search by time passes every row without contents. Rows are kept for longer than contents, so with
+    `body_days` it begins where the purge ended, unless a legal hold keeps older ones.
+    """
     if not RequestBody.objects.exists():
-        # a search by time would pass every row
         return None
     rows = RequestLog.objects.filter(body__isnull=False).order_by("started_at")
+    if body_days is not None and not LegalHold.objects.exists():
+        rows = rows.filter(started_at__gte=now - timedelta(days=body_days) - _PURGED_WITHIN)
     found: datetime | None = rows.values_list("started_at", flat=True).first()
     return found
 

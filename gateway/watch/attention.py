@@ -333,7 +333,7 @@ def retention_not_decided(now: datetime) -> Iterator[Item]:
     """Contents older than what is proposed, and nobody has said how long they are to be kept."""
     if Retention.objects.exists():
         return
-    oldest = oldest_contents()
+    oldest = oldest_contents(now, None)
     if oldest is not None and oldest < now - PROPOSED:
         text = _("Contents are kept for ever, and some are older than %(days)d days. Decide how long.")
         yield Item("retention", text % {"days": PROPOSED.days}, _page("retention"), "hint")

@@ -50,6 +50,18 @@ def test_an_address_of_ipv6_can_be_looked_at(out):
     assert "is free" in out.getvalue()
 
 
+def collecting(monkeypatch, folder):
+    """Stands for `collectstatic`, which writes the list of hashed names; gives the calls."""
+    calls = []
+
+    def collect(name, **_):
+        calls.append(name)
+        (folder / "staticfiles.json").write_text("{}")
+
+    monkeypatch.setattr(preparation, "call_command", collect)
+    return calls
+
+
 @pytest.mark.django_db
 def test_a_step_is_one_line_with_its_seconds(out):
     Preparation(out).database()
@@ -62,11 +74,22 @@ def test_a_step_is_one_line_with_its_seconds(out):
 def test_the_pages_of_an_installed_release_are_collected_once(out, settings, tmp_path, monkeypatch):
     settings.STATIC_ROOT = tmp_path
     settings.FILES_MAY_CHANGE = False
-    calls = []
-    monkeypatch.setattr(preparation, "call_command", lambda *args, **_: calls.append(args))
+    calls = collecting(monkeypatch, tmp_path)
     Preparation(out).static_files()
     Preparation(out).static_files()
-    assert calls == [("collectstatic",)]
+    assert calls == ["collectstatic"]
     monkeypatch.setattr(preparation, "__version__", "99")
     Preparation(out).static_files()
     assert len(calls) == 2
+
+
+def test_files_that_were_collected_without_hashed_names_are_collected_again(
+    out, settings, tmp_path, monkeypatch
+):
+    settings.STATIC_ROOT = tmp_path
+    settings.FILES_MAY_CHANGE = False
+    calls = collecting(monkeypatch, tmp_path)
+    (tmp_path / ".release").write_text(preparation.__version__)
+    Preparation(out).static_files()
+    Preparation(out).static_files()
+    assert calls == ["collectstatic"]

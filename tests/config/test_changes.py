@@ -7,7 +7,8 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import NOBODY, acting, source_of, values_of
+from gateway.config import changes
+from gateway.config.changes import NOBODY, acting, changes_of, source_of, together, values_of
 from gateway.config.field_values import SECRET
 from gateway.config.startup.environment import sync_environment
 from gateway.config.undoing import CannotUndo, undo
@@ -154,3 +155,50 @@ class TestUndo:
         entry = LogEntry.objects.create(user=admin_user, action_flag=CHANGE, object_repr="x")
         with pytest.raises(CannotUndo):
             undo(entry)
+
+
+class TestTogether:
+    """Many records that one act changes."""
+
+    @pytest.fixture
+    def keys(self):
+        made = [ClientKey(name=f"key {number}", digest=f"d{number}") for number in range(7)]
+        return ClientKey.objects.bulk_create(made)
+
+    def entries(self):
+        return LogEntry.objects.filter(object_repr="Limits").order_by("pk")
+
+    def test_each_record_stands_in_one_entry_and_an_entry_stays_small(self, admin_user, keys, monkeypatch):
+        monkeypatch.setattr(changes, "MOST_TOGETHER", 3)
+        LogEntry.objects.all().delete()
+        with acting(admin_user), together(ClientKey, "Limits"):
+            ClientKey.objects.update(requests_per_minute=9)
+        found = [[one.pk for one in changes_of(entry)] for entry in LogEntry.objects.order_by("pk")]
+        assert [len(pks) for pks in found] == [3, 3, 1]
+        assert sorted(int(pk) for pks in found for pk in pks) == sorted(key.pk for key in keys)
+        for entry in LogEntry.objects.order_by("pk"):
+            undo(entry)
+        assert set(ClientKey.objects.values_list("requests_per_minute", flat=True)) == {None}
+
+    def test_a_record_that_changes_twice_stands_once_with_both_ends(self, admin_user, keys, monkeypatch):
+        monkeypatch.setattr(changes, "MOST_TOGETHER", 4)
+        with acting(admin_user), together(ClientKey, "Limits"):
+            for limit in (9, 8):
+                ClientKey.objects.update(requests_per_minute=limit)
+        found = [one for entry in self.entries() for one in changes_of(entry)]
+        assert len(found) == 7
+        assert {str(one.values) for one in found} == {"{'requests_per_minute': [None, 8]}"}
+
+    def test_a_thousandth_record_costs_no_more_than_a_second_one(self, admin_user, monkeypatch):
+        """Characters of JSON that are read and written, which took half a minute of a thousand keys."""
+        made = [ClientKey(name=f"key {number}", digest=f"d{number}") for number in range(60)]
+        ClientKey.objects.bulk_create(made)
+        written = []
+        whole = changes._written
+        monkeypatch.setattr(
+            changes, "_written", lambda message: written.append(len(message)) or whole(message)
+        )
+        with acting(admin_user), together(ClientKey, "Limits"):
+            ClientKey.objects.update(requests_per_minute=9)
+        assert max(written) <= 2
+        assert len(changes_of(self.entries().get())) == 60

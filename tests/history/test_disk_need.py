@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from gateway.history.disk_need import DiskNeed, disk_need
-from gateway.models import RequestBody, RequestLog, Retention
+from gateway.history.disk_need import DiskNeed, disk_need, oldest_contents
+from gateway.models import LegalHold, RequestBody, RequestLog, Retention
 from gateway.watch import attention
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +54,36 @@ def test_the_age_is_that_of_the_first_request_and_the_oldest_is_one_with_content
     assert need.oldest == began
     assert 49.9 < need.age < 50.1
     assert need.per_day == pytest.approx(need.size / need.age)
+
+
+def statements_of(work):
+    with CaptureQueriesContext(connection) as queries:
+        found = work()
+    return found, [query["sql"] for query in queries]
+
+
+def test_contents_are_not_looked_for_where_a_purge_has_removed_them():
+    row("req_1", 50, body=False)
+    began = row("req_2", 29, body=True)
+    row("req_3", 3, body=True)
+    found, statements = statements_of(lambda: oldest_contents(timezone.now(), 30))
+    assert found == began
+    assert [sql for sql in statements if "ORDER BY" in sql and ">=" not in sql] == []
+
+
+def test_contents_under_a_legal_hold_may_be_older():
+    began = row("req_1", 50, body=True)
+    row("req_2", 3, body=True)
+    LegalHold.objects.create(session_id="s", reason="asked for")
+    assert oldest_contents(timezone.now(), 30) == began
+    assert oldest_contents(timezone.now(), None) == began
+
+
+def test_held_contents_may_be_the_only_ones():
+    began = row("req_1", 50, body=True)
+    assert oldest_contents(timezone.now(), 30) is None
+    LegalHold.objects.create(session_id="s", reason="asked for")
+    assert oldest_contents(timezone.now(), 30) == began
 
 
 def test_a_decision_is_asked_for_once_contents_are_older_than_what_is_proposed():

@@ -18,7 +18,7 @@ from gateway.admin.caching.miss_words import advice_in_words, reason_words
 from gateway.admin.ui import time_range, time_zone
 from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.sanitize import inert
-from gateway.history.caching.report import CachingReport, MissSums, as_csv, as_values, report
+from gateway.history.caching.report import CachingReport, MissSums, about_value, as_csv, as_values, report
 from gateway.models import CacheMiss
 from gateway.wire import jsontext
 
@@ -49,7 +49,7 @@ class CachingAdmin(ReadOnlyAdmin):
         found = report(since, until)
         if asked == "json":
             return _file(_json(found), f"{since:%Y-%m-%d}-to-{until:%Y-%m-%d}.json", "application/json")
-        context = self.page_context(
+        context = self.own_page_context(
             request,
             _("Caching"),
             report=found,
@@ -77,7 +77,7 @@ def _line(by: str, sums: MissSums, found: CachingReport, span: time_range.TimeRa
 
 
 def _by_reason(culprit: str, item: str, reason: str) -> tuple[str, dict[str, str]]:
-    return reason_words(culprit, item, reason), {"missed": f"{culprit}:{item}:{reason}"}
+    return reason_words(culprit, item, reason), {"missed": about_value(culprit, item, reason)}
 
 
 def _by_client(client: str) -> tuple[str, dict[str, str]]:
@@ -99,9 +99,7 @@ _NAMED: Final[dict[str, Any]] = {
 
 
 def _about(one: Any) -> dict[str, str]:
-    culprit, item, reason = one.about
-    asked = f"{culprit}:{item}:{reason}"
-    return {"missed": f"{asked}:{one.source}" if one.source else asked}
+    return {"missed": about_value(*one.about, one.source)}
 
 
 def _listed(span: time_range.TimeRange, **asked: str) -> str:

@@ -97,9 +97,9 @@ class KeyLimitPages(GatewayModelAdmin):
         address = reverse(self.page_name("changelist"))
         if request.method != "POST":
             return HttpResponseRedirect(address)
-        pks = [
-            int(pk) for pk in request.POST.getlist("keys") if pk.isascii() and pk.isdigit() and len(pk) < 19
-        ]
+        # one field, because a form has no more than DATA_UPLOAD_MAX_NUMBER_FIELDS
+        named = request.POST.get("keys", "").split(",")
+        pks = [int(pk) for pk in named if pk.isascii() and pk.isdigit() and len(pk) < 19]
         keys = self.get_queryset(request).filter(pk__in=pks)
         form = ChangedLimitsForm(request.POST)
         if not form.is_valid():
@@ -123,7 +123,8 @@ class KeyLimitPages(GatewayModelAdmin):
             request,
             _("Set limits"),
             form=form,
-            keys=[key.pk for key in changeable],
+            number=len(changeable),
+            keys=",".join(str(key.pk) for key in changeable),
             names=[inert(key.name) for key in changeable[:_MOST_NAMED]],
             more=max(0, len(changeable) - _MOST_NAMED),
         )

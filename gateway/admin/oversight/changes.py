@@ -50,9 +50,9 @@ class OfRecord(ParameterFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = request.GET.get(self.parameter_name, "")
-        model, pk = _record_of(value)
-        record = None if model is None else model._base_manager.filter(pk=pk).first()
-        return [(value, inert(str(record or value)[:100]))] if value else []
+        # what the reader may not see is called as in the address
+        name = _name_of(request, model_admin.admin_site, *_record_of(value)) or value
+        return [(value, inert(name[:100]))] if value else []
 
     def condition(self, value: str) -> Q | None:
         model, pk = _record_of(value)
@@ -65,13 +65,32 @@ class OfRecord(ParameterFilter):
 
 
 def _record_of(value: str) -> tuple[Any, str]:
-    """The model and the primary key that a value names; (None, "") for none."""
+    """The model and the primary key that a value names; (None, "") for none.
+
+    Only what is changed by people has changes: the records of the configuration, and what has a page.
+    """
     label, _colon, pk = value.partition(":")
     try:
         model = apps.get_model(label)
+        if "\x00" in pk or not (issubclass(model, ConfigRecord) or admin.site.is_registered(model)):
+            return None, ""
         return model, str(model._meta.pk.to_python(pk))
     except (LookupError, ValueError, ValidationError):
         return None, ""
+
+
+def _name_of(request: HttpRequest, site: admin.AdminSite, model: Any, pk: str) -> str:
+    """The record in words, for a reader who may see it; else ""."""
+    if model is None:
+        return ""
+    if site.is_registered(model):
+        pages: Any = site.get_model_admin(model)
+        record = pages.get_object(request, pk)
+        visible = record is not None and pages.has_view_permission(request, record)
+    else:
+        record = model._base_manager.filter(pk=pk).first()
+        visible = request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")  # type: ignore[union-attr]
+    return str(record) if record is not None and visible else ""
 
 
 @admin.register(LogEntry)

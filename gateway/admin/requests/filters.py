@@ -20,7 +20,7 @@ from gateway.admin.ui.list_filters import FieldFilter, ParameterFilter, TimeFilt
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
-from gateway.history.caching.report import about_condition
+from gateway.history.caching.report import about_of
 from gateway.history.totals.contributions import DAY, HOUR
 from gateway.history.totals.dashboard import FAILED
 from gateway.models import CacheMiss, ClientKey, DailyTotal, Problem, Provider
@@ -333,9 +333,7 @@ class PromptFilter(ParameterFilter):
 
 
 class MissedFilter(ParameterFilter):
-    """Requests that missed the provider's cache: `any`, or culprit, item, reason and whose tools with colons
-    between, each of which may be empty.
-    """
+    """Requests that missed the provider's cache: `any`, or which misses as `about_value` writes it."""
 
     title = _("missed the cache")
     parameter_name = "missed"
@@ -344,7 +342,7 @@ class MissedFilter(ParameterFilter):
         return [("any", _("for any reason")), *Culprit.choices]
 
     def condition(self, value: str) -> Q | None:
-        asked = Q() if value == "any" else about_condition(*value.split(":", 3))
+        asked = Q() if value == "any" else about_of(value)
         return Q(request_id__in=CacheMiss.objects.filter(asked).order_by().values("log_id"))
 
 

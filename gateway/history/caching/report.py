@@ -179,6 +179,21 @@ def _advice(rows: QuerySet[CacheMiss]) -> list[Advice]:
     return sorted(found, key=lambda one: (-one.sums.money, -one.sums.tokens))[:MOST_ADVICE]
 
 
+def about_value(culprit: str, item: str = "", reason: str = "", source: str = "") -> str:
+    """Which misses are meant, as a parameter of an address; `about_of` reads it.
+
+    A reason is a note of the ledger and a source is a name of a client's: both may have colons.
+    """
+    parts = [part.replace("%", "%25").replace(":", "%3A") for part in (culprit, item, reason, source)]
+    return ":".join(parts).rstrip(":")
+
+
+def about_of(value: str) -> Q:
+    """What `about_value` wrote, as a condition; any text has a meaning."""
+    parts = [part.replace("%3A", ":").replace("%25", "%") for part in value.split(":", 3)]
+    return about_condition(*parts)
+
+
 def about_condition(culprit: str, item: str = "", reason: str = "", source: str = "") -> Q:
     """Which misses are meant; "" stands for any value."""
     named = {"culprit": culprit, "item": item, "reason": reason, "source": source}

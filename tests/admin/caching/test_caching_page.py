@@ -92,6 +92,27 @@ def test_each_figure_opens_its_requests(admin_client, misses):
     assert len(admin_client.get(response.context["every"]).context["cl"].result_list) == 5
 
 
+@pytest.mark.parametrize(
+    ("item", "reason", "source"),
+    [
+        ("system", "moved: a block: to the end", ""),
+        ("tools", "cut to 4: too many", "mcp__a:b"),
+        ("tools", CHANGED, "mcp__100%3A:"),
+        ("tools", "%3a%253A:%", "mcp__x"),
+    ],
+)
+def test_what_has_colons_itself_opens_its_requests_too(admin_client, item, reason, source):
+    for number in range(3):
+        missed(number, "client", item, reason, source=source)
+    missed(3, "provider", "", IDLE)
+    response = shown(admin_client)
+    (line,) = [one for one in response.context["tables"][0][1] if one["sums"].requests == 3]
+    urls = [line["url"], *(url for _words, url in response.context["advice"])]
+    assert len(urls) == 2
+    for url in urls:
+        assert len(admin_client.get(url).context["cl"].result_list) == 3, url
+
+
 def test_an_mcp_server_that_changes_its_tools_is_named_with_its_share(admin_client, misses):
     ((words, _url),) = shown(admin_client).context["advice"]
     assert "“github” changes its list of tools: 31 % of the input of 3 sessions" in words
@@ -137,7 +158,19 @@ def test_an_empty_time_is_a_page(admin_client, path):
 
 
 @pytest.mark.parametrize(
-    "value", ["any", "client", "client:tools", "::idle", "a:b:c:d:e", "client:tools:changed:x", ":::", "%00"]
+    "value",
+    [
+        "any",
+        "client",
+        "client:tools",
+        "::idle",
+        "a:b:c:d:e",
+        "client:tools:changed:x",
+        ":::",
+        "%00",
+        "::%2500",
+        "%25:%253",
+    ],
 )
 def test_nonsense_in_the_filter_does_no_harm(admin_client, misses, value):
     assert admin_client.get(f"/admin/gateway/requestlog/?missed={value}").status_code == 200

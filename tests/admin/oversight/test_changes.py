@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 
 from gateway.config.changes import acting, said_of, together, values_of
-from gateway.models import ClientKey, LegalHold, ModelMapping, Origin, Provider
+from gateway.models import ClientKey, ContentRead, LegalHold, ModelMapping, Origin, Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +198,43 @@ class TestHistoryOfARecord:
         page = clerk("view_provider").get(f"/admin/gateway/provider/{record.pk}/history/")
         assert page.status_code == 200 and "logentry" not in page.content.decode()
 
-    @pytest.mark.parametrize("value", ["x", "gateway.provider", "gateway.provider:x", "no.model:1", ":"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "x", "gateway.provider", "gateway.provider:x", "no.model:1", ":", "gateway.contentblob:eA==",
+            "gateway.contentnode:x", "sessions.session:x", "gateway.provider:1%00", "gateway.requestlog:%00",
+            f"gateway.provider:{'9' * 30}", "a.b.c:1", "gateway.provider:-1",
+        ],
+    )  # fmt: skip
     def test_a_record_that_is_none_has_no_changes(self, admin_client, changed, value):
         page = admin_client.get(f"/admin/admin/logentry/?record={value}")
         assert page.status_code == 200 and page.context["cl"].queryset.count() == 0
+
+    def test_the_name_of_a_record_is_for_those_who_may_see_it(self, clerk, admin_user, changed):
+        record, _ = changed
+        read = ContentRead.objects.create(user=admin_user, user_name="boss", request_id="req_9", part="sent")
+        named = {
+            "view_provider": (f"gateway.provider:{record.pk}", "Bad"),
+            "view_contentread": (f"gateway.contentread:{read.pk}", "of req_9"),
+            "view_user": (f"auth.user:{admin_user.pk}", admin_user.username),
+        }
+        for right, (value, name) in named.items():
+            for rights, shown in (({"view_logentry"}, False), ({"view_logentry", right}, True)):
+                page = clerk(*rights).get("/admin/admin/logentry/", {"record": value})
+                (chosen,) = [one for one in page.context["cl"].filter_specs if one.title == "record"]
+                title = str(chosen.lookup_choices[0][1])
+                assert (name in title) is shown, (value, rights, title)
+                assert shown or title == value
+
+    def test_a_row_of_another_record_has_the_right_of_its_kind(self, clerk, changed):
+        record, _ = changed
+        credential = record.credentials.create(label="the main one")
+        asked = {"record": f"gateway.providercredential:{credential.pk}"}
+        for rights, shown in (
+            ({"view_logentry"}, False),
+            ({"view_logentry", "view_providercredential"}, True),
+        ):
+            page = clerk(*rights).get("/admin/admin/logentry/", asked)
+            (chosen,) = [one for one in page.context["cl"].filter_specs if one.title == "record"]
+            assert (str(credential) in str(chosen.lookup_choices[0][1])) is shown
+            assert page.context["cl"].queryset.count() == 1
