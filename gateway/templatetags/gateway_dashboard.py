@@ -132,6 +132,8 @@ def percent(share: float | None) -> str:
 
 def _time(point: Point, found: Dashboard) -> str:
     at: datetime = timezone.localtime(point.at)
+    if found.each >= timedelta(days=7):
+        return f"{at:%Y-%m-%d}"
     if found.each >= timedelta(days=1):
         return date_format(at, "MONTH_DAY_FORMAT")
     several_days = found.each > _HOUR or (found.each == _HOUR and len(found.points) > 26)

@@ -136,6 +136,16 @@ def test_an_hour_is_shown_by_minutes(page):
     assert "by minutes" in text and text.count("gw-is-none") >= 58
 
 
+@pytest.mark.parametrize("first", ["0001-01-01", "0900-01-01", "1970-01-01", "2010-01-01"])
+def test_a_span_of_many_years_is_a_small_page(page, first):
+    now = timezone.now()
+    write([lately(1), outcome(2, started_at=now - timedelta(days=1200), provider="acme")])
+    text = page(f"?range={first}..{now:%Y-%m-%d}&compare=1")
+    # a bar a week from the first that is counted; what is no range is the last day
+    assert text.count("gw-is-none") in ((171, 170) if first >= "1970" else (24,))
+    assert len(text) < 1_500_000
+
+
 def test_links_of_the_numbers_lead_to_the_same_time(page):
     write([lately(1)])
     assert "?provider=acme&amp;range=7d" in page("?range=7d")

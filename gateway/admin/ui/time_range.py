@@ -35,6 +35,8 @@ _CALENDAR: Final = {
 }
 NAMED: Final = {**{name: title for name, (_length, title) in _ROLLING.items()}, **_CALENDAR}
 _LONGEST: Final = 80
+# hours are counted from 1970 on; near the ends of the calendar no zone and no span before has a date
+_YEARS: Final = range(1970, 9000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,12 @@ def _moment(text: str, *, first: bool) -> datetime | None:
     if not text:
         return None
     day = parse_date(text)
-    if day is not None:
-        return _midnight(day if first else day + timedelta(days=1))
     found = parse_datetime(text)
-    if found is None:
+    named = day or found
+    if named is None or named.year not in _YEARS:
         raise ValueError(text)
+    if found is None or day is not None:
+        return _midnight(named if first else named + timedelta(days=1))
     return timezone.make_aware(found) if timezone.is_naive(found) else found
 
 

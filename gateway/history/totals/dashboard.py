@@ -24,8 +24,11 @@ from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_B
 from gateway.models.history.request_log import class_words
 
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
+_WEEK: Final = 7 * DAY
+# the first Monday of the hours that are counted from 1970 on
+_MONDAY: Final = 4 * DAY
 # from so many hours on, bars of so many hours
-_BARS: Final = ((11 * 24, 24), (49, 6), (0, 1))
+_BARS: Final = ((400 * DAY, _WEEK), (11 * DAY, DAY), (49, 6), (0, 1))
 # up to so long a span is read from the requests, and its bars are minutes
 _FINE: Final = timedelta(minutes=125)
 _MOST_ROWS: Final = 100_000
@@ -210,9 +213,12 @@ def _bars(since: datetime, until: datetime) -> tuple[int, int, int, type[HourlyT
     """The first and the last hour of a span, the hours of a bar, and where they are counted."""
     first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
     each = next(each for hours, each in _BARS if last - first >= hours)
-    if each > 1:
-        # whole bars
-        first -= first % each
+    if each == _WEEK:
+        # before what is counted there may be centuries
+        counted = DailyTotal.objects.order_by("hour").values_list("hour", flat=True).first()
+        first = max(first, last if counted is None else min(counted, last))
+    # whole bars, weeks from Monday on
+    first -= (first - _MONDAY) % each
     return first, last, each, DailyTotal if each % DAY == 0 else HourlyTotal
 
 
@@ -339,15 +345,16 @@ def _points(totals: Any, first: int, last: int, each: int) -> tuple[list[Point],
     """The bars of all and of each provider, empty ones included."""
     whole: dict[int, ExchangeSums] = {}
     providers: dict[str, dict[int, ExchangeSums]] = {}
-    bars = totals.annotate(bar=F("hour") / each).values_list("bar", "provider", "state").annotate(**_SUMS)
+    bar_of = (F("hour") - first) / each
+    bars = totals.annotate(bar=bar_of).values_list("bar", "provider", "state").annotate(**_SUMS)
     for bar, provider, state, *sums in bars:
         whole.setdefault(int(bar), ExchangeSums()).add(state, sums)
         providers.setdefault(provider, {}).setdefault(int(bar), ExchangeSums()).add(state, sums)
 
     def every(found: dict[int, ExchangeSums]) -> list[Point]:
         return [
-            Point(_moment(bar * each), found.get(bar, ExchangeSums()))
-            for bar in range(first // each, last // each + 1)
+            Point(_moment(first + bar * each), found.get(bar, ExchangeSums()))
+            for bar in range((last - first) // each + 1)
         ]
 
     return every(whole), {provider: every(found) for provider, found in providers.items()}

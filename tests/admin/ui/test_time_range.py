@@ -40,10 +40,27 @@ def test_a_range_has_the_ends_that_its_reader_means(token, zone, ends):
 
 
 @pytest.mark.parametrize(
-    "token", ["", "x", "..", "a..b", "2026-13-01..", "2026-11-02..2026-11-01", "1e9..", "2026-11-01"]
+    "token",
+    [
+        "",
+        "x",
+        "..",
+        "a..b",
+        "2026-13-01..",
+        "2026-11-02..2026-11-01",
+        "1e9..",
+        "2026-11-01",
+        "0001-01-01..",
+        "..9999-12-31",
+        "0900-01-01..2026-11-30",
+        "9999-12-31T23:59-23:00..",
+        "..0001-01-01T00:00+14:00",
+    ],
 )
 def test_what_is_no_range_is_none(token):
-    assert time_range(token, NOW) is None
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        with timezone.override(zoneinfo.ZoneInfo(zone)):
+            assert time_range(token, NOW) is None
 
 
 @given(st.text(max_size=60))

@@ -88,6 +88,18 @@ class TestNumbers:
         days = dashboard("30d", NOW).points
         assert (len(days), days[-1].at) == (31, datetime(2026, 1, 1, tzinfo=UTC))
 
+    def test_years_have_a_bar_a_week_from_the_first_that_is_counted(self):
+        first = NOON - timedelta(days=700)
+        write([outcome(1, started_at=first), outcome(2, started_at=NOON), outcome(3, started_at=NOON)])
+        found = totals.dashboard(NOON - timedelta(days=3000), NOW)
+        assert found.each == timedelta(days=7) and found.since == found.points[0].at
+        assert {point.at.weekday() for point in found.points} == {0}
+        assert found.points[0].at <= first < found.points[1].at
+        assert found.points[-1].at <= NOON < found.points[-1].at + found.each
+        assert [point.numbers.requests for point in found.points if point.numbers.requests] == [1, 2]
+        assert found.whole.requests == 3
+        assert len(totals.points(NOON - timedelta(days=6000), NOON - timedelta(days=3000))) == 1
+
     def test_each_provider_has_its_own_bars_the_busy_one_first(self):
         write([outcome(n, provider="busy", started_at=NOON) for n in range(3)])
         write([outcome(7, provider="idle", state="error", started_at=NOON - timedelta(hours=2))])
