@@ -15,29 +15,29 @@ def saved(console):
 async def test_a_protocol_that_the_preset_has_no_endpoint_for_stays(visit):
     page = (await visit()).page
     await page.goto("/admin/gateway/provider/add/")
-    await page.get_by_label("Preset").select_option(label="vLLM")
-    protocol = page.get_by_label("Protocol")
+    await page.locator("[name=preset]").select_option(label="vLLM")
+    protocol = page.locator("[name=protocol]")
     for value in await protocol.locator("option").evaluate_all("all => all.map((one) => one.value)"):
         await protocol.select_option(value=value)
         await expect(protocol).to_have_value(value)
-    await expect(page.get_by_label("Name")).to_have_value("vLLM")
+    await expect(page.locator("[name=name]")).to_have_value("vLLM")
 
 
 async def test_a_preset_renames_nothing_that_was_saved(saved, visit):
     page = (await visit()).page
     await page.goto(f"{saved}change/")
-    await page.get_by_label("Protocol").select_option(index=2)
-    await expect(page.get_by_label("Name")).to_have_value("OpenAI")
-    await page.get_by_label("Preset").select_option(label="vLLM")
-    await expect(page.get_by_label("Name")).to_have_value("OpenAI")
+    await page.locator("[name=protocol]").select_option(index=2)
+    await expect(page.locator("[name=name]")).to_have_value("OpenAI")
+    await page.locator("[name=preset]").select_option(label="vLLM")
+    await expect(page.locator("[name=name]")).to_have_value("OpenAI")
 
 
 async def test_a_preset_follows_another_while_nobody_typed(visit):
     page = (await visit()).page
     await page.goto("/admin/gateway/provider/add/")
-    await page.get_by_label("Preset").select_option(label="vLLM")
-    await page.get_by_label("Preset").select_option(label="DeepSeek")
-    await expect(page.get_by_label("Name")).to_have_value("DeepSeek")
-    await page.get_by_label("Name").fill("Ours")
-    await page.get_by_label("Preset").select_option(label="vLLM")
-    await expect(page.get_by_label("Name")).to_have_value("Ours")
+    await page.locator("[name=preset]").select_option(label="vLLM")
+    await page.locator("[name=preset]").select_option(label="DeepSeek")
+    await expect(page.locator("[name=name]")).to_have_value("DeepSeek")
+    await page.locator("[name=name]").fill("Ours")
+    await page.locator("[name=preset]").select_option(label="vLLM")
+    await expect(page.locator("[name=name]")).to_have_value("Ours")

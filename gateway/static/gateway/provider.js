@@ -8,6 +8,7 @@
   function fillFrom(presets) {
     const chooser = field("preset");
     if (!chooser) return;
+    const isNew = !field("slug")?.defaultValue;
     const labels = Object.values(presets).map((preset) => preset.label);
     const endpoints = Object.values(presets).flatMap((preset) => preset.endpoints);
     const urls = endpoints.map((endpoint) => endpoint.base_url);
@@ -35,7 +36,8 @@
         group.hidden = [...group.children].every((option) => option.hidden);
       }
       const chosen = chooser.selectedOptions[0];
-      if (words.length && first && (!chosen || chosen.hidden)) {
+      // a saved provider keeps its preset until somebody chooses another one
+      if (isNew && words.length && first && (!chosen || chosen.hidden)) {
         chooser.value = first.value;
         chooser.dispatchEvent(new Event("change", { bubbles: true }));
       }
@@ -54,7 +56,6 @@
       input.dispatchEvent(new Event("change", { bubbles: true }));
       input.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
     };
-    const isNew = !field("slug")?.defaultValue;
     const protocol = field("protocol");
     const spoken = (preset) => preset.endpoints.find((one) => one.protocol === (protocol ? protocol.value : ""));
     const describe = (preset) => {
