@@ -99,7 +99,8 @@ _NAMED: Final[dict[str, Any]] = {
 
 
 def _about(one: Any) -> dict[str, str]:
-    return {"missed": about_value(*one.about, one.source)}
+    culprit, item, reason = one.about
+    return {"missed": about_value(culprit, item, reason, one.source)}
 
 
 def _listed(span: time_range.TimeRange, **asked: str) -> str:

@@ -89,7 +89,7 @@ def _name_of(request: HttpRequest, site: admin.AdminSite, model: Any, pk: str) -
         visible = record is not None and pages.has_view_permission(request, record)
     else:
         record = model._base_manager.filter(pk=pk).first()
-        visible = request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")  # type: ignore[union-attr]
+        visible = request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
     return str(record) if record is not None and visible else ""
 
 
