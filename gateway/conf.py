@@ -43,7 +43,8 @@ def _is_host(text: str) -> bool:
     if not text:
         return True
     try:
-        ipaddress.ip_address(text)
+        # an IPv6 address may have the brackets that it has in URLs
+        ipaddress.ip_address(text[1:-1] if text[0] + text[-1] == "[]" and ":" in text else text)
     except ValueError:
         return all(part and part.replace("-", "").replace("_", "").isalnum() for part in text.split("."))
     return True
