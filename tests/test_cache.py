@@ -113,7 +113,6 @@ NO_CACHES = {
     "gateway/history/live_tail.py:self._waiting": "a queue",
     "gateway/config/health_records.py:self._waiting": "a queue",
     "gateway/conversion/answers/output.py:self._pieces": "pieces that are joined, none is lost",
-    "gateway/wire/event_bytes.py:self._rest": "a buffer whose bound is an error",
 }
 
 

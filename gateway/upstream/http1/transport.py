@@ -16,6 +16,7 @@ from typing import Final
 
 import httpx
 
+from gateway.cache import GenerationalCache
 from gateway.routing.network_path import Proxy, TLSIdentity
 from gateway.security.certificates import tls_context, with_identity
 from gateway.security.destinations import is_refused_host
@@ -52,7 +53,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         self._ssl_context = ssl_context
         self._sessions = None if ssl_context is None else TLSSessions(ssl_context)
         self._ssl_lock = asyncio.Lock()
-        self._identities: dict[TLSIdentity, ssl.SSLContext] = {}
+        self._identities: GenerationalCache[TLSIdentity, ssl.SSLContext] = GenerationalCache(MOST_IDENTITIES)
         self._pool = IdlePool(idle_limit, idle_expiry)
         self._spare = SpareConnections(warm, self._pool.waiting, self._open_spare)
 
@@ -227,11 +228,11 @@ class LeanTransport(httpx.AsyncBaseTransport):
         # reading the certificates takes tens of milliseconds: once, and off the loop
         async with self._ssl_lock:
             if identity is not None:
-                if identity not in self._identities:
-                    if len(self._identities) >= MOST_IDENTITIES:
-                        self._identities.clear()
-                    self._identities[identity] = await asyncio.to_thread(_context_of, identity)
-                return self._identities[identity]
+                context = self._identities.get(identity)
+                if context is None:
+                    context = await asyncio.to_thread(_context_of, identity)
+                    self._identities.put(identity, context)
+                return context
             if self._ssl_context is None:
                 self._ssl_context = await asyncio.to_thread(_ssl_context)
                 self._sessions = TLSSessions(self._ssl_context)
