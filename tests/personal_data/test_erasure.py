@@ -35,7 +35,7 @@ from gateway.personal_data.erasure import MayNotErase, begin, carry_on, carry_on
 from tests.history.record.test_recorder import outcome, tries
 from tests.personal_data.conftest import KEY, MARKS, NAME, NOW, SECRET_TALK
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 TWO_DAYS_LATER = NOW + module.UNTIL_SWEPT
 
 
