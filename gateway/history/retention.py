@@ -25,6 +25,7 @@ from gateway.history.content import sweep as sweeping
 from gateway.history.holds import held, not_held, repeats_of
 from gateway.history.outcomes import counting as outcomes
 from gateway.history.search import analyze, index
+from gateway.history.totals import hourly
 from gateway.history.totals.contributions import DAY, hour_of
 from gateway.history.totals.sessions import forget_empty
 from gateway.models import (
@@ -229,6 +230,8 @@ def drop_bodies(names: Sequence[str]) -> int:
 
 def drop_rows(names: Sequence[str]) -> int:
     with transaction.atomic():
+        # what follows up on one of them is done before, or finds it gone
+        hourly.hold(names)
         sessions = set(
             RequestLog.objects.filter(request_id__in=names)
             .exclude(session_id="")

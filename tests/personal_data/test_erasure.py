@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from gateway.history import retention
@@ -180,6 +180,42 @@ def test_words_that_are_indexed_while_their_request_goes_go_too(left, admin_user
     monkeypatch.setattr(module, "drop_rows", followed_up)
     erased(left, admin_user)
     assert not RequestLog.objects.filter(request_id="req_24").exists()
+    assert index.found(SECRET_TALK) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_words_of_a_follow_up_that_is_under_way_go_too(left, admin_user, monkeypatch):
+    """It has seen its request in the queue and has not written yet: the erasure waits for it."""
+    left.ask(25)
+    taken = ended_exchanges(["req_25"])
+    begun, go_on, put = threading.Event(), threading.Event(), index.put
+
+    def late(texts):
+        begun.set()
+        assert go_on.wait(60)
+        put(texts)
+
+    def in_a_thread(what):
+        def run():
+            try:
+                what()
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    monkeypatch.setattr(index, "put", late)
+    following = in_a_thread(lambda: work_off(taken))
+    assert begun.wait(60)
+    erasing = in_a_thread(lambda: erased(left, admin_user))
+    # one that does not wait is over by then
+    erasing.join(2)
+    go_on.set()
+    following.join(60)
+    erasing.join(60)
+    assert not RequestLog.objects.filter(request_id="req_25").exists()
     assert index.found(SECRET_TALK) == []
 
 

@@ -169,9 +169,12 @@ def _index(portion: Sequence[EndedExchange]) -> None:
     """Index the words of a portion. An exchange that fails is left out; those beside it are not."""
     try:
         texts = list(new_texts(portion))
+        names = [row.request_id for row in portion]
         with transaction.atomic():
+            # whoever removes one of them from the history waits until its words can be found there
+            hourly.hold(names)
             # one that is gone from the queue was done by another process, or removed from the history
-            queued = _queued([row.request_id for row in portion])
+            queued = _queued(names)
             index.put([text for text in texts if text.request_id in queued])
     except Exception as problem:
         if concerns_server(problem):
