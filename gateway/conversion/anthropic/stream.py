@@ -226,8 +226,8 @@ class PassedStream:
                 self._send(messages.signature_delta(index, signature))
 
     def _block_delta(self, raw: bytes, event: Mapping[str, object]) -> None:
-        delta = event.get("delta")
-        if isinstance(delta, dict) and delta.get("partial_json"):
+        delta, at = event.get("delta"), event.get("index")
+        if isinstance(delta, dict) and delta.get("partial_json") and self._open and self._open[0] == at:
             self._input = None
         self._pass(raw, event)
 

@@ -333,3 +333,66 @@ def test_thinking_in_a_blocks_beginning_keeps_its_signature():
     assert deltas == [
         {"type": "thinking_delta", "thinking": "Hm"}, {"type": "signature_delta", "signature": "sig"},
     ]  # fmt: skip
+
+
+# However a server tells its blocks, a client that reads by the protocol gets what was said
+
+
+def block_events(draw, index, kind, said):
+    """The events of one block: its content in the beginning or in deltas of any size; closed, left open, or
+    closed twice."""
+    block = {
+        "text": {"type": "text", "text": ""},
+        "thinking": {"type": "thinking", "thinking": "", "signature": ""},
+        "call": {"type": "tool_use", "id": f"toolu_{index}", "name": "f", "input": {}},
+    }[kind]
+    field = {"text": "text", "thinking": "thinking", "call": "input"}[kind]
+    delta = {"text": "text_delta", "thinking": "thinking_delta", "call": "input_json_delta"}[kind]
+    place = {"call": "partial_json"}.get(kind, field)
+    written = json.dumps(said) if kind == "call" else said
+    pieces = [""] if draw(st.booleans()) else []
+    if draw(st.booleans()):
+        block[field] = draw(st.sampled_from([said, written]))
+    else:
+        cuts = sorted(draw(st.lists(st.integers(0, len(written)), max_size=3)))
+        pieces += [written[a:b] for a, b in zip([0, *cuts], [*cuts, len(written)], strict=True)]
+    at = {"index": index}
+    return [
+        raw({"type": "content_block_start", **at, "content_block": block}),
+        *(raw({"type": "content_block_delta", **at, "delta": {"type": delta, place: one}}) for one in pieces),
+        *[stop_of(index)] * draw(st.sampled_from([0, 1, 1, 1, 2])),
+    ]
+
+
+@st.composite
+def told_blocks(draw):
+    """(what each block says, the events): calls beside each other come by turns."""
+    words = st.text(st.sampled_from('ab {}"\\é中'), min_size=1, max_size=8)
+    said, runs, before = [], [], ""
+    for index in range(draw(st.integers(1, 5))):
+        kind = draw(st.sampled_from(["text", "thinking", "call"]))
+        said.append(draw(st.dictionaries(words, words, min_size=1, max_size=2) if kind == "call" else words))
+        events = block_events(draw, index, kind, said[-1])
+        if kind == "call" == before:
+            runs[-1].append(events)
+        else:
+            runs.append([events])
+        before = kind
+    told = []
+    for run in runs:
+        unbegun = list(run)
+        while any(run):
+            # a client takes blocks in the order of their indexes
+            may = [events for events in run if events and (events not in unbegun or events is unbegun[0])]
+            events = draw(st.sampled_from(may))
+            unbegun = [one for one in unbegun if one is not events]
+            told.append(events.pop(0))
+    return said, told
+
+
+@settings(max_examples=examples(300))
+@given(told_blocks())
+def test_what_blocks_say_arrives_however_they_are_told(case):
+    said, told = case
+    blocks = accumulated(events_of(*told))["content"]
+    assert [block.get("text") or block.get("thinking") or block["input"] for block in blocks] == said
