@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Any, Final
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, TypeVar
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,6 +18,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
+
+Day = TypeVar("Day", date, datetime)
 
 PARAMETER: Final = "range"
 _ROLLING: Final = {
@@ -53,9 +55,9 @@ class TimeRange:
         return urlencode({PARAMETER: self.token})
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
-        """Both ends; without a beginning the last 30 days of it."""
+        """Both ends; without a beginning the last 30 days of it. What is still to come is empty."""
         until = min(self.until or now, now)
-        return (self.since or until - timedelta(days=30)), until
+        return min(self.since or until - timedelta(days=30), until), until
 
 
 def time_range(token: str, now: datetime | None = None) -> TimeRange | None:
@@ -133,13 +135,21 @@ def _moment(text: str, *, first: bool) -> datetime | None:
     if not text:
         return None
     day = parse_date(text)
+    if day is not None:
+        day = _counted(day)
+        return _midnight(day if first else day + timedelta(days=1))
     found = parse_datetime(text)
-    named = day or found
-    if named is None or named.year not in _YEARS:
+    if found is None:
         raise ValueError(text)
-    if found is None or day is not None:
-        return _midnight(named if first else named + timedelta(days=1))
+    found = _counted(found)
     return timezone.make_aware(found) if timezone.is_naive(found) else found
+
+
+def _counted(named: Day) -> Day:
+    """The nearest day or moment of the years in which something can be counted."""
+    if named.year < _YEARS.start:
+        return named.replace(year=_YEARS.start, month=1, day=1)
+    return named.replace(year=_YEARS[-1], month=12, day=31) if named.year > _YEARS[-1] else named
 
 
 def _title(start: str, end: str) -> str:

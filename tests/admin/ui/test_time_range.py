@@ -50,17 +50,30 @@ def test_a_range_has_the_ends_that_its_reader_means(token, zone, ends):
         "2026-11-02..2026-11-01",
         "1e9..",
         "2026-11-01",
-        "0001-01-01..",
-        "..9999-12-31",
-        "0900-01-01..2026-11-30",
-        "9999-12-31T23:59-23:00..",
-        "..0001-01-01T00:00+14:00",
     ],
 )
 def test_what_is_no_range_is_none(token):
+    assert time_range(token, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("token", "ends"),
+    [
+        ("0001-01-01..", ["1970", None]),
+        ("..9999-12-31", [None, "9000"]),
+        ("0900-01-01..2026-11-30", ["1970", "2026"]),
+        ("9999-12-31T23:59-23:00..", ["9000", None]),
+        ("..0001-01-01T00:00+14:00", [None, "1969"]),
+    ],
+)
+def test_years_in_which_nothing_is_counted_are_the_nearest_that_are(token, ends):
     for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
         with timezone.override(zoneinfo.ZoneInfo(zone)):
-            assert time_range(token, NOW) is None
+            since, until = time_range(token, NOW).bounds(NOW)
+            # as long a span before it has a date, too
+            assert since - (until - since) <= since <= until <= NOW
+    found = time_range(token, NOW)
+    assert [end and f"{end.astimezone(UTC):%Y}" for end in (found.since, found.until)] == ends
 
 
 @given(st.text(max_size=60))
