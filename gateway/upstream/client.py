@@ -1,7 +1,7 @@
 """UpstreamClient: one HTTP POST to a provider; its answer arrives as bytes.
 
-Only this module, in_process_transport.py and the transport in `http1` know the HTTP client
-library. Callers see our own values and errors. All timers except the connect timeout belong to
+Only this module, connection_errors.py, in_process_transport.py and the transport in `http1` know the HTTP
+client library. Callers see our own values and errors. All timers except the connect timeout belong to
 the relay, because it must send pings while it waits.
 
 The lean transport (`http1`) is the usual one; the library's own is a choice of the admin's. Proxies
@@ -12,25 +12,21 @@ environment's proxies in its own way, and knows them for all hosts or none.
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol, cast
 
 import httpx
 
-from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamTimedOut, UpstreamUnreachable
-from gateway.routing.network_path import Proxy, TLSIdentity, UnusableProxy
-from gateway.security.certificates import UnusableCertificate
+from gateway.errors import GatewayError, UpstreamBroken
+from gateway.routing.network_path import Proxy, TLSIdentity
 from gateway.security.destinations import is_link_local, leads_to_refused_host
+from gateway.upstream.connection_errors import LedAstray, connection_error
 from gateway.upstream.content_coding import decoded
-from gateway.upstream.http1.happy_eyeballs import AddressRefused
 from gateway.upstream.http1.proxies import ProxyVariables
 from gateway.upstream.http1.request import as_bytes
 from gateway.upstream.http1.response import LeanAnswer
 from gateway.upstream.http1.transport import LeanTransport
-from gateway.upstream.http1.tunnel import ProxyFailed
 from gateway.upstream.in_process_transport import InProcessHandler, InProcessTransport
 from gateway.upstream.request_builder import UpstreamCall
 
@@ -39,10 +35,6 @@ LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20,
 WRITE_TIMEOUT: Final = 60.0
 _UNCOMPRESSED: Final = {"accept-encoding": "identity"}
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-REFUSED: Final = (
-    "could not connect to the upstream provider (its address is link-local or a metadata service; "
-    "ALLOW_LINK_LOCAL=true allows it)"
-)
 CUT: Final = "upstream closed the stream before the response was complete"
 
 
@@ -294,7 +286,7 @@ class UpstreamClient:
         if self._link_local:
             return await _sent(self._stock(), call, method)
         if leads_to_refused_host(call.url):
-            raise _LedAstray("a link-local address")
+            raise LedAstray("a link-local address")
         return await _sent(self._stock(), call, method, trace=_refuse_link_local)
 
     def _stock(self) -> httpx.AsyncClient:
@@ -327,10 +319,6 @@ async def _posted(
     return UpstreamAnswer(answer.status, headers, body, answer.aclose, answer)
 
 
-class _LedAstray(httpx.ConnectError):
-    """AddressRefused behind the errors of the library's own transport, which drops the original cause."""
-
-
 async def _refuse_link_local(event: str, facts: dict[str, Any]) -> None:
     """A trace hook for httpcore: closes a connection to a refused address before a byte is sent on it."""
     if event != "connection.connect_tcp.complete":
@@ -339,7 +327,7 @@ async def _refuse_link_local(event: str, facts: dict[str, Any]) -> None:
     peer = stream.get_extra_info("server_addr")
     if peer and is_link_local(str(peer[0])):
         await stream.aclose()
-        raise _LedAstray("a link-local address")
+        raise LedAstray("a link-local address")
 
 
 async def _sent(
@@ -370,56 +358,3 @@ def _readable(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         readable[name] = f"{readable[name]}, {value}" if name in readable else value
     return readable
-
-
-def connection_error(problem: Exception) -> UpstreamError:
-    """One of the client library's exceptions as ours, with the reason in words.
-
-    See docs/conversion.md, "Errors of providers".
-    """
-    if isinstance(problem, httpx.TimeoutException):
-        return UpstreamTimedOut("the upstream provider timed out")
-    chain = _causes(problem)
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
-        whose = "its proxy: " if isinstance(problem, ProxyFailed) else ""
-        return UpstreamUnreachable(
-            f"could not connect to the upstream provider ({whose}TLS certificate invalid)", should_retry=False
-        )
-    if any(isinstance(cause, AddressRefused | _LedAstray) for cause in chain):
-        return UpstreamUnreachable(REFUSED, should_retry=False)
-    if isinstance(problem, ProxyFailed):
-        reason = _reason(problem, chain) if problem.__cause__ else str(problem)
-        text = f"could not connect to the upstream provider (its proxy: {reason})"
-        return UpstreamUnreachable(text, should_retry=not problem.final)
-    if isinstance(problem, UnusableProxy):
-        text = f"could not connect to the upstream provider (a proxy variable of the gateway: {problem})"
-        return UpstreamUnreachable(text, should_retry=False)
-    if isinstance(problem, UnusableCertificate):
-        return UpstreamUnreachable(
-            "could not connect to the upstream provider (its client certificate or CA cannot be used; an "
-            "admin must correct it)",
-            should_retry=False,
-        )
-    return UpstreamUnreachable(f"could not connect to the upstream provider ({_reason(problem, chain)})")
-
-
-def _causes(problem: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    current: BaseException | None = problem
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    return chain
-
-
-def _reason(problem: Exception, chain: list[BaseException]) -> str:
-    if any(isinstance(cause, ssl.SSLError) for cause in chain):
-        return "TLS handshake failed"
-    text = " ".join(str(cause).lower() for cause in chain)
-    if any(isinstance(cause, socket.gaierror) for cause in chain):
-        return "name resolution failed"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in chain) or "all connection attempts" in text:
-        return "connection refused"
-    if isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL | ValueError):
-        return "its URL is not valid; an admin must correct the provider's base URL"
-    return "connection reset"
