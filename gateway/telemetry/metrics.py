@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -36,6 +36,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from gateway import __version__
+from gateway.telemetry.exchange_metrics import ExchangeMetrics
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 # the variable that prometheus_client reads
@@ -181,68 +182,6 @@ _MOST_MODELS: Final = 200
 _models: set[tuple[str, str]] = set()
 
 M = TypeVar("M", Counter, Histogram, Gauge)
-
-
-class AttemptMetrics(Protocol):
-    """What is counted for one try at a provider."""
-
-    @property
-    def provider(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def error_type(self) -> str: ...
-
-    @property
-    def next_step(self) -> str: ...
-
-
-class ExchangeMetrics(Protocol):
-    """What is counted for an exchange; times in milliseconds, None where there was none."""
-
-    @property
-    def endpoint(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def provider(self) -> str: ...
-
-    @property
-    def status(self) -> int | None: ...
-
-    @property
-    def first_byte_ms(self) -> int | None: ...
-
-    @property
-    def duration_ms(self) -> int | None: ...
-
-    @property
-    def input_tokens(self) -> int | None: ...
-
-    @property
-    def output_tokens(self) -> int | None: ...
-
-    @property
-    def cache_read_tokens(self) -> int | None: ...
-
-    @property
-    def cache_write_tokens(self) -> int | None: ...
-
-    @property
-    def error_type(self) -> str: ...
-
-    @property
-    def asked_model(self) -> str: ...
-
-    @property
-    def upstream_model(self) -> str: ...
-
-    @property
-    def tries(self) -> tuple[AttemptMetrics, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
