@@ -33,7 +33,7 @@ class PublicPath:
         return rest if rest.startswith(slash) else path
 
     def put_before(self, scope: dict[str, Any]) -> None:
-        """Make the path of an ASGI scope that is within say the whole way, as Django's pages need it."""
+        """Put the prefix before the path of an ASGI scope, so that Django makes links with it."""
         scope["root_path"] = self._prefix
         scope["path"] = self._prefix + scope["path"]
 

@@ -162,7 +162,7 @@ def channel_layers(redis_url: str) -> dict[str, Any]:
 
 
 DATABASES = {"default": database(env("DATABASE_URL"))}
-# for commands that look at another one
+# for commands that open a second database
 DATABASE_OF_URL = database
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

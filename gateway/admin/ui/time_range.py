@@ -37,7 +37,7 @@ _CALENDAR: Final = {
 }
 NAMED: Final = {**{name: title for name, (_length, title) in _ROLLING.items()}, **_CALENDAR}
 _LONGEST: Final = 80
-# hours are counted from 1970 on; near the ends of the calendar no zone and no span before has a date
+# hours are counted from 1970 on; near the last year a date overflows with a time zone or a span added
 _YEARS: Final = range(1970, 9000)
 
 

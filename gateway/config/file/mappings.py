@@ -37,7 +37,7 @@ def entries(_names: VariableNames) -> list[JSONObject]:
 def take(item: JSONObject, intake: Intake) -> ModelMapping:
     """Make the next mapping of this pattern what the entry says. Raises Unusable, ValidationError."""
     targets, ramp = item.pop("targets", None), item.pop("ramp", None)
-    # without a word of a shadow a mapping keeps its own; null takes it away
+    # a file that does not mention a shadow leaves the mapping's as it is; null removes it
     shadow = item.pop("shadow", _UNSAID)
     pattern = a_text(item, "pattern")
     of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by("position", "pk")

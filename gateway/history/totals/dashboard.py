@@ -214,7 +214,7 @@ def _bars(since: datetime, until: datetime) -> tuple[int, int, int, type[HourlyT
     first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
     each = next(each for hours, each in _BARS if last - first >= hours)
     if each == _WEEK:
-        # before what is counted there may be centuries
+        # a range may begin centuries before the first counted hour
         counted = DailyTotal.objects.order_by("hour").values_list("hour", flat=True).first()
         first = max(first, last if counted is None else min(counted, last))
     # whole bars, weeks from Monday on
