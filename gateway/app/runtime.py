@@ -192,7 +192,7 @@ class Runtime:
             if self._gateway is None or self._loop is not loop:
                 self._gateway, self._loop = self._built(), loop
                 snapshot = self._gateway.configuration.snapshot
-                # through a proxy or with certificates of its own, a provider is connected to by its first request
+                # a provider with a network of its own gets its connection from its first request
                 if snapshot.stopped is None:
                     self._gateway.client.warm_up(
                         provider.base_url
