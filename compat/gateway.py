@@ -71,10 +71,19 @@ class Gateway:
             raise AssertionError(f"{arguments[0]}: {(ran.stderr or ran.stdout)[-400:]}")
         return ran.stdout
 
-    def policy(self, settings: dict[str, Any]) -> None:
+    def policy(self, settings: dict[str, Any], *options: str) -> None:
         path = self.folder / "policy.json"
         path.write_text(json.dumps(settings))
-        self.manage("setpolicy", "--user", PERSON, str(path))
+        self.manage("setpolicy", "--user", PERSON, *options, str(path))
+
+    def mapping(self, pattern: str) -> None:
+        """One more mapping to the provider's model, in front of the others."""
+        targets = [{"provider": self._provider(), "upstream_model": "up"}]
+        path = self.folder / _CONFIGURATION
+        path.write_text(
+            json.dumps({"ccproxy": 1, "mappings": [{"pattern": pattern, "position": -2, "targets": targets}]})
+        )
+        self.manage("importconfig", str(path))
 
     def safeguards(self, *rules: dict[str, str], classifier: bool = False) -> None:
         """These rules, and a mapping for checks or none, in place of what was there."""

@@ -6,7 +6,7 @@
     TWICE command    two calls of Bash in one answer, then a text
     AGENT            a call of a subagent, which says a word, then a text
 
-The model `judge` is the classifier of auto mode, and answers as `verdict` says.
+The model `judge` is the classifier of auto mode, and answers as `verdict` says, or does not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
+JUDGE = "judge"
 _ORDER = re.compile(r"(SAY|RUN|AGAIN|TWICE|AGENT) \[([^\]]*)\] <(\w+)>")
 
 
@@ -29,6 +30,8 @@ class Provider:
         self.verdict = "allow"
         # seconds that the classifier thinks
         self.thinks = 0.0
+        # "dies": it closes the connection in the middle; "babbles": it says no verdicts
+        self.judge: Literal["answers", "dies", "babbles"] = "answers"
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,15 +44,20 @@ class Provider:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 provider.requests.append(body)
                 answer = provider.answer(body)
+                if body["model"] == JUDGE and provider.judge == "dies":
+                    self._send(json.dumps(answer).encode()[:40], "application/json", beyond=1000)
+                    self.close_connection = True
+                    return
                 if body.get("stream"):
                     self._send(_events(answer), "text/event-stream")
                 else:
                     self._send(json.dumps(answer).encode(), "application/json")
 
-            def _send(self, data: bytes, kind: str) -> None:
+            def _send(self, data: bytes, kind: str, beyond: int = 0) -> None:
+                """An answer that promises `beyond` more bytes than it has."""
                 self.send_response(200)
                 self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(data)))
+                self.send_header("content-length", str(len(data) + beyond))
                 self.end_headers()
                 self.wfile.write(data)
 
@@ -67,8 +75,12 @@ class Provider:
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """The completion for a request."""
-        if body["model"] == "judge":
+        if body["model"] == JUDGE:
             time.sleep(self.thinks)
+            if self.judge == "babbles":
+                return _completion(
+                    'Sure! {"verdicts": [{"action": 99, "decision": "allow"}, "allow", {}]} yes'
+                )
             actions = json.loads(_text(body["messages"][-1]))["actions"]
             entries = [
                 {"action": one["action"], "decision": self.verdict, "reason": "compat says no"}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from chaos.engines import HOST
 from compat import client
@@ -227,6 +227,22 @@ def models(run: Run) -> None:
         run.gateway.policy({})
 
 
+def listed_models(run: Run) -> None:
+    """A policy that lists the gateway's models: the name of a mapping is a row of /model."""
+    run.gateway.mapping("gpt-compat")
+    run.gateway.policy({}, "--list-models")
+    time.sleep(1.0)
+    try:
+        with Terminal(run.signed_in, "--model", "gpt-compat") as terminal:
+            terminal.settled()
+            _said(run, terminal)
+            terminal.say("/model")
+            terminal.sees(r"gpt-compat", 30, beside="--model gpt-compat")
+            terminal.sees(r"up \(", 30)
+    finally:
+        run.gateway.policy({})
+
+
 def status_line(run: Run) -> None:
     settings = json.loads("{" + setting(run.gateway.url) + "}")
     run.mode("default", **settings)
@@ -323,6 +339,29 @@ def auto_hangs(run: Run) -> None:
         run.provider.thinks = 0.0
 
 
+def auto_dies(run: Run) -> None:
+    """The judge's connection breaks: the client checks by itself; nothing was allowed."""
+    _auto_without_verdict(run, "dies")
+
+
+def auto_babbles(run: Run) -> None:
+    """The judge allows actions that nobody asked about: the client checks by itself; nothing was allowed."""
+    _auto_without_verdict(run, "babbles")
+
+
+def _auto_without_verdict(run: Run, judge: Literal["dies", "babbles"]) -> None:
+    run.gateway.safeguards(classifier=True)
+    run.provider.judge = judge
+    before, word = _classified(run), run.word()
+    try:
+        prompt = f"RUN [touch {word}_$RANDOM] <{word}>"
+        _auto(run, prompt=prompt, sees=f"Done-{word}|no usable answer|blocked|denied")
+    finally:
+        run.provider.judge = "answers"
+    assert _classified(run) > before
+    assert not list(run.signed_in.work.glob(f"{word}_*"))
+
+
 def auto_three(run: Run) -> None:
     """After three blocked actions in a row the person is asked."""
     run.gateway.safeguards({"decision": "deny", "tool": "Bash", "explanation": "compat says no"})
@@ -379,6 +418,7 @@ SCENARIOS: Final = (
     Scenario("TLS, a path prefix, a renewed certificate", certificate, _GATEWAY),
     Scenario("a policy", policy, _GATEWAY),
     Scenario("models of a policy", models, _AFTER_197),
+    Scenario("models that the gateway lists", listed_models, _AFTER_197),
     Scenario("the status line", status_line, _GATEWAY),
     Scenario("a budget's notice and end", budget, _USAGE),
     Scenario("auto mode, nothing set up", auto_nothing, _SAFEGUARDS),
@@ -386,6 +426,8 @@ SCENARIOS: Final = (
     Scenario("auto mode, a model allows", auto_allowed, _SAFEGUARDS),
     Scenario("auto mode, a model blocks", auto_flagged, _SAFEGUARDS),
     Scenario("auto mode, a model hangs", auto_hangs, _SAFEGUARDS),
+    Scenario("auto mode, a model dies", auto_dies, _SAFEGUARDS),
+    Scenario("auto mode, a model babbles", auto_babbles, _SAFEGUARDS),
     Scenario("auto mode, three blocked in a row", auto_three, _SAFEGUARDS),
     Scenario("auto mode, a subagent", auto_subagent, _SAFEGUARDS),
     Scenario("somebody leaves", left, _GATEWAY),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -91,7 +92,7 @@ async def managed(request: GatewayRequest, request_id: str) -> HttpResponseBase:
         if kept is None:
             raise
         snapshot = kept
-    found = policy_for(snapshot, _authenticated(request, snapshot))
+    found = policy_for(snapshot, _authenticated(request, snapshot), datetime.now(UTC))
     if found is None:
         raise NotFound("no policy applies to you")
     headers = {"etag": found.etag, "cache-control": "no-cache"}

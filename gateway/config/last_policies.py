@@ -9,16 +9,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.config.client_policies import applies, models_for
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PolicyEntry
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.config")
 
-_FORM: Final = 1
+_FORM: Final = 2
+# its policies name one person
+_BEFORE: Final = 1
 # no snapshot of the database has it
 _STAMP: Final = -1
 _KEY: Final = ("id", "name", "digest", "owner_id", "expires_at", "revoked", "owner_active", "signed_in")
@@ -34,7 +40,7 @@ class LastPolicies:
     def keep(self, snapshot: ConfigSnapshot) -> None:
         """Write what changed. Never raises: without the file, only a restart needs the database."""
         try:
-            text = jsontext.dumps(_told(snapshot))
+            text = jsontext.dumps(_told(snapshot, datetime.now(UTC)))
             if text != self._written:
                 self._write(text)
                 self._written = text
@@ -65,12 +71,30 @@ class LastPolicies:
                 beside.unlink()
 
 
-def _told(snapshot: ConfigSnapshot) -> dict[str, Any]:
+def _without_mappings(policy: PolicyEntry, snapshot: ConfigSnapshot, now: datetime) -> Iterator[PolicyEntry]:
+    """A policy that lists models as policies that say which: the file has no mappings to work it out from."""
+    if policy.lists_models:
+        holders: dict[int | None, None] = dict.fromkeys(key.owner_id for key in snapshot.keys.values())
+        lists: dict[bytes, set[int | None]] = defaultdict(set)
+        for person in holders | {None: None}:
+            if applies(policy, snapshot, person):
+                lists[jsontext.dumps(models_for(snapshot, person, now))].add(person)
+        for models, people in lists.items():
+            yield PolicyEntry(jsontext.loads(models), people=frozenset(people))
+    yield policy
+
+
+def _told(snapshot: ConfigSnapshot, now: datetime) -> dict[str, Any]:
     return {
         "form": _FORM,
         "policies": [
-            {"settings": dict(one.settings), "group": one.group, "person": one.person}
-            for one in snapshot.policies
+            {
+                "settings": dict(one.settings),
+                "group": one.group,
+                "people": None if one.people is None else sorted(one.people, key=lambda who: who or 0),
+            }
+            for policy in snapshot.policies
+            for one in _without_mappings(policy, snapshot, now)
         ],
         "groups": {str(person): sorted(groups) for person, groups in snapshot.groups.items()},
         "keys": [{name: getattr(key, name) for name in _KEY} for key in snapshot.keys.values()],
@@ -80,13 +104,17 @@ def _told(snapshot: ConfigSnapshot) -> dict[str, Any]:
 
 
 def _snapshot(told: dict[str, Any], token_keys: tuple[bytes, ...]) -> ConfigSnapshot | None:
-    if told.get("form") != _FORM:
+    if told.get("form") not in (_FORM, _BEFORE):
         return None
     keys = [KeyEntry(**{name: key[name] for name in _KEY}) for key in told["keys"]]
     return ConfigSnapshot(
         stamp=_STAMP,
         policies=tuple(
-            PolicyEntry(MappingProxyType(one["settings"]), one["group"], one["person"])
+            PolicyEntry(
+                MappingProxyType(one["settings"]),
+                one["group"],
+                _people(one),
+            )
             for one in told["policies"]
         ),
         groups=MappingProxyType({int(person): frozenset(of) for person, of in told["groups"].items()}),
@@ -96,3 +124,9 @@ def _snapshot(told: dict[str, Any], token_keys: tuple[bytes, ...]) -> ConfigSnap
         anonymous_allowed=told["anonymous_allowed"],
         contact=told["contact"],
     )
+
+
+def _people(policy: dict[str, Any]) -> frozenset[int | None] | None:
+    if "people" not in policy:
+        return None if policy["person"] is None else frozenset({policy["person"]})
+    return None if policy["people"] is None else frozenset(policy["people"])

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.db import connection
 
+from gateway.history.retention import LONGEST
 from gateway.models import LegalHold, RequestBody, RequestLog, Retention
 
 # the first days of an installation say little about the next ones
@@ -60,7 +61,7 @@ def oldest_contents(now: datetime, body_days: int | None) -> datetime | None:
         return None
     rows = RequestLog.objects.filter(body__isnull=False).order_by("started_at")
     if body_days is not None and not LegalHold.objects.exists():
-        rows = rows.filter(started_at__gte=now - timedelta(days=body_days) - _PURGED_WITHIN)
+        rows = rows.filter(started_at__gte=now - timedelta(days=min(body_days, LONGEST)) - _PURGED_WITHIN)
     found: datetime | None = rows.values_list("started_at", flat=True).first()
     return found
 

@@ -61,6 +61,8 @@ KEPT_FOR_BUDGETS: Final = timedelta(days=31)
 _HAS_BODY: Final = Exists(RequestBody.objects.filter(pk=OuterRef("request_id")))
 # what was recorded is in the database by then, whatever it had to wait for
 _SPOOLED: Final = timedelta(days=1)
+# days; what is kept for longer is kept for ever
+LONGEST: Final = 36_500
 # the page that shows the next purge does not count further
 MOST_COUNTED: Final = 10_000
 
@@ -85,7 +87,7 @@ class Cutoffs:
     def of(cls, retention: Retention, now: datetime) -> Cutoffs:
         """From the number of days in the record."""
         body, row, total = (
-            None if days is None else now - timedelta(days=days)
+            None if days is None else now - timedelta(days=min(days, LONGEST))
             for days in (retention.body_days, retention.row_days, retention.total_days)
         )
         if total is not None:

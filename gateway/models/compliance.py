@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -85,6 +87,10 @@ class LegalHold(ConfigRecord):
             raise ValidationError(_("Choose a client key, or enter a session id, or both."))
 
 
+# a hundred years: later than that, dates of the past would have no year
+_DAYS: Final = (MinValueValidator(1), MaxValueValidator(36_500))
+
+
 class Retention(ConfigRecord):
     """How long the history is kept; one row. Empty: for ever. `lease_until`: a purge is running."""
 
@@ -95,21 +101,21 @@ class Retention(ConfigRecord):
         _("days of content"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=_DAYS,
         help_text=_("Conversations and answers. Empty: for ever."),
     )
     row_days = models.PositiveIntegerField(
         _("days of requests"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=_DAYS,
         help_text=_("The rows of the history, with all their content. Empty: for ever."),
     )
     total_days = models.PositiveIntegerField(
         _("days of hourly totals"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=_DAYS,
         help_text=_("The numbers of the dashboard. Empty: for ever."),
     )
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True, editable=False)

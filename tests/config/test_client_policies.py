@@ -1,6 +1,7 @@
 """Policies of clients: whose they are, in what order, and when they change."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,9 +14,11 @@ from compat.scenarios import SCENARIOS
 from gateway.client_protocol import tried_versions
 from gateway.config.client_policies import policy_of
 from gateway.config.snapshot.loader import load
-from gateway.models import ConfigStamp, ManagedPolicy, RequestLog
+from gateway.models import ClientKey, ConfigStamp, ManagedPolicy, Provider, RequestLog
+from tests.records import make_mapping
 
 pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def team(ada):
 
 
 def told(person):
-    found = policy_of(load(), None if person is None else person.pk)
+    found = policy_of(load(), None if person is None else person.pk, NOW)
     return None if found is None else found.settings
 
 
@@ -42,6 +45,30 @@ def test_everyone_then_groups_then_the_person_whatever_the_positions(ada, team):
     ManagedPolicy.objects.create(name="all", settings={"model": "a", "cleanupPeriodDays": 3}, position=9)
     assert told(ada) == {"model": "c", "language": "fr", "cleanupPeriodDays": 3}
     assert told(other) == told(None) == {"model": "a", "cleanupPeriodDays": 3}
+
+
+def test_a_policy_may_list_the_models_here_and_what_settings_say_wins(ada, team):
+    provider = Provider.objects.create(name="Fake", slug="fake", base_url="http://127.0.0.1:9/v1")
+    for name in ("big", "small"):
+        make_mapping(name, provider=provider)
+    ManagedPolicy.objects.create(name="all", settings={"language": "fr"}, lists_models=True)
+    ClientKey.issue("hers", user=ada, allowed_models=["small"])
+    assert [one["model"] for one in told(None)["modelPicker"]["options"]] == ["big", "small"]
+    assert told(ada)["availableModels"] == ["small"] and told(ada)["language"] == "fr"
+    own = {"modelPicker": {"options": [{"model": "mine"}]}, "availableModels": ["mine"]}
+    ManagedPolicy.objects.create(name="team", group=team, settings=own)
+    assert told(ada)["modelPicker"] == {"options": [{"model": "mine"}], "replaceBuiltInOptions": True}
+    assert told(ada)["availableModels"] == ["mine"]
+
+
+def test_a_key_that_is_refused_lists_no_models(ada):
+    provider = Provider.objects.create(name="Fake", slug="fake", base_url="http://127.0.0.1:9/v1")
+    for name in ("big", "small"):
+        make_mapping(name, provider=provider)
+    ManagedPolicy.objects.create(name="all", lists_models=True)
+    ClientKey.issue("hers", user=ada, allowed_models=["small"])
+    ClientKey.issue("old", user=ada, expires_at=NOW - timedelta(days=1))
+    assert told(ada)["availableModels"] == ["small"]
 
 
 def test_who_has_no_policy_is_told_so(ada, team):

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.utils import timezone
 
 from gateway.history import retention
 from gateway.history.content import content_store
@@ -272,3 +274,17 @@ def test_the_command_says_what_would_go_and_what_went(capsys):
     call_command("purgehistory")
     assert "1 requests, 0 hourly totals" in capsys.readouterr().out
     assert kept_rows() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("days", [36_501, 9_999_999, 2**31 - 1])
+def test_so_many_days_that_no_year_is_left_are_refused_and_do_no_harm(days):
+    record = Retention.current()
+    record.body_days = record.row_days = record.total_days = days
+    with pytest.raises(ValidationError, match="36500"):
+        record.full_clean()
+    # as an earlier release stored it
+    record.save()
+    now = timezone.now()
+    assert (preview(now).bodies, preview(now).rows) == (0, 0)
+    purge(now)

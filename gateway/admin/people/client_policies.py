@@ -28,10 +28,9 @@ from gateway.client_protocol.purpose import CLIENT
 from gateway.client_protocol.status_line import setting
 from gateway.client_protocol.tried_versions import Trial, trial_of
 from gateway.conf import gateway_conf
-from gateway.config.client_policies import policy_of
+from gateway.config.client_policies import models_for, policy_of
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.client_setup_text import base_url
-from gateway.config.suggested_settings import suggested
 from gateway.models import ManagedPolicy, RequestLog
 
 _REPORTED: Final = timedelta(days=1)
@@ -59,7 +58,7 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
     list_select_related = ("group", "user")
     list_filter = ("enabled",)
     search_fields = ("name", "note")
-    fields = ("name", "group", "user", "position", "enabled", "settings", "note")
+    fields = ("name", "group", "user", "position", "enabled", "lists_models", "settings", "note")
     autocomplete_fields = ("user",)
     empty_state = EmptyState(
         gettext_lazy("No policies yet"),
@@ -89,9 +88,8 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             raise PermissionDenied
         asked = request.GET.get("user", "").strip()
         person = get_user_model().objects.filter(username=asked).first() if asked else None
-        snapshot = load()
-        found = policy_of(snapshot, person.pk) if person is not None else None
-        keys = [key for key in snapshot.keys.values() if person is not None and key.owner_id == person.pk]
+        snapshot, now = load(), timezone.now()
+        found = policy_of(snapshot, person.pk, now) if person is not None else None
         address = base_url(gateway_conf(), request.build_absolute_uri("/"))
         context = self.page_context(
             request,
@@ -103,7 +101,9 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             seen=_seen(),
             versions=_versions(),
             suggested=json.dumps(
-                suggested(snapshot, keys or None, timezone.now()), indent=2, ensure_ascii=False
+                models_for(snapshot, person.pk if person is not None else None, now),
+                indent=2,
+                ensure_ascii=False,
             ),
             status_line=setting(address),
         )

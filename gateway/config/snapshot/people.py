@@ -34,9 +34,17 @@ def people_limits() -> dict[int, PersonLimits]:
 def policies() -> tuple[PolicyEntry, ...]:
     """The enabled policies in the order in which they are laid over each other."""
     found = ManagedPolicy.objects.filter(enabled=True).order_by("position", "pk")
-    entries = [PolicyEntry(MappingProxyType(one.settings), one.group_id, one.user_id) for one in found]
+    entries = [
+        PolicyEntry(
+            MappingProxyType(one.settings),
+            one.group_id,
+            None if one.user_id is None else frozenset({one.user_id}),
+            one.lists_models,
+        )
+        for one in found
+    ]
     # everyone, then groups, then the person
-    return tuple(sorted(entries, key=lambda one: (one.person is not None, one.group is not None)))
+    return tuple(sorted(entries, key=lambda one: (one.people is not None, one.group is not None)))
 
 
 def safeguard_rules() -> tuple[rules.ActionRule, ...]:

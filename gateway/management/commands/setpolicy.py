@@ -1,4 +1,4 @@
-"""setpolicy --user NAME FILE: the settings of a person's clients, as the console's page sets them."""
+"""setpolicy --user NAME [--list-models] FILE: a policy of a person's clients, as the console sets it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, metavar="NAME", help=_("The name of the user."))
+        parser.add_argument(
+            "--list-models",
+            action="store_true",
+            help=_("Hand out the models of /model with their prices, too, as they are configured here."),
+        )
         parser.add_argument("file", help=_("A settings file of Claude Code, as JSON."))
 
-    def handle(self, *_args: Any, user: str, file: str, **__: Any) -> None:
+    def handle(self, *_args: Any, user: str, file: str, list_models: bool, **__: Any) -> None:
         try:
             settings = json.loads(Path(file).read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as problem:
@@ -31,7 +36,7 @@ class Command(BaseCommand):
             ) from None
         try:
             with acting(source=COMMAND):
-                record = set_policy(user, settings)
+                record = set_policy(user, settings, lists_models=list_models)
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from None
         if record is None:

@@ -38,6 +38,14 @@ class ManagedPolicy(ConfigRecord):
     settings = models.JSONField(
         _("settings"), default=dict, blank=True, help_text=_("A settings file of Claude Code, as JSON.")
     )
+    lists_models = models.BooleanField(
+        _("list the models"),
+        default=False,
+        help_text=_(
+            "Hands out the models of /model with their prices, as they follow from the mappings and prices "
+            "here. What the settings below say wins."
+        ),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     note = models.CharField(_("note"), max_length=500, blank=True, default="")
 
