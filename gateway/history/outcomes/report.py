@@ -12,7 +12,7 @@ from django.db import connection
 
 from gateway.history.outcomes.figures import BY_NAME, figures
 from gateway.history.outcomes.intervals import Estimate
-from gateway.history.totals.contributions import DAY, hour_of
+from gateway.history.totals.contributions import DAY, hour_of, spans
 from gateway.models import DailyOutcome, DailyTool, HourlyOutcome, HourlyTool
 from gateway.models.history.outcome_total import EVERY_CLASS, UNIT_NUMBERS, OutcomeTotal, ToolTotal
 
@@ -190,13 +190,7 @@ def _summed(
 ) -> Iterator[_Row]:
     """Sums by key and week: whole days from the daily totals, the hours before and behind from the others."""
     first, behind = hour_of(since), hour_of(_last(until)) + 1
-    midnight, last_midnight = first + -first % DAY, behind - behind % DAY
-    spans = [(hourly, first, behind)]
-    if midnight < last_midnight:
-        spans = [(hourly, first, midnight), (daily, midnight, last_midnight), (hourly, last_midnight, behind)]
-    for table, start, end in spans:
-        if start >= end:
-            continue
+    for table, start, end in spans(hourly, daily, first, behind):
         with connection.cursor() as cursor:
             cursor.execute(_statement(table, tuple(only)), [start, end, *only.values()])
             for found in cursor.fetchall():

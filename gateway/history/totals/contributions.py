@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from gateway.client_protocol.purpose import counted_as
 from gateway.conversion.repairs import counted_under
 from gateway.history.outcome import OPEN
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS, OTHER, HourlyTotal
 
+_Table = TypeVar("_Table")
 HOUR: Final = 3600
 # hours
 DAY: Final = 24
@@ -25,6 +26,19 @@ DAY: Final = 24
 FOLDED_ASKED: Final = 1
 FOLDED_UPSTREAM: Final = 2
 _FIRST_BUCKET: Final = len(HourlyTotal.NUMBERS) - len(BUCKETS)
+
+
+def spans(hourly: _Table, daily: _Table, first: int, behind: int) -> list[tuple[_Table, int, int]]:
+    """Where the hours from `first` to before `behind` are counted in the fewest rows: (table, first, behind).
+
+    Whole days of UTC come from the daily totals, the hours before and behind them from the hourly ones. Who
+    needs every hour by itself gives the hourly totals for both.
+    """
+    midnight, last_midnight = first + -first % DAY, behind - behind % DAY
+    if hourly is daily or midnight >= last_midnight:
+        return [(hourly, first, behind)] if first < behind else []
+    parts = [(hourly, first, midnight), (daily, midnight, last_midnight), (hourly, last_midnight, behind)]
+    return [(table, start, end) for table, start, end in parts if start < end]
 
 
 class Contribution(NamedTuple):

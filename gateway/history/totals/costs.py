@@ -18,8 +18,9 @@ from gateway.pricing.price import Tokens
 
 # as many digits as the column has
 _PLACES: Final = Decimal("1e-10")
-# endpoints that a provider answers with tokens: for clients, and for admins who ask again
-_CHARGED: Final = frozenset({"messages", "replay"})
+# endpoints that a provider answers with tokens: for clients, for admins who ask again, and beside a client's
+# answer; counting tokens is free
+CHARGED: Final = frozenset({"messages", "replay", "shadow"})
 _NOTHING: Final = (Decimal(0), "")
 _UNPRICED: Final = (None, "")
 
@@ -71,7 +72,7 @@ def cost_of(exchange: Charged, prices: PriceBook) -> tuple[Decimal | None, str]:
     """(US dollars or None, the source of the price)."""
     if exchange.state == OPEN:
         return _UNPRICED
-    if exchange.endpoint not in _CHARGED or not exchange.attempts:
+    if exchange.endpoint not in CHARGED or not exchange.attempts:
         return _NOTHING
     if exchange.input_tokens is None or exchange.output_tokens is None:
         return _NOTHING if exchange.state == ERROR else _UNPRICED

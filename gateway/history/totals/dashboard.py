@@ -18,7 +18,7 @@ from django.db.models import F, Sum
 from gateway.client_protocol.purpose import RequestClass
 from gateway.conversion.repairs import REPAIR_KINDS, counted_under
 from gateway.history.outcome import OK, OPEN
-from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers
+from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers, spans
 from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
 from gateway.models.history.request_log import class_words
@@ -161,8 +161,7 @@ def dashboard(since: datetime, until: datetime) -> Dashboard:
     """The numbers from `since` to `until`: by minutes of a span of two hours, else by whole hours."""
     if until - since <= _FINE:
         return _by_minutes(since, until)
-    first, last, each, table = _bars(since, until)
-    totals = table.objects.order_by().filter(hour__gte=first, hour__lte=last, endpoint="messages")
+    first, last, each = _bars(since, until)
     whole = ExchangeSums()
     models: dict[str, ExchangeSums] = {}
     providers: dict[str, ExchangeSums] = {}
@@ -175,7 +174,7 @@ def dashboard(since: datetime, until: datetime) -> Dashboard:
         providers.setdefault(provider, ExchangeSums()).add(state, sums)
         keys.setdefault(key, ExchangeSums()).add(state, sums)
         classes.setdefault(purpose or RequestClass.UNKNOWN, ExchangeSums()).add(state, sums)
-    points, by_provider = _points(totals, first, last, each)
+    points, by_provider = _points(first, last, each)
     return Dashboard(
         since=_moment(first),
         each=timedelta(hours=each),
@@ -204,13 +203,11 @@ def points(since: datetime, until: datetime) -> Sequence[Point]:
     """The bars of `dashboard` alone."""
     if until - since <= _FINE:
         return _by_minutes(since, until).points
-    first, last, each, table = _bars(since, until)
-    totals = table.objects.order_by().filter(hour__gte=first, hour__lte=last, endpoint="messages")
-    return _points(totals, first, last, each)[0]
+    return _points(*_bars(since, until))[0]
 
 
-def _bars(since: datetime, until: datetime) -> tuple[int, int, int, type[HourlyTotal] | type[DailyTotal]]:
-    """The first and the last hour of a span, the hours of a bar, and where they are counted."""
+def _bars(since: datetime, until: datetime) -> tuple[int, int, int]:
+    """The first and the last hour of a span, and the hours of a bar."""
     first, last = hour_of(since), hour_of(until - timedelta(microseconds=1))
     each = next(each for hours, each in _BARS if last - first >= hours)
     if each == _WEEK:
@@ -219,7 +216,7 @@ def _bars(since: datetime, until: datetime) -> tuple[int, int, int, type[HourlyT
         first = max(first, last if counted is None else min(counted, last))
     # whole bars, weeks from Monday on
     first -= (first - _MONDAY) % each
-    return first, last, each, DailyTotal if each % DAY == 0 else HourlyTotal
+    return first, last, each
 
 
 def _by_minutes(since: datetime, until: datetime) -> Dashboard:
@@ -328,28 +325,32 @@ def unpriced_models(hours: int, now: datetime) -> list[tuple[str, str, int]]:
     return list(sums.order_by("-number"))
 
 
-def _grouped(first: int, last: int) -> Iterator[Any]:
-    """Sums by model, provider, key and state.
+def _messages(since: int, before: int) -> dict[str, Any]:
+    """The condition for the messages of the hours from `since` to before `before`."""
+    return {"hour__gte": since, "hour__lt": before, "endpoint": "messages"}
 
-    Whole days come from the daily totals, the hours before the first of them from the hourly ones.
-    """
-    midnight = first + -first % DAY
-    for table, since, before in ((HourlyTotal, first, midnight), (DailyTotal, midnight, last + 1)):
-        totals = table.objects.order_by().filter(hour__gte=since, hour__lt=before, endpoint="messages")
+
+def _grouped(first: int, last: int) -> Iterator[Any]:
+    """Sums by model, provider, key and state."""
+    for table, since, before in spans(HourlyTotal, DailyTotal, first, last + 1):
+        totals = table._default_manager.order_by().filter(**_messages(since, before))
         yield from totals.values_list(
             "upstream_model", "provider", "client_key_pk", "state", "request_class"
         ).annotate(**_SUMS)
 
 
-def _points(totals: Any, first: int, last: int, each: int) -> tuple[list[Point], dict[str, list[Point]]]:
+def _points(first: int, last: int, each: int) -> tuple[list[Point], dict[str, list[Point]]]:
     """The bars of all and of each provider, empty ones included."""
     whole: dict[int, ExchangeSums] = {}
     providers: dict[str, dict[int, ExchangeSums]] = {}
     bar_of = (F("hour") - first) / each
-    bars = totals.annotate(bar=bar_of).values_list("bar", "provider", "state").annotate(**_SUMS)
-    for bar, provider, state, *sums in bars:
-        whole.setdefault(int(bar), ExchangeSums()).add(state, sums)
-        providers.setdefault(provider, {}).setdefault(int(bar), ExchangeSums()).add(state, sums)
+    daily = DailyTotal if each % DAY == 0 else HourlyTotal
+    for table, since, before in spans(HourlyTotal, daily, first, last + 1):
+        totals = table._default_manager.order_by().filter(**_messages(since, before))
+        bars = totals.annotate(bar=bar_of).values_list("bar", "provider", "state").annotate(**_SUMS)
+        for bar, provider, state, *sums in bars:
+            whole.setdefault(int(bar), ExchangeSums()).add(state, sums)
+            providers.setdefault(provider, {}).setdefault(int(bar), ExchangeSums()).add(state, sums)
 
     def every(found: dict[int, ExchangeSums]) -> list[Point]:
         return [

@@ -17,15 +17,14 @@ from django.contrib.auth import get_user_model
 from django.db.models import Sum
 from django.utils import timezone
 
-from gateway.history.totals.contributions import DAY, HOUR, hour_of
+from gateway.history.totals.contributions import HOUR, hour_of, spans
+from gateway.history.totals.costs import CHARGED
 from gateway.history.totals.dashboard import FAILED
 from gateway.history.totals.hourly import moment
 from gateway.models import ClientKey, DailyTotal, HourlyTotal
 from gateway.models.history.hourly_total import COST_UNIT
 
 BY: Final = ("owner", "group", "key", "model", "provider", "day")
-# replays cost as well; counting tokens is free
-_CHARGED: Final = ("messages", "replay")
 _NUMBERS: Final = (
     "requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_units",
     "unpriced",
@@ -126,24 +125,12 @@ def forecast(whole: Decimal, since: datetime, until: datetime, now: datetime) ->
 def _rows(by: str, first: int, behind: int, zone: tzinfo) -> Iterable[Any]:
     """(hour, key, model, provider, state, *numbers): by whole days of UTC where a reader's day is one."""
     names = ("hour", "client_key_pk", "upstream_model", "provider", "state")
-    whole_days = _is_utc(zone)
-    midnight = first + -first % DAY
-    last_midnight = behind - behind % DAY
-    if not whole_days or midnight >= last_midnight:
-        spans: list[tuple[Any, int, int]] = [(HourlyTotal, first, behind)]
-    else:
-        spans = [
-            (HourlyTotal, first, midnight),
-            (DailyTotal, midnight, last_midnight),
-            (HourlyTotal, last_midnight, behind),
-        ]
+    daily = DailyTotal if _is_utc(zone) else HourlyTotal
     # what is not asked for is not told apart, so that there are fewer rows
     kept = {"key": "client_key_pk", "owner": "client_key_pk", "group": "client_key_pk"}.get(by)
     grouped = {"hour", "state", kept, {"model": "upstream_model", "provider": "provider"}.get(by)}
-    for table, start, end in spans:
-        if start >= end:
-            continue
-        totals = table.objects.order_by().filter(hour__gte=start, hour__lt=end, endpoint__in=_CHARGED)
+    for table, start, end in spans(HourlyTotal, daily, first, behind):
+        totals = table.objects.order_by().filter(hour__gte=start, hour__lt=end, endpoint__in=CHARGED)
         wanted = [name for name in names if name in grouped]
         for values in totals.values_list(*wanted).annotate(**_SUMS):
             facts = dict(zip(wanted, values, strict=False))

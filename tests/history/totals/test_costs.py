@@ -7,6 +7,7 @@ import pytest
 
 from gateway.history.outcome import ExchangeOutcome
 from gateway.history.totals.costs import cost_of
+from gateway.models.history.request_log import Endpoint
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 
@@ -59,3 +60,10 @@ def test_what_is_not_known_yet_or_any_more_is_unpriced(fields):
 def test_a_price_below_a_cent_keeps_its_places():
     told = outcome(input_tokens=1, output_tokens=0)
     assert cost_of(told, BOOK)[0] == Decimal("0.000003")
+
+
+def test_every_endpoint_that_a_provider_answers_with_tokens_costs_what_it_costs():
+    free = {Endpoint.COUNT_TOKENS}
+    for endpoint in Endpoint:
+        cost, _ = cost_of(outcome(endpoint=endpoint.value), BOOK)
+        assert (cost == 0) == (endpoint in free), endpoint
