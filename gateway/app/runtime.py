@@ -240,6 +240,8 @@ class Runtime:
             self._gateway.live.draining = True
         if self._shadows is not None:
             self._shadows.stop()
+        if self._evaluations is not None:
+            self._evaluations.stop()
 
     def interrupt(self) -> None:
         """End the requests that are still running, each with an error that its client understands."""

@@ -35,6 +35,7 @@ from gateway.evaluation.recorded_steps import (
 from gateway.evaluation.selection import kept_since
 from gateway.evaluation.spending import Spending, largest_cost
 from gateway.history.access import note_read
+from gateway.history.outcome import OK
 from gateway.history.totals.costs import Charged, cost_of
 from gateway.models import Evaluation, EvaluationStep, Lease
 from gateway.models.operation.evaluation import TO_BE_RUN, EvaluationState, Judgement, StepState
@@ -108,11 +109,15 @@ class EvaluationRun:
                 if not self._under_way:
                     break
                 done, _not_yet = wait(self._under_way, TICK, FIRST_COMPLETED)
+                if self._stopping.is_set():
+                    # what failed now may have failed because the process ends; the next run sorts it out
+                    break
                 for future in done:
                     self._finish(future)
         finally:
             for future in self._under_way:
                 future.cancel()
+        self._left = self._left or self._stopping.is_set()
         return self._end()
 
     # -- beginning and end
@@ -146,7 +151,8 @@ class EvaluationRun:
         steps = self._evaluation.steps.select_related("recorded")
         for step in steps.filter(state=StepState.ASKING):
             row, body = ended_exchange(step.answer_id)
-            texts = self._texts(step) if row is not None and body is not None else None
+            answered = row is not None and row.state == OK and body is not None
+            texts = self._texts(step) if answered else None
             if row is not None and body is not None and texts is not None:
                 self._store(_Asked(step, step.answer_id, step.reserved, texts), row, body)
                 continue

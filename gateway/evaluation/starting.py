@@ -39,14 +39,16 @@ def go_on(evaluation: Evaluation) -> bool:
     """
     failed = evaluation.steps.filter(state=StepState.FAILED)
     before = [EvaluationState.PAUSED, EvaluationState.CAPPED]
-    if failed.exists():
-        before.append(EvaluationState.DONE)
-    moved = _moved(evaluation, tuple(before), EvaluationState.WAITING)
-    if moved:
-        # what they cost stays spent
-        paid = failed.aggregate(paid=Sum("cost"))["paid"] or 0
-        Evaluation.objects.filter(pk=evaluation.pk).update(lost_cost=F("lost_cost") + paid)
-        failed.update(state=StepState.WAITING, error="", answer_id="", cost=None)
+    # at once: a worker that saw it wait with nothing to ask yet would call it done
+    with transaction.atomic():
+        if failed.exists():
+            before.append(EvaluationState.DONE)
+        moved = _moved(evaluation, tuple(before), EvaluationState.WAITING)
+        if moved:
+            # what they cost stays spent
+            paid = failed.aggregate(paid=Sum("cost"))["paid"] or 0
+            Evaluation.objects.filter(pk=evaluation.pk).update(lost_cost=F("lost_cost") + paid)
+            failed.update(state=StepState.WAITING, error="", answer_id="", cost=None)
     return moved
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from concurrent.futures import wait
 from datetime import timedelta
 from decimal import Decimal
 
@@ -152,6 +153,33 @@ def test_a_divergence_that_is_taken_from_the_history_is_judged_once(stage, evalu
     Evaluation.objects.update(state="running")
     assert run(stage, evaluation) == "done"
     assert len(stage.provider.verdicts) == 1
+
+
+def test_a_process_that_stops_calls_no_step_failed_and_the_next_goes_on(stage, evaluated):
+    evaluation, stopping = evaluated(3), threading.Event()
+
+    class Stopping:
+        """The process begins to drain while the first requests are on their way."""
+
+        def __getattr__(self, name):
+            return getattr(stage.asker, name)
+
+        def ask(self, request):
+            stage.bench.gateway.live.draining = True
+            stopping.set()
+            future = stage.asker.ask(request)
+            wait([future], 60)
+            return future
+
+    assert Lease.take(TASK, "a", timezone.now(), LEASE)
+    assert EvaluationRun(evaluation, Stopping(), "a", stopping).run() == "running"
+    stage.flush()
+    evaluation.refresh_from_db()
+    assert evaluation.problem == ""
+    assert not evaluation.steps.filter(state="failed").exists()
+    stage.bench.gateway.live.draining = False
+    assert run(stage, evaluation) == "done"
+    assert verdicts(evaluation) == truth(3)
 
 
 def test_an_interrupted_request_is_asked_again(stage, evaluated):
