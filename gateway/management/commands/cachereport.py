@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.history.caching.report import CachingReport, as_csv, as_values, report
+from gateway.management.numbers import MOST_HOURS, whole
 
 _TITLES: Final = {
     "reason": gettext_lazy("By reason"),
@@ -25,7 +26,9 @@ class Command(BaseCommand):
     help = _("List the requests that missed the provider's prompt cache, with the reason and what it cost.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--hours", type=int, default=24, help=_("How far back to look (default 24)."))
+        parser.add_argument(
+            "--hours", type=whole(1, MOST_HOURS), default=24, help=_("How far back to look (default 24).")
+        )
         parser.add_argument(
             "--format", choices=["text", "csv", "json"], default="text", help=_("How to print it.")
         )

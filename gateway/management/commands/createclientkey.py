@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.conf import CAPTURE_POLICIES, gateway_conf
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
+from gateway.management.numbers import MOST_DAYS, whole
 from gateway.models import ClientKey
 
 
@@ -20,7 +22,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help=_("What or whom the key is for."))
         parser.add_argument("--owner", default="", help=_("Who answers for it."))
-        parser.add_argument("--days", type=int, help=_("Days until it expires. Default: never."))
+        parser.add_argument(
+            "--days", type=whole(1, MOST_DAYS), help=_("Days until it expires. Default: never.")
+        )
         parser.add_argument(
             "--model",
             action="append",
@@ -36,15 +40,19 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **given: Any) -> None:
-        if given["days"] is not None and given["days"] < 1:
-            raise CommandError(_("--days must be 1 or more."))
-        record, key = ClientKey.issue(
-            given["name"],
+        record = ClientKey(
+            name=given["name"],
             owner=given["owner"],
             expires_at=timezone.now() + timedelta(days=given["days"]) if given["days"] else None,
             allowed_models=given["model"],
             capture=given["capture"],
         )
+        key = record.set_new_key()
+        try:
+            record.full_clean()
+        except ValidationError as problem:
+            raise CommandError(" ".join(problem.messages)) from None
+        record.save()
         if record.expires_at:
             head = _("Client key for %(name)s, until %(day)s. It is shown only now:") % {
                 "name": record.name,

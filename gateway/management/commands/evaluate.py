@@ -17,6 +17,7 @@ from gateway.app.runtime import runtime
 from gateway.evaluation.asking import GatewayAsker
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
 from gateway.evaluation.worker import release
+from gateway.management.numbers import whole
 from gateway.models import Evaluation, EvaluationStep, Lease
 from gateway.models.operation.evaluation import TO_BE_RUN, EvaluationState
 
@@ -27,7 +28,9 @@ class Command(BaseCommand):
     help = _("Run an evaluation in this process. It may be killed at any time, and goes on when run again.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=int, help=_("The evaluation's number, as in the address of its page."))
+        parser.add_argument(
+            "id", type=whole(1, 2**63 - 1), help=_("The evaluation's number, as in the address of its page.")
+        )
 
     def handle(self, *_args: Any, id: int, **__: Any) -> None:
         evaluation = Evaluation.objects.filter(pk=id).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from gateway.config.file.document import as_text, exported
@@ -20,6 +20,12 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **given: Any) -> None:
         text = as_text(exported())
         if given["file"]:
-            Path(given["file"]).write_text(text, "utf-8")
+            try:
+                Path(given["file"]).write_text(text, "utf-8")
+            except OSError as problem:
+                raise CommandError(
+                    _("%(file)s cannot be written: %(problem)s")
+                    % {"file": given["file"], "problem": problem.strerror}
+                ) from None
         else:
             self.stdout.write(text, ending="")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from gateway.history.content import bodies
 from gateway.history.record.follow_up import follow_up
 from gateway.history.search import analyze
+from gateway.management.numbers import MOST_DAYS, whole
 from gateway.management.seeding import PREFIX, Seeding, conversation
 from gateway.models import FollowUp, RequestLog
 
@@ -21,12 +22,16 @@ class Command(BaseCommand):
     help = _("Fill the history with made-up requests, to try the admin with. Not for a database in use.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--rows", type=int, default=10_000, help=_("How many requests."))
-        parser.add_argument("--days", type=int, default=30, help=_("Over how many days until now."))
+        parser.add_argument("--rows", type=whole(1), default=10_000, help=_("How many requests."))
         parser.add_argument(
-            "--bodies", type=int, default=500, help=_("How many of the newest have contents.")
+            "--days", type=whole(1, MOST_DAYS), default=30, help=_("Over how many days until now.")
         )
-        parser.add_argument("--seed", type=int, default=1, help=_("The same number makes the same requests."))
+        parser.add_argument(
+            "--bodies", type=whole(0), default=500, help=_("How many of the newest have contents.")
+        )
+        parser.add_argument(
+            "--seed", type=whole(0), default=1, help=_("The same number makes the same requests.")
+        )
         parser.add_argument(
             "--force", action="store_true", help=_("Do it although the history has requests of clients.")
         )
@@ -37,8 +42,6 @@ class Command(BaseCommand):
             raise CommandError(
                 _("The history has requests of clients. Use another database, or --force if you mean it.")
             )
-        if given["rows"] < 1 or given["days"] < 1:
-            raise CommandError(_("--rows and --days must be 1 or more."))
         if RequestLog.objects.filter(request_id__startswith=f"{PREFIX}{given['seed']:02x}").exists():
             raise CommandError(_("This --seed is in the history already; take another number."))
         start = time.monotonic()

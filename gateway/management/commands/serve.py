@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from gateway.conf import fitting_processes, gateway_conf
 from gateway.config.startup.environment import sync_environment
 from gateway.config.startup.start_lock import start_lock
+from gateway.management.numbers import whole
 from gateway.telemetry import metrics
 
 # seconds that the interpreter has for its own end
@@ -38,18 +39,18 @@ class Command(BaseCommand):
         conf = settings.GATEWAY
         parser.add_argument("--host", default=conf["host"], help=_("address to listen on (default: HOST)"))
         parser.add_argument(
-            "--port", type=int, default=conf["port"], help=_("port to listen on (default: PORT)")
+            "--port", type=whole(0, 65_535), default=conf["port"], help=_("port to listen on (default: PORT)")
         )
         parser.add_argument(
-            "--processes", type=int, default=conf["processes"],
+            "--processes", type=whole(0, 1024), default=conf["processes"],
             help=_("server processes on that port (default: PROCESSES; 0: as many as fit)"),
         )  # fmt: skip
         parser.add_argument(
-            "--fd", type=int, help=_("serve on this descriptor, a listening socket that was inherited")
+            "--fd", type=whole(0), help=_("serve on this descriptor, a listening socket that was inherited")
         )
         # of our own parent (ccproxy_site/server/processes.py)
-        parser.add_argument("--lifeline", type=int, help=SUPPRESS)
-        parser.add_argument("--ready", type=int, help=SUPPRESS)
+        parser.add_argument("--lifeline", type=whole(0), help=SUPPRESS)
+        parser.add_argument("--ready", type=whole(0), help=SUPPRESS)
         parser.add_argument("--others", default="", help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:

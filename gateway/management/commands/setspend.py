@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from gateway.config.changes import COMMAND, acting
 from gateway.limits.corrections import set_spent
+from gateway.management.numbers import whole
 
 
 class Command(BaseCommand):
@@ -19,11 +20,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, metavar="NAME", help=_("The name of the user."))
-        parser.add_argument("--percent", required=True, type=int, metavar="N", help=_("0 to 1000."))
+        parser.add_argument(
+            "--percent", required=True, type=whole(0, 1000), metavar="N", help=_("0 to 1000.")
+        )
 
     def handle(self, *_args: Any, user: str, percent: int, **__: Any) -> None:
-        if not 0 <= percent <= 1000:
-            raise CommandError(_("--percent must be 0 to 1000."))
         with acting(source=COMMAND):
             found = set_spent(user, percent)
         if not found:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.history.outcome import OK
 from gateway.management.moments import moment
+from gateway.management.numbers import whole
 from gateway.models import RequestLog
 
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--model", default="", help=_("An upstream model. Default: all."))
         parser.add_argument("--since", help=_("Requests from this moment on. Default: all."))
         parser.add_argument(
-            "--skip", type=int, default=0, help=_("Leave out the first requests of each model.")
+            "--skip", type=whole(0), default=0, help=_("Leave out the first requests of each model.")
         )
 
     def handle(self, *_args: Any, **given: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -33,9 +33,11 @@ class Command(BaseCommand):
         {"csv": self._csv, "json": self._json, "table": self._table}[given["form"]](report)
 
     def _span(self, given: dict[str, Any]) -> tuple[datetime, datetime]:
-        if given["since"]:
+        if given["since"] or given["until"]:
             if given["month"]:
                 raise CommandError(_("Give --month or --since, not both."))
+            if not given["since"]:
+                raise CommandError(_("--until needs --since."))
             since, until = moment(given["since"]), moment(given["until"]) or timezone.now()
             assert since is not None
             if since >= until:
@@ -43,12 +45,12 @@ class Command(BaseCommand):
             return since, until
         try:
             first = date.fromisoformat(f"{given['month']}-01") if given["month"] else timezone.localdate()
-        except ValueError:
+            first = first.replace(day=1)
+            behind = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+            start, end = (timezone.make_aware(datetime(day.year, day.month, 1)) for day in (first, behind))  # noqa: DTZ001
+            return start.astimezone(UTC), end.astimezone(UTC)
+        except (ValueError, OverflowError):
             raise CommandError(_("%s is no month: write 2026-11.") % given["month"]) from None
-        first = first.replace(day=1)
-        behind = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
-        start, end = (timezone.make_aware(datetime(day.year, day.month, 1)) for day in (first, behind))  # noqa: DTZ001
-        return start, end
 
     def _csv(self, report: UsageReport) -> None:
         writer = csv.writer(self.stdout, lineterminator="\n")
