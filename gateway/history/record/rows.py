@@ -16,7 +16,7 @@ from gateway.history.content.chunking import Piece
 from gateway.history.follow_up_queue import EndedExchange
 from gateway.history.outcome import OPEN, ExchangeOutcome, with_unsearched
 from gateway.history.record.novelties import novelty_writer
-from gateway.history.record.spool_lines import with_masked_facts
+from gateway.history.record.spool_lines import with_masked_columns
 from gateway.history.record.storable import lesser
 from gateway.history.record.upsert import Upsert
 from gateway.history.record.verdicts import write_verdicts
@@ -57,8 +57,7 @@ def write(
     """
     last = _last(batch)
     for request_id, outcome in last.items():
-        if outcome.facts.get("header"):
-            last[request_id] = with_masked_facts(outcome, mask or masker())
+        last[request_id] = with_masked_columns(outcome, mask or masker())
     texts = {
         outcome.request_id: bodies.packed(outcome.bodies, mask) for outcome in last.values() if outcome.bodies
     }

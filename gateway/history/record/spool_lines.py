@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.history.outcome import ExchangeOutcome, with_unsearched
+from gateway.history.outcome import AttemptFacts, ExchangeOutcome, with_unsearched
 from gateway.history.record import spool
 from gateway.history.record.storable import lesser
 from gateway.history.secrets.masker import Masker
@@ -32,7 +32,7 @@ def masked_line(outcome: ExchangeOutcome, mask: Callable[[], Masker]) -> bytes |
 
 def masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
     """The outcome with its secrets masked and counted, and an entry for texts that took too long."""
-    outcome = with_masked_facts(outcome, mask)
+    outcome = with_masked_columns(outcome, mask)
     if outcome.bodies is None:
         return outcome
     work = Work()
@@ -41,12 +41,26 @@ def masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
     return with_unsearched(changed, work.whole) if work.whole else changed
 
 
-def with_masked_facts(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
-    """The outcome with its secrets masked in what rules were asked about."""
+def with_masked_columns(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
+    """The outcome with its secrets masked in what is stored beside its bodies.
+
+    That is what rules were asked about, and what providers said of errors.
+    """
     facts, count = mask.facts(outcome.facts)
-    if not count:
+    message, in_message = mask.text(outcome.error_message)
+    tries: list[AttemptFacts] = []
+    in_tries = 0
+    for one in outcome.tries:
+        said, number = mask.text(one.error_message)
+        tries.append(dataclasses.replace(one, error_message=said) if number else one)
+        in_tries += number
+    if not count + in_message + in_tries:
         return outcome
-    return dataclasses.replace(outcome, facts=facts, masked_count=outcome.masked_count + count)
+    # an attempt's message is mostly that of the exchange
+    masked_count = outcome.masked_count + count + max(in_message, in_tries)
+    return dataclasses.replace(
+        outcome, facts=facts, error_message=message, tries=tuple(tries), masked_count=masked_count
+    )
 
 
 class RefusedRows:

@@ -101,6 +101,11 @@ class Masker:
             ({**facts, "header": jsontext.loads(masked.text)}, masked.count) if masked.count else (facts, 0)
         )
 
+    def text(self, text: str, work: Work | None = None) -> tuple[str, int]:
+        """A text that stands by itself, such as an error's message."""
+        patterns = self._suspects.of(text.encode("utf-8", "replace")) if text else []
+        return masked_text(text, patterns, work or Work()) if patterns else (text, 0)
+
     def answer(self, body: bytes, looked: Sequence[bytes] | None = None, work: Work | None = None) -> Masked:
         """A raw answer: one JSON document, or a stream of server-sent events.
 

@@ -19,8 +19,10 @@ from gateway.history.record.novelties import NoveltyWriter
 from gateway.history.record.outcome_queue import Entry
 from gateway.history.record.recorder import Recorder
 from gateway.history.record.rows import write
+from gateway.history.record.spool_lines import masked_line
 from gateway.history.secrets.masker import masker
 from gateway.models import Attempt, ClientKey, ClientNovelty, RequestBody, RequestLog
+from gateway.routing.snapshot import SecretLook
 from gateway.wire import jsontext
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -641,3 +643,15 @@ def test_an_outage_is_one_line_its_end_another_and_what_waits_is_told(tmp_path, 
     said = [record.message for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
     assert said == ["history not written, trying again", "history is written again"]
     assert told[0] == (1, False) and told[-1][0] == 0
+
+
+def test_secrets_in_what_a_provider_says_of_an_error_are_masked():
+    said = "Invalid value 'CUST-12345678'"
+    failed = AttemptFacts(1, NOON, "p", "u", state="error", error_message=said)
+    wrong = outcome(state="error", error_message=said, tries=(failed,))
+    mask = masker((SecretLook("customer", r"CUST-\d{8}", "CUST-"),))
+    write([wrong], mask=mask)
+    row, attempt = RequestLog.objects.get(), Attempt.objects.get()
+    assert row.error_message == attempt.error_message == "Invalid value '[masked:customer]'"
+    assert row.masked_count == 1
+    assert b"CUST-12345678" not in masked_line(wrong, lambda: mask)
