@@ -73,11 +73,15 @@ async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) 
 
     Raises TooManyRequests, InvalidRequest or NotAllowed (docs/conversion.md, "Errors of the gateway").
     """
-    key = exchange.arrival.key
-    if key is None or not key.counted:
-        return
     context = asked.context
-    tokens = Tokens(context.estimated_input_tokens, context.max_tokens)
+    await charge_tokens(exchange, gateway, Tokens(context.estimated_input_tokens, context.max_tokens))
+
+
+async def charge_tokens(exchange: Exchange, gateway: Gateway, tokens: Tokens) -> None:
+    """The same with tokens that somebody else has estimated; one exchange is charged once."""
+    key = exchange.arrival.key
+    if key is None or not key.counted or exchange.admission is not None:
+        return
     cost = None
     if exchange.route is not None:
         prices = gateway.configuration.snapshot.prices
@@ -113,7 +117,7 @@ def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
 async def charge_request(exchange: Exchange, gateway: Gateway) -> None:
     """Charge the limits of the exchange's key with a request that uses no tokens. Raises TooManyRequests."""
     key = exchange.arrival.key
-    if key is not None and key.counted:
+    if key is not None and key.counted and exchange.admission is None:
         await _admitted(exchange, gateway, Need(), free=True)
 
 

@@ -60,7 +60,9 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
     """Serve one request of `messages` or `count_tokens`; errors come back as replies."""
     exchange = opened(arrival, gateway)
     try:
-        gateway.live.admit()
+        if arrival.purpose is None:
+            # a check of an answer that has begun belongs to it, also while the process drains
+            gateway.live.admit()
         admission.not_stopped(exchange, gateway)
         if arrival.endpoint == "count_tokens":
             return await finished(exchange, gateway, await counted(exchange, gateway))

@@ -16,7 +16,7 @@ from gateway.conversion.answers import chat_message
 from gateway.conversion.context import Converted
 from gateway.conversion.dialects import DIALECTS, AnswerStream
 from gateway.conversion.tokens.client_window import scaled
-from gateway.errors import UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
+from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimedOut
 from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
@@ -205,7 +205,7 @@ class Upstream:
         return self._error(answer.status, answer, body)
 
     def _error(self, status: int, answer: UpstreamAnswer, body: bytes) -> UpstreamError:
-        error = self.dialect.upstream_error(
+        return self.dialect.upstream_error(
             status,
             answer.headers,
             body,
@@ -215,7 +215,6 @@ class Upstream:
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
             now=self.gateway.now().timestamp(),
         )
-        return _unsaid(error, self.route.provider.secrets)
 
     async def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
         """A streamed answer that is already complete, in whatever form it came."""
@@ -313,6 +312,20 @@ class Upstream:
         await answer.close()
         return await self._opened(answer, bytes(body))
 
+    def unsaid(self, error: GatewayError) -> None:
+        """Take out of an error what the provider was sent and repeats."""
+        if isinstance(error, UpstreamError):
+            _unsay(error, self.route.provider.secrets)
+
+    def failed(self, error: GatewayError) -> list[Sent]:
+        """The last events of a stream that ends in `error`."""
+        self.unsaid(error)
+        events = self.stream.fail(error, self.exchange.request_id)
+        secrets = [
+            secret.encode("utf-8", "replace") for secret in forms_of_secrets(self.route.provider.secrets)
+        ]
+        return [_without(event, secrets) if isinstance(event, bytes) else event for event in events]
+
     def note_facts(self) -> None:
         """What the stream tells the history; a replayed message has told it already."""
         exchange, stream = self.exchange, self.stream
@@ -363,13 +376,18 @@ def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
     return UpstreamBroken(f"upstream returned an invalid response (HTTP {answer.status}, {kind})")
 
 
-def _unsaid(error: UpstreamError, secrets: Iterable[str]) -> UpstreamError:
-    """`error` without what the provider was sent and repeats, whatever it looks like."""
+def _without(event: bytes, secrets: Iterable[bytes]) -> bytes:
+    for secret in secrets:
+        event = event.replace(secret, MASK.encode())
+    return event
+
+
+def _unsay(error: UpstreamError, secrets: Iterable[str]) -> None:
+    """Take secrets out of what an error says, whatever they look like."""
     for secret in forms_of_secrets(secrets):
         error.message = error.message.replace(secret, MASK)
         if error.verbatim is not None:
             error.verbatim = error.verbatim.replace(secret.encode("utf-8", "replace"), MASK.encode())
-    return error
 
 
 def _with_trace(headers: Mapping[str, str], exchange: Exchange, trace_context: str) -> Mapping[str, str]:

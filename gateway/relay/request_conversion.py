@@ -11,8 +11,12 @@ from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted
 from gateway.conversion.dialects import DIALECTS
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.provider_state import MORE_THAN_BODY, Seal
+from gateway.conversion.requests.token_count import plain_input_tokens
 from gateway.conversion.tokens.vocabulary import ready
 from gateway.conversion.tools.web_search import Searched, search_blocks, search_of, with_results
+from gateway.conversion.validation.request_checks import check, refuse_unsupported
+from gateway.pricing.price import Tokens
+from gateway.relay.admission import charge_tokens
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.pdf_extraction.request_files import read_files
@@ -36,8 +40,21 @@ async def search_for(
     if search is None:
         return None
     if exchange.searched is None:
+        await _may_search(exchange, gateway, request)
         exchange.searched = await searched(gateway.client, engine, search)
     return exchange.searched
+
+
+async def _may_search(exchange: Exchange, gateway: Gateway, request: MessagesRequest) -> None:
+    """A search costs money: nothing is searched for a request that would then be refused.
+
+    Raises InvalidRequest, and what charging the limits of the key raises.
+    """
+    check(request)
+    refuse_unsupported(request)
+    if exchange.arrival.key is not None and exchange.arrival.key.counted:
+        given = plain_input_tokens(request, client_facts(exchange, gateway), exchange.recurring)
+        await charge_tokens(exchange, gateway, Tokens(given, request["max_tokens"]))
 
 
 def told(converted: Converted, made: Searched, exchange: Exchange, gateway: Gateway) -> Converted:

@@ -121,15 +121,22 @@ class Tries:
             try:
                 result = await once(self.upstream)
             except UpstreamError as error:
+                self.upstream.unsaid(error)
                 attempt.failed(error, self._gateway.clock())
-                if await self._taught(error, attempt):
-                    continue
+                if not self._committed:
+                    # if the 200 goes out during a wait below, it begins a stream that can still fail
+                    self.upstream.renew()
+                try:
+                    if await self._taught(error, attempt):
+                        continue
+                except BaseException:
+                    self._gateway.health.left(self._choice.route)
+                    raise
                 step = self._after(error)
                 attempt.next_step, attempt.pause = step.kind, step.pause or None
                 if step.kind == "gave_up":
                     raise self._told(error) from None
                 self._log(step, error)
-                self.upstream.renew()
                 if not await self._moved(step, attempt):
                     raise self._told(error) from None
             except BaseException:
@@ -223,6 +230,9 @@ class Tries:
             self._choices.give_up_target(self._choice)
         while (choice := self._choices.next(self._now, 0.0)) is not None:
             converted = await self._converted_for(choice)
+            if self._committed:
+                # the stream that has begun belongs to the attempt before
+                return False
             if converted is not None:
                 self._take(choice, converted)
                 return True

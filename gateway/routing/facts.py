@@ -199,7 +199,8 @@ def _searches(tool: Any) -> bool:
 
 def _is_file(block: Mapping[str, Any]) -> bool:
     source = block.get("source")
-    return type(source) is dict and source.get("type") in _FILES
+    kind = source.get("type") if type(source) is dict else None
+    return type(kind) is str and kind in _FILES
 
 
 def named_headers(headers: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:

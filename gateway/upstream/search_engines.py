@@ -85,7 +85,12 @@ def _found(entry: Any, api: _Api) -> SearchResult | None:
 
 
 def _is_web_address(url: Any) -> bool:
-    return isinstance(url, str) and url.startswith(("http://", "https://"))
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        return False
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _plain(text: Any) -> str:

@@ -8,8 +8,9 @@ import zlib
 import pytest
 
 from gateway.relay.gate import Gate
+from gateway.routing.snapshot import Credential
 from tests.conftest import asking, rule
-from tests.fakes.provider import CUT, USAGE, Answer, completion, error
+from tests.fakes.provider import CUT, SSE, USAGE, Answer, chunk, completion, error
 
 
 async def test_a_question_is_answered_with_the_providers_text(bench):
@@ -436,3 +437,35 @@ async def test_a_client_that_leaves_while_the_history_is_written_makes_room_for_
     answering.leave()
     await answering.task
     assert gate.inside == 0
+
+
+SECRET = "correct-horse-battery"
+SAYS = {"error": {"message": f"the key {SECRET} is bad", "type": "server_error", "code": 503}}
+INSIDE = [
+    ("chat", Answer(headers={"content-type": "application/json"}, body=json.dumps(SAYS).encode())),
+    (
+        "chat",
+        Answer(headers=SSE, pieces=[chunk({"content": "half"}), f"data: {json.dumps(SAYS)}\n\n".encode()]),
+    ),
+    (
+        "anthropic",
+        Answer(
+            headers=SSE,
+            pieces=[
+                b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","usage":{}}}\n\n',
+                f"event: error\ndata: {json.dumps({'type': 'error', **SAYS})}\n\n".encode(),
+            ],
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "answer"), INSIDE)
+async def test_what_was_sent_is_not_repeated_from_an_error_inside_a_200(bench, protocol, answer):
+    bench.configure(provider={"protocol": protocol, "credentials": (Credential(1, "first", SECRET),)})
+    bench.provider.answers("m", answer)
+    told = await bench.client.messages(asking(stream=answer.headers is SSE))
+    assert b"is bad" in told.text
+    assert SECRET.encode() not in told.text
+    assert SECRET not in repr(bench.recorder.last.error_message)
+    assert SECRET not in repr(bench.recorder.last.tries)

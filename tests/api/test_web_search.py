@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.routing.snapshot import SearchEngineConfig
-from tests.conftest import asking
+from gateway.routing.snapshot import KeyLimits, SearchEngineConfig
+from tests.conftest import asking, key_entry
 from tests.fakes.provider import chunk, completion, error, stream
 from tests.fakes.search_engine import FakeSearchEngine
 
@@ -100,3 +100,43 @@ async def test_a_search_of_the_provider_that_is_known_by_citations_gets_the_bloc
         assert [block["type"] for block in content] == ["text", "server_tool_use", "web_search_tool_result"]
         assert content[1]["input"] == {"query": "django"}
         assert content[2]["content"][0]["url"] == "https://a.org/"
+
+
+LIMITS = [
+    ({"requests_per_minute": 1}, {}),
+    ({"token_budget": 1}, {}),
+    ({}, {"max_tokens": -1}),
+]
+
+
+@pytest.mark.parametrize(("limits", "fields"), LIMITS)
+async def test_nothing_is_searched_for_a_request_that_is_refused(bench, engine, limits, fields):
+    bench.provider.answers("m", completion("Django is a framework."))
+    bench.configure(
+        search_engine=SearchEngineConfig("e", "searxng", engine.base_url),
+        keys=[key_entry("ours", limits=KeyLimits(**limits))],
+    )
+    bench.client.headers["x-api-key"] = "ours"
+    for _ in range(3):
+        answer = await ask(bench, **fields)
+    assert answer.status in (400, 429)
+    let_in = len(bench.provider.requests)
+    assert len(engine.asked) == let_in <= 1
+
+
+async def test_a_search_is_charged_with_its_request_once(bench, engine):
+    bench.provider.answers("m", completion("Django is a framework."))
+    bench.configure(
+        search_engine=SearchEngineConfig("e", "searxng", engine.base_url),
+        keys=[key_entry("ours", limits=KeyLimits(requests_per_minute=3))],
+    )
+    bench.client.headers["x-api-key"] = "ours"
+    assert [(await ask(bench)).status for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_an_address_that_is_none_is_left_out_of_the_results(bench, engine):
+    urls = ["http://[bad/x", "http://", "https://[::1/", "https://ok.org/"]
+    engine.answer = {"results": [{"title": "t", "url": url, "content": "c"} for url in urls]}
+    bench.provider.answers("m", completion("x"))
+    content = (await ask(bench)).json["content"]
+    assert [one["url"] for one in content[1]["content"]] == ["https://ok.org/"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.relay import tries
 from gateway.upstream.failover.health import FAILURES_TO_COOL, FIRST_COOLING
 from tests.conftest import asking
 from tests.fakes.provider import CUT, SSE, Answer, chunk, completion, error, stream
@@ -348,6 +349,32 @@ async def test_nothing_is_tried_after_the_commit_point(two):
     assert answering.events[-1]["error"]["type"] == "overloaded_error"
     assert two.second.requests == []
     assert (two.tries, two.bench.recorder.last.state) == ([("one", 503, "gave_up")], "broken")
+
+
+@pytest.mark.parametrize("refusal", [503, 400])
+async def test_a_stream_that_begins_while_the_next_request_is_converted_ends_with_an_error(
+    two, monkeypatch, refusal
+):
+    go_on, real = asyncio.Event(), tries.conversion
+
+    async def slow(exchange, gateway, route, request):
+        if exchange.tries:
+            await go_on.wait()
+        return await real(exchange, gateway, route, request)
+
+    monkeypatch.setattr(tries, "conversion", slow)
+    two.bench.set(commit_after=0.05)
+    two.configure(first={"max_retries": 0})
+    words = "Unsupported parameter: 'max_tokens' is not supported" if refusal == 400 else "no"
+    two.first.answers("one", error(refusal, words, param="max_tokens", code="unsupported_parameter"))
+    two.second.answers("two", stream("hello"))
+    answering = two.bench.client.open("POST", "/v1/messages", asking(stream=True))
+    await answering.head()
+    assert b"message_start" in await answering.piece()
+    go_on.set()
+    await answering.rest()
+    assert answering.events[-1]["type"] == "error"
+    assert two.bench.recorder.last.state == "broken"
 
 
 async def test_a_stream_that_breaks_is_not_begun_anew_elsewhere(two):

@@ -261,22 +261,30 @@ def refusal_message(context: AnswerContext, explanation: str) -> Message:
     return envelope(context, [], Stop.refusal(explanation), usage.whole())
 
 
+def _text_in(block: ContentBlock, name: str) -> str:
+    """A text of a block that nobody has checked."""
+    text = block.get(name)
+    return text if isinstance(text, str) else ""
+
+
 def _block_events(index: int, block: ContentBlock) -> list[Event]:
     start: ContentBlock = block
     deltas: list[Event] = []
     match block["type"]:
-        case "tool_use":
-            start = {**block, "input": {}}
-            deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
-        case "server_tool_use":
-            start = {**block, "input": {}}
-            deltas = [messages.input_json_delta(index, jsontext.dumps_text(block["input"]))]
+        case "tool_use" | "server_tool_use":
+            start = cast(ContentBlock, {**block, "input": {}})
+            deltas = [messages.input_json_delta(index, jsontext.dumps_text(block.get("input", {})))]
         case "thinking":
             start = {"type": "thinking", "thinking": "", "signature": ""}
-            deltas = [messages.thinking_delta(index, block["thinking"])] if block["thinking"] else []
-            deltas.append(messages.signature_delta(index, block.get("signature") or ""))
+            thinking = _text_in(block, "thinking")
+            deltas = [messages.thinking_delta(index, thinking)] if thinking else []
+            deltas.append(messages.signature_delta(index, _text_in(block, "signature")))
         case "text":
             start = {"type": "text", "text": ""}
-            deltas = [messages.text_delta(index, block["text"])]
-            deltas += [messages.citations_delta(index, citation) for citation in block.get("citations") or ()]
+            deltas = [messages.text_delta(index, _text_in(block, "text"))]
+            citations = block.get("citations")
+            deltas += [
+                messages.citations_delta(index, citation)
+                for citation in (citations if isinstance(citations, list) else ())
+            ]
     return [messages.block_start(index, start), *deltas, messages.block_stop(index)]

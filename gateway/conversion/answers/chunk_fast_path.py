@@ -147,8 +147,9 @@ class Repetition:
         [key] = keys
         writer, block, index = self._writer, state.block, state.index
         if key == "tool_calls":
-            pieces = pieces_of(delta)
-            function = delta[key][0].get("function") if len(pieces) == len(delta[key]) == 1 else None
+            pieces, told = pieces_of(delta), delta[key]
+            alone = type(told) is list and len(pieces) == len(told) == 1
+            function = told[0].get("function") if alone else None
             if (
                 type(block) is not ToolBlock
                 or type(function) is not dict

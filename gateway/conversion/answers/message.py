@@ -44,6 +44,8 @@ def envelope(
 
 
 LONGEST_REASON: Final = 40
+# counts in the usage of a message that stand in an object of their own
+_DETAILS: Final = ("output_tokens_details", "cache_creation", "server_tool_use")
 
 
 class MessageFacts(NamedTuple):
@@ -64,18 +66,18 @@ def message_facts(message: Mapping[str, object]) -> MessageFacts:
     ]
     return MessageFacts(
         reason[:LONGEST_REASON] if isinstance(reason, str) else "",
-        _numbers(message.get("usage")),
+        _usage(message.get("usage")),
         [name for name in names if isinstance(name, str)],
     )
 
 
-def _numbers(usage: object) -> dict[str, Any]:
+def _usage(usage: object) -> dict[str, Any]:
+    """Counts, and under the names of _DETAILS objects of counts; nothing else."""
     if not isinstance(usage, dict):
         return {}
-    kept: dict[str, Any] = {}
-    for name, value in usage.items():
-        if type(value) is int:
-            kept[name] = min(max(0, value), MOST_TOKENS)
-        elif isinstance(value, dict):
-            kept[name] = _numbers(value)
-    return kept
+    counts = _counts({name: value for name, value in usage.items() if name not in _DETAILS})
+    return counts | {name: _counts(usage[name]) for name in _DETAILS if isinstance(usage.get(name), dict)}
+
+
+def _counts(numbers: Mapping[str, object]) -> dict[str, Any]:
+    return {name: min(max(0, value), MOST_TOKENS) for name, value in numbers.items() if type(value) is int}

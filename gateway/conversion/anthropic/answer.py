@@ -9,10 +9,12 @@ from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion import repairs
 from gateway.conversion.answers.chat_message import WholeAnswer
 from gateway.conversion.answers.usage import own_usage
+from gateway.conversion.anthropic.stream import CHARACTERS_A_TOKEN
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamBroken
+from gateway.wire import jsontext
 from gateway.wire.messages import Message
 
 
@@ -25,16 +27,24 @@ def passed_message(message: Mapping[str, object], context: AnswerContext, ledger
     if error is not None:
         raise error
     blocks = message.get("content")
-    if not isinstance(blocks, list):
+    if not isinstance(blocks, list) or not all(map(_is_block, blocks)):
         raise UpstreamBroken("upstream returned no message")
-    usage = own_usage(message.get("usage"), context, written=0)
+    counts = message.get("usage")
+    usage = own_usage(counts, context, written=len(jsontext.dumps(blocks)) // CHARACTERS_A_TOKEN)
     if usage.estimated:
         ledger.defaulted("usage", "the upstream did not tell all token counts")
+        given = counts.items() if isinstance(counts, dict) else ()
+        known = {name: count for name, count in given if count is not None}
+        message = {**message, "usage": {**usage.whole(), **known}}
     content = [_with_input(block, ledger) for block in blocks]
     told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
     # as it came: nobody has checked that it is like ours
     passed = cast(Message, {**message, "content": content, "model": context.model, **told})
     return WholeAnswer(passed, usage.estimated)
+
+
+def _is_block(block: object) -> bool:
+    return isinstance(block, dict) and isinstance(block.get("type"), str)
 
 
 def _with_input(block: object, ledger: Ledger) -> object:

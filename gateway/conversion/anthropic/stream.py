@@ -36,7 +36,7 @@ from gateway.wire.messages import ContentBlock, Event, JSONObject, Sent
 _DELTA: Final = b"event: content_block_delta\n"
 # the bytes of a delta other than its text
 _AROUND_A_DELTA: Final = 110
-_CHARACTERS_A_TOKEN: Final = 4
+CHARACTERS_A_TOKEN: Final = 4
 LONGEST_REASON: Final = 40
 _EMPTY_DELTAS: Final[dict[str, Callable[[int, str], Event]]] = {
     "text": messages.text_delta,
@@ -97,7 +97,7 @@ class PassedStream:
         counts = dict(self._counts)
         if self.stop_reason is None:
             counts.pop("output_tokens", None)  # sent at the start, it counts nothing yet
-        return own_usage(counts, self._context, written=self.characters // _CHARACTERS_A_TOKEN)
+        return own_usage(counts, self._context, written=self.characters // CHARACTERS_A_TOKEN)
 
     @property
     def usage_estimated(self) -> bool:

@@ -6,6 +6,7 @@ The relay writes it as things become known; `outcome` reads it once.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,8 @@ from gateway.safeguards.classifier import Opinion
 from gateway.safeguards.rules import Action
 from gateway.values import frozen
 from gateway.wire.request_cache import NOTHING, Recurring
+
+logger = logging.getLogger("gateway.relay")
 
 
 @frozen
@@ -241,7 +244,28 @@ class Exchange:
         error: GatewayError | None = None,
         now: float | None = None,
     ) -> ExchangeOutcome:
-        """The facts at the end, as one frozen value. `now` is the monotonic clock."""
+        """The facts at the end, as one frozen value. `now` is the monotonic clock. Never raises.
+
+        The end of every exchange depends on it; so what cannot be said of an odd request or answer is left
+        out.
+        """
+        try:
+            return self._outcome(state, status, error, now)
+        except Exception:
+            logger.exception("unexpected error", extra={"request_id": self.request_id})
+            return ExchangeOutcome(
+                **self._known(),
+                state=state,
+                status=status,
+                error_type=error.error_type if error else "",
+                error_message=error.message if error else "",
+                attempts=len(self.tries),
+                duration_ms=_ms(self.started, now),
+            )
+
+    def _outcome(
+        self, state: State, status: int | None, error: GatewayError | None, now: float | None
+    ) -> ExchangeOutcome:
         usage, counts, request = self.usage, self.input_counts, self.received_json
         attached = self._attached()
         details = usage.get("output_tokens_details") or {}

@@ -327,7 +327,7 @@ class Pump:
     def _broken(self, error: GatewayError, events: Sequence[Sent] = ()) -> bytes:
         """The one `error` event, after the `events` that came before it."""
         try:
-            last = self._upstream.stream.fail(error, self._exchange.request_id)
+            last = self._upstream.failed(error)
         except Exception:
             # the stream may be in no state to report its own failure
             logger.exception("unexpected error", extra={"request_id": self._exchange.request_id})
