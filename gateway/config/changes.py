@@ -1,11 +1,7 @@
 """Who changed the configuration: each save becomes one entry of Django's log, values included.
 
-An entry's message is Django's own list. Its first object also has `values`, for each field
-[before, after] as JSON; `source`, what did it when that was no person; and `said`, a sentence about it.
-Records that are edited on another record's page (the targets of a mapping) are `part` of the entry of
-that page's record, one object of the list each. Secrets appear as `field_values.SECRET` only, so a change
-of one is seen and its value is not. Changes that nobody signed for (commands, the environment) belong to a
-user who cannot log in. `gateway.config.undoing` takes a change back.
+Changes that no person made (commands, the environment) belong to an account that cannot log in.
+`gateway.config.change_entries` knows what an entry says, `gateway.config.undoing` takes a change back.
 """
 
 from __future__ import annotations
@@ -15,15 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from django.apps import apps
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
 
-from gateway.config.field_values import SECRET, shown_values, verbose
+from gateway.config.change_entries import (
+    META,
+    RecordChange,
+    changes_of,
+    message_of,
+    part_of,
+    with_change,
+    with_sentence,
+    written,
+)
+from gateway.config.field_values import shown_values
 from gateway.models import ConfigRecord, config_written
 
 NOBODY: Final = "ccproxy"
@@ -32,25 +37,8 @@ ENVIRONMENT: Final = "environment"
 FILE: Final = "file"
 LEARNT: Final = "learnt"
 RAMP: Final = "ramp"
-_VERBS: Final = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
-# of the first object of a message: what is not about a record's values
-_META: Final = frozenset({"source", "undone", "said"})
 # records of one entry of `together`: its text is read and written again with each of them
 MOST_TOGETHER: Final = 200
-
-
-class RecordChange(NamedTuple):
-    """What became of one record. `values`: {field: [before, after]}; `flag`: ADDITION, CHANGE or DELETION.
-
-    `is_part`: the record is edited on the page of the one that the entry names.
-    """
-
-    model: type[ConfigRecord]
-    pk: str
-    title: str
-    flag: int
-    values: dict[str, list[Any]]
-    is_part: bool
 
 
 @dataclass
@@ -139,13 +127,8 @@ def say(record: Any, sentence: str) -> bool:
     entry = noted and noted.entry()
     if not entry:
         return False
-    _store(entry, _said(_messages(entry), sentence))
+    _store(entry, with_sentence(message_of(entry), sentence))
     return True
-
-
-def _said(message: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:
-    first = {**message[0], "said": f"{message[0].get('said', '')} {sentence}".strip()}
-    return [first, *message[1:]] if sentence else message
 
 
 def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: Any, **_more: Any) -> None:
@@ -183,31 +166,13 @@ def note(sender: type[ConfigRecord], pk: Any, title: str, before: Any, after: An
     else:
         if not change.is_part:
             entry.object_repr = change.title
-        _store(entry, _said(_with(_messages(entry), change), actor.sentence))
+        _store(entry, with_sentence(with_change(message_of(entry), change), actor.sentence))
     actor.noted[sender, change.pk] = noted
     if page is not None:
         actor.noted[page] = noted
 
 
 config_written.connect(note, dispatch_uid="gateway.changes.note")
-
-
-def changes_of(entry: LogEntry) -> list[RecordChange]:
-    """What an entry says of each record, the record that it names first; empty when it has no values."""
-    found = []
-    for message in _messages(entry):
-        part = message.get("part")
-        if part:
-            found.append(
-                RecordChange(
-                    _model(part["model"]), part["pk"], part["title"], part["flag"], part["values"], True
-                )
-            )
-        elif message.get("values") and entry.content_type:
-            model: Any = entry.content_type.model_class()
-            facts = (entry.object_id or "", entry.object_repr, entry.action_flag, message["values"])
-            found.append(RecordChange(model, *facts, is_part=False))
-    return [change for change in found if change.model and issubclass(change.model, ConfigRecord)]
 
 
 def note_account(user: Any, field_name: str, before: Any, after: Any) -> None:
@@ -235,26 +200,6 @@ def _log_account(user: Any, message: dict[str, Any]) -> None:
     )
 
 
-def values_of(entry: LogEntry) -> dict[str, list[Any]]:
-    """{field: [before, after]} of the record that an entry names; empty for one that has none."""
-    return dict(_messages(entry)[0].get("values", {}))
-
-
-def said_of(entry: LogEntry) -> str:
-    """The sentence about a change that its page added, or ""."""
-    return str(_messages(entry)[0].get("said", ""))
-
-
-def source_of(entry: LogEntry) -> str:
-    """command, environment, file, learnt, ramp, or "" for a person."""
-    return str(_messages(entry)[0].get("source", ""))
-
-
-def undone_by(entry: LogEntry) -> int:
-    """The primary key of the entry that this one undid; 0 for none."""
-    return int(_messages(entry)[0].get("undone", 0))
-
-
 def _page_of(model: type[ConfigRecord], values: Any) -> tuple[Any, str] | None:
     """The record on whose page records of `model` are edited: (model, primary key)."""
     if not model.edited_with:
@@ -267,9 +212,9 @@ def _gather(entry: LogEntry, title: str) -> None:
     """Make the entry of one record one about several, if it is not yet."""
     if not entry.object_id:
         return
-    message = [{key: value for key, value in _messages(entry)[0].items() if key in _META}]
+    message = [{key: value for key, value in message_of(entry)[0].items() if key in META}]
     for change in changes_of(entry):
-        message = _with(message, change._replace(is_part=True))
+        message = with_change(message, change._replace(is_part=True))
     entry.object_id, entry.object_repr, entry.action_flag = "", title[:200], CHANGE
     _store(entry, message)
 
@@ -288,99 +233,21 @@ def _new_entry(actor: Actor, change: RecordChange, page: tuple[Any, str] | None)
         object_id=pk,
         object_repr=title[:200],
         action_flag=flag,
-        change_message=_written(_said(_with([meta], change), actor.sentence)),
+        change_message=written(with_sentence(with_change([meta], change), actor.sentence)),
     )
-
-
-def _with(message: list[dict[str, Any]], change: RecordChange) -> list[dict[str, Any]]:
-    """The message with one change more; of a record that is in it, what it was before and is now."""
-    if not change.is_part:
-        return [_of_own(message[0], change), *message[1:]]
-    name = change.model._meta.label_lower
-    parts = [one for one in message[1:] if one["part"]["model"] == name and one["part"]["pk"] == change.pk]
-    known = parts[0]["part"] if parts else None
-    flag, values = _merged(known, change) if known else (change.flag, change.values)
-    kept = [one for one in message if one not in parts]
-    if not (values and flag):
-        return kept
-    return [*kept, _part(change, flag, values)]
-
-
-def _part(change: RecordChange, flag: int, values: dict[str, list[Any]]) -> dict[str, Any]:
-    """The object of a message that says what became of one record of several."""
-    name = change.model._meta.label_lower
-    part = {"model": name, "pk": change.pk, "title": change.title, "flag": flag, "values": values}
-    told: dict[str, Any] = {"name": str(change.model._meta.verbose_name), "object": change.title}
-    if flag == CHANGE:
-        told["fields"] = _names(change.model, values)
-    return {_VERBS[flag]: told, "part": part}
 
 
 def _append(entry: LogEntry, change: RecordChange) -> None:
     """Add a record that the entry does not have yet, without reading the others again."""
-    text = _written([_part(change, change.flag, change.values)])
+    text = written([part_of(change, change.flag, change.values)])
     entry.change_message = f"{entry.change_message.removesuffix(']')}, {text.removeprefix('[')}"
     entry.save(update_fields=["change_message", "object_id", "object_repr", "action_flag"])
 
 
-def _of_own(first: dict[str, Any], change: RecordChange) -> dict[str, Any]:
-    flag, values = _merged(first, change) if "values" in first else (0, {})
-    if not flag:
-        flag, values = change.flag, change.values
-    meta = {key: value for key, value in first.items() if key in _META}
-    told: dict[str, Any] = {"fields": _names(change.model, values)} if flag == CHANGE else {}
-    return {"values": values, "flag": flag, **meta, _VERBS[flag]: told}
-
-
-def _merged(known: dict[str, Any], change: RecordChange) -> tuple[int, dict[str, list[Any]]]:
-    """Two changes of one record as one: (flag, values). Flag 0: it came and went."""
-    flags = known.get("flag", CHANGE), change.flag
-    if flags == (ADDITION, DELETION):
-        return 0, {}
-    old = known["values"]
-    values = {
-        name: [old[name][0] if name in old else change.values[name][0],
-               change.values[name][1] if name in change.values else old[name][1]]
-        for name in {**old, **change.values}
-    }  # fmt: skip
-    if flags == (DELETION, ADDITION) or (CHANGE in flags and flags[0] == flags[1]):
-        # what was changed and changed back; a secret is never seen to be the same
-        values = {name: both for name, both in values.items() if both[0] != both[1] or SECRET in both}
-    flag = CHANGE if flags == (DELETION, ADDITION) else flags[0] if flags[1] == CHANGE else flags[1]
-    return flag, values
-
-
 def _store(entry: LogEntry, message: list[dict[str, Any]]) -> None:
     entry.action_flag = message[0].get("flag", entry.action_flag)
-    entry.change_message = _written(message)
+    entry.change_message = written(message)
     entry.save(update_fields=["action_flag", "change_message", "object_id", "object_repr"])
-
-
-def _written(message: list[dict[str, Any]]) -> str:
-    return json.dumps(message, cls=DjangoJSONEncoder, ensure_ascii=False)
-
-
-def _names(model: type[ConfigRecord], values: Any) -> list[str]:
-    return [str(verbose(model, name)) for name in values]
-
-
-def _model(label: str) -> Any:
-    try:
-        return apps.get_model(label)
-    except LookupError:
-        return None
-
-
-def _messages(entry: LogEntry) -> list[dict[str, Any]]:
-    """The objects of an entry's message, at least one; the first is about the record that it names."""
-    try:
-        message = json.loads(entry.change_message or "[]")
-    except ValueError:
-        return [{}]
-    found: list[dict[str, Any]] = []
-    if isinstance(message, list):
-        found = [one for one in message if isinstance(one, dict)]
-    return found or [{}]
 
 
 def _differences(model: type[ConfigRecord], before: Any, after: Any) -> dict[str, list[Any]]:

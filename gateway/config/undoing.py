@@ -8,7 +8,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import RecordChange, changes_of
+from gateway.config.change_entries import RecordChange, changes_of
 from gateway.config.field_values import from_json, is_secret, shown_values, verbose
 from gateway.models import ClientKey, ConfigRecord, EncryptedTextField, Provider, is_left_behind
 

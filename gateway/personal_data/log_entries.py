@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q
 
-from gateway.config.changes import changes_of
+from gateway.config.change_entries import changes_of
 from gateway.personal_data.places import PLACES, Place
 from gateway.personal_data.wording import Person, is_plain, reworded, without
 

@@ -8,7 +8,8 @@ from django.contrib.auth import get_user_model
 
 from gateway.conf import GatewayConf
 from gateway.config import changes
-from gateway.config.changes import NOBODY, acting, changes_of, source_of, together, values_of
+from gateway.config.change_entries import changes_of, source_of, values_of
+from gateway.config.changes import NOBODY, acting, together
 from gateway.config.field_values import SECRET
 from gateway.config.startup.environment import sync_environment
 from gateway.config.undoing import CannotUndo, undo
@@ -194,9 +195,9 @@ class TestTogether:
         made = [ClientKey(name=f"key {number}", digest=f"d{number}") for number in range(60)]
         ClientKey.objects.bulk_create(made)
         written = []
-        whole = changes._written
+        whole = changes.written
         monkeypatch.setattr(
-            changes, "_written", lambda message: written.append(len(message)) or whole(message)
+            changes, "written", lambda message: written.append(len(message)) or whole(message)
         )
         with acting(admin_user), together(ClientKey, "Limits"):
             ClientKey.objects.update(requests_per_minute=9)

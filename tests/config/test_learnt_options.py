@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from gateway.config.changes import source_of
+from gateway.config.change_entries import source_of
 from gateway.config.health_records import StandingRecords
 from gateway.config.learnt_options import of_mapping, settings_against, write_taught
 from gateway.config.snapshot.loader import load

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from gateway.client_protocol import sign_in as protocol
 from gateway.config import sign_in
-from gateway.config.changes import source_of
+from gateway.config.change_entries import source_of
 from gateway.config.file.document import exported
 from gateway.config.snapshot.loader import load
 from gateway.models import ClientKey, DeviceGrant, Origin, RefreshToken

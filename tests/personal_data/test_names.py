@@ -7,7 +7,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
-from gateway.config.changes import acting, changes_of
+from gateway.config.change_entries import changes_of
+from gateway.config.changes import acting
 from gateway.config.undoing import undo
 from gateway.models import (
     ClientKey,

@@ -9,8 +9,9 @@ from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 
 from gateway.config import ramps
-from gateway.config.changes import acting, changes_of, said_of, source_of
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.change_entries import changes_of, said_of, source_of
+from gateway.config.changes import acting
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.config.undoing import undo
 from gateway.history.arms import MOST_ROWS, figures, rows_of_arm
 from gateway.models import ModelMapping, Ramp, RequestLog

@@ -22,16 +22,17 @@ from gateway.admin.ui.base import ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
 from gateway.admin.ui.list_filters import ParameterFilter
 from gateway.admin.ui.sanitize import inert
-from gateway.config.changes import RecordChange, acting, changes_of, said_of, source_of, undone_by
+from gateway.config.change_entries import RecordChange, changes_of, said_of, source_of, undone_by
+from gateway.config.changes import acting
 from gateway.config.field_values import SECRET
 from gateway.config.undoing import CannotUndo, undo, undoable
 from gateway.models import ClientKey, ConfigRecord, Origin
 
-# one word for it, in the sidebar and on the page
+# one word for the sidebar and the page
 LogEntry._meta.verbose_name = pgettext_lazy("noun", "change")
 LogEntry._meta.verbose_name_plural = gettext_lazy("changes")
 
-# changes that the list names; how many more there are is said
+# changes that a row of the list names, before `and N more`
 _MOST_LINES = 2
 _SOURCES = {
     "command": gettext_lazy("a command"),
@@ -50,7 +51,7 @@ class OfRecord(ParameterFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = request.GET.get(self.parameter_name, "")
-        # what the reader may not see is called as in the address
+        # a record that the reader may not see is named as in the address
         name = _name_of(request, model_admin.admin_site, *_record_of(value)) or value
         return [(value, inert(name[:100]))] if value else []
 
@@ -59,7 +60,7 @@ class OfRecord(ParameterFilter):
         if model is None:
             return Q(pk=None)
         kind = ContentType.objects.get_for_model(model)
-        # as config/changes.py writes the parts of an entry
+        # as config/change_entries.py writes the parts of an entry
         part = f'"model": "{model._meta.label_lower}", "pk": "{pk}"'
         return Q(content_type=kind, object_id=pk) | Q(change_message__contains=part)
 
@@ -67,7 +68,7 @@ class OfRecord(ParameterFilter):
 def _record_of(value: str) -> tuple[Any, str]:
     """The model and the primary key that a value names; (None, "") for none.
 
-    Only what is changed by people has changes: the records of the configuration, and what has a page.
+    Only records of the configuration and records with a page have changes.
     """
     label, _colon, pk = value.partition(":")
     try:
@@ -80,7 +81,7 @@ def _record_of(value: str) -> tuple[Any, str]:
 
 
 def _name_of(request: HttpRequest, site: admin.AdminSite, model: Any, pk: str) -> str:
-    """The record in words, for a reader who may see it; else ""."""
+    """The name of the record, or "" for a reader who may not see it."""
     if model is None:
         return ""
     if site.is_registered(model):
@@ -156,12 +157,12 @@ class ChangeAdmin(ReadOnlyAdmin):
         return response
 
     def _may_undo(self, request: HttpRequest, entry: LogEntry) -> bool:
-        """What the pages of the records would let this user do, they may undo."""
+        """Whether the records' own pages would let the user make these changes."""
         changes = undoable(entry)
         if not changes:
             return False
         if not changes[0].is_part and changes[0].flag == DELETION:
-            # what was deleted along with a record is made again along with it
+            # records that were deleted along with another are restored along with it
             changes = changes[:1]
         return all(self._may_undo_change(request, change) for change in changes)
 
@@ -176,7 +177,7 @@ class ChangeAdmin(ReadOnlyAdmin):
         record = model._base_manager.filter(pk=change.pk).first()
         if record is None:
             kept_by = [values[name][0] for name in ("origin",) if name in values]
-            # one that the environment or the demo kept comes back by them, or not
+            # the environment or the demo restores its own records, or does not
             return kept_by in ([], [Origin.ADMIN]) and self._has_right(request, model, "add", values=values)
         if change.flag == ADDITION and not issubclass(model, ClientKey):
             return self._has_right(request, model, "delete", record)
@@ -193,7 +194,7 @@ class ChangeAdmin(ReadOnlyAdmin):
         right = f"{model._meta.app_label}.{action}_{model._meta.model_name}"
         if not request.user.has_perm(right):
             return False
-        # a row of another record's page is changed there
+        # a row of another record's page is edited there
         page: Any = model
         owner = record
         if model.edited_with:
@@ -245,14 +246,14 @@ def _verb(flag: int) -> str:
 
 
 def _said(entry: LogEntry) -> str:
-    """The sentence about an entry, as far as its values do not say it."""
+    """The sentence about an entry, unless its values say the same."""
     if undone_by(entry):
         return _("undid change %(number)d") % {"number": undone_by(entry)}
     return inert(said_of(entry) or ("" if changes_of(entry) else entry.get_change_message()))
 
 
 def _short_lines(change: RecordChange) -> list[str]:
-    """What became of a record, in the fewest words; a part names its record."""
+    """What became of a record, in few words; a part also names its record."""
     name = f"{change.title}: " if change.is_part else ""
     if change.flag != CHANGE:
         return [f"{name}{_verb(change.flag)}"]
@@ -265,7 +266,7 @@ def _short_lines(change: RecordChange) -> list[str]:
 def _rows(change: RecordChange) -> Iterator[tuple[str, str, str, bool]]:
     """Field, before, after, and whether it is a secret that was changed."""
     for name, (before, after) in change.values.items():
-        # a new record has many fields with nothing in them
+        # a new record has many empty fields
         if before or after or before != after:
             field = next((one for one in change.model._meta.concrete_fields if one.attname == name), None)
             old, new = (_named(field, value) for value in (before, after))
@@ -274,7 +275,7 @@ def _rows(change: RecordChange) -> Iterator[tuple[str, str, str, bool]]:
 
 
 def _named(field: Any, value: Any) -> Any:
-    """The name of the record that a value points at, else the value."""
+    """The name of the record to which a value refers, else the value."""
     if value is None or not getattr(field, "many_to_one", False):
         return value
     record = field.related_model._base_manager.filter(pk=value).first()

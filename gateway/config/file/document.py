@@ -20,7 +20,8 @@ from django.db import DatabaseError, transaction
 from django.db.models import Max, ProtectedError
 from django.utils.translation import gettext as _
 
-from gateway.config.changes import FILE, RecordChange, acting, changes_of
+from gateway.config.change_entries import RecordChange, changes_of
+from gateway.config.changes import FILE, acting
 from gateway.config.file.fields import Unusable, a_list, an_object
 from gateway.config.file.intake import Intake
 from gateway.config.file.sections import SECTIONS, Section

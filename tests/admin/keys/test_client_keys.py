@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import changes_of, said_of
+from gateway.config.change_entries import changes_of, said_of
 from gateway.config.startup.environment import sync_environment
 from gateway.history.secrets import patterns
 from gateway.models import ClientKey, ConfigStamp, HourlyTotal, Origin, RequestLog, Retention, SecretPattern
@@ -345,7 +345,7 @@ def test_a_csv_file_becomes_keys(admin_client):
     [
         ({"names": ""}, "Enter at least one name"),
         ({"names": "A\nA"}, "stands here twice"),
-        ({"names": "taken"}, "There is a key with this name already"),
+        ({"names": "taken"}, "There is already a key with this name"),
         ({"names": "x" * 101}, "too long"),
         ({"file": SimpleUploadedFile("a.csv", b"key\nx\n")}, "one of them name"),
         ({"file": SimpleUploadedFile("a.csv", b"\xff\xfe\x00")}, "not UTF-8"),

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 
-from gateway.config.changes import acting, said_of, together, values_of
+from gateway.config.change_entries import said_of, values_of
+from gateway.config.changes import acting, together
 from gateway.models import ClientKey, ContentRead, LegalHold, ModelMapping, Origin, Provider
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from gateway.config.changes import values_of
+from gateway.config.change_entries import values_of
 from gateway.config.snapshot.loader import load
 from gateway.models import LearntOption
 from gateway.watch.attention import items

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from gateway.conf import GatewayConf
-from gateway.config.changes import said_of
+from gateway.config.change_entries import said_of
 from gateway.config.startup import environment as adopt_env_records
 from gateway.config.startup.environment import sync_environment
 from gateway.history.record.rows import write

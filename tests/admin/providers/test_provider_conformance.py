@@ -2,7 +2,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from gateway.admin.providers import provider_conformance
-from gateway.config.changes import said_of
+from gateway.config.change_entries import said_of
 from gateway.models import CapabilityResult, ConformanceRun
 from gateway.upstream.trial.conformance import Finding
 from tests.admin.pages import url

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.config.changes import source_of
+from gateway.config.change_entries import source_of
 from gateway.config.file.document import as_text, exported, imported, load, read
 from gateway.config.file.fields import Unusable
 from gateway.config.ramps import finish, roll_back
