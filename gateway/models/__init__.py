@@ -20,7 +20,8 @@ from gateway.models.configuration.listed_model import ListedModel
 from gateway.models.configuration.model_mapping import MappingTarget, ModelMapping
 from gateway.models.configuration.model_price import ModelPrice
 from gateway.models.configuration.person import ManagedPolicy, PersonBudget
-from gateway.models.configuration.provider import Provider, ProviderCredential
+from gateway.models.configuration.provider import Provider
+from gateway.models.configuration.provider_credential import ProviderCredential
 from gateway.models.configuration.ramp import Ramp
 from gateway.models.configuration.safeguard_rule import SafeguardRule
 from gateway.models.configuration.search_engine import SearchEngine
