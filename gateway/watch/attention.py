@@ -22,7 +22,8 @@ from gateway.conf import gateway_conf
 from gateway.config.health_records import FORGET_AFTER
 from gateway.config.model_lifecycle.lifecycle import NOTICE
 from gateway.config.model_lifecycle.targets import ending_targets, ending_text
-from gateway.config.snapshot.loader import anonymous_allowed, mapping_rules
+from gateway.config.snapshot.loader import anonymous_allowed
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.history.disk_need import PROPOSED_DAYS, oldest_contents, size_of_database
 from gateway.history.record import spool
 from gateway.history.totals.contributions import hour_of

@@ -7,7 +7,8 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from gateway.conf import GatewayConf
 from gateway.config import undoing
 from gateway.config.file.document import exported, imported
-from gateway.config.snapshot.loader import load, provider_config
+from gateway.config.snapshot.loader import load
+from gateway.config.snapshot.providers import provider_config
 from gateway.config.startup import environment
 from gateway.models import Provider
 from gateway.models.base import opened

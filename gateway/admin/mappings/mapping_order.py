@@ -1,4 +1,4 @@
-"""Where a new mapping stands, and which mappings no request gets to."""
+"""The position of a new mapping, and which mappings no request can reach."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.models import ModelMapping, Origin
 from gateway.models.configuration.condition_words import sentence_of
 from gateway.routing.reach import Unreached, never_reached, position_for
@@ -20,7 +20,7 @@ _MOST_WARNINGS: Final = 3
 
 
 def new_position(pattern: str) -> int:
-    """Where a new mapping of an admin stands: last, or in front of what would take all its names."""
+    """The position of an admin's new mapping: last, or before the first one that would take all its names."""
     own = ModelMapping.objects.filter(origin=Origin.ADMIN, environment_key="")
     last = own.aggregate(last=Max("position"))["last"] or 0
     before = position_for(mapping_rules(), pattern)
@@ -28,24 +28,24 @@ def new_position(pattern: str) -> int:
 
 
 def out_of_force() -> dict[int, str]:
-    """Why a mapping that is enabled is not in force, by its primary key."""
+    """Why an enabled mapping is not in force, by primary key."""
     rules = mapping_rules()
     patterns = {rule.id: rule.pattern for rule in rules}
     found = {pk: _badge(why, patterns[pk]) for pk, why in never_reached(rules).items()}
-    # an enabled record whose rule is not: the demo, as long as something real serves
+    # the record is enabled and its rule is not: the demo, while a real provider serves
     stepped_back = {rule.id: _("stepped back: a real provider serves") for rule in rules if not rule.enabled}
     return {**stepped_back, **found}
 
 
 def why_never(pk: int) -> str:
-    """Why no request gets to a stored mapping, in a sentence; "": some do, as far as can be told."""
+    """Why no request can reach a stored mapping, in a sentence; "" if some may."""
     rules = mapping_rules()
     why = never_reached(rules).get(pk)
     return "" if why is None else _sentence(why, next(rule.pattern for rule in rules if rule.id == pk))
 
 
 def warn_of_unreached(request: HttpRequest) -> None:
-    """Say which mappings no request gets to, after mappings were written."""
+    """Warn of mappings that no request can reach, after mappings were saved."""
     rules = mapping_rules()
     patterns = {rule.id: rule.pattern for rule in rules}
     for pk, why in list(never_reached(rules).items())[:_MOST_WARNINGS]:
@@ -70,7 +70,7 @@ def _sentence(why: Unreached, pattern: str) -> str:
 
 
 def _named(winner: MappingRule, pattern: str) -> str:
-    """The winner by its pattern; one of the same pattern with its position, too."""
+    """The winner by its pattern, and by its position if both have the same pattern."""
     if winner.pattern.casefold() != pattern.casefold():
         return winner.pattern
     return f"{winner.pattern} ({_('position')} {winner.position})"

@@ -1,4 +1,4 @@
-"""Model mappings: ordered rules, and where a model would go."""
+"""Model mappings: ordered rules, and a tester for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.config.changes import together
 from gateway.config.explain.option_provenance import options_of_mapping
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.config.snapshot.shares import shares_of_mapping
 from gateway.config.startup.environment import take_over_mapping
 from gateway.models import Decision, ModelMapping, Origin
@@ -62,7 +62,7 @@ class ModelMappingForm(ConditionFields):
 
 
 class ModelMappingListForm(forms.ModelForm):
-    """A row of the list: position and switch can be changed there, but not the environment's."""
+    """A row of the list, where position and switch can be changed, except of records of the environment."""
 
     class Meta:
         model = ModelMapping
@@ -83,7 +83,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
     inlines = (TargetInline, ShadowInline)
     list_display = ("pattern_is", "takes", "goes_to", "enabled", "origin", "note")
     list_editable = ("enabled",)
-    # dragged, or typed: without a mouse the numbers are the way
+    # rows can be dragged, or the numbers typed without a mouse
     ordering_field = "position"
     list_per_page = 500
     empty_state = EmptyState(
@@ -122,7 +122,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         return ramp_view(self, request, pk)
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelMapping | None = None) -> Any:
-        """Conditions that few rules need are folded away until one is in use."""
+        """Rarely needed conditions are folded away unless one is in use."""
         sizes = "public_names", "context_window", "max_output_tokens", "min_output_tokens"
         beyond: list[Any] = [
             (gettext_lazy("Names and sizes"), {"fields": sizes, "classes": ("collapse",)}),
@@ -154,12 +154,12 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     def save_model(self, request: HttpRequest, obj: ModelMapping, form: Any, change: bool) -> None:
         if not change and obj.position == new_position(""):
-            # nobody chose the place: the last one, unless a mapping before it takes all its names
+            # no position was chosen: last, unless a mapping before it would take all its names
             obj.position = new_position(obj.pattern)
         super().save_model(request, obj, form, change)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose records know why they are not in force (`out_of_force`)."""
+        """The list, with the reason why a row is not in force (`out_of_force`)."""
         changelist = super().get_changelist_instance(request)
         said = out_of_force()
         for record in changelist.result_list:
@@ -190,7 +190,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         warn_of_unreached(request)
         real = mapping.targets.exclude(provider__origin=Origin.DEMO)
         if mapping.origin == Origin.DEMO and real.exists():
-            # somebody made the demo's mapping their own: it must not step back with the demo
+            # an admin took over the demo's mapping, so it must not step back with the demo
             take_over_mapping(mapping)
 
     def take_over(self, record: ModelMapping) -> str:
@@ -207,12 +207,12 @@ class ModelMappingAdmin(OwnedRecordAdmin):
 
     @admin.display(description=gettext_lazy("for"))
     def takes(self, record: ModelMapping) -> str:
-        """What requests must be; nothing for a mapping that takes all."""
+        """The conditions; empty for a mapping that takes every request."""
         return "; ".join(condition_in_words(record.when))
 
     @admin.display(description=gettext_lazy("goes to"))
     def goes_to(self, record: ModelMapping) -> str:
-        """The enabled targets in their order."""
+        """The enabled targets, in order."""
         enabled = [target for target in record.targets.all() if target.enabled]
         if not enabled:
             return badge(_("nowhere: it has no enabled target"), "bad")
@@ -223,7 +223,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             for target in enabled
         ]
         then = format_html(' <span class="gw-muted">{}</span> ', _("then"))
-        # one element: on small screens a cell lays its elements out side by side
+        # one element, since a cell on a small screen lays its elements out side by side
         return format_html("<span>{}</span>", format_html_join(then, "{}", ((name,) for name in targets)))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Trying a provider from its pages: the test of the connection, and the models it offers.
 
-Both ask the provider over the network, so they are POST alone, for those who may
-change providers; a page that is only looked at asks nobody.
+Both call the provider over the network, so they are POST only and need the right to change providers;
+viewing a page calls nobody.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from gateway.admin.ui.html_format import NOTHING, Tone, badge, milliseconds
 from gateway.conf import gateway_conf
 from gateway.config.explain import probe_messages
 from gateway.config.presets.presets import preset
-from gateway.config.snapshot.loader import provider_config
 from gateway.config.snapshot.model_sizes import keep_listed
+from gateway.config.snapshot.providers import provider_config
 from gateway.models import ModelMapping, Provider
 from gateway.routing.network_path import DIRECT
 from gateway.routing.snapshot import Credential, ProviderConfig
@@ -39,7 +39,7 @@ from gateway.upstream.trial.models_list import OfferedModel
 from gateway.upstream.trial.probe import Level, listed, probed, tried_again
 
 _TONES: Final[dict[str, Tone]] = {"passed": "good", "failed": "bad", "unclear": "warn", "skipped": "plain"}
-# what a new mapping may be asked as, besides the model's own name
+# pattern of a new mapping instead of the model's own name
 PATTERNS: Final = (
     ("*", gettext_lazy("every name (*)")),
     ("*opus*", gettext_lazy("names with opus")),
@@ -50,7 +50,7 @@ PATTERNS: Final = (
 
 @dataclass(frozen=True)
 class ShownLevel:
-    """A level of the probe as a page shows it."""
+    """A level of the probe, as shown on a page."""
 
     title: str
     badge: SafeString
@@ -60,7 +60,7 @@ class ShownLevel:
 
 
 class ProviderTrials(OwnedRecordAdmin):
-    """The views and addresses of both; ProviderAdmin is one."""
+    """The views and addresses of both; a base class of ProviderAdmin."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -72,13 +72,13 @@ class ProviderTrials(OwnedRecordAdmin):
         ]
 
     def test_unsaved_view(self, request: HttpRequest) -> HttpResponse:
-        """POST the form of a provider that is not saved: the levels, as a piece of a page."""
+        """POST the form of an unsaved provider: the levels, as a fragment of HTML."""
         if request.method != "POST" or not self.has_add_permission(request):
             raise PermissionDenied
         return self._tested(request, Provider())
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: the page that tests. POST, with the provider's form or without: the levels."""
+        """GET: the page of the test. POST, with or without the provider's form: the levels."""
         record = self._triable(request, pk)
         if request.method == "POST":
             return self._tested(request, record)
@@ -93,7 +93,7 @@ class ProviderTrials(OwnedRecordAdmin):
         return TemplateResponse(request, "admin/gateway/provider/test.html", context)
 
     def models_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: the page. POST `load`: asks the provider. POST `make`: mappings for the chosen models."""
+        """GET: the page. POST `load`: ask the provider. POST `make`: make mappings for the chosen models."""
         record = self._triable(request, pk)
         if "make" in request.POST:
             return self._make_mappings(request, record)
@@ -123,7 +123,7 @@ class ProviderTrials(OwnedRecordAdmin):
         record: Provider | None = self.get_object(request, str(pk))
         if record is None:
             raise Http404
-        # the right itself: records of the environment and the demo are tried as well
+        # the bare right, because records of the environment and the demo can be tried, too
         if not request.user.has_perm("gateway.change_provider"):
             raise PermissionDenied
         return record
@@ -142,13 +142,13 @@ class ProviderTrials(OwnedRecordAdmin):
         levels = probed(config, _models_path(record), model)
         context = {"levels": [_shown(level) for level in levels], "worked": _worked(levels)}
         if config == stored:
-            # what a form asks that is not saved says nothing of what is in use
+            # the result of an unsaved form says nothing about the saved provider
             tried = tried_again(config, levels, lambda alone: probed(alone, _models_path(record), model))
             context["tried_again"] = [self._settled(request, record, *one) for one in tried]
         return TemplateResponse(request, "admin/gateway/provider/levels.html", context)
 
     def _settled(self, request: HttpRequest, record: Provider, credential: Credential, good: bool) -> str:
-        """Use a credential again that was set aside and is accepted; gives what to say."""
+        """Bring back a credential that is accepted again; returns a message."""
         if good and bring_credential_back(record, credential.id):
             text = _("%(label)s was set aside, is accepted again, and is used from now on.")
             self.log_change(request, record, _("Brought back after a test: %s.") % credential.label)
@@ -159,14 +159,14 @@ class ProviderTrials(OwnedRecordAdmin):
         return text % {"label": credential.label}
 
     def _typed_config(self, request: HttpRequest, record: Provider) -> ProviderConfig:
-        """What is in the form; without a form the record itself. Raises ValueError(problems)."""
+        """The provider as in the form, or the record without a form. Raises ValueError(problems)."""
         if "base_url" not in request.POST:
             return self._config(record)
         form = self.get_form(request, record if record.pk else None)(request.POST, instance=record)
         problems = [
             f"{form.fields[name].label or name}: {text}"
             for name, texts in form.errors.items()
-            # what the test does not need may still be missing
+            # fields that the test does not need may still be missing
             if name in form.fields and name not in ("name", "slug")
             for text in texts
         ]
@@ -186,7 +186,7 @@ class ProviderTrials(OwnedRecordAdmin):
         return config
 
     def _note_trial(self, request: HttpRequest, record: Provider, text: str, config: ProviderConfig) -> None:
-        """Put into the log of changes which address is asked, before it is: a credential may go there."""
+        """Log the address before it is called, because a credential may be sent there."""
         through = "" if record.proxy in ("", DIRECT) else f" ({record.proxy})"
         LogEntry.objects.create(
             user_id=str(request.user.pk),
@@ -209,7 +209,7 @@ class ProviderTrials(OwnedRecordAdmin):
                 name = request.POST.get(f"model-{at}-id", "").strip()
                 pattern = request.POST.get(f"model-{at}-pattern", "").strip()[:200]
                 if name and pattern:
-                    # the sizes stay those of the list: a field of the mapping would outlive it
+                    # sizes are not copied into the mapping, where they would outlive the list
                     mapping = ModelMapping.objects.create(pattern=pattern, position=new_position(pattern))
                     mapping.lead_to(record, name[:200])
                     self.log_addition(request, mapping, _("Made from the models of %s.") % record.name)
@@ -229,7 +229,7 @@ class ProviderTrials(OwnedRecordAdmin):
 
 
 def known_models(record: Provider) -> list[str]:
-    """Upstream models that mappings name for this provider."""
+    """The upstream models that mappings name for this provider."""
     names = record.targets.exclude(upstream_model__contains="*").exclude(upstream_model="")
     return sorted(set(names.values_list("upstream_model", flat=True)))
 
@@ -237,12 +237,12 @@ def known_models(record: Provider) -> list[str]:
 def _models_path(record: Provider) -> str:
     known = preset(record.preset)
     if known.protocol != "anthropic" and (record.options or {}).get("protocol") == "anthropic":
-        return "/v1/models"  # the base URL is another one, without the version
+        return "/v1/models"  # the base URL differs: it has no version
     return known.models_endpoint or ""
 
 
 def _typed_credential(posted: QueryDict) -> str:
-    """The first secret that was typed into the rows of credentials."""
+    """The first secret typed into the rows of credentials."""
     for at in range(_count(posted, "credentials-TOTAL_FORMS")):
         value = posted.get(f"credentials-{at}-value", "").strip()
         if value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -13,7 +14,12 @@ from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
 from gateway.routing.snapshot import KeyLimits, MappingRule, PersonLimits, PolicyEntry
 from gateway.safeguards import rules
 
+# budgets are counted in billionths of a dollar
 _BILLION: Final = 1_000_000_000
+
+
+def billionths(dollars: Decimal | None) -> int | None:
+    return None if dollars is None else int(dollars * _BILLION)
 
 
 def people_limits() -> dict[int, PersonLimits]:
@@ -24,7 +30,7 @@ def people_limits() -> dict[int, PersonLimits]:
             continue
         limits = KeyLimits(
             budget_period=record.budget_period,
-            spend_budget=None if record.spend_budget is None else int(record.spend_budget * _BILLION),
+            spend_budget=billionths(record.spend_budget),
             token_budget=record.token_budget,
         )
         found[record.user_id] = PersonLimits(limits, f":{record.revision}" if record.revision else "")

@@ -1,4 +1,4 @@
-"""importfrom: takes in the configuration of claude-code-router or LiteLLM, and reports each line."""
+"""importfrom: imports the configuration of claude-code-router or LiteLLM, and reports on each line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.config.file.fields import Unusable
 from gateway.config.moving_in import claude_code_router, litellm_proxy
 from gateway.config.moving_in.draft import Draft, Fate
 from gateway.config.moving_in.readers import LARGEST, UnreadableFile, loose_json, yaml_object
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.models import MappingTarget, Origin, Provider
 from gateway.models.configuration.condition_words import sentence_of
 from gateway.routing.reach import never_reached
@@ -28,17 +28,15 @@ _WORDS: Final = {
 
 
 class Command(BaseCommand):
-    help = _("Take in the configuration of another gateway, and say of each line what becomes of it.")
+    help = _("Import the configuration of another gateway, and say what becomes of each line.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("gateway", choices=("ccr", "litellm"), help=_("claude-code-router, or LiteLLM."))
         parser.add_argument("file", help=_("Its config.json, or config.yaml."))
         parser.add_argument(
-            "--keys", metavar="FILE", help=_("LiteLLM: what /key/list?return_full_object=true answers.")
+            "--keys", metavar="FILE", help=_("LiteLLM: the answer of /key/list?return_full_object=true.")
         )
-        parser.add_argument(
-            "--dry-run", action="store_true", help=_("Say what would change, and change nothing.")
-        )
+        parser.add_argument("--dry-run", action="store_true", help=_("Only say what would change."))
 
     def handle(self, *_args: Any, **given: Any) -> None:
         draft = Draft(

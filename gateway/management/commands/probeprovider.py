@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from gateway.conf import gateway_conf
 from gateway.config.explain import probe_messages
 from gateway.config.presets.presets import preset
-from gateway.config.snapshot.loader import provider_config
+from gateway.config.snapshot.providers import provider_config
 from gateway.models import Provider
 from gateway.upstream.trial.probe import Level, probed, tried_again
 
@@ -33,7 +33,8 @@ class Command(BaseCommand):
         if record is None:
             known = ", ".join(Provider.objects.values_list("slug", flat=True)) or _("none")
             raise CommandError(
-                _("No provider has the slug %(slug)s. There are: %(known)s.") % {"slug": slug, "known": known}
+                _("There is no provider with the slug %(slug)s. Known: %(known)s.")
+                % {"slug": slug, "known": known}
             )
         config = provider_config(record, gateway_conf())
         models_path = preset(record.preset).models_endpoint or ""
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         levels = probed(config, models_path, model)
         for level in levels:
             self.stdout.write(_line(level))
-        # what is accepted is used again, in every process
+        # an accepted credential is used again, in every process
         for credential, good in tried_again(config, levels, lambda alone: probed(alone, models_path, model)):
             if good:
                 record.credentials.get(pk=credential.id).bring_back()

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.models import ModelMapping, Origin, Ramp, RequestLog
 from gateway.models.configuration.ramp import RampState
 from gateway.watch.ramps import look

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.history.shadow_spend import spent_on_shadows
 from gateway.models import RequestLog, Shadow
 from tests.admin.pages import form_data, url

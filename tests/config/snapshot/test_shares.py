@@ -5,7 +5,7 @@ import importlib
 import pytest
 from django.apps import apps
 
-from gateway.config.snapshot.loader import mapping_rules
+from gateway.config.snapshot.rules import mapping_rules
 from gateway.models import ModelMapping
 from tests.records import make_mapping, make_provider
 
