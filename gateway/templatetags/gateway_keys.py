@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from django import template
+
+from gateway.history.csv_text import csv_text
 
 register = template.Library()
 
 
 @register.simple_tag
 def csv_row(*values: str) -> str:
-    """One line of a CSV file, without its end; what a spreadsheet would compute is made text."""
-    out = io.StringIO()
-    csv.writer(out).writerow([f"'{value}" if value[:1] in tuple("=+-@\t\r") else value for value in values])
-    return out.getvalue().rstrip("\r\n")
+    """One line of a CSV file, without its end."""
+    return csv_text([values], end="")

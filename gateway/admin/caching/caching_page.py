@@ -1,29 +1,25 @@
-"""Caching: which requests were not read from the provider's prompt cache, why, and what that cost."""
+"""Caching: which requests missed the provider's prompt cache, why, and what that cost."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.caching.miss_words import advice_in_words, reason_words
-from gateway.admin.ui import time_range, time_zone
-from gateway.admin.ui.base import ReadOnlyAdmin
+from gateway.admin.downloads import download, json_download
+from gateway.admin.range_page import RangePage
+from gateway.admin.ui import time_range
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.history.caching.report import CachingReport, MissSums, about_value, as_csv, as_values, report
 from gateway.models import CacheMiss
-from gateway.wire import jsontext
 
-RANGES: Final = ("24h", "7d", "30d", "month", "last-month")
-DEFAULT: Final = "7d"
 _TITLES: Final = {
     "reason": _("By reason"),
     "client": _("By client version"),
@@ -33,39 +29,31 @@ _TITLES: Final = {
 
 
 @admin.register(CacheMiss)
-class CachingAdmin(ReadOnlyAdmin):
-    """The misses have one page, and it is this one."""
+class CachingAdmin(RangePage):
+    """The only page about missed caches."""
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        span = time_range.chosen(request, DEFAULT)
-        assert span is not None
+    ranges: ClassVar = ("24h", "7d", "30d", "month", "last-month")
+    default_range = "7d"
+
+    def report(self, request: HttpRequest, span: time_range.TimeRange, form: str) -> HttpResponse:
         since, until = span.bounds(timezone.now())
-        asked = request.GET.get("format")
-        if asked == "csv":
-            text = as_csv(since, until).encode("utf-8", "replace")
-            return _file(text, f"{since:%Y-%m-%d}-to-{until:%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+        name = f"caching-{since:%Y-%m-%d}-to-{until:%Y-%m-%d}.{form}"
+        if form == "csv":
+            return download(as_csv(since, until).encode("utf-8", "replace"), name)
         found = report(since, until)
-        if asked == "json":
-            return _file(_json(found), f"{since:%Y-%m-%d}-to-{until:%Y-%m-%d}.json", "application/json")
-        context = self.own_page_context(
+        if form == "json":
+            return json_download(_value(found), name)
+        context = self.range_context(
             request,
             _("Caching"),
+            span,
             report=found,
-            span=span,
-            ranges=time_range.choices(request, RANGES, DEFAULT),
             advice=[(advice_in_words(one), _listed(span, **_about(one))) for one in found.advice],
             tables=[
                 (_TITLES[by], [_line(by, sums, found, span) for sums in lines])
                 for by, lines in found.by.items()
             ],
             every=_listed(span, missed="any"),
-            files=[
-                (title, f"{span.query()}&format={name}") for name, title in (("csv", "CSV"), ("json", "JSON"))
-            ],
-            zone=str(timezone.get_current_timezone()),
-            zones=time_zone.names(),
         )
         return TemplateResponse(request, "admin/gateway/caching/caching.html", context)
 
@@ -105,29 +93,14 @@ def _about(one: Any) -> dict[str, str]:
 
 def _listed(span: time_range.TimeRange, **asked: str) -> str:
     """The list of requests, of this range."""
-    query = {name: value for name, value in asked.items() if value}
-    query[time_range.PARAMETER] = span.token
-    return f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode(query)}"
+    return requests_url({**asked, time_range.PARAMETER: span.token})
 
 
-def _json(found: CachingReport) -> bytes:
-    return jsontext.dumps(
-        {
-            "since": found.since.isoformat(),
-            "until": found.until.isoformat(),
-            "input_tokens": found.input_tokens,
-            "read_tokens": found.read_tokens,
-            "misses": list(as_values(found.since, found.until)),
-        }
-    )
-
-
-def _file(body: bytes, name: str, content_type: str) -> HttpResponse:
-    return HttpResponse(
-        body,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="caching-{name}"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+def _value(found: CachingReport) -> dict[str, Any]:
+    return {
+        "since": found.since.isoformat(),
+        "until": found.until.isoformat(),
+        "input_tokens": found.input_tokens,
+        "read_tokens": found.read_tokens,
+        "misses": list(as_values(found.since, found.until)),
+    }

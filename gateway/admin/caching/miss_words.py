@@ -1,4 +1,4 @@
-"""The words for a missed cache: what the history keeps is codes, which know no language."""
+"""Words for a missed cache, in the reader's language; the history stores codes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _PLACES: Final = {
     differences.MESSAGE: _("message %(place)d"),
 }
 _REASONS: Final = {
-    diagnosis.IDLE: _("it was idle for longer than the shortest lifetime"),
+    diagnosis.IDLE: _("it was idle for longer than the shortest cache lifetime"),
     diagnosis.CREDENTIAL: _("another credential was used"),
     diagnosis.TARGET: _("another target was asked"),
     diagnosis.LOADED: _("a tool was loaded, which changes the list in front of the conversation"),
     diagnosis.FORGOTTEN: _("it had the same prefix, and yet no hit"),
-    diagnosis.SHORTER: _("the conversation began anew"),
+    diagnosis.SHORTER: _("the conversation started over"),
     diagnosis.NOT_KEPT: _("contents are not kept"),
     diagnosis.CHANGED: "",
 }
@@ -44,7 +44,7 @@ FORGOT: Final = _("%(culprit)s: %(reason)s")
 
 
 def reason_words(culprit: str, item: str, reason: str, place: int | None = None) -> str:
-    """Who changed what, and why. `place` counts from 0, as messages and blocks do in a request."""
+    """Who changed what, and why. `place` is an index from 0, as in a request's messages and blocks."""
     facts: dict[str, Any] = {
         "culprit": Culprit(culprit).label if culprit in Culprit.values else inert(culprit),
         "item": item_words(item, place),
@@ -56,7 +56,7 @@ def reason_words(culprit: str, item: str, reason: str, place: int | None = None)
 
 
 def item_words(item: str, place: int | None = None) -> str:
-    """What differs, with the number of a message or block where it is known."""
+    """What differs, with the number of the message or block if it is known."""
     if place is not None and item in _PLACES:
         return str(_PLACES[item]) % {"place": place}
     return str(_ITEMS.get(item) or inert(item))
@@ -115,7 +115,7 @@ _ADVICE: Final = {
 
 
 def advice_in_words(one: Advice) -> str:
-    """What to do about a kind of miss, and how much it is about."""
+    """What to do about a kind of miss, and how much input it concerns."""
     return str(_ADVICE[one.kind]) % {
         "server": inert(one.source.removeprefix("mcp__")), "sessions": one.sessions,
         "share": f"{100 * one.share:.{0 if one.share >= 0.1 else 1}f} %",

@@ -1,1 +1,1 @@
-"""Costs in the console: what was spent, by whom and on what, with files for accounting."""
+"""Costs in the console: what was spent, by whom and on what, and files for accounting."""

@@ -1,4 +1,4 @@
-"""The budgets of client keys beside each other, the fullest first."""
+"""The budgets of client keys in one chart, the fullest first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST: Final = 40
 
 
 def budgets() -> Chart | None:
-    """What share of its budget each key has used in the present period; None without any budget."""
+    """The share of its budget that each key has used in this period; None if no key has a budget."""
     limited = ~Q(spend_budget=None) | ~Q(token_budget=None)
     keys = {key.pk: key for key in ClientKey.objects.filter(limited, revoked_at=None)}
     found = [
@@ -33,7 +33,7 @@ def budgets() -> Chart | None:
         for _budget, key in fullest
     ]
     used = [budget for budget, _key in fullest]
-    # a bar has one of two colours, and its place in the other one is empty
+    # a bar belongs to one of two series, one for each colour, and is empty in the other
     series = [
         Series(_("below %d %%") % (100 * NEARLY), [_cell(one, one.share < NEARLY) for one in used]),
         Series(

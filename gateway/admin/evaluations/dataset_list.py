@@ -1,12 +1,10 @@
-"""Datasets: the list, what is in one, the way out as a file and in again."""
+"""Datasets: the list, the page of one, export to a file and import from one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -19,6 +17,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.downloads import streamed_download
 from gateway.admin.ui.base import EmptyState, FileInput, ReadOnlyAdmin, TextInput
 from gateway.admin.ui.html_format import number, time_column
 from gateway.admin.ui.sanitize import inert
@@ -29,27 +28,17 @@ from gateway.history.secrets.masker import masker
 from gateway.models import Dataset
 
 
-async def _one_by_one(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The lines as the server takes them, each read from the database when it is sent."""
-
-    def following() -> bytes | None:
-        return next(lines, None)
-
-    while (line := await sync_to_async(following)()) is not None:
-        yield line
-
-
 class DatasetFileForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100, widget=TextInput())
     file = forms.FileField(
         label=gettext_lazy("File"), widget=FileInput(),
-        help_text=gettext_lazy("JSON Lines, as a dataset is downloaded."),
+        help_text=gettext_lazy("JSON Lines, as in a downloaded dataset."),
     )  # fmt: skip
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if Dataset.objects.filter(name=name).exists():
-            raise forms.ValidationError(_("A dataset has this name already."))
+            raise forms.ValidationError(_("There is already a dataset with this name."))
         return name
 
     def clean_file(self) -> Any:
@@ -100,7 +89,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         )
 
     def may_take_in(self, request: HttpRequest) -> bool:
-        """Whoever takes texts in must be one who may read all: nobody owns them here."""
+        """Importing takes the right to read everything: imported texts have no owner."""
         return bool(request.user.has_perm("gateway.add_dataset")) and may_read_all(request.user)
 
     def change_view(
@@ -130,11 +119,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         if dataset is None:
             raise Http404
         name = slugify(dataset.name) or f"dataset-{pk}"
-        return StreamingHttpResponse(
-            _one_by_one(exported(dataset, request.user, masker(secret_looks()))),
-            content_type="application/x-ndjson",
-            headers={"Content-Disposition": f'attachment; filename="{name}.jsonl"'},
-        )
+        return streamed_download(exported(dataset, request.user, masker(secret_looks())), f"{name}.jsonl")
 
     def take_in_view(self, request: HttpRequest) -> HttpResponse:
         if not self.may_take_in(request):
@@ -143,7 +128,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
-                # a file's own iterator takes quadratic time for a line without an end
+                # a file's own iterator takes quadratic time for a line that never ends
                 lines = iter(partial(data["file"].readline, LONGEST_LINE + 1), b"")
                 dataset = taken_in(data["name"], lines, request.user, masker(secret_looks()))
             except BadDataset as problem:

@@ -1,4 +1,4 @@
-"""The pictures of the dashboard: what was asked, how fast it was answered, what it cost, and what failed."""
+"""The charts of the dashboard: requests, how fast they were answered, what they cost, and failures."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from gateway.admin.ui.charts import COLOURS, Chart, ChartColumn, Series, Value, cells, span_query, stacked
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.dashboard import Dashboard, ExchangeSums, Point
 from gateway.history.totals.failures import by_reason
 from gateway.models.history.hourly_total import FIRST_BYTE_BOUNDS
 
-# what rows of the heat map go up to, in milliseconds: some of FIRST_BYTE_BOUNDS
+# the upper ends of the heat map's rows, in milliseconds: some of FIRST_BYTE_BOUNDS
 _ROWS: Final = (500, 1_000, 2_000, 5_000, 10_000, 30_000)
-# reasons with a colour of their own
+# reasons that have a colour of their own
 _MOST_REASONS: Final = COLOURS - 1
 
 
@@ -37,10 +36,9 @@ def charts(found: Dashboard, names: Sequence[str], before: Sequence[Point] | Non
 
 
 def _columns(found: Dashboard, names: Sequence[str], **filters: str) -> list[ChartColumn]:
-    """The bars, each with the list of its requests."""
-    listed = reverse("admin:gateway_requestlog_changelist")
+    """The bars, each linked to the list of its requests."""
     return [
-        ChartColumn(name, f"{listed}?{urlencode({**span_query(point.at, point.at + found.each), **filters})}")
+        ChartColumn(name, requests_url({**span_query(point.at, point.at + found.each), **filters}))
         for name, point in zip(names, found.points, strict=True)
     ]
 
@@ -78,7 +76,7 @@ def _first_byte(found: Dashboard, columns: list[ChartColumn], before: Sequence[P
 
 
 def _heat_map(found: Dashboard, columns: list[ChartColumn]) -> Chart:
-    """How many answers began within which time, quick ones at the bottom."""
+    """How many answers began within each span of time, the fastest at the bottom."""
     series, first = [], 0
     for bound in (*_ROWS, None):
         behind = len(FIRST_BYTE_BOUNDS) + 1 if bound is None else FIRST_BYTE_BOUNDS.index(bound) + 1
@@ -106,7 +104,7 @@ def _rate(
 
 
 def _failures(found: Dashboard, columns: list[ChartColumn], names: Sequence[str]) -> list[Chart]:
-    """Failures by reason; none without failures."""
+    """Failures by reason; empty without failures."""
     reasons = by_reason(found.since, found.each, len(columns))
     if not reasons:
         return []
@@ -127,7 +125,7 @@ def _before(
     of: Callable[[ExchangeSums], Value],
     said: Callable[[Any], str],
 ) -> list[Series]:
-    """The span before, as far as it has as many bars; nothing when it was not asked for."""
+    """The span before, with as many bars; empty if it is not wanted."""
     if points is None:
         return []
     values = [of(point.numbers) for point in points[-places:]]

@@ -1,3 +1,1 @@
-"""Models in the console: targets beside each other, by what became of their requests, with files to take
-away.
-"""
+"""Models in the console: targets compared by the outcomes of their requests, and the figures as files."""

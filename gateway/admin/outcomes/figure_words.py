@@ -1,4 +1,4 @@
-"""Figures in words: their titles, what they say, values with units."""
+"""Figures in words: titles, explanations, and values with units."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _BELOW: Final = '<small class="gw-quiet">{}</small>'
 class FigureCell(NamedTuple):
     """One figure of one target.
 
-    `verdict`: better or worse than the first target, "" when that cannot be said.
+    `verdict`: better or worse than the first target, or "" if the difference is not significant.
     """
 
     value: str
@@ -69,7 +69,7 @@ class FigureCell(NamedTuple):
 
     @property
     def html(self) -> SafeString:
-        """The cell as it stands in the table; made here, because a table has hundreds."""
+        """The HTML of the cell, made in Python because a table has hundreds of cells."""
         told = f"{self.interval} · {self.number}"
         shown: str = format_html('<a href="{}">{}</a>', self.url, self.value) if self.url else self.value
         if self.too_few:
@@ -80,7 +80,7 @@ class FigureCell(NamedTuple):
 
 
 def cell(kind: FigureKind, found: Estimate, first: Estimate | None, url: str) -> FigureCell:
-    """How a figure is shown beside the same one of the first target (None: it is that one)."""
+    """A figure compared with that of the first target; None if this is the first target."""
     if found.value is None:
         return FigureCell("–", "", "", False, "", "")
     interval = gettext("%(low)s to %(high)s") % {

@@ -1,24 +1,22 @@
-"""Models: targets beside each other, by what became of their requests."""
+"""Models: targets compared by the outcomes of their requests."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.outcomes.figure_words import WORDS, cell, value_in_words
-from gateway.admin.outcomes.outcome_files import csv_file, json_file
-from gateway.admin.ui import time_range, time_zone
-from gateway.admin.ui.base import ReadOnlyAdmin
+from gateway.admin.outcomes.outcome_files import FILES
+from gateway.admin.range_page import RangePage
+from gateway.admin.ui import time_range
 from gateway.admin.ui.charts import COLOURS, Chart, ChartCell, ChartColumn, Series
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CONDITIONS
 from gateway.history.outcomes.figures import BY_NAME, FIGURES, errors
@@ -28,16 +26,14 @@ from gateway.models import HourlyOutcome
 from gateway.models.history.hourly_total import OTHER
 from gateway.models.history.request_log import class_words
 
-RANGES: Final = ("24h", "7d", "30d", "month", "last-month")
-DEFAULT: Final = "30d"
-# targets beside each other; the filter by mapping shows the others
+# columns of the table; filtering by mapping shows other targets
 MOST_TARGETS: Final = 6
 MOST_TOOLS: Final = 20
 MOST_WEEKS: Final = 60
 DEFAULT_CURVE: Final = "tool_errors"
-# units of figures as a chart's axis has them
+# units of the chart's axis by units of figures
 _AXES: Final = {"share": "percent", "dollars": "dollars", "milliseconds": "seconds"}
-# what is listed behind a figure: parameters of the list of requests
+# parameters of the list of requests to which a figure links
 _LISTED: Final[dict[str, dict[str, str]]] = {
     "failures": {"state": "error,broken"},
     "refusals": {"stop_reason": "refusal"},
@@ -50,32 +46,28 @@ _LISTED: Final[dict[str, dict[str, str]]] = {
 
 
 @admin.register(HourlyOutcome)
-class ModelsAdmin(ReadOnlyAdmin):
-    """The outcomes have one page, and it is this one."""
+class ModelsAdmin(RangePage):
+    """The only page about hourly outcomes."""
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        span = time_range.chosen(request, DEFAULT)
-        assert span is not None
+    ranges: ClassVar = ("24h", "7d", "30d", "month", "last-month")
+    default_range = "30d"
+
+    def report(self, request: HttpRequest, span: time_range.TimeRange, form: str) -> HttpResponse:
         since, until = span.bounds(timezone.now())
         asked = request.GET.get("class", "")
         counted = asked if asked in CONDITIONS else ""
         found = report(since, until, mapping_pk=_number(request.GET.get("mapping", "")))
-        if request.GET.get("format") == "csv":
-            return csv_file(found, counted)
-        if request.GET.get("format") == "json":
-            return json_file(found, counted)
+        if form:
+            return FILES[form](found, counted)
         every = found.targets(counted)
         targets = every[:MOST_TARGETS]
         curve = request.GET.get("curve", "")
-        context = self.own_page_context(
+        context = self.range_context(
             request,
             _("Models"),
-            span=span,
+            span,
             since=since,
             until=until,
-            ranges=time_range.choices(request, RANGES, DEFAULT),
             classes=[
                 _link(request, "class", name, class_words(name) if name else gettext("all"), counted)
                 for name in ("", *found.classes())
@@ -89,11 +81,6 @@ class ModelsAdmin(ReadOnlyAdmin):
             curves=[(kind.name, WORDS[kind.name][0]) for kind in FIGURES],
             curve=curve if curve in BY_NAME else DEFAULT_CURVE,
             least=LEAST,
-            files=[
-                (title, _query(request, format=name)) for name, title in (("csv", "CSV"), ("json", "JSON"))
-            ],
-            zone=str(timezone.get_current_timezone()),
-            zones=time_zone.names(),
         )
         return TemplateResponse(request, "admin/gateway/outcomes/models.html", context)
 
@@ -103,7 +90,7 @@ def _number(text: str) -> int | None:
 
 
 def _query(request: HttpRequest, **changed: str) -> str:
-    """The page's own address with something changed; "" takes it away."""
+    """The page's query with parameters changed; "" removes one."""
     rest = request.GET.copy()
     for name, value in changed.items():
         rest.pop(name, None)
@@ -117,7 +104,7 @@ def _link(request: HttpRequest, parameter: str, value: str, title: Any, here: st
 
 
 def _mappings(request: HttpRequest) -> list[dict[str, Any]]:
-    """The mappings that have outcomes at all, from the newest rows."""
+    """Links to the mappings that have outcomes, taken from the newest rows."""
     recent = HourlyOutcome.objects.order_by("-hour").values_list("mapping_pk", "mapping")[:2000]
     names: dict[int, str] = {}
     for pk, name in recent:
@@ -133,14 +120,14 @@ def _mappings(request: HttpRequest) -> list[dict[str, Any]]:
 def _requests_url(
     target: ComparedTarget, counted: str, span: time_range.TimeRange, more: dict[str, str]
 ) -> str:
-    """The list of a target's requests; "" where it cannot be asked for."""
+    """The address of the list of a target's requests; "" if there is none."""
     if target.upstream_model in ("", OTHER):
         return ""
     asked = {"provider": target.provider, "upstream_model": target.upstream_model, **more}
     if counted and "class" not in asked:
         asked["class"] = counted
     asked[time_range.PARAMETER] = span.token
-    return f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode(asked)}"
+    return requests_url(asked)
 
 
 def _head(
@@ -193,7 +180,7 @@ def _tools(
     rows = []
     for name in most:
         of = [errors(tools[name]) if name in tools else None for tools in columns]
-        # a name as the list's search takes it
+        # only names that the search box can take
         asked = {"q": f"tool:{name}"} if name.replace("_", "").replace("-", "").isalnum() else None
         cells = [
             None

@@ -1,17 +1,15 @@
-"""The outcomes as files: a line for each figure of a target, by class and by week, and for all of them."""
+"""The outcomes as files: one line for each figure of a target, by class, by week, and in all."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from django.http import HttpResponse
 
+from gateway.admin.downloads import csv_download, json_download
 from gateway.history.outcomes.report import OutcomeReport, monday
-from gateway.history.totals.usage_table import unlike_formula
-from gateway.wire import jsontext
 
 COLUMNS: Final = (
     "mapping", "provider", "upstream_model", "class", "week", "figure", "value", "low", "high", "number",
@@ -20,9 +18,9 @@ COLUMNS: Final = (
 
 
 def lines(found: OutcomeReport, request_class: str) -> Iterator[tuple[Any, ...]]:
-    """COLUMNS of each figure that has a value. `class` and `week` (its Monday) are empty for all together.
+    """A tuple of COLUMNS for each figure that has a value; with a `request_class` only of that class.
 
-    With a class, only of that one.
+    `class` and `week` (its Monday) are empty in lines about all of them.
     """
     classes = [request_class] if request_class else ["", *found.classes()]
     for target in found.targets(request_class):
@@ -37,36 +35,27 @@ def lines(found: OutcomeReport, request_class: str) -> Iterator[tuple[Any, ...]]
                         )  # fmt: skip
 
 
-def csv_file(found: OutcomeReport, request_class: str) -> HttpResponse:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for line in lines(found, request_class):
-        writer.writerow([unlike_formula(cell) if type(cell) is str else cell for cell in line])
-    return _file(text.getvalue().encode("utf-8", "replace"), found, "csv", "text/csv; charset=utf-8")
+def _csv(found: OutcomeReport, request_class: str) -> HttpResponse:
+    return csv_download(chain([COLUMNS], lines(found, request_class)), _name(found, "csv"))
 
 
-def json_file(found: OutcomeReport, request_class: str) -> HttpResponse:
+def _json(found: OutcomeReport, request_class: str) -> HttpResponse:
     value = {
         "since": found.since.isoformat(),
         "until": found.until.isoformat(),
         "outcomes": [dict(zip(COLUMNS, line, strict=True)) for line in lines(found, request_class)],
     }
-    return _file(jsontext.dumps(value), found, "json", "application/json")
+    return json_download(value, _name(found, "json"))
 
 
 def _rounded(value: float) -> float:
-    """Six digits: no figure is known better."""
+    """Six significant digits, more than any figure is known to."""
     return float(f"{value:.6g}")
 
 
-def _file(body: bytes, found: OutcomeReport, kind: str, content_type: str) -> HttpResponse:
-    name = f"models-{found.since:%Y-%m-%d}-to-{found.until:%Y-%m-%d}.{kind}"
-    return HttpResponse(
-        body,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+def _name(found: OutcomeReport, ending: str) -> str:
+    return f"models-{found.since:%Y-%m-%d}-to-{found.until:%Y-%m-%d}.{ending}"
+
+
+# by the value of `?format=`; the second argument is a class, or "" for all
+FILES: Final[dict[str, Callable[[OutcomeReport, str], HttpResponse]]] = {"csv": _csv, "json": _json}

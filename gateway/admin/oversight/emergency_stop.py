@@ -1,4 +1,4 @@
-"""The emergency stop as a page: one form, whose changes are logged and undone like others."""
+"""The page of the emergency stop: one form, whose changes are logged and can be undone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EmergencyStopAdmin(GatewayModelAdmin):
         return HttpResponseRedirect(reverse(self.page_name("change"), args=[EmergencyStop.ROW]))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Before the first save there is no row, and looking makes none."""
+        """Before the first save there is no row, and viewing the page creates none."""
         found = super().get_object(request, object_id, from_field)
         if found is None and object_id == str(EmergencyStop.ROW):
             return EmergencyStop(pk=EmergencyStop.ROW)

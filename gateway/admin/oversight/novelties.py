@@ -1,14 +1,14 @@
-"""Names that clients send and this version does not know: the first sign of a changed protocol."""
+"""Names that clients send and this version does not know, the first sign of a changed protocol."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.base import EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import code, time_column
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.models import ClientNovelty
 
@@ -36,7 +36,5 @@ class ClientNoveltyAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("first request"))
     def request_shown(self, record: ClientNovelty) -> str:
-        address = reverse("admin:gateway_requestlog_changelist")
-        return format_html(
-            '<a class="gw-id" href="{}?q={}">{}</a>', address, record.request_id, record.request_id
-        )
+        address = requests_url({"q": record.request_id})
+        return format_html('<a class="gw-id" href="{}">{}</a>', address, record.request_id)

@@ -1,4 +1,4 @@
-"""What Ctrl-K finds beside the pages: keys, people, sessions, providers, requests, problems, by any name."""
+"""What Ctrl-K finds besides pages: keys, people, sessions, providers, requests and problems."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from gateway.admin.ui import navigation
 from gateway.admin.ui.base import SearchResult
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.history.access import owned_keys, visible_requests
 from gateway.models import ClientKey, ModelMapping, Provider, SessionTotal
@@ -23,14 +23,14 @@ _SHORTEST_ID: Final = 4
 
 
 def found(request: HttpRequest, _lowered: str = "") -> list[SearchResult]:
-    """Results for what was typed, for what this user may see."""
+    """Results for the typed text, among the records that this user may see."""
     term = request.GET.get("s", "").replace("\x00", "").strip()[:200]
     if not term:
         return []
     results = [*_pages(request, term), *_records(request.user, term)]
     if len(term) >= _SHORTEST_ID and " " not in term:
         results += _history(request.user, term)
-    search = reverse("admin:gateway_requestlog_changelist") + "?" + urlencode({"q": term})
+    search = requests_url({"q": term})
     return [*results, _result(_("Search the requests for: %s") % term, _("Requests"), search, "search")]
 
 
@@ -69,7 +69,7 @@ def _records(user: Any, term: str) -> list[SearchResult]:
 
 
 def _history(user: Any, term: str) -> list[SearchResult]:
-    """Sessions and requests whose id begins so."""
+    """Sessions and requests whose id begins with the text."""
     results = []
     begins = Q(session_id__gte=term, session_id__lt=term + "\U0010ffff")
     sessions = SessionTotal.objects.filter(begins)

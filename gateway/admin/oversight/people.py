@@ -1,4 +1,4 @@
-"""Users and groups: Django's own pages in the console's clothes."""
+"""Users and groups: Django's own pages in the console's style."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ACTIONS: Final = {"add": _("add"), "change": _("change"), "delete": _("delete")
 
 
 def permission_words(permission: Permission) -> str:
-    """A permission in the reader's language: `Providers: change`. Django stores its own words in English."""
+    """A permission in the reader's language: `Providers: change`. Django stores English names only."""
     model = permission.content_type.model_class()
     for action, word in _ACTIONS.items():
         if model and permission.codename == get_permission_codename(action, model._meta):
@@ -41,14 +41,14 @@ def permission_words(permission: Permission) -> str:
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):
-    """Permissions, each said in the reader's language."""
+    """Permissions, each named in the reader's language."""
 
     def label_from_instance(self, obj: Any) -> str:
         return permission_words(obj)
 
 
 class _WithPermissions(admin.ModelAdmin):
-    """Permissions and groups are all seen and chosen at once, not moved between two lists."""
+    """Shows permissions and groups as checkboxes, not as two lists to move them between."""
 
     filter_horizontal = ()
 
@@ -61,7 +61,7 @@ class _WithPermissions(admin.ModelAdmin):
 
 @admin.register(User)
 class PeopleAdmin(PersonPage, PersonalData, _WithPermissions, UserAdmin, GatewayModelAdmin):  # type: ignore[misc]
-    """Who may log in. A new user may, as a member: the console has no other purpose for users."""
+    """Who may log in. New users may: the console has no other use for an account."""
 
     form = UserChangeForm
     add_form = UserCreationForm

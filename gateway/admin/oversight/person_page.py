@@ -1,4 +1,4 @@
-"""What a person has: client keys with what they cost, and revoking all of them at once."""
+"""A person's client keys with their costs, and revoking all of them at once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PersonPage(admin.ModelAdmin):
         return response
 
     def revoke_all_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: which keys, and what becomes of them. POST: revoke them."""
+        """GET: which keys, and what revoking means for them. POST: revoke them."""
         person = self.get_object(request, str(pk))
         if person is None or not _may_revoke(request):
             raise PermissionDenied
@@ -95,7 +95,7 @@ def _revocable(key: ClientKey) -> bool:
 
 
 def _spent(keys: list[int]) -> dict[int, int]:
-    """COST_UNITs of each key in the last 30 days."""
+    """The cost of each key in the last 30 days, in COST_UNITs."""
     first = hour_of(timezone.now()) - _DAYS * DAY
     rows = DailyTotal.objects.order_by().filter(client_key_pk__in=keys, hour__gte=first)
     return dict(rows.values_list("client_key_pk").annotate(units=Sum("cost_units")))

@@ -1,13 +1,10 @@
-"""What is kept of a person, from their page: given out as a file, or erased."""
+"""What is kept of a person: exported as a file or erased, from their page."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -17,6 +14,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from gateway.admin.downloads import streamed_download
 from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
 from gateway.config.changes import note_sentence
@@ -27,7 +25,7 @@ from gateway.personal_data.export import person_lines
 
 EXPORT: Final = "gateway.export_person"
 ERASE: Final = "gateway.erase_person"
-# how long a page may take; the rest goes in the background
+# how long a page may take; a background process erases the rest
 _SECONDS: Final = 5.0
 
 
@@ -63,11 +61,7 @@ class PersonalData(admin.ModelAdmin):
         note_sentence(person, _("What is kept of the person was exported."))
         lines = person_lines(person, request.user, with_contents=may_read_all(request.user))
         name = slugify(person.get_username()) or f"person-{pk}"
-        return StreamingHttpResponse(
-            _one_by_one(lines),
-            content_type="application/x-ndjson",
-            headers={"Content-Disposition": f'attachment; filename="{name}.jsonl"'},
-        )
+        return streamed_download(lines, f"{name}.jsonl")
 
     def erase_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET: what goes and what stays. POST, with the name typed: erase."""
@@ -121,7 +115,7 @@ class PersonalData(admin.ModelAdmin):
 
 
 class _Deadline:
-    """What `carry_on` asks whether to stop: an event that is set by the clock."""
+    """An event that the clock sets, for `carry_on` to know when to stop."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -131,9 +125,3 @@ class _Deadline:
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.is_set()
-
-
-async def _one_by_one(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
-    step = sync_to_async(partial(next, lines, None))
-    while (line := await step()) is not None:
-        yield line

@@ -12,13 +12,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import lazy
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests.request_page import TABS
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin, ReadOnlyAdmin
 from gateway.admin.ui.html_format import time_column
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.history.disk_need import PROPOSED_DAYS, DiskNeed, disk_need
 from gateway.history.retention import MOST_COUNTED, preview
@@ -28,7 +28,7 @@ from gateway.models import ContentRead, LegalHold, PurgeRun, Retention, SecretPa
 
 @admin.register(Retention)
 class RetentionAdmin(GatewayModelAdmin):
-    """One record: its list is its form."""
+    """A single record: the page of the list is its form."""
 
     change_form_template = "admin/gateway/retention/change_form.html"
     fields = ("body_days", "row_days", "total_days")
@@ -43,7 +43,7 @@ class RetentionAdmin(GatewayModelAdmin):
         return HttpResponseRedirect(reverse(self.page_name("change"), args=[Retention.ROW]))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Before the first save there is no row, and looking makes none."""
+        """Before the first save there is no row, and viewing the page creates none."""
         found = super().get_object(request, object_id, from_field)
         if found is None and object_id == str(Retention.ROW):
             return Retention(pk=Retention.ROW, body_days=PROPOSED_DAYS)
@@ -92,7 +92,7 @@ def _shown(number: int) -> str:
     return f"> {MOST_COUNTED:,}" if number > MOST_COUNTED else f"{number:,}"
 
 
-# what was read: a tab of the request's page, or what was made of it
+# what was read: a tab of the request's page, or something made from it
 _PARTS: Final = {
     **{name: tab.title for name, tab in TABS.items()},
     "replay": _("Replay and compare"),
@@ -116,9 +116,9 @@ class LegalHoldAdmin(GatewayModelAdmin):
 
 
 def _masked_anyway() -> str:
-    """In the language of whoever looks, so when they look."""
+    """Evaluated with each view, because it is in the reader's language."""
     names = ", ".join(dict.fromkeys(pattern.name for pattern in BUILT_IN))
-    return str(_("Masked in every stored text anyway: %(names)s.") % {"names": names})
+    return str(_("Always masked in stored texts: %(names)s.") % {"names": names})
 
 
 @admin.register(SecretPattern)
@@ -135,7 +135,7 @@ class SecretPatternAdmin(GatewayModelAdmin):
         ),
     )
     empty_state = EmptyState(
-        _("Only the built-in patterns are in force"),
+        _("Only the built-in patterns apply"),
         _("Keys and tokens of well-known services are masked anyway. Add a pattern for secrets of your own."),
     )
 
@@ -149,7 +149,7 @@ class ContentReadAdmin(ReadOnlyAdmin):
     date_hierarchy = None
     show_full_result_count = False
     empty_state = EmptyState(
-        _("Nobody has read content yet"),
+        _("No content has been read yet"),
         _("Each time somebody opens the content of a request or exports it, it is noted here."),
     )
 
@@ -161,6 +161,6 @@ class ContentReadAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("request id"), ordering="request_id")
     def request_shown(self, read: ContentRead) -> str:
-        """It leads to the request, as long as that is kept."""
-        address = reverse("admin:gateway_requestlog_changelist") + "?" + urlencode({"q": read.request_id})
+        """The request id, linked to a search for it, since the request may be gone."""
+        address = requests_url({"q": read.request_id})
         return format_html('<a class="gw-link gw-mono" href="{}">{}</a>', address, inert(read.request_id))

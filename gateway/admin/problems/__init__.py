@@ -1,1 +1,1 @@
-"""Problems in the console: failures of one kind, what people decide about them, and who is told outside."""
+"""Problems in the console: failures of one kind, decisions about them, and who is notified outside."""

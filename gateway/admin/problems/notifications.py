@@ -1,4 +1,4 @@
-"""Notification channels: webhooks and mail, with a test and what was sent lately."""
+"""Notification channels: webhooks and mail, with a test and the latest notices."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ChannelForm(forms.ModelForm):
 
     def clean_secret(self) -> Sealed | str:
         typed: str = self.cleaned_data["secret"]
-        # the record seals it, for the address that it leads to then
+        # the record encrypts it for the address that is saved with it
         return typed or self.instance.secret
 
     def clean(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class NotificationChannelAdmin(GatewayModelAdmin):
     list_display = ("name", "kind", "leads_to", "least", "enabled", "last_is")
     list_filter = ("kind", "enabled")
     empty_state = EmptyState(
-        gettext_lazy("Nobody is told outside of this console"),
+        gettext_lazy("Nobody is notified outside this console"),
         gettext_lazy(
             "Add a webhook (of Slack, Mattermost or your own) or mail addresses: they hear what needs "
             "attention when it begins, and when it is over."
@@ -83,7 +83,7 @@ class NotificationChannelAdmin(GatewayModelAdmin):
         return [path("<int:pk>/test/", view, name="gateway_notificationchannel_test"), *super().get_urls()]
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: send a test now, and say how it went."""
+        """POST only: send a test now and report the result."""
         channel = self.get_object(request, str(pk))
         if channel is None or not self.has_change_permission(request, channel):
             raise PermissionDenied
@@ -119,7 +119,7 @@ class NotificationChannelAdmin(GatewayModelAdmin):
     def leads_to(self, channel: NotificationChannel) -> str:
         if channel.kind == ChannelKind.MAIL:
             return inert(", ".join(channel.addresses))
-        # the rest of such an address is often a secret
+        # the path of such an address is often a secret
         return inert(origin_of(channel.url))
 
     @admin.display(description=gettext_lazy("last notice"))

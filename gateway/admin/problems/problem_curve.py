@@ -1,4 +1,4 @@
-"""When a problem happened, and whom it hit."""
+"""When a problem occurred, and which keys it affected."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db.models import Sum
-from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from gateway.admin.ui.charts import Chart, ChartColumn, Series, cells, span_query
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.contributions import HOUR, hour_of
 from gateway.models import ClientKey, Problem, ProblemHour
@@ -31,7 +30,7 @@ _MOST_HIT: Final = 12
 
 
 class Hits(NamedTuple):
-    """Whom a problem hit in the last week, and how often in each of the last 24 hours, oldest first."""
+    """Keys that a problem affected in the last week, and failures by hour in the last 24, oldest first."""
 
     people: int
     keys: int
@@ -39,7 +38,7 @@ class Hits(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """How often a problem hit a key."""
+    """How often a problem affected a key."""
 
     key_pk: int
     name: str
@@ -48,7 +47,7 @@ class Hit(NamedTuple):
 
 
 def hits(pks: Sequence[int], now: datetime) -> dict[int, Hits]:
-    """`Hits` of several problems, by one query."""
+    """The `Hits` of several problems, in one query."""
     last = hour_of(now)
     rows = ProblemHour.objects.order_by().filter(problem_id__in=pks, hour__gt=last - _WEEK)
     people: dict[int, set[int]] = defaultdict(set)
@@ -66,7 +65,7 @@ def hits(pks: Sequence[int], now: datetime) -> dict[int, Hits]:
 
 
 def small(values: Sequence[int]) -> SafeString:
-    """A curve for a cell of a list, and the number in words."""
+    """A curve for a cell of the list, with the number in words."""
     top = max(values, default=0) or 1
     bars = format_html_join(
         "",
@@ -91,7 +90,7 @@ def small(values: Sequence[int]) -> SafeString:
 
 
 def week(problem: Problem, now: datetime) -> Chart:
-    """The last seven days, a bar for three hours."""
+    """The last seven days, one bar for three hours."""
     last = hour_of(now)
     first = last - _WEEK + 1
     first -= first % _EACH
@@ -108,7 +107,7 @@ def week(problem: Problem, now: datetime) -> Chart:
 
 
 def whom(problem: Problem) -> list[Hit]:
-    """The keys that it hit most, with their owners' names."""
+    """The keys that it affected most, with the names of their owners."""
     rows = ProblemHour.objects.order_by().filter(problem=problem)
     sums = rows.values_list("client_key_pk", "owner_id").annotate(sum_of_times=Sum("times"))
     found = list(sums.order_by("-sum_of_times")[:_MOST_HIT])
@@ -129,5 +128,4 @@ def whom(problem: Problem) -> list[Hit]:
 def _column(problem: Problem, hour: int) -> ChartColumn:
     since = datetime.fromtimestamp(hour * HOUR, UTC)
     asked = {"problem": str(problem.pk), **span_query(since, since + timedelta(hours=_EACH))}
-    address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode(asked)}"
-    return ChartColumn(date_format(localtime(since), "j N H:i"), address)
+    return ChartColumn(date_format(localtime(since), "j N H:i"), requests_url(asked))

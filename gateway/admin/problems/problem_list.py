@@ -1,4 +1,4 @@
-"""Problems: failures of one kind with their curve, whom they hit, and what was decided."""
+"""Problems: failures of one kind, with a curve, the affected keys, and decisions."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from gateway.admin.problems import problem_curve
 from gateway.admin.requests import request_cells
 from gateway.admin.ui.base import EmptyState, ReadOnlyAdmin
 from gateway.admin.ui.html_format import NOTHING, Tone, ago, badge, number, number_column, time_column
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.paging import LookAheadList, LookAheadPaginator, page_number
 from gateway.admin.ui.sanitize import inert
 from gateway.history.access import visible_requests
@@ -32,7 +33,7 @@ from gateway.watch.problems import decide
 
 LISTED: Final = 20
 _TONES: Final[dict[str, Tone]] = {"open": "bad", "resolved": "good", "ignored": "plain"}
-# what a button says -> the state, and for how long
+# value of a button: the new state, and for how long
 DECISIONS: Final[dict[str, tuple[str, timedelta | None, Any]]] = {
     "resolve": (ProblemState.RESOLVED, None, gettext_lazy("Resolve")),
     "ignore-day": (ProblemState.IGNORED, timedelta(days=1), gettext_lazy("Ignore for a day")),
@@ -43,7 +44,7 @@ DECISIONS: Final[dict[str, tuple[str, timedelta | None, Any]]] = {
 
 
 class ProblemStateFilter(admin.SimpleListFilter):
-    """Those that are open, unless something else is asked for."""
+    """Shows open problems unless another state is chosen."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -68,7 +69,7 @@ class ProblemStateFilter(admin.SimpleListFilter):
             return queryset.filter(state=ProblemState.OPEN, is_back=True)
         if value in (ProblemState.RESOLVED, ProblemState.IGNORED):
             return queryset.filter(state=value)
-        # one whose time of being ignored is over is open, also before it fails again
+        # a problem that is no longer ignored is open, even before it fails again
         over = Q(state=ProblemState.IGNORED, ignored_until__lte=timezone.now())
         return queryset.filter(Q(state=ProblemState.OPEN) | over)
 
@@ -80,7 +81,7 @@ def _cells(row: RequestLog) -> tuple[Any, ...]:
 
 
 def attention_view(request: HttpRequest) -> HttpResponse:
-    """What needs attention now, as the piece of the dashboard that looks for itself."""
+    """What needs attention now: the part of the dashboard that reloads itself."""
     if not request.user.has_perm("gateway.view_hourlytotal"):
         raise PermissionDenied
     items = attention.items(timezone.now())
@@ -125,7 +126,7 @@ class ProblemAdmin(ReadOnlyAdmin):
         return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rows know whom they hit and their curve (`hits`)."""
+        """The list, with curve and affected keys of each row (`hits`)."""
         changelist = super().get_changelist_instance(request)
         found = problem_curve.hits([problem.pk for problem in changelist.result_list], timezone.now())
         for problem in changelist.result_list:
@@ -149,7 +150,7 @@ class ProblemAdmin(ReadOnlyAdmin):
         if problem is None or not self.has_view_permission(request, problem):
             return super().change_view(request, object_id, form_url, extra_context)
         rows = visible_requests(request.user).filter(~Q(problem_id=None), problem_id=problem.pk)
-        requests = reverse("admin:gateway_requestlog_changelist") + f"?problem={problem.pk}"
+        requests = requests_url({"problem": str(problem.pk)})
         context = self.page_context(
             request,
             inert(str(problem)),

@@ -26,6 +26,7 @@ from gateway.admin.providers.provider_repairs import ProviderRepairs
 from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, code, milliseconds, number, switch_badge
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
 from gateway.config.presets.presets import Preset, preset, presets
@@ -35,9 +36,9 @@ from gateway.history.totals.dashboard import recent
 from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 from gateway.models.configuration.provider import Auth
 
-# of the requests of a day: from here on the provider is marked as bad
+# the share of failed requests in a day from which a provider is marked as bad
 _BAD: Final = 0.2
-# mappings that a message names
+# mappings that a message names at most
 _MOST_NAMED: Final = 10
 
 
@@ -77,7 +78,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             "it is removed at the next start after that. Add a provider of your own beside it."
         ),
     }
-    # the credentials stand between these two
+    # the credentials go between these two
     _first = ("preset", "name")
     _where = ("protocol", "base_url", "enabled")
     _folded = (
@@ -118,7 +119,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         return [path("<int:pk>/credentials/<int:credential>/back/", view, name=name), *super().get_urls()]
 
     def credential_back_view(self, request: HttpRequest, pk: int, credential: int) -> HttpResponse:
-        """POST only: use a credential again that was set aside."""
+        """POST only: bring back a credential that was set aside."""
         record = self._triable(request, pk)
         if request.method == "POST":
             label = bring_credential_back(record, credential)
@@ -148,7 +149,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         return {} if obj else super().get_prepopulated_fields(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # a demo with a real URL would still be answered inside the process
+        # otherwise requests to the real URL would still be answered by the demo
         return super().has_change_permission(request, obj) and not _is_demo(obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -163,7 +164,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             self.message_user(request, text % obj.name, messages.WARNING)
 
     def _warn_of_mappings(self, request: HttpRequest, record: Provider) -> None:
-        """Say which mappings have nowhere to go now, and which go on with their next target."""
+        """Warn which mappings lead nowhere now, and which continue with their next target."""
         usable = MappingTarget.objects.filter(mapping=OuterRef("pk"), enabled=True, provider__enabled=True)
         led_here = ModelMapping.objects.filter(enabled=True, targets__provider=record, targets__enabled=True)
         mappings = led_here.distinct().annotate(goes_on=Exists(usable))
@@ -178,7 +179,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             self.message_user(request, text % ", ".join(map(inert, others[:_MOST_NAMED])), messages.INFO)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """With what to do first, where mappings lead to the provider: those keep it from being deleted."""
+        """Explains what to do first if mappings lead to the provider, because then it cannot be deleted."""
         record = self.get_object(request, object_id)
         if request.method == "GET" and record is not None and record.targets.exists():
             text = gettext("Mappings lead to %s, so it cannot be deleted. It can be disabled.") % record.name
@@ -233,7 +234,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         return switch_badge(record.enabled)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rows know their numbers of the last 24 hours (`day`), by one query."""
+        """The list, with each row's numbers of the last 24 hours (`day`), in one query."""
         changelist = super().get_changelist_instance(request)
         found = recent(24, timezone.now())
         for record in changelist.result_list:
@@ -250,8 +251,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             return NOTHING
         text = f"{record.day.failed:,} / {record.day.requests:,}"
         tone: Tone = "bad" if record.day.failed_share >= _BAD else "warn" if record.day.failed else "good"
-        query = urlencode({"provider": record.slug, "state": "failed", time_range.PARAMETER: "24h"})
-        address = reverse("admin:gateway_requestlog_changelist") + f"?{query}"
+        address = requests_url({"provider": record.slug, "state": "failed", time_range.PARAMETER: "24h"})
         return format_html('<a href="{}">{}</a>', address, badge(text, tone))
 
     @admin.display(description=_("first byte, half within"))
@@ -300,7 +300,7 @@ def _is_demo(obj: Any) -> bool:
 
 
 def offered_presets() -> dict[str, dict[str, Any]]:
-    """What the form's script needs of each preset to fill the form in."""
+    """What the form's script needs to know of each preset to fill in the form."""
     return {
         known.slug: {
             "label": known.label,
@@ -318,7 +318,7 @@ def offered_presets() -> dict[str, dict[str, Any]]:
 
 
 def _endpoints(known: Preset) -> list[dict[str, Any]]:
-    """Where a service speaks what: its own endpoint first, which is protocol "", then the others."""
+    """The endpoint for each protocol of a service; its own comes first, under protocol ""."""
     return [
         {
             "protocol": "" if endpoint.protocol == known.protocol else endpoint.protocol,

@@ -1,8 +1,8 @@
-"""A Messages request and its answer as turns and cards to draw (pure; nothing here is trusted).
+"""A Messages request and its answer as turns and cards (pure; nothing in them is trusted).
 
-A card is one block. Texts are inert already; `html` is safe HTML, everything else
-is escaped by the template. Only images whose bytes are what they claim become
-`data:` addresses; an image that would have to be fetched is named, never loaded.
+A card is one block. Texts are already inert; `html` is safe HTML, and the template escapes everything else.
+Only images whose bytes are what they claim become `data:` addresses; an image at an address is named, never
+loaded.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from gateway.conversion.block_kinds import Shown, kind_of
 
 JSONObject = Mapping[str, Any]
 
-# characters of one card, of all cards, and bytes of all images; what is more is counted
+# the most characters of a card and of all cards, and bytes of all images; the rest is counted
 LONGEST_CARD: Final = 20_000
 LONGEST_PAGE: Final = 600_000
 MOST_MARKDOWN: Final = 200_000
 LONGEST_NAME: Final = 200
-# characters that a card, a message or a rendering costs beside its own
+# characters charged for a card, a message or a rendering in addition to its own
 _OVERHEAD: Final = 100
-# who wrote a message, by its role; a person's may hold what the client put in
+# who wrote a message, by its role; the client may have added to a person's
 _WRITERS: Final = {"assistant": "model", "answer": "model", "system": "client"}
 _REMINDER: Final = "<system-reminder>"
 _ENDS: Final = "</system-reminder>"
@@ -82,11 +82,11 @@ class ShownConversation:
 
 
 class _Budget:
-    """What may still be shown; the newest turns are laid out first."""
+    """What may still be shown; the newest turns take their share first."""
 
     def __init__(self) -> None:
         self.characters = LONGEST_PAGE
-        # what models wrote is Markdown more often than what people did, and is not to go without for it
+        # models write Markdown more often than people, so their part is reserved
         self.markdown = {"model": MOST_MARKDOWN, "person": MOST_MARKDOWN // 2, "tool": 0, "client": 0}
         self.writer = "person"
         self.images = LARGEST_IMAGES
@@ -94,7 +94,7 @@ class _Budget:
 
 
 def conversation(request: Any, answer: Any) -> ShownConversation:
-    """Lay out a request and the message it got (None: none). Values of any shape are no error."""
+    """Lay out a request and its answer (None without one). Values of any shape are allowed."""
     asked: JSONObject = request if isinstance(request, Mapping) else {}
     messages = [message for message in _list(asked.get("messages")) if isinstance(message, Mapping)]
     budget = _Budget()
@@ -219,7 +219,7 @@ def _text(text: str, budget: _Budget) -> Card:
     shown = _shown(text, budget)
     inserted = text.lstrip().startswith(_REMINDER) and text.rstrip().endswith(_ENDS)
     if budget.writer == "client" or (budget.writer == "person" and inserted):
-        # what the client put in: most of a page, and what nobody said
+        # text that the client added: long, and said by nobody
         return Card("reminder", text=shown)
     if len(text) <= min(markdown.LONGEST, LONGEST_CARD, budget.markdown[budget.writer] - _OVERHEAD):
         budget.markdown[budget.writer] -= len(text) + _OVERHEAD
@@ -250,7 +250,7 @@ def _image(block: JSONObject, budget: _Budget) -> Card:
     return Card("image", _name(kind), image=address)
 
 
-# by what a kind of blocks is shown as (conversion/block_kinds.py)
+# by how a kind of block is shown (conversion/block_kinds.py)
 _CARDS: Final[dict[Shown, Callable[[JSONObject, _Budget], Card]]] = {
     "text": _text_card,
     "thinking": _thinking,

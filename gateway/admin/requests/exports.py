@@ -1,10 +1,8 @@
-"""Rows of the history as CSV and JSONL, page by page of the database, so that any number can be sent."""
+"""Rows of the history as CSV and JSONL, read page by page, so that any number can be exported."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
 
 from gateway.admin.ui.html_format import plain
+from gateway.history.csv_text import csv_text
 from gateway.wire import jsontext
 
 COLUMNS: Final = (
@@ -24,17 +23,15 @@ COLUMNS: Final = (
     "upstream_request_id", "request_class", "class_inferred", "task", "agent_type", "prompt_id", "compaction",
 )  # fmt: skip
 AT_ONCE: Final = 1_000
-# a spreadsheet takes a text that begins so for a formula
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Row = Mapping[str, Any]
 
 
 async def csv_lines(rows: QuerySet[Any]) -> AsyncIterator[bytes]:
-    """CSV with a head, newest first; texts that a spreadsheet would run are quoted with an apostrophe."""
-    yield _csv([COLUMNS])
+    """CSV with a header line, newest first."""
+    yield csv_text([COLUMNS]).encode()
     async for page in _pages(rows):
-        yield _csv([_cell(row[name]) for name in COLUMNS] for row in page)
+        yield csv_text([_cell(row[name]) for name in COLUMNS] for row in page).encode("utf-8", "replace")
 
 
 async def jsonl_lines(rows: QuerySet[Any]) -> AsyncIterator[bytes]:
@@ -43,14 +40,15 @@ async def jsonl_lines(rows: QuerySet[Any]) -> AsyncIterator[bytes]:
         yield b"".join(jsontext.dumps({name: _value(row[name]) for name in COLUMNS}) + b"\n" for row in page)
 
 
-FORMATS: Final[dict[str, tuple[str, Callable[[QuerySet[Any]], AsyncIterator[bytes]]]]] = {
-    "csv": ("text/csv; charset=utf-8", csv_lines),
-    "jsonl": ("application/x-ndjson", jsonl_lines),
+# by the ending of the file's name
+FORMATS: Final[dict[str, Callable[[QuerySet[Any]], AsyncIterator[bytes]]]] = {
+    "csv": csv_lines,
+    "jsonl": jsonl_lines,
 }
 
 
 async def _pages(rows: QuerySet[Any]) -> AsyncIterator[list[Row]]:
-    """Pages by the place in the order of the list: no long transaction, and nothing is read twice."""
+    """Pages, each starting behind the last row of the one before: no long transaction, and no row twice."""
     ordered = rows.order_by("-started_at", "-pk").values("pk", *COLUMNS)
     after = ordered
     while page := await _page(after):
@@ -64,19 +62,8 @@ def _page(rows: Any) -> list[Row]:
     return list(rows[:AT_ONCE])
 
 
-def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8", "replace")
-
-
 def _cell(value: Any) -> Any:
-    value = _value(value)
-    if isinstance(value, list):
-        value = " ".join(str(item) for item in value)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
+    return " ".join(str(item) for item in value) if isinstance(value, list) else _value(value)
 
 
 def _value(value: Any) -> Any:

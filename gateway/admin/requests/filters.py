@@ -1,4 +1,4 @@
-"""The filters of the history, none of which reads distinct values from the big table.
+"""The filters of the history. None of them reads distinct values from the large table.
 
 Partial indexes (models/history/request_log.py) find rare rows. A condition repeats that of its index, because
 SQLite uses the index only then.
@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from gateway.admin.ui.list_filters import FieldFilter, ParameterFilter, TimeFilter
+from gateway.admin.ui.list_filters import FieldFilter, LinkedFilter, ParameterFilter, TimeFilter
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
@@ -60,7 +60,7 @@ MODELS_OF_DAYS: Final = 7
 
 
 class OldTimeFilter(TimeFilter):
-    """`?time=7d`, as addresses said it that somebody may have kept."""
+    """`?time=7d`, the former spelling, for addresses that people have saved."""
 
     parameter_name = "time"
 
@@ -103,7 +103,7 @@ class OwnerFilter(ParameterFilter):
 
 
 class ProviderFilter(FieldFilter):
-    """The providers that are configured now; ?provider=SLUG in the address finds an older one too."""
+    """The configured providers; ?provider=SLUG in the address also finds a former one."""
 
     multiple = True
     title = _("provider")
@@ -141,7 +141,7 @@ class UpstreamModelFilter(ModelFilter):
 
 
 class StatusFilter(ParameterFilter):
-    """A class, or an exact status."""
+    """A class of statuses or an exact one."""
 
     multiple = True
     title = _("status")
@@ -162,7 +162,7 @@ class StatusFilter(ParameterFilter):
 
 
 class StateFilter(FieldFilter):
-    """How it stands; `failed` is every end that is a failure."""
+    """The state of a request; `failed` stands for every failed end."""
 
     multiple = True
     title = _("end")
@@ -176,7 +176,7 @@ class StateFilter(FieldFilter):
 
 
 class ProblemFilter(ParameterFilter):
-    """The requests of one problem; offered only where it is chosen, by the page of that problem."""
+    """The requests of one problem; offered only where the problem's page leads."""
 
     title = _("problem")
     parameter_name = "problem"
@@ -242,7 +242,7 @@ class SlowFilter(ParameterFilter):
 
 
 class WithFilter(ParameterFilter):
-    """Things that a request has: a name, or several with commas between; a choice adds or takes away."""
+    """What a request has: one or several names, separated by commas; choosing one adds or removes it."""
 
     multiple = True
     title = _("with")
@@ -263,13 +263,13 @@ class WithFilter(ParameterFilter):
         return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
 
     def conditions(self) -> Q | None:
-        """All of them hold: one Q after the other, so that each partial index is seen."""
+        """All of them hold: one Q after the other, so that the database sees each partial index."""
         chosen = [name for name in self.CONDITIONS if name in self.values()]
         return reduce(and_, (self.CONDITIONS[name][1] for name in chosen), Q()) or None
 
 
 class WithoutFilter(ParameterFilter):
-    """What a request lacks; most lack it, so this is for use beside another filter or a time."""
+    """What a request lacks. Most requests lack it, so combine it with another filter or a time."""
 
     title = _("without")
     parameter_name = "without"
@@ -298,7 +298,7 @@ class EndpointFilter(FieldFilter):
 
 
 class ClassFilter(ParameterFilter):
-    """What requests are for; safety checks can be seen alone."""
+    """What requests are for; safety checks can be chosen alone."""
 
     title = _("purpose")
     parameter_name = "class"
@@ -316,7 +316,7 @@ class ClassFilter(ParameterFilter):
 
 
 class PromptFilter(ParameterFilter):
-    """The requests of one prompt of a person; ?prompt=ID in the address, as the session's page has it."""
+    """The requests of one prompt of a person: ?prompt=ID, to which the session's page links."""
 
     title = _("prompt")
     parameter_name = "prompt"
@@ -333,7 +333,7 @@ class PromptFilter(ParameterFilter):
 
 
 class MissedFilter(ParameterFilter):
-    """Requests that missed the provider's cache: `any`, or which misses as `about_value` writes it."""
+    """Requests that missed the provider's cache: `any`, or a kind of miss as written by `about_value`."""
 
     title = _("missed the cache")
     parameter_name = "missed"
@@ -346,23 +346,12 @@ class MissedFilter(ParameterFilter):
         return Q(request_id__in=CacheMiss.objects.filter(asked).order_by().values("log_id"))
 
 
-class _ChosenElsewhere(FieldFilter):
-    """A field that has no menu here; a page links to one of its values."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        value = request.GET.get(str(self.parameter_name), "")
-        return [(value, inert(value))] if value else []
-
-    def is_offered(self) -> bool:
-        return bool(self.lookup_choices)
-
-
-class ClientFilter(_ChosenElsewhere):
+class ClientFilter(LinkedFilter):
     title = _("client")
     parameter_name = field = "client"
 
 
-class MappingFilter(_ChosenElsewhere):
+class MappingFilter(LinkedFilter):
     title = _("mapping")
     parameter_name = field = "mapping"
 
@@ -391,14 +380,14 @@ HISTORY_FILTERS: Final = (
     MappingFilter,
 )
 
-# what names other people, or what the gateway has
+# filters that name other people or the gateway's configuration
 _NOT_FOR_OWNERS: Final = (
     OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter, MappingFilter,
 )  # fmt: skip
 
 
 def history_filters(request: HttpRequest) -> list[Any]:
-    """The filters of the history; owners of keys, who see their own requests alone, get fewer."""
+    """The filters of the history; fewer for owners of keys, who see only their own requests."""
     if request.user.has_perm(VIEW_ALL):
         return list(HISTORY_FILTERS)
     return [one for one in HISTORY_FILTERS if one not in _NOT_FOR_OWNERS]

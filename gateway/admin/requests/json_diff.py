@@ -1,7 +1,7 @@
-"""Two JSON texts side by side, and what of each is not in the other (pure).
+"""Two JSON texts side by side, with the values of each that are not in the other (pure).
 
-The two speak different protocols, so lines cannot be compared. What can be is
-what they say: a value is marked when the other side does not have it anywhere.
+The two are of different protocols, so their lines cannot be compared. Their values can: a value is marked
+if it is nowhere on the other side.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from gateway.wire import jsontext
 
 MOST_LINES: Final = 4_000
 LONGEST_LINE: Final = 2_000
-# shorter texts are everywhere
+# shorter texts are found everywhere
 _SHORT: Final = 4
-# Characters of the other side that are searched for all values together: what a client sent, somebody
-# waits for.
+# The most characters of the other side that are searched for all values together, because somebody waits
+# and the texts come from clients.
 _MOST_SEARCHED: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line of laid out JSON, inert; `marked`: its value is not on the other side."""
+    """A line of indented JSON, inert; `marked`: its value is not on the other side."""
 
     text: str
     marked: bool = False
@@ -43,14 +43,14 @@ class Side:
 
 
 def side_by_side(one: bytes, other: bytes) -> tuple[Side, Side]:
-    """Both texts laid out and marked. A text that is no JSON is one side without marks."""
+    """Both texts, indented and marked. A text that is not JSON has no marks."""
     values = _loaded(one), _loaded(other)
     said = [_Said(value) for value in values]
     return _side(values[0], said[1]), _side(values[1], said[0])
 
 
 class _Said:
-    """What one side says. What could not be searched for within _MOST_SEARCHED is not in it."""
+    """The values of one side. Those not searched for within _MOST_SEARCHED count as missing."""
 
     def __init__(self, value: Any) -> None:
         leaves = list(_leaves(value))
@@ -63,7 +63,7 @@ class _Said:
     def __contains__(self, leaf: Any) -> bool:
         if not isinstance(leaf, str):
             return json.dumps(leaf) in self._whole
-        # texts are joined and parted on the way, at empty lines
+        # the conversion joins and splits texts at empty lines
         return leaf in self._whole or all(
             not part or part in self._whole or (len(part) > _SHORT and self._says(part))
             for part in leaf.split("\n\n")
@@ -85,7 +85,7 @@ def _side(value: Any, other: _Said) -> Side:
 
 
 def _count(value: Any) -> int:
-    """How many lines `_lines` makes."""
+    """The number of lines that `_lines` gives."""
     count, waiting = 0, [value]
     while waiting:
         value = waiting.pop()
@@ -97,14 +97,14 @@ def _count(value: Any) -> int:
 
 
 def _lines(value: Any, depth: int, before: str, after: str) -> Iterator[tuple[str, list[Any]]]:
-    """The lines of `value` as indented JSON, each with the values on it."""
+    """The lines of `value` as indented JSON, each with its values."""
     indent = "  " * depth
     if isinstance(value, dict) and value:
         yield f"{indent}{before}{{", []
         for number, (key, item) in enumerate(value.items(), 1):
             comma = "," if number < len(value) else ""
             for text, leaves in _lines(item, depth + 1, f"{json.dumps(key, ensure_ascii=False)}: ", comma):
-                # the word for a kind of thing is the protocol's own
+                # a word for a kind of object belongs to its protocol
                 yield text, [] if key == "type" and isinstance(item, str) else leaves
         yield f"{indent}}}{after}", []
     elif isinstance(value, list) and value:
@@ -136,7 +136,7 @@ def _cut(text: str) -> str:
 def _loaded(text: bytes) -> Any:
     try:
         value = jsontext.loads(text)
-        # as deep as it can be laid out
+        # too deep to be laid out as JSON raises here
         json.dumps(value)
     except (ValueError, RecursionError):
         return text.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The rows with which the live tail begins."""
+"""The rows that the live tail shows at first."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def live_rows(rows: QuerySet[Any]) -> list[Row]:
 
 
 def live_words() -> dict[str, Any]:
-    """What the page's script says itself, in the reader's language: units, and states by stored name."""
+    """The words of the page's script in the reader's language: units, and states by stored name."""
     return {"ms": _("ms"), "s": _("s"), "states": {str(state): str(state.label) for state in State}}

@@ -1,4 +1,4 @@
-"""The requests before and after one in the list from which somebody came to it.
+"""The requests before and after one in the list from which the reader came.
 
 Django names that list's filters in the address of each of its links (`_changelist_filters`).
 """
@@ -18,14 +18,14 @@ from gateway.models import RequestLog
 
 _PARAMETER = "_changelist_filters"
 _LONGEST = 2_000
-# which page of the list, and what a failed filter leaves, choose no rows
+# the number of the page, and what a failed filter leaves, do not select rows
 _NOT_FILTERS = ("p", "e", "o")
 
 
 def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
     """`newer` and `older`: primary keys or None. `list_filters`, `list_query`, `list_more`: for addresses.
 
-    `list_words`: the words that the list was searched for.
+    `list_words`: the words for which the list was searched.
     """
     filters = request.GET.get(_PARAMETER, "")[:_LONGEST].replace("\x00", "")
     rows = _rows(pages, request, filters).order_by()
@@ -44,7 +44,7 @@ def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
 
 
 def _rows(pages: Any, request: HttpRequest, filters: str) -> Any:
-    """The rows of that list; of a list that cannot be asked for again, all that the user may see."""
+    """The rows of that list, or all that the user may see if the list cannot be made again."""
     asked = QueryDict(filters, mutable=True)
     for name in _NOT_FILTERS:
         asked.pop(name, None)

@@ -1,7 +1,7 @@
 """The language of the search box: `key:laptop status:5xx cost:>0.5 tool:Bash "retry loop"`.
 
-What is no `name:value` of FIELDS is words of a conversation, or an id. A value with spaces stands in
-quotation marks. Several values of one name are alternatives, different names hold together.
+What is not a `name:value` of FIELDS is an id, or words of a conversation. A value with spaces stands in
+quotation marks. Values of one name are alternatives; different names must all match.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from gateway.models import ClientKey, Provider
 from gateway.models.history.request_log import CLASSES, RARE, RARE_CLASS
 
 MOST_TERMS: Final = 30
-# words that a page marks
+# the most words that a page marks
 _MOST_SHOWN: Final = 10
 _NOTHING: Final = Q(pk__in=[])
 _COMPARED: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "": "exact"}
 
 
 class ParsedQuery(NamedTuple):
-    """`condition` of the fields (None: no field was named), and the `words` that are left."""
+    """The `condition` of the fields (None without any), and the remaining `words`."""
 
     condition: Q | None
     words: str
 
 
 def read(text: str) -> ParsedQuery:
-    """What a text asks for. Any text is allowed; a value that means nothing finds nothing."""
+    """Parse any text; a value without a meaning finds nothing."""
     named: dict[str, list[Q]] = defaultdict(list)
     words = []
     for term in _terms(text)[:MOST_TERMS]:
@@ -52,14 +52,14 @@ def read(text: str) -> ParsedQuery:
             named[name.lower()].append(_NOTHING if "\x00" in value else field.condition(value))
     condition = None
     for alternatives in named.values():
-        # one condition after the other, so that partial indexes are seen
+        # one condition after the other, so that the database sees partial indexes
         one = reduce(or_, alternatives)
         condition = one if condition is None else condition & one
     return ParsedQuery(condition, " ".join(words))
 
 
 def wanted_words(text: str) -> list[str]:
-    """The words and phrases that a text asks for, without quotation marks, for a page that marks them."""
+    """The words and phrases of a text, without quotation marks, for a page to mark."""
     words = (term.strip('"').rstrip("*").strip() for term in _terms(text)[:MOST_TERMS] if not _is_named(term))
     return [word for word in dict.fromkeys(words) if word][:_MOST_SHOWN]
 
@@ -70,7 +70,7 @@ def _is_named(term: str) -> bool:
 
 
 def _terms(text: str) -> list[str]:
-    """The text cut at spaces that stand outside of quotation marks."""
+    """The text, split at spaces outside quotation marks."""
     terms, term, quoted = [], "", False
     for letter in text:
         if letter == '"':
@@ -84,7 +84,7 @@ def _terms(text: str) -> list[str]:
 
 
 def _of_filter(kind: Any) -> Callable[[str], Q]:
-    # what a value means takes no request
+    # a value without a meaning matches no request
     bare = object.__new__(kind)
     return lambda value: bare.condition(value) or _NOTHING
 
@@ -118,7 +118,7 @@ def _session(value: str) -> Q:
 def _class(value: str) -> Q:
     if value == Task.CLASSIFIER:
         return RARE["safety"]
-    # one condition after the other, so that the index of rare classes is seen
+    # one condition after the other, so that the database sees the index of rare classes
     rare = RARE_CLASS if value in CLASSES and value not in ("main", "unknown") else Q()
     return rare & Q(request_class=value)
 
@@ -150,7 +150,7 @@ _DEAR: Final = Decimal("0.1")
 
 
 class Field(NamedTuple):
-    """One name of the language: what it is for, and examples of values for the completion."""
+    """A name of the language: what it means, and sample values for completion."""
 
     title: Any
     condition: Callable[[str], Q]

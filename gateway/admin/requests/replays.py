@@ -1,4 +1,4 @@
-"""Replay and compare: a request asked again of one or several targets, the answers side by side."""
+"""Replay and compare: a request sent again to one or several targets, and the answers side by side."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_COLUMNS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One answer: its row and facts, and what it said (None: `note` says why)."""
+    """One answer: its row, facts and content (None: `note` says why)."""
 
     row: RequestLog
     facts: Any
@@ -40,12 +40,12 @@ class Column:
 
 
 def may_replay(user: Any) -> bool:
-    """Whether a user may send requests of the history again; that costs money."""
+    """Whether a user may send requests of the history again, which costs money."""
     return bool(user.has_perm(PERMISSION))
 
 
 def page(model_admin: Any, request: HttpRequest, row: RequestLog) -> HttpResponse:
-    """The page for `row`; a POST asks the chosen targets and comes back to it."""
+    """The page for `row`. A POST asks the chosen targets and redirects to it."""
     received = _received(row)
     if request.method == "POST" and received is not None:
         choices = _choices(request)
@@ -82,7 +82,7 @@ def _ask(row: RequestLog, choices: Sequence[ReplayTarget], headers: dict[str, st
 
 
 def _received(row: RequestLog) -> tuple[dict[str, str], bytes] | None:
-    """The headers and the body as they came in; None when they are not kept."""
+    """The headers and the body as received; None if they are not kept."""
     try:
         stored = bodies.stored(row.request_id)
         body = None if stored is None else stored.text("received")
@@ -95,7 +95,7 @@ def _received(row: RequestLog) -> tuple[dict[str, str], bytes] | None:
 
 
 def _targets() -> list[tuple[str, MappingTarget]]:
-    """Every target of an enabled mapping, once for each mapping, with the value of its checkbox."""
+    """The targets of enabled mappings, once for each mapping, with the values of their checkboxes."""
     targets = MappingTarget.objects.filter(enabled=True, provider__enabled=True, mapping__enabled=True)
     return [
         (str(target.pk), target)

@@ -11,15 +11,15 @@ from gateway.admin.ui.sanitize import json_escaped
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.wire import jsontext
 
-# what decides how a request is answered; the rest is the client's own
+# headers that affect the answer; the others are the client's own
 _HEADERS: Final = ("anthropic-version", "anthropic-beta")
 _HARMLESS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:/ ")
 
 
 def command(address: str, headers: Mapping[str, Any], body: bytes) -> str:
-    """A command for a shell that sends `body` to `address` of the gateway again.
+    """A shell command that sends `body` to `address` of the gateway again.
 
-    `headers`: as stored; of them only those that the API defines are sent again.
+    `headers`: as stored; only those that the API defines are sent.
     """
     given = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
     lines = [
@@ -31,7 +31,7 @@ def command(address: str, headers: Mapping[str, Any], body: bytes) -> str:
         value = given.get(name, "2023-06-01" if name == "anthropic-version" else "")
         if value and _HARMLESS.issuperset(value):
             lines.append(f"  -H '{name}: {value}'")
-    # a word that no line of the body can be, so nothing of it is read as a command
+    # a delimiter that no line of the body can equal, so the shell runs nothing of it
     end = f"END_{sha256(body).hexdigest()[:16]}"
     text = json_escaped(body.decode("utf-8", "replace"))
     return " \\\n".join([*lines, f"  --data-binary @- <<'{end}'"]) + f"\n{text}\n{end}\n"
@@ -42,8 +42,8 @@ def case(
 ) -> dict[str, Any]:
     """The case of one exchange. `answered`: the provider's raw answer, when there was a good one.
 
-    `profile` None: where the request would go today is not known; defaults are taken.
-    Raises ValueError when the request is no JSON.
+    `profile` is None if the request would lead nowhere today; the defaults are used then.
+    Raises ValueError if the request is not JSON.
     """
     made: dict[str, Any] = {
         "name": name,

@@ -18,8 +18,7 @@ from gateway.models import CacheMiss, ModelMapping, Provider, RequestLog
 
 
 def _provider(row: RequestLog, user: Any) -> str:
-    """The provider as pages name it, which leads to it for those who may see it; one that is gone by its
-    slug."""
+    """The provider's name, linked for those who may see it; the slug of one that is gone."""
     record = Provider.objects.filter(slug=row.provider).first() if row.provider else None
     if record is None:
         return inert(row.provider)
@@ -40,7 +39,7 @@ def _mapping(row: RequestLog, user: Any) -> str:
 
 
 def _where_now(row: RequestLog, user: Any) -> str:
-    """A link to where such a request would go with today's mappings, for those who may see these."""
+    """A link to where today's mappings would send such a request, for those who may see mappings."""
     if not (row.asked_model and user.has_perm("gateway.view_modelmapping")):
         return ""
     address = f"{reverse('admin:gateway_modelmapping_where')}?{urlencode({'request': row.request_id})}"
@@ -48,7 +47,7 @@ def _where_now(row: RequestLog, user: Any) -> str:
 
 
 def _arm(row: RequestLog) -> str:
-    """The target that the session was given, with its share of the sessions then."""
+    """The target assigned to the session, with its share of the sessions at that time."""
     if not row.arm:
         return ""
     share = "" if row.arm_share is None else f" ({100 * row.arm_share:.3g} %)"
@@ -56,7 +55,7 @@ def _arm(row: RequestLog) -> str:
 
 
 def cards(row: RequestLog, user: Any) -> list[tuple[Any, Any]]:
-    """Three lists of facts, each with its title, with links to what `user` may see."""
+    """Three titled lists of facts, with links to what `user` may see."""
     replay = RequestLog.objects.filter(request_id=row.replay_of).first() if row.replay_of else None
     return [
         (
@@ -119,5 +118,5 @@ def cards(row: RequestLog, user: Any) -> list[tuple[Any, Any]]:
 
 
 def cache_miss(row: RequestLog) -> str:
-    """Why a request was not read from the provider's cache; nothing when it was."""
+    """Why a request missed the provider's cache; empty if it did not."""
     return miss_in_words(CacheMiss.objects.filter(log=row).first())

@@ -1,9 +1,8 @@
-"""The columns of the history, and the facts of a request, as they look."""
+"""How the columns of the history and the facts of a request look."""
 
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
@@ -13,6 +12,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
+from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.models import RequestLog, SafeguardVerdict
 from gateway.models.configuration.condition_words import fact_words
@@ -28,12 +28,12 @@ _TONES: Final[dict[str, Tone]] = {
     "interrupted": "warn",
 }
 MOST_TOOLS: Final = 3
-# of an error message in the list
+# characters of an error message in the list
 MOST_LETTERS: Final = 60
 
 
 def state(row: RequestLog) -> SafeString:
-    """The HTTP status when it says more than the state, else the state."""
+    """The HTTP status if it says more than the state, else the state."""
     tone = _TONES.get(row.state, "plain")
     text = row.get_state_display()
     if row.state in ("ok", "error") and row.status is not None:
@@ -55,7 +55,7 @@ def why(row: RequestLog) -> SafeString:
 
 
 def key(row: RequestLog) -> SafeString:
-    """The name of the client key, which leads to it."""
+    """The name of the client key, linked to it."""
     if row.client_key_id is None:
         return short(row.key_name)
     name = inert(row.key_name) or f"#{row.client_key_id}"
@@ -80,13 +80,13 @@ def models(row: RequestLog) -> SafeString:
 
 
 def short(text: str) -> SafeString:
-    """A name that is cut when it is long; the whole is said when it is pointed at."""
+    """A name, shortened if it is long; a tooltip shows the whole."""
     name = inert(text)
     return format_html('<span class="gw-short" title="{}">{}</span>', name, name) if name else NOTHING
 
 
 def purpose(row: RequestLog) -> SafeString:
-    """What the request is for; marked when the client did not say it."""
+    """The purpose of the request, marked if the client did not state it."""
     words = row.get_request_class_display() if row.request_class != "unknown" else ""
     task = row.get_task_display()
     text = f"{words}: {task}" if task else words
@@ -101,15 +101,15 @@ def purpose(row: RequestLog) -> SafeString:
 
 
 def prompt(row: RequestLog) -> SafeString:
-    """The prompt's id, which leads to all requests that it led to."""
+    """The prompt's id, linked to all requests that it caused."""
     if not row.prompt_id:
         return NOTHING
-    address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode({'prompt': row.prompt_id})}"
+    address = requests_url({"prompt": row.prompt_id})
     return format_html('<a class="gw-id" href="{}">{}</a>', address, inert(row.prompt_id))
 
 
 def verdicts(row: RequestLog) -> SafeString:
-    """What rules and the classifier said of the calls, and what the classifier cost."""
+    """The verdicts of rules and the classifier on the calls, and what the classifier cost."""
     ordered = list(row.verdicts.order_by("number"))
     said = format_html_join(", ", "{}", ((verdict(one),) for one in ordered))
     checks = {one.check_id for one in ordered if one.check_id}
@@ -118,18 +118,18 @@ def verdicts(row: RequestLog) -> SafeString:
 
 
 def verdict(one: SafeguardVerdict) -> SafeString:
-    """The tool, what was decided of its call, and by what."""
+    """The tool, the decision on its call, and what decided."""
     by = decided_by(one)
     return format_html("{}: {} ({})" if by else "{}: {}", inert(one.tool), one.get_decision_display(), by)
 
 
 def decided_by(one: SafeguardVerdict) -> SafeString:
-    """The rule or the model that decided, which leads to the rule or to the request that asked the model."""
+    """The rule or the model that decided, linked to the rule or to the request that asked the model."""
     if one.rule_id:
         address = reverse("admin:gateway_safeguardrule_change", args=[one.rule_id])
         words = _("rule %(number)d") % {"number": one.rule_id}
     elif one.check_id:
-        address = f"{reverse('admin:gateway_requestlog_changelist')}?{urlencode({'q': one.check_id})}"
+        address = requests_url({"q": one.check_id})
         took = "" if one.took_ms is None else f"{one.took_ms} ms"
         words = ", ".join(filter(None, (inert(one.model), one.unavailable, took))) or one.check_id
     else:
@@ -138,14 +138,14 @@ def decided_by(one: SafeguardVerdict) -> SafeString:
 
 
 def durations(row: RequestLog) -> str:
-    """How long the tools ran whose results the request brings."""
+    """How long the tools ran whose results the request contains."""
     pairs = [pair for pair in row.tool_durations if isinstance(pair, list) and len(pair) == 2]
     return ", ".join(f"{inert(str(name))} {took} ms" for name, took in pairs)
 
 
 def facts_for_rules(row: RequestLog) -> str:
-    """What rules can ask about and no other line of the page says: its size before a target was known, and
-    what it asked for."""
+    """Facts for conditions that the page shows nowhere else: the size estimated before routing, and what the
+    request asked for."""
     stored = row.facts if isinstance(row.facts, dict) else {}
     found = []
     for fact in in_order(stored):
@@ -162,7 +162,7 @@ def facts_for_rules(row: RequestLog) -> str:
 
 
 def session(row: RequestLog) -> SafeString:
-    """The beginning of the session id, which leads to the session; subagents are marked."""
+    """The beginning of the session id, linked to the session; subagents are marked."""
     if not row.session_id:
         return NOTHING
     agent = badge(_("agent"), "info", inert(row.agent_id)) if row.agent_id else ""
@@ -188,7 +188,7 @@ def tokens(row: RequestLog) -> SafeString:
 
 
 def cost(row: RequestLog) -> SafeString:
-    """US dollars; of estimated tokens marked, and without a price said so."""
+    """US dollars, marked if the tokens are estimated; or that there is no price."""
     if row.state == State.OPEN:
         return NOTHING
     if row.cost is None:
@@ -198,7 +198,7 @@ def cost(row: RequestLog) -> SafeString:
 
 
 def tools(row: RequestLog) -> SafeString:
-    """The tools that the answer calls, each once with its number; failures of earlier ones are marked."""
+    """The tools that the answer calls, with the number of calls; failures of earlier calls are marked."""
     names = [inert(str(name)) for name in row.tools_called]
     counted = [
         f"{name} ×{names.count(name)}" if names.count(name) > 1 else name for name in dict.fromkeys(names)
@@ -213,17 +213,17 @@ def tools(row: RequestLog) -> SafeString:
 
 
 def ledger(row: RequestLog) -> SafeString:
-    """How much the conversion changed."""
+    """The number of changes that the conversion recorded."""
     return number(row.ledger_count) if row.ledger_count else NOTHING
 
 
 def session_address(row: RequestLog) -> str:
-    """The page of the request's session."""
+    """The address of the session's page."""
     return reverse("admin:gateway_sessiontotal_change", args=[quote(row.session_id)])
 
 
 def facts(*pairs: tuple[Any, Any]) -> SafeString:
-    """A list of names and values; values that are empty are left out."""
+    """A list of names and values without the empty ones."""
     return format_html_join(
         "",
         "<dt>{}</dt><dd>{}</dd>",

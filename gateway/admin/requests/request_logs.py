@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -9,20 +10,13 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    JsonResponse,
-    QueryDict,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from gateway.admin.downloads import download, streamed_download
 from gateway.admin.requests import neighbours, replays, reproduce, request_cells, request_search, saved_views
 from gateway.admin.requests.exports import FORMATS
 from gateway.admin.requests.filters import HISTORY_FILTERS, history_filters
@@ -56,12 +50,12 @@ _NOT_IN_THE_LIST: Final = (
 
 
 class HistoryList(LookAheadList):
-    """The list does not read the long columns, and says at its foot how many rows are known of."""
+    """The list does not read the long columns. Its foot says how many rows are known to exist."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = self.result_list.defer(*_NOT_IN_THE_LIST)
-        # the head would give the number of rows that were looked ahead for the whole
+        # otherwise the head would show the number of rows looked ahead as the total
         self.full_result_count = self.result_count
 
 
@@ -76,7 +70,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
     actions = ("recompute_costs",)
     list_filter = HISTORY_FILTERS
     filters_in_bar = True
-    # exact ranges, for links of other pages
+    # exact ranges, for links from other pages
     lookups = ("started_at",)
     list_per_page = 50
     list_max_show_all = 0
@@ -162,7 +156,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/gateway/requestlog/request.html", context)
 
     def part_view(self, request: HttpRequest, object_id: str, part: str) -> HttpResponse:
-        """One stored text as it is, as a file."""
+        """One stored text, unchanged, as a file."""
         row = self._readable_row(request, object_id)
         if part not in RequestBody.PARTS:
             raise Http404
@@ -173,14 +167,13 @@ class RequestLogAdmin(ReadOnlyAdmin):
         if text is None:
             raise Http404
         note_read(request.user, row.request_id, f"{part} (file)")
-        name = f"{row.request_id}.{part}.txt"
-        return _file(text, name, "text/plain; charset=utf-8")
+        return download(text, f"{row.request_id}.{part}.txt")
 
     def fixture_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The exchange as a case for `manage.py convert`."""
         row = self._readable_row(request, object_id)
         if not may_read_all(request.user):
-            # it holds the options of the provider
+            # the case contains the options of the provider
             raise PermissionDenied
         try:
             stored = bodies.stored(row.request_id)
@@ -194,25 +187,22 @@ class RequestLogAdmin(ReadOnlyAdmin):
             )
         except (bodies.UnreadableContent, ValueError):
             raise Http404 from None
-        return JsonResponse(
-            case,
-            json_dumps_params={"indent": 1, "ensure_ascii": False},
-            headers={"Content-Disposition": f'attachment; filename="{row.request_id}.json"'},
-        )
+        text = json.dumps(case, indent=1, ensure_ascii=False).encode("utf-8", "replace")
+        return download(text, f"{row.request_id}.json")
 
     def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Choose targets and ask them; and the answers side by side."""
+        """GET: choose targets, and the answers side by side. POST: ask the chosen targets."""
         row = self._readable_row(request, object_id)
         if not may_replay(request.user):
             raise PermissionDenied
-        # of a replay of a replay the first is meant
+        # replays of a replay belong to the original request
         seen = self.get_queryset(request)
         first = seen.filter(request_id=row.replay_of).first() if row.replay_of else None
         return replays.page(self, request, first or row)
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
         """The live tail's page; what it shows comes over the WebSocket."""
-        # it tells of everybody's requests
+        # it shows everybody's requests
         if not request.user.has_perm(VIEW_ALL):
             raise PermissionDenied
         latest = live_rows(self.get_queryset(request))
@@ -228,22 +218,13 @@ class RequestLogAdmin(ReadOnlyAdmin):
     # --- export -------------------------------------------------------------------
 
     def export_view(self, request: HttpRequest, form: str) -> HttpResponseBase:
-        """The filtered list, streamed."""
+        """The filtered list as a file, streamed."""
         if form not in FORMATS or not self.has_view_permission(request):
             raise Http404
-        kind, lines = FORMATS[form]
-        rows = self._filtered(request)
-        return StreamingHttpResponse(
-            lines(rows),
-            content_type=kind,
-            headers={
-                "Content-Disposition": f'attachment; filename="requests.{form}"',
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
+        return streamed_download(FORMATS[form](self._filtered(request)), f"requests.{form}")
 
     def _filtered(self, request: HttpRequest) -> QuerySet[RequestLog]:
-        """The rows of the list, which leaves filters out that mean nothing."""
+        """The rows of the list; like the list it ignores filters without a meaning."""
         given = request.GET.copy()
         for name in [name for name, values in given.lists() if "\x00" in name + "".join(values)]:
             del given[name]
@@ -258,7 +239,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Compute the cost again"), permissions=["recompute"])
     def recompute_costs(self, request: HttpRequest, rows: QuerySet[RequestLog]) -> None:
-        """With the prices that are set for the time of each request."""
+        """Recompute with the prices set for the time of each request."""
         told = recompute(rows.order_by(), load().prices)
         text = ngettext(
             "%(count)d request has a new cost; %(before)s became %(after)s US dollars.",
@@ -336,15 +317,3 @@ def _profile(row: RequestLog) -> Any:
         return None
     same = (route for route in routes if route.provider.slug == row.provider)
     return next(same, routes[0]).profile
-
-
-def _file(text: bytes, name: str, kind: str) -> HttpResponse:
-    return HttpResponse(
-        text,
-        content_type=kind,
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-        },
-    )

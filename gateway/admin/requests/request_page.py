@@ -1,6 +1,6 @@
 """The page of one request: what was asked, where it went, how it ended, and what lies behind a tab.
 
-A tab is a parameter of the address and reads only what it shows. Tabs with content need the
+The tab is a parameter of the address, and the page reads only what the tab shows. Tabs with content take the
 right to read it, and each such read is noted before anything is shown (history/access.py).
 """
 
@@ -36,12 +36,12 @@ NOT_KEPT: Final = gettext_lazy(
     "The content of this request is not kept: the capture policy of its client key or of the gateway"
     " (CAPTURE_BODIES) says so, or its time is over."
 )
-NOTHING_THERE: Final = gettext_lazy("There is none of this request.")
+NOTHING_THERE: Final = gettext_lazy("This request has none.")
 
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """`content`: it shows what people said, and is read under the right to do so."""
+    """`content`: the tab shows what people said, so it takes the right to read content."""
 
     name: str
     title: Any
@@ -50,7 +50,7 @@ class Tab:
 
 
 def tab_of(request: HttpRequest, row: RequestLog) -> Tab:
-    """The tab that the address names; the conversation, when the user may see it."""
+    """The tab that the address names, else the conversation if the user may see it."""
     usual = "conversation" if may_read(request.user, row) else "timeline"
     return TABS.get(request.GET.get("tab", ""), TABS[usual])
 

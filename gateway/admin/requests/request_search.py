@@ -13,16 +13,16 @@ from gateway.history.search import index
 from gateway.models import ClientKey, RequestLog
 
 _REQUEST_ID_START: Final = "req_"
-# so many are found by their ids, more by the way back through time
+# up to this number, rows are looked up by id; beyond, the list is read back in time
 _FEW: Final = 500
-# characters of a session id that say which is meant
+# characters of a session id that identify it
 _SHORTEST_ID: Final = 6
-# what the index of these ids is for
+# the condition of the index of these ids
 _HAS_UPSTREAM_ID: Final = ~Q(upstream_request_id="")
 
 
 def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[RequestLog]:
-    """The rows of `queryset` that `user` may find by `term`; all of them without one."""
+    """The rows of `queryset` that `user` may find by `term`; all rows without a term."""
     asked = read(term)
     if asked.condition is not None:
         queryset = queryset.filter(asked.condition)
@@ -36,7 +36,7 @@ def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[Requ
         Q(upstream_request_id=term) & _HAS_UPSTREAM_ID,
         Q(asked_model=term),
     ):
-        # together they would be a walk through the whole table
+        # in one query they would scan the whole table
         if visible_requests(user).filter(named).exists():
             return queryset.filter(named)
     begun = _begins_a_session(term)
@@ -53,22 +53,22 @@ def found(queryset: QuerySet[RequestLog], term: str, user: Any) -> QuerySet[Requ
 
 
 def _begins_a_session(term: str) -> Q | None:
-    """Sessions by the beginning of their id, as lists print it."""
+    """Sessions by the beginning of their id, as lists show it."""
     if len(term) < _SHORTEST_ID or " " in term:
         return None
     return Q(session_id__gte=term, session_id__lt=term + "\U0010ffff") & ~Q(session_id="")
 
 
 def _keys_named(term: str) -> list[int]:
-    """Client keys that have this name, or whose owner has it."""
+    """Client keys with this name, or with an owner of this name."""
     named = Q(name__iexact=term) | Q(user__username__iexact=term) | Q(owner__iexact=term)
     return list(ClientKey.objects.filter(named).values_list("pk", flat=True)[:_FEW])
 
 
 def _ids_beginning_with(term: str) -> Q:
-    """Request ids that begin so: few by their keys; of many the newest are met soon on the way back."""
+    """Requests by the beginning of an id: few are looked up; of many, reading back soon finds the newest."""
     begins = Q(request_id__startswith=term)
-    # PostgreSQL's LIKE takes the index for prefixes when it is worth it, SQLite's never does
+    # PostgreSQL uses its index for LIKE with a prefix where that helps; SQLite never does
     ranged = Q(request_id__gte=term, request_id__lt=term + "\U0010ffff")
     indexed = ranged if connection.vendor == "sqlite" else begins
     few = list(RequestLog.objects.order_by().filter(indexed).values_list("pk", flat=True)[: _FEW + 1])

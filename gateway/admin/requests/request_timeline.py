@@ -1,4 +1,4 @@
-"""The timeline of one request: attempts, first byte, silences and signs of life, as a picture and a list."""
+"""The timeline of one request: attempts, first byte, silences and pings, as a picture and a list."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _then(attempt: Attempt) -> str:
 
 def _of_notes(notes: list[list[Any]]) -> list[Event]:
     texts = {
-        "commit": _("the answer was begun before the provider had said anything"),
+        "commit": _("the answer began before the provider had sent anything"),
         "ping": _("a sign of life went to the client"),
         "gap": _("the provider was silent"),
     }

@@ -1,4 +1,4 @@
-"""Saved views: a list with its filters under a name, one's own and those that others share."""
+"""Saved views: a list with its filters under a name, private or shared."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.urls import reverse
 from gateway.admin.ui.sanitize import inert
 from gateway.models import SavedView
 
-# lists that have views, by the name that is kept
+# lists that have views, by stored name
 PAGES: Final = {
     "requestlog": "admin:gateway_requestlog_changelist",
     "sessiontotal": "admin:gateway_sessiontotal_changelist",
 }
 MOST: Final = 100
 _LONGEST: Final = 1000
-# which page of the list, and what a failed filter leaves, are no part of a view
+# the number of the page, and what a failed filter leaves, are not part of a view
 _NOT_KEPT: Final = ("p", "e")
 
 
@@ -47,9 +47,9 @@ def views(request: HttpRequest, page: str) -> list[ShownView]:
 
 
 def save_view(request: HttpRequest) -> HttpResponse:
-    """POST `page`, `query`, `name`, `shared`: keep it, or replace one's own of that name; back to the list.
+    """POST `page`, `query`, `name`, `shared`: save a view, or replace the user's own of that name.
 
-    `remove`: the number of one of one's own to remove instead.
+    `remove`: the primary key of an own view to remove instead. Redirects to the list.
     """
     user: Any = request.user
     page = request.POST.get("page", "")
@@ -70,7 +70,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
 
 
 def _plain(query: str) -> str:
-    """A query string in one spelling, without what is no part of a view."""
+    """A query string in canonical form, with the parameters of a view only."""
     given = QueryDict(query.replace("\x00", ""), mutable=True)
     for name in _NOT_KEPT:
         given.pop(name, None)

@@ -1,8 +1,8 @@
-"""Filters of lists, each a parameter of the address, so an address is a saved view."""
+"""Filters of lists. Each is a parameter of the address, so an address can be saved as a view."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar, Final
@@ -10,16 +10,26 @@ from typing import Any, ClassVar, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui import time_range
+from gateway.admin.ui.sanitize import inert
 
-# in one parameter
+# the most values in one parameter
 _MOST_VALUES: Final = 20
 
 
+def requests_url(asked: Mapping[str, str]) -> str:
+    """The address of the list of requests, filtered by parameters; empty ones are left out."""
+    given = {name: value for name, value in asked.items() if value}
+    address = reverse("admin:gateway_requestlog_changelist")
+    return f"{address}?{urlencode(given)}" if given else address
+
+
 class ParameterFilter(admin.SimpleListFilter):
-    """One parameter; `condition` gives the rows that a value means, None for a value that means nothing.
+    """One parameter; `condition` selects the rows for a value, or is None for a value without a meaning.
 
     `multiple`: the parameter may have several values, separated by commas, and a row must match one of them;
     choosing a value in the menu adds or removes it.
@@ -31,15 +41,15 @@ class ParameterFilter(admin.SimpleListFilter):
         raise NotImplementedError
 
     def has_output(self) -> bool:
-        # Django leaves a filter without output out of the query
+        # Django does not apply a filter without output
         return True
 
     def is_offered(self) -> bool:
-        """Whether the bar above the list shows it."""
+        """Whether the bar above the list shows the filter."""
         return True
 
     def values(self) -> list[str]:
-        """The values that are asked for."""
+        """The chosen values."""
         value = self.value() or ""
         if not self.multiple or value in dict(self.lookup_choices):
             return [value] if value else []
@@ -48,13 +58,13 @@ class ParameterFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value and "\x00" in value:
-            # no text in PostgreSQL has a NUL, and it refuses to search for one
+            # PostgreSQL stores no text with a NUL and refuses to search for one
             return queryset.none()
         found = self.conditions()
         return queryset if found is None else queryset.filter(found)
 
     def conditions(self) -> Q | None:
-        """What all values mean together."""
+        """The condition for all values together."""
         found = [one for one in map(self.condition, self.values()[:_MOST_VALUES]) if one is not None]
         return reduce(or_, found) if found else None
 
@@ -90,8 +100,19 @@ class FieldFilter(ParameterFilter):
         return Q(**{self.field: value})
 
 
+class LinkedFilter(FieldFilter):
+    """A field without a menu: pages link to one of its values, and the bar shows it then."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        value = request.GET.get(str(self.parameter_name), "")
+        return [(value, inert(value))] if value else []
+
+    def is_offered(self) -> bool:
+        return bool(self.lookup_choices)
+
+
 class TimeFilter(ParameterFilter):
-    """A range of the console (admin/ui/time_range.py); the list names some of them."""
+    """A time range (admin/ui/time_range.py); the menu offers the named ones."""
 
     title = _("time")
     parameter_name = time_range.PARAMETER

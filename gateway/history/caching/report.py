@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from io import StringIO
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, Q, QuerySet, Sum
 
 from gateway.history.caching.diagnosis import CREDENTIAL, IDLE, LOADED, NOT_KEPT, TARGET
 from gateway.history.caching.differences import SYSTEM, TOOLS
+from gateway.history.csv_text import csv_text
 from gateway.history.totals.contributions import hour_of
-from gateway.history.totals.usage_table import unlike_formula
 from gateway.models import CacheMiss, HourlyTotal, SessionTotal
 
 COLUMNS: Final = (
@@ -130,14 +129,8 @@ def as_values(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
 
 def as_csv(since: datetime, until: datetime) -> str:
     """The same as CSV with a head."""
-    out = StringIO()
-    writer = csv.DictWriter(out, COLUMNS)
-    writer.writeheader()
-    for line in as_values(since, until):
-        writer.writerow(
-            {name: unlike_formula(cell) if type(cell) is str else cell for name, cell in line.items()}
-        )
-    return out.getvalue()
+    lines = ([line[name] for name in COLUMNS] for line in as_values(since, until))
+    return csv_text(chain([COLUMNS], lines))
 
 
 def _rows(since: datetime, until: datetime) -> QuerySet[CacheMiss]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from gateway.history.totals.usage import UsageReport, UsageSums
 
@@ -12,29 +12,22 @@ COLUMNS: Final = (
     "requests", "failed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "cost_usd", "unpriced_requests",
 )  # fmt: skip
-# of a dollar; sums of whole requests need no more
+# of a dollar; sums need no more
 _PLACES: Final = Decimal("0.000001")
-# a spreadsheet takes a text that begins so for a formula
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def rows_of(report: UsageReport, *, total: bool = False) -> Iterator[list[Any]]:
-    """The name, then COLUMNS, of each line; at the end the sum, when it is asked for.
+def rows_of(report: UsageReport, *, total: bool = False) -> Iterator[list[object]]:
+    """The name, then COLUMNS, of each line; with `total` the sum at the end.
 
-    Of groups there is no sum: whoever is in several counts in each.
+    Groups have no sum, because people in several groups count in each.
     """
     for line in report.lines:
-        yield [unlike_formula(line.name) or "-", *_values(line.sums)]
+        yield [line.name or "-", *_values(line.sums)]
     if total and report.by != "group":
         yield ["=", *_values(report.whole)]
 
 
-def unlike_formula(text: str) -> str:
-    """A text that no spreadsheet runs."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _values(sums: UsageSums) -> list[Any]:
+def _values(sums: UsageSums) -> list[object]:
     return [
         sums.requests,
         sums.failed,

@@ -1,30 +1,31 @@
-"""usage: what was used in a month and what it cost, by owner, group, key, model, provider or day."""
+"""usage: the usage of a month and its cost, by owner, group, key, model, provider or day."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from gateway.history.csv_text import csv_text
 from gateway.history.totals.usage import BY, UsageReport, usage
 from gateway.history.totals.usage_table import COLUMNS, rows_of
 from gateway.management.moments import moment
 
 
 class Command(BaseCommand):
-    help = _("Say what was used in a month and what it cost, from the totals.")
+    help = _("Report the usage of a month and its cost, from the totals.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--month", help=_("Such as 2026-11. Default: this month."))
         parser.add_argument("--since", help=_("Instead of a month: from this time on, such as 2026-11-25."))
         parser.add_argument("--until", help=_("Up to this time. Default: now."))
-        parser.add_argument("--by", choices=BY, default="owner", help=_("What is summed up. Default: owner."))
+        parser.add_argument("--by", choices=BY, default="owner", help=_("What to sum up by. Default: owner."))
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table", dest="form")
 
     def handle(self, *_args: Any, **given: Any) -> None:
@@ -48,14 +49,15 @@ class Command(BaseCommand):
             first = first.replace(day=1)
             behind = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
             start, end = (timezone.make_aware(datetime(day.year, day.month, 1)) for day in (first, behind))  # noqa: DTZ001
-            return start.astimezone(UTC), end.astimezone(UTC)
+            # a month at either end of the calendar may not be one in UTC
+            start.astimezone(UTC), end.astimezone(UTC)
+            return start, end
         except (ValueError, OverflowError):
-            raise CommandError(_("%s is no month: write 2026-11.") % given["month"]) from None
+            raise CommandError(_("%s is not a month: write 2026-11.") % given["month"]) from None
 
     def _csv(self, report: UsageReport) -> None:
-        writer = csv.writer(self.stdout, lineterminator="\n")
-        writer.writerow([report.by, *COLUMNS])
-        writer.writerows(rows_of(report))
+        text = csv_text(chain([[report.by, *COLUMNS]], rows_of(report)), end="\n")
+        self.stdout.write(text, ending="")
 
     def _json(self, report: UsageReport) -> None:
         lines = [dict(zip([report.by, *COLUMNS], row, strict=True)) for row in rows_of(report)]
