@@ -24,6 +24,7 @@ LATE_IMPORTS = {"ccproxy_site/server/loop.py": {"uvloop"}}
 # Django wants these flat
 FLAT = {"gateway/migrations", "gateway/management/commands"}
 MOST_MODULES = 16
+MOST_LINES = 400
 # names that say nothing of what is in the room
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc", "services", "signals"}
 
@@ -173,6 +174,11 @@ def test_no_folder_or_module_is_named_for_nothing_in_particular():
 def test_no_folder_has_more_modules_than_can_be_seen_at_once():
     sizes = collections.Counter(named(path.parent) for path in SOURCES if path.name != "__init__.py")
     assert not {name: size for name, size in sizes.items() if size > MOST_MODULES and name not in FLAT}
+
+
+def test_no_module_is_longer_than_fits_in_a_head():
+    sizes = {named(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert not {name: lines for name, lines in sizes.items() if lines > MOST_LINES}
 
 
 def test_no_two_public_classes_share_a_name():

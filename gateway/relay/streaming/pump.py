@@ -65,7 +65,7 @@ class Pump:
     def __init__(self, exchange: Exchange, gateway: Gateway, tries: Tries) -> None:
         self._exchange = exchange
         self._gateway = gateway
-        # set until a target has answered; then the request it was asked with is released
+        # None once a target has answered, so that its request can be freed
         self._tries: Tries | None = tries
         self._answering: Upstream | None = None
         self._inbox = Inbox()
@@ -73,12 +73,12 @@ class Pump:
         self._phase = Phase.OPENING
         self._ready = b""
         self._body: WriteThrough | None = None
-        # read by the straight way, for the iterator to continue with
+        # read by write-through, for the iterator to continue with
         self._fed: Sequence[Sent] | Exception | None = None
         self._opening: asyncio.Task[Opened] | None = None
         self._judging: asyncio.Task[Sequence[Sent]] | None = None
         self._provider_body = ProviderBody(self._inbox, self._loop, exchange.request_id)
-        self._alarm = Alarm(self._loop, self._due, self._inbox.tick)
+        self._alarm = Alarm(self._loop, lambda: self._silence.next_at(self._upstream), self._inbox.tick)
         self._end_of_stream = StreamEnd(exchange, gateway)
         self._interruption: GatewayError | None = None
         self._captures = exchange.captures
@@ -93,7 +93,7 @@ class Pump:
         assert tries is not None
         self._opening = self._loop.create_task(tries.first_events())
         self._gateway.live.add(self)
-        # while the provider is being asked; after that the alarm takes care of it
+        # until the provider answers; from then on the alarm ends answers that take too long
         self._curfew = self._loop.call_at(self._silence.until, self._took_too_long)
         try:
             done, _ = await asyncio.wait({self._opening}, timeout=self._gateway.commit_after)
@@ -177,8 +177,8 @@ class Pump:
         self._inbox.fail(error)
 
     def _took_too_long(self) -> None:
-        limit = f"{self._gateway.stream_limit:g} seconds"
-        self.interrupt(UpstreamTimedOut(f"the answer took longer than {limit}"))
+        limit = self._gateway.stream_limit
+        self.interrupt(UpstreamTimedOut(f"the answer took longer than {limit:g} seconds"))
 
     async def _next(self) -> bytes:
         """The next output. A defect of ours becomes an error like those of providers."""
@@ -241,7 +241,7 @@ class Pump:
         return self._out(stream.finish()) if data is None else self._on_tick()
 
     def _straight(self, data: bytes) -> bool:
-        """Convert data and write it at once, for a client that keeps up. False: this way is not possible.
+        """Convert data and write it at once, for a client that keeps up. False: the iterator must do it.
 
         Nearly every piece of every answer goes through here, so it calls little.
         """
@@ -283,7 +283,7 @@ class Pump:
             self._exchange.timeline.gap(self._gateway.clock(), now - before)
 
     def _out(self, events: Sequence[Sent]) -> bytes:
-        """Encode what the stream gave, and see whether it was the last of it."""
+        """Encode events of the stream, and end the answer if they were the last."""
         stream = self._upstream.stream
         if events:
             self._silence.content = self._loop.time()
@@ -297,7 +297,7 @@ class Pump:
         return encoded(events)
 
     def _judged(self, held: JudgedStream, events: Sequence[Sent]) -> bytes:
-        """Everything up to the end goes out; the end waits."""
+        """Send everything before the end, which waits for the verdict."""
         self._phase = Phase.JUDGING
         self._alarm.cancel()
         self._drain()
@@ -315,9 +315,9 @@ class Pump:
         return _PING
 
     async def _done(self, task: asyncio.Task[Any]) -> bool:
-        """Wait for the task, but not longer than until a sign of life is due. Whether it is done."""
-        done, _ = await asyncio.wait({task}, timeout=self._silence.until_ping(self._loop.time()))
-        return bool(done)
+        """Whether the task ends before a sign of life is due."""
+        await asyncio.wait({task}, timeout=self._silence.until_ping(self._loop.time()))
+        return task.done()
 
     def _last(self, events: Sequence[Sent]) -> bytes:
         self._end(OK, events)
@@ -361,11 +361,8 @@ class Pump:
         self._silence.content = now
         return encoded(self._upstream.stream.keepalive())
 
-    def _due(self) -> float:
-        return self._silence.next_at(self._upstream)
-
     def _end(self, state: State, events: Sequence[Sent] = (), *, error: GatewayError | None = None) -> None:
-        """The outcome is known. `events` are those still to be sent, the very last among them."""
+        """End the answer with its outcome. `events`: those still to be sent, including the last."""
         if self._phase is Phase.OPENING:
             close_unread(self._opening, self._loop)
         self._phase = Phase.ENDED
