@@ -18,14 +18,14 @@ UNTYPED = {"Any", "JSONObject"}
 # after a change that lowers a count, lower the bound; the admin, its commands and models are Django's
 MOST = {
     "app": 0,
-    "client_protocol": 17,
-    "conversion": 131,
+    "client_protocol": 15,
+    "conversion": 93,
     "evaluation": 12,
-    "history": 73,
+    "history": 56,
     "limits": 0,
     "masking": 0,
     "pricing": 0,
-    "relay": 11,
+    "relay": 5,
     "routing": 24,
     "safeguards": 2,
     "telemetry": 0,

@@ -14,10 +14,10 @@ were it a string whenever its marker has moved on, the prefix would not be the s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.block_kinds import BLOCK_KINDS
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import Breakpoint, ChatPart
 from gateway.wire.messages_request import CacheControl, RequestBlock, SystemBlock
 
 BREAKPOINT: Final = "prompt_cache_breakpoint"
@@ -64,7 +64,7 @@ class CacheMarkers:
         """Add the markers of a later part of the request; `more` stays as it is."""
         self.dropped += more.dropped
 
-    def put(self, part: JSONObject, block: RequestBlock | SystemBlock) -> None:
+    def put(self, part: ChatPart, block: RequestBlock | SystemBlock) -> None:
         """Carry the marker of `block`, if any, over to `part`."""
         marker = block.get("cache_control")
         if marker is None:
@@ -78,7 +78,7 @@ class CacheMarkers:
         else:
             self.dropped += 1
 
-    def keep(self, part: JSONObject, block: RequestBlock) -> None:
+    def keep(self, part: ChatPart, block: RequestBlock) -> None:
         """The same for a part where only a verbatim marker may stand: breakpoints are not for assistants."""
         if self._mode == "keep":
             self.put(part, block)
@@ -98,11 +98,12 @@ class CacheMarkers:
         if self._mode == "openai_breakpoint" and isinstance(content, list) and content:
             content[-1].setdefault(BREAKPOINT, {"mode": "explicit"})
 
-    def _breakpoint(self, marker: Any) -> JSONObject:
+    def _breakpoint(self, marker: CacheControl | None) -> Breakpoint:
         # writing for 12 hours costs twice as much as for 30 minutes
-        longer = {"ttl": "12h"} if self._long and marker.get("ttl") == "1h" else {}
-        return {"mode": "explicit", **longer}
+        if self._long and marker is not None and marker.get("ttl") == "1h":
+            return {"mode": "explicit", "ttl": "12h"}
+        return {"mode": "explicit"}
 
 
-def is_marked(part: JSONObject) -> bool:
+def is_marked(part: ChatPart) -> bool:
     return "cache_control" in part or BREAKPOINT in part

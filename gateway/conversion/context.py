@@ -128,7 +128,7 @@ class AnswerContext:
 class Converted:
     """A converted request: the upstream body, what its answer needs, and extra headers and query."""
 
-    body: JSONObject
+    body: dict[str, object]
     context: AnswerContext
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""

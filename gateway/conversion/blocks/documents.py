@@ -10,14 +10,14 @@ from gateway.conversion.blocks.images import image, without_whitespace
 from gateway.conversion.provider_state import TOO_MUCH, Opener
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.validation.shape_errors import refuse
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import ChatPart, FilePart, TextPart
 from gateway.wire.messages_request import RequestBlock
 
 NO_TEXT: Final = "(no extractable text)"
 DEFAULT_NAME: Final = "document.pdf"
 
 
-def document(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def document(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     """The parts for a document block. Raises InvalidRequest where the provider takes no such document."""
     _note_citations(block, path, context)
     source = block["source"]
@@ -32,7 +32,7 @@ def document(block: RequestBlock, path: str, context: RequestContext) -> list[JS
             return [_from_pdf(block, source["data"], path, context)]
 
 
-def search_result(block: RequestBlock, path: str, context: RequestContext) -> JSONObject:
+def search_result(block: RequestBlock, path: str, context: RequestContext) -> TextPart:
     """The text part for a search_result block."""
     _note_citations(block, path, context)
     context.notes.add("replaced", path, "search result sent as text")
@@ -47,7 +47,7 @@ def _note_citations(block: RequestBlock, path: str, context: RequestContext) -> 
         context.notes.add("dropped", f"{path}.citations", "citations cannot be made from chat answers")
 
 
-def _from_content(block: RequestBlock, content: Any, path: str, context: RequestContext) -> list[JSONObject]:
+def _from_content(block: RequestBlock, content: Any, path: str, context: RequestContext) -> list[ChatPart]:
     if isinstance(content, str):
         return [text_part(_wrapped(block, content))]
     texts = PARAGRAPH.join(item["text"] for item in content if item["type"] == "text")
@@ -59,7 +59,7 @@ def _from_content(block: RequestBlock, content: Any, path: str, context: Request
     return [text_part(_wrapped(block, texts)), *images]
 
 
-def _from_url(block: RequestBlock, url: str, path: str, context: RequestContext) -> JSONObject:
+def _from_url(block: RequestBlock, url: str, path: str, context: RequestContext) -> ChatPart:
     if context.profile.url_documents == "pass":
         if context.profile.pdf == "document_url":
             return {"type": "document_url", "document_url": url}
@@ -69,7 +69,7 @@ def _from_url(block: RequestBlock, url: str, path: str, context: RequestContext)
     refuse(path, f"URL documents are not supported by model {context.model}")
 
 
-def _from_pdf(block: RequestBlock, data: str, path: str, context: RequestContext) -> JSONObject:
+def _from_pdf(block: RequestBlock, data: str, path: str, context: RequestContext) -> ChatPart:
     data = without_whitespace(data)
     match context.profile.pdf:
         case "file":
@@ -118,7 +118,7 @@ def _affordable(data: str, opaque: Opener) -> tuple[str, str]:
     return text, f"PDF sent as its extracted text{cut}"
 
 
-def _file(block: RequestBlock, file_data: str) -> JSONObject:
+def _file(block: RequestBlock, file_data: str) -> FilePart:
     # OpenAI recognises the kind of a file by the extension of its name
     name = block.get("title") or DEFAULT_NAME
     name = name if name.lower().endswith(".pdf") else f"{name}.pdf"

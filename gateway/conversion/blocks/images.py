@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.conversion.blocks.chat_parts import image_part, text_part
 from gateway.conversion.request_context import RequestContext
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import ImagePart, TextPart
 from gateway.wire.messages_request import RequestBlock
 
 OMITTED: Final = "[image omitted: the selected model cannot view images]"
@@ -16,7 +16,7 @@ UNREADABLE: Final = "[image omitted: the provider cannot read {} images]"
 _HEAD: Final = 24
 
 
-def image(block: RequestBlock, path: str, context: RequestContext) -> JSONObject:
+def image(block: RequestBlock, path: str, context: RequestContext) -> ImagePart | TextPart:
     """The part for an image block: an image, or a text marker for a model without vision."""
     if context.profile.images == "text":
         context.notes.add("replaced", path, "image: the model cannot view images")

@@ -8,9 +8,10 @@ See docs/conversion.md, "The Responses API".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from gateway.conversion.blocks.chat_parts import text_part
 from gateway.conversion.cache_control import BREAKPOINT
 from gateway.conversion.provider_state import Payload
 from gateway.conversion.request_context import RequestContext
@@ -30,15 +31,24 @@ from gateway.conversion.tools.exposure import called_name, loaded_by
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.wire import jsontext
+from gateway.wire.chat import ChatPart, SystemMessage
 from gateway.wire.messages import (
-    JSONObject,
     ServerToolUse,
     WebSearchError,
     WebSearchResult,
     WebSearchToolResult,
 )
-
-Item = dict[str, Any]
+from gateway.wire.responses import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputFile,
+    InputPart,
+    Item,
+    MessageItem,
+    ReasoningItem,
+    ReasoningText,
+    ResponsesTool,
+)
 
 REASONING: Final = "reasoning"
 REASONING_TEXT: Final = "reasoning_text"
@@ -46,7 +56,7 @@ ADDITIONAL_TOOLS: Final = "additional_tools"
 
 
 def input_items(
-    turns: list[Turn], context: RequestContext, late: dict[str, JSONObject] | None = None
+    turns: list[Turn], context: RequestContext, late: dict[str, ResponsesTool] | None = None
 ) -> list[Item]:
     """The items of paired turns. Raises InvalidRequest when nothing of the user is left.
 
@@ -64,8 +74,7 @@ def input_items(
             if parts:
                 items.append(message_item("user", parts))
         else:
-            message = mid_system_message(turn, context)
-            items.append(message_item(message["role"], message["content"]))
+            items.append(system_item(mid_system_message(turn, context)))
     _mark_ends(items, context)
     if not any(item.get("role") == "user" or item["type"] == "function_call_output" for item in items):
         refuse("messages", "at least one message is required")
@@ -84,7 +93,7 @@ def _mark_ends(items: list[Item], context: RequestContext) -> None:
     context.markers.end(last)
 
 
-def _loaded_tools(turn: Turn, late: dict[str, JSONObject]) -> list[Item]:
+def _loaded_tools(turn: Turn, late: dict[str, ResponsesTool]) -> list[Item]:
     """The tools that the results of a turn load, behind them: the list in front stays as it was."""
     named = [name for answer in turn.answers if answer.result for name in loaded_by(answer.result.block)]
     tools = [late.pop(name) for name in dict.fromkeys(named) if name in late]
@@ -96,10 +105,14 @@ def _of_model(item: Item) -> bool:
     return not of_result and item.get("role") in (None, "assistant")
 
 
-def message_item(role: str, content: str | list[JSONObject]) -> Item:
+def message_item(role: str, content: str | Sequence[ChatPart]) -> MessageItem:
     """A message of the user or the system; `content` in parts of chat."""
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    parts = [text_part(content)] if isinstance(content, str) else content
     return {"type": "message", "role": role, "content": [_input_part(part) for part in parts]}
+
+
+def system_item(message: SystemMessage) -> MessageItem:
+    return message_item(message["role"], message["content"])
 
 
 def checked_ending(items: list[Item], context: RequestContext) -> str | None:
@@ -108,24 +121,26 @@ def checked_ending(items: list[Item], context: RequestContext) -> str | None:
     Raises InvalidRequest where the model takes none. See docs/conversion.md, "Prefill".
     """
     last = items[-1]
-    if last.get("role") != "assistant":
+    if last["type"] != "message" or last["role"] != "assistant":
         return None
     if context.profile.prefill == "reject":
         raise InvalidRequest(
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
-    text: str = last["content"]
+    text = last["content"]
+    # messages of the model are written as texts (`_assistant_items`)
+    assert isinstance(text, str)
     if text != text.rstrip():
         refuse("messages", "final assistant content cannot end with trailing whitespace")
     return text
 
 
-def _input_part(part: JSONObject) -> JSONObject:
+def _input_part(part: ChatPart) -> InputPart:
     """A part of chat as a part of an input item."""
     match part["type"]:
         case "text":
-            made: JSONObject = {"type": "input_text", "text": part["text"]}
+            made: InputPart = {"type": "input_text", "text": part["text"]}
         case "image_url":
             made = {"type": "input_image", "image_url": part["image_url"]["url"], "detail": "auto"}
         case "file":
@@ -137,18 +152,17 @@ def _input_part(part: JSONObject) -> JSONObject:
     return made
 
 
-def _file(data: str, name: str) -> JSONObject:
+def _file(data: str, name: str) -> InputFile:
     if data.startswith("data:"):
         return {"type": "input_file", "filename": name, "file_data": data}
     return {"type": "input_file", "file_url": data}
 
 
-def _call_output(answer: ToolAnswer, context: RequestContext) -> Item:
-    output = in_form(INTERRUPTED, context)
+def _call_output(answer: ToolAnswer, context: RequestContext) -> FunctionCallOutput:
+    content = in_form(INTERRUPTED, context)
     if answer.result is not None:
-        output = whole_content(result_parts(answer.result, context), answer.result, context)
-    if not isinstance(output, str):
-        output = [_input_part(part) for part in output]
+        content = whole_content(result_parts(answer.result, context), answer.result, context)
+    output = content if isinstance(content, str) else [_input_part(part) for part in content]
     return {"type": "function_call_output", "call_id": answer.call.upstream_id, "output": output}
 
 
@@ -201,7 +215,7 @@ def _name_phases(items: list[Item]) -> None:
             item["phase"] = "commentary" if called else "final_answer"
 
 
-def _function_call(call: ToolCall, name_format: str) -> Item:
+def _function_call(call: ToolCall, name_format: str) -> FunctionCallItem:
     block = call.located.block
     return {
         "type": "function_call",
@@ -211,7 +225,7 @@ def _function_call(call: ToolCall, name_format: str) -> Item:
     }
 
 
-def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
+def _reasoning_item(located: Located, context: RequestContext) -> ReasoningItem | None:
     """The item that a thinking block brought back; None when this provider and model did not make it."""
     block = located.block
     redacted = block["type"] == "redacted_thinking"
@@ -222,11 +236,11 @@ def _reasoning_item(located: Located, context: RequestContext) -> Item | None:
         return None
     text = "" if redacted else block["thinking"] or _said(payload)
     if not payload.get("ec"):
-        content = [{"type": REASONING_TEXT, "text": text}]
-        return {"type": REASONING, "id": payload["ri"], "summary": [], "content": content}
-    summary = [{"type": "summary_text", "text": text}] if text else []
+        content: list[ReasoningText] = [{"type": "reasoning_text", "text": text}]
+        return {"type": "reasoning", "id": payload["ri"], "summary": [], "content": content}
+    summary: list[ReasoningText] = [{"type": "summary_text", "text": text}] if text else []
     return {
-        "type": REASONING,
+        "type": "reasoning",
         "id": payload["ri"],
         "summary": summary,
         "encrypted_content": payload["ec"],
@@ -297,7 +311,7 @@ def _has_url(source: object) -> bool:
     return isinstance(source, dict) and isinstance(source.get("url"), str)
 
 
-def _result(source: JSONObject) -> WebSearchResult:
+def _result(source: Mapping[str, Any]) -> WebSearchResult:
     title = source.get("title")
     return {
         "type": "web_search_result",

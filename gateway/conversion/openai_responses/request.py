@@ -6,18 +6,22 @@ See docs/conversion.md, "The Responses API".
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from gateway.cache import GenerationalCache
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.openai_responses.items import Item, checked_ending, input_items, message_item
+from gateway.conversion.openai_responses.items import checked_ending, input_items, system_item
 from gateway.conversion.profile import Profile
 from gateway.conversion.requests.messages.system import leading_system_message
 from gateway.conversion.requests.plan import RequestPlan, request_plan
-from gateway.wire.messages import JSONObject
+from gateway.conversion.tools.choice import SentChoice
+from gateway.wire.chat import FunctionTool
+from gateway.wire.lenient import object_of
 from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Part, Recurring
+from gateway.wire.responses import Item, ResponsesTool, SearchTool
 
 LEAST_OUTPUT: Final = 16
 # routes of a snapshot, and of the previous one
@@ -85,7 +89,7 @@ def responses_request(
     context, tools = plan.context, plan.tools
     late = {name: _tool(entry) for name, entry in tools.late.items()}
     items, instructions = _input(plan, recurring.system, late)
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "model": plan.upstream_model,
         **({"instructions": instructions} if instructions else {}),
         "input": items,
@@ -109,7 +113,7 @@ def responses_request(
 
 
 def _input(
-    plan: RequestPlan, part: Part | None, late: dict[str, JSONObject]
+    plan: RequestPlan, part: Part | None, late: dict[str, ResponsesTool]
 ) -> tuple[list[Item], str | None]:
     """(input items, instructions). A system text with cache markers can only be an item."""
     context = plan.context
@@ -119,14 +123,14 @@ def _input(
         return items, None
     if isinstance(system["content"], str):
         return items, system["content"]
-    return [message_item(system["role"], system["content"]), *items], None
+    return [system_item(system), *items], None
 
 
-def _reasoning(plan: RequestPlan) -> JSONObject:
+def _reasoning(plan: RequestPlan) -> dict[str, object]:
     profile, thinking = plan.context.profile, plan.thinking
     if profile.reasoning == "none":
         return {}
-    reasoning: JSONObject = {}
+    reasoning: dict[str, object] = {}
     if "reasoning_effort" in thinking.body:
         reasoning["effort"] = thinking.body["reasoning_effort"]
     if thinking.requested and thinking.display != "omitted":
@@ -136,7 +140,7 @@ def _reasoning(plan: RequestPlan) -> JSONObject:
     return {"reasoning": reasoning} if reasoning else {}
 
 
-def _include(plan: RequestPlan) -> JSONObject:
+def _include(plan: RequestPlan) -> dict[str, object]:
     wanted = [
         *([ENCRYPTED] if plan.context.profile.reasoning != "none" else []),
         *([SOURCES] if plan.tools.web_search_active else []),
@@ -144,14 +148,14 @@ def _include(plan: RequestPlan) -> JSONObject:
     return {"include": wanted} if wanted else {}
 
 
-def _tool(entry: JSONObject) -> JSONObject:
+def _tool(entry: FunctionTool | SearchTool) -> ResponsesTool:
     """A function from chat's list in the flat form, which requires `strict`."""
     if entry["type"] != "function":
         return entry
     return {"type": "function", **entry["function"], "strict": entry["function"].get("strict", False)}
 
 
-def _choice(choice: str | JSONObject) -> str | JSONObject:
+def _choice(choice: SentChoice) -> str | dict[str, object]:
     """The choice in the flat form. A search can be forced only as the single allowed tool."""
     if isinstance(choice, str):
         return choice
@@ -160,12 +164,12 @@ def _choice(choice: str | JSONObject) -> str | JSONObject:
     return {"type": "allowed_tools", "mode": "required", "tools": [choice]}
 
 
-def _text(body: JSONObject, verbosity: str | None) -> JSONObject:
+def _text(body: Mapping[str, object], verbosity: str | None) -> dict[str, object]:
     """`response_format` as `text.format`, and how much is to be said."""
-    form = body.get("response_format")
-    text: JSONObject = (
-        {} if form is None else {"format": {"type": form["type"], **form.get("json_schema", {})}}
-    )
+    form = object_of(body.get("response_format"))
+    text: dict[str, object] = {}
+    if form:
+        text["format"] = {"type": form["type"], **object_of(form.get("json_schema"))}
     if verbosity is not None:
         text["verbosity"] = verbosity
     return {"text": text} if text else {}

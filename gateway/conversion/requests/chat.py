@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.conversion.context import AnsweredLocally, ClientFacts, Converted, NewId
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
@@ -37,7 +35,7 @@ def chat_request(
     context, tools = plan.context, plan.tools
     system = leading_system_message(request.get("system"), plan.system_texts, context, recurring.system)
     messages = [*([system] if system else []), *plan.conversation.chat_messages(context)]
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "model": plan.upstream_model,
         "messages": messages,
         profile.max_tokens_field: plan.cap,

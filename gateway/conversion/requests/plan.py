@@ -34,7 +34,7 @@ from gateway.conversion.validation import request_checks
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
-from gateway.wire.messages import Diagnostics, JSONObject
+from gateway.wire.messages import Diagnostics
 from gateway.wire.messages_request import MessagesRequest
 from gateway.wire.request_cache import NOTHING, Recurring
 
@@ -104,7 +104,7 @@ class RequestPlan:
         return [*self.tools.system_texts, *([instruction] if instruction else [])]
 
     @property
-    def sampling(self) -> JSONObject:
+    def sampling(self) -> dict[str, object]:
         """temperature, top_p and top_k, as far as the model takes them."""
         context = self.context
         return sampling_fields(self.request, context.profile, context.notes, thinking_off=self.thinking.off)
@@ -229,7 +229,7 @@ def _note_losses(request: MessagesRequest, context: RequestContext) -> None:
         notes.add("dropped", "cache_control", f"cache markers: {context.markers.dropped}")
 
 
-def _merged(body: Mapping[str, object], extra: Mapping[str, object]) -> JSONObject:
+def _merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
     """`extra` laid over `body`, object by object; what is not an object is replaced."""
     merged = dict(body)
     for name, value in extra.items():

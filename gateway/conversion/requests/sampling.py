@@ -12,7 +12,6 @@ from gateway import patterns
 from gateway.conversion.context import ClientFacts
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import Notes
-from gateway.wire.messages import JSONObject
 from gateway.wire.messages_request import MessagesRequest
 
 LEAST_POSITIVE: Final = 0.01
@@ -27,9 +26,9 @@ class StopPlan(NamedTuple):
 
 def sampling_fields(
     request: MessagesRequest, profile: Profile, notes: Notes, *, thinking_off: bool
-) -> JSONObject:
+) -> dict[str, object]:
     """The sampling fields that the provider takes; `thinking_off`: the request runs without thinking."""
-    fields: JSONObject = {}
+    fields: dict[str, object] = {}
     for name, value in (("temperature", request.get("temperature")), ("top_p", request.get("top_p"))):
         if value is None:
             continue
@@ -72,13 +71,13 @@ _TIERS: Final = {"standard_only": "default"}
 class Identity(NamedTuple):
     """Fields of the chat request and headers beside it."""
 
-    body: JSONObject
+    body: dict[str, object]
     headers: dict[str, str]
 
 
 def identity(request: MessagesRequest, profile: Profile, client: ClientFacts, notes: Notes) -> Identity:
     """User, session and service tier as far as the provider takes them."""
-    body: JSONObject = {}
+    body: dict[str, object] = {}
     headers: dict[str, str] = {}
     user_id = (request.get("metadata") or {}).get("user_id")
     if user_id and profile.user_field == "drop":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Final
+from typing import Final
 
 from gateway import patterns
 from gateway.conversion.ledger import Ledger
@@ -39,7 +39,7 @@ class StructuredPlan:
     `nullable_paths`: where the answer must lose its nulls again; None = nowhere.
     """
 
-    body: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, object] = field(default_factory=dict)
     system_text: str | None = None
     nullable_paths: tuple[Path, ...] | None = None
 
@@ -55,7 +55,8 @@ def response_format(request: MessagesRequest, profile: Profile, ledger: Ledger) 
     path, schema = asked
     if profile.json_schema in ("object", "prompt"):
         ledger.replaced(path, "the schema is asked for in the system text")
-        body = {"response_format": {"type": "json_object"}} if profile.json_schema == "object" else {}
+        as_object: dict[str, object] = {"response_format": {"type": "json_object"}}
+        body = as_object if profile.json_schema == "object" else {}
         return StructuredPlan(body, _INSTRUCTION + jsontext.dumps_text(schema))
     try:
         sent = schema_rewrites(schema, profile.schema_rewrites)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from gateway.conversion.profile import EFFORT_ORDER, Profile
 from gateway.conversion.request_context import Notes
 from gateway.conversion.validation.request_checks import MIN_BUDGET
-from gateway.wire.messages import JSONObject
 from gateway.wire.messages_request import MessagesRequest, ThinkingSettings
 
 # lowest budget_tokens of each level, the highest first
@@ -25,7 +24,7 @@ class ThinkingPlan(NamedTuple):
     `requested` and `display` are for the answer (docs/conversion.md, "Showing thinking").
     """
 
-    body: dict[str, Any]
+    body: dict[str, object]
     off: bool
     requested: bool
     display: str | None
@@ -82,7 +81,7 @@ def thinking_plan(
             return ThinkingPlan({"reasoning": {"max_tokens": budget}}, False, requested, display)
     effort = _effort(wish, profile, notes, insisted)
     if profile.reasoning == "effort":
-        body: dict[str, Any] = {"reasoning_effort": effort} if effort else {}
+        body: dict[str, object] = {"reasoning_effort": effort} if effort else {}
         return ThinkingPlan(body, effort == "none", requested, display)
     if wish.kind == "disabled":
         notes.add("dropped", "thinking", "the model always thinks")
@@ -151,7 +150,7 @@ def _budget(wish: _Wish, cap: int, notes: Notes) -> int | None:
     return budget
 
 
-def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes) -> dict[str, Any]:
+def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes) -> dict[str, object]:
     """The fields that ask for thinking, or only for an effort, where thinking is a switch."""
     body = _switch(True, profile) if wish.kind in _ON else {}
     if effort is not None or wish.budget is None:
@@ -165,7 +164,7 @@ def _switched_on(wish: _Wish, effort: str | None, profile: Profile, notes: Notes
     return {**body, "thinking_budget": min(wish.budget, most)}
 
 
-def _with_effort(body: JSONObject, effort: str | None, profile: Profile) -> dict[str, Any]:
+def _with_effort(body: dict[str, object], effort: str | None, profile: Profile) -> dict[str, object]:
     """`body` with the effort where the provider reads it; OpenRouter's object needs no switch beside it."""
     if effort is None:
         return body
@@ -174,7 +173,7 @@ def _with_effort(body: JSONObject, effort: str | None, profile: Profile) -> dict
     return {**body, "reasoning_effort": effort}
 
 
-def _switch(on: bool, profile: Profile) -> dict[str, Any]:
+def _switch(on: bool, profile: Profile) -> dict[str, object]:
     match profile.reasoning:
         case "thinking_object":
             return {"thinking": {"type": (profile.reasoning_on or "enabled") if on else "disabled"}}

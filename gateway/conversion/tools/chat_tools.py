@@ -7,7 +7,6 @@ Anthropic's servers, and the choice among them.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any
 
 from gateway.conversion.context import ToolFacts
 from gateway.conversion.ledger import Ledger
@@ -15,6 +14,7 @@ from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.choice import (
     AskedChoice,
+    SentChoice,
     ToolChoice,
     checked_choice,
     parallel_field,
@@ -28,7 +28,9 @@ from gateway.conversion.tools.tool_plan import ToolWork
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
+from gateway.wire.chat import FunctionTool
 from gateway.wire.messages_request import MessagesRequest
+from gateway.wire.responses import SearchTool
 
 
 @frozen
@@ -43,11 +45,11 @@ class ToolPlan:
     provider; then nothing else is set.
     """
 
-    tools: list[dict[str, Any]] = field(default_factory=list)
-    late: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tool_choice: str | dict[str, Any] | None = None
+    tools: list[FunctionTool | SearchTool] = field(default_factory=list)
+    late: dict[str, FunctionTool] = field(default_factory=dict)
+    tool_choice: SentChoice | None = None
     parallel: dict[str, bool] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, object] = field(default_factory=dict)
     facts: ToolFacts = field(default_factory=ToolFacts)
     system_texts: list[str] = field(default_factory=list)
     local_answer: str | None = None
@@ -102,7 +104,7 @@ def _plan(request: MessagesRequest, history: ToolHistory, profile: Profile, ledg
         for function, tool in zip(kept, tools, strict=True)
         if function.declared in names
     }
-    entries = [
+    entries: list[FunctionTool | SearchTool] = [
         tool.entry for function, tool in zip(kept, tools, strict=True) if function.declared not in late
     ]
     if not sent.withheld and sent.only is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypedDict, cast
+from typing import Final, Literal, NamedTuple, TypedDict, cast
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
@@ -28,10 +28,28 @@ class AskedChoice(TypedDict, total=False):
     disable_parallel_tool_use: bool | None
 
 
+class _Named(TypedDict):
+    name: str
+
+
+class FunctionChoice(TypedDict):
+    type: Literal["function"]
+    function: _Named
+
+
+class SearchChoice(TypedDict):
+    """The provider's own web search, over the Responses API."""
+
+    type: Literal["web_search"]
+
+
+SentChoice = str | FunctionChoice | SearchChoice
+
+
 class ToolChoice(NamedTuple):
     """`value`: what is sent (None = nothing). `only`: the one function sent; `withheld`: none is."""
 
-    value: str | dict[str, object] | None
+    value: SentChoice | None
     only: str | None = None
     withheld: bool = False
 
@@ -77,7 +95,7 @@ def sent_choice(choice: AskedChoice, function: str | None, profile: Profile, led
             return ToolChoice("auto")
         case "any":
             return ToolChoice(forced)
-        case "tool" if accepts == "full":
+        case "tool" if accepts == "full" and function is not None:
             return ToolChoice({"type": "function", "function": {"name": function}})
         case "tool":
             value = forced if accepts == "no_named" else "auto"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
@@ -24,6 +24,7 @@ from gateway.conversion.validation.shape_errors import (
     required_string,
 )
 from gateway.wire import jsontext
+from gateway.wire.chat import ChatFunction, FunctionTool
 from gateway.wire.messages import JSONObject
 
 _LEGAL_NAME: Final = "^[a-zA-Z0-9_-]{1,128}$"
@@ -50,7 +51,7 @@ class Function:
 class ChatTool(NamedTuple):
     """`entry` of the chat request's list; `system_text` is the full description when that was too long."""
 
-    entry: dict[str, Any]
+    entry: FunctionTool
     system_text: str | None
 
 
@@ -73,7 +74,7 @@ def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
     """The function adapted to the provider. Raises InvalidRequest when its schema cannot be used."""
     path, tool = function.path, function.tool
     description, system_text = _description(function, profile.tool_description_max, ledger)
-    written: dict[str, Any] = {"name": function.name}
+    written: ChatFunction = {"name": function.name}
     if description is not None:
         written["description"] = description
     try:
@@ -90,7 +91,7 @@ def chat_tool(function: Function, profile: Profile, ledger: Ledger) -> ChatTool:
         written["strict"] = True
     elif tool.get("strict") is True:
         ledger.dropped(f"{path}.strict", "the provider takes no strict for this schema")
-    entry: dict[str, Any] = {"type": "function", "function": written}
+    entry: FunctionTool = {"type": "function", "function": written}
     if profile.cache_control == "keep" and tool.get("cache_control") is not None:
         entry["cache_control"] = tool["cache_control"]
     if function.name != function.declared:

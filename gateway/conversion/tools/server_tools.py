@@ -6,14 +6,14 @@ See docs/conversion.md, "Server tools".
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tools.choice import AskedChoice
 from gateway.conversion.tools.exposure import TOOL_SEARCH, Declared
 from gateway.conversion.validation.shape_errors import refuse_tag
-from gateway.wire.messages import JSONObject
+from gateway.wire.responses import SearchTool
 
 EXPECTED_TAGS: Final = (
     "bash_20250124",
@@ -45,8 +45,8 @@ class ServerTools:
     `local_answer`: the text that answers the request without the provider.
     """
 
-    body: dict[str, Any] = field(default_factory=dict)
-    tools: list[dict[str, Any]] = field(default_factory=list)
+    body: dict[str, object] = field(default_factory=dict)
+    tools: list[SearchTool] = field(default_factory=list)
     web_search_name: str | None = None
     local_answer: str | None = None
 
@@ -116,7 +116,7 @@ def _map_web_search(entry: Declared, profile: Profile, ledger: Ledger, result: S
     domains = tool.get("allowed_domains")
     lost = ["blocked_domains"]
     if profile.web_search == "web_search_options":
-        options: JSONObject = {"search_context_size": "medium"}
+        options: dict[str, object] = {"search_context_size": "medium"}
         if place:
             options["user_location"] = {"type": "approximate", "approximate": place}
         result.body["web_search_options"] = options
@@ -125,7 +125,7 @@ def _map_web_search(entry: Declared, profile: Profile, ledger: Ledger, result: S
         result.body["plugins"] = [{"id": "web", "max_results": _MAX_RESULTS}]
         lost.append("allowed_domains")
     else:
-        search: JSONObject = {"type": "web_search"}
+        search: SearchTool = {"type": "web_search"}
         if domains:
             search["filters"] = {"allowed_domains": domains}
         if place:

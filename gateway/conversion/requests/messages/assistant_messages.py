@@ -6,7 +6,7 @@ See docs/conversion.md, "Blocks of the assistant" and "Ids of calls".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final, cast
 
 from gateway.conversion.block_kinds import becoming
 from gateway.conversion.blocks.chat_parts import PARAGRAPH, text_part
@@ -18,13 +18,12 @@ from gateway.conversion.requests.messages.turns import Located, ToolCall, Turn
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.conversion.tools.exposure import called_name
 from gateway.wire import jsontext
-from gateway.wire.chat import ChatMessage
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import AssistantMessage, ChatToolCall, SpokenPart, ThinkingPart
 
 _NOT_TEXT: Final = becoming("call", "reasoning")
 
 
-def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) -> ChatMessage | None:
+def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) -> AssistantMessage | None:
     """The assistant message of a turn; None when nothing of it is left.
 
     `in_scope`: its thinking may go back upstream.
@@ -33,7 +32,8 @@ def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) ->
     content = _content(turn, context, thinking.thinking_text)
     if content is None and not turn.calls:
         return None
-    message: ChatMessage = {"role": "assistant", "content": content, **thinking.fields}
+    # the names of the fields of thinking are the provider's
+    message = cast(AssistantMessage, {"role": "assistant", "content": content, **thinking.fields})
     if content is None and context.profile.call_content == "empty":
         message["content"] = ""
     elif content is None and context.profile.call_content == "omit":
@@ -74,7 +74,7 @@ def _continues(previous: Located, located: Located) -> bool:
     return previous.message == located.message and previous.block["type"] == "text" == located.block["type"]
 
 
-def _content(turn: Turn, context: RequestContext, thinking_text: str | None) -> str | list[JSONObject] | None:
+def _content(turn: Turn, context: RequestContext, thinking_text: str | None) -> str | list[SpokenPart] | None:
     text = spoken_text(turn.blocks, context)
     # some providers refuse blank content, and blank text tells a model nothing
     part = text_part(text) if text.strip() else None
@@ -84,28 +84,30 @@ def _content(turn: Turn, context: RequestContext, thinking_text: str | None) -> 
         else:
             context.markers.drop(located.block)
     if thinking_text is not None:
-        thinking: JSONObject = {"type": "thinking", "thinking": [text_part(thinking_text)]}
+        thinking: ThinkingPart = {"type": "thinking", "thinking": [text_part(thinking_text)]}
         return [thinking, part] if part else [thinking]
     if part is None:
         return None
     return [part] if is_marked(part) else text
 
 
-def _tool_calls(calls: list[ToolCall], context: RequestContext) -> list[JSONObject]:
+def _tool_calls(calls: list[ToolCall], context: RequestContext) -> list[ChatToolCall]:
     tool_calls = [_tool_call(call, context.profile.tool_name_format) for call in calls]
     wanted = context.profile.tool_call_extras
     if not wanted:
         return tool_calls
-    for call, tool_call in zip(calls, tool_calls, strict=True):
+    # fields that only this provider knows
+    open_calls = cast(list[dict[str, object]], tool_calls)
+    for call, tool_call in zip(calls, open_calls, strict=True):
         tool_call.update(_carried(call, context))
     for name, sentinel in wanted.items():
-        if sentinel is not None and not any(name in tool_call for tool_call in tool_calls):
-            tool_calls[0][name] = sentinel
+        if sentinel is not None and not any(name in tool_call for tool_call in open_calls):
+            open_calls[0][name] = sentinel
             context.notes.add("defaulted", calls[0].located.path, f"{name} is missing: a stand-in was sent")
     return tool_calls
 
 
-def _tool_call(call: ToolCall, name_format: str) -> JSONObject:
+def _tool_call(call: ToolCall, name_format: str) -> ChatToolCall:
     block = call.located.block
     return {
         "id": call.upstream_id,
@@ -117,7 +119,7 @@ def _tool_call(call: ToolCall, name_format: str) -> JSONObject:
     }
 
 
-def _carried(call: ToolCall, context: RequestContext) -> dict[str, Any]:
+def _carried(call: ToolCall, context: RequestContext) -> dict[str, object]:
     """The opaque data that the id brought back, as far as this provider made it and wants it."""
     plain, payload = context.opaque.call_id(call.located.block["id"])
     if plain == call.located.block["id"]:

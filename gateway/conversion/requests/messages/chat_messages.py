@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.blocks.chat_parts import PARAGRAPH, content, joined, text_part
 from gateway.conversion.request_context import RequestContext
@@ -15,8 +15,7 @@ from gateway.conversion.requests.messages.turns import Turn
 from gateway.conversion.requests.messages.user_content import HoistedParts, tool_message, user_parts
 from gateway.conversion.validation.shape_errors import refuse
 from gateway.errors import InvalidRequest
-from gateway.wire.chat import ChatMessage
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import ChatMessage, ChatPart, SpokenPart, ToolMessage
 
 CONTINUING: Final = "(continuing)"
 
@@ -62,7 +61,9 @@ def refuse_nothing_said(messages: list[ChatMessage]) -> None:
         refuse("messages", "at least one message is required")
 
 
-def apply_prefill(messages: list[ChatMessage], body: JSONObject, context: RequestContext) -> str | None:
+def apply_prefill(
+    messages: list[ChatMessage], body: dict[str, object], context: RequestContext
+) -> str | None:
     """Let the upstream continue a final assistant message; returns its text, None when there is none.
 
     Changes `messages` or `body` as the option `prefill` says. Raises InvalidRequest. See docs/conversion.md,
@@ -89,15 +90,13 @@ def apply_prefill(messages: list[ChatMessage], body: JSONObject, context: Reques
     return text
 
 
-def _add_user_message(messages: list[ChatMessage], parts: list[JSONObject], context: RequestContext) -> None:
-    behind_tools = bool(messages) and messages[-1]["role"] == "tool"
-    if (
-        behind_tools
-        and context.profile.assistant_after_tool
-        and all(part["type"] == "text" for part in parts)
-    ):
+def _add_user_message(messages: list[ChatMessage], parts: list[ChatPart], context: RequestContext) -> None:
+    last = messages[-1] if messages else None
+    texts = [part for part in parts if part["type"] == "text"]
+    joins = context.profile.assistant_after_tool and len(texts) == len(parts)
+    if joins and last is not None and last["role"] == "tool":
         context.notes.add("moved", "messages", "user text behind tool results joined the last of them")
-        _append_text(messages[-1], joined(parts))
+        _append_text(last, joined(texts))
         return
     _make_room_behind_tools(messages, context)
     always_parts = context.markers.in_lists or context.profile.content_parts == "always"
@@ -111,14 +110,14 @@ def _make_room_behind_tools(messages: list[ChatMessage], context: RequestContext
         messages.append({"role": "assistant", "content": CONTINUING})
 
 
-def _append_text(message: ChatMessage, text: str) -> None:
+def _append_text(message: ToolMessage, text: str) -> None:
     if isinstance(message["content"], str):
         message["content"] += PARAGRAPH + text
     else:
         message["content"].append(text_part(text))
 
 
-def _text(content: Any) -> str:
+def _text(content: str | Sequence[ChatPart | SpokenPart] | None) -> str:
     if isinstance(content, str):
         return content
-    return joined([part for part in content if part["type"] == "text"])
+    return joined([part for part in content or () if part["type"] == "text"])

@@ -15,7 +15,6 @@ from gateway.conversion.block_kinds import becoming
 from gateway.conversion.provider_state import Payload, is_ours
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.turns import Located, Turn
-from gateway.wire.messages import JSONObject
 
 THINKING: Final = becoming("reasoning")
 
@@ -23,7 +22,7 @@ THINKING: Final = becoming("reasoning")
 class Replayed(NamedTuple):
     """`fields` go onto the assistant message; `thinking_text` into its content, as a thinking part."""
 
-    fields: dict[str, Any]
+    fields: dict[str, object]
     thinking_text: str | None
 
 
@@ -93,7 +92,7 @@ def _thought(located: Located, context: RequestContext) -> _Thought:
     return _Thought(text, None)
 
 
-def _details(thoughts: Iterable[_Thought], fields: Mapping[str, object]) -> JSONObject:
+def _details(thoughts: Iterable[_Thought], fields: Mapping[str, object]) -> dict[str, object]:
     """`reasoning_details` from the payloads that have them; `reasoning` with the text of the others."""
     details: list[Any] = []
     texts: list[str] = []
@@ -103,14 +102,14 @@ def _details(thoughts: Iterable[_Thought], fields: Mapping[str, object]) -> JSON
             details += own
         elif thought.text:
             texts.append(thought.text)
-    added: JSONObject = {"reasoning_details": details} if details else {}
+    added: dict[str, object] = {"reasoning_details": details} if details else {}
     if texts and "reasoning" not in fields:
         added["reasoning"] = "\n".join(texts)
     return added
 
 
-def _extras(thoughts: Iterable[_Thought], names: tuple[str, ...]) -> JSONObject:
-    extras: JSONObject = {}
+def _extras(thoughts: Iterable[_Thought], names: tuple[str, ...]) -> dict[str, object]:
+    extras: dict[str, object] = {}
     for thought in thoughts:
         carried = thought.own.get("x") if thought.own else None
         if isinstance(carried, dict):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from gateway.conversion.blocks.chat_parts import content, text_part
 from gateway.conversion.cache_control import CacheMarkers
 from gateway.conversion.profile import Profile
 from gateway.conversion.request_context import RequestContext
 from gateway.conversion.requests.messages.turns import Turn
-from gateway.wire.chat import ChatMessage
+from gateway.wire.chat import ChatPart, SystemMessage, SystemRole
 from gateway.wire.messages_request import System, SystemBlock
 from gateway.wire.request_cache import Part
 
@@ -24,7 +24,7 @@ ATTRIBUTION: Final = "x-anthropic-billing-header:"
 
 def leading_system_message(
     system: System, additions: Sequence[str], context: RequestContext, part: Part | None = None
-) -> ChatMessage | None:
+) -> SystemMessage | None:
     """The system message for the top-level `system` and texts of other facets; None when all is blank.
 
     `part`: `system`, when it is remembered. Then nobody may change the message.
@@ -46,15 +46,15 @@ class _Known(NamedTuple):
 
     profile: Profile
     additions: list[str]
-    message: ChatMessage | None
+    message: SystemMessage | None
     markers: CacheMarkers
 
     def fits(self, additions: Sequence[str], context: RequestContext) -> bool:
         return self.profile is context.profile and self.additions == additions
 
 
-def _leading(system: System, additions: Sequence[str], context: RequestContext) -> ChatMessage | None:
-    parts = []
+def _leading(system: System, additions: Sequence[str], context: RequestContext) -> SystemMessage | None:
+    parts: list[ChatPart] = []
     for block in _text_blocks(system, strip_attribution=context.profile.strip_attribution):
         if block["text"].strip():
             part = text_part(block["text"])
@@ -65,18 +65,23 @@ def _leading(system: System, additions: Sequence[str], context: RequestContext) 
         return None
     whole = content(parts, always_parts=context.markers.in_lists)
     context.markers.end(whole)
-    return {"role": context.profile.system_role, "content": whole}
+    return _message(whole, context)
 
 
-def mid_system_message(turn: Turn, context: RequestContext) -> ChatMessage:
+def mid_system_message(turn: Turn, context: RequestContext) -> SystemMessage:
     """The message of a system turn that keeps its place in the conversation."""
-    parts = []
+    parts: list[ChatPart] = []
     for located in turn.blocks:
         part = text_part(located.block["text"])
         context.markers.put(part, located.block)
         parts.append(part)
     whole = content(parts, always_parts=context.markers.in_lists)
-    return {"role": context.profile.system_role, "content": whole}
+    return _message(whole, context)
+
+
+def _message(said: str | list[ChatPart], context: RequestContext) -> SystemMessage:
+    # the schema of the option allows no other
+    return {"role": cast(SystemRole, context.profile.system_role), "content": said}
 
 
 def without_attribution(system: str | list[SystemBlock]) -> str | list[SystemBlock]:

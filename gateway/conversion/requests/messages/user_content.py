@@ -16,12 +16,11 @@ from gateway.conversion.requests.messages.turns import Located, ToolAnswer, Turn
 from gateway.conversion.tool_calls.call_ids import plain_id
 from gateway.conversion.tool_calls.names import upstream_name
 from gateway.wire import jsontext
-from gateway.wire.chat import ChatMessage
-from gateway.wire.messages import JSONObject
+from gateway.wire.chat import ChatPart, TextPart, ToolMessage
 from gateway.wire.messages_request import RequestBlock
 
 
-def block_parts(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def block_parts(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     """The parts of one checked block, the last of them carrying its cache marker.
 
     Any block but `tool_result` that a user message or a tool result may hold.
@@ -33,7 +32,7 @@ def block_parts(block: RequestBlock, path: str, context: RequestContext) -> list
     return parts
 
 
-def _parts(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def _parts(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     converter = _CONVERTERS.get(block["type"])
     if converter is None:
         context.notes.add("dropped", path, f"no way to send a block of type {block['type']}")
@@ -41,35 +40,35 @@ def _parts(block: RequestBlock, path: str, context: RequestContext) -> list[JSON
     return converter(block, path, context)
 
 
-def _text(block: RequestBlock, _path: str, _context: RequestContext) -> list[JSONObject]:
+def _text(block: RequestBlock, _path: str, _context: RequestContext) -> list[ChatPart]:
     return [text_part(block["text"])] if block["text"] else []
 
 
-def _image(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def _image(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     return [image(block, path, context)]
 
 
-def _search_result(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def _search_result(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     return [search_result(block, path, context)]
 
 
-def _compaction(block: RequestBlock, _path: str, _context: RequestContext) -> list[JSONObject]:
+def _compaction(block: RequestBlock, _path: str, _context: RequestContext) -> list[ChatPart]:
     return [text_part(f"<conversation_summary>\n{block['content']}\n</conversation_summary>")]
 
 
-def _tool_reference(block: RequestBlock, _path: str, context: RequestContext) -> list[JSONObject]:
+def _tool_reference(block: RequestBlock, _path: str, context: RequestContext) -> list[ChatPart]:
     name = upstream_name(block["tool_name"], context.profile.tool_name_format)
     return [text_part(f"Tool available: {name}")]
 
 
-def _browser_state(block: RequestBlock, path: str, context: RequestContext) -> list[JSONObject]:
+def _browser_state(block: RequestBlock, path: str, context: RequestContext) -> list[ChatPart]:
     context.notes.add("replaced", path, "browser state sent as text")
     names = ("tabs", "state_changes")
     state = {name: value for name in names if (value := block.get(name)) is not None}
     return [text_part(f"[browser state] {jsontext.dumps_text(state)}")]
 
 
-_Converter = Callable[[RequestBlock, str, RequestContext], list[JSONObject]]
+_Converter = Callable[[RequestBlock, str, RequestContext], list[ChatPart]]
 # of each kind that becomes parts (block_kinds.py)
 _CONVERTERS: Final[dict[str, _Converter]] = {
     "text": _text,
@@ -95,23 +94,23 @@ class HoistedParts:
     __slots__ = ("_count", "_parts")
 
     def __init__(self) -> None:
-        self._parts: list[JSONObject] = []
+        self._parts: list[ChatPart] = []
         self._count = 0
 
-    def add(self, part: JSONObject, tool_call_id: str) -> JSONObject:
+    def add(self, part: ChatPart, tool_call_id: str) -> TextPart:
         """Take the part; returns the marker that stays in its place."""
         self._count += 1
         label = f"{_WORD[part['type']]} #{self._count}"
         self._parts += [text_part(f"[{label} from tool result {tool_call_id}]"), part]
         return text_part(f"[{label}: attached in the next user message]")
 
-    def taken(self) -> list[JSONObject]:
+    def taken(self) -> list[ChatPart]:
         """All parts taken so far; counting starts again."""
         parts, self._parts, self._count = self._parts, [], 0
         return parts
 
 
-def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestContext) -> ChatMessage:
+def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestContext) -> ToolMessage:
     """The tool message that answers one call; attachments go to `hoisted`."""
     if answer.result is None:
         content = in_form(INTERRUPTED, context)
@@ -120,14 +119,14 @@ def tool_message(answer: ToolAnswer, hoisted: HoistedParts, context: RequestCont
     return {"role": "tool", "tool_call_id": answer.call.upstream_id, "content": content}
 
 
-def in_form(text: str, context: RequestContext) -> str | list[JSONObject]:
+def in_form(text: str, context: RequestContext) -> str | list[ChatPart]:
     """A text as the content of a tool message."""
     return [text_part(text)] if context.markers.in_lists else text
 
 
-def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
+def user_parts(turn: Turn, context: RequestContext) -> list[ChatPart]:
     """The parts of a user turn whose results were paired; what answers no call stays in it as text."""
-    parts: list[JSONObject] = []
+    parts: list[ChatPart] = []
     for located in turn.blocks:
         if located.block["type"] == "tool_result":
             parts += _orphan_parts(located, context)
@@ -136,7 +135,7 @@ def user_parts(turn: Turn, context: RequestContext) -> list[JSONObject]:
     return parts
 
 
-def _orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
+def _orphan_parts(result: Located, context: RequestContext) -> list[ChatPart]:
     """A result that answers no call, as parts of a user message.
 
     See docs/conversion.md, "Calls without results".
@@ -144,16 +143,17 @@ def _orphan_parts(result: Located, context: RequestContext) -> list[JSONObject]:
     parts = result_parts(result, context)
     heading = f"[tool result for {plain_id(result.block['tool_use_id'])}]\n"
     if parts and parts[0]["type"] == "text":
-        first = {**parts[0], "text": heading + parts[0]["text"]}
+        first: TextPart = {**parts[0], "text": heading + parts[0]["text"]}
         return [first, *parts[1:]]
     return [text_part(heading + ("" if parts else NO_OUTPUT)), *parts]
 
 
-def result_parts(result: Located, context: RequestContext) -> list[JSONObject]:
+def result_parts(result: Located, context: RequestContext) -> list[ChatPart]:
     """The parts of a result's content, marked as an error where it is one."""
     content: Any = result.block.get("content")
+    parts: list[ChatPart] = []
     if not content:
-        parts = []
+        pass
     elif isinstance(content, str):
         parts = [] if content.isspace() else [text_part(content)]
     else:
@@ -169,7 +169,7 @@ def result_parts(result: Located, context: RequestContext) -> list[JSONObject]:
 
 def _content(
     result: Located, upstream_id: str, hoisted: HoistedParts, context: RequestContext
-) -> str | list[JSONObject]:
+) -> str | list[ChatPart]:
     parts = result_parts(result, context)
     for position, part in enumerate(parts):
         if part["type"] == "text" or (part["type"] == "image_url" and _inline(context)):
@@ -181,9 +181,7 @@ def _content(
     return whole_content(parts, result, context)
 
 
-def whole_content(
-    parts: list[JSONObject], result: Located, context: RequestContext
-) -> str | list[JSONObject]:
+def whole_content(parts: list[ChatPart], result: Located, context: RequestContext) -> str | list[ChatPart]:
     """The parts of a result with its cache marker; one string where they are texts without markers."""
     if context.markers.in_lists:
         # some providers refuse blank texts
@@ -198,14 +196,14 @@ def whole_content(
     # some providers refuse a text of blanks, and with it the whole conversation
     whole = text_part(NO_OUTPUT if not text or text.isspace() else text)
     context.markers.put(whole, result.block)
-    return str(whole["text"])
+    return whole["text"]
 
 
 def _inline(context: RequestContext) -> bool:
     return context.profile.tool_result_images == "inline"
 
 
-def _show_error(parts: list[JSONObject]) -> None:
+def _show_error(parts: list[ChatPart]) -> None:
     if parts and parts[0]["type"] == "text":
         if not parts[0]["text"].lstrip().lower().startswith(_ALREADY_ERROR):
             parts[0]["text"] = _ERROR + parts[0]["text"]
