@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from tests.server.conftest import environment, manage
+from tests.upgrade.one_by_one import migrate_to
 
 # what is inserted is SQLite's; the migration itself runs on each database
 pytestmark = [pytest.mark.server, pytest.mark.once]
@@ -29,7 +30,7 @@ def insert(connection, table, **given):
 
 def test_totals_are_kept_and_get_their_holders(tmp_path):
     env = environment(tmp_path)
-    manage("migrate", "gateway", "0028", "--verbosity", "0", env=env)
+    migrate_to("0028_owners_of_requests", env)
     with sqlite3.connect(tmp_path / "ccproxy.sqlite3") as connection:
         for number, (session, owner) in enumerate(
             [("one", 7), ("one", 7), ("two", 7), ("two", 8), ("no", None)]
