@@ -84,6 +84,7 @@ lock: $(RELEASE)/uv
 	$(RESOLVE) -c requirements-dev.lock requirements.txt -o requirements.lock >/dev/null
 	$(RESOLVE) -c requirements-dev.lock requirements-optional.txt -o requirements-optional.lock >/dev/null
 	$(RESOLVE) $(LOCK) requirements-release.txt -o requirements-release.lock >/dev/null
+	$(RESOLVE) -c requirements-release.lock requirements-installer.txt -o requirements-installer.lock >/dev/null
 	sed -i.old -E "$(SAID)" requirements*.lock && rm -f requirements*.lock.old
 
 sbom: $(RELEASE)/uv

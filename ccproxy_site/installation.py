@@ -2,23 +2,30 @@
 
     python ccproxy_site/installation.py FOLDER LOCK [--optional LOCK]
 
-Runs before anything is installed, so it needs the standard library alone. Where uv is on the PATH it
-installs, else pip. The lock names every package, so pip resolves nothing; it compiles nothing either: Python
-compiles what it imports, which is a part of what is installed. A package of an optional lock file is left
-out where it has no wheel.
+Runs before anything is installed, so it needs the standard library alone. uv installs: the one on the PATH,
+or the one of requirements-installer.lock, which the pip that comes with Python puts into the environment.
+pip installs where uv has no wheel, where uv fails, and where pip's own settings name another index, which uv
+does not read. The lock names every package, so nothing is resolved. Nothing is compiled either: Python
+compiles what it imports, which is a part of what is installed. A package of an optional lock file is left out
+where it has no wheel.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections import deque
 from pathlib import Path
 from typing import Final
 
+INSTALLER: Final = Path(__file__).parent.parent / "requirements-installer.lock"
+# pip's settings that take the place of PyPI; an additional index does not
+OWN_INDEX: Final = frozenset({"index-url", "no-index"})
 PIP: Final = ("--disable-pip-version-check", "--no-deps", "--no-compile", "--require-hashes")
 VENV_MISSING: Final = (
     "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv; "
@@ -34,21 +41,29 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--optional", type=Path)
     given = parser.parse_args(arguments)
     try:
-        uv = shutil.which("uv")
-        _environment(given.folder, uv)
+        uv = _environment(given.folder, shutil.which("uv"))
         if _installed(given.folder, given.lock, uv) != 0:
-            sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
+            if uv is None or uv == shutil.which("uv"):
+                sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
+            print("uv could not install them; pip tries.", flush=True)
+            uv = _with_pip(given.folder)
+            if _installed(given.folder, given.lock, uv) != 0:
+                sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
         if given.optional and _installed(given.folder, given.optional, uv, only_wheels=True) != 0:
             print("No wheel of an optional package for this system: tokens are estimated more roughly.")
     except KeyboardInterrupt:
         sys.exit("\nStopped while installing. Start it again: it goes on from here.")
 
 
-def _environment(folder: Path, uv: str | None) -> None:
-    """One that is whole: where ensurepip is missing, Python leaves one without pip."""
+def _environment(folder: Path, uv: str | None) -> str | None:
+    """Make the environment where there is none; returns the uv that installs into it, None for its pip."""
     python = folder / "bin" / "python"
-    if python.exists() and (uv or _quiet([str(python), "-m", "pip", "--version"])[0] == 0):
-        return
+    own = folder / "bin" / "uv"
+    if python.exists():
+        if uv or own.exists():
+            return uv or str(own)
+        if _quiet([str(python), "-m", "pip", "--version"])[0] == 0:
+            return None
     print(f"Making a virtual environment in {folder} ...", flush=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,12 +73,43 @@ def _environment(folder: Path, uv: str | None) -> None:
         sys.exit(
             f"Cannot write to {folder.resolve().parent}: {problem.strerror}. Give this user the right to."
         )
-    make = [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(folder)] if uv else None
-    code, said = _quiet(make or [sys.executable, "-m", "venv", "--clear", str(folder)])
+    if uv:
+        _made(folder, [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, str(folder)])
+        return uv
+    pip = _bundled_pip()
+    if pip and INSTALLER.exists():
+        _made(folder, [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)])
+        code, settings = _quiet([str(python), pip, "config", "list"])
+        names = {line.partition("=")[0].rpartition(".")[2] for line in settings.splitlines()}
+        if code == 0 and not names & OWN_INDEX:
+            by = [str(python), pip, "install", *PIP, "--only-binary", ":all:", "-r", str(INSTALLER)]
+            if _quiet(by)[0] == 0 and own.exists():
+                return str(own)
+    return _with_pip(folder)
+
+
+def _with_pip(folder: Path) -> None:
+    """Make the environment anew, with pip in it."""
+    _made(folder, [sys.executable, "-m", "venv", "--clear", str(folder)])
+
+
+def _made(folder: Path, command: list[str]) -> None:
+    code, said = _quiet(command)
     if code:
         # a half-made one would be taken for a whole one
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit(VENV_MISSING if "venv" in said or "ensurepip" in said else said.strip()[-500:])
+
+
+def _bundled_pip() -> str | None:
+    """The pip that Python would put into an environment; it runs from its wheel."""
+    found = importlib.util.find_spec("ensurepip")
+    places = [Path(place) / "_bundled" for place in (found.submodule_search_locations or [])] if found else []
+    # where a distribution keeps it
+    if other := sysconfig.get_config_var("WHEEL_PKG_DIR"):
+        places.append(Path(other))
+    wheels = [wheel for place in places for wheel in sorted(place.glob("pip-*.whl"))]
+    return str(wheels[-1] / "pip") if wheels else None
 
 
 def _installed(folder: Path, lock: Path, uv: str | None, *, only_wheels: bool = False) -> int:
@@ -95,6 +141,7 @@ def _installed(folder: Path, lock: Path, uv: str | None, *, only_wheels: bool = 
         print("\r", end="")
     if process.returncode and not only_wheels:
         sys.stdout.writelines(last)
+        sys.stdout.flush()
     elif not process.returncode:
         print(f"  installed in {time.monotonic() - begun:.0f} s", flush=True)
     return process.returncode

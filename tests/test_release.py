@@ -17,6 +17,7 @@ LOCKS = {
     "requirements-optional.lock": "requirements-optional.txt",
     "requirements-dev.lock": "requirements-dev.txt",
     "requirements-release.lock": "requirements-release.txt",
+    "requirements-installer.lock": "requirements-installer.txt",
 }
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
