@@ -6,7 +6,7 @@ import logging
 from decimal import Decimal
 from typing import Final
 
-from gateway.history.outcome import BROKEN, ERROR, ExchangeOutcome
+from gateway.history.outcome import BROKEN, ERROR, OK, ExchangeOutcome
 from gateway.history.totals.costs import cost_of
 from gateway.relay.admission import leave
 from gateway.relay.exchange.exchange import Exchange
@@ -41,21 +41,25 @@ _FIELDS: Final = (
     "error_message",
     "caller_request_id",
 )
+_FIRST_FAILURE: Final = ("request_id", "upstream_model", "status", "error_type", "error_message")
 
 
-def _level(outcome: ExchangeOutcome) -> int:
-    """INFO, or WARNING when the client got an error that is not its own fault."""
-    failed = outcome.state == BROKEN or (outcome.state == ERROR and (outcome.status or 500) >= 500)
-    return logging.WARNING if failed else logging.INFO
+def _note(outcome: ExchangeOutcome, gateway: Gateway) -> None:
+    """Whether the provider fails: an error that is not the client's own fault."""
+    if outcome.state == BROKEN or (outcome.state == ERROR and (outcome.status or 500) >= 500):
+        facts = {name: getattr(outcome, name) for name in _FIRST_FAILURE}
+        gateway.outages.failed(outcome.provider, gateway.clock(), facts)
+    elif outcome.state == OK:
+        gateway.outages.answered(outcome.provider, gateway.clock())
 
 
-def _log(level: int, exchange: Exchange, outcome: ExchangeOutcome, cost: Decimal | None) -> None:
+def _log(exchange: Exchange, outcome: ExchangeOutcome, cost: Decimal | None) -> None:
     """One line. `cost` in US dollars; None: unknown."""
     facts = {name: getattr(outcome, name) for name in _FIELDS}
     facts["caller_request_id"] = outcome.caller_request_id[:LONGEST_ID]
     facts["traceparent"] = traceparent(exchange.arrival.headers)
     facts["cost"] = None if cost is None else float(cost)
-    logger.log(level, "exchange", extra=facts)
+    logger.info("exchange", extra=facts)
 
 
 def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
@@ -63,14 +67,17 @@ def ended(exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> Non
     leave(exchange, gateway, outcome)
     if exchange.diagnosis is not None:
         exchange.diagnosis.remember(outcome, gateway.diagnosed)
-    level = _level(outcome)
-    logged = logger.isEnabledFor(level)
+    _note(outcome, gateway)
+    logged = logger.isEnabledFor(logging.INFO)
     if gateway.counting or logged:
         cost, _ = cost_of(outcome, gateway.configuration.snapshot.prices)
         if gateway.counting:
             key = exchange.arrival.key
-            metrics.ended(outcome, cost, key.owner if key is not None and gateway.counting_owners else "")
+            owner = key.owner if key is not None and gateway.counting_owners else ""
+            groups = gateway.configuration.snapshot.counted_groups
+            member = groups.get(key.owner_id, ()) if groups and key is not None and key.owner_id else ()
+            metrics.ended(outcome, cost, owner, member)
         if logged:
-            _log(level, exchange, outcome, cost)
+            _log(exchange, outcome, cost)
     if gateway.shadows is not None:
         gateway.shadows.ended(exchange, gateway, outcome)

@@ -23,6 +23,7 @@ from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.pdf_extraction.workers import PDFWorkers
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
+from gateway.telemetry.outages import Outages
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons
@@ -109,6 +110,7 @@ class Gateway:
     without_counter: dict[str, float] = field(default_factory=dict)
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
+    outages: Outages = field(default_factory=Outages)
     lessons: Lessons = field(default_factory=Lessons)
     limiter: AdmissionLimiter = field(default_factory=lambda: KeyLimiter(MemoryStore(), NoHistory()))
     gate: Gate = field(default_factory=Gate)

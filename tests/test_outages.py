@@ -1,0 +1,50 @@
+"""An outage of a provider is one line in the log, and its end is one."""
+
+import pytest
+
+from gateway.telemetry.outages import QUIET, Outages
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level("INFO", "gateway.provider")
+    return lambda: [(record.levelname, record.message, record.provider) for record in caplog.records]
+
+
+BEGUN = ("WARNING", "exchanges fail", "acme")
+OVER = ("WARNING", "exchanges no longer fail", "acme")
+
+
+def test_a_hundred_failures_are_one_line_and_their_end_is_one(said, caplog):
+    outages = Outages()
+    for second in range(100):
+        outages.failed("acme", float(second), {"error_type": "api_error"})
+    outages.answered("acme", 99 + QUIET)
+    outages.answered("acme", 200 + QUIET)
+    assert said() == [BEGUN, OVER]
+    first, last = caplog.records
+    assert first.error_type == "api_error"
+    assert (last.failed, last.seconds) == (100, 99)
+
+
+def test_a_provider_that_fails_every_other_time_is_one_outage(said):
+    outages = Outages()
+    for second in range(1000):
+        outages.failed("acme", float(second), {})
+        outages.answered("acme", second + 0.5)
+    assert said() == [BEGUN]
+
+
+def test_what_one_provider_answers_does_not_end_the_outage_of_another(said):
+    outages = Outages()
+    outages.failed("acme", 0.0, {})
+    outages.answered("other", 100.0)
+    assert said() == [BEGUN]
+
+
+def test_the_next_outage_is_told_again(said):
+    outages = Outages()
+    for at in (0.0, 100.0):
+        outages.failed("acme", at, {})
+        outages.answered("acme", at + QUIET)
+    assert said() == [BEGUN, OVER, BEGUN, OVER]
