@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from gateway.conf import gateway_conf
 from gateway.management.commands import doctor
 from gateway.models import ClientKey, Provider, ProviderCredential
 from tests.commands.test_setupgateway import changed
+from tests.upstream.sockets import certificates
 
 pytestmark = pytest.mark.django_db
 
@@ -67,3 +69,27 @@ def test_a_setting_that_stops_the_start_is_told_before_anything_is_read(said):
     text, code = said(min_tokens_limit=9, max_tokens_limit=1)
     assert "MIN_TOKENS_LIMIT (9) is more than MAX_TOKENS_LIMIT (1)." in text and code == 1
     assert "client keys" not in text
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(-1, "expired on"), (1, "expires on"), (29, "expires on"), (31, None), (400, None)]
+)
+def test_certificates_that_need_a_successor_soon_are_told(said, admin_user, tmp_path, days, told):
+    (tmp_path / "spool").mkdir()
+    certificates(tmp_path, days=days)
+    ends = datetime.now(UTC) + timedelta(days=days)
+    Provider.objects.create(
+        name="Up", slug="up", base_url="https://up.test/v1",
+        client_certificate=(tmp_path / "server.pem").read_text(),
+    )  # fmt: skip
+    text, code = said(spool_folder=tmp_path / "spool")
+    assert f"Up, client certificate: until {ends:%Y-%m-%d}" in text
+    assert (f"Up, client certificate: {told}" in text) is bool(told)
+    if told:
+        assert code == 1
+
+
+def test_a_certificate_that_cannot_be_read_stops_nothing(said, admin_user):
+    Provider.objects.create(name="Up", slug="up", base_url="https://up.test/v1", ca_certificates="none")
+    text, _ = said()
+    assert "Certificate" not in text and "History" in text

@@ -11,6 +11,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -35,6 +36,7 @@ from gateway.config.startup.environment import take_over_provider
 from gateway.history.totals.dashboard import recent
 from gateway.models import MappingTarget, ModelMapping, Origin, Provider
 from gateway.models.configuration.provider import Auth
+from gateway.security.certificate_expiry import expiry
 
 # the share of failed requests in a day from which a provider is marked as bad
 _BAD: Final = 0.2
@@ -100,12 +102,13 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         if not self._editable(request, obj):
-            way_shown = ("proxy", "ca_certificates", "client_certificate")
+            way_shown = ("proxy", "ca_certificates", "client_certificate", "certificates_expire")
             shown = ("preset_note", "header_names", "query", *way_shown, "options")
             read = ("protocol_is", *self._where[1:], *shown)
             return ((None, {"fields": self._first}), (None, {"fields": read}), *self._folded)
+        fields = ("proxy", "proxy_login", "ca_certificates", "client_certificate", "client_key")
         way = {
-            "fields": ("proxy", "proxy_login", "ca_certificates", "client_certificate", "client_key"),
+            "fields": (*fields, "certificates_expire") if obj else fields,
             "classes": ("collapse",),
         }
         beyond = {"fields": ("options", "headers", "query"), "classes": ("collapse",)}
@@ -143,7 +146,9 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         return super().render_change_form(request, context, *args, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        return () if self._editable(request, obj) else ("preset_note", "header_names", "protocol_is")
+        if self._editable(request, obj):
+            return ("certificates_expire",)
+        return ("preset_note", "header_names", "protocol_is", "certificates_expire")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         return {} if obj else super().get_prepopulated_fields(request, obj)
@@ -213,6 +218,16 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
             known.docs,
             gettext("Documentation"),
         )
+
+    @admin.display(description=_("certificates expire"), empty_value="-")
+    def certificates_expire(self, record: Provider) -> str | None:
+        told = []
+        for name in ("ca_certificates", "client_certificate"):
+            if ends := expiry(getattr(record, name)):
+                label = capfirst(Provider._meta.get_field(name).verbose_name)
+                expired = gettext("expired") if ends <= timezone.now() else ""
+                told.append(f"{label}: {ends:%Y-%m-%d} {expired}".strip())
+        return "; ".join(told) or None
 
     @admin.display(description=_("protocol"))
     def protocol_is(self, record: Provider) -> str:

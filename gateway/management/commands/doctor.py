@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -19,8 +19,12 @@ from gateway.history.record import spool
 from gateway.management.invocation import command
 from gateway.management.preparation import first_start_text, is_prepared
 from gateway.management.start_text import section
-from gateway.models import ClientKey
+from gateway.models import ClientKey, Provider
+from gateway.security.certificate_expiry import expiry
 from gateway.security.encryption import UnusableKey
+
+# before a certificate expires: the time in which a company issues another
+_NOTICE: Final = timedelta(days=30)
 
 
 class Command(BaseCommand):
@@ -65,6 +69,7 @@ class Command(BaseCommand):
             self._say(_("Environment"), line)
         waiting = spool.waiting_bytes(gateway_conf().spool_folder)
         self._say(_("History"), _("%(number)d bytes wait in files for the database") % {"number": waiting})
+        problems += self._certificates(datetime.now(UTC))
         try:
             secrets = state_of_secrets(gateway_conf().field_encryption_keys)
         except UnusableKey:
@@ -81,6 +86,23 @@ class Command(BaseCommand):
                 _("%(number)d secrets need an older key. Encrypt them anew: %(command)s")
                 % {"number": secrets.replaced, "command": command("rotatekeys")}
             )
+        return problems
+
+    def _certificates(self, now: datetime) -> list[str]:
+        """Tells when the certificates of providers expire; those that need a successor soon."""
+        problems = []
+        for provider in Provider.objects.filter(enabled=True).order_by("slug"):
+            for name in ("ca_certificates", "client_certificate"):
+                ends = expiry(getattr(provider, name))
+                if ends is None:
+                    continue
+                what = Provider._meta.get_field(name).verbose_name
+                facts = {"provider": provider.name, "what": what, "day": f"{ends:%Y-%m-%d}"}
+                self._say(_("Certificate"), _("%(provider)s, %(what)s: until %(day)s") % facts)
+                if ends <= now:
+                    problems.append(_("%(provider)s, %(what)s: expired on %(day)s. Replace it.") % facts)
+                elif ends - now <= _NOTICE:
+                    problems.append(_("%(provider)s, %(what)s: expires on %(day)s. Replace it.") % facts)
         return problems
 
     def _say(self, title: str, line: str) -> None:
