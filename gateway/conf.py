@@ -220,6 +220,9 @@ class GatewayConf:
     metrics_by_owner: bool = GATEWAY.variable(
         False, "Count tokens and cost by the owner of the client key, too: names of people in /metrics."
     )
+    metrics_by_group: bool = GATEWAY.variable(
+        False, "Count tokens and cost by each group of the client key's owner, too: their names in /metrics."
+    )
     upstream_transport: str = GATEWAY.variable(
         "lean",
         "How providers are spoken to: lean (fast, HTTP/1.1), or httpx. Through a proxy it is always lean.",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from gateway.conf import GatewayConf
 from gateway.config.model_lifecycle.targets import ending_targets, ending_text
+from gateway.config.presets.recognise import azure_deployment
 from gateway.config.startup.client_setup_text import base_url, claude_code_lines
 from gateway.config.startup.environment import Synced, with_living_defaults
 from gateway.config.startup.overridden import overridden
@@ -82,7 +83,7 @@ def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
 
 def _endings(conf: GatewayConf, today: date) -> list[str]:
     """Models that end soon or have ended, and what stands in for those of the environment."""
-    asked = with_living_defaults(conf, today)
+    asked, deployment = with_living_defaults(conf, today), azure_deployment(conf.openai_base_url)
     replaced = {
         conf.big_model: asked.big_model,
         conf.middle_model: asked.middle_model,
@@ -92,7 +93,7 @@ def _endings(conf: GatewayConf, today: date) -> list[str]:
         _("%(model)s has ended: %(successor)s, its successor, is asked instead. Name another in .env.")
         % {"model": model, "successor": successor}
         for model, successor in replaced.items()
-        if successor != model
+        if successor not in (model, deployment)
     ]
     return lines + list(dict.fromkeys(ending_text(life, today) for _target, life in ending_targets(today)))
 

@@ -319,7 +319,7 @@ class ConfigSnapshot:
     """`rules` in order of position; `keys` by digest. `sign_ins`: those of signed-in clients, by id, whose
     access tokens `token_keys` have signed. `policies` of clients in the order in which they are laid over
     each other; `groups` of the people whom a policy of a group may concern. `group_names`: the groups that
-    conditions of rules name, by the primary key of each member.
+    conditions of rules name, by the primary key of each member; `counted_groups`: those that metrics count.
 
     `learnt`: profile options learnt from answers, by (provider slug, upstream model). `listed`: sizes
     from the provider's own list of models, by the same. `refused_options`: options, by the same, that an
@@ -341,6 +341,7 @@ class ConfigSnapshot:
     safeguard_rules: tuple[ActionRule, ...] = ()
     groups: Mapping[int, frozenset[int]] = field(default_factory=dict)
     group_names: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    counted_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     anonymous_allowed: bool = False
     search_engine: SearchEngineConfig | None = None
     prices: PriceBook = field(default_factory=PriceBook)

@@ -17,7 +17,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +43,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # in memory: writing to a mapped file on a full disk gets the process killed
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108
+_PREFIX: Final = "ccproxy-metrics-"
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 # ours only; the library's own registry also reports the one process that is asked
@@ -142,6 +143,18 @@ _owner_cost = Counter(
     "ccproxy_owner_cost_dollars",
     "Cost by the owner of the client key; only with METRICS_BY_OWNER.",
     ["owner"],
+    registry=_registry,
+)
+_group_tokens = Counter(
+    "ccproxy_group_tokens",
+    "Tokens by each group of the client key's owner; only with METRICS_BY_GROUP.",
+    ["group", "direction"],
+    registry=_registry,
+)
+_group_cost = Counter(
+    "ccproxy_group_cost_dollars",
+    "Cost by each group of the client key's owner; only with METRICS_BY_GROUP.",
+    ["group"],
     registry=_registry,
 )
 _loop_lag = Histogram(
@@ -244,10 +257,12 @@ def left() -> None:
     _open.dec()
 
 
-def ended(outcome: ExchangeMetrics, cost: Decimal | None = None, owner: str = "") -> None:
+def ended(
+    outcome: ExchangeMetrics, cost: Decimal | None = None, owner: str = "", groups: Iterable[str] = ()
+) -> None:
     """Count an exchange that has ended, whatever the outcome.
 
-    `cost` in US dollars; None: unknown. `owner`: whose tokens and cost are counted too; "": nobody's.
+    `cost` in US dollars; None: unknown. `owner`, `groups`: whose tokens and cost are counted, too.
     """
     endpoint, provider = outcome.endpoint, outcome.provider
     status = f"{outcome.status // 100}xx" if outcome.status else ""
@@ -266,11 +281,15 @@ def ended(outcome: ExchangeMetrics, cost: Decimal | None = None, owner: str = ""
             _labelled(_model_tokens, provider, model, direction).inc(number)
         if owner:
             _labelled(_owner_tokens, owner, direction).inc(number)
+        for group in groups:
+            _labelled(_group_tokens, group, direction).inc(number)
     if cost:
         dollars = float(cost)
         _labelled(_model_cost, provider, model).inc(dollars)
         if owner:
             _labelled(_owner_cost, owner).inc(dollars)
+        for group in groups:
+            _labelled(_group_cost, group).inc(dollars)
     for attempt in outcome.tries:
         _labelled(_attempts, attempt.provider, attempt.state).inc()
         if attempt.next_step in _ANOTHER:
@@ -365,10 +384,17 @@ class _Only:
 
 
 @contextlib.contextmanager
-def shared_folder() -> Iterator[Path]:
-    """A folder for the numbers of several processes: the value of FOLDER_VARIABLE in their environment."""
+def shared_folder(other: Path) -> Iterator[Path]:
+    """A folder for the numbers of several processes: the value of FOLDER_VARIABLE in their environment.
+
+    In memory, else where temporary files go, else in `other`, which the gateway may write to anyway.
+    """
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="ccproxy-metrics-", dir=place) as folder:
+    try:
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place)
+    except OSError:
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=other)
+    with made as folder:
         yield Path(folder)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import tempfile
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -234,6 +235,21 @@ async def test_cost_is_told_by_model_and_by_owner_only_when_that_is_wanted(bench
     assert now["ccproxy_owner_tokens_total", "input", "Ann"] == last.input_tokens
 
 
+async def test_groups_are_counted_for_each_of_their_members(bench, token):
+    before = await numbers(bench, token)
+    prices = PriceBook((PriceRule(Price(Rates(Decimal(1_000_000), Decimal(1_000_000)), source="test"), "m"),))
+    keys = [key_entry("ours", owner_id=7), key_entry("other", owner_id=8)]
+    bench.configure(keys=keys, prices=prices, counted_groups={7: ("A", "B"), 8: ("B",)})
+    asked = []
+    for key in ("ours", "other"):
+        bench.provider.answers("m", completion("hi"))
+        await bench.client.post("/v1/messages", asking(), headers={"x-api-key": key})
+        asked.append(bench.recorder.last.input_tokens + bench.recorder.last.output_tokens)
+    now = await grown(bench, token, before)
+    cost = {name[1]: value for name, value in now.items() if name[0] == "ccproxy_group_cost_dollars_total"}
+    assert cost == {"A": pytest.approx(asked[0]), "B": pytest.approx(sum(asked))}
+
+
 async def test_what_is_tried_again_is_told_by_its_reason(bench, token):
     before = await numbers(bench, token)
     bench.configure(provider={"max_retries": 1})
@@ -267,3 +283,13 @@ def test_every_number_is_in_the_documentation():
     suffixes = ("", "_total", "_info")
     missing = [name for name in told if not any(f"`{name}{suffix}`" in page for suffix in suffixes)]
     assert missing == []
+
+
+def test_where_nothing_else_can_be_written_several_processes_count_in_the_folder_of_data(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(telemetry, "_MEMORY", tmp_path / "no memory")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no temporary files"))
+    with telemetry.shared_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path
+    assert not folder.exists()

@@ -164,3 +164,12 @@ def test_nothing_on_ollama_s_port_is_no_error():
         raise urllib.error.URLError("refused")
 
     assert ollama.ollama_models(refused) is None
+
+
+def test_an_azure_deployment_is_named_as_what_answers(run):
+    text = run(
+        changed(
+            openai_api_key="sk-hush", openai_base_url="https://r.openai.azure.com/openai/deployments/house"
+        )
+    )
+    assert "*opus* to house" in text and "gpt-4o" not in text and "has ended" not in text

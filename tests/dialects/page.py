@@ -22,6 +22,7 @@ django.setup()
 
 # what follows needs the apps to be loaded
 from gateway.config.presets.presets import Alternative, Preset, presets  # noqa: E402
+from gateway.config.presets.recognise import recognised  # noqa: E402
 from tests.conftest import at_a_bench  # noqa: E402
 from tests.dialects.runs import CAPABILITIES, all_shown  # noqa: E402
 from tests.dialects.services import chat_services  # noqa: E402
@@ -113,7 +114,13 @@ def _environment(known: Preset) -> str:
         parts.append("AZURE_API_VERSION=" + known.query["api-version"])
     models = known.default_models or {"big": "MODEL", "middle": "MODEL", "small": "MODEL"}
     parts += [f"{size.upper()}_MODEL={model}" for size, model in models.items()]
-    return ", ".join(f"`{part}`" for part in parts) + "."
+    text = ", ".join(f"`{part}`" for part in parts) + "."
+    found = (
+        recognised(parts[0].partition("=")[2]).preset if known.base_url and not known.url_params else known
+    )
+    if found.slug != known.slug:
+        text += f" The address alone says *{found.label}*: for this preset add the provider in the admin."
+    return text
 
 
 def _endpoint(known: Preset, endpoint: Alternative) -> str:

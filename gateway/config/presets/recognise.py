@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -179,3 +179,13 @@ def _older(version: str) -> dict[str, Any]:
 def is_azure(slug: str) -> bool:
     """Whether a preset is one of Azure's."""
     return slug in _AZURE_SLUGS
+
+
+def azure_deployment(base_url: str) -> str:
+    """The deployment in a URL of Azure, which answers whatever model is named; "" in any other URL."""
+    try:
+        parts = urlsplit(base_url).path.split("/") if ".azure.com/" in base_url else []
+    except ValueError:
+        return ""
+    place = parts.index("deployments") + 1 if "deployments" in parts else len(parts)
+    return unquote(parts[place]) if place < len(parts) else ""

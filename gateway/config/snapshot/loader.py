@@ -13,6 +13,7 @@ from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.snapshot.model_sizes import listed_sizes
 from gateway.config.snapshot.people import (
     billionths,
+    counted_groups,
     groups_of_people,
     named_groups,
     people_limits,
@@ -90,6 +91,7 @@ def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
         safeguard_rules=safeguard_rules(),
         groups=MappingProxyType(groups_of_people()),
         group_names=MappingProxyType(named_groups(rules)),
+        counted_groups=MappingProxyType(counted_groups()),
         prices=price_book(
             ModelPrice.objects.select_related("provider"),
             {record.slug: record.base_url for record in providers},

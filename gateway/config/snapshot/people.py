@@ -10,6 +10,7 @@ from typing import Final
 
 from django.contrib.auth import get_user_model
 
+from gateway.conf import gateway_conf
 from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
 from gateway.routing.snapshot import KeyLimits, MappingRule, PersonLimits, PolicyEntry
 from gateway.safeguards import rules
@@ -73,6 +74,17 @@ def groups_of_people() -> dict[int, frozenset[int]]:
     for person, group in through.objects.filter(group__in=groups).values_list("user_id", "group_id"):
         members[person].add(group)
     return {person: frozenset(found) for person, found in members.items()}
+
+
+def counted_groups() -> dict[int, tuple[str, ...]]:
+    """The groups that metrics count for each person, by the primary key of the user."""
+    if not gateway_conf().metrics_by_group:
+        return {}
+    members: dict[int, list[str]] = defaultdict(list)
+    through = get_user_model().groups.through
+    for person, name in through.objects.order_by("group__name").values_list("user_id", "group__name"):
+        members[person].append(name)
+    return {person: tuple(found) for person, found in members.items()}
 
 
 def named_groups(rules: Iterable[MappingRule]) -> dict[int, frozenset[str]]:

@@ -17,7 +17,13 @@ from django.utils.text import slugify
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.changes import ENVIRONMENT, acting
 from gateway.config.model_lifecycle.lifecycle import living
-from gateway.config.presets.recognise import Recognised, check_environments_address, is_azure, recognised
+from gateway.config.presets.recognise import (
+    Recognised,
+    azure_deployment,
+    check_environments_address,
+    is_azure,
+    recognised,
+)
 from gateway.config.startup import demo
 from gateway.models import (
     ClientKey,
@@ -62,11 +68,18 @@ def sync_environment(conf: GatewayConf | None = None, today: date | None = None)
 
 
 def with_living_defaults(conf: GatewayConf, today: date) -> GatewayConf:
-    """The settings, with the successor of each default model that has ended. What somebody chose stays."""
+    """The settings, with models that answer in place of the defaults. What somebody chose stays.
+
+    A default that has ended gives way to its successor, and each default to the deployment of an Azure URL.
+    """
     default = GatewayConf()
     usual = {default.big_model, default.middle_model, default.small_model}
 
+    deployment = azure_deployment(conf.openai_base_url)
+
     def asked(model: str) -> str:
+        if model and model in usual and deployment:
+            return deployment
         return living(conf.openai_base_url, model, today) if model in usual else model
 
     return replace(

@@ -87,7 +87,11 @@ class Command(BaseCommand):
             if import_string(_RUNTIME).kept_policies() is None:
                 raise
         connections.close_all()
-        with metrics.shared_folder() if conf.metrics_token else nullcontext() as numbers:
+        with (
+            metrics.shared_folder(conf.spool_folder.parent)
+            if conf.metrics_token
+            else nullcontext() as numbers
+        ):
             code = self._watched(options, number=number, patience=conf.longest_stop, numbers=numbers)
         if code:
             raise SystemExit(code)

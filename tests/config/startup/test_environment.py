@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from gateway.conf import GatewayConf
+from gateway.config.presets.recognise import azure_deployment
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.environment import sync_environment, take_over_mapping, take_over_provider
 from gateway.models import ClientKey, ConfigStamp, MappingTarget, ModelMapping, Origin, Provider
@@ -349,3 +350,32 @@ def test_the_record_goes_with_the_variable():
     sync_environment(changed(openai_base_url="http://x/v1"))
     sync_environment(changed(openai_base_url="http://x/v1", openai_api_key=""))
     assert not Provider.objects.get().credentials.exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [({}, "house-model"), ({"big_model": "gpt-5"}, "gpt-5")],
+    ids=["default", "chosen"],
+)
+def test_the_deployment_in_an_azure_url_stands_for_models_that_nobody_chose(chosen, expected):
+    url = "https://r.openai.azure.com/openai/deployments/house-model"
+    conf = GatewayConf(openai_api_key="sk-1", openai_base_url=url, **chosen)
+    sync_environment(conf)
+    assert upstream(conf, "claude-opus-4-6") == expected
+    assert upstream(conf, "claude-haiku-4-5") == "house-model"
+
+
+@pytest.mark.parametrize(
+    ("url", "deployment"),
+    [
+        ("https://r.openai.azure.com/openai/deployments/a%20b/", "a b"),
+        ("https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "d"),
+        ("https://r.openai.azure.com/openai/deployments", ""),
+        ("https://r.openai.azure.com/openai/v1", ""),
+        ("https://else.example/deployments/d", ""),
+        ("https://[.azure.com/openai/deployments/d", ""),
+        ("", ""),
+    ],
+)
+def test_only_an_azure_url_names_a_deployment(url, deployment):
+    assert azure_deployment(url) == deployment
