@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> None:
             if uv is None or uv == shutil.which("uv"):
                 sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
             print("uv could not install them; pip tries.", flush=True)
-            uv = _with_pip(given.folder)
+            uv = None
+            _with_pip(given.folder)
             if _installed(given.folder, given.lock, uv) != 0:
                 sys.exit("The packages could not be installed; the lines above say why. Then start it again.")
         if given.optional and _installed(given.folder, given.optional, uv, only_wheels=True) != 0:
@@ -85,7 +86,8 @@ def _environment(folder: Path, uv: str | None) -> str | None:
             by = [str(python), pip, "install", *PIP, "--only-binary", ":all:", "-r", str(INSTALLER)]
             if _quiet(by)[0] == 0 and own.exists():
                 return str(own)
-    return _with_pip(folder)
+    _with_pip(folder)
+    return None
 
 
 def _with_pip(folder: Path) -> None:

@@ -44,9 +44,8 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("EMAIL_FROM")
 
 INSTALLED_APPS = [
-    # before daphne and staticfiles: the first runserver wins
+    # before staticfiles: the first runserver wins
     "gateway",
-    "daphne",
     # the admin's theme, before the admin; gateway/admin/ui/base.py alone imports it
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
