@@ -1,15 +1,20 @@
-"""Secrets of the file: each is named by the environment variable that holds it, {"env": "ACME_KEY"}."""
+"""Secrets of the file: each is named by the environment variable that holds it, {"env": "ACME_KEY"}.
+
+As with the gateway's own settings, ACME_KEY_FILE names a file with the secret in it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from gateway.config.file.fields import Unusable
+from gateway.variables import UnusablePath
 
 # settings with this prefix add headers to every provider's requests
 _CUSTOM_HEADERS: Final = "CUSTOM_HEADER_"
@@ -34,9 +39,9 @@ class VariableNames:
 
 
 def secret(value: Any, known: Mapping[str, str]) -> str:
-    """The text of {"env": NAME}, from `known` or the environment; "" when the variable is not set.
+    """The text of {"env": NAME}, from `known`, the file that NAME_FILE names, or NAME; "" when none is set.
 
-    Raises Unusable for a secret in clear text, and for a setting of the gateway.
+    Raises Unusable for a secret in clear text, a setting of the gateway, and a file that cannot be read.
     """
     if isinstance(value, dict) and list(value) == ["env"]:
         name = str(value["env"])
@@ -47,9 +52,20 @@ def secret(value: Any, known: Mapping[str, str]) -> str:
                 _("%(name)s is a setting of the gateway and holds no credential; name another variable")
                 % {"name": name}
             )
-        return os.environ.get(name, "")
+        return _from_environment(name)
     if value in ("", None):
         return ""
     raise Unusable(
         _('a secret stands in the file; name the environment variable that holds it: {"env": "NAME"}')
     )
+
+
+def _from_environment(name: str) -> str:
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name, "")
+    try:
+        # editors and most tools end a file with a newline, which is not part of a secret
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as problem:
+        raise Unusable(str(UnusablePath(f"{name}_FILE", problem))) from problem

@@ -562,3 +562,28 @@ def test_a_ramp_that_makes_no_sense_is_refused(ramped, change, problem):
     document["mappings"][0]["ramp"].update(change)
     with pytest.raises(Unusable, match=problem):
         imported(document)
+
+
+@pytest.fixture
+def _ada_in_a_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("ADA_FILE", str(tmp_path / "ada"))
+    monkeypatch.setenv("ADA", "not this one, as with the gateway's own settings")
+
+
+@pytest.mark.usefixtures("_ada_in_a_file")
+def test_a_secret_is_read_from_the_file_that_its_variable_names(db, tmp_path):
+    (tmp_path / "ada").write_text("ccp_adas-own-key-0123456789\r\n")
+    imported({"ccproxy": 1, "keys": [{"name": "ada", "key": {"env": "ADA"}}]})
+    expected = ClientKey(name="expected")
+    expected.set_key("ccp_adas-own-key-0123456789")
+    assert ClientKey.objects.get(name="ada").digest == expected.digest
+
+
+@pytest.mark.usefixtures("_ada_in_a_file")
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_of_a_secret_that_cannot_be_read_is_told_with_its_variable(db, tmp_path, content):
+    if content is not None:
+        (tmp_path / "ada").write_bytes(content)
+    with pytest.raises(Unusable, match="ADA_FILE names a file or folder that cannot be used"):
+        imported({"ccproxy": 1, "keys": [{"name": "ada", "key": {"env": "ADA"}}]})
+    assert not ClientKey.objects.exists()
