@@ -35,7 +35,7 @@ from gateway.config.startup.demo import demo_only
 from gateway.config.startup.environment import take_over_provider
 from gateway.history.totals.dashboard import recent
 from gateway.models import MappingTarget, ModelMapping, Origin, Provider
-from gateway.models.configuration.provider import Auth
+from gateway.models.configuration.provider import CERTIFICATES, Auth
 from gateway.security.certificate_expiry import expiry
 
 # the share of failed requests in a day from which a provider is marked as bad
@@ -222,11 +222,10 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     @admin.display(description=_("certificates expire"), empty_value="-")
     def certificates_expire(self, record: Provider) -> str | None:
         told = []
-        for name in ("ca_certificates", "client_certificate"):
+        for name, label in CERTIFICATES.items():
             if ends := expiry(getattr(record, name)):
-                label = capfirst(Provider._meta.get_field(name).verbose_name)
                 expired = gettext("expired") if ends <= timezone.now() else ""
-                told.append(f"{label}: {ends:%Y-%m-%d} {expired}".strip())
+                told.append(f"{capfirst(label)}: {ends:%Y-%m-%d} {expired}".strip())
         return "; ".join(told) or None
 
     @admin.display(description=_("protocol"))

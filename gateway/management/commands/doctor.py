@@ -20,6 +20,7 @@ from gateway.management.invocation import command
 from gateway.management.preparation import first_start_text, is_prepared
 from gateway.management.start_text import section
 from gateway.models import ClientKey, Provider
+from gateway.models.configuration.provider import CERTIFICATES
 from gateway.security.certificate_expiry import expiry
 from gateway.security.encryption import UnusableKey
 
@@ -92,11 +93,10 @@ class Command(BaseCommand):
         """Tells when the certificates of providers expire; those that need a successor soon."""
         problems = []
         for provider in Provider.objects.filter(enabled=True).order_by("slug"):
-            for name in ("ca_certificates", "client_certificate"):
+            for name, what in CERTIFICATES.items():
                 ends = expiry(getattr(provider, name))
                 if ends is None:
                     continue
-                what = Provider._meta.get_field(name).verbose_name
                 facts = {"provider": provider.name, "what": what, "day": f"{ends:%Y-%m-%d}"}
                 self._say(_("Certificate"), _("%(provider)s, %(what)s: until %(day)s") % facts)
                 if ends <= now:

@@ -55,6 +55,11 @@ SEALED: Final = {
     "proxy_login": _("proxy login"),
     "client_key": _("client certificate's key"),
 }
+# the fields that hold certificates, by name
+CERTIFICATES: Final = {
+    "ca_certificates": _("CA certificates"),
+    "client_certificate": _("client certificate"),
+}
 
 
 class Auth(models.TextChoices):
@@ -116,7 +121,7 @@ class Provider(ConfigRecord):
     )
     proxy_login_origin = SecretOriginField(_("proxy login saved for"))
     ca_certificates = models.TextField(
-        _("CA certificates"),
+        CERTIFICATES["ca_certificates"],
         blank=True,
         default="",
         db_default="",
@@ -126,7 +131,7 @@ class Provider(ConfigRecord):
         ),
     )
     client_certificate = models.TextField(
-        _("client certificate"),
+        CERTIFICATES["client_certificate"],
         blank=True,
         default="",
         db_default="",
