@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -127,9 +128,12 @@ def _installed(folder: Path, lock: Path, uv: str | None, *, only_wheels: bool = 
     print(f"Installing {number} packages of {lock} ...", flush=True)
     last = deque[str](maxlen=8)
     shown = sys.stdout.isatty()
+    # as pip does: a company's CA is among the system's
+    variables = {"UV_SYSTEM_CERTS": "true", **os.environ}
     with subprocess.Popen(  # noqa: S603 - pip or uv, with a file of ours
-        [*by, *wheels, "-r", str(lock)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+        [*by, *wheels, "-r", str(lock)], env=variables,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         seen = 0
         for line in process.stdout:
