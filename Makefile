@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "ccproxy needs Python 3.11 or newer; choose one with: make run PYTHON=python3.12"; exit 1; }
 
-.PHONY: run serve test quick tellings test-matrix lock sbom package check bench bench-admin bench-cache bench-storage bench-tls mutants aborts chaos soak drill compat fuzz messages clean
+.PHONY: clean-root run serve test quick tellings test-matrix lock sbom package check bench bench-admin bench-cache bench-storage bench-tls mutants aborts chaos soak drill compat fuzz messages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make aborts 2,000 clients that go away, in every phase of a request (docs/reliability.md)"
 	@echo "make chaos  kill processes and stop the database under load, and count what is lost; make soak: for long"
 	@echo "make drill  stop database and Redis and fill the disk under load: what failed, what is missing"
+	@echo "make clean-root  the installation of docs/operations.md, word by word, in a clean Debian; takes root and debootstrap"
 	@echo "make compat COMPAT=2.1.332  the real Claude Code against a gateway: docs/compatibility.md; the newest without COMPAT"
 	@echo "make fuzz   MINUTES=10  random input for everything that reads what strangers send"
 	@echo "make mutants MODULE=gateway/wire/request_cache.py  small changes of a module that no test notices"
@@ -132,6 +133,10 @@ drill: $(VENV)/.installed-dev
 # the real client, version by version; needs npm, tmux, nginx and mount namespaces
 compat: $(VENV)/.installed
 	@$(BIN)/python -m compat.run $(COMPAT)
+
+# docs/operations.md, "One machine", word by word in a clean Debian; takes root
+clean-root: $(VENV)/.installed-dev
+	@$(BIN)/python -m chaos.clean_root $(CLEAN_ROOT)
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m chaos.run soak --minutes $(or $(MINUTES),10) $(CHAOS)
