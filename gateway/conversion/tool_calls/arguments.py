@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway import patterns
+from gateway.conversion.tool_calls.object_literal import object_literal
 from gateway.conversion.tool_calls.object_reader import (
     Completeness,
     MalformedArguments,
@@ -189,7 +190,7 @@ def input_of(arguments: object) -> tuple[JSONObject, bool]:
     if isinstance(value, dict):
         return value, False
     if isinstance(value, str):
-        value = _parsed(value)  # encoded twice
+        value = _parsed(value) or _mended(value)  # encoded twice
     elif value is None:
         value = _mended(text)
     return (value, True) if isinstance(value, dict) else ({INVALID: raw}, True)
@@ -222,8 +223,9 @@ def _parsed(text: str) -> Any:
 
 def _mended(raw: str) -> Any:
     fenced = _FENCE.match(raw)
+    text = raw if fenced is None else fenced[1]
     reader = ObjectReader()
-    sent = reader.feed(raw if fenced is None else fenced[1])
+    sent = reader.feed(text)
     if reader.standing is Completeness.PLACEHOLDER:
         return {}
-    return _parsed(sent) if reader.complete else None
+    return _parsed(sent) if reader.complete else object_literal(text)

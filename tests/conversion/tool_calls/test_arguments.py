@@ -57,7 +57,10 @@ def test_nothing_is_an_empty_object(empty):
         ([1], {"INVALID_JSON": "[1]"}, True),
         ('{"a": ', {"INVALID_JSON": '{"a": '}, True),
         ("city=Bern", {"INVALID_JSON": "city=Bern"}, True),
-        ("{'a': 1}", {"INVALID_JSON": "{'a': 1}"}, True),
+        ("{'a': 1}", {"a": 1}, True),
+        ("```python\n{'a': 1}\n```", {"a": 1}, True),
+        ("\"{'a': 1}\"", {"a": 1}, True),
+        ("{}{'a': 1}", {"a": 1}, True),
         ('{"a": True, "b": [False, None]}', {"a": True, "b": [False, None]}, True),
         ('{"a": true1}', {"INVALID_JSON": '{"a": true1}'}, True),
         ('{}{"a": 1}', {"a": 1}, False),
@@ -136,7 +139,7 @@ def test_what_cannot_be_mended_behind_sent_arguments_is_refused(pieces):
         live(*pieces)
 
 
-@pytest.mark.parametrize("whole", ["{'a': 1}", '{"a": Yes}', '{"a": 1]', "{a: 1}", "nul", '"'])
+@pytest.mark.parametrize("whole", ["{'a': it}", '{"a": Yes}', '{"a": 1]', "{a b: 1}", "nul", '"'])
 def test_what_is_wrong_before_anything_was_sent_is_handed_over_as_invalid(whole):
     assert json.loads(live(whole)) == {"INVALID_JSON": whole}
 
