@@ -200,6 +200,10 @@ class ConvertedStream:
         """One piece of data that is an object."""
         raise NotImplementedError
 
+    def _named(self, name: str, data: JSONObject) -> JSONObject:
+        """The same with what the name of its event adds."""
+        return data
+
     def _upstream_ended(self, *, told: bool) -> None:
         """`told`: the upstream said [DONE]; else its connection ended."""
         raise NotImplementedError
@@ -247,7 +251,7 @@ class ConvertedStream:
         if name == "error":
             self._error(upstream.named_error(chunk, data, self._context))
         elif type(chunk) is dict:
-            self._read_data(chunk)
+            self._read_data(chunk if name is None else self._named(name, chunk))
             if self._repetition is not None and not self._halves.waiting:
                 self._repetition.learn(data, chunk, self._filters)
         elif type(chunk) is list and chunk and all(type(item) is dict for item in chunk):

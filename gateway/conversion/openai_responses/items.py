@@ -64,13 +64,14 @@ def input_items(
     that were are taken out of it.
     """
     items: list[Item] = []
-    for turn in turns:
+    for index, turn in enumerate(turns):
         if turn.role == "assistant":
             items += _assistant_items(turn, context)
             items += [_call_output(answer, context) for answer in turn.answers]
             items += _loaded_tools(turn, late) if late else []
         elif turn.role == "user":
-            parts = user_parts(turn, context)
+            answers = index > 0 and bool(turns[index - 1].answers)
+            parts = user_parts(turn, context, answers=answers)
             if parts:
                 items.append(message_item("user", parts))
         else:

@@ -15,7 +15,9 @@ from gateway.wire.messages import JSONObject
 
 def failure_of(response: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:
     """The error that a response stands for by its status or by an error in it; None when it is an answer."""
-    error = upstream.error_inside(response, context)
+    details = object_of(response.get("status_details"))  # the Realtime API's
+    told = response if response.get("error") or not details.get("error") else {**response, **details}
+    error = upstream.error_inside(told, context)
     if error is not None:
         return error
     if response.get("status") == "cancelled":
@@ -34,7 +36,8 @@ def finish_of(response: Mapping[str, object]) -> Finish:
     """Why the response ended."""
     if response.get("status") in ("completed", None):
         return Finish.STOP
-    reason = object_of(response.get("incomplete_details")).get("reason")
+    details = object_of(response.get("incomplete_details")) or object_of(response.get("status_details"))
+    reason = details.get("reason")
     known = stop_reasons.finish_of({"finish_reason": reason})
     return Finish.UNKNOWN if known in (None, Finish.STOP, Finish.CALLS) else known
 
@@ -43,8 +46,8 @@ def counts_of(usage: Mapping[str, object], searches: int) -> JSONObject:
     """A response's usage in the words of Chat Completions, which `usage_of` reads."""
     return {
         "prompt_tokens": usage.get("input_tokens"),
-        "prompt_tokens_details": usage.get("input_tokens_details"),
+        "prompt_tokens_details": usage.get("input_tokens_details", usage.get("input_token_details")),
         "completion_tokens": usage.get("output_tokens"),
-        "completion_tokens_details": usage.get("output_tokens_details"),
+        "completion_tokens_details": usage.get("output_tokens_details", usage.get("output_token_details")),
         "server_tool_use": {"web_search_requests": searches},
     }

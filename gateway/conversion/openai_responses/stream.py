@@ -29,8 +29,14 @@ from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.openai_responses.items import REASONING_TEXT, search_blocks
 from gateway.conversion.openai_responses.response_end import counts_of, ended_badly, failure_of, finish_of
-from gateway.conversion.openai_responses.told_items import ToldItem, ToldItems, item_key, part_index
-from gateway.conversion.tool_calls.answer_calls import CallPiece
+from gateway.conversion.openai_responses.told_items import (
+    ToldItem,
+    ToldItems,
+    item_key,
+    part_index,
+    part_text,
+)
+from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
 from gateway.errors import UpstreamBroken
 from gateway.wire.lenient import object_of, objects_of, text_of
@@ -67,6 +73,10 @@ class ResponsesStream(ConvertedStream):
     def _upstream_ended(self, *, told: bool) -> None:
         self._writer.fail(UpstreamBroken(CUT if self.chunks else NOTHING))
 
+    def _named(self, name: str, data: JSONObject) -> JSONObject:
+        """Some servers tell the type of an event in its name alone."""
+        return data if "type" in data or name not in _READERS else {**data, "type": name}
+
     # Items
 
     def _item(self, event: JSONObject, kind: str = "") -> ToldItem:
@@ -78,6 +88,7 @@ class ResponsesStream(ConvertedStream):
         item = object_of(event.get("item"))
         kind, call_id = text_of(item.get("type")), text_of(item.get("call_id"))
         self._begin()
+        self._tell_begun()
         told = self._items.at(event)
         if told is None or told.ended or (told.kind, told.call_id) not in ((kind, call_id), ("", "")):
             # where all items have one place in the output, this begins the next
@@ -101,6 +112,7 @@ class ResponsesStream(ConvertedStream):
             case "message":
                 for index, part in enumerate(objects_of(item.get("content"))):
                     self._part(told, index, part)
+                self._begun_parts(told)
                 self._end_text()
             case "function_call":
                 self._called(event, told, item)
@@ -113,7 +125,14 @@ class ResponsesStream(ConvertedStream):
 
     def _text_delta(self, event: JSONObject) -> None:
         text = text_of(event.get("delta"))
-        self._told_part(self._item(event, "message"), event).add(text)
+        told, index = self._item(event, "message"), part_index(event, "content_index")
+        begun = told.begun.get(index)
+        if begun is not None and text:
+            # deltas begin where the part began, or go on from there
+            if not part_text(begun).startswith(text):
+                self._part(told, index, begun)
+            told.begun.pop(index, None)
+        self._told_part(told, event).add(text)
         self._say(text)
 
     def _refusal_delta(self, event: JSONObject) -> None:
@@ -130,22 +149,47 @@ class ResponsesStream(ConvertedStream):
         if "refusal" in event:
             self._refuse(self._rest(pieces, text_of(event["refusal"])))
         else:
-            self._say(self._rest(pieces, text_of(event.get("text"))))
+            self._say(self._rest(pieces, part_text(event)))
 
     def _part_begun(self, event: JSONObject) -> None:
-        """A part that holds something already; what nobody tells again is told at the end."""
+        """A part that holds something already; what nobody tells again is told when its item is over."""
         part = object_of(event.get("part"))
-        if text_of(part.get("text")) and part.get("type") == "output_text":
+        if not (part_text(part) or text_of(part.get("refusal"))):
+            return
+        if part.get("type") in _THOUGHTS:
+            told = self._item(event, "reasoning")
+            told.begun[
+                part_index(event, "summary_index" if "summary_index" in event else "content_index")
+            ] = part
+        else:
             told = self._item(event, "message")
-            content = [*objects_of(told.announced.get("content")), part]
-            told.announced = {"type": "message", "content": content}
+            told.begun[part_index(event, "content_index")] = part
+
+    def _begun_parts(self, told: ToldItem, before: int | None = None) -> None:
+        for index, part in told.untold(before):
+            if part.get("type") in _THOUGHTS:
+                source = "summary" if part["type"] == "summary_text" else "content"
+                self._think_rest(told, source, index, part_text(part))
+            else:
+                self._part(told, index, part)
+
+    def _tell_begun(self) -> None:
+        """Another item begins, or the response is over: what was told of the items before is said now."""
+        for told in self._items.in_order:
+            if told.begun and not told.ended:
+                self._begun_parts(told)
 
     def _part_ended(self, event: JSONObject) -> None:
         part = object_of(event.get("part"))
-        if part.get("type") in ("reasoning_text", "summary_text"):
-            self._thought_done({**event, "text": part.get("text")})
+        if part.get("type") in _THOUGHTS:
+            self._thought_done({**event, "text": part_text(part)})
+        elif not (part_text(part) or text_of(part.get("refusal"))):
+            self._begun_parts(self._item(event, "message"))
+            self._end_text()
         else:
-            self._part(self._item(event, "message"), part_index(event, "content_index"), part)
+            told, index = self._item(event, "message"), part_index(event, "content_index")
+            self._begun_parts(told, before=index)
+            self._part(told, index, part)
             self._end_text()
 
     def _part(self, told: ToldItem, index: int, part: JSONObject) -> None:
@@ -157,7 +201,7 @@ class ResponsesStream(ConvertedStream):
         if part.get("type") == "refusal":
             self._refuse(self._rest(pieces, text_of(part.get("refusal"))))
         else:
-            self._say(self._rest(pieces, text_of(part.get("text"))))
+            self._say(self._rest(pieces, part_text(part)))
             if not known:
                 for annotation in objects_of(part.get("annotations")):
                     self._cite(annotation)
@@ -225,7 +269,7 @@ class ResponsesStream(ConvertedStream):
         source, index = (
             ("summary", "summary_index") if "summary_index" in event else ("content", "content_index")
         )
-        self._think_rest(told, source, part_index(event, index), text_of(event.get("text")))
+        self._think_rest(told, source, part_index(event, index), part_text(event))
 
     def _think_rest(self, told: ToldItem, source: str, part: int, whole: str) -> None:
         if told.source in ("", source):
@@ -249,7 +293,8 @@ class ResponsesStream(ConvertedStream):
         encrypted = text_of(item.get("encrypted_content"))
         source = told.source or ("summary" if objects_of(item.get("summary")) else "content")
         for number, part in enumerate(objects_of(item.get(source))):
-            self._think_rest(told, source, number, text_of(part.get("text")))
+            self._think_rest(told, source, number, part_text(part))
+        self._begun_parts(told)
         if not told.source:
             if not encrypted:
                 return
@@ -290,8 +335,9 @@ class ResponsesStream(ConvertedStream):
         self._writer.end_call()
 
     def _whole_call(self, event: JSONObject, item: JSONObject) -> CallPiece:
-        name, call_id = text_of(item.get("name")), text_of(item.get("call_id"))
-        return CallPiece(item_key(event), call_id, name, item.get("arguments"), False, item, named=bool(name))
+        name, arguments = name_and_arguments(item.get("name"), item.get("arguments"))
+        call_id = text_of(item.get("call_id"))
+        return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
 
     def _again(self, pieces: list[CallPiece]) -> None:
         if self._filters is not None:
@@ -302,7 +348,7 @@ class ResponsesStream(ConvertedStream):
     def _call(self, event: JSONObject, told: ToldItem, item: JSONObject, *, arguments: str) -> None:
         if self._filters is not None:
             self._filtered(self._filters.flush())
-        name = "" if told.named else text_of(item.get("name"))
+        name = "" if told.named else name_and_arguments(item.get("name"), None)[0]
         call_id = "" if told.named else text_of(item.get("call_id"))
         told.named = told.named or bool(name)
         piece = CallPiece(item_key(event), call_id, name, arguments, False, item, named=told.named)
@@ -335,6 +381,8 @@ class ResponsesStream(ConvertedStream):
         self._finish = finish
         self._begin()
         self._told_again(objects_of(response.get("output")))
+        if not self._writer.state.over:
+            self._tell_begun()
         for told in [one for one in self._items.in_order if not (one.ended or one.parts) and one.announced]:
             if told.kind == "message" and not self._writer.state.over:
                 self._ended({}, told, told.announced)
@@ -373,6 +421,7 @@ class ResponsesStream(ConvertedStream):
             self._counts = latest(self._counts, counts_of(usage, self._searches), self._ledger)
 
 
+_THOUGHTS: Final = ("reasoning_text", "summary_text")
 _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.created": ResponsesStream._listening,
     "response.in_progress": ResponsesStream._listening,
@@ -381,11 +430,14 @@ _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.output_item.done": ResponsesStream._done,
     "response.content_part.added": ResponsesStream._part_begun,
     "response.content_part.done": ResponsesStream._part_ended,
+    "response.reasoning_summary_part.added": ResponsesStream._part_begun,
     "response.reasoning_summary_part.done": ResponsesStream._part_ended,
     "response.reasoning_summary_text.done": ResponsesStream._thought_done,
     "response.reasoning_text.done": ResponsesStream._thought_done,
     "response.output_text.delta": ResponsesStream._text_delta,
     "response.output_text.done": ResponsesStream._text_done,
+    "response.text.delta": ResponsesStream._text_delta,
+    "response.text.done": ResponsesStream._text_done,
     "response.refusal.done": ResponsesStream._text_done,
     "response.function_call_arguments.done": ResponsesStream._arguments_done,
     "response.output_text.annotation.added": ResponsesStream._annotated,
@@ -394,6 +446,7 @@ _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.reasoning_text.delta": ResponsesStream._reasoning_delta,
     "response.function_call_arguments.delta": ResponsesStream._arguments_delta,
     "response.completed": ResponsesStream._completed,
+    "response.done": ResponsesStream._completed,
     "response.incomplete": ResponsesStream._completed,
     "response.failed": ResponsesStream._failed,
     "response.cancelled": ResponsesStream._failed,

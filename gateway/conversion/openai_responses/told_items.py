@@ -18,16 +18,26 @@ from gateway.wire.messages import JSONObject
 class ToldItem:
     """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read.
 
-    `announced`: what it held when it was announced; of a call, its `call_id`.
+    `announced`: what it held when it was announced, `begun`: what its parts held; of a call, its `call_id`.
     """
 
     kind: str = ""
     call_id: str = ""
     announced: JSONObject = field(default_factory=dict)
+    begun: dict[int, JSONObject] = field(default_factory=dict)
     parts: dict[int, Pieces] = field(default_factory=dict)
     source: str = ""
     named: bool = False
     ended: bool = False  # told as a whole
+
+    def untold(self, before: int | None = None) -> list[tuple[int, JSONObject]]:
+        """The parts that nobody has told but as they began, once. `before`: only those in front of it."""
+        over = [index for index in sorted(self.begun) if before is None or index < before]
+        parts = [(index, self.begun.pop(index)) for index in over]
+        return [(index, part) for index, part in parts if not self._told(index)]
+
+    def _told(self, index: int) -> bool:
+        return index in self.parts and bool(self.parts[index].text)
 
 
 class ToldItems:
@@ -68,6 +78,14 @@ def item_key(event: Mapping[str, object]) -> int | str:
     if type(place) is str:
         return place
     return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id")) or 0
+
+
+def part_text(part: Mapping[str, object]) -> str:
+    """The text of a part; some servers write it as the older Assistants API did, or call it a transcript."""
+    text = part.get("text")
+    if text is None:
+        return text_of(part.get("transcript"))
+    return text_of(text.get("value")) if isinstance(text, dict) else text_of(text)
 
 
 def part_index(event: Mapping[str, object], name: str) -> int:

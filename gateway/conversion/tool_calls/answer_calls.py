@@ -12,12 +12,17 @@ from gateway import patterns
 from gateway.conversion import provider_state, repairs
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.arguments import input_of
+from gateway.conversion.tool_calls.object_reader import is_placeholder
 from gateway.wire.messages import JSONObject, ToolUse
 
-# special tokens of chat templates
-_TOKEN: Final = patterns.compiled(r"<[|\uff5c][a-z_\u2581]{1,40}+[|\uff5c]>", patterns.IGNORECASE)
+# special tokens of chat templates, and tags around a name
+_TOKEN: Final = patterns.compiled(
+    r"<[|\uff5c][a-z_\u2581]{1,40}+[|\uff5c]>|</?[a-z_]{1,40}+[>=]|/?>", patterns.IGNORECASE
+)
 _NAMESPACE: Final = patterns.compiled(r"\A(?:functions?|default_api|tools?|api|mcp)(?:::|[./:])")
 _AROUND: Final = " \t\r\n`'\"()"
+_OBJECT_BEGINS: Final = ("{", "```", " {", "\n{")
 _LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 
 
@@ -60,19 +65,39 @@ def _piece(call: Mapping[str, object], choice: int, *, named: bool = False) -> C
     elif type(custom) is dict:
         body, freeform = custom, True
     else:
-        # a few servers leave the inner object out
-        body = call
-    key, call_id, name = call.get("index"), call.get("id"), body.get("name")
+        # a few servers leave the inner object out, or all of it but the name
+        body = call if function is None else {"name": function, **call}
+    key, call_id = call.get("index"), call.get("id")
     key = key if type(key) is int or type(key) is str else None
+    arguments = body.get("input") if freeform else _arguments_of(body)
+    name, arguments = name_and_arguments(body.get("name"), arguments)
     return CallPiece(
         (choice, key) if choice and key is not None else key,
         call_id if type(call_id) is str else "",
-        name if type(name) is str else "",
-        body.get("input") if freeform else _arguments_of(body),
+        name,
+        arguments,
         freeform,
         call,
         named,
     )
+
+
+def name_and_arguments(name: object, arguments: object) -> tuple[str, object]:
+    """The name and the arguments of a call whose name may be the call once more, as an object or its text.
+
+    Arguments in the name count where the call has none of its own.
+    """
+    if type(name) is str and not name.startswith(_OBJECT_BEGINS):
+        return name, arguments
+    inner = input_of(name)[0] if isinstance(name, str) else name
+    while isinstance(inner, dict) and isinstance(inner.get("function"), dict):
+        inner = inner["function"]
+    found = (inner.get("name") or inner.get("function")) if isinstance(inner, dict) else None
+    if type(found) is not str:
+        return (name if type(name) is str else ""), arguments
+    own = _arguments_of(inner)
+    none = not arguments or (type(arguments) is str and (arguments.isspace() or is_placeholder(arguments)))
+    return found, own if none and own else arguments
 
 
 def _bare(name: str) -> str:
