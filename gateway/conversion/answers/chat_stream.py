@@ -37,7 +37,7 @@ from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.growth import Growth
 from gateway.conversion.answers.stop_reasons import Finish
-from gateway.conversion.answers.usage import counts_in, latest
+from gateway.conversion.answers.usage import counts_in, latest, tells_counts
 from gateway.conversion.answers.writing.block_sequence import IDLE
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
@@ -106,7 +106,7 @@ class MessageStream(ConvertedStream):
                 return
         self.chunks += 1
         known = _choices(choices)
-        if chunk.get("usage") or "x_groq" in chunk or (known and "usage" in known[0]):
+        if tells_counts(chunk) or (known and "usage" in known[0]):
             self._counts = latest(self._counts, counts_in(chunk, known[0] if known else None), self._ledger)
             self._tier = chunk.get("service_tier", self._tier)
         for choice in known:
@@ -119,7 +119,7 @@ class MessageStream(ConvertedStream):
         if known:
             return
         self._begin()
-        if not choices and chunk.get("usage"):
+        if not choices and tells_counts(chunk):
             self._ends_with_usage = True
             if self._finish is not None:
                 self._complete()

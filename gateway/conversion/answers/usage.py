@@ -38,6 +38,25 @@ _CACHE_WRITTEN: Final = (
 )
 _ANTHROPIC_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_queries",))
+_CHAT_NAMES: Final = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"})
+# where counts stand but in `usage`
+_OTHER_PLACES: Final = frozenset({"x_groq", "usageMetadata", "usage_metadata"})
+# native names without underscores and capitals: those of Gemini, and Chat's in camel case
+_NATIVE: Final = {
+    "prompttokencount": "prompt_tokens",
+    "candidatestokencount": "completion_tokens",
+    "responsetokencount": "completion_tokens",
+    "thoughtstokencount": "thoughts",
+    "cachedcontenttokencount": "cached",
+    "totaltokencount": "total_tokens",
+    "prompttokens": "prompt_tokens",
+    "completiontokens": "completion_tokens",
+    "inputtokens": "prompt_tokens",
+    "outputtokens": "completion_tokens",
+    "totaltokens": "total_tokens",
+    "cachedinputtokens": "cached",
+    "reasoningtokens": "thoughts",
+}
 _TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
 
 
@@ -182,14 +201,42 @@ def usage_at_start(counts: Mapping[str, object] | None, context: AnswerContext) 
 
 
 def counts_in(payload: Mapping[str, object], choice: object = None) -> JSONObject | None:
-    """The usage object of a completion or chunk: its own, Groq's `x_groq.usage`, or that of the choice."""
+    """The usage object of a completion or chunk, wherever it stands; Chat's names for Gemini's own."""
     groq = payload.get("x_groq")
     places = (
         payload.get("usage"),
         groq.get("usage") if isinstance(groq, dict) else None,
         choice.get("usage") if isinstance(choice, dict) else None,
+        payload.get("usageMetadata"),
+        payload.get("usage_metadata"),
     )
-    return next((place for place in places if isinstance(place, dict) and place), None)
+    counts = next((place for place in places if isinstance(place, dict) and place), None)
+    return counts if counts is None or _CHAT_NAMES & counts.keys() else _in_chats_names(counts)
+
+
+def tells_counts(chunk: Mapping[str, object]) -> bool:
+    """Whether a chunk has counts of its own, outside of its choices."""
+    return bool(chunk.get("usage")) or not _OTHER_PLACES.isdisjoint(chunk)
+
+
+def _in_chats_names(counts: JSONObject) -> JSONObject:
+    """Counts under a provider's native names; Gemini's thoughts stand beside the candidates' tokens."""
+    told = {_NATIVE[name]: number for key, number in counts.items() if (name := _plain(key)) in _NATIVE}
+    if not told:
+        return counts
+    thoughts, prompt = _number(told.pop("thoughts", None)), _number(told.get("prompt_tokens"))
+    completion, cached = _number(told.get("completion_tokens")), told.pop("cached", None)
+    if thoughts:
+        told["completion_tokens_details"] = {"reasoning_tokens": thoughts}
+        inside = prompt is not None and prompt + (completion or 0) == _number(told.get("total_tokens"))
+        told["completion_tokens"] = (completion or 0) + (0 if inside else thoughts)
+    if cached is not None:
+        told["prompt_tokens_details"] = {"cached_tokens": cached}
+    return {**counts, **told}
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def latest(

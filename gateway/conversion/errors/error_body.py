@@ -181,7 +181,7 @@ def _sentence(value: Any, depth: int = _DEPTH) -> str:
         return f"{'.'.join(map(str, place[:_MOST_TEXTS]))}: {said}"
     fields = {_name(key): inner for key, inner in value.items()}
     # the error itself before what is said around it
-    first = [fields["error"]] if isinstance(fields.get("error"), dict) else []
+    first = [fields[name] for name in ("error", "status") if isinstance(fields.get(name), dict)]
     if isinstance(by_field := fields.get("errors"), dict) and not _sentence(by_field, depth - 1):
         # what is wrong with each field
         fields["errors"] = [f"{name}: {_sentence(inner, depth - 2)}" for name, inner in by_field.items()]
@@ -241,5 +241,5 @@ def _words(body: Any, depth: int = 4) -> Iterator[str]:
         value = body.get(key, body.get(key.capitalize()))
         if isinstance(value, str):
             yield value.lower()
-    for key in ("error", "errors", "innererror", "response", "detail", "Error"):
+    for key in ("error", "errors", "innererror", "response", "detail", "Error", "status"):
         yield from _words(body.get(key), depth - 1)

@@ -246,6 +246,8 @@ def _failure_told(payload: Mapping[str, object]) -> bool:
     if payload.get("choices") or payload.get("usage"):
         return False
     fields = {key.lower().replace("_", ""): value for key, value in payload.items()}
+    if isinstance(status := fields.get("status"), dict):
+        return _failure_told(status)
     if not any(isinstance(fields.get(name), str) and fields[name] for name in _SENTENCES):
         return False
     codes = [fields[name] for name in _CODES if fields.get(name) is not None]
@@ -352,7 +354,7 @@ def _status_told(told: ErrorBody) -> int | None:
     body = told.body if isinstance(told.body, dict) else {}
     error = body.get("error")
     base = body.get("base_resp")
-    for place in (error, body, base):
+    for place in (error, body, base, body.get("status")):
         if isinstance(place, dict):
             for key in ("code", "status", "http_code", "status_code", "statusCode", "error_code"):
                 number = place.get(key)

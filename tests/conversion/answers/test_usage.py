@@ -8,7 +8,7 @@ from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.usage import counts_in, latest, usage_at_start, usage_of
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.messages import estimate_text_tokens
-from tests.playbook import context_of
+from tests.playbook import DONE, context_of, finish, play, stream_of, text
 
 
 def numbers(counts, **more):
@@ -170,3 +170,60 @@ def test_calls_without_counts_cost_what_each_of_their_texts_costs(vocabulary):
     assert usage_of(None, context, output, Ledger()).output_tokens == sum(
         estimate_text_tokens(part, vocabulary) for part in parts
     )
+
+
+GEMINI = {"promptTokenCount": 50, "candidatesTokenCount": 9, "totalTokenCount": 59}
+
+
+@pytest.mark.parametrize(
+    "counts, expected",
+    [
+        (GEMINI, (50, 0, 9, None)),
+        ({**GEMINI, "cachedContentTokenCount": 20}, (30, 20, 9, None)),
+        ({**GEMINI, "thoughtsTokenCount": 30, "totalTokenCount": 89}, (50, 0, 39, 30)),
+        ({**GEMINI, "thoughtsTokenCount": 4}, (50, 0, 9, 4)),
+        ({"promptTokenCount": 50, "thoughtsTokenCount": 30, "totalTokenCount": 80}, (50, 0, 30, 30)),
+        ({"promptTokenCount": "50", "candidatesTokenCount": "9"}, (50, 0, 9, None)),
+        ({"prompt_token_count": 50, "candidates_token_count": 9}, (50, 0, 9, None)),
+        ({"promptTokens": 50, "completionTokens": 9, "totalTokens": 59}, (50, 0, 9, None)),
+        ({"inputTokens": 50, "outputTokens": 9, "cachedInputTokens": 20}, (30, 20, 9, None)),
+    ],
+)
+@pytest.mark.parametrize("place", ["usage", "usageMetadata", "usage_metadata"])
+def test_counts_under_a_providers_native_names_are_the_same_streamed_and_whole(counts, expected, place):
+    def told(usage):
+        return usage.input_tokens, usage.cache_read, usage.output_tokens, usage.thinking_tokens
+
+    context = context_of()
+    output = Output()
+    output.text("Hello")
+    assert told(usage_of(counts_in({place: counts}), context, output, Ledger())) == expected
+    for chunks in (
+        [text("Hello"), finish("stop", **{place: counts})],
+        [text("Hello"), finish("stop"), {"choices": [], place: counts}],
+        [{**text("Hello"), place: {**counts}}, finish("stop")],
+    ):
+        stream = stream_of()
+        play(stream, *chunks, DONE)
+        assert told(stream.usage) == expected
+        assert not stream.usage_estimated
+
+
+def test_chats_own_counts_are_believed_before_native_ones():
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    assert counts_in({"usage": usage, "usageMetadata": GEMINI}) is usage
+    assert counts_in({"usage": {}, "usageMetadata": GEMINI})["prompt_tokens"] == 50
+    assert counts_in({"usage": {"cost": 1}}) == {"cost": 1}
+
+
+def test_counts_that_grow_with_each_chunk_are_the_last_ones():
+    chunks = [
+        {
+            **text(word),
+            "usageMetadata": {**GEMINI, "candidatesTokenCount": number, "totalTokenCount": 50 + number},
+        }
+        for number, word in enumerate(("Hel", "lo", "!"), 1)
+    ]
+    stream = stream_of()
+    play(stream, *chunks, finish("stop"), DONE)
+    assert stream.usage.output_tokens == 3
