@@ -38,7 +38,8 @@ def chat_messages(
                 messages.append(message)
             messages += [tool_message(answer, hoisted, context) for answer in turn.answers]
         elif turn.role == "user":
-            parts = hoisted.taken() + user_parts(turn, context)
+            answers = index > 0 and bool(turns[index - 1].answers)
+            parts = hoisted.taken() + user_parts(turn, context, answers=answers)
             if parts:
                 _add_user_message(messages, parts, context)
         else:

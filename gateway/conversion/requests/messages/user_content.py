@@ -124,15 +124,24 @@ def in_form(text: str, context: RequestContext) -> str | list[ChatPart]:
     return [text_part(text)] if context.markers.in_lists else text
 
 
-def user_parts(turn: Turn, context: RequestContext) -> list[ChatPart]:
-    """The parts of a user turn whose results were paired; what answers no call stays in it as text."""
+def user_parts(turn: Turn, context: RequestContext, *, answers: bool) -> list[ChatPart]:
+    """The parts of a user turn whose results were paired; what answers no call stays in it as text.
+
+    `answers`: it came with results. Blank texts stay only where they are all that was said: some providers
+    refuse them, and with them the whole conversation.
+    """
     parts: list[ChatPart] = []
     for located in turn.blocks:
         if located.block["type"] == "tool_result":
             parts += _orphan_parts(located, context)
         else:
             parts += block_parts(located.block, located.path, context)
-    return parts
+    said = [part for part in parts if _says_something(part)]
+    return said if said or answers else parts
+
+
+def _says_something(part: ChatPart) -> bool:
+    return part["type"] != "text" or bool(part["text"].strip())
 
 
 def _orphan_parts(result: Located, context: RequestContext) -> list[ChatPart]:
@@ -183,9 +192,9 @@ def _content(
 
 def whole_content(parts: list[ChatPart], result: Located, context: RequestContext) -> str | list[ChatPart]:
     """The parts of a result with its cache marker; one string where they are texts without markers."""
-    if context.markers.in_lists:
+    if context.markers.in_lists or not text_only(parts):
         # some providers refuse blank texts
-        parts = [part for part in parts if part["type"] != "text" or not part["text"].isspace()]
+        parts = [part for part in parts if _says_something(part)]
     if not parts:
         parts = [text_part(NO_OUTPUT)]
     if context.markers.in_lists or not text_only(parts):

@@ -118,7 +118,7 @@ def test_a_conversation_becomes_the_same_whatever_is_remembered_of_it(
         Profile.merged({**other_options, "upstream_model": "other"}),
     ]
     remembered, results = told_alike(turn_by_turn(request), *profiles)
-    event(f"much remembered: {remembered > 6}, {results[-1]}")
+    event(f"much remembered: {remembered > 6}, {results[-1:]}")
 
 
 @pytest.mark.parametrize("protocol", ["responses", "anthropic"])

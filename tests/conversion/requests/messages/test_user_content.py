@@ -1,8 +1,22 @@
 """Blocks of users as parts: texts, images, search results, summaries."""
 
+import json
+
 import pytest
 
-from tests.conversion.converting import IMAGE, IMAGE_PART, PIXEL, convert, messages_of, request_of, text, user
+from tests.conversion.converting import (
+    IMAGE,
+    IMAGE_PART,
+    PIXEL,
+    assistant,
+    call,
+    convert,
+    messages_of,
+    request_of,
+    result,
+    text,
+    user,
+)
 
 OMITTED = "[image omitted: the selected model cannot view images]"
 SEARCH = {"type": "search_result", "title": 'A "T"', "source": "S", "content": [text("x"), text("y")]}
@@ -116,3 +130,36 @@ def test_an_image_that_the_provider_cannot_read_is_told_in_words(data, told, sen
     assert first in str(content)
     if sent:
         assert sent in str(content)
+
+
+BLANKS = [" ", "\n", "\t\n ", "\u00a0", "\u3000", ""]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize("protocol", ["chat", "responses"])
+@pytest.mark.parametrize(
+    "options", [{}, {"tool_result_images": "inline"}, {"cache_control": "keep"}, {"content_parts": "always"}]
+)
+def test_no_blank_text_is_sent_where_something_else_is_said(blank, protocol, options):
+    begun = [user("hi"), assistant(text(blank), call("t1"))]
+    for more in (
+        [user(result("t1", blank))],
+        [user(result("t1", [text(blank)]))],
+        [user(result("t1", [text(blank), text("x"), text(blank)]))],
+        [user(result("t1", [text(blank), IMAGE]))],
+        [user(result("t1", blank, is_error=True))],
+        [user(result("t1", "x"), text(blank))],
+        [user(result("t1", [IMAGE]), text(blank))],
+        [user(result("t1", "x"), text(blank), text("go on"))],
+        [user(result("t1", "x")), assistant(blank or " ", call("t2")), user(result("t2", blank))],
+        [user(text(blank), text("x"), text(blank))],
+    ):
+        converted = convert(request_of(*begun, *more), {"protocol": protocol, **options})
+        said = json.dumps(converted.messages, ensure_ascii=False)
+        for key in ("content", "text", "output"):
+            for written in {blank, blank.replace("\n", "\\n").replace("\t", "\\t")}:
+                assert f'"{key}": "{written}"' not in said, more
+
+
+def test_a_message_of_blanks_alone_is_sent_as_it_is():
+    assert messages_of(" ")[0]["content"] == " "
