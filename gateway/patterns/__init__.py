@@ -33,6 +33,7 @@ __all__ = [
     "Pattern",
     "any_of",
     "compiled",
+    "compiles",
     "in_order",
     "match_at",
     "wildcard",
@@ -79,6 +80,21 @@ def any_of(texts: Iterable[str]) -> Pattern[str]:
     """Finds the first of the texts, taken literally; of two at one place, the longer."""
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)))
+
+
+# no pattern that means anything is longer; compiling takes time in proportion to it
+_LONGEST_FOREIGN: Final = 2_000
+
+
+def compiles(regex: str) -> bool:
+    """Whether Python's engine knows an expression that somebody else wrote. It is never run."""
+    if len(regex) > _LONGEST_FOREIGN:
+        return False
+    try:
+        re.compile(regex)
+    except (re.error, RecursionError, OverflowError, Warning):
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)

@@ -143,3 +143,50 @@ _NONSENSE = st.recursive(
 def nonsense():
     """Objects that only look like schemas, as clients may send them."""
     return st.dictionaries(_KEYWORDS, _NONSENSE, max_size=5)
+
+
+_ALL_KEYWORDS = [
+    *("type", "enum", "const", "required", "dependentRequired", "multipleOf", "minimum", "maximum"),
+    *("exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern", "minItems", "maxItems"),
+    *("uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties", "title", "description"),
+    *("default", "deprecated", "readOnly", "writeOnly", "examples", "format", "contentEncoding", "$ref"),
+    *("contentMediaType", "$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "x-order", "nullable"),
+]
+_HOLD_SCHEMAS = [
+    *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
+    *("unevaluatedItems", "unevaluatedProperties", "contentSchema", "additionalItems"),
+]
+_HOLD_LISTS = ["anyOf", "oneOf", "allOf", "prefixItems", "items"]
+_HOLD_MAPS = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]
+_LISTS_OF_NAMES = st.lists(st.sampled_from(["a", "b"]), max_size=2)
+_VALUES = st.one_of(
+    st.sampled_from(["object", "string", "STRING", "int", "any", "#", "#/$defs/a", "^\\p{L}$", "[a", ""]),
+    st.lists(st.sampled_from(["a", "b", "string", "null", None, 1, True]), max_size=3),
+    st.none() | st.booleans() | st.integers(-1, 3) | st.just(1.5),
+    st.dictionaries(
+        st.sampled_from(["a", "b"]), st.lists(st.sampled_from(["a", "b"]), max_size=2), max_size=2
+    ),
+)
+
+
+def _with_any_keyword(below):
+    either = below | _VALUES
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(_ALL_KEYWORDS, _VALUES),
+            **dict.fromkeys(_HOLD_SCHEMAS, either),
+            **{name: st.lists(either, max_size=2) | either for name in _HOLD_LISTS},
+            **{
+                name: st.dictionaries(st.sampled_from(["a", "b", "^x"]), either, max_size=2) | _VALUES
+                for name in _HOLD_MAPS
+            },
+        },
+    )
+
+
+def every_keyword():
+    """Schemas of all keywords, references and recursion, each with values that it may and may not have."""
+    return st.recursive(
+        st.dictionaries(st.sampled_from(_ALL_KEYWORDS), _VALUES, max_size=4), _with_any_keyword, max_leaves=4
+    )

@@ -163,6 +163,6 @@ def _parameters(function: Function, profile: Profile, ledger: Ledger) -> JSONObj
     except ValueError:
         refuse(f"{function.path}.custom.input_schema.type", "Input should be 'object'")
     sent = schema_rewrites(fitted.schema, profile.schema_rewrites)
-    if fitted.folded or sent is not fitted.schema:
+    if fitted.refit or sent is not fitted.schema:
         ledger.refit(f"{function.path}.input_schema", "the schema was rewritten for the provider")
     return sent

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway import patterns
 from gateway.conversion.tools.schema_forms import (
     ANY,
     KEYWORDS,
@@ -23,6 +24,7 @@ from gateway.conversion.tools.schema_forms import (
 )
 from gateway.conversion.tools.schema_patterns import grammar_pattern
 from gateway.conversion.tools.schema_references import References, inline_refs, plain_refs
+from gateway.conversion.tools.schema_validity import valid
 from gateway.conversion.tools.schema_walk import (
     branches_of,
     list_of,
@@ -83,7 +85,7 @@ _MOST_REPEATED: Final = 1_000
 
 def gemini(schema: JSONObject) -> JSONObject:
     """Only the fields of Gemini's `Schema`, each where it may stand."""
-    return _gemini(simplified(inline_refs(schema), one_type=True), at_root=True)
+    return _gemini(simplified(inline_refs(valid(schema)), one_type=True), at_root=True)
 
 
 def _gemini(schema: JSONObject, *, at_root: bool = False) -> JSONObject:
@@ -183,7 +185,7 @@ def mfjs(schema: JSONObject) -> JSONObject:
     """Moonshot's flavour: each schema is one type or a lone `anyOf`, and `required` names existing
     properties.
     """
-    return _mfjs(simplified(inline_refs(schema), one_type=True))
+    return _mfjs(simplified(inline_refs(valid(schema)), one_type=True))
 
 
 def _mfjs(schema: JSONObject) -> JSONObject:
@@ -212,7 +214,7 @@ def _without_properties(schema: JSONObject, names: Sequence[str]) -> JSONObject:
 
 def llama_cpp(schema: JSONObject) -> JSONObject:
     """The part that llama.cpp makes a grammar from: a type everywhere, and patterns that it can follow."""
-    return _llama_cpp(simplified(inline_refs(schema), one_type=False))
+    return _llama_cpp(simplified(inline_refs(valid(schema)), one_type=False))
 
 
 def _llama_cpp(schema: JSONObject) -> JSONObject:
@@ -240,8 +242,10 @@ def _repeatable(value: Any) -> bool:
 
 
 def openai(schema: JSONObject) -> JSONObject:
-    """What OpenAI takes without `strict`: references that are URIs, items of arrays, types of properties."""
-    named = plain_refs(schema)
+    """What OpenAI takes without `strict`: what the meta-schema allows, references that are URIs, items of
+    arrays, types of properties, and patterns that Python's engine can compile.
+    """
+    named = plain_refs(valid(schema))
     return _OpenAI(References(named)).rewritten(named)
 
 
@@ -264,6 +268,11 @@ class _OpenAI:
             del new["properties"]
         if type(schema.get("items")) is list:
             new["prefixItems"] = new.pop("items")
+        if not _compiles(new.get("pattern")):
+            new = told(new, "pattern")
+        by_pattern = new.get("patternProperties")
+        if type(by_pattern) is dict and not all(map(_compiles, by_pattern)):
+            new["patternProperties"] = {name: by_pattern[name] for name in by_pattern if _compiles(name)}
         if "array" in _kinds(new):
             items = new.get("items")
             new["items"] = self._typed(items if type(items) is dict else {}, in_list=True)
@@ -295,6 +304,10 @@ class _OpenAI:
                 return kinds
         about = [kind for kind in ("object", "array") if any(keyword in schema for keyword in KEYWORDS[kind])]
         return about if len(about) == 1 else []
+
+
+def _compiles(pattern: str | None) -> bool:
+    return pattern is None or patterns.compiles(pattern)
 
 
 def _kept(new: JSONObject, old: JSONObject) -> JSONObject:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.conversion.tools.schema_references import weight_of
+from gateway.conversion.tools.schema_validity import TYPES
 from gateway.conversion.tools.schema_walk import (
     branches_of,
     list_of,
@@ -20,7 +21,6 @@ from gateway.conversion.tools.schema_walk import (
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
 
-TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 # every type but integer, which is a number
 ANY: Final = ("string", "number", "boolean", "object", "array", "null")
 KEYWORDS: Final[dict[str, frozenset[str]]] = {

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.conversion.tools.schema_dialects import gemini, llama_cpp, mfjs, openai
 from gateway.conversion.tools.schema_references import References, inline_refs, resolved, without_base
+from gateway.conversion.tools.schema_validity import valid
 from gateway.conversion.tools.schema_walk import branches_of, noted, properties_of, required_names
 from gateway.wire import jsontext
 from gateway.wire.messages import JSONObject
@@ -29,10 +30,12 @@ _REWRITES: Final = {
 
 
 class Parameters(NamedTuple):
-    """`schema` as it may be sent; `folded`: combinators of the root were given up."""
+    """`schema` as it may be sent; `refit`: combinators of the root were given up, or values that no
+    meta-schema allows.
+    """
 
     schema: JSONObject
-    folded: bool
+    refit: bool
 
 
 def tool_parameters(schema: JSONObject) -> Parameters:
@@ -57,12 +60,12 @@ def tool_parameters(schema: JSONObject) -> Parameters:
         raise ValueError("the root is no object")
     if type(root.get("properties")) is not dict:
         root["properties"] = {}
+    allowed = valid(root)
+    refit, root = allowed is not root, allowed
     combined = any(name in root for name in _COMBINATORS)
     if combined:
         root = folded(root, References(schema))
-    if "required" in root and type(root["required"]) is not list:
-        del root["required"]
-    return Parameters(root, combined)
+    return Parameters(root, combined or refit)
 
 
 def folded(schema: JSONObject, references: References) -> JSONObject:

@@ -20,7 +20,6 @@ AB = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {}}, "requ
         ({"type": None, "properties": None}, EMPTY),
         ({"type": ["object", "null"]}, EMPTY),
         ({"properties": {"x": {}}}, {"type": "object", "properties": {"x": {}}}),
-        ({"type": "object", "required": None}, EMPTY),
         ({"$schema": "s", "$id": "i", "$comment": "c"}, EMPTY),
         (
             {"properties": {"$schema": {"$comment": "kept"}}, "propertyNames": {"pattern": "^a"}},
@@ -38,7 +37,13 @@ AB = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {}}, "requ
 )
 def test_the_root_becomes_an_object_with_properties_and_the_rest_stays(schema, sent):
     assert tool_parameters(schema).schema == sent
-    assert not tool_parameters(schema).folded
+    assert not tool_parameters(schema).refit
+
+
+def test_a_value_that_no_schema_may_have_is_left_out_of_the_root_and_told():
+    given = tool_parameters({"type": "object", "required": None})
+    assert given.schema == EMPTY
+    assert given.refit
 
 
 @pytest.mark.parametrize("schema", [{"type": "string"}, {"type": ["string", "null"]}, {"type": 5}])
