@@ -104,7 +104,7 @@ quick: $(VENV)/.installed-dev
 
 # 10,000 answers, each told in a provider's manner and cut anywhere
 tellings: $(VENV)/.installed-dev
-	@EXAMPLES=167 $(PYTEST) -n 2 tests/conversion/test_tellings.py
+	@EXAMPLES=167 $(PYTEST) -n 2 --timeout 3600 tests/conversion/test_tellings.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

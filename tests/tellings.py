@@ -86,6 +86,17 @@ def chat_whole(truth: Truth) -> JSONObject:
     return {"id": "c1", "object": "chat.completion", "choices": [choice], "usage": truth.usage}
 
 
+def native_usage(counts: JSONObject) -> JSONObject:
+    """The counts of Chat as Gemini's usageMetadata has them."""
+    cached = counts.get("prompt_tokens_details", {}).get("cached_tokens")
+    told = {
+        "promptTokenCount": counts["prompt_tokens"],
+        "candidatesTokenCount": counts["completion_tokens"],
+        "totalTokenCount": counts["total_tokens"],
+    }
+    return {**told, "cachedContentTokenCount": cached} if cached else told
+
+
 # --- what chunks hold ----------------------------------------------------------------------------
 
 
@@ -155,6 +166,14 @@ def whole_arguments(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     return told
 
 
+@quirk("arguments in Python's words", "placeholder")
+def python_arguments(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
+    told = whole_arguments(chunks, truth)
+    for entry in fragments_of(told):
+        entry["function"]["arguments"] = repr(json.loads(entry["function"]["arguments"]))
+    return told
+
+
 @quirk("arguments as an object", "placeholder")
 def object_arguments(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     told = whole_arguments(chunks, truth)
@@ -176,7 +195,15 @@ def _function(entry: JSONObject) -> JSONObject:
     return function
 
 
-@quirk("marks of a template around the name")
+@quirk("the name as an object", "name")
+def name_objects(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
+    for entry in fragments_of(chunks):
+        if "name" in _function(entry):
+            _function(entry)["name"] = json.dumps({"name": _function(entry)["name"], "arguments": {}})
+    return chunks
+
+
+@quirk("marks of a template around the name", "name")
 def marked_names(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     for entry in fragments_of(chunks):
         if "name" in _function(entry):
@@ -402,6 +429,13 @@ def usage_in_groq(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     return chunks
 
 
+@quirk("usage in Gemini's own words", "usage")
+def usage_natively(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
+    counts = chunks.pop()["usage"]
+    chunks[-1]["usageMetadata"] = native_usage(counts)
+    return chunks
+
+
 @quirk("usage as texts", "usage")
 def usage_as_text(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     counts = chunks[-1]["usage"]
@@ -469,6 +503,13 @@ def whole_told(truth: Truth, ways: JSONObject) -> JSONObject:
                 entry.update(entry.pop("function"))
             case "marked":
                 function["name"] = f"functions.{function['name']}"
+            case "named by an object":
+                function["name"] = json.dumps({"name": function["name"]})
+            case "all in the name":
+                given = json.loads(function.pop("arguments"))
+                function["name"] = json.dumps({"name": function["name"], "arguments": given})
+            case "python":
+                function["arguments"] = repr(json.loads(function["arguments"]))
             case "fence":
                 function["arguments"] = f"```json\n{function['arguments']}\n```"
             case "no type, index":
@@ -492,6 +533,8 @@ def whole_told(truth: Truth, ways: JSONObject) -> JSONObject:
         ]
     if ways.get("usage") == "beside" and truth.cached:
         completion["usage"]["prompt_tokens"] -= truth.cached
+    if ways.get("usage") == "native":
+        completion["usageMetadata"] = native_usage(completion.pop("usage"))
     if ways.get("usage") == "in the choice":
         choice["usage"] = completion.pop("usage")
     return completion
@@ -506,13 +549,16 @@ WHOLE_WAYS = {
         "parameters",
         "flat",
         "marked",
+        "named by an object",
+        "all in the name",
+        "python",
         "fence",
         "no type, index",
     ),
     "thinking": ("", "reasoning", "reasoning_details", *_MARKS),
     "reason": ("", *_SPELLINGS, "stop behind calls"),
     "choices": ("", "one for each call"),
-    "usage": ("", "beside", "in the choice"),
+    "usage": ("", "beside", "in the choice", "native"),
 }
 
 
@@ -533,8 +579,11 @@ def responses_items(truth: Truth, ways: JSONObject) -> list[JSONObject]:
         match ways.get("calls"):
             case "object":
                 arguments = given
+            case "python":
+                arguments = repr(given)
             case "placeholder":
                 arguments = "{}" + arguments
+        name = json.dumps({"name": name}) if ways.get("calls") == "named by an object" else name
         name = f"functions.{name}" if ways.get("calls") == "marked" else name
         item = {"type": "function_call", "id": f"fc_{number}", "call_id": id, "name": name}
         items.append({**item, "arguments": arguments})
@@ -556,7 +605,7 @@ def responses_whole(truth: Truth, ways: JSONObject) -> JSONObject:
 # what of the three times an item is told: its deltas, its *.done, its output_item.done
 ITEM_WAYS = (
     ("deltas", "done", "item"), ("deltas",), ("done",), ("item",), ("deltas", "item"), ("done", "item"),
-    ("part", "item"), (),
+    ("part", "item"), ("begun", "item"), ("begun", "deltas"), ("begun",), (),
 )  # fmt: skip
 RESPONSES_WAYS = {
     "items": ITEM_WAYS,
@@ -564,8 +613,9 @@ RESPONSES_WAYS = {
     "added": (True, False),
     "index": ("each its own", "all 0", "none"),
     "ids": ("one", "each event its own"),
-    "calls": ("", "object", "placeholder", "marked"),
+    "calls": ("", "object", "placeholder", "marked", "python", "named by an object"),
     "reason": ("", "other words"),
+    "end": ("", "done"),
 }
 
 
@@ -601,6 +651,7 @@ def responses_events(truth: Truth, ways: JSONObject) -> list[JSONObject]:
     complete = bool(ways["completed"]) or not told_in or told_in == ("part", "item")
     output = whole["output"] if complete or "item" not in told_in else []
     kind = "incomplete" if whole["status"] == "incomplete" else "completed"
+    kind = ways["end"] or kind
     return [*events, {"type": f"response.{kind}", "response": {**whole, "output": output}}]
 
 
@@ -610,6 +661,8 @@ def _halves(text: str) -> list[str]:
 
 def _tell_reasoning(event: Any, place: int, item: JSONObject, told_in: tuple[str, ...]) -> None:
     thought = item["summary"][0]["text"]
+    if "begun" in told_in:
+        event("reasoning_summary_part.added", place, item, summary_index=0, part=item["summary"][0])
     if "deltas" in told_in:
         for piece in _halves(thought):
             event("reasoning_summary_text.delta", place, item, summary_index=0, delta=piece)
@@ -621,6 +674,8 @@ def _tell_reasoning(event: Any, place: int, item: JSONObject, told_in: tuple[str
 
 def _tell_message(event: Any, place: int, item: JSONObject, told_in: tuple[str, ...]) -> None:
     text = item["content"][0]["text"]
+    if "begun" in told_in:
+        event("content_part.added", place, item, content_index=0, part=item["content"][0])
     if "deltas" in told_in:
         for piece in _halves(text):
             event("output_text.delta", place, item, content_index=0, delta=piece)

@@ -52,7 +52,7 @@ QUIRKS: Final[dict[str, tuple[str, ...]]] = {
     "mistral": ("whole arguments at once", "text as a list of parts"),
     "groq": ("whole arguments at once", "marks of a template around the name"),
     "cerebras": ("whole arguments at once", "index 0 for all"),
-    "together": ("a placeholder 'None'", "stop behind calls"),
+    "together": ("arguments in Python's words", "the name as an object", "stop behind calls"),
     "fireworks": ("name and id each time", "a placeholder '{}'"),
     "xai": ("whole arguments at once", "index 0 for all"),
     "nvidia": _VLLM,

@@ -215,7 +215,9 @@ class ToolBlock:
         if self.standing is Completeness.WHOLE:
             return ""
         said = self.said.text
-        return whole.removeprefix(said) if whole.startswith(said) else whole
+        if whole.startswith(said):
+            return whole.removeprefix(said)
+        return whole if self.standing in _EMPTY else ""  # the same in other words
 
     def take(self, piece: CallPiece) -> str:
         """Note everything of a fragment but its arguments, which are returned."""
