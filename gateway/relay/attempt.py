@@ -254,6 +254,9 @@ class Upstream:
         if isinstance(completion, list) and len(completion) == 1:
             # Gemini wraps an error in a list
             completion = completion[0]
+        events = as_events(body) if isinstance(completion, list) else None
+        if events is not None and self.route.profile.protocol != "anthropic":
+            return self._streamed_message(events)
         if not isinstance(completion, dict):
             raise _invalid(answer)
         message, self.exchange.usage_estimated = self.dialect.whole_answer(

@@ -5,7 +5,13 @@ One JSON text, server-sent events, JSON lines, a list of chunks, or a JSON text 
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.wire import jsontext, sse
+from gateway.wire.messages import JSONObject
+
+# in which routers wrap what a provider said
+_ENVELOPES: Final = ("response", "result", "data", "output")
 
 
 def starts_as_json(piece: bytes) -> bool:
@@ -37,6 +43,16 @@ def as_events(body: bytes) -> bytes | None:
     if not isinstance(whole, list) or len(whole) < 2:
         return None
     return b"".join(_event(jsontext.dumps(item)) for item in whole)
+
+
+def unwrapped(payload: JSONObject) -> JSONObject:
+    """A completion or chunk without the envelope of a router; what stands beside it stays."""
+    if "choices" not in payload:
+        for name in _ENVELOPES:
+            inner = payload.get(name)
+            if type(inner) is dict and type(inner.get("choices")) is list:
+                return {key: value for key, value in payload.items() if key != name} | inner
+    return payload
 
 
 def _lines_as_events(body: bytes) -> bytes | None:

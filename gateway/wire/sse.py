@@ -163,6 +163,11 @@ class Decoder:
             self._data.append(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+        elif _stands_alone(line):
+            # an error in the middle of a stream often comes as JSON alone
+            if self._data:
+                self._dispatch(events)
+            self._data.append(line)
 
     def _dispatch(self, events: list[ServerEvent]) -> None:
         if self._data:
@@ -226,7 +231,7 @@ def _stands_alone(line: bytes) -> bool:
     """Whether a data line is by itself a chunk (or the end mark)."""
     if line == DONE:
         return True
-    if not line.startswith(b"{"):
+    if not line.startswith((b"{", b"[")):
         return False
     try:
         jsontext.loads(line)

@@ -33,6 +33,7 @@ from gateway.conversion.tool_calls.answer_calls import CallBlocks, pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
+from gateway.wire.answer_forms import unwrapped
 from gateway.wire.messages import (
     Citation,
     ContentBlock,
@@ -69,6 +70,7 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
 
     See docs/conversion.md, "The answer".
     """
+    completion = unwrapped(completion)
     choices = completion.get("choices")
     usable = isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
     told = not usable or completion.get("error")

@@ -45,6 +45,7 @@ from gateway.conversion.ledger import Ledger, Repair
 from gateway.conversion.tool_calls.answer_calls import pieces_of
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
+from gateway.wire.answer_forms import unwrapped
 from gateway.wire.messages import Citation, Event, JSONObject
 
 _TOLD_OTHERWISE: Final = ("tool_calls", "function_call", "refusal")
@@ -99,6 +100,9 @@ class MessageStream(ConvertedStream):
 
     def _read_data(self, chunk: JSONObject) -> None:
         choices = chunk.get("choices")
+        if choices is None:
+            chunk = unwrapped(chunk)
+            choices = chunk.get("choices")
         if not choices or "error" in chunk:
             error = upstream.error_inside(chunk, self._context)
             if error is not None:
