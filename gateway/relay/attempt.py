@@ -28,6 +28,7 @@ from gateway.upstream.request_builder import upstream_call
 from gateway.values import frozen
 from gateway.wire import jsontext, sse
 from gateway.wire.answer_forms import as_events, starts_as_json, without_comments
+from gateway.wire.halves import HalfCharacters
 from gateway.wire.messages import Message, Sent
 from gateway.wire.trace_context import TRACEPARENT, traceparent
 
@@ -250,7 +251,7 @@ class Upstream:
             events = as_events(body)
             if events is not None and self.route.profile.protocol != "anthropic":
                 return self._streamed_message(events)
-            raise _invalid(answer) from None
+            completion = _leniently(answer, body)
         if isinstance(completion, list) and len(completion) == 1:
             # Gemini wraps an error in a list
             completion = completion[0]
@@ -372,6 +373,14 @@ class Upstream:
                 return await reading
         except TimeoutError:
             raise UpstreamTimedOut("upstream stream timed out") from None
+
+
+def _leniently(answer: UpstreamAnswer, body: bytes) -> Any:
+    """A body that is no JSON to the letter (NaN, a line end inside a text), or an error."""
+    try:
+        return HalfCharacters().loads(body)
+    except jsontext.InvalidJSON:
+        raise _invalid(answer) from None
 
 
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:

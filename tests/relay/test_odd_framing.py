@@ -64,6 +64,9 @@ READABLE = {
     "a whole answer in data": text({"code": 0, "message": "success", "data": WHOLE}),
     "a whole answer in result": text({"result": WHOLE, "success": True, "errors": [], "messages": []}),
     "a whole answer in response": text({"response": WHOLE}),
+    "chunks with NaN and raw tabs": sse().replace(b'"id": "c1"', b'"id": "c\t1", "logprobs": NaN'),
+    "a whole answer with NaN": text({**WHOLE, "logprobs": float("nan"), "score": float("-inf")}),
+    "a whole answer with raw line ends": text({**WHOLE, "about": "a-b"}).replace(b"a-b", b"a\n\tb"),
     "choices in output, usage beside": text({"output": {"choices": [CHOICE]}, "usage": USAGE}),
 }
 TYPES = ["text/event-stream", "application/json", None, "text/plain; charset=utf-8", "text/html"]

@@ -38,7 +38,7 @@ class ReasoningReader:
         """(thinking, the place it came from, visible text); the first non-empty place alone is read."""
         content = piece.get("content")
         visible = content if type(content) is str else ""
-        if type(content) is list:
+        if type(content) is list or type(content) is dict:
             visible = _joined(content, ("text", "output_text"), "text")
         elif self._keys.isdisjoint(piece):
             return "", "", visible  # nearly every chunk of an answer
@@ -89,12 +89,17 @@ def _google_thought(piece: Mapping[str, object]) -> str:
 
 
 def _joined(content: object, kinds: tuple[str, ...], key: str) -> str:
-    """The texts of the parts of these types. A part's text is a string, or a list of text parts (Mistral)."""
+    """The texts of the parts of these types. A part's text is a string, or a list of text parts (Mistral).
+
+    A part may stand alone, or be its text.
+    """
     if not isinstance(content, list):
-        return ""
+        content = [content] if isinstance(content, dict) else []
     texts = []
     for part in content:
-        if isinstance(part, dict) and part.get("type") in kinds:
+        if isinstance(part, str) and "text" in kinds:
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type", "text") in kinds:
             value = part.get(key, part.get("text"))
             texts.append(value if isinstance(value, str) else _joined(value, ("text",), "text"))
     return "".join(texts)

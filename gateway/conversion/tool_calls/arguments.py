@@ -228,4 +228,6 @@ def _mended(raw: str) -> Any:
     sent = reader.feed(text)
     if reader.standing is Completeness.PLACEHOLDER:
         return {}
+    if reader.behind and fenced is not None:
+        return None  # the object behind it would be lost without a word
     return _parsed(sent) if reader.complete else object_literal(text)

@@ -47,6 +47,8 @@ _CONTROL: Final = {
 }
 # beginnings of placeholders that are no beginnings of an object
 _PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
+# what may stand between two objects
+_BETWEEN: Final = " \t\r\n,;"
 # no number that means anything is longer; a run without end must not be held back without end
 _LONGEST_LITERAL: Final = 1024
 
@@ -247,8 +249,9 @@ class ObjectReader:
 
     def _ended(self, text: str) -> None:
         """What comes behind the object: another one, or nothing that means anything."""
-        if self.behind or text.lstrip().startswith("{"):
-            self.behind += text
+        another = text.lstrip(_BETWEEN)
+        if self.behind or another.startswith("{"):
+            self.behind += text if self.behind else another
         elif text and not text.isspace():
             self.repaired = True
 
