@@ -69,7 +69,7 @@ class ReasoningItem(TypedDict):
     """What the provider sent: sealed as `encrypted_content`, or readable as `content`."""
 
     type: Literal["reasoning"]
-    id: str
+    id: NotRequired[str]
     summary: list[ReasoningText]
     content: NotRequired[list[ReasoningText]]
     encrypted_content: NotRequired[str]

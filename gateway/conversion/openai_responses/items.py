@@ -235,10 +235,13 @@ def _reasoning_item(located: Located, context: RequestContext) -> ReasoningItem 
     if payload is None or problem:
         context.notes.add("dropped", located.path, problem)
         return None
-    text = "" if redacted else block["thinking"] or _said(payload)
+    text = "" if redacted else _said(payload) or block["thinking"]
     if not payload.get("ec"):
         content: list[ReasoningText] = [{"type": "reasoning_text", "text": text}]
-        return {"type": "reasoning", "id": payload["ri"], "summary": [], "content": content}
+        item: ReasoningItem = {"type": "reasoning", "summary": [], "content": content}
+        if payload.get("ri"):
+            item["id"] = payload["ri"]
+        return item
     summary: list[ReasoningText] = [{"type": "summary_text", "text": text}] if text else []
     return {
         "type": "reasoning",
@@ -249,7 +252,7 @@ def _reasoning_item(located: Located, context: RequestContext) -> ReasoningItem 
 
 
 def _said(payload: Payload) -> str:
-    """Reasoning whose text was not shown to the client."""
+    """Reasoning whose own text was not shown to the client."""
     return text if isinstance(text := payload.get("t"), str) and not payload.get("ec") else ""
 
 
@@ -260,8 +263,8 @@ def _problem(payload: Payload | None, context: RequestContext) -> str:
     stranger = context.stranger(payload)
     if stranger:
         return f"reasoning of {stranger}"
-    takes_text = payload.get("f") == REASONING_TEXT
-    if not (_is_text(payload.get("ri")) and (_is_text(payload.get("ec")) or takes_text)):
+    sealed = _is_text(payload.get("ri")) and _is_text(payload.get("ec"))
+    if not sealed and payload.get("f") != REASONING_TEXT:
         return "thinking that the provider cannot take back"
     return ""
 

@@ -301,13 +301,17 @@ class ResponsesStream(ConvertedStream):
             told.source = source
             self._writer.thinking("", "")
         sealed: JSONObject = {"ri": text_of(item.get("id"))}
+        shown = self._context.thinking_shown
+        whole = "\n\n".join(filter(None, map(part_text, objects_of(item.get("content")))))
+        if told.source == "content":
+            whole = whole or "".join(part.text for part in told.parts.values())
         if encrypted:
             sealed["ec"] = encrypted
-        elif told.source == "content":
+        elif whole:
             sealed["f"] = REASONING_TEXT  # such a server wants the text itself back
-            if not self._context.thinking_shown:
-                sealed["t"] = "\n\n".join(part.text for part in told.parts.values())
-        elif not self._context.thinking_shown:
+            if not shown or told.source != "content":
+                sealed["t"] = whole
+        elif not shown:
             return  # a summary is nothing that the provider takes back
         self._writer.end_thinking(sealed)
 
