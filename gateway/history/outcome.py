@@ -109,6 +109,7 @@ class ExchangeOutcome:
     cache_write_1h_tokens: int | None = None
     thinking_tokens: int | None = None
     usage_estimated: bool = False
+    service_tier: str = ""
     estimated_input_tokens: int | None = None
     vocabulary_tokens: int | None = None
     letter_tokens: int | None = None

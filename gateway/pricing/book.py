@@ -22,7 +22,7 @@ _LARGEST_MEMO: Final = 2048
 class Catalogue(Protocol):
     """A list of known prices, by the address of a provider's API."""
 
-    def price(self, base_url: str, model: str, at: datetime) -> Price | None: ...
+    def price(self, base_url: str, model: str, at: datetime, tier: str = "") -> Price | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,23 @@ class PriceBook:
         init=False, default_factory=lambda: GenerationalCache(_LARGEST_MEMO), repr=False, compare=False
     )
 
-    def price(self, provider: str, model: str, at: datetime) -> Price | None:
-        """The price of an upstream model of a provider (its slug); None when nobody knows it."""
+    def price(self, provider: str, model: str, at: datetime, tier: str = "") -> Price | None:
+        """The price of an upstream model of a provider (its slug); None when nobody knows it.
+
+        `tier`: the provider's word for the service tier that answered, "" for the standard one. An admin's
+        price holds for every tier.
+        """
         for rule in self._rules_of(provider, model):
             if rule.holds(at):
                 return rule.price
         address = self.addresses.get(provider)
         if not address or self.catalogue is None:
             return None
-        return self.catalogue.price(address, model, at)
+        return self.catalogue.price(address, model, at, tier)
 
-    def cost(self, tokens: Tokens, provider: str, model: str, at: datetime) -> Cost | None:
+    def cost(self, tokens: Tokens, provider: str, model: str, at: datetime, tier: str = "") -> Cost | None:
         """What one request costs; None when nobody knows the price. Reads memory only."""
-        price = self.price(provider, model, at)
+        price = self.price(provider, model, at, tier)
         return None if price is None else Cost(price.cost(tokens), price.source)
 
     def _rules_of(self, provider: str, model: str) -> tuple[PriceRule, ...]:

@@ -82,13 +82,14 @@ class Price:
 
     def parts(self, tokens: Tokens) -> CostParts:
         """US dollars for one request, by kind of token."""
-        return self._rates(tokens).parts(tokens)._replace(request=self.request)
+        return self.rates_for(tokens).parts(tokens)._replace(request=self.request)
 
     def cost(self, tokens: Tokens) -> Decimal:
         """US dollars for one request."""
-        return self._rates(tokens).amount(tokens) + self.request
+        return self.rates_for(tokens).amount(tokens) + self.request
 
-    def _rates(self, tokens: Tokens) -> Rates:
+    def rates_for(self, tokens: Tokens) -> Rates:
+        """The rates that a prompt of this size is billed by."""
         rates = self.rates
         for above, dearer in self.tiers:
             if tokens.prompt > above:

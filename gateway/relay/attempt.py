@@ -239,8 +239,9 @@ class Upstream:
         if stream.failure is not None:
             raise stream.failure
         events = [jsontext.loads(event.data) for event in sse.Decoder().feed(sse.encode_all(told))]
-        self.exchange.usage_estimated = stream.usage_estimated
-        return chat_message.put_together(events, stream.usage.whole())
+        usage = stream.usage
+        self.exchange.usage_estimated, self.exchange.service_tier = usage.estimated, usage.tier
+        return chat_message.put_together(events, usage.whole())
 
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
         self.exchange.answered.add(body)
@@ -260,10 +261,9 @@ class Upstream:
             return self._streamed_message(events)
         if not isinstance(completion, dict):
             raise _invalid(answer)
-        message, self.exchange.usage_estimated = self.dialect.whole_answer(
-            completion, self.context, self.exchange.ledger
-        )
-        return message
+        answered = self.dialect.whole_answer(completion, self.context, self.exchange.ledger)
+        self.exchange.usage_estimated, self.exchange.service_tier = answered.usage_estimated, answered.tier
+        return answered.message
 
     def _refused(self, refusal: UpstreamRefused) -> Message:
         self.exchange.usage_estimated = True
@@ -336,8 +336,9 @@ class Upstream:
         if exchange.stop_reason or not stream.started:
             return
         exchange.stop_reason = stream.stop_reason or ""
-        exchange.usage = stream.usage.at_end()
-        exchange.usage_estimated = stream.usage_estimated
+        usage = stream.usage
+        exchange.usage, exchange.service_tier = usage.at_end(), usage.tier
+        exchange.usage_estimated = usage.estimated
         exchange.tools_called = list(stream.tool_names)
 
     @property

@@ -32,6 +32,16 @@ async def test_a_message_is_asked_for_and_answered(openai):
     assert (last.stop_reason, last.upstream_request_id) == ("end_turn", "up-1")
 
 
+async def test_the_tier_that_answered_is_noted_whatever_was_asked_for(bench):
+    bench.configure(provider={"protocol": "responses", "options": {"service_tier": "pass"}})
+    told = {**json.loads(responses.whole().body), "service_tier": "priority"}
+    bench.provider.answers("m", Answer(headers=responses.JSON, body=json.dumps(told).encode()))
+    answer = await bench.client.messages(asking(speed="fast"))
+    assert bench.provider.requests[0].body["service_tier"] == "fast"
+    assert answer.json["usage"]["service_tier"] == "priority"
+    assert bench.recorder.last.service_tier == "priority"
+
+
 async def test_a_stream_is_answered_event_by_event(openai):
     items = [reasoning("plan"), said("Hello"), function_call("c1", "f", '{"a":1}')]
     openai.provider.answers("m", responses.told(*items))

@@ -43,7 +43,7 @@ from gateway.history.content.bodies import packed, store
 from gateway.history.content.chunking import packed_request
 from gateway.history.outcome import CapturedBodies
 from gateway.history.record.follow_up import follow_up
-from gateway.models import CacheMiss, FollowUp, RequestBody, RequestLog
+from gateway.models import CacheMiss, ContentNode, FollowUp, RequestBody, RequestLog
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.wire import jsontext
@@ -128,6 +128,21 @@ def without_first_messages(request):
     request["messages"] = [user("a summary of all that was said"), *request["messages"][-2:]]
 
 
+def rewound(request):
+    """The user goes back two turns and says something else."""
+    request["messages"] = [*request["messages"][:3], assistant("other", call("t9", path="q")), user("go on")]
+
+
+def taken_out(request):
+    del request["messages"][3]
+
+
+def both(request):
+    """Of two changes the one in front is the reason."""
+    edited(2, [result("t1", content="other")])(request)
+    request["system"][1].update(text="today is the 30th")
+
+
 def reordered(request):
     request["tools"] = [request["tools"][1], request["tools"][0], *request["tools"][2:]]
 
@@ -148,6 +163,10 @@ BY_CLIENT = {
     "what the assistant said": (edited(4, [text("other"), call("t2", path="y")]), "message"),
     "the last message before": (edited(5, [result("t2", content="other")]), "message"),
     "compaction": (without_first_messages, "message"),
+    "a rewind": (rewound, "message"),
+    "a message less": (taken_out, "message"),
+    "a space in the system text": (lambda r: r["system"][0].update(text="s" * 400 + " "), "system"),
+    "system text and a message": (both, "system"),
     "effort": (changed(output_config={"effort": "low"}), "effort"),
     "thinking": (changed(thinking={"type": "disabled"}), "effort"),
     "format": (
@@ -467,3 +486,34 @@ def test_the_place_is_that_of_the_clients_own_message(profile):
     edited(4, [text("other"), call("t2", path="y")])(after)
     found = diagnosed(asked(before, PROFILES[profile]), asked(after, PROFILES[profile], at=9))
     assert str(found.difference) == "message 4"
+
+
+def shared_pieces(profile, change):
+    """What the database says two stored requests have in common, and what comparing their pieces does."""
+    before = conversation()
+    after = copy.deepcopy(next_turn(before))
+    change(after)
+    found = diagnosed(asked(before, PROFILES[profile]), asked(after, PROFILES[profile], at=9))
+    for name, body, at in (("b", before, 0), ("a", after, 9)):
+        stored_request(name, body, at, input_tokens=50_000, cache_read_tokens=0)
+    assert count("b", "a") == 1
+    miss = CacheMiss.objects.get()
+    return (miss.culprit, miss.item, miss.place), (
+        found.culprit,
+        found.difference.item,
+        found.difference.place,
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", BY_CLIENT)
+def test_stored_requests_differ_where_their_pieces_do(name):
+    stored, compared = shared_pieces("chat", BY_CLIENT[name][0])
+    assert stored == compared
+
+
+@pytest.mark.django_db
+def test_a_chain_with_a_gap_is_no_error(session_with_a_miss):
+    with_gap = ContentNode.objects.exclude(parent=None).first()
+    with_gap.delete()
+    assert count() == 1

@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "asked_model", "upstream_model", "provider", "mapping", "streamed", "state", "status", "stop_reason",
     "error_type", "error_message", "first_byte_ms", "duration_ms", "attempts", "input_tokens",
     "output_tokens", "cache_read_tokens", "cache_write_tokens", "thinking_tokens", "usage_estimated", "cost",
-    "price_source", "tools_called", "tools_failed", "has_images", "ledger_count", "replay_of",
+    "price_source", "service_tier", "tools_called", "tools_failed", "has_images", "ledger_count", "replay_of",
     "upstream_request_id", "request_class", "class_inferred", "task", "agent_type", "prompt_id", "compaction",
 )  # fmt: skip
 AT_ONCE: Final = 1_000

@@ -48,7 +48,7 @@ class KindOfCost(NamedTuple):
     percent: float
 
 
-PriceOf = Callable[[str, str, datetime], Price | None]
+PriceOf = Callable[[str, str, datetime, str], Price | None]
 
 
 def by_kind(turns: Sequence[PricedTurn], price: PriceOf) -> list[KindOfCost]:
@@ -61,7 +61,7 @@ def by_kind(turns: Sequence[PricedTurn], price: PriceOf) -> list[KindOfCost]:
     for turn in turns:
         if not turn.cost:
             continue
-        found = price(turn.provider, turn.upstream_model, turn.started_at)
+        found = price(turn.provider, turn.upstream_model, turn.started_at, turn.service_tier)
         parts = CostParts() if found is None else found.parts(tokens_of(turn))
         whole = sum(parts, ZERO)
         if whole:

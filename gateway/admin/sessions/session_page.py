@@ -50,6 +50,7 @@ class SessionTurn(NamedTuple):
     cache_write_1h_tokens: int | None = None
     cost: Decimal | None = None
     usage_estimated: bool = False
+    service_tier: str = ""
 
 
 @dataclass(slots=True)

@@ -38,20 +38,37 @@ class KnownPrices:
 
     def __init__(self) -> None:
         self._found = lru_cache(maxsize=1024)(self._find)
-        self._priced = lru_cache(maxsize=1024)(self._price)
+        self._priced = lru_cache(maxsize=1024)(self._standard_price)
+        self._of_tier = lru_cache(maxsize=1024)(self._tier_price)
 
     def prepare(self, addresses: Iterable[str]) -> None:
         """Load the catalogue now if it may know one of these base URLs; that takes a third of a second."""
         if any(map(_listed, addresses)):
             _snapshot()
 
-    def price(self, base_url: str, model: str, at: datetime) -> Price | None:
-        """The standard price of a model at a time; None when the catalogue does not know it."""
+    def price(self, base_url: str, model: str, at: datetime, tier: str = "") -> Price | None:
+        """The price of a model at a time; None when the catalogue does not know it.
+
+        `tier`: the provider's word for a service tier, "" for the standard one. A tier without prices of its
+        own costs what the standard one does, and its name is not in the source.
+        """
         found = self._found(base_url, model)
         if found is None:
             return None
         source, info = found
+        if tier and (told := _variants(info, at, tier)):
+            return self._of_tier(source, tier, _Same(info.get_prices(at)), tuple(map(_Same, told)))
         return self._priced(source, _Same(info.get_prices(at)))
+
+    def models(self, base_url: str) -> list[str]:
+        """The names of all models that the catalogue has of the provider at this address."""
+        if not _listed(base_url):
+            return []
+        try:
+            provider = _snapshot().find_provider(None, None, base_url)
+        except LookupError:
+            return []
+        return [model.id for model in provider.models]
 
     def context_window(self, base_url: str, model: str) -> int | None:
         """The model's context window in tokens; None when the catalogue does not know it."""
@@ -70,18 +87,16 @@ class KnownPrices:
         about = "" if _same_name(info.id, model) else "~"
         return f"{about}{provider.id}/{info.id} ({PACKAGE} {_release()})", info
 
-    def _price(self, source: str, same: _Same) -> Price | None:
-        prices: dict[str, Any] = vars(same.prices)
-        if prices.get("input_mtok") is None and prices.get("output_mtok") is None:
-            return None
-        tiered = [price for price in prices.values() if _has_tiers(price)]
-        starts = sorted({tier.start for price in tiered for tier in price.tiers})
-        return Price(
-            rates=_rates(prices, 0),
-            tiers=tuple((start, _rates(prices, start + 1)) for start in starts),
-            request=(_at(prices.get("requests_kcount"), 0) or ZERO) / _THOUSAND,
-            source=source,
-        )
+    def _tier_price(
+        self, source: str, tier: str, standard: _Same, variants: tuple[_Same, ...]
+    ) -> Price | None:
+        prices = dict(vars(standard.prices))
+        for one in reversed(variants):
+            prices |= {kind: price for kind, price in vars(one.prices).items() if price is not None}
+        return _price(f"{source} {tier}", prices)
+
+    def _standard_price(self, source: str, same: _Same) -> Price | None:
+        return _price(source, vars(same.prices))
 
 
 class _Same:
@@ -136,6 +151,32 @@ def _is_address(host: str) -> bool:
 def _same_name(known: str, model: str) -> bool:
     asked = model.casefold().rpartition("/")[2]
     return known.casefold().rpartition("/")[2] in (asked, _DATE.sub("", asked))
+
+
+def _price(source: str, prices: dict[str, Any]) -> Price | None:
+    if prices.get("input_mtok") is None and prices.get("output_mtok") is None:
+        return None
+    tiered = [price for price in prices.values() if _has_tiers(price)]
+    starts = sorted({tier.start for price in tiered for tier in price.tiers})
+    return Price(
+        rates=_rates(prices, 0),
+        tiers=tuple((start, _rates(prices, start + 1)) for start in starts),
+        request=(_at(prices.get("requests_kcount"), 0) or ZERO) / _THOUSAND,
+        source=source,
+    )
+
+
+def _variants(info: Any, at: datetime, tier: str) -> list[Any]:
+    """The prices of a service tier at a time, those that count first; none for a tier without its own."""
+    # batches are a way of processing in the package's words, Anthropic's fast mode is a speed
+    meant = ({"service_tier": tier}, {"processing": tier}, {"speed": tier})
+    return [
+        variant.prices
+        for variant in info.price_variants or ()
+        if variant.when in meant
+        and (variant.constraint is None or variant.constraint.active(at))
+        and any(price is not None for price in vars(variant.prices).values())
+    ]
 
 
 def _rates(prices: dict[str, Any], prompt: int) -> Rates:

@@ -51,10 +51,11 @@ _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", 
 
 
 class WholeAnswer(NamedTuple):
-    """`usage_estimated`: the upstream did not tell all token counts."""
+    """`usage_estimated`: the upstream did not tell all token counts. `tier`: as in Usage."""
 
     message: Message
     usage_estimated: bool
+    tier: str = ""
 
 
 def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> Message:
@@ -87,7 +88,7 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
     if stream.failure is not None:
         raise stream.failure
     usage = stream.usage
-    return WholeAnswer(put_together(events, usage.whole()), usage.estimated)
+    return WholeAnswer(put_together(events, usage.whole()), usage.estimated, usage.tier)
 
 
 def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer | None:
@@ -151,7 +152,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
         context=context,
         ledger=ledger,
     )
-    return WholeAnswer(envelope(context, content, stop, usage.whole()), usage.estimated)
+    return WholeAnswer(envelope(context, content, stop, usage.whole()), usage.estimated, usage.tier)
 
 
 def _calls_said_once(

@@ -57,12 +57,18 @@ _NATIVE: Final = {
     "cachedinputtokens": "cached",
     "reasoningtokens": "thoughts",
 }
+# what providers call the tier that costs what their price list says
+_STANDARD: Final = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand"})
+_LONGEST_TIER: Final = 16
 _TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"}
 
 
 @frozen
 class Usage:
-    """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them."""
+    """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them.
+
+    `service_tier`: in Anthropic's words; `tier`: in the provider's, "" for the standard one.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -73,6 +79,7 @@ class Usage:
     cache_written_1h: int = 0
     service_tier: str = "standard"
     estimated: bool = False
+    tier: str = ""
 
     @property
     def context_tokens(self) -> int:
@@ -170,6 +177,7 @@ def usage_of(
         searches=_first_positive(counts, _SEARCHES) + context.searches,
         service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
         estimated=estimated,
+        tier=priced_tier(tier),
     )
 
 
@@ -188,7 +196,15 @@ def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
         thinking_tokens=_number(_at(counts, ("output_tokens_details", "thinking_tokens"))),
         searches=_number(_at(counts, ("server_tool_use", "web_search_requests"))) or 0,
         estimated=given is None or made is None,
+        tier=priced_tier(counts.get("speed")) or priced_tier(counts.get("service_tier")),
     )
+
+
+def priced_tier(told: object) -> str:
+    """The service tier that an answer names, as prices are kept for it; "" for the standard one."""
+    word = told.strip().lower() if isinstance(told, str) else ""
+    known = len(word) <= _LONGEST_TIER and word.isascii() and word.replace("_", "").isalnum()
+    return word if known and word not in _STANDARD else ""
 
 
 def usage_at_start(counts: Mapping[str, object] | None, context: AnswerContext) -> Usage:

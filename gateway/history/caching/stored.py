@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 
 from gateway.client_protocol.purpose import RequestClass
-from gateway.history.caching.diagnosis import LEAST, ComparedRequest, Miss, diagnosed, is_miss, money_lost
+from gateway.history.caching.diagnosis import LEAST, ComparedRequest, Miss, diagnosed, is_miss
 from gateway.history.caching.differences import (
     TOOLS,
     Name,
@@ -26,11 +25,11 @@ from gateway.history.caching.differences import (
     shape,
     whose,
 )
+from gateway.history.caching.money import lost_by
 from gateway.history.content import content_store
 from gateway.history.content.codec import Damaged, decompressed
 from gateway.history.statements import Statement, among
 from gateway.pricing.book import PriceBook
-from gateway.pricing.price import Rates
 from gateway.wire import json_bounds, jsontext
 
 # how long before a request the one before it may have begun
@@ -47,12 +46,8 @@ _COMPARED: Final = (*_CONVERSING, RequestClass.COMPACTION.value)
 _AT_ONCE: Final = 500
 # pieces of a chain, more than any conversation has
 _LONGEST: Final = 1_000_000
-# by which a conversation grows from one request to the next
-_FEW: Final = 30
 # durations are whole milliseconds
 _ROUNDED: Final = timedelta(milliseconds=1)
-# as many digits as the column has
-_PLACES: Final = Decimal("1e-10")
 
 
 class _Row(NamedTuple):
@@ -73,6 +68,7 @@ class _Row(NamedTuple):
     input_tokens: int | None
     cache_read_tokens: int | None
     cache_write_tokens: int | None
+    service_tier: str
 
     @property
     def prompt(self) -> int:
@@ -127,11 +123,11 @@ _OF_CONVERSATION: Final = {
     for holder, condition in _HOLDERS.items()
 }
 _BODIES: Final = (
-    "SELECT request_id, recipe, received_base, received_head, sent_base, sent_head FROM gateway_requestbody"
+    "SELECT request_id, recipe, received_base, received_head, sent_base, sent_head,"
+    " (SELECT credential FROM gateway_attempt attempt WHERE attempt.request_id = body.request_id"
+    " ORDER BY number DESC LIMIT 1)"
+    " FROM gateway_requestbody body"
     " WHERE request_id IN ({places}) AND received_size > 0 AND sent_size > 0"
-)
-_CREDENTIALS: Final = (
-    "SELECT request_id, credential FROM gateway_attempt WHERE request_id IN ({places}) ORDER BY number"
 )
 _CHAIN: Final = Statement("""
 WITH RECURSIVE chain (digest, parent, blob, depth) AS (
@@ -142,6 +138,29 @@ WITH RECURSIVE chain (digest, parent, blob, depth) AS (
     WHERE chain.depth < %s
 )
 SELECT digest, blob FROM chain ORDER BY depth
+""")
+# back from the ends of two chains of one length, to the last digest that both have
+_PAIR: Final = Statement("""
+WITH RECURSIVE pair (one, other, steps) AS (
+    SELECT a.digest, b.digest, 0 FROM gateway_contentnode a, gateway_contentnode b
+    WHERE a.digest = %s AND b.digest = %s
+    UNION ALL
+    SELECT a.parent, b.parent, pair.steps + 1
+    FROM pair JOIN gateway_contentnode a ON a.digest = pair.one
+    JOIN gateway_contentnode b ON b.digest = pair.other
+    WHERE pair.one <> pair.other
+)
+SELECT one = other, steps FROM pair ORDER BY steps DESC LIMIT 1
+""")
+_BACK: Final = Statement("""
+WITH RECURSIVE chain (digest, steps) AS (
+    SELECT digest, 0 FROM gateway_contentnode WHERE digest = %s
+    UNION ALL
+    SELECT node.parent, chain.steps + 1
+    FROM chain JOIN gateway_contentnode node ON node.digest = chain.digest
+    WHERE chain.steps < %s
+)
+SELECT digest, steps FROM chain ORDER BY steps DESC LIMIT 1
 """)
 _GONE: Final = Statement("DELETE FROM gateway_cachemiss WHERE request_id = %s")
 _WRITTEN: Final = (
@@ -245,19 +264,12 @@ def _as_stored(moment: datetime, row: _Row) -> Any:
 
 def _values(before: _Request, after: _Request, miss: Miss, prices: PriceBook) -> tuple[Any, ...]:
     row, difference = after.row, miss.difference
-    price = prices.price(row.provider, row.upstream_model, row.began)
     return (
         row.request_id, before.row.request_id, row.started_at, row.session_id, miss.culprit,
         difference.item if difference else "", difference.place if difference else None, miss.reason[:200],
         _source(before, after, miss), miss.tokens,
-        None if price is None else _money(miss.tokens, row, price.rates), row.request_id,
+        lost_by(miss.tokens, row, row.began, prices), row.request_id,
     )  # fmt: skip
-
-
-def _money(tokens: int, row: _Row, rates: Rates) -> Decimal:
-    written = rates.cache_write if row.cache_write_tokens else None
-    lost = money_lost(tokens, rates.input if written is None else written, rates.cache_read)
-    return lost.quantize(_PLACES)
 
 
 def _source(before: _Request, after: _Request, miss: Miss) -> str:
@@ -280,10 +292,10 @@ def _json(text: bytes | None) -> Any:
 
 def _requests(last: _Row, row: _Row) -> tuple[_Request, _Request]:
     names = (last.request_id, row.request_id)
-    credentials: dict[str, str] = dict(among(_CREDENTIALS, 2).rows(names))
-    received, sent = _shapes(*names)
+    kept = {name: parts for name, *parts in among(_BODIES, 2).rows(names)}
+    received, sent = _shapes(*(kept.get(name) for name in names))
     before, after = (
-        _Request(one, *shapes, credentials.get(one.request_id, ""))
+        _Request(one, *shapes, (kept.get(one.request_id, [""])[-1] or ""))
         for one, shapes in zip((last, row), zip(received, sent, strict=True), strict=True)
     )
     return before, after
@@ -293,16 +305,17 @@ _Pair = tuple[PromptShape, PromptShape] | tuple[None, None]
 _NOTHING: Final = (None, None)
 
 
-def _shapes(before: str, after: str) -> tuple[_Pair, _Pair]:
-    """What came with two requests, and what was sent; None where the contents of one are not kept."""
-    kept = {name: parts for name, *parts in among(_BODIES, 2).rows((before, after))}
-    if len(kept) < 2:
+def _shapes(before: list[Any] | None, after: list[Any] | None) -> tuple[_Pair, _Pair]:
+    """What came with two requests, and what was sent, by their rows of _BODIES; None where the contents of
+    one are not kept.
+    """
+    if before is None or after is None:
         return _NOTHING, _NOTHING
     try:
-        old, new = (jsontext.loads(decompressed(kept[name][0])) for name in (before, after))
+        old, new = (jsontext.loads(decompressed(row[0])) for row in (before, after))
     except (Damaged, jsontext.InvalidJSON):
         return _NOTHING, _NOTHING
-    ends = [[None if end is None else bytes(end) for end in kept[name][1:]] for name in (before, after)]
+    ends = [[None if end is None else bytes(end) for end in row[1:5]] for row in (before, after)]
     received, sent = (
         _compared(old[part], new[part], ends[0][place : place + 2], ends[1][place : place + 2])
         for part, place in (("received", 0), ("sent", 2))
@@ -328,25 +341,31 @@ def _compared(
 def _shared(before: bytes | None, old: int, after: bytes | None, new: int) -> int:
     """How many pieces two chains of these lengths have in common.
 
-    A piece's digest covers all before it, so the pieces of a prefix have the same ones. Usually the
-    second chain goes on where the first ends, and only its new pieces are read.
+    A piece's digest covers all before it, so the pieces of a prefix have the same ones. The way leads back
+    from the ends and stops at the first piece that both have, which usually is near.
     """
-    if before is None or after is None:
+    common = min(old, new)
+    one, other = _back(before, old - common), _back(after, new - common)
+    if one is None or other is None:
         return 0
-    if old <= new and new - old < _FEW:
-        end = _chain(after, new - old + 1)
-        if end and end[0][0] == before:
-            return old
-    one, other = _chain(before), _chain(after)
-    return next(
-        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a[0] != b[0]),
-        min(len(one), len(other)),
-    )
+    if one == other:
+        return common
+    rows = _PAIR.rows([one, other])
+    return max(0, common - rows[0][1]) if rows and rows[0][0] else 0
 
 
-def _chain(end: bytes | None, most: int = _LONGEST) -> list[tuple[bytes, bytes]]:
-    """The digests and blobs of the last `most` pieces of a chain, in order."""
+def _back(end: bytes | None, steps: int) -> bytes | None:
+    """The digest so many pieces before the end of a chain; None when the chain is not as long."""
+    if end is None or not steps:
+        return end
+    rows = _BACK.rows([end, steps])
+    digest, went = rows[0] if rows else (None, 0)
+    return None if digest is None or went < steps else bytes(digest)
+
+
+def _chain(end: bytes | None) -> list[tuple[bytes, bytes]]:
+    """The digests and blobs of a chain, in order."""
     if end is None:
         return []
-    rows = _CHAIN.rows([end, most])
+    rows = _CHAIN.rows([end, _LONGEST])
     return [(bytes(digest), bytes(blob)) for digest, blob in reversed(rows)]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -20,7 +20,7 @@ from gateway.cache import GenerationalCache
 from gateway.history.content.chunking import Chain, Piece
 from gateway.history.content.codec import Damaged, compressed, decompressed
 from gateway.history.content.long_texts import put_back, taken_out
-from gateway.history.statements import Statement
+from gateway.history.statements import Statement, among
 from gateway.models import ContentBlob
 from gateway.wire import jsontext
 
@@ -50,6 +50,7 @@ SELECT piece.data, piece.texts, chain.parent IS NULL
 FROM chain LEFT JOIN gateway_contentblob piece ON piece.digest = chain.blob
 ORDER BY chain.depth DESC
 """
+_BLOBS: Final = "SELECT digest, data, texts FROM gateway_contentblob WHERE digest IN ({places})"
 
 
 class Missing(LookupError):
@@ -153,7 +154,11 @@ def pieces(end: bytes | None) -> list[bytes]:
 
 def plain_blobs(wanted: Iterable[bytes]) -> dict[bytes, bytes]:
     """The plain bytes of blobs by digest; those that are gone or damaged are left out."""
-    rows = list(ContentBlob.objects.filter(pk__in=list(wanted)).values_list("digest", "data", "texts"))
+    every = list(wanted)
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(every), AT_ONCE):
+        some = every[start : start + AT_ONCE]
+        rows += among(_BLOBS, len(some)).rows(some)
     texts = _texts({digest for _, _, named in rows if named for digest in digests(named)})
     found: dict[bytes, bytes] = {}
     for digest, data, named in rows:

@@ -44,6 +44,8 @@ class Metered(Protocol):
     def cache_write_tokens(self) -> int | None: ...
     @property
     def cache_write_1h_tokens(self) -> int | None: ...
+    @property
+    def service_tier(self) -> str: ...
 
 
 class Charged(Metered, Protocol):
@@ -76,5 +78,6 @@ def cost_of(exchange: Charged, prices: PriceBook) -> tuple[Decimal | None, str]:
         return _NOTHING
     if exchange.input_tokens is None or exchange.output_tokens is None:
         return _NOTHING if exchange.state == ERROR else _UNPRICED
-    cost = prices.cost(tokens_of(exchange), exchange.provider, exchange.upstream_model, exchange.started_at)
+    provider, model, began = exchange.provider, exchange.upstream_model, exchange.started_at
+    cost = prices.cost(tokens_of(exchange), provider, model, began, exchange.service_tier)
     return _UNPRICED if cost is None else (cost.amount.quantize(_PLACES), cost.source)

@@ -14,6 +14,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import QuerySet
 
+from gateway.history.caching import money
 from gateway.history.outcome import OPEN
 from gateway.history.outcomes import counting as outcomes
 from gateway.history.totals import hourly, sessions
@@ -26,6 +27,7 @@ BATCH: Final = 500
 _READ: Final = (
     "pk", "request_id", "state", "endpoint", "attempts", "provider", "upstream_model", "started_at",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "service_tier",
     "cost", "price_source", "session_id",
 )  # fmt: skip
 
@@ -65,7 +67,8 @@ def between(
 
 
 def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BATCH) -> Recosted:
-    """Give the rows, all totals of hours and the totals of sessions the cost that the price book says now."""
+    """Give the rows, all totals of hours and of sessions, and the rows' cache misses what the price book says
+    now."""
     told = Recosted()
     last = 0
     while True:
@@ -81,6 +84,7 @@ def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BAT
                 outcomes.count_again(row.request_id for row in changed)
                 for session_id in sorted({row.session_id for row in changed if row.session_id}):
                     sessions.work_out(session_id)
+            money.value_again(some, prices)
             told.changed += len(changed)
 
 

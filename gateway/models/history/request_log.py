@@ -142,6 +142,8 @@ class RequestLog(models.Model):
     cache_write_1h_tokens = models.PositiveIntegerField(null=True, blank=True)
     thinking_tokens = models.PositiveIntegerField(null=True, blank=True)
     usage_estimated = models.BooleanField(default=False)
+    # the provider's word for the tier that answered; "": the standard one
+    service_tier = models.CharField(max_length=16, blank=True, default="", db_default="")
     # what the gateway thought before it asked (manage.py tokenerror compares), and the part of it that
     # its vocabulary counted, without what was learnt of the model
     estimated_input_tokens = models.PositiveIntegerField(null=True, blank=True)

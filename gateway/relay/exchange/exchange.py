@@ -184,6 +184,7 @@ class Exchange:
     stop_reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
+    service_tier: str = ""
     estimated_input_tokens: int | None = None
     input_counts: TokenCounts | None = None
     tools_called: list[str] = field(default_factory=list)
@@ -284,6 +285,7 @@ class Exchange:
             cache_write_1h_tokens=cache_writes.get("ephemeral_1h_input_tokens"),
             thinking_tokens=details.get("thinking_tokens"),
             usage_estimated=self.usage_estimated,
+            service_tier=self.service_tier,
             estimated_input_tokens=self.estimated_input_tokens,
             vocabulary_tokens=counts.total if counts else None,
             letter_tokens=counts.letters if counts else None,

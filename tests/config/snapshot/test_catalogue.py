@@ -38,6 +38,36 @@ def test_cache_writes_for_an_hour_are_known_where_they_differ():
 
 
 @pytest.mark.parametrize(
+    ("tier", "rates"), [("flex", (1, 5)), ("priority", (4, 20)), ("fast", (4, 20)), ("batch", (1, 5))]
+)
+def test_service_tiers_have_prices_of_their_own_and_the_source_names_them(tier, rates):
+    price = known_prices().price(OPENAI, "gpt-6.1-sol", NOW, tier)
+    assert (price.rates.input, price.rates.output) == rates
+    assert price.source.endswith(f" {tier}")
+    [(above, dearer)] = price.tiers
+    assert (above, dearer.input) == (272_000, 2 * rates[0])
+
+
+def test_a_fast_answer_of_anthropic_costs_what_fast_ones_do():
+    slow, fast = (
+        known_prices().price("https://api.anthropic.com", "claude-opus-4-8", NOW, tier)
+        for tier in ("", "fast")
+    )
+    assert (slow.rates.input, fast.rates.input) == (5, 10)
+
+
+@pytest.mark.parametrize("tier", ["priority", "scale", "no such tier", "default"])
+def test_a_tier_without_a_price_costs_the_standard_price(tier):
+    standard = known_prices().price(OPENAI, "gpt-4-turbo", NOW)
+    assert known_prices().price(OPENAI, "gpt-4-turbo", NOW, tier) == standard
+
+
+def test_what_a_tier_does_not_price_costs_what_the_standard_tier_asks():
+    batch = known_prices().price(OPENAI, "gpt-4o", NOW, "batch")
+    assert (batch.rates.input, batch.rates.cache_read) == (Decimal("1.25"), Decimal("1.25"))
+
+
+@pytest.mark.parametrize(
     ("address", "model", "source"),
     [
         (OPENAI, "gpt-5.6-sol", "openai/gpt-5.6-sol ("),

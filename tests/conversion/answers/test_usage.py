@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.conversion.answers.output import Output
-from gateway.conversion.answers.usage import counts_in, latest, usage_at_start, usage_of
+from gateway.conversion.answers.usage import counts_in, latest, own_usage, usage_at_start, usage_of
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.messages import estimate_text_tokens
 from tests.playbook import DONE, context_of, finish, play, stream_of, text
@@ -227,3 +227,22 @@ def test_counts_that_grow_with_each_chunk_are_the_last_ones():
     stream = stream_of()
     play(stream, *chunks, finish("stop"), DONE)
     assert stream.usage.output_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "tier"),
+    [
+        ("flex", "flex"), ("priority", "priority"), ("Batch", "batch"), ("default", ""), ("standard", ""),
+        ("auto", ""), ("on_demand", ""), ("", ""), (None, ""), (7, ""), (["flex"], ""),
+        ("x" * 17, ""), ("<b>", ""), ("flex\n", "flex"), ("ﬂex", ""),
+    ],
+)  # fmt: skip
+def test_the_tier_to_price_by_is_the_answers(told, tier):
+    assert usage_of({}, context_of(), Output(), Ledger(), tier=told).tier == tier
+    assert own_usage({"service_tier": told}, context_of(), written=1).tier == tier
+
+
+def test_a_fast_answer_of_the_messages_api_is_of_the_fast_tier():
+    counts = {"service_tier": "standard", "speed": "fast"}
+    assert own_usage(counts, context_of(), written=1).tier == "fast"
+    assert own_usage({**counts, "speed": "standard"}, context_of(), written=1).tier == ""

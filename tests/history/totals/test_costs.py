@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.config.snapshot.catalogue import known_prices
 from gateway.history.outcome import ExchangeOutcome
 from gateway.history.totals.costs import cost_of
 from gateway.models.history.request_log import Endpoint
@@ -34,6 +35,29 @@ def test_all_four_kinds_of_tokens_count():
 def test_a_request_that_is_asked_again_costs_what_it_costs():
     again = outcome(endpoint="replay", replay_of="req_0")
     assert cost_of(again, BOOK) == cost_of(outcome(), BOOK)
+
+
+@pytest.mark.parametrize(
+    ("tier", "cost"),
+    [
+        ("", "2.0"),
+        ("flex", "1.0"),
+        ("priority", "4.0"),
+        ("fast", "4.0"),
+        ("batch", "1.0"),
+        ("ultrafast", "2.0"),
+    ],
+)
+def test_the_tier_of_the_answer_decides_what_the_catalogue_charges(tier, cost):
+    book = PriceBook(addresses={"main": "https://api.openai.com/v1"}, catalogue=known_prices())
+    told = outcome(
+        upstream_model="gpt-6.1-sol", input_tokens=100_000, output_tokens=180_000, service_tier=tier
+    )
+    assert cost_of(told, book)[0] == Decimal(cost)
+
+
+def test_a_price_of_an_admin_holds_for_every_tier():
+    assert cost_of(outcome(service_tier="flex"), BOOK) == cost_of(outcome(), BOOK)
 
 
 def test_an_unknown_price_is_unpriced_and_not_free():
