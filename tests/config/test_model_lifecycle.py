@@ -1,6 +1,7 @@
 """The announced ends of models: before one, at it and after it."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import StringIO
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from gateway.config.model_lifecycle.lifecycle import life_of, living
 from gateway.config.model_lifecycle.published import published
 from gateway.config.model_lifecycle.targets import ending_targets
 from gateway.config.presets.presets import presets
+from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.startup.environment import sync_environment
 from gateway.management.start_text import provider_lines
 from gateway.models import MappingTarget
@@ -61,7 +63,32 @@ def test_nothing_is_said_of_other_models_and_of_providers_with_dates_of_their_ow
 
 def test_the_file_holds_what_the_packages_tell():
     call_command("refreshmodels", "--check", stdout=StringIO())
-    assert "gpt-4o" in published()["openai"]["ends"]["2027-01-14"]
+    makers = published(WRITTEN)["makers"]
+    assert makers["openai"]["models"]["gpt-4o"]["ends"] == "2027-01-14"
+    assert makers["anthropic"]["models"]["claude-opus-4-5"]["ends"] == "2027-01-22"
+
+
+def test_the_file_tells_window_cap_prices_by_tier_end_and_successor_with_their_sources():
+    openai = published(WRITTEN)["makers"]["openai"]
+    facts = openai["models"]["gpt-4.1"]
+    assert (facts["window"], facts["output"], facts["successor"]) == (1_000_000, 32_768, "gpt-6.1-sol")
+    assert facts["prices"]["standard"] == {"input": "2", "output": "8", "cache_read": "0.5"}
+    assert facts["prices"]["priority"]["input"] == "3.5"
+    assert openai["models"]["gpt-6.1-sol"]["prices"]["flex"]["above"]["272000"]["input"] == "2"
+    assert set(openai["sources"]) == {"window", "output", "prices", "ends"}
+
+
+@pytest.mark.parametrize("maker", ["openai", "anthropic"])
+def test_every_price_of_the_file_is_what_the_catalogue_charges_on_its_day(maker):
+    base_url = {"openai": OPENAI, "anthropic": "https://api.anthropic.com"}[maker]
+    at = datetime.combine(WRITTEN, datetime.min.time(), UTC)
+    for model, facts in published(WRITTEN)["makers"][maker]["models"].items():
+        for tier, told in facts.get("prices", {}).items():
+            price = known_prices().price(base_url, model, at, "" if tier == "standard" else tier)
+            assert (price.rates.input, price.rates.output) == (
+                Decimal(told["input"]),
+                Decimal(told["output"]),
+            )
 
 
 def test_every_model_that_presets_name_lives_half_a_year_more():

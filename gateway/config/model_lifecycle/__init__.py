@@ -1,5 +1,6 @@
-"""Which models their makers have announced the end of, and who succeeds them.
+"""What is published about the models of OpenAI and Anthropic: size, prices by service tier, end, successor.
 
-The dates stand in `ends.json`, read from the makers' own packages by `manage.py refreshmodels`.
-What a model costs and how much it takes is the catalogue's (`snapshot/catalogue.py`).
+It stands in `models.json`, which `manage.py refreshmodels` writes from installed packages. The gateway reads
+the ends from there. It takes windows and prices from the package itself (`snapshot/catalogue.py`), which also
+knows when a price changed; the file shows in a diff what a new release of the package changes.
 """

@@ -18,7 +18,7 @@ from gateway.config.presets.presets import preset
 Stage = Literal["active", "deprecated", "retired"]
 # days before an end at which admins are warned: a hint, a warning, a problem
 NOTICE: Final = (90, 30, 7)
-FILE: Final = "ends.json"
+FILE: Final = "models.json"
 _MAKERS: Final[Mapping[str, str]] = {"api.openai.com": "openai", "api.anthropic.com": "anthropic"}
 _SIZES: Final = (("small", ("mini", "nano", "haiku", "luna")), ("middle", ("sonnet",)))
 
@@ -47,7 +47,7 @@ def life_of(base_url: str, model: str) -> ModelLife | None:
     if found is None:
         return None
     ends, source = found
-    return ModelLife(model, ends, _successor(maker, model), source)
+    return ModelLife(model, ends, successor(maker, model), source)
 
 
 def living(base_url: str, model: str, today: date) -> str:
@@ -64,7 +64,8 @@ def maker_of(base_url: str) -> str:
         return ""
 
 
-def _successor(maker: str, model: str) -> str:
+def successor(maker: str, model: str) -> str:
+    """The model of the maker's preset that has the size of this one."""
     size = next((size for size, words in _SIZES if any(word in model.casefold() for word in words)), "big")
     return preset(maker).default_models.get(size, "")
 
@@ -74,9 +75,9 @@ def _ends() -> dict[str, dict[str, tuple[date, str]]]:
     text = resources.files("gateway.config.model_lifecycle").joinpath(FILE).read_text("utf-8")
     return {
         maker: {
-            model: (date.fromisoformat(day), entry["source"])
-            for day, models in entry["ends"].items()
-            for model in models
+            model: (date.fromisoformat(facts["ends"]), entry["sources"]["ends"])
+            for model, facts in entry["models"].items()
+            if "ends" in facts
         }
-        for maker, entry in json.loads(text).items()
+        for maker, entry in json.loads(text)["makers"].items()
     }
