@@ -48,6 +48,9 @@ def _top_level(body, fields):
         yield "not exactly one positive output cap"
     if "stream_options" in body and body.get("stream") is not True:
         yield "stream_options without stream"
+    unknown = body.get("stream_options", {}).keys() - {"include_usage", "include_obfuscation"}
+    if unknown:
+        yield f"unknown stream options {sorted(unknown)}"
     if "stream" in body and body["stream"] is not True:
         yield "stream given but not true"
     for name in ("temperature", "top_p"):

@@ -10,7 +10,7 @@ import re
 FIELDS = {
     "model", "input", "instructions", "max_output_tokens", "store", "include", "stream", "temperature",
     "top_p", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning", "safety_identifier",
-    "prompt_cache_key", "service_tier",
+    "prompt_cache_key", "service_tier", "stream_options",
 }  # fmt: skip
 ITEM_FIELDS = {
     "message": {"type", "role", "content", "phase"},
@@ -50,6 +50,14 @@ def _top_level(body):
         yield "store is not false"
     if "stream" in body and body["stream"] is not True:
         yield "stream given but not true"
+    if "stream_options" in body:
+        options = body["stream_options"]
+        if body.get("stream") is not True:
+            yield "stream_options without stream"
+        if not isinstance(options, dict) or options.keys() != {"include_obfuscation"}:
+            yield "stream_options are not those of the Responses API"
+        elif type(options["include_obfuscation"]) is not bool:
+            yield "include_obfuscation is not true or false"
     instructions = body.get("instructions", "given elsewhere")
     if not isinstance(instructions, str) or not instructions.strip():
         yield "blank instructions"
