@@ -2,15 +2,14 @@
 
 For each fact that is asked about, the conditions are bits of a number: those that its value meets, or that
 do not ask about it. A condition whose bit is in all of them is met. Which bits a value has is worked out
-when it is first seen; numbers are looked up by the bounds between which they lie, times by the minute. So
-the time depends on the number of facts, not of conditions.
+when it is first seen, times by the minute; those of numbers are worked out before, for each stretch between
+two bounds. So the time depends on the number of facts, not of conditions.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from functools import reduce
 from operator import and_, attrgetter
 from typing import Any, Final, NamedTuple
@@ -22,33 +21,60 @@ from gateway.routing.predicates import Between, Predicate
 # values of one fact; clients can make up names of agents, headers and tools
 _MOST_VALUES: Final = 512
 _PURPOSE: Final = ("purpose.request_class", "purpose.task")
-# facts with so few values that several are looked up as one
-_FEW: Final = frozenset(
-    {"class", "images", "pdfs", "thinking", "effort", "web_search", "structured_output", "streamed"}
+# facts that are looked up as one: those with few values, and those that belong to one client
+_TOGETHER: Final = (
+    frozenset(
+        {
+            "class",
+            "agent_type",
+            "images",
+            "pdfs",
+            "thinking",
+            "effort",
+            "web_search",
+            "structured_output",
+            "streamed",
+        }
+    ),
+    frozenset({"key", "owner", "client"}),
 )
 # facts whose attribute is not called as they are
 _ATTRIBUTES: Final = {
     "agent_type": "purpose.agent_type",
     TOOL_NAMES: "tool_names",
     "group": "groups",
-    "time": "moment",
 }
 
 
-class IndexPart(NamedTuple):
-    """One fact: how it is read, what its values with the same answers have in common (None: themselves), the
-    sets of conditions by that, and how one more is worked out."""
+class ValuePart(NamedTuple):
+    """One fact, or several as one: how it is read, the sets of conditions by its value, and how one more is
+    worked out."""
 
     read: Callable[[Facts], Any]
-    key: Callable[[Any], Any] | None
     known: dict[Any, int]
     learn: Callable[[Any, Facts], int]
+
+
+class NumberPart(NamedTuple):
+    """A fact that is a number: the bounds, and the set of conditions of each stretch between two of them; the
+    last one is that of no number."""
+
+    read: Callable[[Facts], Any]
+    bounds: list[int]
+    places: list[int]
+
+
+class IndexParts(NamedTuple):
+    """What is asked of a request, for `met`."""
+
+    values: tuple[ValuePart, ...] = ()
+    numbers: tuple[NumberPart, ...] = ()
 
 
 class _FactIndex:
     """The conditions by the values of one fact."""
 
-    __slots__ = ("_fact", "_known", "_tests", "_unasked", "part")
+    __slots__ = ("_fact", "_tests", "_unasked", "part")
 
     def __init__(self, fact: str, conditions: Sequence[Condition]) -> None:
         self._fact = fact
@@ -60,19 +86,31 @@ class _FactIndex:
                 self._unasked |= 1 << place
             else:
                 self._tests[asked] = self._tests.get(asked, 0) | 1 << place
-        self._known: dict[Any, int] = {}
-        self.part = IndexPart(_getter(fact), _key(fact, list(self._tests)), self._known, self._learn)
+        self.part: ValuePart | NumberPart = self._numbers() or _values([fact], [self])
 
     def met(self, facts: Facts) -> int:
         """The conditions that these facts meet as far as this one is concerned."""
-        value, found = value_of(self._fact, facts), self._unasked
+        return self._met(value_of(self._fact, facts))
+
+    def _met(self, value: Any) -> int:
+        found = self._unasked
         for test, places in self._tests.items():
             if test.meets(value):
                 found |= places
         return found
 
-    def _learn(self, key: Any, facts: Facts) -> int:
-        return _remembered(self._known, key, self.met(facts))
+    def _numbers(self) -> NumberPart | None:
+        asked = [test for test in self._tests if isinstance(test, Between)]
+        if not asked:
+            return None
+        bounds = sorted(
+            {one.low for one in asked if one.low is not None}
+            | {one.high + 1 for one in asked if one.high is not None}
+        )
+        # a number meets the same questions as any other between the same two bounds
+        first = bounds[0] - 1 if bounds else 0
+        places = [self._met(number) for number in (first, *bounds, None)]
+        return NumberPart(_getter(self._fact), bounds, places)
 
 
 class ConditionIndex:
@@ -83,41 +121,48 @@ class ConditionIndex:
     def __init__(self, conditions: Sequence[Condition]) -> None:
         names = dict.fromkeys(fact for one in conditions for fact, _ in one.tests)
         self._facts = {name: _FactIndex(name, conditions) for name in names}
-        self._together: dict[tuple[str, ...], IndexPart] = {}
+        self._together: dict[tuple[str, ...], ValuePart] = {}
 
-    def of(self, facts: Iterable[str]) -> tuple[IndexPart, ...]:
+    def of(self, facts: Iterable[str]) -> IndexParts:
         """The parts for these facts, which `met` is given."""
         wanted = sorted(facts)
-        few = tuple(fact for fact in wanted if fact in _FEW)
-        if len(few) < 2:
-            return tuple(self._facts[fact].part for fact in wanted)
-        if few not in self._together:
-            self._together[few] = _together(few, [self._facts[fact] for fact in few])
-        return (self._together[few], *(self._facts[fact].part for fact in wanted if fact not in few))
+        values: list[ValuePart] = []
+        for group in _TOGETHER:
+            some = tuple(fact for fact in wanted if fact in group)
+            if len(some) < 2:
+                continue
+            if some not in self._together:
+                self._together[some] = _values(some, [self._facts[fact] for fact in some])
+            values.append(self._together[some])
+            wanted = [fact for fact in wanted if fact not in some]
+        parts = [self._facts[fact].part for fact in wanted]
+        return IndexParts(
+            (*values, *(part for part in parts if isinstance(part, ValuePart))),
+            tuple(part for part in parts if isinstance(part, NumberPart)),
+        )
 
 
-def met(facts: Facts, parts: Iterable[IndexPart]) -> int:
+def met(facts: Facts, parts: IndexParts) -> int:
     """The conditions that these facts meet as far as the facts of `parts` are concerned; -1: all."""
+    values, numbers = parts
     left = -1
-    for read, key, known, learn in parts:
-        value = read(facts) if key is None else key(read(facts))
+    for read, known, learn in values:
+        value = read(facts)
         places = known.get(value)
         left &= learn(value, facts) if places is None else places
+    for read, bounds, by_stretch in numbers:
+        value = read(facts)
+        left &= by_stretch[-1 if value is None else bisect_right(bounds, value)]
     return left
 
 
-def _together(names: Sequence[str], indexes: Sequence[_FactIndex]) -> IndexPart:
-    attributes = [
-        attribute
-        for name in names
-        for attribute in (_PURPOSE if name == "class" else (_ATTRIBUTES.get(name, name),))
-    ]
+def _values(names: Sequence[str], indexes: Sequence[_FactIndex]) -> ValuePart:
     known: dict[Any, int] = {}
 
-    def learn(key: Any, facts: Facts) -> int:
-        return _remembered(known, key, reduce(and_, (index.met(facts) for index in indexes)))
+    def learn(value: Any, facts: Facts) -> int:
+        return _remembered(known, value, reduce(and_, (index.met(facts) for index in indexes)))
 
-    return IndexPart(attrgetter(*attributes), None, known, learn)
+    return ValuePart(_getter(*names), known, learn)
 
 
 def _remembered(known: dict[Any, int], key: Any, places: int) -> int:
@@ -127,29 +172,22 @@ def _remembered(known: dict[Any, int], key: Any, places: int) -> int:
     return places
 
 
-def _getter(fact: str) -> Callable[[Facts], Any]:
-    if fact.startswith(HEADER):
-        name = fact.removeprefix(HEADER)
-        return lambda facts: facts.headers.get(name, "")
-    if fact == "class":
-        return attrgetter(*_PURPOSE)
-    return attrgetter(_ATTRIBUTES.get(fact, fact))
+def _getter(*names: str) -> Callable[[Facts], Any]:
+    name = names[0]
+    if name.startswith(HEADER):
+        header = name.removeprefix(HEADER)
+        return lambda facts: facts.headers.get(header, "")
+    if name == "time":
+        return _minute
+    attributes = (_PURPOSE if one == "class" else (_ATTRIBUTES.get(one, one),) for one in names)
+    return attrgetter(*(attribute for some in attributes for attribute in some))
 
 
-def _key(fact: str, tests: Sequence[Any]) -> Callable[[Any], Any] | None:
-    """What values with the same answers have in common; None: nothing but the value itself."""
-    if isinstance(tests[0], Between):
-        # a number meets the same questions as any other between the same two cuts
-        cuts = sorted(
-            {one.low for one in tests if one.low is not None}
-            | {one.high + 1 for one in tests if one.high is not None}
-        )
-        return lambda value: -1 if value is None else bisect_right(cuts, value)
-    return _minute if fact == "time" else None
-
-
-def _minute(value: datetime | None) -> Any:
+def _minute(facts: Facts) -> Any:
     # datetime.timestamp() takes three times as long
+    value = facts.moment
     if value is None:
         return None
-    return (value.toordinal() * 24 + value.hour) * 60 + value.minute, value.utcoffset()
+    minute = (value.toordinal() * 24 + value.hour) * 60 + value.minute
+    offset = value.utcoffset()
+    return (minute, offset) if offset else minute

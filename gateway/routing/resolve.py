@@ -21,7 +21,7 @@ from gateway import patterns
 from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose, Task
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
-from gateway.routing.condition_index import IndexPart, met
+from gateway.routing.condition_index import IndexParts, met
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Facts, Needs
 from gateway.routing.layers import profile_layers
 from gateway.routing.matching import Match, exact_names, matches, upstream_model, winner_of
@@ -116,7 +116,7 @@ class _Name:
 
     takers: Mapping[int, Match]
     ranks: tuple[int, ...]
-    asked: tuple[IndexPart, ...]
+    asked: IndexParts
     needs: Needs
 
 
@@ -129,7 +129,7 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS)
     """
     snapshot = taking(snapshot, facts.purpose)
     name = _name(snapshot, asked_model)
-    left = met(facts, name.asked) if name.asked else -1
+    left = met(facts, name.asked)
     for rank in name.ranks:
         found = left & rank
         if found:
@@ -225,7 +225,7 @@ def _name_of(matches: Iterable[Match], snapshot: ConfigSnapshot) -> _Name:
     return _Name(takers, tuple(ranks), parts, Needs(facts, tools) if facts else NO_NEEDS)
 
 
-_NOBODY: Final = _Name({}, (), (), NO_NEEDS)
+_NOBODY: Final = _Name({}, (), IndexParts(), NO_NEEDS)
 
 
 def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: Match, *, sighted: bool) -> Resolution:
