@@ -12,7 +12,7 @@ import copy
 import itertools
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from bench.prompt_caching.client import Agent, JSONObject
 from bench.prompt_caching.sessions import Step
@@ -36,6 +36,28 @@ def profile_of(family: Family, options: Options) -> Profile:
     return Profile.merged(known.options, *rules, route, options)
 
 
+class Asking(Protocol):
+    """Whoever asks: an agent of a session that is made by rule, or a recorded turn."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def subagent(self) -> bool: ...
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+
+class AskingOnce(Asking, Protocol):
+    """One recorded turn; `like`: the conversation that it goes on with."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def like(self) -> str | None: ...
+
+
 class ThroughGateway:
     """Converts, asks the judge, converts the answer back."""
 
@@ -46,7 +68,7 @@ class ThroughGateway:
         numbers = itertools.count(1)
         self._new_id: Callable[[str], str] = lambda prefix: f"{prefix}{next(numbers):024d}"
 
-    def converted(self, agent: Agent, request: JSONObject) -> Converted:
+    def converted(self, agent: Asking, request: JSONObject) -> Converted:
         client = ClientFacts("key", agent.session_id, "2023-06-01", agent.headers)
         converted = self._dialect.request(
             # parsed again, as a server does: nothing is shared with the request before
@@ -100,7 +122,24 @@ class Direct:
     def knows(self, name: str) -> bool:
         return name in self._bodies
 
-    def _marked(self, body: JSONObject, agent: Agent) -> JSONObject:
+    def go_on(self, turn: AskingOnce, body: JSONObject, tools: Any) -> Receipt:
+        """The bill for a turn whose body the gateway made: what is new in it is appended to the conversation.
+
+        `tools`: all that the conversation will have. One that became shorter begins anew.
+        """
+        known = self._bodies.get(turn.name) or (self._bodies.get(turn.like) if turn.like else None)
+        plain = copy.deepcopy(body)
+        _walk(plain, lambda value: (value.pop(BREAKPOINT, None), value.pop(CONTROL, None)))
+        plain.pop("prompt_cache_options", None)
+        place = self._writer.place
+        if known is not None and len(known[place]) <= len(plain[place]):
+            plain = {**known, place: [*known[place], *plain[place][len(known[place]) :]]}
+        if tools is not None:
+            plain["tools"] = tools
+        self._bodies[turn.name] = plain
+        return self.cache.ask(self._marked(plain, turn), turn.at)
+
+    def _marked(self, body: JSONObject, agent: Asking) -> JSONObject:
         marked: JSONObject = {**body}
         if self._family.cache in (OpenAIBreakpoints, AnthropicMarks):
             marker, name = {"mode": "explicit"}, BREAKPOINT

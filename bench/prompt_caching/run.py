@@ -1,8 +1,9 @@
 """The table of `make bench-cache`: what each family's cache gives, through the gateway and at best.
 
-    python -m bench.prompt_caching.run [--family NAME] [--each]
+    python -m bench.prompt_caching.run [--family NAME] [--each] [--recorded]
 
-The figures go to bench/.results/cache.json. An agent's first request does not count in the shares: nothing
+The figures go to bench/.results/cache.json; those of recorded conversations stand under `recorded` in each
+family and are no part of its sums. An agent's first request does not count in the shares: nothing
 of it can have been cached for it. It counts in the money.
 """
 
@@ -27,10 +28,12 @@ if not settings.configured:
     django.setup()
 
 from bench.prompt_caching.client import Agent
+from bench.prompt_caching.recorded import RecordedTurn, recordings, replayed_turns
 from bench.prompt_caching.routes import Direct, ThroughGateway
 from bench.prompt_caching.sessions import Begin, Session, all_sessions
 from tests.fakes.prompt_caches.rules import FAMILIES, Family, Receipt
 
+Found = dict[str, dict[str, "Outcome"]]
 RESULTS: Final = Path(__file__).parent.parent / ".results" / "cache.json"
 GOAL: Final = 0.98
 
@@ -108,28 +111,53 @@ def replayed(session: Session, family: Family, options: dict[str, Any] | None = 
     return outcome
 
 
+def recorded_outcome(turns: list[RecordedTurn], family: Family) -> Outcome:
+    """A recorded conversation, both ways."""
+    outcome = Outcome()
+    for ours, ideal, counts in replayed_turns(turns, family):
+        outcome.ours.take(ours, family, counts=counts)
+        outcome.ideal.take(ideal, family, counts=counts)
+    return outcome
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", action="append", help="only these families")
     parser.add_argument("--each", action="store_true", help="one line for each session, too")
+    parser.add_argument("--recorded", action="store_true", help="only the recorded conversations")
     given = parser.parse_args()
-    sessions = list(all_sessions())
-    found: dict[str, dict[str, Outcome]] = defaultdict(dict)
+    sessions = [] if given.recorded else list(all_sessions())
+    made: Found = defaultdict(dict)
+    recorded: Found = defaultdict(dict)
     for family in FAMILIES:
         if not given.family or family.name in given.family:
             for session in sessions:
-                found[family.name][session.name] = replayed(session, family)
-    print(_table(found, each=given.each))
+                made[family.name][session.name] = replayed(session, family)
+            for name, turns in recordings():
+                recorded[family.name][name] = recorded_outcome(turns, family)
+    if made:
+        print(_table(made, each=given.each), end="\n\n")
+    print(_table(recorded, each=given.each, what="recorded"))
+    _store(made, recorded)
+    return 0
+
+
+def _store(made: Found, recorded: Found) -> None:
+    """Write the figures; what was not measured this time keeps those of before."""
     RESULTS.parent.mkdir(exist_ok=True)
-    families = {}
-    for name, by_session in found.items():
-        total = _total(by_session)
+    before = json.loads(RESULTS.read_text())["families"] if RESULTS.exists() else {}
+    families: dict[str, Any] = {name: before.get(name, {}) for name in dict.fromkeys((*before, *recorded))}
+    for name in recorded:
         families[name] = {
-            **total.figures(),
-            "sessions": {session: outcome.figures() for session, outcome in by_session.items()},
+            **(_figures(made[name]) if name in made else families[name]),
+            "recorded": _figures(recorded[name]),
         }
     RESULTS.write_text(json.dumps({"families": families}, indent=1) + "\n")
-    return 0
+
+
+def _figures(by_session: dict[str, Outcome]) -> dict[str, Any]:
+    sessions = {session: outcome.figures() for session, outcome in by_session.items()}
+    return {**_total(by_session).figures(), "sessions": sessions}
 
 
 def _total(by_session: dict[str, Outcome]) -> Outcome:
@@ -140,7 +168,7 @@ def _total(by_session: dict[str, Outcome]) -> Outcome:
     return total
 
 
-def _table(found: dict[str, dict[str, Outcome]], *, each: bool) -> str:
+def _table(found: Found, *, each: bool, what: str = "sessions") -> str:
     rows = []
     for family, by_session in found.items():
         lines = {"all": _total(by_session), **(by_session if each else {})}
@@ -151,7 +179,7 @@ def _table(found: dict[str, dict[str, Outcome]], *, each: bool) -> str:
                 [family, name, *(f"{share:.1%}" for share in shares), f"{outcome.reached:.1%}",
                  f"{ours.cost:.2f}", f"{ideal.cost:.2f}"]
             )  # fmt: skip
-    head = ["family", "sessions", "read", "ideal", "written", "in full", "of ideal", "cost, $", "ideal, $"]
+    head = ["family", what, "read", "ideal", "written", "in full", "of ideal", "cost, $", "ideal, $"]
     return markdown(head, rows)
 
 
