@@ -93,12 +93,30 @@ class Gateway:
             "position": -1,
             "enabled": classifier,
         }
-        targets = [{"provider": self._provider(), "upstream_model": "judge"}]
-        document = {
-            "ccproxy": 1, "mappings": [{**judge, "targets": targets}], "safeguard_rules": list(rules),
-        }  # fmt: skip
+        self._configure([self._leading_to("judge", judge)], list(rules))
+
+    def routes(self, *rules: tuple[dict[str, Any], str]) -> None:
+        """These rules for the client's models, (condition, upstream model), in place of what was there."""
+        mappings = [
+            self._leading_to(model, {"pattern": "claude*", "when": when, "position": number - len(rules)})
+            for number, (when, model) in enumerate(rules)
+        ]
+        self._configure(mappings, [])
+
+    def last_size(self) -> int:
+        """The input tokens of the last request of a main agent, as rules that ask about them see them."""
+        code = (
+            "from gateway.models import RequestLog; "
+            "print(RequestLog.objects.filter(request_class='main').latest('pk').facts['input_tokens'])"
+        )
+        return int(self.manage("shell", "-v", "0", "-c", code))
+
+    def _leading_to(self, model: str, mapping: dict[str, Any]) -> dict[str, Any]:
+        return {**mapping, "targets": [{"provider": self._provider(), "upstream_model": model}]}
+
+    def _configure(self, mappings: list[dict[str, Any]], safeguard_rules: list[Any]) -> None:
         path = self.folder / _CONFIGURATION
-        path.write_text(json.dumps(document))
+        path.write_text(json.dumps({"ccproxy": 1, "mappings": mappings, "safeguard_rules": safeguard_rules}))
         self.manage("importconfig", str(path), "--remove")
         time.sleep(1.5)
 

@@ -375,6 +375,52 @@ def auto_subagent(run: Run) -> None:
     _auto(run, prompt=f"AGENT [x] <{word}>", sees=f"Done-{word}")
 
 
+def three_models(run: Run) -> None:
+    """One prompt: the conversation, a subagent's part of it, and what the client asks beside it."""
+    run.gateway.routes(
+        ({"class": ["subagent"]}, "for-subagents"), ({"class": ["auxiliary"]}, "for-background")
+    )
+    run.mode("default")
+    before, word = len(run.provider.requests), run.word()
+    try:
+        with Terminal(run.signed_in) as terminal:
+            terminal.settled()
+            prompt = f"AGENT [x] <{word}>"
+            terminal.say(prompt)
+            terminal.sees(f"Done-{word}", 90, beside=prompt)
+            terminal.settled()
+    finally:
+        run.gateway.routes()
+    by_model: dict[str, list[str]] = {}
+    for body in run.provider.requests[before:]:
+        by_model.setdefault(body["model"], []).append(json.dumps(body["messages"]))
+    assert set(by_model) == {"up", "for-subagents", "for-background"}, sorted(by_model)
+    assert any(f"<sub{word}>" in text for text in by_model["for-subagents"])
+    assert all("tools" in body for body in run.provider.requests[before:] if body["model"] == "up")
+    assert any(f"AGENT [x] <{word}>" in text for text in by_model["up"])
+
+
+def long_context(run: Run) -> None:
+    """A rule for long contexts takes the prompt that reaches its threshold, and not the one before."""
+    home, environment = run.with_key()
+    word = run.word()
+    # a rule that no request meets, so that they are counted
+    run.gateway.routes(({"input_tokens": {"from": 100_000_000}}, "for-long-contexts"))
+    try:
+        _answered(home.printed(f"SAY [x] <{word}>", **environment), word)
+        threshold = run.gateway.last_size() + 3_000
+        run.gateway.routes(({"input_tokens": {"from": threshold}}, "for-long-contexts"))
+        asked = []
+        for filler in ("", "some words of a long text. " * 1_500):
+            word = run.word()
+            _answered(home.printed(f"{filler}SAY [x] <{word}>", **environment), word)
+            said = [body for body in run.provider.requests if f"<{word}>" in str(body["messages"])]
+            asked.append({body["model"] for body in said if body.get("tools")})
+    finally:
+        run.gateway.routes()
+    assert asked == [{"up"}, {"for-long-contexts"}], asked
+
+
 def left(run: Run) -> None:
     try:
         with Terminal(run.signed_in) as terminal:
@@ -421,6 +467,8 @@ SCENARIOS: Final = (
     Scenario("models that the gateway lists", listed_models, _AFTER_197),
     Scenario("the status line", status_line, _GATEWAY),
     Scenario("a budget's notice and end", budget, _USAGE),
+    Scenario("three models in one run, by class", three_models, _GATEWAY),
+    Scenario("a long context at its threshold", long_context),
     Scenario("auto mode, nothing set up", auto_nothing, _SAFEGUARDS),
     Scenario("auto mode, rules", auto_rules, _SAFEGUARDS),
     Scenario("auto mode, a model allows", auto_allowed, _SAFEGUARDS),
