@@ -22,7 +22,7 @@ def rule(rate, model="gpt-x", **fields) -> PriceRule:
 class Known:
     """A catalogue that knows one model of one provider."""
 
-    def price(self, base_url, model, at):
+    def price(self, base_url, model, at, tier=""):
         return price("9") if (base_url, model) == ("https://api.example", "gpt-x") else None
 
 

@@ -24,7 +24,7 @@ def turn(number=0, cost=None, **values):
     return SessionTurn(**{**columns, **given})
 
 
-def known(_provider, _model, _at):
+def known(_provider, _model, _at, _tier):
     return PRICE
 
 
