@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import BooleanField, DecimalField, FloatField, IntegerField, JSONField
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.models import ConfigRecord
@@ -117,4 +118,8 @@ def _as_field(field: Any, value: Any) -> Any:
     if isinstance(field, DecimalField):
         # through its text, so that 0.1 stays 0.1
         return field.to_python(str(value))
-    return field.to_python(value)
+    result = field.to_python(value)
+    if isinstance(result, datetime) and timezone.is_naive(result):
+        # as the database would read it; without a zone it would differ from the stored one at each start
+        result = timezone.make_aware(result)
+    return result

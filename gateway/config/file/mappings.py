@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -46,13 +47,12 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
     assign(record, item)
     save(record, before)
     intake.taken("mapping", record)
-    newest = record.ramps.first()
-    is_known = ramp is not None and newest is not None and _as_entry(newest) == ramp
+    known = None if ramp is None else _known_ramp(record, an_object(ramp, "ramp"))
     if targets is not None:
-        # what came of a ramp stands in the weights; the file knows only how it was to begin
-        keep_weights = is_known and not newest.is_active
+        # a ramp that ended left its result in the weights; the file only says how it was to begin
+        keep_weights = known is not None and not known.is_active
         _take_targets(record, a_list(targets, "targets"), keep_weights=keep_weights)
-    if ramp is not None and not is_known:
+    if ramp is not None and known is None:
         _take_ramp(record, an_object(ramp, "ramp"))
     if shadow is None:
         for old in Shadow.objects.filter(mapping=record):
@@ -95,10 +95,29 @@ def _as_entry(ramp: Ramp) -> JSONObject:
     return {"target": place, **as_json(ramp)}
 
 
+def _known_ramp(mapping: ModelMapping, item: JSONObject) -> Ramp | None:
+    """The newest ramp of the mapping that this entry stands for, under way or ended.
+
+    Compared as records, because one moment has many texts and the file may leave out defaults. Raises
+    Unusable.
+    """
+    place = item.pop("target", None)
+    wanted = Ramp(mapping=mapping)
+    assign(wanted, item)
+    places = list(mapping.targets.order_by("position", "pk").values_list("pk", flat=True))
+    target = places[place] if _is_place(place, places) else None
+    same = (one for one in mapping.ramps.all() if one.target_id == target and values(one) == values(wanted))
+    return next(same, None)
+
+
+def _is_place(place: Any, of: Sequence[Any]) -> bool:
+    return isinstance(place, int) and not isinstance(place, bool) and 0 <= place < len(of)
+
+
 def _take_ramp(mapping: ModelMapping, item: JSONObject) -> None:
     """Make the ramp of a mapping, which begins at its time, or else at once."""
     place, targets = item.pop("target", None), list(mapping.targets.order_by("position", "pk"))
-    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < len(targets):
+    if not _is_place(place, targets):
         raise Unusable("ramp: " + _("target is the place of one of the targets, from 0 on"))
     record = Ramp(mapping=mapping, target=targets[place])
     assign(record, item)

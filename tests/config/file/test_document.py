@@ -553,6 +553,44 @@ def test_a_file_that_is_loaded_at_each_start_does_not_begin_a_ramp_again_that_en
 
 
 @pytest.mark.parametrize(
+    "starts_at",
+    ["2027-01-01T18:00:00Z", "2027-01-01T18:00:00+00:00", "2027-01-01T19:00+01:00", "2027-01-01 18:00"],
+)
+@pytest.mark.parametrize("state", ["running", "done", "rolled_back"])
+def test_a_ramp_is_known_however_the_file_writes_it(ramped, starts_at, state):
+    document = json.loads(as_text(exported()))
+    entry = {"target": 1, "starts_at": starts_at, "steps": ramped.steps, "guard_errors": 5}
+    document["mappings"][0]["ramp"] = entry
+    Ramp.objects.update(state="running", step=1, step_since=ramped.starts_at)
+    for end in {"done": [finish], "rolled_back": [roll_back]}.get(state, []):
+        end(Ramp.objects.get(), ramped.starts_at)
+    weights = list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True))
+    assert imported(document) == []
+    assert Ramp.objects.get().state == state
+    assert list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True)) == weights
+
+
+def test_a_ramp_is_known_beside_a_later_one_of_an_admin(ramped):
+    document = json.loads(as_text(exported()))
+    Ramp.objects.update(state="running", step=1, step_since=ramped.starts_at)
+    roll_back(Ramp.objects.get(), ramped.starts_at)
+    Ramp.objects.create(mapping=ramped.mapping, target=ramped.target, steps=[{"share": 3}])
+    weights = list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True))
+    assert imported(document) == []
+    assert sorted(Ramp.objects.values_list("state", flat=True)) == ["rolled_back", "waiting"]
+    assert list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True)) == weights
+
+
+def test_loading_a_time_without_a_zone_again_changes_nothing(configured):
+    ClientKey.issue("k")
+    document = {**exported(), "keys": [{"name": "k", "expires_at": "2027-01-01T18:00"}]}
+    imported(document)
+    stamp = ConfigStamp.current()
+    imported(document)
+    assert ConfigStamp.current() == stamp
+
+
+@pytest.mark.parametrize(
     ("change", "problem"),
     [({"target": 7}, "from 0 on"), ({"target": 0}, "gets all sessions already"),
      ({"steps": []}, "1 to 20 steps"), ({"steps": "x"}, "a list"), ({"state": "done"}, "is no field")],
