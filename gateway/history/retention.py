@@ -127,10 +127,10 @@ def purge(
     stopping = stopping or threading.Event()
     if not _lease(now):
         return None
-    run = PurgeRun.objects.create(started_at=now)
+    cutoffs = Cutoffs.of(Retention.current(), now)
+    # known before the first row goes: of these hours nobody can count the rows any more
+    run = PurgeRun.objects.create(started_at=now, rows_before=cutoffs.rows)
     try:
-        cutoffs = Cutoffs.of(Retention.current(), now)
-        run.rows_before = cutoffs.rows
         for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping, _keep_lease):
             together = [*names, *repeats_of(names)]
             index.remove(together)

@@ -18,10 +18,11 @@ from operator import itemgetter
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from gateway.history.statements import Statement, among
 from gateway.history.totals.contributions import HOUR, Contribution, Tallies, hour_of
-from gateway.models import DailyTotal, HourlyLedger, HourlyTotal, RequestLog
+from gateway.models import DailyTotal, Erasure, HourlyLedger, HourlyTotal, PurgeRun, RequestLog
 
 # values in one IN (...)
 AT_ONCE: Final = 500
@@ -161,9 +162,16 @@ def moment(hour: int) -> datetime:
     return datetime.fromtimestamp(hour * HOUR, UTC)
 
 
-def first_whole_hour(oldest: datetime) -> int:
-    """The first hour of which all rows are kept, when `oldest` is the start of the oldest row."""
-    return hour_of(oldest) + 1
+def first_whole_hour(oldest: datetime, *, since_erasures: bool = True) -> int:
+    """The first hour of which all rows are kept, when `oldest` is the start of the oldest row.
+
+    That row alone does not say it: a hold keeps rows that a purge removed others from before and after, and
+    an erasure removes rows of any time before it. `since_erasures` False: erased rows do not matter.
+    """
+    removed = [oldest, PurgeRun.objects.aggregate(limit=Max("rows_before"))["limit"]]
+    if since_erasures:
+        removed.append(Erasure.objects.aggregate(last=Max("changed_at"))["last"])
+    return hour_of(max(limit for limit in removed if limit is not None)) + 1
 
 
 def _counted(ids: list[str]) -> dict[str, Contribution]:

@@ -17,21 +17,28 @@ from gateway.models import RequestLog
 
 class Command(BaseCommand):
     help = _(
-        "Make the hourly totals anew from the history, for example after costs were recomputed. "
-        "Hours from before the oldest row that is kept are left as they are."
+        "Make the hourly totals anew from the history, where they differ from it. Hours of which requests "
+        "were removed are left as they are: from before the last purge's limit, and from before the last "
+        "erasure."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", help=_("From this time on, such as 2026-01-31. Default: all rows."))
         parser.add_argument("--until", help=_("Up to the hour of this time. Default: now."))
+        parser.add_argument(
+            "--without-erased",
+            action="store_true",
+            help=_("With --since: also hours from before the last erasure. What was erased counts no more."),
+        )
 
     def handle(self, *_args: Any, **given: Any) -> None:
+        if given["without_erased"] and not given["since"]:
+            raise CommandError(_("--without-erased needs --since."))
         oldest = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True).first()
         if oldest is None:
             self.stdout.write(_("The history has no rows. Nothing was changed."))
             return
-        # of its own hour rows may be gone already
-        first = hourly.first_whole_hour(oldest)
+        first = hourly.first_whole_hour(oldest, since_erasures=not given["without_erased"])
         if given["since"]:
             first = max(first, hour_of(_time(given["since"])))
         last = hour_of(_time(given["until"]) if given["until"] else timezone.now())

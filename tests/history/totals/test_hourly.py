@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +16,15 @@ from gateway.history.record.spool import as_line, from_line
 from gateway.history.totals import counted_names, hourly
 from gateway.history.totals.contributions import Contribution, Tallies, hour_of
 from gateway.history.totals.dashboard import repairs_of
-from gateway.models import CountedName, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
+from gateway.models import (
+    CountedName,
+    DailyTotal,
+    Erasure,
+    HourlyLedger,
+    HourlyTotal,
+    PurgeRun,
+    RequestLog,
+)
 from gateway.models.history.hourly_total import COST_UNIT, OTHER
 from tests.examples import examples
 from tests.history.record.test_recorder import NOON, outcome
@@ -159,6 +167,36 @@ def test_rebuilding_makes_wrong_totals_right_and_leaves_other_hours_alone(capsys
     DailyTotal.objects.update(requests=4)
     assert kept() == right
     assert "3 requests counted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("removed", ["purge", "erasure"])
+def test_rebuilding_leaves_hours_alone_of_which_rows_were_removed(removed):
+    # a hold keeps the oldest
+    for number, hours in enumerate((0, 5, 10, 48)):
+        write([outcome(number, started_at=NOON + timedelta(hours=hours))])
+    right = kept()
+    RequestLog.objects.filter(request_id__in=["req_1", "req_2"]).delete()
+    limit = NOON + timedelta(hours=11)
+    if removed == "purge":
+        PurgeRun.objects.create(started_at=NOON + timedelta(days=3), rows_before=limit)
+        PurgeRun.objects.create(started_at=NOON + timedelta(days=4))
+    else:
+        Erasure.objects.create(user_pk=1, asked_at=limit, changed_at=limit)
+    HourlyTotal.objects.filter(hour=HOUR + 48).update(requests=2)
+    call_command("rebuildtotals", since="2020-01-01")
+    assert kept()[0] == right[0]
+
+
+def test_rebuilding_without_erased_rows_is_asked_for_by_name():
+    for number, hours in enumerate((0, 5)):
+        write([outcome(number, started_at=NOON + timedelta(hours=hours))])
+    RequestLog.objects.filter(request_id="req_1").delete()
+    Erasure.objects.create(user_pk=1, asked_at=NOON, changed_at=NOON + timedelta(days=1))
+    with pytest.raises(CommandError, match="--since"):
+        call_command("rebuildtotals", without_erased=True)
+    call_command("rebuildtotals", since="2020-01-01", without_erased=True)
+    assert total(hour=HOUR).requests == 1
+    assert total(hour=HOUR + 5).requests == 0
 
 
 CHANGES = st.fixed_dictionaries(
