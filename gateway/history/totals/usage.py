@@ -82,12 +82,13 @@ class UsageReport:
 def usage(by: str, since: datetime, until: datetime, zone: tzinfo | None = None) -> UsageReport:
     """The sums of the whole hours from `since` to before `until`, with days of `zone` (the reader's).
 
+    An hour in which one span ends and the next begins, as in zones of half hours, belongs to the first.
     Raises ValueError for a `by` that is not in BY.
     """
     if by not in BY:
         raise ValueError(by)
     zone = zone or timezone.get_current_timezone()
-    first, behind = hour_of(since), hour_of(until - timedelta(microseconds=1)) + 1
+    first, behind = _hour_behind(since), _hour_behind(until)
     label = _labels(by)
     day_of = _days_of(zone)
     lines: dict[str, UsageLine] = {}
@@ -105,6 +106,11 @@ def usage(by: str, since: datetime, until: datetime, zone: tzinfo | None = None)
     ordered = sorted(lines.values(), key=lambda line: line.key) if by == "day" else dearest
     days = _days(since.astimezone(zone).date(), (until - timedelta(microseconds=1)).astimezone(zone).date())
     return UsageReport(by, since, until, ordered, whole, days)
+
+
+def _hour_behind(moment: datetime) -> int:
+    """The first hour that has nothing from before `moment`."""
+    return hour_of(moment - timedelta(microseconds=1)) + 1
 
 
 def forecast(whole: Decimal, since: datetime, until: datetime, now: datetime) -> Decimal | None:
