@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from gateway.evaluation.report import ReportedStep, StepGroup
 from gateway.models import Evaluation, MappingTarget, ModelMapping, Provider
+from gateway.models.configuration.ramp import ACTIVE
 
 # compared steps of a class below which nothing is said
 FEWEST: Final = 30
@@ -70,6 +72,11 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
 
     The rest goes where it goes now. Raises CannotPropose and ValidationError; then nothing is stored.
     """
+    condition = {**mapping.when, "class": [request_class]}
+    if mapping.ramps.filter(state__in=ACTIVE).exists():
+        raise CannotPropose(_("The mapping has a ramp. End it first."))
+    if _has_canary(evaluation, mapping, condition):
+        raise CannotPropose(_("There is such a mapping already."))
     provider = Provider.objects.filter(slug=evaluation.provider, enabled=True).first()
     if provider is None:
         raise CannotPropose(evaluation.provider)
@@ -77,7 +84,7 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
         made = ModelMapping(
             pattern=mapping.pattern,
             position=mapping.position - 1,
-            when={**mapping.when, "class": [request_class]},
+            when=condition,
             note=note[:500],
             **{name: getattr(mapping, name) for name in _COPIED},
         )
@@ -96,7 +103,20 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
     return made
 
 
-_COPIED: Final = ("public_names", "context_window", "max_output_tokens", "min_output_tokens", "options")
+# with the salt, so that sessions stay with the targets that they have
+_COPIED: Final = (
+    "public_names", "context_window", "max_output_tokens", "min_output_tokens", "options", "skips_blind",
+    "salt",
+)  # fmt: skip
+
+
+def _has_canary(evaluation: Evaluation, mapping: ModelMapping, condition: dict[str, Any]) -> bool:
+    """Whether a mapping in use sends this class of the same requests to the candidate."""
+    of_candidate = ModelMapping.objects.filter(
+        pattern=mapping.pattern, enabled=True, targets__enabled=True,
+        targets__provider__slug=evaluation.provider, targets__upstream_model=evaluation.upstream_model,
+    )  # fmt: skip
+    return any(one.when == condition for one in of_candidate)
 
 
 def _add(

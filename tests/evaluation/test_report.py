@@ -14,7 +14,7 @@ from gateway.evaluation.comparison.steps import AGREEING
 from gateway.evaluation.proposals import CannotPropose, make_canary, proposals
 from gateway.evaluation.report import compared, report, steps_of
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
-from gateway.models import Dataset, Evaluation, Lease, ModelMapping, Provider, RequestLog
+from gateway.models import Dataset, Evaluation, Lease, ModelMapping, Provider, Ramp, RequestLog
 from tests.evaluation import scenario
 from tests.evaluation.test_run import truth
 from tests.records import make_mapping, make_provider
@@ -117,6 +117,31 @@ def test_shares_that_a_mapping_has_are_kept_in_proportion(serving):
     mapping.targets.exclude(upstream_model="stands-in").update(weight=3)
     made = make_canary(_evaluation(), "subagent", mapping, "")
     assert list(made.targets.values_list("weight", flat=True)) == [71.25, 23.75, 5.0]
+
+
+def test_a_canary_divides_sessions_and_treats_images_as_its_mapping_does(serving):
+    mapping, _other = serving
+    ModelMapping.objects.filter(pk=mapping.pk).update(skips_blind=True, salt="salt")
+    mapping.refresh_from_db()
+    made = make_canary(_evaluation(), "subagent", mapping, "")
+    own = {"id", "position", "when", "note", "created", "updated", "origin", "environment_key", "enabled"}
+    for field in ModelMapping._meta.concrete_fields:
+        if field.name not in own:
+            assert getattr(made, field.name) == getattr(mapping, field.name), field.name
+
+
+def test_a_class_gets_one_canary_and_none_beside_a_ramp(serving):
+    mapping, _other = serving
+    first = _evaluation()
+    made = make_canary(first, "subagent", mapping, "")
+    with pytest.raises(CannotPropose, match="already"):
+        make_canary(first, "subagent", mapping, "")
+    made.delete()
+    ramp = Ramp.objects.create(mapping=mapping, target=mapping.targets.last(), steps=[{"share": 10}])
+    with pytest.raises(CannotPropose, match="ramp"):
+        make_canary(first, "subagent", mapping, "")
+    ramp.delete()
+    assert make_canary(first, "subagent", mapping, "")
 
 
 def test_a_candidate_whose_provider_is_gone_becomes_no_rule(serving):
