@@ -58,13 +58,18 @@ def take(item: JSONObject, intake: Intake) -> ClientKey | None:
             record.set_key(text)
         if text and record.is_short:
             intake.warn(_("key %(name)s: so short that it can be guessed; rotate it") % {"name": name})
-    before = {**values(record), "user": record.user_id} if record.pk else {}
+    before = {**values(record), "user": record.user_id, "digest": record.digest} if record.pk else {}
+    if text and record.digest != digest:
+        # the file has another secret for this key: from now on the former is refused
+        record.set_key(text)
+    elif digest and record.digest != digest:
+        intake.warn(_("key %(name)s: there is one with another secret here; it keeps that") % {"name": name})
     assign(record, item)
     if owner is not None:
         record.user = get_user_model().objects.filter(username=str(owner)).first()
         if record.user is None:
             raise Unusable(_("there is no user %(name)r here") % {"name": owner})
-    save(record, before, user=record.user_id)
+    save(record, before, user=record.user_id, digest=record.digest)
     intake.taken("key", record)
     return record
 

@@ -26,6 +26,7 @@ from gateway.models import (
     SecretPattern,
     Shadow,
 )
+from gateway.security.client_keys import digest
 from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
@@ -579,6 +580,27 @@ def test_a_ramp_is_known_beside_a_later_one_of_an_admin(ramped):
     assert imported(document) == []
     assert sorted(Ramp.objects.values_list("state", flat=True)) == ["rolled_back", "waiting"]
     assert list(MappingTarget.objects.order_by("pk").values_list("weight", flat=True)) == weights
+
+
+def test_another_secret_in_the_variable_of_a_key_replaces_the_former(configured, monkeypatch):
+    document = {**exported(), "keys": [{"name": "ci", "key": {"env": "CI_KEY"}}]}
+    monkeypatch.setenv("CI_KEY", "a-long-secret-that-leaked")
+    imported(document)
+    made = ClientKey.objects.get(name="ci")
+    monkeypatch.setenv("CI_KEY", "a-long-secret-that-nobody-knows")
+    imported(document)
+    assert ClientKey.objects.get(name="ci").pk == made.pk
+    assert ClientKey.objects.get(name="ci").digest == digest("a-long-secret-that-nobody-knows")
+    stamp = ConfigStamp.current()
+    imported(document)
+    assert ConfigStamp.current() == stamp
+
+
+def test_a_digest_alone_does_not_take_the_secret_of_a_key_with_the_same_name(configured):
+    before = ClientKey.objects.get().digest
+    document = {**exported(), "keys": [{"name": "ada", "key": {"sha256": digest("of another gateway")}}]}
+    assert any("another secret" in line for line in imported(document, skip=True))
+    assert ClientKey.objects.get().digest == before
 
 
 def test_loading_a_time_without_a_zone_again_changes_nothing(configured):
