@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -34,6 +35,13 @@ _PARAMETERS: Final = frozenset(
 _SIZES: Final = {"max_input_tokens": "context_window", "max_output_tokens": "max_output_tokens"}
 _DURATION: Final = patterns.compiled(r"([0-9]{1,6})(s|m|h|d|w|mo)")
 _DAYS: Final = {"s": 1 / 86400, "m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "mo": 30}
+_PERIODS: Final = {"day": 1, "week": 7, "month": 30}
+# what the column of a budget can hold
+_MOST_BUDGET: Final = 10**10
+# words in a key's list of models
+_EVERY_MODEL: Final = frozenset({"all-proxy-models"})
+_TEAMS_MODELS: Final = "all-team-models"
+_NO_MODEL: Final = "no-default-models"
 _LIMITS: Final = {
     "rpm_limit": "requests_per_minute",
     "tpm_limit": "input_tokens_per_minute",
@@ -245,12 +253,20 @@ def keys_translated(listed: Any, draft: Draft) -> None:
         if one.get("blocked"):
             draft.say(Fate.MISSING, f"{where} {name}", _("is blocked there"))
             continue
-        models = one.get("models") if isinstance(one.get("models"), list) else []
+        models = [str(model) for model in one["models"]] if isinstance(one.get("models"), list) else []
+        allowed = [model for model in models if model not in _EVERY_MODEL]
+        if _NO_MODEL in models:
+            draft.say(Fate.MISSING, f"{where} {name}", _("may use no model; there are no such keys here"))
+            continue
+        if _TEAMS_MODELS in models:
+            text = _("is every model here; name those of the team in allowed models")
+            draft.say(Fate.CHANGED, f"{where} {name}.models", text)
+            allowed = []
         entry: dict[str, Any] = {
             "name": name,
             "key": {"sha256": digest},
-            "allowed_models": [str(model) for model in models if not str(model).startswith(("all-", "no-"))],
-            **_budget(one),
+            "allowed_models": [] if _EVERY_MODEL & set(models) else allowed,
+            **_budget(one, f"{where} {name}", draft),
         }
         for theirs, ours in _LIMITS.items():
             if isinstance(one.get(theirs), int) and one[theirs] > 0:
@@ -263,11 +279,23 @@ def keys_translated(listed: Any, draft: Draft) -> None:
             draft.say(Fate.CHANGED, f"{where}.tpm_limit", _("is a limit of input tokens a minute"))
 
 
-def _budget(one: Mapping[str, Any]) -> dict[str, Any]:
+def _budget(one: Mapping[str, Any], where: str, draft: Draft) -> dict[str, Any]:
     most = one.get("max_budget")
-    if not isinstance(most, int | float) or isinstance(most, bool):
+    if not isinstance(most, int | float) or isinstance(most, bool) or not 0 <= most < _MOST_BUDGET:
         return {}
     found = _DURATION.fullmatch(str(one.get("budget_duration") or ""))
-    days = int(found.group(1)) * _DAYS[found.group(2)] if found else 30
-    period = "day" if days <= 1 else "week" if days <= 7 else "month"
-    return {"spend_budget": most, "budget_period": period}
+    days = int(found.group(1)) * _DAYS[found.group(2)] if found else None
+    period = "month" if days is None else "day" if days <= 1 else "week" if days <= 7 else "month"
+    if days is None:
+        text = _("is a budget a month here; there it is one for all time")
+        draft.say(Fate.CHANGED, f"{where}.max_budget", text)
+    elif days != _PERIODS[period]:
+        texts = {
+            "day": _("is a budget a day here"),
+            "week": _("is a budget a week here"),
+            "month": _("is a budget a month here"),
+        }
+        draft.say(Fate.CHANGED, f"{where}.budget_duration", texts[period])
+    # to whole cents, and never to more than it was
+    cents = Decimal(str(most)).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
+    return {"spend_budget": str(cents), "budget_period": period}

@@ -160,6 +160,32 @@ def test_virtual_keys_come_without_secrets_and_their_holders_go_on_with_them(tmp
     assert (float(key.spend_budget), key.budget_period) == (20.5, "week")
 
 
+def test_virtual_keys_may_do_no_more_here_than_there_unless_it_is_said(tmp_path):
+    listed = tmp_path / "keys.json"
+    keys = {
+        "none": {"models": ["no-default-models"]},
+        "team": {"models": ["all-team-models", "a"]},
+        "all": {"models": ["all-proxy-models"]},
+        "named": {"models": ["no-reply", "all-rounder"], "max_budget": 33.339, "budget_duration": "30d"},
+        "life": {"models": ["a"], "max_budget": 50},
+        "quarter": {"models": ["a"], "max_budget": 50, "budget_duration": "90d"},
+        "huge": {"models": ["a"], "max_budget": 1e300},
+    }
+    entries = [{"token": digest(name), "key_alias": name, **one} for name, one in keys.items()]
+    listed.write_text(json.dumps(entries))
+    said = took_in("litellm", TEAM, "--keys", str(listed))
+    found = {key.name: key for key in ClientKey.objects.all()}
+    assert "none" not in found and "no counterpart: keys[0] none" in said
+    assert found["team"].allowed_models == found["all"].allowed_models == []
+    assert "keys[1] team.models: is every model here" in said
+    assert "keys[2] all.models" not in said
+    assert found["named"].allowed_models == ["no-reply", "all-rounder"]
+    assert str(found["named"].spend_budget) == "33.33"
+    assert "keys[4] life.max_budget: is a budget a month here" in said
+    assert "keys[5] quarter.budget_duration: is a budget a month here" in said
+    assert found["huge"].spend_budget is None
+
+
 @pytest.mark.parametrize(("gateway", "path"), [("ccr", ROUTER), ("litellm", TEAM)])
 def test_a_second_time_changes_nothing_and_a_dry_run_neither(variables, gateway, path):
     assert "changes would be made." in took_in(gateway, path, "--dry-run")
