@@ -108,8 +108,10 @@ class ApiConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
+        self._slot.held_back()
 
     def resume_writing(self) -> None:
+        self._slot.reads_on()
         waiting, self._drained = self._drained, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

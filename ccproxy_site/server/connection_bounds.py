@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import asyncio
+import contextlib
+import fcntl
 import resource
+import termios
 from typing import Any, Final, Protocol
 
 from ccproxy_site.forwarded import counted_as, plain, trusted_proxies
@@ -49,6 +54,35 @@ class ByteBudget:
         self._holders.pop(holder, None)
         self.used -= holder.held
         holder.held = 0
+
+
+class Reading:
+    """How far a client has come with reading what was written to its connection."""
+
+    __slots__ = ("_transport", "_unread")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._unread = _unread(transport)
+
+    def goes_on(self, least: float) -> bool:
+        """Whether the client has read `least` bytes since the last call, or since the beginning."""
+        before, self._unread = self._unread, _unread(self._transport)
+        return before - self._unread >= least
+
+
+def _unread(transport: asyncio.Transport) -> int:
+    """Bytes that were written and that the client's machine has not taken.
+
+    The system's own buffer counts: it may hold megabytes, and takes more only when a third of it is free.
+    """
+    queued = array.array("i", [0])
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # not every system says it of a socket, and none of a closed one
+        with contextlib.suppress(OSError, ValueError):
+            fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, queued)
+    return transport.get_write_buffer_size() + queued[0]
 
 
 @frozen

@@ -12,6 +12,8 @@ Bounds of one process (docs/operations.md, "Connections", has the reasons):
   replaces the one that has been idle longest; when none is idle, the new one is refused.
 * a head must be complete within HEAD_SECONDS, a body within BODY_SECONDS plus the time its size takes at
   SLOWEST_BODY.
+* while an answer waits for its client, the client must read at SLOWEST_READER. Nothing else would end such a
+  stream, because its end would wait for the client, too.
 * bytes of incomplete bodies. When a budget is used up, the connection that holds most of it is refused.
 """
 
@@ -24,7 +26,7 @@ from typing import Final
 
 from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
 from ccproxy_site.public_path import PUBLIC_PATH
-from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, counted_address
+from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, Reading, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, HeadTooLarge, RequestTimedOut, RequestTooLarge, Saturated
@@ -38,6 +40,10 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 30.0
 # bytes per second
 SLOWEST_BODY: Final = 100_000
+# How often the progress of a client is checked that holds its stream back, and bytes per second that it
+# must have read.
+READ_SECONDS: Final = 60.0
+SLOWEST_READER: Final = 1000
 # After a refusal this much of a body is read and discarded, for this long: a client that is still
 # sending would see a reset instead of the answer.
 EXCESS: Final = 8 * MB
@@ -58,6 +64,14 @@ class ConnectionPhase(enum.Enum):
     # refused: whatever comes is discarded
     REFUSED = enum.auto()
     CLOSING = enum.auto()
+
+
+# how long each of these may last while the client keeps up with reading
+_READS: Final = {
+    ConnectionPhase.ANSWERING: float("inf"),
+    ConnectionPhase.IDLE: IDLE_SECONDS,
+    ConnectionPhase.CLOSING: ABORT_SECONDS,
+}
 
 
 class Connections:
@@ -189,6 +203,7 @@ class ConnectionSlot:
         "_loop",
         "_most",
         "_of_proxy",
+        "_reading",
         "_rest",
         "_transport",
         "address",
@@ -221,11 +236,13 @@ class ConnectionSlot:
         # bytes of an incomplete body, and who counts them
         self.held = 0
         self._budget: ByteBudget | None = None
-        # bytes of the body still to come (None: unknown), that may come, and that came after a refusal
-        # behind a refusal
+        # bytes of the body that are still to come (None: unknown), that may come at most, and that came
+        # after a refusal
         self._rest: int | None = None
         self._most = 0
         self._dropped = 0
+        # while more is written than the client reads
+        self._reading: Reading | None = None
 
     @property
     def refused(self) -> bool:
@@ -305,15 +322,27 @@ class ConnectionSlot:
             self._connections.counts_for_nobody(self)
         self.phase = ConnectionPhase.ANSWERING
         self.used = True
-        self.deadline = float("inf")
         self._connections.has_head(self)
+        self.deadline = self._calm()
+
+    def held_back(self) -> None:
+        """More is written than the client reads; what writes the answer waits."""
+        self._reading = Reading(self._transport)
+        if self.phase is ConnectionPhase.ANSWERING:
+            self.deadline = self._calm()
+
+    def reads_on(self) -> None:
+        """The client has read enough for the next part."""
+        self._reading = None
+        if self.phase in _READS:
+            self.deadline = self._calm()
 
     def idle(self) -> None:
         """The answer is written; the next request may come."""
         if self.refused:
             return
         self.phase = ConnectionPhase.IDLE
-        self.deadline = self._loop.time() + IDLE_SECONDS
+        self.deadline = self._calm()
         self._connections.is_idle(self)
 
     def dropped(self, size: int) -> None:
@@ -358,9 +387,13 @@ class ConnectionSlot:
         if self.phase is ConnectionPhase.CLOSING:
             return
         self._let_go()
-        self._connections.closes(self)
+        if self._reading is None:
+            self._connections.closes(self)
+        else:
+            # a long answer may take its client long, so the connection counts until it is read
+            self._connections.is_idle(self)
         self.phase = ConnectionPhase.CLOSING
-        self.deadline = self._loop.time() + ABORT_SECONDS
+        self.deadline = self._calm()
         self._transport.close()
 
     def make_room(self) -> None:
@@ -368,12 +401,18 @@ class ConnectionSlot:
         answer.
         """
         self.close()
+        self._connections.closes(self)
         if self._transport.get_write_buffer_size():
             self._transport.abort()
 
     def late(self) -> None:
         """The deadline has passed."""
-        if self.phase is ConnectionPhase.CLOSING:
+        if self._reading is not None and self.phase in _READS:
+            if self._reading.goes_on(READ_SECONDS * SLOWEST_READER):
+                self.deadline = self._calm()
+            else:
+                self._transport.abort()
+        elif self.phase is ConnectionPhase.CLOSING:
             self._transport.abort()
         elif self.phase is ConnectionPhase.HEAD:
             self.refuse(RequestTimedOut(f"the request's head took longer than {HEAD_SECONDS:.0f} seconds"))
@@ -381,6 +420,12 @@ class ConnectionSlot:
             self.refuse(RequestTimedOut("the request's body took too long"))
         else:
             self.close()
+
+    def _calm(self) -> float:
+        """The deadline where nothing is expected of the client but to read what is written."""
+        if self._reading is not None:
+            return self._loop.time() + READ_SECONDS
+        return self._loop.time() + _READS[self.phase]
 
     def _let_go(self) -> None:
         """Nothing of this request is needed any more."""

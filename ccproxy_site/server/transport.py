@@ -144,12 +144,14 @@ class AsyncioTransport:
 
     def pause_writing(self) -> None:
         self.held_back = True
+        self.slot.held_back()
         self._drained = asyncio.get_running_loop().create_future()
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resume_writing(self) -> None:
         self.held_back = False
+        self.slot.reads_on()
         waiting, self._drained = self._drained, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

@@ -9,7 +9,7 @@ from daphne.http_protocol import HTTPFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ccproxy_site.server import api_connection
+from ccproxy_site.server import api_connection, connection_limits
 from ccproxy_site.server.api_connection import ApiConnection
 from ccproxy_site.server.api_request import WRITE_THROUGH
 from ccproxy_site.server.connection_limits import Connections
@@ -190,7 +190,10 @@ class Transport:
         self.write(b"".join(pieces))
 
     def get_extra_info(self, name):
-        return ("127.0.0.1", 1)
+        return None if name == "socket" else ("127.0.0.1", 1)
+
+    def get_write_buffer_size(self):
+        return 0
 
     def set_write_buffer_limits(self, high):
         pass
@@ -296,6 +299,29 @@ async def test_a_client_that_sends_far_ahead_is_not_read():
     assert not connection.transport.reading_paused
     assert [len(body) for _, body in application.seen] == [14, 10_000, 10_000, 10_000]
     connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("kind", [ApiConnection, Connection])
+async def test_a_client_that_stops_reading_a_stream_loses_its_connection(kind, monkeypatch):
+    """And with it everything that the stream holds: the application is told, and ends."""
+    monkeypatch.setattr(connection_limits, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(connection_limits, "LOOK_EVERY", 0.01)
+    ended = asyncio.Event()
+
+    async def endless(scope, receive, send):
+        gone = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            await asyncio.sleep(0)
+        ended.set()
+
+    async with Listening(Application(endless), kind) as listening:
+        _, writer = await listening.connect()
+        writer.transport.pause_reading()
+        writer.write(raw())
+        await asyncio.wait_for(ended.wait(), 30)
+        writer.close()
 
 
 async def test_a_client_that_leaves_has_its_application_cancelled_when_that_asks_for_it():

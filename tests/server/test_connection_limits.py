@@ -23,6 +23,8 @@ from ccproxy_site.server.connection_limits import (
     EXCESS,
     HEAD_SECONDS,
     IDLE_SECONDS,
+    READ_SECONDS,
+    SLOWEST_READER,
     ConnectionPhase,
     Connections,
 )
@@ -41,6 +43,8 @@ class Transport:
         return self.unread
 
     def get_extra_info(self, name):
+        if name == "socket":
+            return None
         return (self.address, 1) if self.address else ""
 
     def write(self, data):
@@ -188,6 +192,74 @@ async def test_a_request_that_is_answered_has_no_deadline():
     one = arriving(small(), 3)
     one.slot.answering()
     assert one.slot.deadline == float("inf")
+
+
+def held_back(connections, **more):
+    one = Transport(connections, **more)
+    one.slot.answering()
+    one.unread = 10 * MB
+    one.slot.held_back()
+    return one
+
+
+def left(one):
+    return one.slot.deadline - asyncio.get_running_loop().time()
+
+
+async def test_a_client_that_reads_nothing_of_a_stream_is_cut():
+    one = held_back(small())
+    assert left(one) == pytest.approx(READ_SECONDS, abs=1)
+    at_deadline(one.slot)
+    assert one.aborted
+
+
+async def test_a_client_that_reads_slowly_but_steadily_is_not_cut():
+    one = held_back(small())
+    for _ in range(50):
+        one.unread -= int(READ_SECONDS * SLOWEST_READER)
+        at_deadline(one.slot)
+        assert not one.aborted and left(one) == pytest.approx(READ_SECONDS, abs=1)
+    one.slot.reads_on()
+    assert left(one) == float("inf")
+
+
+async def test_a_trickle_is_not_reading():
+    one = held_back(small())
+    one.unread -= 1
+    at_deadline(one.slot)
+    assert one.aborted
+
+
+async def test_a_request_that_comes_behind_an_unread_answer_gives_no_more_time():
+    one = held_back(small())
+    one.slot.idle()
+    one.slot.answering()
+    assert left(one) == pytest.approx(READ_SECONDS, abs=1)
+
+
+@pytest.mark.parametrize("closing", [False, True])
+async def test_a_whole_answer_may_take_its_client_as_long_as_a_streamed_one(closing):
+    connections = small()
+    one = held_back(connections)
+    one.slot.idle()
+    if closing:
+        one.slot.close()
+    for _ in range(3):
+        one.unread -= int(READ_SECONDS * SLOWEST_READER)
+        at_deadline(one.slot)
+        assert one.closed is closing and not one.aborted
+    one.slot.reads_on()
+    assert left(one) == pytest.approx(ABORT_SECONDS if closing else IDLE_SECONDS, abs=1)
+
+
+async def test_a_connection_that_closes_behind_a_long_answer_keeps_its_place_until_somebody_needs_it():
+    connections = small(of_one_address=1)
+    one = held_back(connections, address="10.0.0.1")
+    one.slot.close()
+    assert one.closed and not one.aborted
+    for _ in range(2):
+        other = Transport(connections, "10.0.0.1")
+        assert one.aborted and not other.slot.refused
 
 
 async def test_a_body_is_refused_by_its_length_and_by_what_comes():
