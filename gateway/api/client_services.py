@@ -11,16 +11,16 @@ from typing import Any, Final
 from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseBase
 
-from gateway.api.auth import authenticated, signed_in
+from gateway.api.auth import signed_in
 from gateway.api.endpoint import endpoint
-from gateway.api.refusals import refusals
+from gateway.api.refusals import checked_key
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import json_response
 from gateway.app.runtime import runtime
 from gateway.client_protocol.usage_headers import usage_document, usage_without_cap
 from gateway.conf import gateway_conf
 from gateway.config.client_policies import policy_for
-from gateway.errors import AuthenticationFailed, NotFound, NotReady
+from gateway.errors import NotFound, NotReady
 from gateway.limits.meters import PERSON, SPEND, Subject
 from gateway.limits.spent import spent
 from gateway.limits.windows import PERIODS, Period
@@ -45,18 +45,9 @@ async def key_of(request: GatewayRequest) -> KeyEntry | None:
 
 
 def _authenticated(request: GatewayRequest, snapshot: ConfigSnapshot) -> KeyEntry | None:
-    try:
-        return authenticated(
-            request.lower_headers,
-            request.address,
-            snapshot,
-            now=time.time(),
-            open_to_all=gateway_conf().allow_anonymous,
-            http_version=request.scope["http_version"],
-        )
-    except AuthenticationFailed as problem:
-        refusals.note(request.address, request.path, problem.message)
-        raise
+    return checked_key(
+        request.lower_headers, request.address, request.path, snapshot, request.scope["http_version"]
+    )
 
 
 @endpoint("POST")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.api.auth import authenticated
+from gateway.api.refusals import checked_key
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
 from gateway.values import frozen
@@ -33,7 +32,7 @@ def allowance(
 ) -> Allowance:
     """What a request with this head may bring; `path` as it was sent, `address` the client's.
 
-    Raises AuthenticationFailed for a request that only somebody with a key may make.
+    Raises AuthenticationFailed for a request that only somebody with a key may make; the key is noted.
     """
     most = gateway_conf().max_body_bytes
     if path.startswith(b"/v1/messages") and method == b"POST":
@@ -41,14 +40,7 @@ def allowance(
         if snapshot is None:
             # nothing is loaded yet: the view looks at the key
             return Allowance(most, kept=True)
-        authenticated(
-            headers,
-            address,
-            snapshot,
-            now=time.time(),
-            open_to_all=gateway_conf().allow_anonymous,
-            http_version=http_version,
-        )
+        checked_key(headers, address, path.decode("latin-1"), snapshot, http_version)
         return Allowance(most, kept=True, known=True)
     if path.startswith(FORMS):
         return Allowance(LARGEST_FORM, kept=gateway_conf().sign_in)

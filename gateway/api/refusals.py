@@ -1,13 +1,18 @@
-"""Log requests whose key was refused, without one line for each request of a flood."""
+"""Who asks. Refused keys are counted, and logged without a line for each request of a flood."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from gateway.api.auth import authenticated
+from gateway.app.runtime import runtime
 from gateway.cache import GenerationalCache
+from gateway.conf import gateway_conf
+from gateway.errors import AuthenticationFailed, KeyRefused
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 logger = logging.getLogger("gateway.access")
 
@@ -38,3 +43,26 @@ class Refusals:
 
 
 refusals = Refusals()
+
+
+def checked_key(
+    headers: Mapping[str, str], address: str, path: str, snapshot: ConfigSnapshot, http_version: str
+) -> KeyEntry | None:
+    """The entry of the shown key; None for an allowed anonymous client. A refused key is noted.
+
+    `headers` have lower-case names; `address` is the client's. Raises AuthenticationFailed.
+    """
+    try:
+        return authenticated(
+            headers,
+            address,
+            snapshot,
+            now=time.time(),
+            open_to_all=gateway_conf().allow_anonymous,
+            http_version=http_version,
+        )
+    except AuthenticationFailed as problem:
+        refusals.note(address, path, problem.message)
+        if isinstance(problem, KeyRefused):
+            runtime.key_refused(problem, address)
+        raise

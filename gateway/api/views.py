@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime
 
 from django.http import HttpResponseBase
 
-from gateway.api.auth import authenticated
 from gateway.api.body import plain_body
 from gateway.api.endpoint import endpoint
 from gateway.api.models_list import model_entry, model_page
-from gateway.api.refusals import refusals
+from gateway.api.refusals import checked_key
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import Answer, json_response, reply_answer
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
-from gateway.errors import AuthenticationFailed, GatewayError, KeyRefused
+from gateway.errors import GatewayError
 from gateway.relay.answer import answered, refused
 from gateway.relay.exchange.exchange import Arrival
 from gateway.relay.gateway import Gateway
@@ -70,17 +68,10 @@ async def _exchange(request: GatewayRequest, request_id: str, name: str) -> Answ
 
 def authenticated_key(request: GatewayRequest, gateway: Gateway) -> KeyEntry | None:
     """Who asks; a refused key is noted. Raises AuthenticationFailed."""
-    try:
-        return authenticated(
-            request.lower_headers,
-            request.address,
-            gateway.configuration.snapshot,
-            now=time.time(),
-            open_to_all=gateway_conf().allow_anonymous,
-            http_version=request.scope["http_version"],
-        )
-    except AuthenticationFailed as problem:
-        refusals.note(request.address, request.path, problem.message)
-        if isinstance(problem, KeyRefused):
-            runtime.key_refused(problem, request.address)
-        raise
+    return checked_key(
+        request.lower_headers,
+        request.address,
+        request.path,
+        gateway.configuration.snapshot,
+        request.scope["http_version"],
+    )

@@ -5,14 +5,17 @@ import logging
 import pytest
 
 from gateway.api import refusals as module
+from gateway.api.head import allowance
 from gateway.api.refusals import Refusals
+from gateway.app.runtime import runtime
+from gateway.errors import KeyRefused
 from tests.conftest import asking, key_entry, rule
 
 
 async def test_a_refused_key_is_a_line_in_the_log_with_its_address_and_without_the_key(
     bench, caplog, monkeypatch
 ):
-    monkeypatch.setattr("gateway.api.views.refusals", Refusals())
+    monkeypatch.setattr(module, "refusals", Refusals())
     bench.configure(keys=[key_entry("ccp_right")])
     bench.client.address = "192.0.2.7"
     assert (await bench.client.messages(asking(), headers={"x-api-key": "ccp_guess"})).status == 401
@@ -25,6 +28,20 @@ async def test_a_refused_key_is_a_line_in_the_log_with_its_address_and_without_t
         logging.WARNING,
     )
     assert "ccp_guess" not in str(line.__dict__)
+
+
+async def test_a_key_that_is_refused_before_its_body_has_come_is_noted_like_any_other(
+    bench, caplog, monkeypatch
+):
+    monkeypatch.setattr(module, "refusals", Refusals())
+    bench.configure(keys=[key_entry("ccp_right")])
+    counted = []
+    monkeypatch.setattr(runtime, "key_refused", lambda refusal, address: counted.append(address))
+    with pytest.raises(KeyRefused):
+        allowance(b"POST", b"/v1/messages", {"x-api-key": "ccp_guess"}, "192.0.2.7")
+    [line] = [record for record in caplog.records if record.getMessage() == "client key refused"]
+    assert (line.client_address, line.path) == ("192.0.2.7", "/v1/messages")
+    assert counted == ["192.0.2.7"]
 
 
 def test_one_address_has_one_line_in_ten_seconds_that_counts_the_others(caplog):
