@@ -58,9 +58,11 @@ async def telemetry(request: GatewayRequest, request_id: str, signal: str) -> Ht
     """
     key = await key_of(request)
     if collector := _collector(gateway_conf().telemetry_collector):
-        kind = request.lower_headers.get("content-type", "application/x-protobuf")
+        form = {"content-type": "application/x-protobuf"}
+        sent = request.lower_headers
+        form |= {name: sent[name] for name in ("content-type", "content-encoding") if name in sent}
         person = "" if key is None else key.owner or key.name
-        collector.send((await runtime.gateway()).client, signal, kind, person, request.body)
+        collector.send((await runtime.gateway()).client, signal, form, person, request.body)
     if request.lower_headers.get("content-type", "").startswith("application/json"):
         return json_response({}, request_id)
     kind = "application/x-protobuf"

@@ -8,6 +8,7 @@ from typing import Final
 from gateway.api.refusals import checked_key
 from gateway.app.runtime import runtime
 from gateway.conf import gateway_conf
+from gateway.upstream.telemetry_collector import LARGEST
 from gateway.values import frozen
 
 # bytes of a body that nobody reads
@@ -15,6 +16,8 @@ UNREAD: Final = 1024 * 1024
 # the forms of a client that signs in, which shows no key
 FORMS: Final = b"/oauth/"
 LARGEST_FORM: Final = 16 * 1024
+# what clients export, which is there for who signs in
+TELEMETRY: Final = frozenset({b"/v1/metrics", b"/v1/logs", b"/v1/traces"})
 
 
 @frozen
@@ -35,8 +38,9 @@ def allowance(
     Raises AuthenticationFailed for a request that only somebody with a key may make; the key is noted.
     """
     most = gateway_conf().max_body_bytes
-    if path.startswith(b"/v1/messages") and method == b"POST":
-        snapshot = runtime.snapshot
+    exports = path in TELEMETRY and gateway_conf().sign_in
+    if method == b"POST" and (exports or path.startswith(b"/v1/messages")):
+        snapshot, most = runtime.snapshot, LARGEST if exports else most
         if snapshot is None:
             # nothing is loaded yet: the view looks at the key
             return Allowance(most, kept=True)

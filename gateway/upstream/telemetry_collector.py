@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -36,13 +37,19 @@ class TelemetryCollector:
         self._dropped = 0
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    def send(self, client: UpstreamClient, signal: str, kind: str, person: str, body: bytes) -> None:
-        """Send one export of a client on. `kind`: its content type; `person`: whose bearer came with it."""
+    def send(
+        self, client: UpstreamClient, signal: str, form: Mapping[str, str], person: str, body: bytes
+    ) -> None:
+        """Send one export of a client on.
+
+        `form`: the headers that say what the body is, its content type and its compression; `person`: whose
+        bearer came with it.
+        """
         size = len(body)
         if size > LARGEST or self._bytes + size > MOST_BYTES or len(self._tasks) >= MOST_RECORDS:
             self._drop("more telemetry than the bounds allow")
             return
-        headers = {"content-type": kind, "user-agent": "ccproxy", "accept-encoding": "identity"}
+        headers = {**form, "user-agent": "ccproxy", "accept-encoding": "identity"}
         if person:
             # what a payload says of its person can be made up; a header has letters of ASCII alone
             headers["x-ccproxy-user"] = person.encode("ascii", "backslashreplace").decode()[:200]

@@ -2,12 +2,14 @@
 
 import asyncio
 import dataclasses
+import gzip
 import logging
 
 import pytest
 
 from gateway import conf
-from gateway.api import client_services
+from gateway.api import client_services, head
+from gateway.errors import AuthenticationFailed
 from gateway.upstream import telemetry_collector
 from gateway.upstream.telemetry_collector import TelemetryCollector
 from tests.conftest import key_entry
@@ -56,6 +58,30 @@ async def test_an_export_is_sent_on_as_it_is_with_whose_it_is_and_without_the_be
     assert request.headers["content-type"] == "application/x-protobuf"
     assert request.headers["x-ccproxy-user"] == "Ada \\xc9"
     assert "ccp_a" not in str(request.headers)
+
+
+async def test_a_compressed_export_is_sent_on_as_what_it_is(gateway, collector):
+    headers = {**PROTOBUF, "content-encoding": "gzip"}
+    await gateway.client.request("POST", "/v1/logs", gzip.compress(b"\x0a\x00"), headers=headers)
+    await sent(gateway)
+    [request] = collector.requests
+    assert request.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(request.raw) == b"\x0a\x00"
+
+
+@pytest.mark.parametrize("path", [b"/v1/metrics", b"/v1/logs", b"/v1/traces"])
+async def test_an_export_that_does_not_come_with_its_head_is_awaited_from_who_is_known(
+    gateway, monkeypatch, path
+):
+    signing_in = client_services.gateway_conf()
+    monkeypatch.setattr(head, "gateway_conf", lambda: signing_in)
+    allowed = head.allowance(b"POST", path, {"x-api-key": "ccp_a"}, "192.0.2.7")
+    assert (allowed.most, allowed.kept, allowed.known) == (telemetry_collector.LARGEST, True, True)
+    with pytest.raises(AuthenticationFailed):
+        head.allowance(b"POST", path, {"x-api-key": "no"}, "192.0.2.7")
+    nobody_signs_in = dataclasses.replace(signing_in, sign_in=False)
+    monkeypatch.setattr(head, "gateway_conf", lambda: nobody_signs_in)
+    assert not head.allowance(b"POST", path, {"x-api-key": "ccp_a"}, "192.0.2.7").kept
 
 
 async def test_a_collector_that_does_not_answer_is_not_waited_for_and_bounds_hold(
