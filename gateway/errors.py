@@ -16,6 +16,7 @@
     |   |-- NoUsableProvider           529 overloaded_error; an admin must configure one
     |   |-- CredentialUnreadable       500 api_error; an admin must enter it again
     |   |-- NotReady                   503 api_error: the database was not reached since the start
+    |   |-- DatabaseAway               503 api_error: what only the database knows
     |   `-- Saturated                  529 overloaded_error: full, or stopping
     `-- UpstreamError                  the provider's fault
         |-- UpstreamUnreachable        502 api_error
@@ -191,6 +192,15 @@ class NotReady(GatewayFault):
 
     def __init__(self) -> None:
         super().__init__("the gateway has not reached its database since it started", retry_after=5)
+
+
+class DatabaseAway(GatewayFault):
+    """The answer stands in the database, which does not answer."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("the gateway does not reach its database; try again in a moment", retry_after=5)
 
 
 class Stopped(GatewayFault):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
-from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseBase
 
 from gateway.api.auth import signed_in
@@ -16,6 +15,7 @@ from gateway.api.endpoint import endpoint
 from gateway.api.refusals import checked_key
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import json_response
+from gateway.app.database_calls import database_calls
 from gateway.app.runtime import runtime
 from gateway.client_protocol.usage_headers import usage_document, usage_without_cap
 from gateway.conf import gateway_conf
@@ -100,20 +100,17 @@ async def usage(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     key = await key_of(request)
     if key is None or key.owner_id is None:
         raise NotFound("nobody's usage is counted here")
-    return json_response(await asyncio.to_thread(_usage, key.owner_id, key.person), request_id)
+    return json_response(await database_calls(partial(_usage, key.owner_id, key.person)), request_id)
 
 
 def _usage(person: int, budget: PersonLimits | None) -> dict[str, Any]:
     now = time.time()
-    try:
-        limit = None if budget is None else budget.limits.spend_budget
-        if budget is None or limit is None:
-            day, week, month = (_cents(person, Period.at(kind, now)) for kind in PERIODS)
-            return usage_without_cap(day, week, month)
-        period = Period.at(budget.limits.budget_period, now)
-        return usage_document(period.kind, _cents(person, period), limit / _CENT, period.ends)
-    finally:
-        close_old_connections()
+    limit = None if budget is None else budget.limits.spend_budget
+    if budget is None or limit is None:
+        day, week, month = (_cents(person, Period.at(kind, now)) for kind in PERIODS)
+        return usage_without_cap(day, week, month)
+    period = Period.at(budget.limits.budget_period, now)
+    return usage_document(period.kind, _cents(person, period), limit / _CENT, period.ends)
 
 
 def _cents(person: int, period: Period) -> float:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseBase
 
 from gateway.api.endpoint import endpoint
 from gateway.api.request import GatewayRequest
 from gateway.api.responses import json_response
+from gateway.app.database_calls import database_calls
 from gateway.app.runtime import runtime
 from gateway.client_protocol import sign_in as protocol
 from gateway.conf import gateway_conf
 from gateway.config import sign_in
 from gateway.config.startup.client_setup_text import base_url
-from gateway.errors import NotFound
+from gateway.errors import DatabaseAway, NotFound
 
 T = TypeVar("T")
+# Seconds; longer than a write waits for SQLite's lock: tokens that nobody waits for any more are lost.
+PATIENCE: Final = 25.0
+UNAVAILABLE: Final = "temporarily_unavailable"
 _NOT_KEPT = {"cache-control": "no-store"}
 
 
@@ -44,7 +46,7 @@ async def device_authorization(request: GatewayRequest, request_id: str) -> Http
     _only_if_on()
     client = request.lower_headers.get("user-agent", "")
     try:
-        begun = await _in_thread(lambda: sign_in.begin(request.address, client, _now()))
+        begun = await _in_database(lambda: sign_in.begin(request.address, client, _now()))
     except sign_in.SignInRefused as refusal:
         return _refused(refusal, request_id)
     page = address_of(request) + protocol.VERIFICATION
@@ -75,7 +77,7 @@ async def token(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     else:
         return _refused(sign_in.SignInRefused(protocol.UNSUPPORTED_GRANT), request_id)
     try:
-        made = await _in_thread(work)
+        made = await _in_database(work)
     except sign_in.SignInRefused as refusal:
         return _refused(refusal, request_id)
     told = {
@@ -90,11 +92,14 @@ async def token(request: GatewayRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("POST")
 async def revoke(request: GatewayRequest, request_id: str) -> HttpResponseBase:
-    """POST /oauth/revoke: a machine signs out. Always 200, also for what is no token (RFC 7009)."""
+    """POST /oauth/revoke: a machine signs out. 200 also for what is no token (RFC 7009)."""
     _only_if_on()
     form = _form(request)
     gateway = await runtime.gateway()
-    await _in_thread(lambda: sign_in.end(form.get("token", ""), gateway.seal_keys))
+    try:
+        await _in_database(lambda: sign_in.end(form.get("token", ""), gateway.seal_keys))
+    except sign_in.SignInRefused as refusal:
+        return _refused(refusal, request_id)
     return HttpResponse(status=200, headers={"request-id": request_id, "content-length": "0"})
 
 
@@ -122,20 +127,17 @@ def _refused(refusal: sign_in.SignInRefused, request_id: str) -> HttpResponse:
     told = {"error": refusal.code}
     if refusal.text:
         told["error_description"] = refusal.text
-    return json_response(told, request_id, status=refusal.status, headers=_NOT_KEPT)
+    headers = {**_NOT_KEPT, "retry-after": "5"} if refusal.status == 503 else _NOT_KEPT
+    return json_response(told, request_id, status=refusal.status, headers=headers)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """What asks the database, beside the event loop."""
-
-    def closing() -> Any:
-        try:
-            return work()
-        finally:
-            close_old_connections()
-
-    return await asyncio.to_thread(closing)
+async def _in_database(work: Callable[[], T]) -> T:
+    """Raises SignInRefused for a database that does not answer, as OAuth's clients read it."""
+    try:
+        return await database_calls(work, PATIENCE)
+    except DatabaseAway as away:
+        raise sign_in.SignInRefused(UNAVAILABLE, away.message, away.status) from None

@@ -7,24 +7,29 @@ and what is older than REFRESH is read again beside it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from functools import partial
 from typing import Final
 
-from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseBase
 
 from gateway.api.endpoint import endpoint
 from gateway.api.request import GatewayRequest
 from gateway.api.views import authenticated_key
+from gateway.app.database_calls import database_calls
 from gateway.app.runtime import runtime
 from gateway.cache import GenerationalCache
 from gateway.client_protocol.status_line import SessionStanding, line
+from gateway.errors import GatewayError
 from gateway.history.session_glance import glance
 from gateway.limits.meters import PERSON, SPEND, Subject
 from gateway.limits.spent import spent
 from gateway.limits.windows import Period
 from gateway.routing.snapshot import KeyEntry, KeyLimits
 from gateway.values import frozen
+
+logger = logging.getLogger("gateway.api")
 
 # sessions remembered
 MOST: Final = 2000
@@ -62,24 +67,29 @@ async def _line_of(key: KeyEntry, session: str) -> str:
         reading = _reading.get(place)
         if reading is None:
             reading = _reading[place] = asyncio.get_running_loop().create_task(_read(key, session))
-            reading.add_done_callback(lambda _: _reading.pop(place, None))
+            reading.add_done_callback(partial(_was_read, place))
         if known is None:
             return await asyncio.shield(reading)
     return known.text
 
 
+def _was_read(place: tuple[int, str], reading: asyncio.Task[str]) -> None:
+    _reading.pop(place, None)
+    # nobody waits for the reading of a session with a line: that line stays until the next one
+    problem = None if reading.cancelled() else reading.exception()
+    if problem is not None and not isinstance(problem, GatewayError):
+        logger.error("a status line cannot be read", exc_info=problem)
+
+
 async def _read(key: KeyEntry, session: str) -> str:
-    text = line(await asyncio.to_thread(_standing, key, session, time.time()))
+    text = line(await database_calls(partial(_standing, key, session, time.time())))
     _known.put((key.id, session), _Known(text, time.monotonic()))
     return text
 
 
 def _standing(key: KeyEntry, session: str, now: float) -> SessionStanding:
-    try:
-        seen = glance(session, key.holder, owner_id=key.owner_id, client_key_id=key.id)
-        return SessionStanding(*seen, *_budget(key, now))
-    finally:
-        close_old_connections()
+    seen = glance(session, key.holder, owner_id=key.owner_id, client_key_id=key.id)
+    return SessionStanding(*seen, *_budget(key, now))
 
 
 def _budget(key: KeyEntry, now: float) -> tuple[float | None, float | None, str]:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import threading
 import time
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 
+from gateway.app.database_calls import database_calls
 from gateway.app.database_pool import pool_state
 from gateway.conf import GatewayConf, gateway_conf
 from gateway.config.file import document
@@ -326,7 +328,7 @@ class Runtime:
         if self._watch is None:
             self._watch = WatchWorker(self._process.name, settings.LANGUAGE_CODE)
             self._watch.start()
-        self._shadows = Shadows(spent_on_shadows, metrics.shadow_dropped)
+        self._shadows = Shadows(_spent_on_shadows, metrics.shadow_dropped)
         live = LiveExchanges()
         live.draining = self._draining
         if self._refused_keys is None:
@@ -358,6 +360,10 @@ class Runtime:
             lessons=Lessons(self._standing.note),
             shadows=self._shadows,
         )
+
+
+async def _spent_on_shadows(mapping: int, since: datetime) -> float:
+    return await database_calls(partial(spent_on_shadows, mapping, since))
 
 
 runtime = Runtime()

@@ -11,11 +11,12 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
+from gateway.errors import DatabaseAway
 from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.exchange.live import LiveExchanges
@@ -32,12 +33,12 @@ logger = logging.getLogger("gateway.relay")
 
 ENDPOINT: Final = "shadow"
 _PARTS: Final = 2**32
-# what a shadow was spent on a mapping since a moment, in US dollars; may ask the database
-Spent = Callable[[int, datetime], float]
+# what the shadows of a mapping cost since a moment, in US dollars; raises DatabaseAway
+Spent = Callable[[int, datetime], Awaitable[float]]
 
 
 class Shadows:
-    """The shadow requests of one process. `spent` runs in a thread; `count` is told of what was dropped."""
+    """The shadow requests of one process. `count` is told of what was dropped."""
 
     def __init__(self, spent: Spent, count: Callable[[str], None] = lambda why: None) -> None:
         self._spent, self._count = spent, count
@@ -87,7 +88,7 @@ class Shadows:
                 self._count("unpriced")
                 return
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            if await asyncio.to_thread(self._spent, rule.id, midnight) >= shadow.daily_cap:
+            if await self._spent(rule.id, midnight) >= shadow.daily_cap:
                 self._count("spent")
                 return
             own = dataclasses.replace(
@@ -99,6 +100,8 @@ class Shadows:
                 shadows=None,
             )
             await asked_again(own, snapshot, exchange.arrival, endpoint=ENDPOINT)
+        except DatabaseAway:
+            self._count("cost unknown")
         except Exception:
             logger.exception(
                 "unexpected error in a shadow request", extra={"request_id": exchange.request_id}

@@ -16,7 +16,7 @@ from gateway.api import sign_in as views
 from gateway.config import sign_in
 from gateway.config.last_policies import LastPolicies
 from gateway.config.snapshot.loader import load
-from gateway.errors import NotReady
+from gateway.errors import DatabaseAway, NotReady
 from gateway.models import ClientKey, ManagedPolicy
 from tests.conftest import FixedConfiguration, asking, rule
 from tests.fakes.provider import completion
@@ -73,6 +73,27 @@ async def tokens(bench):
     answer = await form(bench, "/oauth/token", text)
     assert answer.status == 200, answer.text
     return answer.json
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/oauth/device_authorization", ""),
+        ("/oauth/token", "grant_type=refresh_token&refresh_token=x"),
+        ("/oauth/revoke", "token=x"),
+    ],
+)
+async def test_while_the_database_is_away_a_machine_is_told_to_come_back(
+    gateway, monkeypatch, caplog, path, text
+):
+    async def away(work, patience):
+        raise DatabaseAway
+
+    monkeypatch.setattr(views, "database_calls", away)
+    answer = await form(gateway, path, text)
+    assert (answer.status, answer.json["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "5"
+    assert not [line for line in caplog.records if line.exc_info]
 
 
 async def test_discovery_has_endpoints_of_the_public_address(gateway):

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.errors import DatabaseAway
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.relay.shadow import Shadows, is_chosen, may_see
@@ -48,7 +49,11 @@ class Shadowed:
 @pytest.fixture
 async def shadowed(two):
     dropped, spent = Counter(), {"dollars": 0.0}
-    shadows = Shadows(lambda _mapping, _since: spent["dollars"], lambda why: dropped.update([why]))
+
+    async def asked(_mapping, _since):
+        return spent["dollars"]
+
+    shadows = Shadows(asked, lambda why: dropped.update([why]))
     two.first.answers("one", completion("the real one"))
     two.second.answers("two", completion("the shadow"))
     made = Shadowed(two, shadows, dropped, spent)
@@ -180,7 +185,7 @@ async def test_what_is_under_way_ends_when_the_process_stops(shadowed):
 
 
 async def test_a_cap_that_cannot_be_read_asks_nothing_and_breaks_nothing(shadowed, caplog):
-    def broken(_mapping, _since):
+    async def broken(_mapping, _since):
         raise OSError("no database")
 
     shadows = Shadows(broken)
@@ -188,6 +193,18 @@ async def test_a_cap_that_cannot_be_read_asks_nothing_and_breaks_nothing(shadowe
     assert (await shadowed.ask()).status == 200
     await shadows.drained()
     assert shadowed.asked == 0 and "unexpected error in a shadow request" in caplog.text
+
+
+async def test_while_the_database_is_away_a_shadow_is_dropped_and_counted(shadowed, caplog):
+    async def away(_mapping, _since):
+        raise DatabaseAway
+
+    shadows = Shadows(away, lambda why: shadowed.dropped.update([why]))
+    shadowed.two.bench.set(shadows=shadows)
+    assert (await shadowed.ask()).status == 200
+    await shadows.drained()
+    assert shadowed.asked == 0 and shadowed.dropped == {"cost unknown": 1}
+    assert "unexpected error" not in caplog.text
 
 
 def test_a_share_of_the_requests_is_chosen():
