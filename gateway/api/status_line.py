@@ -21,7 +21,7 @@ from gateway.app.database_calls import database_calls
 from gateway.app.runtime import runtime
 from gateway.cache import GenerationalCache
 from gateway.client_protocol.status_line import SessionStanding, line
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InvalidRequest
 from gateway.history.session_glance import glance
 from gateway.limits.meters import PERSON, SPEND, Subject
 from gateway.limits.spent import spent
@@ -54,6 +54,9 @@ async def status_line(request: GatewayRequest, request_id: str) -> HttpResponseB
     """GET /api/status-line?session=ID: plain text, one line."""
     key = authenticated_key(request, await runtime.gateway())
     session = request.GET.get("session", "")[:LONGEST_SESSION]
+    if "\x00" in session:
+        # PostgreSQL takes none in a text
+        raise InvalidRequest("session: not the id of a session")
     text = "" if key is None or not session else await _line_of(key, session)
     body = text.encode()
     kind = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}

@@ -61,6 +61,12 @@ async def test_it_is_answered_from_memory_and_only_for_whose_session_it_is(bench
     assert b"$2.50" in (await bench.client.get(ask, headers={"x-api-key": "ccp_a"})).text
 
 
+async def test_an_id_that_no_database_takes_is_refused(bench):
+    bench.configure(keys=[key_entry("ccp_a")])
+    answer = await bench.client.get("/api/status-line?session=%00", headers={"x-api-key": "ccp_a"})
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+
+
 @pytest.mark.parametrize("signed_in", [False, True])
 def test_the_command_sends_the_bearer_and_nothing_of_the_session_but_its_id(tmp_path, signed_in):
     """curl is replaced by a program that prints its arguments."""
