@@ -76,6 +76,7 @@ class LeanConnection(asyncio.Protocol):
         "_paused",
         "_sent_at",
         "_transport",
+        "_unsent",
         "_until_close",
         "_used",
         "_write_timeout",
@@ -97,6 +98,8 @@ class LeanConnection(asyncio.Protocol):
         self._used = self._closed = self._paused = False
         self._write_timeout: float | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        # bytes of the request that waited for the server when the timer was set
+        self._unsent = 0
         self._sent_at = 0.0
         self._reset()
 
@@ -127,7 +130,7 @@ class LeanConnection(asyncio.Protocol):
     def start(self, head: bytes, content: bytes, write_timeout: float | None = None) -> LeanAnswer:
         """Write the request; the answer's `head` waits for the result.
 
-        `write_timeout`: seconds the server may leave the request unread.
+        `write_timeout`: seconds in which the server must read some of a request that waits for it.
         """
         assert self._transport is not None and self._answer is None
         self._reset()
@@ -221,7 +224,8 @@ class LeanConnection(asyncio.Protocol):
         self._transport = None
 
     def pause_writing(self) -> None:
-        if self._write_timeout is not None and self._answer is not None:
+        if self._write_timeout is not None and self._answer is not None and self._transport is not None:
+            self._unsent = self._transport.get_write_buffer_size()
             self._write_timer = self._loop.call_later(self._write_timeout, self._write_timed_out)
 
     def resume_writing(self) -> None:
@@ -307,6 +311,10 @@ class LeanConnection(asyncio.Protocol):
         return error
 
     def _write_timed_out(self) -> None:
+        if self._transport is not None and self._transport.get_write_buffer_size() < self._unsent:
+            # a large request may take a slow line many times as long
+            self.pause_writing()
+            return
         self._failed(httpx.WriteTimeout("the server does not read the request"))
 
     def _no_write_timer(self) -> None:

@@ -421,6 +421,19 @@ def test_a_server_that_does_not_read_the_request_is_given_up():
     assert wire.transport.closed
 
 
+def test_a_server_that_reads_a_large_request_slowly_has_the_time_again():
+    wire = Wire()
+    wire.transport.unsent = 30_000_000
+    wire.connection.pause_writing()
+    for _ in range(20):
+        wire.transport.unsent -= 1_000_000
+        wire.loop.timers[-1][1].callback()
+    assert len(wire.loop.timers) == 21 and not wire.transport.closed
+    wire.loop.timers[-1][1].callback()
+    with pytest.raises(httpx.WriteTimeout):
+        step(wire.answer.head())
+
+
 def test_a_server_that_reads_on_is_not():
     wire = Wire()
     wire.connection.pause_writing()
