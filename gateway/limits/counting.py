@@ -92,13 +92,15 @@ class Payment:
 
 
 def payment(meters: Sequence[Meter], request_id: str, held: Need, used: Need, now: float) -> Payment:
-    """From the usage that was expected of a request and the usage it had."""
+    """From the usage that was expected of a request and the usage it had by `now` (Unix seconds)."""
     charges, ends = [], []
     for meter in meters:
         if meter.is_rate:
             more = used.amount(meter.unit) - held.amount(meter.unit)
+            # the minute in which a long answer began may count no more
+            minute = meter.later(now) if more > 0 and now >= meter.lasts else meter
             if more:
-                charges.append(Charge(meter.counter, more, meter.lasts))
+                charges.append(Charge(minute.counter, more, minute.lasts))
         else:
             # a concurrency place is only held, never used
             amount = 0 if meter.window is None else used.amount(meter.unit)

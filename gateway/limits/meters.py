@@ -102,6 +102,10 @@ class Meter:
     def is_rate(self) -> bool:
         return isinstance(self.window, Minute)
 
+    def later(self, now: float) -> Meter:
+        """The same limit per minute in the minute of `now`."""
+        return _per_minute(self.subject, self.unit, self.limit, Minute.at(now))
+
     def held(self, need: Need) -> int:
         """What a request holds while it runs: at most half of a budget, so that a small one lets two run."""
         amount = need.amount(self.unit)
@@ -142,9 +146,7 @@ def meters_of(
         (OUTPUT, None if free else limits.output_tokens_per_minute),
     ):
         if per_minute is not None:
-            stem = f"{subject}:{unit[:3]}:"
-            counter, faded = f"{stem}{minute.number}", f"{stem}{minute.number - 1}"
-            meters.append(Meter(subject, unit, per_minute, counter, minute.ends + MINUTE, minute, faded))
+            meters.append(_per_minute(subject, unit, per_minute, minute))
     for unit, budget in ((SPEND, limits.spend_budget), (TOKENS, limits.token_budget)):
         if budget is not None and not free:
             period = Period.at(limits.budget_period, now)
@@ -154,6 +156,12 @@ def meters_of(
         lasts = int(now) + DAY_SECONDS
         meters.append(Meter(subject, RUNNING, limits.concurrent_requests, f"{subject}:running", lasts, None))
     return tuple(meters)
+
+
+def _per_minute(subject: Subject, unit: str, limit: int, minute: Minute) -> Meter:
+    stem = f"{subject}:{unit[:3]}:"
+    counter, faded = f"{stem}{minute.number}", f"{stem}{minute.number - 1}"
+    return Meter(subject, unit, limit, counter, minute.ends + MINUTE, minute, faded)
 
 
 def judged(

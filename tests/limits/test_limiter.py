@@ -114,6 +114,28 @@ async def test_an_answer_longer_than_expected_fills_the_budget(limiter):
         await limiter.admit(team, "r", "m", NEED)
 
 
+async def test_an_answer_that_outlives_its_minute_counts_in_the_one_in_which_it_ends(limiter, clock):
+    team = key(output_tokens_per_minute=2_000)
+    admission = await limiter.admit(team, "r", "m", Need(output_tokens=1_000))
+    clock.now += 150
+    limiter.settle(admission, Need(output_tokens=20_000))
+    with pytest.raises(TooManyRequests):
+        await limiter.admit(team, "r2", "m", Need(output_tokens=1_000))
+    # 19,000 tokens have faded when the minute after has passed
+    clock.now += 90
+    await limiter.admit(team, "r3", "m", Need(output_tokens=1_000))
+
+
+async def test_a_short_answer_that_outlives_its_minute_gives_nothing_to_a_later_one(limiter, clock):
+    team = key(output_tokens_per_minute=2_000)
+    admission = await limiter.admit(team, "r", "m", Need(output_tokens=1_000))
+    clock.now += 150
+    limiter.settle(admission, Need(output_tokens=1))
+    await limiter.admit(team, "r2", "m", Need(output_tokens=2_000))
+    with pytest.raises(TooManyRequests):
+        await limiter.admit(team, "r3", "m", Need(output_tokens=1))
+
+
 async def test_a_failed_request_costs_nothing_of_the_budget(limiter):
     team = key(spend_budget=1_500)
     for _ in range(5):
