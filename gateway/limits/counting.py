@@ -86,6 +86,9 @@ class Payment:
     charges: list[Charge]
     ends: list[End]
 
+    def __bool__(self) -> bool:
+        return bool(self.charges or self.ends)
+
     def changes(self, into: Changes) -> None:
         into.charges += self.charges
         into.ends += self.ends
@@ -120,8 +123,12 @@ def _taken_back(ask: Ask) -> Payment:
     return Payment(charges, given.ends)
 
 
-def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now: float) -> None:
-    """Judge the asks in order and settle the payments. Raises StoreUnavailable."""
+def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now: float) -> Payment:
+    """Judge the asks in order and settle the payments, in one change of the store.
+
+    Returns what the refused ones give back, which is to be paid. Raises StoreUnavailable; then nothing was
+    changed.
+    """
     changes = Changes()
     for owed in payments:
         owed.changes(changes)
@@ -129,15 +136,16 @@ def counted(store: Store, asks: Sequence[Ask], payments: Iterable[Payment], now:
         ask.changes(changes)
     standings = dict(store.apply(changes, now=now))
     before = _before(asks, standings)
-    back = Changes()
+    back = Payment([], [])
     for ask in asks:
         ask.judge(before, now)
         if ask.admitted:
             before.update(_after(ask, before))
         else:
-            _taken_back(ask).changes(back)
-    if back.charges or back.ends:
-        store.apply(back, now=now)
+            given = _taken_back(ask)
+            back.charges += given.charges
+            back.ends += given.ends
+    return back
 
 
 def _before(asks: Iterable[Ask], standings: Mapping[str, CounterStanding]) -> dict[str, CounterStanding]:
@@ -190,7 +198,7 @@ class CountingQueue:
     async def ask(self, ask: Ask) -> None:
         """Have `ask` judged. Raises StoreUnavailable."""
         if self._store.local:
-            counted(self._store, [ask], [], self._clock())
+            self.pay(counted(self._store, [ask], [], self._clock()))
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asks.append((ask, future))
@@ -211,9 +219,11 @@ class CountingQueue:
         future.result()
 
     def pay(self, owed: Payment) -> None:
+        if not owed:
+            return
         if self._store.local:
             counted(self._store, [], [owed], self._clock())
-        elif owed.charges or owed.ends:
+        else:
             self._owed.append(owed)
             self._work()
 
@@ -260,8 +270,9 @@ class CountingQueue:
         self._batches += 1
         self._batch_under_way = self._batches
         try:
-            counted(self._store, asks, self._paying, self._clock())
+            back = counted(self._store, asks, self._paying, self._clock())
             self._paying.clear()
+            self._give_back(back)
         except StoreUnavailable as problem:
             # the limiter reports it, once for an outage
             _tell(waiting, problem, self._late)
@@ -272,6 +283,17 @@ class CountingQueue:
             self._batch_under_way = None
         _tell(waiting, None, self._late)
         return True
+
+    def _give_back(self, back: Payment) -> None:
+        """Before the refused ones are told; later when the store has just gone away."""
+        if not back:
+            return
+        try:
+            counted(self._store, [], [back], self._clock())
+        except StoreUnavailable:
+            self._owed.append(back)
+        except Exception:
+            logger.exception("a settlement failed and is left out")
 
     def _singly(self, waiting: list[_Waiting]) -> bool:
         """Count each by itself, because one of them cannot be counted; only that one is left out."""
@@ -287,7 +309,7 @@ class CountingQueue:
         for one in waiting:
             refused: StoreUnavailable | None = None
             try:
-                counted(self._store, [one[0]], [], self._clock())
+                self._give_back(counted(self._store, [one[0]], [], self._clock()))
             except StoreUnavailable as problem:
                 refused = problem
             except Exception as problem:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.errors import NotAllowed, TooManyRequests
+from gateway.limits.counting import Ask, CountingQueue, payment
 from gateway.limits.limiter import FREE, Limiter
-from gateway.limits.meters import Need
+from gateway.limits.meters import Need, Subject, meters_of
 from gateway.limits.reconciling import NoHistory
 from gateway.limits.stores import MemoryStore, StoreUnavailable
 from gateway.routing.snapshot import KeyEntry, KeyLimits
@@ -403,6 +404,30 @@ async def test_a_busy_process_does_not_take_its_own_delay_for_the_stores(clock):
     time.sleep(0.5)  # noqa: ASYNC251
     assert FREE not in await asking
     limiter.stop()
+
+
+async def test_what_was_settled_together_with_a_refusal_is_settled_once(clock):
+    class FailsOnce(Away):
+        """Away when it is asked for the second time."""
+
+        asked = 0
+
+        def apply(self, *args, **kwargs):
+            self.asked += 1
+            self.there = self.asked != 2
+            return super().apply(*args, **kwargs)
+
+    store, team = FailsOnce(), key(output_tokens_per_minute=2_000)
+    counting = CountingQueue(store, lambda ask: None, clock=clock, patience=1.0)
+    meters = meters_of(team.limits, Subject.of(team), clock.now)
+    counting._owed.append(payment(meters, "r1", Need(), Need(output_tokens=2_500), clock.now))
+    refused, told = Ask(meters, Need(output_tokens=1_000), "r2", clock.now), asyncio.Future()
+    counting._asks.append((refused, told))
+    for _ in range(5):
+        counting._batch()
+    await told
+    assert not counting._owes and not refused.admitted
+    assert [stands.used for stands, _ in store._counters.values()] == [2_500]
 
 
 async def test_an_admission_that_comes_after_the_leaving_of_its_client_is_given_back(clock):
