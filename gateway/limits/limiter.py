@@ -54,7 +54,8 @@ class Limiter:
 
     `fail_closed`: refuse while the store does not answer within `patience` seconds; else let in.
     `uncounted` is called for each request that could not be counted.
-    `refuse_unpriced`: a key with a spend budget may not ask for what has no price.
+    `refuse_unpriced`: a key with a spend budget may not ask for what has no price. `clock` gives Unix
+    seconds, which the processes share; `steady` seconds that never go back, for pauses of this process.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Limiter:
         refuse_unpriced: bool = False,
         patience: float = 1.0,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         uncounted: Callable[[], object] = lambda: None,
     ) -> None:
         self._uncounted = uncounted
@@ -74,10 +76,10 @@ class Limiter:
         self._missed = 0
         self._fail_closed = fail_closed
         self._refuse_unpriced = refuse_unpriced
-        self._clock = clock
+        self._clock, self._steady = clock, steady
         self._queue = CountingQueue(store, self._give_back, clock=clock, patience=patience)
-        self._reconciler = Reconciler(store, history, clock=clock)
-        self._rests_until = 0.0
+        self._reconciler = Reconciler(store, history, clock=clock, steady=steady)
+        self._rests_until = steady()
 
     def wants_prices(self, key: KeyEntry | None) -> bool:
         """Whether the key may ask only for what has a price."""
@@ -135,20 +137,20 @@ class Limiter:
         self._missed += 1
         self._uncounted()
         if self._away_since is None:
-            self._away_since = self._clock()
+            self._away_since = self._steady()
             logger.error(
                 "limits cannot be counted", extra={"problem": str(problem), "refused": self._fail_closed}
             )
 
     def _counted_again(self) -> None:
         assert self._away_since is not None
-        seconds = round(self._clock() - self._away_since, 1)
+        seconds = round(self._steady() - self._away_since, 1)
         logger.warning("limits are counted again", extra={"uncounted": self._missed, "seconds": seconds})
         self._away_since, self._missed = None, 0
 
     async def _asked(self, ask: Ask) -> Ask:
         """The ask with its verdict. Raises StoreUnavailable."""
-        if self._clock() < self._rests_until:
+        if self._steady() < self._rests_until:
             raise StoreUnavailable("it did not answer a moment ago")
         try:
             await self._queue.ask(ask)
@@ -158,7 +160,7 @@ class Limiter:
             again = Ask(ask.meters, ask.need, ask.request_id, self._clock(), looked=True)
             await self._queue.ask(again)
         except StoreUnavailable:
-            self._rests_until = self._clock() + REST_SECONDS
+            self._rests_until = self._steady() + REST_SECONDS
             raise
         if again.look:
             # not the store's fault: it need not rest

@@ -8,7 +8,8 @@ what the history says was spent, plus the requests that the history does not inc
     later       a minute after requests have ended
 
 so a corrected price, a store that lost its data or a process that died need no repair by hand.
-One thread does it; it also keeps the holds of running requests alive and sweeps the store.
+One thread does it, and sweeps the store. Another one keeps the holds of running requests alive, also while
+the history does not answer.
 
 An account's rows are read first, then which of their requests the history includes, then its sum.
 What happens in between may be counted twice until the next look; nothing is missed.
@@ -61,24 +62,38 @@ class NoHistory:
 
 
 class Reconciler:
-    """`look` waits until accounts were compared with the history; the rest does not wait."""
+    """`look` waits until accounts were compared with the history; the rest does not wait.
 
-    def __init__(self, store: Store, history: BudgetHistory, *, clock: Callable[[], float]) -> None:
+    `clock` gives Unix seconds, which the processes share; `steady` seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        history: BudgetHistory,
+        *,
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
         self._store = store
         self._history = history
-        self._clock = clock
+        self._clock, self._steady = clock, steady
         self._jobs: queue.SimpleQueue[Meter | None] = queue.SimpleQueue()
         self._looks: dict[str, Future[None]] = {}
         self._due: dict[str, tuple[float, Meter]] = {}
         self._held: dict[str, dict[str, None]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._rests_until = 0.0
-        self._stopped = False
+        self._rests_until = steady()
+        # since when the history is being asked
+        self._asking_since: float | None = None
+        self._stopped = threading.Event()
 
     async def look(self, meters: Iterable[Meter]) -> None:
         """Compare their accounts with the history; returns in time even when it does not answer."""
-        if self._clock() >= self._rests_until:
+        now, since = self._steady(), self._asking_since
+        hangs = since is not None and now - since >= PATIENCE
+        if now >= self._rests_until and not hangs:
             looks = [asyncio.wrap_future(self._asked(meter)) for meter in meters]
             await asyncio.wait(looks, timeout=PATIENCE)
 
@@ -92,7 +107,7 @@ class Reconciler:
 
     def ended(self, meters: Iterable[Meter], request_id: str) -> None:
         """A request has ended: a look follows after a while."""
-        later = self._clock() + LOOK_EVERY
+        later = self._steady() + LOOK_EVERY
         with self._lock:
             for meter in meters:
                 if meter.is_rate:
@@ -105,7 +120,7 @@ class Reconciler:
                     self._due.setdefault(meter.counter, (later, meter))
 
     def stop(self, timeout: float) -> None:
-        self._stopped = True
+        self._stopped.set()
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join(timeout)
@@ -123,55 +138,71 @@ class Reconciler:
         return look
 
     def _start(self) -> None:
-        if self._thread is None and not self._stopped:
+        if self._thread is None and not self._stopped.is_set():
             with self._lock:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="limits-history", daemon=True)
                     self._thread.start()
+                    threading.Thread(target=self._keep_alive, name="limits-holds", daemon=True).start()
 
-    # --- the thread -----------------------------------------------------------------
+    # --- the threads ----------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        while not self._stopped.wait(TICK):
+            self._quietly(self._keep)
+
+    def _keep(self) -> None:
+        """Raises StoreUnavailable."""
+        with self._lock:
+            held = {account: list(requests) for account, requests in self._held.items()}
+        if held:
+            self._store.keep(held, int(self._clock()) + LEASE)
 
     def _run(self) -> None:
-        ticked = swept = self._clock()
-        while not self._stopped:
+        ticked = swept = self._steady()
+        while not self._stopped.is_set():
             try:
                 meter = self._jobs.get(timeout=TICK)
             except queue.Empty:
                 meter = None
             if meter is not None:
                 self._look_for_all(meter)
-            now = self._clock()
+            now = self._steady()
             if now - ticked >= TICK:
                 ticked = now
-                self._quietly(lambda now=now: self._tick(now))  # type: ignore[misc]
+                self._quietly(lambda now=now: self._look_at_due(now))  # type: ignore[misc]
             if now - swept >= SWEEP_EVERY:
                 swept = now
-                self._quietly(lambda now=now: self._store.sweep(now=now))  # type: ignore[misc]
+                self._quietly(lambda: self._store.sweep(now=self._clock()))
 
     def _look_for_all(self, meter: Meter) -> None:
         done = self._quietly(lambda: self._look(meter))
         if not done:
-            self._rests_until = self._clock() + PATIENCE
+            self._rests_until = self._steady() + PATIENCE
         with self._lock:
             look = self._looks.pop(meter.counter, None)
         if look is not None:
             look.set_result(None)
 
-    def _tick(self, now: float) -> None:
-        """Keep holds alive and look at the accounts that are due. Raises StoreUnavailable."""
+    def _look_at_due(self, now: float) -> None:
+        """Look at the accounts that are due at `now` (steady). Raises StoreUnavailable."""
         with self._lock:
-            held = {account: list(requests) for account, requests in self._held.items()}
             due = [name for name, (when, _) in self._due.items() if when <= now]
-        if held:
-            self._store.keep(held, int(now) + LEASE)
         for name in due:
             with self._lock:
                 _, meter = self._due.pop(name)
-            if meter.lasts > now:
+            if meter.lasts > self._clock():
                 self._look(meter)
 
     def _look(self, meter: Meter) -> None:
         """Raises StoreUnavailable."""
+        self._asking_since = self._steady()
+        try:
+            self._compare(meter)
+        finally:
+            self._asking_since = None
+
+    def _compare(self, meter: Meter) -> None:
         account = self._store.account(meter.counter, now=self._clock())
         known: set[str] = set()
         spent = 0

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.errors import NotAllowed, TooManyRequests
+from gateway.limits import reconciling
 from gateway.limits.counting import Ask, CountingQueue, payment
 from gateway.limits.limiter import FREE, Limiter
 from gateway.limits.meters import Need, Subject, meters_of
@@ -204,7 +205,7 @@ async def test_or_refused_where_the_setting_says_so(clock):
 
 async def test_after_a_failure_the_store_is_given_a_rest(clock):
     store = Away()
-    limiter = Limiter(store, nothing_spent, clock=clock)
+    limiter = Limiter(store, nothing_spent, clock=clock, steady=clock)
     team = key(requests_per_minute=1)
     store.there = False
     await limiter.admit(team, "r", "m", NEED)
@@ -212,6 +213,69 @@ async def test_after_a_failure_the_store_is_given_a_rest(clock):
     assert await limiter.admit(team, "r", "m", NEED) is FREE
     clock.now += 2
     assert await limiter.admit(team, "r", "m", NEED) is not FREE
+    limiter.stop()
+
+
+async def test_a_rest_does_not_last_longer_when_the_clock_is_set_back(clock):
+    store, steady = Away(), Clock()
+    limiter = Limiter(store, nothing_spent, clock=clock, steady=steady)
+    team = key(requests_per_minute=1)
+    store.there = False
+    await limiter.admit(team, "r", "m", NEED)
+    store.there = True
+    clock.now -= 3600
+    steady.now += 2
+    assert await limiter.admit(team, "r", "m", NEED) is not FREE
+    limiter.stop()
+
+
+class Hanging(Told):
+    """A history that answers when it is `released`; `asked_at` is set when it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.released, self.asked_at = threading.Event(), threading.Event()
+
+    def spent(self, subject, period):
+        self.asked_at.set()
+        self.released.wait()
+        return super().spent(subject, period)
+
+
+async def test_a_history_that_hangs_is_waited_for_once(clock, monkeypatch):
+    monkeypatch.setattr(reconciling, "PATIENCE", 0.01)
+    history, steady = Hanging(), Clock()
+    limiter = Limiter(MemoryStore(), history, clock=clock, steady=steady)
+    team = key(spend_budget=1_000)
+    assert await limiter.admit(team, "r1", "m", NEED) is FREE
+    assert await asyncio.to_thread(history.asked_at.wait, 30)
+    steady.now += 1
+    # from here on a wait would last as long as the test
+    monkeypatch.setattr(asyncio, "wait", None)
+    assert await limiter.admit(team, "r2", "m", NEED) is FREE
+    monkeypatch.undo()
+    history.released.set()
+    limiter.stop()
+
+
+async def test_holds_are_kept_alive_while_the_history_hangs(clock, monkeypatch):
+    kept = threading.Event()
+
+    class Keeping(MemoryStore):
+        def keep(self, held, expires):
+            super().keep(held, expires)
+            kept.set()
+
+    monkeypatch.setattr(reconciling, "TICK", 0.01)
+    monkeypatch.setattr(reconciling, "PATIENCE", 0.01)
+    history = Hanging()
+    limiter = Limiter(Keeping(), history, clock=clock)
+    assert await limiter.admit(key(concurrent_requests=1), "r1", "m", NEED) is not FREE
+    assert await limiter.admit(key(spend_budget=1_000), "r2", "m", NEED) is FREE
+    assert await asyncio.to_thread(history.asked_at.wait, 30)
+    kept.clear()
+    assert await asyncio.to_thread(kept.wait, 30)
+    history.released.set()
     limiter.stop()
 
 
@@ -268,7 +332,7 @@ async def test_what_has_no_price_is_free_for_a_spend_budget_unless_the_setting_r
 async def test_a_history_that_does_not_answer_leaves_the_budget_unknown_until_it_does(clock):
     history = Told(spend=2_000)
     history.away = True
-    limiter = Limiter(MemoryStore(), history, clock=clock)
+    limiter = Limiter(MemoryStore(), history, clock=clock, steady=clock)
     team = key(spend_budget=1_000)
     assert await limiter.admit(team, "r1", "m", NEED) is FREE
     history.away = False
