@@ -1,7 +1,8 @@
 """Health: which targets and credentials are set aside in this process, judged by its own attempts.
 
-A value with methods; no clock and no waiting: `now` is Unix seconds, given by the caller. Three
-things can be wrong, each with its own way back:
+A value with methods; no clock and no waiting: `now` is Unix seconds, given by the caller. When the clock is
+set back, everything remembered moves back with it, so that nothing is set aside for longer. Three things
+can be wrong, each with its own way back:
 
     refused   a credential got a 401, 402 or 403. The record tells all processes;
               an admin or a success brings it back.
@@ -116,9 +117,11 @@ class Health:
         self._targets: dict[TargetKey, _Target] = {}
         self._limits: dict[tuple[TargetKey, int | None], _Limit] = {}
         self._refusals: dict[int, _Refusal] = {}
+        self._latest = 0.0
 
     def standing(self, route: Route, credential: Credential | None, now: float) -> TargetHealth:
         """The state of this choice now: the worst of what is wrong with it."""
+        self._follow(now)
         refused = self._refused(route, credential, now) if credential is not None else None
         if refused is not None:
             return refused
@@ -137,6 +140,7 @@ class Health:
 
     def begins(self, route: Route, now: float) -> None:
         """An attempt starts; at a target whose cooling time is over it is the probe."""
+        self._follow(now)
         target = self._targets.get(key_of(route))
         if target is not None and target.since is not None and target.until <= now:
             target.probing_since = now
@@ -166,6 +170,7 @@ class Health:
         self, route: Route, credential: Credential | None, fault: Fault, error: UpstreamError, now: float
     ) -> None:
         """An attempt failed; remember what that says about target and credential."""
+        self._follow(now)
         if fault is Fault.CLIENT:
             # the provider answered and accepted the credential
             self.succeeded(route, credential)
@@ -261,6 +266,20 @@ class Health:
                 failures=target.failures,
             )
         )
+
+    def _follow(self, now: float) -> None:
+        """Move everything back when the clock was set back."""
+        back, self._latest = self._latest - now, now
+        if back <= 0:
+            return
+        for target in self._targets.values():
+            target.until -= back
+            target.since = None if target.since is None else target.since - back
+            target.probing_since = None if target.probing_since is None else target.probing_since - back
+        for limit in self._limits.values():
+            limit.since, limit.until = limit.since - back, limit.until - back
+        for refusal in self._refusals.values():
+            refusal.since -= back
 
     def _forget(self, now: float) -> None:
         """Bounds the memory, since clients can make up model names: forgets whatever is not set aside now."""

@@ -245,6 +245,26 @@ def test_names_that_clients_make_up_do_not_fill_the_memory(health):
     assert len(health._targets) <= MOST_TARGETS
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_aside_for_longer(health):
+    fail(health, 10_000, FAILURES_TO_COOL)
+    other = route("b")
+    error = rejected(429)
+    error.retry_after = 30
+    health.failed(other, CREDENTIAL, Fault.LIMIT, error, 10_000)
+    for standing, until in ((health.standing(A, None, 6_400), 6_400 + FIRST_COOLING),
+                            (health.standing(other, CREDENTIAL, 6_400), 6_430)):  # fmt: skip
+        assert (standing.since, standing.until) == (6_400, until)
+    assert kind(health, 6_400 + FIRST_COOLING, A) is Kind.FREE
+    assert kind(health, 6_430, other) is Kind.FREE
+
+
+def test_a_probe_before_the_clock_was_set_back_keeps_others_away_no_longer(health):
+    fail(health, 10_000, FAILURES_TO_COOL)
+    health.begins(A, 10_000 + FIRST_COOLING)
+    assert kind(health, 6_400) is Kind.COOLING
+    assert kind(health, 6_400 + PROBE_PATIENCE) is Kind.FREE
+
+
 class AnyHistory(RuleBasedStateMachine):
     """Whatever happens, and in whatever order, nothing stays set aside for ever."""
 
