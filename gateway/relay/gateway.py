@@ -31,6 +31,8 @@ from gateway.wire.request_cache import RequestReader
 
 # sessions moved by a step that are remembered
 MOST_MOVES: Final = 4096
+# providers' models without a counter that are remembered; clients can make up names
+MOST_WITHOUT_COUNTER: Final = 2000
 
 
 class ExchangeRecorder(Protocol):
@@ -107,7 +109,9 @@ class Gateway:
     stream_limit: float = 3600.0
     check_patience: float = 20.0
     max_answer_bytes: int = 64 * 1024 * 1024
-    without_counter: dict[str, float] = field(default_factory=dict)
+    without_counter: GenerationalCache[str, float] = field(
+        default_factory=lambda: GenerationalCache(MOST_WITHOUT_COUNTER)
+    )
     live: LiveExchanges = field(default_factory=LiveExchanges)
     health: Health = field(default_factory=Health)
     outages: Outages = field(default_factory=Outages)

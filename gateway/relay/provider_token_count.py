@@ -50,7 +50,7 @@ async def provider_count(
     """
     counter = counter_of(route.profile)
     address = _address(route, counter)
-    if counter is None or gateway.without_counter.get(address, 0.0) > gateway.clock():
+    if counter is None or (gateway.without_counter.get(address) or 0.0) > gateway.clock():
         return None
     try:
         call = await _call(exchange, gateway, route, request, counter)
@@ -62,7 +62,7 @@ async def provider_count(
     except NotCounted as reason:
         exchange.ledger.defaulted("input_tokens", f"estimated: the provider's counter {reason}")
         if reason.rests:
-            gateway.without_counter[address] = gateway.clock() + reason.rests
+            gateway.without_counter.put(address, gateway.clock() + reason.rests)
             logger.warning("no count from the provider", extra={"counter": address, "reason": str(reason)})
     return None
 

@@ -102,6 +102,16 @@ async def test_a_counter_that_says_nothing_in_time_is_left_alone_for_a_minute(be
     assert await count(bench) == COUNTED
 
 
+async def test_names_that_clients_make_up_do_not_fill_the_memory_of_missing_counters(bench, monkeypatch):
+    bench.configure(rules=[rule(upstream_model="", options={"counter": "chat"})])
+    without = bench.gateway.without_counter
+    monkeypatch.setattr(without, "_half", 5)
+    for number in range(20):
+        bench.provider.answers(f"claude-{number}", MISSING)
+        await count(bench, asked(model=f"claude-{number}"))
+    assert len(bench.provider.requests) == 20 and len(without) <= 10
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from gateway.errors import UpstreamError
 from gateway.routing.health_events import Change
@@ -100,6 +100,10 @@ class _Refusal:
     since: float
     status: int | None
     reason: str
+
+
+Place = TypeVar("Place")
+Entry = TypeVar("Entry", _Target, _Limit)
 
 
 def key_of(route: Route) -> TargetKey:
@@ -221,8 +225,8 @@ class Health:
         seconds = float(min(error.retry_after, LONGEST_ASKED)) if error.retry_after else own
         status = error.upstream_status or error.status
         recorded = seconds >= WORTH_A_RECORD
-        if len(self._limits) >= MOST_TARGETS:
-            self._forget(now)
+        if before is None:
+            self._limits = _with_room(self._limits, now)
         self._limits[place] = _Limit(now, now + seconds, strikes, status, error.message, recorded)
         self.left(route)
         if recorded:
@@ -240,8 +244,8 @@ class Health:
 
     def _fail(self, route: Route, error: UpstreamError, now: float) -> None:
         key = key_of(route)
-        if len(self._targets) >= MOST_TARGETS:
-            self._forget(now)
+        if key not in self._targets:
+            self._targets = _with_room(self._targets, now)
         target = self._targets.setdefault(key, _Target())
         if target.since is not None and _forgiven(target.since, route):
             target = self._targets[key] = _Target()
@@ -281,14 +285,21 @@ class Health:
         for refusal in self._refusals.values():
             refusal.since -= back
 
-    def _forget(self, now: float) -> None:
-        """Bounds the memory, since clients can make up model names: forgets whatever is not set aside now."""
-        self._targets = {key: target for key, target in self._targets.items() if target.until > now}
-        self._limits = {place: limit for place, limit in self._limits.items() if limit.until > now}
-
     def _tell(self, change: Change) -> None:
         if self._on_change is not None:
             self._on_change(change)
+
+
+def _with_room(known: dict[Place, Entry], now: float) -> dict[Place, Entry]:
+    """`known` with room for one more, since clients can make up model names.
+
+    Forgets what is not set aside now; if that is little, the older half goes as well, so that the next look
+    is many failures away.
+    """
+    if len(known) < MOST_TARGETS:
+        return known
+    kept = [(place, entry) for place, entry in known.items() if entry.until > now]
+    return dict(kept[-(MOST_TARGETS // 2) :])
 
 
 def _forgiven(since: float, route: Route) -> bool:

@@ -245,6 +245,16 @@ def test_names_that_clients_make_up_do_not_fill_the_memory(health):
     assert len(health._targets) <= MOST_TARGETS
 
 
+def test_limits_of_names_that_clients_make_up_do_not_fill_the_memory_either(health):
+    for number in range(MOST_TARGETS * 2):
+        target = route("a", f"m{number}")
+        error = rejected(429)
+        error.retry_after = 3600
+        health.failed(target, CREDENTIAL, Fault.LIMIT, error, 0)
+    assert len(health._limits) <= MOST_TARGETS
+    assert kind(health, 1, target) is Kind.LIMITED
+
+
 def test_a_clock_that_is_set_back_keeps_nothing_aside_for_longer(health):
     fail(health, 10_000, FAILURES_TO_COOL)
     other = route("b")
