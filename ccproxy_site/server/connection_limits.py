@@ -112,7 +112,9 @@ class Connections:
             # an address with many connections loses its own first
             _room_made(self._without_head, slot.address) or _room_made(self._without_head)
         if not slot.refused:
-            mine.add(slot)
+            if slot.address is not None:
+                # anew: whoever made room may have been the last of this address
+                self._of_address.setdefault(slot.address, set()).add(slot)
             self._open.add(slot)
             self._idle[slot] = self._without_head[slot] = None
         return slot

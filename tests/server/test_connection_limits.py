@@ -139,6 +139,18 @@ async def test_a_client_that_does_not_read_keeps_no_place():
     assert first.aborted
 
 
+@pytest.mark.parametrize("bounds", [{"of_one_address": 1}, {"connections": 1}, {"without_head": 1}])
+async def test_a_newcomer_counts_for_its_address_whoever_made_room_for_it(bounds):
+    connections = small(**bounds)
+    Transport(connections, "10.0.0.1")
+    newcomer = Transport(connections, "10.0.0.1")
+    assert connections._of_address == {"10.0.0.1": {newcomer.slot}}
+    newcomer.slot.answering()
+    refused = [Transport(connections, "10.0.0.1").slot.refused for _ in range(5)]
+    assert sum(map(len, connections._of_address.values())) <= len(connections._open)
+    assert all(refused) or "without_head" in bounds
+
+
 async def test_who_is_gone_leaves_nothing_behind():
     connections = small()
     for _ in range(10):
