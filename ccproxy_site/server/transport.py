@@ -53,12 +53,14 @@ class AsyncioTransport:
     # --- ITransport -----------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        if self._corked is not None:
-            self._corked.append(data)
-        elif data == _BAD_REQUEST:
+        if data == _BAD_REQUEST:
+            # it may stand behind a request whose answer is still collected
+            self.uncork()
             self.slot.refuse(
                 InvalidRequest("The request is not valid HTTP/1.1, or its headers are longer than 16 KB")
             )
+        elif self._corked is not None:
+            self._corked.append(data)
         elif not self.disconnected and not self.slot.refused:
             self._transport.write(data)
 

@@ -35,6 +35,8 @@ class GatewayWebRequest(WebRequest):
         self.content = BytesIO()
         slot = self._slot
         if slot is not None:
+            # a pipelined request comes while the end of the answer before it is still collected
+            self.transport.uncork()
             slot.forget = self._forget
             method, target, spoken = request_line(self.channel)
             path = _origin_form(target)[0]

@@ -301,6 +301,20 @@ async def test_a_client_that_sends_far_ahead_is_not_read():
     connection.connection_lost(None)
 
 
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (b"POST /health HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n", b"413"),
+        (b"nonsense\r\n\r\n", b"400"),
+    ],
+)
+async def test_a_pipelined_request_that_is_refused_does_not_take_the_answer_before_it(second, status):
+    first = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with Listening(Application(), Connection) as listening:
+        answers = await listening.answers(first + second, b'"error"')
+    assert answers.startswith(b"HTTP/1.1 200 ") and b"\r\n\r\n{}HTTP/1.1 " + status in answers
+
+
 @pytest.mark.parametrize("kind", [ApiConnection, Connection])
 async def test_a_client_that_stops_reading_a_stream_loses_its_connection(kind, monkeypatch):
     """And with it everything that the stream holds: the application is told, and ends."""
