@@ -18,8 +18,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 # clients behind more hops than this are not told apart
 MOST_HOPS: Final = 32
-# prefix length of the IPv6 addresses that one household or machine has
-_IPV6_CLIENT: Final = 64
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _FORWARDED: Final = b"forwarded"
 _FOR: Final = b"x-forwarded-for"
@@ -103,17 +101,6 @@ def trusted_proxies() -> TrustedProxies:
 def client_address(peer: str, headers: Headers) -> str:
     """The client's address: `peer`, or what a trusted proxy says. Header names in any case."""
     return trusted_proxies().client(peer, headers).address
-
-
-def counted_as(address: str) -> str:
-    """What an address is counted as: itself, or in IPv6 the network that one client has to itself."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if known.version == 4:
-        return address
-    return str(ipaddress.ip_network((known, _IPV6_CLIENT), strict=False))
 
 
 def plain(address: str) -> str:

@@ -22,8 +22,8 @@ from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from ccproxy_site.forwarded import counted_as
 from gateway.security import sessions
+from gateway.security.client_networks import counted_as
 
 logger = logging.getLogger("gateway.access")
 

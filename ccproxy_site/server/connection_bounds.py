@@ -10,8 +10,9 @@ import resource
 import termios
 from typing import Any, Final, Protocol
 
-from ccproxy_site.forwarded import counted_as, plain, trusted_proxies
+from ccproxy_site.forwarded import plain, trusted_proxies
 from gateway.errors import GatewayError, Saturated
+from gateway.security.client_networks import counted_as
 from gateway.values import frozen
 
 MB: Final = 1024 * 1024

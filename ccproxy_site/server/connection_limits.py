@@ -24,12 +24,13 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from ccproxy_site.forwarded import client_address, counted_as, trusted_proxies
+from ccproxy_site.forwarded import client_address, trusted_proxies
 from ccproxy_site.public_path import PUBLIC_PATH
 from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, Reading, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, HeadTooLarge, RequestTimedOut, RequestTooLarge, Saturated
+from gateway.security.client_networks import counted_as
 
 # seconds between two checks of the deadlines
 LOOK_EVERY: Final = 2.5

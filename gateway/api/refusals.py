@@ -13,6 +13,7 @@ from gateway.cache import GenerationalCache
 from gateway.conf import gateway_conf
 from gateway.errors import AuthenticationFailed, KeyRefused
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
+from gateway.security.client_networks import counted_as
 
 logger = logging.getLogger("gateway.access")
 
@@ -27,17 +28,17 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # address -> time of its last line, and refusals since
+        # what an address is counted as -> time of its last line, and refusals since
         self._known: GenerationalCache[str, tuple[float, int]] = GenerationalCache(MOST)
 
     def note(self, address: str, path: str, problem: str) -> None:
         """`address`: the client's; `problem`: what it was told, which contains no key."""
-        now = self._clock()
-        last, unsaid = self._known.get(address) or (now - PAUSE, 0)
+        now, who = self._clock(), counted_as(address)
+        last, unsaid = self._known.get(who) or (now - PAUSE, 0)
         if now - last < PAUSE:
-            self._known.put(address, (last, unsaid + 1))
+            self._known.put(who, (last, unsaid + 1))
             return
-        self._known.put(address, (now, 0))
+        self._known.put(who, (now, 0))
         facts = {"client_address": address, "path": path[:200], "problem": problem, "more_before": unsaid}
         logger.warning("client key refused", extra=facts)
 

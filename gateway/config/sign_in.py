@@ -19,6 +19,7 @@ from gateway.client_protocol import sign_in as protocol
 from gateway.models import ClientKey, DeviceGrant, Origin, RefreshToken
 from gateway.security import access_tokens
 from gateway.security.client_keys import digest, new_key
+from gateway.security.client_networks import counted_as
 
 # a machine that is not used for so long signs in again
 REFRESH_LIFETIME: Final = timedelta(days=30)
@@ -52,17 +53,21 @@ class IssuedTokens:
 
 
 def begin(address: str, client: str, now: datetime) -> Begun:
-    """A machine asks to be let in. Raises SignInRefused when its address asks too often."""
+    """A machine asks to be let in. Raises SignInRefused when its address asks too often.
+
+    Of an IPv6 address its /64 is kept and counted: a client has as many addresses there as it wants.
+    """
+    address = counted_as(address)[:64]
     DeviceGrant.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     since = now - timedelta(seconds=protocol.GRANT_LIFETIME)
-    if DeviceGrant.objects.filter(address=address[:64], created_at__gt=since).count() >= MOST_STARTS:
+    if DeviceGrant.objects.filter(address=address, created_at__gt=since).count() >= MOST_STARTS:
         raise SignInRefused(protocol.SLOW_DOWN, "Too many sign-ins were begun at this address.", 429)
     device_code = secrets.token_urlsafe(32)
     user_code = "".join(secrets.choice(protocol.CODE_LETTERS) for _ in range(protocol.CODE_LENGTH))
     DeviceGrant.objects.create(
         device_digest=digest(device_code),
         user_code=user_code,
-        address=address[:64],
+        address=address,
         client=client.replace("\x00", "\ufffd")[:200],
         created_at=now,
         expires_at=now + timedelta(seconds=protocol.GRANT_LIFETIME),

@@ -57,6 +57,14 @@ def test_one_address_has_one_line_in_ten_seconds_that_counts_the_others(caplog):
     ]  # fmt: skip
 
 
+def test_the_addresses_of_one_ipv6_client_have_one_line_together(caplog):
+    refusals = Refusals(lambda: 0.0)
+    for number in range(100):
+        refusals.note(f"2001:db8::{number:x}", "/v1/messages", "no")
+    [line] = caplog.records
+    assert line.client_address == "2001:db8::0"
+
+
 def test_what_is_remembered_is_bounded():
     refusals = Refusals()
     for number in range(3 * module.MOST):

@@ -115,6 +115,14 @@ def test_an_address_begins_only_so_many_sign_ins(ada):
     sign_in.begin("10.0.0.7", "c", later(601))
 
 
+def test_all_addresses_of_an_ipv6_client_begin_only_so_many_sign_ins_together(ada):
+    for number in range(sign_in.MOST_STARTS):
+        sign_in.begin(f"2001:db8::{number:x}", "c", NOW)
+    assert refused("slow_down", sign_in.begin, "2001:db8::ffff", "c", NOW).status == 429
+    sign_in.begin("2001:db8:0:1::1", "c", NOW)
+    assert {grant.address for grant in DeviceGrant.objects.all()} == {"2001:db8::/64", "2001:db8:0:1::/64"}
+
+
 @pytest.mark.parametrize(
     "typed", ["", "BCDF", "BCDF-GHJKL", "AAAA-EEEE", "B" * 500, "\x00", "ＢＣＤＦＧＨＪＫ"]
 )
