@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from gateway.security.destinations import is_link_local
@@ -24,6 +24,9 @@ _lookups: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="dns")
 
 # family, type, protocol, canonical name, address
 Address = tuple[Any, Any, int, str, Any]
+# One for each host and port: a lookup cannot be cancelled, and one name whose resolver hangs must not take
+# every thread.
+_under_way: Final[dict[tuple[str, int], Future[list[Address]]]] = {}
 
 
 class AddressRefused(OSError):
@@ -72,8 +75,14 @@ async def _resolved(loop: asyncio.AbstractEventLoop, host: str, port: int) -> li
     # a literal address needs neither resolver nor thread
     with contextlib.suppress(socket.gaierror):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    # whatever else runs in the loop's default executor must not delay a lookup
-    return await loop.run_in_executor(_lookups, _looked_up, host, port)
+    place = (host, port)
+    lookup = _under_way.get(place)
+    if lookup is None:
+        # whatever else runs in the loop's default executor must not delay a lookup
+        lookup = _under_way[place] = _lookups.submit(_looked_up, host, port)
+        lookup.add_done_callback(lambda _: _under_way.pop(place, None))
+    # whoever gives up leaves the lookup to the others
+    return await asyncio.shield(asyncio.wrap_future(lookup, loop=loop))
 
 
 def _looked_up(host: str, port: int) -> list[Address]:

@@ -66,6 +66,31 @@ async def test_a_name_is_resolved_while_the_threads_of_the_loop_are_taken():
         await asyncio.gather(*waiting)
 
 
+async def test_a_name_whose_resolver_hangs_takes_one_thread_however_many_ask(monkeypatch):
+    asked, answered = [], threading.Event()
+
+    def looked_up(host, port):
+        asked.append(host)
+        if host == "hangs":
+            answered.wait()
+        return [address("127.0.0.1", port)]
+
+    monkeypatch.setattr(happy_eyeballs, "_looked_up", looked_up)
+    loop = asyncio.get_running_loop()
+    waiting = [asyncio.create_task(happy_eyeballs._resolved(loop, "hangs", 1)) for _ in range(20)]
+    try:
+        assert await happy_eyeballs._resolved(loop, "another", 1) == [address("127.0.0.1", 1)]
+        # who gives up takes nothing from the others
+        for task in waiting[:10]:
+            task.cancel()
+        await asyncio.wait(waiting[:10])
+    finally:
+        answered.set()
+    assert await asyncio.gather(*waiting[10:]) == [[address("127.0.0.1", 1)]] * 10
+    assert asked.count("hangs") == 1
+    assert await happy_eyeballs._resolved(loop, "hangs", 1) and asked.count("hangs") == 2
+
+
 async def test_an_unknown_name_says_so(no_names):
     with pytest.raises(socket.gaierror):
         await happy_eyeballs.connected_socket("ccproxy-test.invalid", 80)
