@@ -73,8 +73,13 @@ class Family:
 
     def _help(self, away: frozenset[str]) -> None:
         for name in set(self._helped) - away:
-            self._helped.pop(name).addCallback(lambda port: port.stopListening())
+            self._helped.pop(name).addCallback(_stopped)
         for name in away & set(self._others) - set(self._helped):
             helping = self._accept(self._others[name])
             helping.addErrback(lambda failure: logger.error("cannot help: %s", failure.getErrorMessage()))
             self._helped[name] = helping
+
+
+def _stopped(port: Any) -> Any:
+    """`port` is None where it could not be listened on."""
+    return None if port is None else port.stopListening()

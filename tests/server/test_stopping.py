@@ -11,7 +11,7 @@ import pytest
 from autobahn.websocket.protocol import WebSocketProtocol as Protocol
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.python.failure import Failure
 
@@ -137,6 +137,21 @@ async def test_a_process_accepts_for_those_who_are_away_until_they_are_back(fami
     family.did.clear()
     # several words at once: the last counts
     assert await heard(family, b"server-2 server-3\n\n") == [("leaves", 90_002)]
+
+
+async def test_a_socket_that_cannot_be_helped_with_is_left_like_any_other(family, caplog):
+    refused = []
+
+    def accept(descriptor):
+        refused.append(fail(OSError("no descriptors")))
+        return refused[-1]
+
+    family.one._accept = accept
+    await heard(family, b"server-2\n")
+    await heard(family, b"\n")
+    family.one.leave()
+    assert [line.getMessage() for line in caplog.records] == ["cannot help: no descriptors"]
+    assert refused[0].result is None
 
 
 async def test_a_process_that_leaves_says_so_and_accepts_for_nobody(family):
