@@ -50,8 +50,7 @@ class TrustedProxies:
         """Who sent a request that came from `peer`, the address at the other end of the connection.
 
         The nearest hop that is not a trusted proxy is the client. Two headers that contradict each other
-        cannot
-        both come from a proxy: one is the client's own, so neither counts.
+        cannot both come from a proxy: one is the client's own, so neither counts.
         """
         peer = plain(peer)
         if not self.trusts(peer):

@@ -22,7 +22,6 @@ SLOW_DOWN: Final = "slow_down"
 DENIED: Final = "access_denied"
 EXPIRED: Final = "expired_token"
 INVALID_GRANT: Final = "invalid_grant"
-INVALID_REQUEST: Final = "invalid_request"
 UNSUPPORTED_GRANT: Final = "unsupported_grant_type"
 
 # seconds. The client renews an access token of which less than 300 are left, and polls until it is told that
