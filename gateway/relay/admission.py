@@ -1,7 +1,7 @@
-"""Admission: a place in this process, and what the limits of the key leave.
+"""Admission: a place in this process, and the limits of the key.
 
-An exchange takes its place before its request is converted, and is charged before its provider is
-asked. At its end it leaves, and what it actually used is settled (`finalize.py`).
+An exchange takes a place before its request is converted, and its key is charged before the provider is
+asked. At the end the place is freed and the actual use is settled (`finalize.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BILLION: Final = 1_000_000_000
 
 
 class AdmissionSubject(Protocol):
-    """The tries of an exchange, once the first target is chosen."""
+    """The tries of an exchange, after the first target was chosen."""
 
     @property
     def context(self) -> AnswerContext: ...
@@ -103,10 +103,9 @@ def not_stopped(exchange: Exchange, gateway: Gateway) -> None:
 
 
 def still_admitted(exchange: Exchange, gateway: Gateway) -> None:
-    """Look at the emergency stop and the key again after a possible wait. Raises Stopped,
-    AuthenticationFailed.
+    """Check the emergency stop and the key again after a possible wait. Raises Stopped, AuthenticationFailed.
 
-    From here on the exchange is among the live ones, and is ended if its key is refused.
+    Then the exchange is among the live ones, which end if their key is refused.
     """
     not_stopped(exchange, gateway)
     key = exchange.arrival.key
@@ -155,7 +154,7 @@ async def _admitted(exchange: Exchange, gateway: Gateway, need: Need, *, free: b
 
 
 def _used(outcome: ExchangeOutcome, gateway: Gateway) -> Need:
-    """What the history counts for it, in the units of a budget."""
+    """What the history counts for the exchange, in the units of a budget."""
     cost, _ = cost_of(outcome, gateway.configuration.snapshot.prices)
     tokens_in, tokens_out = outcome.input_tokens or 0, outcome.output_tokens or 0
     read, written = outcome.cache_read_tokens or 0, outcome.cache_write_tokens or 0

@@ -1,6 +1,6 @@
 """One exchange, told on one screen: parse, resolve, convert, ask the provider, answer.
 
-`answered` is the whole of it; it raises only when the client goes away. However the exchange ends,
+`answered` does all of it, and raises only when the client goes away. However the exchange ends,
 its outcome reaches the recorder: here for whole answers and errors, in the pump for streams.
 """
 
@@ -42,17 +42,17 @@ from gateway.wire.messages_request import CountedTokens, MessagesRequest
 
 logger = logging.getLogger("gateway.relay")
 
-# Bytes of a body that is parsed on the event loop, where the parts it shares with earlier requests are
-# known. A larger one is parsed whole in a thread, and so is one of more than SMALL bytes that has very many
-# values. A conversation of 1.25 MB has about 2,100 objects and 22,000 values.
+# Bytes of the largest body that is parsed on the event loop, where the parts that it shares with earlier
+# requests are known. Larger ones are parsed whole in a thread, as are those of more than SMALL bytes with
+# very many values. A conversation of 1.25 MB has about 2,100 objects and 22,000 values.
 LARGEST_ON_LOOP: Final = 4 * 1024 * 1024
 SMALL: Final = 1024 * 1024
 MANY_OBJECTS: Final = 20_000
 # members of one object, the slowest of values, take 0.8 µs each: as many of them as SMALL bytes can hold
 MANY_VALUES: Final = 110_000
-# Anthropic's own limit, with its tool search
+# Anthropic's own limit for its tool search
 MOST_TOOLS: Final = 10_000
-# of the models that a key may ask for, in an error
+# models that an error lists, of those that the key may ask for
 _MOST_NAMED: Final = 8
 
 
@@ -83,13 +83,13 @@ async def answered(arrival: Arrival, gateway: Gateway) -> Reply:
 
 
 async def answer(exchange: Exchange, gateway: Gateway) -> Reply:
-    """The course of a messages request. Raises GatewayError before the commit point."""
+    """Answer a messages request. Raises GatewayError before the commit point."""
     request = await parsed(exchange, gateway)
     routes = await routed(exchange, gateway, request)
     await admission.come_in(exchange, gateway)
     exchange.classifier = classifier_for(exchange, gateway, answered)
     priced = admission.payable(exchange, gateway, routes)
-    # the error when only targets without a price are left
+    # raises if only targets without a price are left
     beyond = unpriced(exchange.asked_model) if len(priced) < len(routes) else None
     tries = Tries(exchange, gateway, priced, request, beyond)
     local = await tries.prepare()
@@ -159,7 +159,7 @@ async def parsed(exchange: Exchange, gateway: Gateway) -> MessagesRequest:
 
 
 def _has_many_values(body: bytes) -> bool:
-    """By its braces and commas, wherever they stand."""
+    """An estimate by braces and commas, those inside texts included."""
     return len(body) > SMALL and (body.count(b"{") > MANY_OBJECTS or body.count(b",") > MANY_VALUES)
 
 
@@ -244,7 +244,7 @@ async def failed(exchange: Exchange, gateway: Gateway, error: GatewayError) -> W
     try:
         await gateway.recorder.settled(outcome)
     finally:
-        # even when the client does not wait for it
+        # shielded, so that it is written even if the client leaves
         ended(exchange, gateway, outcome)
     return reply
 

@@ -108,7 +108,7 @@ class Upstream:
         return profile.stream_idle_timeout or provider.silence_timeout or profile.idle_timeout
 
     def begin(self) -> None:
-        """Another attempt starts: the exchange keeps this one's request and answer."""
+        """Start another attempt, whose request and answer the exchange keeps."""
         exchange = self.exchange
         exchange.route = self.route
         exchange.answered = ByteLog()
@@ -117,18 +117,18 @@ class Upstream:
             exchange.sent_json = self._body
 
     def let_go(self) -> None:
-        """It is streaming: its request will not be sent again."""
+        """Free the request: the answer is streaming, so it will not be sent again."""
         del self.call, self._body
 
     def renew(self) -> None:
-        """A fresh stream for what is streamed; anything an earlier one had begun is forgotten."""
+        """Make a fresh stream and forget what an earlier one had begun."""
         if self.exchange.streamed:
             stream = self.dialect.stream(self.context, self.exchange.ledger)
             self.stream = stream if self.judge is None else judged_stream(stream, self.judge)
 
     @property
     def held_back(self) -> JudgedStream | None:
-        """The stream, when its last events wait for verdicts."""
+        """The stream if its last events wait for verdicts."""
         stream: Any = self.stream
         return stream if self.judge is not None and isinstance(stream, JudgedStream) and stream.held else None
 
@@ -218,7 +218,7 @@ class Upstream:
         )
 
     async def _opened(self, answer: UpstreamAnswer, body: bytes) -> Opened:
-        """A streamed answer that is already complete, in whatever form it came."""
+        """A streamed answer that is complete already, whatever its form."""
         events = as_events(body)
         if events is None:
             message = self._message(answer, body)
@@ -232,7 +232,7 @@ class Upstream:
         return Opened(told)
 
     def _streamed_message(self, body: bytes) -> Message:
-        """The message of an answer that was streamed although a whole one was asked for."""
+        """The message of an answer that was streamed although the request did not ask for that."""
         self.exchange.ledger.repair(repairs.OTHER_FORM)
         stream = self.dialect.stream(self.context, self.exchange.ledger)
         told = [*stream.feed(body), *([] if stream.done else stream.finish())]
@@ -356,7 +356,7 @@ class Upstream:
         """The body of an answer that is not streamed; the silence between its pieces is limited."""
         body = answer.whole(self.gateway.max_answer_bytes)
         if body is not None:
-            # the usual case: it came with the head
+            # usually it came with the head
             return body
         loop = asyncio.get_running_loop()
         limit = self.silence_limit

@@ -1,4 +1,4 @@
-"""What follows the end of an exchange, however it ended; its one log line."""
+"""What follows the end of every exchange, and its one log line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.telemetry import metrics
 from gateway.wire.trace_context import traceparent
 
 logger = logging.getLogger("gateway.exchange")
-# characters of an id that a caller chose, as its column has them
+# characters of a client's own id, as in its column
 LONGEST_ID: Final = 100
 
 _FIELDS: Final = (

@@ -1,4 +1,4 @@
-"""Gate: at most so many exchanges at once in this process; others wait for a bounded time."""
+"""Gate: limits the exchanges of this process; those above the limit wait for a bounded time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gateway.errors import Saturated
 
 
 class Gate:
-    """`limit` None: open to all. `patience`: seconds that an exchange waits for its turn.
+    """`limit` None: no limit. `patience`: seconds for which an exchange waits for its turn.
 
-    Whoever has come through `enter` must `leave`, once.
+    Call `leave` once for each `enter` that returned.
     """
 
     def __init__(self, limit: int | None = None, patience: float = 10.0) -> None:
@@ -22,7 +22,7 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many exchanges wait."""
         return sum(not turn.done() for turn in self._waiting)
 
     @property
@@ -31,7 +31,7 @@ class Gate:
         return self._limit is not None and self.inside >= self._limit
 
     async def enter(self) -> None:
-        """Come in, or wait. Raises Saturated when the turn does not come in time."""
+        """Take a place, waiting if necessary. Raises Saturated if none becomes free in time."""
         if not self.full:
             self.inside += 1
             return
@@ -42,19 +42,19 @@ class Gate:
                 await turn
         except TimeoutError:
             if _came(turn):
-                # the turn came at the very moment the patience ended
+                # the place was given at the moment when the patience ended
                 return
             raise Saturated(
                 f"the gateway is busy with {self._limit} requests, try again in a moment"
             ) from None
         except asyncio.CancelledError:
             if _came(turn):
-                # the turn came together with the cancellation: pass it on
+                # the place was given together with the cancellation: pass it on
                 self.leave()
             raise
 
     def leave(self) -> None:
-        """Make room: the longest waiting takes the place."""
+        """Free the place for whichever exchange has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

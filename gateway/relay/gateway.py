@@ -29,7 +29,7 @@ from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons
 from gateway.wire.request_cache import RequestReader
 
-# sessions moved by a step that are remembered
+# remembered sessions that a step moved
 MOST_MOVES: Final = 4096
 # providers' models without a counter that are remembered; clients can make up names
 MOST_WITHOUT_COUNTER: Final = 2000
@@ -58,7 +58,7 @@ class AdmissionLimiter(Protocol):
 
 
 class Shadowing(Protocol):
-    """Who asks another target, too, of requests that have ended."""
+    """Sends requests that have ended to another target, too."""
 
     def ended(self, exchange: Any, gateway: Any, outcome: ExchangeOutcome) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Teaching: what the refusals of one exchange teach, tried before the first byte and kept if it worked.
+"""Teaching: what the refusals of one exchange teach, tried before the first byte and kept if it works.
 
 A refusal that names an option leads to one more attempt at the same target with that option changed.
 A lesson is kept only when the target has answered with it.
@@ -25,7 +25,7 @@ logger = logging.getLogger("gateway.relay")
 
 # A model may refuse two parameters; one that refuses more needs an admin.
 MOST_LESSONS: Final = 2
-# overflow.py's words for: the prompt fits, but not together with the output
+# overflow.py's limit if the prompt fits, but not together with the output
 OUTPUT_TOO_LONG: Final = "input length and `max_tokens` exceed"
 
 
@@ -64,13 +64,13 @@ class Teaching:
         return found, dataclasses.replace(route, profile=profile)
 
     def accepted(self, choice: AttemptChoice, found: list[Lesson], error: UpstreamError) -> None:
-        """The request goes out with these lessons, because of this error."""
+        """Note that the request is sent again with these lessons because of this error."""
         self._given += 1
         self._lessons.setdefault(choice.index, []).extend(found)
         self.refusal = self.refusal or error
 
     def worked(self, choice: AttemptChoice) -> None:
-        """The target has answered: what was changed for it is in force from now on."""
+        """Note that the target has answered: its changed options are in force from now on."""
         lessons = self._lessons.get(choice.index)
         if lessons:
             self._learn(choice.route, lessons)

@@ -1,4 +1,4 @@
-"""Which arm of its mapping an exchange is given, and what its record says of that."""
+"""The arm that an exchange gets in its mapping, and the note about it in the record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.routing.shares import Arm, identity_of
 def placed(
     exchange: Exchange, gateway: Gateway, request: Mapping[str, object], routes: tuple[Route, ...]
 ) -> tuple[Route, ...]:
-    """`routes` with the arm of the exchange's session in front, if their mapping divides its sessions."""
+    """`routes` with the arm of the exchange's session first, if their mapping divides its sessions."""
     shares = routes[0].rule.shares
     if shares is None:
         return routes
@@ -32,13 +32,13 @@ def placed(
 
 
 def _note_move(exchange: Exchange, gateway: Gateway, move: Hashable, arm: Arm, step: float) -> None:
-    """Say of each `move` once in this process that a step moved a session."""
+    """Log once in this process for each `move` that a step moved a session."""
     if gateway.moves.get(move) is None:
         gateway.moves.put(move, True)
         exchange.move = f"from {arm.moved_from} to {arm.name}, by the step to {100 * step:g} %"
 
 
 def _goes_on(request: Mapping[str, object]) -> bool:
-    """Whether the conversation has had an answer."""
+    """Whether the conversation has an answer already."""
     messages = request.get("messages")
     return type(messages) is list and len(messages) > 1

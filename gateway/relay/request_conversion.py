@@ -1,4 +1,4 @@
-"""The client's request, converted for one target, after the web search that it needs."""
+"""The client's request converted for one target, after a web search if it needs one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gateway.wire.request_cache import NOTHING
 async def search_for(
     exchange: Exchange, gateway: Gateway, route: Route, request: MessagesRequest
 ) -> Searched | None:
-    """The search made for this request; None when there is nothing to search.
+    """Search the web for this request; None if there is nothing to search.
 
     The gateway searches when an engine is set up and the route's provider does not search itself.
     """
@@ -58,7 +58,7 @@ async def _may_search(exchange: Exchange, gateway: Gateway, request: MessagesReq
 
 
 def told(converted: Converted, made: Searched, exchange: Exchange, gateway: Gateway) -> Converted:
-    """The same with the blocks of the search in front of the answer, and a line in the ledger."""
+    """The request with the blocks of the search in front of its answer, noted in the ledger."""
     what = f"failed: {made.problem}" if made.problem else f"{len(made.found)} results"
     exchange.ledger.replaced("tools", f"web search made by the gateway ({what})")
     return converted.leading_with(search_blocks(made, gateway.new_id("srvtoolu_")))
@@ -98,7 +98,7 @@ async def conversion(
 
 
 def client_facts(exchange: Exchange, gateway: Gateway) -> ClientFacts:
-    """What a conversion needs to know about the client beside the request's body."""
+    """What a conversion needs to know about the client besides the request's body."""
     arrival = exchange.arrival
     return ClientFacts(
         key_id=str(arrival.key.id) if arrival.key else "",

@@ -1,4 +1,4 @@
-"""The facts of an exchange that the rules for its model ask for; nothing is worked out for the others."""
+"""The facts of an exchange that the rules for its model ask for. No others are computed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ _NOTHING = Attached()
 async def note_facts(
     exchange: Exchange, gateway: Gateway, request: MessagesRequest, snapshot: ConfigSnapshot
 ) -> Facts:
-    """Work out the facts of a parsed request that the rules of `snapshot` ask for; routing goes by the same
-    snapshot, even when another one comes meanwhile."""
+    """Compute the facts of a parsed request that the rules of `snapshot` ask for.
+
+    Routing must use the same snapshot, even if a newer one arrives meanwhile."""
     needs = needed(snapshot, exchange.asked_model, exchange.purpose)
     exchange.needs = needs
     if needs.facts:

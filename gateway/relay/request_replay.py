@@ -1,7 +1,7 @@
-"""A request of the history, asked again of a target that somebody chose.
+"""Replay: sending a request of the history again, to a chosen target.
 
-It goes the way of every request; only its configuration is pinned to one rule. It has no client key,
-so no key's limits apply, and it belongs to no session of the history.
+It takes the path of every request, with a configuration that has only one rule. It has no client key, so no
+limits apply, and it belongs to no session of the history.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT_HEADERS: Final = ("anthropic-version", "anthropic-beta")
 
 @dataclass(frozen=True, slots=True)
 class ReplayTarget:
-    """Where a replay goes. `rule_id`: with the options of that mapping; None: with the provider's alone."""
+    """Where a replay goes. `rule_id`: the mapping whose options apply; None: only the provider's apply."""
 
     provider: str
     upstream_model: str = ""
@@ -35,7 +35,7 @@ class ReplayTarget:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedAnswer:
-    """`body`: what a client would have got; `outcome`: the facts of the exchange as the history has them."""
+    """`body`: what a client would have received; `outcome`: the facts of the exchange for the history."""
 
     request_id: str
     outcome: ExchangeOutcome | None
@@ -62,7 +62,7 @@ def pinned(snapshot: ConfigSnapshot, choice: ReplayTarget, asked_model: str) -> 
         )
     else:
         rule = dataclasses.replace(rule, targets=targets[:1], shares=None)
-    # an admin chose the target, whatever the rule asks of requests
+    # the target was chosen by an admin, so the conditions of the rule do not matter
     only = dataclasses.replace(
         rule, public_names=(asked_model,), enabled=True, condition=ALWAYS, skips_blind=False
     )

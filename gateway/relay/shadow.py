@@ -1,8 +1,8 @@
-"""Shadow requests: a share of a mapping's requests is asked of another target, too, once they are answered.
+"""Shadow requests: a share of a mapping's requests is also sent to another target, after they were answered.
 
-A shadow request begins after its request has ended, has places of its own, and never holds up a client: when
-its places are taken, it is dropped. It goes the way of a replay, and its answer stands in the history beside
-the real one. What it reports about providers stays with it, so that it sets nothing aside for clients.
+A shadow request begins when its request has ended, has places of its own, and never delays a client: if its
+places are taken, it is dropped. It takes the path of a replay, and the history has its answer next to the
+real one. What it learns about providers is discarded, so that it sets nothing aside for clients.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ logger = logging.getLogger("gateway.relay")
 
 ENDPOINT: Final = "shadow"
 _PARTS: Final = 2**32
-# what the shadows of a mapping cost since a moment, in US dollars; raises DatabaseAway
+# (mapping, moment) -> US dollars that its shadow has cost since; raises DatabaseAway
 Spent = Callable[[int, datetime], Awaitable[float]]
 
 
 class Shadows:
-    """The shadow requests of one process. `count` is told of what was dropped."""
+    """The shadow requests of one process. `count` counts what was dropped."""
 
     def __init__(self, spent: Spent, count: Callable[[str], None] = lambda why: None) -> None:
         self._spent, self._count = spent, count
@@ -48,7 +48,7 @@ class Shadows:
         self._stopped = False
 
     def ended(self, exchange: Exchange, gateway: Gateway, outcome: ExchangeOutcome) -> None:
-        """A request has ended: ask again if its mapping wants a shadow of it. Returns at once."""
+        """Begin the shadow of a request that has ended, if its mapping wants one. Returns at once."""
         rule = exchange.route.rule if exchange.route else None
         if rule is None or rule.shadow is None or self._stopped or outcome.state != OK:
             return
@@ -71,13 +71,13 @@ class Shadows:
         task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """End what is under way and begin nothing more. Call it in the event loop."""
+        """Cancel what is running and begin nothing more. Call it in the event loop."""
         self._stopped = True
         for task in tuple(self._tasks):
             task.cancel()
 
     async def drained(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is running."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _ask(self, exchange: Exchange, gateway: Gateway, rule: MappingRule, shadow: ShadowRule) -> None:
@@ -111,7 +111,7 @@ class Shadows:
 
 
 def is_chosen(request_id: str, share: float) -> bool:
-    """Whether a request is one of a share (0 to 1) of all."""
+    """Whether a request belongs to a share (0 to 1) of all."""
     digest = blake2b(request_id.encode(), digest_size=4, person=b"shadow").digest()
     return int.from_bytes(digest) / _PARTS < share
 
@@ -162,6 +162,6 @@ def _may_ask(key: KeyEntry | None, rule: MappingRule, snapshot: ConfigSnapshot) 
 
 
 def _is_priced(snapshot: ConfigSnapshot, shadow: ShadowRule, now: datetime) -> bool:
-    """Whether the cap can be held: a target without a price costs an unknown sum."""
+    """Whether the cap can be enforced, which takes a price for the target."""
     target = shadow.target
     return snapshot.prices.price(target.provider, target.upstream_model, now) is not None

@@ -208,7 +208,7 @@ class Tries:
         )
 
     async def _moved(self, step: Step, attempt: ExchangeAttempt) -> bool:
-        """Carry out the decision; False when that is no longer possible."""
+        """Carry out the decision. False: it is no longer possible."""
         moved = False
         try:
             if step.kind == "again":
@@ -275,7 +275,7 @@ class Tries:
     # --- what the client is told ----------------------------------------------------------
 
     def _told(self, last: UpstreamError) -> GatewayError:
-        """The last error; or an earlier one that may pass, when the last says only that an admin must act."""
+        """The last error, or an earlier one that may pass if the last only says that an admin must act."""
         fault = self._failures[-1][0]
         if self._beyond is not None and fault is not Fault.CLIENT and not self._committed:
             return self._beyond

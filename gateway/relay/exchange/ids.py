@@ -2,7 +2,7 @@
 
 The first nine characters are the milliseconds since 1970 in 32 digits that every database sorts
 alike. So the rows of requests that arrive together are neighbours in every index on a request id: a
-batch of the history touches one page of such an index, where random ids touched one for each request.
+batch of the history touches one page of such an index instead of one for each request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A recorder that hands everything on, and keeps how its one exchange ended."""
+"""A recorder that passes everything on and keeps the outcome of its one exchange."""
 
 from __future__ import annotations
 

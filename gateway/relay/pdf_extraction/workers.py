@@ -1,4 +1,4 @@
-"""The pool of processes that read PDFs: started with the first file, ended when there is none for a while."""
+"""The pool of processes that read PDFs: started for the first file, ended after a while without one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORKER: Final = "gateway.relay.pdf_extraction.worker"
 _ROOT: Final = Path(gateway.__file__).parent.parent
 # seconds within which a killed process is gone
 _DEATH: Final = 1.0
-# all that a reader needs of the environment; the credentials in it are none of its business
+# the only variables that a reader needs; the environment also has credentials
 _ENVIRONMENT: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -88,7 +88,7 @@ class _Worker:
         return self._process.poll() is None
 
     async def pages(self, data: str, found: list[str]) -> None:
-        """Append the text of each page of a PDF in base64 to `found`. Raises _NotRead."""
+        """Append the text of each page of a base64 PDF to `found`. Raises _NotRead."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_unix_connection(sock=self._socket)
@@ -110,7 +110,7 @@ class _Worker:
         self._process.kill()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is gone."""
+        """Wait until the process is gone."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 

@@ -35,7 +35,7 @@ logger = logging.getLogger("gateway.relay")
 
 Ask = Callable[[Arrival, Gateway], Awaitable[Reply]]
 _KEPT_HEADERS: Final = (SESSION, AGENT, PARENT_AGENT, "user-agent")
-# seconds beyond the patience with the model, for what stands around the call
+# seconds for the work around the call, in addition to the patience with the model
 _AROUND: Final = 3.0
 _GATEWAY_TIMEOUT: Final = 504
 
@@ -53,7 +53,7 @@ def classifier_for(exchange: Exchange, gateway: Gateway, ask: Ask) -> Classifier
     except UnknownModel:
         return None
     except GatewayError:
-        # a model is named and cannot be asked now: each check says so in the history
+        # a mapping names a model that cannot be asked now; the history says so for each check
         pass
     return Classifier(exchange, gateway, ask)
 
@@ -76,7 +76,7 @@ class Classifier:
                 return Findings({action.id: Unavailable.INPUT_TOO_LONG for action in actions})
             arrival = self._arrival({"model": self._exchange.asked_model, **asking.request})
         except (TypeError, ValueError, RecursionError):
-            # an input that is no JSON text
+            # an input that is not JSON
             return Findings({action.id: Unavailable.INPUT_UNPARSED for action in actions})
         listening = ListeningRecorder(gateway.recorder)
         patient = dataclasses.replace(
@@ -110,7 +110,7 @@ class Classifier:
         return Arrival(
             request_id=self._gateway.new_id("req_"),
             endpoint="messages",
-            # the history shows it as what the caller calls the request
+            # the history shows it under the purpose that the caller gave
             headers={**headers, "request-id": arrival.request_id},
             body=jsontext.dumps(request),
             address=arrival.address,

@@ -1,8 +1,8 @@
 """Inbox: where data from the provider waits for the writer.
 
-Everything that arrived while the writer was busy is handed over in one piece, so a burst leaves as one
-write. A tick wakes the writer without data. When more than `HIGH_WATER` bytes are waiting, the feed
-is paused until the writer has taken them: the provider is read no faster than the client reads.
+What arrives while the writer is busy is handed over in one piece, so a burst becomes one write. A tick wakes
+the writer without data. When more than `HIGH_WATER` bytes are waiting, the feed is paused until the writer
+has taken them: the provider is read no faster than the client reads.
 
 The feed is the provider's connection itself, which puts pieces as they arrive, or a reader task
 (`InboxReader`) where a transport can only be read.
@@ -85,7 +85,7 @@ class Inbox:
         self._wake()
 
     def discard(self) -> None:
-        """Nobody takes any more: forget what is waiting and let the feed run to its end."""
+        """Forget what is waiting, because nobody takes any more, and let the feed run to its end."""
         self._discarding = True
         self._release()
 
@@ -101,7 +101,7 @@ class Inbox:
             finally:
                 self._waiter = None
         if self._pieces:
-            # a tick is still pending: its sender rings no more until it has been heard
+            # a tick is pending; its sender sends no other until it was taken
             data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
             self._release()
             return data

@@ -1,7 +1,7 @@
-"""ProviderBody: the provider's answer behind its first events, until its connection is free or closed.
+"""ProviderBody: the rest of the provider's answer after its first events.
 
-After the last event the connection is read to its end for a moment, so that the next request can have it. One
-that nobody will read any more is closed at once.
+After the last event the body is read to its end for a moment, so that the connection can be reused. The
+connection of an abandoned answer is closed at once.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gateway.upstream.client import UpstreamAnswer
 
 logger = logging.getLogger("gateway.relay")
 
-# how long a connection is read behind the last event
+# seconds for which a connection is read after the last event
 DRAIN_SECONDS: Final = 1.0
-# the event loop holds tasks only weakly
+# the event loop keeps only weak references to tasks
 _draining: set[asyncio.Task[None]] = set()
 
 
@@ -54,13 +54,13 @@ class ProviderBody:
             await opened.answer.close()
 
     def drain(self, *, at_once: bool) -> None:
-        """Let the body end, or cut it off when there is nothing to wait for."""
+        """Let the body end, or close it if there is nothing to wait for."""
         self._inbox.discard()
         reader = self.reader
         if reader is not None:
             if not reader.done():
                 _hold(reader)
-                # not before its first step: a task cancelled there never reaches its `finally`
+                # a task that is cancelled before its first step never reaches its `finally`
                 self._loop.call_later(0.0 if at_once else DRAIN_SECONDS, reader.cancel)
         elif self._answer is not None and not self._answer.complete:
             if at_once:
@@ -69,13 +69,13 @@ class ProviderBody:
                 self._loop.call_later(DRAIN_SECONDS, self._answer.cut)
 
     def cut(self) -> None:
-        """Nobody reads it any more."""
+        """Close the body, which nobody reads any more."""
         if self._answer is not None:
             self._answer.cut()
 
 
 def close_unread(opening: asyncio.Task[Opened] | None, loop: asyncio.AbstractEventLoop) -> None:
-    """Close an answer that began after its reader last looked: nobody reads it any more."""
+    """Close an answer that began after its reader gave up."""
     if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
         return
     answer = opening.result().answer

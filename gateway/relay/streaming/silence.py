@@ -19,7 +19,7 @@ from gateway.relay.gateway import Gateway
 
 
 class Due(enum.Enum):
-    """What is to be done now, the first that applies."""
+    """What is due now; the first that applies."""
 
     END = enum.auto()
     SILENT = enum.auto()
@@ -29,7 +29,7 @@ class Due(enum.Enum):
 
 
 class Silence:
-    """`sent`, `received`: when the last piece went out and came in; `content`: the last that was no ping."""
+    """`sent`, `received`: when the last piece went out, came in. `content`: the last that was not a ping."""
 
     __slots__ = ("_gateway", "content", "received", "sent", "until")
 
@@ -43,7 +43,7 @@ class Silence:
         return max(0.0, self.sent + self._gateway.ping_interval - now)
 
     def next_at(self, upstream: Upstream) -> float:
-        """When the next thing is due, should nothing happen before."""
+        """When something is due next if nothing happens before."""
         due = min(self.sent + self._gateway.ping_interval, self.received + upstream.silence_limit, self.until)
         if upstream.stream.awaiting_trailer:
             due = min(due, self.received + self._gateway.trailer_timeout)

@@ -18,7 +18,7 @@ logger = logging.getLogger("gateway.relay")
 
 
 class StreamEnd:
-    """`decide` once; then `settle`, or `hand_over` when the client is gone. `waits`: neither was done."""
+    """Call `decide`, then `settle`, or `hand_over` if the client is gone. `waits`: neither was called."""
 
     __slots__ = ("_exchange", "_final", "_gateway", "_outcome")
 
@@ -35,7 +35,7 @@ class StreamEnd:
     def decide(
         self, upstream: Upstream, state: State, ready: bytes, final: bytes, error: GatewayError | None
     ) -> None:
-        """The outcome is known. `ready` goes out at once, `final` when it is recorded."""
+        """Take the outcome. `ready` goes out at once, `final` when the outcome is recorded."""
         exchange, gateway = self._exchange, self._gateway
         self._final = final
         exchange.note_returned(ready)
@@ -43,7 +43,7 @@ class StreamEnd:
         try:
             upstream.note_facts()
         except Exception:
-            # the exchange ends with what is known without them
+            # record the exchange without them
             logger.exception("unexpected error", extra={"request_id": exchange.request_id})
         self._outcome = exchange.outcome(state, status=200, error=error, now=gateway.clock())
         ended(exchange, gateway, self._outcome)

@@ -1,4 +1,4 @@
-"""The straight way of a piece: from the callback that brought it to the client's transport.
+"""Write-through: a piece goes to the client's transport in the callback that brought it.
 
 A server may offer a body that is written without waiting (`WriteThrough`). A stream that supports it
 (`WritesThrough`) passes it whatever arrives while its iterator waits. Everything but plain pieces
@@ -11,11 +11,11 @@ from typing import Protocol
 
 
 class WriteThrough(Protocol):
-    """The server's side, from the first piece of an answer to its last."""
+    """The server's side, for the pieces of one answer."""
 
     @property
     def held_back(self) -> bool:
-        """Too much is waiting for the client: stop writing and let the iterator supply the rest."""
+        """Whether too much is waiting for the client, so that the iterator must supply the rest."""
         ...
 
     def write(self, piece: bytes) -> None: ...
