@@ -1,4 +1,4 @@
-"""How much room the database takes, how old the oldest contents are, and what comes of it."""
+"""The size of the database, the age of the oldest contents, and a forecast from both."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gateway.models import LegalHold, RequestBody, RequestLog, Retention
 # the first days of an installation say little about the next ones
 LEAST_AGE: Final = timedelta(days=1)
 MONTH: Final = 30
-# what has to go does not go at once: a purge comes every hour, when the gateway runs
+# expired contents are removed by a purge each hour, while the gateway runs
 _PURGED_WITHIN: Final = timedelta(days=2)
-# days of contents, for who has not decided yet
+# days of contents proposed to an admin who has not decided
 PROPOSED_DAYS: Final = 90
 
 
@@ -34,7 +34,7 @@ class DiskNeed:
     def in_a_month(self, body_days: int | None) -> int:
         """Bytes 30 days from now at the present rate, with contents kept for `body_days` (None: for ever).
 
-        What is older than `body_days` then makes room, which the database fills again.
+        Contents older than `body_days` are removed by then, and the database reuses their space.
         """
         days = self.age + MONTH
         if body_days is not None:
@@ -43,7 +43,7 @@ class DiskNeed:
 
 
 def disk_need(now: datetime) -> DiskNeed:
-    """As of `now`. Raises what the database raises."""
+    """The need as of `now`. Raises what the database raises."""
     size = size_of_database()
     first = RequestLog.objects.order_by("started_at").values_list("started_at", flat=True).first()
     age = max(now - first, LEAST_AGE) / timedelta(days=1) if first is not None else 0.0
@@ -67,7 +67,7 @@ def oldest_contents(now: datetime, body_days: int | None) -> datetime | None:
 
 
 def size_of_database() -> int:
-    """Bytes."""
+    """The size of the database in bytes."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_database_size(current_database())")

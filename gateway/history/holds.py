@@ -1,4 +1,4 @@
-"""What a legal hold covers, and which requests share the fate of another one because they repeat it."""
+"""What a legal hold covers, and which requests repeat another one and are kept or removed with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from gateway.models import LegalHold, RequestLog
 
-# a request, what was asked again of it, and what judged that answer
+# a request, a repeat of it, and the judge of that answer
 _REPEATS: Final = 2
 
 

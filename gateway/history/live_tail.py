@@ -119,7 +119,7 @@ class LiveTail:
 
 
 class TailedRecorder:
-    """A recorder that informs the tail of everything it is handed."""
+    """A recorder that tells the tail of everything it receives."""
 
     def __init__(self, recorder: OutcomeWriter, tail: LiveTail) -> None:
         self._recorder = recorder

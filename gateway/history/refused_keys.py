@@ -1,7 +1,7 @@
-"""RefusedKeys: client keys that were shown and refused, counted beside the requests.
+"""RefusedKeys: counts client keys that were sent and refused.
 
-Nobody waits for it, and a flood of guesses makes few rows: what comes meanwhile is added up, and keys that
-are not known here are told apart up to MOST_UNKNOWN a day.
+Requests do not wait for it, and a flood of guesses makes few rows: refusals between two writes are added up,
+and at most MOST_UNKNOWN unknown keys a day have rows of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.models.base import storable_text
 
 logger = logging.getLogger("gateway.history")
 
-# in one process
+# unknown keys with rows of their own, a day and process
 MOST_UNKNOWN: Final = 100
 # seconds between two writes, and after one that failed
 PAUSE: Final = 1.0
@@ -124,7 +124,7 @@ class RefusedKeys:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if not self._waiting:
                     return
-                # what comes meanwhile is written with it
+                # refusals that arrive meanwhile are written together
                 self._changed.wait_for(lambda: self._stopping, pause)
                 stopping = self._stopping
             try:

@@ -51,19 +51,19 @@ from gateway.models.database_errors import concerns_server
 logger = logging.getLogger("gateway.history")
 
 BATCH: Final = 200
-# between two batches the writer of the history gets its turn
+# seconds between two batches, for the writer of the history
 BREATH: Final = 0.02
 LEASE: Final = timedelta(minutes=10)
 EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = 300.0
-# a budget's longest period, whose use by a key is in the totals alone
+# the longest period of a budget: its use by a key is in the totals only
 KEPT_FOR_BUDGETS: Final = timedelta(days=31)
 _HAS_BODY: Final = Exists(RequestBody.objects.filter(pk=OuterRef("request_id")))
 # what was recorded is in the database by then, whatever it had to wait for
 _SPOOLED: Final = timedelta(days=1)
 # days; what is kept for longer is kept for ever
 LONGEST: Final = 36_500
-# the page that shows the next purge does not count further
+# the page about the next purge counts no further
 MOST_COUNTED: Final = 10_000
 
 

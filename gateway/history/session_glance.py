@@ -1,4 +1,4 @@
-"""What a session has come to, in a few numbers, for whoever works in it."""
+"""A session in a few numbers, for the person who works in it."""
 
 from __future__ import annotations
 

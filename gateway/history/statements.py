@@ -1,4 +1,4 @@
-"""SQL statements of the history, passed to the database's driver as they are.
+"""SQL statements of the history, passed directly to the database's driver.
 
 For SQLite, Django finds the placeholders of a statement with a regular expression each time it runs: for
 an upsert of forty columns that costs more than running it. These are translated once. Errors are
@@ -17,7 +17,7 @@ _Values = Sequence[Any]
 
 
 class Statement:
-    """One statement, with %s where its values go and no other percent sign."""
+    """A statement with %s for its values and no other percent sign."""
 
     def __init__(self, text: str) -> None:
         self.text: Final = text

@@ -43,7 +43,7 @@ class Piece(NamedTuple):
 
 
 class Chain:
-    """Values in order, and for each the digest of itself and everything before it.
+    """Values in order, each with the digest of itself and everything before it.
 
     Two lists, because most of a conversation is known and never becomes a Piece.
     """
@@ -60,7 +60,7 @@ class Chain:
 
     @classmethod
     def recurring(cls, values: Sequence[object]) -> Chain:
-        """The same for values that are shared with others, and that nobody changes."""
+        """The same for values that are shared between requests and never changed."""
         chain = cls(values, ())
         parent = ROOT
         for value in values:
@@ -74,7 +74,7 @@ class Chain:
         return self.digests[-1] if self.digests else None
 
     def pieces(self, known: Callable[[bytes], bool] | None = None) -> Iterator[Piece]:
-        """The pieces, but those whose digest is `known`."""
+        """The pieces whose digests are not `known`."""
         for index, digest in enumerate(self.digests):
             if known is None or not known(digest):
                 yield Piece(digest, self.digests[index - 1] if index else None, self.values[index])
@@ -196,7 +196,7 @@ def _without_markers(block: dict[str, Any], path: list[int], marks: list[list[An
 def _put_back(messages: list[Any], mark: list[Any]) -> None:
     """Undo one note of `_unmarked`, keeping the order of the keys."""
     if len(mark) == 1:
-        # of recipes from before contents kept one form: the text was a list only while it was marked
+        # in old recipes a content was a list only while it had a marker
         message = messages[mark[0]]
         message["content"] = [{"type": "text", "text": message["content"]}]
         return

@@ -11,7 +11,7 @@ from gateway.history.content.codec_dictionary import DICTIONARY
 
 # Up to level 3 the time is the same and the size falls; from 5 on it takes twice as long for 3 percent.
 LEVEL: Final = 3
-# texts stored without the dictionary are read with it as well
+# the decompressor also reads texts stored without the dictionary
 _COMMON: Final = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 _COMMON.precompute_compress(level=LEVEL)
 
@@ -21,7 +21,7 @@ class Damaged(ValueError):
 
 
 class _Contexts(threading.local):
-    """One of each per thread: they may not be shared, and making one costs more than using it."""
+    """One of each for a thread: they cannot be shared, and making one costs more than using it."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=_COMMON)

@@ -28,7 +28,7 @@ HOUR: Final = 3600
 DIGEST: Final = 32
 # values in one IN (...)
 AT_ONCE: Final = 500
-# digests that Known remembers: those of two hundred long conversations, some 18 MB
+# digests that Known remembers: two hundred long conversations, about 18 MB
 MOST_KNOWN: Final = 120_000
 
 _PUT_NODE: Final = Statement("""
@@ -87,7 +87,7 @@ class Known:
             self._stamped.put(digest, hour)
 
     def forget(self) -> None:
-        """Know nothing, as after the database was replaced."""
+        """Forget everything, as after the database was replaced."""
         self._stamped.clear()
 
 
@@ -128,7 +128,7 @@ def put(chains: Iterable[Chain]) -> dict[bytes, Piece]:
             b"".join(texts) or None,
             hour,
         )
-    # a digest occurs once, so what follows it is never compared
+    # digests are unique, so sorting never compares what follows them
     nodes.sort()
     _PUT_NODE.many(nodes)
     _PUT_BLOB.many(sorted(blobs.values()))

@@ -1,4 +1,4 @@
-"""Stored conversations as wholes: how they began, and which of them continues which.
+"""Stored conversations: how they began, and which continues which.
 
 A conversation is named by the end of its chain of messages (RequestBody.received_head).
 """
@@ -14,9 +14,9 @@ from django.db import connection
 from gateway.history.content.content_store import plain_blobs
 from gateway.wire import jsontext
 
-# messages from the beginning of a conversation, among which what a person wrote is looked for
+# the first messages of a conversation, in which a person's prompt is looked for
 OPENING: Final = 3
-# a chain that is longer is followed no further: it has more messages than any client sends
+# the longest chain that is followed, with more messages than any client sends
 LONGEST_CHAIN: Final = 20_000
 _CHAINS: Final = """
 WITH RECURSIVE chain (head, digest, parent, blob, depth) AS (

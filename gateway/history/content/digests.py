@@ -1,11 +1,11 @@
-"""Digests of values that several requests share, known again by being the same object.
+"""Digests of values that several requests share, recognised by the identity of the object.
 
 A conversation's messages and tools are parsed and converted once while they are remembered
 (wire/request_cache.py), and nobody changes them; so their JSON and its SHA-256, which took a
 third of a millisecond for a request of 137 KB, need not be made again either.
 
-Values are held here, or their place in memory could become another's. They are mostly those
-that the reader of requests holds anyway; their texts are at most as long as `Digests` is told.
+The values are kept alive here, or another object could take their place in memory. Most are those that the
+reader of requests keeps anyway; the size of their texts is bounded.
 """
 
 from __future__ import annotations

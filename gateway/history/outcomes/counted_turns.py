@@ -1,4 +1,4 @@
-"""What each request counts for, kept beside it as text: to count it once more, that is counted off first."""
+"""What each request counts for, stored as text, so that it can be counted off before it is counted again."""
 
 from __future__ import annotations
 

@@ -327,5 +327,5 @@ def _turn(
     seen = facts.get(name, UNREAD)
     if record is None:
         return AgentTurn(stored.row, seen, tries.get(name, ()))
-    # contents that are kept no longer were read before
+    # contents that were removed had been read before
     return AgentTurn(stored.row, seen if seen.read else record.facts, tries.get(name, ()), record.prompt)

@@ -14,7 +14,7 @@ from gateway.history.totals.dashboard import quantile
 
 # of the normal distribution: 95 % lie between -Z and Z
 Z: Final = 1.959963984540054
-# below so many there is no telling
+# below this number nothing can be concluded
 LEAST: Final = 30
 
 

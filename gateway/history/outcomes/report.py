@@ -1,4 +1,4 @@
-"""The figures of targets over some time, read from the totals: the same cost with any number of requests."""
+"""The figures of targets over a range, from the totals, so that the number of requests does not matter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SINCE_MONDAY: Final = 3 * DAY
 _KEY: Final = ("mapping_pk", "mapping", "provider", "upstream_model", "request_class")
 _KEYS: Final = len(_KEY)
 _PRODUCTS: Final = frozenset({"cached_by_input", "tokens_by_ms"})
-# of the classes together there are rows of their own for these
+# these have rows of their own for all classes together
 _UNITS: Final = frozenset(UNIT_NUMBERS)
 
 
@@ -46,7 +46,7 @@ class _Part(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """Sums as the database tells them, by name. `newest`: the last hour of them."""
+    """Sums from the database, by name. `newest`: the last hour among them."""
 
     mapping_pk: int
     mapping: str

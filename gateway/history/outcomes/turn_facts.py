@@ -1,4 +1,4 @@
-"""What one request tells: the calls of its answer, the results it brings, and what a person said (pure).
+"""What one request shows: the calls of its answer, the results in it, and what a person said (pure).
 
 A request carries the whole conversation. New in it is its *tail*: the last assistant message, which is the
 answer to an earlier request, and what follows. Texts of Claude Code that are known here were read in, or
@@ -171,7 +171,7 @@ def _end(result: Mapping[str, Any]) -> End:
 
 
 def _pair(tool: str, arguments: Any, content: Any) -> str:
-    # a model may tell the same arguments in another order
+    # the same arguments may come in another order
     plain = dict(sorted(arguments.items())) if type(arguments) is dict else arguments
     return sha256(jsontext.dumps([tool, plain, content])).hexdigest()[:_DIGEST]
 
@@ -191,7 +191,7 @@ def _said(message: Any, *, beside_results: bool) -> tuple[bool, int]:
         elif plain and not plain.startswith(_CLIENTS) and (markers or not beside_results):
             speaks = True
     if not texts:
-        # a picture alone is something said, too
+        # a picture alone counts as speaking
         speaks = not beside_results and any(_blocks(message, kind) for kind in ("image", "document"))
     return speaks, markers
 
@@ -216,5 +216,5 @@ def _text(block: Any) -> str:
 
 
 def _id(call: str) -> str:
-    # clients may send half a surrogate pair, which UTF-8 does not have
+    # clients may send half a surrogate pair, which cannot be encoded as UTF-8
     return sha256(call.encode("utf-8", "replace")).hexdigest()[:_DIGEST]

@@ -40,7 +40,7 @@ def policy(key_policy: str, gateway_policy: str) -> str:
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers for storage, with the value replaced in each one that is not known to be free of secrets."""
     names = tuple(headers)
-    # nobody gets memory for made-up long names
+    # no long made-up names are kept in memory
     secret = _known_secrets(names) if sum(map(len, names)) <= LONGEST_KNOWN else _secrets(names)
     return {**headers, **secret}
 

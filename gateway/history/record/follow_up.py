@@ -33,9 +33,9 @@ from gateway.pricing.book import PriceBook
 
 logger = logging.getLogger("gateway.history")
 
-# A transaction costs as much as ten exchanges.
+# exchanges in one transaction, which costs as much as ten of them
 AT_ONCE: Final = 200
-# the same for entries of the queue, whose texts have to be read
+# the same for entries from the database, whose texts have to be read
 READ_AT_ONCE: Final = 50
 # bytes of requests and answers in one transaction: about 3 ms, when answers are in few events
 PORTION: Final = 250_000
@@ -44,7 +44,7 @@ LOOK_EVERY: Final = 1.0
 QUEUE_EVERY: Final = 2.5
 MOST_LEFT: Final = 5_000
 RETRY_SECONDS: Final = 10.0
-# between two transactions the writer of the history gets its turn
+# seconds between two transactions, for the writer of the history
 BREATH: Final = 0.002
 
 _QUEUED: Final = "SELECT request_id FROM gateway_followup WHERE request_id IN ({places})"
@@ -124,7 +124,7 @@ def index_again(request_ids: Sequence[str]) -> int:
     """Index exchanges whose index is gone, and nothing else of them; returns how many there are."""
     rows = ended_exchanges(request_ids)
     told = [row.request_id for row in rows]
-    # these wait for more than the index, and whoever serves does the rest
+    # queued exchanges need more than the index, and a serving process does the rest
     waiting = set(FollowUp.objects.filter(request_id__in=told).values_list("request_id", flat=True))
     FollowUp.objects.bulk_create([FollowUp(request_id=one) for one in told], ignore_conflicts=True)
     for portion in _portions(rows):
@@ -221,7 +221,7 @@ def count_outcomes(portion: Sequence[EndedExchange]) -> None:
     try:
         facts = facts_of(portion)
         with transaction.atomic():
-            # an end that is written later queues the exchange again
+            # an end that arrives later queues the exchange again
             hourly.hold(names)
             count(names, facts)
             _forget(names)

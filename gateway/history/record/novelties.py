@@ -1,4 +1,4 @@
-"""Names that clients send and nobody here knows, each written once."""
+"""Names that clients send and this version does not know, each written once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from gateway.history.outcome import ExchangeOutcome
 from gateway.models import ClientNovelty
 
-# a client can make names up
+# clients may make names up
 MOST: Final = 2_000
 
 

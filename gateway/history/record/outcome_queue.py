@@ -67,7 +67,7 @@ class OutcomeQueue:
         with self._lock:
             for entry in self._entries:
                 if entry.since > moment:
-                    # the others are younger
+                    # the rest is younger
                     break
                 found.append(entry)
         return found
@@ -112,7 +112,7 @@ def release(entries: Iterable[Entry]) -> None:
         if entry.waiter is not None:
             by_loop.setdefault(entry.waiter.get_loop(), []).append(entry.waiter)
     for loop, waiters in by_loop.items():
-        # a closed loop raises RuntimeError: nobody waits any more
+        # a closed loop raises RuntimeError; nobody waits in it
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_set, waiters)
 

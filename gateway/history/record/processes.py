@@ -78,7 +78,7 @@ class OwnProcess:
             self._thread.start()
 
     def end(self) -> None:
-        """Everything of this process is written: it no longer serves."""
+        """Deregister, after everything of this process was written."""
         self._ending.set()
         if self._thread is not None:
             self._thread.join(BEAT)
@@ -158,7 +158,7 @@ class OwnProcess:
                 self.settle_the_dead()
                 failing = False
             except Exception:
-                # once per outage
+                # logged once for each outage
                 if not failing:
                     logger.exception("cannot look after the rows of processes that died; trying again")
                 failing = True

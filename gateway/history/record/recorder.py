@@ -104,7 +104,7 @@ class Recorder:
         self._wake = threading.Event()
         self._wake_spooler = threading.Event()
         self._stopping = threading.Event()
-        # nothing more will be late
+        # no more entries will become late
         self._all_late = threading.Event()
         self._committed_at = 0.0
         # several clients waited for outcomes of the last batch
@@ -221,7 +221,7 @@ class Recorder:
             self._stopping.wait(GATHER)
         batch = self._queue.oldest(LARGEST_BATCH)
         try:
-            # read once: the spooler takes outcomes away meanwhile
+            # read once, because the spooler may take outcomes meanwhile
             held = {entry: outcome for entry in batch if (outcome := entry.outcome) is not None}
             written = list(held.values())
             self._write(written)

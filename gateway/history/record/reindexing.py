@@ -1,4 +1,4 @@
-"""The search index made anew, request by request in the order in which they came."""
+"""Rebuilding the search index, request by request in chronological order."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def write(
         counted = hourly.before(last)
         for request_id in counted:
             if last[request_id].state == OPEN:
-                # its end is there already: it came through the spool
+                # its end is stored already, from the spool
                 del last[request_id]
         if not last:
             return []
@@ -133,7 +133,7 @@ def write_singly(
 def _written(outcome: ExchangeOutcome, prices: PriceBook, mask: Masker | None) -> list[EndedExchange] | None:
     """What `write` returns for the fullest form that the database takes; None when it takes none."""
     for form in _forms(outcome):
-        # an amount that fits no column is as unknown as a missing price
+        # an amount that does not fit the column counts as unknown, like a missing price
         for book in (prices, NO_PRICES) if form is not outcome else (prices,):
             try:
                 return write([form], book, mask)

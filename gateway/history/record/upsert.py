@@ -28,7 +28,7 @@ from gateway.wire import jsontext
 
 # what the columns of PostgreSQL hold
 LARGEST: Final = 2**31 - 1
-# the lists of most rows, as JSON
+# the JSON of the lists of most rows
 _NO_ITEMS: Final = "[]"
 
 
@@ -82,7 +82,7 @@ class Upsert:
             for name, text, longest in zip(self._texts, texts, self._longest, strict=True):
                 values[name] = text.replace("\x00", "\ufffd")[:longest]
         ints = self._of_ints(values)
-        # most of them are 0 or None
+        # most numbers are 0 or None
         if any(ints) and not 0 < min(filter(None, ints)) <= max(filter(None, ints)) <= LARGEST:
             raise ValueError("a number is out of range")
         for name in self._lists:

@@ -1,4 +1,4 @@
-"""Statistics about the tables, so that the database chooses the index that leads to the fewest rows."""
+"""Statistics about the tables, so that the database chooses the most selective index."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from gateway.history.search.tokenizer import Term, terms
 from gateway.history.statements import Statement, among
 from gateway.models import SearchText
 
-# how many of the newest places a search looks at
+# how many of the newest matches a search considers
 MOST_FOUND: Final = 500
-# for those who may see only a few of them
+# the same for readers who may see only a few of them
 MOST_LOOKED_THROUGH: Final = 5_000
 AT_ONCE: Final = 200
-# this many places are read from PostgreSQL's index and sorted here
+# up to this many matches are read from PostgreSQL's index and sorted here
 FEW: Final = 5_000
 
 _PUT_TEXT: Final = Statement(
@@ -186,7 +186,7 @@ def _remove(request_ids: Sequence[str]) -> int:
 
 
 def clear() -> None:
-    """Forget every text."""
+    """Remove every text."""
     with transaction.atomic(), connection.cursor() as cursor:
         if _index() is _TSVECTOR:
             cursor.execute("DELETE FROM gateway_searchwords")

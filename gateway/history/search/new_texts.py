@@ -1,4 +1,4 @@
-"""What ended exchanges add to the search index: messages that are not in it yet, and answers."""
+"""What ended exchanges add to the search index: messages that it does not have yet, and answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.wire.message_reader import read_answer
 
 
 def new_texts(portion: Sequence[EndedExchange]) -> Iterator[index.NewText]:
-    """The texts of these exchanges that are not in the index yet; nothing from bodies that cannot be read."""
+    """The texts of these exchanges that the index does not have yet; unreadable bodies give none."""
     asking = [row for row in portion if row.endpoint != "count_tokens"]
     nodes = _new_nodes({row.head: row.fresh for row in asking if row.head is not None})
     seen: set[bytes] = set()
@@ -70,7 +70,7 @@ def _answer(row: EndedExchange) -> Iterator[index.NewText]:
 
 
 def _message(piece: Any) -> Mapping[str, Any]:
-    """A piece, JSON or its text, as the message it is; a body that was no Messages request as a text."""
+    """A piece as a message; a body that was not a Messages request becomes a text."""
     value = piece
     if type(piece) is bytes:
         try:

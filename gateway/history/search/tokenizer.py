@@ -13,7 +13,7 @@ from typing import Any, Final
 from gateway import patterns
 from gateway.conversion.block_kinds import kind_of
 
-# No more of one text is indexed; it is the beginning of a file that a tool read.
+# Words of one text that are indexed; longer texts are mostly files that a tool read.
 MOST_WORDS: Final = 20_000
 # PostgreSQL takes 1,048,575 bytes in one tsvector, positions included: up to 5 bytes a word.
 MOST_BYTES: Final = 900_000
@@ -46,7 +46,7 @@ def words(text: str) -> list[str]:
 
 
 def _portions(text: str) -> Iterator[list[str]]:
-    """The same, those of at most AT_ONCE characters at a time, also where there is no space."""
+    """The same, for at most AT_ONCE characters at a time."""
     start = 0
     while start < len(text):
         end = _portion_end(text, start)
@@ -55,7 +55,7 @@ def _portions(text: str) -> Iterator[list[str]]:
 
 
 def _portion_end(text: str, start: int) -> int:
-    """Where the portion that begins at `start` ends: at a space, else behind a sign, else in a long run."""
+    """The end of the portion from `start`: at a space, else after a sign, else within a long run."""
     most = start + AT_ONCE
     if most >= len(text):
         return len(text)
@@ -141,7 +141,7 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
         if name == "content":
             yield from _content(value)
         elif name == "source":
-            # others are files and addresses
+            # other fields are files and addresses
             if isinstance(value, Mapping) and value.get("type") == "text":
                 yield from _strings(value.get("data"))
         else:

@@ -15,7 +15,7 @@ from gateway.history.secrets.secret_search import OutOfTime, Work, secrets_in
 from gateway.masking.kinds import SecretKind
 from gateway.wire.stored_stream import StreamLines
 
-# stands for a text that could not be searched
+# replaces a text that could not be searched
 WHOLE_NAME: Final = "whole-text"
 WHOLE: Final = f"[masked:{WHOLE_NAME}]"
 # identifies the blocks of one stream

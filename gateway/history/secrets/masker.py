@@ -181,11 +181,11 @@ class Masker:
 
 
 def looked_at(body: bytes) -> Sequence[bytes]:
-    """Where a secret in an answer would show: in all of it, or in what a stream says and around it."""
+    """The texts in which a secret of an answer would show: the whole, or what a stream says and the rest."""
     return stream_texts(body) if is_stream(body) else (body,)
 
 
 @lru_cache(maxsize=2)
 def masker(looks: tuple[SecretLook, ...] = (), secrets: tuple[str, ...] = ()) -> Masker:
-    """The masker of an admin's patterns and configured values; the same one as long as they are the same."""
+    """The masker for an admin's patterns and configured values, kept while these stay the same."""
     return Masker([*map(of_value, secrets), *map(of_admin, looks)])

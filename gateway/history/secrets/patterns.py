@@ -14,7 +14,7 @@ from gateway.routing.snapshot import SecretLook
 logger = logging.getLogger("gateway.history")
 
 
-# bytes that are taken apart in one call: what it takes to hold the parts is bounded
+# bytes that are split in one call, so that the memory for the parts is bounded
 SLICE: Final = 256 * 1024
 # bytes for each part, on average, below which it is quicker to look for each literal
 _DENSE: Final = 12
@@ -69,7 +69,7 @@ class _Divided:
         parts = text.split(self.divider)
         parts.pop()
         if len(parts) * _DENSE > len(text):
-            # so many dividers that looking at each part takes longer
+            # with this many dividers, looking at each part takes longer
             return [pattern for literals in self._ends.values() for pattern in literals.patterns(text)]
         near = [part for part in parts if part.endswith(every)]
         if not near:
@@ -89,7 +89,7 @@ class Suspects:
         self._every = tuple(dict.fromkeys((*BUILT_IN, *more)))
         self._always = [pattern for pattern in more if not pattern.literals]
         literals = [(literal, pattern) for pattern in self._every for literal in pattern.literals]
-        # what is cut in two where two slices meet is whole in one of them
+        # slices overlap, so what is cut at the end of one is whole in the next
         self._overlap = max(len(literal) for literal, _ in literals) - 1
         dash, underscore = _Divided(b"-"), _Divided(b"_")
         self._plain, self._divided = _Plain(), (dash, underscore)

@@ -16,7 +16,7 @@ from gateway.history.outcome import ERROR, OPEN
 from gateway.pricing.book import PriceBook
 from gateway.pricing.price import Tokens
 
-# as many digits as the column has
+# the digits of the column
 _PLACES: Final = Decimal("1e-10")
 # endpoints that a provider answers with tokens: for clients, for admins who ask again, and beside a client's
 # answer; counting tokens is free
@@ -26,7 +26,7 @@ _UNPRICED: Final = (None, "")
 
 
 class Metered(Protocol):
-    """What an exchange used, and of whom; unknown tokens are None."""
+    """What an exchange used, and of which provider; unknown tokens are None."""
 
     @property
     def provider(self) -> str: ...

@@ -1,4 +1,4 @@
-"""The numbers of the dashboard, from the hourly totals: the same cost with any number of requests.
+"""The numbers of the dashboard, from the hourly totals, so that the number of requests does not matter.
 
 A span of an hour or two is read from its requests, so that it can be shown by minutes.
 """
@@ -25,11 +25,11 @@ from gateway.models.history.request_log import class_words
 
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
 _WEEK: Final = 7 * DAY
-# the first Monday of the hours that are counted from 1970 on
+# the first Monday, in hours since 1970
 _MONDAY: Final = 4 * DAY
-# from so many hours on, bars of so many hours
+# (hours of the range, hours of a bar) from which that width is used
 _BARS: Final = ((400 * DAY, _WEEK), (11 * DAY, DAY), (49, 6), (0, 1))
-# up to so long a span is read from the requests, and its bars are minutes
+# ranges up to this length are read from the requests, with bars of minutes
 _FINE: Final = timedelta(minutes=125)
 _MOST_ROWS: Final = 100_000
 MOST_LINES: Final = 12
@@ -48,7 +48,7 @@ class ExchangeSums:
     sums: list[int] = field(default_factory=lambda: [0] * len(_NUMBERS))
     failed: int = 0
     cancelled: int = 0
-    # of complete answers alone: one that failed took time without giving tokens
+    # complete answers only: a failed one took time without giving tokens
     answered_tokens: int = 0
     answering_ms: int = 0
 
@@ -169,7 +169,7 @@ def dashboard(since: datetime, until: datetime) -> Dashboard:
     classes: dict[str, ExchangeSums] = {}
     for upstream, provider, key, state, purpose, *sums in _grouped(first, last):
         whole.add(state, sums)
-        # what was refused before a provider was chosen has no model of a provider
+        # requests refused before a provider was chosen have no upstream model
         models.setdefault(upstream, ExchangeSums()).add(state, sums)
         providers.setdefault(provider, ExchangeSums()).add(state, sums)
         keys.setdefault(key, ExchangeSums()).add(state, sums)
@@ -214,7 +214,7 @@ def _bars(since: datetime, until: datetime) -> tuple[int, int, int]:
         # a range may begin centuries before the first counted hour
         counted = DailyTotal.objects.order_by("hour").values_list("hour", flat=True).first()
         first = max(first, last if counted is None else min(counted, last))
-    # whole bars, weeks from Monday on
+    # whole bars; weeks begin on Monday
     first -= (first - _MONDAY) % each
     return first, last, each
 
@@ -362,7 +362,7 @@ def _points(first: int, last: int, each: int) -> tuple[list[Point], dict[str, li
 
 
 def _lines(found: dict[Any, ExchangeSums], name: Callable[[Any], str]) -> list[DashboardLine]:
-    """Those with the most requests; the rest is left out."""
+    """The lines with the most requests."""
     used = (key for key in found if found[key].requests)
     most = sorted(used, key=lambda key: (-found[key].requests, str(key)))[:MOST_LINES]
     return [DashboardLine(str(key or "none"), name(key), found[key]) for key in most]

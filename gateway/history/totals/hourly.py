@@ -66,9 +66,9 @@ def before(request_ids: Iterable[str]) -> dict[str, Contribution]:
 
 
 def hold(request_ids: Iterable[str]) -> None:
-    """Nobody else changes the rows of these exchanges until the caller's transaction ends.
+    """Keep others from changing the rows of these exchanges until the caller's transaction ends.
 
-    On SQLite nobody else writes at all.
+    Does nothing on SQLite, where no one else can write.
     """
     ids = sorted(request_ids)
     if connection.vendor == "postgresql" and ids:

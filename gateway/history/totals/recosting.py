@@ -89,7 +89,7 @@ def recompute(rows: QuerySet[RequestLog], prices: PriceBook, *, batch: int = BAT
 
 
 def _recost(row: RequestLog, prices: PriceBook, told: Recosted) -> bool:
-    """Whether the row changed."""
+    """Recompute one row. Whether it changed."""
     told.looked_at += 1
     told.before += row.cost or ZERO
     cost, source = cost_of(row, prices)

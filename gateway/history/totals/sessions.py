@@ -26,7 +26,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from gateway.client_protocol.purpose import CHECKS
 from gateway.models import RequestLog, SessionTotal
 
-# prefixes of holders' names
+# prefixes of the names of holders
 OWNER: Final = "user:"
 KEY: Final = "key:"
 _LINEAGE: Final = Coalesce(F("client_key__lineage"), F("client_key_id"), output_field=BigIntegerField())
@@ -39,7 +39,7 @@ _PROMPT: Final = reduce(
 )
 
 _NUMBERS: Final[dict[str, Any]] = {
-    # first: behind a sum of the same name, a column's name means the sum
+    # must come first: after a sum of the same name, the name refers to the sum
     "context_tokens": Max(_PROMPT, filter=Q(agent_id="")),
     "first_at": Min("started_at"),
     "last_at": Max("started_at"),
@@ -55,7 +55,7 @@ _NUMBERS: Final[dict[str, Any]] = {
     "tool_count": Sum("tool_count"),
     "busy_ms": Sum("duration_ms"),
 }
-# of one session; more are not named
+# prompts of one session that are listed
 MOST_MODELS: Final = 8
 
 
@@ -88,7 +88,7 @@ def by_class(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
 
 
 def by_model(rows: QuerySet[RequestLog]) -> list[dict[str, Any]]:
-    """The numbers by `provider` and `upstream_model`; the dearest first."""
+    """The numbers by `provider` and `upstream_model`; the most expensive first."""
     found = rows.order_by().values("provider", "upstream_model")
     sums: Any = found.annotate(unpriced=Count("pk", filter=Q(cost=None)), **_NUMBERS)
     dearest = F("cost").desc(nulls_last=True)
@@ -123,7 +123,7 @@ def _named(kind: str, number: Any) -> Concat:
 
 
 def work_out(session_id: str) -> None:
-    """Write the totals of one session again, for each of its holders; open rows already count as requests."""
+    """Recompute the totals of one session for each of its holders; open rows count as requests."""
     rows = held(RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED))
     for numbers in rows.order_by().values("holder").annotate(**_NUMBERS):
         holder = numbers.pop("holder")

@@ -34,7 +34,7 @@ _SUMS: Final = {f"sum_{name}": Sum(name) for name in _NUMBERS}
 
 @dataclass(slots=True)
 class UsageSums:
-    """Sums over some exchanges. Tokens of the cache are beside the input, not in it; `cost` in dollars."""
+    """Sums over some exchanges. Cached tokens are not part of the input tokens; `cost` in dollars."""
 
     requests: int = 0
     failed: int = 0
@@ -69,7 +69,7 @@ class UsageLine:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """`lines`, the dearest first (days in order); `whole`: their sum; `days` of the span, in order."""
+    """`lines`: the most expensive first (days in order); `whole`: their sum; `days`: those of the span."""
 
     by: str
     since: datetime
@@ -132,7 +132,7 @@ def _rows(by: str, first: int, behind: int, zone: tzinfo) -> Iterable[Any]:
     """(hour, key, model, provider, state, *numbers): by whole days of UTC where a reader's day is one."""
     names = ("hour", "client_key_pk", "upstream_model", "provider", "state")
     daily = DailyTotal if _is_utc(zone) else HourlyTotal
-    # what is not asked for is not told apart, so that there are fewer rows
+    # group only by what is asked for, so that there are fewer rows
     kept = {"key": "client_key_pk", "owner": "client_key_pk", "group": "client_key_pk"}.get(by)
     grouped = {"hour", "state", kept, {"model": "upstream_model", "provider": "provider"}.get(by)}
     for table, start, end in spans(HourlyTotal, daily, first, behind):
