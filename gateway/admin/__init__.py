@@ -1,4 +1,4 @@
-"""HTTP for people: Django admin over the records. One module per record."""
+"""HTTP for people: the console, built on Django's admin. One module for each kind of record."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _

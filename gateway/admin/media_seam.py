@@ -1,6 +1,6 @@
-"""A page's scripts, which Django's Media lists in private attributes alone.
+"""A page's scripts. Django's Media lists them only in private attributes.
 
-Seen with Django 5.2; tests/test_seams.py says when it is to be looked at again.
+Seen with Django 5.2; tests/test_seams.py fails when another version needs a look.
 """
 
 from __future__ import annotations

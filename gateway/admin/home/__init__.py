@@ -1,4 +1,4 @@
 """The first page: what is left to set up, and what a person without further rights has.
 
-The numbers of the gateway (`gateway_dashboard`) come from `history.totals` and stay where they are drawn.
+Does not belong here: the dashboard's numbers (`history.totals`, drawn by `templatetags.gateway_dashboard`).
 """

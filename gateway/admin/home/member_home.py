@@ -17,13 +17,13 @@ from gateway.history.totals import sessions
 from gateway.models import ClientKey, Origin, PersonBudget, SessionTotal
 
 MOST_SESSIONS: Final = 5
-# more keys than a person has; those that were used last come first
+# more keys than people have; the most recently used come first
 MOST_KEYS: Final = 20
 _PLACEHOLDER: Final = "ccp_…"
 
 
 def member_home(user: Any, address: str) -> dict[str, Any] | None:
-    """What the page shows; None for who owns no key and has no session.
+    """What the page shows; None for a person without keys and sessions.
 
     `address`: where clients find the gateway.
     """

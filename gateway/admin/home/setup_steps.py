@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from gateway.config.startup import demo
 from gateway.models import ClientKey, Origin, Provider, RequestLog, Retention
 
-# who can do them
+# whoever may do this can do all of them
 PERMISSION: Final = "gateway.add_provider"
 
 
@@ -27,7 +27,7 @@ class SetupStep:
 
 
 def setup_steps() -> list[SetupStep]:
-    """The steps in their order; empty once all of them are done."""
+    """The steps in order; empty once all are done."""
     provider = Provider.objects.filter(enabled=True).exclude(origin=Origin.DEMO).order_by("pk").first()
     mapped = not demo.demo_only()
     steps = [

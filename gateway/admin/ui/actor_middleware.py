@@ -1,4 +1,4 @@
-"""Middleware: what a request to the admin changes was changed by its user."""
+"""Middleware: attributes the changes that a request to the console makes to its user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.config.changes import acting
 
 
 def acting_user(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Stands behind the middleware that knows the user."""
+    """Must come after the middleware that sets the user."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         user = request.user

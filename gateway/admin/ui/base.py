@@ -1,8 +1,7 @@
-"""What the gateway's admin pages share. The theme (django-unfold) is imported here and nowhere else.
+"""What the pages of the console share. Only this module imports the theme (django-unfold).
 
-A page of ours extends Django's own admin templates and blocks, and is styled by
-static/gateway/gateway.css with class names of our own (`gw-`), so that another
-theme means another version of this module.
+Our pages extend Django's own admin templates and blocks, and static/gateway/gateway.css styles them with
+class names of our own (`gw-`), so changing the theme means changing this module.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ __all__ = [
 ]
 
 
-# how filters compare; `id` is the other record's
+# the comparisons of filters; `id` is that of a related record
 _COMPARISONS: Final = frozenset({"id", "exact", "in", "isnull", "gt", "gte", "lt", "lte"})
 
 
@@ -110,10 +109,10 @@ _FILLING: Final = ("/prepopulate.js", "/urlify.js", "/xregexp.js", "/xregexp.min
 
 @dataclass(frozen=True)
 class EmptyState:
-    """What a list says while it has no rows: `title`, a sentence what to do next, and links to do it.
+    """What an empty list says: `title`, a sentence about what to do next, and links for it.
 
-    `links` are pairs of a URL name (for reverse, without arguments) and a label; one that
-    the user may not open is left out by the page it leads to, so name only pages of the same rights.
+    `links` are pairs of a URL name (for reverse, without arguments) and a label. They are shown to every
+    reader of the list, so name only pages that take the same rights.
     """
 
     title: str | Promise
@@ -125,22 +124,22 @@ class GatewayModelAdmin(ModelAdmin):
     """The base of every page of ours."""
 
     show_facets = admin.ShowFacets.NEVER
-    # lists of ours are wide: they use the room there is
+    # our lists are wide, so they use the full width
     list_fullwidth = True
     warn_unsaved_form = True
-    # what the list says while it is empty; a list whose filters exclude every row says that instead
+    # shown if there are no rows at all, not if filters exclude them
     empty_state: ClassVar[EmptyState | None] = None
-    # the page has a bar of its own for the filters (templatetags/console.py)
+    # whether the filters are in a bar above the list (templatetags/console.py)
     filters_in_bar: ClassVar[bool] = False
-    # fields that links of other pages ask for, beside those of the list's filters
+    # fields that links from other pages filter by, besides those of the list's filters
     lookups: ClassVar[tuple[str, ...]] = ()
 
-    # beside the fields of a form: what it was filled from
+    # puts a stamp of the stored record into the form
     change_form_before_template = "admin/gateway/record_stamp.html"
 
     @property
     def media(self) -> Media:
-        """Without Django's scripts that fill one field from another (200 KB), which no form of ours does."""
+        """Without Django's scripts that fill one field from another (200 KB), which our forms do not do."""
         whole: Media = super().media
         if self.prepopulated_fields:
             return whole
@@ -149,7 +148,7 @@ class GatewayModelAdmin(ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any | None = None, change: bool = False, **options: Any
     ) -> Any:
-        """A form that changes a record of the configuration tells what was changed meanwhile."""
+        """A form for a configuration record, which refuses to overwrite what somebody changed meanwhile."""
         form = super().get_form(request, obj, change=change, **options)
         if not (change and isinstance(obj, ConfigRecord)):
             return form
@@ -167,16 +166,16 @@ class GatewayModelAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # Django's title says what to do with a row; the browser's tab has to say which page it is
+        # Django's title is an instruction; the browser's tab should name the page
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
         return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what the page's own filters ask of a field.
+        """Allow only the lookups that the page's own filters use.
 
-        Django allows each field of the model, in any comparison: the digest of a key or a sealed secret
-        could be read letter by letter from whether the list has a row.
+        Django allows any comparison of any field: from whether the list has a row, the digest of a key or an
+        encrypted secret could be read letter by letter.
         """
         if not super().lookup_allowed(lookup, value, request):
             return False
@@ -184,7 +183,7 @@ class GatewayModelAdmin(ModelAdmin):
         try:
             self.opts.get_field(name)
         except FieldDoesNotExist:
-            # a parameter of a filter of ours, or nothing
+            # the parameter of one of our filters, or unknown
             return name != "pk"
         return any(_asks_of(lookup, good) for good in (*self._filtered_fields(request), *self.lookups))
 
@@ -194,14 +193,14 @@ class GatewayModelAdmin(ModelAdmin):
             yield first if isinstance(first, str) else getattr(first, "parameter_name", None) or ""
 
     def may_set(self, request: HttpRequest, attname: str) -> bool:
-        """Whether the user has the right that setting this field takes beside changing the record."""
+        """Whether the user has the right that this field takes in addition to changing the record."""
         right = getattr(self.model, "field_rights", {}).get(attname)
         return right is None or request.user.has_perm(right)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The changes of the record, with before, after and undo, for those who may see changes."""
+        """The log of changes of the record, with undo, for users who may see it."""
         record = self.get_object(request, object_id)
         if record is None or not request.user.has_perm("admin.view_logentry"):
             response: HttpResponse = super().history_view(request, object_id, extra_context)
@@ -225,46 +224,43 @@ class GatewayModelAdmin(ModelAdmin):
         }
 
     def own_page_context(self, request: HttpRequest, title: Any, **more: Any) -> dict[str, Any]:
-        """The same for a page that stands for itself: its head names the page, and no kind of record."""
+        """The same for a page whose heading names the page itself instead of a kind of record."""
         of_itself = {"opts": None, "model_admin": None, "own_title": "", "content_title": title}
         return self.page_context(request, title, **{**of_itself, **more})
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Django's; PostgreSQL refuses to look for a NUL, and no id has one."""
+        """Django's, except for an id with a NUL, which PostgreSQL refuses and no record has."""
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Django's entry; a change of the configuration has one already (config/changes.py).
-
-        A sentence of ours is added to that one.
-        """
+        """Django's entry, unless config/changes.py has made one, which then gets our sentence."""
         return super().log_addition(request, obj, message) if _is_news(obj, message) else None
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return super().log_change(request, obj, message) if _is_news(obj, message) else None
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        # deleting a record of the configuration is logged where it happens
+        # config/changes.py logs deletions of configuration records
         return None if issubclass(self.model, ConfigRecord) else super().log_deletions(request, queryset)
 
 
 def _is_news(obj: Any, message: Any) -> bool:
-    """Whether Django's log needs an entry for this: it has none yet, and there is something to say."""
+    """Whether the log needs another entry: there is something to say, and no entry yet to add it to."""
     if isinstance(message, str):
         return not say(obj, message)
-    # saving what was there already is no change
+    # saving a record unchanged is not a change
     return bool(message) and not isinstance(obj, ConfigRecord)
 
 
 def _asks_of(lookup: str, field: str) -> bool:
-    """Whether a lookup compares this field, as a filter does, and nothing that stands behind it."""
+    """Whether a lookup compares this field in the way of a filter, and does not reach through it."""
     return lookup == field or (
         lookup.startswith(f"{field}__") and _COMPARISONS.issuperset(lookup[len(field) + 2 :].split("__"))
     )
 
 
 class ReadOnlyAdmin(GatewayModelAdmin):
-    """Records that nobody edits here."""
+    """Records that cannot be edited here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

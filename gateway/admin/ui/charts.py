@@ -1,7 +1,7 @@
-"""Charts as tables: the numbers stand in the page, for everybody, and static/gateway/charts.js draws them.
+"""Charts as tables: the page contains the numbers for every reader, and static/gateway/charts.js draws them.
 
 A chart has columns (spans of time, turns, keys) and series over them. The address of a column is a link in
-the table, and a click into the picture follows it.
+the table, which a click on the chart follows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.admin.ui import time_range
 
-# the colours of series that stand on each other; dashboard.css and charts.js count them alike
+# the number of colours for stacked series, as in dashboard.css and charts.js
 COLOURS: Final = 8
 _MOMENT: Final = "%Y-%m-%dT%H:%MZ"
 
@@ -22,14 +22,14 @@ Value = float | int | Decimal | None
 
 
 class ChartColumn(NamedTuple):
-    """A place on the axis. `url`: what lies behind it; "" when nothing does."""
+    """A place on the axis. `url`: where it links; "" for nowhere."""
 
     name: str
     url: str = ""
 
 
 class ChartCell(NamedTuple):
-    """One number. `value` is None where nothing is known."""
+    """One number. `value` is None if unknown."""
 
     value: Value
     words: str
@@ -37,7 +37,7 @@ class ChartCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`kind`: "bar" (bars stand on each other), "line", "heat" (a row of a heat map) or "before" (the span
+    """`kind`: "bar" (stacked bars), "line", "heat" (a row of a heat map) or "before" (the span
     before).
 
     `colour`: a number below COLOURS, or ok, warn or bad. `total`: the sum in words, for the legend.
@@ -56,7 +56,7 @@ class Series:
 class Chart:
     """`unit` of the axis: number, dollars, seconds (values are milliseconds) or percent.
 
-    `top`: the highest value in words. `across`: the columns are lines under each other.
+    `top`: the highest value in words. `across`: columns are drawn as horizontal bars.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Chart:
     across: bool = False
 
     def rows(self) -> Iterator[tuple[ChartColumn, list[ChartCell]]]:
-        """The table: each column with its number in every series."""
+        """The rows of the table: each column with its number in every series."""
         for place, column in enumerate(self.columns):
             yield column, [one.cells[place] for one in self.series]
 
@@ -81,7 +81,7 @@ class Chart:
 
 
 def cells(values: Sequence[Value], said: Callable[[Any], str]) -> list[ChartCell]:
-    """Numbers and their words; a dash for None."""
+    """Numbers with their words, which are a dash for None."""
     return [ChartCell(value, "–" if value is None else said(value)) for value in values]
 
 
@@ -92,7 +92,7 @@ def stacked(
     said: Callable[[Any], str],
     unit: str = "number",
 ) -> Chart:
-    """Bars that are the sums of their layers, the first at the bottom; `said` puts a value into words."""
+    """Stacked bars, the first layer at the bottom; `said` puts a value into words."""
     sums = [sum(values[at] for _name, values in layers) for at in range(len(columns))]
     series = [
         Series(name, cells(values, said), colour=str(place % COLOURS), total=said(sum(values)))
@@ -102,6 +102,6 @@ def stacked(
 
 
 def span_query(since: datetime, until: datetime) -> dict[str, str]:
-    """The parameter of an address that means this span."""
+    """The query parameter for this span."""
     ends = (moment.astimezone(UTC).strftime(_MOMENT) for moment in (since, until))
     return {time_range.PARAMETER: "..".join(ends)}

@@ -1,4 +1,4 @@
-"""Pages of records that the environment may keep."""
+"""Pages of records that the environment may own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from gateway.security.encryption import EncryptionError
 
 
 class OwnedRecordAdmin(GatewayModelAdmin):
-    """Records that the environment may keep: read-only with a remark, until an admin takes one over.
+    """Records that the environment may own: read-only, with a remark, until an admin takes one over.
 
-    A subclass says in `take_over` what taking over does, and in `remarks` what is
-    said on the page of a record of each origin.
+    A subclass implements `take_over`, and gives in `remarks` the text on the page of a record of each origin.
     """
 
     remarks: ClassVar[dict[str, str | Promise]] = {}
 
     def take_over(self, record: Any) -> str:
-        """Take one record over; returns a sentence for the admin. Raises EncryptionError."""
+        """Take a record over; returns a message. Raises EncryptionError."""
         raise NotImplementedError
 
     def has_change_permission(self, request: HttpRequest, obj: ConfigRecord | None = None) -> bool:
@@ -40,7 +39,7 @@ class OwnedRecordAdmin(GatewayModelAdmin):
         return [path("<int:pk>/take-over/", view, name=name), *super().get_urls()]
 
     def take_over_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: the button on the page of a record of the environment."""
+        """POST only: the button on the page of a record that the environment owns."""
         record = self.get_object(request, str(pk))
         if request.method == "POST" and record is not None and self._may_take_over(request, record):
             try:

@@ -1,4 +1,4 @@
-"""Form fields of our own: secrets that are only written, headers with masked values, lists, options."""
+"""Form fields of our own: secrets that are never shown, headers with masked values, lists, options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.config.presets.presets import options_problems
 
 MASK: Final = "••••••••"
 _HEADER_NAME: Final = patterns.compiled(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# these belong to the connection, not to the admin
+# the gateway sets these headers itself
 _NOT_OURS_TO_SET: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding"}
 )
@@ -70,7 +70,7 @@ class LinesField(forms.CharField):
 
 
 class JSONObjectField(forms.JSONField):
-    """A JSON object, laid out in lines; what is wrong with the text is said by line."""
+    """An indented JSON object; errors name the line."""
 
     def __init__(self, **options: Any) -> None:
         widget = Textarea(attrs={"rows": 8, "cols": 70, "spellcheck": "false", "data-mono": ""})
@@ -95,7 +95,7 @@ class JSONObjectField(forms.JSONField):
 
 
 class OptionsField(JSONObjectField):
-    """Profile options; each wrong one is said in a sentence."""
+    """Profile options; each wrong one has an error of its own."""
 
     def clean(self, value: Any) -> Any:
         options = super().clean(value)
@@ -108,7 +108,7 @@ class OptionsField(JSONObjectField):
 class HeadersField(forms.CharField):
     """Request headers, one `Name: value` a line. The page shows names with masked values.
 
-    clean() gives a dictionary; a value that is still the mask is to be kept by the form.
+    clean() gives a dictionary; where a value is still the mask, the form must keep the stored one.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -128,12 +128,12 @@ class HeadersField(forms.CharField):
 
 
 def masked(names: Iterable[str]) -> str:
-    """The lines for a page: every value masked."""
+    """The lines for a page, with every value masked."""
     return "\n".join(f"{name}: {MASK}" for name in names)
 
 
 def unmasked(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
-    """Put the stored value where the mask still stands. Raises ValidationError for a mask without one."""
+    """Replace masks by the stored values. Raises ValidationError for a mask without a stored value."""
     merged = {}
     for name, value in headers.items():
         if value == MASK and name not in stored:

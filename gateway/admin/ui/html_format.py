@@ -1,6 +1,6 @@
-"""How facts look on pages: badges, times, numbers with their units. Each function gives safe HTML.
+"""How facts look on pages: badges, times, numbers with units. Each function returns safe HTML.
 
-The looks are in static/gateway/gateway.css. A cell that holds one `gw-num` is aligned to the right.
+Styles are in static/gateway/gateway.css. A cell that contains one `gw-num` is aligned to the right.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _STATES: Final[dict[str, tuple[Tone, Any]]] = {
 
 
 def badge(text: str | Promise, tone: Tone = "plain", title: str | Promise = "") -> SafeString:
-    """A word in a coloured box; `title` is shown on hover."""
+    """A word in a coloured box; `title` appears on hover."""
     return format_html('<span class="gw-badge gw-{}" title="{}">{}</span>', tone, title, text)
 
 
 def status_badge(status: int | None) -> SafeString:
-    """An HTTP status: 2xx good, 4xx a warning, everything else bad."""
+    """An HTTP status: below 400 good, 4xx a warning, everything else bad."""
     if status is None:
         return NOTHING
     tone: Tone = "good" if status < 400 else "warn" if status < 500 else "bad"
@@ -52,7 +52,7 @@ def status_badge(status: int | None) -> SafeString:
 
 
 def state_badge(state: str, title: str | Promise = "") -> SafeString:
-    """The state of a request or of a key, by its stored name; an unknown one is shown plainly."""
+    """The state of a request or key, by its stored name; an unknown one is shown as it is."""
     tone, text = _STATES.get(state, ("plain", state))
     return badge(text, tone, title)
 
@@ -63,7 +63,7 @@ def switch_badge(on: bool) -> SafeString:
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> SafeString:
-    """A moment relative to now, with the exact one on hover: `3 min ago`, `in 5 d`."""
+    """A moment relative to now: `3 min ago`, `in 5 d`. The exact one appears on hover."""
     if moment is None:
         return NOTHING
     exact = date_format(localtime(moment), "Y-m-d H:i:s T")
@@ -72,7 +72,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> SafeString:
 
 
 def iso(moment: datetime) -> str:
-    """A moment for machines and for the `datetime` attribute."""
+    """A moment in ISO 8601, for the `datetime` attribute."""
     return localtime(moment).isoformat(timespec="seconds")
 
 
@@ -100,7 +100,7 @@ def number(value: float | Decimal | None, unit: str | Promise = "", places: int 
 
 
 def milliseconds(value: float | None) -> SafeString:
-    """A duration in ms, shown in the unit that reads best: ms, s, min, h or days."""
+    """A duration in ms, shown in the unit that fits: ms, s, min, h or days."""
     if value is None:
         return NOTHING
     if value < 1000:
@@ -127,7 +127,7 @@ def size(octets: int | None) -> SafeString:
 
 
 def dollars(value: Decimal | float | None) -> SafeString:
-    """US dollars; small amounts with as many places as say something."""
+    """US dollars; small amounts with more decimal places."""
     if value is None:
         return NOTHING
     distance = abs(float(value))
@@ -137,13 +137,13 @@ def dollars(value: Decimal | float | None) -> SafeString:
 
 
 def plain(value: Decimal) -> str:
-    """A number as spreadsheets read it: 2.500000 -> "2.5", 10.00 -> "10", 0E-10 -> "0"."""
+    """A plain decimal number: 2.500000 -> "2.5", 10.00 -> "10", 0E-10 -> "0"."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def code(text: str) -> SafeString:
-    """A name as machines write it (a model, a slug, a pattern)."""
+    """A name in monospace: a model, a slug, a pattern."""
     return format_html('<code class="gw-code">{}</code>', text) if text else NOTHING
 
 
@@ -170,7 +170,7 @@ def number_column(
 def _named(
     column: Callable[[Any], SafeString], field: str, description: str | Promise
 ) -> Callable[[Any], SafeString]:
-    # the list names the cell after the function, and the admin's own attributes say the rest
+    # the list names the cell after the function; Django's attributes say the rest
     facts = {"__name__": f"{field}_shown", "short_description": description, "admin_order_field": field}
     for name, value in facts.items():
         setattr(column, name, value)

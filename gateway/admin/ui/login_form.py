@@ -11,7 +11,7 @@ from gateway.admin.ui.base import AuthenticationForm
 
 
 class LoginForm(AuthenticationForm):
-    """Says how long to wait: `ccproxy_site/logins.py` leaves the seconds on the request."""
+    """Says how long to wait: `ccproxy_site/logins.py` puts the seconds on the request."""
 
     def get_invalid_login_error(self) -> ValidationError:
         wait = math.ceil(getattr(self.request, "login_pause", 0))

@@ -1,7 +1,7 @@
-"""What a model wrote as Markdown, shown so that it can do nothing: the only place that knows markdown-it.
+"""A model's Markdown, rendered safely. The only module that imports markdown-it.
 
-HTML in it is text, images are links, and a link goes to the web or to mail alone,
-opens a page of its own and tells nobody where it was clicked. Nothing is loaded.
+HTML in it stays text, images become links, and links lead only to the web or to mail, open in a new tab and
+send no referrer. Nothing is loaded.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from markdown_it.token import Token
 from gateway import patterns
 from gateway.admin.ui.sanitize import inert
 
-# longer texts are shown as they are
+# longer texts are not rendered
 LONGEST: Final = 40_000
 _ADDRESS: Final = patterns.compiled(r"(?:https?://|mailto:)", patterns.IGNORECASE)
 
 
 def rendered(text: str) -> SafeString:
-    """Safe HTML of a text of any content; call it for texts of up to LONGEST characters."""
+    """Safe HTML for any text of up to LONGEST characters."""
     return mark_safe(_MARKDOWN.render(inert(text)))  # noqa: S308 (HTML is off, links are checked)
 
 
@@ -34,7 +34,7 @@ def _link(renderer: RendererHTML, tokens: list[Token], index: int, options: Any,
     link = tokens[index]
     link.attrSet("rel", "noopener noreferrer nofollow")
     link.attrSet("target", "_blank")
-    # what is clicked may say something else
+    # the text of a link may name another address
     link.attrSet("title", str(link.attrGet("href")))
     return renderer.renderToken(tokens, index, options, environment)
 

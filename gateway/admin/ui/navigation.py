@@ -1,4 +1,4 @@
-"""The sidebar: which pages there are, and for whom."""
+"""The sidebar: its pages, and who sees them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gateway.history.access import owns_keys
 
 @dataclass(frozen=True)
 class MenuItem:
-    """One page. It appears once its URL name exists, for users with one of `permissions` (empty: everyone).
+    """One page. It appears if its URL name exists, for users with one of `permissions` (empty: everyone).
 
-    `owners` shows it also to the owner of a client key, whose pages are limited to their own.
+    `owners` shows it also to owners of client keys, to whom the page shows only what is theirs.
     """
 
     title: str | Promise
@@ -202,7 +202,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
 )
 
 
-# pages that understand a time range, which goes along from one to the next
+# pages with a time range, which links between them carry along
 _WITH_RANGE: Final = frozenset(
     {
         "admin:index",
@@ -216,7 +216,7 @@ _WITH_RANGE: Final = frozenset(
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """The theme's navigation: sections with the entries that this user may open."""
+    """The navigation for the theme: sections with the entries that the user may open."""
     user: Any = request.user
     owns = cache(lambda: owns_keys(user))
     carried = time_range.carried(request)
@@ -235,7 +235,7 @@ def _linked(entries: tuple[MenuItem, ...]) -> Iterator[tuple[MenuItem, str]]:
         try:
             yield entry, reverse(entry.page)
         except NoReverseMatch:
-            # that page is not part of this installation
+            # the page is not part of this installation
             continue
 
 
@@ -251,7 +251,7 @@ def _item(entry: MenuItem, link: str, carried: str) -> dict[str, Any]:
 
 
 def _mark_current(groups: list[dict[str, Any]], path: str) -> None:
-    """The entry whose address is the longest beginning of this page's; the index only for itself."""
+    """Mark the entry whose address is the longest prefix of this page's; the index only on the index."""
     index = reverse("admin:index")
     items = [item for group in groups for item in group["items"]]
     fitting = [

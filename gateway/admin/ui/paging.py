@@ -1,4 +1,4 @@
-"""Pages of a big table without counting it."""
+"""Pages of a large table without counting its rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PAGES_AHEAD: Final = 5
 
 
 class LookAheadPaginator(Paginator):
-    """Looks only a few pages past the one that is shown; `count` is what is known to exist so far.
+    """Looks only a few pages ahead; `count` is the number of rows known to exist so far.
 
-    A page behind the end is the first page.
+    A page past the end becomes the first page.
     """
 
     object_list: Any
@@ -27,7 +27,7 @@ class LookAheadPaginator(Paginator):
 
     @cached_property
     def _found(self) -> tuple[int, list[Any]]:
-        """The page that is shown, and the primary keys from its first row on."""
+        """The number of the page, and the primary keys from its first row on."""
         for page in (self._wanted, 1):
             start = (page - 1) * self.per_page
             keys = list(self.object_list.values_list("pk", flat=True)[start : start + self.reach])
@@ -41,8 +41,10 @@ class LookAheadPaginator(Paginator):
 
     @property
     def shown_rows(self) -> Any:
-        """The rows of the page that is shown, in the order of the list, by their primary keys alone: with its
-        filters beside them, SQLite would take the index of a filter."""
+        """The rows of the page, in order, looked up by primary key alone.
+
+        With the filters in the query, SQLite would use the index of a filter.
+        """
         rows = self.object_list.model._default_manager.filter(pk__in=self._found[1][: self.per_page])
         return rows.order_by(*self.object_list.query.order_by)
 
@@ -57,17 +59,17 @@ class LookAheadPaginator(Paginator):
 
     @property
     def more(self) -> bool:
-        """Whether there may be more than `count`."""
+        """Whether there may be more than `count` rows."""
         return self.count >= (self.shown_page - 1) * self.per_page + self.reach
 
 
 class LookAheadList(ChangeList):
-    """A list with that paginator; Django's would look for the rows of the page a second time."""
+    """A list with that paginator; Django's would query the rows of the page twice."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if self.model_admin.filters_in_bar:
-            # the theme's drawer would hold each choice a second time
+            # the theme's drawer would repeat each choice
             self.has_filters = False
 
     def get_results(self, request: HttpRequest) -> None:
@@ -77,5 +79,5 @@ class LookAheadList(ChangeList):
 
 
 def page_number(text: str) -> int:
-    """The page of a query string; nonsense is the first page."""
+    """The page number in a query string; 1 if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 1

@@ -1,8 +1,8 @@
-"""What a form was filled from: two people who edit one record do not overwrite each other unseen.
+"""Stamps in forms, so that two people who edit one record do not overwrite each other unnoticed.
 
-A form carries a stamp: a short digest of each value of its record, and of the records that are edited with
-it. When it comes back and a value is another one now, it is not saved. It says which, and has the new stamp:
-saving once more is a decision.
+A form carries a stamp: a short digest of each value of its record and of the records edited with it. If a
+stored value has changed when the form comes back, it is not saved: it says which value, and carries the new
+stamp, so saving again is a decision.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _SHOWN: Final = 80
 
 
 def stamp_of(record: ConfigRecord, inlines: Any = ()) -> str:
-    """The stamp of a stored record and of those that these inlines edit with it. Reads them anew."""
+    """The stamp of a stored record and of the records that these inlines edit. Reads the database."""
     return json.dumps({name: digest for name, digest, _said in _values(record, inlines)})
 
 
 def stamped(form: Any, record: ConfigRecord, inlines: Any = ()) -> Any:
-    """A form class like `form` that is invalid when `record` is no longer what its stamp says.
+    """A form class like `form` that is invalid if `record` no longer matches the stamp.
 
-    A post without a stamp comes from no page of ours, and is taken as it is.
+    A POST without a stamp was not made by one of our pages and is accepted.
     """
 
     class StampedForm(form):
@@ -68,15 +68,15 @@ def _changed(text: str, record: ConfigRecord, inlines: Any) -> Iterator[str]:
         if before.pop(name, None) != digest:
             yield said
     if before:
-        # what is left was there, and is not any more
+        # the rest was removed since
         yield _("%(count)d values removed") % {"count": len(before)}
 
 
 def _values(record: ConfigRecord, inlines: Any, lock: bool = False) -> list[tuple[str, str, str]]:
-    """(name, digest, what to say) of each value that is stored now."""
+    """(name, digest, text for people) of each stored value."""
     found: list[tuple[str, str, str]] = []
     rows = type(record)._base_manager.filter(pk=record.pk)
-    # of two forms that come in the same moment, the second waits for the first
+    # of two forms that arrive at once, the second waits for the first
     for stored in rows.select_for_update() if lock else rows:
         found += _of(stored, "", "")
     for inline in inlines:

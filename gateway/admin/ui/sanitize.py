@@ -1,4 +1,4 @@
-"""Stored text for a page: laid out when it is JSON, and nothing in it can act or hide (pure)."""
+"""Stored text for a page: indented if it is JSON, and without characters that act or hide (pure)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from django.utils.translation import gettext as _
 from gateway import patterns
 from gateway.wire import jsontext
 
-# More than this makes browsers slow; the rest is stored, and its size is shown.
+# Longer texts make browsers slow; the page says how much is missing.
 LONGEST: Final = 400_000
-# Spaces in front of the innermost line that folds: the parts of a message. Each fold costs the browser.
+# The deepest indentation that folds, that of the parts of a message: each fold costs the browser time.
 _DEEPEST_FOLD: Final = 6
 _MOST_FOLDS: Final = 2_000
-# long, and the same in each request
+# folded at first: long, and the same in each request
 _CLOSED: Final = '"tools": ['
 _CONTROL: Final = [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]
-# marks that change the direction of text, and characters that take no room
+# marks that change the direction of text, and characters of no width
 _HIDDEN: Final = [0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
 _ANY: Final = patterns.compiled("[" + "".join(map(chr, [*_CONTROL, *_HIDDEN])) + "]")
 
 
 def readable(body: bytes) -> str:
-    """A stored body as text for a <pre>: JSON indented, anything else as it is; not yet escaped for HTML."""
+    """A stored body as text for a <pre>: JSON is indented. Not escaped for HTML."""
     try:
         text = json.dumps(jsontext.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        # not JSON, or nested deeper than it can be laid out
+        # not JSON, or nested too deeply to be indented
         text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     cut = text[:LONGEST]
     return inert(cut) + _more(len(text) - LONGEST)
 
 
 def folded(body: bytes) -> SafeString:
-    """`readable` as HTML in which parts of JSON fold. As text it is the same, so that it can be copied."""
+    """`readable` as HTML in which parts of JSON fold. Copying it gives the same text."""
     parts: list[str] = []
-    # indentations of the parts that are open
+    # indentations of the open parts
     inside: list[int] = []
     made = 0
     for line in readable(body).split("\n"):
@@ -63,13 +63,13 @@ def _more(count: int) -> str:
 
 
 def inert(text: str) -> str:
-    """Control characters as their pictures, invisible ones and half surrogate pairs by their number."""
+    """The text with symbols for control characters, and code points for invisible ones and surrogates."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text.translate(_SHOWN) if _ANY.search(text) else text
 
 
 def json_escaped(text: str) -> str:
-    """JSON text in which no character hides or acts, and which says the same."""
+    """The same JSON with escapes for characters that act or hide."""
     return text.translate(_ESCAPED) if _ANY.search(text) else text
 
 

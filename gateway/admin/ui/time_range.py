@@ -1,8 +1,8 @@
-"""The time range of a page, in its address: one spelling for all pages, so that links carry it along.
+"""The time range in a page's address, spelt the same for all pages, so that links can carry it along.
 
 `?range=` is one of NAMED, or `FROM..UNTIL`: dates or moments (2026-11-30, 2026-11-30T09:00, with an offset or
-`Z`), each of which may be missing. A date as the end is meant as a whole. What has no offset is meant in the
-reader's time zone.
+`Z`), each of which may be missing. An end date includes the whole day. Without an offset, the reader's time
+zone applies.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _CALENDAR: Final = {
 }
 NAMED: Final = {**{name: title for name, (_length, title) in _ROLLING.items()}, **_CALENDAR}
 _LONGEST: Final = 80
-# hours are counted from 1970 on; near the last year a date overflows with a time zone or a span added
+# hours are counted from 1970 on; near year 9999 a time zone or span would overflow a date
 _YEARS: Final = range(1970, 9000)
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From `since` (included) to before `until`; None: from the beginning, up to now. `token` names it."""
+    """From `since` (inclusive) to `until` (exclusive); None for no bound. `token` names it."""
 
     token: str
     title: Any
@@ -55,13 +55,13 @@ class TimeRange:
         return urlencode({PARAMETER: self.token})
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
-        """Both ends; without a beginning the last 30 days of it. What is still to come is empty."""
+        """Both ends; without a start its last 30 days. A range in the future is empty."""
         until = min(self.until or now, now)
         return min(self.since or until - timedelta(days=30), until), until
 
 
 def time_range(token: str, now: datetime | None = None) -> TimeRange | None:
-    """The range that `token` names, in the reader's time zone; None: it names none."""
+    """The range that `token` names, in the reader's time zone; None for anything else."""
     now = timezone.localtime(now)
     if token in _ROLLING:
         length, title = _ROLLING[token]
@@ -82,19 +82,19 @@ def time_range(token: str, now: datetime | None = None) -> TimeRange | None:
 
 
 def chosen(request: HttpRequest, default: str = "") -> TimeRange | None:
-    """The range of a request's address, else the default one, else None."""
+    """The range in the request's address, else the default one, else None."""
     asked = time_range(request.GET.get(PARAMETER, ""))
     return asked or (time_range(default) if default else None)
 
 
 def carried(request: HttpRequest) -> str:
-    """`?range=...` for links to other pages, when the address of this one has a range; else ""."""
+    """`?range=...` for links to other pages if the address has a range, else ""."""
     found = chosen(request)
     return f"?{found.query()}" if found else ""
 
 
 def choices(request: HttpRequest, names: Iterable[str], default: str) -> list[dict[str, Any]]:
-    """Links to the named ranges, that of this page marked; whatever else is in the address stays."""
+    """Links to the named ranges, the present one marked; other parameters of the address stay."""
     here = chosen(request, default)
     rest = request.GET.copy()
     links = []
@@ -106,7 +106,7 @@ def choices(request: HttpRequest, names: Iterable[str], default: str) -> list[di
 
 
 def _calendar(token: str, now: datetime) -> tuple[datetime, datetime]:
-    """The beginning of a day or month, and that of the next, in the zone of `now`."""
+    """The start of a day or month and of the next, in the time zone of `now`."""
     today = now.date()
     days: dict[str, Callable[[], tuple[Any, Any]]] = {
         "today": lambda: (today, today + timedelta(days=1)),
@@ -131,7 +131,7 @@ def _midnight(day: Any) -> datetime:
 
 
 def _moment(text: str, *, first: bool) -> datetime | None:
-    """One end. Raises ValueError."""
+    """One end of a range. Raises ValueError."""
     if not text:
         return None
     day = parse_date(text)
@@ -146,7 +146,7 @@ def _moment(text: str, *, first: bool) -> datetime | None:
 
 
 def _counted(named: Day) -> Day:
-    """The nearest day or moment of the years in which something can be counted."""
+    """The day or moment, moved to the nearest year in which anything can be counted."""
     if named.year < _YEARS.start:
         return named.replace(year=_YEARS.start, month=1, day=1)
     return named.replace(year=_YEARS[-1], month=12, day=31) if named.year > _YEARS[-1] else named

@@ -1,4 +1,4 @@
-"""The time zone in which a person reads: chosen on a page, kept in a cookie as the language is."""
+"""The reader's time zone: chosen on a page and kept in a cookie, like the language."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _YEAR: Final = 365 * 24 * 3600
 
 @cache
 def names() -> tuple[str, ...]:
-    """All zones with a place in their name, and UTC."""
+    """All time zones that are named by a place, and UTC."""
     every = zoneinfo.available_timezones()
     return ("UTC", *sorted(name for name in every if "/" in name and name[0].isupper()))
 
 
 def reading_zone(get_response: Respond) -> Respond:
-    """Middleware: what a page says of times is said in its reader's zone."""
+    """Middleware: pages show times in the reader's zone."""
 
     def respond(request: HttpRequest) -> Any:
         chosen = request.COOKIES.get(COOKIE, "")
@@ -35,7 +35,7 @@ def reading_zone(get_response: Respond) -> Respond:
             return get_response(request)
         with timezone.override(zoneinfo.ZoneInfo(chosen)):
             response = get_response(request)
-            # a page is rendered here, while its zone is in force
+            # render the page now, while its zone is active
             if hasattr(response, "render") and callable(response.render):
                 response = response.render()
             return response
@@ -44,7 +44,7 @@ def reading_zone(get_response: Respond) -> Respond:
 
 
 def set_zone_view(request: HttpRequest) -> HttpResponse:
-    """POST `zone` and `next`: keep the choice and go back."""
+    """POST `zone` and `next`: keep the choice and redirect."""
     behind = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(behind, {request.get_host()}, request.is_secure())
     response = HttpResponseRedirect(behind if safe and behind else reverse("admin:index"))

@@ -19,9 +19,9 @@ MOST_ROWS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that took time: from `start` for `took` milliseconds, in `row` (0 at the top).
+    """A span from `start` for `took` milliseconds, in `row` (0 at the top).
 
-    `kind` is its class in the stylesheet, `text` is said when it is pointed at, `link` leads on.
+    `kind` is its class in the stylesheet, `text` its tooltip, `link` its address.
     """
 
     row: int
@@ -50,7 +50,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`labels`: of the rows, from the top; all as wide as WIDTH."""
+    """`labels`: those of the rows, from the top. The picture is WIDTH wide."""
 
     shapes: list[Shape]
     ticks: list[Tick]
@@ -61,7 +61,7 @@ class Picture:
 
     @property
     def drawn(self) -> SafeString:
-        """The elements of the SVG; a template would take its time over a thousand of them."""
+        """The elements of the SVG, made in Python because a template would be slow for a thousand."""
         ticks = (
             f'<line x1="{tick.x:g}" x2="{tick.x:g}" y1="0" y2="{self.height}" class="gw-tick"/>'
             for tick in self.ticks
@@ -70,7 +70,7 @@ class Picture:
 
 
 def picture(spans: Sequence[Span], labels: Sequence[str], length: float) -> Picture:
-    """Lay spans out over `length` milliseconds; what reaches beyond is cut."""
+    """Lay spans out over `length` milliseconds; longer ones are cut."""
     length = max(length, 1.0)
     scale = WIDTH / length
     shapes = [
