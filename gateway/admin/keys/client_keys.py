@@ -27,11 +27,11 @@ from gateway.models import ClientKey, Origin, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT
 from gateway.watch.attention import NEARLY
 
-# where the key waits between saving and the redirect: on the request alone
+# the request attribute that holds the key between saving and the redirect
 _ISSUED = "_issued_client_key"
 _WHO: Final = ("name", "user", "owner", "expires_at")
 _WHAT: Final = ("allowed_models", "capture")
-# for those who only look
+# for people who may only look
 _WHO_SHOWN: Final = ("name", "owner_is", "expires_at")
 _WHAT_SHOWN: Final = ("models_are", "capture")
 _LIMITS: Final = (
@@ -84,7 +84,7 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
         who, what = (_WHO, _WHAT) if may_change else (_WHO_SHOWN, _WHAT_SHOWN)
         fields = (
             (None, {"fields": who}),
-            (gettext_lazy("What it may do, what is kept"), {"fields": what}),
+            (gettext_lazy("What it may do, and what is kept"), {"fields": what}),
             (
                 gettext_lazy("Limits"),
                 {
@@ -105,7 +105,7 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
         return queryset if _sees_all(request) else queryset.filter(pk__in=owned_keys(request.user))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rows know their budgets (`budgets`)."""
+        """The list, with the budgets of each row (`budgets`)."""
         changelist = super().get_changelist_instance(request)
         found = budgets_of_keys(changelist.result_list)
         for record in changelist.result_list:
@@ -116,17 +116,17 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
         return super().has_module_permission(request) or owns_keys(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
-        """Owners see their own; the list shows them nothing else."""
+        """Owners see their own keys, and the list shows them no others."""
         if super().has_view_permission(request, obj):
             return True
         return owns_keys(request.user) if obj is None else obj.user_id == request.user.pk
 
     def has_delete_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
-        """A key that requests came with is revoked, so that the history keeps its owner."""
+        """A key that was used can only be revoked, so that the history keeps its owner."""
         return super().has_delete_permission(request, obj) and (obj is None or _unused(obj))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Without deleting: of several keys some have always been used, and those are revoked."""
+        """Without deletion in bulk: some of the chosen keys will have been used, and can only be revoked."""
         actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
@@ -140,7 +140,7 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
         return [path("device/", view, name="gateway_clientkey_device"), *super().get_urls()]
 
     def device_view(self, request: HttpRequest) -> HttpResponse:
-        """Where a person lets a machine in that shows a code."""
+        """The page on which a person approves a machine by the code it shows."""
         return device_page.page(self, request)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -213,7 +213,7 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
 
     @admin.display(description=gettext_lazy("budget"))
     def budget_shown(self, record: Any) -> str:
-        """The share that is used of the budget that is used most."""
+        """The budget of which the largest share is used, and that share."""
         fullest = max(record.budgets, key=lambda budget: budget.share, default=None)
         if fullest is None:
             return NOTHING

@@ -1,7 +1,7 @@
-"""Where a person lets a machine in: type the code that it shows, see which machine asks, and decide.
+"""The page on which a person approves a machine: type the code it shows, see which it is, and decide.
 
-Nothing happens by following a link. What was looked up stands in the session, so a form that a stranger
-prepared confirms nothing, and codes can be tried a few times only.
+Following a link changes nothing. The code that was looked up is kept in the session, so a form that a
+stranger prepared confirms nothing, and only a few codes can be tried.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
             sign_in.deny(grant, request.user, now)
             messages.success(request, _("The machine was refused."))
         elif sign_in.approve(grant, request.user, now) is None:
-            messages.error(request, _("The code is not good any more. Start again at the machine."))
+            messages.error(request, _("The code has expired. Start again at the machine."))
         else:
             messages.success(request, _("The machine is signed in. Go back to its terminal."))
         return HttpResponseRedirect(here)
@@ -61,7 +61,7 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
 
 
 def shown(text: str) -> str:
-    """A code from the address as it is shown; "" for what is none."""
+    """The code in the address as the page shows it; "" if it is not a code."""
     code = typed_code(text)
     return shown_code(code) if code else ""
 
@@ -72,7 +72,7 @@ def _shown(admin: Any, request: HttpRequest, **more: Any) -> HttpResponse:
 
 
 def _too_often(request: HttpRequest) -> bool:
-    """Count an entry for the person and for the address."""
+    """Count an attempt by the person and by the address. Whether there were too many."""
     over = False
     for subject in (f"user {request.user.pk}", f"address {request.META.get('REMOTE_ADDR', '')}"):
         name = "device_codes." + hashlib.sha256(subject.encode()).hexdigest()
@@ -80,6 +80,6 @@ def _too_often(request: HttpRequest) -> bool:
         try:
             over |= cache.incr(name) > MOST_TRIES
         except ValueError:
-            # its time ended in between
+            # it expired in between
             continue
     return over

@@ -1,8 +1,8 @@
 """Issuing client keys: shown once, after a redirect, so that a reload issues no second one.
 
-Between the form and the page the keys wait in the session, encrypted with a key that
-stands in the address of that page alone; looking at it takes them out. Whoever has
-one of the two reads nothing.
+Between the form and the page the keys wait in the session, encrypted with a key that only the address of
+that page contains; opening the page removes them. Neither the session nor the address is enough to read
+them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from gateway.models import ClientKey, Origin
 from gateway.security.encryption import EncryptionError, decrypt, encrypt
 
 _WAITING: Final = "issued_client_keys"
-# seconds after which nobody is coming any more
+# seconds for which keys wait for their page
 _LONGEST_WAIT: Final = 600
 GRACES: Final = (
     (0, gettext_lazy("at once")),
@@ -77,7 +77,7 @@ class KeyIssuing(GatewayModelAdmin):
         return HttpResponseRedirect(reverse("admin:gateway_clientkey_issued", args=[token]))
 
     def issued_view(self, request: HttpRequest, token: str) -> HttpResponse:
-        """The page, once: looking takes the keys out of the session."""
+        """The page, once: opening it removes the keys from the session."""
         issued = _taken(request, token)
         if not issued:
             text = _("A new key is shown only once. If it was not copied, rotate it: that gives another one.")
@@ -102,7 +102,7 @@ class KeyIssuing(GatewayModelAdmin):
         )
 
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
-        """A list of names or a CSV file becomes as many keys, all or none."""
+        """Issue a key for each line of a list or CSV file: all of them, or none."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = BulkForm(
@@ -122,7 +122,7 @@ class KeyIssuing(GatewayModelAdmin):
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET: how long the old one stays valid. POST: the new key."""
         found = self.get_object(request, str(pk))
-        # who owns a key may have a new one in its place, with the same limits
+        # the owner of a key may replace it by a new one with the same limits
         record = found if found is not None and rotates_own(request, found) else self._changeable(request, pk)
         if request.method == "POST":
             grace = request.POST.get("grace", "")
@@ -139,7 +139,7 @@ class KeyIssuing(GatewayModelAdmin):
         return TemplateResponse(request, "admin/gateway/clientkey/rotate.html", context)
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: the button on the page of a key. A person also ends sign-ins of their own."""
+        """POST only: the button on a key's page. People may also end their own sign-ins."""
         found = self.get_object(request, str(pk))
         record = found if found is not None and own_sign_in(request, found) else self._changeable(request, pk)
         if request.method == "POST":
@@ -147,10 +147,10 @@ class KeyIssuing(GatewayModelAdmin):
         return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
 
     def revoke_all(self, request: HttpRequest, records: list[ClientKey]) -> None:
-        """Revoke those that are not revoked yet, in one transaction, and say so."""
+        """Revoke the keys that are not revoked yet, in one transaction, and report how many."""
         active = [record for record in records if record.revoked_at is None]
         with transaction.atomic():
-            # one write moves the stamp once: each process loads its configuration once, however many they are
+            # a single write moves the stamp once, so each process reloads once for any number of keys
             chosen = ClientKey.objects.filter(pk__in=[record.pk for record in active], revoked_at=None)
             with saying(_("Revoked.")):
                 chosen.update(revoked_at=timezone.now())
@@ -183,10 +183,10 @@ def _taken(request: HttpRequest, token: str) -> list[Issued]:
 
 
 def rotates_own(request: HttpRequest, record: ClientKey) -> bool:
-    """Whether it is this person's own key, and one that can be rotated."""
+    """Whether this is the person's own key and can be rotated."""
     return record.user_id == request.user.pk and record.origin not in (Origin.ENVIRONMENT, Origin.SIGN_IN)
 
 
 def own_sign_in(request: HttpRequest, record: ClientKey) -> bool:
-    """Whether it is a machine that this person has signed in."""
+    """Whether this is a machine that the person signed in."""
     return record.origin == Origin.SIGN_IN and record.user_id == request.user.pk

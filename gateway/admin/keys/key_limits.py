@@ -1,4 +1,4 @@
-"""Limits of several client keys at once: those of a list of new ones, and those of chosen keys."""
+"""Limits set for several client keys at once: new ones from a list, or chosen ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def limit_fields() -> dict[str, forms.Field]:
         ClientKey, LIMITS, widgets={**_WIDGETS, "spend_budget": TextInput}
     )
     for name, field in fields.items():
-        # Django asks these of a record alone, and the forms here have none
+        # Django runs these checks for records only, and these forms have none
         known: Any = ClientKey._meta.get_field(name)
         field.validators = [*field.validators, *known.validators]
     period = forms.ChoiceField(
@@ -45,7 +45,7 @@ def limit_fields() -> dict[str, forms.Field]:
 
 
 class ChangedLimitsForm(forms.Form):
-    """What is left empty stays as each key has it; `no-NAME` takes a limit away."""
+    """An empty field leaves each key's limit as it is; `no-NAME` removes the limit."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -59,7 +59,7 @@ class ChangedLimitsForm(forms.Form):
                 self.fields[f"no-{name}"] = forms.BooleanField(label=label, required=False)
 
     def rows(self) -> list[tuple[Any, Any]]:
-        """Each limit with the box that takes it away."""
+        """Each limit with the checkbox that removes it."""
         return [(self[name], self[f"no-{name}"]) for name in LIMITS]
 
     def clean(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class ChangedLimitsForm(forms.Form):
             if cleaned.get(name) is not None and cleaned.get(f"no-{name}"):
                 self.add_error(name, _("Either a number or no limit."))
         if not self.errors and not self.changes():
-            raise forms.ValidationError(_("Nothing was changed: enter a limit, or take one away."))
+            raise forms.ValidationError(_("Nothing was changed: enter a limit, or remove one."))
         return cleaned
 
     def changes(self) -> dict[str, Any]:

@@ -68,17 +68,17 @@ class BulkForm(forms.Form):
         if not rows and not self.errors:
             raise ValidationError(_("Enter at least one name, or choose a file."))
         if len(rows) > MOST:
-            raise ValidationError(_("At most %d keys at a time.") % MOST)
+            raise ValidationError(_("At most %d keys at once.") % MOST)
         for name, owner in rows:
             if len(name) > _LONGEST_NAME or len(owner) > _LONGEST_OWNER:
-                raise ValidationError(_("This is too long for a name: %s") % f"{name[:60]}…")
+                raise ValidationError(_("This name is too long: %s") % f"{name[:60]}…")
         taken = set(
             ClientKey.objects.filter(name__in=[name for name, _owner in rows]).values_list("name", flat=True)
         )
         names = [name for name, _owner in rows]
         twice = sorted({name for name in names if names.count(name) > 1} | taken)
         if twice:
-            text = _("There is a key with this name already, or it stands here twice: %s")
+            text = _("There is already a key with this name, or the name is here twice: %s")
             raise ValidationError(text % ", ".join(twice[:10]))
         users = self._users(rows)
         if users and not self._may_assign:
@@ -109,7 +109,7 @@ class BulkForm(forms.Form):
 
 
 def _rows(names: str, file: Any) -> Iterator[tuple[str, str]]:
-    """Name and owner of each. Raises ValidationError for a file that is not such a list."""
+    """(name, owner) of each line. Raises ValidationError for a file in another form."""
     for row in csv.reader(io.StringIO(names), skipinitialspace=True):
         if row and row[0].strip():
             yield row[0].strip(), (row[1].strip() if len(row) > 1 else "")
@@ -125,7 +125,9 @@ def _rows(names: str, file: Any) -> Iterator[tuple[str, str]]:
         reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
         columns = {str(column).strip().lower(): column for column in reader.fieldnames or ()}
         if "name" not in columns:
-            raise ValidationError(_("The first line of the file must name its columns, one of them name."))
+            raise ValidationError(
+                _("The first line of the file must name its columns, one of which is name.")
+            )
         for entry in reader:
             name = (entry[columns["name"]] or "").strip()
             owner = (entry[columns["owner"]] or "").strip() if "owner" in columns else ""

@@ -1,4 +1,4 @@
-"""What is kept of a key's requests, how long, who reads it and what is masked: for its owner to see."""
+"""What is kept of a key's requests, how long, who may read it and what is masked, for its owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_NAMES = 20
 
 
 def policy_of(record: ClientKey) -> list[tuple[str, str]]:
-    """(subject, sentences) in the order in which they are asked."""
+    """(subject, sentences) in the order of the page."""
     kept = (record.capture or gateway_conf().capture_bodies) != "none"
     return [
         (_("What is kept"), _kept(kept)),

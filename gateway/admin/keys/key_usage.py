@@ -1,4 +1,4 @@
-"""What a client key has used, from the hourly totals: the same cost with any number of requests."""
+"""What client keys have used, from the hourly totals, so that the number of requests does not matter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SPANS: Final = (
 
 @dataclass(frozen=True)
 class KeyUsage:
-    """Sums of one span; `cost` in US dollars, `unpriced` requests whose cost nobody knows."""
+    """Sums of one span; `cost` in US dollars, `unpriced`: the number of requests without a known price."""
 
     title: Any
     requests: int
@@ -73,7 +73,7 @@ def with_spent(keys: QuerySet[ClientKey]) -> QuerySet[ClientKey]:
 
 
 def in_words(budget: Budget, amount: Decimal) -> str:
-    """An amount of this budget's unit, as plain text."""
+    """An amount in the budget's unit, as plain text."""
     return f"${amount:,.2f}" if budget.unit == SPEND else f"{amount:,}"
 
 

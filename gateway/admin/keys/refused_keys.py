@@ -1,4 +1,4 @@
-"""Client keys that were shown and refused: their list, and what is said of them elsewhere."""
+"""Client keys that clients sent and the gateway refused: their list, and the numbers for other pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAYS: Final = 30
 
 
 class RefusalSum(NamedTuple):
-    """How often a key was refused for one reason, and when last."""
+    """How often a key was refused for one reason, and when it last happened."""
 
     reason: str
     times: int
@@ -32,7 +32,7 @@ class RefusalSum(NamedTuple):
 
 
 def refusals_of(client_key_pk: int, today: date | None = None) -> list[RefusalSum]:
-    """The refusals of one key in the last 30 days, the latest first."""
+    """The refusals of one key in the last 30 days, newest first."""
     since = (today or datetime.now(UTC).date()) - timedelta(days=_DAYS)
     rows = RefusedKey.objects.order_by().filter(client_key_pk=client_key_pk, day__gt=since)
     sums = rows.values_list("reason").annotate(sum_of_times=Sum("times"), latest=Max("last_at"))
@@ -67,7 +67,7 @@ class RefusedKeyAdmin(ReadOnlyAdmin):
         return LookAheadPaginator(queryset, per_page, page_number(request.GET.get("p", "")))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rows know the name of their key."""
+        """The list, with the name of each row's key."""
         changelist = super().get_changelist_instance(request)
         pks = {row.client_key_pk for row in changelist.result_list}
         names = dict(ClientKey.objects.filter(pk__in=pks).values_list("pk", "name"))

@@ -1,7 +1,7 @@
 """The conditions of a mapping as fields of a form: 'when all of this holds'.
 
-Each fact is read from the record's `when` into fields and written back from them. What nobody touched stays
-as it is stored, and names that this version does not know stay in a field of their own.
+Each fact is read from the record's `when` into fields and written back from them. Untouched fields keep what
+is stored, and names that this version does not know are kept in a field of their own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _lines(label: Any, words: Any = "") -> LinesField:
 
 
 class ConditionFields(forms.ModelForm):
-    """The fields; a form of a record with `when` inherits them."""
+    """The fields, for the form of a record with `when` to inherit."""
 
     classes = forms.MultipleChoiceField(
         label=_("For"),
@@ -116,7 +116,7 @@ class ConditionFields(forms.ModelForm):
             del self.fields[_BEYOND]
 
     def _keep_choices(self, name: str, value: Any) -> None:
-        """A stored value that is no choice is one for this form, so that saving does not lose it."""
+        """Add a stored value that is not among the choices, so that saving does not lose it."""
         field = self.fields[name]
         if isinstance(field, forms.MultipleChoiceField):
             choices: Any = field.choices
@@ -152,7 +152,7 @@ class ConditionFields(forms.ModelForm):
         )
 
     def _update_errors(self, errors: ValidationError) -> None:
-        # `when` itself is no field here
+        # `when` itself is not a field of the form
         found = getattr(errors, "error_dict", {})
         if "when" in found and "when" not in self.fields:
             found.setdefault(NON_FIELD_ERRORS, []).extend(found.pop("when"))
@@ -161,7 +161,7 @@ class ConditionFields(forms.ModelForm):
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """A fact of `when` and the fields of the form that show it. `written`: None leaves it out."""
+    """A fact of `when` and the form fields that show it. `written` returns None to leave it out."""
 
     name: str
     fields: tuple[str, ...]
@@ -177,14 +177,14 @@ def values_of(when: Mapping[str, Any]) -> Values:
             try:
                 found.update(fact.read(when[fact.name]))
             except (TypeError, AttributeError, KeyError, ValueError):
-                # stored by hand in another form: it stays, and the form cannot show it
+                # written by hand in another form, which these fields cannot show: keep it
                 continue
     found[_BEYOND] = {name: value for name, value in when.items() if name not in FACTS}
     return found
 
 
 def used_fields(when: Any) -> set[str]:
-    """The fields that show something of these conditions."""
+    """The fields that are in use for these conditions."""
     if not isinstance(when, dict):
         return set()
     return {name for name, value in values_of(when).items() if value not in (None, "", [], {})}
@@ -254,7 +254,7 @@ def _written_headers(values: Values) -> Any:
 
 
 def header_lines(lines: Iterable[str]) -> dict[str, list[str]]:
-    """`x-team: red, blue*` as a name with its values; the same name on two lines has the values of both."""
+    """`x-team: red, blue*` as a name with its values; lines of one name add up."""
     found: dict[str, list[str]] = {}
     for line in lines:
         name, _colon, texts = line.partition(":")
@@ -278,7 +278,7 @@ _WRITTEN: Final = (
     _Fact("time", ("days", "time_from", "time_to", "time_zone"), _read_time, _written_time),
     _Fact("header", ("headers_named",), _read_headers, _written_headers),
 )
-# the fields in the order of the page: those that most rules need, and the others
+# the fields in the page's order: first those that most rules need, then the others
 COMMON: Final = (
     "classes",
     ("input_from", "input_to"),

@@ -1,4 +1,4 @@
-"""Where a mapping leads, on its page: targets in the order in which they are tried."""
+"""The targets on a mapping's page, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.models import MappingTarget, ModelMapping, Shadow
 
 
 class TargetFormSet(BaseInlineFormSet):
-    """Each target is checked against the pattern that is being saved, not the stored one."""
+    """Checks each target against the pattern being saved, not the stored one."""
 
     def clean(self) -> None:
         super().clean()
@@ -27,12 +27,12 @@ class TargetFormSet(BaseInlineFormSet):
 
 
 class TargetInline(TabularInline):
-    """A mapping without a target leads nowhere, so the first one is asked for."""
+    """The targets; the first is required, because a mapping without one leads nowhere."""
 
     model = MappingTarget
     formset = TargetFormSet
     fields = ("position", "provider", "upstream_model", "model_family", "weight", "enabled")
-    # dragged, or typed: without a mouse the numbers are the way
+    # rows can be dragged, or the numbers typed without a mouse
     ordering_field = "position"
     extra = 0
 
@@ -41,7 +41,7 @@ class TargetInline(TabularInline):
 
 
 class ShadowInline(StackedInline):
-    """The shadow of a mapping; whose contents go there is released by those who may."""
+    """The shadow of a mapping. Releasing contents to it takes a right of its own."""
 
     model = Shadow
     fields = ("provider", "upstream_model", "share", "daily_cap", "concurrency", "enabled", "released")

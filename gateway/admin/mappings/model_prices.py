@@ -1,4 +1,4 @@
-"""Prices: what an admin knows better than the catalogue, and costs computed again with it."""
+"""Prices that an admin sets over those of the catalogue, and recomputing costs with them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from gateway.config.snapshot.loader import load
 from gateway.history.totals.recosting import between, recompute
 from gateway.models import ModelPrice
 
-# more would keep a page waiting for minutes; the command takes any number
+# more would take a page minutes; the command has no limit
 MOST_IN_A_PAGE: Final = 50_000
 
 
 def _price(field: str) -> Any:
-    """A column: the price in `field` without the zeros that say nothing."""
+    """A column: the price in `field` without trailing zeros."""
     found: Any = ModelPrice._meta.get_field(field)
 
     @admin.display(description=found.verbose_name, ordering=field)
@@ -77,7 +77,7 @@ class ModelPriceAdmin(GatewayModelAdmin):
 
     @admin.display(description=gettext_lazy("in force"), ordering="valid_from")
     def holds(self, record: ModelPrice) -> str:
-        """The days between which it holds; a dash: always."""
+        """The days between which it holds, or a dash for always."""
         first, last = (
             date_format(localtime(moment), "Y-m-d") if moment else "…"
             for moment in (record.valid_from, record.valid_to)
@@ -92,7 +92,7 @@ class ModelPriceAdmin(GatewayModelAdmin):
         description=gettext_lazy("Compute the costs of past requests again"), permissions=["change"]
     )
     def recompute_costs(self, request: HttpRequest, prices: QuerySet[ModelPrice]) -> None:
-        """For the requests that the chosen prices are about."""
+        """Recompute the requests that the chosen prices concern."""
         book = load().prices
         for price in prices.select_related("provider"):
             rows = between(
@@ -121,6 +121,6 @@ class ModelPriceAdmin(GatewayModelAdmin):
 
 
 def _beginning(pattern: str) -> str:
-    """A pattern as far as its first `*`; what comes behind, the price book looks at."""
+    """A pattern up to its first `*`; the price book checks the rest."""
     start, star, _rest = pattern.partition("*")
     return start + star

@@ -38,7 +38,7 @@ _UNITS: Final = {
 
 
 class RampForm(forms.ModelForm):
-    """A new ramp of `mapping`; `preset`: a name of PRESETS to begin with. A step without a share is none."""
+    """A new ramp of `mapping`. `preset`: a key of PRESETS. Steps without a share are ignored."""
 
     starts_at = forms.DateTimeField(
         label=gettext_lazy("Starts at"),
@@ -64,7 +64,7 @@ class RampForm(forms.ModelForm):
         enabled = MappingTarget.objects.filter(mapping=mapping, enabled=True)
         targets.queryset = enabled.select_related("provider")
         targets.empty_label = None
-        # the model's own empty value is among the initial ones
+        # the initial values include the model's own empty value
         self.initial["target"] = self.initial.get("target") or enabled.order_by("-position", "-pk").first()
         _label, steps = PRESETS.get(preset, PRESETS["five"])
         for row in range(ROWS):
@@ -98,7 +98,7 @@ class RampForm(forms.ModelForm):
 
     @property
     def rows(self) -> list[tuple[int, Any, Any, Any]]:
-        """The bound fields of each step: number, share, length, unit."""
+        """For each step its number and the bound fields share, length and unit."""
         return [
             (row + 1, self[f"share_{row}"], self[f"length_{row}"], self[f"unit_{row}"]) for row in range(ROWS)
         ]
@@ -135,12 +135,12 @@ class RampForm(forms.ModelForm):
         return {**step, "seconds": seconds}
 
     def _get_validation_exclusions(self) -> set[str]:
-        # the steps are no field of the form and are checked all the same; their mapping is given
+        # the steps are not a field of the form but must be validated; the mapping is given
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"steps", "mapping", "state"}
 
     def _update_errors(self, errors: ValidationError) -> None:
-        # what is wrong with the steps stands above the form: they have several fields
+        # errors of the steps go above the form, since a step has several fields
         found = getattr(errors, "error_dict", None)
         if found is not None:
             for name in set(found) - set(self.fields):

@@ -1,4 +1,4 @@
-"""How the sessions of a mapping are divided, and its ramp: begun, watched and ended on one page."""
+"""How a mapping's sessions are divided, and the page that starts, shows and ends its ramp."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DAY: Final = 24 * _HOUR
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A target and its share of the sessions now, in percent; None: it only stands in."""
+    """A target and its present share of the sessions in percent; None for a fallback."""
 
     target: Any
     share: float | None
@@ -41,7 +41,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class StepShown:
-    """One step of a ramp in words; `standing` is past, now or next."""
+    """A step of a ramp in words; `standing` is past, now or next."""
 
     share: float
     length: str
@@ -116,7 +116,7 @@ def _started_now(ramp: Ramp) -> bool:
 
 
 def _decide(page: Any, request: HttpRequest, mapping: ModelMapping, asked: str) -> None:
-    """What a button asks for, of the ramp that the page showed."""
+    """Do what a button says to the ramp that the page showed."""
     do, said = _DONE.get(asked, (None, ""))
     shown = request.POST.get("ramp", ""), request.POST.get("state", ""), request.POST.get("step", "")
     ramp = mapping.ramps.first()
@@ -166,7 +166,7 @@ def _length(step: dict[str, Any]) -> str:
 
 
 def _sides(ramp: Ramp) -> list[tuple[str, ArmFigures, ArmFigures]]:
-    """What the guards see: over the time they look back, and over the whole step."""
+    """What the guards see over the time they look back, and over the whole step."""
     found = guards.sides(ramp, timezone.now())
     minutes = ramp.guard_minutes
     words = [
@@ -177,7 +177,7 @@ def _sides(ramp: Ramp) -> list[tuple[str, ArmFigures, ArmFigures]]:
 
 
 def _next_at(ramp: Ramp) -> Any:
-    """When the step under way ends by time; None if that is not known."""
+    """When the present step ends by time; None if unknown."""
     if ramp.state != RampState.RUNNING or ramp.step_since is None:
         return None
     step = ramp.steps[ramp.step]

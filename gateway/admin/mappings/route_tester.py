@@ -84,7 +84,7 @@ def tested(request: HttpRequest) -> dict[str, Any]:
 
 
 def tester(request: HttpRequest, given: dict[str, str], rules: Iterable[MappingRule]) -> dict[str, Any]:
-    """What the tester's form needs, on its own page and over the list of mappings."""
+    """The context of the tester's form, on its own page and above the list of mappings."""
     headers = {
         fact.removeprefix(HEADER)
         for rule in rules
@@ -105,14 +105,14 @@ def tester(request: HttpRequest, given: dict[str, str], rules: Iterable[MappingR
 
 
 def keys_to_ask_with(request: HttpRequest) -> list[ClientKey]:
-    """The client keys to ask with, for those who may see them."""
+    """The client keys to choose from, for users who may see them."""
     if not request.user.has_perm("gateway.view_clientkey"):
         return []
     return list(ClientKey.objects.select_related("user").order_by("name"))
 
 
 def _row(request: HttpRequest, wanted: str) -> RequestLog | None:
-    """The request with this id, for those who may see requests."""
+    """The request with this id; None for users who may not see it."""
     if not request.user.has_perm("gateway.view_requestlog"):
         return None
     return RequestLog.objects.filter(request_id=wanted).first()

@@ -1,4 +1,4 @@
-"""Rules that many want, made with one click: each for a target that some mapping already leads to."""
+"""Common rules made with one click, each for a target that some mapping already leads to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_NAMED: Final = 5
 
 
 class Choice(NamedTuple):
-    """A target to send to, with what is known of the model there."""
+    """A target, with what is known of its model."""
 
     target: MappingTarget
     pattern: str
@@ -45,7 +45,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RulePreset:
-    """`suits`: how well a target does it, None not at all; the best one is chosen first."""
+    """`suits`: how well a target fits, None if it does not; the best is preselected."""
 
     name: str
     title: Any
@@ -99,7 +99,7 @@ PRESETS: Final = (
 
 
 def offered(rules: tuple[MappingRule, ...]) -> list[dict[str, Any]]:
-    """The presets that some target suits, each with its targets, the best first. `rules`: those stored."""
+    """The presets for which a target fits, each with its targets, the best first. `rules`: stored ones."""
     choices = list(_choices(rules))
     found = []
     for one in PRESETS:
@@ -111,7 +111,7 @@ def offered(rules: tuple[MappingRule, ...]) -> list[dict[str, Any]]:
 
 
 def make_rule(request: HttpRequest) -> HttpResponse:
-    """POST preset, target and tokens: a rule in front of all others, and back to the list."""
+    """POST preset, target and tokens: make a rule before all others and return to the list."""
     back = HttpResponseRedirect(reverse("admin:gateway_modelmapping_changelist"))
     if not request.user.has_perm("gateway.add_modelmapping"):
         raise PermissionDenied
@@ -152,7 +152,7 @@ def _warn_of_exact_names(request: HttpRequest) -> None:
 
 
 def _choices(rules: Iterable[MappingRule]) -> Iterator[Choice]:
-    """The targets of enabled mappings that name a model, each place once."""
+    """The targets of enabled mappings that name a model, without duplicates."""
     by_id = {rule.id: rule for rule in rules}
     sizes = dict(listed_sizes())
     providers: dict[str, ProviderConfig] = {}
@@ -167,7 +167,7 @@ def _choices(rules: Iterable[MappingRule]) -> Iterator[Choice]:
 
 
 def _without_secrets(record: Provider) -> ProviderConfig:
-    """As much of a provider as decides about the profile."""
+    """The part of a provider that determines the profile."""
     known = preset(record.preset)
     options = usable_options(record.options)
     return ProviderConfig(
@@ -184,7 +184,7 @@ def _without_secrets(record: Provider) -> ProviderConfig:
 def _profile(
     rule: MappingRule, target: MappingTarget, provider: ProviderConfig, sizes: Mapping[Any, Any]
 ) -> Profile:
-    """What is known of the model without what answers have taught."""
+    """What is known of the model, without learnt options."""
     place = Target(provider.slug, target.upstream_model, target.model_family)
     known_window = known_prices().context_window
     snapshot = ConfigSnapshot(0, listed=sizes, known_window=known_window)

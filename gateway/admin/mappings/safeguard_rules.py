@@ -1,4 +1,4 @@
-"""Rules of auto mode's safety check, a tester for them, and the safe ones with one click."""
+"""Rules of auto mode's safety check, a tester for them, and a button that adds the safe ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
     )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rules know how many calls they have decided."""
+        """The list, with the number of calls that each rule has decided."""
         changelist = super().get_changelist_instance(request)
         counted = dict(
             SafeguardVerdict.objects.order_by()
@@ -54,7 +54,7 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
 
     @admin.display(description=gettext_lazy("calls decided"))
     def uses(self, rule: SafeguardRule) -> SafeString:
-        """As far back as the history goes; they lead to the calls."""
+        """The number of calls it decided, as far back as the history goes, linked to them."""
         address = f"{reverse('admin:gateway_safeguardverdict_changelist')}?rule_id={rule.pk}"
         return format_html('<a class="gw-link" href="{}">{}</a>', address, getattr(rule, "times", 0))
 
@@ -67,7 +67,7 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
         ]
 
     def test_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?tool=NAME&input=TEXT&cwd=PATH: which rule decides an action. A text is a command or JSON."""
+        """GET ?tool=NAME&input=TEXT&cwd=PATH: which rule decides an action. TEXT is a command or JSON."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         tool, text, cwd = (request.GET.get(name, "").strip() for name in ("tool", "input", "cwd"))
@@ -79,7 +79,7 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
         return TemplateResponse(request, "admin/gateway/safeguardrule/test.html", context)
 
     def safe_view(self, request: HttpRequest) -> HttpResponse:
-        """POST: add the safe rules that are not there yet."""
+        """POST: add the safe rules that are missing."""
         if request.method != "POST" or not self.has_add_permission(request):
             raise PermissionDenied
         made = 0

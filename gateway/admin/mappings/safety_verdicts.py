@@ -1,4 +1,4 @@
-"""What was said of the calls of answers: the blocked ones, and a rule out of one."""
+"""Verdicts on the calls of answers, and making a rule from one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gateway.history.content import bodies
 from gateway.models import SafeguardVerdict
 from gateway.wire.message_reader import read_answer
 
-# characters that a rule has room for
+# the longest pattern of a rule, in characters
 _LONGEST: Final = 500
-# a field of a rule, and of a call
+# field of a rule: argument of a call
 _FIELDS: Final = (("command", "command"), ("path", "file_path"), ("path", "notebook_path"), ("path", "path"))
 _TONES: Final[dict[str, Tone]] = {"allow": "good", "deny": "bad", "undecided": "plain"}
 
@@ -60,7 +60,7 @@ class SafeguardVerdictAdmin(ReadOnlyAdmin):
         return [path("<int:pk>/rule/", view, name="gateway_safeguardverdict_rule"), *super().get_urls()]
 
     def rule_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET: the form of a new rule, filled in from the call; its contents are read like any other's."""
+        """GET: the form of a new rule, filled in from the call, if the user may read it. Notes the read."""
         verdict = SafeguardVerdict.objects.select_related("log").filter(pk=pk).first()
         if verdict is None:
             raise Http404
@@ -72,7 +72,7 @@ class SafeguardVerdictAdmin(ReadOnlyAdmin):
             "tool": verdict.tool,
         }
         if not may_read(request.user, row):
-            self.message_user(request, _("You may not read what the call was."), messages.WARNING)
+            self.message_user(request, _("You may not read the call."), messages.WARNING)
         else:
             note_read(request.user, row.request_id, "safety verdict")
             fields |= _matching(_call(row.request_id, verdict.number))
@@ -108,7 +108,7 @@ class SafeguardVerdictAdmin(ReadOnlyAdmin):
 
 
 def _call(request_id: str, number: int) -> dict[str, Any]:
-    """The input of a call of an answer, counted from 1; empty when it is not kept."""
+    """The input of an answer's call, counted from 1; empty if it is not kept."""
     try:
         message = read_answer(bodies.rebuilt(request_id, "returned") or b"").message or {}
     except bodies.UnreadableContent:
@@ -119,7 +119,7 @@ def _call(request_id: str, number: int) -> dict[str, Any]:
 
 
 def _matching(given: dict[str, Any]) -> dict[str, str]:
-    """The pattern of a rule that fits exactly this input, where a rule can say it."""
+    """The pattern of a rule that matches exactly this input, if a rule can express it."""
     for name, of_call in _FIELDS:
         value = given.get(of_call)
         if isinstance(value, str) and value.strip() and len(value) <= _LONGEST and "*" not in value:

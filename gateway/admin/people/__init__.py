@@ -1,1 +1,1 @@
-"""What holds for people over all of their keys: budgets, and policies of their clients."""
+"""Settings of people across their keys: budgets, and policies for their clients."""

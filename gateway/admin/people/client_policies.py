@@ -1,4 +1,4 @@
-"""Policies of signed-in clients, what they come to for a person, and who runs which."""
+"""Policies of signed-in clients, their result for a person, and who runs which."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             self.message_user(request, text % {"name": name}, messages.WARNING)
 
     def result_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?user=NAME: what the policies come to for a person; and who runs which checksum."""
+        """GET ?user=NAME: the merged policy of a person, and who runs which checksum."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         asked = request.GET.get("user", "").strip()
@@ -118,13 +118,13 @@ _TRIALS: Final[dict[Trial, tuple[Any, Tone]]] = {
 
 
 def trial_badge(version: str) -> SafeString:
-    """How a client's version did when it was tried with this gateway."""
+    """How a client's version fared in the tests with this gateway."""
     words, tone = _TRIALS[trial_of(version)]
     return badge(words, tone)
 
 
 def _versions() -> list[dict[str, Any]]:
-    """Who ran which version of the client in the last day, and how that did when it was tried."""
+    """Who ran which version of the client in the last day, and how it fared in the tests."""
     rows = RequestLog.objects.filter(started_at__gte=timezone.now() - _REPORTED, client__startswith=CLIENT)
     counted: Any = rows.order_by().values("key_name", "client").annotate(last=Max("started_at"))
     latest: dict[tuple[str, str], Any] = {}
@@ -137,7 +137,7 @@ def _versions() -> list[dict[str, Any]]:
 
 
 def _seen() -> list[dict[str, Any]]:
-    """Who ran which policy with which client in the last day, as the clients say it."""
+    """Who ran which policy with which client in the last day, as reported by the clients."""
     rows = RequestLog.objects.filter(started_at__gte=timezone.now() - _REPORTED).exclude(settings_checksum="")
     found = rows.order_by().values("key_name", "client", "settings_checksum")
     counted: Any = found.annotate(last=Max("started_at"), number=Count("pk")).order_by("-last")[:_MOST]

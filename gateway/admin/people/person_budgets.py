@@ -1,4 +1,4 @@
-"""Budgets of people, over all of their keys and sign-ins."""
+"""Budgets of people, across their keys and sign-ins."""
 
 from __future__ import annotations
 
