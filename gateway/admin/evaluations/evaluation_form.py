@@ -1,4 +1,4 @@
-"""The form that starts an evaluation: which steps, which candidate, and what it may cost."""
+"""The form that starts an evaluation: which steps, which candidate, and the most it may cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gateway.relay.request_replay import ReplayTarget
 
 
 class TargetField(forms.ModelChoiceField):
-    """A target of a mapping, named with the mapping."""
+    """A target of a mapping; its label names both."""
 
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.mapping.pattern} → {obj}"
@@ -141,7 +141,7 @@ def _chosen(target: MappingTarget) -> ReplayTarget:
 
 
 def _midnight(day: Any, *, after: bool = False) -> datetime | None:
-    """The beginning of a day, or its end, in the time zone of whoever asks."""
+    """The start of a day, or its end, in the reader's time zone."""
     if day is None:
         return None
     return timezone.make_aware(datetime.combine(day, time.max if after else time.min))

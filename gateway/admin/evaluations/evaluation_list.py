@@ -1,4 +1,4 @@
-"""Evaluations: the list, the form, the report, one step, and two evaluations against each other."""
+"""Evaluations: the list, the form, the report, one step, and two evaluations compared."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm("gateway.delete_evaluation"))
 
     def may_start(self, request: HttpRequest) -> bool:
-        """Whether the user may send recorded requests to a model; that costs money."""
+        """Whether the user may send recorded requests to a model, which costs money."""
         return bool(request.user.has_perm("gateway.add_evaluation"))
 
     def get_urls(self) -> list[URLPattern]:
@@ -166,7 +166,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         running = evaluation.state in TO_BE_RUN
         if running and runtime.snapshot is not None:
-            # a process that served no request yet runs nothing
+            # a process that has served no request yet does not run evaluations
             async_to_sync(runtime.gateway)()
         steps = steps_of(evaluation)
         found = report(evaluation)
@@ -220,7 +220,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/gateway/evaluation/step.html", context)
 
     def against_view(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
-        """Two evaluations of one dataset, row by row; those where they differ first."""
+        """Two evaluations of one dataset, row by row, differing rows first."""
         one, second = self._evaluation(request, pk), self._evaluation(request, other)
         if one.dataset_id != second.dataset_id or one.pk == second.pk:
             raise Http404
@@ -252,10 +252,10 @@ class EvaluationAdmin(ReadOnlyAdmin):
         )
         return TemplateResponse(request, "admin/gateway/evaluation/against.html", context)
 
-    # -- what comes of it
+    # -- acting on it
 
     def canary_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST `class`: make the canary that is proposed for it."""
+        """POST `class`: create the canary that the report proposes for it."""
         evaluation = self._evaluation(request, pk)
         if not request.user.has_perm("gateway.add_modelmapping"):
             raise PermissionDenied
@@ -265,7 +265,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
         found = proposals(report(evaluation).classes, steps_of(evaluation))
         chosen = next((one for one in found if one.group.name == asked and not one.reason), None)
         if chosen is None or chosen.mapping is None:
-            messages.error(request, _("There is no such proposal any more."))
+            messages.error(request, _("This proposal no longer exists."))
             return self._back(evaluation)
         note = _("Canary of the evaluation %(name)s") % {"name": evaluation.name}
         try:
@@ -313,7 +313,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
 
 
 def free_name(name: str) -> str:
-    """A name that no dataset has, made of this one."""
+    """A name that no dataset has yet, derived from this one."""
     taken = set(Dataset.objects.filter(name__startswith=name[:90]).values_list("name", flat=True))
     numbered = (f"{name[:90]} ({number})" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(one for one in numbered if one not in taken)

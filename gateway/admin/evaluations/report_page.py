@@ -36,7 +36,7 @@ _JUDGED: Final[dict[str, Tone]] = {"better": "good", "equal": "plain", "worse": 
 
 
 def verdict_badge(step: Any) -> SafeString:
-    """What became of a step, in a word."""
+    """The verdict on a step, in a word."""
     if step.state != StepState.DONE:
         return badge(StepState(step.state).label, "bad" if step.state == StepState.FAILED else "plain")
     return badge(VERDICTS.get(step.verdict, step.verdict), _TONES.get(step.verdict, "warn"))
@@ -48,7 +48,7 @@ def judged_badge(judgement: str) -> SafeString:
 
 
 def tool_words(tool: str) -> str:
-    """The name of a tool; for steps that called none, words."""
+    """The name of the tool, or words for a step that called none."""
     return inert(tool) if tool else _("no tool")
 
 
@@ -64,7 +64,7 @@ def share(one: Share) -> SafeString:
 
 
 def percent(value: float) -> str:
-    """A share without its sign; never 100 or 0 for what is only nearly that."""
+    """A share without its percent sign, never rounded to 100 or 0."""
     whole = round(100 * value)
     if (whole == 100 and value < 1) or (whole == 0 and value > 0):
         return f"{100 * value:.1f}"
@@ -72,7 +72,7 @@ def percent(value: float) -> str:
 
 
 def saved(group: StepGroup) -> str:
-    """How much cheaper or dearer the candidate is."""
+    """How much cheaper or more expensive the candidate is."""
     if group.saved is None:
         return _("cost unknown")
     if group.saved >= 0:
@@ -82,7 +82,7 @@ def saved(group: StepGroup) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A line of the table by class."""
+    """A row of the table by class."""
 
     words: str
     group: StepGroup
@@ -135,7 +135,7 @@ def tool_rows(rows: list[ToolRow]) -> list[tuple[str, SafeString, list[tuple[str
 
 @dataclass(frozen=True, slots=True)
 class ProposalRow:
-    """A sentence, and the class a button would make a canary for ("" for none)."""
+    """A sentence, and the class for which its button makes a canary ("": no button)."""
 
     sentence: str
     canary: str
@@ -146,7 +146,7 @@ def proposal_rows(found: list[MappingProposal]) -> list[ProposalRow]:
 
 
 def sentence(proposal: MappingProposal) -> str:
-    """What is proposed for a class, or why nothing is."""
+    """What is proposed for a class, or why nothing is proposed."""
     group = proposal.group
     words = class_words(group.name)
     if proposal.reason == "few":
@@ -169,7 +169,7 @@ def sentence(proposal: MappingProposal) -> str:
         "": _("make it a canary of %(n)s %%.") % facts,
         "disagrees": _("no proposal: the lower bound is under %(n)s %%.") % {"n": percent(LEAST_AGREEMENT)},
         "fails": _("no proposal: more than %(n)s %% of its answers failed.") % {"n": percent(MOST_FAILURES)},
-        "unpriced": _("no proposal: nobody knows what it costs."),
+        "unpriced": _("no proposal: its cost is not known."),
         "dearer": _("no proposal: it would not save anything."),
         "no_mapping": _("no proposal: the mapping that served these requests is gone or switched off."),
     }
@@ -205,7 +205,7 @@ class DivergenceRow:
 
 
 def divergences(steps: list[ReportedStep], threads: list[ThreadRow]) -> list[DivergenceRow]:
-    """The steps that diverge or failed, in the order of the dataset; whether each is its thread's first."""
+    """The steps that diverge or failed, in the dataset's order, and whether each is its thread's first."""
     first = {row.first.pk for row in threads if row.first is not None}
     return [
         DivergenceRow(step, step.pk in first)

@@ -1,4 +1,4 @@
-"""One step opened: what was done and what the candidate proposes, side by side."""
+"""One step: what was done and what the candidate proposes, side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StepSide:
 
 
 def sides(step: EvaluationStep, user: Any, now: Any) -> list[StepSide] | None:
-    """What was done, and what is proposed; None when the texts are not for `user`. The read is noted."""
+    """What was done and what is proposed; None if `user` may not read the texts. Notes the read."""
     recorded = step.recorded
     facts = request_cells.facts(
         (_("provider"), inert(recorded.provider)),
@@ -46,7 +46,7 @@ def sides(step: EvaluationStep, user: Any, now: Any) -> list[StepSide] | None:
     except TextsForbidden:
         return None
     except TextsNotKept:
-        gone = _("Its content is not kept any more.")
+        gone = _("Its content is no longer kept.")
         return [StepSide(_("What was done"), row, facts, None, gone), _proposed(step, None, gone)]
     note_read(user, recorded.request_id, "evaluation")
     body, note = None, ""

@@ -1,1 +1,1 @@
-"""Providers in the console, and what is learnt about them: trials, health, options, token factors."""
+"""Providers in the console, and what is known about them: trials, health, options, token factors."""

@@ -1,4 +1,4 @@
-"""Learnt options: what providers' refusals taught, to confirm or to refuse."""
+"""Learnt options: what the gateway learnt from providers' refusals, to confirm or to reject."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHORT_WORDS: Final = 90
 
 
 class Box(NamedTuple):
-    """What learntoption/box.html shows of a record."""
+    """What learntoption/box.html shows about a record."""
 
     record: LearntOption
     target: str
@@ -40,7 +40,7 @@ class Box(NamedTuple):
 
 
 def boxes(records: Iterable[LearntOption]) -> list[Box]:
-    """The records as boxes for a page, what waits first."""
+    """The records as boxes for a page, undecided ones first."""
     found = [
         Box(
             record,
@@ -54,7 +54,7 @@ def boxes(records: Iterable[LearntOption]) -> list[Box]:
 
 @admin.register(LearntOption)
 class LearntOptionAdmin(GatewayModelAdmin):
-    """Nobody edits one; deleting it has it learnt anew."""
+    """Records that nobody edits. A deleted one may be learnt again."""
 
     change_form_template = "admin/gateway/learntoption/change_form.html"
     list_display = (
@@ -101,7 +101,7 @@ class LearntOptionAdmin(GatewayModelAdmin):
         return [path("<int:pk>/decide/", view, name="gateway_learntoption_decide"), *super().get_urls()]
 
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST `decision`: confirmed or refused; `mapping`: whose page the button stood on."""
+        """POST `decision`: confirmed or refused. `mapping`: the one whose page had the button."""
         record = self.get_object(request, str(pk))
         decision = request.POST.get("decision", "")
         if record is not None and decision in _DECISIONS and self.has_decide_permission(request):
@@ -166,7 +166,7 @@ class LearntOptionAdmin(GatewayModelAdmin):
 
     @admin.display(description=gettext_lazy("change"), ordering="new_json")
     def changes(self, record: LearntOption) -> SafeString:
-        # one element: on small screens a cell lays its elements out side by side
+        # one element, since a cell on a small screen lays its elements out side by side
         return format_html("<span>{} → {}</span>", code(record.old_json), code(record.new_json))
 
     @admin.display(description=gettext_lazy("the provider's words"))

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 _OPUS, _SONNET, _HAIKU, _ALL = "*opus*", "*sonnet*", "*haiku*", "*"
-# words of names, whole between separators; sizes such as 8b count by their number
+# words of names, whole between separators; sizes such as 8b are ranked by their number
 _SMALL: Final = frozenset({"haiku", "mini", "small", "flash", "lite", "nano", "air", "tiny", "instant"})
 _LARGE: Final = frozenset({"opus", "pro", "max", "large", "plus", "ultra", "big"})
-# no models that answer in words
+# models that do not answer with text
 _OTHER: Final = (
     "embed", "whisper", "tts", "audio", "image", "dall-e", "moderation", "rerank", "realtime", "transcribe",
     "speech", "ocr", "guard", "sora", "video", "babbage", "davinci",
@@ -20,7 +20,7 @@ _SMALLEST_LARGE: Final = 100
 
 
 class NamedModel(NamedTuple):
-    """`window`: tokens of its context, 0 where unknown."""
+    """`window`: the size of its context in tokens, 0 if unknown."""
 
     name: str
     window: int
@@ -29,7 +29,8 @@ class NamedModel(NamedTuple):
 def proposed(models: Sequence[NamedModel], taken: Collection[str]) -> dict[str, str]:
     """A pattern for some of the models, by name; none that is `taken`.
 
-    Of models of one size the one with the largest window, and of those the first. A single model takes all.
+    Of models of one size it is the one with the largest window, and of those the first. A single model gets
+    the pattern for all names.
     """
     able = [model for model in models if not any(word in model.name.lower() for word in _OTHER)]
     if len(able) == 1:

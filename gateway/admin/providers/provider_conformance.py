@@ -1,4 +1,4 @@
-"""The conformance page of a provider: runs in the background, the matrix, proposals to apply."""
+"""A provider's conformance page: runs in the background, the matrix, and proposals to apply."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_MODELS: Final = 8
 
 
 class ProviderConformance(ProviderTrials):
-    """The view and its address; ProviderAdmin is one."""
+    """The view and its address; a base class of ProviderAdmin."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.conformance_view)
@@ -67,7 +67,7 @@ class ProviderConformance(ProviderTrials):
             self.message_user(request, _("Enter the upstream model to examine."), messages.ERROR)
             return
         if any(run.is_running for run in ConformanceRun.objects.filter(provider=record, ended_at=None)):
-            self.message_user(request, _("A run is under way; wait for its end."), messages.WARNING)
+            self.message_user(request, _("A run is in progress; wait for its end."), messages.WARNING)
             return
         user: Any = request.user
         run = ConformanceRun.objects.create(provider=record, upstream_model=model, started_by=user)
@@ -96,7 +96,7 @@ class ProviderConformance(ProviderTrials):
 
 
 def in_background(work: Callable[..., None], *arguments: Any) -> None:
-    """Do it in a thread of its own, which ends with the process."""
+    """Run `work` in a daemon thread."""
     threading.Thread(target=work, args=arguments, name="conformance", daemon=True).start()
 
 
@@ -105,7 +105,7 @@ def _examine(run_pk: int, config: ProviderConfig, model: str) -> None:
     try:
         conform(config, model, lambda finding: _keep(run_pk, finding))
     except Exception as problem:
-        # whatever it was, the run ends, and the page says why
+        # whatever went wrong, the run ends and the page says why
         logger.exception("conformance run ended early")
         note = f"{type(problem).__name__}: {problem}"[:300]
     try:

@@ -1,4 +1,4 @@
-"""The credentials of a provider, on its page: only written, never shown."""
+"""The credentials on a provider's page: written, never shown."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from gateway.conf import gateway_conf
 from gateway.models import Origin, Provider, ProviderCredential, SavedElsewhere, Sealed
 from gateway.security.encryption import EncryptionError
 
-# Four characters of a short secret would be a good part of it.
+# four characters would be a large part of a short secret
 _LONG_ENOUGH_FOR_LAST_FOUR: Final = 16
 
 
 class CredentialForm(forms.ModelForm):
-    """One row. An empty secret keeps the stored one, as long as it goes where it was saved for."""
+    """One row. An empty secret keeps the stored one while the destination stays the same."""
 
     value = SecretField(label=gettext_lazy("Credential"))
 
@@ -39,7 +39,7 @@ class CredentialForm(forms.ModelForm):
     def __init__(self, *args: Any, provider: Provider | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         if provider is not None:
-            # with the base URL that was typed above: the secret is sealed for that one
+            # the secret is encrypted for the base URL in the form above
             self.instance.provider = provider
 
     def clean_value(self) -> Sealed | str:
@@ -57,14 +57,14 @@ class CredentialForm(forms.ModelForm):
 
 
 class CredentialFormSet(BaseInlineFormSet):
-    """The rows of a provider, which may be about to change."""
+    """The rows of a provider whose own fields may change in the same form."""
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         return {**super().get_form_kwargs(index), "provider": self.instance}
 
 
 class CredentialInline(TabularInline):
-    """All credentials of the provider; requests use them in the order of their positions."""
+    """All credentials of the provider; requests use them by position."""
 
     model = ProviderCredential
     form = CredentialForm
@@ -90,7 +90,7 @@ class CredentialInline(TabularInline):
         if not record.enabled or not record.is_set_aside:
             return badge(standing(record), "good" if record.enabled else "plain")
         url = reverse("admin:gateway_provider_credential_back", args=[record.provider_id, record.pk])
-        # a button of the page's form, which sends it elsewhere
+        # a button of the page's form with its own address
         return format_html(
             '<p>{} {}</p><button type="submit" class="gw-button gw-small" formaction="{}" formnovalidate>{}'
             "</button>",
@@ -102,7 +102,7 @@ class CredentialInline(TabularInline):
 
 
 def bring_credential_back(provider: Provider, credential: int) -> str:
-    """Use a credential of `provider` again; gives its label, or "" when it was not set aside."""
+    """Bring back a credential of `provider`; returns its label, or "" if it was not set aside."""
     record = provider.credentials.filter(pk=credential).exclude(set_aside_since=None).first()
     if record is None:
         return ""
@@ -112,13 +112,13 @@ def bring_credential_back(provider: Provider, credential: int) -> str:
 
 
 def asked_again(saved: str) -> str:
-    """The sentence for a stored secret that was saved for another origin."""
+    """The message about a stored secret that was saved for another origin."""
     text = _("Enter it again: what is stored was saved for %(saved)s and is not sent to another address.")
     return text % {"saved": saved or _("an address that is not known")}
 
 
 def stored_value(record: ProviderCredential) -> str:
-    """What may be said of a stored secret."""
+    """The state of a stored secret, in words."""
     if record.origin == Origin.ENVIRONMENT:
         return _("from the environment (OPENAI_API_KEY)") if gateway_conf().openai_api_key else _("not set")
     try:
@@ -133,7 +133,7 @@ def stored_value(record: ProviderCredential) -> str:
 
 
 def standing(record: ProviderCredential) -> str:
-    """Whether requests use it, and why not."""
+    """Whether requests use it, and if not, why."""
     if not record.enabled:
         return _("disabled")
     if not record.is_set_aside:
@@ -146,7 +146,7 @@ def standing(record: ProviderCredential) -> str:
 
 
 def credentials_state(provider: Provider) -> str:
-    """All credentials of a provider in a few words, for the list."""
+    """The credentials of a provider in a few words, for the list."""
     records = list(provider.credentials.all())
     if not records:
         return _("not set")

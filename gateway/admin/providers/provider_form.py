@@ -1,4 +1,4 @@
-"""The form of a provider: header values are only written, presets fill what is left empty."""
+"""The form of a provider: header values are never shown, and presets fill in empty fields."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _KINDS: Final = {
 
 
 def _preset_choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Presets by kind, as a select groups them."""
+    """Presets by kind, as option groups."""
     known = [one for one in presets().values() if not one.retired]
     return [
         (str(title), [(one.slug, one.shown_label) for one in known if one.kind == kind])
@@ -52,7 +52,7 @@ def _preset_choices() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 class ProviderForm(forms.ModelForm):
-    """What a preset knows may be left empty: base URL, authentication, query."""
+    """Fields that a preset knows may be left empty: base URL, authentication, query."""
 
     preset = forms.ChoiceField(
         choices=_preset_choices,
@@ -126,7 +126,7 @@ class ProviderForm(forms.ModelForm):
         self.keeps_headers = False
         self.initial["headers"] = masked(self.stored_headers)
         self.initial["protocol"] = (record.options or {}).get("protocol") or ""
-        # one that this version does not know works as the generic one, and is shown so
+        # an unknown preset works like the generic one, and is shown as that
         self.initial["preset"] = preset(self.initial.get("preset") or record.preset).slug
 
     def clean_headers(self) -> Sealed | str:
@@ -134,7 +134,7 @@ class ProviderForm(forms.ModelForm):
         if "headers" not in self.changed_data and not self.headers_problem:
             kept: Sealed = self.instance.headers
             return kept
-        # the record seals it, for the address that it leads to then
+        # the record encrypts it for the address that is saved with it
         return headers_text(unmasked(self.cleaned_data["headers"], self.stored_headers))
 
     def clean_proxy_login(self) -> Sealed | str:
@@ -166,7 +166,7 @@ class ProviderForm(forms.ModelForm):
         return cleaned
 
     def _ask_again(self, cleaned: dict[str, Any]) -> None:
-        """Say which stored secrets do not go where the form leads; forget those that it has no use for."""
+        """Ask for stored secrets that belong to another destination; drop those that are no longer used."""
         names = ("base_url", "proxy", "ca_certificates")
         draft = Provider(**{name: cleaned.get(name) or "" for name in names})
         if not cleaned.get("client_certificate"):
@@ -182,7 +182,7 @@ class ProviderForm(forms.ModelForm):
                 self.add_error(name, asked_again(saved))
 
     def _protocol(self, cleaned: dict[str, Any], chosen: Preset) -> str:
-        """What is to be spoken. It is stored among the options, and only where it is not the preset's."""
+        """The protocol to speak. It is stored as an option if it differs from the preset's."""
         if not isinstance(cleaned.get("options"), dict):
             return chosen.protocol
         options = dict(cleaned["options"])
@@ -202,13 +202,13 @@ def _needs_url(chosen: Preset, example: str) -> str:
 
 
 def _retired_at(base_url: str) -> Preset | None:
-    """The service that was at this URL and is gone."""
+    """The retired service that this URL belonged to."""
     host = urlsplit(base_url).hostname if base_url else None
     return next((known for known in presets().values() if known.retired and host in known.hosts), None)
 
 
 def stored_headers(record: Provider) -> tuple[dict[str, str], str]:
-    """The stored headers, and why they cannot be read."""
+    """The stored headers, and a message if they cannot be read."""
     try:
         return record.revealed_headers(), ""
     except (EncryptionError, ValueError) as problem:

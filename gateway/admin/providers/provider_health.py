@@ -1,4 +1,4 @@
-"""What of a provider is set aside, and the button that brings it back."""
+"""What is set aside of a provider, and the button that brings it back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gateway.models import Provider
 
 
 class BringBackAdmin(GatewayModelAdmin):
-    """Part of the provider's pages. It works for records of the environment too: nothing of them changes."""
+    """Part of the provider's pages; also for records of the environment, which it does not change."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.bring_back_view)
         return [path("<int:pk>/bring-back/", view, name="gateway_provider_bring_back"), *super().get_urls()]
 
     def bring_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """POST only: the button beside what is set aside."""
+        """POST only: bring back everything that is set aside."""
         record = self.get_object(request, str(pk))
         if request.method == "POST" and record is not None and self._may_bring_back(request):
             self._bring_back(request, record)

@@ -1,4 +1,4 @@
-"""How often a provider's answers had to be repaired, and of what kind: a box on its page."""
+"""How often a provider's answers had to be repaired, by kind: a box on its page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from gateway.admin.ui.base import GatewayModelAdmin
 from gateway.history.totals.dashboard import repairs_of
 
-# kinds of conversion/repairs.py, for people
+# names for the kinds of conversion/repairs.py
 KINDS: Final = {
     "call": _("calls put together or left out"),
     "repetition": _("repetitions left out"),

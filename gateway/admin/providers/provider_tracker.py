@@ -1,4 +1,4 @@
-"""Provider health as a row of cells, one for each bar of time; each cell is said in words and has a mark."""
+"""Provider health as a row of cells, one for each span of time, each with a mark and a description."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.utils.translation import gettext as _
 
 from gateway.history.totals.dashboard import ExchangeSums, Point, ProviderPoints
 
-# of the requests of a cell: from here on it is bad; below, and above none, some failed
+# the share of failed requests from which a cell is bad; below that, and above 0, it is `some`
 _BAD: Final = 0.2
-# what stands in a cell, so that colours are not needed
+# marks in cells, so that colour is not the only sign
 _MARKS: Final = {"none": "", "good": "✓", "some": "!", "bad": "✕"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`level`: none (nothing was asked), good, some or bad."""
+    """`level`: none (no requests), good, some or bad."""
 
     level: str
     mark: str
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """One provider: its cells in order, and all of them in a sentence."""
+    """One provider: its cells in order, and a sentence about all of them."""
 
     slug: str
     words: str
@@ -36,7 +36,7 @@ class Tracker:
 
 
 def trackers(providers: Sequence[ProviderPoints], time_of: Callable[[Point], str]) -> list[Tracker]:
-    """One for each provider that was asked; `time_of` names the time of a cell."""
+    """A tracker for each provider with requests; `time_of` names the time of a cell."""
     return [
         _tracker(slug, points, time_of)
         for slug, points in providers

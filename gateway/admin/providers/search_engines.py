@@ -27,7 +27,7 @@ class SearchEngineForm(forms.ModelForm):
 
     def clean_credential(self) -> Sealed | str:
         typed: str = self.cleaned_data["credential"]
-        # the record seals it, for the address that it leads to then
+        # the record encrypts it for the address that is saved with it
         return typed or self.instance.credential
 
     def clean(self) -> dict[str, Any]:

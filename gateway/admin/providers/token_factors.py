@@ -1,4 +1,4 @@
-"""Token factors: learnt, so nobody edits them; deleting one makes it be learnt again."""
+"""Token factors, which are learnt and cannot be edited; a deleted one is learnt again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session cost and how its context grew: turn by turn, by kind of token, and the dearest (pure)."""
+"""What a session cost and how its context grew: by turn, by kind of token, and the costliest (pure)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gateway.admin.ui.charts import Chart, ChartColumn, stacked
 from gateway.history.totals.costs import Metered, tokens_of
 from gateway.pricing.price import ZERO, CostParts, Price
 
-# turns that a picture shows; of a longer session the newest
+# turns in a chart; of a longer session the newest
 MOST_TURNS: Final = 400
-# of the dearest requests
+# the most expensive requests that are listed
 LISTED: Final = 5
 _KINDS: Final = {
     "input": gettext_lazy("input"),
@@ -30,7 +30,7 @@ _KINDS: Final = {
 
 
 class PricedTurn(Metered, Protocol):
-    """What is needed of one request."""
+    """The facts of one request that these functions need."""
 
     @property
     def pk(self) -> int: ...
@@ -52,10 +52,10 @@ PriceOf = Callable[[str, str, datetime, str], Price | None]
 
 
 def by_kind(turns: Sequence[PricedTurn], price: PriceOf) -> list[KindOfCost]:
-    """What the turns cost by kind of token, without what cost nothing; the dearest first.
+    """What the turns cost by kind of token, without kinds that cost nothing; the most expensive first.
 
-    The stored cost of each turn is divided as its price divides it now, so that the sum is what was stored
-    even when prices changed since. Turns whose price nobody knows any more are left out.
+    The stored cost of each turn is split in proportion to present prices, so that the sum stays the stored
+    one even if prices have changed. Turns without a known price are left out.
     """
     sums = dict.fromkeys(CostParts._fields, ZERO)
     for turn in turns:
@@ -73,7 +73,7 @@ def by_kind(turns: Sequence[PricedTurn], price: PriceOf) -> list[KindOfCost]:
 
 
 def dearest(turns: Sequence[PricedTurn]) -> list[PricedTurn]:
-    """The turns that cost most, the dearest first; none when one alone has a cost."""
+    """The most expensive turns, in order; none if only one has a cost."""
     priced = sorted((turn for turn in turns if turn.cost), key=lambda turn: turn.cost or ZERO, reverse=True)
     return priced[:LISTED] if len(priced) > 1 else []
 
@@ -92,7 +92,7 @@ def context_chart(turns: Sequence[PricedTurn]) -> Chart | None:
 
 
 def cost_chart(turns: Sequence[PricedTurn]) -> Chart | None:
-    """The cost of each turn, the subagents' apart; None with fewer than two that have a cost."""
+    """The cost of each turn, subagents' turns separately; None with fewer than two turns that have a cost."""
     priced = [turn for turn in turns if turn.cost is not None][-MOST_TURNS:]
     if len(priced) < 2 or not any(turn.cost for turn in priced):
         return None

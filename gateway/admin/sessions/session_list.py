@@ -1,4 +1,4 @@
-"""Sessions of clients: a list from their totals, each as a tree of agents with numbers and a picture."""
+"""Sessions of clients: the list, made from their totals, and each as a tree of agents with a timeline."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NOT_SHOWN = ("ledger", "error_message", "client_address", "timeline", "price_so
 
 
 class SessionTimeFilter(TimeFilter):
-    """When a session was last heard of."""
+    """When the last request of a session came."""
 
     moment = "last_at"
 
@@ -77,7 +77,7 @@ class SessionAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SessionTotal]:
-        """Members see the sessions whose requests were theirs."""
+        """Members see sessions with requests of their own."""
         totals: QuerySet[SessionTotal] = super().get_queryset(request)
         if request.user.has_perm(VIEW_ALL):
             return totals
@@ -87,7 +87,7 @@ class SessionAdmin(ReadOnlyAdmin):
         return super().has_module_permission(request) or owns_keys(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: SessionTotal | None = None) -> bool:
-        # which sessions and which of their requests: get_queryset and _rows
+        # get_queryset and _rows limit the sessions and their requests
         return super().has_view_permission(request, obj) or owns_keys(request.user)
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
@@ -124,14 +124,14 @@ class SessionAdmin(ReadOnlyAdmin):
         holders = self._holders(request, session_id)
         here = [total for total in holders if holder in (None, total.holder)]
         names = _owner_names(here)
-        # page 1 lists the newest
+        # page 1 has the newest
         page = Paginator(turns[::-1], session_page.LISTED).get_page(request.GET.get("p"))
         listed = rows.defer(*_NOT_SHOWN).in_bulk([turn.pk for turn in page])
         agents = session_page.agents(turns, listed)
         by_agent = sessions.by_agent(rows)
         for agent in agents:
             agent.sums = by_agent.get(agent.id, {})
-        # looked up once: a thousand times takes longer than all else
+        # looked up once; a thousand lookups take longer than everything else
         address = reverse("admin:gateway_requestlog_change", args=["ROW"])
         subject = next(iter(subjects(request.user, here[:1]).values()), NOTHING)
         _note_misses(listed.values())
@@ -174,7 +174,7 @@ class SessionAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/gateway/sessiontotal/session.html", context)
 
     def transcript_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """All that was said in a session, from the first message on; `part` asks for one portion alone."""
+        """Everything said in a session, from the first message on; `part` asks for one portion only."""
         session_id = _session_id(object_id)
         holder, agent_id = request.GET.get("of"), request.GET.get("agent", "").replace("\x00", "")
         rows = self._rows(request, session_id, holder)
@@ -214,14 +214,14 @@ class SessionAdmin(ReadOnlyAdmin):
         return f"{page}?{urlencode(given)}"
 
     def _holders(self, request: HttpRequest, session_id: str) -> list[SessionTotal]:
-        """The totals of the session that the user may see, one for each who sent its id."""
+        """The totals of the session that the user may see, one for each holder that sent its id."""
         return list(self.get_queryset(request).filter(session_id=session_id).order_by("-last_at", "pk"))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
-        """None: a session has its own page above, which is found by the session's id."""
+        """None: Django's page is not used, since a session's page is found by the session's id."""
 
     def _rows(self, request: HttpRequest, session_id: str, holder: str | None) -> QuerySet[Any]:
-        """What the user may see of the session; of one holder, or (None) of all who sent its id."""
+        """The rows of the session that the user may see, of one holder or (None) of all."""
         rows = visible_requests(request.user).filter(session_id=session_id, endpoint__in=sessions.COUNTED)
         return rows if holder is None else sessions.held(rows).filter(holder=holder.replace("\x00", ""))
 
@@ -249,7 +249,7 @@ class SessionAdmin(ReadOnlyAdmin):
         return ago(total.last_at)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, whose rows know their owner's name (`owner_name`) and what they are about (`subject`)."""
+        """The list, with each row's owner (`owner_name`) and subject (`subject`)."""
         changelist = super().get_changelist_instance(request)
         names = _owner_names(changelist.result_list)
         about = subjects(request.user, changelist.result_list)
@@ -318,14 +318,14 @@ def _session_id(object_id: str) -> str:
 
 
 def _owner_names(totals: Iterable[SessionTotal]) -> dict[str, str]:
-    """The user names of holders who are people, by holder. One query."""
+    """The user names of holders that are people, by holder. One query."""
     owners = {total.holder.removeprefix(sessions.OWNER) for total in totals}
     users = get_user_model()._default_manager.filter(pk__in=[pk for pk in owners if pk.isdecimal()])
     return {f"{sessions.OWNER}{user.pk}": user.get_username() for user in users}
 
 
 def _part(text: str) -> tuple[int, int]:
-    """(segment, message) of `3-40`; the beginning, when it is something else."""
+    """(segment, message) of `3-40`; the beginning for anything else."""
     segment, _dash, message = text[:20].partition("-")
     if segment.isascii() and segment.isdecimal() and message.isascii() and message.isdecimal():
         return int(segment), int(message)
@@ -338,7 +338,7 @@ def _named_part(shown: transcript.Portion) -> str:
 
 
 def _note_misses(rows: Collection[Any]) -> None:
-    """Let rows know in words why they missed the provider's cache (`missed`), "" for those that did not."""
+    """Set `missed` of each row: why it missed the provider's cache, in words, or ""."""
     found = CacheMiss.objects.filter(log_id__in=[row.request_id for row in rows])
     said = {miss.log_id: miss_in_words(miss) for miss in found}
     for row in rows:
@@ -346,11 +346,11 @@ def _note_misses(rows: Collection[Any]) -> None:
 
 
 def _turns(rows: QuerySet[RequestLog]) -> list[session_page.SessionTurn]:
-    """The newest, oldest first; without making a record of each, which would take most of the time."""
+    """The newest turns, oldest first, read without model instances, which would take most of the time."""
     newest = rows.order_by("-started_at", "-pk").values_list(*session_page.SessionTurn._fields)
     return [session_page.SessionTurn._make(values) for values in newest[: session_page.MOST_TURNS]][::-1]
 
 
 def _place(page: Page, index: int) -> int:
-    """The number in order of time of what stands at `index` (from 1) when the newest is the first."""
+    """The chronological number of the row at `index` (from 1) when the newest is listed first."""
     return page.paginator.count - index + 1

@@ -1,4 +1,4 @@
-"""A session of a client laid out: its agents as a tree, its numbers, and where the time went (pure)."""
+"""The layout of a session: its agents as a tree, its numbers, and where the time went (pure)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gateway.admin.ui.sanitize import inert
 from gateway.admin.ui.timeline_svg import Picture, Span, picture
 from gateway.models.history.request_log import State
 
-# Of the newest turns of a session: those whose tools and times are looked at, those that are drawn, and
-# those that one page lists. What a page costs is laying out what it lists.
+# How many of the newest turns are read for tools and times, are drawn, and are listed on one page. Listing
+# is what costs.
 MOST_TURNS: Final = 5_000
 MOST_DRAWN: Final = 1_000
 LISTED: Final = 200
 DEEPEST: Final = 8
-# longer pauses are drawn so long, in milliseconds
+# longer pauses are drawn at this length, in milliseconds
 LONGEST_PAUSE: Final = 60_000.0
 
 
 class SessionTurn(NamedTuple):
-    """What the tree, the picture and the tables need of one request; the columns of RequestLog."""
+    """The columns of RequestLog that the tree, the timeline and the tables need of each request."""
 
     pk: int
     started_at: datetime
@@ -101,20 +101,20 @@ class SessionSums:
 
     @classmethod
     def of(cls, sums: Mapping[str, Any]) -> SessionSums:
-        """Of session_totals.sums."""
+        """From `sums` of a session's totals."""
         return cls(**{each.name: sums[each.name] for each in fields(cls)})
 
     @property
     def cache_hits(self) -> float | None:
-        """Percent of the tokens that went in which came from the provider's cache."""
+        """The percentage of input tokens that came from the provider's cache."""
         whole = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
         return 100 * self.cache_read_tokens / whole if whole else None
 
 
 def agents(turns: Iterable[Any], listed: Mapping[int, Any] | None = None) -> list[Agent]:
-    """Who took part, each under the one that sent it, in order of appearance; turns oldest first.
+    """The agents, each below its parent, in order of appearance; their turns oldest first.
 
-    `listed`: the rows that are listed, by primary key.
+    `listed`: the rows to list, by primary key.
     """
     found: dict[str, Agent] = {}
     for turn in turns:
@@ -125,7 +125,7 @@ def agents(turns: Iterable[Any], listed: Mapping[int, Any] | None = None) -> lis
     below: dict[str, list[Agent]] = {}
     roots = []
     for agent in found.values():
-        # a parent that is not here, or the agent itself: it belongs to the main one
+        # the parent is missing or is the agent itself: put it below the main agent
         parent = agent.parent if agent.parent in found and agent.parent != agent.id else ""
         if agent.id == "" or ("" not in found and parent == ""):
             roots.append(agent)
@@ -134,7 +134,7 @@ def agents(turns: Iterable[Any], listed: Mapping[int, Any] | None = None) -> lis
     ordered: list[Agent] = []
     for root in roots:
         _walk(root, 0, below, ordered)
-    # what a circle of parents left out
+    # agents in a cycle of parents were not reached
     seen = {agent.id for agent in ordered}
     ordered += [agent for agent in found.values() if agent.id not in seen]
     listed = listed or {}
@@ -167,7 +167,7 @@ def tools(turns: Iterable[Any]) -> list[Tool]:
 
 
 def time_spent(turns: Sequence[Any]) -> TimeSpent:
-    """Where the time of a session went. Subagents work side by side, so parts are of the union."""
+    """Where the time of a session went. Subagents run in parallel, so overlapping spans count once."""
     if not turns:
         return TimeSpent(0, 0, 0, 0)
     start = min(turn.started_at for turn in turns)
@@ -185,15 +185,17 @@ def time_spent(turns: Sequence[Any]) -> TimeSpent:
 
 
 def session_picture(found: Sequence[Agent], link: Callable[[int], str]) -> Picture:
-    """Each of the newest requests as a bar in the row of its agent; `link` of a primary key is where it
-    leads. Long pauses are shortened."""
+    """The newest requests as bars in the rows of their agents. Long pauses are shortened.
+
+    `link`: the address for a primary key.
+    """
     drawn = _drawn(found)
     if not drawn:
         return picture([], [], 0)
     every = list(chain.from_iterable(turns for _agent, turns in drawn))
     start = min(turn.started_at for turn in every)
     shortened = _Shortened(_union((_since(start, turn.started_at), _end(start, turn)) for turn in every))
-    # the same few words for a thousand bars
+    # translated once for a thousand bars
     states = {state.value: str(state.label) for state in State}
     models = {model: inert(model) for model in {turn.asked_model for turn in every}}
     spans: list[Span] = []
@@ -214,7 +216,7 @@ def session_picture(found: Sequence[Agent], link: Callable[[int], str]) -> Pictu
 
 
 def _drawn(found: Sequence[Agent]) -> list[tuple[Agent, list[Any]]]:
-    """The newest turns by agent; who has none of them is left out."""
+    """The newest turns by agent, without agents that have none of them."""
     every = sorted(
         chain.from_iterable(agent.turns for agent in found), key=lambda turn: turn.started_at, reverse=True
     )
@@ -224,10 +226,10 @@ def _drawn(found: Sequence[Agent]) -> list[tuple[Agent, list[Any]]]:
 
 
 class _Shortened:
-    """Milliseconds since the start as they are drawn: pauses between `busy` spans are cut short."""
+    """Converts milliseconds since the start for the picture: pauses between `busy` spans are shortened."""
 
     def __init__(self, busy: Iterable[tuple[float, float]]) -> None:
-        # where pauses end, and what was cut until there
+        # where pauses end, and how much was cut up to there
         self.pauses: list[float] = []
         self._cut = [0.0]
         before = 0.0
@@ -242,7 +244,7 @@ class _Shortened:
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Spans that overlap, as one, in order."""
+    """The spans in order, with overlapping ones merged."""
     current: tuple[float, float] | None = None
     for begin, end in sorted(spans):
         if current is not None and begin <= current[1]:

@@ -1,7 +1,7 @@
 """What sessions are about: the first thing a person wrote in each, and the folder the client worked in.
 
-Both are read from the stored contents when a page shows them, so they go when the contents go, and only
-who may read the contents sees them.
+Both are read from the stored contents whenever a page shows them: they disappear with the contents, and only
+readers of the contents see them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from gateway.models import ContentRead, RequestBody, RequestLog, SessionTotal
 
 # characters of a title
 LONGEST: Final = 120
-# the part of a request that the note of a read names
+# the part of a request named in the note of a read
 PART: Final = "title"
-# within it the same title is noted once for each reader
+# within this time reading a title is noted once for each reader
 NOTED_EVERY: Final = timedelta(days=1)
-# what a person sees; the others ask for titles, compact, or work for an agent
+# requests that a person sees; others make titles, compact, or work for an agent
 _SAID: Final = (RequestClass.MAIN, RequestClass.UNKNOWN)
 
 
 class SessionSubject(NamedTuple):
-    """`title`: the first prompt of a person. `folder`: where the client ran. "" where it is not known."""
+    """`title`: the first prompt of a person. `folder`: where the client ran. "" if unknown."""
 
     title: str = ""
     folder: str = ""
@@ -42,9 +42,9 @@ NOTHING: Final = SessionSubject()
 
 
 def subjects(user: Any, totals: Iterable[SessionTotal]) -> Mapping[int, SessionSubject]:
-    """What each session is about, by the total's primary key, for those whose contents the user may read.
+    """The subjects of sessions whose contents the user may read, by the total's primary key.
 
-    Notes the reads. A fixed number of queries.
+    Notes the reads. Takes a fixed number of queries.
     """
     first = _first_requests(user, [total.pk for total in totals])
     stored: Any = RequestBody.objects.filter(log__request_id__in=list(first.values()))

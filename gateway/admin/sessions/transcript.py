@@ -1,7 +1,7 @@
-"""The transcript of a session: all that was said in it, agent by agent, in portions.
+"""The transcript of a session: everything said in it, by agent, in portions.
 
-A turn's request repeats what came before, so the newest one holds the whole conversation, until it is
-compacted, rewound or forked: then another segment begins (history/content/conversations.py).
+Each request repeats the conversation so far, so the newest one holds all of it, until the conversation is
+compacted, rewound or forked: then a new segment begins (history/content/conversations.py).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from gateway.wire.message_reader import read_answer
 # messages of one portion
 PORTION: Final = 40
 MOST_SEGMENTS: Final = 50
-# newest requests among which segments are looked for
+# the newest requests, in which segments are looked for
 MOST_REQUESTS: Final = 5_000
-# how often a call has to be made with the same arguments to be listed
+# calls repeated this often with the same arguments are listed
 REPEATED: Final = 3
 MOST_REPEATED: Final = 8
 # messages in which repeated calls are looked for
@@ -36,7 +36,7 @@ _LONGEST_CALL: Final = 160
 
 
 class Segment(NamedTuple):
-    """A conversation up to its end: the last request that had it, and the end of its chain."""
+    """A conversation: the last request that contains it, and the end of its chain."""
 
     request_id: str
     pk: int
@@ -57,7 +57,7 @@ class Portion:
     """Turns of one segment. `number` of the segment, from 0; `first`: its first turns are among them.
 
     `following`: (segment, message) where the next portion starts, None at the end. `damaged`: the contents
-    cannot be read.
+    are unreadable.
     """
 
     segment: Segment
@@ -75,15 +75,15 @@ def segments_of(rows: QuerySet[Any], agent_id: str) -> list[Segment]:
     columns = ("request_id", "pk", "started_at", "body__received_head")
     found: dict[bytes, Segment] = {}
     for request_id, pk, started_at, head in asked.values_list(*columns)[:MOST_REQUESTS]:
-        # the newest of those that asked the same
+        # the newest of several identical requests
         found.setdefault(bytes(head), Segment(request_id, pk, started_at, bytes(head)))
     return [found[end] for end in segments(list(found), MOST_SEGMENTS)][::-1]
 
 
 def portion(found: Sequence[Segment], number: int, start: int) -> Portion:
-    """The turns of segment `number` from message `start` on, as many as one page holds."""
+    """As many turns of segment `number` as a page holds, from message `start` on."""
     segment = found[number]
-    # one more before: results name the calls of the message in front of them
+    # one message earlier: results refer to the calls in the message before them
     since = max(0, start - 1)
     said, whole = messages(segment.head, since, PORTION + start - since)
     before, shown = (said[0], said[1:]) if start and said else (None, said)
