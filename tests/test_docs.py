@@ -12,6 +12,7 @@ import pytest
 from django.core.management import get_commands
 
 from ccproxy_site.environment import CUSTOM_HEADER_PREFIX, VARIABLES
+from gateway import models
 from gateway.config.presets.recognise import recognised
 from gateway.conversion.ledger import CODES
 from gateway.management import dryrun
@@ -133,6 +134,23 @@ def test_each_word_of_the_glossary_occurs_in_the_code():
     words = [word for row in rows(section(GLOSSARY, "## What we say")) for word in row[0].lower().split(", ")]
     assert len(words) > 100
     assert [word for word in words if word not in said] == []
+
+
+# parts of records that the glossary has, and bases of records
+PARTS_OF_RECORDS = {
+    "Attempt", "ConfigRecord", "CountedTool", "CountedTurn", "CountedUnit", "DailyOutcome", "DailyTool",
+    "Decision", "Delivery", "HourlyLedger", "HourlyOutcome", "HourlyTool", "LimitCounter", "Origin",
+    "RefusedKey", "SavedElsewhere", "Sealed", "SearchText",
+}  # fmt: skip
+
+
+def test_each_kind_of_record_is_in_the_glossary():
+    """What is stored has a word of its own, so a new record brings its line."""
+    records = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
+    records = {name for name in records if not name.endswith("Field")}
+    listed = {name for row in rows(section(GLOSSARY, "## What we say")) for name in code_in(row[2])}
+    assert sorted(records - listed - PARTS_OF_RECORDS) == []
+    assert sorted(PARTS_OF_RECORDS - records) == []
 
 
 def test_a_word_of_the_glossary_has_one_line():
