@@ -1,7 +1,7 @@
 """A dry run of the conversion: a case in, what would be sent or answered out.
 
-A case has the form of the test vectors in tests/vectors: `kind` (or what can be
-told from its keys), `request`, `options`, and what the upstream answers. `run`
+A case has the form of the test vectors in tests/vectors: `kind` (or what its keys
+imply), `request`, `options`, and what the upstream answers. `run`
 gives the result; `check` compares it with what the case expects. Ids are
 counted, so the same case always gives the same result.
 
@@ -33,7 +33,7 @@ _KINDS_BY_KEY: Final = {"upstream_sse": "stream", "upstream_json": "response", "
 def run(case: JSONObject) -> JSONObject:
     """Convert one case.
 
-    Gives `{upstream, headers, ledger}`, `{response, ledger}`, `{events, ledger}`,
+    Returns `{upstream, headers, ledger}`, `{response, ledger}`, `{events, ledger}`,
     `{input_tokens}` or `{error}`. Raises ValueError for a case that is none.
     """
     runner = _RUNNERS.get(kind_of(case))
@@ -61,7 +61,7 @@ def check(case: JSONObject) -> list[str]:
 
 
 def kind_of(case: JSONObject) -> str:
-    """The kind of a case; a request, when its keys do not tell otherwise."""
+    """The kind of a case; a request, unless its keys say otherwise."""
     told = next((kind for key, kind in _KINDS_BY_KEY.items() if key in case), "request")
     return str(case.get("kind", told))
 

@@ -31,7 +31,7 @@ _TEXTS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
-    """Where `actual` is not what is expected, one line each; empty when it is."""
+    """The differences between `actual` and what is expected, one line each."""
     if isinstance(expected, str) and expected.startswith("$"):
         fits = _placeholder(expected)
         if fits is not None:
@@ -58,7 +58,7 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
 
 
 def present(body: Any, pointer: str) -> bool:
-    """Whether a JSON pointer leads to something."""
+    """Whether a JSON pointer resolves."""
     for step in pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         if isinstance(body, dict) and step in body:

@@ -1,4 +1,4 @@
-"""How a command of this project is typed where this process was started; knows no models."""
+"""How a command of this project is typed where this process was started. Imports no models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def command(arguments: str) -> str:
-    """A command as it can be typed here: of `ccproxy` where that was started, else of manage.py."""
+    """A command to type: with `ccproxy` if that was started, else with manage.py."""
     if Path(sys.argv[0]).name == "ccproxy":
         return f"ccproxy {arguments}"
     python = Path(sys.executable)

@@ -25,5 +25,5 @@ def moment(text: str | None) -> datetime | None:
     if day is not None:
         found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - its zone is given below
     if found is None:
-        raise CommandError(_("%s is no date: write 2026-11-25 or 2026-11-25T10:00.") % text)
+        raise CommandError(_("%s is not a date: write 2026-11-25 or 2026-11-25T10:00.") % text)
     return timezone.make_aware(found) if timezone.is_naive(found) else found

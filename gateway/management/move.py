@@ -1,7 +1,7 @@
 """Copies every record of this database into an empty PostgreSQL, and compares what arrived.
 
 Rows keep their primary keys. A table in the target says how far the copy is, in the transaction of the
-rows that it is about, so a copy that was interrupted goes on where it was. The search index is not
+rows that it is about, so an interrupted copy continues where it stopped. The search index is not
 copied: `rebuildindex` makes it from the contents.
 """
 
@@ -25,7 +25,7 @@ from gateway.models import Lease, Sealed, SearchText, ServingProcess
 from gateway.models.base import storable_text
 
 TARGET: Final = "target"
-# what belongs to running processes, and what is made anew
+# tables of running processes, and tables that are rebuilt
 _NOT_MOVED: Final = frozenset({ServingProcess, Lease, SearchText})
 AT_ONCE: Final = 200
 _PROGRESS: Final = "ccproxy_move"
@@ -48,7 +48,7 @@ class Moved:
 
 
 def tables() -> list[type[models.Model]]:
-    """The models whose rows are copied, each behind those that it refers to."""
+    """The models whose rows are copied, each after those that it refers to."""
     left = {
         model
         for model in apps.get_models(include_auto_created=True)
@@ -65,7 +65,7 @@ def tables() -> list[type[models.Model]]:
 
 
 def state_of_target(source: str) -> str:
-    """`empty`; `begun` when a copy of `source` can go on; otherwise `other`."""
+    """`empty`; `begun` if a copy of `source` can continue; otherwise `other`."""
     connection = connections[TARGET]
     there = set(connection.introspection.table_names())
     if _PROGRESS in there:
@@ -73,7 +73,7 @@ def state_of_target(source: str) -> str:
             cursor.execute(f"SELECT last FROM {_PROGRESS} WHERE name = ''")  # noqa: S608 (our own name)
             return "begun" if cursor.fetchone() == (source,) else "other"
     ours = [model for model in tables() if model._meta.db_table in there]
-    # what a migration puts there by itself
+    # rows that migrations create
     made = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions",
             "gateway_configstamp"}  # fmt: skip
     filled = any(_count(model, TARGET) for model in ours if model._meta.db_table not in made)
@@ -81,7 +81,7 @@ def state_of_target(source: str) -> str:
 
 
 def begin(source: str) -> None:
-    """Empty the target of what its migrations made, and note whose copy this is."""
+    """Remove the rows that migrations made in the target, and note the source of the copy."""
     names = ", ".join(f'"{model._meta.db_table}"' for model in tables())
     with transaction.atomic(using=TARGET), connections[TARGET].cursor() as cursor:
         cursor.execute(f"TRUNCATE {names}")
@@ -90,7 +90,7 @@ def begin(source: str) -> None:
 
 
 def copy() -> Iterator[Moved]:
-    """Copy what is not there yet; the state of each table after each batch. Raises what a database raises."""
+    """Copy the missing rows; yields the state of a table after each batch. Raises what a database raises."""
     for model in tables():
         state = Moved(model._meta.db_table)
         last = _last(model)
@@ -131,7 +131,7 @@ def verify() -> Iterator[Moved]:
 
 
 def finish() -> None:
-    """New rows get numbers above those that were copied; the note of the copy goes."""
+    """Let new rows get numbers above the copied ones, and remove the note of the copy."""
     connection = connections[TARGET]
     with transaction.atomic(using=TARGET), connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), tables()):
@@ -152,7 +152,7 @@ def _place_of_pk(model: type[models.Model]) -> int:
 
 
 def _query(model: type[models.Model], alias: str) -> models.QuerySet[Any, Any]:
-    # Django's own: the records' managers tell of changes of configuration
+    # Django's own manager: the records' managers signal changes of configuration
     names = [field.attname for field in _fields(model)]
     return models.QuerySet(model, using=alias).order_by("pk").values_list(*names)
 
@@ -163,7 +163,7 @@ def _count(model: type[models.Model], alias: str) -> int:
 
 def _batches(model: type[models.Model], after: Any = None) -> Iterator[list[tuple[Any, ...]]]:
     place = _place_of_pk(model)
-    # rows that refer to rows of their own table come together: a check waits for the end of a transaction
+    # rows may refer to their own table: one transaction, which checks references at its end
     size = None if model in _parents(model) else AT_ONCE
     while True:
         query = _query(model, "default")
@@ -218,7 +218,7 @@ def _note(model: type[models.Model], last: Any) -> None:
 def _storable(
     model: type[models.Model], rows: Sequence[tuple[Any, ...]]
 ) -> tuple[list[tuple[Any, ...]], int]:
-    """The rows as PostgreSQL takes them, and how many are not what they were: SQLite takes more texts."""
+    """The rows as PostgreSQL accepts them, and how many had to change, since SQLite accepts more texts."""
     fields = _fields(model)
     plain, cleaned = [], 0
     for row in rows:
@@ -254,12 +254,12 @@ def _digest(row: Sequence[Any]) -> bytes:
     return hashlib.sha256(json.dumps([_comparable(value) for value in row], sort_keys=True).encode()).digest()
 
 
-# whole numbers beyond it are not exact as floats
+# larger whole numbers are not exact as floats
 _EXACT: Final = 2**53
 
 
 def _comparable(value: Any) -> Any:
-    """The same text for what both databases give for one value."""
+    """A text that is the same for what both databases return for one value."""
     if isinstance(value, bytes | memoryview):
         return hashlib.sha256(bytes(value)).hexdigest()
     if isinstance(value, Sealed):
@@ -271,7 +271,7 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, list):
         return [_comparable(one) for one in value]
     if type(value) is int and abs(value) > _EXACT:
-        # PostgreSQL's jsonb gives 1e+16 back as a whole number
+        # PostgreSQL's jsonb returns 1e+16 as a whole number
         return float(value)
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).isoformat()

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 TAGS_URL: Final = "http://127.0.0.1:11434/api/tags"
-# it is on this machine: it answers at once or is not there
+# seconds: a local server answers at once or is not there
 _TIMEOUT: Final = 0.5
 
 
 def _opened(url: str) -> Any:
-    # past any proxy of the environment: the address is local
+    # without a proxy from the environment, because the address is local
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     return opener.open(url, timeout=_TIMEOUT)
 
 
 def ollama_models(opened: Callable[[str], Any] = _opened) -> list[str] | None:
-    """The names of its models, None when nothing (or something else) answers there. Never raises."""
+    """The names of its models; None if nothing, or something else, answers there. Never raises."""
     try:
         with opened(TAGS_URL) as response:
             models = json.loads(response.read(1_000_000))["models"]

@@ -1,6 +1,6 @@
-"""What has to be there before the gateway serves, made step by step, one line each.
+"""What the gateway needs before it serves, prepared step by step, with one line for each step.
 
-A line begins before its step and is finished after it, so that a person sees what takes the time.
+A line begins before its step and is finished after it, to show what takes time.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from django.utils.translation import gettext as _
 from gateway import __version__
 from gateway.management.start_text import section
 
-# beside the collected files: the release that they were collected for
+# a file next to the collected ones: the release for which they were collected
 _COLLECTED: Final = ".release"
-# what a release before hashed names did not write
+# missing in files that a release without hashed names collected
 _MANIFEST: Final = "staticfiles.json"
 
 
 class Preparation:
-    """The steps, told on `out`. Each raises CommandError, or what the database and the file system raise."""
+    """The steps, reported on `out`. Each raises CommandError, or what database and file system raise."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def address(self, host: str, port: int) -> None:
-        """That the gateway can listen on `host` and `port`; else CommandError with the next step."""
+        """Check that the gateway can listen on `host` and `port`. Raises CommandError with the next step."""
         with self._step(_("Address")) as told:
             try:
                 found = socket.getaddrinfo(
@@ -49,7 +49,7 @@ class Preparation:
             told.append(_("%(host)s:%(port)s is free") % {"host": host, "port": port})
 
     def database(self) -> None:
-        """Every migration is applied."""
+        """Apply every migration."""
         with self._step(_("Database")) as told:
             where = (
                 connection.settings_dict["NAME"] if connection.vendor == "sqlite" else connection.display_name
@@ -63,7 +63,7 @@ class Preparation:
                 told.append(_("%(where)s, up to date") % {"where": where})
 
     def static_files(self) -> None:
-        """The files of the pages are collected: once for each release, and at each start of a clone."""
+        """Collect the static files: once for each release, and at each start of a clone."""
         with self._step(_("Static files")) as told:
             folder = Path(settings.STATIC_ROOT)
             mark = folder / _COLLECTED
@@ -77,7 +77,7 @@ class Preparation:
 
     @contextmanager
     def _step(self, title: str) -> Iterator[list[str]]:
-        """`title` is told at once, what the step appends and its seconds at its end."""
+        """Print `title` at once, and what the step appends and its seconds at the end."""
         told: list[str] = []
         self._out.write(section(title, ["... "]))
         self._out.flush()
@@ -93,7 +93,7 @@ class Preparation:
 
 
 def is_prepared() -> bool:
-    """Whether the database has every migration."""
+    """Whether all migrations are applied."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
@@ -114,5 +114,5 @@ def _not_listening(host: str, port: int, problem: OSError) -> str:
 
 
 def first_start_text() -> str:
-    """The line over all steps."""
+    """The line above all steps."""
     return f"ccproxy {__version__}, Python {sys.version.split()[0]}"

@@ -1,4 +1,4 @@
-"""A made-up history of any size, to look at the admin with and to measure it: plausible, and repeatable."""
+"""A made-up history of any size for trying out and measuring the admin: plausible and repeatable."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Seeding:
         self._costs: dict[str, Decimal | None] = {}
 
     def run(self) -> Iterator[int]:
-        """Write; yields how many rows there are after each batch."""
+        """Write the rows; yields their number after each batch."""
         self.keys = [self._key(number) for number in range(KEYS)]
         CountedName.objects.bulk_create(
             [
@@ -201,7 +201,7 @@ class Seeding:
 
 
 def _count(outcome: ExchangeOutcome, duration: int) -> ExchangeOutcome:
-    """The same asked for its number of tokens alone, which the gateway answers by itself."""
+    """The same request for its number of tokens only, which the gateway answers by itself."""
     return replace(
         outcome, endpoint="count_tokens", state="ok", status=200, error_type="", error_message="",
         replay_of="", stop_reason="", tools_called=[], tools_failed=[], tries=(), attempts=0, streamed=False,

@@ -1,4 +1,4 @@
-"""What a newcomer reads at the start: who answers, where the admin is, how to start Claude Code."""
+"""What a new user reads at the start: who answers, where the admin is, how to start Claude Code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WITH_USUAL_MODELS = frozenset({"openai", "openai-chat", "azure-v1", "azure-depl
 
 
 def section(title: str, lines: Sequence[str]) -> str:
-    """A title beside its lines."""
+    """A title next to its lines."""
     first, *rest = lines
     gap = " " * max(1, len(_INDENT) - width(title))
     return "\n".join([f"{title}{gap}{first}", *(f"{_INDENT}{line}".rstrip() for line in rest)])
@@ -36,7 +36,7 @@ def width(text: str) -> int:
 
 
 def provider_lines(synced: Synced, conf: GatewayConf, ollama: Sequence[str] | None, today: date) -> list[str]:
-    """Who answers. `ollama`: the models of a local Ollama, None when there is none."""
+    """Which provider answers. `ollama`: the models of a local Ollama; None without one."""
     if not synced.demo_only:
         remarks = [*_environment_remark(synced, conf), *overridden(with_living_defaults(conf, today))]
         return [*_real_providers(), *remarks, *_endings(conf, today)]
@@ -69,7 +69,7 @@ def _real_providers() -> list[str]:
 
 
 def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
-    """What the environment says that does not do what its author may think."""
+    """Settings of the environment that may not have the effect that their author expects."""
     if synced.provider is None or synced.taken_over or not conf.upstream_configured:
         return []
     usual = conf.big_model == GatewayConf().big_model
@@ -82,7 +82,7 @@ def _environment_remark(synced: Synced, conf: GatewayConf) -> list[str]:
 
 
 def _endings(conf: GatewayConf, today: date) -> list[str]:
-    """Models that end soon or have ended, and what stands in for those of the environment."""
+    """Models that end soon or have ended, and what replaces those of the environment."""
     asked, deployment = with_living_defaults(conf, today), azure_deployment(conf.openai_base_url)
     replaced = {
         conf.big_model: asked.big_model,
@@ -111,10 +111,10 @@ def _ollama_lines(models: Sequence[str] | None) -> list[str]:
 
 
 def claude_lines(conf: GatewayConf, snapshot: ConfigSnapshot) -> list[str]:
-    """The lines for another terminal; a key is never repeated here, only where it stands."""
+    """The lines for another terminal. They say where the key is, and never contain it."""
     if conf.anthropic_api_key:
         return _with_hint(conf, "...", _("the value of ANTHROPIC_API_KEY in .env"))
-    # who listens for others wants a key, which they need
+    # a gateway that listens for other machines needs a key
     if snapshot.anonymous_allowed and (conf.listens_on_loopback or conf.allow_anonymous):
         return claude_code_lines(base_url(conf), "anything")
     hint = _("a client key; make one with: %(command)s") % {"command": command("createclientkey NAME")}

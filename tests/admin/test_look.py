@@ -77,7 +77,7 @@ def test_the_sidebar_marks_the_page_one_is_on(rf, admin_user):
 
 def test_an_empty_list_says_so(admin_client):
     text = admin_client.get(url("secretpattern", "changelist")).content.decode()
-    assert "Only the built-in patterns are in force" in text
+    assert "Only the built-in patterns apply" in text
 
 
 def test_a_list_without_a_match_offers_all_rows(admin_client):

@@ -97,7 +97,7 @@ def test_a_key_may_be_the_reason(mapping):
     key.revoke()
     with pytest.raises(CommandError, match="Ann is revoked; the client is told 401"):
         said("claude-x", "--key", "Ann")
-    with pytest.raises(CommandError, match="No client key has the name Bob"):
+    with pytest.raises(CommandError, match="There is no client key Bob"):
         said("claude-x", "--key", "Bob")
 
 

@@ -130,7 +130,7 @@ def test_an_interrupted_copy_goes_on_where_it_was_and_ends_only_without_a_differ
     broken = moved(source, url, BREAK)
     assert broken.returncode != 0
     assert "the connection is lost" in broken.stderr
-    assert "The same command goes on where it was" in broken.stderr
+    assert "The same command continues where it stopped" in broken.stderr
     with psycopg.connect(url) as connection:
         (begun,) = connection.execute("SELECT count(*) FROM ccproxy_move").fetchone()
     assert begun > 1

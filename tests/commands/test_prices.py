@@ -58,12 +58,12 @@ def test_what_stays_without_a_price_is_told_with_the_next_step(request_row):
     ("arguments", "words"),
     [
         (("setprice", "m"), "Give --input and --output, or --free"),
-        (("setprice", "m", "--input", "x", "--output", "1"), "--input is no number: x"),
+        (("setprice", "m", "--input", "x", "--output", "1"), "--input is not a number: x"),
         (("setprice", "m", "--input", "-1", "--output", "1"), "greater than or equal to 0"),
         (("setprice", "m", "--free", "--provider", "nobody"), "There is no provider nobody"),
         (("setprice", "m", "--free", "--from", "2026-02-02", "--to", "2026-02-01"), "not after"),
-        (("recomputecosts", "--from", "yesterday"), "yesterday is no date"),
-        (("recomputecosts", "--to", "2026-02-31"), "2026-02-31 is no date"),
+        (("recomputecosts", "--from", "yesterday"), "yesterday is not a date"),
+        (("recomputecosts", "--to", "2026-02-31"), "2026-02-31 is not a date"),
     ],
 )
 def test_wrong_input_is_a_sentence(arguments, words):

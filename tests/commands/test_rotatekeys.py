@@ -54,7 +54,7 @@ def test_afterwards_the_new_key_alone_opens_everything(monkeypatch):
     before = {place: encryption.decrypt(token, [OLD]) for place, token in tokens().items()}
     key = new_key()
     said = run(monkeypatch, key, OLD)
-    assert f"{len(before)} secrets looked at, {len(before)} encrypted anew" in said
+    assert f"{len(before)} secrets examined, {len(before)} re-encrypted" in said
     assert "take the others out" in said
     assert {place: encryption.decrypt(token, [key]) for place, token in tokens().items()} == before
 
@@ -65,7 +65,7 @@ def test_no_change_of_configuration_is_told_and_a_second_run_changes_nothing(mon
     stamp, entries = ConfigStamp.current(), LogEntry.objects.count()
     run(monkeypatch, key, OLD)
     first = tokens()
-    assert "0 encrypted anew" in run(monkeypatch, key, OLD)
+    assert "0 re-encrypted" in run(monkeypatch, key, OLD)
     assert tokens() == first
     assert (ConfigStamp.current(), LogEntry.objects.count()) == (stamp, entries)
 
@@ -76,7 +76,7 @@ def test_one_that_was_stopped_is_taken_up_by_the_next(credentials, monkeypatch):
     next(stopped)
     stopped.close()
     number = len(tokens())
-    assert f"{number} secrets looked at, {number - 1} encrypted anew" in run(monkeypatch, key, OLD)
+    assert f"{number} secrets examined, {number - 1} re-encrypted" in run(monkeypatch, key, OLD)
 
 
 def test_what_an_admin_saves_meanwhile_is_kept(credentials):

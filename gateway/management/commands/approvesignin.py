@@ -1,4 +1,4 @@
-"""approvesignin CODE --user NAME: let a machine in that shows a code, as the console's page does."""
+"""approvesignin CODE --user NAME: approve a machine by the code it shows, like the console's page."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from gateway.config.changes import COMMAND, acting
 
 
 class Command(BaseCommand):
-    help = _("Let a machine in that shows a code, as a user of the console.")
+    help = _("Approve the sign-in of a machine by the code that it shows, as a user of the console.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user_code", help=_("The code that Claude Code shows."))
-        parser.add_argument("--user", required=True, metavar="NAME", help=_("As whom the machine signs in."))
+        parser.add_argument(
+            "--user", required=True, metavar="NAME", help=_("The user as whom the machine signs in.")
+        )
 
     def handle(self, *_args: Any, user_code: str, user: str, **__: Any) -> None:
         person = get_user_model().objects.filter(username=user).first()
         if person is None:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": user})
+            raise CommandError(_("There is no user %(name)s.") % {"name": user})
         now = timezone.now()
         grant = sign_in.waiting(user_code, now)
         with acting(source=COMMAND):
             key = sign_in.approve(grant, person, now) if grant is not None else None
         if key is None:
-            raise CommandError(_("No machine waits with this code, or the account is not active."))
+            raise CommandError(_("No machine waits with this code, or the account is inactive."))
         self.stdout.write(_("%(name)s is signed in: %(key)s") % {"name": user, "key": key.name})

@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
 
 def summary(found: CachingReport) -> list[str]:
-    """Sums by reason, client, provider and mapping, the dearest first."""
+    """Sums by reason, client, provider and mapping, the most expensive first."""
     if not found.whole.requests:
         return [_("No request missed the cache.")]
     lines: list[str] = []

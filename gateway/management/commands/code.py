@@ -32,11 +32,11 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
-    help = _("Starts Claude Code with this gateway. What follows is given to claude unchanged.")
+    help = _("Starts Claude Code with this gateway. Further arguments are passed to claude unchanged.")
     requires_system_checks: list[str] = []
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Everything behind `code` is Claude Code's, so nothing of it is parsed here."""
+        """Arguments after `code` are for Claude Code, so they are not parsed here."""
         try:
             code = self.handle(*argv[2:])
         except CommandError as problem:
@@ -44,18 +44,18 @@ class Command(BaseCommand):
         raise SystemExit(code)
 
     def handle(self, *arguments: str, **_options: Any) -> int:  # type: ignore[override]
-        """Claude Code's exit code. Raises CommandError when it cannot be started."""
+        """Returns Claude Code's exit code. Raises CommandError if it cannot be started."""
         claude = shutil.which("claude")
         if claude is None:
             raise CommandError(
-                _("There is no claude on the PATH. Install it: npm install -g @anthropic-ai/claude-code")
+                _("claude is not on the PATH. Install it: npm install -g @anthropic-ai/claude-code")
             )
         conf = gateway_conf()
         url = local_url(conf)
         try:
             with _signals_raise(), _gateway(url):
                 environment = {**os.environ, **_variables(conf, url)}
-                # an API key goes before the token, and asks a question in the terminal
+                # Claude Code would prefer an API key to the token, and ask about it in the terminal
                 environment.pop("ANTHROPIC_API_KEY", None)
                 return _in_foreground([claude, *arguments], environment)
         except _Told as told:
@@ -64,13 +64,13 @@ class Command(BaseCommand):
 
 
 def _variables(conf: GatewayConf, url: str) -> dict[str, str]:
-    """What Claude Code is told. Raises CommandError when a key is needed and none is there."""
+    """The environment for Claude Code. Raises CommandError if a key is needed and missing."""
     around = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     here = ",".join(part for part in (around, "127.0.0.1,localhost") if part)
     return {
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_AUTH_TOKEN": _token(conf),
-        # a company's proxy does not lead to this machine
+        # a company's proxy cannot reach this machine
         "NO_PROXY": here,
         "no_proxy": here,
     }
@@ -107,7 +107,7 @@ class _Told(Exception):
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP raise _Told inside, so that what was started is ended first."""
+    """Inside, Ctrl-C, SIGTERM and SIGHUP raise _Told, so that the started gateway is stopped first."""
 
     def told(number: int, _frame: FrameType | None) -> NoReturn:
         raise _Told(number)
@@ -122,7 +122,7 @@ def _signals_raise() -> Iterator[None]:
 
 @contextmanager
 def _gateway(url: str) -> Iterator[None]:
-    """A gateway that answers at `url`. One that was started here ends when the last `code` has ended."""
+    """A gateway that answers at `url`. If it is started here, it stops after the last `code` has ended."""
     folder = Path(settings.DATA_DIR)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "code.lock").open("ab") as users, (folder / "code.start").open("ab") as starting:
@@ -134,7 +134,7 @@ def _gateway(url: str) -> Iterator[None]:
             yield
             return
         log = folder / "code.log"
-        # it shows the first admin's password
+        # its output has the first admin's password
         log.touch(mode=0o600)
         with log.open("wb") as out:
             # a session of its own: Ctrl-C in the terminal is for Claude Code
@@ -156,7 +156,7 @@ def _gateway(url: str) -> Iterator[None]:
             try:
                 own.wait()
             except _Told:
-                # the second signal ends it at once
+                # a second signal stops it at once
                 own.terminate()
                 own.wait()
 
@@ -166,7 +166,9 @@ def _wait_for_others(users: int) -> None:
     with suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
-    print(_("Another session uses the gateway; it ends with that one, or with Ctrl-C."), file=sys.stderr)
+    print(
+        _("Another session uses the gateway, which stops with that session or with Ctrl-C."), file=sys.stderr
+    )
     with suppress(_Told):
         fcntl.flock(users, fcntl.LOCK_EX)
 

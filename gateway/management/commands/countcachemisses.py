@@ -1,4 +1,4 @@
-"""countcachemisses: finds the cache misses of requests that were stored before they were looked for."""
+"""countcachemisses: finds cache misses in requests that an earlier release stored."""
 
 from __future__ import annotations
 

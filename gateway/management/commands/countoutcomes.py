@@ -1,4 +1,4 @@
-"""countoutcomes: counts the outcomes of requests that were stored before they were counted by themselves."""
+"""countoutcomes: counts the outcomes of requests that an earlier release stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def _batches(rows: QuerySet[RequestLog]) -> Any:
-    """Request ids, those that began first in front: results are attributed to requests before them."""
+    """Request ids in chronological order, since results are attributed to earlier requests."""
     behind = rows
     while page := list(
         behind.order_by("started_at", "pk").values_list("started_at", "pk", "request_id")[:BATCH]

@@ -21,4 +21,4 @@ class Command(BaseCommand):
         with acting(source=COMMAND):
             found = set_active(name, False)
         if not found:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": name})
+            raise CommandError(_("There is no user %(name)s.") % {"name": name})

@@ -1,4 +1,4 @@
-"""doctor: says what is wrong, unsafe or without effect in settings and records. Asks nobody outside."""
+"""doctor: reports what is wrong, unsafe or without effect in settings and records, without outside calls."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ _NOTICE: Final = timedelta(days=30)
 
 
 class Command(BaseCommand):
-    help = _("Say what is wrong, unsafe or without effect in settings and records. Asks nobody outside.")
-    # it shows them itself
+    help = _(
+        "Report what is wrong, unsafe or without effect in settings and records. Makes no outside calls."
+    )
+    # the command shows them itself
     requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **__: Any) -> None:
@@ -38,7 +40,7 @@ class Command(BaseCommand):
         unsound = any(message.is_serious() for message in found)
         self.stdout.write(first_start_text())
         self._say(_("Settings"), str(settings.SETTINGS_FILE))
-        # nothing that is built on settings that cannot be read can be told
+        # without readable settings nothing else can be checked
         problems = [] if unsound else self._records()
         for message in found:
             self.stdout.write(f"\n{message.msg}\n  {message.hint or ''}".rstrip())
@@ -50,10 +52,10 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def _records(self) -> list[str]:
-        """Tells of the records; what has to be done about them. Raises what the database raises."""
+        """Report on the records; returns what has to be done. Raises what the database raises."""
         if not is_prepared():
             return [
-                _("The database has migrations to come. Run: %(command)s") % {"command": command("migrate")}
+                _("The database has unapplied migrations. Run: %(command)s") % {"command": command("migrate")}
             ]
         problems = []
         admins = get_user_model().objects.filter(is_superuser=True, is_active=True).count()
@@ -63,9 +65,9 @@ class Command(BaseCommand):
         )
         if not admins:
             problems.append(
-                _("Nobody can log in. Make an admin: %(command)s") % {"command": command("createsuperuser")}
+                _("Nobody can log in. Create an admin: %(command)s") % {"command": command("createsuperuser")}
             )
-        # what an admin decided is no problem
+        # an admin's decision is not a problem
         for line in overridden(with_living_defaults(gateway_conf(), datetime.now(UTC).date())):
             self._say(_("Environment"), line)
         waiting = spool.waiting_bytes(gateway_conf().spool_folder)
@@ -74,7 +76,7 @@ class Command(BaseCommand):
         try:
             secrets = state_of_secrets(gateway_conf().field_encryption_keys)
         except UnusableKey:
-            # the checks say it
+            # the checks report it
             return problems
         self._say(_("Secrets"), _("%(number)d are stored") % {"number": secrets.secrets})
         if secrets.unreadable:
@@ -84,7 +86,7 @@ class Command(BaseCommand):
             )
         if secrets.replaced:
             problems.append(
-                _("%(number)d secrets need an older key. Encrypt them anew: %(command)s")
+                _("%(number)d secrets need an older key. Re-encrypt them: %(command)s")
                 % {"number": secrets.replaced, "command": command("rotatekeys")}
             )
         return problems

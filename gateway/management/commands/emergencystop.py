@@ -13,11 +13,11 @@ from gateway.models import EmergencyStop
 
 
 class Command(BaseCommand):
-    help = _("Refuse every new request from now on, or take requests again.")
+    help = _("Refuse all new requests from now on, or accept requests again.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("to", choices=("on", "off", "state"), help=_("on: refuse. off: serve again."))
-        parser.add_argument("--reason", default="", help=_("What clients read in the error."))
+        parser.add_argument("--reason", default="", help=_("The reason that clients see in the error."))
 
     def handle(self, *_args: Any, to: str, reason: str, **__: Any) -> None:
         if to != "state":

@@ -19,12 +19,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help=_("The name of the user."))
-        parser.add_argument("--yes", action="store_true", help=_("Do it. Without this, say what would go."))
+        parser.add_argument(
+            "--yes", action="store_true", help=_("Do it. Without this, only say what would be removed.")
+        )
 
     def handle(self, *_args: Any, **given: Any) -> None:
         user = get_user_model().objects.filter(username=given["name"]).first()
         if user is None:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": given["name"]})
+            raise CommandError(_("There is no user %(name)s.") % {"name": given["name"]})
         number, holds = holds_of(user.pk)
         if not given["yes"]:
             total = requests_of(user.pk).count()

@@ -25,7 +25,9 @@ LOOK: Final = timedelta(seconds=2)
 
 
 class Command(BaseCommand):
-    help = _("Run an evaluation in this process. It may be killed at any time, and goes on when run again.")
+    help = _(
+        "Run an evaluation in this process. It may be killed at any time, and continues when it is run again."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -63,9 +65,7 @@ class Command(BaseCommand):
     ) -> str:
         try:
             if not self._turn(process, stopping):
-                raise CommandError(
-                    _("Another process runs evaluations. It takes this one too, when it is its turn.")
-                )
+                raise CommandError(_("Another process runs evaluations, and will run this one in its turn."))
             total, count = evaluation.steps.count(), 0
 
             def tell(step: EvaluationStep) -> None:

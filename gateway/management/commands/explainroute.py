@@ -16,7 +16,7 @@ from gateway.models import ClientKey, RequestLog
 
 class Command(BaseCommand):
     help = _(
-        "Say where a request for MODEL goes: the mapping, its targets in order, how they stand, and why."
+        "Say where a request for MODEL goes: the mapping, its targets in order with their state, and why."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +39,10 @@ class Command(BaseCommand):
             % {"names": ", ".join(NAMES)},
         )
         parser.add_argument(
-            "--session", default="", metavar="ID", help=_("Ask in this session, where sessions are divided.")
+            "--session",
+            default="",
+            metavar="ID",
+            help=_("Ask in this session, for mappings that divide sessions."),
         )
         parser.add_argument(
             "--request", metavar="ID", help=_("Take model, key and facts of this request of the history.")
@@ -68,7 +71,7 @@ class Command(BaseCommand):
         if key is not None:
             record = ClientKey.objects.filter(name=key).first()
             if record is None:
-                raise CommandError(_("No client key has the name %(name)s.") % {"name": key})
+                raise CommandError(_("There is no client key %(name)s.") % {"name": key})
         given = facts_of_request(row) if row is not None else {}
         given.update(one.partition("=")[::2] for one in fact)
         if asked_class:

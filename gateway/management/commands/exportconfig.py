@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = _("Write providers, mappings, keys, prices and secret patterns as JSON, without any secret.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", help=_("Where to. Default: standard output."))
+        parser.add_argument("file", nargs="?", help=_("The file to write. Default: standard output."))
 
     def handle(self, *_args: Any, **given: Any) -> None:
         text = as_text(exported())

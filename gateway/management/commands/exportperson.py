@@ -1,4 +1,4 @@
-"""exportperson NAME: what is kept of a person, as the page of the user gives it out."""
+"""exportperson NAME: what is kept of a person, as exported by the user's page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **given: Any) -> None:
         user = get_user_model().objects.filter(username=given["name"]).first()
         if user is None:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": given["name"]})
+            raise CommandError(_("There is no user %(name)s.") % {"name": given["name"]})
         lines = person_lines(user, command_user(), with_contents=not given["no_contents"])
         if given["output"]:
             try:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 
 def _note(user: Any) -> None:
-    """Into the log before anything is given out: what stops half-way was given out, too."""
+    """Log the export before it begins, because an interrupted one has given data out, too."""
     with acting(source=COMMAND):
         note_sentence(user, _("What is kept of the person was exported."))
 

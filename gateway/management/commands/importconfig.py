@@ -1,4 +1,4 @@
-"""importconfig: takes in a configuration file, in one transaction, or says what that would change."""
+"""importconfig: imports a configuration file in one transaction, or says what that would change."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gateway.config.file.fields import Unusable
 
 
 class Command(BaseCommand):
-    help = _("Take in a file that exportconfig wrote. Records that it does not have stay.")
+    help = _("Import a file that exportconfig wrote. Records that are not in it stay.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help=_("The JSON file."))
+        parser.add_argument("--dry-run", action="store_true", help=_("Only say what would change."))
         parser.add_argument(
-            "--dry-run", action="store_true", help=_("Say what would change, and change nothing.")
-        )
-        parser.add_argument(
-            "--remove", action="store_true", help=_("Remove what the file does not have; keys are revoked.")
+            "--remove",
+            action="store_true",
+            help=_("Remove records that are not in the file; keys are revoked."),
         )
 
     def handle(self, *_args: Any, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""makemessages: Django's, and the words of the known providers, which stand in JSON and not in code."""
+"""makemessages: Django's command, extended by the texts of the known providers, which are in JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=CHARSET\\n"\n
 
 
 class Command(makemessages.Command):
-    """Labels and notes of presets are entries of the template beside those of the sources."""
+    """Adds labels and notes of presets to the template of the sources."""
 
     def process_files(self, file_list: list[Any]) -> None:
         super().process_files(file_list)

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             raise CommandError(_("The history is not in SQLite; there is nothing to move."))
         if not is_prepared():
             raise CommandError(
-                _("The database has migrations to come. Run: %(command)s") % {"command": command("migrate")}
+                _("The database has unapplied migrations. Run: %(command)s") % {"command": command("migrate")}
             )
         source = str(connection.settings_dict["NAME"])
         self._connect(to)
@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 self._move(source, to)
         except move.CannotMove as problem:
             raise CommandError(
-                _("%(problem)s. Begin again with an empty database.") % {"problem": problem}
+                _("%(problem)s. Start again with an empty database.") % {"problem": problem}
             ) from None
         except OthersServe as problem:
             raise CommandError(
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             ) from None
         except DatabaseError as problem:
             raise CommandError(
-                _("PostgreSQL says: %(problem)s. The same command goes on where it was.")
+                _("PostgreSQL says: %(problem)s. The same command continues where it stopped.")
                 % {"problem": str(problem).strip()}
             ) from None
         finally:
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         connections.databases[move.TARGET] = connections.configure_settings(both)[move.TARGET]
 
     def _alone(self) -> Any:
-        """Take in what waits in files; nobody may serve meanwhile."""
+        """Write what waits in the spool, while no process serves."""
         folder = gateway_conf().spool_folder
         prices = load().prices
         own = OwnProcess(folder, lambda: Recorder(folder, "move", prices=lambda: prices).recover(folder))

@@ -1,4 +1,4 @@
-"""purgehistory: removes now what retention lets go; the server does the same each hour."""
+"""purgehistory: removes what retention no longer keeps, as the server does each hour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = _("Remove contents, requests and totals that are older than the console's Retention page says.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help=_("Say what would go; remove nothing."))
+        parser.add_argument("--dry-run", action="store_true", help=_("Only say what would be removed."))
 
     def handle(self, *_args: Any, **given: Any) -> None:
         now = timezone.now()

@@ -1,4 +1,4 @@
-"""rebuildindex: makes the search index anew from the stored contents."""
+"""rebuildindex: rebuilds the search index from the stored contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.history.record.reindexing import reindex
 
 
 class Command(BaseCommand):
-    help = _("Make the search index anew from the stored contents. The gateway may serve meanwhile.")
+    help = _("Rebuild the search index from the stored contents. The gateway may serve meanwhile.")
 
     def handle(self, *_args: Any, **__: Any) -> None:
         number = 0

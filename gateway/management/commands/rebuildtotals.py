@@ -1,4 +1,4 @@
-"""rebuildtotals: makes the hourly totals of a time range anew from the rows of the history."""
+"""rebuildtotals: recomputes the hourly totals of a time range from the rows of the history."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def _time(text: str) -> datetime:
         found = parse_datetime(text) or datetime.fromisoformat(text)
     except ValueError as problem:
         raise CommandError(
-            _("%(text)s is no time; write 2026-01-31 or 2026-01-31T14:00.") % {"text": text}
+            _("%(text)s is not a time; write 2026-01-31 or 2026-01-31T14:00.") % {"text": text}
         ) from problem
     return found if timezone.is_aware(found) else found.replace(tzinfo=UTC)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help=_("Only say whether the file is up to date; exit status 1 if not."),
+            help=_("Only say whether the file is up to date; the exit status is 1 if not."),
         )
 
     def handle(self, *_args: Any, check: bool, **__: Any) -> None:

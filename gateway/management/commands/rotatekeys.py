@@ -1,4 +1,4 @@
-"""rotatekeys: encrypts every stored secret with the newest key, so that the older ones can be taken away."""
+"""rotatekeys: encrypts every stored secret with the newest key, so that older keys can be removed."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ class Command(BaseCommand):
 
     def _tell(self, state: Rotation) -> None:
         self.stdout.write(
-            _("%(secrets)d secrets looked at, %(replaced)d encrypted anew")
+            _("%(secrets)d secrets examined, %(replaced)d re-encrypted")
             % {"secrets": state.secrets, "replaced": state.replaced}
         )

@@ -1,4 +1,4 @@
-"""run: prepares everything, tells how to go on, and serves. What `make run` and `ccproxy run` do."""
+"""run: prepares everything, says what to do next, and serves. `make run` and `ccproxy run` use it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         print(first_start_text())
         print(section(_("Settings"), [str(settings.SETTINGS_FILE)]), flush=True)
         preparation = Preparation(sys.stdout)
-        # first, because nothing that sounds like success may come before it
+        # first, so that no line that sounds like success comes before it
         if not options["prepare"]:
             try:
                 preparation.address(conf.host, conf.port)
@@ -45,5 +45,5 @@ class Command(BaseCommand):
             return
         connections.close_all()
         self.stdout.flush()
-        # anew: what migrations and collecting loaded would stay in the memory of a server for good
+        # in a new process image, to free the memory that migrations and collecting took
         os.execv(sys.executable, [sys.executable, sys.argv[0], "serve"])  # noqa: S606

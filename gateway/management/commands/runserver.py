@@ -18,7 +18,7 @@ class Command(DaphneRunserver):
     help = _("Starts the gateway for development, on Daphne.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # the reloader calls this twice, in one process after the other
+        # the reloader calls this in two processes, one after the other
         if not is_prepared():
             Preparation(sys.stdout).database()
             call_command("setupgateway", stdout=self.stdout)

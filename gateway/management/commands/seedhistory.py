@@ -1,4 +1,4 @@
-"""seedhistory: fills the history with made-up requests, to try the admin and to measure it."""
+"""seedhistory: fills the history with made-up requests, for trying out and measuring the admin."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from gateway.models import FollowUp, RequestLog
 
 
 class Command(BaseCommand):
-    help = _("Fill the history with made-up requests, to try the admin with. Not for a database in use.")
+    help = _("Fill the history with made-up requests for trying out the admin. Not for a database in use.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rows", type=whole(1), default=10_000, help=_("How many requests."))
         parser.add_argument(
-            "--days", type=whole(1, MOST_DAYS), default=30, help=_("Over how many days until now.")
+            "--days", type=whole(1, MOST_DAYS), default=30, help=_("The number of days up to now.")
         )
         parser.add_argument(
             "--bodies", type=whole(0), default=500, help=_("How many of the newest have contents.")
         )
         parser.add_argument(
-            "--seed", type=whole(0), default=1, help=_("The same number makes the same requests.")
+            "--seed", type=whole(0), default=1, help=_("The same number gives the same requests.")
         )
         parser.add_argument(
-            "--force", action="store_true", help=_("Do it although the history has requests of clients.")
+            "--force", action="store_true", help=_("Do it even if the history has requests of clients.")
         )
 
     def handle(self, *_args: Any, **given: Any) -> None:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 _("The history has requests of clients. Use another database, or --force if you mean it.")
             )
         if RequestLog.objects.filter(request_id__startswith=f"{PREFIX}{given['seed']:02x}").exists():
-            raise CommandError(_("This --seed is in the history already; take another number."))
+            raise CommandError(_("This --seed is in the history already; choose another number."))
         start = time.monotonic()
         seeding = Seeding(given["rows"], given["days"], timezone.now(), given["seed"])
         for written in seeding.run():

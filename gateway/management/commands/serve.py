@@ -23,9 +23,9 @@ from gateway.config.startup.start_lock import start_lock
 from gateway.management.numbers import whole
 from gateway.telemetry import metrics
 
-# seconds that the interpreter has for its own end
+# seconds for the interpreter to finish
 LINGER: Final = 3.0
-# by name, because the process that watches over the others does not serve
+# imported by name, because the supervising process does not serve
 _RUNTIME: Final = "gateway.app.runtime.runtime"
 
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             self._serve_in(processes, options)
 
     def _serve(self, endpoints: list[str], family: Any = None) -> bool:
-        """Serve in this process to the end; whether it could listen."""
+        """Serve in this process until the end. Whether it could listen."""
         server = import_string(settings.GATEWAY_SERVER)(
             import_string(settings.ASGI_APPLICATION),
             endpoints=endpoints,
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         return not server.refused
 
     def _serve_in(self, number: int, options: dict[str, Any]) -> None:
-        """Watch over several processes that serve."""
+        """Supervise several serving processes."""
         conf = gateway_conf()
         # here once: the processes find everything in step; each knows what to do without the database
         try:
@@ -97,7 +97,7 @@ class Command(BaseCommand):
             raise SystemExit(code)
 
     def _watched(self, options: dict[str, Any], *, number: int, **how: Any) -> int:
-        """The exit code, in the end."""
+        """Supervise until the end; returns the exit code."""
         host, port = options["host"], options["port"]
         try:
             processes = import_string(settings.GATEWAY_PROCESSES)(
@@ -114,7 +114,7 @@ class Command(BaseCommand):
 
 
 def _family(options: dict[str, Any]) -> Any:
-    """What one of several processes has of its parent; None: it has none."""
+    """What a process gets from its parent; None without one."""
     if options["lifeline"] is None:
         return None
     names = options["others"].split(",") if options["others"] else []

@@ -40,6 +40,6 @@ class Command(BaseCommand):
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from None
         if record is None:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": user})
+            raise CommandError(_("There is no user %(name)s.") % {"name": user})
         for name in warnings_of(settings):
             self.stderr.write(_("%(name)s is not known to have an effect in a policy.") % {"name": name})

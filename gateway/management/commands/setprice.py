@@ -1,4 +1,4 @@
-"""setprice MODEL: what an upstream model costs, for those who prefer a command to the admin."""
+"""setprice MODEL: sets the price of an upstream model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Command(BaseCommand):
         parser.add_argument("--provider", help=_("A provider's slug. Default: every provider."))
         for name in _RATES:
             parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="USD")
-        parser.add_argument("--free", action="store_true", help=_("It costs nothing: a model of your own."))
+        parser.add_argument(
+            "--free", action="store_true", help=_("It costs nothing, such as a model of your own.")
+        )
         parser.add_argument("--from", dest="since", help=_("Valid from this moment. Default: always."))
         parser.add_argument("--to", dest="until", help=_("Valid until before this moment."))
         parser.add_argument("--note", default="")
@@ -69,4 +71,4 @@ def _rate(name: str, text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise CommandError(_("--%(name)s is no number: %(text)s") % {"name": name, "text": text}) from None
+        raise CommandError(_("--%(name)s is not a number: %(text)s") % {"name": name, "text": text}) from None

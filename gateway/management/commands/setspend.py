@@ -28,4 +28,4 @@ class Command(BaseCommand):
         with acting(source=COMMAND):
             found = set_spent(user, percent)
         if not found:
-            raise CommandError(_("Nobody has the name %(name)s.") % {"name": user})
+            raise CommandError(_("There is no user %(name)s.") % {"name": user})

@@ -1,4 +1,4 @@
-"""setupgateway: brings the records in step at each start and says how to go on; safe to repeat."""
+"""setupgateway: updates the records at each start and says what to do next; safe to repeat."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _first_admin(self) -> list[str]:
-        """Make a superuser when there is none; the lines are the only place of the password."""
+        """Create a superuser if there is none; only the returned lines have the password."""
         users: Any = get_user_model().objects
         if users.filter(is_superuser=True).exists():
             return []

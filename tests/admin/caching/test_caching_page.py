@@ -68,7 +68,7 @@ def test_the_sums_are_by_reason_client_provider_and_mapping(admin_client, misses
     assert [[line["name"] for line in lines] for _title, lines in tables] == [
         [
             "the client changed the list of tools",
-            "the provider: it was idle for longer than the shortest lifetime",
+            "the provider: it was idle for longer than the shortest cache lifetime",
             "unknown: contents are not kept",
         ],
         ["claude-cli/2.1.332", HOSTILE],

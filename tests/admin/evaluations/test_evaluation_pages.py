@@ -161,4 +161,4 @@ def test_names_of_others_are_inert_and_gone_contents_are_said(ended, serving, ad
         url("dataset", "changelist"),
     ):  # fmt: skip
         assert HOSTILE not in text(admin_client.get(page))
-    assert "not kept any more" in text(admin_client.get(url("evaluation", "step", evaluation.pk, step.pk)))
+    assert "no longer kept" in text(admin_client.get(url("evaluation", "step", evaluation.pk, step.pk)))
