@@ -89,6 +89,15 @@ def test_tools_are_found_wherever_they_stand_the_next_time():
         assert recurring.tools is first.tools and value == request(1, **fields)
 
 
+def test_tools_are_found_where_they_stood_whatever_else_has_their_name_before_them():
+    known = reader()
+    _, first = known.read(text_of(request(3)))
+    asked = {"metadata": {"tools": [1]}, **request(4)}
+    read, second = known.read(text_of(asked))
+    assert read == asked
+    assert second.tools is first.tools is not None
+
+
 def test_numbers_that_are_equal_to_python_are_told_apart():
     known = reader()
     for odd in (1, 1.0, True):
