@@ -78,9 +78,16 @@ def note_failure(request: Any = None, credentials: Any = None, **_: Any) -> None
 
 def note_success(request: Any, user: Any, **_: Any) -> None:
     sessions.begin(request.session, time.time())
-    # the address is not forgiven: its owner may know one password and try somebody else's
+    name, address = _subjects(request, user.get_username())
     try:
-        cache.delete(_subjects(request, user.get_username())[0])
+        cache.delete(name)
+        # Of the address only this attempt is forgiven: its owner may know one password and try somebody
+        # else's. A team behind one address may sign in, one after the other.
+        attempts, last = _known(address)
+        if attempts > 1:
+            cache.set(address, (attempts - 1, last), _REMEMBERED)
+        else:
+            cache.delete(address)
     except Exception:
         logger.exception("failed logins cannot be counted")
 
