@@ -29,6 +29,10 @@ OURS: Final = b"POST /v1/"
 LONGEST_HEAD: Final = 16 * 1024
 # pipelined requests that are accepted; more are not read
 MOST_AHEAD: Final = 16 * 1024
+# of a length that some body could have
+MOST_DIGITS: Final = 18
+# Smaller pieces of a body are gathered: as an object each, bytes would take fifty times their size.
+SMALL: Final = 4 * 1024
 
 _END: Final = b"\r\n\r\n"
 _OTHERS: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"daphne-root-path"})
@@ -63,14 +67,14 @@ class ApiConnection(asyncio.Protocol):
         self._server = factory.server
         self._loop = asyncio.get_running_loop()
         # of the arriving request: the bytes of its head, then of its body
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._head: _Head | None = None
         # bytes of its body that are still to come, and whether anybody wants them
         self._rest = 0
         self._kept = True
         self._request: ApiRequest | None = None
         # data that came after the request being answered
-        self._ahead: list[bytes] = []
+        self._ahead = bytearray()
         self._paused = False
         self._close = False
         self._drained: asyncio.Future[None] | None = None
@@ -147,18 +151,24 @@ class ApiConnection(asyncio.Protocol):
         self._slot.close()
 
     def _go_on(self) -> None:
+        if self._ahead:
+            data = bytes(self._ahead)
+            self._ahead.clear()
+            self.data_received(data)
+        # Of many small requests one is answered now, and the rest still waits: reading on for each of them
+        # would take in far more than they give back.
+        if len(self._ahead) <= MOST_AHEAD:
+            self._read_on()
+
+    def _read_on(self) -> None:
         if self._paused and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
-        if self._ahead:
-            data = b"".join(self._ahead)
-            self._ahead.clear()
-            self.data_received(data)
 
     # --- requests as they arrive ------------------------------------------------------
 
     def _look_for_head(self) -> None:
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        data = b"".join(self._pieces)
         self._pieces[:] = [data]
         if not data.startswith(OURS[: len(data)]):
             self._hand_over()
@@ -191,7 +201,7 @@ class ApiConnection(asyncio.Protocol):
     def _body_came(self, data: bytes) -> None:
         rest = self._rest
         if len(data) > rest:
-            self._ahead.append(data[rest:])
+            self._ahead += data[rest:]
             data = data[:rest]
         self._rest = rest - len(data)
         if self._rest == 0:
@@ -200,8 +210,14 @@ class ApiConnection(asyncio.Protocol):
             self._complete()
             return
         self._slot.received(len(data))
-        if self._kept and not self._slot.refused:
+        if not self._kept or self._slot.refused:
+            return
+        if len(data) >= SMALL:
             self._pieces.append(data)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(bytearray(data))
 
     def _forget(self) -> None:
         """What arrived was refused."""
@@ -212,7 +228,8 @@ class ApiConnection(asyncio.Protocol):
         """The whole request is here."""
         head, pieces = self._head, self._pieces
         assert head is not None
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        # of a single piece no copy is made
+        body = b"".join(pieces)
         self._pieces, self._head = [], None
         self._close = head.close
         self._slot.answering()
@@ -238,8 +255,8 @@ class ApiConnection(asyncio.Protocol):
         )
 
     def _wait_with(self, data: bytes) -> None:
-        self._ahead.append(data)
-        if not self._paused and sum(map(len, self._ahead)) > MOST_AHEAD:
+        self._ahead += data
+        if not self._paused and len(self._ahead) > MOST_AHEAD:
             self._paused = True
             self.transport.pause_reading()
 
@@ -247,6 +264,7 @@ class ApiConnection(asyncio.Protocol):
         """Hand this connection to Daphne, from its last request on."""
         data = b"".join(self._pieces)
         self._pieces.clear()
+        self._read_on()
         usual = Connection(self._factory, self._slot)
         usual.connection_made(self.transport)
         self.transport.set_protocol(usual)
@@ -272,7 +290,8 @@ class _Head:
         name = name.lower()
         if name == b"content-length":
             # repeated, or not a number: leave the judgement to Daphne
-            self.other = self.other or self.length >= 0 or not value.isdigit()
+            fits = value.isdigit() and len(value) <= MOST_DIGITS
+            self.other = self.other or self.length >= 0 or not fits
             self.length = -1 if self.other else int(value)
         elif name == b"connection":
             self.close = b"close" in value.lower()

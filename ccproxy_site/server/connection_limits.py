@@ -53,6 +53,8 @@ EXCESS_SECONDS: Final = 10.0
 FIRST_BYTE_SECONDS: Final = 1.0
 ARRIVING_LOOK: Final = 0.02
 FROM_ONE_ADDRESS: Final = "too many connections from your address"
+# What a chunk counts for at least: to read one of a byte takes as much CPU as this many bytes of a large one.
+LEAST_CHUNK: Final = 1024
 
 
 class ConnectionPhase(enum.Enum):
@@ -304,19 +306,23 @@ class ConnectionSlot:
         return allowed.kept
 
     def received(self, size: int) -> None:
-        """This many bytes of the body came."""
+        """This many bytes of the body came; of a chunked one in a piece of their own."""
         if self.refused:
             self.dropped(size)
             return
-        self._most -= size
         if self._rest is None:
+            self._most -= max(size, LEAST_CHUNK)
             self.deadline += size / SLOWEST_BODY
         else:
+            self._most -= size
             self._rest -= size
         if self._budget is not None:
             self._budget.take(self, size)
         if self._most < 0:
-            self.refuse(RequestTooLarge("Request exceeds the maximum size"))
+            problem = "Request exceeds the maximum size"
+            if self._rest is None:
+                problem += ", or comes in too many small chunks"
+            self.refuse(RequestTooLarge(problem))
 
     def answering(self) -> None:
         """The whole request is here."""

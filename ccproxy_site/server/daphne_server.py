@@ -54,6 +54,11 @@ class PageSocket(WebSocketProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         self._count()
 
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
+        # Daphne's way needs what onConnect stored, and a handshake that was refused never came to it
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
+
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         if self._count():
             super().onPing(payload)

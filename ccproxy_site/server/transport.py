@@ -22,8 +22,9 @@ from gateway.errors import HeadTooLarge, InvalidRequest
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
-# Twisted's entire answer to what is not HTTP
+# Twisted's entire answer to what is not HTTP, and ours
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+_NOT_HTTP: Final = "The request is not valid HTTP/1.1, or its headers are longer than 16 KB"
 
 
 @implementer(ITCPTransport, IPushProducer, IConsumer)
@@ -54,11 +55,9 @@ class AsyncioTransport:
 
     def write(self, data: bytes) -> None:
         if data == _BAD_REQUEST:
-            # it may stand behind a request whose answer is still collected
+            # it may come behind a request whose answer is still collected
             self.uncork()
-            self.slot.refuse(
-                InvalidRequest("The request is not valid HTTP/1.1, or its headers are longer than 16 KB")
-            )
+            self.slot.refuse(InvalidRequest(_NOT_HTTP))
         elif self._corked is not None:
             self._corked.append(data)
         elif not self.disconnected and not self.slot.refused:
@@ -191,7 +190,12 @@ class Connection(asyncio.Protocol):
         elif self._seen is not None:
             if slot.phase is ConnectionPhase.IDLE:
                 slot.head()
-            self._seen.protocol.dataReceived(data)
+            try:
+                self._seen.protocol.dataReceived(data)
+            except ValueError:
+                # Twisted gives a length of any number of digits to int(), which takes 4,300
+                self._seen.uncork()
+                slot.refuse(InvalidRequest(_NOT_HTTP))
 
     def pause_writing(self) -> None:
         if self._seen is not None:

@@ -38,6 +38,11 @@ class GatewayWebRequest(WebRequest):
             # a pipelined request comes while the end of the answer before it is still collected
             self.transport.uncork()
             slot.forget = self._forget
+            codings = self.requestHeaders.getRawHeaders(b"transfer-encoding", [])
+            if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+                # Twisted ignores `identity`. A proxy in front may not, and would see other requests.
+                slot.refuse(InvalidRequest("transfer-encoding must be chunked"))
+                return
             method, target, spoken = request_line(self.channel)
             path = _origin_form(target)[0]
             headers = lower_headers(

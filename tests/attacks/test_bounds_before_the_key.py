@@ -7,6 +7,7 @@ import pytest
 
 from tests.attacks.toll import MB, watched
 from tests.attacks.wire import answer, connected, head, post, send, status
+from tests.server.conftest import KEY
 
 pytestmark = [pytest.mark.server, pytest.mark.once]
 
@@ -55,6 +56,29 @@ def test_who_expects_to_be_told_to_go_on_is_told_of_the_wrong_key(attacked):
     with connected(attacked, timeout=15) as connection:
         connection.sendall(head("POST /v1/messages HTTP/1.1", "content-length: 9", "expect: 100-continue"))
         assert status(answer(connection)) == 401
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["without a key", "with a key"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/models", "/health"])
+def test_who_sends_requests_and_reads_no_answers_takes_no_memory(attacked, path, key):
+    """24 MB of small ones, of which 80 MB of memory were made."""
+    block = post(b"{}", path=path, key=key) * 400
+    with watched(attacked) as toll, connected(attacked, timeout=5) as connection:
+        sent = send(connection, (block for _ in range(24 * MB // len(block))))
+    assert toll.memory < 32, sent
+    assert toll.longest_health < 2
+
+
+@pytest.mark.parametrize("shown", [[], [f"x-api-key: {KEY}"]], ids=["without a key", "with a key"])
+@pytest.mark.parametrize("path", ["/health", "/admin/login/", "/v1/messages"])
+def test_a_body_in_chunks_of_a_byte_holds_nobody_up(attacked, path, shown):
+    """500,000 of them, which took 4.6 seconds of CPU on the event loop."""
+    with watched(attacked) as toll, connected(attacked, timeout=60) as connection:
+        connection.sendall(head(f"POST {path} HTTP/1.1", "transfer-encoding: chunked", *shown))
+        send(connection, (b"1\r\n \r\n" * 50_000 for _ in range(10)))
+        assert status(answer(connection)) in (401, 413)
+    assert toll.held < 0.9
+    assert toll.cpu < 1.5
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/v1/messages"])

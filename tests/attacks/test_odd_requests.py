@@ -93,15 +93,24 @@ def test_a_request_target_of_any_form_is_answered(attacked, line, expected):
     assert status(asked(attacked, head(line, f"x-api-key: {KEY}", "connection: close"))) == expected
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        b"nonsense\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n",
-        head("POST /v1/messages HTTP/1.1", "content-length: x"),
-    ],
-    ids=["no request line", "no header", "no length"],
-)
+def framed(*headers, path="/v1/messages"):
+    return head(f"POST {path} HTTP/1.1", f"x-api-key: {KEY}", *headers)
+
+
+NO_HTTP = {
+    "no request line": b"nonsense\r\n\r\n",
+    "no header": b"GET /health HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n",
+    "no length": framed("content-length: x"),
+    "5,000 digits": framed("content-length: " + "9" * 5000),
+    "5,000 zeros": framed("content-length: " + "0" * 5000 + "2"),
+    "5,000 digits for a page": framed("content-length: " + "9" * 5000, path="/admin/login/"),
+    "a length and identity": framed("content-length: 2", "transfer-encoding: identity"),
+    "chunks and identity": framed("transfer-encoding: chunked", "transfer-encoding: identity"),
+    "chunks twice": framed("transfer-encoding: chunked", "transfer-encoding: chunked"),
+}
+
+
+@pytest.mark.parametrize("request_bytes", NO_HTTP.values(), ids=NO_HTTP.keys())
 def test_what_is_no_http_is_refused_in_the_form_of_the_api(attacked, request_bytes):
     found = asked(attacked, request_bytes)
     assert status(found) == 400
@@ -145,6 +154,46 @@ def test_odd_request_lines_are_answered(attacked, method, path, version, keyed):
     shown = [f"x-api-key: {KEY}"] if keyed else []
     request = head(f"{method} {path} {version}", "connection: close", *shown)
     assert_whole(asked(attacked, request), request)
+    assert health(attacked) < 5
+
+
+NAMES = [
+    "content-length", "transfer-encoding", "expect", "upgrade", "connection", "host", "content-encoding",
+    "te", "x-api-key", "content_length", "trailer", "sec-websocket-version", "sec-websocket-key",
+]  # fmt: skip
+VALUES = [
+    "", "0", "2", "83", " 83\t", "+2", "-1", "2, 2", "0x2", "9" * 30, "0" * 4500 + "1", "chunked", "Chunked",
+    "chunked, identity", "identity", "gzip, chunked", "\tchunked", "x\r\n folded", "100-continue", "h2c",
+    "websocket", "close", "keep-alive, upgrade", "upgrade", "a\0b", "a\rb", "13", "99", "caf\xe9",
+]  # fmt: skip
+LINES = ["POST /v1/messages", "POST /admin/login/", "GET /v1/models", "GET /admin/live-tail/socket"]
+ASKED = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}'
+CHUNKED = b"%x\r\n%b\r\n0\r\n" % (len(ASKED), ASKED)
+BODIES = [
+    b"", b"{}", ASKED, CHUNKED + b"\r\n", CHUNKED + b"x-api-key: wrong\r\ncontent-length: 5\r\n\r\n",
+    b"5;a=b\r\nhello\r\n", b"f" * 17 + b"\r\n", b"-1\r\n", b"\r\n\r\n",
+]  # fmt: skip
+
+
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(LINES),
+    st.sampled_from(["HTTP/1.1", "HTTP/1.0"]),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4),
+    st.sampled_from(BODIES),
+)
+def test_no_framing_makes_one_request_of_two(attacked, provider, line, version, headers, body):
+    before = len(provider.requests)
+    written = [f"{name}: {value}" for name, value in headers]
+    first = head(f"{line} {version}", f"x-api-key: {KEY}", *written) + body
+    # some wait for more of their body than there is
+    with connected(attacked, timeout=1) as connection:
+        connection.sendall(first + post(ASKED, "connection: close"))
+        found = answer(connection)
+    if found:
+        assert 100 <= status(found) < 600 and status(found) != 500, (first, found[:300])
+    for sent in provider.requests[before:]:
+        assert [one["content"] for one in sent.body["messages"]] == ["hello"], (first, sent.raw)
     assert health(attacked) < 5
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+import tracemalloc
 from types import SimpleNamespace
 
 import pytest
@@ -336,6 +338,62 @@ async def test_a_client_that_stops_reading_a_stream_loses_its_connection(kind, m
         writer.write(raw())
         await asyncio.wait_for(ended.wait(), 30)
         writer.close()
+
+
+async def test_of_many_small_requests_no_more_is_read_than_is_answered():
+    go_on = asyncio.Semaphore(0)
+
+    async def in_turn(scope, receive, send):
+        await go_on.acquire()
+        await whole(scope, receive, send)
+
+    application = Application(in_turn)
+    connection = connection_to(application)
+    small = raw(b"{}")
+    connection.data_received(small * 300)
+    connection.data_received(small)
+    for answered in range(100):
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert len(application.seen) == answered + 1
+        assert connection.transport.reading_paused
+        go_on.release()
+    for _ in range(300):
+        go_on.release()
+    for _ in range(3_000):
+        await asyncio.sleep(0)
+    assert not connection.transport.reading_paused
+    assert len(application.seen) == 301
+    connection.connection_lost(None)
+
+
+async def test_bytes_that_come_one_by_one_behind_a_request_are_not_counted_anew_each_time():
+    async def never(scope, receive, send):
+        await asyncio.Event().wait()
+
+    connection = connection_to(Application(never))
+    connection.data_received(raw())
+    began = time.process_time()
+    for _ in range(api_connection.MOST_AHEAD):
+        connection.data_received(b"x")
+    assert time.process_time() - began < 0.5
+    connection.connection_lost(None)
+
+
+async def test_small_pieces_of_a_body_take_no_more_memory_than_large_ones():
+    connection = connection_to(Application())
+    body = bytes(200_000)
+    sent = raw(body)
+    tracemalloc.start()
+    try:
+        connection.data_received(sent[: -len(body)])
+        for at in range(0, len(body) - 2, 2):
+            connection.data_received(body[at : at + 2])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3 * len(body)
+    connection.connection_lost(None)
 
 
 async def test_a_client_that_leaves_has_its_application_cancelled_when_that_asks_for_it():
