@@ -14,6 +14,7 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls.arguments import input_of
 from gateway.conversion.tool_calls.object_reader import is_placeholder
+from gateway.wire.lenient import object_of, text_of
 from gateway.wire.messages import JSONObject, ToolUse
 
 # special tokens of chat templates, and tags around a name
@@ -89,12 +90,12 @@ def name_and_arguments(name: object, arguments: object) -> tuple[str, object]:
     """
     if type(name) is str and not name.startswith(_OBJECT_BEGINS):
         return name, arguments
-    inner = input_of(name)[0] if isinstance(name, str) else name
-    while isinstance(inner, dict) and isinstance(inner.get("function"), dict):
+    inner = object_of(input_of(name)[0] if isinstance(name, str) else name)
+    while isinstance(inner.get("function"), dict):
         inner = inner["function"]
-    found = (inner.get("name") or inner.get("function")) if isinstance(inner, dict) else None
+    found = inner.get("name") or inner.get("function")
     if type(found) is not str:
-        return (name if type(name) is str else ""), arguments
+        return text_of(name), arguments
     own = _arguments_of(inner)
     none = not arguments or (type(arguments) is str and (arguments.isspace() or is_placeholder(arguments)))
     return found, own if none and own else arguments

@@ -16,7 +16,6 @@ from gateway import patterns
 from gateway.conversion.tools.schema_forms import (
     ANY,
     KEYWORDS,
-    TYPES,
     is_any,
     same,
     simplified,
@@ -24,7 +23,7 @@ from gateway.conversion.tools.schema_forms import (
 )
 from gateway.conversion.tools.schema_patterns import grammar_pattern
 from gateway.conversion.tools.schema_references import References, inline_refs, plain_refs
-from gateway.conversion.tools.schema_validity import valid
+from gateway.conversion.tools.schema_validity import TYPES, valid
 from gateway.conversion.tools.schema_walk import (
     branches_of,
     list_of,
