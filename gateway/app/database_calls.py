@@ -25,6 +25,8 @@ logger = logging.getLogger("gateway.app")
 T = TypeVar("T")
 
 AT_ONCE: Final = 4
+# more calls than this do not wait: anybody may ask to sign in
+MOST_WAITING: Final = 200
 # seconds that a caller waits, in the queue and for the answer
 PATIENCE: Final = 5.0
 
@@ -39,10 +41,13 @@ class DatabaseCalls:
         self._away = False
 
     async def __call__(self, work: Callable[[], T], patience: float = PATIENCE) -> T:
-        """Raises DatabaseAway when the database is away or silent for `patience` seconds.
+        """Raises DatabaseAway when the database is away or silent for `patience` seconds, and when
+        MOST_WAITING calls wait already.
 
         Work that has begun goes on even then. Whatever else it raises is raised here.
         """
+        if self._waiting.qsize() >= MOST_WAITING:
+            raise self._missed(f"{MOST_WAITING} calls wait")
         future: Future[T] = Future()
         self._waiting.put((work, future))
         if len(self._threads) < self._at_once:

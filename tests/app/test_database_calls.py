@@ -5,6 +5,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 
 from gateway.api import client_services, sign_in, status_line
+from gateway.app import database_calls
 from gateway.app.database_calls import DatabaseCalls
 from gateway.errors import DatabaseAway
 from tests.conftest import key_entry
@@ -50,6 +51,15 @@ async def test_what_nobody_waits_for_any_more_is_not_begun():
     over.set()
     assert await calls(lambda: "next", patience=60) == "next"
     assert not begun
+
+
+async def test_behind_a_database_that_hangs_only_so_many_wait(hanging, monkeypatch):
+    monkeypatch.setattr(database_calls, "MOST_WAITING", 3)
+    calls = DatabaseCalls(at_once=1)
+    for _ in range(10):
+        with pytest.raises(DatabaseAway):
+            await calls(hanging, patience=0.01)
+    assert calls._waiting.qsize() <= 3
 
 
 @pytest.mark.parametrize("problem", [OperationalError("gone"), InterfaceError("closed")])
