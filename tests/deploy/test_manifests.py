@@ -38,6 +38,33 @@ def test_the_service_finds_the_pods():
     assert kinds["Service"]["spec"]["selector"] == labels
 
 
+def test_the_pods_of_the_set_have_names_of_their_own():
+    parts = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    headless = {part["metadata"]["name"] for part in parts if part["spec"].get("clusterIP") == "None"}
+    assert manifests()["StatefulSet"]["spec"]["serviceName"] in headless
+
+
+def test_a_job_can_be_made_again_with_the_next_release_and_goes_away():
+    job = manifests()["Job"]
+    assert "name" not in job["metadata"] and job["metadata"]["generateName"]
+    assert job["spec"]["ttlSecondsAfterFinished"] > 0
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["run", "--prepare"]
+
+
+@pytest.mark.parametrize("kind", ["Job", "StatefulSet"])
+def test_a_pod_may_do_nothing_that_it_does_not_need(kind):
+    pod = manifests()[kind]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+
+
 def test_the_systemd_unit_waits_as_long():
     unit = (DEPLOY / "ccproxy.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("TimeoutStopSec=")]
