@@ -36,7 +36,8 @@ class GatewayWebRequest(WebRequest):
         slot = self._slot
         if slot is not None:
             # a pipelined request comes while the end of the answer before it is still collected
-            self.transport.uncork()
+            transport: Any = self.transport
+            transport.uncork()
             slot.forget = self._forget
             codings = self.requestHeaders.getRawHeaders(b"transfer-encoding", [])
             if codings and [coding.lower() for coding in codings] != [b"chunked"]:

@@ -192,20 +192,21 @@ def _content(
 
 def whole_content(parts: list[ChatPart], result: Located, context: RequestContext) -> str | list[ChatPart]:
     """The parts of a result with its cache marker; one string where they are texts without markers."""
-    if context.markers.in_lists or not text_only(parts):
+    only_texts = text_only(parts)
+    if context.markers.in_lists or not only_texts:
         # some providers refuse blank texts
         parts = [part for part in parts if _says_something(part)]
     if not parts:
         parts = [text_part(NO_OUTPUT)]
-    if context.markers.in_lists or not text_only(parts):
-        # images inline, or parts that may carry markers
-        context.markers.put(parts[-1], result.block)
-        return parts
-    text = joined(parts)
-    # some providers refuse a text of blanks, and with it the whole conversation
-    whole = text_part(NO_OUTPUT if not text or text.isspace() else text)
-    context.markers.put(whole, result.block)
-    return whole["text"]
+    if not context.markers.in_lists and text_only(parts):
+        text = joined(parts)
+        # some providers refuse a text of blanks, and with it the whole conversation
+        whole = text_part(NO_OUTPUT if not text or text.isspace() else text)
+        context.markers.put(whole, result.block)
+        return whole["text"]
+    # images inline, or parts that may carry markers
+    context.markers.put(parts[-1], result.block)
+    return parts
 
 
 def _inline(context: RequestContext) -> bool:
