@@ -344,10 +344,10 @@ def test_a_csv_file_becomes_keys(admin_client):
     ("posted", "said"),
     [
         ({"names": ""}, "Enter at least one name"),
-        ({"names": "A\nA"}, "stands here twice"),
+        ({"names": "A\nA"}, "is here twice"),
         ({"names": "taken"}, "There is already a key with this name"),
         ({"names": "x" * 101}, "too long"),
-        ({"file": SimpleUploadedFile("a.csv", b"key\nx\n")}, "one of them name"),
+        ({"file": SimpleUploadedFile("a.csv", b"key\nx\n")}, "one of which is name"),
         ({"file": SimpleUploadedFile("a.csv", b"\xff\xfe\x00")}, "not UTF-8"),
     ],
 )
