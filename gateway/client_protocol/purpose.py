@@ -83,7 +83,7 @@ class Purpose:
     agent_type: str = ""
     prompt_id: str = ""
     compaction: str = ""
-    tool_durations: list[list[Any]] = field(default_factory=list)
+    tool_durations: list[list[str | int]] = field(default_factory=list)
     finer_class: str = ""
     settings_checksum: str = ""
 
@@ -140,7 +140,7 @@ def purpose_of(request: Mapping[str, object], headers: Mapping[str, str], endpoi
     )
 
 
-def durations(text: str) -> list[list[Any]]:
+def durations(text: str) -> list[list[str | int]]:
     """`Bash=608;Read%20it=12` as [[name, milliseconds], ...]; entries of another form are left out."""
     if not text or len(text) > LONGEST_DURATIONS:
         return []

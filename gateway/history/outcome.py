@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from gateway.client_protocol.purpose import RequestClass
 from gateway.conversion.ledger import LedgerRow
@@ -27,6 +27,26 @@ BROKEN: Final = "broken"  # an error event in the middle of an answer
 INTERRUPTED: Final = "interrupted"  # the gateway stopped or died meanwhile
 
 
+class ClassifierFacts(TypedDict):
+    """`model`: who was asked; `took_ms`: how long that took; `check_id`: the request id of the check."""
+
+    model: NotRequired[str]
+    took_ms: NotRequired[int | None]
+    check_id: NotRequired[str]
+
+
+class VerdictFacts(ClassifierFacts):
+    """What was decided about one call, as the columns of models.SafeguardVerdict.
+
+    `rule_id`: the rule that decided. `unavailable`: why an undecided call has no verdict.
+    """
+
+    tool: str
+    decision: str
+    rule_id: int | None
+    unavailable: str
+
+
 @frozen
 class CapturedBodies:
     """The four texts of an exchange, as raw bytes, and the client's headers with secrets masked.
@@ -41,8 +61,8 @@ class CapturedBodies:
     sent: bytes = b""
     answered: bytes = b""
     returned: bytes = b""
-    received_json: Any = field(default=None, repr=False)
-    sent_json: Any = field(default=None, repr=False)
+    received_json: Mapping[str, object] | None = field(default=None, repr=False)
+    sent_json: Mapping[str, object] | None = field(default=None, repr=False)
 
 
 @frozen
@@ -122,7 +142,7 @@ class ExchangeOutcome:
     tools_failed: list[str] = field(default_factory=list)
     has_images: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
-    timeline: list[list[Any]] = field(default_factory=list)
+    timeline: list[list[str | int]] = field(default_factory=list)
     replay_of: str = ""
     upstream_request_id: str = ""
     served_by: str = ""
@@ -132,11 +152,11 @@ class ExchangeOutcome:
     agent_type: str = ""
     prompt_id: str = ""
     compaction: str = ""
-    tool_durations: list[list[Any]] = field(default_factory=list)
+    tool_durations: list[list[str | int]] = field(default_factory=list)
     finer_class: str = ""
     settings_checksum: str = ""
     caller_request_id: str = ""
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[VerdictFacts] = field(default_factory=list)
     novelties: list[list[str]] = field(default_factory=list)
     tries: tuple[AttemptFacts, ...] = ()
     masked_count: int = 0

@@ -233,12 +233,13 @@ def from_line(line: bytes) -> ExchangeOutcome:
     return ExchangeOutcome(
         **_known(facts, _FACTS),
         tries=tuple(AttemptFacts(**_known(attempt, _ATTEMPT)) for attempt in tries),
-        bodies=None
-        if bodies is None
-        else CapturedBodies(
-            headers=bodies["headers"], **{name: base64.b64decode(bodies[name]) for name in _TEXTS}
-        ),
+        bodies=None if bodies is None else _bodies(bodies),
     )
+
+
+def _bodies(facts: Mapping[str, Any]) -> CapturedBodies:
+    texts: dict[str, Any] = {name: base64.b64decode(facts[name]) for name in _TEXTS}
+    return CapturedBodies(headers=facts["headers"], **texts)
 
 
 def _known(facts: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

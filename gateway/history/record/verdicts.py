@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gateway.history.outcome import ExchangeOutcome
 from gateway.models import SafeguardVerdict
 
-# what a column of PostgreSQL holds
+# the largest number in a column of PostgreSQL
 _MOST: Final = 2**15 - 1
 
 
 def write_verdicts(outcomes: Iterable[ExchangeOutcome]) -> None:
-    """In the caller's transaction; writing one twice changes nothing."""
+    """Write them in the caller's transaction; writing one twice changes nothing."""
     rows = [
         SafeguardVerdict(
             log_id=outcome.request_id, number=number, at=outcome.started_at, **_storable(verdict)
@@ -25,7 +25,7 @@ def write_verdicts(outcomes: Iterable[ExchangeOutcome]) -> None:
         SafeguardVerdict.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _storable(verdict: dict[str, Any]) -> dict[str, Any]:
+def _storable(verdict: Mapping[str, object]) -> dict[str, Any]:
     """The facts of a verdict; the names in it are the provider's and the client's."""
     names: dict[str, Any] = {
         name: str(verdict[name]).replace("\x00", "\ufffd")[:200]

@@ -29,6 +29,7 @@ from gateway.history.outcome import (
     ExchangeOutcome,
     NextStep,
     State,
+    VerdictFacts,
 )
 from gateway.history.record import capture
 from gateway.history.record.request_facts import failed_tools
@@ -81,7 +82,7 @@ class Arrival:
 
 @frozen
 class Findings:
-    """What a model says of actions, by the ids of their calls, or why it says nothing.
+    """A model's verdicts on actions, by the ids of their calls, or why there are none.
 
     `model`: who was asked; `check_id`: the request id of the check; "" when nobody was.
     """
@@ -93,7 +94,7 @@ class Findings:
 
 
 class AsksClassifier(Protocol):
-    """relay/safety/classifier.py, which explains it."""
+    """See relay/safety/classifier.py."""
 
     async def __call__(self, actions: Sequence[Action]) -> Findings: ...
 
@@ -120,7 +121,7 @@ class ExchangeAttempt:
         self.error, self.ended_at = error, now
 
     def facts(self, state: State, now: float | None, failure: GatewayError | None) -> AttemptFacts:
-        """As one frozen value. The arguments are the exchange's end, for a try that lasted until then."""
+        """The try as a frozen value. The arguments: the exchange's end, for a try that lasted until then."""
         error = self.error or failure
         return AttemptFacts(
             number=self.number,
@@ -169,7 +170,7 @@ class Exchange:
     attached: Attached | None = None
     novelties: list[list[str]] = field(default_factory=list)
     classifier: AsksClassifier | None = None
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[VerdictFacts] = field(default_factory=list)
     route: Route | None = None
     arm: Arm | None = None
     move: str = ""
@@ -178,8 +179,8 @@ class Exchange:
     recurring: Recurring = NOTHING
     page_texts: ReadElsewhere = field(default_factory=ReadElsewhere)
     sent: bytes = b""
-    received_json: Mapping[str, Any] | None = None
-    sent_json: Mapping[str, Any] | None = None
+    received_json: Mapping[str, object] | None = None
+    sent_json: Mapping[str, object] | None = None
     first_byte_at: float | None = None
     stop_reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
@@ -207,7 +208,7 @@ class Exchange:
         """Headers for the client beside the answer; our limits before a provider's."""
         answer_headers, key = self.answer_headers, self.arrival.key
         if key is not None and key.signed_in and answer_headers:
-            # the client would show the provider's limits of us as those of its person
+            # the client would show the provider's limits for the gateway as its user's own
             answer_headers = {
                 name: value for name, value in answer_headers.items() if not name.startswith(UPSTREAMS)
             }
@@ -311,7 +312,7 @@ class Exchange:
         return self.attached
 
     def _stored_facts(self, attached: Attached) -> dict[str, Any]:
-        """What rules can ask about and no column of the history has."""
+        """Facts that rules can ask for and that have no column in the history."""
         if self.received_json is None:
             return {}
         facts, shape = self.facts, shape_of(self.received_json)
@@ -328,11 +329,11 @@ class Exchange:
         return as_json(known, self.needs)
 
     def _moved(self) -> list[LedgerRow]:
-        """The ledger entry for a session that a step moved; it is no part of any one conversion."""
+        """The ledger entry for a session that a step moved; no conversion writes it."""
         return [{"code": "moved", "path": "model", "note": self.move}] if self.move else []
 
     def _not_kept(self) -> list[LedgerRow]:
-        """Ledger entries for parts of the answers that the history does not have."""
+        """Ledger entries for parts of the answers that the history does not keep."""
         megabytes = capture.MAX_STREAM_BYTES >> 20
         return [
             {"code": "dropped", "path": f"history: {name}", "note": f"kept are the first {megabytes} MB"}
@@ -341,7 +342,7 @@ class Exchange:
         ]
 
     def _known(self) -> dict[str, Any]:
-        """What is known from the beginning, as fields of the outcome."""
+        """Fields of the outcome that are known from the beginning."""
         arrival, route, purpose = self.arrival, self.route, self.purpose
         key, header = arrival.key, arrival.headers.get
         return {

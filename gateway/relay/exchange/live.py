@@ -8,7 +8,7 @@ because it was revoked or its owner's account was deactivated.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final, Protocol, TypedDict, TypeVar
 
 from gateway.errors import AuthenticationFailed, GatewayError, Saturated
@@ -97,7 +97,7 @@ class LiveExchanges:
         for exchange in tuple(self._live):
             exchange.interrupt(Saturated("the gateway is stopping, try again in a moment"))
 
-    async def guarded(self, work: Coroutine[Any, Any, T], key: KeyEntry | None = None) -> T:
+    async def guarded(self, work: Awaitable[T], key: KeyEntry | None = None) -> T:
         """Run `work`, a call whose answer goes out in one piece, so that it can be interrupted.
 
         `key`: the client key it came with. Raises what `work` raises, or the error of the interruption.

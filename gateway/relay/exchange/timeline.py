@@ -1,10 +1,10 @@
-"""Timeline: what happened during an exchange beside its events. Written rarely, never per chunk."""
+"""Timeline: what happened during an exchange besides its events. Written rarely, never per chunk."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-# Seconds of the provider's silence that deserve a note.
+# seconds of the provider's silence from which it is noted
 LONG_GAP: Final = 1.0
 MOST_NOTES: Final = 60
 
@@ -36,9 +36,9 @@ class Timeline:
         """The provider sends again after `seconds` of silence."""
         self._note(GAP, now - seconds, seconds)
 
-    def as_json(self, start: float) -> list[list[Any]]:
+    def as_json(self, start: float) -> list[list[str | int]]:
         """`[what, ms since start, ms it took]` each; at the end `["more", n, 0]` when n were left out."""
-        notes: list[list[Any]] = [
+        notes: list[list[str | int]] = [
             [what, round((at - start) * 1000), round(took * 1000)] for what, at, took in self._notes
         ]
         return [*notes, ["more", self._left_out, 0]] if self._left_out else notes

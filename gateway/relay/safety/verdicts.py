@@ -8,13 +8,13 @@ before does not. Only requests that ask for verdicts are watched, and only where
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeGuard, cast
 
 from gateway.client_protocol.safeguards import RESULTS, Unavailable, context_of, verdict, verdicts
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.dialects import AnswerStream
 from gateway.errors import GatewayError
+from gateway.history.outcome import ClassifierFacts
 from gateway.relay.exchange.exchange import Exchange
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.safeguards.classifier import Opinion
@@ -24,6 +24,7 @@ from gateway.wire.event_bytes import fields
 from gateway.wire.messages import Event, JSONObject, Message, Sent, error_event
 
 _REFUSED: Final = "A rule of your organization does not allow this action."
+_NO_MODEL: Final[ClassifierFacts] = {}
 _UNSAFE: Final = "The safety check of your organization does not allow this action."
 
 
@@ -49,7 +50,7 @@ class Judge:
         self._judged: list[_Judged] = []
 
     def begin(self, actions: Sequence[Action]) -> None:
-        """Let the rules decide."""
+        """Apply the rules."""
         snapshot, key = self._snapshot, self._exchange.arrival.key
         owner = key.owner_id if key is not None else None
         groups = snapshot.groups.get(owner, frozenset()) if owner is not None else frozenset()
@@ -66,7 +67,7 @@ class Judge:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is somebody to ask about what is still open."""
+        """Whether the classifier can be asked about undecided calls."""
         return self._exchange.classifier is not None and bool(self._open())
 
     async def settle(self) -> None:
@@ -80,7 +81,11 @@ class Judge:
             _with_opinion(one, found.opinions.get(one.action.id)) if one.action.id in ids else one
             for one in self._judged
         ]
-        by_model = {"model": found.model, "took_ms": found.took_ms, "check_id": found.check_id}
+        by_model: ClassifierFacts = {
+            "model": found.model,
+            "took_ms": found.took_ms,
+            "check_id": found.check_id,
+        }
         self._note(ids, by_model)
 
     def results(self) -> list[JSONObject]:
@@ -89,9 +94,7 @@ class Judge:
     def _open(self) -> list[_Judged]:
         return [one for one in self._judged if one.decision == UNDECIDED and one.action.input is not None]
 
-    def _note(
-        self, asked: Set[str] = frozenset(), by_model: Mapping[str, Any] = MappingProxyType({})
-    ) -> None:
+    def _note(self, asked: Set[str] = frozenset(), by_model: ClassifierFacts = _NO_MODEL) -> None:
         """For the history: facts of models.SafeguardVerdict, nothing of what the calls say."""
         self._exchange.verdicts = [
             {
@@ -99,7 +102,7 @@ class Judge:
                 "decision": one.decision,
                 "rule_id": one.rule or None,
                 "unavailable": str(one.unavailable) if one.decision == UNDECIDED else "",
-                **(by_model if one.action.id in asked else {}),
+                **(by_model if one.action.id in asked else _NO_MODEL),
             }
             for one in self._judged
         ]
@@ -158,7 +161,7 @@ class JudgedStream:
         return self._watched(self._stream.finish())
 
     def fail(self, error: GatewayError, request_id: str) -> Sequence[Sent]:
-        """The stream inside may be complete, but the client does not have its end."""
+        """Fail with `error` even if the inner stream is complete: the client does not have its end."""
         if self.held:
             return [error_event(error.body(request_id))]
         return self._stream.fail(error, request_id)
@@ -181,7 +184,7 @@ class JudgedStream:
         return passed
 
     def _seen(self, sent: Sent) -> Sent | None:
-        """The event as the client gets it; None: it waits for the judge."""
+        """The event for the client; None if it must wait for the judge."""
         event = _event(sent)
         kind = event.get("type")
         if kind == "content_block_start":
