@@ -7,7 +7,7 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db.models.deletion import Collector
 from django.middleware.csrf import CsrfViewMiddleware
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from ccproxy_site import django_seam
 from ccproxy_site.server import twisted_seam
@@ -38,6 +38,15 @@ def test_a_channel_of_twisted_keeps_the_request_line_as_we_read_it():
     assert names <= set(HTTPChannel.lineReceived.__code__.co_names) | set(
         HTTPChannel.allHeadersReceived.__code__.co_names
     )
+
+
+def test_a_channel_of_twisted_keeps_what_waits_behind_a_request_as_we_count_it():
+    channel = HTTPChannel()
+    assert twisted_seam.bytes_ahead(channel) == 0
+    channel._dataBuffer = [b"ab", b"c"]
+    assert twisted_seam.bytes_ahead(channel) == 3
+    assert twisted_seam.bytes_ahead(_GenericHTTPChannelProtocol(channel)) == 3
+    assert "_dataBuffer" in HTTPChannel.rawDataReceived.__code__.co_names
 
 
 def test_django_asks_a_handler_and_a_request_for_what_ours_give_it():

@@ -21,14 +21,12 @@ import httptools
 
 from ccproxy_site.server.api_request import ApiRequest
 from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
-from ccproxy_site.server.transport import HIGH_WATER, Connection
+from ccproxy_site.server.transport import HIGH_WATER, MOST_AHEAD, Connection
 from gateway.api.request import lower_headers
 
 OURS: Final = b"POST /v1/"
 # Twisted's limit; Daphne refuses a longer head
 LONGEST_HEAD: Final = 16 * 1024
-# pipelined requests that are accepted; more are not read
-MOST_AHEAD: Final = 16 * 1024
 # of a length that some body could have
 MOST_DIGITS: Final = 18
 # Smaller pieces of a body are gathered: as an object each, bytes would take fifty times their size.

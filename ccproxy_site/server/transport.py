@@ -18,10 +18,13 @@ from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
+from ccproxy_site.server.twisted_seam import bytes_ahead
 from gateway.errors import HeadTooLarge, InvalidRequest
 
 # bytes that may wait for a client before its stream is held back
 HIGH_WATER: Final = 256 * 1024
+# bytes of further requests that may wait behind the one that is answered
+MOST_AHEAD: Final = 16 * 1024
 # Twisted's entire answer to what is not HTTP, and ours
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _NOT_HTTP: Final = "The request is not valid HTTP/1.1, or its headers are longer than 16 KB"
@@ -50,6 +53,8 @@ class AsyncioTransport:
         self._drained: asyncio.Future[None] | None = None
         # more is waiting for the client than HIGH_WATER
         self.held_back = False
+        # what Twisted wants
+        self._reads = True
 
     # --- ITransport -----------------------------------------------------------
 
@@ -108,11 +113,28 @@ class AsyncioTransport:
     # --- IPushProducer: the protocol stops what it reads ------------------------
 
     def pauseProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self._reads = False
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resumeProducing(self) -> None:  # noqa: N802 (Twisted's name)
-        if not self._transport.is_closing():
+        """Read on, unless enough waits already.
+
+        Twisted asks for it with the end of each answer. Of many small requests one is answered next, and the
+        rest still waits; what it asks with the end of that answer counts then.
+        """
+        self._reads = True
+        # after Twisted has looked at what waits
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def look_ahead(self) -> None:
+        """Stop reading when enough waits: Twisted does not while the client reads no answers."""
+        if bytes_ahead(self.protocol) > MOST_AHEAD and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        enough = self.slot.phase is ConnectionPhase.ANSWERING and bytes_ahead(self.protocol) > MOST_AHEAD
+        if self._reads and not enough and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's name)
@@ -192,6 +214,7 @@ class Connection(asyncio.Protocol):
                 slot.head()
             try:
                 self._seen.protocol.dataReceived(data)
+                self._seen.look_ahead()
             except ValueError:
                 # Twisted gives a length of any number of digits to int(), which takes 4,300
                 self._seen.uncork()

@@ -15,3 +15,10 @@ def request_line(channel: Any) -> tuple[bytes, bytes, bytes]:
     refused before it.
     """
     return channel._command, channel._path, channel._version
+
+
+def bytes_ahead(protocol: Any) -> int:
+    """Bytes that wait behind the request which an HTTPChannel is answering, the bare one or the one that
+    chooses between versions of HTTP; 0 for other protocols."""
+    channel = getattr(protocol, "_channel", protocol)
+    return sum(map(len, getattr(channel, "_dataBuffer", ())))

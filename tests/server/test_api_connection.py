@@ -18,7 +18,7 @@ from ccproxy_site.server.connection_limits import Connections
 from ccproxy_site.server.daphne_server import GatewayServer
 from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
-from ccproxy_site.server.transport import Connection
+from ccproxy_site.server.transport import MOST_AHEAD, Connection
 from tests.examples import examples
 
 HEADERS = [
@@ -374,7 +374,7 @@ async def test_bytes_that_come_one_by_one_behind_a_request_are_not_counted_anew_
     connection = connection_to(Application(never))
     connection.data_received(raw())
     began = time.process_time()
-    for _ in range(api_connection.MOST_AHEAD):
+    for _ in range(MOST_AHEAD):
         connection.data_received(b"x")
     assert time.process_time() - began < 0.5
     connection.connection_lost(None)
