@@ -31,7 +31,7 @@ from tests.fakes.provider import FakeProvider
 # speed is measured in bench/, and this machine may be busy
 hypothesis.settings.register_profile("untimed", deadline=None)
 # tests/fuzz.py
-hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=10_000)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=1_000)
 # tests/mutants.py: that an example fails is enough, and no other run should meet it
 hypothesis.settings.register_profile(
     "mutants", deadline=None, database=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]

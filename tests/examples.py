@@ -1,9 +1,8 @@
 """How many examples a property is tried with: the number it names, times EXAMPLES of the environment.
 
-The suite tries two fifths of it, with other examples in each run; `make quick` tries few, and `make fuzz` a
-hundred times the number for what reads what strangers send. Who has changed a grammar tries more:
-`EXAMPLES=20 make test`. `make tellings` tries 10,000 tellings of
-answers.
+The suite tries two fifths of it, with other examples in each run; `make quick` tries few, and `make fuzz` ten
+times the number, from seed after seed, for what reads what strangers send. Who has changed a grammar tries
+more: `EXAMPLES=20 make test`. `make tellings` tries 10,000 tellings of answers.
 """
 
 import os
