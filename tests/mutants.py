@@ -35,6 +35,10 @@ TESTS = {
     "gateway/conversion/provider_state.py": ["tests/conversion/test_provider_state.py"],
     "gateway/history/content/digests.py": ["tests/history/content/test_digests.py"],
     "gateway/cache.py": ["tests/test_cache.py"],
+    "gateway/limits/windows.py": ["tests/limits/test_windows.py", "tests/limits/test_meters.py"],
+    "gateway/limits/meters.py": ["tests/limits/test_meters.py", "tests/limits/test_limiter.py"],
+    "gateway/masking/redaction.py": ["tests/masking"],
+    "gateway/history/secrets/masker.py": ["tests/history/secrets/test_masker.py"],
 }
 # what annotations say is no behaviour
 WITHOUT_MEANING = ("core/ReplaceBinaryOperator_BitOr",)
