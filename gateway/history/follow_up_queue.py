@@ -55,7 +55,7 @@ class Handover:
                     self._size += one.size
 
     def take(self, number: int) -> list[EndedExchange]:
-        """The first `most` entries."""
+        """The first `number` entries, or as many as there are."""
         with self._lock:
             taken = [self._waiting.popleft() for _ in range(min(number, len(self._waiting)))]
             self._size -= sum(one.size for one in taken)

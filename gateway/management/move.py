@@ -37,8 +37,8 @@ class CannotMove(Exception):
 
 @dataclass(slots=True)
 class Moved:
-    """One table: rows copied so far, those whose text PostgreSQL does not take as it was, and whether it is
-    whole.
+    """One table: `rows` copied or compared so far, and how many of them were `cleaned`, because PostgreSQL
+    does not take their text as it was. `digest`: the SHA-256 over all its rows, once they were compared.
     """
 
     table: str

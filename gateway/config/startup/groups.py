@@ -23,7 +23,6 @@ _OPERATED: Final = (
     "provider", "providercredential", "modelmapping", "mappingtarget", "ramp", "shadow", "clientkey",
     "modelprice", "learntoption", "problem", "emergencystop",
 )  # fmt: skip
-_HISTORY: Final = ("requestlog", "sessiontotal", "attempt", "hourlytotal", "hourlyledger", "purgerun")
 
 
 def _administrator(app: str, codename: str) -> bool:

@@ -42,7 +42,6 @@ def start_lock() -> Iterator[None]:
 def _advisory_lock() -> Iterator[None]:
     # A connection of its own, so that the work itself may commit. The lock belongs to its transaction
     # and ends with it, even behind a pooler that shares connections.
-    # so that it ends with it, also behind a pooler that shares connections.
     own = connection.copy()
     own.settings_dict = {**own.settings_dict, "OPTIONS": _unpooled(own.settings_dict["OPTIONS"])}
     try:

@@ -153,7 +153,7 @@ class StoredBodies:
         return int(getattr(self.row, f"{part}_size"))
 
     def text(self, part: str) -> bytes | None:
-        """The plain bytes of one part, JSON compact; None when it was not kept. Raises Unreadable."""
+        """The plain bytes of one part, JSON compact; None when it was not kept. Raises UnreadableContent."""
         if part not in RequestBody.PARTS:
             raise TypeError(f"no such part: {part}")
         try:
@@ -170,7 +170,7 @@ class StoredBodies:
 
 
 def stored(request_id: str) -> StoredBodies | None:
-    """The stored texts of one exchange; None when there are none. Raises Unreadable."""
+    """The stored texts of one exchange; None when there are none. Raises UnreadableContent."""
     row = RequestBody.objects.filter(log__request_id=request_id).first()
     if row is None:
         return None
@@ -184,7 +184,7 @@ def rebuilt(request_id: str, part: str) -> bytes | None:
     """One part of one exchange: equal in JSON value to what went over the wire, and in bytes when it was not
     JSON.
 
-    None when it was not kept. Raises Unreadable.
+    None when it was not kept. Raises UnreadableContent.
     """
     bodies = stored(request_id)
     return None if bodies is None else bodies.text(part)

@@ -12,7 +12,10 @@ from gateway.config.file.document import as_text, exported
 
 
 class Command(BaseCommand):
-    help = _("Write providers, mappings, keys, prices and secret patterns as JSON, without any secret.")
+    help = _(
+        "Write providers, mappings, keys, prices, secret patterns, policies, budgets of people and safeguard "
+        "rules as JSON, without any secret."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", nargs="?", help=_("The file to write. Default: standard output."))

@@ -96,8 +96,10 @@ class Evaluation(models.Model):
     """The steps of a dataset, asked of one candidate.
 
     The candidate is a provider and a model; `rule_pk` names the mapping whose options go with them. A judge,
-    if there is one, is the same. `spend_cap` in US dollars; None: none. `lost_cost`: reserved for requests
-    whose cost never became known, because a process died. `problem`: why it stands.
+    if there is one, is the same. `spend_cap` in US dollars; None: none. `lost_cost`: what was
+    spent on no answer that counts: reserved for requests whose cost never became known, because a process
+    died or they were cancelled, and the known cost of failed steps that were asked again. `problem`: why it
+    stands.
     """
 
     name = models.CharField(_("name"), max_length=100)
