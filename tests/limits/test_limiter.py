@@ -537,7 +537,7 @@ async def test_a_settlement_that_fails_for_good_does_not_hold_up_those_behind_it
 
 async def test_an_outage_of_the_store_is_one_line_and_its_end_another(clock, caplog):
     store, missed = Away(), []
-    limiter = Limiter(store, nothing_spent, clock=clock, uncounted=lambda: missed.append(1))
+    limiter = Limiter(store, nothing_spent, clock=clock, steady=clock, uncounted=lambda: missed.append(1))
     team = key(requests_per_minute=100)
     store.there = False
     for number in range(5):
