@@ -10,7 +10,7 @@ for one message into one write: head and first body of an answer took two, the e
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from daphne.http_protocol import WebRequest
 
@@ -36,8 +36,7 @@ class GatewayWebRequest(WebRequest):
         slot = self._slot
         if slot is not None:
             # a pipelined request comes while the end of the answer before it is still collected
-            transport: Any = self.transport
-            transport.uncork()
+            cast(AsyncioTransport, self.transport).uncork()
             slot.forget = self._forget
             codings = self.requestHeaders.getRawHeaders(b"transfer-encoding", [])
             if codings and [coding.lower() for coding in codings] != [b"chunked"]:
