@@ -57,7 +57,7 @@ class ByteBudget:
         holder.held = 0
 
 
-class Reading:
+class ReadingProgress:
     """How far a client has come with reading what was written to its connection."""
 
     __slots__ = ("_transport", "_unread")

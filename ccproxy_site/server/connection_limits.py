@@ -26,7 +26,7 @@ from typing import Final
 
 from ccproxy_site.forwarded import client_address, trusted_proxies
 from ccproxy_site.public_path import PUBLIC_PATH
-from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, Reading, counted_address
+from ccproxy_site.server.connection_bounds import MB, Bounds, ByteBudget, ReadingProgress, counted_address
 from ccproxy_site.server.error_answer import whole_error
 from gateway.api.head import allowance
 from gateway.errors import GatewayError, HeadTooLarge, RequestTimedOut, RequestTooLarge, Saturated
@@ -247,7 +247,7 @@ class ConnectionSlot:
         self._most = 0
         self._dropped = 0
         # while more is written than the client reads
-        self._reading: Reading | None = None
+        self._reading: ReadingProgress | None = None
 
     @property
     def refused(self) -> bool:
@@ -336,7 +336,7 @@ class ConnectionSlot:
 
     def held_back(self) -> None:
         """More is written than the client reads; what writes the answer waits."""
-        self._reading = Reading(self._transport)
+        self._reading = ReadingProgress(self._transport)
         if self.phase is ConnectionPhase.ANSWERING:
             self.deadline = self._calm()
 
