@@ -138,6 +138,11 @@ async def soak(gateway: Gateway, minutes: float, conversations: int) -> Result:
         ]
     )
     counted(result, asking, states)
+    # nothing fails here, so nobody needs to be told of anything; a shorter run is all start
+    warnings = gateway.warnings()
+    result.sentences.append(f"{len(warnings)} lines of the log are at WARNING or above.")
+    if minutes >= 1:
+        result.problems += warnings[:5]
     if asking.cut:
         result.problems.append(f"{asking.cut} answers were cut")
     return result

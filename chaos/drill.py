@@ -50,6 +50,8 @@ class Outage:
     missing: list[str] = field(default_factory=list)
     longest: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PATHS, 0.0))
     until_ready: float = 0.0
+    # from the end of the load: what arrives is written before what waits in files
+    until_written: float = 0.0
 
     def __str__(self) -> str:
         paths = ", ".join(f"{path} {1000 * seconds:.0f} ms" for path, seconds in self.longest.items())
@@ -58,7 +60,8 @@ class Outage:
             f"  requests: {self.answered} answered, {self.failed} failed\n"
             f"  rows missing in the history: {len(self.missing)}\n"
             f"  longest answer: {paths}; without an answer: {self.unanswered}\n"
-            f"  ready again after {self.until_ready:.1f} s"
+            f"  ready again after {self.until_ready:.1f} s; "
+            f"files written {self.until_written:.1f} s after the load ended"
         )
 
 
@@ -72,12 +75,13 @@ async def drilled(
         await asyncio.to_thread(fail)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(mend)
-        back = time.monotonic()
+        back, waiting = time.monotonic(), waiting_files(gateway)
         while not await asyncio.to_thread(is_ready, gateway):
             if time.monotonic() - back > READY_WITHIN:
                 break
             await asyncio.sleep(0.1)
         outage.until_ready = time.monotonic() - back
+    outage.until_written = await asyncio.to_thread(time_to_write, gateway, waiting)
     states = await asyncio.to_thread(gateway.settled_states)
     outage.answered, outage.failed = len(asking.complete), asking.cut + len(asking.wrong)
     outage.missing = missing(asking, states)
@@ -120,14 +124,26 @@ def look(gateway: Gateway, path: str) -> tuple[float, bytes]:
     return time.monotonic() - began, body
 
 
+def waiting_files(gateway: Gateway) -> set[Path]:
+    """The files in which history waits."""
+    return set((gateway.folder / "spool").glob("*.spool"))
+
+
+def time_to_write(gateway: Gateway, waiting: set[Path]) -> float:
+    """How long it takes until these files are written; at most READY_WITHIN."""
+    began = time.monotonic()
+    while waiting & waiting_files(gateway) and time.monotonic() - began < READY_WITHIN:
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
 def is_ready(gateway: Gateway) -> bool:
-    """Whether requests are taken, the database answers, and no history waits in files."""
+    """Whether requests are taken and the database answers."""
     try:
         state = json.loads(look(gateway, "/health/ready")[1])
     except OSError:
         return False
-    waiting = list((gateway.folder / "spool").glob("*.spool"))
-    return state["status"] == "ok" and "database" not in state and not waiting
+    return state["status"] == "ok" and "database" not in state
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from chaos.engines import HOST, free_port
 ROOT: Final = Path(__file__).resolve().parents[1]
 KEY: Final = "sk-chaos-client-key-0001"
 START_TIMEOUT: Final = 120.0
+_LOUD: Final = re.compile(r'"level":"(WARNING|ERROR|CRITICAL)"')
 
 
 class Gateway:
@@ -83,6 +85,10 @@ class Gateway:
             if self._running.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the gateway does not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.1)
+
+    def warnings(self) -> list[str]:
+        """The lines of its log at WARNING and above."""
+        return [line for line in self.log.read_text().splitlines() if _LOUD.search(line)]
 
     def stop(self) -> int:
         """Tell it to stop; the exit code."""
