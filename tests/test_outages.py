@@ -48,3 +48,10 @@ def test_the_next_outage_is_told_again(said):
         outages.failed("acme", at, {})
         outages.answered("acme", at + QUIET)
     assert said() == [BEGUN, OVER, BEGUN, OVER]
+
+
+def test_failures_before_any_provider_is_asked_are_told_again_after_a_pause(said):
+    outages = Outages()
+    for at in (0.0, QUIET - 1, 2 * QUIET - 1, 3 * QUIET - 2):
+        outages.failed("", at, {})
+    assert said() == [("WARNING", "exchanges fail", "")] * 2

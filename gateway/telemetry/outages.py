@@ -32,9 +32,12 @@ class Outages:
         self._failing: dict[str, _Outage] = {}
 
     def failed(self, provider: str, now: float, facts: dict[str, Any]) -> None:
-        """An exchange failed there. `facts`: what the first line says of it."""
+        """An exchange failed there. `facts`: what the first line says of it.
+
+        `provider` is empty where none was asked. Nothing answers there, so such an outage ends by itself.
+        """
         outage = self._failing.get(provider)
-        if outage is None:
+        if outage is None or (not provider and now - outage.last >= QUIET):
             self._failing[provider] = _Outage(now, now)
             logger.warning("exchanges fail", extra={"provider": provider, **facts})
         else:
