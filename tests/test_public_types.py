@@ -19,9 +19,9 @@ UNTYPED = {"Any", "JSONObject"}
 MOST = {
     "app": 0,
     "client_protocol": 15,
-    "conversion": 93,
+    "conversion": 98,
     "evaluation": 12,
-    "history": 56,
+    "history": 57,
     "limits": 0,
     "masking": 0,
     "pricing": 0,
@@ -31,7 +31,7 @@ MOST = {
     "telemetry": 0,
     "upstream": 5,
     "watch": 4,
-    "wire": 24,
+    "wire": 26,
 }
 
 

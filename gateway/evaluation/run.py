@@ -110,8 +110,7 @@ class EvaluationRun:
                     break
                 done, _not_yet = wait(self._under_way, TICK, FIRST_COMPLETED)
                 if self._stopping.is_set():
-                    # what failed now may have failed because the process ends; the next run sorts it out
-                    break
+                    break  # what failed now may have failed because the process ends; the next run looks
                 for future in done:
                     self._finish(future)
         finally:

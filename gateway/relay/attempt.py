@@ -8,7 +8,7 @@ follows a failure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.conversion import repairs
@@ -21,7 +21,7 @@ from gateway.history.record.capture import ByteLog
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.relay.safety.verdicts import JudgedStream, judge_for, judged_message, judged_stream
-from gateway.routing.secret_forms import forms_of_secrets
+from gateway.relay.unsaid import unsay, without
 from gateway.upstream.client import UpstreamAnswer
 from gateway.upstream.failover.choices import AttemptChoice
 from gateway.upstream.request_builder import upstream_call
@@ -37,7 +37,6 @@ T = TypeVar("T")
 MAX_ERROR_BODY: Final = 256 * 1024
 ERROR_BODY_TIMEOUT: Final = 10.0
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
-MASK: Final = "***"
 TIMED_OUT: Final = "the upstream provider timed out"
 
 
@@ -319,16 +318,13 @@ class Upstream:
     def unsaid(self, error: GatewayError) -> None:
         """Take out of an error what the provider was sent and repeats."""
         if isinstance(error, UpstreamError):
-            _unsay(error, self.route.provider.secrets)
+            unsay(error, self.route.provider.secrets)
 
     def failed(self, error: GatewayError) -> list[Sent]:
         """The last events of a stream that ends in `error`."""
         self.unsaid(error)
         events = self.stream.fail(error, self.exchange.request_id)
-        secrets = [
-            secret.encode("utf-8", "replace") for secret in forms_of_secrets(self.route.provider.secrets)
-        ]
-        return [_without(event, secrets) if isinstance(event, bytes) else event for event in events]
+        return [without(event, self.route.provider.secrets) for event in events]
 
     def note_facts(self) -> None:
         """What the stream tells the history; a replayed message has told it already."""
@@ -387,20 +383,6 @@ def _leniently(answer: UpstreamAnswer, body: bytes) -> Any:
 def _invalid(answer: UpstreamAnswer) -> UpstreamBroken:
     kind = answer.content_type or "no content type"
     return UpstreamBroken(f"upstream returned an invalid response (HTTP {answer.status}, {kind})")
-
-
-def _without(event: bytes, secrets: Iterable[bytes]) -> bytes:
-    for secret in secrets:
-        event = event.replace(secret, MASK.encode())
-    return event
-
-
-def _unsay(error: UpstreamError, secrets: Iterable[str]) -> None:
-    """Take secrets out of what an error says, whatever they look like."""
-    for secret in forms_of_secrets(secrets):
-        error.message = error.message.replace(secret, MASK)
-        if error.verbatim is not None:
-            error.verbatim = error.verbatim.replace(secret.encode("utf-8", "replace"), MASK.encode())
 
 
 def _with_trace(headers: Mapping[str, str], exchange: Exchange, trace_context: str) -> Mapping[str, str]:

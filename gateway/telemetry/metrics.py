@@ -1,11 +1,8 @@
-"""Counts and durations of exchanges, for Prometheus.
+"""Counts and durations of exchanges, for Prometheus: a few additions at an exchange's turn and at its end.
 
-An exchange costs a few additions, when its turn comes and when it ends. Label values are few and
-our own (endpoint, state, provider, class of the status), never something a client sends.
-
-A single process keeps its numbers in memory. When several share a port a scrape reaches any of them,
-so they keep the numbers in files of one folder (prometheus_client's multi-process mode, chosen when it
-is imported), and the process that is asked adds them up. Counts of a process that ended are kept.
+Label values are few and our own (endpoint, state, provider, class of the status), never what a client sends.
+A single process keeps its numbers in memory. When several share a port a scrape reaches any of them, so they
+keep them in files of one folder (prometheus_client's multi-process mode), and the one that is asked adds up.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ that fails now and then has one outage: it ends with an answer after QUIET secon
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 logger = logging.getLogger("gateway.provider")
 
@@ -31,7 +32,7 @@ class Outages:
     def __init__(self) -> None:
         self._failing: dict[str, _Outage] = {}
 
-    def failed(self, provider: str, now: float, facts: dict[str, Any]) -> None:
+    def failed(self, provider: str, now: float, facts: Mapping[str, object]) -> None:
         """An exchange failed there. `facts`: what the first line says of it.
 
         `provider` is empty where none was asked. Nothing answers there, so such an outage ends by itself.

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccproxy_site import forwarded
-from ccproxy_site.forwarded import Seen, TrustedProxies, counted_as, plain, take_in
+from ccproxy_site.forwarded import Seen, TrustedProxies, plain, take_in
+from gateway.security.client_networks import counted_as
 
 PROXIES = TrustedProxies([ipaddress.ip_network(text) for text in ("10.0.0.0/8", "127.0.0.1", "fd00::/8")])
 NEAR = "10.0.0.1"
