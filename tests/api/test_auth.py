@@ -136,7 +136,7 @@ async def test_without_any_key_others_are_refused_and_told_what_to_do(knock, ben
 
 
 async def test_with_allow_anonymous_everybody_is_served(knock, monkeypatch):
-    monkeypatch.setattr("gateway.api.views.gateway_conf", lambda: GatewayConf(allow_anonymous=True))
+    monkeypatch.setattr("gateway.api.refusals.gateway_conf", lambda: GatewayConf(allow_anonymous=True))
     strange = {"x-forwarded-for": "203.0.113.5", "host": "evil.example"}
     assert (await knock(strange, address="192.0.2.7")).status == 200
 
