@@ -144,9 +144,10 @@ def purge(
             for names in batches(not_held(left_behind(now)), breath, stopping, _keep_lease):
                 index.remove(names)
                 run.bodies += drop_bodies(names)
-        if (run.bodies or run.rows) and not stopping.is_set():
-            before = max(filter(None, (cutoffs.bodies, cutoffs.rows)))
-            swept = sweeping.sweep(before, now)
+        # not only when this run removed something: what an earlier one removed may be old enough by now
+        limits = [limit for limit in (cutoffs.bodies, cutoffs.rows) if limit is not None]
+        if limits and not stopping.is_set() and sweeping.is_due(max(limits), now):
+            swept = sweeping.sweep(max(limits), now)
             run.pieces = swept.nodes + swept.blobs
         if not stopping.is_set():
             run.totals = _drop_totals(cutoffs.totals)

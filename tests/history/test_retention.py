@@ -10,6 +10,7 @@ from django.utils import timezone
 from gateway.history import retention
 from gateway.history.content import content_store
 from gateway.history.content.bodies import stored
+from gateway.history.content.sweep import sweep
 from gateway.history.record.follow_up import follow_up
 from gateway.history.record.rows import write
 from gateway.history.retention import preview, purge, purge_when_due
@@ -116,6 +117,41 @@ def test_pieces_and_words_of_what_went_are_gone(stored_at):
     assert index.found("words1") == []
     assert not ContentNode.objects.exists()
     assert not ContentBlob.objects.exists()
+
+
+def pieces():
+    return ContentNode.objects.count() + ContentBlob.objects.count()
+
+
+def test_a_sweep_for_somebody_else_does_not_keep_the_pieces_of_others_longer(stored_at):
+    stored_at(80, 1)
+    sweep(NOW - timedelta(days=2), NOW)
+    assert pieces()
+    keep(body_days=90)
+    purge(NOW + timedelta(days=12), breath=0)
+    assert not pieces()
+
+
+def test_pieces_go_soon_after_the_hold_that_kept_them(stored_at):
+    stored_at(50, 1, session_id="held")
+    stored_at(50, 2)
+    hold = LegalHold.objects.create(session_id="held", reason="r")
+    keep(body_days=10)
+    purge(NOW, breath=0)
+    assert stored("req_1").text("received")
+    hold.delete()
+    for hours in (1, 25):
+        purge(NOW + timedelta(hours=hours), breath=0)
+    assert not pieces()
+
+
+def test_the_last_day_s_pieces_go_when_no_traffic_follows(stored_at):
+    stored_at(10, 1)
+    keep(body_days=9)
+    assert purge(NOW, breath=0).bodies == 1
+    assert pieces()
+    purge(NOW + timedelta(days=2), breath=0)
+    assert not pieces()
 
 
 def test_a_hold_on_a_key_or_a_session_keeps_content_and_row(stored_at):

@@ -10,17 +10,21 @@ rules make it safe to remove what has long been unused:
    within the last day (GRACE). A row that arrived after `before` has younger pieces, and no process
    considers known what may be removed.
 3. Rows that arrived earlier and are still there (on hold, or because rows go later than others) are
-   marked first: their pieces get the present hour. A chain is always walked to its beginning, because
-   a young node may have old ones before it.
+   protected first: the sweep notes the present hour in `marked` of their pieces, and removes nothing
+   that was marked within the last day (REMARK). A chain is always walked to its beginning, because a
+   young node may have old ones before it.
 
-A row written between the marking and the sweep is covered by rule 1, however old its exchange: the
+Marking leaves `used` as it is. Otherwise each sweep would make the pieces of all older rows young, and
+they would outlive those rows by as long as contents are kept.
+
+A row written between the marking and the removal is covered by rule 1, however old its exchange: the
 stamp is the hour of storing. After the database was replaced by an older copy, processes must be
 restarted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -34,18 +38,20 @@ from gateway.models import RequestBody
 
 MARGIN: Final = timedelta(days=1)
 GRACE: Final = timedelta(days=1)
+# hours that a mark protects; those who sweep each hour write it once a day
+REMARK: Final = 24
 BATCH: Final = 500
 # rows whose chains are walked in one transaction; each names at most four ends
 ROWS: Final = 100
 _REACHED: Final = """
-WITH RECURSIVE reached (digest, parent, blob, used) AS (
-    SELECT digest, parent, blob, used FROM gateway_contentnode WHERE digest IN ([ends])
+WITH RECURSIVE reached (digest, parent, blob, used, marked) AS (
+    SELECT digest, parent, blob, used, marked FROM gateway_contentnode WHERE digest IN ([ends])
     UNION
-    SELECT node.digest, node.parent, node.blob, node.used
+    SELECT node.digest, node.parent, node.blob, node.used, node.marked
     FROM reached JOIN gateway_contentnode node ON node.digest = reached.parent
 )
 """
-_REACHED_NODES: Final = "SELECT digest FROM reached WHERE used < %s"
+_REACHED_NODES: Final = "SELECT digest FROM reached WHERE used < %s AND (marked IS NULL OR marked < %s)"
 _REACHED_BLOBS: Final = """
 SELECT DISTINCT piece.digest, piece.texts
 FROM reached JOIN gateway_contentblob piece ON piece.digest = reached.blob
@@ -63,38 +69,70 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The statements for one table. `remove` checks the stamp again: it may be newer than when it
-    was read.
+    """The statements for one table. Each checks again what was read before: somebody may have used or
+    marked the piece since.
     """
 
-    stamp: str
+    mark: str
     stale: str
     remove: str
+    is_any_stale: str
+
+    @classmethod
+    def of(cls, table: str) -> _Table:
+        """Of a table with `digest`, `used` and `marked`."""
+        stale = "used < %s AND (marked IS NULL OR marked < %s)"
+        return cls(
+            f"UPDATE {table} SET marked = %s WHERE digest = %s AND {stale}",  # noqa: S608 (our tables)
+            f"SELECT digest, used FROM {table} WHERE used >= %s AND {stale} "  # noqa: S608
+            "ORDER BY used LIMIT %s",
+            f"DELETE FROM {table} WHERE digest = %s AND {stale}",  # noqa: S608
+            f"SELECT 1 FROM {table} WHERE {stale} LIMIT 1",  # noqa: S608
+        )
 
 
-_NODES: Final = _Table(
-    "UPDATE gateway_contentnode SET used = %s WHERE digest = %s AND used < %s",
-    "SELECT digest FROM gateway_contentnode WHERE used < %s ORDER BY used LIMIT %s",
-    "DELETE FROM gateway_contentnode WHERE digest = %s AND used < %s",
-)
-_BLOBS: Final = _Table(
-    "UPDATE gateway_contentblob SET used = %s WHERE digest = %s AND used < %s",
-    "SELECT digest FROM gateway_contentblob WHERE used < %s ORDER BY used LIMIT %s",
-    "DELETE FROM gateway_contentblob WHERE digest = %s AND used < %s",
-)
+_NODES: Final = _Table.of("gateway_contentnode")
+_BLOBS: Final = _Table.of("gateway_contentblob")
 
 
-def sweep(before: datetime, now: datetime, batch: int = BATCH) -> Swept:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Pieces used before the hour `used` go, unless they were marked in the hour `marked` or later."""
+
+    used: int
+    marked: int
+
+
+def sweep(
+    before: datetime, now: datetime, batch: int = BATCH, keep: Callable[[], object] = lambda: None
+) -> Swept:
     """Remove the pieces that no row needs and that were last used well before `before`.
 
     Rows from before `before` that still exist keep theirs. Each batch is a transaction of its own; if the
-    sweep ends between two of them, calling it again completes it.
+    sweep ends between two of them, calling it again completes it. `keep` is called after each batch: it
+    renews the lease of whoever sweeps.
     """
-    before = min(before, now - GRACE)
-    limit = _hour(before - MARGIN)
+    before, limits = _limits(before, now)
     for ends in _ends_of_rows(before):
-        _mark(ends, limit, _hour(now))
-    return Swept(_remove(_NODES, limit, batch), _remove(_BLOBS, limit, batch))
+        _mark(ends, limits, _hour(now))
+        keep()
+    return Swept(_remove(_NODES, limits, batch, keep), _remove(_BLOBS, limits, batch, keep))
+
+
+def is_due(before: datetime, now: datetime) -> bool:
+    """Whether there are pieces that a sweep with these times would look at."""
+    limits = _limits(before, now)[1]
+    with connection.cursor() as cursor:
+        for table in (_NODES, _BLOBS):
+            cursor.execute(table.is_any_stale, [limits.used, limits.marked])
+            if cursor.fetchone() is not None:
+                return True
+    return False
+
+
+def _limits(before: datetime, now: datetime) -> tuple[datetime, _Limits]:
+    before = min(before, now - GRACE)
+    return before, _Limits(_hour(before - MARGIN), _hour(now) - REMARK + 1)
 
 
 def _hour(moment: datetime) -> int:
@@ -114,13 +152,13 @@ def _ends_of_rows(before: datetime) -> Iterator[list[bytes]]:
         rows_after = rows.filter(Q(log__started_at__gt=at) | Q(log__started_at=at, pk__gt=pk))
 
 
-def _mark(ends: Sequence[bytes], limit: int, hour: int) -> None:
-    """Stamp what is reachable from `ends` and would otherwise be swept."""
+def _mark(ends: Sequence[bytes], limits: _Limits, hour: int) -> None:
+    """Mark what is reachable from `ends` and would otherwise be swept."""
     if not ends:
         return
     reached = _REACHED.replace("[ends]", ", ".join(["%s"] * len(ends)))
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(reached + _REACHED_NODES, [*ends, limit])
+        cursor.execute(reached + _REACHED_NODES, [*ends, limits.used, limits.marked])
         nodes = _sorted(cursor.fetchall())
         cursor.execute(reached + _REACHED_BLOBS, [*ends])
         pieces = cursor.fetchall()
@@ -128,20 +166,26 @@ def _mark(ends: Sequence[bytes], limit: int, hour: int) -> None:
         blobs.update(digest for _, named in pieces if named for digest in digests(named))
         for table, reachable in ((_NODES, nodes), (_BLOBS, sorted(blobs))):
             if reachable:
-                cursor.executemany(table.stamp, [(hour, digest, limit) for digest in reachable])
+                marks = [(hour, digest, limits.used, limits.marked) for digest in reachable]
+                cursor.executemany(table.mark, marks)
 
 
-def _remove(table: _Table, limit: int, batch: int) -> int:
-    """Remove what was last used before the hour `limit`; returns how many."""
+def _remove(table: _Table, limits: _Limits, batch: int, keep: Callable[[], object]) -> int:
+    """Remove what is stale and not marked, oldest first; returns how many."""
     removed = 0
+    # behind the marked ones that stay
+    since = 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(table.stale, [limit, batch])
-            stale = _sorted(cursor.fetchall())
-            if not stale:
+            cursor.execute(table.stale, [since, limits.used, limits.marked, batch])
+            rows = cursor.fetchall()
+            if not rows:
                 return removed
-            cursor.executemany(table.remove, [(digest, limit) for digest in stale])
+            since = rows[-1][1]
+            stale = _sorted(rows)
+            cursor.executemany(table.remove, [(digest, limits.used, limits.marked) for digest in stale])
             removed += len(stale)
+        keep()
 
 
 def _sorted(rows: Iterable[tuple[Any, ...]]) -> list[bytes]:

@@ -15,12 +15,15 @@ class ContentBlob(models.Model):
     (since 1970) when a stored exchange last needed it, an hour early at most (history/content/sweep.py).
     With `texts`, the digests of other blobs one after the other, the long texts of the piece are
     those blobs: a tool's result stands in the client's message and in ours (history/content/long_texts.py).
+    `marked` is the hour when a sweep last found a row that needs it.
     """
 
     digest = models.BinaryField(primary_key=True, max_length=32)
     data = models.BinaryField()
     texts = models.BinaryField(null=True)
     used = models.PositiveIntegerField(db_index=True)
+    # without a check, which the database would hold against every row when the column is added
+    marked = models.IntegerField(null=True)
 
     class Meta:
         # no page shows these records, so there are no permissions for them
@@ -42,6 +45,7 @@ class ContentNode(models.Model):
     parent = models.BinaryField(max_length=32, null=True)
     blob = models.BinaryField(max_length=32)
     used = models.PositiveIntegerField(db_index=True)
+    marked = models.IntegerField(null=True)
 
     class Meta:
         # no page shows these records, so there are no permissions for them

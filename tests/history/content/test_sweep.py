@@ -120,6 +120,18 @@ def test_each_batch_is_bounded(clock, django_assert_max_num_queries):
     assert len([query for query in queries if "LIMIT" in query["sql"] and "contentnode" in query["sql"]]) == 5
 
 
+def test_a_sweep_renews_the_lease_after_each_page_and_batch(clock, monkeypatch):
+    monkeypatch.setattr(sweeping, "ROWS", 2)
+    for number, turn in enumerate(TURNS[:4]):
+        kept(clock, f"r{number}", turn, days(0))
+    renewed = []
+    sweep(days(20), days(40), keep=lambda: renewed.append(1))
+    assert len(renewed) == 2
+    RequestBody.objects.all().delete()
+    sweep(days(20), days(42), batch=1000, keep=lambda: renewed.append(1))
+    assert len(renewed) == 4
+
+
 def test_many_rows_are_marked_page_by_page(clock, monkeypatch):
     monkeypatch.setattr(sweeping, "ROWS", 2)
     for number, turn in enumerate(TURNS):
