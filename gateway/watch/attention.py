@@ -136,7 +136,7 @@ def spool_not_empty(now: datetime) -> Iterator[Item]:
 
 
 def anonymous_access(now: datetime) -> Iterator[Item]:
-    if anonymous_allowed(gateway_conf(), ClientKey.objects.exists()):
+    if anonymous_allowed(gateway_conf(), ClientKey.unretired().exists()):
         text = _(
             "Requests without a client key are served. Issue keys and set ALLOW_ANONYMOUS=false to end that."
         )

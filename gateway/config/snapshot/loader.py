@@ -71,7 +71,7 @@ def load(conf: GatewayConf | None = None) -> ConfigSnapshot:
 def _read(stamp: int, conf: GatewayConf) -> ConfigSnapshot:
     providers = list(Provider.objects.prefetch_related("credentials"))
     rules = mapping_rules()
-    keys = list(ClientKey.objects.select_related("user"))
+    keys = list(ClientKey.unretired().select_related("user"))
     people = people_limits()
     entries = {record.digest: _key(record, people) for record in keys}
     options = decided()

@@ -28,11 +28,13 @@ from gateway.config.startup import demo
 from gateway.models import (
     ClientKey,
     ConfigRecord,
+    DailyTotal,
     MappingTarget,
     ModelMapping,
     Origin,
     Provider,
     ProviderCredential,
+    RequestLog,
 )
 
 PROVIDER_KEY: Final = "provider"
@@ -225,14 +227,14 @@ def _sync_client_key(conf: GatewayConf) -> None:
     record = ClientKey.objects.filter(origin=Origin.ENVIRONMENT).first()
     if not conf.anthropic_api_key:
         if record is not None:
-            record.delete()
+            _retire(record)
         return
     wanted = ClientKey(name=KEY_NAME, origin=Origin.ENVIRONMENT)
     wanted.set_key(conf.anthropic_api_key)
     if ClientKey.objects.filter(digest=wanted.digest).exists():
         # already in step, or an admin's key that is also in the environment
         if record is not None and record.digest != wanted.digest:
-            record.delete()
+            _retire(record)
         return
     if record is None:
         wanted.save()
@@ -241,6 +243,23 @@ def _sync_client_key(conf: GatewayConf) -> None:
         record.set_key(conf.anthropic_api_key)
         record.revoked_at = None
         record.save()
+
+
+def _retire(key: ClientKey) -> None:
+    """The environment names this key no more. One that was used stays, revoked: the history and holds point
+    at it.
+
+    The variable brings it back, but not one that an admin revoked.
+    """
+    is_used = (
+        key.holds.exists()
+        or RequestLog.objects.filter(client_key=key).exists()
+        or DailyTotal.objects.filter(client_key_pk=key.pk).exists()
+    )
+    if not is_used:
+        key.delete()
+    elif key.revoked_at is None:
+        key.retire()
 
 
 def _keep(record: ConfigRecord, **values: Any) -> None:

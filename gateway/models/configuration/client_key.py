@@ -18,6 +18,8 @@ from gateway.models.base import ConfigRecord, Origin
 from gateway.security import client_keys
 
 # what belongs to one key alone
+# begins the digest of a key without a secret; no digest of a secret has such letters
+_RETIRED: Final = "retired-"
 _NOT_ROTATED: Final = frozenset(
     {
         "id",
@@ -176,6 +178,19 @@ class ClientKey(ConfigRecord):
         self.prefix = client_keys.prefix(key)
         self.last_four = client_keys.last_four(key)
         self.digest = client_keys.digest(key)
+
+    @classmethod
+    def unretired(cls) -> models.QuerySet[ClientKey]:
+        """The keys that have a secret; while there is none, there are no keys for clients either."""
+        return cls.objects.exclude(digest__startswith=_RETIRED)
+
+    def retire(self) -> None:
+        """Revoke a key that nobody has any more, and drop its digest; requests and holds still name it.
+
+        With the same secret, or another, it can be brought back by `set_key`.
+        """
+        self.digest, self.revoked_at = f"{_RETIRED}{self.pk}", timezone.now()
+        self.save(update_fields=["digest", "revoked_at"])
 
     def rotate(self, grace: timedelta) -> tuple[ClientKey, str]:
         """A new key with all settings of this one, which stays valid for `grace` at most.

@@ -8,10 +8,21 @@ from gateway.conf import GatewayConf
 from gateway.config.presets.recognise import azure_deployment
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.environment import sync_environment, take_over_mapping, take_over_provider
-from gateway.models import ClientKey, ConfigStamp, MappingTarget, ModelMapping, Origin, Provider
+from gateway.history.record.rows import write
+from gateway.models import (
+    ClientKey,
+    ConfigStamp,
+    LegalHold,
+    MappingTarget,
+    ModelMapping,
+    Origin,
+    Provider,
+    RequestLog,
+)
 from gateway.routing.allowed_models import visible_models
 from gateway.routing.resolve import resolve
 from gateway.security import client_keys
+from tests.history.record.test_recorder import outcome
 from tests.records import make_mapping
 
 pytestmark = pytest.mark.django_db
@@ -316,6 +327,44 @@ def test_without_the_variable_the_key_goes_and_any_key_is_accepted_again():
     sync_environment(CONF)
     assert not ClientKey.objects.exists()
     assert load(CONF).anonymous_allowed is True
+
+
+def used_key():
+    sync_environment(KEYED)
+    key = ClientKey.objects.get()
+    write([outcome(1, client_key_id=key.pk)])
+    return key
+
+
+def test_a_key_that_was_used_stays_revoked_without_the_variable_and_comes_back_with_it():
+    key = used_key()
+    sync_environment(CONF)
+    assert ClientKey.objects.get().state() == "revoked"
+    assert RequestLog.objects.get().client_key_id == key.pk
+    assert load(CONF).anonymous_allowed is True
+    sync_environment(CONF)
+    sync_environment(KEYED)
+    assert ClientKey.objects.get().state() == "active"
+    assert ClientKey.objects.get().digest == key.digest
+
+
+def test_a_key_that_an_admin_revoked_does_not_come_back_with_the_variable():
+    used_key().revoke()
+    sync_environment(CONF)
+    sync_environment(KEYED)
+    assert ClientKey.objects.get().state() == "revoked"
+
+
+@pytest.mark.parametrize("also_an_admin_s", [False, True])
+def test_a_hold_on_the_environment_s_key_does_not_stop_the_start(also_an_admin_s):
+    sync_environment(KEYED)
+    key = ClientKey.objects.get()
+    LegalHold.objects.create(client_key=key, reason="r")
+    _record, secret = ClientKey.issue("Ann")
+    sync_environment(changed(anthropic_api_key=secret) if also_an_admin_s else CONF)
+    key.refresh_from_db()
+    assert key.state() == "revoked"
+    assert load(CONF).keys.get(key.digest) is None
 
 
 def test_an_issued_key_in_the_environment_stays_the_admin_s():
