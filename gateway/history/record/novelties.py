@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
+
+from django.db import transaction
 
 from gateway.history.outcome import ExchangeOutcome
 from gateway.models import ClientNovelty
@@ -37,8 +40,12 @@ class NoveltyWriter:
         room = MOST - ClientNovelty.objects.count()
         if room > 0:
             ClientNovelty.objects.bulk_create(list(new.values())[:room], ignore_conflicts=True)
+        # not before the commit: after a rollback the batch is written again
+        transaction.on_commit(partial(self._know, frozenset(new)))
+
+    def _know(self, names: frozenset[tuple[str, ...]]) -> None:
         if len(self._known) < MOST:
-            self._known.update(new)
+            self._known |= names
 
 
 novelty_writer: Final = NoveltyWriter()

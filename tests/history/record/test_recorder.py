@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import DataError, OperationalError, connection
+from django.db import DataError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from gateway.history.content.bodies import stored
@@ -611,6 +611,16 @@ def test_a_new_name_of_a_client_is_written_once_with_the_request_that_had_it(mon
         ("claude-cli/9", "beta", "new-2027", "req_1"),
         ("claude-cli/9", "field", "dre\ufffdams", "req_1"),
     ]
+
+
+def test_a_new_name_is_written_with_the_next_try_when_its_batch_is_rolled_back(monkeypatch):
+    monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
+    told = outcome(1, novelties=[["claude-cli/9", "beta", "new-2027"]])
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        write([told])
+        1 / 0  # noqa: B018
+    write([told])
+    assert ClientNovelty.objects.get().name == "new-2027"
 
 
 def test_a_client_that_makes_names_up_fills_no_table(monkeypatch):
