@@ -51,8 +51,6 @@ logger = logging.getLogger("gateway.history")
 
 TASK: Final = "erasure"
 LEASE: Final = timedelta(minutes=10)
-# a request that a process let in before it knew better
-LATE: Final = timedelta(minutes=1)
 # what was being asked again while its request was erased
 SHADOWED: Final = timedelta(hours=1)
 # how long pieces stay that no request needs: what the sweep keeps, and the hour of the stamp
@@ -117,11 +115,12 @@ def carry_on(
     `keep` is called now and then while it lasts: the caller's lease.
     """
     stopping = stopping or threading.Event()
-    rows = requests_of(erasure.user_pk).filter(started_at__lte=erasure.asked_at + LATE)
+    # no matter when they came: a process that lost the database goes on with the keys that it knows
+    rows = requests_of(erasure.user_pk)
     ended = rows.exclude(state="open").order_by("started_at", "pk")
     for names in batches(not_held(ended), breath, stopping, keep):
         _remove(erasure, names, now)
-    around = (erasure.asked_at - SHADOWED, erasure.asked_at + SHADOWED)
+    around = (erasure.asked_at - SHADOWED, (erasure.changed_at or erasure.asked_at) + SHADOWED)
     late = left_behind(now).filter(started_at__range=around)
     for names in batches(not_held(late), breath, stopping, keep):
         _empty(erasure, names, now)

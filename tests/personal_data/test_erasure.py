@@ -152,6 +152,17 @@ def test_what_comes_late_goes_too(left, dump, admin_user):
     assert done.finished_at and found(dump) == []
 
 
+def test_what_a_process_served_that_was_cut_off_goes_too(left, dump, admin_user):
+    done = erased(left, admin_user)
+    left.ask(26, at=NOW + timedelta(hours=30))
+    left.ask(27, at=NOW + timedelta(hours=31), replay_of="req_26", endpoint="shadow")
+    carry_on_all(NOW + timedelta(days=2), left.spool, threading.Event())
+    assert list(RequestLog.objects.values_list("request_id", flat=True)) == ["req_9"]
+    carry_on_all(NOW + timedelta(days=6), left.spool, threading.Event())
+    done.refresh_from_db()
+    assert done.finished_at and found(dump) == []
+
+
 def test_late_repeats_of_others_requests_keep_their_rows(left, admin_user):
     done = erased(left, admin_user)
     # one whose request was purged, with its contents; one that ended after its request was removed
