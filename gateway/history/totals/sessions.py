@@ -7,6 +7,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Final
 
+from django.db import connection
 from django.db.models import (
     BigIntegerField,
     Case,
@@ -55,7 +56,9 @@ _NUMBERS: Final[dict[str, Any]] = {
     "tool_count": Sum("tool_count"),
     "busy_ms": Sum("duration_ms"),
 }
-# prompts of one session that are listed
+# namespace of our advisory locks on totals of sessions
+_LOCKS: Final = 0x63637075
+# models of one session that are named
 MOST_MODELS: Final = 8
 
 
@@ -122,11 +125,17 @@ def _named(kind: str, number: Any) -> Concat:
     return Concat(Value(kind), Cast(number, CharField()), output_field=CharField())
 
 
-def work_out(session_id: str) -> None:
-    """Recompute the totals of one session for each of its holders; open rows count as requests."""
+def work_out(session_id: str) -> int:
+    """Recompute the totals of one session for each of its holders; open rows count as requests.
+
+    Returns how many requests it has. Inside the caller's transaction.
+    """
+    _lock(session_id)
+    requests = 0
     rows = held(RequestLog.objects.filter(session_id=session_id, endpoint__in=COUNTED))
     for numbers in rows.order_by().values("holder").annotate(**_NUMBERS):
         holder = numbers.pop("holder")
+        requests += numbers["requests"]
         latest = rows.filter(holder=holder).order_by("-started_at")
         [facts] = latest.values("client_key_id", "key_name", "client")[:1]
         asked = rows.filter(holder=holder).exclude(upstream_model="").order_by().values("upstream_model")
@@ -135,6 +144,17 @@ def work_out(session_id: str) -> None:
         SessionTotal.objects.update_or_create(
             session_id=session_id, holder=holder, defaults={**_plain(numbers), **facts}
         )
+    return requests
+
+
+def _lock(session_id: str) -> None:
+    """Nobody else works out this session until the transaction ends, so the last to write has read last.
+
+    On SQLite nobody else writes at all.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, session_id])
 
 
 def forget_empty(session_ids: Iterable[str]) -> None:

@@ -1,10 +1,11 @@
 """What is done with finished exchanges later: each message is found, sessions are counted."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, connections, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from gateway.history.record.follow_up import FollowUpWorker, follow_up, work_off
 from gateway.history.record.rows import write
 from gateway.history.search import index as search
 from gateway.history.search import new_texts
+from gateway.history.totals import sessions as session_totals
 from gateway.models import (
     ContentBlob,
     ContentNode,
@@ -345,3 +347,38 @@ def test_a_text_of_long_words_holds_up_neither_index_nor_sessions():
     assert search.found("word2") == ["req_2"]
     assert search.found(sums[0]) == ["req_1"]
     assert {total.session_id for total in SessionTotal.objects.all()} == {"long", "short"}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_totals_of_a_session_never_go_back_to_what_a_slower_process_read(monkeypatch):
+    ended(1, said("user", "x"))
+    ended(2, said("user", "x"))
+    begun, go_on = threading.Event(), threading.Event()
+    real = SessionTotal.objects.update_or_create
+
+    def slowly(**facts):
+        begun.set()
+        assert go_on.wait(60)
+        return real(**facts)
+
+    def in_a_thread():
+        try:
+            with transaction.atomic():
+                session_totals.work_out("s")
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(SessionTotal.objects, "update_or_create", slowly)
+    slow = threading.Thread(target=in_a_thread)
+    slow.start()
+    assert begun.wait(60)
+    ended(3, said("user", "x"))
+    monkeypatch.setattr(SessionTotal.objects, "update_or_create", real)
+    quick = threading.Thread(target=in_a_thread)
+    quick.start()
+    # one that does not wait is over by then
+    quick.join(2)
+    go_on.set()
+    slow.join(60)
+    quick.join(60)
+    assert SessionTotal.objects.get().requests == 3
