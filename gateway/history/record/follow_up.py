@@ -59,6 +59,7 @@ class FollowUpWorker:
     def __init__(self, handover: Handover | None = None, prices: Prices = PriceBook) -> None:
         self._handover = handover or Handover()
         self._prices = prices
+        self._pace = session_totals.SessionPace()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work_on, name="follow-up", daemon=True)
         # what was queued at the last poll; None before the first, when all of it was left by others
@@ -86,6 +87,11 @@ class FollowUpWorker:
                     logger.exception("unexpected error in the follow-up")
                 _close_connections()
                 wait = RETRY_SECONDS
+        try:
+            for session_id in self._pace.rest():
+                _count_session(session_id)
+        except Exception as problem:
+            logger.warning("sessions were not counted at the end", extra={"problem": str(problem)})
         _close_connections()
 
     def _work(self) -> bool:
@@ -93,7 +99,7 @@ class FollowUpWorker:
         if self._seen is None:
             self._look_at_queue()
         told = self._handover.take(AT_ONCE)
-        work_off(told, self._stopping, self._prices)
+        work_off(told, self._stopping, self._prices, self._pace)
         if len(told) == AT_ONCE:
             return True
         if time.monotonic() - self._looked_at >= QUEUE_EVERY:
@@ -107,7 +113,7 @@ class FollowUpWorker:
         queued = set(waiting[:MOST_LEFT]) - self._handover.waiting()
         left = sorted(queued if self._seen is None else queued & self._seen)
         for start in range(0, len(left), READ_AT_ONCE):
-            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping, self._prices)
+            _work_off_queued(left[start : start + READ_AT_ONCE], self._stopping, self._prices, self._pace)
         self._seen = queued.difference(left)
 
 
@@ -133,21 +139,31 @@ def index_again(request_ids: Sequence[str]) -> int:
     return len(rows)
 
 
-def _work_off_queued(request_ids: Sequence[str], stopping: threading.Event | None, prices: Prices) -> None:
+def _work_off_queued(
+    request_ids: Sequence[str],
+    stopping: threading.Event | None,
+    prices: Prices,
+    pace: session_totals.SessionPace | None = None,
+) -> None:
     if request_ids:
         rows = ended_exchanges(request_ids)
         _forget(set(request_ids) - {row.request_id for row in rows})
-        work_off(rows, stopping, prices)
+        work_off(rows, stopping, prices, pace)
 
 
 def work_off(
-    ended: Iterable[EndedExchange], stopping: threading.Event | None = None, prices: Prices = PriceBook
+    ended: Iterable[EndedExchange],
+    stopping: threading.Event | None = None,
+    prices: Prices = PriceBook,
+    pace: session_totals.SessionPace | None = None,
 ) -> None:
     """Do what these exchanges need, and take them out of the queue.
 
-    The last step takes them out, so whatever was not done before is done again. Raises what the database
-    raises. When told to stop before or meanwhile, some stay in the queue.
+    The last step takes them out, so whatever was not done before is done again; only the totals of a large
+    session may wait for `pace`, and after a crash for its next request. Raises what the database raises. When
+    told to stop before or meanwhile, some stay in the queue.
     """
+    pace = pace or session_totals.SessionPace()
     rows = sorted(ended, key=lambda one: one.started_at)
     portions = list(_portions(rows))
     for portion in portions:
@@ -156,8 +172,8 @@ def work_off(
         _index(portion)
         if stopping is not None:
             stopping.wait(BREATH)
-    for session_id in dict.fromkeys(row.session_id for row in rows if row.session_id):
-        _count_session(session_id)
+    for session_id in pace.due(row.session_id for row in rows if row.session_id):
+        pace.counted(session_id, _count_session(session_id))
     for portion in portions:
         if stopping is not None and stopping.is_set():
             return
@@ -187,15 +203,18 @@ def _index(portion: Sequence[EndedExchange]) -> None:
         logger.exception("an exchange cannot be indexed", extra={"request_id": row.request_id})
 
 
-def _count_session(session_id: str) -> None:
-    """Work out the totals of a session; when that fails, it keeps its old ones."""
+def _count_session(session_id: str) -> int:
+    """Work out the totals of a session; when that fails, it keeps its old ones. Returns how many requests it
+    has, as far as that is known.
+    """
     try:
         with transaction.atomic():
-            session_totals.work_out(session_id)
+            return session_totals.work_out(session_id)
     except Exception as problem:
         if concerns_server(problem):
             raise
         logger.exception("a session cannot be counted", extra={"session_id": session_id})
+        return 0
 
 
 def count_cache_misses(request_ids: Sequence[str], prices: Prices) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add
 from typing import Any, Final
@@ -56,6 +57,9 @@ _NUMBERS: Final[dict[str, Any]] = {
     "tool_count": Sum("tool_count"),
     "busy_ms": Sum("duration_ms"),
 }
+# requests from which on a session is worked out only every so many seconds
+LARGE: Final = 3_000
+EVERY: Final = 60.0
 # namespace of our advisory locks on totals of sessions
 _LOCKS: Final = 0x63637075
 # models of one session that are named
@@ -155,6 +159,39 @@ def _lock(session_id: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, session_id])
+
+
+class SessionPace:
+    """Which sessions to work out now. A large one waits for EVERY: each time reads all its requests.
+
+    Clients choose their session ids, so one may give the same to a million requests. One thread.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # when each large one may be worked out again
+        self._large: dict[str, float] = {}
+        self._waiting: set[str] = set()
+
+    def due(self, touched: Iterable[str] = ()) -> list[str]:
+        """Those of these sessions, and of the ones that waited, whose time has come."""
+        self._waiting.update(touched)
+        now = self._clock()
+        found = sorted(one for one in self._waiting if self._large.get(one, now) <= now)
+        self._waiting.difference_update(found)
+        return found
+
+    def rest(self) -> list[str]:
+        """All that wait, at the end."""
+        found, self._waiting = sorted(self._waiting), set()
+        return found
+
+    def counted(self, session_id: str, requests: int) -> None:
+        """A session was worked out, with so many requests."""
+        now = self._clock()
+        self._large = {name: until for name, until in self._large.items() if until > now}
+        if requests > LARGE:
+            self._large[session_id] = now + EVERY
 
 
 def forget_empty(session_ids: Iterable[str]) -> None:

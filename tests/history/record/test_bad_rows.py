@@ -173,7 +173,7 @@ def test_a_session_that_cannot_be_counted_holds_up_no_other(tmp_path, monkeypatc
     def work_out(session_id):
         if session_id == "good":
             SessionTotal.objects.create(session_id="good", first_at=NOON, last_at=NOON, requests=10**30)
-        real(session_id)
+        return real(session_id)
 
     monkeypatch.setattr(sessions, "work_out", work_out)
     follow_up()

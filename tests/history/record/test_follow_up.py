@@ -349,6 +349,28 @@ def test_a_text_of_long_words_holds_up_neither_index_nor_sessions():
     assert {total.session_id for total in SessionTotal.objects.all()} == {"long", "short"}
 
 
+def test_a_large_session_is_worked_out_once_a_minute_and_at_the_end(monkeypatch):
+    monkeypatch.setattr(session_totals, "LARGE", 2)
+    now = [0.0]
+    pace = session_totals.SessionPace(lambda: now[0])
+
+    def counted():
+        return SessionTotal.objects.get(session_id="s").requests
+
+    for number in range(1, 6):
+        work_off(ended(number, said("user", "x")), pace=pace)
+    # the third made it large
+    assert counted() == 3
+    now[0] = session_totals.EVERY - 1
+    work_off(ended(6, said("user", "x"), session_id="other"), pace=pace)
+    assert (counted(), SessionTotal.objects.get(session_id="other").requests) == (3, 1)
+    now[0] = session_totals.EVERY
+    work_off([], pace=pace)
+    assert counted() == 5
+    work_off(ended(7, said("user", "x")), pace=pace)
+    assert pace.rest() == ["s"] and pace.rest() == []
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 def test_totals_of_a_session_never_go_back_to_what_a_slower_process_read(monkeypatch):
     ended(1, said("user", "x"))
