@@ -226,6 +226,7 @@ def batches(
 
 def drop_bodies(names: Sequence[str]) -> int:
     with transaction.atomic():
+        hourly.hold(names)
         DatasetStep.objects.filter(request_id__in=names).exclude(content=None).update(content=None)
         FollowUp.objects.filter(pk__in=names).delete()
         return RequestBody.objects.filter(log__request_id__in=names).delete()[0]

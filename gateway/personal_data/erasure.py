@@ -32,6 +32,7 @@ from gateway.history.outcome import ExchangeOutcome
 from gateway.history.record.spool import forget_refused
 from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind
 from gateway.history.search import index
+from gateway.history.totals import hourly
 from gateway.models import (
     Attempt,
     ClientKey,
@@ -169,6 +170,8 @@ def _remove(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
     hit = _problems(RequestLog.objects.filter(request_id__in=together))
     index.remove(together)
     with transaction.atomic():
+        # before anything else is locked, as the follow-up does
+        hourly.hold(together)
         for step in DatasetStep.objects.filter(request_id__in=together).select_for_update():
             # steps of one session stay together
             _rename_session(step)
@@ -192,6 +195,7 @@ def _empty(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
     gone = RequestLog.objects.filter(request_id__in=names)
     hit = _problems(gone)
     with transaction.atomic():
+        hourly.hold(names)
         Problem.objects.filter(pk__in=hit).update(sample=F("message"))
         Attempt.objects.filter(log__request_id__in=names).update(error_message="")
         gone.update(error_message="", facts={})

@@ -8,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gateway.history import retention
@@ -228,6 +229,21 @@ def test_words_of_a_follow_up_that_is_under_way_go_too(left, admin_user, monkeyp
     erasing.join(60)
     assert not RequestLog.objects.filter(request_id="req_25").exists()
     assert index.found(SECRET_TALK) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_requests_are_locked_before_anything_else_of_them_goes(left, admin_user):
+    """As the follow-up does, so that the two never wait for each other."""
+    with CaptureQueriesContext(connection) as queries:
+        erased(left, admin_user)
+    asked = [query["sql"] for query in queries]
+    locked = next(place for place, sql in enumerate(asked) if "pg_advisory_xact_lock" in sql)
+    changed = next(
+        place
+        for place, sql in enumerate(asked)
+        if sql.startswith(("DELETE", "UPDATE")) and ("followup" in sql or "datasetstep" in sql)
+    )
+    assert locked < changed
 
 
 def test_an_erasure_keeps_its_own_lease_by_the_clock(left, admin_user, monkeypatch):
