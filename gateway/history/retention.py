@@ -3,13 +3,15 @@
 Contents go first, with their entries in the search index; then the pieces that no row needs
 (history/content/sweep.py); then rows, which stay counted in the totals; then totals. What a legal hold
 covers stays, content and row. What was asked again (a replay, a shadow, a step of an evaluation) is the same
-conversation: its contents go with those of the first request, and stay with them under a hold. Only one
-process purges at a time: it holds a lease in the database, whichever database that is.
+conversation: its contents go with those of the first request, and stay with them under a hold. One process
+purges at a time, and renews its lease as it goes. Should one stall for longer than the lease, a second purge
+beside it does no harm: each batch removes what it still finds.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +42,7 @@ from gateway.models import (
     HourlyOutcome,
     HourlyTool,
     HourlyTotal,
+    Lease,
     PurgeRun,
     RefusedKey,
     RequestBody,
@@ -50,6 +53,7 @@ from gateway.models.database_errors import concerns_server
 
 logger = logging.getLogger("gateway.history")
 
+TASK: Final = "purge"
 BATCH: Final = 200
 # seconds between two batches, for the writer of the history
 BREATH: Final = 0.02
@@ -125,32 +129,34 @@ def purge(
     Once `stopping` is set, the current batch is the last.
     """
     stopping = stopping or threading.Event()
-    if not _lease(now):
+    holder = secrets.token_hex(8)
+    if not Lease.take(TASK, holder, now, LEASE):
         return None
+    keep = now_and_then(lambda: Lease.take(TASK, holder, timezone.now(), LEASE))
     cutoffs = Cutoffs.of(Retention.current(), now)
     # known before the first row goes: of these hours nobody can count the rows any more
     run = PurgeRun.objects.create(started_at=now, rows_before=cutoffs.rows)
     try:
-        for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping, _keep_lease):
+        for names in batches(not_held(_with_body(cutoffs.bodies)), breath, stopping, keep):
             together = [*names, *repeats_of(names)]
             index.remove(together)
             run.bodies += drop_bodies(together)
-        for names in batches(not_held(_before(cutoffs.rows)), breath, stopping, _keep_lease):
+        for names in batches(not_held(_before(cutoffs.rows)), breath, stopping, keep):
             replays = repeats_of(names)
             index.remove([*names, *replays])
             run.bodies += drop_bodies(replays)
             run.rows += drop_rows(names)
         if cutoffs.bodies or cutoffs.rows:
-            for names in batches(not_held(left_behind(now)), breath, stopping, _keep_lease):
+            for names in batches(not_held(left_behind(now)), breath, stopping, keep):
                 index.remove(names)
                 run.bodies += drop_bodies(names)
         # not only when this run removed something: what an earlier one removed may be old enough by now
         limits = [limit for limit in (cutoffs.bodies, cutoffs.rows) if limit is not None]
         if limits and not stopping.is_set() and sweeping.is_due(max(limits), now):
-            swept = sweeping.sweep(max(limits), now)
+            swept = sweeping.sweep(max(limits), now, keep=keep)
             run.pieces = swept.nodes + swept.blobs
         if not stopping.is_set():
-            run.totals = _drop_totals(cutoffs.totals)
+            run.totals = _drop_totals(cutoffs.totals, keep)
             if cutoffs.rows is not None:
                 RefusedKey.objects.filter(day__lt=cutoffs.rows.date()).delete()
                 outcomes.forget_units(hour_of(cutoffs.rows))
@@ -160,19 +166,21 @@ def purge(
     finally:
         run.ended_at = timezone.now()
         run.save()
-        Retention.objects.filter(pk=Retention.ROW).update(lease_until=None)
+        Lease.objects.filter(name=TASK, holder=holder).update(until=None)
     return run
 
 
-def _lease(now: datetime) -> bool:
-    """Whether this process may purge now."""
-    Retention.objects.get_or_create(pk=Retention.ROW)
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return Retention.objects.filter(free, pk=Retention.ROW).update(lease_until=now + LEASE) == 1
+def now_and_then(keep: Callable[[], object]) -> Callable[[], None]:
+    """`keep`, which renews a lease, but at most each quarter of LEASE."""
+    last = time.monotonic()
 
+    def kept() -> None:
+        nonlocal last
+        if time.monotonic() - last > LEASE.total_seconds() / 4:
+            keep()
+            last = time.monotonic()
 
-def _keep_lease() -> None:
-    Retention.objects.filter(pk=Retention.ROW).update(lease_until=timezone.now() + LEASE)
+    return kept
 
 
 def _before(moment: datetime | None) -> QuerySet[RequestLog]:
@@ -207,10 +215,9 @@ def batches(
 ) -> Iterator[list[str]]:
     """The request ids of `rows`, oldest first; each batch continues behind the one before.
 
-    `keep` renews the lease of whoever removes them; it is called each quarter of LEASE.
+    `keep` is called after each batch.
     """
     behind = rows
-    leased = time.monotonic()
     while not stopping.is_set():
         page = list(behind.values_list("started_at", "pk", "request_id")[:BATCH])
         if not page:
@@ -218,9 +225,7 @@ def batches(
         yield [row[2] for row in page]
         at, pk = page[-1][:2]
         behind = rows.filter(Q(started_at__gt=at) | Q(started_at=at, pk__gt=pk))
-        if time.monotonic() - leased > LEASE.total_seconds() / 4:
-            keep()
-            leased = time.monotonic()
+        keep()
         stopping.wait(breath)
 
 
@@ -248,7 +253,7 @@ def drop_rows(names: Sequence[str]) -> int:
     return removed.get("gateway.RequestLog", 0)
 
 
-def _drop_totals(before: datetime | None) -> int:
+def _drop_totals(before: datetime | None, keep: Callable[[], object]) -> int:
     """The hours and whole days before the moment."""
     if before is None:
         return 0
@@ -268,6 +273,7 @@ def _drop_totals(before: datetime | None) -> int:
                 break
             model.objects.filter(pk__in=some).delete()
             removed += len(some) if model is HourlyTotal else 0
+            keep()
     used = Exists(
         DailyTotal.objects.filter(Q(upstream_model=OuterRef("name")) | Q(asked_model=OuterRef("name")))
     )
@@ -296,17 +302,16 @@ class RetentionWorker:
         self._stopping.set()
 
     def _work_on(self) -> None:
-        informed: float | None = None
+        hourly_at: float | None = None
         while not self._stopping.wait(LOOK_EVERY):
             try:
                 purge_when_due(timezone.now(), self._stopping)
                 self._also(timezone.now(), self._stopping)
                 now = time.monotonic()
-                if connection.vendor == "sqlite" and (
-                    informed is None or now - informed >= EVERY.total_seconds()
-                ):
-                    analyze.inform()
-                    informed = now
+                if hourly_at is None or now - hourly_at >= EVERY.total_seconds():
+                    hourly_at = now
+                    if connection.vendor == "sqlite":
+                        analyze.inform()
             except Exception as problem:
                 if concerns_server(problem):
                     logger.warning("the purge waits for the database", extra={"problem": str(problem)})

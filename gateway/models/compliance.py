@@ -92,7 +92,11 @@ _DAYS: Final = (MinValueValidator(1), MaxValueValidator(36_500))
 
 
 class Retention(ConfigRecord):
-    """How long the history is kept; one row. Empty: for ever. `lease_until`: a purge is running."""
+    """How long the history is kept; one row. Empty: for ever.
+
+    `lease_until` is not used any more: a purge takes a Lease. The column stays while processes of the version
+    before may run beside this one.
+    """
 
     ROW = 1
     stampless_fields = frozenset({"lease_until"})

@@ -30,7 +30,7 @@ from gateway.history.content import sweep as sweeping
 from gateway.history.holds import held, not_held, repeats_of
 from gateway.history.outcome import ExchangeOutcome
 from gateway.history.record.spool import forget_refused
-from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind
+from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind, now_and_then
 from gateway.history.search import index
 from gateway.history.totals import hourly
 from gateway.models import (
@@ -116,6 +116,7 @@ def carry_on(
     `keep` is called now and then while it lasts: the caller's lease.
     """
     stopping = stopping or threading.Event()
+    keep = now_and_then(keep)
     # no matter when they came: a process that lost the database goes on with the keys that it knows
     rows = requests_of(erasure.user_pk)
     ended = rows.exclude(state="open").order_by("started_at", "pk")
@@ -137,7 +138,7 @@ def carry_on(
         erasure.unnamed_at = erasure.unnamed_at or now
         changed = erasure.changed_at or now
         if now >= changed + UNTIL_SWEPT and not stopping.is_set():
-            sweeping.sweep(changed + UNTIL_SWEPT - sweeping.GRACE, now)
+            sweeping.sweep(changed + UNTIL_SWEPT - sweeping.GRACE, now, keep=keep)
             erasure.finished_at = now
     erasure.save()
     return erasure

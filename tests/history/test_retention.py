@@ -26,6 +26,7 @@ from gateway.models import (
     Evaluation,
     EvaluationStep,
     HourlyTotal,
+    Lease,
     LegalHold,
     PurgeRun,
     RequestBody,
@@ -292,13 +293,43 @@ def test_requests_that_still_run_stay():
 
 def test_only_one_process_purges_and_only_once_an_hour():
     keep(row_days=30)
-    Retention.objects.update(lease_until=NOW + timedelta(minutes=5))
+    Lease.objects.create(name="purge", holder="another", until=NOW + timedelta(minutes=5))
     assert purge(NOW) is None
     # a process that died does not hold it for ever
     assert purge(NOW + timedelta(minutes=6)) is not None
     assert purge_when_due(NOW + timedelta(minutes=50)) is None
     assert purge_when_due(NOW + timedelta(minutes=70)) is not None
     assert PurgeRun.objects.count() == 2
+
+
+def test_a_purge_renews_its_lease_while_it_sweeps_and_drops_totals(stored_at, monkeypatch):
+    stored_at(50, 1)
+    keep(body_days=10, row_days=30, total_days=40)
+    monkeypatch.setattr(retention, "LEASE", timedelta(0))
+    real, until = Lease.take, []
+
+    def taken(*given):
+        until.append((retention.RequestLog.objects.exists(), HourlyTotal.objects.exists()))
+        return real(*given)
+
+    monkeypatch.setattr(Lease, "take", taken)
+    purge(NOW, breath=0)
+    # before anything, after the rows (while pieces were swept), after the totals
+    assert {(True, True), (False, True), (False, False)} <= set(until)
+
+
+def test_a_purge_that_was_overtaken_leaves_the_other_its_lease(monkeypatch):
+    keep(row_days=30)
+    other = {"holder": "another", "until": NOW + timedelta(days=999)}
+    dropped = retention._drop_totals
+
+    def overtaken(*given):
+        Lease.objects.filter(name="purge").update(**other)
+        return dropped(*given)
+
+    monkeypatch.setattr(retention, "_drop_totals", overtaken)
+    purge(NOW, breath=0)
+    assert Lease.objects.values("holder", "until").get(name="purge") == other
 
 
 def test_the_command_says_what_would_go_and_what_went(capsys):
