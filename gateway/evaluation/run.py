@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -23,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.evaluation import judging
+from gateway.evaluation.asked_step import AskedStep
 from gateway.evaluation.asking import AskedRequest, CandidateAsker, route_of
 from gateway.evaluation.comparison.steps import DIVERGING, compare_steps
 from gateway.evaluation.recorded_steps import (
@@ -56,17 +56,6 @@ _ZERO: Final = Decimal(0)
 PERMISSION: Final = "gateway.add_evaluation"
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A request under way: for a step, or (`proposed` is there) for the judge of its divergence."""
-
-    step: EvaluationStep
-    request_id: str
-    reserved: Decimal
-    texts: RecordedStep
-    proposed: Mapping[str, Any] | None = None
-
-
 class EvaluationRun:
     """Run one evaluation whose lease `holder` has; `run` once."""
 
@@ -88,7 +77,7 @@ class EvaluationRun:
         )
         self._sessions: deque[deque[EvaluationStep]] = deque()
         self._divergences: deque[EvaluationStep] = deque()
-        self._under_way: dict[Future[ReplayedAnswer], _Asked] = {}
+        self._under_way: dict[Future[ReplayedAnswer], AskedStep] = {}
         # of futures for steps: the rest of their sessions
         self._rest: dict[Future[ReplayedAnswer], deque[EvaluationStep]] = {}
         self._ending: tuple[EvaluationState, str] | None = None
@@ -153,7 +142,7 @@ class EvaluationRun:
             answered = row is not None and row.state == OK and body is not None
             texts = self._texts(step) if answered else None
             if row is not None and body is not None and texts is not None:
-                self._store(_Asked(step, step.answer_id, step.reserved, texts), row, body)
+                self._store(AskedStep(step, step.answer_id, step.reserved, texts), row, body)
                 continue
             self._lose(step.reserved if row is None or row.cost is None else row.cost)
             steps.filter(pk=step.pk, state=StepState.ASKING).update(
@@ -263,7 +252,7 @@ class EvaluationRun:
     def _reserved(
         self, step: EvaluationStep, texts: RecordedStep, choice: ReplayTarget, asked_model: str,
         input_tokens: int, max_tokens: int = 0,
-    ) -> _Asked | None:  # fmt: skip
+    ) -> AskedStep | None:  # fmt: skip
         """A request for which the money is reserved; None: there is none now, or no way to ask."""
         route = route_of(self._asker.snapshot, choice, asked_model)
         if route is None:
@@ -289,7 +278,7 @@ class EvaluationRun:
             if not self._under_way:
                 self._close(EvaluationState.CAPPED)
             return None
-        return _Asked(step, name, most or _ZERO, texts)
+        return AskedStep(step, name, most or _ZERO, texts)
 
     def _texts(self, step: EvaluationStep) -> RecordedStep | None:
         """The recorded texts; None when there are none, which a step that still waits then says."""
@@ -323,24 +312,27 @@ class EvaluationRun:
             # those that were begun go on before others begin
             self._sessions.appendleft(session)
 
-    def _give_back(self, asked: _Asked) -> None:
+    def _give_back(self, asked: AskedStep) -> None:
         """A request that is cancelled: what it cost until now is not known."""
         if asked.proposed is None:
-            self._steps(asked.step).update(state=StepState.WAITING, answer_id="", reserved=_ZERO)
+            is_ours = asked.awaited().update(state=StepState.WAITING, answer_id="", reserved=_ZERO)
         else:
-            self._steps(asked.step).update(judge_id="", judge_reserved=_ZERO)
-        self._lose(asked.reserved)
+            is_ours = asked.awaited().update(judge_id="", judge_reserved=_ZERO)
+        if is_ours:
+            # whoever took it over has counted that already
+            self._lose(asked.reserved)
 
-    def _failed(self, asked: _Asked, error: str) -> None:
+    def _failed(self, asked: AskedStep, error: str) -> None:
         """A request that came to no end that the history knows; what it cost is not known either."""
         if asked.proposed is None:
-            self._steps(asked.step).update(state=StepState.FAILED, error=error[:300])
+            is_ours = asked.awaited().update(state=StepState.FAILED, error=error[:300])
         else:
-            self._steps(asked.step).update(judgement=Judgement.UNCLEAR)
-        self._lose(asked.reserved)
+            is_ours = asked.awaited().update(judgement=Judgement.UNCLEAR)
+        if is_ours:
+            self._lose(asked.reserved)
         self._spending.settle(asked.request_id, asked.reserved)
 
-    def _store(self, asked: _Asked, facts: Any, body: bytes) -> None:
+    def _store(self, asked: AskedStep, facts: Any, body: bytes) -> None:
         """Compare an answer and write the result, once."""
         cost, known = self._settled(asked, facts)
         values: dict[str, Any] = {
@@ -365,8 +357,7 @@ class EvaluationRun:
         else:
             self._failures = 0
             values |= {"state": StepState.DONE, **compare_steps(asked.texts.taken, proposed)._asdict()}
-        stored = self._steps(asked.step).filter(answer_id=asked.request_id, state=StepState.ASKING)
-        if stored.update(**values):
+        if asked.awaited().update(**values):
             for name, value in values.items():
                 setattr(asked.step, name, value)
             asked.step.answer_id = asked.request_id
@@ -374,16 +365,14 @@ class EvaluationRun:
                 self._divergences.append(asked.step)
             self._tell(asked.step)
 
-    def _store_judgement(self, asked: _Asked, facts: Any, body: bytes) -> None:
+    def _store_judgement(self, asked: AskedStep, facts: Any, body: bytes) -> None:
         cost, known = self._settled(asked, facts)
         first = judging.taken_comes_first(self._evaluation.pk, asked.step.recorded_id)
         message = read_answer(body).message if facts.state == "ok" else None
         said = judging.judgement(message, taken_first=first)
-        self._steps(asked.step).filter(judge_id=asked.request_id).update(
-            judgement=said, judge_cost=cost if known else None
-        )
+        asked.awaited().update(judgement=said, judge_cost=cost if known else None)
 
-    def _settled(self, asked: _Asked, facts: Charged) -> tuple[Decimal, bool]:
+    def _settled(self, asked: AskedStep, facts: Charged) -> tuple[Decimal, bool]:
         """(what a request cost, whether that is known); what is unknown counts as all that was reserved."""
         cost, _source = cost_of(facts, self._asker.snapshot.prices)
         known = cost is not None

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from gateway.evaluation.asked_step import AskedStep
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
 from gateway.evaluation.spending import spent_on
 from gateway.evaluation.starting import cancel, go_on, pause
@@ -327,6 +328,23 @@ def test_a_run_that_lost_its_lease_writes_no_end(stage, evaluated):
         Lease.objects.update(holder="b")
 
     assert run(stage, evaluation, tell=tell) == "running"
+
+
+def test_a_run_that_stalled_past_its_lease_fails_no_step_that_another_asks(stage, evaluated):
+    evaluation = evaluated(1)
+    stalled = EvaluationRun(evaluation, stage.asker, "a", threading.Event())
+    done, asked_again = evaluation.steps.order_by("pk")[:2]
+    steps = evaluation.steps
+    steps.filter(pk=done.pk).update(state="done", answer_id="req_old", verdict="same", reserved=0)
+    steps.filter(pk=asked_again.pk).update(state="asking", answer_id="req_new")
+    before = list(steps.order_by("pk").values())
+    for step in (done, asked_again):
+        asked = AskedStep(step, "req_old", Decimal(1), None)
+        stalled._failed(asked, "no outcome")
+        stalled._give_back(asked)
+    assert list(steps.order_by("pk").values()) == before
+    evaluation.refresh_from_db()
+    assert evaluation.lost_cost == 0
 
 
 def test_only_texts_that_whoever_started_it_may_read_are_asked(stage, evaluated, django_user_model):
