@@ -8,7 +8,8 @@ from typing import Final
 from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from gateway.models import LegalHold, RequestLog
+from gateway.history.outcome import ExchangeOutcome
+from gateway.models import ClientKey, LegalHold, RequestLog
 
 # a request, a repeat of it, and the judge of that answer
 _REPEATS: Final = 2
@@ -33,6 +34,19 @@ def held(repeats: int = _REPEATS) -> Q:
         return Q(own)
     first = RequestLog.objects.order_by().filter(request_id=OuterRef("replay_of"))
     return Q(own) | (~Q(replay_of="") & Q(Exists(first.filter(held(repeats - 1)))))
+
+
+def is_held(outcome: ExchangeOutcome) -> bool:
+    """Whether a hold covers an exchange that has no row."""
+    if outcome.replay_of and RequestLog.objects.filter(held(), request_id=outcome.replay_of).exists():
+        return True
+    key = ClientKey.objects.filter(pk=outcome.client_key_id or 0).first()
+    holds = LegalHold.objects.filter(Q(session_id="") | Q(session_id=outcome.session_id))
+    lineage = key and (key.lineage or key.pk)
+    return any(
+        hold.client_key is None or (hold.client_key.lineage or hold.client_key.pk) == lineage
+        for hold in holds.select_related("client_key")
+    )
 
 
 def not_held(rows: QuerySet[RequestLog]) -> QuerySet[RequestLog]:

@@ -17,15 +17,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from django.db import connection, connections, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from gateway.conf import gateway_conf
 from gateway.history.content import sweep as sweeping
-from gateway.history.holds import held, not_held, repeats_of
+from gateway.history.holds import held, is_held, not_held, repeats_of
 from gateway.history.outcomes import counting as outcomes
+from gateway.history.record.spool import forget_refused
 from gateway.history.search import analyze, index
 from gateway.history.totals import hourly
 from gateway.history.totals.contributions import DAY, hour_of
@@ -43,6 +46,8 @@ from gateway.models import (
     HourlyTool,
     HourlyTotal,
     Lease,
+    Problem,
+    ProblemHour,
     PurgeRun,
     RefusedKey,
     RequestBody,
@@ -159,6 +164,9 @@ def purge(
             run.totals = _drop_totals(cutoffs.totals, keep)
             if cutoffs.rows is not None:
                 RefusedKey.objects.filter(day__lt=cutoffs.rows.date()).delete()
+                # the newest error as it was, of a row that is gone
+                old = Problem.objects.filter(last_at__lt=cutoffs.rows)
+                old.exclude(sample=F("message")).update(sample=F("message"))
                 outcomes.forget_units(hour_of(cutoffs.rows))
     except Exception as problem:
         run.problem = str(problem)[:500]
@@ -253,6 +261,19 @@ def drop_rows(names: Sequence[str]) -> int:
     return removed.get("gateway.RequestLog", 0)
 
 
+def forget_refused_texts(now: datetime, folder: Path) -> int:
+    """Remove outcomes that no database took from their files, once their texts or rows would go; how many.
+
+    Each machine has files of its own, so each process does it, whoever purges. Raises OSError.
+    """
+    cutoffs = Cutoffs.of(Retention.current(), now)
+    limits = [limit for limit in (cutoffs.bodies, cutoffs.rows) if limit is not None]
+    if not limits:
+        return 0
+    before = max(limits)
+    return forget_refused(folder, lambda outcome: outcome.started_at < before and not is_held(outcome))
+
+
 def _drop_totals(before: datetime | None, keep: Callable[[], object]) -> int:
     """The hours and whole days before the moment."""
     if before is None:
@@ -262,7 +283,7 @@ def _drop_totals(before: datetime | None, keep: Callable[[], object]) -> int:
     midnight = hour - hour % DAY
     tables = (
         (HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, midnight), (HourlyOutcome, hour),
-        (HourlyTool, hour), (DailyOutcome, midnight), (DailyTool, midnight),
+        (HourlyTool, hour), (DailyOutcome, midnight), (DailyTool, midnight), (ProblemHour, hour),
     )  # fmt: skip
     for model, limit in tables:
         while True:
@@ -312,6 +333,7 @@ class RetentionWorker:
                     hourly_at = now
                     if connection.vendor == "sqlite":
                         analyze.inform()
+                    forget_refused_texts(timezone.now(), gateway_conf().spool_folder)
             except Exception as problem:
                 if concerns_server(problem):
                     logger.warning("the purge waits for the database", extra={"problem": str(problem)})

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,6 +33,7 @@ from gateway.history.record.spool import forget_refused
 from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind, now_and_then
 from gateway.history.search import index
 from gateway.history.totals import hourly
+from gateway.history.totals.sessions import OWNER
 from gateway.models import (
     Attempt,
     ClientKey,
@@ -127,6 +128,7 @@ def carry_on(
     for names in batches(not_held(late), breath, stopping, keep):
         _empty(erasure, names, now)
     erasure.requests += forget_refused(spool, lambda outcome: _is_theirs(outcome, erasure.user_pk))
+    _forget_steps(erasure.user_pk)
     erasure.held = rows.filter(held()).count()
     keys = ClientKey.objects.filter(user_id=erasure.user_pk).values("pk")
     user = get_user_model().objects.filter(pk=erasure.user_pk).first()
@@ -186,6 +188,15 @@ def _remove(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
     # what the follow-up indexed since; from now on it finds none of them in its queue
     index.remove(together)
     erasure.changed_at = now
+
+
+def _forget_steps(user_pk: int) -> None:
+    """Empty what datasets noted of requests that are gone: its sessions name the person as their holder."""
+    row = RequestLog.objects.filter(request_id=OuterRef("request_id"))
+    gone = DatasetStep.objects.filter(~Exists(row), session__endswith=f" {OWNER}{user_pk}")
+    for step in gone:
+        _rename_session(step)
+        DatasetStep.objects.filter(pk=step.pk).update(request_id="", agent_id="", content=None)
 
 
 def _empty(erasure: Erasure, names: Sequence[str], now: datetime) -> None:

@@ -118,9 +118,9 @@ def _add(problem: Problem, rows: Sequence[Any], now: datetime) -> None:
     _ADD.many([(*slot, times) for slot, times in sorted(hours.items())])
     last = max(row.started_at for row in rows)
     newest = max(rows, key=lambda row: row.started_at)
-    facts: dict[str, Any] = {"times": F("times") + len(rows), "sample": newest.error_message}
-    Problem.objects.filter(pk=problem.pk).update(**facts)
-    Problem.objects.filter(pk=problem.pk, last_at__lt=last).update(last_at=last)
+    Problem.objects.filter(pk=problem.pk).update(times=F("times") + len(rows))
+    # the purge forgets the sample when `last_at` is past, so it must be of that time
+    Problem.objects.filter(pk=problem.pk, last_at__lte=last).update(last_at=last, sample=newest.error_message)
     Problem.objects.filter(pk=problem.pk, first_at__gt=rows[0].started_at).update(first_at=rows[0].started_at)
     # what failed after it was resolved, or after its time of being ignored, is open again
     back = Q(state=ProblemState.RESOLVED, decided_at__lt=last)

@@ -11,10 +11,12 @@ from gateway.history import retention
 from gateway.history.content import content_store
 from gateway.history.content.bodies import stored
 from gateway.history.content.sweep import sweep
+from gateway.history.record import spool
 from gateway.history.record.follow_up import follow_up
 from gateway.history.record.rows import write
-from gateway.history.retention import preview, purge, purge_when_due
+from gateway.history.retention import forget_refused_texts, preview, purge, purge_when_due
 from gateway.history.search import index
+from gateway.history.totals.contributions import hour_of
 from gateway.models import (
     Attempt,
     ClientKey,
@@ -28,6 +30,8 @@ from gateway.models import (
     HourlyTotal,
     Lease,
     LegalHold,
+    Problem,
+    ProblemHour,
     PurgeRun,
     RequestBody,
     RequestLog,
@@ -35,6 +39,7 @@ from gateway.models import (
     SearchText,
     SessionTotal,
 )
+from gateway.watch.problems import count_new
 from tests.history.content.test_bodies import captured
 from tests.history.record.test_recorder import outcome, tries
 
@@ -289,6 +294,44 @@ def test_requests_that_still_run_stay():
     keep(row_days=30)
     purge(NOW, breath=0)
     assert kept_rows() == ["req_1"]
+
+
+def test_the_sample_of_a_problem_goes_with_its_last_request_and_its_hours_with_the_totals():
+    words = {"state": "error", "provider": "p", "error_type": "api_error"}
+    write(
+        [
+            outcome(1, started_at=NOW - timedelta(days=50), error_message="no 7 secret-1", **words),
+            outcome(2, started_at=NOW - timedelta(days=1), error_message="8 secret-2 failed", **words),
+        ]
+    )
+    count_new(NOW - timedelta(days=25))
+    keep(row_days=30, total_days=40)
+    purge(NOW, breath=0)
+    samples = {problem.last_at: problem.sample == problem.message for problem in Problem.objects.all()}
+    assert samples == {NOW - timedelta(days=50): True, NOW - timedelta(days=1): False}
+    assert set(ProblemHour.objects.values_list("hour", flat=True)) == {hour_of(NOW - timedelta(days=1))}
+
+
+def test_outcomes_that_no_database_took_go_when_their_contents_would(tmp_path):
+    key, _ = ClientKey.issue("k")
+    LegalHold.objects.create(session_id="held", reason="r")
+    LegalHold.objects.create(client_key=key, session_id="of-key", reason="r")
+    write([outcome(9, session_id="held", started_at=NOW - timedelta(days=50))])
+    told = [
+        outcome(1, started_at=NOW - timedelta(days=50)),
+        outcome(2, started_at=NOW - timedelta(days=50), session_id="held"),
+        outcome(3, started_at=NOW - timedelta(days=50), session_id="of-key", client_key_id=key.pk),
+        outcome(4, started_at=NOW - timedelta(days=50), session_id="of-key"),
+        outcome(5, started_at=NOW - timedelta(days=50), replay_of="req_9"),
+        outcome(6, started_at=NOW - timedelta(days=1)),
+    ]
+    path = tmp_path / f"x{spool.REFUSED}"
+    path.write_bytes(b"".join(spool.as_line(one) for one in told) + b"no outcome\n")
+    assert forget_refused_texts(NOW, tmp_path) == 0
+    keep(body_days=10)
+    assert forget_refused_texts(NOW, tmp_path) == 2
+    left = [spool.from_line(line).request_id for line in path.read_bytes().splitlines(True)[:-1]]
+    assert left == ["req_2", "req_3", "req_5", "req_6"]
 
 
 def test_only_one_process_purges_and_only_once_an_hour():

@@ -164,6 +164,25 @@ def test_what_a_process_served_that_was_cut_off_goes_too(left, dump, admin_user)
     assert done.finished_at and found(dump) == []
 
 
+def test_steps_of_datasets_are_emptied_when_their_requests_were_purged_before(left, dump, admin_user):
+    RequestLog.objects.filter(request_id__in=["req_1", "req_2", "req_3", "req_4"]).delete()
+    held = left.ask(28)
+    DatasetStep.objects.update(session=f"mina-session user:{left.person.pk}")
+    LegalHold.objects.create(session_id="mina-session", reason="a case")
+    step = DatasetStep.objects.order_by("position").first()
+    kept = DatasetStep.objects.create(
+        dataset=step.dataset, position=99, session=step.session, request_id=held, agent_id="mina-agent"
+    )
+    DatasetStep.objects.create(
+        dataset=step.dataset, position=98, session="x user:1" + str(left.person.pk), request_id="purged"
+    )
+    erased(left, admin_user)
+    facts = DatasetStep.objects.values_list("request_id", "agent_id")
+    assert facts.get(pk=step.pk) == ("", "")
+    assert facts.get(pk=kept.pk) == (held, "mina-agent")
+    assert facts.get(position=98)[0] == "purged"
+
+
 def test_late_repeats_of_others_requests_keep_their_rows(left, admin_user):
     done = erased(left, admin_user)
     # one whose request was purged, with its contents; one that ended after its request was removed
