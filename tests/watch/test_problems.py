@@ -53,6 +53,26 @@ def test_a_failure_is_counted_once_however_often_somebody_looks():
     assert Problem.objects.get().times == 1
 
 
+def test_a_failure_that_ends_otherwise_after_all_is_counted_off():
+    write([failed(1, state="interrupted", owner_id=7), failed(2, state="interrupted", owner_id=7)])
+    assert count_new() == 2
+    write([failed(1, state="ok", owner_id=7)])
+    assert RequestLog.objects.get(request_id="req_1").problem_id is None
+    assert Problem.objects.get().times == ProblemHour.objects.get().times == 1
+    write([failed(2, message="something else", owner_id=7)])
+    assert count_new() == 1
+    assert sorted(Problem.objects.values_list("times", flat=True)) == [0, 1]
+
+
+def test_an_older_failure_that_is_counted_late_is_not_the_newest_sample():
+    now = timezone.now()
+    write([failed(1, "limit of 1 reached", started_at=now)])
+    count_new()
+    write([failed(2, "limit of 2 reached", started_at=now - timedelta(hours=3))])
+    count_new()
+    assert Problem.objects.get().sample == "limit of 1 reached"
+
+
 def test_what_went_well_or_was_cancelled_is_no_problem():
     write([outcome(1, started_at=timezone.now()), outcome(2, started_at=timezone.now(), state="cancelled")])
     assert count_new() == 0

@@ -22,7 +22,7 @@ from gateway.history.record.upsert import Upsert
 from gateway.history.record.verdicts import write_verdicts
 from gateway.history.secrets.masker import Masker, masker
 from gateway.history.statements import Statement
-from gateway.history.totals import hourly
+from gateway.history.totals import failures, hourly
 from gateway.history.totals.costs import cost_of
 from gateway.history.totals.counted_names import counted_names
 from gateway.models import Attempt, ClientKey, RequestLog
@@ -72,6 +72,11 @@ def write(
                 del last[request_id]
         if not last:
             return []
+        replaced = [
+            name for name, facts in counted.items() if name in last and facts.state != last[name].state
+        ]
+        if replaced:
+            failures.count_off(replaced)
         rows = [log_row(outcome, *cost_of(outcome, prices)) for outcome in last.values()]
         for row in rows:
             if row["request_id"] in texts:

@@ -11,9 +11,28 @@ from django.db.models import F, Sum
 
 from gateway.history.totals.contributions import HOUR, hour_of
 from gateway.history.totals.dashboard import FAILED
-from gateway.models import ProblemHour, RequestLog
+from gateway.models import Problem, ProblemHour, RequestLog
 
 _MOST_ROWS: Final = 20_000
+
+
+def count_off(request_ids: Sequence[str]) -> None:
+    """Take requests out of the problems that counted them; whoever counts problems looks at them anew.
+
+    For those whose end was replaced by another: one that was taken for interrupted may have gone well. Inside
+    the transaction that writes the new end, before it does.
+    """
+    rows = RequestLog.objects.order_by("pk").filter(request_id__in=request_ids).exclude(problem_id=None)
+    counted = list(rows.select_for_update())
+    for row in sorted(counted, key=lambda row: row.problem_id or 0):
+        Problem.objects.filter(pk=row.problem_id or 0, times__gt=0).update(times=F("times") - 1)
+        slot = ProblemHour.objects.filter(
+            problem=row.problem_id, hour=hour_of(row.started_at),
+            client_key_pk=row.client_key_id or 0, owner_id=row.owner_id or 0,
+        )  # fmt: skip
+        slot.filter(times__gt=0).update(times=F("times") - 1)
+    RequestLog.objects.filter(pk__in=[row.pk for row in counted]).update(problem_id=None)
+
 
 # counts by place on the axis
 Places = Mapping[int, int]
