@@ -78,6 +78,8 @@ def lesser(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
     """
     clean = _clean(outcome)
     yield clean
+    if clean.verdicts or clean.novelties:
+        yield _without_side_rows(clean)
     bodies = clean.bodies
     if bodies is not None:
         for left, words in ((_ASKED, "the answer"), (_ANSWERED, "the request")):
@@ -87,6 +89,8 @@ def lesser(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
                 yield _marked(dataclasses.replace(clean, bodies=part), "bodies", note)
         clean = without_texts(clean, "the database refused the texts of this exchange")
         yield clean
+        if clean.verdicts or clean.novelties:
+            yield _without_side_rows(clean)
     bare = ExchangeOutcome(
         clean.request_id,
         clean.started_at,
@@ -106,6 +110,12 @@ def lesser(outcome: ExchangeOutcome) -> Iterator[ExchangeOutcome]:
 def without_texts(outcome: ExchangeOutcome, why: str) -> ExchangeOutcome:
     """The same without its texts; its ledger says why."""
     return _marked(dataclasses.replace(outcome, bodies=None), "bodies", why)
+
+
+def _without_side_rows(outcome: ExchangeOutcome) -> ExchangeOutcome:
+    """The same without what stands in tables of its own."""
+    less = dataclasses.replace(outcome, verdicts=[], novelties=[])
+    return _marked(less, "verdicts, novelties", "the database refused what was noted beside this exchange")
 
 
 def _clean(outcome: ExchangeOutcome) -> ExchangeOutcome:

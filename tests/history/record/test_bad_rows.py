@@ -164,6 +164,22 @@ def test_a_row_says_what_it_is_stored_without(tmp_path):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"novelties": [["claude-cli/9", "beta", "\ud800"]]},
+        {"verdicts": [{"decision": "allowed", "took_ms": 10**40, "tool": "Bash"}]},
+    ],
+)
+def test_what_is_refused_beside_a_row_does_not_cost_its_texts_and_tokens(tmp_path, beside):
+    bodies = CapturedBodies({}, b'{"messages":[]}', returned=b"said")
+    bad = ExchangeOutcome("req_1", NOON, "messages", "ok", output_tokens=9, bodies=bodies, **beside)
+    Recorder(tmp_path / "spool", "test")._write([bad])
+    row = RequestLog.objects.get()
+    assert row.output_tokens == 9 and row.body.returned_size == 4
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_session_that_cannot_be_counted_holds_up_no_other(tmp_path, monkeypatch, caplog):
     Recorder(tmp_path / "spool", "test")._write([good("req_1")])
     other = ExchangeOutcome("req_2", NOON, "messages", "ok", session_id="other")
