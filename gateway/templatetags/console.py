@@ -35,7 +35,10 @@ def filter_bar(context: dict[str, Any], changelist: Any, page: str) -> dict[str,
             for choice in chosen
         ]
         many = len(choices) > _MANY
-        menus.append({"title": spec.title, "choices": choices, "active": bool(chosen), "many": many})
+        counted = spec.parameter_name if getattr(spec, "counted", "") else ""
+        menus.append(
+            {"title": spec.title, "choices": choices, "active": bool(chosen), "many": many, "of": counted}
+        )
     return {
         "request": request,
         "csrf_token": context.get("csrf_token"),

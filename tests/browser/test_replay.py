@@ -41,6 +41,11 @@ async def test_a_request_is_asked_again_on_another_mapping_and_a_provider_side_b
     assert len({box["y"] for box in boxes}) == 1
     assert len({box["x"] for box in boxes}) == 3
 
+    # "first" of the three words is another one in the two others
+    await expect(page.get_by_text("Words that differ from the request's own answer: 1")).to_have_count(2)
+    marked = "[...CSS.highlights.get('gw-differs')].map(String).join(' ')"
+    assert sorted((await page.evaluate(marked)).split()) == ["second", "third"]
+
     # the request's own page leads to them
     await page.get_by_role("link", name="Requests").first.click()
     await expect(page.get_by_role("row").filter(has_text="claude-sonnet-5")).to_have_count(3)

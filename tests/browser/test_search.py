@@ -20,6 +20,9 @@ async def test_what_was_searched_for_is_marked_on_the_page_that_opens(console, v
         if await row.count():
             break
         await page.wait_for_timeout(500)
+    around = page.locator("tr.gw-excerpt")
+    await expect(around).to_contain_text("… Why does the Retry Loop never end? The retry loop is quick.")
+    await expect(around.locator("mark")).to_have_text("Retry Loop")
     await row.get_by_role("link").first.click()
     bar = page.locator("[data-hits]")
     await expect(bar).to_contain_text("2")

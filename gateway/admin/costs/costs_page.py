@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import date
 from decimal import Decimal
 from itertools import chain
-from typing import Any, ClassVar, Final
+from math import inf
+from typing import Any, ClassVar, Final, NamedTuple
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -35,6 +38,23 @@ _TITLES: Final = {
 }
 # lines with a colour of their own; the others share one
 MOST_STACKED: Final = COLOURS - 1
+
+
+class _Grain(NamedTuple):
+    """What a bar of the chart is, up to so many days of the span; `name`: how its first day is written."""
+
+    most_days: float
+    title: Any
+    bar_of: Callable[[date], Any]
+    name: str
+
+
+_GRAINS: Final = (
+    _Grain(93, _("Cost by day"), lambda day: day, "%Y-%m-%d"),
+    _Grain(366, _("Cost by week"), lambda day: day.isocalendar()[:2], "%Y-%m-%d"),
+    _Grain(3_660, _("Cost by month"), lambda day: (day.year, day.month), "%Y-%m"),
+    _Grain(inf, _("Cost by year"), lambda day: day.year, "%Y"),
+)
 # the parameter with which the list shows the requests of a line
 _LISTED_BY: Final = {
     "owner": "owner",
@@ -99,7 +119,10 @@ def _shown(line: UsageLine, report: UsageReport, span: time_range.TimeRange) -> 
 
 
 def _chart(report: UsageReport) -> Chart | None:
-    """Cost by day, stacked by the most expensive lines; None without costs or for a single day."""
+    """Cost by day, over long spans by week, month or year, stacked by the most expensive lines.
+
+    None without costs or for a single day.
+    """
     if len(report.days) < 2 or not report.whole.cost:
         return None
     largest = [] if report.by == "day" else report.lines[:MOST_STACKED]
@@ -109,8 +132,22 @@ def _chart(report: UsageReport) -> Chart | None:
     if any(line.sums.cost for line in others):
         rest = [sum((line.days.get(day, Decimal(0)) for line in others), Decimal(0)) for day in report.days]
         layers.append((str(_("all") if report.by == "day" else _("others")), rest))
-    columns = [
-        ChartColumn(day.isoformat(), requests_url({time_range.PARAMETER: f"{day}..{day}"}))
-        for day in report.days
-    ]
-    return stacked(_("Cost by day"), columns, layers, lambda value: f"${value:,.2f}", "dollars")
+    grain = next(grain for grain in _GRAINS if len(report.days) <= grain.most_days)
+    places = _places(report.days, grain)
+    columns = []
+    for first, behind in zip(places, [*places[1:], len(report.days)], strict=True):
+        start, end = report.days[first], report.days[behind - 1]
+        listed = requests_url({time_range.PARAMETER: f"{start}..{end}"})
+        columns.append(ChartColumn(f"{start:{grain.name}}", listed))
+    summed = [(name, _summed(values, places)) for name, values in layers]
+    return stacked(grain.title, columns, summed, lambda value: f"${value:,.2f}", "dollars")
+
+
+def _places(days: Sequence[date], grain: _Grain) -> list[int]:
+    """Where in `days` each bar begins."""
+    return [at for at, day in enumerate(days) if at == 0 or grain.bar_of(day) != grain.bar_of(days[at - 1])]
+
+
+def _summed(values: Sequence[Decimal], places: Sequence[int]) -> list[Decimal]:
+    ends = [*places[1:], len(values)]
+    return [sum(values[first:behind], Decimal(0)) for first, behind in zip(places, ends, strict=True)]

@@ -94,6 +94,7 @@ def _shown(number: int) -> str:
 
 # what was read: a tab of the request's page, or something made from it
 _PARTS: Final = {
+    "excerpt": _("words around what was searched for"),
     **{name: tab.title for name, tab in TABS.items()},
     "replay": _("Replay and compare"),
     "fixture": _("Save as a case"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.text import capfirst
@@ -26,20 +28,22 @@ from gateway.admin.providers.provider_health import BringBackAdmin
 from gateway.admin.providers.provider_repairs import ProviderRepairs
 from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
-from gateway.admin.ui.html_format import NOTHING, Tone, badge, code, milliseconds, number, switch_badge
+from gateway.admin.ui.html_format import NOTHING, Tone, ago, badge, code, milliseconds, number, switch_badge
 from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
+from gateway.config.health_records import FORGET_AFTER
 from gateway.config.presets.presets import Preset, preset, presets
 from gateway.config.startup.demo import demo_only
 from gateway.config.startup.environment import take_over_provider
 from gateway.history.totals.dashboard import recent
-from gateway.models import MappingTarget, ModelMapping, Origin, Provider
+from gateway.models import MappingTarget, ModelMapping, Origin, Problem, Provider, SetAsideTarget
 from gateway.models.configuration.provider import CERTIFICATES, Auth
 from gateway.security.certificate_expiry import expiry
 
 # the share of failed requests in a day from which a provider is marked as bad
 _BAD: Final = 0.2
+_DAY: Final = timedelta(hours=24)
 # mappings that a message names at most
 _MOST_NAMED: Final = 10
 
@@ -57,6 +61,7 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         "address",
         "state",
         "lately",
+        "last_error",
         "half_within",
         "credential_is",
         "leads_here",
@@ -165,8 +170,10 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         if change and not obj.enabled and "enabled" in form.changed_data:
             self._warn_of_mappings(request, obj)
         if not obj.targets.exists():
-            text = gettext("No mapping leads to %s yet. Load its models, or add one under Model mappings: *.")
-            self.message_user(request, text % obj.name, messages.WARNING)
+            text = inert(gettext("No mapping leads to %s yet.") % obj.name)
+            models = reverse("admin:gateway_provider_models", args=[obj.pk])
+            link = format_html('<a class="gw-link" href="{}">{}</a>', models, gettext("Load its models"))
+            self.message_user(request, format_html("{} {}", text, link), messages.WARNING)
 
     def _warn_of_mappings(self, request: HttpRequest, record: Provider) -> None:
         """Warn which mappings lead nowhere now, and which continue with their next target."""
@@ -241,18 +248,30 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     def address(self, record: Provider) -> str:
         return code(record.base_url)
 
-    @admin.display(description=_("enabled"), ordering="enabled")
-    def state(self, record: Provider) -> str:
+    @admin.display(description=_("state"), ordering="enabled")
+    def state(self, record: Any) -> str:
         if record.enabled and _is_demo(record) and not demo_only():
             return badge(gettext("stepped back"), title=gettext("A real provider serves."))
+        if record.enabled and record.aside:
+            since = date_format(timezone.localtime(record.aside), "Y-m-d H:i T")
+            return badge(gettext("set aside"), "bad", gettext("since %(since)s") % {"since": since})
         return switch_badge(record.enabled)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, with each row's numbers of the last 24 hours (`day`), in one query."""
+        """The list, whose rows know their numbers of the last 24 hours (`day`), the newest problem of that
+        time (`newest`), and since when a target is set aside (`aside`): one query each."""
         changelist = super().get_changelist_instance(request)
-        found = recent(24, timezone.now())
+        now = timezone.now()
+        found = recent(24, now)
+        newest = {
+            one.provider: one for one in Problem.objects.filter(last_at__gte=now - _DAY).order_by("last_at")
+        }
+        rows = SetAsideTarget.objects.order_by().filter(credential="", until__gt=now - FORGET_AFTER)
+        aside = dict(rows.values_list("provider").annotate(since=Min("since")))
         for record in changelist.result_list:
             record.day = found.get(record.slug)
+            record.newest = newest.get(record.slug)
+            record.aside = aside.get(record.slug)
         return changelist
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -267,6 +286,21 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         tone: Tone = "bad" if record.day.failed_share >= _BAD else "warn" if record.day.failed else "good"
         address = requests_url({"provider": record.slug, "state": "failed", time_range.PARAMETER: "24h"})
         return format_html('<a href="{}">{}</a>', address, badge(text, tone))
+
+    @admin.display(description=_("last error"))
+    def last_error(self, record: Any) -> str:
+        """The newest problem of 24 hours, which it leads to, and when it was last met."""
+        if record.newest is None:
+            return NOTHING
+        address = reverse("admin:gateway_problem_change", args=[record.newest.pk])
+        said = inert(str(record.newest))
+        return format_html(
+            '<a class="gw-why" href="{}" title="{}">{}</a> {}',
+            address,
+            said,
+            said,
+            ago(record.newest.last_at),
+        )
 
     @admin.display(description=_("first byte, half within"))
     def half_within(self, record: Any) -> str:

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -27,12 +28,13 @@ from gateway.admin.providers.model_proposals import NamedModel, proposed
 from gateway.admin.providers.provider_credentials import bring_credential_back
 from gateway.admin.ui.env_owned_admin import OwnedRecordAdmin
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, milliseconds
+from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
 from gateway.config.explain import probe_messages
 from gateway.config.presets.presets import preset
 from gateway.config.snapshot.model_sizes import keep_listed
 from gateway.config.snapshot.providers import provider_config
-from gateway.models import ModelMapping, Provider
+from gateway.models import ClientKey, ModelMapping, Origin, Provider
 from gateway.routing.network_path import DIRECT
 from gateway.routing.snapshot import Credential, ProviderConfig
 from gateway.upstream.trial.models_list import OfferedModel
@@ -108,7 +110,9 @@ class ProviderTrials(OwnedRecordAdmin):
                 record, ((one.id, one.context_window, one.max_output_tokens) for one in listing.models)
             )
             named = [NamedModel(one.id, one.context_window or 0) for one in listing.models]
-            taken = set(ModelMapping.objects.filter(enabled=True).values_list("pattern", flat=True))
+            # the demo steps back as soon as something real serves
+            others = ModelMapping.objects.filter(enabled=True).exclude(origin=Origin.DEMO)
+            taken = set(others.values_list("pattern", flat=True))
             chosen = proposed(named, taken)
             context |= {
                 "levels": [_shown(level) for level in listing.levels],
@@ -223,9 +227,18 @@ class ProviderTrials(OwnedRecordAdmin):
             len(made),
         )
         names = ", ".join(mapping.pattern for mapping in made)
-        self.message_user(request, text % {"count": len(made), "names": names}, messages.SUCCESS)
+        said = format_html("{} {}", text % {"count": len(made), "names": inert(names)}, _next_step(request))
+        self.message_user(request, said, messages.SUCCESS)
         warn_of_unreached(request)
         return HttpResponseRedirect(reverse("admin:gateway_modelmapping_changelist"))
+
+
+def _next_step(request: HttpRequest) -> SafeString:
+    """A link to the first client key, while there is none."""
+    if ClientKey.objects.exists() or not request.user.has_perm("gateway.add_clientkey"):
+        return SafeString("")
+    address = reverse("admin:gateway_clientkey_add")
+    return format_html('<a class="gw-link" href="{}">{}</a>', address, _("Issue a client key"))
 
 
 def known_models(record: Provider) -> list[str]:

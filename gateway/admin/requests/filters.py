@@ -12,7 +12,7 @@ from functools import reduce
 from operator import and_
 from typing import Any, ClassVar, Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -72,6 +72,11 @@ class KeyFilter(ParameterFilter):
     multiple = True
     title = _("client key")
     parameter_name = "key"
+    counted = "client_key_id"
+
+    @classmethod
+    def value_of(cls, stored: Any) -> str:
+        return "none" if stored is None else str(stored)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         own = {} if request.user.has_perm(VIEW_ALL) else {"pk__in": owned_keys(request.user)}
@@ -146,7 +151,12 @@ class StatusFilter(ParameterFilter):
     multiple = True
     title = _("status")
     parameter_name = "status"
+    counted = "status"
     CLASSES: ClassVar[dict[str, Q]] = {"4xx": RARE["refused"], "5xx": RARE["failed"]}
+
+    @classmethod
+    def value_of(cls, stored: Any) -> str:
+        return f"{(stored or 0) // 100}xx"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [("2xx", _("2xx answered")), ("4xx", _("4xx refused")), ("5xx", _("5xx failed"))]
@@ -170,6 +180,11 @@ class StateFilter(FieldFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [("failed", _("any failure")), *model_admin.model._meta.get_field("state").choices]
+
+    @classmethod
+    def counts(cls, rows: QuerySet[Any]) -> tuple[dict[str, int], bool]:
+        found, whole = super().counts(rows)
+        return {**found, "failed": sum(found.get(state, 0) for state in FAILED)}, whole
 
     def condition(self, value: str) -> Q | None:
         return Q(state__in=sorted(FAILED)) if value == "failed" else super().condition(value)
@@ -199,6 +214,7 @@ class ErrorTypeFilter(ParameterFilter):
     multiple = True
     title = _("error type")
     parameter_name = "error"
+    counted = "error_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(name, name) for name in ERROR_TYPES]
@@ -211,6 +227,7 @@ class StopReasonFilter(ParameterFilter):
     multiple = True
     title = _("stop reason")
     parameter_name = "stop_reason"
+    counted = "stop_reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(reason, reason) for reason in STOP_REASONS]
@@ -302,6 +319,7 @@ class ClassFilter(ParameterFilter):
 
     title = _("purpose")
     parameter_name = "class"
+    counted = "request_class"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [*CLASSES.items(), *((task.value, TASKS[task.value]) for task in CHECKS)]
@@ -357,28 +375,10 @@ class MappingFilter(LinkedFilter):
 
 
 HISTORY_FILTERS: Final = (
-    TimeFilter,
-    OldTimeFilter,
-    StateFilter,
-    StatusFilter,
-    ErrorTypeFilter,
-    ProblemFilter,
-    KeyFilter,
-    OwnerFilter,
-    ProviderFilter,
-    ModelFilter,
-    UpstreamModelFilter,
-    StopReasonFilter,
-    SlowFilter,
-    WithFilter,
-    WithoutFilter,
-    EndpointFilter,
-    ClassFilter,
-    PromptFilter,
-    MissedFilter,
-    ClientFilter,
-    MappingFilter,
-)
+    TimeFilter, OldTimeFilter, StateFilter, StatusFilter, ErrorTypeFilter, ProblemFilter, KeyFilter,
+    OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, StopReasonFilter, SlowFilter, WithFilter,
+    WithoutFilter, EndpointFilter, ClassFilter, PromptFilter, MissedFilter, ClientFilter, MappingFilter,
+)  # fmt: skip
 
 # filters that name other people or the gateway's configuration
 _NOT_FOR_OWNERS: Final = (

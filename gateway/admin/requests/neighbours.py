@@ -28,7 +28,7 @@ def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
     `list_words`: the words for which the list was searched.
     """
     filters = request.GET.get(_PARAMETER, "")[:_LONGEST].replace("\x00", "")
-    rows = _rows(pages, request, filters).order_by()
+    rows = rows_of(pages, request, filters).order_by()
     at, pk = row.started_at, row.pk
     newer = rows.filter(started_at__gte=at).filter(Q(started_at__gt=at) | Q(started_at=at, pk__gt=pk))
     older = rows.filter(started_at__lte=at).filter(Q(started_at__lt=at) | Q(started_at=at, pk__lt=pk))
@@ -43,10 +43,11 @@ def of(pages: Any, request: HttpRequest, row: RequestLog) -> dict[str, Any]:
     }
 
 
-def _rows(pages: Any, request: HttpRequest, filters: str) -> Any:
-    """The rows of that list, or all that the user may see if the list cannot be made again."""
+def rows_of(pages: Any, request: HttpRequest, filters: str, *without: str) -> Any:
+    """The rows of the list with these filters, `without` some of them; all that the user may see, where it
+    cannot be asked for."""
     asked = QueryDict(filters, mutable=True)
-    for name in _NOT_FILTERS:
+    for name in (*_NOT_FILTERS, *without):
         asked.pop(name, None)
     here = request.GET
     request.GET = asked  # type: ignore[assignment]

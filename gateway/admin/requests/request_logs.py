@@ -10,7 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
@@ -95,6 +95,8 @@ class RequestLogAdmin(ReadOnlyAdmin):
             page("<str:object_id>/fixture.json", self.fixture_view, "fixture"),
             page("<str:object_id>/replay/", self.replay_view, "replay"),
             page("live/", self.live_view, "live"),
+            page("counts/", self.counts_view, "counts"),
+            page("excerpts/", self.excerpts_view, "excerpts"),
             page("views/", saved_views.save_view, "views"),
             *super().get_urls(),
         ]
@@ -126,6 +128,29 @@ class RequestLogAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[RequestLog], search_term: str
     ) -> tuple[QuerySet[RequestLog], bool]:
         return request_search.found(queryset, search_term.strip(), request.user), False
+
+    def counts_view(self, request: HttpRequest) -> JsonResponse:
+        """`of` (a filter) and the address of the list: how many requests each value of the filter would
+        leave, `{"counts": {value: number}, "whole": bool}`, of the newest only when they are many."""
+        kinds = {kind.parameter_name: kind for kind in history_filters(request)}
+        kind = kinds.get(request.GET.get("of", ""))
+        if kind is None or not self.has_view_permission(request):
+            raise Http404
+        asked = request.GET.copy()
+        del asked["of"]
+        for name in [name for name, values in asked.lists() if "\x00" in name + "".join(values)]:
+            del asked[name]
+        rows = neighbours.rows_of(self, request, asked.urlencode(), kind.parameter_name)
+        counts, whole = kind.counts(rows)
+        return JsonResponse({"counts": counts, "whole": whole})
+
+    def excerpts_view(self, request: HttpRequest) -> JsonResponse:
+        """`q`, `pk` (numbers with commas): the words around the hits, `{pk: [before, hit, after]}`."""
+        if not self.has_view_permission(request):
+            raise Http404
+        numbers = [one for one in request.GET.get("pk", "").split(",") if one.isdecimal() and len(one) < 19]
+        term = request.GET.get("q", "").replace("\x00", "")
+        return JsonResponse(request_search.excerpts(request.user, term, list(map(int, numbers))))
 
     # --- the page of one request --------------------------------------------------
 

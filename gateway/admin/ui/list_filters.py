@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import or_
@@ -17,6 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from gateway.admin.ui import time_range
 from gateway.admin.ui.sanitize import inert
 
+# rows that are counted for the numbers beside the values of a filter
+MOST_COUNTED: Final = 5_000
 # the most values in one parameter
 _MOST_VALUES: Final = 20
 
@@ -36,6 +39,21 @@ class ParameterFilter(admin.SimpleListFilter):
     """
 
     multiple: ClassVar[bool] = False
+    # the column that `counts` looks at; empty: the values of this filter are not counted
+    counted: ClassVar[str] = ""
+
+    @classmethod
+    def value_of(cls, stored: Any) -> str:
+        """The value of the parameter that means what a row has in the column `counted`."""
+        return str(stored)
+
+    @classmethod
+    def counts(cls, rows: QuerySet[Any]) -> tuple[dict[str, int], bool]:
+        """How many of `rows`, the first MOST_COUNTED in their order, each value means, and whether those are
+        all of them."""
+        stored = list(rows.values_list(cls.counted, flat=True)[: MOST_COUNTED + 1]) if cls.counted else []
+        values = (cls.value_of(value) for value in stored[:MOST_COUNTED])
+        return dict(Counter(values)), len(stored) <= MOST_COUNTED
 
     def condition(self, value: str) -> Q | None:
         raise NotImplementedError
@@ -70,7 +88,10 @@ class ParameterFilter(admin.SimpleListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         if not self.multiple:
-            yield from super().choices(changelist)
+            every, *choices = super().choices(changelist)
+            yield every
+            for choice, (value, _title) in zip(choices, self.lookup_choices, strict=True):
+                yield {**choice, "value": str(value)}
             return
         values = self.values()
         yield {
@@ -84,6 +105,7 @@ class ParameterFilter(admin.SimpleListFilter):
             here = others if value in values else [*values, value]
             yield {
                 "selected": value in values,
+                "value": value,
                 "query_string": changelist.get_query_string(
                     {self.parameter_name: ",".join(here)} if here else {}, remove=[self.parameter_name]
                 ),
@@ -95,6 +117,10 @@ class FieldFilter(ParameterFilter):
     """One value of one field."""
 
     field: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.counted = getattr(cls, "field", "")
 
     def condition(self, value: str) -> Q | None:
         return Q(**{self.field: value})

@@ -123,3 +123,31 @@ document.addEventListener("DOMContentLoaded", () => {
     }, 15000);
   });
 });
+
+// a page that takes its time: after a moment a bar at the top says that the click was taken
+(() => {
+  const MOMENT = 100, LONGEST = 60000;
+  let timer, end;
+  const stop = () => {
+    clearTimeout(timer); clearTimeout(end);
+    delete document.documentElement.dataset.waiting;
+  };
+  const wait = () => {
+    stop();
+    timer = setTimeout(() => { document.documentElement.dataset.waiting = ""; }, MOMENT);
+    end = setTimeout(stop, LONGEST);
+  };
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    // a file leaves the page where it is
+    if (link.hasAttribute("download") || (link.target && link.target !== "_self") || link.origin !== location.origin) return;
+    if (link.hash && link.pathname + link.search === location.pathname + location.search) return;
+    wait();
+  });
+  addEventListener("submit", (event) => {
+    if (!event.defaultPrevented && !event.target.hasAttribute("data-file") && event.target.method !== "dialog") wait();
+  });
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", stop);
+})();

@@ -79,3 +79,44 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   });
 });
+
+// the words around what was searched for come after the list: they are read from the contents
+document.addEventListener("DOMContentLoaded", async () => {
+  const address = document.querySelector("[data-excerpts]")?.dataset.excerpts, rows = new Map();
+  document.querySelectorAll("#result_list tbody tr").forEach((row) => {
+    const number = row.querySelector("th a[href]")?.pathname.match(/requestlog\/(\d+)\//)?.[1];
+    if (number) rows.set(number, row);
+  });
+  if (!address || !rows.size) return;
+  const asked = new URLSearchParams({ q: new URLSearchParams(location.search).get("q") || "", pk: [...rows.keys()].join() });
+  const answer = await fetch(`${address}?${asked}`, { credentials: "same-origin" }).catch(() => null);
+  if (!answer?.ok) return;
+  for (const [number, [before, hit, after]] of Object.entries(await answer.json())) {
+    const row = rows.get(number), line = document.createElement("tr"), cell = document.createElement("td"), mark = document.createElement("mark");
+    line.className = "gw-excerpt";
+    cell.colSpan = row.cells.length;
+    mark.textContent = hit;
+    cell.append("… ", before, mark, after, " …");
+    line.append(cell);
+    row.after(line);
+  }
+});
+
+// how many requests each value of a filter would leave, once somebody opens its menu
+addEventListener("toggle", async (event) => {
+  const menu = event.target;
+  if (!menu.open || !menu.dataset?.of || menu.dataset.asked !== undefined) return;
+  menu.dataset.asked = "";
+  const asked = new URLSearchParams(location.search);
+  asked.set("of", menu.dataset.of);
+  const answer = await fetch(`${menu.dataset.counts}?${asked}`, { credentials: "same-origin" }).catch(() => null);
+  if (!answer?.ok) return;
+  const { counts, whole } = await answer.json();
+  menu.querySelectorAll("[data-value]").forEach((choice) => {
+    const number = counts[choice.dataset.value] ?? 0, shown = document.createElement("span");
+    if (!number && !whole) return;
+    shown.className = "gw-muted gw-count";
+    shown.textContent = (whole ? "" : "≥ ") + number.toLocaleString(document.documentElement.lang);
+    choice.append(" ", shown);
+  });
+}, true);

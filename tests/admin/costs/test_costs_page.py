@@ -82,6 +82,33 @@ def test_the_page_has_sums_and_leads_to_the_requests_of_the_same_time(admin_clie
     assert "Cost by day" in text
 
 
+@pytest.mark.parametrize(
+    ("span", "title", "bars"),
+    [
+        ("2026-10-01..2026-10-31", "Cost by day", 31),
+        # Thursday the first of January is in the week of the Monday before
+        ("2026-01-01..2026-10-31", "Cost by week", 44),
+        ("2025-01-15..2026-10-31", "Cost by month", 22),
+        ("..2026-10-31", "Cost by day", 30),
+        ("1970-01-01..2026-10-31", "Cost by year", 57),
+    ],
+)
+def test_a_long_span_has_a_bar_for_each_week_month_or_year(admin_client, spent, span, title, bars):
+    response = admin_client.get(PAGE, {"range": span, "by": "owner"})
+    chart = response.context_data["chart"]
+    assert (str(chart.title), len(chart.columns)) == (title, bars)
+    whole = response.context_data["report"].whole.cost
+    assert sum(cell.value for layer in chart.series for cell in layer.cells) == whole
+    assert len(response.content) < 200_000
+
+
+def test_a_bar_of_a_week_leads_to_the_requests_of_its_days(admin_client, spent):
+    columns = admin_client.get(PAGE, {"range": "2026-07-01..2026-10-31"}).context_data["chart"].columns
+    assert columns[0].name == "2026-07-01" and columns[0].url.endswith("?range=2026-07-01..2026-07-05")
+    assert columns[1].url.endswith("?range=2026-07-06..2026-07-12")
+    assert columns[-1].url.endswith("?range=2026-10-26..2026-10-31")
+
+
 def test_the_file_says_its_span_and_has_plain_decimals(admin_client, spent):
     response = admin_client.get(PAGE, {"range": "2026-10-01..2026-10-31", "by": "owner", "format": "csv"})
     assert 'filename="costs-by-owner-2026-10-01-to-2026-10-31.csv"' in response["Content-Disposition"]

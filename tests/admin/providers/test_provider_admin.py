@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,7 +13,15 @@ from gateway.config.change_entries import said_of
 from gateway.config.startup import environment as adopt_env_records
 from gateway.config.startup.environment import sync_environment
 from gateway.history.record.rows import write
-from gateway.models import ModelMapping, Origin, Provider, ProviderCredential, Sealed, SetAsideTarget
+from gateway.models import (
+    ModelMapping,
+    Origin,
+    Problem,
+    Provider,
+    ProviderCredential,
+    Sealed,
+    SetAsideTarget,
+)
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.history.record.test_recorder import outcome
@@ -324,7 +333,7 @@ def test_the_demo_says_that_it_is_one(admin_client, db):
 def test_the_list_does_not_ask_the_database_once_per_row(admin_client, django_assert_max_num_queries):
     for number in range(15):
         make_provider(f"P{number}", f"p{number}", credential="x")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         admin_client.get(url("provider", "changelist"))
 
 
@@ -456,3 +465,22 @@ def test_presets_are_grouped_by_kind_and_each_stands_once(admin_client):
     every = [slug for group in groups.values() for slug, _label in group]
     assert len(every) == len(set(every)) == len(page.context["presets"])
     assert "<optgroup" in page.content.decode() and "gw-preset-search" in page.content.decode()
+
+
+def test_the_list_says_what_is_set_aside_and_the_newest_error(admin_client, provider):
+    now = timezone.now()
+    for message, age in (("older", 3), ("connection <refused>", 1), ("of the day before", 25)):
+        at = now - timedelta(hours=age)
+        Problem.objects.create(
+            fingerprint=message, provider=provider.slug, error_type="api_error", message=message,
+            first_at=at, last_at=at, times=3,
+        )  # fmt: skip
+    SetAsideTarget.objects.create(
+        process="p", provider=provider.slug, upstream_model="u", since=now, until=now, failures=3
+    )
+    page = admin_client.get(url("provider", "changelist"))
+    text = page.content.decode()
+    newest = Problem.objects.get(message="connection <refused>")
+    assert f'href="/admin/gateway/problem/{newest.pk}/change/"' in text
+    assert "api_error: connection &lt;refused&gt;" in text and "api_error: older" not in text
+    assert ">set aside<" in text

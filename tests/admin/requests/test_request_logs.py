@@ -1,5 +1,6 @@
 """The list of the history: what it shows, what it asks of the database, filters and search."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gateway.admin.requests import request_search
+from gateway.admin.ui import list_filters
 from gateway.history.search import index as search
-from gateway.models import ClientKey, RequestLog
-from tests.admin.history import HOSTILE, LIST, change, make_rows, one_row, shown
+from gateway.models import ClientKey, ContentRead, RequestLog
+from tests.admin.history import HOSTILE, LIST, change, keep, make_rows, one_row, shown
 from tests.admin.pages import url
 from tests.history.index import empty_index
 
@@ -112,6 +114,80 @@ def test_search_finds_ids_models_and_words(admin_client, db, term, found):
     empty_index()
     search.put([search.NewText("req_00000", b"x" * 32, "mend the broken parser")])
     assert bool(shown(admin_client.get(LIST, {"q": term}))) is found
+
+
+def counts(client, of, **asked):
+    return client.get(f"{LIST}counts/", {"of": of, **asked}).json()
+
+
+def test_a_menu_says_how_many_requests_each_of_its_values_would_leave(admin_client, db, monkeypatch):
+    make_rows(4, state="error", status=502, error_type="api_error")
+    RequestLog.objects.filter(request_id="req_00000").update(state="ok", status=200, error_type="")
+    key, _text = ClientKey.issue("Ann")
+    RequestLog.objects.filter(request_id="req_00001").update(client_key=key, provider="other")
+    assert counts(admin_client, "state") == {"counts": {"ok": 1, "error": 3, "failed": 3}, "whole": True}
+    assert counts(admin_client, "status")["counts"] == {"2xx": 1, "5xx": 3}
+    assert counts(admin_client, "key")["counts"] == {"none": 3, str(key.pk): 1}
+    # what the menu itself chooses is left out, what others choose is not
+    assert counts(admin_client, "provider", provider="other", state="error")["counts"] == {
+        "main": 2,
+        "other": 1,
+    }
+    assert counts(admin_client, "error", q="status:5xx", p="3", e="1")["counts"] == {"api_error": 3}
+    monkeypatch.setattr(list_filters, "MOST_COUNTED", 2)
+    assert counts(admin_client, "provider") == {"counts": {"main": 2}, "whole": False}
+
+
+def test_numbers_beside_the_values_are_of_the_own_requests_alone(clerk, row):
+    assert clerk("view_provider").get(f"{LIST}counts/", {"of": "state"}).status_code == 404
+    client = clerk("view_requestlog")
+    assert counts(client, "state")["counts"]["ok"] == 1
+    for of in ("", "nothing", "q", "\x00"):
+        assert client.get(f"{LIST}counts/", {"of": of}).status_code == 404
+    assert counts(client, "state", session="a\x00b", nonsense="1")["whole"] is True
+
+
+def excerpts(client, row, words):
+    return client.get(f"{LIST}excerpts/", {"q": words, "pk": str(row.pk)}).json()
+
+
+def said(row, *texts, answer="fine"):
+    messages = [{"role": "user", "content": [{"type": "text", "text": text}]} for text in texts]
+    body = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": answer}]}
+    received = json.dumps({"model": "m", "system": "Be brief about parsers.", "messages": messages})
+    keep(row, {}, received.encode(), returned=json.dumps(body).encode())
+
+
+def test_a_hit_is_shown_with_the_words_around_it(admin_client, row):
+    said(row, "an older word about PARSERS", "first line\nplease mend the broken Parser, it <b>fails</b>")
+    assert excerpts(admin_client, row, "parser broken") == {
+        str(row.pk): ["first line please mend the ", "broken", " Parser, it <b>fails</b>"]
+    }
+    # all words count for more than the newest message; names of fields are no words
+    assert excerpts(admin_client, row, "parsers older")[str(row.pk)][1] == "older"
+    assert excerpts(admin_client, row, "brief")[str(row.pk)][0] == "Be "
+    assert excerpts(admin_client, row, "fine")[str(row.pk)] == ["", "fine", ""]
+    for nothing in ("text", "assistant", "zzz", "", "key:laptop", "\x00"):
+        assert excerpts(admin_client, row, nothing) == {}
+    assert (
+        'data-excerpts="/admin/gateway/requestlog/excerpts/"'
+        in admin_client.get(LIST, {"q": "parser"}).content.decode()
+    )
+    assert "data-excerpts" not in admin_client.get(LIST).content.decode()
+
+
+def test_words_around_a_hit_are_for_those_who_may_read_and_noted_as_read(clerk, row):
+    said(row, "private words")
+    blind = clerk("view_requestlog")
+    assert excerpts(blind, row, "private") == {} and not ContentRead.objects.exists()
+    assert excerpts(clerk("view_requestlog", "read_content"), row, "private") != {}
+    assert [(read.request_id, read.part) for read in ContentRead.objects.all()] == [("req_00000", "excerpt")]
+    assert clerk("view_provider").get(f"{LIST}excerpts/", {"q": "private", "pk": "1"}).status_code == 404
+
+
+@pytest.mark.parametrize("numbers", ["", "x", "1,,2", "9" * 30, "-1", "²", ",".join(["7"] * 2000)])
+def test_numbers_of_nonsense_have_no_words(admin_client, row, numbers):
+    assert admin_client.get(f"{LIST}excerpts/", {"q": "private", "pk": numbers}).json() == {}
 
 
 def test_words_are_searched_by_those_who_may_read_alone(clerk, row):
