@@ -2,7 +2,10 @@
 
 import pytest
 
+from gateway.relay.gate import Gate
 from gateway.telemetry.outages import QUIET, Outages
+from tests.conftest import asking
+from tests.fakes.provider import completion, error
 
 
 @pytest.fixture
@@ -55,3 +58,20 @@ def test_failures_before_any_provider_is_asked_are_told_again_after_a_pause(said
     for at in (0.0, QUIET - 1, 2 * QUIET - 1, 3 * QUIET - 2):
         outages.failed("", at, {})
     assert said() == [("WARNING", "exchanges fail", "")] * 2
+
+
+async def test_a_provider_that_was_not_asked_neither_fails_nor_recovers(said, bench):
+    times = iter(range(0, 10_000, 100))
+    bench.set(clock=lambda: float(next(times)), outages=Outages())
+    bench.provider.answers("m", error(503, "down"))
+    await bench.client.messages(asking())
+    assert [line[:2] for line in said()] == [("WARNING", "exchanges fail")]
+    # counted here: it says nothing of the provider
+    await bench.client.post("/v1/messages/count_tokens", asking())
+    bench.set(gate=Gate(0, patience=0.01))
+    await bench.client.messages(asking())
+    assert [line[2] for line in said()] == ["fake", ""]
+    bench.set(gate=Gate(1))
+    bench.provider.answers("m", completion("hi"))
+    await bench.client.messages(asking())
+    assert [line[1:] for line in said()][-1] == ("exchanges no longer fail", "fake")

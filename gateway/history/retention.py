@@ -70,7 +70,7 @@ KEPT_FOR_BUDGETS: Final = timedelta(days=31)
 _HAS_BODY: Final = Exists(RequestBody.objects.filter(pk=OuterRef("request_id")))
 # what was recorded is in the database by then, whatever it had to wait for
 _SPOOLED: Final = timedelta(days=1)
-# days; what is kept for longer is kept for ever
+# days; more count as this many
 LONGEST: Final = 36_500
 # the page about the next purge counts no further
 MOST_COUNTED: Final = 10_000

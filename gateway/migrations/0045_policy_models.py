@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='managedpolicy',
             name='lists_models',
-            field=models.BooleanField(default=False, help_text='Hands out the models of /model with their prices, as they follow from the mappings and prices here. What the settings below say wins.', verbose_name='list the models'),
+            field=models.BooleanField(db_default=False, default=False, help_text='Hands out the models of /model with their prices, as they follow from the mappings and prices here. What the settings below say wins.', verbose_name='list the models'),
         ),
         migrations.AlterField(
             model_name='retention',

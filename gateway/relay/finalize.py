@@ -45,12 +45,13 @@ _FIRST_FAILURE: Final = ("request_id", "upstream_model", "status", "error_type",
 
 
 def _note(outcome: ExchangeOutcome, gateway: Gateway) -> None:
-    """Whether the provider fails: an error that is not the client's own fault."""
+    """Whether the provider that was asked fails: an error that is not the client's own fault."""
+    asked = outcome.provider if outcome.attempts else ""
     if outcome.state == BROKEN or (outcome.state == ERROR and (outcome.status or 500) >= 500):
         facts = {name: getattr(outcome, name) for name in _FIRST_FAILURE}
-        gateway.outages.failed(outcome.provider, gateway.clock(), facts)
-    elif outcome.state == OK:
-        gateway.outages.answered(outcome.provider, gateway.clock())
+        gateway.outages.failed(asked, gateway.clock(), facts)
+    elif outcome.state == OK and asked:
+        gateway.outages.answered(asked, gateway.clock())
 
 
 def _log(exchange: Exchange, outcome: ExchangeOutcome, cost: Decimal | None) -> None:

@@ -229,9 +229,11 @@ class Tries:
         else:
             self._choices.give_up_target(self._choice)
         while (choice := self._choices.next(self._now, 0.0)) is not None:
+            ledger = self._exchange.ledger
             converted = await self._converted_for(choice)
             if self._committed:
-                # the stream that has begun belongs to the attempt before
+                # the stream that has begun belongs to the attempt before, and so does what is told of it
+                self._exchange.ledger = ledger
                 return False
             if converted is not None:
                 self._take(choice, converted)

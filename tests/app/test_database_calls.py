@@ -44,11 +44,13 @@ async def test_a_database_that_hangs_costs_its_callers_their_patience_and_nobody
 
 async def test_what_nobody_waits_for_any_more_is_not_begun():
     calls, over, begun = DatabaseCalls(at_once=1), threading.Event(), []
-    with pytest.raises(DatabaseAway):
-        await calls(over.wait, patience=0.01)
+    busy = threading.Event()
+    first = asyncio.create_task(calls(lambda: (busy.set(), over.wait()), patience=60))
+    await asyncio.to_thread(busy.wait)
     with pytest.raises(DatabaseAway):
         await calls(lambda: begun.append("late"), patience=0.01)
     over.set()
+    await first
     assert await calls(lambda: "next", patience=60) == "next"
     assert not begun
 

@@ -64,7 +64,7 @@ def share(one: Share) -> SafeString:
 
 
 def percent(value: float) -> str:
-    """A share without its percent sign, never rounded to 100 or 0."""
+    """A share without its percent sign, 100 and 0 only for exactly all and none."""
     whole = round(100 * value)
     if (whole == 100 and value < 1) or (whole == 0 and value > 0):
         return f"{100 * value:.1f}"

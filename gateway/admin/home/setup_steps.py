@@ -50,7 +50,7 @@ def setup_steps() -> list[SetupStep]:
         SetupStep(
             _("Issue a client key"),
             _("One for each person or machine: the history says who asked, and limits hold for each."),
-            ClientKey.objects.exists(),
+            ClientKey.unretired().exists(),
             reverse("admin:gateway_clientkey_add"),
             _("Issue a client key"),
         ),

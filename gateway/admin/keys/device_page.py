@@ -45,7 +45,7 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
             sign_in.deny(grant, request.user, now)
             messages.success(request, _("The machine was refused."))
         elif sign_in.approve(grant, request.user, now) is None:
-            messages.error(request, _("The code has expired. Start again at the machine."))
+            messages.error(request, _("The code is no longer valid. Start again at the machine."))
         else:
             messages.success(request, _("The machine is signed in. Go back to its terminal."))
         return HttpResponseRedirect(here)

@@ -263,9 +263,9 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
         changelist = super().get_changelist_instance(request)
         now = timezone.now()
         found = recent(24, now)
-        newest = {
-            one.provider: one for one in Problem.objects.filter(last_at__gte=now - _DAY).order_by("last_at")
-        }
+        problems = Problem.objects.filter(last_at__gte=now - _DAY).order_by("last_at")
+        may_see = request.user.has_perm("gateway.view_problem")
+        newest = {one.provider: one for one in problems} if may_see else {}
         rows = SetAsideTarget.objects.order_by().filter(credential="", until__gt=now - FORGET_AFTER)
         aside = dict(rows.values_list("provider").annotate(since=Min("since")))
         for record in changelist.result_list:

@@ -235,7 +235,7 @@ class ProviderTrials(OwnedRecordAdmin):
 
 def _next_step(request: HttpRequest) -> SafeString:
     """A link to the first client key, while there is none."""
-    if ClientKey.objects.exists() or not request.user.has_perm("gateway.add_clientkey"):
+    if ClientKey.unretired().exists() or not request.user.has_perm("gateway.add_clientkey"):
         return SafeString("")
     address = reverse("admin:gateway_clientkey_add")
     return format_html('<a class="gw-link" href="{}">{}</a>', address, _("Issue a client key"))

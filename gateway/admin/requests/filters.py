@@ -321,6 +321,12 @@ class ClassFilter(ParameterFilter):
     parameter_name = "class"
     counted = "request_class"
 
+    @classmethod
+    def counts(cls, rows: QuerySet[Any]) -> tuple[dict[str, int], bool]:
+        found, whole = super().counts(rows)
+        # the tasks that can be chosen alone are not told apart here
+        return {**dict.fromkeys(CLASSES, 0), **found}, whole
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [*CLASSES.items(), *((task.value, TASKS[task.value]) for task in CHECKS)]
 

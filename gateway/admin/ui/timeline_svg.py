@@ -70,7 +70,7 @@ class Picture:
 
 
 def picture(spans: Sequence[Span], labels: Sequence[str], length: float) -> Picture:
-    """Lay spans out over `length` milliseconds; longer ones are cut."""
+    """Lay spans out over `length` milliseconds; what reaches beyond is cut."""
     length = max(length, 1.0)
     scale = WIDTH / length
     shapes = [

@@ -177,9 +177,7 @@ class SessionPace:
         """Those of these sessions, and of the ones that waited, whose time has come."""
         self._waiting.update(touched)
         now = self._clock()
-        found = sorted(one for one in self._waiting if self._large.get(one, now) <= now)
-        self._waiting.difference_update(found)
-        return found
+        return sorted(one for one in self._waiting if self._large.get(one, now) <= now)
 
     def rest(self) -> list[str]:
         """All that wait, at the end."""
@@ -187,7 +185,8 @@ class SessionPace:
         return found
 
     def counted(self, session_id: str, requests: int) -> None:
-        """A session was worked out, with so many requests."""
+        """A session was worked out, with so many requests; until then it waits."""
+        self._waiting.discard(session_id)
         now = self._clock()
         self._large = {name: until for name, until in self._large.items() if until > now}
         if requests > LARGE:

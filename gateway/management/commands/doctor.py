@@ -59,7 +59,7 @@ class Command(BaseCommand):
             ]
         problems = []
         admins = get_user_model().objects.filter(is_superuser=True, is_active=True).count()
-        keys = ClientKey.objects.count()
+        keys = ClientKey.unretired().count()
         self._say(
             _("Access"), _("%(admins)d admins, %(keys)d client keys") % {"admins": admins, "keys": keys}
         )

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_noop
 from gateway.models.base import ConfigRecord, Origin
 from gateway.security import client_keys
 
-# what belongs to one key alone
 # begins the digest of a key without a secret; no digest of a secret has such letters
 _RETIRED: Final = "retired-"
+# what belongs to one key alone
 _NOT_ROTATED: Final = frozenset(
     {
         "id",

@@ -41,6 +41,8 @@ class ManagedPolicy(ConfigRecord):
     lists_models = models.BooleanField(
         _("list the models"),
         default=False,
+        # processes of the release before insert policies without it
+        db_default=False,
         help_text=_(
             "Hands out the models of /model with their prices, as they follow from the mappings and prices "
             "here. What the settings below say wins."

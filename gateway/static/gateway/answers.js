@@ -34,7 +34,8 @@ function onlyIn(other, one) {
   return alone;
 }
 
-const [first, ...others] = [...document.querySelectorAll("[data-answer]")];
+// without the request's own answer there is nothing to compare with
+const first = document.querySelector("[data-answer=own]"), others = [...document.querySelectorAll("[data-answer=again]")];
 if (first && globalThis.CSS?.highlights) {
   const own = wordsOf(first), ranges = [];
   for (const other of others) {

@@ -126,7 +126,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // a page that takes its time: after a moment a bar at the top says that the click was taken
 (() => {
-  const MOMENT = 100, LONGEST = 60000;
+  const MOMENT = 100, LONGEST = 20000;
   let timer, end;
   const stop = () => {
     clearTimeout(timer); clearTimeout(end);

@@ -113,8 +113,9 @@ addEventListener("toggle", async (event) => {
   if (!answer?.ok) return;
   const { counts, whole } = await answer.json();
   menu.querySelectorAll("[data-value]").forEach((choice) => {
-    const number = counts[choice.dataset.value] ?? 0, shown = document.createElement("span");
-    if (!number && !whole) return;
+    const number = counts[choice.dataset.value], shown = document.createElement("span");
+    // what is not told apart has no number
+    if (number === undefined) return;
     shown.className = "gw-muted gw-count";
     shown.textContent = (whole ? "" : "≥ ") + number.toLocaleString(document.documentElement.lang);
     choice.append(" ", shown);
