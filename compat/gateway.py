@@ -104,10 +104,11 @@ class Gateway:
         self._configure(mappings, [])
 
     def last_size(self) -> int:
-        """The input tokens of the last request of a main agent, as rules that ask about them see them."""
+        """The input tokens of the last request with tools, as rules that ask about them see them."""
         code = (
             "from gateway.models import RequestLog; "
-            "print(RequestLog.objects.filter(request_class='main').latest('pk').facts['input_tokens'])"
+            "facts = RequestLog.objects.order_by('pk').values_list('facts', flat=True); "
+            "print([one['input_tokens'] for one in facts if one.get('tools') and 'input_tokens' in one][-1])"
         )
         return int(self.manage("shell", "-v", "0", "-c", code))
 
@@ -118,7 +119,12 @@ class Gateway:
         path = self.folder / _CONFIGURATION
         path.write_text(json.dumps({"ccproxy": 1, "mappings": mappings, "safeguard_rules": safeguard_rules}))
         self.manage("importconfig", str(path), "--remove")
-        time.sleep(1.5)
+        stamp = "from gateway.models import ConfigStamp; print(ConfigStamp.current())"
+        wanted = int(self.manage("shell", "-v", "0", "-c", stamp))
+        deadline = time.monotonic() + 30
+        while self._followed() < wanted:
+            assert time.monotonic() < deadline, "the gateway does not follow its configuration"
+            time.sleep(0.1)
 
     def _provider(self) -> str:
         said = self.manage(
@@ -131,11 +137,20 @@ class Gateway:
         return said.strip()
 
     def _answers(self) -> bool:
+        return self._ready()[0] == 200
+
+    def _followed(self) -> int:
+        """The number of the configuration that the gateway follows."""
+        return int(json.loads(self._ready()[1])["configuration"])
+
+    def _ready(self) -> tuple[int, bytes]:
+        """Status and body of /health/ready; (0, b"") while nothing listens."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
         try:
             connection.request("GET", "/health/ready")
-            return connection.getresponse().status == 200
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         except OSError:
-            return False
+            return 0, b""
         finally:
             connection.close()

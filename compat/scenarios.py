@@ -402,18 +402,20 @@ def three_models(run: Run) -> None:
 
 def long_context(run: Run) -> None:
     """A rule for long contexts takes the prompt that reaches its threshold, and not the one before."""
+    # no mapping has this name among its public ones, which would come before a pattern
+    model = ("--model", "claude-compat")
     home, environment = run.with_key()
     word = run.word()
     # a rule that no request meets, so that they are counted
     run.gateway.routes(({"input_tokens": {"from": 100_000_000}}, "for-long-contexts"))
     try:
-        _answered(home.printed(f"SAY [x] <{word}>", **environment), word)
+        _answered(home.printed(f"SAY [x] <{word}>", *model, **environment), word)
         threshold = run.gateway.last_size() + 3_000
         run.gateway.routes(({"input_tokens": {"from": threshold}}, "for-long-contexts"))
         asked = []
         for filler in ("", "some words of a long text. " * 1_500):
             word = run.word()
-            _answered(home.printed(f"{filler}SAY [x] <{word}>", **environment), word)
+            _answered(home.printed(f"{filler}SAY [x] <{word}>", *model, **environment), word)
             said = [body for body in run.provider.requests if f"<{word}>" in str(body["messages"])]
             asked.append({body["model"] for body in said if body.get("tools")})
     finally:

@@ -30,7 +30,7 @@ def test_a_provider_that_does_not_answer_fails_with_the_next_step():
 
 def test_an_unknown_provider_is_an_error_that_names_the_known_ones():
     make_provider()
-    with pytest.raises(CommandError, match=r"no-such.*There are: p\."):
+    with pytest.raises(CommandError, match=r"no-such.*Known: p\."):
         call_command("probeprovider", "no-such")
 
 
