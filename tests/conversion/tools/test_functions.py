@@ -153,9 +153,15 @@ def test_a_refitted_schema_is_noted_once():
 
 def test_cleaning_the_root_is_no_loss():
     ledger = Ledger()
-    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "required": None}
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#"}
     assert written(tool(input_schema=schema), ledger).entry["function"]["parameters"] == SCHEMA
     assert not ledger
+
+
+def test_a_keyword_with_a_value_that_it_cannot_have_goes_and_is_noted():
+    ledger = Ledger()
+    assert written(tool(input_schema={"required": None}), ledger).entry["function"]["parameters"] == SCHEMA
+    assert [entry.code for entry in ledger.entries] == ["refit"]
 
 
 def test_a_client_tool_keeps_the_name_the_client_gave_it():
