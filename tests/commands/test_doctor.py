@@ -4,9 +4,9 @@ import base64
 import io
 import os
 import socket
-from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from django.core.management import call_command
 
 from gateway import checks
@@ -77,10 +77,11 @@ def test_a_setting_that_stops_the_start_is_told_before_anything_is_read(said):
 def test_certificates_that_need_a_successor_soon_are_told(said, admin_user, tmp_path, days, told):
     (tmp_path / "spool").mkdir()
     certificates(tmp_path, days=days)
-    ends = datetime.now(UTC) + timedelta(days=days)
+    certificate = (tmp_path / "server.pem").read_text()
+    ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
     Provider.objects.create(
         name="Up", slug="up", base_url="https://up.test/v1",
-        client_certificate=(tmp_path / "server.pem").read_text(),
+        client_certificate=certificate,
     )  # fmt: skip
     text, code = said(spool_folder=tmp_path / "spool")
     assert f"Up, client certificate: until {ends:%Y-%m-%d}" in text
