@@ -20,7 +20,7 @@ MOST = {
     "app": 0,
     "client_protocol": 15,
     "conversion": 98,
-    "evaluation": 12,
+    "evaluation": 14,
     "history": 57,
     "limits": 0,
     "masking": 0,

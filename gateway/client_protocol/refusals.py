@@ -13,6 +13,7 @@ from typing import Final
 from gateway.errors import (
     AuthenticationFailed,
     CredentialUnreadable,
+    DatabaseAway,
     GatewayError,
     NotAllowed,
     NotReady,
@@ -51,6 +52,7 @@ TABLE: Final[tuple[tuple[type[GatewayError], Telling], ...]] = (
     (Stopped, Telling(503, "api_error", retry=False)),
     # these pass
     (NotReady, Telling(503, "api_error")),
+    (DatabaseAway, Telling(503, "api_error")),
     (Saturated, Telling(529, "overloaded_error")),
 )
 
