@@ -101,8 +101,8 @@ def test_a_target_that_cools_is_better_than_a_limit_that_runs_for_long(health):
 
 
 def test_when_all_targets_cool_the_one_that_is_due_first_is_tried(health):
-    cool(health, A, 2.0)
     cool(health, B, 1.0)
+    cool(health, A, 2.0)
     choices = Choices([A, B], "s", health)
     assert slug(choices, 3.0) == "b"
     choices.give_up_target(choices.next(3.0, 10))
