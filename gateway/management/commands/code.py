@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         conf = gateway_conf()
         url = local_url(conf)
         try:
-            with _signals_raise(), _gateway(url):
+            with _Signals() as signals, _gateway(url, signals):
                 environment = {**os.environ, **_variables(conf, url)}
                 # Claude Code would prefer an API key to the token, and ask about it in the terminal
                 environment.pop("ANTHROPIC_API_KEY", None)
@@ -105,23 +105,40 @@ class _Told(Exception):
         self.number = number
 
 
-@contextmanager
-def _signals_raise() -> Iterator[None]:
+class _Signals:
     """Inside, Ctrl-C, SIGTERM and SIGHUP raise _Told, so that the started gateway is stopped first."""
 
-    def told(number: int, _frame: FrameType | None) -> NoReturn:
-        raise _Told(number)
+    def __init__(self) -> None:
+        self._held = False
+        self._waiting: int | None = None
 
-    before = {number: signal.signal(number, told) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> _Signals:
+        self._before = {number: signal.signal(number, self._told) for number in _ENDING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, none raises; one that comes meanwhile raises at the end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._waiting is not None:
+            raise _Told(self._waiting)
+
+    def _told(self, number: int, _frame: FrameType | None) -> None:
+        if not self._held:
+            raise _Told(number)
+        self._waiting = number
 
 
 @contextmanager
-def _gateway(url: str) -> Iterator[None]:
+def _gateway(url: str, signals: _Signals) -> Iterator[None]:
     """A gateway that answers at `url`. If it is started here, it stops after the last `code` has ended."""
     folder = Path(settings.DATA_DIR)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,29 +153,36 @@ def _gateway(url: str) -> Iterator[None]:
         log = folder / "code.log"
         # its output has the first admin's password
         log.touch(mode=0o600)
-        with log.open("wb") as out:
-            # a session of its own: Ctrl-C in the terminal is for Claude Code
-            own = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, sys.argv[0], "run"],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        print(_("Starting the gateway; its log is %(log)s") % {"log": log}, file=sys.stderr)
+        own: subprocess.Popen[bytes] | None = None
         try:
+            # a signal in the middle would leave a gateway that nobody knows
+            with signals.held(), log.open("wb") as out:
+                # a session of its own: Ctrl-C in the terminal is for Claude Code
+                own = subprocess.Popen(  # noqa: S603 - our own command
+                    [sys.executable, sys.argv[0], "run"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+            print(_("Starting the gateway; its log is %(log)s") % {"log": log}, file=sys.stderr)
             _wait(own, url, log)
             fcntl.flock(starting, fcntl.LOCK_UN)
             yield
             _wait_for_others(users.fileno())
         finally:
-            own.terminate()
-            try:
-                own.wait()
-            except _Told:
-                # a second signal stops it at once
-                own.terminate()
-                own.wait()
+            if own is not None:
+                _stopped(own)
+
+
+def _stopped(own: subprocess.Popen[bytes]) -> None:
+    own.terminate()
+    try:
+        own.wait()
+    except _Told:
+        # a second signal stops it at once
+        own.terminate()
+        own.wait()
 
 
 def _wait_for_others(users: int) -> None:
