@@ -116,8 +116,6 @@ def put(texts: Sequence[NewText]) -> None:
     if not texts:
         return
     if _index() is _TSVECTOR:
-        # in one order, so that two processes that index the same texts never wait for each other
-        texts = sorted(texts, key=lambda text: text.digest)
         _PUT_TEXT.many([(text.digest, text.request_id, None) for text in texts if not text.words])
         _TSVECTOR.put.many([(text.digest, text.request_id, None, text.words) for text in texts if text.words])
         return
