@@ -36,7 +36,7 @@ UNIT: Final = PROJECT / "deploy/ccproxy.service"
 PACKAGES: Final = "python3,python3-venv,ca-certificates"
 # where this machine's certificates are; a company's proxy may be among them
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-WHERE: Final = "/root/ccproxy"
+WHERE: Final = "/srv/ccproxy"
 START_WITHIN: Final = 120.0
 ASKED: Final = b'{"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'
 

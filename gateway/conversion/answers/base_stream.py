@@ -272,6 +272,11 @@ class ConvertedStream:
         if text:
             self._writer.text(text)
 
+    def _flush(self) -> None:
+        """Say what the filters hold back: something other than text follows."""
+        if self._filters is not None:
+            self._filtered(self._filters.flush())
+
     def _begin(self) -> None:
         if self._writer.state is IDLE:
             self._writer.start(usage_at_start(self._counts, self._context))

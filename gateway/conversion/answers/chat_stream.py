@@ -299,8 +299,7 @@ class MessageStream(ConvertedStream):
         self._delta(rest, choice)
         pieces = pieces_of(message, choice)
         if pieces and not self._writer.state.over:
-            if self._filters is not None:
-                self._filtered(self._filters.flush())
+            self._flush()
             self._writer.told_again(pieces)
 
     def _cite(self, delta: JSONObject) -> None:

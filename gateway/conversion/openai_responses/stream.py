@@ -27,14 +27,18 @@ from gateway.conversion.answers.usage import latest
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.openai_responses.items import REASONING_TEXT, search_blocks
+from gateway.conversion.openai_responses.items import search_blocks
 from gateway.conversion.openai_responses.response_end import counts_of, ended_badly, failure_of, finish_of
+from gateway.conversion.openai_responses.thoughts import FULL_TEXT, SUMMARY, THOUGHTS, Thoughts, thought_place
 from gateway.conversion.openai_responses.told_items import (
     ToldItem,
     ToldItems,
     item_key,
     part_index,
     part_text,
+    rest_of,
+    says_something,
+    whole_call,
 )
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
@@ -49,6 +53,7 @@ class ResponsesStream(ConvertedStream):
     def __init__(self, context: AnswerContext, ledger: Ledger) -> None:
         super().__init__(context, ledger)
         self._items = ToldItems()
+        self._thoughts = Thoughts(context, self._writer)
         self._searches = 0
         self._part_text: list[str] = []  # of the open text, for its citations
 
@@ -97,7 +102,7 @@ class ResponsesStream(ConvertedStream):
         if told.kind == "function_call":
             self._call(event, told, item, arguments="")
             if text_of(item.get("arguments")).strip():
-                self._again([self._whole_call(event, item)])
+                self._again([whole_call(event, item)])
 
     def _done(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
@@ -147,29 +152,25 @@ class ResponsesStream(ConvertedStream):
         """The text or refusal of a part as a whole; what else the part has comes with its end."""
         pieces = self._told_part(self._item(event, "message"), event)
         if "refusal" in event:
-            self._refuse(self._rest(pieces, text_of(event["refusal"])))
+            self._refuse(rest_of(pieces, text_of(event["refusal"]), self._ledger))
         else:
-            self._say(self._rest(pieces, part_text(event)))
+            self._say(rest_of(pieces, part_text(event), self._ledger))
 
     def _part_begun(self, event: JSONObject) -> None:
         """A part that holds something already; what nobody tells again is told when its item is over."""
         part = object_of(event.get("part"))
-        if not (part_text(part) or text_of(part.get("refusal"))):
+        if not says_something(part):
             return
-        if part.get("type") in _THOUGHTS:
-            told = self._item(event, "reasoning")
-            told.begun[
-                part_index(event, "summary_index" if "summary_index" in event else "content_index")
-            ] = part
+        if part.get("type") in THOUGHTS:
+            self._item(event, "reasoning").begun[thought_place(event)[1]] = part
         else:
-            told = self._item(event, "message")
-            told.begun[part_index(event, "content_index")] = part
+            self._item(event, "message").begun[part_index(event, "content_index")] = part
 
     def _begun_parts(self, told: ToldItem, before: int | None = None) -> None:
         for index, part in told.untold(before):
-            if part.get("type") in _THOUGHTS:
-                source = "summary" if part["type"] == "summary_text" else "content"
-                self._think_rest(told, source, index, part_text(part))
+            if part.get("type") in THOUGHTS:
+                source = SUMMARY if part["type"] == "summary_text" else FULL_TEXT
+                self._thoughts.whole(told, source, index, part_text(part))
             else:
                 self._part(told, index, part)
 
@@ -181,16 +182,16 @@ class ResponsesStream(ConvertedStream):
 
     def _part_ended(self, event: JSONObject) -> None:
         part = object_of(event.get("part"))
-        if part.get("type") in _THOUGHTS:
+        if part.get("type") in THOUGHTS:
             self._thought_done({**event, "text": part_text(part)})
-        elif not (part_text(part) or text_of(part.get("refusal"))):
-            self._begun_parts(self._item(event, "message"))
-            self._end_text()
-        else:
-            told, index = self._item(event, "message"), part_index(event, "content_index")
+            return
+        told, index = self._item(event, "message"), part_index(event, "content_index")
+        if says_something(part):
             self._begun_parts(told, before=index)
             self._part(told, index, part)
-            self._end_text()
+        else:
+            self._begun_parts(told)
+        self._end_text()
 
     def _part(self, told: ToldItem, index: int, part: JSONObject) -> None:
         """A content part as a whole."""
@@ -199,24 +200,14 @@ class ResponsesStream(ConvertedStream):
         known = index in told.parts
         pieces = told.parts.setdefault(index, Pieces())
         if part.get("type") == "refusal":
-            self._refuse(self._rest(pieces, text_of(part.get("refusal"))))
+            self._refuse(rest_of(pieces, text_of(part.get("refusal")), self._ledger))
         else:
-            self._say(self._rest(pieces, part_text(part)))
+            self._say(rest_of(pieces, part_text(part), self._ledger))
             if not known:
                 for annotation in objects_of(part.get("annotations")):
                     self._cite(annotation)
         if not known:
             self._end_text()
-
-    def _rest(self, pieces: Pieces, whole: str) -> str:
-        """What of a text has not been told; it is told now."""
-        said = pieces.text
-        if not whole.startswith(said):
-            self._ledger.repair(repairs.TEXT_DIFFERS)
-            return ""
-        rest = whole.removeprefix(said)
-        pieces.add(rest)
-        return rest
 
     def _say(self, text: str) -> None:
         if not text:
@@ -238,8 +229,7 @@ class ResponsesStream(ConvertedStream):
     def _end_text(self) -> None:
         if self._writer.state.over:
             return  # at a stop sequence
-        if self._filters is not None:
-            self._filtered(self._filters.flush())
+        self._flush()
         self._part_text.clear()
         self._writer.end_text()
 
@@ -256,64 +246,22 @@ class ResponsesStream(ConvertedStream):
     # Reasoning
 
     def _summary_delta(self, event: JSONObject) -> None:
-        told = self._item(event, "reasoning")
-        self._think(told, "summary", part_index(event, "summary_index"), text_of(event.get("delta")))
+        told, part = self._item(event, "reasoning"), part_index(event, "summary_index")
+        self._thoughts.add(told, SUMMARY, part, text_of(event.get("delta")))
 
     def _reasoning_delta(self, event: JSONObject) -> None:
-        told = self._item(event, "reasoning")
-        self._think(told, "content", part_index(event, "content_index"), text_of(event.get("delta")))
+        told, part = self._item(event, "reasoning"), part_index(event, "content_index")
+        self._thoughts.add(told, FULL_TEXT, part, text_of(event.get("delta")))
 
     def _thought_done(self, event: JSONObject) -> None:
         """A part of the reasoning as a whole."""
         told = self._item(event, "reasoning")
-        source, index = (
-            ("summary", "summary_index") if "summary_index" in event else ("content", "content_index")
-        )
-        self._think_rest(told, source, part_index(event, index), part_text(event))
-
-    def _think_rest(self, told: ToldItem, source: str, part: int, whole: str) -> None:
-        if told.source in ("", source):
-            known = told.parts.get(part)
-            said = "" if known is None else known.text
-            if whole.startswith(said):
-                self._think(told, source, part, whole.removeprefix(said))
-
-    def _think(self, told: ToldItem, source: str, part: int, text: str) -> None:
-        """Of summary and full text the one that is told first is shown, its parts as paragraphs."""
-        if not text or told.source not in ("", source):
-            return
-        if told.source and part not in told.parts:
-            text = "\n\n" + text
-        told.source = source
-        told.parts.setdefault(part, Pieces()).add(text)
-        self._writer.thinking(text, "")
+        self._thoughts.whole(told, *thought_place(event), part_text(event))
 
     def _reasoned(self, told: ToldItem, item: JSONObject) -> None:
-        """The item is whole: its block ends with what the provider wants back."""
-        encrypted = text_of(item.get("encrypted_content"))
-        source = told.source or ("summary" if objects_of(item.get("summary")) else "content")
-        for number, part in enumerate(objects_of(item.get(source))):
-            self._think_rest(told, source, number, part_text(part))
+        self._thoughts.parts_of(told, item)
         self._begun_parts(told)
-        if not told.source:
-            if not encrypted:
-                return
-            told.source = source
-            self._writer.thinking("", "")
-        sealed: JSONObject = {"ri": text_of(item.get("id"))}
-        shown = self._context.thinking_shown
-        whole = "\n\n".join(filter(None, map(part_text, objects_of(item.get("content")))))
-        if told.source == "content":
-            whole = whole or "".join(part.text for part in told.parts.values())
-        if encrypted:
-            sealed["ec"] = encrypted
-        elif whole:
-            sealed["f"] = REASONING_TEXT  # such a server wants the text itself back
-            if not shown or told.source != "content":
-                sealed["t"] = whole
-        elif not shown:
-            return  # a summary is nothing that the provider takes back
-        self._writer.end_thinking(sealed)
+        self._thoughts.end(told, item)
 
     # Calls
 
@@ -326,10 +274,10 @@ class ResponsesStream(ConvertedStream):
     def _arguments_done(self, event: JSONObject) -> None:
         self._item(event, "function_call")
         if text_of(event.get("arguments")).strip():
-            self._again([self._whole_call(event, {"arguments": event["arguments"]})])
+            self._again([whole_call(event, {"arguments": event["arguments"]})])
 
     def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
-        piece = self._whole_call(event, item)
+        piece = whole_call(event, item)
         told.named = told.named or bool(piece.name)
         whole = arguments_text(piece.arguments)
         if self._finish is Finish.FILTERED and not is_whole(whole):
@@ -338,20 +286,13 @@ class ResponsesStream(ConvertedStream):
         self._again([piece])
         self._writer.end_call()
 
-    def _whole_call(self, event: JSONObject, item: JSONObject) -> CallPiece:
-        name, arguments = name_and_arguments(item.get("name"), item.get("arguments"))
-        call_id = text_of(item.get("call_id"))
-        return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
-
     def _again(self, pieces: list[CallPiece]) -> None:
-        if self._filters is not None:
-            self._filtered(self._filters.flush())
+        self._flush()
         placed = all(type(piece.key) is int for piece in pieces)
         self._writer.told_again(pieces, placed=placed)
 
     def _call(self, event: JSONObject, told: ToldItem, item: JSONObject, *, arguments: str) -> None:
-        if self._filters is not None:
-            self._filtered(self._filters.flush())
+        self._flush()
         name = "" if told.named else name_and_arguments(item.get("name"), None)[0]
         call_id = "" if told.named else text_of(item.get("call_id"))
         told.named = told.named or bool(name)
@@ -403,7 +344,7 @@ class ResponsesStream(ConvertedStream):
                 return
             kind = text_of(item.get("type"))
             if kind == "function_call" and told:
-                calls.append(self._whole_call({}, item)._replace(key=None))
+                calls.append(whole_call({}, item)._replace(key=None))
                 continue
             known = next((one for one in told if one.kind == kind), None)
             if known is None:
@@ -425,7 +366,6 @@ class ResponsesStream(ConvertedStream):
             self._counts = latest(self._counts, counts_of(usage, self._searches), self._ledger)
 
 
-_THOUGHTS: Final = ("reasoning_text", "summary_text")
 _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
     "response.created": ResponsesStream._listening,
     "response.in_progress": ResponsesStream._listening,

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.conversion import repairs
 from gateway.conversion.answers.output import Pieces
+from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.wire.lenient import object_of, text_of
 from gateway.wire.messages import JSONObject
 
@@ -86,6 +89,29 @@ def part_text(part: Mapping[str, object]) -> str:
     if text is None:
         return text_of(part.get("transcript"))
     return text_of(text.get("value")) if isinstance(text, dict) else text_of(text)
+
+
+def says_something(part: Mapping[str, object]) -> bool:
+    """Whether a part has a text or a refusal."""
+    return bool(part_text(part) or text_of(part.get("refusal")))
+
+
+def rest_of(pieces: Pieces, whole: str, ledger: Ledger) -> str:
+    """What of a part's text has not been told; it is told now."""
+    said = pieces.text
+    if not whole.startswith(said):
+        ledger.repair(repairs.TEXT_DIFFERS)
+        return ""
+    rest = whole.removeprefix(said)
+    pieces.add(rest)
+    return rest
+
+
+def whole_call(event: Mapping[str, object], item: Mapping[str, object]) -> CallPiece:
+    """A call as an item tells it whole."""
+    name, arguments = name_and_arguments(item.get("name"), item.get("arguments"))
+    call_id = text_of(item.get("call_id"))
+    return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
 
 
 def part_index(event: Mapping[str, object], name: str) -> int:
