@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import httptools
 
 from ccproxy_site.server.api_request import ApiRequest
-from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
+from ccproxy_site.server.connections.slot import ConnectionPhase, ConnectionSlot
 from ccproxy_site.server.transport import HIGH_WATER, MOST_AHEAD, Connection
 from gateway.api.request import lower_headers
 

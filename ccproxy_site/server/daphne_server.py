@@ -16,7 +16,7 @@ from daphne.server import Server, twisted_loop
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 
-from ccproxy_site.server.connection_limits import Connections
+from ccproxy_site.server.connections.registry import Connections
 from ccproxy_site.server.endpoint import GatewayEndpoint, endpoint_of
 from ccproxy_site.server.family import Family
 from ccproxy_site.server.terminal_signals import of_terminal

@@ -19,8 +19,8 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface.declarations import implementer
 
 from ccproxy_site.server.api_connection import ApiConnection
-from ccproxy_site.server.connection_bounds import bounds_for, raised_descriptors
-from ccproxy_site.server.connection_limits import Connections
+from ccproxy_site.server.connections.bounds import bounds_for, raised_descriptors
+from ccproxy_site.server.connections.registry import Connections
 from ccproxy_site.server.transport import Connection, twisted_address
 from ccproxy_site.server.web_request import GatewayWebRequest
 from gateway.conf import gateway_conf

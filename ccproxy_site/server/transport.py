@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface.declarations import implementer
 
-from ccproxy_site.server.connection_limits import ConnectionPhase, ConnectionSlot
+from ccproxy_site.server.connections.slot import ConnectionPhase, ConnectionSlot
 from ccproxy_site.server.twisted_seam import bytes_ahead
 from gateway.errors import HeadTooLarge, InvalidRequest
 

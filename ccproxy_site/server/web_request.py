@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from daphne.http_protocol import WebRequest
 
-from ccproxy_site.server.connection_limits import ConnectionSlot
+from ccproxy_site.server.connections.slot import ConnectionSlot
 from ccproxy_site.server.error_answer import error_answer
 from ccproxy_site.server.transport import AsyncioTransport
 from ccproxy_site.server.twisted_seam import request_line

@@ -11,10 +11,11 @@ from daphne.http_protocol import HTTPFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ccproxy_site.server import api_connection, connection_limits
+from ccproxy_site.server import api_connection
 from ccproxy_site.server.api_connection import ApiConnection
 from ccproxy_site.server.api_request import WRITE_THROUGH
-from ccproxy_site.server.connection_limits import Connections
+from ccproxy_site.server.connections import registry, slot
+from ccproxy_site.server.connections.registry import Connections
 from ccproxy_site.server.daphne_server import GatewayServer
 from ccproxy_site.server.disconnect import LEAVING
 from ccproxy_site.server.endpoint import GatewayFactory, connections_of
@@ -320,8 +321,8 @@ async def test_a_pipelined_request_that_is_refused_does_not_take_the_answer_befo
 @pytest.mark.parametrize("kind", [ApiConnection, Connection])
 async def test_a_client_that_stops_reading_a_stream_loses_its_connection(kind, monkeypatch):
     """And with it everything that the stream holds: the application is told, and ends."""
-    monkeypatch.setattr(connection_limits, "READ_SECONDS", 0.01)
-    monkeypatch.setattr(connection_limits, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(slot, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(registry, "LOOK_EVERY", 0.01)
     ended = asyncio.Event()
 
     async def endless(scope, receive, send):

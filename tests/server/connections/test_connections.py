@@ -8,8 +8,8 @@ import pytest
 
 from ccproxy_site import forwarded
 from ccproxy_site.forwarded import TrustedProxies
-from ccproxy_site.server import connection_bounds, connection_limits
-from ccproxy_site.server.connection_bounds import (
+from ccproxy_site.server.connections import bounds, registry, slot
+from ccproxy_site.server.connections.bounds import (
     MB,
     MOST_CONNECTIONS,
     Bounds,
@@ -17,7 +17,8 @@ from ccproxy_site.server.connection_bounds import (
     counted_address,
     raised_descriptors,
 )
-from ccproxy_site.server.connection_limits import (
+from ccproxy_site.server.connections.registry import Connections
+from ccproxy_site.server.connections.slot import (
     ABORT_SECONDS,
     BODY_SECONDS,
     EXCESS,
@@ -26,7 +27,6 @@ from ccproxy_site.server.connection_limits import (
     READ_SECONDS,
     SLOWEST_READER,
     ConnectionPhase,
-    Connections,
 )
 from gateway.errors import InvalidRequest
 
@@ -321,7 +321,7 @@ async def test_a_refusal_is_said_once():
 
 
 async def test_one_timer_looks_at_all_connections_as_long_as_there_are_some(monkeypatch):
-    monkeypatch.setattr(connection_limits, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(registry, "LOOK_EVERY", 0.001)
     connections = small()
     for _ in range(2):
         # none is left after the first time
@@ -356,7 +356,7 @@ def test_an_address_is_what_one_client_has(name, counted):
 def proxy(monkeypatch):
     """10.0.0.1 is a trusted proxy."""
     proxies = TrustedProxies([ipaddress.ip_network("10.0.0.1")])
-    for module in (forwarded, connection_bounds, connection_limits):
+    for module in (forwarded, bounds, slot):
         monkeypatch.setattr(module, "trusted_proxies", lambda: proxies)
 
 
@@ -426,11 +426,11 @@ def test_descriptors_are_raised_as_far_as_the_system_allows(monkeypatch):
             if wanted[0] > most:
                 raise ValueError
 
-        monkeypatch.setattr(connection_bounds.resource, "getrlimit", lambda which: (soft, hard))
-        monkeypatch.setattr(connection_bounds.resource, "setrlimit", raised)
+        monkeypatch.setattr(bounds.resource, "getrlimit", lambda which: (soft, hard))
+        monkeypatch.setattr(bounds.resource, "setrlimit", raised)
         return raised_descriptors()
 
-    unlimited = connection_bounds.resource.RLIM_INFINITY
+    unlimited = bounds.resource.RLIM_INFINITY
     assert limit(1024, 4096, 4096) == 4096
     assert limit(256, unlimited, 10_240) == 10_240
     assert limit(1024, 1024, 1024) == 1024
@@ -440,7 +440,7 @@ def test_descriptors_are_raised_as_far_as_the_system_allows(monkeypatch):
 
 
 async def test_a_stop_waits_for_what_is_on_its_way_and_for_nobody_else(monkeypatch):
-    monkeypatch.setattr(connection_limits, "FIRST_BYTE_SECONDS", 3600.0)
+    monkeypatch.setattr(registry, "FIRST_BYTE_SECONDS", 3600.0)
     connections = small(connections=9, of_one_address=9, without_head=9)
     kept, answering, leaving = (Transport(connections) for _ in range(3))
     kept.slot.answering()
@@ -454,7 +454,7 @@ async def test_a_stop_waits_for_what_is_on_its_way_and_for_nobody_else(monkeypat
     body.slot.phase = ConnectionPhase.BODY
     waiting = asyncio.ensure_future(connections.arrived(3600.0))
     for one in (fresh, head, body):
-        await asyncio.sleep(2 * connection_limits.ARRIVING_LOOK)
+        await asyncio.sleep(2 * registry.ARRIVING_LOOK)
         assert not waiting.done()
         one.slot.answering()
     async with asyncio.timeout(60):
@@ -462,7 +462,7 @@ async def test_a_stop_waits_for_what_is_on_its_way_and_for_nobody_else(monkeypat
 
 
 async def test_a_stop_waits_no_longer_than_it_may(monkeypatch):
-    monkeypatch.setattr(connection_limits, "FIRST_BYTE_SECONDS", 0.05)
+    monkeypatch.setattr(registry, "FIRST_BYTE_SECONDS", 0.05)
     connections = small()
     fresh = Transport(connections)
     async with asyncio.timeout(60):
