@@ -216,29 +216,26 @@ def models(run: Run) -> None:
     """A name that the client does not know is a row of /model, and is asked for as it is."""
     row = {"model": "gpt-compat", "label": "Compat row", "behavesAs": "claude-opus-4-8"}
     run.gateway.policy({"modelPicker": {"options": [row], "replaceBuiltInOptions": True}})
-    time.sleep(1.0)
-    try:
-        with Terminal(run.signed_in, "--model", "gpt-compat") as terminal:
-            terminal.settled()
-            _said(run, terminal)
-            terminal.say("/model")
-            terminal.sees("Compat row", 30)
-    finally:
-        run.gateway.policy({})
+    _picked(run, "Compat row")
 
 
 def listed_models(run: Run) -> None:
     """A policy that lists the gateway's models: the name of a mapping is a row of /model."""
     run.gateway.mapping("gpt-compat")
     run.gateway.policy({}, "--list-models")
+    _picked(run, "gpt-compat", r"up \(")
+
+
+def _picked(run: Run, *shown: str) -> None:
+    """The model answers, and /model shows its row; the policy ends with that."""
     time.sleep(1.0)
     try:
         with Terminal(run.signed_in, "--model", "gpt-compat") as terminal:
             terminal.settled()
             _said(run, terminal)
             terminal.say("/model")
-            terminal.sees(r"gpt-compat", 30, beside="--model gpt-compat")
-            terminal.sees(r"up \(", 30)
+            for sign in shown:
+                terminal.sees(sign, 30, beside="--model gpt-compat")
     finally:
         run.gateway.policy({})
 

@@ -10,7 +10,6 @@ from gateway.relay.streaming.pump import Pump
 from gateway.values import frozen
 from gateway.wire import jsontext
 
-JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json"}
 STREAM_HEADERS: Final[Mapping[str, str]] = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
