@@ -2,8 +2,9 @@
 
     python -m bench.prompt_caching.llama http://127.0.0.1:8080
 
-A main agent and a subagent with a system text of its own take turns. llama.cpp tells `cached_tokens`; the
-gateway's answer has them as `cache_read_input_tokens`. The model's words are never looked at.
+A main agent and a subagent with a system text of its own take turns; the last row asks the server directly.
+llama.cpp tells `cached_tokens`; the gateway's answer has them as `cache_read_input_tokens`. The model's words
+are never looked at.
 """
 
 from __future__ import annotations
@@ -22,22 +23,36 @@ import httpx
 
 from bench.sessions import line
 from bench.table import markdown
-from tests.server.conftest import KEY, environment, manage, start
+from tests.server.conftest import KEY, Served, start
 
 PROTOCOLS: Final = ("chat", "responses", "anthropic")
-_PROVIDERS: Final = """
-import json
-from gateway.models import MappingTarget, ModelMapping, Provider
-model, server = json.loads(PLAN)
-for protocol in ("chat", "responses", "anthropic"):
-    base_url = server if protocol == "anthropic" else server + "/v1"
-    provider = Provider(name=protocol, slug=protocol, preset="llama-cpp", base_url=base_url, auth="none",
-                        options={"protocol": protocol})
-    provider.save()
-    mapping = ModelMapping(pattern=protocol)
-    mapping.save()
-    MappingTarget(mapping=mapping, provider=provider, upstream_model=model).save()
-"""
+
+
+def configuration(server: str) -> dict[str, Any]:
+    """A configuration file in which each protocol's name is a model: this server, asked in that protocol."""
+    mappings = []
+    providers = []
+    for protocol in PROTOCOLS:
+        providers.append(
+            {
+                "slug": protocol,
+                "name": protocol,
+                "preset": "llama-cpp",
+                "base_url": server if protocol == "anthropic" else f"{server}/v1",
+                "auth": "none",
+                "options": {"protocol": protocol},
+            }
+        )
+        targets = [{"provider": protocol, "upstream_model": model_of(server)}]
+        mappings.append({"pattern": protocol, "targets": targets})
+    return {"ccproxy": 1, "providers": providers, "mappings": mappings}
+
+
+def served_by(server: str, folder: Path) -> Served:
+    """A gateway process with that configuration; KEY is its client key. The caller stops it."""
+    path = folder / "llama.json"
+    path.write_text(json.dumps(configuration(server)))
+    return start(folder, CONFIG_FILE=str(path), ANTHROPIC_API_KEY=KEY)
 
 
 @dataclass(frozen=True)
@@ -65,10 +80,11 @@ class Agent:
         told = sdk.messages.create(
             model=model,
             max_tokens=16,
-            temperature=0,
             system=f"You are {self.name}. {self.system}",
             messages=self.messages,
             metadata={"user_id": session},
+            # the SDK of 2026 has no argument for it any more
+            extra_body={"temperature": 0},
         )
         text = "".join(block.text for block in told.content if block.type == "text") or "."
         self.messages.append({"role": "assistant", "content": text})
@@ -76,12 +92,12 @@ class Agent:
         return Turn(self.name, told.usage.input_tokens + read, read)
 
 
-def session(sdk: anthropic.Anthropic, protocol: str, order: str = "mmmmmsmsmsmm") -> list[Turn]:
+def session(sdk: anthropic.Anthropic, model: str, order: str = "mmmmmsmsmsmm") -> list[Turn]:
     """The turns of a session, in this order: m is the main agent, s the subagent."""
     # a beginning of its own, which no other session has left in the server's cache
-    words = random.Random(f"{protocol}{order}{random.SystemRandom().random()}")
+    words = random.Random(f"{model}{order}{random.SystemRandom().random()}")
     agents = {"m": Agent("the main agent", words), "s": Agent("a subagent", words)}
-    return [agents[one].asks(sdk, protocol, f"session of {protocol}") for one in order]
+    return [agents[one].asks(sdk, model, f"session of {model}") for one in order]
 
 
 def shares(turns: list[Turn]) -> tuple[float, float]:
@@ -110,24 +126,23 @@ def main() -> int:
     given = parser.parse_args()
     server = given.server.rstrip("/").removesuffix("/v1")
     with tempfile.TemporaryDirectory() as folder:
-        gateway = start(Path(folder), ANTHROPIC_API_KEY=KEY)
+        gateway = served_by(server, Path(folder))
         try:
-            plan = json.dumps(json.dumps([model_of(server), server]))
-            code = f"PLAN = {plan}\n{_PROVIDERS}"
-            manage("shell", "-v", "0", "-c", code, env=environment(gateway.data))
-            sdk = anthropic.Anthropic(base_url=gateway.url, api_key=KEY, max_retries=5, timeout=300)
+            addresses = {protocol: (gateway.url, protocol) for protocol in PROTOCOLS}
+            # llama.cpp speaks the Messages API itself
+            addresses["directly"] = (server, model_of(server))
             rows = []
-            for protocol in PROTOCOLS:
-                turns = session(sdk, protocol)
-                print(
-                    protocol, [(turn.agent[-5:], turn.prompt, turn.read) for turn in turns], file=sys.stderr
-                )
+            for name, (address, model) in addresses.items():
+                sdk = anthropic.Anthropic(base_url=address, api_key=KEY, max_retries=5, timeout=300)
+                turns = session(sdk, model)
+                told = [(turn.agent[-5:], turn.prompt, turn.read) for turn in turns]
+                print(name, told, file=sys.stderr)
                 of_could, of_input = shares(turns)
                 tokens = sum(turn.prompt for turn in turns)
-                rows.append([protocol, len(turns), f"{tokens:,}", f"{of_input:.1%}", f"{of_could:.1%}"])
+                rows.append([name, str(len(turns)), f"{tokens:,}", f"{of_input:.1%}", f"{of_could:.1%}"])
         finally:
             gateway.stop()
-    print(markdown(["protocol", "turns", "tokens of input", "read", "of the prompt before"], rows))
+    print(markdown(["asked by", "turns", "tokens of input", "read", "of the prompt before"], rows))
     return 0
 
 

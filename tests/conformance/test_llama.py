@@ -8,14 +8,14 @@ says is never looked at, only what kind of answer comes of it.
 
 from __future__ import annotations
 
-import json
 import os
 
 import anthropic
 import httpx
 import pytest
 
-from tests.server.conftest import KEY, environment, manage, start
+from bench.prompt_caching.llama import PROTOCOLS, served_by
+from tests.server.conftest import KEY
 
 SERVER = os.environ.get("LLAMA_SERVER", "").rstrip("/").removesuffix("/v1")
 
@@ -26,7 +26,6 @@ pytestmark = [
     ),
 ]
 
-PROTOCOLS = {"chat": f"{SERVER}/v1", "responses": f"{SERVER}/v1", "anthropic": SERVER}
 WEATHER = {
     "name": "weather",
     "description": "Weather of a city",
@@ -36,43 +35,14 @@ WEATHER = {
         "required": ["city"],
     },
 }
-PROVIDERS = """
-import json
-from gateway.models import MappingTarget, ModelMapping, Provider
-model, bases = json.loads(PLAN)
-for protocol, base_url in bases.items():
-    options = {"protocol": protocol}
-    provider = Provider(name=protocol, slug=protocol, preset="llama-cpp", base_url=base_url, auth="none",
-                        options=options)
-    provider.save()
-    mapping = ModelMapping(pattern=protocol)
-    mapping.save()
-    MappingTarget(mapping=mapping, provider=provider, upstream_model=model).save()
-"""
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """The SDK, in front of a gateway that knows the server three times."""
-    gateway = start(tmp_path_factory.mktemp("llama"), ANTHROPIC_API_KEY=KEY)
-    model = httpx.get(f"{SERVER}/v1/models", timeout=10).json()["data"][0]["id"]
-    code = f"PLAN = {json.dumps(json.dumps([model, PROTOCOLS]))}\n{PROVIDERS}"
-    manage("shell", "-v", "0", "-c", code, env=environment(gateway.data))
-    sdk = anthropic.Anthropic(base_url=gateway.url, api_key=KEY, max_retries=0, timeout=120)
-    while "unknown" in known(sdk):
-        pass  # the configuration is read within a second
-    yield sdk
+    gateway = served_by(SERVER, tmp_path_factory.mktemp("llama"))
+    yield anthropic.Anthropic(base_url=gateway.url, api_key=KEY, max_retries=0, timeout=120)
     assert gateway.stop() == 0
-
-
-def known(sdk):
-    found = []
-    for protocol in PROTOCOLS:
-        try:
-            sdk.messages.count_tokens(model=protocol, messages=[{"role": "user", "content": "x"}])
-        except anthropic.NotFoundError:
-            found.append("unknown")
-    return found
 
 
 def answered(sdk, protocol, *, streamed, text="Say hello.", **fields):

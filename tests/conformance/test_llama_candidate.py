@@ -35,7 +35,7 @@ from gateway.evaluation.report import report
 from gateway.models import Evaluation
 found = report(Evaluation.objects.get())
 client = Client()
-client.force_login(get_user_model().objects.get())
+client.force_login(get_user_model().objects.get(username="owner"))
 page = client.get("/admin/gateway/evaluation/1/change/", headers={"host": "127.0.0.1"})
 shown = html.unescape(re.sub("<[^>]+>", " ", page.content.decode()))
 print(json.dumps([page.status_code, " ".join(shown.split()), found.total, found.left]))

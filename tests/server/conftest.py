@@ -121,14 +121,19 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    """What a management command said; fails, with its stderr, when it ends with another code than 0."""
+    done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=env,
         capture_output=True,
         text=True,
-        check=True,
     )
+    if done.returncode:
+        failure = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+        failure.add_note(done.stderr)
+        raise failure
+    return done
 
 
 def until(what, seconds=20.0):
