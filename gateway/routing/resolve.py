@@ -107,6 +107,10 @@ class Resolution:
         return self.routes[0]
 
 
+# a key of the memo that is the name of no model: those are plain texts there, and Task.SAFEGUARDS equals one
+_OF_SAFEGUARDS: Final = ("rules", Task.SAFEGUARDS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Name:
     """What a name means. `takers`: the enabled rules that match it, up to the first that takes every
@@ -156,11 +160,11 @@ def taking(snapshot: ConfigSnapshot, purpose: Purpose) -> ConfigSnapshot:
     """
     if purpose.task is not Task.SAFEGUARDS:
         return snapshot
-    known: ConfigSnapshot | None = snapshot.memo.get(Task.SAFEGUARDS)
+    known: ConfigSnapshot | None = snapshot.memo.get(_OF_SAFEGUARDS)
     if known is None:
         named = tuple(rule for rule in snapshot.rules if Task.SAFEGUARDS in rule.condition.classes)
         known = dataclasses.replace(snapshot, rules=named)
-        snapshot.memo.put(Task.SAFEGUARDS, known)
+        snapshot.memo.put(_OF_SAFEGUARDS, known)
     return known
 
 

@@ -487,6 +487,16 @@ def test_each_class_of_a_condition_is_met_by_its_own_purpose(name):
     assert resolve(found, "claude", purposed(name)).route.upstream_model == "named"
 
 
+@pytest.mark.parametrize("name", [*CONDITIONS, "rules"])
+def test_a_model_that_is_named_like_a_purpose_disturbs_nobody(name):
+    judge = rule(1, "*", model="judge", condition=when(**{"class": ["safeguards"]}))
+    found = snapshot(judge, rule(2, "*", model="main"))
+    for _ in range(2):
+        assert resolve(found, name).route.upstream_model == "main"
+        assert resolve(found, "claude", purposed("safeguards")).route.upstream_model == "judge"
+        assert resolve(found, name, purposed("safeguards")).route.upstream_model == "judge"
+
+
 def test_the_gateway_s_own_checks_go_where_a_rule_names_them_and_nowhere_else():
     everything = rule(1, "*", model="main")
     auxiliary = rule(2, "*", model="small", condition=when(**{"class": ["auxiliary"]}))
