@@ -16,6 +16,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
+from gateway.client_protocol.purpose import Task
 from gateway.errors import DatabaseAway
 from gateway.history.outcome import OK, ExchangeOutcome
 from gateway.relay.exchange.exchange import Exchange
@@ -24,7 +25,8 @@ from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.request_replay import asked_again
 from gateway.routing.allowed_models import model_allowed
-from gateway.routing.reach import covers
+from gateway.routing.facts import Facts
+from gateway.routing.reach import covers, never_reached
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ShadowRule
 from gateway.upstream.failover.health import Health
 from gateway.upstream.failover.learnt_options import Lessons
@@ -119,17 +121,25 @@ def is_chosen(request_id: str, share: float) -> bool:
 def may_see(shadow: ShadowRule, rule: MappingRule, key: KeyEntry | None, snapshot: ConfigSnapshot) -> bool:
     """Whether contents of a key's requests may go to the shadow's provider.
 
-    They may if the key's requests could go there anyway, by this mapping or another one whose names the key
-    may ask for; otherwise only if an Administrator released them.
+    They may if the key's requests could go there anyway, by this mapping or another one that takes requests
+    of this key and whose names it may ask for; otherwise only if an Administrator released them.
     """
     if shadow.released:
         return True
     provider = shadow.target.provider
-    for one in snapshot.rules:
-        leads_there = any(target.enabled and target.provider == provider for target in one.targets)
-        if one.enabled and leads_there and (one.id == rule.id or _may_ask(key, one, snapshot)):
-            return True
-    return False
+    leading = [
+        one
+        for one in snapshot.rules
+        if one.enabled and any(target.enabled and target.provider == provider for target in one.targets)
+    ]
+    if not leading:
+        return False
+    dead = never_reached(snapshot.rules)
+    return any(
+        one.id == rule.id
+        or (one.id not in dead and _takes(key, one, snapshot) and _may_ask(key, one, snapshot))
+        for one in leading
+    )
 
 
 def shadowed(
@@ -149,6 +159,18 @@ def shadowed(
         regex=rule.regex,
     )
     return dataclasses.replace(snapshot, rules=(only,))
+
+
+def _takes(key: KeyEntry | None, rule: MappingRule, snapshot: ConfigSnapshot) -> bool:
+    """Whether some request of a key meets a rule's condition, as far as that asks who makes it."""
+    if rule.condition.classes == {Task.SAFEGUARDS}:
+        return False
+    facts = Facts() if key is None else Facts(key=key.name, owner=key.owner, groups=_groups(key, snapshot))
+    return not {"key", "owner", "group"}.intersection(rule.condition.unmet(facts))
+
+
+def _groups(key: KeyEntry, snapshot: ConfigSnapshot) -> frozenset[str]:
+    return frozenset() if key.owner_id is None else snapshot.group_names.get(key.owner_id, frozenset())
 
 
 def _may_ask(key: KeyEntry | None, rule: MappingRule, snapshot: ConfigSnapshot) -> bool:

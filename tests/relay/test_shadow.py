@@ -9,9 +9,11 @@ from decimal import Decimal
 import pytest
 
 from gateway.errors import DatabaseAway
+from gateway.models.configuration.condition_words import zone_of
 from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 from gateway.relay.shadow import Shadows, is_chosen, may_see
+from gateway.routing.conditions import condition_of
 from gateway.routing.snapshot import ShadowRule, Target
 from tests.conftest import FixedConfiguration, asking, key_entry, rule, snapshot_of
 from tests.fakes.provider import completion, error, stream
@@ -77,9 +79,7 @@ async def test_the_shadow_is_asked_after_the_answer_and_stands_beside_it(shadowe
     assert (real.endpoint, real.provider, real.replay_of) == ("messages", "first", "")
     assert (shadow.endpoint, shadow.provider, shadow.replay_of) == ("shadow", "second", real.request_id)
     assert (shadow.client_key_id, shadow.session_id, shadow.mapping_pk, shadow.arm) == (None, "", 1, "")
-    assert (
-        b"the shadow" in shadow.bodies.returned.encode() if isinstance(shadow.bodies.returned, str) else True
-    )
+    assert b"the shadow" in bytes(shadow.bodies.returned)
 
 
 async def test_a_shadow_that_hangs_delays_no_client_and_what_comes_meanwhile_is_dropped(shadowed):
@@ -152,12 +152,45 @@ def test_a_key_sees_by_the_mappings_whose_names_it_may_ask_for(allowed, pattern,
     shadow = ShadowRule(Target("second", "two"), 1.0, 1.0)
     own = rule()
     other = dataclasses.replace(rule(pattern), id=2, targets=(Target("second", "x"),))
-    snapshot = snapshot_of(providers=[], rules=[own, other])
+    snapshot = snapshot_of(providers=[], rules=[other, own])
     key = key_entry(KEY, allowed_models=allowed)
     assert may_see(shadow, own, key, snapshot) is may
     assert may_see(shadow, own, None, snapshot)
-    off = snapshot_of(providers=[], rules=[own, dataclasses.replace(other, enabled=False)])
+    off = snapshot_of(providers=[], rules=[dataclasses.replace(other, enabled=False), own])
     assert not may_see(shadow, own, key, off)
+
+
+@pytest.mark.parametrize(
+    ("when", "may"),
+    [
+        ({"key": ["laptop"]}, True),
+        ({"key": ["another"]}, False),
+        ({"owner": ["bob"], "class": ["subagent"]}, True),
+        ({"owner": ["alice"]}, False),
+        ({"group": ["research"]}, True),
+        ({"group": ["sales"]}, False),
+        ({"class": ["safeguards"]}, False),
+        ({"no such fact": 1}, False),
+    ],
+)
+def test_a_mapping_for_others_does_not_lead_a_key_s_contents_to_its_provider(when, may):
+    shadow = ShadowRule(Target("second", "two"), 1.0, 1.0)
+    own = rule()
+    conditioned = dataclasses.replace(
+        rule("*-x"), id=2, targets=(Target("second", "x"),), condition=condition_of(when, zone_of)
+    )
+    snapshot = dataclasses.replace(
+        snapshot_of(providers=[], rules=[conditioned, own]), group_names={7: frozenset({"research"})}
+    )
+    key = dataclasses.replace(key_entry(KEY), name="laptop", owner="bob", owner_id=7)
+    assert may_see(shadow, own, key, snapshot) is may
+
+
+def test_a_mapping_that_no_request_reaches_leads_nobody_s_contents_anywhere():
+    shadow = ShadowRule(Target("second", "two"), 1.0, 1.0)
+    own, behind = rule(), dataclasses.replace(rule("m*"), id=2, targets=(Target("second", "x"),))
+    assert not may_see(shadow, own, None, snapshot_of(providers=[], rules=[own, behind]))
+    assert may_see(shadow, own, None, snapshot_of(providers=[], rules=[behind, own]))
 
 
 async def test_a_shadow_that_fails_sets_nothing_aside_for_clients(shadowed):

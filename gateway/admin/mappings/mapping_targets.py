@@ -40,14 +40,34 @@ class TargetInline(TabularInline):
         return 1
 
 
+class ShadowFormSet(BaseInlineFormSet):
+    """A release is one to a provider: who may not release cannot lead the released contents elsewhere."""
+
+    # set by ShadowInline.get_formset
+    may_release: bool = False
+
+    def save_existing(self, form: Any, obj: Shadow, commit: bool = True) -> Any:
+        if "provider" in form.changed_data and not self.may_release:
+            form.instance.released = False
+        return super().save_existing(form, obj, commit)
+
+
 class ShadowInline(StackedInline):
     """The shadow of a mapping. Releasing contents to it takes a right of its own."""
 
     model = Shadow
+    formset = ShadowFormSet
     fields = ("provider", "upstream_model", "share", "daily_cap", "concurrency", "enabled", "released")
     extra = 0
     max_num = 1
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        may = all(request.user.has_perm(right) for right in Shadow.field_rights.values())
-        return () if may else tuple(Shadow.field_rights)
+        return () if _may_release(request) else tuple(Shadow.field_rights)
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        made = super().get_formset(request, obj, **kwargs)
+        return type(made.__name__, (made,), {"may_release": _may_release(request)})
+
+
+def _may_release(request: HttpRequest) -> bool:
+    return all(request.user.has_perm(right) for right in Shadow.field_rights.values())

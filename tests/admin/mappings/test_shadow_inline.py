@@ -40,6 +40,26 @@ def test_an_administrator_makes_a_shadow_and_releases_contents(admin_client, map
     assert mapping_rules()[0].shadow is None
 
 
+def test_an_operator_leads_released_contents_to_no_other_provider(client, mapping, django_user_model):
+    shadow = Shadow.objects.create(
+        mapping=mapping, provider=mapping.targets.get().provider, upstream_model="new", share=5, daily_cap=2,
+        released=True,
+    )  # fmt: skip
+    user = django_user_model.objects.create_user("otto", is_staff=True)
+    user.groups.add(Group.objects.get(name="Operator"))
+    client.force_login(user)
+    page = url("modelmapping", "change", mapping.pk)
+    same = form_data(client.get(page), **{"shadow-0-upstream_model": "newer"})
+    assert client.post(page, same).status_code == 302
+    shadow.refresh_from_db()
+    assert (shadow.upstream_model, shadow.released) == ("newer", True)
+    other = make_provider("Other", "other")
+    moved = form_data(client.get(page), **{"shadow-0-provider": str(other.pk)})
+    assert client.post(page, moved).status_code == 302
+    shadow.refresh_from_db()
+    assert (shadow.provider, shadow.released) == (other, False)
+
+
 def test_an_operator_makes_a_shadow_and_releases_nothing(client, mapping, django_user_model):
     user = django_user_model.objects.create_user("otto", is_staff=True)
     user.groups.add(Group.objects.get(name="Operator"))
