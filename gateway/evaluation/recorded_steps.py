@@ -10,7 +10,7 @@ from typing import Any
 from gateway.history.access import may_read, may_read_all
 from gateway.history.content import bodies
 from gateway.history.content.codec import Damaged, decompressed
-from gateway.models import DatasetStep, RequestLog
+from gateway.models import DatasetStep, Erasure, RequestLog
 from gateway.wire import json_bounds, jsontext
 from gateway.wire.message_reader import read_answer
 
@@ -49,6 +49,9 @@ def recorded_step(step: DatasetStep, user: Any, since: datetime | None) -> Recor
         raise TextsNotKept
     if not may_read(user, row):
         raise TextsForbidden
+    if row.owner_id is not None and Erasure.unfinished().filter(user_pk=row.owner_id).exists():
+        # what a legal hold keeps of somebody is kept for that alone
+        raise TextsNotKept
     try:
         stored = bodies.stored(step.request_id)
         if stored is None:

@@ -19,7 +19,7 @@ from gateway.client_protocol.purpose import Task
 from gateway.history.access import readable_requests
 from gateway.history.retention import Cutoffs
 from gateway.history.totals.sessions import held
-from gateway.models import Dataset, DatasetStep, RequestBody, RequestLog, Retention
+from gateway.models import Dataset, DatasetStep, Erasure, RequestBody, RequestLog, Retention
 
 MOST_SESSIONS: Final = 500
 MOST_STEPS: Final = 5_000
@@ -59,7 +59,7 @@ class StepFilter:
 def selectable(user: Any, wanted: StepFilter, now: datetime) -> QuerySet[Any]:
     """The rows that pass the filter and whose texts `user` may read, with their `holder`."""
     rows = readable_requests(user, RequestLog.objects.filter(endpoint="messages", state="ok", attempts__gt=0))
-    rows = rows.exclude(session_id="")
+    rows = rows.exclude(session_id="").exclude(owner_id__in=Erasure.unfinished().values("user_pk"))
     kept = RequestBody.objects.filter(pk=OuterRef("request_id"), received_size__gt=0, returned_size__gt=0)
     rows = rows.filter(Exists(kept))
     since = [moment for moment in (wanted.since, kept_since(now)) if moment is not None]

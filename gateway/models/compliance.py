@@ -198,6 +198,11 @@ class Erasure(models.Model):
     def __str__(self) -> str:
         return f"{self.user_pk}: {self.asked_at:%Y-%m-%d}"
 
+    @classmethod
+    def unfinished(cls) -> models.QuerySet[Erasure]:
+        """Those under way, and those of which a legal hold keeps something."""
+        return cls.objects.filter(finished_at=None)
+
 
 class SecretPattern(ConfigRecord):
     """A pattern for secrets, in addition to the built-in ones; matches are masked before texts are stored."""

@@ -79,7 +79,7 @@ def holds_of(user_pk: int) -> tuple[int, list[LegalHold]]:
 
 def unfinished(user_pk: int) -> Erasure | None:
     """The erasure of a person that is under way."""
-    return Erasure.objects.filter(user_pk=user_pk, finished_at=None).first()
+    return Erasure.unfinished().filter(user_pk=user_pk).first()
 
 
 def begin(user: Any, asked_by: Any, now: datetime) -> Erasure:
@@ -148,7 +148,7 @@ def carry_on(
 
 def carry_on_all(now: datetime, spool: Path, stopping: threading.Event) -> None:
     """Carry on with every erasure that is not finished, unless another process does."""
-    for erasure in Erasure.objects.filter(finished_at=None).order_by("asked_at"):
+    for erasure in Erasure.unfinished().order_by("asked_at"):
         holder = secrets.token_hex(8)
         if stopping.is_set() or not _take(holder):
             return

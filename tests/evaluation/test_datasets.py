@@ -10,7 +10,7 @@ from gateway.evaluation.datasets import BadDataset, exported, taken_in
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
 from gateway.evaluation.selection import NothingSelected, StepFilter, drawn, make_dataset, selected
 from gateway.history.secrets.masker import masker
-from gateway.models import ContentRead, Dataset, DatasetStep, Lease, RequestBody, RequestLog
+from gateway.models import ContentRead, Dataset, DatasetStep, Erasure, Lease, RequestBody, RequestLog
 from gateway.routing.snapshot import SecretLook
 from tests.evaluation.test_run import permissions, truth, verdicts
 
@@ -53,6 +53,19 @@ def test_steps_that_somebody_may_not_read_are_left_out(stage, evaluated, django_
     clerk = django_user_model.objects.create_user("clerk", is_staff=True)
     RequestLog.objects.filter(session_id="session-1").update(owner_id=clerk.pk)
     assert {json.loads(line)["session"].split()[0] for line in lines(dataset, clerk)} == {"session-1"}
+
+
+def test_what_a_legal_hold_keeps_of_an_erased_person_is_evaluated_by_nobody(
+    stage, evaluated, admin_user, django_user_model
+):
+    dataset = evaluated(2).dataset
+    leaver = django_user_model.objects.create_user("leaver")
+    RequestLog.objects.filter(session_id="session-1").update(owner_id=leaver.pk)
+    Erasure.objects.create(user_pk=leaver.pk, asked_at=timezone.now(), held=1)
+    left = {json.loads(line)["session"].split()[0] for line in lines(dataset, admin_user)}
+    assert left == {"session-0"}
+    chosen = {step.session.split()[0] for step in selected(admin_user, StepFilter(), timezone.now())}
+    assert chosen == {"session-0"}
 
 
 GOOD = {
