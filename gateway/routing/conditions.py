@@ -33,11 +33,12 @@ MOST_VALUES: Final = 100
 LONGEST_TEXT: Final = 200
 LARGEST_NUMBER: Final = 1_000_000_000
 UTC: Final = "UTC"
-# in the names of headers that carry credentials, or may: whole words, and what may stand within one
-_CREDENTIAL_WORDS: Final = frozenset({"auth", "key", "jwt", "pass", "pwd"})
+# in the names of headers that carry credentials, or may: whole words, and what may stand anywhere. Better to
+# refuse x-monkey than to keep an x-accesskey
+_CREDENTIAL_WORDS: Final = frozenset({"pwd", "pin", "otp", "sig", "sid"})
 _CREDENTIALS: Final = (
-    "authoriz", "authent", "apikey", "token", "secret", "passw", "cookie", "credential", "signature",
-    "bearer", "assertion",
+    "auth", "key", "jwt", "pass", "token", "secret", "cookie", "cred", "signature", "bearer", "assertion",
+    "ticket", "csrf", "hmac",
 )  # fmt: skip
 _HEADER_NAME: Final = patterns.compiled(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _SEPARATOR: Final = patterns.compiled(r"[^a-z0-9]")
@@ -279,7 +280,7 @@ def client_range(text: str) -> ClientRange:
         if read is None or version is None or read.group(1) in found:
             raise BadCondition(Flaw.NO_CLIENT, "client", text)
         found[read.group(1)] = version
-    if name.startswith(("<", ">", "=")):
+    if any(sign in name for sign in "<>="):
         raise BadCondition(Flaw.NO_CLIENT, "client", text)
     made = ClientRange(name, found.get(">="), found.get("<"))
     if made.empty:

@@ -103,6 +103,7 @@ def found_by_index(condition, facts):
         ({"tools": {"to": 0}, "web_search": True}, Flaw.NO_TOOLS),
         ({"client": ["claude-cli >2"]}, Flaw.NO_CLIENT),
         ({"client": [">=2"]}, Flaw.NO_CLIENT),
+        ({"client": ["claude-cli>=2.1.300"]}, Flaw.NO_CLIENT),
         ({"client": ["a >=x"]}, Flaw.NO_CLIENT),
         ({"client": ["a >=2 >=3"]}, Flaw.NO_CLIENT),
         ({"client": ["a >=3 <3.0"]}, Flaw.REVERSED),
@@ -136,14 +137,15 @@ def test_what_is_wrong_with_a_condition_is_said_and_it_takes_nothing(condition, 
     "name",
     ["authorization", "x-api-key", "Cookie", "cf-access-client-secret", "x-amz-security-token", "api_key",
      "proxy-authorization", "x-goog-api-key", "x-auth", "x-accesstoken", "x-mysecret2",
-     "ocp-apim-subscription-key", "x.jwt"],
+     "ocp-apim-subscription-key", "x.jwt", "x-accesskey", "x-subscriptionkey", "x-basicauth", "proxyauth",
+     "x-oauth2", "x-sso-ticket", "x-userpass", "x-otp", "x-creds", "x-pin", "x-monkey"],
 )  # fmt: skip
 def test_headers_that_carry_credentials_can_not_be_named(name):
     assert carries_credentials(name)
     assert problem_of({"header": {name: ["x"]}})
 
 
-@pytest.mark.parametrize("name", ["x-team", "x-monkey", "x-claude-code-session-id", "anthropic-beta"])
+@pytest.mark.parametrize("name", ["x-team", "x-opinion", "x-claude-code-session-id", "anthropic-beta"])
 def test_other_headers_can_be_named(name):
     assert problem_of({"header": {name: ["x"]}}) == ""
 
