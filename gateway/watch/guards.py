@@ -78,8 +78,15 @@ def may_go_on(ramp: Ramp, found: Sequence[Sides]) -> bool:
     return not ramp.is_guarded or any(one.new.sessions >= ramp.guard_sessions for one in found)
 
 
-def tripped_text(figures: Mapping[str, Any]) -> str:
-    """A sentence about the figures that a trip left in its ramp."""
+def tripped_text(figures: Any) -> str:
+    """A sentence about the figures that a trip left in its ramp; "" if they are none."""
+    try:
+        return _tripped_text(figures)
+    except (AttributeError, TypeError, ValueError):
+        return ""
+
+
+def _tripped_text(figures: Mapping[str, Any]) -> str:
     new = figures.get("new", {})
     texts = {
         "errors": _("Failures: %(seen)s of %(requests)d requests; others: %(other)s, at most %(most)s."),

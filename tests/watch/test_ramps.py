@@ -17,7 +17,7 @@ from gateway.history.arms import MOST_ROWS, figures, rows_of_arm
 from gateway.models import ModelMapping, Ramp, RequestLog
 from gateway.models.configuration.ramp import RampState
 from gateway.routing.shares import shares_of
-from gateway.watch import attention
+from gateway.watch import attention, guards
 from gateway.watch.ramps import look
 from tests.records import make_mapping, make_provider
 
@@ -349,3 +349,12 @@ def test_a_step_of_more_sessions_than_a_guard_reads_ends_too(mapping):
     asked(mapping, NEW, 5, at=minutes(2), session_id="one and the same")
     look(minutes(3))
     assert Ramp.objects.get().step == 1
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [None, [], 5, "x", [1], {"guard": "errors", "seen": "x"}, {"guard": "cost", "seen": None},
+     {"guard": "errors", "new": 5}, {"guard": ["errors"]}, {"guard": "tools", "new": {"calls": []}}],
+)  # fmt: skip
+def test_figures_that_are_none_are_told_without_a_sentence(figures):
+    assert guards.tripped_text(figures) == ""

@@ -73,6 +73,7 @@ def facts_of_request(row: RequestLog) -> dict[str, str]:
     """The facts of a stored request, as `facts_given` reads them; what was not kept is left out."""
     stored: Mapping[str, Any] = row.facts if isinstance(row.facts, dict) else {}
     tokens = stored.get("input_tokens") or row.vocabulary_tokens or row.estimated_input_tokens
+    names = stored.get("tool_names")
     found = {
         "class": counted_as(row.request_class, row.task),
         "agent_type": row.agent_type,
@@ -81,7 +82,7 @@ def facts_of_request(row: RequestLog) -> dict[str, str]:
         "streamed": "true" if row.streamed else "",
         "client": row.client,
         "time": row.started_at.isoformat(timespec="seconds"),
-        "tools.name": ", ".join(map(str, stored.get("tool_names", ()))),
+        "tools.name": ", ".join(map(str, names if isinstance(names, list) else ())),
         **{name: str(stored.get(name, "")) for name in ("effort", "tools", "max_tokens")},
         **{
             name: "true"

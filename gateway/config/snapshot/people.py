@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 
@@ -14,6 +15,8 @@ from gateway.conf import gateway_conf
 from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
 from gateway.routing.snapshot import KeyLimits, MappingRule, PersonLimits, PolicyEntry
 from gateway.safeguards import rules
+
+logger = logging.getLogger(__name__)
 
 # budgets are counted in billionths of a dollar
 _BILLION: Final = 1_000_000_000
@@ -43,7 +46,7 @@ def policies() -> tuple[PolicyEntry, ...]:
     found = ManagedPolicy.objects.filter(enabled=True).order_by("position", "pk")
     entries = [
         PolicyEntry(
-            MappingProxyType(one.settings),
+            MappingProxyType(_settings(one)),
             one.group_id,
             None if one.user_id is None else frozenset({one.user_id}),
             one.lists_models,
@@ -52,6 +55,13 @@ def policies() -> tuple[PolicyEntry, ...]:
     ]
     # everyone, then groups, then the person
     return tuple(sorted(entries, key=lambda one: (one.people is not None, one.group is not None)))
+
+
+def _settings(policy: ManagedPolicy) -> dict[str, Any]:
+    if isinstance(policy.settings, dict):
+        return policy.settings
+    logger.error("client policy %s: its settings are no object and are left out", policy.pk)
+    return {}
 
 
 def safeguard_rules() -> tuple[rules.ActionRule, ...]:

@@ -38,7 +38,7 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         credential_unreadable=(unreadable and not credentials) or headers_unreadable or network_unreadable,
         headers=MappingProxyType({**chosen.headers, **headers}),
         own_headers=tuple(headers.values()),
-        query=MappingProxyType(dict(record.query)),
+        query=MappingProxyType(_query(record)),
         connect_timeout=record.connect_timeout,
         first_byte_timeout=record.first_byte_timeout,
         silence_timeout=record.silence_timeout,
@@ -53,6 +53,13 @@ def provider_config(record: Provider, conf: GatewayConf) -> ProviderConfig:
         demo=record.origin == Origin.DEMO,
         brought_back=record.brought_back_at.timestamp() if record.brought_back_at else None,
     )
+
+
+def _query(record: Provider) -> dict[str, str]:
+    if isinstance(record.query, dict):
+        return {name: str(value) for name, value in record.query.items()}
+    logger.error("provider %s: its query parameters are no object and are left out", record.name)
+    return {}
 
 
 def _credentials(record: Provider, conf: GatewayConf) -> tuple[tuple[Credential, ...], bool]:

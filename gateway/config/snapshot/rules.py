@@ -89,7 +89,8 @@ def _shadow(mapping: ModelMapping) -> ShadowRule | None:
 
 
 def texts_of(values: Any) -> tuple[str, ...]:
-    if isinstance(values, str):
-        # one where a list is meant: its letters are no names, and one of them may be *
-        return (values,)
+    """The texts of a list. Anything else stands for one text, which names nothing that anybody meant."""
+    if not isinstance(values, list):
+        # the letters of a text are no names, and one of them may be *
+        return (str(values),)
     return tuple(str(value) for value in values)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from gateway.models import ModelMapping, Ramp
-from gateway.models.configuration.ramp import RampState
+from gateway.models.configuration.ramp import RampState, steps_problem
 from gateway.routing.shares import Shares, Weighting, weights_of, with_share
+
+logger = logging.getLogger(__name__)
 
 
 def shares_of_mapping(mapping: ModelMapping) -> Shares | None:
@@ -55,7 +58,10 @@ def first_arm(mapping: ModelMapping) -> str:
 
 
 def _arm(mapping: ModelMapping, ramp: Ramp) -> str | None:
-    """The new arm; None if its target is switched off, or the ramp has no such step."""
+    """The new arm; None if its target is switched off, or the ramp has no such step or none at all."""
+    if steps_problem(ramp.steps):
+        logger.error("mapping %s: its ramp cannot be read and is left out; end it", mapping.pattern)
+        return None
     if ramp.step >= len(ramp.steps):
         return None
     return next((one.arm for one in mapping.targets.all() if one.pk == ramp.target_id and one.enabled), None)

@@ -145,7 +145,8 @@ class Ramp(ConfigRecord):
         ]
 
     def __str__(self) -> str:
-        shares = [f"{number_format(step['share'])} %" for step in self.steps]
+        readable = not steps_problem(self.steps)
+        shares = [f"{number_format(step['share'])} %" for step in self.steps] if readable else ["?"]
         return f"{self.target.upstream_model or self.target.provider.slug}: {', '.join(shares)}"
 
     def clean(self) -> None:
