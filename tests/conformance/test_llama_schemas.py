@@ -3,7 +3,8 @@
     LLAMA_SERVER=http://127.0.0.1:8080 pytest tests/conformance -m llama
 
 The server makes one grammar of all tools of a request before it reads the prompt, so that one token of an
-answer is enough. A server whose template asks for certain words before it takes tools needs those in ASKED.
+answer is enough. It still reads the tools as a part of the prompt: a slow machine takes some minutes. A
+server whose template asks for certain words before it takes tools needs those in ASKED.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ASKED = "use the tool"
 @pytest.fixture(scope="module")
 def judge():
     """judge(list of schemas): the words of the refusal, or "" where the server made a grammar of them."""
-    with httpx.Client(base_url=SERVER, timeout=60) as client:
+    with httpx.Client(base_url=SERVER, timeout=300) as client:
 
         def refusal(parameters):
             tools = [
@@ -50,8 +51,8 @@ def test_it_takes_the_tools_of_claude_code_and_odd_ones(judge):
     sent = [llama_cpp(tool_parameters(schema).schema) for schema in [*captured(), *ODD]]
     different = [schema for number, schema in enumerate(sent) if schema not in sent[:number]]
     refused = {}
-    for first in range(0, len(different), 10):
-        some = different[first : first + 10]
+    for first in range(0, len(different), 4):
+        some = different[first : first + 4]
         if words := judge(some):
             refused[words] = [schema for schema in some if judge([schema])]
     assert refused == {}
@@ -59,8 +60,8 @@ def test_it_takes_the_tools_of_claude_code_and_odd_ones(judge):
 
 @pytest.mark.parametrize("kind", [schemas(objects=True), every_keyword(), nonsense()])
 def test_it_takes_whatever_schema_a_tool_may_have(judge, kind):
-    @settings(max_examples=30, deadline=None)
-    @given(some=st.lists(kind, min_size=1, max_size=10))
+    @settings(max_examples=25, deadline=None)
+    @given(some=st.lists(kind, min_size=1, max_size=4))
     def taken(some):
         sent = [llama_cpp(tool_parameters({**schema, "type": "object"}).schema) for schema in some]
         assert judge(sent) == "", sent
