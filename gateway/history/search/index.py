@@ -30,6 +30,13 @@ _PUT_TEXT: Final = Statement(
     "INSERT INTO gateway_searchtext (digest, request_id, words) VALUES (%s, %s, %s)"
     " ON CONFLICT (digest) DO NOTHING"
 )
+_NEXT_IDS: Final = Statement(
+    "SELECT nextval(pg_get_serial_sequence('gateway_searchtext', 'id')) FROM generate_series(1, %s)"
+)
+_PUT_NUMBERED: Final = Statement(
+    "INSERT INTO gateway_searchtext (id, digest, request_id) VALUES (%s, %s, %s)"
+    " ON CONFLICT (digest) DO NOTHING"
+)
 _ANY: Final = "SELECT id FROM gateway_searchwords WHERE words @@ to_tsquery('simple', %s) LIMIT %s"
 _NEWEST_TEXT: Final = Statement("SELECT coalesce(max(id), 0) FROM gateway_searchtext")
 _TEXTS_SINCE: Final = Statement("SELECT id, digest FROM gateway_searchtext WHERE id > %s ORDER BY id")
@@ -78,7 +85,7 @@ _FTS5: Final = _Index(
 )
 _TSVECTOR: Final = _Index(
     put=Statement(
-        f"WITH new AS ({_PUT_TEXT.text} RETURNING id)"  # noqa: S608 (our own text)
+        f"WITH new AS ({_PUT_NUMBERED.text} RETURNING id)"  # noqa: S608 (our own text)
         " INSERT INTO gateway_searchwords (id, words) SELECT id, to_tsvector('simple', %s) FROM new"
     ),
     remove="DELETE FROM gateway_searchwords WHERE id = %s",
@@ -116,8 +123,7 @@ def put(texts: Sequence[NewText]) -> None:
     if not texts:
         return
     if _index() is _TSVECTOR:
-        _PUT_TEXT.many([(text.digest, text.request_id, None) for text in texts if not text.words])
-        _TSVECTOR.put.many([(text.digest, text.request_id, None, text.words) for text in texts if text.words])
+        _put_numbered(texts)
         return
     # one writer at a time and increasing numbers: new rows have numbers above the last one
     [(newest,)] = _NEWEST_TEXT.rows(())
@@ -130,6 +136,23 @@ def put(texts: Sequence[NewText]) -> None:
     words = {text.digest: text.words for text in texts}
     new = [(pk, words[bytes(digest)]) for pk, digest in _TEXTS_SINCE.rows([newest])]
     _FTS5.put.many([row for row in new if row[1]])
+
+
+def _put_numbered(texts: Sequence[NewText]) -> None:
+    """Index texts on PostgreSQL.
+
+    They get their numbers in the order of time, because a search tells the newest first, and are written in
+    the order of their digests: two processes that index the same texts wait for each other's rows, and in
+    two orders each would wait for the other.
+    """
+    numbers = sorted(number for (number,) in _NEXT_IDS.rows([len(texts)]))
+    rows = sorted(
+        zip(numbers, texts, strict=True), key=lambda row: (bool(row[1].words), row[1].digest, row[0])
+    )
+    _PUT_NUMBERED.many([(number, text.digest, text.request_id) for number, text in rows if not text.words])
+    _TSVECTOR.put.many(
+        [(number, text.digest, text.request_id, text.words) for number, text in rows if text.words]
+    )
 
 
 def found(query: str, limit: int = MOST_FOUND) -> list[str]:
