@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from gateway.history.outcome import ExchangeOutcome
 from gateway.models import ClientKey, LegalHold, RequestLog
 
-# a request, a repeat of it, and the judge of that answer
-_REPEATS: Final = 2
+# UNION, so that a circle ends
+_ABOVE: Final = (
+    "WITH RECURSIVE above (request_id) AS (SELECT %(first)s UNION"
+    " SELECT link.replay_of FROM above JOIN gateway_requestlog link ON link.request_id = above.request_id"
+    " WHERE link.replay_of <> '') SELECT request_id FROM above"
+)
 
 
-def held(repeats: int = _REPEATS) -> Q:
+class _IsOrIsAbove(Func):
+    """Whether the first request id is the second, or that of a request which the second repeats, in however
+    many steps.
+
+    In SQL, because the ORM cannot recurse. Each step is one look at the index of request ids.
+    """
+
+    output_field = BooleanField()
+
+    def as_sql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
+        (wanted, wanted_values), (first, first_values) = map(compiler.compile, self.source_expressions)
+        above = _ABOVE % {"first": first}
+        # PostgreSQL looks into the index for each member of an array, and through the whole table for IN here
+        among = f"= ANY(ARRAY({above}))" if connection.vendor == "postgresql" else f"IN ({above})"
+        return f"{wanted} {among}", (*wanted_values, *first_values)
+
+
+def repeating(first: Q) -> Q:
+    """Whether a row of RequestLog repeats a request that passes `first`, in however many steps."""
+    above = RequestLog.objects.order_by().filter(_IsOrIsAbove(F("request_id"), OuterRef("replay_of")), first)
+    return ~Q(replay_of="") & Q(Exists(above))
+
+
+def held() -> Q:
     """Whether a hold covers a row of RequestLog: by the lineage of its key and its session, as far as the
     hold names them. A repeat of a request is the same conversation, so a hold of the first covers it.
     """
+    return _held_itself() | repeating(_held_itself())
+
+
+def _held_itself() -> Q:
     holds = LegalHold.objects.annotate(
         lineage=Coalesce("client_key__lineage", "client_key_id", output_field=BigIntegerField())
     )
     lineage = Coalesce(
         OuterRef("client_key__lineage"), OuterRef("client_key_id"), output_field=BigIntegerField()
     )
-    own = Exists(
-        holds.filter(
-            Q(client_key=None) | Q(lineage=lineage), Q(session_id="") | Q(session_id=OuterRef("session_id"))
+    return Q(
+        Exists(
+            holds.filter(
+                Q(client_key=None) | Q(lineage=lineage),
+                Q(session_id="") | Q(session_id=OuterRef("session_id")),
+            )
         )
     )
-    if not repeats:
-        return Q(own)
-    first = RequestLog.objects.order_by().filter(request_id=OuterRef("replay_of"))
-    return Q(own) | (~Q(replay_of="") & Q(Exists(first.filter(held(repeats - 1)))))
 
 
 def is_held(outcome: ExchangeOutcome) -> bool:

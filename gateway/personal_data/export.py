@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from gateway.history.access import note_read
 from gateway.history.content import bodies
+from gateway.history.holds import repeating
 from gateway.history.totals.sessions import OWNER
 from gateway.models import (
     Attempt,
@@ -35,7 +36,6 @@ from gateway.models import (
     SavedView,
     SessionTotal,
 )
-from gateway.personal_data.erasure import requests_of
 
 PART: Final = "person"
 # ours, and nothing about a person
@@ -62,11 +62,9 @@ def person_lines(user: Any, reader: Any, *, with_contents: bool) -> Iterator[byt
 
 
 def _with_repeats(user_pk: int) -> QuerySet[RequestLog]:
-    """The requests of a person, what was asked again of them, and what judged those answers."""
-    rows = RequestLog.objects.order_by()
-    first = requests_of(user_pk).order_by().values("request_id")
-    again = rows.filter(replay_of__in=first).values("request_id")
-    return RequestLog.objects.filter(Q(owner_id=user_pk) | Q(replay_of__in=first) | Q(replay_of__in=again))
+    """The requests of a person, and what repeats them."""
+    theirs = Q(owner_id=user_pk)
+    return RequestLog.objects.filter(theirs | repeating(theirs))
 
 
 def exported(user: Any) -> dict[str, QuerySet[Any]]:

@@ -196,6 +196,35 @@ def test_a_hold_keeps_what_was_asked_again_of_what_it_keeps(stored_at):
     assert kept_rows() == []
 
 
+def test_a_hold_keeps_repeats_in_however_many_steps(stored_at):
+    stored_at(50, 1, session_id="s")
+    for number in range(2, 7):
+        stored_at(50, number, replay_of=f"req_{number - 1}", endpoint="replay")
+    stored_at(50, 7)
+    stored_at(50, 8, replay_of="req_7", endpoint="replay")
+    stored_at(50, 9, replay_of="req_8", endpoint="replay")
+    LegalHold.objects.create(session_id="s", reason="r")
+    keep(body_days=10, row_days=30)
+    held = [f"req_{number}" for number in range(1, 7)]
+    assert preview(NOW).held == len(held)
+    purge(NOW, breath=0)
+    assert kept_rows() == kept_bodies() == held
+    LegalHold.objects.all().delete()
+    purge(NOW + timedelta(hours=1), breath=0)
+    assert kept_rows() == []
+
+
+def test_repeats_in_a_circle_are_looked_through_once(stored_at):
+    """No request repeats itself, but a restored table may hold anything."""
+    stored_at(50, 1, replay_of="req_2", endpoint="replay")
+    stored_at(50, 2, replay_of="req_1", endpoint="replay", session_id="s")
+    stored_at(50, 3, replay_of="req_3", endpoint="replay")
+    LegalHold.objects.create(session_id="s", reason="r")
+    keep(body_days=10, row_days=30)
+    purge(NOW, breath=0)
+    assert kept_rows() == ["req_1", "req_2"]
+
+
 def test_a_shadow_that_ended_after_its_request_was_removed_keeps_no_contents(stored_at):
     stored_at(5, 1, replay_of="gone", endpoint="shadow")
     stored_at(0, 2, replay_of="gone", endpoint="shadow")

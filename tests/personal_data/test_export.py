@@ -44,11 +44,12 @@ def test_the_scene_has_a_line_of_every_kind(left, admin_user):
     assert records >= {*exported(left.person), "account", "content"}
 
 
-def test_what_was_asked_again_is_exported_twice_deep_with_its_contents(left, admin_user):
+def test_what_was_asked_again_is_exported_however_deep_with_its_contents(left, admin_user):
     left.ask(50, replay_of="req_3", endpoint="judge", client_key_id=None, owner_id=None, session_id="")
     left.ask(51, replay_of="req_9", endpoint="replay", client_key_id=None, owner_id=left.other.pk)
+    left.ask(52, replay_of="req_50", endpoint="replay", client_key_id=None, owner_id=None, session_id="")
     lines = lines_of(left, admin_user)
-    theirs = {"req_1", "req_2", "req_3", "req_4", "req_50"}
+    theirs = {"req_1", "req_2", "req_3", "req_4", "req_50", "req_52"}
     for record in ("request", "content"):
         assert {line["request_id"] for line in lines if line["record"] == record} == theirs, record
     shadow = next(line for line in lines if line["record"] == "content" and line["request_id"] == "req_2")
