@@ -28,6 +28,9 @@ MAX_HEAD: Final = 100 * 1024
 MAX_HEADERS: Final = 256
 # up to this size, copying head and body into one piece is cheaper than two writes
 JOINED: Final = 64 * 1024
+# of a large request that goes to a TLS layer at once, which would take all of it and tell of no server that
+# does not read
+PIECE: Final = 64 * 1024
 # If the server has closed an idle connection, it shows within one round trip.
 STALE_WINDOW: Final = 2.0
 
@@ -68,12 +71,14 @@ class LeanConnection(asyncio.Protocol):
         "_complete",
         "_header_bytes",
         "_headers",
+        "_held_back",
         "_keep_alive",
         "_loop",
         "_owner",
         "_parser",
         "_parts",
         "_paused",
+        "_rest",
         "_sent_at",
         "_transport",
         "_unsent",
@@ -95,7 +100,9 @@ class LeanConnection(asyncio.Protocol):
         # the bodies of the HTTP chunks of one read; the parser appends without a Python frame
         self._parts: list[bytes] = []
         self.on_body: Callable[[bytes], None] = self._parts.append
-        self._used = self._closed = self._paused = False
+        self._used = self._closed = self._paused = self._held_back = False
+        # of the request, what the transport has not been given yet
+        self._rest = memoryview(b"")
         self._write_timeout: float | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         # bytes of the request that waited for the server when the timer was set
@@ -147,6 +154,10 @@ class LeanConnection(asyncio.Protocol):
         self._sent_at = self._loop.time()
         if len(content) <= JOINED:
             self._transport.write(head + content)
+        elif self.tls is not None:
+            self._transport.write(head)
+            self._rest = memoryview(content)
+            self._write_on()
         else:
             self._transport.writelines((head, content))
         return answer
@@ -156,6 +167,7 @@ class LeanConnection(asyncio.Protocol):
         if self._closed:
             return
         self._closed = True
+        self._rest = memoryview(b"")
         self._owner.lost(self)
         if self._answer is not None:
             self._failed(httpx.ReadError("the connection was closed on this side"))
@@ -185,6 +197,8 @@ class LeanConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self.tls is not None:
+            self._transport.set_write_buffer_limits(high=PIECE)
         if self._closed:
             # abandoned while it was being opened
             self._transport.abort()
@@ -224,12 +238,24 @@ class LeanConnection(asyncio.Protocol):
         self._transport = None
 
     def pause_writing(self) -> None:
+        self._held_back = True
+        self._start_write_timer()
+
+    def resume_writing(self) -> None:
+        self._held_back = False
+        self._no_write_timer()
+        self._write_on()
+
+    def _write_on(self) -> None:
+        transport = self._transport
+        while self._rest and not self._held_back and transport is not None and not transport.is_closing():
+            piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+            transport.write(piece)
+
+    def _start_write_timer(self) -> None:
         if self._write_timeout is not None and self._answer is not None and self._transport is not None:
             self._unsent = self._transport.get_write_buffer_size()
             self._write_timer = self._loop.call_later(self._write_timeout, self._write_timed_out)
-
-    def resume_writing(self) -> None:
-        self._no_write_timer()
 
     # --- the parser's side ----------------------------------------------------------------
 
@@ -275,6 +301,7 @@ class LeanConnection(asyncio.Protocol):
             and self._keep_alive
             and transport is not None
             and not transport.is_closing()
+            and not self._rest
             and transport.get_write_buffer_size() == 0
         ):
             self.resume()
@@ -313,7 +340,7 @@ class LeanConnection(asyncio.Protocol):
     def _write_timed_out(self) -> None:
         if self._transport is not None and self._transport.get_write_buffer_size() < self._unsent:
             # a large request may take a slow line many times as long
-            self.pause_writing()
+            self._start_write_timer()
             return
         self._failed(httpx.WriteTimeout("the server does not read the request"))
 

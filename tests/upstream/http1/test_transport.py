@@ -68,6 +68,72 @@ async def test_a_large_request_arrives_whole(transport):
     assert seen[0][1] == large
 
 
+@pytest.fixture(params=["plain", "tls"])
+def secured(request, tmp_path):
+    """The contexts of client and server; None without TLS."""
+    if request.param == "plain":
+        return None, None
+    ca, server = certificates(tmp_path)
+    return ssl.create_default_context(cafile=ca), server
+
+
+async def test_a_server_that_does_not_read_a_large_request_is_given_up(secured):
+    client, server = secured
+    over = asyncio.Event()
+
+    async def script(line):
+        await over.wait()
+
+    transport = LeanTransport(client)
+    async with ScriptedServer(script, context=server) as provider, asyncio.timeout(60):
+        with pytest.raises(httpx.WriteTimeout):
+            await transport.post(provider.url, {}, bytes(30_000_000), connect_timeout=30.0, write_timeout=0.2)
+        over.set()
+    await transport.aclose()
+
+
+async def test_a_server_that_reads_a_large_request_late_gets_it_whole(secured):
+    """In pieces under TLS, where the layer would take all of it at once."""
+    client, server = secured
+    large = bytes(range(256)) * 50_000
+    seen = []
+
+    async def script(line):
+        while True:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            seen.append(await line.request())
+            await line.send(OK)
+
+    transport = LeanTransport(client)
+    async with ScriptedServer(script, context=server) as provider:
+        for _ in range(2):
+            assert await text(await post(transport, provider.url, large)) == b"ok"
+        assert provider.connections == 1
+    assert [body == large for _head, body in seen] == [True, True]
+    await transport.aclose()
+
+
+async def test_an_answer_before_the_end_of_a_large_request_costs_the_connection(secured):
+    client, server = secured
+    refused = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+    over = asyncio.Event()
+
+    async def refusing(line):
+        await line.reader.readuntil(b"\r\n\r\n")
+        await line.send(refused)
+        await over.wait()
+
+    transport = LeanTransport(client)
+    async with ScriptedServer(refusing, answering(OK), context=server) as provider:
+        answer = await post(transport, provider.url, bytes(30_000_000))
+        assert (answer.status, await text(answer)) == (413, b"no")
+        assert await text(await post(transport, provider.url)) == b"ok"
+        assert provider.connections == 2
+        over.set()
+    await transport.aclose()
+
+
 async def test_the_way_through_httpx_gives_the_same(transport):
     async with ScriptedServer(answering(CHUNKED + b"2\r\nok\r\n0\r\n\r\n")) as server:
         async with httpx.AsyncClient(transport=transport) as http:
