@@ -272,11 +272,12 @@ class ApiConnection(asyncio.Protocol):
 class _Head:
     """A parsed head. `length`: of the body; `close`: the client wants the connection closed afterwards."""
 
-    __slots__ = ("close", "headers", "length", "other", "url")
+    __slots__ = ("close", "headers", "hosts", "length", "other", "url")
 
     def __init__(self) -> None:
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.hosts = 0
         self.length = -1
         self.close = False
         self.other = False
@@ -293,6 +294,8 @@ class _Head:
             self.length = -1 if self.other else int(value)
         elif name == b"connection":
             self.close = b"close" in value.lower()
+        elif name == b"host":
+            self.hosts += 1
         elif name in _OTHERS:
             self.other = True
         # as Daphne does: `x_api_key` must not pass for `x-api-key`
@@ -310,7 +313,8 @@ def _head_of(data: bytes) -> _Head | None:
         parser.feed_data(data)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    if head.other or head.length < 0 or parser.get_http_version() != "1.1" or not head.url.isascii():
+    framed = head.length >= 0 and head.hosts == 1
+    if head.other or not framed or parser.get_http_version() != "1.1" or not head.url.isascii():
         return None
     return head
 

@@ -44,6 +44,11 @@ class GatewayWebRequest(WebRequest):
                 slot.refuse(InvalidRequest("transfer-encoding must be chunked"))
                 return
             method, target, spoken = request_line(self.channel)
+            hosts = len(self.requestHeaders.getRawHeaders(b"host", []))
+            if hosts > 1 or (hosts == 0 and spoken != b"HTTP/1.0"):
+                # a proxy in front may have chosen where the request goes by the one that we do not take
+                slot.refuse(InvalidRequest("an HTTP/1.1 request needs one Host header"))
+                return
             path = _origin_form(target)[0]
             headers = lower_headers(
                 (name, value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values

@@ -93,6 +93,26 @@ def test_a_request_target_of_any_form_is_answered(attacked, line, expected):
     assert status(asked(attacked, head(line, f"x-api-key: {KEY}", "connection: close"))) == expected
 
 
+@pytest.mark.parametrize("line", ["POST /v1/messages", "GET /v1/models", "GET /health", "GET /admin/login/"])
+@pytest.mark.parametrize("hosts", [(), ("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "evil.example")])
+def test_a_request_names_one_host(attacked, provider, line, hosts):
+    """Or a proxy in front of us would judge another host than we do (RFC 9112, 3.2)."""
+    before = len(provider.requests)
+    headers = ["connection: close", f"x-api-key: {KEY}", f"content-length: {len(ASKED)}"]
+    lines = [f"{line} HTTP/1.1", *(f"host: {host}" for host in hosts), *headers]
+    request = "\r\n".join([*lines, "", ""]).encode() + ASKED
+    found = asked(attacked, request)
+    assert status(found) == 400
+    assert_whole(found, request)
+    error = json.loads(found.partition(b"\r\n\r\n")[2])["error"]
+    assert (error["type"], "Host" in error["message"]) == ("invalid_request_error", True)
+    assert len(provider.requests) == before
+
+
+def test_http_1_0_needs_no_host(attacked):
+    assert status(asked(attacked, b"GET /health HTTP/1.0\r\n\r\n")) == 200
+
+
 def framed(*headers, path="/v1/messages"):
     return head(f"POST {path} HTTP/1.1", f"x-api-key: {KEY}", *headers)
 
