@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ValidationError
@@ -304,7 +305,10 @@ class Provider(ConfigRecord):
         with transaction.atomic():
             for credential in self.credentials.exclude(set_aside_since=None):
                 credential.bring_back()
-            self.brought_back_at = timezone.now()
+            now = timezone.now()
+            before = Provider.objects.select_for_update().get(pk=self.pk).brought_back_at or now
+            # later than the last time, whatever the clock says: processes compare the two
+            self.brought_back_at = max(now, before + timedelta(milliseconds=1))
             self.save(update_fields=["brought_back_at"])
             SetAsideTarget.objects.filter(provider=self.slug).delete()
 

@@ -76,6 +76,7 @@ FREE: Final = TargetHealth(Kind.FREE)
 
 @dataclass(slots=True)
 class _Target:
+    brought_back: float
     failures: int = 0
     since: float | None = None
     cooling: float = 0.0
@@ -87,6 +88,7 @@ class _Target:
 
 @dataclass(slots=True)
 class _Limit:
+    brought_back: float
     since: float
     until: float
     strikes: int
@@ -97,6 +99,7 @@ class _Limit:
 
 @dataclass(slots=True)
 class _Refusal:
+    brought_back: float
     since: float
     status: int | None
     reason: str
@@ -133,12 +136,12 @@ class Health:
             return FREE
         key = key_of(route)
         target = self._targets.get(key)
-        if target is not None and target.since is not None and not _forgiven(target.since, route):
+        if target is not None and target.since is not None and not _forgiven(target, route):
             cooling = self._cooling(target, now)
             if cooling.kind is not Kind.FREE:
                 return cooling
         limit = self._limits.get((key, credential.id if credential else None))
-        if limit is not None and limit.until > now and not _forgiven(limit.since, route):
+        if limit is not None and limit.until > now and not _forgiven(limit, route):
             return TargetHealth(Kind.LIMITED, limit.since, limit.until, limit.status, limit.reason)
         return FREE
 
@@ -196,7 +199,7 @@ class Health:
         own = self._refusals.get(credential.id)
         if own is None:
             return None
-        if now - own.since > OWN_WORD or _forgiven(own.since, route):
+        if now - own.since > OWN_WORD or _forgiven(own, route):
             # the record would say so by now, unless somebody has brought the credential back
             del self._refusals[credential.id]
             return None
@@ -205,7 +208,7 @@ class Health:
     def _refuse(self, route: Route, credential: Credential, error: UpstreamError, now: float) -> None:
         status = error.upstream_status or error.status
         known = credential.set_aside is not None or credential.id in self._refusals
-        self._refusals[credential.id] = _Refusal(now, status, error.message)
+        self._refusals[credential.id] = _Refusal(_brought_back(route), now, status, error.message)
         self.left(route)
         if not known:
             self._tell(
@@ -227,7 +230,9 @@ class Health:
         recorded = seconds >= WORTH_A_RECORD
         if before is None:
             self._limits = _with_room(self._limits, now)
-        self._limits[place] = _Limit(now, now + seconds, strikes, status, error.message, recorded)
+        self._limits[place] = _Limit(
+            _brought_back(route), now, now + seconds, strikes, status, error.message, recorded
+        )
         self.left(route)
         if recorded:
             self._tell(
@@ -246,9 +251,9 @@ class Health:
         key = key_of(route)
         if key not in self._targets:
             self._targets = _with_room(self._targets, now)
-        target = self._targets.setdefault(key, _Target())
-        if target.since is not None and _forgiven(target.since, route):
-            target = self._targets[key] = _Target()
+        target = self._targets.get(key)
+        if target is None or (target.since is not None and _forgiven(target, route)):
+            target = self._targets[key] = _Target(_brought_back(route))
         target.failures += 1
         target.status, target.reason = error.upstream_status, error.message
         target.probing_since = None
@@ -302,9 +307,17 @@ def _with_room(known: dict[Place, Entry], now: float) -> dict[Place, Entry]:
     return dict(kept[-(MOST_TARGETS // 2) :])
 
 
-def _forgiven(since: float, route: Route) -> bool:
-    """Whether an admin has brought the provider back since then."""
-    return route.provider.brought_back is not None and route.provider.brought_back >= since
+def _brought_back(route: Route) -> float:
+    """When an admin last brought the provider back; 0: never."""
+    return route.provider.brought_back or 0.0
+
+
+def _forgiven(entry: _Target | _Limit | _Refusal, route: Route) -> bool:
+    """Whether an admin has brought the provider back since the first failure of this entry.
+
+    What was known then is compared, and not the time of the failure: clocks may be set back.
+    """
+    return _brought_back(route) > entry.brought_back
 
 
 def _change(

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from gateway.models import ConfigStamp, RequestLog
+from gateway.models import ConfigStamp, Provider, RequestLog
 from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +81,17 @@ def test_setting_aside_and_bringing_back_reach_every_process_by_the_stamp(provid
     record.bring_back()
     assert not record.is_set_aside
     assert ConfigStamp.current() == before + 2
+
+
+def test_each_time_a_provider_is_brought_back_is_later_than_the_last(provider, monkeypatch):
+    """Also when the clock was set back: processes tell what is forgiven by it."""
+    provider.bring_back()
+    first = provider.brought_back_at
+    monkeypatch.setattr(timezone, "now", lambda: first - timedelta(hours=1))
+    stale = Provider.objects.get(pk=provider.pk)
+    provider.bring_back()
+    stale.bring_back()
+    assert first < provider.brought_back_at < stale.brought_back_at < first + timedelta(seconds=1)
 
 
 def test_a_credential_that_is_set_aside_for_a_time_comes_back_by_itself(provider):

@@ -140,6 +140,22 @@ def test_an_admin_who_brings_the_provider_back_is_believed(health):
     assert kind(health, 12, forgiven) is Kind.COOLING
 
 
+@pytest.mark.parametrize("fault", [Fault.PASSING, Fault.LIMIT, Fault.CREDENTIAL])
+def test_failures_after_a_clock_was_set_back_are_not_forgiven(health, fault):
+    """They are newer than what the admin forgave, though their time is earlier."""
+    brought_back = dataclasses.replace(A, provider=dataclasses.replace(A.provider, brought_back=3_600.0))
+    assert kind(health, 3_601, brought_back) is Kind.FREE
+    for _ in range(FAILURES_TO_COOL):
+        health.failed(brought_back, CREDENTIAL, fault, rejected(429, 60), 10)
+    assert kind(health, 10, brought_back) is not Kind.FREE
+
+
+def test_failures_before_a_clock_was_set_back_are_forgiven(health):
+    fail(health, 3_600, FAILURES_TO_COOL)
+    forgiven = dataclasses.replace(A, provider=dataclasses.replace(A.provider, brought_back=10.0))
+    assert kind(health, 10, forgiven) is Kind.FREE
+
+
 # --- limited ---------------------------------------------------------------------------------
 
 
