@@ -19,7 +19,12 @@ def csv_text(rows: Iterable[Iterable[object]], end: str = "\r\n") -> str:
 
 
 def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    # where the comma is the decimal separator, a spreadsheet divides at semicolons
+    return ";".join(map(_inert, value.split(";"))) if ";" in value else _inert(value)
+
+
+def _inert(text: str) -> str:
     # a sign alone is not a formula
-    if isinstance(value, str) and len(value) > 1 and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return f"'{text}" if len(text) > 1 and text.lstrip(' "').startswith(_FORMULA) else text
