@@ -21,9 +21,11 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.models import CASCADE
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, get_resolver
 
+from gateway.admin.requests import replays
 from gateway.models import (
     EmergencyStop,
     HourlyOutcome,
@@ -71,6 +73,11 @@ OF_ONES_OWN = {
     "password_change": {"auth_user"},
     "gateway_requestlog_views": {"gateway_savedview"},
     "gateway_clientkey_rotate": {"gateway_clientkey", *LEFT_BY_CHANGES},
+}
+# what an action on a record leaves beside it: {the right: tables}
+FOLLOWS = {
+    "gateway.change_provider": {"gateway_setasidetarget", "gateway_conformancerun"},
+    "gateway.change_notificationchannel": {"gateway_delivery"},
 }
 EVIL = (
     "https://evil.example/x", "//evil.example/x", "https:evil.example", "/\\evil.example", "\\\\evil.example",
@@ -216,12 +223,30 @@ def signed_in(role, **options):
 def may_write(role) -> set[str]:
     """The tables of the records that the role may add, change or delete, and what hangs on them."""
     person = person_of(role)
+    if person is None:
+        return set()
     tables = set()
-    for model in apps.get_models(include_auto_created=True):
+    for model in apps.get_models():
         of = model._meta
         names = [f"{of.app_label}.{action}_{of.model_name}" for action in ("add", "change", "delete")]
-        if person is not None and any(map(person.has_perm, names)):
+        if any(map(person.has_perm, names)):
             tables.add(of.db_table)
+            tables |= {relation.m2m_db_table() for relation in of.many_to_many}
+        if person.has_perm(names[-1]):
+            tables |= hanging_on(model)
+    return tables.union(*(told for right, told in FOLLOWS.items() if person.has_perm(right)))
+
+
+def hanging_on(model) -> set[str]:
+    """The tables whose rows go with a row of the model. For records with pages of their own the console asks
+    for the right to delete them, too."""
+    tables = set()
+    for relation in model._meta.get_fields(include_hidden=True):
+        child = relation.related_model if relation.auto_created and not relation.concrete else None
+        if child is None or child in admin.site._registry or child._meta.db_table in tables:
+            continue
+        if getattr(relation, "on_delete", None) is CASCADE:
+            tables |= {child._meta.db_table, *(hanging_on(child) if child is not model else ())}
     return tables
 
 
@@ -377,8 +402,10 @@ def test_nothing_is_taken_without_a_token(everything, role):
     assert wrong == []
 
 
-@pytest.mark.parametrize("role", ROLES[:3])
-def test_a_role_changes_only_what_it_has_a_right_for(everything, role):
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_changes_only_what_it_has_a_right_for(everything, role, monkeypatch):
+    # it would start a gateway, whose threads wait for the transaction that is undone here
+    monkeypatch.setattr(replays, "_ask", lambda *_asked: None)
     places = addresses()
     forms = forms_of(signed_in("Administrator"), places)
     client, may, wrong = signed_in(role), may_write(role) | LEFT_BY_LOOKING, []
@@ -394,7 +421,7 @@ def test_a_role_changes_only_what_it_has_a_right_for(everything, role):
             own = OF_ONES_OWN.get(place.name, set()) if role != "anonymous" else set()
             if response.status_code >= 500 or made.tables - may - own:
                 wrong.append((place.path, response.status_code, made.tables - may - own, sent))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def elsewhere(where: str) -> bool:
