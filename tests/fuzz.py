@@ -1,8 +1,9 @@
 """make fuzz MINUTES=10: the properties of everything that reads what strangers send, for a while.
 
 The suite runs each of them with some dozens of examples. Here each reader gets an equal share of the time,
-and runs in it with ten times as many examples, again and again from another seed. What fails is printed with
-the example and stays in .hypothesis, so the suite fails from then on.
+and its properties, and no other tests, run in it with ten times as many examples: again and again from
+another seed, and in another order, so that the end of a share does not always cut off the same ones. What
+fails is printed with the example and stays in .hypothesis, so the suite fails from then on.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ PROFILE = "fuzz"
 FACTOR = 10
 # seconds for one test; a property that takes longer hangs
 LONGEST_TEST = 600
+# the variable with what the order of the properties is drawn from
+ORDER = "FUZZ_ORDER"
 # what pytest says of no failure, and of no test
 FINE = (0, 5)
 
@@ -68,8 +71,9 @@ def fuzzed(what: str, seconds: float) -> tuple[int, int | None]:
         seed = random.randrange(2**32)
         ran = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", "-n", "0", "-x", "-p", "no:cacheprovider",
+             "-p", "tests.fuzz", "-m", "hypothesis",
              f"--timeout={LONGEST_TEST}", f"--hypothesis-seed={seed}", what],
-            env={**os.environ, "HYPOTHESIS_PROFILE": PROFILE, "EXAMPLES": str(FACTOR)},
+            env={**os.environ, "HYPOTHESIS_PROFILE": PROFILE, "EXAMPLES": str(FACTOR), ORDER: str(seed)},
         )  # fmt: skip
         try:
             code = ran.wait(left)
@@ -81,6 +85,11 @@ def fuzzed(what: str, seconds: float) -> tuple[int, int | None]:
             return turns, seed
         turns += 1
     return turns, None
+
+
+def pytest_collection_modifyitems(items: list[object]) -> None:
+    """As a plugin of the runs: their order."""
+    random.Random(os.environ[ORDER]).shuffle(items)
 
 
 if __name__ == "__main__":
