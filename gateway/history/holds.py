@@ -28,7 +28,9 @@ class _IsOrIsAbove(Func):
 
     output_field = BooleanField()
 
-    def as_sql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
+    def as_sql(
+        self, compiler: Any, connection: Any, *_rest: Any, **_context: Any
+    ) -> tuple[str, tuple[Any, ...]]:
         (wanted, wanted_values), (first, first_values) = map(compiler.compile, self.source_expressions)
         above = _ABOVE % {"first": first}
         # PostgreSQL looks into the index for each member of an array, and through the whole table for IN here
