@@ -252,7 +252,7 @@ class Health:
         if key not in self._targets:
             self._targets = _with_room(self._targets, now)
         target = self._targets.get(key)
-        if target is None or (target.since is not None and _forgiven(target, route)):
+        if target is None or _forgiven(target, route):
             target = self._targets[key] = _Target(_brought_back(route))
         target.failures += 1
         target.status, target.reason = error.upstream_status, error.message

@@ -150,6 +150,15 @@ def test_failures_after_a_clock_was_set_back_are_not_forgiven(health, fault):
     assert kind(health, 10, brought_back) is not Kind.FREE
 
 
+def test_failures_before_a_provider_was_brought_back_do_not_make_later_ones_forgiven(health):
+    fail(health, 10, FAILURES_TO_COOL - 1)
+    brought_back = dataclasses.replace(A, provider=dataclasses.replace(A.provider, brought_back=11.0))
+    fail(health, 12, FAILURES_TO_COOL - 1, target=brought_back)
+    assert kind(health, 12, brought_back) is Kind.FREE
+    fail(health, 13, target=brought_back)
+    assert kind(health, 13, brought_back) is Kind.COOLING
+
+
 def test_failures_before_a_clock_was_set_back_are_forgiven(health):
     fail(health, 3_600, FAILURES_TO_COOL)
     forgiven = dataclasses.replace(A, provider=dataclasses.replace(A.provider, brought_back=10.0))
