@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -18,7 +19,6 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "migrations" not in path.parts
 ]
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 # an optional package can only be tried where it is needed
 LATE_IMPORTS = {"ccproxy_site/server/loop.py": {"uvloop"}}
 # Django wants these flat
@@ -27,6 +27,20 @@ MOST_MODULES = 16
 MOST_LINES = 400
 # names that say nothing of what is in the room
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc", "services", "signals"}
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text()) for path in SOURCES}
+
+
+@cache
+def imports() -> dict[Path, list[ast.Import | ast.ImportFrom]]:
+    """What each module imports, wherever in it."""
+    return {
+        path: [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        for path, tree in trees().items()
+    }
 
 
 def named(path: Path) -> str:
@@ -105,6 +119,7 @@ IMPORTED_AS = {
 
 def test_a_library_is_imported_where_the_documentation_says():
     table = PAGE.partition("| Library | For | Imported in |")[2].partition("## ")[0]
+    texts = {path: path.read_text() for path in SOURCES}
     wrong = []
     for line in table.splitlines():
         if not line.startswith("| ") or line.startswith("|---"):
@@ -117,12 +132,9 @@ def test_a_library_is_imported_where_the_documentation_says():
         imported = IMPORTED_AS.get(library, library)
         importers = {
             named(path).removeprefix("gateway/").removeprefix("ccproxy_site/")
-            for path, tree in TREES.items()
-            if any(
-                isinstance(node, ast.Import | ast.ImportFrom) and imported in modules_of(node)
-                for node in ast.walk(tree)
-            )
-            or f'import_module("{imported}' in path.read_text()
+            for path, nodes in imports().items()
+            if any(imported in modules_of(node) for node in nodes)
+            or f'import_module("{imported}' in texts[path]
         }
         folders = {place for place in documented if not place.endswith(".py")}
         importers = {
@@ -136,7 +148,7 @@ def test_a_library_is_imported_where_the_documentation_says():
 def test_nothing_is_imported_inside_a_function():
     found = [
         f"{named(path)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in late_imports(tree)
         if not {alias.name for alias in node.names} <= LATE_IMPORTS.get(named(path), set())
     ]
@@ -150,7 +162,7 @@ def late_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def test_every_module_says_what_it_is_for():
-    silent = [named(path) for path, tree in TREES.items() if tree.body and not ast.get_docstring(tree)]
+    silent = [named(path) for path, tree in trees().items() if tree.body and not ast.get_docstring(tree)]
     assert not silent
 
 
@@ -161,7 +173,7 @@ def test_every_package_that_holds_rooms_or_modules_says_what_belongs_there():
         for package in sorted(packages)
         if package.name not in {"commands", "templatetags", "en", "zh_Hans"}
         and (package / "__init__.py").exists()
-        and not ast.get_docstring(TREES[package / "__init__.py"])
+        and not ast.get_docstring(trees()[package / "__init__.py"])
     ]
     assert not silent
 
@@ -183,7 +195,7 @@ def test_no_module_is_longer_than_fits_in_a_head():
 
 def test_no_two_public_classes_share_a_name():
     places = collections.defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         # each command of Django's is a class Command
         if "commands" in path.parts:
             continue
@@ -200,10 +212,10 @@ ENGINES = {"re", "regex", "re2", "sre_compile", "sre_parse", "fnmatch", "_sre"}
 def test_only_the_patterns_package_compiles_expressions():
     found = [
         f"{named(path)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, nodes in imports().items()
         if path.parent != ROOT / "gateway" / "patterns"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom) and modules_of(node) & ENGINES
+        for node in nodes
+        if modules_of(node) & ENGINES
     ]
     assert not found
 

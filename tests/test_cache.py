@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cache import GenerationalCache
-from tests.test_architecture import TREES, named
+from tests.test_architecture import named, trees
 
 
 def held(cache):
@@ -120,7 +120,7 @@ def test_nothing_else_forgets_by_its_size():
     """Something that outlives a call and is emptied because of its length is a cache of its own."""
     found = {
         f"{named(path)}:{container}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if named(path) != "gateway/cache.py"
         for node in ast.walk(tree)
         if isinstance(node, ast.If | ast.While)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -60,15 +61,15 @@ def test_every_profile_option_is_explained_and_no_other():
     assert all(len(row) == 3 and len(row[2]) > 20 for row in OPTION_ROWS.values())
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_an_option_is_shown_with_every_value_and_its_default_first(name):
-    shown = code_in(OPTION_ROWS[name][1])
-    assert set(words_of(OPTIONS[name])) <= set(shown)
-    default = OPTIONS[name]["default"]
-    first = default if isinstance(default, list) and default else [default]
-    first = first[:1] if len(first) > 12 else first
-    written = [value if isinstance(value, str) and value else json.dumps(value) for value in first]
-    assert shown[: len(written)] == written
+def test_an_option_is_shown_with_every_value_and_its_default_first():
+    for name, option in OPTIONS.items():
+        shown = code_in(OPTION_ROWS[name][1])
+        assert set(words_of(option)) <= set(shown), name
+        default = option["default"]
+        first = default if isinstance(default, list) and default else [default]
+        first = first[:1] if len(first) > 12 else first
+        written = [value if isinstance(value, str) and value else json.dumps(value) for value in first]
+        assert shown[: len(written)] == written, name
 
 
 def test_every_ledger_code_is_explained_and_no_other():
@@ -101,6 +102,7 @@ def test_the_example_of_a_stream_is_what_the_command_prints():
     assert [*events, *ledger] == printed.splitlines()
 
 
+@cache
 def names_in_code() -> dict[str, set[str]]:
     """Names of modules, classes and functions, each with the files it stands in."""
     names: dict[str, set[str]] = {}
@@ -115,13 +117,10 @@ def names_in_code() -> dict[str, set[str]]:
     return names
 
 
-NAMES = names_in_code()
-
-
 def test_each_name_of_the_glossary_is_in_the_code():
     listed = [name for row in rows(section(GLOSSARY, "## What we say")) for name in code_in(row[2])]
     assert len(listed) > 30
-    assert [name for name in listed if name not in NAMES] == []
+    assert [name for name in listed if name not in names_in_code()] == []
 
 
 def test_each_word_of_the_glossary_occurs_in_the_code():
@@ -129,7 +128,7 @@ def test_each_word_of_the_glossary_occurs_in_the_code():
     texts = [
         path.read_text() for folder in ("gateway", "ccproxy_site") for path in (ROOT / folder).rglob("*.py")
     ]
-    names = [re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name) for name in NAMES]
+    names = [re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name) for name in names_in_code()]
     said = re.sub(r"[\s#*`]+", " ", " ".join([*names, *texts])).lower()
     words = [word for row in rows(section(GLOSSARY, "## What we say")) for word in row[0].lower().split(", ")]
     assert len(words) > 100
@@ -164,7 +163,7 @@ def test_words_that_the_glossary_keeps_out_of_names_are_in_none():
     assert {"util", "utils", "helpers"} <= unwanted
     guilty = {
         name: files
-        for name, files in NAMES.items()
+        for name, files in names_in_code().items()
         if unwanted & {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
     }
     assert guilty == {}
@@ -248,6 +247,7 @@ def one_line(text: str) -> str:
     return re.sub(r"\s*\n\s*(?:# ?)?", " ", text).replace('\\"', '"')
 
 
+@cache
 def prose(path: Path) -> list[str]:
     """The docstrings and comments of a module; comments on lines that follow each other are one."""
     text = path.read_text()

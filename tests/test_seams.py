@@ -11,7 +11,7 @@ from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from ccproxy_site import django_seam
 from ccproxy_site.server import twisted_seam
-from tests.test_architecture import SOURCES, TREES, named
+from tests.test_architecture import SOURCES, named, trees
 
 # names with an underscore that are public by their documentation
 PUBLIC = {
@@ -88,8 +88,8 @@ def test_no_other_private_name_of_a_library_is_used():
     for path in SOURCES:
         if path.name.endswith("_seam.py"):
             continue
-        own = own_names(TREES[path])
-        for node in ast.walk(TREES[path]):
+        own = own_names(trees()[path])
+        for node in ast.walk(trees()[path]):
             match node:
                 case ast.Attribute(value=ast.Name(id="self" | "cls")):
                     continue

@@ -113,10 +113,10 @@ PROXIES = [
 ]
 
 
-@pytest.mark.parametrize("name", PROXIES)
 @pytest.mark.parametrize("value", ["203.0.113.5", "127.0.0.1", ""])
-def test_a_proxys_header_is_a_sign_whatever_it_says(name, value):
-    assert foreign_sign({**HERE, name: value}, "127.0.0.1") == f"a proxy passed this request on ({name})"
+def test_a_proxys_header_is_a_sign_whatever_it_says(value):
+    for name in PROXIES:
+        assert foreign_sign({**HERE, name: value}, "127.0.0.1") == f"a proxy passed this request on ({name})"
 
 
 @given(st.lists(WORDS, min_size=1, max_size=4).map("-".join))

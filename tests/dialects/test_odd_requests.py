@@ -144,10 +144,10 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("slug", JUDGES)
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_a_published_schema_comes_as_the_service_takes_it(name, slug):
-    made = function(sent(slug, request_of("hi", tools=[tool(schema=SCHEMAS[name])])))["parameters"]
-    assert list(JUDGES[slug](made)) == []
+def test_a_published_schema_comes_as_the_service_takes_it(slug):
+    for name, schema in SCHEMAS.items():
+        made = function(sent(slug, request_of("hi", tools=[tool(schema=schema)])))["parameters"]
+        assert list(JUDGES[slug](made)) == [], name
 
 
 NAMES = [

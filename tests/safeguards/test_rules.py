@@ -27,21 +27,21 @@ def test_the_corpus_is_large():
     assert len(SLIPPING) >= 200
 
 
-@pytest.mark.parametrize("command", SLIPPING, ids=lambda command: ascii(command)[:40])
-def test_a_rule_never_allows_another_command(command):
-    # what a shell would really run, if it is one of the allowed commands after all
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    really = literal_words(command) == words and (
-        words == ["git", "status"]
-        or words[:2] == ["git", "diff"]
-        or words[:1] == ["ls"]
-        or words == ["cat", "README.md"]
-    )
-    assert decided(command) == ("allow" if really else "undecided")
-    assert not really or not set(command) & set(";&|<>$`\\\n\r(){}*?[]~!#")
+def test_a_rule_never_allows_another_command():
+    for command in SLIPPING:
+        # what a shell would really run, if it is one of the allowed commands after all
+        try:
+            words = shlex.split(command)
+        except ValueError:
+            words = []
+        really = literal_words(command) == words and (
+            words == ["git", "status"]
+            or words[:2] == ["git", "diff"]
+            or words[:1] == ["ls"]
+            or words == ["cat", "README.md"]
+        )
+        assert decided(command) == ("allow" if really else "undecided"), ascii(command)
+        assert not really or not set(command) & set(";&|<>$`\\\n\r(){}*?[]~!#"), ascii(command)
 
 
 @pytest.mark.parametrize(
