@@ -1,7 +1,10 @@
 """Who has no key, and only reaches the port, can neither fill the memory nor hold the connections."""
 
 import contextlib
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -55,7 +58,7 @@ def test_a_client_that_sends_its_whole_body_first_sees_the_refusal(attacked):
 def test_who_expects_to_be_told_to_go_on_is_told_of_the_wrong_key(attacked):
     with connected(attacked, timeout=15) as connection:
         connection.sendall(head("POST /v1/messages HTTP/1.1", "content-length: 9", "expect: 100-continue"))
-        assert status(answer(connection)) == 401
+        assert status(connection.recv(65536)) == 401
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["without a key", "with a key"])
@@ -76,6 +79,9 @@ def test_a_body_in_chunks_of_a_byte_holds_nobody_up(attacked, path, shown):
     with watched(attacked) as toll, connected(attacked, timeout=60) as connection:
         connection.sendall(head(f"POST {path} HTTP/1.1", "transfer-encoding: chunked", *shown))
         send(connection, (b"1\r\n \r\n" * 50_000 for _ in range(10)))
+        # it reads all of it before it sees this, and does not wait for more
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
         assert status(answer(connection)) in (401, 413)
     assert toll.held < 0.9
     assert toll.cpu < 1.5
@@ -107,14 +113,18 @@ def test_half_requests_leave_room_for_others_and_descriptors_for_the_provider(at
     assert toll.longest_health < 2
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [b"P", b"POST /v1/messages HTTP/1.1\r\nx: ", b"GET /health HTTP/1.1\r\nx: ", b"\r\n"],
-    ids=["a letter", "the API's", "a page's", "an empty line"],
-)
-def test_a_half_head_is_ended_in_its_time_however_many_bytes_still_come(attacked, beginning):
+BEGINNINGS = {
+    "a letter": b"P",
+    "the API's": b"POST /v1/messages HTTP/1.1\r\nx: ",
+    "a page's": b"GET /health HTTP/1.1\r\nx: ",
+    "an empty line": b"\r\n",
+}
+
+
+def lasts(served, beginning):
+    """Seconds until the gateway ends a connection on which a head begins, and then comes byte by byte."""
     began = time.monotonic()
-    with connected(attacked, timeout=1.0) as connection:
+    with connected(served, timeout=1.0) as connection:
         connection.sendall(beginning)
         while time.monotonic() - began < 30:
             try:
@@ -125,5 +135,11 @@ def test_a_half_head_is_ended_in_its_time_however_many_bytes_still_come(attacked
                     connection.sendall(beginning[-1:])
             except OSError:
                 break
-        lasted = time.monotonic() - began
-    assert lasted < 16
+        return time.monotonic() - began
+
+
+def test_a_half_head_is_ended_in_its_time_however_many_bytes_still_come(attacked):
+    with ThreadPoolExecutor(len(BEGINNINGS)) as all_at_once:
+        lasted = all_at_once.map(partial(lasts, attacked), BEGINNINGS.values())
+        found = dict(zip(BEGINNINGS, lasted, strict=True))
+    assert max(found.values()) < 16, found
