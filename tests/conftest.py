@@ -26,6 +26,7 @@ from gateway.routing.snapshot import ConfigSnapshot, Credential, KeyEntry, Mappi
 from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
+from tests import emptying
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
 
@@ -38,6 +39,10 @@ hypothesis.settings.register_profile(
     "mutants", deadline=None, database=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
+
+
+def pytest_configure():
+    emptying.install()
 
 
 def pytest_collection_modifyitems(config, items):
