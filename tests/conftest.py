@@ -27,6 +27,7 @@ from gateway.security.client_keys import digest
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.demo import demo_answer
 from tests import emptying
+from tests.again import again, left_out, runs_again
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
 
@@ -45,29 +46,24 @@ def pytest_configure():
     emptying.install()
 
 
+def pytest_ignore_collect(collection_path):
+    return True if again() and left_out(collection_path) else None
+
+
 def pytest_collection_modifyitems(config, items):
-    """On other engines than SQLite only what touches the database is run again."""
-    if not os.environ.get("ENGINES_DATABASE_URL"):
+    """On other engines than SQLite only what the engine may change is run again."""
+    if not again():
         return
-    others = [item for item in items if not _touches_the_database(item)]
+    others = [item for item in items if not runs_again(item)]
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if _touches_the_database(item)]
+        items[:] = [item for item in items if runs_again(item)]
 
 
 def pytest_collection_finish(session):
     """Thousands of tests stay to the end; a collection among them would count as CPU of whatever runs."""
     gc.collect()
     gc.freeze()
-
-
-def _touches_the_database(item) -> bool:
-    if item.get_closest_marker("once") is not None:
-        return False
-    fixtures = {"db", "transactional_db", "serve", "demo", "postgres", "redis_server"}
-    return item.get_closest_marker("django_db") is not None or not fixtures.isdisjoint(
-        getattr(item, "fixturenames", ())
-    )
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from gateway.upstream.trial.probe import Listing
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import errors, form_data, inline_errors, url
 
+pytestmark = pytest.mark.once
+
 ELSEWHERE = [
     "https://evil.example/v1",
     "http://api.example.com/v1",

@@ -11,6 +11,7 @@ from gateway.admin.ui.navigation import sidebar
 from gateway.models import ClientKey
 from tests.admin.pages import url
 
+pytestmark = pytest.mark.once
 PAGES = [
     "admin:index",
     "admin:gateway_provider_changelist",

@@ -18,6 +18,8 @@ from tests.admin.pages import errors, form_data, inline_errors, url
 from tests.admin.test_credential_origins import asked, nothing_leaks, sent
 from tests.upstream.sockets import certificates
 
+pytestmark = pytest.mark.once
+
 __all__ = ["asked"]
 PROXY = "http://proxy.example.com:3128"
 

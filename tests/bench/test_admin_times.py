@@ -8,7 +8,8 @@ from bench import admin_times
 from bench.admin_pages import Page, pages
 from gateway.admin.requests.filters import HISTORY_FILTERS
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# that the pages' queries are right on each engine is seen beside the pages
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.server.conftest import environment, manage
 
 pytestmark = [
     pytest.mark.server,
+    pytest.mark.once,
     pytest.mark.skipif("CLAUDE_CODE" not in os.environ, reason="NOT TESTED: CLAUDE_CODE names no program"),
 ]
 QUERY = "django framework"

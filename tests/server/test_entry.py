@@ -15,7 +15,7 @@ from chaos.engines import free_port
 from tests.conftest import asking
 from tests.server.conftest import ROOT, environment, manage
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.once]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin")
 # all that docs once asked for
 TWO_LINES = "proxy_buffering off; proxy_read_timeout 120s;"

@@ -53,6 +53,7 @@ async def asked(gateway, body):
     return answer.json()["content"]
 
 
+@pytest.mark.once
 async def test_a_conversation_goes_on_in_another_process_and_after_a_restart(serve, upstream):
     provider, responses = upstream
     plan = [

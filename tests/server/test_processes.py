@@ -83,6 +83,7 @@ def both_accept(served, pids) -> bool:
     return min(spread(served, pids, 40)) > 5
 
 
+@pytest.mark.once
 def test_connections_spread_over_the_processes_and_all_stop_together(serve):
     served = serve("serve", "--processes", "2")
     pids = until(lambda: answering(served, 2))
@@ -95,6 +96,7 @@ def test_connections_spread_over_the_processes_and_all_stop_together(serve):
     assert all(gone(pid) for pid in pids)
 
 
+@pytest.mark.once
 def test_a_process_that_dies_is_started_again_and_the_others_answer_meanwhile(serve):
     served = serve("serve", "--processes", "2")
     first, second = until(lambda: answering(served, 2))
@@ -120,6 +122,7 @@ def longest_wait(served, number: int = 40) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_nobody_waits_for_a_process_that_was_killed_or_told_to_stop(serve, how):
     served = serve("serve", "--processes", "2")
@@ -202,6 +205,7 @@ async def test_streams_of_every_process_that_outlast_the_grace_end_in_an_error_e
     await provider.stop()
 
 
+@pytest.mark.once
 def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
     served = serve("serve", "--processes", "2")
     pids = until(lambda: answering(served, 2))
@@ -210,6 +214,7 @@ def test_the_processes_stop_when_the_one_that_watches_is_killed(serve):
     assert refused(served)
 
 
+@pytest.mark.once
 def test_metrics_are_those_of_all_processes_and_stay_when_one_dies(serve):
     served = serve("serve", "--processes", "2", METRICS_TOKEN="t")
     first, _ = pids = until(lambda: answering(served, 2))
@@ -237,6 +242,7 @@ def ended_and_open(served) -> tuple[float, float]:
     return found["ccproxy_requests_total"], found["ccproxy_open_requests"]
 
 
+@pytest.mark.once
 def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
     served = serve()
     second = served.data.parent / "second"
@@ -249,6 +255,7 @@ def test_a_port_that_is_taken_is_said_before_any_process_starts(serve):
     assert "Traceback" not in problem.value.stderr
 
 
+@pytest.mark.once
 def test_a_restart_on_a_socket_of_somebody_else_refuses_nobody(tmp_path):
     """As systemd does with a .socket unit: it keeps the port, and who comes meanwhile waits."""
     env = environment(tmp_path)
@@ -292,6 +299,7 @@ def test_a_restart_on_a_socket_of_somebody_else_refuses_nobody(tmp_path):
     assert answered and set(answered) == {200}
 
 
+@pytest.mark.once
 def test_a_socket_that_somebody_else_listens_on_is_served(serve, tmp_path):
     env = environment(tmp_path)
     prepare_database(tmp_path)

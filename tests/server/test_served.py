@@ -28,6 +28,7 @@ def raw(served, data: bytes) -> bytes:
         return answer
 
 
+@pytest.mark.once
 def test_without_a_provider_the_demo_answers_the_sdk_in_a_stream(demo):
     client = anthropic.Anthropic(base_url=demo.url, api_key="anything")
     with client.messages.stream(
@@ -38,6 +39,7 @@ def test_without_a_provider_the_demo_answers_the_sdk_in_a_stream(demo):
     assert message.usage.output_tokens > 0
 
 
+@pytest.mark.once
 def test_the_sdk_lists_models_and_counts_tokens(demo):
     client = anthropic.Anthropic(base_url=demo.url, api_key="anything")
     assert client.messages.count_tokens(
@@ -46,6 +48,7 @@ def test_the_sdk_lists_models_and_counts_tokens(demo):
     assert [model.id for model in client.models.list(limit=1000)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -64,6 +67,7 @@ def test_a_request_the_server_itself_refuses_gets_json_and_no_page(demo, request
         assert answer.startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.once
 def test_a_body_of_33_mib_is_answered_413_over_a_real_socket(demo):
     answer = httpx.post(
         demo.url + "/v1/messages",
@@ -75,17 +79,20 @@ def test_a_body_of_33_mib_is_answered_413_over_a_real_socket(demo):
     assert answer.json()["error"]["type"] == "request_too_large"
 
 
+@pytest.mark.once
 def test_a_body_of_8_mib_is_taken(demo):
     body = asking("x" * (8 * 1024 * 1024))
     answer = httpx.post(demo.url + "/v1/messages", json=body, timeout=30)
     assert answer.status_code == 200
 
 
+@pytest.mark.once
 def test_a_form_is_not_parsed(demo):
     answer = httpx.post(demo.url + "/v1/messages", data={"a": "b"})
     assert answer.json()["error"]["message"] == "content-type must be application/json"
 
 
+@pytest.mark.once
 def test_admin_and_its_static_files_are_served_by_the_same_port(demo):
     # the first page loads the admin, which takes a busy machine its time
     page = httpx.get(demo.url + "/admin/login/", timeout=60)
@@ -173,11 +180,13 @@ async def test_what_takes_longer_than_the_grace_ends_in_an_error_the_client_unde
     await provider.stop()
 
 
+@pytest.mark.once
 def test_ctrl_c_with_nothing_under_way_stops_at_once(serve):
     served = serve()
     assert served.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.once
 def test_a_port_that_is_taken_is_said_in_one_sentence(serve):
     served = serve()
     second = served.data.parent / "second"
@@ -190,6 +199,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(serve):
     assert "Traceback" not in problem.value.stderr
 
 
+@pytest.mark.once
 def test_runserver_serves_the_same(serve):
     port = str(free_port())
     served = serve("runserver", "--noreload", PORT=port)

@@ -2,6 +2,7 @@
 
 import pytest
 
+pytestmark = pytest.mark.once
 CHINESE, ENGLISH = "登录", "Log in"
 
 

@@ -24,6 +24,8 @@ from tests.admin.history import keep, one_row
 from tests.records import make_mapping, make_provider
 from tests.translations.test_catalogues import HAN, catalogue, chinese, singular
 
+# words, and not what the rows are
+pytestmark = pytest.mark.once
 RECORDS = [
     "clientkey", "learntoption", "modelmapping", "modelprice", "provider", "requestlog", "retention",
     "legalhold", "secretpattern", "contentread", "searchengine", "sessiontotal", "tokenfactor",

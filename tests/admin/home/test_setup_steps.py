@@ -8,7 +8,7 @@ from gateway.conf import GatewayConf
 from gateway.config.startup.environment import sync_environment
 from gateway.models import ClientKey, ModelMapping, Provider, RequestLog, Retention
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def done():

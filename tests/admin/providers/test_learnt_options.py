@@ -10,7 +10,7 @@ from gateway.models import LearntOption
 from gateway.watch.attention import items
 from tests.admin.pages import url
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 WORDS = "Unsupported parameter: 'max_tokens' <script>alert(1)</script>"
 PAGE = "/admin/gateway/learntoption/"
 

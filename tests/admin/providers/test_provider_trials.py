@@ -14,6 +14,8 @@ from gateway.upstream.trial.probe import Level, Listing
 from tests.admin.conftest import CREDENTIAL
 from tests.admin.pages import form_data, url
 
+pytestmark = pytest.mark.once
+
 WORKS = (
     Level("reachable", "passed", milliseconds=12),
     Level("key", "passed", "answered", milliseconds=13),

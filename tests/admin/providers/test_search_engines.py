@@ -6,7 +6,7 @@ from gateway.config.snapshot.loader import load
 from gateway.models import SearchEngine
 from tests.admin.pages import errors, form_data, url
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def add(admin_client, **fields):
