@@ -116,7 +116,15 @@ def _numbers(groups: dict[str, str | None]) -> Overflow:
     needed = numbers.get("input", numbers.get("least", numbers.get("total")))
     if needed is not None:
         needed += numbers.get("more", 0)
-    return Overflow(needed, numbers.get("output"), numbers.get("window"), "least" in numbers)
+    window = numbers.get("window", _of_thousands(numbers.get("window_k")))
+    return Overflow(needed, numbers.get("output"), window, "least" in numbers)
+
+
+def _of_thousands(number: int | None) -> int | None:
+    """A window told as 256K, which is 256 * 1024; 200K is 200,000."""
+    if number is None:
+        return None
+    return number * (1024 if number & (number - 1) == 0 else 1000)
 
 
 def _with_fields(found: Overflow, body: Any) -> Overflow:

@@ -28,7 +28,8 @@ _BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentia
 # Bedrock says 424 where a model failed
 _OF_OUTPUT: Final = frozenset({400, 422, 424})
 _COMPACTS: Final = "prompt is too long"
-_OVERFLOW_STATUSES: Final = frozenset({400, 413, 422, 500})
+# 402: a prompt larger than what the account may pay for; 429: a limit of a minute. Shortening mends neither.
+_NO_OVERFLOWS: Final = frozenset({402, 429})
 _REFUSALS: Final = (
     "content_filter",
     "content_policy_violation",
@@ -283,7 +284,7 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     `anywhere`: the status says nothing, so an overflow may hide under any.
     """
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
-    if status in _OVERFLOW_STATUSES or status == 429 or anywhere:
+    if _may_overflow(status) or status == 429 or anywhere:
         # a 429 is an overflow only when the request alone is larger than a minute's allowance
         overflow = (
             too_large_for_a_minute(told.texts)
@@ -322,6 +323,11 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
     answer, kind = _STATUSES.get(status, otherwise)
     return UpstreamRejected(message, status=answer, error_type=kind)
+
+
+def _may_overflow(status: int) -> bool:
+    """Whether a status can hide an overflow: Kimi Code tells one with 401."""
+    return status == 500 or (400 <= status < 500 and status not in _NO_OVERFLOWS)
 
 
 def _without_tools(model: str) -> str:

@@ -83,7 +83,7 @@ GIVE_UP: Final = Step("gave_up")
 
 def fault_of(error: UpstreamError) -> Fault:
     """Whose fault it is. An error inside a 200 has no status of its own, only the one it was taken for."""
-    if isinstance(error, UpstreamRefused):
+    if isinstance(error, UpstreamRefused) or is_overflow(error):
         return Fault.CLIENT
     if isinstance(error, UpstreamUnreachable):
         # asking again does not make a certificate valid

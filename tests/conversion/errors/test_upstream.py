@@ -309,6 +309,9 @@ def test_missing_numbers_are_ours(window, estimate, sentence):
         (400, told("Range of max_tokens should be [1, 65536]")),
         (400, told("ThrottlingException: Too many tokens, please wait")),
         (404, told("maximum context length")),
+        (402, told("Prompt token limit exceeded: 30000 > 5000. To increase, upgrade to a paid account")),
+        (401, told("x", type="authentication_error", input="k3-256k supports only 256K context")),
+        (401, told("unknown key: 'k3-256k supports only 256K context'")),
         (400, told("unknown field")),
     ],
 )

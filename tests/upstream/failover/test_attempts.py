@@ -1,9 +1,12 @@
 """After a failed attempt: again, elsewhere, or give up."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.conversion.dialects import DIALECTS
 from gateway.errors import (
     UpstreamBroken,
     UpstreamRefused,
@@ -38,6 +41,14 @@ def inside(status, **fields):
     return UpstreamRejected("no", status=status, **fields)
 
 
+def refused(protocol, status, **error):
+    """What a dialect makes of an error answer to a request that fills the window."""
+    body = json.dumps({"type": "error", "error": error}).encode()
+    return DIALECTS[protocol].upstream_error(
+        status, {}, body, model="m", context_window=262_144, estimated_tokens=270_000
+    )
+
+
 def after(fault, **facts):
     usual = {
         "asked_pause": None,
@@ -68,6 +79,23 @@ def test_an_overflow_said_with_status_500_is_the_client_s():
     assert fault_of(error) is Fault.CLIENT
     assert is_overflow(error)
     assert not is_overflow(rejected(400))
+
+
+@pytest.mark.parametrize("protocol", DIALECTS)
+@pytest.mark.parametrize("status", [401, 403, 404, 413])
+def test_an_overflow_told_with_a_status_about_something_else_is_the_client_s(protocol, status):
+    error = refused(
+        protocol, status, type="authentication_error", message="k3-256k supports only 256K context."
+    )
+    assert (error.status, error.error_type) == (400, "invalid_request_error")
+    assert error.message == "prompt is too long: 270000 tokens > 262144 maximum"
+    assert fault_of(error) is Fault.CLIENT
+
+
+@pytest.mark.parametrize("protocol", DIALECTS)
+@pytest.mark.parametrize("message", ["", "Incorrect API key provided", "this key supports only 3 models"])
+def test_a_refused_credential_stays_one_however_full_the_window_is(protocol, message):
+    assert fault_of(refused(protocol, 401, message=message)) is Fault.CREDENTIAL
 
 
 def test_a_refusal_by_the_content_filter_is_the_client_s():
