@@ -27,7 +27,7 @@ _MOST_QUOTATIONS: Final = 500
 ECHO_FIELDS: Final = frozenset(
     {"input", "input_value", "inputs", "messages", "content", "text", "prompt", "url", "ctx", "received",
      "request", "request_body", "body", "user_id", "request_id", "headers", "loc", "param", "instance",
-     "failed_generation", "value", "subject", "given", "actual", "arguments"}
+     "failed_generation", "flagged_input", "value", "subject", "given", "actual", "arguments"}
 )  # fmt: skip
 # where a sentence stands, the likeliest first; compared in lower case, without underscores
 _SENTENCES: Final = (
@@ -37,6 +37,11 @@ _SENTENCES: Final = (
     "title", "details", "err", "data", "result", "exception",
 )  # fmt: skip
 _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
+# the last two: a completion that Azure sends with a 400, because its filter stopped the answer
+_WITH_CODES: Final = (
+    "error", "errors", "innererror", "response", "detail", "Error", "status",
+    "choices", "content_filter_results",
+)  # fmt: skip
 _NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")
 
 # a quotation begins behind no letter; an apostrophe inside a word is none
@@ -230,7 +235,7 @@ def _inner(text: str) -> Any:
     return inner if isinstance(inner, dict | list) else None
 
 
-def _words(body: Any, depth: int = 4) -> Iterator[str]:
+def _words(body: Any, depth: int = 6) -> Iterator[str]:
     """Codes and types, at every usual place."""
     if isinstance(body, list):
         for item in body[:_MOST_TEXTS]:
@@ -241,5 +246,11 @@ def _words(body: Any, depth: int = 4) -> Iterator[str]:
         value = body.get(key, body.get(key.capitalize()))
         if isinstance(value, str):
             yield value.lower()
-    for key in ("error", "errors", "innererror", "response", "detail", "Error", "status"):
+        elif type(value) is int:
+            yield str(value)
+    base = body.get("base_resp")
+    if isinstance(base, dict):
+        # MiniMax's numbers mean something else elsewhere
+        yield f"base_resp.{base.get('status_code')}"
+    for key in _WITH_CODES:
         yield from _words(body.get(key), depth - 1)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read, without_echoes
+from gateway.conversion.errors.error_kinds import CONTENT_FILTER, NO_MONEY, OVERLOADED
 from gateway.conversion.errors.overflow import (
     Overflow,
     compiled_wordings,
@@ -30,14 +31,8 @@ _OF_OUTPUT: Final = frozenset({400, 422, 424})
 _COMPACTS: Final = "prompt is too long"
 # 402: a prompt larger than what the account may pay for; 429: a limit of a minute. Shortening mends neither.
 _NO_OVERFLOWS: Final = frozenset({402, 429})
-_REFUSALS: Final = (
-    "content_filter",
-    "content_policy_violation",
-    "moderation",
-    "responsibleaipolicyviolation",
-    "bio_policy",
-    "misalignment_policy_violation",
-)
+# the statuses with which content filters refuse a prompt
+_OF_FILTERS: Final = frozenset({400, 403, 422, 451})
 # what the Responses API says of a request when it ends a response
 _BAD_INPUT: Final = (
     "invalid_prompt",
@@ -56,25 +51,7 @@ _BAD_INPUT: Final = (
     "failed_to_download_image",
     "image_file_not_found",
 )
-_NO_MONEY: Final = frozenset(
-    {"insufficient_quota", "billing_hard_limit_reached", "billing_error", "insufficient_balance"}
-)
-_NO_MONEY_WORDS: Final = patterns.compiled(
-    r"insufficient (?:\w+ )?(?:balance|credits?|funds|quota)|(?:not enough|no|out of|more|low on) credits?\b"
-    r"|(?:credits?|balance)\b.{0,40}(?:insufficient|too low|exhausted|depleted|not enough|used up|negative)"
-    r"|negative balance|in arrears",
-    patterns.IGNORECASE | patterns.DOTALL,
-)
-_OVERLOADED: Final = frozenset(
-    {
-        "overloaded",
-        "overloaded_error",
-        "server_overloaded",
-        "engine_overloaded",
-        "engine_overloaded_error",
-        "capacity",
-    }
-)
+_OF_MONEY: Final = frozenset({403, 429})
 # The model wrote something that the provider could not read: the next answer is likely to be readable.
 _UNREADABLE: Final = frozenset(
     {
@@ -148,16 +125,16 @@ _STATUSES: Final[dict[int, tuple[int, str]]] = {
 _STATUS_OF_WORD: Final[dict[str, int]] = {
     word: status
     for status, words in (
-        (402, sorted(_NO_MONEY)),
+        (402, sorted(NO_MONEY.codes)),
         (429, ("rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "too_many_requests")),
         (429, ("throttlingexception",)),
-        (503, ("unavailable", "service_unavailable", "serviceunavailable", *sorted(_OVERLOADED))),
+        (503, ("unavailable", "service_unavailable", "serviceunavailable", *sorted(OVERLOADED.codes))),
         (401, ("authentication_error", "invalid_api_key", "unauthenticated", "unauthorized")),
         (403, ("permission_error", "permission_denied", "forbidden")),
         (404, ("not_found_error", "model_not_found", "not_found")),
         (413, ("request_too_large",)),
         (504, ("timeout", "timeout_error", "deadline_exceeded")),
-        (400, ("context_length_exceeded", "exceed_context_size_error", *_REFUSALS, *_BAD_INPUT)),
+        (400, ("context_length_exceeded", "exceed_context_size_error", *_BAD_INPUT)),
         (
             400,
             (
@@ -301,11 +278,11 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
             return UpstreamRejected(text, status=400, error_type="invalid_request_error")
     if _COMPACTS in message.lower():
         message = without_echoes(message)  # a client compacts on these words, the user's own among them
-    if status == 400 and any(refusal in word for word in told.words for refusal in _REFUSALS):
+    if (status in _OF_FILTERS or anywhere) and CONTENT_FILTER.is_told(told):
         return UpstreamRefused(message)
     if status == 401 and asked.gateway_credential:
         return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
-    if status == 402 or (status in (403, 429) and _out_of_money(told)):
+    if status == 402 or (status in _OF_MONEY and NO_MONEY.is_told(told)):
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
     if status in _OF_OUTPUT and _model_unreadable(told):
         return UpstreamRejected(message, status=502, error_type="api_error")
@@ -314,7 +291,7 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     ):
         message = f"{_without_tools(asked.model)} The provider says: {message}"[:MAX_MESSAGE]
         return UpstreamRejected(message, status=400, error_type="invalid_request_error")
-    if status != 429 and told.words & _OVERLOADED:
+    if status != 429 and OVERLOADED.has_code(told):
         return UpstreamRejected(message, status=529, error_type="overloaded_error")
     if status == 404 and ("model_not_found" in told.words or _names_model(told.message, asked.model)):
         message = f"model: {asked.model}"
@@ -345,10 +322,6 @@ def _model_unreadable(told: ErrorBody) -> bool:
 
 def _says_nothing(told: ErrorBody) -> bool:
     return not told.message and not any(text.strip() for text in told.texts)
-
-
-def _out_of_money(told: ErrorBody) -> bool:
-    return bool(told.words & _NO_MONEY) or _NO_MONEY_WORDS.search(told.message) is not None
 
 
 def _names_model(message: str, model: str) -> bool:

@@ -19,7 +19,6 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from gateway import patterns
 from gateway.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -39,9 +38,6 @@ _PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 5
 _CREDENTIAL: Final = frozenset({401, 402, 403})
 # statuses of a wrong address or an unknown model: the admin's mistake, not the client's
 _TARGET: Final = frozenset({404, 405, 501, 505})
-_SCREENED: Final = patterns.compiled(
-    r"moderation|flagged|content[ _]policy|safety system", patterns.IGNORECASE
-)
 _OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed")
 
 
@@ -95,7 +91,7 @@ def fault_of(error: UpstreamError) -> Fault:
     if error.upstream_status in _TARGET:
         # some of these become a 400 for the client, who can do nothing about it
         return Fault.TARGET
-    if error.status == 400 or (error.status == 403 and _SCREENED.search(error.message)):
+    if error.status == 400:
         return Fault.CLIENT
     if error.upstream_status in _CREDENTIAL or error.status in _CREDENTIAL or _refused_inside(error):
         return Fault.CREDENTIAL

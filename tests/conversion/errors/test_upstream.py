@@ -139,6 +139,22 @@ def test_the_content_filter_of_azure_is_a_refusal():
     assert isinstance(error_of(400, body), UpstreamRefused)
 
 
+def test_the_words_of_a_filter_inside_a_200_are_a_refusal():
+    for payload in (
+        {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}},
+        {"error": {"code": "cyber_policy", "message": "blocked"}},
+        {"error": {"code": 403, "message": "Your input was flagged"}},
+    ):
+        assert isinstance(error_inside(payload, context_of()), UpstreamRefused)
+
+
+def test_an_answer_that_azure_stopped_and_sends_with_a_400_is_a_refusal():
+    stopped = {"code": "content_filter", "message": "Response content blocked"}
+    choice = {"finish_reason": "content_filter", "content_filter_results": {"error": stopped}}
+    error = error_of(400, {"object": "chat.completion", "choices": [choice]})
+    assert isinstance(error, UpstreamRefused)
+
+
 @pytest.mark.parametrize("status", [500, 400, 502])
 @pytest.mark.parametrize("word", ["overloaded", "server_overloaded", "engine_overloaded_error", "capacity"])
 def test_overload_by_word(status, word):

@@ -100,7 +100,13 @@ def test_a_refused_credential_stays_one_however_full_the_window_is(protocol, mes
 
 def test_a_refusal_by_the_content_filter_is_the_client_s():
     assert fault_of(UpstreamRefused("filtered")) is Fault.CLIENT
-    assert fault_of(rejected(403, message="Your input was flagged")) is Fault.CLIENT
+
+
+@pytest.mark.parametrize("protocol", DIALECTS)
+@pytest.mark.parametrize("message", ["Your input was flagged", "Content violates usage guidelines."])
+def test_a_prompt_refused_with_403_takes_no_credential_out_of_service(protocol, message):
+    assert fault_of(refused(protocol, 403, message=message)) is Fault.CLIENT
+    assert fault_of(refused(protocol, 403, message="Your account was flagged")) is Fault.CREDENTIAL
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""What an error is about: every code and wording, and what only sounds like one or repeats a user's words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.conversion.errors.error_body import read
+from gateway.conversion.errors.error_kinds import CONTENT_FILTER, NO_MONEY
+from gateway.conversion.errors.overflow import compiled_wordings, wordings
+from gateway.conversion.errors.upstream import upstream_error
+from gateway.errors import UpstreamRefused
+from tests.conversion.errors.test_error_body import ways_to_echo
+
+SAID = json.loads(Path(__file__).with_name("error_kinds.json").read_text())
+KINDS = {"content_filter": CONTENT_FILTER, "no_money": NO_MONEY}
+
+
+def error_of(status, body):
+    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return upstream_error(status, {}, raw, model="m", context_window=200_000, estimated_tokens=12)
+
+
+@pytest.mark.parametrize(("status", "body"), SAID["content_filter"])
+def test_a_prompt_that_a_filter_refused_is_a_refusal(status, body):
+    assert isinstance(error_of(status, body), UpstreamRefused)
+
+
+@pytest.mark.parametrize(("status", "body"), SAID["no_content_filter"])
+def test_what_sounds_like_a_filter_is_no_refusal(status, body):
+    assert not isinstance(error_of(status, body), UpstreamRefused)
+
+
+@pytest.mark.parametrize(("status", "body"), SAID["no_money"])
+def test_missing_money_is_a_billing_error_that_is_not_retried(status, body):
+    error = error_of(status, body)
+    assert (error.status, error.error_type, error.should_retry) == (402, "billing_error", False)
+
+
+@pytest.mark.parametrize(("status", "body"), SAID["no_lack_of_money"])
+def test_what_sounds_like_missing_money_is_no_billing_error(status, body):
+    assert error_of(status, body).error_type != "billing_error"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_wording_of_a_kind_is_met_in_something_said(kind):
+    entry = wordings()["kinds"][kind]
+    said = [text for _, body in (*SAID[kind], *SAID[f"no_{kind}" if kind == "content_filter" else kind])
+            for text in read(body).texts]  # fmt: skip
+    for entries in (entry["wordings"], entry.get("never", [])):
+        missed = [
+            one["pattern"]
+            for one, pattern in zip(entries, compiled_wordings(entries), strict=True)
+            if not any(pattern.search(text) for text in said)
+        ]
+        assert not missed
+        assert all(one["source"] for one in entries)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_users_echoed_words_name_no_kind(kind):
+    words = [text for _, body in SAID[kind] for text in read(body).texts if len(text.split()) > 4]
+    words = [text for text in words if not set("\"'`{<") & set(text)]
+    assert words
+    wrong = [
+        (text, body)
+        for text in words
+        for body in ways_to_echo(text)
+        if KINDS[kind].is_told(
+            read(body if isinstance(body, dict) else None, body if isinstance(body, str) else "")
+        )
+    ]
+    assert not wrong
