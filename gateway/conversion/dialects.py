@@ -102,6 +102,7 @@ class ReadsErrors(Protocol):
         model: str,
         context_window: int | None,
         estimated_tokens: int,
+        max_tokens: int = ...,
         ratelimit_prefix: str = ...,
         now: float | None = ...,
     ) -> UpstreamError: ...

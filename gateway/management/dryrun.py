@@ -112,6 +112,7 @@ def _upstream_error(case: JSONObject, profile: Profile) -> JSONObject:
         model=case["request"]["model"],
         context_window=profile.context_window,
         estimated_tokens=estimate_input_tokens(case["request"], profile),
+        max_tokens=case["request"].get("max_tokens") or 0,
     )
 
 

@@ -212,6 +212,7 @@ class Upstream:
             model=self.context.model,
             context_window=self.route.profile.context_window,
             estimated_tokens=self.context.estimated_input_tokens,
+            max_tokens=self.context.max_tokens,
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
             now=self.gateway.now().timestamp(),
         )

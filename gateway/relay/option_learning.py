@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.conversion.errors.refusals import Lesson, lesson, told_window, with_options
+from gateway.conversion.errors.refusals import Lesson, fitted_to_minute, lesson, told_window, with_options
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
@@ -53,12 +53,12 @@ class Teaching:
             return None
         route = choice.route
         if is_overflow(error):
-            found = self._overflow(route, error)
+            found = self._overflow(route, error, sent)
         else:
             one = lesson(error.upstream_status or error.status, self._answer(error), route.profile, sent)
             found = [] if one is None else [one]
         refused = self._refused(route)
-        if not found or any(one.option in refused for one in found):
+        if not found or any(one.lasting and one.option in refused for one in found):
             return None
         profile = with_options(route.profile, {one.option: one.new for one in found})
         return found, dataclasses.replace(route, profile=profile)
@@ -71,12 +71,16 @@ class Teaching:
 
     def worked(self, choice: AttemptChoice) -> None:
         """Note that the target has answered: its changed options are in force from now on."""
-        lessons = self._lessons.get(choice.index)
+        lessons = [one for one in self._lessons.get(choice.index, ()) if one.lasting]
         if lessons:
             self._learn(choice.route, lessons)
 
-    def _overflow(self, route: Route, error: UpstreamError) -> list[Lesson]:
+    def _overflow(self, route: Route, error: UpstreamError, sent: Mapping[str, object]) -> list[Lesson]:
         """Notes the window. When only the output did not fit, a `max_tokens` fitted to it is worth a try."""
+        if error.message.startswith(OUTPUT_TOO_LONG):
+            minute = fitted_to_minute(self._answer(error), route.profile, sent)
+            if minute is not None:
+                return [minute]
         window = told_window(self._exchange.answered.text(), route.profile)
         if window is not None and window.option not in self._refused(route):
             self._learn(route, [window])

@@ -321,6 +321,24 @@ async def test_max_tokens_that_do_not_fit_beside_the_prompt_are_fitted_from_then
     assert tries(strict) == [(200, "answered")]
 
 
+@STREAMED
+async def test_max_tokens_that_a_minute_counts_are_fitted_for_this_request_alone(strict, streamed):
+    def judge(body):
+        wanted = 900 + body["max_tokens"]
+        message = (
+            f"Request too large for model `m` on tokens per minute (TPM): Limit 8000, Requested {wanted}"
+        )
+        return error(413, message, code="rate_limit_exceeded") if wanted > 8000 else None
+
+    strict.strict.judge = judge
+    strict.strict.answers("m", stream("hello") if streamed else completion("hello"))
+    request = {**asking(stream=streamed), "max_tokens": 32_000}
+    assert (await strict.client.messages(request)).status == 200
+    assert tries(strict) == [(413, "learnt"), (200, "answered")]
+    assert [sent.body["max_tokens"] for sent in strict.strict.requests] == [32_000, 7_100]
+    assert strict.taught == []
+
+
 async def test_when_even_the_fitted_request_is_too_long_the_client_is_told_so(strict):
     strict.strict.judge = lambda body: error(400, TOGETHER)
     answer = await strict.client.messages({**asking(), "max_tokens": 10_000})

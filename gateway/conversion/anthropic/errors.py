@@ -31,6 +31,7 @@ def passed_error(
     model: str,
     context_window: int | None,
     estimated_tokens: int,
+    max_tokens: int = 0,
     ratelimit_prefix: str = "x-ratelimit-",
     now: float | None = None,
 ) -> UpstreamError:
@@ -47,6 +48,7 @@ def passed_error(
         model=model,
         context_window=context_window,
         estimated_tokens=estimated_tokens,
+        max_tokens=max_tokens,
         ratelimit_prefix=ratelimit_prefix,
         now=now,
     )

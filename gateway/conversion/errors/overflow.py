@@ -66,12 +66,23 @@ def overflow_in(words: set[str], texts: list[str], body: object) -> Overflow | N
     return None
 
 
-def too_large_for_a_minute(texts: Iterable[str]) -> Overflow | None:
-    """A request that alone exceeds what may be asked in a minute: waiting does not help."""
+def too_large_for_a_minute(
+    texts: Iterable[str], *, max_tokens: int = 0, estimated_tokens: int = 0
+) -> Overflow | None:
+    """A request that alone exceeds what may be asked in a minute: waiting does not help.
+
+    Most providers count `max_tokens`, as it was sent, with the input. What they say is requested is taken
+    for the sum or for the input alone, whichever puts the input closer to our estimate.
+    """
     for text in texts:
         for found in _matches(_MINUTE, text):
-            if found.input is not None and found.window is not None and found.input > found.window:
-                return found
+            requested, limit = found.input, found.window
+            if requested is None or limit is None or requested <= limit:
+                continue
+            alone = requested - max_tokens
+            if max_tokens and 0 < alone and abs(alone - estimated_tokens) < abs(requested - estimated_tokens):
+                return Overflow(alone, max_tokens, limit)
+            return found
     return None
 
 

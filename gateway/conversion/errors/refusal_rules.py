@@ -74,7 +74,7 @@ def was_sent(what: str, sent: Mapping[str, object]) -> bool:
         case "strict":
             return any("strict" in function for function in _functions(sent))
         case "cap":
-            return _cap_of(sent) is not None
+            return cap_of(sent) is not None
         case "reasoning_effort":
             return _effort_of(sent) is not None
         case "reasoning_off":
@@ -116,7 +116,7 @@ def _functions(sent: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
             yield function if isinstance(function, dict) else {}
 
 
-def _cap_of(sent: Mapping[str, object]) -> int | None:
+def cap_of(sent: Mapping[str, object]) -> int | None:
     return next((cap for name in _CAPS if type(cap := sent.get(name)) is int), None)
 
 
@@ -171,7 +171,7 @@ def _number(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> t
 def _output_limit(refusal: Refusal, _found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
     """The most output tokens, when more were asked for."""
     limit = told_limits(refusal.body).get("max_output_tokens")
-    cap = _cap_of(refusal.sent)
+    cap = cap_of(refusal.sent)
     return (option, limit) if limit is not None and cap is not None and cap > limit else None
 
 

@@ -15,9 +15,17 @@ from typing import Any, Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.errors.error_body import parsed_body, read
-from gateway.conversion.errors.error_limits import told_limits
-from gateway.conversion.errors.overflow import overflow_in, wordings
-from gateway.conversion.errors.refusal_rules import RULES, MatchedRefusal, Refusal, Rule, value_of, was_sent
+from gateway.conversion.errors.error_limits import LEAST_OUTPUT, told_limits
+from gateway.conversion.errors.overflow import overflow_in, too_large_for_a_minute, wordings
+from gateway.conversion.errors.refusal_rules import (
+    RULES,
+    MatchedRefusal,
+    Refusal,
+    Rule,
+    cap_of,
+    value_of,
+    was_sent,
+)
 from gateway.conversion.profile import DEFAULTS, Profile
 from gateway.masking.redaction import masked
 from gateway.wire.messages import JSONObject
@@ -36,12 +44,16 @@ _REFUSAL_CODES: Final = patterns.compiled(
 
 
 class Lesson(NamedTuple):
-    """One option of a profile that should change: `old` and `new` as in JSON, `words` the provider's."""
+    """One option of a profile that should change: `old` and `new` as in JSON, `words` the provider's.
+
+    `lasting`: False when it holds for this request alone.
+    """
 
     option: str
     old: Any
     new: Any
     words: str = ""
+    lasting: bool = True
 
 
 def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, object]) -> Lesson | None:
@@ -67,6 +79,22 @@ def told_window(body: bytes, profile: Profile) -> Lesson | None:
         return None
     words = masked(body[:MAX_SCANNED].decode("utf-8", "replace"))[:MAX_WORDS]
     return Lesson("context_window", profile.context_window, window, words)
+
+
+def fitted_to_minute(body: bytes, profile: Profile, sent: Mapping[str, object]) -> Lesson | None:
+    """A cap with which a request fits a minute's allowance that counts the cap too; None when none is told.
+
+    `body`: of a refusal of which `upstream_error` said that the input fits; `sent`: what was refused.
+    """
+    parsed = parsed_body(body)
+    texts = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace")).texts
+    found = too_large_for_a_minute(texts, max_tokens=cap_of(sent) or 0)
+    if found is None or found.input is None or found.window is None or not found.output:
+        return None
+    room = found.window - found.input
+    if room < LEAST_OUTPUT:
+        return None
+    return Lesson("max_output_tokens", profile.max_output_tokens, room, masked(texts[0])[:MAX_WORDS], False)
 
 
 def with_options(profile: Profile, options: Mapping[str, object]) -> Profile:

@@ -152,12 +152,14 @@ _STATUS_OF_WORD: Final[dict[str, int]] = {
 
 
 class ErrorContext(NamedTuple):
-    """What is known of the request: the client's model name, the window, the estimate, whose credential."""
+    """What is known of the request: the client's model name, the window, the estimate, whose credential, and
+    the output tokens that were asked for (0: unknown)."""
 
     model: str
     context_window: int | None
     estimated_tokens: int
     gateway_credential: bool
+    max_tokens: int = 0
 
     @property
     def nearly_full(self) -> bool:
@@ -173,20 +175,21 @@ def upstream_error(
     model: str,
     context_window: int | None,
     estimated_tokens: int,
+    max_tokens: int = 0,
     ratelimit_prefix: str = "x-ratelimit-",
     gateway_credential: bool = True,
     now: float | None = None,
 ) -> UpstreamError:
     """The error to raise for an upstream answer with an error status.
 
-    `model` is the client's word for it, `now` the time in seconds since 1970 (for
+    `model` is the client's word for it, `max_tokens` what was sent (0: unknown), `now` the time in seconds since 1970 (for
     a retry-after given as a date). Gives UpstreamRefused when the provider's
     content filter refused the prompt, else UpstreamRejected.
     """
     parsed = parsed_body(body)
     known = {name.lower(): value for name, value in headers.items()}
     told = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace"))
-    asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential)
+    asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential, max_tokens)
     error = _judged(status, told, asked)
     error.upstream_status = status
     if error.status in _LIMITS:
@@ -251,7 +254,13 @@ def named_error(payload: object, raw: bytes, context: AnswerContext) -> Upstream
 
 def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
     told = read(payload, raw)
-    asked = ErrorContext(context.model, context.profile.context_window, context.estimated_input_tokens, True)
+    asked = ErrorContext(
+        context.model,
+        context.profile.context_window,
+        context.estimated_input_tokens,
+        True,
+        context.max_tokens,
+    )
     return _judged(_status_told(told) or 502, told, asked, anywhere=True)
 
 
@@ -263,11 +272,13 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     message = masked(told.message)[:MAX_MESSAGE] or f"upstream error (HTTP {status})"
     if _may_overflow(status) or status == 429 or anywhere:
         # a 429 is an overflow only when the request alone is larger than a minute's allowance
-        overflow = (
-            too_large_for_a_minute(told.texts)
-            if status == 429
-            else overflow_in(told.words, told.texts, told.body)
+        overflow = too_large_for_a_minute(
+            told.texts, max_tokens=asked.max_tokens, estimated_tokens=asked.estimated_tokens
         )
+        if overflow is None and status != 429:
+            # a 413 with this type is known to clients as it is
+            words = told.words if status == 400 else told.words - {"request_too_large"}
+            overflow = overflow_in(words, told.texts, told.body)
         if overflow is None and status == 400 and _says_nothing(told) and asked.nearly_full:
             # Cerebras and Mistral refuse what is too long without a word
             overflow = Overflow()

@@ -191,6 +191,7 @@ class Asker:
             model=self.model,
             context_window=route.profile.context_window,
             estimated_tokens=converted.context.estimated_input_tokens,
+            max_tokens=converted.context.max_tokens,
         )
         raise ProviderFailed(rejection, answer.status, told_by(body))
 

@@ -289,6 +289,29 @@ def test_a_full_window_is_said_in_anthropics_words(case):
     assert error.message == f"prompt is too long: {case['input']} tokens > {case['window']} maximum"
 
 
+MINUTE = (
+    "Request too large for model `x` on tokens per minute (TPM): Limit 8000, Requested 32979, please reduce"
+)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "estimate", "message"),
+    [
+        (32000, 165, "input length and `max_tokens` exceed context limit: 979 + 32000 > 8000, "),
+        (32000, 2000, "input length and `max_tokens` exceed context limit: 979 + 32000 > 8000, "),
+        (23000, 9000, "prompt is too long: 9979 tokens > 8000 maximum"),
+        # what is requested is the input alone
+        (32000, 30000, "prompt is too long: 32979 tokens > 8000 maximum"),
+        (64000, 165, "prompt is too long: 32979 tokens > 8000 maximum"),
+        (0, 165, "prompt is too long: 32979 tokens > 8000 maximum"),
+    ],
+)
+@pytest.mark.parametrize("status", [413, 429])
+def test_the_cap_that_a_minute_counts_is_not_taken_for_the_input(status, max_tokens, estimate, message):
+    error = error_of(status, told(MINUTE), estimated_tokens=estimate, max_tokens=max_tokens)
+    assert error.status == 400 and error.message.startswith(message)
+
+
 @pytest.mark.parametrize("text", OVERFLOWS["input_fits_alone"])
 def test_input_that_fits_alone_is_said_so(text):
     assert error_of(400, told(text)).message == (
