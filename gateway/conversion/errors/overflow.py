@@ -80,7 +80,7 @@ def too_large_for_a_minute(
             if requested is None or limit is None or requested <= limit:
                 continue
             alone = requested - max_tokens
-            if max_tokens and 0 < alone and abs(alone - estimated_tokens) < abs(requested - estimated_tokens):
+            if max_tokens and alone > 0 and abs(alone - estimated_tokens) < abs(requested - estimated_tokens):
                 return Overflow(alone, max_tokens, limit)
             return found
     return None

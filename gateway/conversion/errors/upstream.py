@@ -182,8 +182,8 @@ def upstream_error(
 ) -> UpstreamError:
     """The error to raise for an upstream answer with an error status.
 
-    `model` is the client's word for it, `max_tokens` what was sent (0: unknown), `now` the time in seconds since 1970 (for
-    a retry-after given as a date). Gives UpstreamRefused when the provider's
+    `model` is the client's word for it, `max_tokens` what was sent (0: unknown), `now` the time in
+    seconds since 1970 (for a retry-after given as a date). Gives UpstreamRefused when the provider's
     content filter refused the prompt, else UpstreamRejected.
     """
     parsed = parsed_body(body)

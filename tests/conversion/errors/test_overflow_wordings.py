@@ -124,3 +124,8 @@ def test_an_empty_answer_at_a_small_cap_is_no_overflow():
     usage = {"prompt_tokens": 50, "completion_tokens": 0}
     answer = whole_answer({"choices": [cut], "usage": usage}, context(), Ledger()).message
     assert answer["stop_reason"] == "max_tokens"
+
+
+def test_a_413_that_clients_know_is_left_as_it_is():
+    body = {"type": "error", "error": {"type": "request_too_large", "message": "Request exceeds the size"}}
+    assert error_for(413, body).error_type == "request_too_large"
