@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.conversion.errors.error_kinds import OVERLOADED
 from gateway.conversion.errors.upstream import MAX_MESSAGE, error_inside, upstream_error
 from gateway.errors import UpstreamRefused, UpstreamRejected
 from tests.playbook import context_of
@@ -156,9 +157,11 @@ def test_an_answer_that_azure_stopped_and_sends_with_a_400_is_a_refusal():
 
 
 @pytest.mark.parametrize("status", [500, 400, 502])
-@pytest.mark.parametrize("word", ["overloaded", "server_overloaded", "engine_overloaded_error", "capacity"])
+@pytest.mark.parametrize("word", sorted(OVERLOADED.codes))
 def test_overload_by_word(status, word):
     assert error_of(status, told(code=word)).status == 529
+    inside = error_inside({"error": {"message": "m", "type": "server_error", "code": word}}, context_of())
+    assert (inside.status, inside.error_type) == (529, "overloaded_error")
 
 
 @pytest.mark.parametrize(
