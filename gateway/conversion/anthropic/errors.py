@@ -53,7 +53,7 @@ def passed_error(
         now=now,
     )
     error = _in_anthropics_form(body)
-    if error is None or status in _ABOUT_CREDENTIAL or _unknown_overflow(converted, error):
+    if error is None or _about_gateway(status, converted) or _unknown_overflow(converted, error):
         return converted
     text = body[: LONGEST + 1].decode("utf-8", "replace")
     passed = UpstreamRejected(
@@ -86,6 +86,14 @@ def _in_anthropics_form(body: bytes) -> dict[str, str] | None:
         return None
     told = {name: error.get(name) for name in ("type", "message")}
     return told if all(isinstance(value, str) for value in told.values()) else None  # type: ignore[return-value]
+
+
+def _about_gateway(status: int, converted: UpstreamError) -> bool:
+    """Whether the error is about the gateway's credential, or about its account.
+
+    Anthropic tells with 400 that an account is empty.
+    """
+    return status in _ABOUT_CREDENTIAL or (status == 400 and converted.error_type == "billing_error")
 
 
 def _unknown_overflow(converted: UpstreamError, error: dict[str, str]) -> bool:

@@ -51,7 +51,7 @@ _BAD_INPUT: Final = (
     "failed_to_download_image",
     "image_file_not_found",
 )
-_OF_MONEY: Final = frozenset({403, 429})
+_OF_MONEY: Final = frozenset({400, 403, 429})
 # The model wrote something that the provider could not read: the next answer is likely to be readable.
 _UNREADABLE: Final = frozenset(
     {

@@ -96,3 +96,8 @@ def test_what_no_client_would_understand_is_converted(status, body, expected, me
 )
 def test_a_body_in_no_form_is_an_error_all_the_same(body):
     assert read(500, body).status == 500
+
+
+def test_an_empty_account_is_the_gateways_and_told_as_such():
+    error = read(*told(400, "invalid_request_error", "Your credit balance is too low to access the API"))
+    assert (error.status, error.error_type, error.verbatim) == (402, "billing_error", None)
