@@ -144,6 +144,7 @@ def usage_of(
     completion = _first_known(counts, "completion_tokens", "output_tokens")
     read = _first_positive(counts, _CACHE_READ)
     written = _first_positive(counts, _CACHE_WRITTEN)
+    cached = read + written
     reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
     if prompt == 0 and not read and not written and context.estimated_input_tokens:
         ledger.repair(repairs.USAGE_NO_PROMPT)
@@ -153,16 +154,16 @@ def usage_of(
         completion = None
     if prompt is not None and completion is not None:
         beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
-        if beside > 0 and beside == read:
+        if beside > 0 and prompt >= cached and beside in (read, written, cached):
             ledger.repair(repairs.USAGE_CACHED)
-            prompt += read
-        elif beside > 0 and beside == (reasoning or beside):
+            prompt += beside
+        elif beside > 0 and (beside == reasoning or not (reasoning or cached)):
             ledger.repair(repairs.USAGE_REASONING)
             completion += beside
-    if prompt is not None and prompt < read + written:
+    if prompt is not None and prompt < cached:
         # a part is never more than the whole
         ledger.repair(repairs.USAGE_CACHED)
-        prompt += read + written
+        prompt += cached
     estimated = prompt is None or completion is None
     if completion is None:
         completion = estimate_tokens(output.texts, context.profile.vocabulary)
@@ -261,15 +262,33 @@ def latest(
     """The counts of a stream so far: a later count never takes away what an earlier one told."""
     if not known or not told:
         return told or known
-    news = {name: value for name, value in told.items() if _is_news(value, known.get(name))}
-    if any(told[name] is not None and told[name] != known[name] for name in told.keys() - news.keys()):
+    merged, took_away = _merged(known, told)
+    if took_away:
         ledger.repair(repairs.USAGE_LATER, once=True)
-    return {**known, **news}
+    return merged
+
+
+def _merged(
+    known: Mapping[str, Any], told: Mapping[str, Any], depth: int = 1
+) -> tuple[Mapping[str, object], bool]:
+    """The counts of both, with those of the details one level down; whether a later one was left out."""
+    merged, took_away = {**known}, False
+    for name, value in told.items():
+        before = known.get(name)
+        if depth and type(value) is dict and type(before) is dict:
+            merged[name], inside = _merged(before, value, depth - 1)
+            took_away = took_away or inside
+        elif _is_news(value, before):
+            merged[name] = value
+        elif value is not None and value != before:
+            took_away = True
+    return merged, took_away
 
 
 def _is_news(value: object, known: object) -> bool:
-    if type(value) is int and type(known) is int:
-        return value > known
+    number, before = _number(value), _number(known)
+    if number is not None and before is not None:
+        return number > before
     return known is None or bool(value)
 
 

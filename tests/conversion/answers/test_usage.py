@@ -47,6 +47,27 @@ def numbers(counts, **more):
         ({"prompt_tokens": 0}, (11, 0, 0)),
         ({"prompt_tokens": 6, "cached_tokens": 5, "total_tokens": 12}, (6, 5, 0)),
         ({"prompt_tokens": 80, "prompt_tokens_details": None}, (80, 0, 0)),
+        # what stands in the total alone is what the caches are told to hold, never output
+        (
+            {
+                "prompt_tokens": 10,
+                "total_tokens": 1011,
+                "cache_read_input_tokens": 800,
+                "cache_creation_input_tokens": 200,
+            },
+            (10, 800, 200),
+        ),
+        (
+            {
+                "prompt_tokens": 2000,
+                "total_tokens": 3001,
+                "cache_read_input_tokens": 800,
+                "cache_creation_input_tokens": 200,
+            },
+            (2000, 800, 200),
+        ),
+        ({"prompt_tokens": 500, "total_tokens": 701, "cache_creation_input_tokens": 200}, (500, 0, 200)),
+        ({"prompt_tokens": 500, "total_tokens": 801, "cached_tokens": 100}, (400, 100, 0)),
     ],
 )
 def test_input_tokens(counts, expected):
@@ -156,6 +177,40 @@ def test_a_later_count_takes_nothing_away():
         assert latest(first, later, Ledger()) == first
     assert latest(first, {"completion_tokens": 9}, Ledger()) == {**first, "completion_tokens": 9}
     assert latest(None, first, Ledger()) == first
+
+
+@pytest.mark.parametrize("later", [{"cached_tokens": 0}, {"cached_tokens": None}, {}, {"cached_tokens": "0"}])
+def test_a_later_count_takes_nothing_away_one_level_down(later):
+    first = {"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 800}}
+    ledger = Ledger()
+    told = {"prompt_tokens": 1000, "completion_tokens": 5, "prompt_tokens_details": later}
+    assert latest(first, told, ledger) == {**first, "completion_tokens": 5}
+    assert bool(ledger.as_json()) is (later.get("cached_tokens") is not None)
+    more = {"prompt_tokens_details": {"cached_tokens": 900, "audio_tokens": 0}}
+    assert latest(first, more, Ledger())["prompt_tokens_details"] == more["prompt_tokens_details"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (None, False),
+        ({"prompt_tokens": 9}, False),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {}}, False),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": None}}, False),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 0}}, True),
+        ({"prompt_tokens": 9, "num_cached_tokens": 0}, True),
+        ({"prompt_tokens": 9, "cached_tokens": 3}, True),
+        ({"prompt_tokens": 9, "cache_creation_input_tokens": 0}, True),
+    ],
+)
+def test_a_provider_tells_of_its_cache_or_does_not(counts, told):
+    assert usage_of(counts, context_of(), Output(), Ledger()).cache_told is told
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_provider_of_the_messages_api_tells_of_its_cache_or_does_not(told):
+    counts = {"input_tokens": 3, "output_tokens": 1} | ({"cache_read_input_tokens": 0} if told else {})
+    assert own_usage(counts, context_of(), written=1).cache_told is told
 
 
 @pytest.mark.parametrize("vocabulary", ["none", "o200k_base"])
