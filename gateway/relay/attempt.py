@@ -240,7 +240,7 @@ class Upstream:
             raise stream.failure
         events = [jsontext.loads(event.data) for event in sse.Decoder().feed(sse.encode_all(told))]
         usage = stream.usage
-        self.exchange.usage_estimated, self.exchange.service_tier = usage.estimated, usage.tier
+        self._counted(usage.estimated, usage.tier, usage.cache_told)
         return chat_message.put_together(events, usage.whole())
 
     def _message(self, answer: UpstreamAnswer, body: bytes) -> Message:
@@ -262,8 +262,13 @@ class Upstream:
         if not isinstance(completion, dict):
             raise _invalid(answer)
         answered = self.dialect.whole_answer(completion, self.context, self.exchange.ledger)
-        self.exchange.usage_estimated, self.exchange.service_tier = answered.usage_estimated, answered.tier
+        self._counted(answered.usage_estimated, answered.tier, answered.cache_told)
         return answered.message
+
+    def _counted(self, estimated: bool, tier: str, cache_told: bool) -> None:
+        """Note what the history must know of the counts of an answer."""
+        exchange = self.exchange
+        exchange.usage_estimated, exchange.service_tier, exchange.cache_told = estimated, tier, cache_told
 
     def _refused(self, refusal: UpstreamRefused) -> Message:
         self.exchange.usage_estimated = True
@@ -334,8 +339,8 @@ class Upstream:
             return
         exchange.stop_reason = stream.stop_reason or ""
         usage = stream.usage
-        exchange.usage, exchange.service_tier = usage.at_end(), usage.tier
-        exchange.usage_estimated = usage.estimated
+        exchange.usage = usage.at_end()
+        self._counted(usage.estimated, usage.tier, usage.cache_told)
         exchange.tools_called = list(stream.tool_names)
 
     @property

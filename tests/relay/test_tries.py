@@ -1,6 +1,7 @@
 """Retry and failover before the first byte, each transition against real sockets."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -125,6 +126,31 @@ async def test_a_content_filter_is_an_answer_and_never_moves_on(two, streamed, f
     answer = await two.ask(asking(stream=streamed))
     assert answer.status == 200
     assert two.second.requests == []
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    ("details", "known"), [({}, None), ({"cached_tokens": 0}, 0), ({"cached_tokens": 4}, 4)]
+)
+async def test_what_a_provider_does_not_tell_of_its_cache_is_unknown(two, streamed, details, known):
+    counts = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": details}
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": counts}
+    whole = {
+        "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
+        "usage": counts,
+    }
+    json_body = Answer(headers={"content-type": "application/json"}, body=json.dumps(whole).encode())
+    two.first.answers("one", stream("hi", tail=[end]) if streamed else json_body)
+    answer = await two.ask(asking(stream=streamed))
+    assert answer.status == 200
+    assert two.bench.recorder.last.cache_read_tokens == known
+    # the client always gets a number
+    usage = (
+        [event["usage"] for event in answer.events if "usage" in event][-1]
+        if streamed
+        else answer.json["usage"]
+    )
+    assert usage["cache_read_input_tokens"] == (known or 0)
 
 
 async def test_when_all_targets_fail_the_client_is_told_the_last_error(two):

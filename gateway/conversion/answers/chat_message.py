@@ -51,11 +51,12 @@ _END_COUNTS: Final = (*_START_COUNTS, "output_tokens", "output_tokens_details", 
 
 
 class WholeAnswer(NamedTuple):
-    """`usage_estimated`: the upstream did not tell all token counts. `tier`: as in Usage."""
+    """`usage_estimated`: the upstream did not tell all token counts. `tier`, `cache_told`: as in Usage."""
 
     message: Message
     usage_estimated: bool
     tier: str = ""
+    cache_told: bool = False
 
 
 def message(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> Message:
@@ -88,7 +89,7 @@ def whole_answer(completion: JSONObject, context: AnswerContext, ledger: Ledger)
     if stream.failure is not None:
         raise stream.failure
     usage = stream.usage
-    return WholeAnswer(put_together(events, usage.whole()), usage.estimated, usage.tier)
+    return WholeAnswer(put_together(events, usage.whole()), usage.estimated, usage.tier, usage.cache_told)
 
 
 def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -> WholeAnswer | None:
@@ -152,7 +153,8 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
         context=context,
         ledger=ledger,
     )
-    return WholeAnswer(envelope(context, content, stop, usage.whole()), usage.estimated, usage.tier)
+    message = envelope(context, content, stop, usage.whole())
+    return WholeAnswer(message, usage.estimated, usage.tier, usage.cache_told)
 
 
 def _calls_said_once(

@@ -36,6 +36,7 @@ _CACHE_WRITTEN: Final = (
     ("prompt_tokens_details", "cache_creation_tokens"),
     ("prompt_tokens_details", "cache_creation_input_tokens"),
 )
+_CACHE_PLACES: Final = (*_CACHE_READ, *_CACHE_WRITTEN)
 _ANTHROPIC_CACHE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _SEARCHES: Final = (("server_tool_use", "web_search_requests"), ("num_search_queries",))
 _CHAT_NAMES: Final = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"})
@@ -67,6 +68,7 @@ _TIERS: Final = {"priority": "priority", "fast": "priority", "scale": "priority"
 class Usage:
     """Anthropic's numbers of one answer. `estimated`: the upstream did not tell all of them.
 
+    `cache_told`: the upstream said what came from its cache, or that nothing did.
     `service_tier`: in Anthropic's words; `tier`: in the provider's, "" for the standard one.
     """
 
@@ -80,6 +82,7 @@ class Usage:
     service_tier: str = "standard"
     estimated: bool = False
     tier: str = ""
+    cache_told: bool = False
 
     @property
     def context_tokens(self) -> int:
@@ -179,6 +182,7 @@ def usage_of(
         service_tier=_TIERS.get(tier, "standard") if isinstance(tier, str) else "standard",
         estimated=estimated,
         tier=priced_tier(tier),
+        cache_told=cached > 0 or any(_at(counts, place) is not None for place in _CACHE_PLACES),
     )
 
 
@@ -198,6 +202,7 @@ def own_usage(counts: object, context: AnswerContext, *, written: int) -> Usage:
         searches=_number(_at(counts, ("server_tool_use", "web_search_requests"))) or 0,
         estimated=given is None or made is None,
         tier=priced_tier(counts.get("speed")) or priced_tier(counts.get("service_tier")),
+        cache_told=any(counts.get(name) is not None for name in _ANTHROPIC_CACHE),
     )
 
 

@@ -40,7 +40,7 @@ def passed_message(message: Mapping[str, object], context: AnswerContext, ledger
     told = {} if context.safeguard_results is None else {RESULTS: context.safeguard_results}
     # as it came: nobody has checked that it is like ours
     passed = cast(Message, {**message, "content": content, "model": context.model, **told})
-    return WholeAnswer(passed, usage.estimated, usage.tier)
+    return WholeAnswer(passed, usage.estimated, usage.tier, usage.cache_told)
 
 
 def _is_block(block: object) -> bool:

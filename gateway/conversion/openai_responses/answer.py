@@ -34,4 +34,4 @@ def whole_response(response: Mapping[str, object], context: AnswerContext, ledge
     if stream.failure is not None:
         raise stream.failure
     usage = stream.usage
-    return WholeAnswer(put_together(events, usage.whole()), usage.estimated, usage.tier)
+    return WholeAnswer(put_together(events, usage.whole()), usage.estimated, usage.tier, usage.cache_told)

@@ -91,7 +91,8 @@ def _among(names: Iterable[str]) -> str:
 
 _COLUMNS: Final = ", ".join(f"log.{name}" for name in _Row._fields)
 _JUDGED: Final = (
-    "log.cache_read_tokens IS NOT NULL AND log.endpoint = 'messages' AND log.state = 'ok' AND log.task = ''"
+    "log.cache_read_tokens IS NOT NULL AND NOT log.usage_estimated"
+    " AND log.endpoint = 'messages' AND log.state = 'ok' AND log.task = ''"
 )
 # those that may be a miss, and those that were one
 _CANDIDATES: Final = f"""

@@ -185,6 +185,7 @@ class Exchange:
     stop_reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     usage_estimated: bool = False
+    cache_told: bool = False
     service_tier: str = ""
     estimated_input_tokens: int | None = None
     input_counts: TokenCounts | None = None
@@ -281,7 +282,8 @@ class Exchange:
             stop_reason=self.stop_reason,
             input_tokens=usage.get("input_tokens"),
             output_tokens=usage.get("output_tokens"),
-            cache_read_tokens=usage.get("cache_read_input_tokens"),
+            # 0 would say that a provider which tells nothing of a cache read nothing from it
+            cache_read_tokens=usage.get("cache_read_input_tokens") if self.cache_told else None,
             cache_write_tokens=usage.get("cache_creation_input_tokens"),
             cache_write_1h_tokens=cache_writes.get("ephemeral_1h_input_tokens"),
             thinking_tokens=details.get("thinking_tokens"),
