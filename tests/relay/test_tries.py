@@ -134,13 +134,13 @@ async def test_a_content_filter_is_an_answer_and_never_moves_on(two, streamed, f
 )
 async def test_what_a_provider_does_not_tell_of_its_cache_is_unknown(two, streamed, details, known):
     counts = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": details}
-    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": counts}
+    end = [chunk({}, "stop", usage=counts), b"data: [DONE]\n\n"]
     whole = {
         "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
         "usage": counts,
     }
     json_body = Answer(headers={"content-type": "application/json"}, body=json.dumps(whole).encode())
-    two.first.answers("one", stream("hi", tail=[end]) if streamed else json_body)
+    two.first.answers("one", stream("hi", tail=end) if streamed else json_body)
     answer = await two.ask(asking(stream=streamed))
     assert answer.status == 200
     assert two.bench.recorder.last.cache_read_tokens == known

@@ -150,11 +150,17 @@ def without_echoes(text: str) -> str:
             at = end
             continue
         closing = _ENDS[mark[0]].search(text, end)
-        stop = len(text) if closing is None else closing.end()
+        stop = _end_of_line(text, end) if closing is None else closing.end()
         echoed = mark == "input_value=" or len(text[end:stop].split(None, _NAME_WORDS)) > _NAME_WORDS
         kept.append(text[at:start] + "\u2026" if echoed else text[at:stop])
         at = stop
     return "".join(kept)
+
+
+def _end_of_line(text: str, at: int) -> int:
+    """Where a quotation without an end is over: what stands on the next line is the provider's again."""
+    line_end = text.find("\n", at)
+    return len(text) if line_end < 0 else line_end
 
 
 def _candidates(body: bytes) -> Iterator[bytes]:

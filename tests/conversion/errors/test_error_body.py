@@ -149,6 +149,9 @@ def test_a_sentence_behind_a_long_echo_is_read():
         ("got 'a b c d e'.", "got \u2026."),
         ("got 'don't do a b c' now", "got \u2026 now"),
         ('got "a b c d', "got \u2026"),
+        ("raise('a b c d...\n Error: a b c d", "raise(\u2026\n Error: a b c d"),
+        ("raise('a b...\n Error: a b c d", "raise('a b...\n Error: a b c d"),
+        ("got 'a b c d\n e f' now", "got \u2026 now"),
         ("use `max_tokens` or `a b c d e`", "use `max_tokens` or \u2026"),
     ],
 )
