@@ -261,7 +261,10 @@ def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
         True,
         context.max_tokens,
     )
-    return _judged(_status_told(told) or 502, told, asked, anywhere=True)
+    error = _judged(_status_told(told) or 502, told, asked, anywhere=True)
+    if error.status in _LIMITS:
+        error.retry_after = retry_after({}, told.body, told.message, ratelimit_prefix="", now=None)
+    return error
 
 
 def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:

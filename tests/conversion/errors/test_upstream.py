@@ -391,6 +391,29 @@ def test_the_status_of_an_error_inside_a_200(error, status):
 
 
 @pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        ({"code": "rate_limit_exceeded", "message": "Rate limit reached. Please try again in 11.054s."}, 12),
+        ({"code": 429, "message": "Please retry in 12.5s."}, 13),
+        ({"code": 429, "message": "m", "metadata": {"headers": {"Retry-After": "20"}}}, 20),
+        (
+            {
+                "code": 429,
+                "message": "m",
+                "metadata": {"headers": {"X-RateLimit-Reset": "1790000000000"}, "retry_after": 12},
+            },
+            12,
+        ),
+        ({"type": "overloaded_error", "message": "try again in 20s"}, 20),
+        ({"type": "rate_limit_error", "message": "m"}, None),
+        ({"type": "server_error", "message": "try again in 20s"}, None),
+    ],
+)
+def test_the_pause_of_a_limit_inside_a_200_is_told(error, seconds):
+    assert error_inside({"error": error}, context_of()).retry_after == seconds
+
+
+@pytest.mark.parametrize(
     ("payload", "status", "message"),
     [
         ({"code": 429, "msg": "rate limited"}, 429, "rate limited"),
