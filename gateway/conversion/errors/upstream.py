@@ -91,9 +91,14 @@ _UNKNOWN_MODEL: Final = (
 # of an error inside a 200, in lower case and without underscores
 _SENTENCES: Final = ("message", "msg", "errormsg", "errmsg", "errormessage", "statusmsg", "errordescription")
 _CODES: Final = ("code", "errorcode", "errcode", "errno", "status", "statuscode", "retcode")
-_SUCCESS: Final = frozenset(
-    {"", "0", "ok", "success", "succeeded", "true", "processing", "queued", "in_progress", "completed"}
-    | {str(status) for status in range(100, 300)}
+# these may also say how far an answer is
+_STATES: Final = frozenset({"code", "status", "statuscode"})
+_SUCCESS: Final = frozenset({"", "0", "ok", "success", "succeeded", "true"})
+_FAILURE_WORDS: Final = patterns.compiled(
+    r"err|fail|exception|denied|invalid|unauth|forbidden|reject|refus|exceed|exhaust|insufficient|unavailable"
+    r"|overload|throttl|time[ _-]?d?[ _-]?out|abort|cancel|not[ _-]?(?:found|open|exist)|bad[ _-]?request"
+    r"|too[ _-]?many|crash",
+    patterns.IGNORECASE,
 )
 
 # What the client is told of limits and overload: the pause may stand anywhere in the answer.
@@ -223,7 +228,7 @@ def error_inside(payload: Mapping[str, object], context: AnswerContext) -> Upstr
 
 
 def _failure_told(payload: Mapping[str, object]) -> bool:
-    """Whether an object without choices and usage has a sentence and a code that is no success."""
+    """Whether an object without choices and usage has a sentence and a code that tells a failure."""
     if payload.get("choices") or payload.get("usage"):
         return False
     fields = {key.lower().replace("_", ""): value for key, value in payload.items()}
@@ -231,10 +236,24 @@ def _failure_told(payload: Mapping[str, object]) -> bool:
         return _failure_told(status)
     if not any(isinstance(fields.get(name), str) and fields[name] for name in _SENTENCES):
         return False
-    codes = [fields[name] for name in _CODES if fields.get(name) is not None]
-    return fields.get("success") is False or any(
-        isinstance(code, int | str) and str(code).lower() not in _SUCCESS for code in codes
-    )
+    return fields.get("success") is False or any(_tells_failure(name, fields.get(name)) for name in _CODES)
+
+
+def _tells_failure(name: str, code: object) -> bool:
+    """Whether a code is one of a failure; a state such as `pending` or 102 is none."""
+    if not isinstance(code, int | str) or (word := str(code).lower()) in _SUCCESS:
+        return False
+    number = int(word) if word.lstrip("-").isdecimal() and len(word) < 12 else None
+    if name not in _STATES or (number is not None and (number < 0 or number >= 400)):
+        return True
+    if number is not None:
+        return False
+    return word in _STATUS_OF_WORD or _FAILURE_WORDS.search(word) is not None or _known_code(word)
+
+
+def _known_code(word: str) -> bool:
+    told = ErrorBody("", {word}, [], None)
+    return any(kind.has_code(told) for kind in (CONTENT_FILTER, NO_MONEY, OVERLOADED))
 
 
 def error_of_choice(choice: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:

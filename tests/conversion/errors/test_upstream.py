@@ -424,6 +424,10 @@ def test_the_pause_of_a_limit_inside_a_200_is_told(error, seconds):
         ({"status": "error", "message": "engine died"}, 502, "engine died"),
         ({"success": False, "message": "no credit"}, 502, "no credit"),
         ({"retcode": -1, "errMsg": "refused", "choices": []}, 502, "refused"),
+        ({"code": "Arrearage", "message": "no"}, 402, "no"),
+        ({"code": "InvalidApiKey", "message": "no"}, 502, "no"),
+        ({"code": 1302, "msg": "busy"}, 502, "busy"),
+        ({"code": "Throttling.RateQuota", "message": "slow"}, 502, "slow"),
     ],
 )
 def test_an_object_that_is_no_answer_and_tells_a_failure_is_an_error(payload, status, message):
@@ -437,6 +441,12 @@ def test_an_object_that_is_no_answer_and_tells_a_failure_is_an_error(payload, st
         {"code": 0, "msg": "success"},
         {"code": 200, "message": "OK"},
         {"status": "ok", "message": "warming up"},
+        {"status": "pending", "message": "Waiting for a free slot"},
+        {"status": "loading_model", "message": "Loading"},
+        {"status": 102, "message": "Processing"},
+        {"code": 302, "message": "moved to another node"},
+        {"code": "heartbeat", "msg": "x"},
+        {"status": {"code": "queued", "message": "x"}},
         {"code": 1, "msg": "", "choices": []},
         {"code": 1, "msg": "x", "usage": {"prompt_tokens": 1}},
         {"id": "c1", "object": "chat.completion.chunk", "status": "in_progress", "message": "x"},
