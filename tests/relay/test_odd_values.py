@@ -26,6 +26,8 @@ REQUEST = {
     "tools": [
         {"name": "look", "description": "looks", "input_schema": {"type": "object", "properties": {}}},
         {"type": "web_search_20250305", "name": "web_search", "max_uses": 2},
+        # a tool that something has to load: its name is looked up among those that were
+        {"name": "later", "input_schema": {"type": "object"}, "defer_loading": True},
     ],
     "tool_choice": {"type": "auto"},
     "messages": [

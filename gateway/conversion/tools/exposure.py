@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import may_be_renamed
-from gateway.conversion.validation.shape_errors import LIST, OBJECT, refuse, refuse_tag, required_object
+from gateway.conversion.validation.shape_errors import LIST, OBJECT, TEXT, refuse, refuse_tag, required_object
 from gateway.errors import InvalidRequest
 from gateway.values import frozen
 from gateway.wire.messages_request import MessagesRequest
@@ -163,13 +163,26 @@ def _declared(tools: object) -> list[Declared]:
     for index, tool in enumerate(tools):
         if type(tool) is not dict:
             refuse(f"tools.{index}", OBJECT)
-        name = tool.get("name")
-        if type(name) is str:
+        name = _name_of(f"tools.{index}", tool)
+        if name is not None:
             if name in names:
                 refuse("tools", "Tool names must be unique.")
             names.add(name)
         declared.append(Declared(f"tools.{index}", tool))
     return declared
+
+
+def _name_of(path: str, tool: Mapping[str, Any]) -> str | None:
+    """The tool's name, None without one. Raises InvalidRequest when it is no string.
+
+    Who needs a name asks for it later; here names are looked up, and what is no string may not be hashable.
+    """
+    name = tool.get("name")
+    if name is None or type(name) is str:
+        return name
+    kind = tool.get("type")
+    tag = kind if type(kind) is str and kind else "custom"
+    refuse(f"{path}.{tag}.name", TEXT)
 
 
 def _shows_all(tools: list[Declared], wanted: Collection[str], profile: Profile) -> bool:
@@ -217,7 +230,7 @@ def _changed_tool(path: str, block: dict[str, Any], known: dict[str, Declared]) 
     if kind == "tool_definition" and block["type"] == "tool_addition":
         definition = required_object(change, "definition", path)
         path = f"{path}.definition"
-        name = str(definition.get("name") or path)
+        name = _name_of(path, definition) or path
         known[name] = Declared(path, definition)
         return name
     if kind != "tool_reference":

@@ -215,3 +215,15 @@ def test_no_tools_at_all_are_no_tools():
 def test_calls_of_a_toolset_count_under_the_composed_name():
     call = {"type": "tool_use", "id": "t", "name": "zoom", "toolset_name": "computer", "input": {}}
     assert ToolHistory.of([assistant(call)]).called == {"computer__zoom"}
+
+
+@pytest.mark.parametrize("name", [["x"], {}, 5, True, [[]]])
+@pytest.mark.parametrize("more", [{}, {"defer_loading": True}, {"type": "custom"}])
+def test_a_name_that_is_no_string_is_refused_wherever_the_tool_is_declared(name, more):
+    declared = tool(name, **more)
+    with pytest.raises(InvalidRequest) as refusal:
+        names([tool("a"), declared])
+    assert refusal.value.message == "tools.1.custom.name: Input should be a valid string"
+    with pytest.raises(InvalidRequest) as refusal:
+        names([tool("a"), deferred("b")], system(definition(declared)))
+    assert refusal.value.message.endswith(".tool.definition.custom.name: Input should be a valid string")
