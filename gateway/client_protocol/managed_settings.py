@@ -12,6 +12,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from gateway.client_protocol.settings_shapes import (
+    ANY,
+    SETTINGS,
+    Leaf,
+    Names,
+    mistake_in,
+    restricts,
+    shape_of,
+    unknown_names,
+)
 from gateway.values import frozen
 
 PATH: Final = "/managed/settings"
@@ -19,32 +29,6 @@ PATH: Final = "/managed/settings"
 SAFE: Final = 2**53 - 1
 DEEPEST: Final = 30
 LARGEST: Final = 256 * 1024
-# lists of rules: those of several policies hold together
-_JOINED: Final = frozenset({"allow", "deny", "ask", "additionalDirectories"})
-# keys of a settings file that have a meaning in a policy, as measured with 2.1.332 or read there
-KNOWN: Final = frozenset(
-    {
-        "$schema", "agent", "allowManagedHooksOnly", "allowManagedPermissionRulesOnly", "allowedMcpServers",
-        "alwaysThinkingEnabled", "apiKeyHelper", "attribution", "attributionProject", "autoMode",
-        "autoUpdatesChannel", "availableModels", "awsAuthRefresh", "awsCredentialExport",
-        "blockedMarketplaces", "cleanupPeriodDays", "companyAnnouncements", "deniedMcpServers",
-        "deniedModels", "disableAllHooks", "disableAutoMode", "disableBypassPermissionsMode", "effortLevel",
-        "enableAllProjectMcpServers", "enabledPlugins", "enforceAvailableModels", "env",
-        "extraKnownMarketplaces", "fastMode", "forceRemoteSettingsRefresh", "hooks",
-        "includeCoAuthoredBy", "includeGitInstructions", "language", "managedMcpServers", "maxEffortLevel",
-        "model", "modelOverrides", "modelPicker", "modelPricing", "modelSettings", "otelHeadersHelper",
-        "outputStyle", "permissions", "plansDirectory", "requiredMaximumVersion", "requiredMinimumVersion",
-        "respectGitignore", "sandbox", "showTurnDuration", "skipWebFetchPreflight", "spinnerTipsEnabled",
-        "statusLine", "strictKnownMarketplaces", "teammateMode", "viewMode",
-    }
-)  # fmt: skip
-# these work in the machine's own policy file alone
-MACHINE_ONLY: Final = frozenset(
-    {
-        "allowedProviders", "forceLoginGatewayUrl", "forceLoginMethod", "forceLoginOrgUUID",
-        "gatewayInternalNetworks",
-    }
-)  # fmt: skip
 
 
 @frozen
@@ -74,18 +58,41 @@ def document(policies: Iterable[Mapping[str, Any]]) -> Document:
     return Document(merged, checksum(merged))
 
 
-def merged_settings(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, Any]:
-    """Objects are merged key by key, lists of permission rules joined; of anything else `above` wins."""
-    merged = dict(below)
+def merged_settings(
+    below: Mapping[str, object], above: Mapping[str, object], shape: Names | None = SETTINGS
+) -> dict[str, Any]:
+    """Objects are merged key by key, and lists that restrict are joined; of anything else `above` wins.
+
+    What the client would drop is left out, so that no mistake above takes away a rule from below. `shape`
+    None: an object that the table of shapes does not know.
+    """
+    merged: dict[str, Any] = dict(below)
     for name, value in above.items():
         before = merged.get(name)
-        if isinstance(before, dict) and isinstance(value, dict):
-            merged[name] = merged_settings(before, value)
-        elif name in _JOINED and isinstance(before, list) and isinstance(value, list):
-            merged[name] = [*before, *(one for one in value if one not in before)]
-        else:
+        expected = None if shape is None else shape_of(name, shape)
+        joined = expected.joined if isinstance(expected, Leaf) else expected is None and restricts(name)
+        if isinstance(expected, Leaf) and not joined and not expected.fits(value):
+            continue
+        if joined and isinstance(value, list):
+            held = before if isinstance(before, list) else []
+            merged[name] = _joined(held, value, expected if isinstance(expected, Leaf) else ANY)
+        elif isinstance(value, dict) and not joined:
+            known = expected if isinstance(expected, Names) else None
+            merged[name] = merged_settings(before if isinstance(before, dict) else {}, value, known)
+        elif isinstance(expected, Names) or isinstance(before, dict):
+            continue
+        elif not joined or (expected is None and not isinstance(before, list)):
             merged[name] = value
     return merged
+
+
+def _joined(held: list[Any], more: list[Any], expected: Leaf) -> list[Any]:
+    """The entries of both lists, each once."""
+    entries = {canonical(one): one for one in held}
+    for one in more:
+        if expected.fits([one]):
+            entries.setdefault(canonical(one), one)
+    return list(entries.values())
 
 
 def checksum(settings: Mapping[str, object]) -> str:
@@ -110,15 +117,15 @@ def problem_of(settings: object) -> str:
     if not isinstance(settings, dict):
         return "not an object"
     try:
-        problem = _problem(settings, DEEPEST)
+        problem = _problem(settings, DEEPEST) or mistake_in(settings)
         return problem or ("too large" if len(canonical(settings)) > LARGEST else "")
     except (RecursionError, UnicodeEncodeError):
         return "nested too deeply or not text"
 
 
 def warnings_of(settings: Mapping[str, object]) -> list[str]:
-    """Keys that this version does not know, and those that work in the machine's own file alone."""
-    return sorted(name for name in settings if name not in KNOWN)
+    """Names at every level without a known effect, and those that work in the machine's own file alone."""
+    return sorted(unknown_names(settings))
 
 
 def _problem(value: Any, deepest: int) -> str:
@@ -127,7 +134,7 @@ def _problem(value: Any, deepest: int) -> str:
     if isinstance(value, str):
         value.encode()
     elif isinstance(value, float):
-        return "" if value == value and abs(value) != float("inf") else "a number that is none"
+        return "" if value == value and abs(value) != float("inf") else "a number that is not one"
     elif isinstance(value, int) and not isinstance(value, bool):
         return "" if abs(value) <= SAFE else "a number of too many digits"
     elif isinstance(value, list):

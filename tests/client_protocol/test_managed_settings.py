@@ -94,3 +94,108 @@ def test_keys_without_a_known_effect_are_warned_of():
         "typo",
     ]
     assert problem_of({"model": "x"}) == ""
+
+
+def test_names_are_warned_of_at_every_level_that_is_known():
+    settings = {
+        "permissions": {"denny": ["Bash"], "deny": []},
+        "sandbox": {"network": {"deniedDomain": []}},
+        "env": {"ANY_NAME": "1"},
+        "hooks": {"PreToolUses": []},
+        "modelPricing": {"overrides": {"any model": {"inputs": 1}}},
+    }
+    assert warnings_of(settings) == [
+        "hooks.PreToolUses",
+        "modelPricing.overrides.any model.inputs",
+        "permissions.denny",
+        "sandbox.network.deniedDomain",
+    ]
+
+
+_EVERYONE = {
+    "permissions": {"deny": ["Bash(curl *)", "Read(./.env)"], "disableBypassPermissionsMode": "disable"},
+    "deniedMcpServers": [{"serverName": "evil"}],
+    "deniedModels": ["opus"],
+    "blockedMarketplaces": ["a"],
+    "autoMode": {"hard_deny": ["never push"], "soft_deny": ["s"]},
+    "sandbox": {"filesystem": {"denyRead": ["~/.ssh"]}, "network": {"deniedDomains": ["evil.example"]}},
+    "hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": "check"}]}]},
+    "aNewerKey": {"blockedThings": ["x"]},
+}
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+def _with_names_of(settings):
+    """Settings with these names, whose values are anything, or objects of the same kind."""
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            name: (_JSON | _with_names_of(value) if isinstance(value, dict) else _JSON)
+            for name, value in settings.items()
+        },
+    )
+
+
+def _restrictions(settings, path=()):
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _restrictions(value, (*path, name))
+        elif isinstance(value, list):
+            yield from (((*path, name), json.dumps(one)) for one in value)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        {"permissions": None},
+        {"permissions": []},
+        {"permissions": {"deny": None}},
+        {"permissions": {"deny": {}}},
+        {"permissions": {"deny": "Bash(wget *)"}},
+        {"permissions": {"deny": [None]}},
+        {"permissions": {"disableBypassPermissionsMode": None}},
+        {"env": {"A": 1}},
+        {"env": {"A": None}},
+        {"deniedModels": "opus"},
+        {"hooks": {"PreToolUse": {"hooks": []}}},
+        {"modelPricing": {"overrides": {"m": {"input": "1"}}}},
+        {"availableModels": None},
+    ],
+)
+def test_a_value_that_the_client_would_drop_is_no_policy_and_takes_nothing_away(above):
+    assert " has to be " in problem_of(above)
+    merged = document([_EVERYONE, above]).settings
+    assert {name: merged[name] for name in _EVERYONE} == _EVERYONE
+    assert problem_of(merged) == ""
+
+
+@given(_with_names_of(_EVERYONE))
+def test_no_later_policy_takes_away_what_an_earlier_one_forbids(above):
+    merged = document([_EVERYONE, above]).settings
+    assert set(_restrictions(_EVERYONE)) <= set(_restrictions(merged))
+    assert problem_of(merged) == ""
+    if not problem_of(above):
+        assert set(_restrictions(above)) <= set(_restrictions(merged)) | set(_unknown(above))
+
+
+def _unknown(above):
+    """Of a list under a name of no known shape the last one wins."""
+    return [one for one in _restrictions(above) if any(name in "aabb" for name in one[0])]
+
+
+def test_what_later_policies_forbid_is_added():
+    above = {
+        "deniedMcpServers": [{"serverName": "x"}],
+        "deniedModels": ["fable", "opus"],
+        "hooks": {"PreToolUse": [], "Stop": [{"hooks": []}]},
+        "sandbox": {"network": {"deniedDomains": ["y"], "allowedDomains": ["z"]}},
+    }
+    merged = document([_EVERYONE, above]).settings
+    assert merged["deniedModels"] == ["opus", "fable"]
+    assert merged["deniedMcpServers"] == [{"serverName": "evil"}, {"serverName": "x"}]
+    assert merged["sandbox"]["network"] == {"deniedDomains": ["evil.example", "y"], "allowedDomains": ["z"]}
+    assert list(merged["hooks"]) == ["PreToolUse", "Stop"]

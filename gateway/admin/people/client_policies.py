@@ -22,9 +22,10 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
 from gateway.admin.ui.fields import JSONObjectField
 from gateway.admin.ui.html_format import Tone, ago, badge
-from gateway.client_protocol.managed_settings import MACHINE_ONLY, warnings_of
+from gateway.client_protocol.managed_settings import warnings_of
 from gateway.client_protocol.novelties import version_of
 from gateway.client_protocol.purpose import CLIENT
+from gateway.client_protocol.settings_shapes import MACHINE_ONLY
 from gateway.client_protocol.status_line import setting
 from gateway.client_protocol.tried_versions import Trial, trial_of
 from gateway.conf import gateway_conf
