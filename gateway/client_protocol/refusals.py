@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.client_protocol.usage_headers import without_upstreams
 from gateway.errors import (
     AuthenticationFailed,
     CredentialUnreadable,
@@ -22,6 +23,7 @@ from gateway.errors import (
     Saturated,
     Stopped,
     TooManyRequests,
+    UpstreamError,
 )
 from gateway.values import frozen
 
@@ -59,6 +61,8 @@ TABLE: Final[tuple[tuple[type[GatewayError], Telling], ...]] = (
 
 def as_told(error: GatewayError) -> GatewayError:
     """The error with the status and type with which a signed-in client shows it; changes the error itself."""
+    if isinstance(error, UpstreamError):
+        error.extra_headers = without_upstreams(error.extra_headers)
     telling = next((telling for kind, telling in TABLE if isinstance(error, kind)), None)
     if telling is None or error.verbatim is not None:
         return error

@@ -7,17 +7,23 @@ the gateway's own sentence by one about the vendor's site. overage-disabled-reas
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 PATH: Final = "/api/oauth/usage"
 _STEM: Final = "anthropic-ratelimit-unified-"
-UPSTREAMS: Final = "anthropic-ratelimit-"
+_UPSTREAMS: Final = "anthropic-ratelimit-"
 THRESHOLDS: Final = (0.95, 0.75)
 # what is shown while requests are let in
 _MOST_SHOWN: Final = 0.99
 REFUSED: Final = "billing_error"
 ADVERBS: Final = {"day": "daily", "week": "weekly", "month": "monthly"}
+
+
+def without_upstreams(headers: Mapping[str, str]) -> dict[str, str]:
+    """A provider's headers without those of its own limits, which the client would show as its person's."""
+    return {name: value for name, value in headers.items() if not name.lower().startswith(_UPSTREAMS)}
 
 
 def usage_headers(share: float, resets: int) -> dict[str, str]:

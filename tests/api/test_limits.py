@@ -239,6 +239,7 @@ async def test_a_stream_that_does_not_begin_in_its_time_is_an_http_error(bench):
 
 PERSON = PersonLimits(KeyLimits(budget_period="day", spend_budget=10 * DOLLARS))
 STEM = "anthropic-ratelimit-unified-"
+TEXT = {"type": "text", "text": "hi"}
 
 
 class Spent:
@@ -316,14 +317,31 @@ async def test_a_person_without_a_budget_is_told_nothing(bench):
     assert not [name for name in answer.headers if "ratelimit" in name]
 
 
-async def test_the_limits_of_the_provider_are_not_shown_as_those_of_the_person(bench):
-    signed_in(bench, 1)
+@pytest.mark.parametrize("person", [PERSON, None])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [200, 400, 429])
+async def test_the_limits_of_the_provider_are_not_shown_as_those_of_the_person(
+    bench, person, streamed, status
+):
+    theirs = {
+        STEM + "status": "rejected",
+        STEM + "representative-claim": "five_hour",
+        STEM + "overage-status": "rejected",
+        "Anthropic-Ratelimit-Requests-Limit": "7",
+        "x-should-retry": "false",
+    }
     bench.configure(
         provider={"protocol": "anthropic"},
-        keys=[key_entry("ours", owner_id=7, signed_in=True, person=PERSON)],
+        keys=[key_entry("ours", owner_id=7, signed_in=True, person=person)],
         prices=priced(1),
     )
-    bench.provider.answers("m", messages.whole({"type": "text", "text": "hi"}))
-    answer = await ask(bench)
-    assert answer.status == 200
-    assert all(name.startswith(STEM) for name in answer.headers if "ratelimit" in name)
+    bench.set(limiter=Limiter(MemoryStore(), Spent(1)))
+    whole = messages.told(*messages.text_events("hi")) if streamed else messages.whole(TEXT)
+    made = whole if status == 200 else messages.error(status, "rate_limit_error", "slow", {})
+    made.headers = {**made.headers, **theirs}
+    bench.provider.answers("m", made)
+    answer = await ask(bench, stream=streamed)
+    assert answer.status == status
+    told = {name: value for name, value in answer.headers.items() if "ratelimit" in name}
+    assert not set(theirs.values()) & set(told.values())
+    assert bool(told) == (person is not None and status == 200)

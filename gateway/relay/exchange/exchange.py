@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gateway.client_protocol.purpose import AGENT, NOTHING_KNOWN, PARENT_AGENT, SESSION, Purpose
 from gateway.client_protocol.safeguards import Unavailable
-from gateway.client_protocol.usage_headers import UPSTREAMS
+from gateway.client_protocol.usage_headers import without_upstreams
 from gateway.conversion.answers.message import message_facts
 from gateway.conversion.blocks.pdf import ReadElsewhere
 from gateway.conversion.ledger import Ledger, LedgerRow
@@ -209,10 +209,7 @@ class Exchange:
         """Headers for the client beside the answer; our limits before a provider's."""
         answer_headers, key = self.answer_headers, self.arrival.key
         if key is not None and key.signed_in and answer_headers:
-            # the client would show the provider's limits for the gateway as its user's own
-            answer_headers = {
-                name: value for name, value in answer_headers.items() if not name.startswith(UPSTREAMS)
-            }
+            answer_headers = without_upstreams(answer_headers)
         return {**answer_headers, **self.limit_headers}
 
     @property
