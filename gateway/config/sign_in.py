@@ -144,8 +144,10 @@ def poll(
 def renew(refresh_token: str, now: datetime, keys: tuple[bytes, ...]) -> IssuedTokens:
     """A new pair for a refresh token, which ends with it, a little later. Raises SignInRefused.
 
-    Several processes of one machine may renew with the same token at once. Whoever uses one later than
-    that has found or stolen it: the whole sign-in ends.
+    Several processes of one machine may renew with the same token at once. A machine that never got the
+    answer uses its old token much later; then what was issued in that answer is superseded. Two holders of
+    one sign-in are found out, and the sign-in ends, when a token is used long after a successor of it was,
+    or when a superseded one turns up.
     """
     ended = SignInRefused(protocol.INVALID_GRANT, "This sign-in has ended; run /login.", 401)
     with transaction.atomic():
@@ -157,13 +159,23 @@ def renew(refresh_token: str, now: datetime, keys: tuple[bytes, ...]) -> IssuedT
         )
         if token is None or token.expires_at <= now or token.key.state(now) != "active":
             raise ended
-        if token.used_at is None:
-            RefreshToken.objects.filter(pk=token.pk, used_at=None).update(used_at=now)
-        reused = token.used_at is not None and now - token.used_at > timedelta(seconds=protocol.REUSE_GRACE)
-        if not reused:
-            return _tokens(token.key, now, keys)
+        if not token.superseded and _may_renew(token, now):
+            return _tokens(token.key, now, keys, token)
         token.key.revoke()
     raise ended
+
+
+def _may_renew(token: RefreshToken, now: datetime) -> bool:
+    """Whether one holder alone can have this token; begins its grace. Call it with the row locked."""
+    if token.used_at is not None and now - token.used_at <= timedelta(seconds=protocol.REUSE_GRACE):
+        return True
+    # first the statement that waits for a successor's own renewal, then the question whether there was one
+    token.successors.filter(used_at=None).update(superseded=True)
+    if token.successors.exclude(used_at=None).exists():
+        return False
+    # several processes of the machine may come together now
+    RefreshToken.objects.filter(pk=token.pk).update(used_at=now)
+    return True
 
 
 def end(token: str, keys: tuple[bytes, ...]) -> None:
@@ -178,11 +190,17 @@ def end(token: str, keys: tuple[bytes, ...]) -> None:
         found.revoke()
 
 
-def _tokens(key: ClientKey, now: datetime, keys: tuple[bytes, ...]) -> IssuedTokens:
+def _tokens(
+    key: ClientKey, now: datetime, keys: tuple[bytes, ...], predecessor: RefreshToken | None = None
+) -> IssuedTokens:
     RefreshToken.objects.filter(key=key, expires_at__lt=now).delete()
     refresh = access_tokens.new_refresh_token()
     RefreshToken.objects.create(
-        digest=digest(refresh), key=key, issued_at=now, expires_at=now + REFRESH_LIFETIME
+        digest=digest(refresh),
+        key=key,
+        issued_at=now,
+        expires_at=now + REFRESH_LIFETIME,
+        predecessor=predecessor,
     )
     expires = int(now.timestamp()) + protocol.ACCESS_LIFETIME
     access = access_tokens.new_access_token(key.pk, expires, keys)

@@ -138,14 +138,35 @@ def test_three_processes_that_renew_with_the_same_token_all_go_on(ada):
         sign_in.renew(one.refresh_token, later(3000), KEYS)
 
 
-def test_a_token_that_is_used_again_later_ends_the_sign_in(ada):
+def test_a_token_that_is_used_again_after_its_successor_ends_the_sign_in(ada):
     key, tokens = signed_in(ada)
     next_one = sign_in.renew(tokens.refresh_token, NOW, KEYS)
-    problem = refused("invalid_grant", sign_in.renew, tokens.refresh_token, later(31), KEYS)
+    last = sign_in.renew(next_one.refresh_token, later(3300), KEYS)
+    problem = refused("invalid_grant", sign_in.renew, tokens.refresh_token, later(3400), KEYS)
     assert problem.status == 401
     key.refresh_from_db()
     assert key.revoked_at is not None
-    refused("invalid_grant", sign_in.renew, next_one.refresh_token, later(32), KEYS)
+    refused("invalid_grant", sign_in.renew, last.refresh_token, later(3401), KEYS)
+
+
+def test_machines_whose_answer_was_lost_renew_with_their_old_token(ada):
+    _key, tokens = signed_in(ada)
+    for second in (0, 31, 8 * 3600):
+        sign_in.renew(tokens.refresh_token, later(second), KEYS)
+    # its processes wake up together
+    woken = [sign_in.renew(tokens.refresh_token, later(8 * 3600 + second), KEYS) for second in (1, 2)]
+    for one in woken:
+        sign_in.renew(one.refresh_token, later(12 * 3600), KEYS)
+
+
+def test_a_stolen_old_token_is_found_out_by_the_machine_that_has_its_successor(ada):
+    key, tokens = signed_in(ada)
+    theirs = sign_in.renew(tokens.refresh_token, NOW, KEYS)
+    thiefs = sign_in.renew(tokens.refresh_token, later(60), KEYS)
+    refused("invalid_grant", sign_in.renew, theirs.refresh_token, later(3300), KEYS)
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    refused("invalid_grant", sign_in.renew, thiefs.refresh_token, later(3301), KEYS)
 
 
 @pytest.mark.parametrize("how", ["inactive", "revoked", "old", "unknown"])

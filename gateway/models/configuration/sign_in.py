@@ -46,14 +46,22 @@ class DeviceGrant(models.Model):
 
 
 class RefreshToken(models.Model):
-    """What a sign-in renews its access with. `used_at`: when it was first used; then it is good for a short
-    time more."""
+    """What a sign-in renews its access with.
+
+    `used_at`: when its grace began; it is good for a short time more. `predecessor`: the token that it was
+    renewed with. `superseded`: it was never used, and its predecessor was used again long after the grace.
+    """
 
     digest = models.CharField(max_length=64, primary_key=True)
     key = models.ForeignKey("gateway.ClientKey", on_delete=models.CASCADE, related_name="refresh_tokens")
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    predecessor = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="successors"
+    )
+    # processes of the release before insert tokens without it
+    superseded = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         default_permissions = ()
