@@ -24,17 +24,19 @@ def authenticated(
     now: float,
     open_to_all: bool,
     http_version: str = "1.1",
+    lenience: float = 0,
 ) -> KeyEntry | None:
     """The entry of the shown key; None for an allowed anonymous client.
 
     `headers` have lower-case names; `address` is the peer's; `now` is Unix time;
-    `open_to_all` is the setting ALLOW_ANONYMOUS. Raises AuthenticationFailed; KeyRefused for a key.
+    `open_to_all` is the setting ALLOW_ANONYMOUS; `lenience`: how many seconds past its end an access token
+    of a sign-in that is still good is taken. Raises AuthenticationFailed; KeyRefused for a key.
     """
     shown = list(_credentials(headers))
     refused: KeyRefused | None = None
     for credential in shown:
         if credential.startswith(access_tokens.ACCESS_START):
-            return _signed_in(credential, snapshot, now)
+            return _signed_in(credential, snapshot, now, lenience)
         entry = snapshot.keys.get(client_keys.digest(credential))
         if entry is not None:
             reason = entry.refusal(now)
@@ -64,15 +66,15 @@ def signed_in(headers: Mapping[str, str]) -> bool:
     return any(shown.startswith(access_tokens.ACCESS_START) for shown in _credentials(headers))
 
 
-def _signed_in(credential: str, snapshot: ConfigSnapshot, now: float) -> KeyEntry:
+def _signed_in(credential: str, snapshot: ConfigSnapshot, now: float, lenience: float) -> KeyEntry:
     """The sign-in of an access token. Raises AuthenticationFailed, in words that its person reads."""
     token = access_tokens.read_access_token(credential, snapshot.token_keys)
     entry = snapshot.sign_ins.get(token.sign_in) if token is not None else None
     if token is None or entry is None or entry.revoked:
         raise AuthenticationFailed("this sign-in has ended; sign in again")
     if not entry.owner_active:
-        raise AuthenticationFailed("your account is not active; ask whoever runs the gateway")
-    if now >= token.expires or entry.refusal(now):
+        raise AuthenticationFailed(f"your account is not active; ask {snapshot.contact}")
+    if now >= token.expires + lenience or entry.refusal(now):
         raise AuthenticationFailed("this sign-in has expired; sign in again")
     return entry
 

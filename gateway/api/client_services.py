@@ -20,6 +20,7 @@ from gateway.app.runtime import runtime
 from gateway.client_protocol.usage_headers import usage_document, usage_without_cap
 from gateway.conf import gateway_conf
 from gateway.config.client_policies import policy_for
+from gateway.config.sign_in import REFRESH_LIFETIME
 from gateway.errors import NotFound, NotReady
 from gateway.limits.meters import PERSON, SPEND, Subject
 from gateway.limits.spent import spent
@@ -44,10 +45,9 @@ async def key_of(request: GatewayRequest) -> KeyEntry | None:
     return _authenticated(request, (await runtime.gateway()).configuration.snapshot)
 
 
-def _authenticated(request: GatewayRequest, snapshot: ConfigSnapshot) -> KeyEntry | None:
-    return checked_key(
-        request.lower_headers, request.address, request.path, snapshot, request.scope["http_version"]
-    )
+def _authenticated(request: GatewayRequest, snapshot: ConfigSnapshot, lenience: float = 0) -> KeyEntry | None:
+    version = request.scope["http_version"]
+    return checked_key(request.lower_headers, request.address, request.path, snapshot, version, lenience)
 
 
 @endpoint("POST")
@@ -74,7 +74,8 @@ async def managed(request: GatewayRequest, request_id: str) -> HttpResponseBase:
     """GET /managed/settings: the policy of who asks, from memory, or from disk while nothing else is there.
 
     No client starts without it, and a 404 makes it forget its policy: so a client that is signed in is never
-    told one because SIGN_IN is off here.
+    told one because SIGN_IN is off here. Nor must it sign in again because it could not renew: an access
+    token past its end is taken here for as long as its refresh token may be good.
     """
     if not gateway_conf().sign_in and not signed_in(request.lower_headers):
         raise NotFound("Not Found")
@@ -85,7 +86,8 @@ async def managed(request: GatewayRequest, request_id: str) -> HttpResponseBase:
         if kept is None:
             raise
         snapshot = kept
-    found = policy_for(snapshot, _authenticated(request, snapshot), datetime.now(UTC))
+    key = _authenticated(request, snapshot, REFRESH_LIFETIME.total_seconds())
+    found = policy_for(snapshot, key, datetime.now(UTC))
     if found is None:
         raise NotFound("no policy applies to you")
     headers = {"etag": found.etag, "cache-control": "no-cache"}

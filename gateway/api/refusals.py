@@ -47,11 +47,17 @@ refusals = Refusals()
 
 
 def checked_key(
-    headers: Mapping[str, str], address: str, path: str, snapshot: ConfigSnapshot, http_version: str
+    headers: Mapping[str, str],
+    address: str,
+    path: str,
+    snapshot: ConfigSnapshot,
+    http_version: str,
+    lenience: float = 0,
 ) -> KeyEntry | None:
     """The entry of the shown key; None for an allowed anonymous client. A refused key is noted.
 
-    `headers` have lower-case names; `address` is the client's. Raises AuthenticationFailed.
+    `headers` have lower-case names; `address` is the client's; `lenience` as of
+    `authenticated`. Raises AuthenticationFailed.
     """
     try:
         return authenticated(
@@ -61,6 +67,7 @@ def checked_key(
             now=time.time(),
             open_to_all=gateway_conf().allow_anonymous,
             http_version=http_version,
+            lenience=lenience,
         )
     except AuthenticationFailed as problem:
         refusals.note(address, path, problem.message)

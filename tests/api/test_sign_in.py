@@ -18,6 +18,7 @@ from gateway.config.last_policies import LastPolicies
 from gateway.config.snapshot.loader import load
 from gateway.errors import DatabaseAway, NotReady
 from gateway.models import ClientKey, ManagedPolicy
+from gateway.security.access_tokens import new_access_token
 from tests.conftest import FixedConfiguration, asking, rule
 from tests.fakes.provider import completion
 
@@ -266,6 +267,34 @@ async def test_a_policy_outlives_database_and_restart(gateway, monkeypatch, tmp_
     assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
     assert answer.headers["retry-after"] == "5"
     assert policy.pk
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+async def test_who_cannot_renew_keeps_the_policy_while_the_sign_in_is_good(
+    gateway, monkeypatch, tmp_path, on_disk
+):
+    await tokens(gateway)
+    key = await sync_to_async(ClientKey.objects.get)()
+    await sync_to_async(ManagedPolicy.objects.create)(name="all", settings={"model": "opus"})
+    await follow(gateway)
+    now = int(timezone.now().timestamp())
+    path = "/managed/settings"
+
+    def bearer(ago, keys=KEYS):
+        return {"authorization": f"Bearer {new_access_token(key.pk, now - ago, keys)}"}
+
+    if on_disk:
+        await kept_on_disk(gateway, monkeypatch, tmp_path)
+    month = int(sign_in.REFRESH_LIFETIME.total_seconds())
+    for ago, status in ((1, 200), (86_400, 200), (month - 60, 200), (month + 60, 401)):
+        assert (await gateway.client.get(path, headers=bearer(ago))).status == status
+    assert (await gateway.client.get(path, headers=bearer(1, (b"another" * 5,)))).status == 401
+    if not on_disk:
+        assert (await gateway.client.messages(asking(), headers=bearer(1))).status == 401
+        assert (await gateway.client.get("/api/oauth/usage", headers=bearer(1))).status == 401
+        await sync_to_async(key.revoke)()
+        await follow(gateway)
+        assert (await gateway.client.get(path, headers=bearer(1))).status == 401
 
 
 async def test_no_policy_is_said_only_where_that_is_known(gateway, monkeypatch, tmp_path):
