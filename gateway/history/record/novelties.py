@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from gateway.history.outcome import ExchangeOutcome
 from gateway.models import ClientNovelty
 
-# clients may make names up
+logger = logging.getLogger("gateway.history")
+
+# clients may make names up, and versions
+MOST_OF_VERSION: Final = 100
 MOST: Final = 2_000
+# names that a process remembers
+_REMEMBERED: Final = 10_000
 
 
 class NoveltyWriter:
@@ -20,6 +28,8 @@ class NoveltyWriter:
 
     def __init__(self) -> None:
         self._known: set[tuple[str, ...]] = set()
+        # versions whose bound was reached; "" is that of all
+        self._full: set[str] = set()
 
     def write(self, outcomes: Iterable[ExchangeOutcome]) -> None:
         """Write what is new in these exchanges, in the caller's transaction."""
@@ -37,15 +47,39 @@ class NoveltyWriter:
                     )
         if not new:
             return
-        room = MOST - ClientNovelty.objects.count()
-        if room > 0:
-            ClientNovelty.objects.bulk_create(list(new.values())[:room], ignore_conflicts=True)
+        written = _at_most(new.values())
+        ClientNovelty.objects.bulk_create(written, ignore_conflicts=True)
+        for version in {novelty.version for novelty in written}:
+            self._drop_oldest(ClientNovelty.objects.filter(version=version), MOST_OF_VERSION, version)
+        self._drop_oldest(ClientNovelty.objects.all(), MOST, "")
         # not before the commit: after a rollback the batch is written again
         transaction.on_commit(partial(self._know, frozenset(new)))
 
+    def _drop_oldest(self, rows: QuerySet[ClientNovelty], most: int, version: str) -> None:
+        """Keep the newest rows; one line in the log for each bound that a process reaches."""
+        spare = list(rows.order_by("-first_at", "-pk").values_list("pk", flat=True)[most : 2 * MOST])
+        if not spare:
+            return
+        ClientNovelty.objects.filter(pk__in=spare).delete()
+        if version not in self._full and len(self._full) < MOST:
+            self._full.add(version)
+            logger.warning(
+                "new names of clients are full: the oldest are replaced",
+                extra={"client_version": version or "all", "most": most},
+            )
+
     def _know(self, names: frozenset[tuple[str, ...]]) -> None:
-        if len(self._known) < MOST:
-            self._known |= names
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known |= names
+
+
+def _at_most(novelties: Iterable[ClientNovelty]) -> list[ClientNovelty]:
+    """The last MOST_OF_VERSION of each version."""
+    kept: dict[str, list[ClientNovelty]] = defaultdict(list)
+    for novelty in novelties:
+        kept[novelty.version].append(novelty)
+    return [novelty for some in kept.values() for novelty in some[-MOST_OF_VERSION:]][-MOST:]
 
 
 novelty_writer: Final = NoveltyWriter()

@@ -623,12 +623,33 @@ def test_a_new_name_is_written_with_the_next_try_when_its_batch_is_rolled_back(m
     assert ClientNovelty.objects.get().name == "new-2027"
 
 
-def test_a_client_that_makes_names_up_fills_no_table(monkeypatch):
+def named(number, version, *names):
+    at = NOON + timedelta(minutes=number)
+    return outcome(number, started_at=at, novelties=[[version, "field", name] for name in names])
+
+
+def test_a_client_that_makes_names_up_drives_out_its_own_and_no_others(monkeypatch, caplog):
+    monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
+    write([named(0, "claude-cli/9", "real")])
+    for number in range(1, 12):
+        write([named(number, "made-up", *(f"{number}-{n}" for n in range(20)))])
+    found = ClientNovelty.objects.filter(version="made-up")
+    assert found.count() == novelties.MOST_OF_VERSION
+    assert found.filter(name="11-19").exists() and not found.filter(name="1-0").exists()
+    assert ClientNovelty.objects.filter(name="real").exists()
+    write([named(20, "claude-cli/9", "newer")])
+    assert ClientNovelty.objects.filter(name="newer").exists()
+    lines = [line for line in caplog.records if "new names of clients" in line.message]
+    assert [(line.client_version, line.most) for line in lines] == [("made-up", 100)]
+
+
+def test_made_up_versions_drive_out_the_oldest_of_all(monkeypatch, caplog):
     monkeypatch.setattr(novelties, "MOST", 5)
     monkeypatch.setattr(rows, "novelty_writer", NoveltyWriter())
     for number in range(10):
-        write([outcome(number, novelties=[["v", "field", f"{number}-{n}"] for n in range(3)])])
-    assert ClientNovelty.objects.count() == 5
+        write([named(number, f"v{number}", *"abc")])
+    assert set(ClientNovelty.objects.values_list("version", flat=True)) == {"v9", "v8"}
+    assert [line.client_version for line in caplog.records] == ["all"]
 
 
 def test_new_names_survive_the_spool():
