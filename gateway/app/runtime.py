@@ -150,12 +150,15 @@ class Runtime:
             self._process.start()
 
     def _configuration_changed(self, snapshot: ConfigSnapshot) -> None:
-        """Runs in the configuration's thread: ends the requests whose key is now refused."""
-        if self._last_policies is not None:
-            self._last_policies.keep(snapshot)
+        """Runs in the configuration's thread: ends the requests whose key is now refused.
+
+        The file of policies comes last: its disk must not delay those endings.
+        """
         gateway, loop = self._gateway, self._loop
         if gateway is not None and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(gateway.live.dismiss, snapshot, time.time())
+        if self._last_policies is not None:
+            self._last_policies.keep(snapshot)
 
     @property
     def _waits(self) -> bool:

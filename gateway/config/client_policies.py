@@ -16,52 +16,57 @@ from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PolicyEntry
 
 
 def policy_for(snapshot: ConfigSnapshot, key: KeyEntry | None, now: datetime) -> Document | None:
-    """What the owner of a key is to be told; None: no policy applies."""
-    return policy_of(snapshot, None if key is None else key.owner_id, now)
-
-
-def policy_of(snapshot: ConfigSnapshot, person: int | None, now: datetime) -> Document | None:
-    """The policies of everyone, of the person's groups, and of the person, as one.
+    """The policies of everyone, of its owner's groups, and of its owner, as one; None: no policy applies.
 
     Prices in it are those of the hour of `now`.
     """
+    return _policy(snapshot, None if key is None else key.owner_id, key, now)
+
+
+def policy_of(snapshot: ConfigSnapshot, person: int | None, now: datetime) -> Document | None:
+    """What a person is told who comes with their usual key."""
+    return _policy(snapshot, person, usual_key(snapshot, person, now), now)
+
+
+def usual_key(snapshot: ConfigSnapshot, person: int | None, now: datetime) -> KeyEntry | None:
+    """The newest sign-in of a person that is served, else their newest key; None without any."""
+    mine = (
+        key
+        for key in snapshot.keys.values()
+        if person is not None and key.owner_id == person and key.refusal(now.timestamp()) is None
+    )
+    return max(mine, key=lambda key: (key.signed_in, key.id), default=None)
+
+
+def _policy(
+    snapshot: ConfigSnapshot, person: int | None, key: KeyEntry | None, now: datetime
+) -> Document | None:
     if not snapshot.policies:
         return None
     hour = now.replace(minute=0, second=0, microsecond=0)
-    asked = ("client policy", person, hour)
+    asked = ("client policy", person, None if key is None else key.id, hour)
     known: tuple[Document | None] | None = snapshot.memo.get(asked)
     if known is None:
         mine: list[Mapping[str, Any]] = []
         for one in snapshot.policies:
-            if applies(one, snapshot, person):
+            if applies(one, snapshot, person, key):
                 if one.lists_models:
-                    mine.append(models_for(snapshot, person, hour))
+                    mine.append(suggested(snapshot, key, hour))
                 mine.append(one.settings)
         known = (document(mine) if mine else None,)
         snapshot.memo.put(asked, known)
     return known[0]
 
 
-def applies(policy: PolicyEntry, snapshot: ConfigSnapshot, person: int | None) -> bool:
-    """Whether a policy is one of a person's, who may be nobody."""
+def applies(policy: PolicyEntry, snapshot: ConfigSnapshot, person: int | None, key: KeyEntry | None) -> bool:
+    """Whether a policy is one of a person's, who may be nobody, and who comes with `key`."""
+    if policy.keys is not None:
+        return (None if key is None else key.id) in policy.keys
     if policy.people is not None:
         return person in policy.people
     if policy.group is not None:
         return person is not None and policy.group in snapshot.groups.get(person, frozenset())
     return True
-
-
-def models_for(snapshot: ConfigSnapshot, person: int | None, now: datetime) -> dict[str, Any]:
-    """The settings that follow from the mappings and prices here, for what a person's keys may ask for.
-
-    For nobody, and for somebody without a key that is served, they are those of everybody.
-    """
-    keys = [
-        key
-        for key in snapshot.keys.values()
-        if person is not None and key.owner_id == person and key.refusal(now.timestamp()) is None
-    ]
-    return suggested(snapshot, keys or None, now)
 
 
 def set_policy(

@@ -16,15 +16,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.config.client_policies import applies, models_for
+from gateway.config.client_policies import applies
+from gateway.config.suggested_settings import suggested
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PolicyEntry
 from gateway.wire import jsontext
 
 logger = logging.getLogger("gateway.config")
 
-_FORM: Final = 2
-# its policies name one person
-_BEFORE: Final = 1
+_FORM: Final = 3
+# policies name people alone; one person each
+_BEFORE: Final = (2, 1)
 # no snapshot of the database has it
 _STAMP: Final = -1
 _KEY: Final = ("id", "name", "digest", "owner_id", "expires_at", "revoked", "owner_active", "signed_in")
@@ -72,16 +73,24 @@ class LastPolicies:
 
 
 def _without_mappings(policy: PolicyEntry, snapshot: ConfigSnapshot, now: datetime) -> Iterator[PolicyEntry]:
-    """A policy that lists models as policies that say which: the file has no mappings to work it out from."""
+    """A policy that lists models as policies that say which: the file has no mappings to work it out from.
+
+    They are worked out once for all keys that may ask for the same.
+    """
     if policy.lists_models:
-        holders: dict[int | None, None] = dict.fromkeys(key.owner_id for key in snapshot.keys.values())
-        lists: dict[bytes, set[int | None]] = defaultdict(set)
-        for person in holders | {None: None}:
-            if applies(policy, snapshot, person):
-                lists[jsontext.dumps(models_for(snapshot, person, now))].add(person)
-        for models, people in lists.items():
-            yield PolicyEntry(jsontext.loads(models), people=frozenset(people))
+        alike: dict[tuple[str, ...], list[KeyEntry | None]] = defaultdict(list)
+        for key in (*snapshot.keys.values(), None):
+            owner = None if key is None else key.owner_id
+            if applies(policy, snapshot, owner, key) and not (key and key.refusal(now.timestamp())):
+                alike[() if key is None else key.allowed_models].append(key)
+        for keys in alike.values():
+            ids = frozenset(None if key is None else key.id for key in keys)
+            yield PolicyEntry(suggested(snapshot, keys[0], now), keys=ids)
     yield policy
+
+
+def _listed(which: frozenset[int | None] | None) -> list[int | None] | None:
+    return None if which is None else sorted(which, key=lambda one: one or 0)
 
 
 def _told(snapshot: ConfigSnapshot, now: datetime) -> dict[str, Any]:
@@ -91,7 +100,8 @@ def _told(snapshot: ConfigSnapshot, now: datetime) -> dict[str, Any]:
             {
                 "settings": dict(one.settings),
                 "group": one.group,
-                "people": None if one.people is None else sorted(one.people, key=lambda who: who or 0),
+                "people": _listed(one.people),
+                "keys": _listed(one.keys),
             }
             for policy in snapshot.policies
             for one in _without_mappings(policy, snapshot, now)
@@ -104,7 +114,7 @@ def _told(snapshot: ConfigSnapshot, now: datetime) -> dict[str, Any]:
 
 
 def _snapshot(told: dict[str, Any], token_keys: tuple[bytes, ...]) -> ConfigSnapshot | None:
-    if told.get("form") not in (_FORM, _BEFORE):
+    if told.get("form") not in (_FORM, *_BEFORE):
         return None
     keys = [KeyEntry(**{name: key[name] for name in _KEY}) for key in told["keys"]]
     return ConfigSnapshot(
@@ -114,6 +124,7 @@ def _snapshot(told: dict[str, Any], token_keys: tuple[bytes, ...]) -> ConfigSnap
                 MappingProxyType(one["settings"]),
                 one["group"],
                 _people(one),
+                keys=None if one.get("keys") is None else frozenset(one["keys"]),
             )
             for one in told["policies"]
         ),

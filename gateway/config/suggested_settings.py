@@ -16,15 +16,12 @@ _LIKE: Final = "claude-opus-4-8"
 _KNOWN: Final = "claude-"
 
 
-def suggested(snapshot: ConfigSnapshot, keys: list[KeyEntry] | None, now: datetime) -> dict[str, Any]:
-    """`modelPicker`, `modelPricing` and, where the keys may not ask for all, `availableModels`.
+def suggested(snapshot: ConfigSnapshot, key: KeyEntry | None, now: datetime) -> dict[str, Any]:
+    """`modelPicker`, `modelPricing` and, where `key` may not ask for all, `model` and `availableModels`.
 
-    `keys`: those of the person whom it is for; None: for everybody.
+    `key` None: for everybody.
     """
-    entries: dict[str, ModelEntry] = {}
-    asking: list[KeyEntry | None] = [*keys] if keys else [None]
-    for key in asking:
-        entries |= {entry.id: entry for entry in visible_models(snapshot, key)}
+    entries: dict[str, ModelEntry] = {entry.id: entry for entry in visible_models(snapshot, key)}
     if not entries:
         return {}
     settings: dict[str, Any] = {
@@ -38,7 +35,7 @@ def suggested(snapshot: ConfigSnapshot, keys: list[KeyEntry] | None, now: dateti
     }
     if prices:
         settings["modelPricing"] = {"overrides": prices}
-    if keys and all(key.allowed_models for key in keys):
+    if key is not None and key.allowed_models:
         # without a default the client would ask for the first of the list with claude- before its name
         settings["model"] = next(iter(entries))
         settings["availableModels"] = list(entries)

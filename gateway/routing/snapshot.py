@@ -234,15 +234,15 @@ class PersonLimits:
 
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
-    """A policy of clients: of everyone, of a group, or of `people` (by primary key; None: keys of nobody).
-
-    `lists_models`: below its settings lie those that follow from the mappings and prices here.
-    """
+    """A policy of clients: of everyone, of a group, of `people` (by primary key; None: keys of nobody), or of
+    `keys` (None: who comes without one). `lists_models`: below its settings lie those that follow from the
+    mappings and prices here."""
 
     settings: Mapping[str, Any]
     group: int | None = None
     people: frozenset[int | None] | None = None
     lists_models: bool = False
+    keys: frozenset[int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError
@@ -21,6 +22,17 @@ async def test_requests_that_come_first_together_share_one_gateway():
         # it ends with its process; the next test has another database
         await asyncio.to_thread(runtime._configuration.stop)
     assert len({id(gateway) for gateway in gateways}) == 1
+
+
+def test_requests_of_refused_keys_end_before_the_disk_is_written():
+    runtime, done = Runtime(), []
+    runtime._gateway = SimpleNamespace(live=SimpleNamespace(dismiss=None))
+    runtime._loop = SimpleNamespace(
+        is_closed=lambda: False, call_soon_threadsafe=lambda *_: done.append("endings")
+    )
+    runtime._last_policies = SimpleNamespace(keep=lambda _: done.append("disk"))
+    runtime._configuration_changed(ConfigSnapshot(stamp=1))
+    assert done == ["endings", "disk"]
 
 
 async def test_a_process_that_cannot_reach_its_database_waits_for_it_only_with_kept_policies(monkeypatch):

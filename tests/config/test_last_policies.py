@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.config import last_policies
 from gateway.config.client_policies import policy_for
 from gateway.config.last_policies import LastPolicies
 from gateway.routing.snapshot import PolicyEntry, ProviderConfig
@@ -57,7 +58,7 @@ def test_the_file_is_its_owners_and_written_only_when_something_changed(tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b"null", b'{"form":1}', b'{"form":3}', b'{"form":1,"keys":[{}],"policies":[]}']
+    "text", [b"", b"{", b"[]", b"null", b'{"form":1}', b'{"form":9}', b'{"form":1,"keys":[{}],"policies":[]}']
 )
 def test_a_file_that_is_none_of_ours_is_no_state(tmp_path, text):
     path = tmp_path / "p.json"
@@ -92,6 +93,17 @@ def test_models_that_a_policy_lists_are_the_same_from_disk_for_each_person(tmp_p
     assert policy_for(after, keys[0], NOW).settings["availableModels"] == ["small"]
     assert policy_for(after, keys[1], NOW).settings["model"] == "small"
     assert len(after.policies) == 4  # one list for ann and eve, one for bob and nobody
+
+
+def test_lists_of_models_are_worked_out_once_for_all_keys_that_may_ask_for_the_same(tmp_path, monkeypatch):
+    keys = [
+        key_entry(f"{n}", id=n, owner_id=n // 2, allowed_models=("small",) * (n % 2)) for n in range(2_000)
+    ]
+    policies = (PolicyEntry({}, lists_models=True),)
+    asked = []
+    monkeypatch.setattr(last_policies, "suggested", lambda _snapshot, key, _now: asked.append(key) or {})
+    LastPolicies(tmp_path / "p.json").keep(snapshot_of(providers=[], keys=keys, policies=policies))
+    assert len(asked) == 2
 
 
 def test_a_file_of_the_release_before_is_read(tmp_path):

@@ -46,13 +46,13 @@ def test_models_come_with_labels_prices_and_what_they_behave_like():
     }
 
 
-def test_a_person_whose_keys_may_not_ask_for_all_gets_a_list_of_what_they_may():
+def test_a_key_that_may_not_ask_for_all_gets_a_list_of_what_it_may():
     narrow = key_entry("a", allowed_models=("gpt-*",))
-    settings = suggested(snapshot([narrow]), [narrow], NOW)
+    settings = suggested(snapshot([narrow]), narrow, NOW)
     assert settings["availableModels"] == ["gpt-big"]
     assert settings["model"] == "gpt-big"
     wide = key_entry("b", id=2)
-    assert "availableModels" not in suggested(snapshot([narrow, wide]), [narrow, wide], NOW)
+    assert "availableModels" not in suggested(snapshot([narrow, wide]), wide, NOW)
 
 
 def test_nothing_listed_is_nothing_suggested():

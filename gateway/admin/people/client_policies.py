@@ -29,9 +29,10 @@ from gateway.client_protocol.settings_shapes import MACHINE_ONLY
 from gateway.client_protocol.status_line import setting
 from gateway.client_protocol.tried_versions import Trial, trial_of
 from gateway.conf import gateway_conf
-from gateway.config.client_policies import models_for, policy_of
+from gateway.config.client_policies import policy_of, usual_key
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.client_setup_text import base_url
+from gateway.config.suggested_settings import suggested
 from gateway.models import ManagedPolicy, RequestLog
 
 _REPORTED: Final = timedelta(days=1)
@@ -102,7 +103,7 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             seen=_seen(),
             versions=_versions(),
             suggested=json.dumps(
-                models_for(snapshot, person.pk if person is not None else None, now),
+                suggested(snapshot, usual_key(snapshot, person and person.pk, now), now),
                 indent=2,
                 ensure_ascii=False,
             ),
