@@ -20,6 +20,7 @@ class GatewayConfig(AppConfig):
         import_string("gateway.config.changes.note")
         import_string("gateway.config.owners.connect")()
         import_string("gateway.config.client_policies.connect")()
+        import_string("gateway.limits.former_use.connect")()
         # after every app: permissions of each are made when its own turn comes
         ensure_groups = import_string("gateway.config.startup.groups.ensure_groups")
         post_migrate.connect(ensure_groups, dispatch_uid="gateway.ensure_groups")

@@ -23,9 +23,9 @@ from gateway.config.client_policies import policy_for
 from gateway.config.sign_in import REFRESH_LIFETIME
 from gateway.errors import NotFound, NotReady
 from gateway.limits.meters import PERSON, SPEND, Subject
-from gateway.limits.spent import spent
+from gateway.limits.spent import fullest_budget, spent
 from gateway.limits.windows import PERIODS, Period
-from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PersonLimits
+from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 from gateway.upstream.telemetry_collector import TelemetryCollector
 
 
@@ -98,21 +98,27 @@ async def managed(request: GatewayRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("GET", "HEAD")
 async def usage(request: GatewayRequest, request_id: str) -> HttpResponseBase:
-    """GET /api/oauth/usage: what the person has spent, in dollars."""
+    """GET /api/oauth/usage: the budget that the headers tell of, in dollars; without one, what the person
+    has spent."""
     key = await key_of(request)
     if key is None or key.owner_id is None:
         raise NotFound("nobody's usage is counted here")
-    return json_response(await database_calls(partial(_usage, key.owner_id, key.person)), request_id)
+    told = await database_calls(partial(_usage, key, key.owner_id))
+    if told is None:
+        # the client shows the percentage of the headers then
+        raise NotFound("your fullest budget is counted in tokens")
+    return json_response(told, request_id)
 
 
-def _usage(person: int, budget: PersonLimits | None) -> dict[str, Any]:
+def _usage(key: KeyEntry, person: int) -> dict[str, Any] | None:
     now = time.time()
-    limit = None if budget is None else budget.limits.spend_budget
-    if budget is None or limit is None:
+    budget = fullest_budget(key, now)
+    if budget is None:
         day, week, month = (_cents(person, Period.at(kind, now)) for kind in PERIODS)
         return usage_without_cap(day, week, month)
-    period = Period.at(budget.limits.budget_period, now)
-    return usage_document(period.kind, _cents(person, period), limit / _CENT, period.ends)
+    if budget.unit != SPEND:
+        return None
+    return usage_document(budget.period.kind, budget.used / _CENT, budget.limit / _CENT, budget.period.ends)
 
 
 def _cents(person: int, period: Period) -> float:

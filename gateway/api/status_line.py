@@ -23,10 +23,9 @@ from gateway.cache import GenerationalCache
 from gateway.client_protocol.status_line import SessionStanding, line
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.history.session_glance import glance
-from gateway.limits.meters import PERSON, SPEND, Subject
-from gateway.limits.spent import spent
-from gateway.limits.windows import Period
-from gateway.routing.snapshot import KeyEntry, KeyLimits
+from gateway.limits.meters import TOKENS
+from gateway.limits.spent import BILLION, fullest_budget
+from gateway.routing.snapshot import KeyEntry
 from gateway.values import frozen
 
 logger = logging.getLogger("gateway.api")
@@ -36,7 +35,6 @@ MOST: Final = 2000
 # seconds
 REFRESH: Final = 3.0
 LONGEST_SESSION: Final = 128
-_BILLION: Final = 1_000_000_000
 
 
 @frozen
@@ -95,14 +93,12 @@ def _standing(key: KeyEntry, session: str, now: float) -> SessionStanding:
     return SessionStanding(*seen, *_budget(key, now))
 
 
-def _budget(key: KeyEntry, now: float) -> tuple[float | None, float | None, str]:
-    """What is left of the person's spend budget, else of the key's, in dollars; its limit; its period."""
-    owners: list[tuple[KeyLimits | None, Subject]] = [(key.limits, Subject.of(key))]
-    if key.person is not None and key.owner_id is not None:
-        owners.insert(0, (key.person.limits, Subject(PERSON, key.owner_id)))
-    for limits, subject in owners:
-        if limits is not None and limits.spend_budget is not None:
-            used = spent(subject, Period.at(limits.budget_period, now))[SPEND]
-            budget = limits.spend_budget
-            return (budget - used) / _BILLION, budget / _BILLION, limits.budget_period
-    return None, None, ""
+def _budget(key: KeyEntry, now: float) -> tuple[float | None, float | None, str, bool]:
+    """What is left of the budget that the usage headers tell of, in dollars or tokens; its limit; its period;
+    whether it is of tokens."""
+    budget = fullest_budget(key, now)
+    if budget is None:
+        return None, None, "", False
+    unit = 1 if budget.unit == TOKENS else BILLION
+    left = (budget.limit - budget.used) / unit
+    return left, budget.limit / unit, budget.period.kind, budget.unit == TOKENS

@@ -18,7 +18,7 @@ _CREDENTIALS: Final = "~/.claude/.credentials.json"
 @frozen
 class SessionStanding:
     """`asked`, `routed`: the model of the last turn, as asked for and as it went to the provider. `cost` of
-    the session in dollars; `left` of the person's or key's spend budget of `limit` dollars, in a `period`."""
+    the session in dollars; `left` of the fullest budget of `limit` dollars, or `tokens`, in a `period`."""
 
     asked: str = ""
     routed: str = ""
@@ -26,6 +26,7 @@ class SessionStanding:
     left: float | None = None
     limit: float | None = None
     period: str = ""
+    tokens: bool = False
 
 
 def line(standing: SessionStanding) -> str:
@@ -37,7 +38,9 @@ def line(standing: SessionStanding) -> str:
     if standing.cost is not None:
         parts.append(f"${standing.cost:.2f} this session")
     if standing.left is not None and standing.limit is not None:
-        parts.append(f"${max(0.0, standing.left):.2f} of ${standing.limit:.2f} left this {standing.period}")
+        left, limit = max(0.0, standing.left), standing.limit
+        told = f"{left:,.0f} of {limit:,.0f} tokens" if standing.tokens else f"${left:.2f} of ${limit:.2f}"
+        parts.append(f"{told} left this {standing.period}")
     text = " · ".join(parts) or "no request of this session yet"
     return "".join(one if one.isprintable() else "?" for one in text)
 

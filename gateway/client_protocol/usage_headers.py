@@ -58,13 +58,23 @@ def refusal_headers(period: str, resets: int) -> dict[str, str]:
     }
 
 
-def refusal_sentence(period: str, resets: int) -> str:
+def refusal_sentence(period: str, resets: int, contact: str) -> str:
     """What the person reads: what, until when, whom to ask."""
     when = datetime.fromtimestamp(resets, UTC)
     return (
         f"Your {ADVERBS[period]} budget at this gateway is used up; "
-        f"it begins anew on {when:%Y-%m-%d %H:%M} UTC. Ask whoever runs the gateway for more."
+        f"it begins anew on {when:%Y-%m-%d %H:%M} UTC. Ask {contact} for more."
     )
+
+
+def uncounted_headers() -> dict[str, str]:
+    """For the refusal of a person whose budget cannot be read."""
+    return {f"{_STEM}overage-disabled-reason": "fetch_error"}
+
+
+def uncounted_sentence(contact: str) -> str:
+    """What the person reads then."""
+    return f"This gateway cannot read how much of your budget is used. Try again later, or ask {contact}."
 
 
 def usage_document(period: str, used_cents: float, limit_cents: float, resets: int) -> dict[str, Any]:

@@ -21,14 +21,16 @@ from gateway.client_protocol.usage_headers import (
     REFUSED,
     refusal_headers,
     refusal_sentence,
+    uncounted_headers,
+    uncounted_sentence,
     usage_headers,
 )
 from gateway.errors import GatewayError, NotAllowed, TooManyRequests
 from gateway.limits.counting import Ask, CountingQueue, payment
-from gateway.limits.meters import PERSON, LimitVerdict, Meter, Need, Subject, meters_of
+from gateway.limits.meters import LimitVerdict, Meter, Need, meters_of_key
 from gateway.limits.reconciling import BudgetHistory, Reconciler
 from gateway.limits.stores import Store, StoreUnavailable
-from gateway.routing.snapshot import KeyEntry
+from gateway.routing.snapshot import WHOEVER, KeyEntry
 
 logger = logging.getLogger("gateway.limits")
 
@@ -86,9 +88,17 @@ class Limiter:
         return self._refuse_unpriced and key is not None and _spends(key)
 
     async def admit(
-        self, key: KeyEntry | None, request_id: str, model: str, need: Need, *, free: bool = False
+        self,
+        key: KeyEntry | None,
+        request_id: str,
+        model: str,
+        need: Need,
+        *,
+        free: bool = False,
+        contact: str = WHOEVER,
     ) -> Admission:
         """Charge what the request may need; `free`: it uses no tokens and counts as a request alone.
+        `contact`: whom a person is told to ask.
 
         Raises TooManyRequests, InvalidRequest for a prompt that no minute of the key has room for, or
         NotAllowed for a model without a price (docs/conversion.md, "Errors of the gateway").
@@ -98,7 +108,7 @@ class Limiter:
         if need.cost is None and self.wants_prices(key):
             raise unpriced(model)
         now = self._clock()
-        meters = _meters(key, now, free=free)
+        meters = meters_of_key(key, now, free=free)
         if not meters:
             return FREE
         try:
@@ -107,12 +117,12 @@ class Limiter:
             self._not_counted(problem)
             if not self._fail_closed:
                 return FREE
-            raise TooManyRequests("spend limit unavailable", should_retry=False) from None
+            raise _not_countable(key, contact) from None
         if self._away_since is not None:
             self._counted_again()
         verdict = ask.verdict
         if verdict.refusal is not None:
-            raise _in_words(verdict, now) if key.signed_in else verdict.refusal
+            raise _in_words(verdict, now, contact) if key.signed_in else verdict.refusal
         self._reconciler.begun(meters, request_id)
         headers = verdict.headers
         if key.signed_in and verdict.budget is not None:
@@ -172,21 +182,12 @@ class Limiter:
         self._queue.pay(payment(ask.meters, ask.request_id, ask.need, Need(), self._clock()))
 
 
-def _meters(key: KeyEntry, now: float, *, free: bool) -> tuple[Meter, ...]:
-    """Those of the key and those of its person."""
-    own = () if key.limits is None else meters_of(key.limits, Subject.of(key), now, free=free)
-    if key.person is None or key.owner_id is None:
-        return own
-    person = Subject(PERSON, key.owner_id)
-    return (*own, *meters_of(key.person.limits, person, now, free=free, account=key.person.account))
-
-
 def _spends(key: KeyEntry) -> bool:
     every = (key.limits, key.person.limits if key.person is not None else None)
     return any(limits is not None and limits.spend_budget is not None for limits in every)
 
 
-def _in_words(verdict: LimitVerdict, now: float) -> GatewayError:
+def _in_words(verdict: LimitVerdict, now: float, contact: str) -> GatewayError:
     """The refusal as a signed-in client shows it to its person: our sentence, once."""
     refusal, budget = verdict.refusal, verdict.budget
     assert refusal is not None
@@ -194,12 +195,19 @@ def _in_words(verdict: LimitVerdict, now: float) -> GatewayError:
         return refusal
     kind, ends = budget.period.kind, budget.period.ends
     return TooManyRequests(
-        refusal_sentence(kind, ends),
+        refusal_sentence(kind, ends, contact),
         error_type=REFUSED,
         retry_after=max(1, int(ends - now)),
         should_retry=False,
         headers={**verdict.headers, **refusal_headers(kind, ends)},
     )
+
+
+def _not_countable(key: KeyEntry, contact: str) -> TooManyRequests:
+    if not key.signed_in:
+        return TooManyRequests("spend limit unavailable", should_retry=False)
+    sentence = uncounted_sentence(contact)
+    return TooManyRequests(sentence, error_type=REFUSED, should_retry=False, headers=uncounted_headers())
 
 
 def unpriced(model: str) -> NotAllowed:

@@ -113,10 +113,13 @@ class Meter:
 
 
 class BudgetShare(NamedTuple):
-    """How full a budget is: 1.0 and more is used up."""
+    """How full a budget is: a `share` of 1.0 and more is used up. `used` and `limit` in the meter's unit."""
 
     share: float
     period: Period
+    unit: str
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,15 @@ def meters_of(
     return tuple(meters)
 
 
+def meters_of_key(key: KeyEntry, now: float, *, free: bool = False) -> tuple[Meter, ...]:
+    """All that decide about a request with this key: its own, and those of its person."""
+    own = () if key.limits is None else meters_of(key.limits, Subject.of(key), now, free=free)
+    if key.person is None or key.owner_id is None:
+        return own
+    person = Subject(PERSON, key.owner_id)
+    return (*own, *meters_of(key.person.limits, person, now, free=free, account=key.person.account))
+
+
 def _per_minute(subject: Subject, unit: str, limit: int, minute: Minute) -> Meter:
     stem = f"{subject}:{unit[:3]}:"
     counter, faded = f"{stem}{minute.number}", f"{stem}{minute.number - 1}"
@@ -177,18 +189,20 @@ def judged(
     headers = _headers(meters, standings, need if refusal is None else None, now)
     if refusal is not None:
         refusal.extra_headers = {**refusal.extra_headers, **headers}
-    return LimitVerdict(refusal, headers, by, _fullest(meters, standings))
+    return LimitVerdict(refusal, headers, by, fullest(meters, standings))
 
 
-def _fullest(meters: Sequence[Meter], standings: Mapping[str, CounterStanding]) -> BudgetShare | None:
-    fullest: BudgetShare | None = None
+def fullest(meters: Iterable[Meter], standings: Mapping[str, CounterStanding]) -> BudgetShare | None:
+    """The budget that a person is told of: the fullest, or of several used up the one that resets last."""
+    found: BudgetShare | None = None
     for meter in meters:
         if isinstance(meter.window, Period):
             used = standings.get(meter.counter, CounterStanding()).used
-            found = BudgetShare(used / meter.limit if meter.limit else 1.0, meter.window)
-            if fullest is None or _goes_before(found, fullest):
-                fullest = found
-    return fullest
+            share = used / meter.limit if meter.limit else 1.0
+            budget = BudgetShare(share, meter.window, meter.unit, used, meter.limit)
+            if found is None or _goes_before(budget, found):
+                found = budget
+    return found
 
 
 def _goes_before(one: BudgetShare, other: BudgetShare) -> bool:

@@ -11,11 +11,21 @@ from typing import Any, Final
 from django.db import Error, connection
 from django.db.models import Q, Sum
 
-from gateway.limits.meters import PERSON, SPEND, TOKENS, Subject
+from gateway.limits.meters import (
+    PERSON,
+    SPEND,
+    TOKENS,
+    BudgetShare,
+    CounterStanding,
+    Subject,
+    fullest,
+    meters_of_key,
+)
 from gateway.limits.stores import StoreUnavailable
 from gateway.limits.windows import Period
-from gateway.models import ClientKey, DailyTotal, PersonBudget, RequestLog
+from gateway.models import ClientKey, DailyTotal, FormerUse, PersonBudget, RequestLog
 from gateway.models.history.hourly_total import COST_UNIT
+from gateway.routing.snapshot import KeyEntry
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 # budgets are counted in billionths of a dollar
@@ -54,7 +64,7 @@ def spent(subject: Subject, period: Period) -> Mapping[str, int]:
     """What `subject` used of its budgets in `period`, which begins with a day; `History.spent`.
 
     A key's budget is that of the whole line of keys that it was rotated from and to; a person's that of all
-    keys and sign-ins, with what was booked by hand.
+    keys and sign-ins while they were theirs, with what was booked by hand.
     """
     first, behind = (int(moment.timestamp()) // 3600 for moment in (period.start, period.end))
     of_person = subject.kind == PERSON
@@ -65,11 +75,26 @@ def spent(subject: Subject, period: Period) -> Mapping[str, int]:
         whose |= Q(client_key_pk=subject.id)
     days = DailyTotal.objects.filter(whose, hour__gte=first, hour__lt=behind, endpoint="messages")
     sums = days.aggregate(cost=Sum("cost_units"), **{name: Sum(name) for name in _TOKENS})
+    units, tokens = sums["cost"] or 0, sum(sums[name] or 0 for name in _TOKENS)
+    if of_person:
+        of_days = FormerUse.objects.filter(hour__gte=first, hour__lt=behind)
+        for rows, sign in ((Q(client_key_pk__in=keys), -1), (Q(owner_id=subject.id), 1)):
+            former = of_days.filter(rows).aggregate(cost=Sum("cost_units"), tokens=Sum("tokens"))
+            units, tokens = units + sign * (former["cost"] or 0), tokens + sign * (former["tokens"] or 0)
     booked = _booked(subject.id, period) if of_person else 0
-    return {
-        SPEND: max(0, (sums["cost"] or 0) // _UNITS + booked),
-        TOKENS: sum(sums[name] or 0 for name in _TOKENS),
+    return {SPEND: max(0, units // _UNITS + booked), TOKENS: max(0, tokens)}
+
+
+def fullest_budget(key: KeyEntry, now: float) -> BudgetShare | None:
+    """The budget that the person with this key is told of, as the limiter tells it; None without any."""
+    meters = [(meter, meter.window) for meter in meters_of_key(key, now) if isinstance(meter.window, Period)]
+    asked = {(meter.subject, period) for meter, period in meters}
+    used = {(subject, period): spent(subject, period) for subject, period in asked}
+    standings = {
+        meter.counter: CounterStanding(used=used[meter.subject, period][meter.unit])
+        for meter, period in meters
     }
+    return fullest((meter for meter, _ in meters), standings)
 
 
 def _booked(person: int, period: Period) -> int:

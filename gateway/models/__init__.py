@@ -32,6 +32,7 @@ from gateway.models.history.body_content import ContentBlob, ContentNode
 from gateway.models.history.cache_miss import CacheMiss
 from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
+from gateway.models.history.former_use import FormerUse
 from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
 from gateway.models.history.outcome_total import (
     CountedTool,
@@ -86,6 +87,7 @@ __all__ = [
     "Evaluation",
     "EvaluationStep",
     "FollowUp",
+    "FormerUse",
     "HourlyLedger",
     "HourlyOutcome",
     "HourlyTool",

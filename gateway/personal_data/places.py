@@ -80,6 +80,7 @@ PLACES: Final[dict[str, Place]] = {
     "gateway.ContentRead": Place(AfterErasure.EMPTIED, ("user", "user_name", "request_id")),
     # -- numbers of people
     "gateway.HourlyTotal": Place(AfterErasure.COUNTED, ("client_key_pk",)),
+    "gateway.FormerUse": Place(AfterErasure.COUNTED, ("client_key_pk", "owner_id")),
     "gateway.DailyTotal": Place(AfterErasure.COUNTED, ("client_key_pk",)),
     "gateway.ProblemHour": Place(AfterErasure.COUNTED, ("client_key_pk", "owner_id")),
     "gateway.LimitCounter": Place(AfterErasure.COUNTED),

@@ -149,7 +149,8 @@ async def _admitted(exchange: Exchange, gateway: Gateway, need: Need, *, free: b
     key, model = exchange.arrival.key, exchange.asked_model
     if key is not None and exchange.arrival.purpose is not None:
         key = _with_budgets_alone(key)
-    admission = await gateway.limiter.admit(key, exchange.request_id, model, need, free=free)
+    contact = gateway.configuration.snapshot.contact
+    admission = await gateway.limiter.admit(key, exchange.request_id, model, need, free=free, contact=contact)
     exchange.admission, exchange.limit_headers = admission, admission.headers
 
 

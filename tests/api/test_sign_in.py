@@ -238,6 +238,21 @@ async def test_usage_is_told_in_dollars(gateway):
     ] == 0
 
 
+async def test_the_usage_that_is_told_is_that_of_the_headers(gateway):
+    got = await tokens(gateway)
+    bearer = {"authorization": f"Bearer {got['access_token']}"}
+    await sync_to_async(call_command)("setspend", "--user", "ada", "--percent", "20")
+    # nothing of it is left, so it is fuller than that of the person
+    await sync_to_async(ClientKey.objects.update)(spend_budget=0, budget_period="day")
+    await follow(gateway)
+    told = (await gateway.client.get("/api/oauth/usage", headers=bearer)).json
+    assert (told["limits"][0]["percent"], told["limits"][0]["group"]) == (100, "daily")
+    await sync_to_async(ClientKey.objects.update)(spend_budget=None, token_budget=0)
+    await follow(gateway)
+    # the client goes by the headers then
+    assert (await gateway.client.get("/api/oauth/usage", headers=bearer)).status == 404
+
+
 async def kept_on_disk(bench, monkeypatch, tmp_path, *, written=True):
     """The gateway after a restart without its database; what it keeps is that of before."""
     disk = LastPolicies(tmp_path / "kept.json")

@@ -22,6 +22,10 @@ from tests.conftest import key_entry
         (SessionStanding(), "no request of this session yet"),
         (SessionStanding("claude-a", "gpt-x", 0.4219), "claude-a → gpt-x · $0.42 this session"),
         (SessionStanding("a", "a", None, -3.0, 50.0, "month"), "a · $0.00 of $50.00 left this month"),
+        (
+            SessionStanding("a", "a", None, 1_200.0, 5_000.0, "day", tokens=True),
+            "a · 1,200 of 5,000 tokens left this day",
+        ),
         (SessionStanding("a\x1b[2J", "b\n"), "a?[2J → b?"),
     ],
 )

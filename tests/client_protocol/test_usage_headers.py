@@ -34,7 +34,9 @@ def test_a_refusal_has_what_shows_our_sentence_and_not_what_replaces_it():
     assert found[STEM + "overage-disabled-reason"] == "org_spend_cap_reached"
     assert found[STEM + "overage-period"] == "daily"
     assert not {STEM + "representative-claim", STEM + "overage-status"} & found.keys()
-    assert refusal_sentence("day", RESET).startswith("Your daily budget at this gateway is used up")
+    said = refusal_sentence("day", RESET, "Ann (ext. 7)")
+    assert said.startswith("Your daily budget at this gateway is used up")
+    assert said.endswith("Ask Ann (ext. 7) for more.")
 
 
 def test_dollars_are_cents_and_the_reset_is_that_of_the_headers():

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import threading
 import time
 from datetime import UTC, datetime
@@ -200,6 +201,20 @@ async def test_or_refused_where_the_setting_says_so(clock):
     with pytest.raises(TooManyRequests, match="spend limit unavailable") as refusal:
         await limiter.admit(key(requests_per_minute=1), "r", "m", NEED)
     assert refusal.value.headers() == {"x-should-retry": "false"}
+    limiter.stop()
+
+
+async def test_a_signed_in_person_is_refused_then_in_a_sentence_that_the_client_shows(clock):
+    store = Away()
+    limiter = Limiter(store, nothing_spent, clock=clock, fail_closed=True)
+    store.there = False
+    person = dataclasses.replace(key(requests_per_minute=1), signed_in=True)
+    with pytest.raises(TooManyRequests, match="or ask Ann") as refusal:
+        await limiter.admit(person, "r", "m", NEED, contact="Ann")
+    assert refusal.value.headers() == {
+        "x-should-retry": "false",
+        "anthropic-ratelimit-unified-overage-disabled-reason": "fetch_error",
+    }
     limiter.stop()
 
 

@@ -32,6 +32,7 @@ from gateway.models import (
     DeviceGrant,
     Evaluation,
     EvaluationStep,
+    FormerUse,
     ManagedPolicy,
     ModelMapping,
     Notice,
@@ -136,6 +137,7 @@ def left(db, tmp_path, monkeypatch, admin_user):
         fingerprint="f", message="…", sample=SECRET_TALK, first_at=NOW, last_at=NOW, times=1
     )
     ProblemHour.objects.create(problem=problem, hour=1, client_key_pk=key.pk, owner_id=person.pk, times=1)
+    FormerUse.objects.create(client_key_pk=key.pk, owner_id=person.pk, hour=1, tokens=1)
     type(person).objects.filter(pk=person.pk).update(last_login=NOW)
     RequestLog.objects.filter(request_id="req_4").update(problem_id=problem.pk)
     RefusedKey.objects.create(

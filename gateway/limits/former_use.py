@@ -1,0 +1,50 @@
+"""A client key that is given to somebody else: what it has used stays with who owned it then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db.models import F, Sum
+
+from gateway.limits.windows import PERIODS, Period
+from gateway.models import ClientKey, DailyTotal, FormerUse
+from gateway.models.base import config_written
+
+_NUMBERS: Final = ("cost_units", "tokens")
+_TOKENS: Final = F("input_tokens") + F("output_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
+
+
+def book(key: int, owner: int | None, now: float) -> None:
+    """Note as use of `owner` what `key` used in the present periods and nobody was given yet."""
+    first = min(int(Period.at(kind, now).start.timestamp()) // 3600 for kind in PERIODS)
+    FormerUse.objects.filter(hour__lt=first).delete()
+    booked: Any = FormerUse.objects.filter(client_key_pk=key).values("hour")
+    given = {row["hour"]: row for row in booked.annotate(**_sums("tokens"))}
+    days: Any = DailyTotal.objects.order_by().filter(client_key_pk=key, hour__gte=first, endpoint="messages")
+    for day in days.values("hour").annotate(**_sums(_TOKENS)):
+        before = given.get(day["hour"], {})
+        more = {name: day[f"{name}_sum"] - before.get(f"{name}_sum", 0) for name in _NUMBERS}
+        if any(more.values()):
+            row, _made = FormerUse.objects.get_or_create(
+                client_key_pk=key, owner_id=owner or 0, hour=day["hour"]
+            )
+            changed = {name: F(name) + amount for name, amount in more.items()}
+            FormerUse.objects.filter(pk=row.pk).update(**changed)
+
+
+def _sums(tokens: Any) -> dict[str, Sum]:
+    return {"cost_units_sum": Sum("cost_units"), "tokens_sum": Sum(tokens)}
+
+
+def _key_written(
+    pk: int, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, **_: Any
+) -> None:
+    if before is not None and after is not None and before["user_id"] != after["user_id"]:
+        book(pk, before["user_id"], time.time())
+
+
+def connect() -> None:
+    """Listen to keys whose owner changes, in the transaction of the change."""
+    config_written.connect(_key_written, sender=ClientKey, dispatch_uid="gateway.former_use")
