@@ -127,6 +127,11 @@ class GatewayConf:
     sign_in: bool = GATEWAY.variable(
         False, "true: users of the console may sign in from Claude Code (/login), without a key."
     )
+    sign_in_models: tuple[str, ...] = GATEWAY.variable(
+        (),
+        "Models, or patterns with *, that the first sign-in of a person may ask for; a later one takes over "
+        "the limits of the one before. Empty: all. Example: claude-haiku-*,small",
+    )
     telemetry_collector: str = GATEWAY.variable(
         "",
         "Where the telemetry of signed-in clients is sent on to, by OTLP over HTTP. "

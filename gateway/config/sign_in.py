@@ -16,13 +16,18 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from gateway.client_protocol import sign_in as protocol
-from gateway.models import ClientKey, DeviceGrant, Origin, RefreshToken
+from gateway.conf import gateway_conf
+from gateway.models import ClientKey, DeviceGrant, LimitCounter, Origin, RefreshToken
 from gateway.security import access_tokens
 from gateway.security.client_keys import digest, new_key
 from gateway.security.client_networks import counted_as
 
 # a machine that is not used for so long signs in again
 REFRESH_LIFETIME: Final = timedelta(days=30)
+_TAKEN_OVER: Final = (
+    "allowed_models", "capture", "requests_per_minute", "input_tokens_per_minute",
+    "output_tokens_per_minute", "concurrent_requests", "budget_period", "spend_budget", "token_budget",
+)  # fmt: skip
 # of one address, within the lifetime of a grant
 MOST_STARTS: Final = 30
 
@@ -95,12 +100,28 @@ def approve(grant: DeviceGrant, user: Any, now: datetime) -> ClientKey | None:
             % {"address": grant.address or "?", "day": f"{now:%Y-%m-%d}"},
             user=user,
             origin=Origin.SIGN_IN,
+            address=grant.address,
+            client=grant.client,
+            **_limits_of(user),
         )
         # of a secret that is thrown away: nobody comes in with the key itself
         key.digest = digest(new_key())
         key.save()
         DeviceGrant.objects.filter(pk=grant.pk).update(key=key)
     return key
+
+
+def _limits_of(user: Any) -> dict[str, Any]:
+    """The limits that a new sign-in begins with, so that nobody gets rid of theirs by /login.
+
+    They are those of the person's last sign-in, ended or not; without one, of their newest key in service.
+    As after a rotation, what that one used is used. Whoever has neither gets the models of SIGN_IN_MODELS.
+    """
+    theirs = ClientKey.objects.filter(user=user).order_by("-created", "-pk")
+    model = theirs.filter(origin=Origin.SIGN_IN).first() or theirs.filter(revoked_at=None).first()
+    if model is None:
+        return {"allowed_models": list(gateway_conf().sign_in_models)}
+    return {name: getattr(model, name) for name in _TAKEN_OVER} | {"lineage": model.lineage or model.pk}
 
 
 def deny(grant: DeviceGrant, user: Any, now: datetime) -> bool:

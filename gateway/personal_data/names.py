@@ -70,8 +70,8 @@ def forget_names(user: Any) -> None:
     RefusedKey.objects.filter(client_key_pk__in=pks).delete()
     for number, key in enumerate(keys, 1):
         if key.origin != Origin.ENVIRONMENT:
-            key.name, key.owner = f"{instead}-{number}", ""
-            key.save(update_fields=["name", "owner"])
+            key.name, key.owner, key.address, key.client = f"{instead}-{number}", "", "", ""
+            key.save(update_fields=["name", "owner", "address", "client"])
         RequestLog.objects.filter(client_key_id=key.pk).update(key_name=key.name)
         SessionTotal.objects.filter(client_key_id=key.pk).update(key_name=key.name)
     ContentRead.objects.filter(user=user).update(user_name=instead)

@@ -60,7 +60,9 @@ PLACES: Final[dict[str, Place]] = {
     "auth.User_groups": Place(AfterErasure.REMOVED, ("user",)),
     "auth.User_user_permissions": Place(AfterErasure.REMOVED, ("user",)),
     "sessions.Session": Place(AfterErasure.REMOVED, ()),
-    "gateway.ClientKey": Place(AfterErasure.EMPTIED, ("user", "rotated_to", "owner"), ("owner",)),
+    "gateway.ClientKey": Place(
+        AfterErasure.EMPTIED, ("user", "rotated_to", "owner", "address", "client"), ("owner",)
+    ),
     "gateway.PersonBudget": Place(AfterErasure.REMOVED, ("user",)),
     "gateway.ManagedPolicy": Place(AfterErasure.REMOVED, ("user",)),
     "gateway.SafeguardRule": Place(AfterErasure.REMOVED, ("user",)),

@@ -1,5 +1,6 @@
 """Sign-ins by the device flow: every way it can go, and every way somebody may try."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.config import sign_in
 from gateway.config.change_entries import source_of
 from gateway.config.file.document import exported
 from gateway.config.snapshot.loader import load
+from gateway.limits.meters import Subject
 from gateway.models import ClientKey, DeviceGrant, Origin, RefreshToken
 from gateway.security.access_tokens import new_access_token, read_access_token
 
@@ -128,6 +130,44 @@ def test_all_addresses_of_an_ipv6_client_begin_only_so_many_sign_ins_together(ad
 )
 def test_what_is_no_code_finds_nothing(typed):
     assert sign_in.waiting(typed, NOW) is None
+
+
+LIMITS = {
+    "allowed_models": ["small"],
+    "capture": "none",
+    "requests_per_minute": 9,
+    "concurrent_requests": 2,
+    "budget_period": "day",
+    "spend_budget": 5,
+}
+
+
+def test_a_new_sign_in_takes_over_the_limits_of_the_one_before_and_what_it_used(ada):
+    first, _tokens = signed_in(ada)
+    assert load().sign_ins[first.pk].allowed_models == ()
+    ClientKey.objects.filter(pk=first.pk).update(**LIMITS)
+    first.revoke()
+    ClientKey.issue("wide and newer", user=ada)
+    second, _tokens = signed_in(ada, later(60))
+    third, _tokens = signed_in(ada, later(90))
+    before, after = (load().sign_ins[key.pk] for key in (first, third))
+    assert (after.allowed_models, after.capture, after.limits) == (("small",), "none", before.limits)
+    assert Subject.of(after) == Subject.of(before) == Subject.of(load().sign_ins[second.pk])
+
+
+def test_who_has_a_key_signs_in_with_its_limits(ada):
+    key, _secret = ClientKey.issue("hers", user=ada, **LIMITS)
+    ClientKey.issue("of somebody else")
+    signed, _tokens = signed_in(ada)
+    assert load().sign_ins[signed.pk].allowed_models == ("small",)
+    assert signed.lineage == key.pk
+
+
+def test_the_first_sign_in_of_a_person_may_ask_for_what_the_environment_says(ada, monkeypatch):
+    changed = dataclasses.replace(sign_in.gateway_conf(), sign_in_models=("claude-haiku-*",))
+    monkeypatch.setattr(sign_in, "gateway_conf", lambda: changed)
+    key, _tokens = signed_in(ada)
+    assert load().sign_ins[key.pk].allowed_models == ("claude-haiku-*",)
 
 
 def test_three_processes_that_renew_with_the_same_token_all_go_on(ada):

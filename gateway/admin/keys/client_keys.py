@@ -39,7 +39,17 @@ _LIMITS: Final = (
     ("input_tokens_per_minute", "output_tokens_per_minute"),
     ("budget_period", "spend_budget", "token_budget"),
 )
-_FACTS: Final = ("shown", "state_now", "created", "last_used", "revoked_at", "rotated_to", "origin")
+_FACTS: Final = (
+    "shown",
+    "state_now",
+    "created",
+    "last_used",
+    "revoked_at",
+    "rotated_to",
+    "origin",
+    "address",
+    "client",
+)
 
 
 class ClientKeyForm(forms.ModelForm):

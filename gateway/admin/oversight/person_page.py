@@ -15,10 +15,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from gateway.admin.keys.key_usage import shown_person_budgets
 from gateway.admin.ui.html_format import ago, code, dollars, state_badge
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.contributions import DAY, hour_of
-from gateway.models import ClientKey, DailyTotal, Origin
+from gateway.models import ClientKey, DailyTotal, Origin, PersonBudget
 from gateway.models.history.hourly_total import COST_UNIT
 
 _DAYS = 30
@@ -51,12 +52,16 @@ class PersonPage(admin.ModelAdmin):
                     "url": reverse("admin:gateway_clientkey_change", args=[key.pk]),
                     "name": inert(key.name),
                     "shown": code(key.shown),
+                    "address": key.address,
+                    "client": inert(key.client),
                     "state": state_badge(key.state()),
                     "last_used": ago(key.last_used),
                     "cost": dollars(spent.get(key.pk, 0) * COST_UNIT),
                 }
                 for key in keys
             ]
+            budget = PersonBudget.objects.filter(user=person).first()
+            context["budgets"] = [] if budget is None else shown_person_budgets(budget)
             context["cost"] = dollars(sum(spent.values()) * COST_UNIT)
             context["their_requests"] = urlencode({"owner": person.get_username()})
             context["may_revoke"] = any(map(_revocable, keys)) and _may_revoke(request)

@@ -19,7 +19,7 @@ _NOT_IN_THE_FILE: Final = frozenset(
     {"id", "origin", "environment_key", "created", "updated", "brought_back_at", "last_used", "revoked_at",
      "credential", "headers", "digest", "prefix", "last_four", "mapping", "provider", "learnt_at",
      "headers_origin", "value_origin", "proxy_login", "proxy_login_origin", "client_key", "client_key_origin",
-     "lineage", "rotated_to", "user",
+     "lineage", "rotated_to", "user", "address", "client",
      "target", "state", "step", "step_since", "ended_at", "figures",
      "group", "correction", "corrected_period", "revision"}
 )  # fmt: skip

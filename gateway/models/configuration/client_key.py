@@ -32,6 +32,8 @@ _NOT_ROTATED: Final = frozenset(
         "revoked_at",
         "rotated_to",
         "lineage",
+        "address",
+        "client",
     }
 )
 
@@ -145,6 +147,13 @@ class ClientKey(ConfigRecord):
     )
     origin = models.CharField(
         _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
+    )
+    # of a sign-in: where and with what it was begun; processes of the release before insert keys without
+    address = models.CharField(
+        _("address"), max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    client = models.CharField(
+        _("client"), max_length=200, blank=True, default="", db_default="", editable=False
     )
     created = models.DateTimeField(_("created"), auto_now_add=True)
     last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)

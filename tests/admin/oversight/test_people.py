@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from gateway.models import ClientKey, Erasure, LegalHold, RequestLog
+from gateway.config import sign_in
+from gateway.models import ClientKey, Erasure, LegalHold, PersonBudget, RequestLog
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,17 @@ class TestKeysOfAPerson:
     def test_their_keys_stand_on_their_page(self, admin_client, emil):
         text = admin_client.get(self.page(emil) + "change/").content.decode()
         assert "laptop" in text and "desktop" in text and "owner=emil" in text
+
+    def test_a_sign_in_says_which_machine_it_is_and_a_budget_how_full(self, admin_client, emil):
+        now = timezone.now()
+        begun = sign_in.begin("198.51.100.7", "claude-code/2.1.332 <b>", now)
+        key = sign_in.approve(sign_in.waiting(begun.user_code, now), emil, now)
+        PersonBudget.objects.create(user=emil, spend_budget=80)
+        text = admin_client.get(self.page(emil) + "change/").content.decode()
+        assert "<td>198.51.100.7</td><td>claude-code/2.1.332 &lt;b&gt;</td>" in text
+        assert "<meter" in text and "80.00" in text
+        facts = admin_client.get(reverse("admin:gateway_clientkey_change", args=[key.pk])).content.decode()
+        assert "198.51.100.7" in facts and "claude-code/2.1.332 &lt;b&gt;" in facts
 
     def test_all_keys_are_revoked_after_a_question(self, admin_client, emil):
         text = admin_client.get(self.page(emil) + "revoke-all/").content.decode()
