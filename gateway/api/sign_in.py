@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from django.http import HttpResponse, HttpResponseBase
 
@@ -54,7 +54,7 @@ async def device_authorization(request: GatewayRequest, request_id: str) -> Http
         "device_code": begun.device_code,
         "user_code": begun.user_code,
         "verification_uri": page,
-        "verification_uri_complete": f"{page}?user_code={begun.user_code}",
+        # no verification_uri_complete: a stranger could send that link, and its person would only click
         "expires_in": protocol.GRANT_LIFETIME,
         "interval": protocol.POLL_INTERVAL,
     }
@@ -105,12 +105,10 @@ async def revoke(request: GatewayRequest, request_id: str) -> HttpResponseBase:
 
 @endpoint("GET", "HEAD")
 async def verification(request: GatewayRequest, request_id: str) -> HttpResponseBase:
-    """GET /device: to the page of the console where a person confirms the code."""
+    """GET /device: to the page of the console where a person types the code."""
     _only_if_on()
     page = address_of(request) + "/admin/gateway/clientkey/device/"
-    code = protocol.typed_code(dict(parse_qsl(request.query)).get("user_code", ""))
-    where = f"{page}?user_code={quote(protocol.shown_code(code))}" if code else page
-    return HttpResponse(status=302, headers={"location": where, "request-id": request_id})
+    return HttpResponse(status=302, headers={"location": page, "request-id": request_id})
 
 
 def _only_if_on() -> None:

@@ -6,6 +6,7 @@ of the address that the client was given.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 DISCOVERY: Final = "/.well-known/oauth-authorization-server"
@@ -48,6 +49,11 @@ def discovery(base: str) -> dict[str, Any]:
         "grant_types_supported": [DEVICE_GRANT, REFRESH_GRANT],
         "token_endpoint_auth_methods_supported": ["none"],
     }
+
+
+def settings(base: str) -> str:
+    """The settings of a person, or of a machine, that lead to the gateway at `base`, as JSON."""
+    return json.dumps({"forceLoginMethod": "gateway", "forceLoginGatewayUrl": base})
 
 
 def shown_code(letters: str) -> str:

@@ -6,6 +6,7 @@ number of processes. `now` is aware time. What a machine gets is stored as a dig
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from gateway.client_protocol import sign_in as protocol
@@ -30,6 +32,10 @@ _TAKEN_OVER: Final = (
 )  # fmt: skip
 # of one address, within the lifetime of a grant
 MOST_STARTS: Final = 30
+# codes that nobody waits with, within MISSES_HOLD seconds
+MOST_MISSES: Final = 10
+MOST_MISSES_OF_ADDRESS: Final = 200
+MISSES_HOLD: Final = 600
 
 
 class SignInRefused(Exception):
@@ -88,6 +94,29 @@ def waiting(typed: str, now: datetime) -> DeviceGrant | None:
         return None
     pending = DeviceGrant.objects.filter(user_code=code, state=DeviceGrant.State.PENDING, expires_at__gt=now)
     return pending.first()
+
+
+def looked_up(typed: str, person: int, address: str, now: datetime) -> DeviceGrant | None:
+    """`waiting` for somebody who may be guessing. Raises SignInRefused after too many misses.
+
+    They are counted for the person and, with a bound for a whole office, for the address, in the database:
+    so they count in every process. A code that waits counts nothing.
+    """
+    seconds = int(now.timestamp())
+    origin = hashlib.sha256(counted_as(address).encode("utf-8", "replace")).hexdigest()[:32]
+    bounds = {f"codes:person:{person}": MOST_MISSES, f"codes:address:{origin}": MOST_MISSES_OF_ADDRESS}
+    counters = LimitCounter.objects.filter(name__in=bounds)
+    missed = counters.filter(expires__gt=seconds).values_list("name", "value")
+    if any(value >= bounds[name] for name, value in missed):
+        raise SignInRefused(protocol.SLOW_DOWN)
+    grant = waiting(typed, now)
+    if grant is None:
+        with transaction.atomic():
+            LimitCounter.objects.filter(name__startswith="codes:", expires__lte=seconds).delete()
+            for name in sorted(bounds):
+                LimitCounter.objects.get_or_create(name=name, defaults={"expires": seconds + MISSES_HOLD})
+            counters.update(value=F("value") + 1)
+    return grant
 
 
 def approve(grant: DeviceGrant, user: Any, now: datetime) -> ClientKey | None:

@@ -187,13 +187,13 @@ async def test_nothing_of_it_is_there_where_it_is_not_asked_for(bench, method, p
     assert not await sync_to_async(ClientKey.objects.exists)()
 
 
-async def test_the_link_of_the_terminal_leads_to_the_page_and_confirms_nothing(gateway):
-    answer = await gateway.client.request("GET", "/device?user_code=bcdf-ghjk")
-    assert answer.status == 302
-    page = "http://gw.example:8000/admin/gateway/clientkey/device/"
-    assert answer.headers["location"] == f"{page}?user_code=BCDF-GHJK"
-    answer = await gateway.client.request("GET", "/device?user_code=%0d%0aX:1")
-    assert answer.headers["location"] == page
+async def test_the_link_of_the_terminal_leads_to_the_page_and_carries_no_code(gateway):
+    begun = (await form(gateway, "/oauth/device_authorization", "surface=claude_code")).json
+    assert "verification_uri_complete" not in begun
+    for link in ("/device", "/device?user_code=bcdf-ghjk", "/device?user_code=%0d%0aX:1"):
+        answer = await gateway.client.request("GET", link)
+        assert answer.status == 302
+        assert answer.headers["location"] == "http://gw.example:8000/admin/gateway/clientkey/device/"
 
 
 async def test_a_person_is_told_the_policy_once_and_that_it_has_not_changed(gateway, tmp_path):

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
 from gateway.admin.ui.fields import JSONObjectField
 from gateway.admin.ui.html_format import Tone, ago, badge
+from gateway.client_protocol import sign_in
 from gateway.client_protocol.managed_settings import warnings_of
 from gateway.client_protocol.novelties import version_of
 from gateway.client_protocol.purpose import CLIENT
@@ -108,6 +109,7 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
                 ensure_ascii=False,
             ),
             status_line=setting(address),
+            sign_in_settings=sign_in.settings(address) if gateway_conf().sign_in else "",
         )
         return TemplateResponse(request, "admin/gateway/managedpolicy/result.html", context)
 
