@@ -52,6 +52,8 @@ def setting(base_url: str) -> str:
         + _CREDENTIALS
         + " 2>/dev/null)}"
     )
-    session = '$(sed -n \'s/.*"session_id" *: *"\\([^"]*\\)".*/\\1/p\')'
-    command = f'curl -sfm2 -H "Authorization: Bearer {bearer}" "{base_url}{PATH}?session={session}"'
+    session = 's=$(sed -n \'s/.*"session_id" *: *"\\([^"]*\\)".*/\\1/p\')'
+    # printf belongs to the shell: the list of processes, which everybody on the machine can read, lacks it
+    header = f'printf \'header = "Authorization: Bearer %s"\' "{bearer}"'
+    command = f'{session}; {header} | curl -sfm2 -K - "{base_url}{PATH}?session=$s"'
     return f'"statusLine": {json.dumps({"type": "command", "command": command})}'

@@ -73,11 +73,11 @@ async def test_an_id_that_no_database_takes_is_refused(bench):
 
 @pytest.mark.parametrize("signed_in", [False, True])
 def test_the_command_sends_the_bearer_and_nothing_of_the_session_but_its_id(tmp_path, signed_in):
-    """curl is replaced by a program that prints its arguments."""
+    """curl is replaced by a program that prints its arguments, and its input elsewhere."""
     made = json.loads("{" + setting("https://gw.example/x") + "}")["statusLine"]
     assert made["type"] == "command"
     curl = tmp_path / "curl"
-    curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; cat >&2\n')
     curl.chmod(0o700)
     (tmp_path / ".claude").mkdir()
     kept = {"gatewayTrust": {}, "enterpriseGateway": {"url": "u", "jwt": "cca_token", "expiresAt": 1}}
@@ -89,6 +89,8 @@ def test_the_command_sends_the_bearer_and_nothing_of_the_session_but_its_id(tmp_
         ["/bin/sh", "-c", made["command"]], input=told, env=env, capture_output=True, text=True, check=True
     )
     bearer = "cca_token" if signed_in else "ccp_key"
-    assert f"Authorization: Bearer {bearer}\n" in ran.stdout
+    # the arguments of a program can be read by everybody on its machine
+    assert bearer not in ran.stdout
+    assert ran.stderr == f'header = "Authorization: Bearer {bearer}"'
     assert "https://gw.example/x/api/status-line?session=0a-1\n" in ran.stdout
-    assert "secret" not in ran.stdout
+    assert "secret" not in ran.stdout + ran.stderr
