@@ -166,8 +166,9 @@ class _Reader:
             self.problems.append("stop_details do not fit stop_reason")
         if self.stop_reason == "tool_use" and not any(block["type"] == "tool_use" for block in self.blocks):
             self.problems.append("stop_reason tool_use without a tool_use")
-        if self.unfinished_input and self.stop_reason != "max_tokens":
-            self.problems.append("an unfinished input without max_tokens")
+        limits = ("max_tokens", "model_context_window_exceeded")
+        if self.unfinished_input and self.stop_reason not in limits:
+            self.problems.append("an unfinished input, and no limit was met")
         self.counts(event["usage"])
 
     def on_message_stop(self, event: dict[str, Any]) -> None:

@@ -75,6 +75,7 @@ class ConvertedStream:
         self._tier: object = None
         self._usage: Usage | None = None
         self._stop: Stop | None = None
+        self._whole = False  # the answer came in one piece, so nothing of it is missing
         self.chunks = 0
         self.skipped = 0  # data that was neither a chunk nor an error
 
@@ -294,7 +295,7 @@ class ConvertedStream:
         refusal = "".join(self._refusal)
         if refusal and not writer.output.text_length:
             writer.text(refusal)
-        if not writer.drain(cut=finish is Finish.LENGTH, filtered=finish is Finish.FILTERED):
+        if not writer.drain(stop_reasons.ending_of(finish, whole=self._whole)):
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
             return
         if matched is None and self._thought_alone(finish, refusal or explanation):

@@ -88,6 +88,7 @@ class MessageStream(ConvertedStream):
         self._counts = next((counts for choice in choices if (counts := counts_in(completion, choice))), None)
         self._tier = completion.get("service_tier")
         self.chunks += 1
+        self._whole = True
         self._begin()
         if len(choices) > 1:
             self._ledger.repair(repairs.CHOICES)

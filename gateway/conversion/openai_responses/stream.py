@@ -42,6 +42,7 @@ from gateway.conversion.openai_responses.told_items import (
 )
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
+from gateway.conversion.tool_calls.object_reader import without_placeholders
 from gateway.errors import UpstreamBroken
 from gateway.wire.lenient import object_of, objects_of, text_of
 from gateway.wire.messages import Event, JSONObject
@@ -280,11 +281,11 @@ class ResponsesStream(ConvertedStream):
         piece = whole_call(event, item)
         told.named = told.named or bool(piece.name)
         whole = arguments_text(piece.arguments)
-        if self._finish is Finish.FILTERED and not is_whole(whole):
+        if self._finish is Finish.FILTERED and not (without_placeholders(whole) and is_whole(whole)):
             self._ledger.repair(repairs.CALL_CUT)
             return
         self._again([piece])
-        self._writer.end_call()
+        self._writer.end_call(whole=bool(whole) and item.get("status") == "completed")
 
     def _again(self, pieces: list[CallPiece]) -> None:
         self._flush()

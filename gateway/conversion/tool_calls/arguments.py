@@ -9,11 +9,13 @@ See docs/conversion.md, "Tool calls" and "Calls in a stream".
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final
 
 from gateway import patterns
 from gateway.conversion.tool_calls.object_literal import object_literal
 from gateway.conversion.tool_calls.object_reader import (
+    EMPTY,
     Completeness,
     MalformedArguments,
     ObjectReader,
@@ -29,6 +31,15 @@ INVALID: Final = "INVALID_JSON"
 _FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", patterns.DOTALL)
 
 
+class Ending(Enum):
+    """Why nothing more comes for a call. It decides what an unfinished one may become."""
+
+    OVER = "the model has finished the call: arguments that never came are an empty object"
+    LIMIT = "a token limit ended the answer: what is unfinished is sent as it is"
+    FILTER = "the content filter ended the answer: what is unfinished must not run"
+    UNTOLD = "nobody says that the model has finished: what is unfinished must not run"
+
+
 class LiveArguments(ObjectReader):
     """Forwards arguments as they come.
 
@@ -39,20 +50,23 @@ class LiveArguments(ObjectReader):
 
     __slots__ = ()
 
-    def finish(self, *, cut: bool) -> str:
-        """`cut`: the answer ended at its token limit, so the unfinished object stays as it is."""
+    def finish(self, ending: Ending) -> str:
+        """What is left to send. At a token limit the object stays open, even one without any argument.
+
+        Clients take a call without a delta for one with an empty object, hence the lone brace.
+        """
         if self.complete:
             return ""
         if not self._forwarded:
-            if self.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER):
+            if self.standing in EMPTY and ending is Ending.OVER:
                 return "{}"
             kept = self.kept
             if kept is not None:
                 value, self.repaired = input_of(kept)
                 return jsontext.dumps_text(value)
-        if not cut:
+        if ending is not Ending.LIMIT:
             raise MalformedArguments
-        return ""
+        return "" if self._forwarded else "{"
 
 
 class BufferedArguments:
@@ -119,9 +133,7 @@ class BufferedArguments:
     @property
     def as_it_stands(self) -> bool:
         """Nothing has to be repaired or disambiguated: it is one object, or stands for none."""
-        return self._value is not None or (
-            not self.behind and self.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER)
-        )
+        return self._value is not None or (not self.behind and self.standing in EMPTY)
 
     @property
     def input(self) -> JSONObject:
@@ -131,7 +143,12 @@ class BufferedArguments:
         value, self.repaired = input_of(self.raw)
         return value
 
-    def finish(self, *, cut: bool) -> str:
+    def finish(self, ending: Ending) -> str:
+        """The checked object; what was cut before the first argument is told as unusable."""
+        if self.standing in EMPTY and ending is not Ending.OVER:
+            if ending is not Ending.LIMIT:
+                raise MalformedArguments
+            return jsontext.dumps_text({INVALID: self.raw})
         return jsontext.dumps_text(self.input)
 
 
@@ -156,8 +173,14 @@ class FreeformArguments:
         self._raw.append(text)
         return ""
 
-    def finish(self, *, cut: bool) -> str:
-        return jsontext.dumps_text(freeform_input("".join(self._raw)))
+    def finish(self, ending: Ending) -> str:
+        """Nothing shows whether a text is whole: one that may be cut is not handed on as whole."""
+        text = "".join(self._raw)
+        if ending is Ending.OVER:
+            return jsontext.dumps_text(freeform_input(text))
+        if ending is Ending.LIMIT:
+            return jsontext.dumps_text({INVALID: text})
+        raise MalformedArguments
 
 
 Arguments = LiveArguments | BufferedArguments | FreeformArguments

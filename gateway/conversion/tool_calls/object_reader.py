@@ -85,6 +85,10 @@ class Completeness(Enum):
     WHOLE = "a whole object"
 
 
+# no argument has come
+EMPTY: Final = (Completeness.NOTHING, Completeness.PLACEHOLDER)
+
+
 class ObjectReader:
     """`feed` takes a piece and returns what of it may be sent on.
 

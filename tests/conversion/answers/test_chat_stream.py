@@ -287,7 +287,7 @@ def test_the_end_of_the_connection_behind_the_finish_reason_is_normal():
 
 
 def test_done_without_finish_reason_is_normal():
-    assert lines(ended(call(0, "a", "X", "{}")))[-2] == "end tool_use"
+    assert lines(ended(call(0, "a", "X", '{"a":1}')))[-2] == "end tool_use"
 
 
 def test_a_usage_chunk_without_finish_reason_is_an_end():

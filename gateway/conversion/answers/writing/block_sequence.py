@@ -44,6 +44,7 @@ from gateway.conversion.answers.reasoning import Carrier
 from gateway.conversion.answers.writing.block_writers import Block, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.arguments import Ending
 from gateway.errors import GatewayError
 from gateway.wire import messages
 from gateway.wire.messages import Sent
@@ -165,10 +166,10 @@ class BlockSequence:
     def _close_ended(self) -> None:
         """Close the open block when it has ended; one that waits keeps its place."""
         if not self._queue:
-            self._close(cut=False)
+            self._close(Ending.OVER)
 
-    def _open(self, block: Block, *, cut: bool = False) -> None:
-        self._close(cut=cut)
+    def _open(self, block: Block, ending: Ending = Ending.OVER) -> None:
+        self._close(ending)
         if type(block) is ToolBlock:
             self.output.names.append(block.name)
         index, self._next = self._next, self._next + 1
@@ -176,10 +177,10 @@ class BlockSequence:
         self._events.append(messages.block_start(index, block.content_block()))
         self._events += block.opened(index)
 
-    def _close(self, *, cut: bool) -> None:
+    def _close(self, ending: Ending) -> None:
         state = self.state
         if type(state) is Open:
-            self._events += state.block.ending(state.index, cut=cut)
+            self._events += state.block.ending(state.index, ending)
             self._events.append(messages.block_stop(state.index))
             self.state = STARTED
 

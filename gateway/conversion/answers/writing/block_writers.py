@@ -19,6 +19,7 @@ from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
 from gateway.conversion.tool_calls.arguments import (
     Arguments,
     BufferedArguments,
+    Ending,
     FreeformArguments,
     LiveArguments,
     arguments_text,
@@ -26,7 +27,7 @@ from gateway.conversion.tool_calls.arguments import (
     is_whole,
     same_arguments,
 )
-from gateway.conversion.tool_calls.object_reader import Completeness
+from gateway.conversion.tool_calls.object_reader import EMPTY, Completeness, is_placeholder
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import (
     Citation,
@@ -41,7 +42,6 @@ from gateway.wire.messages import (
 )
 
 _NO_EXTRAS: Final[JSONObject] = {}
-_EMPTY: Final = (Completeness.NOTHING, Completeness.PLACEHOLDER)
 
 
 class TextBlock:
@@ -66,7 +66,7 @@ class TextBlock:
     def nothing(self, index: int) -> Event:
         return messages.text_delta(index, "")
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:
+    def ending(self, index: int, ending: Ending) -> list[Event]:
         return [messages.citations_delta(index, citation) for citation in self.citations]
 
 
@@ -97,7 +97,7 @@ class ThinkingBlock:
     def nothing(self, index: int) -> Event:
         return messages.thinking_delta(index, "")
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:
+    def ending(self, index: int, ending: Ending) -> list[Event]:
         return [messages.signature_delta(index, self._carrier.signature(self.sealed))]
 
 
@@ -128,6 +128,7 @@ class ToolBlock:
         "_settled",
         "call_id",
         "ended",
+        "followed",
         "ids",
         "key",
         "name",
@@ -154,6 +155,7 @@ class ToolBlock:
         self.said = said
         self.repeats: list[ToolBlock] = []
         self.ended = False  # the provider says that this is all of it
+        self.followed = False  # the model has said something else behind it
 
     @property
     def ready(self) -> bool:
@@ -165,7 +167,7 @@ class ToolBlock:
     def finished(self) -> bool:
         if self._arguments is None:
             return False
-        return self._arguments.complete or (self.ended and self.standing in _EMPTY)
+        return self._arguments.complete or (self.ended and self.standing in EMPTY)
 
     @property
     def standing(self) -> Completeness:
@@ -176,12 +178,17 @@ class ToolBlock:
     @property
     def awaits_arguments(self) -> bool:
         """It has a name, and nothing of its arguments has come."""
-        return bool(self.name) and self.standing in _EMPTY
+        return bool(self.name) and self.standing in EMPTY
 
     @property
     def whole(self) -> bool:
-        """Whether all of a waiting call has come."""
-        return is_whole(self.said.text)
+        """Whether all of a waiting call has come, at the end of an answer that was interrupted."""
+        return is_whole(self.said.text) and (self.followed or self.standing not in EMPTY)
+
+    def _own(self, ending: Ending) -> Ending:
+        """How this call ended when the answer ended so: the model finishes one before it goes on."""
+        over = self.followed and (self._freeform or self.standing in EMPTY)
+        return Ending.OVER if over else ending
 
     def may_be(self, name: str) -> bool:
         """Whether a fragment with this name can be of this call: a name may come in pieces."""
@@ -208,7 +215,7 @@ class ToolBlock:
         if piece.name and self.name and not self._calls.same_tool(piece.name, self.name):
             return False
         said, whole = self.said.text, arguments_text(piece.arguments)
-        return self.standing in _EMPTY or whole.startswith(said) or same_arguments(said, whole)
+        return self.standing in EMPTY or whole.startswith(said) or same_arguments(said, whole)
 
     def rest_of(self, whole: str) -> str:
         """What of the whole arguments has not come yet. They agree with what has."""
@@ -217,7 +224,7 @@ class ToolBlock:
         said = self.said.text
         if whole.startswith(said):
             return whole.removeprefix(said)
-        return whole if self.standing in _EMPTY else ""  # the same in other words
+        return whole if self.standing in EMPTY else ""  # the same in other words
 
     def take(self, piece: CallPiece) -> str:
         """Note everything of a fragment but its arguments, which are returned."""
@@ -230,7 +237,9 @@ class ToolBlock:
             self._freeform = self._freeform or piece.freeform
             if piece.name and piece.name != self.name and not self._ready:
                 self.name += piece.name
-            if self.name and (text or self._held is not None or piece.named):
+            begun = self._held is not None or (bool(text) and not is_placeholder(text))
+            # of a whole answer nothing is shown before its end, which tells what was cut
+            if self.name and (begun or piece.named) and not self._context.tools.in_one_piece:
                 self._ready = True
         elif extras and not self._late:
             self._late = True
@@ -300,10 +309,10 @@ class ToolBlock:
     def nothing(self, index: int) -> Event:
         return messages.input_json_delta(index, "")
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:
-        """Raises MalformedArguments when the arguments are not whole and the token limit is no excuse."""
+    def ending(self, index: int, ending: Ending) -> list[Event]:
+        """Raises MalformedArguments when the arguments are not whole and no token limit is the reason."""
         assert self._arguments is not None
-        sent = self._arguments.finish(cut=cut)
+        sent = self._arguments.finish(self._own(ending))
         if self._arguments.repaired:
             self._calls.repaired()
         if self._arguments.placeholder and self._arguments.complete:
@@ -338,7 +347,7 @@ class ServerBlock:
     def nothing(self, index: int) -> Event:
         return messages.PING
 
-    def ending(self, index: int, *, cut: bool) -> list[Event]:
+    def ending(self, index: int, ending: Ending) -> list[Event]:
         return []
 
 

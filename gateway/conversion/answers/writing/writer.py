@@ -27,6 +27,7 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.client_window import scaled
 from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
+from gateway.conversion.tool_calls.arguments import Ending
 from gateway.conversion.tool_calls.object_reader import (
     Completeness,
     MalformedArguments,
@@ -123,13 +124,14 @@ class AnswerWriter(BlockSequence):
         if type(last) is TextBlock and not last.ended:
             last.waiting.append(text)
         elif text.isspace():
-            if not self._queue and not (type(state) is Open and type(state.block) is ToolBlock):
+            if not self._queue and not self._in_call:
                 self._held += text
             return
         else:
             text, self._held = self._held + text, ""
             block = TextBlock()
             block.waiting.append(text)
+            self._go_on()
             self._queue.append(block)
         self.output.text(text)
         self._advance()
@@ -222,17 +224,22 @@ class AnswerWriter(BlockSequence):
             block.ended = True
             self._close_ended()
 
-    def end_call(self) -> None:
-        """The call is whole, so blank text behind it may be the beginning of a text."""
+    def end_call(self, *, whole: bool = False) -> None:
+        """The provider ends the call, so blank text behind it may be the beginning of a text.
+
+        One without arguments stays open unless it is `whole`: some providers end a call in the same way when
+        a limit cut it.
+        """
         block = self._latest(ToolBlock)
         if block is not None:
-            block.ended = True
-            if block.finished:
+            block.ended, block.followed = True, block.followed or whole
+            if block.finished and (whole or block.standing is Completeness.WHOLE):
                 self._close_ended()
 
     def server_block(self, block: ServerToolUse | WebSearchToolResult) -> None:
         """A call of a server tool or its result, as a whole."""
         self._held = ""
+        self._go_on()
         self._queue.append(ServerBlock(block))
         self._advance()
 
@@ -246,28 +253,26 @@ class AnswerWriter(BlockSequence):
 
     # How it ends
 
-    def drain(self, *, cut: bool, filtered: bool) -> bool:
-        """Nothing more comes: write what waits, whole or not.
+    def drain(self, ending: Ending) -> bool:
+        """Nothing more comes: write what waits, whole or not. Behind a filter, incomplete calls are left out.
 
-        `cut`: the token limit ended the answer, so a call may be incomplete.
-        `filtered`: the content filter did; incomplete calls are left out then.
         False when a call with arguments has no name, or nothing else is there.
         """
         nameless = lost = False
         while self._queue:
             block = self._queue.pop(0)
             if type(block) is ToolBlock:
-                if block.repeats and not self._is_another(block, cut=cut):
+                if block.repeats and not self._is_another(block, ending):
                     continue
                 block.settle()
                 if not block.ready:
                     self._calls.nameless()
                     nameless, lost = True, lost or bool(without_placeholders(block.said.text))
                     continue
-                if filtered and not block.whole:
+                if ending is Ending.FILTER and not block.whole:
                     self._calls.cut_off()
                     continue
-            self._open(block, cut=cut)
+            self._open(block, ending)
         if lost or (nameless and self.empty):
             return False
         state = self.state
@@ -276,8 +281,8 @@ class AnswerWriter(BlockSequence):
         if self.carrier.loaded and not travels:
             self.carrier.not_shown()
         elif self.carrier.loaded and not open_thinking:
-            self._open(self._thinking_block(), cut=cut)
-        self._close(cut=cut)
+            self._open(self._thinking_block(), ending)
+        self._close(ending)
         return True
 
     def whole_text(self, text: str) -> None:
@@ -285,7 +290,7 @@ class AnswerWriter(BlockSequence):
         block = TextBlock()
         block.waiting.append(text)
         self._open(block)
-        self._close(cut=False)
+        self._close(Ending.OVER)
 
     def end(self, stop: Stop, usage: Usage) -> None:
         """Started -> Done."""
@@ -302,6 +307,17 @@ class AnswerWriter(BlockSequence):
 
     # Calls
 
+    @property
+    def _in_call(self) -> bool:
+        """A call is open that the provider has not ended."""
+        block = self.state.block if type(self.state) is Open else None
+        return type(block) is ToolBlock and not block.ended
+
+    def _go_on(self) -> None:
+        """The model says something else, so it had finished its latest call."""
+        if self._table.calls:
+            self._table.calls[-1].followed = True
+
     def _new_call(self, piece: CallPiece, repeats: ToolBlock | None) -> ToolBlock:
         """Begin a call. `repeats`: it may be a repetition of that one, and has its name and evidence."""
         if len(self._table.calls) >= MOST_CALLS:
@@ -313,6 +329,7 @@ class AnswerWriter(BlockSequence):
             piece = piece._replace(key=repeats.key if piece.key is None else piece.key)
             for call_id in repeats.ids:
                 self._table.note(piece._replace(call_id=call_id), block)
+        self._go_on()
         if self._context.tools.single_call and self._table.calls:
             self._surplus[block] = None
             self._calls.surplus()
@@ -337,17 +354,17 @@ class AnswerWriter(BlockSequence):
     def _settle_repetition(self, block: ToolBlock) -> None:
         """When the arguments of a call that may be a repetition are whole, that is known."""
         waits = block in self._queue  # else it is a repetition already
-        if waits and block.standing is Completeness.WHOLE and not self._is_another(block, cut=False):
+        if waits and block.standing is Completeness.WHOLE and not self._is_another(block, Ending.OVER):
             self._queue.remove(block)
 
-    def _is_another(self, block: ToolBlock, *, cut: bool) -> bool:
+    def _is_another(self, block: ToolBlock, ending: Ending) -> bool:
         """Whether a call is none that was said already. Raises MalformedArguments when that stays unknown."""
         if block.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER) or repeated(
             block, block.repeats
         ):
             self._calls.repeated()
             return False
-        if block.standing is Completeness.PARTIAL and not cut:
+        if block.standing is Completeness.PARTIAL and ending is not Ending.LIMIT:
             raise MalformedArguments
         self._calls.another()
         block.repeats = []
