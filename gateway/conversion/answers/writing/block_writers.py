@@ -27,7 +27,7 @@ from gateway.conversion.tool_calls.arguments import (
     is_whole,
     same_arguments,
 )
-from gateway.conversion.tool_calls.object_reader import EMPTY, Completeness, is_placeholder
+from gateway.conversion.tool_calls.object_reader import EMPTY, Completeness, without_placeholders
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import (
     Citation,
@@ -237,7 +237,7 @@ class ToolBlock:
             self._freeform = self._freeform or piece.freeform
             if piece.name and piece.name != self.name and not self._ready:
                 self.name += piece.name
-            begun = self._held is not None or (bool(text) and not is_placeholder(text))
+            begun = bool(without_placeholders(text)) or self.standing not in EMPTY
             # of a whole answer nothing is shown before its end, which tells what was cut
             if self.name and (begun or piece.named) and not self._context.tools.in_one_piece:
                 self._ready = True
