@@ -102,7 +102,7 @@ class ResponsesStream(ConvertedStream):
         told.kind, told.call_id, told.announced = kind, call_id, item
         if told.kind == "function_call":
             self._call(event, told, item, arguments="")
-            if text_of(item.get("arguments")).strip():
+            if arguments_text(item.get("arguments")).strip():
                 self._again([whole_call(event, item)])
 
     def _done(self, event: JSONObject) -> None:
@@ -268,13 +268,16 @@ class ResponsesStream(ConvertedStream):
 
     def _arguments_delta(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
-        delta = text_of(event.get("delta"))
+        delta = arguments_text(event.get("delta"))
         if delta:
             self._call(event, told, {}, arguments=delta)
 
     def _arguments_done(self, event: JSONObject) -> None:
-        self._item(event, "function_call")
-        if text_of(event.get("arguments")).strip():
+        told = self._item(event, "function_call")
+        name = event.get("name")
+        if name and not told.named:
+            self._call(event, told, {"name": name}, arguments="")
+        if arguments_text(event.get("arguments")).strip():
             self._again([whole_call(event, {"arguments": event["arguments"]})])
 
     def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
@@ -334,6 +337,8 @@ class ResponsesStream(ConvertedStream):
                 self._ended({}, told, told.announced)
         self._read_counts(response)
         if not self._writer.state.over:
+            if finish is Finish.STOP and self._writer.calls:
+                self._finish = Finish.CALLS  # a status tells no calls apart
             self._complete()
 
     def _told_again(self, output: list[JSONObject]) -> None:

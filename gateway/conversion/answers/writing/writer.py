@@ -70,6 +70,11 @@ class AnswerWriter(BlockSequence):
         return self._calls.names
 
     @property
+    def calls(self) -> list[ToolBlock]:
+        """The calls that have begun, in this order; some may turn out to be repetitions."""
+        return self._table.calls
+
+    @property
     def shows_thinking(self) -> bool:
         """The client gets the text of an open thinking block."""
         return not self._context.thinking_omitted
