@@ -45,6 +45,8 @@ _CONTROL: Final = {
     **{chr(code): f"\\u{code:04x}" for code in range(32)},
     **{"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 }
+# what programming languages escape in strings and JSON does not; any other backslash stands for itself
+_BARE: Final = "'`"
 # beginnings of placeholders that are no beginnings of an object
 _PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
 # what may stand between two objects
@@ -186,8 +188,14 @@ class ObjectReader:
                         break
                     half = _HALF_PAIR(text, at)
                     out.append(text[kept:at])
-                    out.append("\\\\" if half is None else "\\ufffd")
-                    at = at + 1 if half is None else half.end()
+                    if half is not None:
+                        out.append("\\ufffd")
+                        at = half.end()
+                    elif text[at + 1] in _BARE:
+                        at += 1  # the character stays, the backslash goes
+                    else:
+                        out.append("\\\\")
+                        at += 1
                 else:
                     out.append(text[kept:at])
                     out.append(_CONTROL[char])

@@ -283,3 +283,21 @@ def test_whole_and_live_repair_agree(pieces):
         assert "INVALID_JSON" in whole
         return
     assert streamed == whole
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 99])
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (r"git commit -m \'fix\'", "git commit -m 'fix'"),
+        (r"echo \`date\`", "echo `date`"),
+        (r"grep \d \$HOME \. \(", r"grep \d \$HOME \. \("),
+        (r"a \\'b", r"a \'b"),
+    ],
+)
+def test_a_quote_that_json_does_not_escape_loses_its_backslash_in_each_reader(said, meant, size):
+    text = f'{{"command": "{said}"}}'
+    assert input_of(text)[0] == {"command": meant}
+    sent = live(*[text[at : at + size] for at in range(0, len(text), size)])
+    assert json.loads(sent) == {"command": meant}
+    assert input_of(f'{{command: "{said}"}}')[0] == {"command": meant}
