@@ -7,6 +7,7 @@ waits for the page.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -44,8 +45,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.server)
             # the first one starts the browser and the gateway, on a machine that may be busy
             item.add_marker(pytest.mark.timeout(300))
-            # in front of the one that every asynchronous test gets
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if inspect.iscoroutinefunction(item.function):
+                # in front of the one that every asynchronous test gets
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @dataclass

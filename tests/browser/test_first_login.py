@@ -9,6 +9,8 @@ import anthropic
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.asking import recorded
+from tests.browser.jobs import Hand
 from tests.fakes.provider import Answer, chunk, completion, stream
 
 MODEL = "qwen3-coder"
@@ -34,16 +36,18 @@ def local(console):
     return console
 
 
+@pytest.mark.job
 async def test_a_new_user_gets_from_the_login_to_an_answer_of_their_provider(local, visit):
     seen = await visit()
     page = seen.page
-    await page.get_by_role("link", name="add a provider").click()
+    hand = Hand(page)
+    await hand.click(page.get_by_role("link", name="Add a provider"))
 
     # the preset fills the form; only the address is this test's own
-    await page.get_by_label("Preset").select_option(label="vLLM")
+    await hand.choose(page.get_by_label("Preset"), "vLLM")
     await expect(page.get_by_label("Name")).to_have_value("vLLM")
     await page.get_by_label("Base URL").fill(local.provider.base_url)
-    await page.get_by_role("button", name="Test connection").click()
+    await hand.click(page.get_by_role("button", name="Test connection"))
     levels = page.get_by_role("region", name="Test before saving")
     await expect(levels.get_by_text("This provider works.")).to_be_visible()
     # the last line of the answer can be read without looking for it
@@ -53,24 +57,20 @@ async def test_a_new_user_gets_from_the_login_to_an_answer_of_their_provider(loc
     assert await levels.get_by_role("row").filter(has_text=" ms").count() == 4
     # nothing is stored by a test
     assert local.served.rows("SELECT * FROM gateway_provider WHERE origin = 'admin'") == []
-    await page.get_by_role("button", name="Save", exact=True).click()
+    await hand.click(page.get_by_role("button", name="Save", exact=True))
     await expect(page.get_by_text("was added successfully")).to_be_visible()
 
-    await page.get_by_role("link", name="Model mappings").click()
-    await page.goto("/admin/gateway/modelmapping/add/")
-    await page.get_by_label("Pattern").fill("claude-*")
-    targets = page.get_by_role("group", name="Targets")
-    await targets.get_by_label("Provider").first.select_option(label="vLLM")
-    await targets.get_by_label("Upstream model").first.fill(MODEL)
-    await page.get_by_role("button", name="Save", exact=True).click()
-    await expect(page.get_by_text("was added successfully")).to_be_visible()
+    # its one model is proposed for every name
+    await hand.click(page.get_by_role("link", name="Load its models"))
+    await expect(page.get_by_label(MODEL)).to_have_value("*")
+    await hand.click(page.get_by_role("button", name="Make the chosen mappings"))
+    await expect(page.get_by_text("1 mapping was made and is in force: *.")).to_be_visible()
 
-    await page.get_by_role("link", name="Client keys").click()
-    await page.get_by_role("link", name="Issue a key").click()
+    await hand.click(page.get_by_role("link", name="Issue a client key"))
     await page.get_by_label("Name", exact=False).first.fill("Laptop of Ann")
-    await page.get_by_role("button", name="Save").click()
+    await hand.click(page.get_by_role("button", name="Save"))
     await expect(page.get_by_text("shown only now")).to_be_visible()
-    await page.get_by_role("button", name="Copy the lines").click()
+    await hand.click(page.get_by_role("button", name="Copy the lines"))
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     variables = exported(await seen.clipboard())
     assert variables["ANTHROPIC_BASE_URL"] == local.url
@@ -79,11 +79,13 @@ async def test_a_new_user_gets_from_the_login_to_an_answer_of_their_provider(loc
     local.provider.requests.clear()
     await by_claude_code(variables)
 
-    # once more, with the shown key, after a reload that no longer shows it
-    await page.goto("/admin/gateway/requestlog/")
+    await recorded(local, 1)
+    # the page that is left no longer shows the key
+    await hand.click(page.get_by_role("link", name="Requests").first)
     row = page.get_by_role("row").filter(has_text="Laptop of Ann").last
     await expect(row).to_contain_text("claude-sonnet-5")
     await expect(row).to_contain_text(MODEL)
+    hand.done("From the first login to the first answer.")
     secret = variables["ANTHROPIC_AUTH_TOKEN"]
     for path in ("/admin/gateway/requestlog/", "/admin/gateway/clientkey/", "/admin/admin/logentry/"):
         await page.goto(path)
