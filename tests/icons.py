@@ -20,6 +20,8 @@ THEME = Path(unfold.__file__).parent
 WHOLE = THEME / "static/unfold/fonts/material-symbols/Material-Symbols-Outlined.woff2"
 # between quotation marks or tags, or alone on a line
 _NAMES = re.compile(r"""(?:["'>]\s*|^\s*)([a-z][a-z0-9_]{2,40})(?=\s*["'<]|\s*$)""", re.MULTILINE)
+# what a stylesheet puts before or behind an element
+_DRAWN = re.compile(r"""content:\s*["']([a-z][a-z0-9_]{2,40})["']""")
 
 
 def icons(font: Path) -> dict[str, str]:
@@ -46,6 +48,8 @@ def shown() -> set[str]:
         if path.suffix in (".html", ".py") or path.name == "app.js"
     ]
     words = {word for path in files for word in _NAMES.findall(path.read_text())}
+    for sheet in (*THEME.rglob("*.css"), *(ROOT / "gateway").rglob("*.css")):
+        words.update(_DRAWN.findall(sheet.read_text()))
     return words & icons(WHOLE).keys()
 
 
