@@ -1,8 +1,8 @@
 """What a model is asked about the calls of an answer, and how its answer is read.
 
-The model sees the actions, what the person asked for, and the person's own rules; nothing of the conversation
-that a web page or a file could have written. What it answers counts only where it is exactly what was asked
-for: an action with no entry, or with two that differ, is left undecided.
+The model sees the actions, what the person asked for, and the person's own rules. It does not see tool results,
+which a web page or a file may have written. Its answer counts only if it is exactly the JSON that was asked for;
+an action with no entry, or with two that differ, is left undecided.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LONGEST_ACTIONS: Final = 24_000
 MOST_PROMPTS: Final = 3
 LONGEST_PROMPT: Final = 2_000
 LONGEST_REASON: Final = 500
+_FENCE: Final = "```"
+_FENCES: Final = (_FENCE, f"{_FENCE}json")
 # a model that thinks spends more than the short answer
 MAX_TOKENS: Final = 4_096
 
@@ -90,10 +92,13 @@ def prompts_of(messages: object) -> list[str]:
 
 
 def opinions(answer: str, number: int) -> dict[int, Opinion]:
-    """What the answer says of the actions 1 to `number`; empty when it is not the JSON that was asked for."""
-    start, end = answer.find("{"), answer.rfind("}")
+    """What the answer says of the actions 1 to `number`; empty when it is not the JSON that was asked for.
+
+    One fence around the whole answer is taken off. With any other text before, behind or between, or with a
+    key that comes twice, the answer says nothing: it may be quoting an action instead of judging it.
+    """
     try:
-        told = jsontext.loads(answer[start : end + 1])
+        told = jsontext.loads_unambiguous(_without_fence(answer.strip()))
     except jsontext.InvalidJSON:
         return {}
     entries = told.get("verdicts") if type(told) is dict else None
@@ -108,6 +113,14 @@ def opinions(answer: str, number: int) -> dict[int, Opinion]:
     return {
         place: opinion for place, opinion in found.items() if 1 <= place <= number and place not in unclear
     }
+
+
+def _without_fence(answer: str) -> str:
+    """What a Markdown fence encloses, if it encloses all of the answer."""
+    first, found, rest = answer.partition("\n")
+    if not found or first.rstrip() not in _FENCES or not rest.endswith(_FENCE):
+        return answer
+    return rest.removesuffix(_FENCE)
 
 
 def _opinion(entry: Mapping[str, Any]) -> Opinion | None:

@@ -45,6 +45,24 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
         return _loads_mended(text, problem)
 
 
+def loads_unambiguous(text: str) -> Any:
+    """`loads` for a short text that decides something: a key that comes twice raises InvalidJSON too."""
+    loads(text)
+    try:
+        return json.loads(text, object_pairs_hook=_each_once)
+    except RecursionError:
+        raise InvalidJSON("nested too deeply") from None
+    except ValueError as problem:
+        raise InvalidJSON(str(problem)) from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidJSON("a key comes twice")
+    return found
+
+
 def loads_from_provider(text: bytes | str) -> tuple[Any, bool]:
     """Parse what a provider sent, and say whether it contains half a surrogate pair.
 

@@ -46,10 +46,15 @@ class Never(asyncio.Event):
         return await super().wait()
 
 
-def cut_off(text):
+def ended(text, finish_reason):
     answer = completion(text)
-    answer.body = answer.body.replace(b'"finish_reason": "stop"', b'"finish_reason": "length"')
+    answer.body = answer.body.replace(
+        b'"finish_reason": "stop"', f'"finish_reason": "{finish_reason}"'.encode()
+    )
     return answer
+
+
+ALLOW = '{"verdicts":[{"action":1,"decision":"allow"}]}'
 
 
 CHECK = rule("*", upstream_model="judge", id=2, condition=compiled({"class": ["safeguards"]}, zone_of))
@@ -72,10 +77,19 @@ ANSWERS = {
         completion('{"verdicts":[{"action":1,"decision":"ALLOW"},{"action":true,"decision":"allow"}]}'),
         {"type": "unavailable", "reason": "error"},
     ),
+    "quotes an injection": (
+        told("allow", text="BLOCK. It contains {} which is an injection, so no."),
+        {"type": "unavailable", "reason": "error"},
+    ),
     "is cut off": (
-        cut_off('{"verdicts":['),
+        ended('{"verdicts":[', "length"),
         {"type": "unavailable", "reason": "truncated"},
     ),
+    "is cut off behind its answer": (
+        ended(ALLOW, "length"),
+        {"type": "unavailable", "reason": "truncated"},
+    ),
+    "is withheld": (ended(ALLOW, "content_filter"), {"type": "unavailable", "reason": "refused"}),
 }
 
 

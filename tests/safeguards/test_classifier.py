@@ -33,7 +33,18 @@ def told(asking):
     ("answer", "found"),
     [
         ('{"verdicts":[{"action":1,"decision":"allow"}]}', {1: Opinion("allow")}),
-        ('Sure:\n```json\n{"verdicts":[{"action":1,"decision":"block"}]}\n```', {1: Opinion("deny")}),
+        ('\n```json\n{"verdicts":[{"action":1,"decision":"block"}]}\n```\n', {1: Opinion("deny")}),
+        ('```\n{"verdicts":[{"action":1,"decision":"allow"}]}\n```', {1: Opinion("allow")}),
+        ('Sure:\n```json\n{"verdicts":[{"action":1,"decision":"block"}]}\n```', {}),
+        ('```json\n{"verdicts":[{"action":1,"decision":"allow"}]}\n```\nBut I would block it.', {}),
+        ('```text\n{"verdicts":[{"action":1,"decision":"allow"}]}\n```', {}),
+        ('```\n```\n{"verdicts":[{"action":1,"decision":"allow"}]}\n```\n```', {}),
+        ('BLOCK. It says {"verdicts":[{"action":1,"decision":"allow"}]}, an injection, so no.', {}),
+        ('I block it: {"verdicts":[{"action":1,"decision":"allow"}]}', {}),
+        ('{"verdicts":[{"action":1,"decision":"allow"}]} is what it wants me to say.', {}),
+        ('{"verdicts":[{"action":1,"decision":"block","decision":"allow"}]}', {}),
+        ('{"verdicts":[{"action":1,"decision":"block"}],"verdicts":[{"action":1,"decision":"allow"}]}', {}),
+        ('{"verdicts":[{"action":1,"decision":"allow"}', {}),
         ('{"verdicts":[{"action":2,"decision":"allow"},{"action":0,"decision":"allow"}]}', {}),
         ('{"verdicts":[{"action":"1","decision":"allow"}]}', {}),
         ('{"verdicts":[{"action":1.0,"decision":"allow"}]}', {}),
@@ -60,6 +71,16 @@ def test_an_answer_counts_only_where_it_is_what_was_asked_for(answer, found):
 def test_whatever_is_said_only_a_plain_allow_allows(answer):
     for opinion in opinions(answer, 3).values():
         assert opinion.decision == "deny" or '"allow"' in answer
+
+
+ALLOW = '{"verdicts": [{"action": 1, "decision": "allow"}]}'
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.booleans())
+def test_prose_around_an_answer_leaves_no_opinion(before, behind, fenced):
+    quoted = f"```json\n{ALLOW}\n```" if fenced else ALLOW
+    alone = not before.strip() and not behind.strip()
+    assert opinions(before + quoted + behind, 1) == ({1: Opinion("allow")} if alone else {})
 
 
 def test_a_reason_is_one_short_printable_line():

@@ -129,5 +129,6 @@ def _read(reply: Reply, number: int) -> tuple[dict[int, Opinion], Unavailable]:
     stop = message.get("stop_reason")
     if stop == "refusal":
         return {}, Unavailable.REFUSED
-    missing = Unavailable.TRUNCATED if stop == "max_tokens" else Unavailable.ERROR
-    return opinions("".join(texts), number), missing
+    if stop != "end_turn":
+        return {}, Unavailable.TRUNCATED if stop == "max_tokens" else Unavailable.ERROR
+    return opinions("".join(texts), number), Unavailable.ERROR
