@@ -71,17 +71,17 @@ def merged_settings(
         before = merged.get(name)
         expected = None if shape is None else shape_of(name, shape)
         joined = expected.joined if isinstance(expected, Leaf) else expected is None and restricts(name)
+        # a list that restricts is replaced by nothing; of a known one nothing else is a value
+        stays = joined and (isinstance(before, list) or expected is not None)
         if isinstance(expected, Leaf) and not joined and not expected.fits(value):
             continue
-        if joined and isinstance(value, list):
+        if joined and isinstance(value, list) and not isinstance(before, dict):
             held = before if isinstance(before, list) else []
             merged[name] = _joined(held, value, expected if isinstance(expected, Leaf) else ANY)
-        elif isinstance(value, dict) and not joined:
+        elif isinstance(value, dict) and not stays:
             known = expected if isinstance(expected, Names) else None
             merged[name] = merged_settings(before if isinstance(before, dict) else {}, value, known)
-        elif isinstance(expected, Names) or isinstance(before, dict):
-            continue
-        elif not joined or (expected is None and not isinstance(before, list)):
+        elif not (stays or isinstance(expected, Names) or isinstance(before, dict)):
             merged[name] = value
     return merged
 

@@ -183,8 +183,10 @@ def test_no_later_policy_takes_away_what_an_earlier_one_forbids(above):
 
 
 def _unknown(above):
-    """Of a list under a name of no known shape the last one wins."""
-    return [one for one in _restrictions(above) if any(name in "aabb" for name in one[0])]
+    """Of a list under a name of no known shape the last one wins, but not against an object."""
+    return [
+        one for one in _restrictions(above) if {"aNewerKey", "a", "b", "aa", "ab", "ba", "bb", ""} & {*one[0]}
+    ]
 
 
 def test_what_later_policies_forbid_is_added():
@@ -199,3 +201,16 @@ def test_what_later_policies_forbid_is_added():
     assert merged["deniedMcpServers"] == [{"serverName": "evil"}, {"serverName": "x"}]
     assert merged["sandbox"]["network"] == {"deniedDomains": ["evil.example", "y"], "allowedDomains": ["z"]}
     assert list(merged["hooks"]) == ["PreToolUse", "Stop"]
+
+
+def test_objects_and_lists_of_newer_keys_are_kept_too():
+    policies = [
+        {"deniedThings": {"a": 1}, "blocked": ["x"], "other": [1]},
+        {"deniedThings": {"b": [2]}, "blocked": {"y": 1}, "other": {"z": 1}},
+        {"deniedThings": ["c"], "blocked": None, "other": 2},
+    ]
+    assert document(policies).settings == {
+        "deniedThings": {"a": 1, "b": [2]},
+        "blocked": ["x"],
+        "other": {"z": 1},
+    }
