@@ -31,7 +31,9 @@ def assistant_message(turn: Turn, context: RequestContext, *, in_scope: bool) ->
     thinking = replayed(turn, context, in_scope=in_scope)
     content = _content(turn, context, thinking.thinking_text)
     if content is None and not turn.calls:
-        return None
+        if not thinking.fields:
+            return None
+        content = ""  # its thinking goes back, and keeps the users around it apart
     # the names of the fields of thinking are the provider's
     message = cast(AssistantMessage, {"role": "assistant", "content": content, **thinking.fields})
     if content is None and context.profile.call_content == "empty":

@@ -56,6 +56,27 @@ def _mark_ends(messages: list[ChatMessage], context: RequestContext) -> None:
             context.markers.end(message["content"])
 
 
+def without_neighbours(messages: list[ChatMessage], context: RequestContext) -> list[ChatMessage]:
+    """The messages with users in a row as one: nothing was left of the assistant's turn between them."""
+    told: list[ChatMessage] = []
+    for message in messages:
+        last = told[-1] if told else None
+        if last is not None and last["role"] == "user" and message["role"] == "user":
+            context.notes.add("moved", "messages", "users were joined: nothing was left of the turn between")
+            # the message may be cached for later requests
+            told[-1] = {**last, "content": _both(last["content"], message["content"])}
+        else:
+            told.append(message)
+    return told
+
+
+def _both(one: str | list[ChatPart], other: str | list[ChatPart]) -> str | list[ChatPart]:
+    if isinstance(one, str) and isinstance(other, str):
+        return one + PARAGRAPH + other
+    first: list[ChatPart] = [text_part(one)] if isinstance(one, str) else one
+    return [*first, *([text_part(other)] if isinstance(other, str) else other)]
+
+
 def refuse_nothing_said(messages: list[ChatMessage]) -> None:
     """Raises InvalidRequest when nothing of the user is left."""
     if not any(message["role"] in ("user", "tool") for message in messages):
@@ -71,6 +92,12 @@ def apply_prefill(
     "Prefill".
     """
     last = messages[-1]
+    if last["role"] == "assistant" and last["content"] == "":
+        context.notes.add(
+            "dropped", "messages", "a last turn of thinking alone: there is no text to go on with"
+        )
+        messages.pop()
+        last = messages[-1]
     if last["role"] != "assistant":
         return None
     form = context.profile.prefill

@@ -21,7 +21,11 @@ from gateway.conversion.context import ClientFacts
 from gateway.conversion.profile import Profile
 from gateway.conversion.provider_state import Seal
 from gateway.conversion.request_context import Notes, RequestContext
-from gateway.conversion.requests.messages.chat_messages import chat_messages, refuse_nothing_said
+from gateway.conversion.requests.messages.chat_messages import (
+    chat_messages,
+    refuse_nothing_said,
+    without_neighbours,
+)
 from gateway.conversion.requests.messages.turns import Turn, pair, turns
 from gateway.conversion.tokens.messages import message_tokens, speaks
 from gateway.conversion.tools.exposure import ToolHistory
@@ -232,7 +236,7 @@ class Conversation:
         if not written:
             messages = chat_messages(self._turns, context)
         refuse_nothing_said(messages)
-        return messages
+        return without_neighbours(messages, context)
 
     def _paired_apart(self, context: RequestContext) -> bool:
         """Pair the turns of each passage; False when they have to be paired together."""

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.conversion.converting import (
+    IMAGE,
+    IMAGE_PART,
     assistant,
     call,
     convert,
@@ -11,6 +13,7 @@ from tests.conversion.converting import (
     request_of,
     result,
     system,
+    text,
     thinking,
     user,
 )
@@ -85,3 +88,24 @@ def test_a_round_trip_of_tools_with_text_beside_the_results():
     )
     assert [m["role"] for m in messages] == ["user", "assistant", "tool", "tool", "user"]
     assert messages[3]["content"] == "ERROR: no such city"
+
+
+@pytest.mark.parametrize("gone", [thinking("hm"), text("  ")])
+def test_users_around_a_turn_of_which_nothing_is_left_are_one(gone):
+    converted = convert(request_of("A", assistant(gone), "B"))
+    assert [(m["role"], m["content"]) for m in converted.messages] == [("user", "A\n\nB")]
+    assert any("joined" in entry[2] for entry in converted.entries)
+
+
+def test_a_turn_of_thinking_alone_goes_back_where_thinking_does():
+    options = {"reasoning_replay": "reasoning_content"}
+    converted = convert(request_of("A", assistant(thinking("hm")), "B"), options)
+    assert converted.messages[1] == {"role": "assistant", "content": "", "reasoning_content": "hm"}
+    last = convert(request_of("A", assistant(thinking("hm"))), options)
+    assert [m["role"] for m in last.messages] == ["user"]
+    assert "dropped" in last.codes
+
+
+def test_joined_users_keep_their_pictures():
+    converted = convert(request_of(user(IMAGE), assistant(thinking("hm")), "B"))
+    assert converted.messages == [{"role": "user", "content": [IMAGE_PART, {"type": "text", "text": "B"}]}]
