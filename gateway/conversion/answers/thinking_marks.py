@@ -25,6 +25,8 @@ from gateway.values import frozen
 
 # a block may begin behind one of these and blanks
 _SENTENCE_ENDS: Final = "\n.!?:;…。！？：；"
+# characters of a piece that are read at once
+_AT_ONCE: Final = 2048
 # characters in front of a mark that are looked at
 _NEAR: Final = 24
 
@@ -123,6 +125,15 @@ class MarkedThinking:
             return "", text
         thinking: list[str] = []
         visible: list[str] = []
+        # each mark copies what stands behind it, so that must not be the whole of a long piece
+        at = 0
+        while at < len(text):
+            size = max(_AT_ONCE, len(self._rest))
+            self._read(text[at : at + size], thinking, visible)
+            at += size
+        return "".join(thinking), "".join(visible)
+
+    def _read(self, text: str, thinking: list[str], visible: list[str]) -> None:
         text, self._rest = self._rest + text, ""
         while text:
             match self._where:
@@ -132,7 +143,6 @@ class MarkedThinking:
                     text = self._look(text, visible)
                 case _:
                     text = self._think(text, thinking)
-        return "".join(thinking), "".join(visible)
 
     def flush(self) -> tuple[str, str]:
         """The text is interrupted or over: everything that was held back."""

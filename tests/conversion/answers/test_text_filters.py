@@ -253,3 +253,19 @@ def test_marks_that_never_end_cost_time_in_proportion_to_the_text():
         split(MarkedThinking(THINKING_MARKS), *text)
         split(MarkedThinking(THINKING_MARKS), text)
         assert time.thread_time() - began < 6
+
+
+@pytest.mark.parametrize(
+    "unit", ["<think>b</think>c.\n", "</think>x\n", "a <think> b. ", "`<think>`, ", "\n", "<think>"]
+)
+def test_a_long_piece_full_of_marks_costs_as_much_as_its_length(unit):
+    def cost(size):
+        marked = MarkedThinking((("<think>", "</think>"),))
+        began = time.process_time()
+        marked.feed(unit * (size // len(unit)))
+        marked.flush()
+        return time.process_time() - began
+
+    # in proportion it is 8 times, with the square 64; the shorter one is long enough for a clock
+    short = min(cost(250_000) for _ in range(3))
+    assert min(cost(2_000_000) for _ in range(2)) < 30 * short + 0.1
