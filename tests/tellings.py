@@ -369,7 +369,7 @@ def _growing(field: str) -> Quirk:
     def tell(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
         deltas = [choice["delta"] for choice in choices_of(chunks)]
         deltas = [delta for delta in deltas if isinstance(delta.get(field), str) and delta[field]]
-        if len(deltas) > 2 or (deltas and len(deltas[0][field]) > 6):
+        if len(deltas) > 2 or (deltas and len(deltas[0][field]) > 31):
             said = ""
             for delta in deltas:
                 said += delta[field]
@@ -639,8 +639,10 @@ def responses_events(truth: Truth, ways: JSONObject) -> list[JSONObject]:
         events.append(made)
 
     for place, item in enumerate(whole["output"] if told_in else []):
-        # without an index or a lasting id nothing but its announcement begins an item
-        if ways["added"] or ways["index"] != "each its own" or ways["ids"] != "one":
+        # Without an index or a lasting id nothing but its announcement begins an item. Deltas of Python words
+        # do not show where a call ends, so nothing else begins the next one there.
+        unclear = ways["calls"] == "python" and "deltas" in told_in
+        if ways["added"] or ways["index"] != "each its own" or ways["ids"] != "one" or unclear:
             empty = {**item, "content": [], "summary": []}
             if item["type"] == "function_call":
                 empty["arguments"] = "{}" if ways["calls"] == "placeholder" else ""

@@ -8,9 +8,10 @@ before (a "step") is read as growth only on evidence, because deltas begin like 
     the step                                            counts
     --------------------------------------------------  -----------------------------------------------
     goes on with other words, behind a long beginning   6: nobody writes a beginning twice to go on then
-    goes on with other words, behind a short beginning  3
+    goes on with other words, behind any other          3: lines of code begin alike ("import os")
     only says the beginning again ("ha", "haha")        2
-    is what was said, and no more; behind a step        0; 6
+    is what was said, and no more                       0
+    the same behind a step, or a step behind the same   6
 
 At 6 it is growth. A piece that is no step decides for deltas, for good. Until then the steps are held back,
 and the end of the text decides for deltas: a few characters twice are better than a few lost. What was
@@ -22,6 +23,8 @@ from __future__ import annotations
 from typing import Final
 
 _ENOUGH: Final = 6
+# of a beginning that is evidence by itself
+_LONG_BEGINNING: Final = 32
 _LONG: Final = 7
 
 
@@ -64,7 +67,7 @@ class Growth:
         if not text.startswith(before) or (again and (self._held == [said] or not is_telling(before))):
             self.deltas, self._said = True, ""
             return self._released() + text
-        if again and self._held:
+        if self._held and (again or self._held == [said]):
             self._evidence = _ENOUGH
         self._held.append(text)
         self._evidence += _evidence(before, text)
@@ -94,7 +97,7 @@ def _evidence(before: str, text: str) -> int:
         return 0
     if before.startswith(more) or more.startswith(before):
         return 2
-    return _ENOUGH if is_telling(before) else 3
+    return _ENOUGH if len(before) >= _LONG_BEGINNING and is_telling(before) else 3
 
 
 def is_telling(text: str) -> bool:
