@@ -88,14 +88,11 @@ def test_names_of_the_history_are_those_of_the_tools(name, toolset, sent):
 @pytest.mark.parametrize("blank", [" ", "\n\n"])
 def test_blank_text_is_dropped(blank):
     assert message_of(blank, call())["content"] is None
-    assert [m["role"] for m in messages_of("a", assistant(blank), "b")] == ["user", "user"]
+    assert [m["role"] for m in messages_of("a", assistant(blank), "b")] == ["user"]
 
 
-def test_a_turn_of_dropped_thinking_disappears_and_its_neighbours_stay_apart():
-    assert messages_of("a", assistant(thinking("x")), "b") == [
-        {"role": "user", "content": "a"},
-        {"role": "user", "content": "b"},
-    ]
+def test_a_turn_of_dropped_thinking_disappears_and_its_neighbours_are_one():
+    assert messages_of("a", assistant(thinking("x")), "b") == [{"role": "user", "content": "a\n\nb"}]
 
 
 class TestOpaqueDataOfCalls:
