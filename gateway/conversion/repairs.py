@@ -22,6 +22,9 @@ CALL_NAMELESS: Final = Repair(
 )
 CALL_CUT: Final = Repair("call", "dropped", "content.tool_use", "the content filter cut the tool call off")
 CALL_SURPLUS: Final = Repair("call", "dropped", "content.tool_use", "only one tool call was asked for")
+CALL_WRITTEN: Final = Repair(
+    "call", "dropped", "content.tool_use", "the model wrote a tool call that the provider did not read as one"
+)
 PLACEHOLDER: Final = Repair(
     "placeholder", "repaired", "content.tool_use.input", "a placeholder beside the arguments is left out"
 )
@@ -85,6 +88,12 @@ REASON_UNKNOWN: Final = Repair(
 )
 REASON_CALLS: Final = Repair(
     "stop reason", "repaired", "stop_reason", "the finish reason told no call, and there is one"
+)
+REASON_LIMIT: Final = Repair(
+    "stop reason",
+    "repaired",
+    "stop_reason",
+    "the answer ended in half a call at its token limit, and the finish reason told no limit",
 )
 REASON_NO_CALLS: Final = Repair(
     "stop reason", "repaired", "stop_reason", "the finish reason told a call, and there is none"

@@ -38,9 +38,11 @@ from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import Usage, usage_at_start, usage_of
 from gateway.conversion.answers.writing.block_sequence import IDLE, AnswerFailed
 from gateway.conversion.answers.writing.writer import AnswerWriter
+from gateway.conversion.answers.written_calls import is_written
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.tool_calls.arguments import Ending
 from gateway.conversion.tool_calls.object_reader import MalformedArguments
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
@@ -68,6 +70,9 @@ class ConvertedStream:
         filters = VisibleText(context)
         self._filters = None if filters.plain else filters
         self._repetition: Repetition | None = None
+        self._in_doubt: tuple[JSONObject, int] | None = (
+            None  # a delta that may only say all of the text again
+        )
         self._refusal: list[str] = []
         self._finish: Finish | None = None
         self._sequence: str | None = None
@@ -253,7 +258,7 @@ class ConvertedStream:
             self._error(upstream.named_error(chunk, data, self._context))
         elif type(chunk) is dict:
             self._read_data(chunk if name is None else self._named(name, chunk))
-            if self._repetition is not None and not self._halves.waiting:
+            if self._repetition is not None and not (self._halves.waiting or self._in_doubt):
                 self._repetition.learn(data, chunk, self._filters)
         elif type(chunk) is list and chunk and all(type(item) is dict for item in chunk):
             # Gemini wraps an error in a list
@@ -292,11 +297,18 @@ class ConvertedStream:
             matched = self._filters.matched
             self._filters.note_repairs(self._ledger)
         finish = Finish.STOP if matched else self._finish
+        if finish is not Finish.LENGTH and self._cut_at_the_cap(finish):
+            self._ledger.repair(repairs.REASON_LIMIT)
+            finish = Finish.LENGTH
         refusal = "".join(self._refusal)
         if refusal and not writer.output.text_length:
             writer.text(refusal)
         if not writer.drain(stop_reasons.ending_of(finish, whole=self._whole)):
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
+            return
+        if matched is None and self._call_written(finish):
+            self._ledger.repair(repairs.CALL_WRITTEN)
+            writer.fail(UpstreamBroken("the model wrote a tool call that the provider did not read as one"))
             return
         if matched is None and self._thought_alone(finish, refusal or explanation):
             matched = self._say_what_was_thought()
@@ -318,6 +330,21 @@ class ConvertedStream:
             ledger=self._ledger,
         )
         writer.end(self._stop, self._usage)
+
+    def _cut_at_the_cap(self, finish: Finish | None) -> bool:
+        """The answer ends in half a call and has all tokens that were asked for, whatever its reason says."""
+        calls, cap = self._writer.calls, self._context.max_tokens
+        if not calls or calls[-1].whole or stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+            return False
+        usage = self.usage
+        return not usage.estimated and 0 < cap <= usage.output_tokens
+
+    def _call_written(self, finish: Finish | None) -> bool:
+        """The model has finished with a call in its text, or in thinking behind which it said nothing."""
+        output, offered = self._writer.output, self._context.tools.offered
+        if self.tool_names or not offered or stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+            return False
+        return is_written(output.whole_text if self.text_length else output.whole_thinking, offered)
 
     def _thought_alone(self, finish: Finish | None, refusal: str) -> bool:
         """The model has finished, and the client, which did not ask for thinking, would get nothing.

@@ -26,6 +26,7 @@ from gateway.conversion.answers.usage import Usage, counts_in, usage_of
 from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.answers.writing.call_table import BEGINS, CallTable
 from gateway.conversion.answers.writing.writer import MOST_CALLS
+from gateway.conversion.answers.written_calls import may_be_written
 from gateway.conversion.context import AnswerContext, ToolFacts
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
@@ -115,6 +116,8 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     output = Output()
     called = _calls_said_once(said, output, context, ledger)
     if called and not called[-1].whole and stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+        return None
+    if called == [] and context.tools.offered and may_be_written(text or thinking):
         return None
     if called is None or not (called or text or (thinking and context.thinking_shown)):
         return None

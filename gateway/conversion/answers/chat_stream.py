@@ -37,6 +37,7 @@ from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.growth import Growth
 from gateway.conversion.answers.stop_reasons import Finish
+from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.usage import counts_in, latest, tells_counts
 from gateway.conversion.answers.writing.block_sequence import IDLE
 from gateway.conversion.context import AnswerContext
@@ -154,8 +155,7 @@ class MessageStream(ConvertedStream):
             delta = {"content": choice["text"]}  # in the words of the older completions
         if type(delta) is dict and not (whole and message):
             self._deltas = True
-            if finish is not None:
-                delta = self._without_repetition(delta)
+            delta = self._without_repetition(delta, _number(choice), at_end=finish is not None)
             if delta and self._delta(delta, _number(choice), whole=whole) and self._finish is not None:
                 self._finish, self._doubtful = None, True
                 self._ledger.repair(repairs.REASON_TAKEN_BACK, once=True)
@@ -271,17 +271,58 @@ class MessageStream(ConvertedStream):
             else:
                 self._ledger.repair(repairs.TEXT_REPEATED, once=True)
 
-    def _without_repetition(self, delta: JSONObject) -> JSONObject:
-        """A delta or message without what it says again: some providers repeat all in the last one."""
+    def _without_repetition(self, delta: JSONObject, choice: int = 0, *, at_end: bool = True) -> JSONObject:
+        """A delta or message without what it says again: some providers repeat all in the last one.
+
+        A repetition that is not `at_end` waits for what follows, which may show that it was none.
+        """
+        if not at_end and self._in_doubt is None and not _long_enough(delta, self.text_length):
+            return delta
         thinking, place, visible = self._read(delta)
         said = self._writer.output
-        if visible and said.repeated_text(visible):
+        news = self._news_in(visible) if visible else None
+        if self._in_doubt is not None and (visible or at_end or pieces_of(delta)):
+            self._settle_repetition(goes_on=bool(visible) and news is None)
+        if news == "" and not at_end and len(delta) - ("role" in delta) == 1:
+            self._in_doubt = (delta, choice)
+            return {}
+        if news is not None and at_end:
             self._ledger.repair(repairs.TEXT_REPEATED)
             delta = {key: value for key, value in delta.items() if key != "content"}
+            if news:
+                delta["content"] = news
+        if not at_end:
+            return delta
         if thinking and said.repeated_thinking(thinking):
             self._ledger.repair(repairs.THINKING_REPEATED)
             delta = {key: value for key, value in delta.items() if key != place}
         return delta
+
+    def _news_in(self, visible: str) -> str | None:
+        """What a content that repeats all of the text says beyond it; None for one that does not repeat it.
+
+        What was said has gone through filters, so the content goes through the same ones first.
+        """
+        said, thinking, text = self._writer.output, "", visible
+        if self._texts.holds:
+            return None
+        filters = VisibleText(self._context)
+        if not filters.plain:
+            parts = (filters.feed(visible), filters.flush())
+            thinking, text = ("".join(part) for part in zip(*parts, strict=True))
+        length = self.text_length
+        if not said.repeated_text(text[:length]) or (thinking and thinking != said.whole_thinking):
+            return None
+        return text[length:]
+
+    def _settle_repetition(self, *, goes_on: bool) -> None:
+        """A text that was said again in one piece: the model's own if it goes on behind it."""
+        if self._in_doubt is not None:
+            (delta, choice), self._in_doubt = self._in_doubt, None
+            if goes_on:
+                self._delta(delta, choice)
+            else:
+                self._ledger.repair(repairs.TEXT_REPEATED, once=True)
 
     def _repeated(self, message: JSONObject, choice: int) -> None:
         """A whole message behind deltas: what they have not said is said."""
@@ -294,7 +335,9 @@ class MessageStream(ConvertedStream):
                 rest.pop(place, None)
         if visible and said:
             self._ledger.repair(repairs.TEXT_REPEATED, once=True)
-            rest["content"] = visible.removeprefix(said) if visible.startswith(said) else ""
+            rest["content"] = (
+                visible.removeprefix(said) if visible.startswith(said) else self._news_in(visible) or ""
+            )
         if not self._refusal and isinstance(message.get("refusal"), str):
             rest["refusal"] = message["refusal"]
         self._delta(rest, choice)
@@ -310,6 +353,7 @@ class MessageStream(ConvertedStream):
             self._ledger.dropped("content.text.citations", "citations came when no text was open")
 
     def _complete(self, *, explanation: str = "") -> None:
+        self._settle_repetition(goes_on=False)
         self._settle()
         if self.done:
             return  # what was held back had a stop sequence in it
@@ -329,6 +373,12 @@ class MessageStream(ConvertedStream):
             self._complete()
         else:
             self._writer.fail(UpstreamBroken(CUT))
+
+
+def _long_enough(delta: JSONObject, length: int) -> bool:
+    """Whether the content of a delta may be a text of so many characters once more."""
+    content = delta.get("content")
+    return length > 0 and content is not None and not (type(content) is str and len(content) < length)
 
 
 def _choices(choices: object) -> list[JSONObject]:

@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway import patterns
 from gateway.conversion.answers.growth import Growth
+from gateway.conversion.answers.output import Output
 from gateway.conversion.answers.text_filters import VisibleText
 from gateway.conversion.answers.writing.block_sequence import Open
 from gateway.conversion.answers.writing.block_writers import TextBlock, ThinkingBlock, ToolBlock
@@ -31,6 +32,8 @@ Say = Callable[[str, bytes], None]
 
 # lessons in a row that no chunk has repeated
 PATIENCE: Final = 16
+# so little is no repetition of a whole text
+_SHORT: Final = 3
 # no chunk begins like this
 _NONE: Final = b"\x00"
 _TELLING: Final = ("usage", "x_groq", "error")
@@ -50,7 +53,7 @@ class Repetition:
 
     __slots__ = (
         *("_before", "_behind", "_end", "_filtered", "_patience", "_say"),
-        *("_split", "_start", "_state", "_texts", "_thoughts", "_writer"),
+        *("_split", "_start", "_state", "_text_in", "_texts", "_thoughts", "_writer"),
     )
 
     def __init__(
@@ -70,6 +73,7 @@ class Repetition:
         self._state: Open | None = None
         self._before, self._behind, self._start, self._end = _NONE, _NONE, 0, 0
         self._say: Say = _nothing
+        self._text_in: Output | None = None  # where visible text is counted, while that is what repeats
 
     def read(self, data: bytes) -> bool:
         """Say the text of a repeating chunk. False: nothing was done, and it has to be parsed in full.
@@ -90,6 +94,9 @@ class Repetition:
         except jsontext.InvalidJSON:
             return False
         if type(text) is not str or not text:
+            return False
+        if self._text_in is not None and _SHORT < self._text_in.text_length <= len(text):
+            self._before = _NONE  # it may be all of the text once more
             return False
         # without escapes, the provider serialises a string as we do
         self._say(text, quoted if b"\\" not in quoted else jsontext.dumps(text))
@@ -132,6 +139,7 @@ class Repetition:
             holder[key] = text
         if proven:
             self._state, self._say = state, say
+            self._text_in = self._writer.output if type(state.block) is TextBlock else None
             self._before, self._behind = before, behind
             self._start, self._end = start, end - len(data) or len(data)
 

@@ -23,6 +23,7 @@ from tests.playbook import (
     play_bytes,
     stream_of,
     text,
+    usage,
 )
 
 BEGINNINGS = ["", "{}", "null", " ", '""', "{", None]
@@ -125,3 +126,22 @@ def test_a_response_that_ends_at_its_limit_leaves_the_call_open_too(arguments, d
 def test_a_response_that_was_filtered_there_has_no_such_call():
     _, whole = cut_response("", reason="content_filter")
     assert message_of(whole, **OFFERED)["content"] == []
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "stop", "what_ever"])
+def test_half_a_call_at_the_cap_was_cut_by_the_limit_whatever_the_reason_says(reason):
+    chunks = [call(0, "c", "Read", '{"a":"long'), finish(reason), usage(50, 1024), DONE]
+    told, notes, stream = played(*chunks)
+    assert stream.stop_reason == "max_tokens" and inputs_of(told) == ['{"a":"long']
+    assert any("at its token limit" in note for note in notes)
+
+
+@pytest.mark.parametrize("count", [1023, None])
+def test_half_a_call_below_the_cap_is_an_error(count):
+    ending = [usage(50, count)] if count else []
+    assert played(call(0, "c", "Read", '{"a":"long'), finish("tool_calls"), *ending, DONE)[2].failure
+
+
+def test_a_whole_call_at_the_cap_was_not_cut():
+    _, notes, stream = played(call(0, "c", "Read", '{"a":1}'), finish("tool_calls"), usage(50, 1024), DONE)
+    assert stream.stop_reason == "tool_use" and notes == []

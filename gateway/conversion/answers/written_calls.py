@@ -1,0 +1,55 @@
+"""Calls that a model wrote in its text or thinking, and that the provider did not read as calls.
+
+Models write calls between marks of their template. A server that misses them, because the model put them into
+its thinking or began them in another way, hands them on as words and says that the answer is whole. The work
+would stop there without a reason, so such an answer is an error, which clients try again. A call is not made
+from the words: they may be half a call, or one that the model only thought about.
+
+A text that quotes such a mark is an answer. A mark counts only with the name of a tool that was sent close
+behind it, in front of everything else on its line, outside of Markdown code, and where the text ends with it.
+
+See docs/conversion.md, "Tool calls".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from gateway import patterns
+
+# how a call begins in the templates of Kimi, DeepSeek, Qwen and Hermes, Mistral, GLM, MiniMax, Llama, Claude
+_MARKS: Final = (
+    *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<\uff5cDSML\uff5cfunction_calls>"),
+    *("<\uff5ctool\u2581calls\u2581begin\uff5c>", "<\uff5ctool\u2581call\u2581begin\uff5c>", "<tool_call>"),
+    *("<minimax:tool_call>", "<function_calls>", "<function=", "[TOOL_CALLS]", "<|python_tag|>"),
+)
+_BEGINS: Final = patterns.any_of(_MARKS)
+# a call is looked for in so many characters at the end, its name in so many behind the mark
+_NEAR_THE_END: Final = 64 * 1024
+_NEAR_THE_MARK: Final = 256
+_MOST: Final = 64  # marks that are looked at
+_CLOSING: Final = (">", "}", "]", "```")
+
+
+def may_be_written(text: str) -> bool:
+    """Whether some mark of a call is near the end of `text`."""
+    return _BEGINS.search(text[-_NEAR_THE_END:]) is not None
+
+
+def is_written(text: str, tools: Collection[str]) -> bool:
+    """Whether `text` ends in the call of one of these tools. In time proportional to a bounded end of it."""
+    text = text[-_NEAR_THE_END:].rstrip()
+    if not text.endswith(_CLOSING):
+        return False
+    at, fences = 0, 0
+    for number, mark in enumerate(_BEGINS.finditer(text)):
+        if number >= _MOST:
+            return False
+        fences += text.count("```", at, mark.start())
+        at = mark.start()
+        line = text[text.rfind("\n", 0, at) + 1 : at] if at else ""
+        near = text[mark.end() : mark.end() + _NEAR_THE_MARK]
+        if fences % 2 == 0 and not line.strip() and any(tool in near for tool in tools):
+            return True
+    return False
