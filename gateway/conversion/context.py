@@ -55,6 +55,7 @@ class ToolFacts:
     (docs/conversion.md, "Client tools").
     `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
     `single_call`: disable_parallel_tool_use was asked for. `offered`: upstream names of the tools sent.
+    `taking_calls`: those whose own arguments may look like a call.
     `in_one_piece`: the answer is no stream, so arguments are there as a whole and can be mended.
     """
 
@@ -65,6 +66,7 @@ class ToolFacts:
     single_call: bool = False
     offered: frozenset[str] = frozenset()
     in_one_piece: bool = False
+    taking_calls: frozenset[str] = frozenset()
 
 
 @frozen

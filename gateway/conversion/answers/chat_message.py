@@ -182,6 +182,7 @@ def _calls_said_once(
         block.wait(text)
         if not block.said_once:
             return None
+        block.unwrap()
         table.add(piece, block)
     return table.calls
 

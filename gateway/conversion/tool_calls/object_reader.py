@@ -49,8 +49,11 @@ _CONTROL: Final = {
 _BARE: Final = "'`"
 # beginnings of placeholders that are no beginnings of an object
 _PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
-# what may stand between two objects
-_BETWEEN: Final = " \t\r\n,;"
+# what may stand between two objects: signs, fences, tags and tokens of a template
+_BETWEEN: Final = patterns.match_at(
+    r"(?:[ \t\r\n,;}\]]|```(?:json)?|</?[A-Za-z_]{1,40}>|<[|\uff5c][^<>|\uff5c]{1,40}[|\uff5c]>)*+\Z"
+)
+_LONGEST_JUNK: Final = 200
 # no number that means anything is longer; a run without end must not be held back without end
 _LONGEST_LITERAL: Final = 1024
 
@@ -98,7 +101,17 @@ class ObjectReader:
     does not begin like an object is kept as a whole (`kept`).
     """
 
-    __slots__ = ("_forwarded", "_open", "_raw", "_rest", "_where", "behind", "placeholder", "repaired")
+    __slots__ = (
+        "_forwarded",
+        "_junk",
+        "_open",
+        "_raw",
+        "_rest",
+        "_where",
+        "behind",
+        "placeholder",
+        "repaired",
+    )
 
     def __init__(self) -> None:
         self._where = Where.BEGIN
@@ -106,6 +119,7 @@ class ObjectReader:
         self._rest = ""  # a piece that cannot be judged before more comes
         self._raw: list[str] = []  # everything, until something is forwarded
         self._forwarded = False
+        self._junk = ""  # what came behind the object and is none
         self.behind = ""  # what came behind the object and may be another one
         self.placeholder = False  # one stood in front
         self.repaired = False
@@ -260,12 +274,23 @@ class ObjectReader:
         return None
 
     def _ended(self, text: str) -> None:
-        """What comes behind the object: another one, or nothing that means anything."""
-        another = text.lstrip(_BETWEEN)
-        if self.behind or another.startswith("{"):
-            self.behind += text if self.behind else another
+        """What comes behind the object: another one, or nothing that means anything.
+
+        Raises MalformedArguments for an object behind words, which may say what it is.
+        """
+        if self.behind:
+            self.behind += text
+            return
+        begin = text.find("{")
+        junk = self._junk + (text if begin < 0 else text[:begin])
+        if begin >= 0:
+            if len(junk) > _LONGEST_JUNK or _BETWEEN(junk) is None:
+                raise MalformedArguments
+            self.behind = text[begin:]
         elif text and not text.isspace():
             self.repaired = True
+            # the last of a long one is enough to know that it is too long
+            self._junk = junk[: _LONGEST_JUNK + 1]
 
     def _string_ended(self, text: str, at: int) -> int:
         """Behind the closing quote; from one string right into the next where that is what follows."""

@@ -12,6 +12,7 @@ from gateway.conversion.context import ToolFacts
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.profile import Profile
 from gateway.conversion.tool_calls.names import upstream_name
+from gateway.conversion.tool_calls.wrapped_calls import takes_calls
 from gateway.conversion.tools.choice import (
     AskedChoice,
     SentChoice,
@@ -209,4 +210,7 @@ def _facts(
         live=frozenset(name for name, value in eager.items() if value is True),
         single_call=wants_single_call(choice),
         offered=frozenset(function.name for function in functions),
+        taking_calls=frozenset(
+            function.name for function in functions if takes_calls(function.tool.get("input_schema"))
+        ),
     )

@@ -171,6 +171,7 @@ class BlockSequence:
     def _open(self, block: Block, ending: Ending = Ending.OVER) -> None:
         self._close(ending)
         if type(block) is ToolBlock:
+            block.unwrap()
             self.output.names.append(block.name)
         index, self._next = self._next, self._next + 1
         self.state = Open(index, block)

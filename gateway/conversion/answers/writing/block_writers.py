@@ -28,6 +28,7 @@ from gateway.conversion.tool_calls.arguments import (
     same_arguments,
 )
 from gateway.conversion.tool_calls.object_reader import EMPTY, Completeness, without_placeholders
+from gateway.conversion.tool_calls.wrapped_calls import call_in
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import (
     Citation,
@@ -209,6 +210,19 @@ class ToolBlock:
         if self._input is None or self._input[0] != text:
             self._input = (text, input_of(text)[0])
         return self._input[1]
+
+    def unwrap(self) -> None:
+        """Become the call that the waiting arguments are, where they are one."""
+        if self._held is None or self._freeform or self._held.standing is not Completeness.WHOLE:
+            return
+        found = call_in(self.input, self.name, self._context.tools)
+        if found is not None:
+            self.name, given = found
+            self._input = (self.said.text, given)
+            behind, self._held = self._held.behind, BufferedArguments()
+            self._held.feed(jsontext.dumps_text(given))
+            self._held.behind = behind
+            self._calls.another()
 
     def agrees(self, piece: CallPiece) -> bool:
         """Whether what has come can be the beginning of a call that is told as a whole."""

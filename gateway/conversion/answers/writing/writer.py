@@ -364,6 +364,7 @@ class AnswerWriter(BlockSequence):
 
     def _is_another(self, block: ToolBlock, ending: Ending) -> bool:
         """Whether a call is none that was said already. Raises MalformedArguments when that stays unknown."""
+        block.unwrap()
         if block.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER) or repeated(
             block, block.repeats
         ):
