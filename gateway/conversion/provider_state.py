@@ -5,7 +5,7 @@ signatures) travels to the client inside the signature of a thinking block or th
 returns with the history. A payload is `base64url(zlib(JSON))` and names provider and model.
 
     signature:  "gw1." + payload + "." + tag        keys v, p, m, and rd, ri, ec, f, t, x
-    tool id:    id + "_gw1_" + payload + tag        keys v, p, m, x
+    tool id:    id + "_gw1_" + payload + tag        keys v, p, m, x, and i: the provider's id in place of ours
 
 A few KB can unpack to megabytes, and a client could write a payload itself or present another's. So each
 has a tag, an HMAC-SHA-256 of everything before it and of its owner (`Seal`), which is checked before
@@ -32,6 +32,7 @@ NOT_SIGNED: Final = "that this gateway did not sign for this client"
 TOO_MUCH: Final = "beyond what one request may unpack"
 SIGNATURE_PREFIX: Final = "gw1."
 ID_MARK: Final = "_gw1_"
+OWN_ID: Final = "toolu_"
 MAX_SIGNATURE: Final = 256 * 1024
 MAX_ID_PAYLOAD: Final = 32 * 1024
 MAX_UNPACKED_SIGNATURE: Final = 4 * 1024 * 1024

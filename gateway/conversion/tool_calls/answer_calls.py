@@ -172,18 +172,24 @@ class CallBlocks:
         return bare or name
 
     def _id(self, call_id: str, extras: Mapping[str, object]) -> str:
-        if not _LEGAL_ID.match(call_id) or call_id in self._used or provider_state.ID_MARK in call_id:
+        carried: JSONObject = {"x": extras} if extras else {}
+        again = call_id in self._used
+        if not _LEGAL_ID.match(call_id) or again or provider_state.ID_MARK in call_id:
+            if call_id and not again and provider_state.ID_MARK not in call_id:
+                # some providers put state into their ids, or expect their form, when they read the history
+                carried["i"] = call_id
             if call_id:
                 self._ledger.repair(repairs.CALL_ID_REPLACED)
             else:
                 self._ledger.repair(repairs.CALL_ID_MADE)
-            call_id = self._context.new_id("toolu_")
+            self._used[call_id] = None
+            call_id = self._context.new_id(provider_state.OWN_ID)
         self._used[call_id] = None
-        if not extras:
+        if not carried:
             return call_id
         profile = self._context.profile
         model = profile.upstream_model or self._context.model
-        payload = {"p": profile.provider, "m": model, "x": extras}
+        payload = {"p": profile.provider, "m": model, **carried}
         marked = provider_state.id_with(call_id, payload, self._context.seal)
         if marked is None:
             self._ledger.dropped("content.tool_use.id", "the provider's opaque data is too large to carry")

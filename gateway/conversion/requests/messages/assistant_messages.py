@@ -126,6 +126,8 @@ def _carried(call: ToolCall, context: RequestContext) -> dict[str, object]:
     plain, payload = context.opaque.call_id(call.located.block["id"])
     if plain == call.located.block["id"]:
         return {}
+    if payload is not None and "x" not in payload:
+        return {}  # it carries only the provider's id
     carried = None if payload is None else payload.get("x")
     if payload is None or not isinstance(carried, dict):
         context.notes.add("dropped", call.located.path, f"opaque tool call data {context.opaque.reason}")

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.block_kinds import becoming
+from gateway.conversion.provider_state import OWN_ID
 from gateway.conversion.request_context import Notes, RequestContext
 from gateway.conversion.tool_calls.call_ids import plain_id, upstream_id
 from gateway.conversion.validation.shape_errors import refuse
@@ -72,10 +73,23 @@ def _calls(turn: Turn, context: RequestContext, *, strict: bool) -> list[ToolCal
     return calls
 
 
+def _own_id(located: Located, plain: str, context: RequestContext) -> str:
+    """The provider's own id of a call, where the client got another and the same model is asked; else ""."""
+    client_id = located.block["id"]
+    if plain == client_id or not plain.startswith(OWN_ID):
+        return ""
+    payload = context.opaque.call_id(client_id)[1]
+    own = None if payload is None or context.stranger(payload) else payload.get("i")
+    return own if isinstance(own, str) else ""
+
+
 def _free_id(located: Located, taken: set[str], numbers: dict[str, int], context: RequestContext) -> str:
     """An id that no call of the turn has yet. `numbers`: where the search goes on for each id."""
     plain = plain_id(located.block["id"])
     form = context.profile.tool_id_format
+    own = _own_id(located, plain, context)
+    if own and own not in taken:
+        return own
     chosen = upstream_id(plain, form)
     number = 2
     while chosen in taken:
