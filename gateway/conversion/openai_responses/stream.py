@@ -38,11 +38,11 @@ from gateway.conversion.openai_responses.told_items import (
     part_text,
     rest_of,
     says_something,
+    unfinished,
     whole_call,
 )
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
-from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
-from gateway.conversion.tool_calls.object_reader import without_placeholders
+from gateway.conversion.tool_calls.arguments import arguments_text
 from gateway.errors import UpstreamBroken
 from gateway.wire.lenient import object_of, objects_of, text_of
 from gateway.wire.messages import Event, JSONObject
@@ -239,8 +239,8 @@ class ResponsesStream(ConvertedStream):
         self._cite(object_of(event.get("annotation")))
 
     def _cite(self, annotation: JSONObject) -> None:
-        text = "".join(self._part_text)
-        found = citations_of({"annotations": [annotation]}, text, self._context, self._ledger)
+        text, noted = "".join(self._part_text), {"annotations": [annotation]}
+        found = citations_of(noted, text, self._context, self._ledger)
         if found and not self._writer.cite(found):
             self._ledger.dropped("content.text.citations", "citations came when no text was open")
 
@@ -268,27 +268,24 @@ class ResponsesStream(ConvertedStream):
 
     def _arguments_delta(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
-        delta = arguments_text(event.get("delta"))
-        if delta:
+        if delta := arguments_text(event.get("delta")):
             self._call(event, told, {}, arguments=delta)
 
     def _arguments_done(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
-        name = event.get("name")
-        if name and not told.named:
-            self._call(event, told, {"name": name}, arguments="")
+        if event.get("name") and not told.named:
+            self._call(event, told, {"name": event["name"]}, arguments="")
         if arguments_text(event.get("arguments")).strip():
             self._again([whole_call(event, {"arguments": event["arguments"]})])
 
     def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
         piece = whole_call(event, item)
         told.named = told.named or bool(piece.name)
-        whole = arguments_text(piece.arguments)
-        if self._finish is Finish.FILTERED and not (without_placeholders(whole) and is_whole(whole)):
+        if self._finish is Finish.FILTERED and unfinished(piece):
             self._ledger.repair(repairs.CALL_CUT)
             return
         self._again([piece])
-        self._writer.end_call(whole=bool(whole) and item.get("status") == "completed")
+        self._writer.end_call(whole=bool(piece.arguments) and item.get("status") == "completed")
 
     def _again(self, pieces: list[CallPiece]) -> None:
         self._flush()

@@ -13,6 +13,8 @@ from gateway.conversion import repairs
 from gateway.conversion.answers.output import Pieces
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
+from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
+from gateway.conversion.tool_calls.object_reader import without_placeholders
 from gateway.wire.lenient import object_of, text_of
 from gateway.wire.messages import JSONObject
 
@@ -112,6 +114,12 @@ def whole_call(event: Mapping[str, object], item: Mapping[str, object]) -> CallP
     name, arguments = name_and_arguments(item.get("name"), item.get("arguments"))
     call_id = text_of(item.get("call_id"))
     return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
+
+
+def unfinished(piece: CallPiece) -> bool:
+    """Whether a call that is told as a whole may have been cut: it has no argument, or not all of them."""
+    whole = arguments_text(piece.arguments)
+    return not (without_placeholders(whole) and is_whole(whole))
 
 
 def part_index(event: Mapping[str, object], name: str) -> int:
