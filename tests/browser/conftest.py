@@ -27,7 +27,7 @@ ADMIN = "ann"
 MEMBER = "bob"
 PASSWORD = "a-password-for-tests"
 # one process for what `make run` takes several for
-_PREPARE = f"""
+PREPARE = f"""
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
@@ -101,7 +101,7 @@ async def browser():
 def prepared(browser, tmp_path_factory):
     """A DATA_DIR as the first `make run` leaves it, with an administrator and somebody else."""
     folder = tmp_path_factory.mktemp("prepared")
-    manage("shell", "--verbosity", "0", "--command", _PREPARE, env=environment(folder))
+    manage("shell", "--verbosity", "0", "--command", PREPARE, env=environment(folder))
     return folder
 
 

@@ -61,6 +61,32 @@ PAGES = {
     "legal hold": "/admin/gateway/legalhold/add/",
     "group": "/admin/auth/group/1/change/",
 }
+# more of the same templates: for checks that cost little a page
+MORE = {
+    "person": "/admin/auth/user/1/change/",
+    "groups": "/admin/auth/group/",
+    "budgets": "/admin/gateway/personbudget/",
+    "budget": "/admin/gateway/personbudget/add/",
+    "policies": "/admin/gateway/managedpolicy/",
+    "policy": "/admin/gateway/managedpolicy/add/",
+    "prices": "/admin/gateway/modelprice/",
+    "token factors": "/admin/gateway/tokenfactor/",
+    "search engines": "/admin/gateway/searchengine/",
+    "search engine": "/admin/gateway/searchengine/add/",
+    "safeguard rules": "/admin/gateway/safeguardrule/",
+    "safeguard rule": "/admin/gateway/safeguardrule/add/",
+    "notification channels": "/admin/gateway/notificationchannel/",
+    "new from clients": "/admin/gateway/clientnovelty/",
+    "evaluations": "/admin/gateway/evaluation/",
+    "datasets": "/admin/gateway/dataset/",
+    "secret patterns": "/admin/gateway/secretpattern/",
+    "secret pattern": "/admin/gateway/secretpattern/add/",
+    "legal holds": "/admin/gateway/legalhold/",
+    "requests, found": "/admin/gateway/requestlog/?q=Hello&range=30d",
+    "requests, as a person sees them": "/admin/gateway/requestlog/?status=2xx&q=key:Walked",
+    "sign-in": "/admin/gateway/clientkey/device/",
+    "password": "/admin/password_change/",
+}
 
 
 @dataclass

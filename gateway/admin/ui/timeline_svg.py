@@ -60,6 +60,11 @@ class Picture:
     row: int = ROW
 
     @property
+    def linked(self) -> bool:
+        """Whether a shape leads somewhere; what holds links is no image to a screen reader."""
+        return any(shape.link for shape in self.shapes)
+
+    @property
     def drawn(self) -> SafeString:
         """The elements of the SVG, made in Python because a template would be slow for a thousand."""
         ticks = (

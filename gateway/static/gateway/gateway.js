@@ -44,6 +44,27 @@ function nameFields(root) {
 document.addEventListener("DOMContentLoaded", () => nameFields(document));
 document.addEventListener("formset:added", (event) => nameFields(event.target.closest("table") || event.target));
 
+// the menus of Django's autocomplete are named by their value alone: name them by the field's label too
+addEventListener("load", () => {
+  document.querySelectorAll("select.select2-hidden-accessible").forEach((field) => {
+    const label = field.labels?.[0];
+    if (!label) return;
+    label.id ||= `${field.id}_label`;
+    field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox]").forEach((part) => {
+      part.setAttribute("aria-labelledby", `${label.id} ${part.getAttribute("aria-labelledby") || ""}`.trim());
+    });
+  });
+});
+
+// a box that scrolls sideways is reached by Tab while it is too narrow for what it holds
+document.addEventListener("DOMContentLoaded", () => {
+  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }));
+  document.querySelectorAll(".gw-scroll").forEach((box) => watch.observe(box));
+});
+
 // what the theme makes clickable without being a link or a button (the filters, the user's menu, light and dark)
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[x-on\\:click]:not(button, a[href], input, summary, label)").forEach((one) => {
