@@ -125,6 +125,12 @@ def short(number: int | None) -> str:
 
 
 @register.filter
+def grouped(number: int) -> str:
+    """1234567 -> "1,234,567"."""
+    return f"{number:,}"
+
+
+@register.filter
 def percent(share: float | None) -> str:
     """0.0123 -> "1.2 %"."""
     return "–" if share is None else f"{share * 100:.1f} %"

@@ -241,7 +241,10 @@ def mappings_that_lead_nowhere(now: datetime) -> Iterator[Item]:
         elif off:
             text = _("The mapping %(pattern)s leads to %(provider)s, which is disabled.")
             every = len(off) == len(enabled)
-            facts = {"pattern": rule.pattern, "provider": ", ".join(target.provider for target in off)}
+            facts = {
+                "pattern": rule.pattern,
+                "provider": ", ".join(dict.fromkeys(target.provider for target in off)),
+            }
             yield Item(f"mapping:{rule.id}", text % facts, page, "problem" if every else "warning")
 
 

@@ -35,7 +35,9 @@ def test_a_target_that_is_set_aside_is_said_once_with_why_and_since_when():
 
 def test_mappings_that_lead_to_disabled_providers_or_nowhere_are_said():
     provider = make_provider("Acme", "acme")
-    make_mapping("*opus*", provider)
+    mapping = make_mapping("*opus*", provider)
+    # two models of one provider: it is named once
+    mapping.lead_to(provider, "other")
     ModelMapping.objects.create(pattern="*none*")
     provider.enabled = False
     provider.save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
@@ -29,10 +30,10 @@ class PersonBudgetAdmin(GatewayModelAdmin):
     def used(self, record: PersonBudget) -> str:
         found = budgets_of_person(record) if record.pk else []
         said = [
-            f"{dollars(one.used) if one.unit == SPEND else number(one.used)} ({round(100 * one.share)} %)"
+            (dollars(one.used) if one.unit == SPEND else number(one.used), round(100 * one.share))
             for one in found
         ]
-        return ", ".join(said) or NOTHING
+        return format_html_join(", ", "{} ({} %)", said) or NOTHING
 
     @admin.display(description=_("booked by hand"))
     def corrected(self, record: PersonBudget) -> str:

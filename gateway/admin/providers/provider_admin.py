@@ -28,7 +28,7 @@ from gateway.admin.providers.provider_health import BringBackAdmin
 from gateway.admin.providers.provider_repairs import ProviderRepairs
 from gateway.admin.ui import time_range
 from gateway.admin.ui.base import EmptyState
-from gateway.admin.ui.html_format import NOTHING, Tone, ago, badge, code, milliseconds, number, switch_badge
+from gateway.admin.ui.html_format import NOTHING, Tone, ago, badge, milliseconds, number, switch_badge
 from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
 from gateway.conf import gateway_conf
@@ -58,7 +58,6 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
     list_display = (
         "name",
         "preset_is",
-        "address",
         "state",
         "lately",
         "last_error",
@@ -242,11 +241,10 @@ class ProviderAdmin(BringBackAdmin, ProviderRepairs, ProviderConformance):
 
     @admin.display(description=_("preset"), ordering="preset")
     def preset_is(self, record: Provider) -> str:
-        return preset(record.preset).shown_label
-
-    @admin.display(description=_("base URL"), ordering="base_url")
-    def address(self, record: Provider) -> str:
-        return code(record.base_url)
+        shown = preset(record.preset).shown_label
+        return format_html(
+            '{}<span class="gw-why" title="{}">{}</span>', shown, record.base_url, record.base_url
+        )
 
     @admin.display(description=_("state"), ordering="enabled")
     def state(self, record: Any) -> str:

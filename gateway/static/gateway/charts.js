@@ -5,7 +5,10 @@ const BEYOND = 12;
 const compact = new Intl.NumberFormat(document.documentElement.lang || "en", { notation: "compact", maximumFractionDigits: 1 });
 const ticks = {
   number: (value) => compact.format(value),
-  dollars: (value) => (value && Math.abs(value) < 0.01 ? `$${value.toPrecision(1)}` : `$${compact.format(value)}`),
+  dollars: (value) => {
+    if (value && Math.abs(value) < 0.01) return `$${value.toPrecision(1)}`;
+    return `$${Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(2) : compact.format(value)}`;
+  },
   seconds: (value) => `${compact.format(value / 1000)} s`,
   percent: (value) => `${compact.format(value)} %`,
 };
@@ -57,7 +60,9 @@ function draw(figure) {
     beginAtZero: true, stacked: true, border: { display: false }, grid: { color: isHeat ? "transparent" : ink.grid }, ticks: { color: ink.text, maxTicksLimit: 5 },
   };
   if (isHeat) Object.assign(values, { max: found.series.length, ticks: { color: ink.text, stepSize: 1, autoSkip: false, callback: (value) => edges[value - 1] ?? "" } });
-  else values.ticks.callback = ticks[figure.dataset.unit] ?? ticks.number;
+  // a budget that is hardly used has a short bar, and no axis of its own
+  if (across && figure.dataset.unit === "percent") values.suggestedMax = 100;
+  if (!isHeat) values.ticks.callback = ticks[figure.dataset.unit] ?? ticks.number;
   const columns = { stacked: true, grid: { display: false }, border: { color: ink.grid }, ticks: { color: ink.text, maxRotation: 0, autoSkipPadding: 12, autoSkip: !across } };
   const open = (at) => { if (found.links[at]) location.href = found.links[at]; };
   const chart = new Chart(canvas, {
