@@ -38,13 +38,15 @@ class ClassifierFacts(TypedDict):
 class VerdictFacts(ClassifierFacts):
     """What was decided about one call, as the columns of models.SafeguardVerdict.
 
-    `rule_id`: the rule that decided. `unavailable`: why an undecided call has no verdict.
+    `rule_id`: the rule that decided. `unavailable`: why an undecided call has no verdict. `reason`: why it
+    was blocked; only where contents are kept.
     """
 
     tool: str
     decision: str
     rule_id: int | None
     unavailable: str
+    reason: NotRequired[str]
 
 
 @frozen

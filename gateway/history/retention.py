@@ -53,6 +53,7 @@ from gateway.models import (
     RequestBody,
     RequestLog,
     Retention,
+    SafeguardVerdict,
 )
 from gateway.models.database_errors import concerns_server
 
@@ -242,6 +243,7 @@ def drop_bodies(names: Sequence[str]) -> int:
         hourly.hold(names)
         DatasetStep.objects.filter(request_id__in=names).exclude(content=None).update(content=None)
         FollowUp.objects.filter(pk__in=names).delete()
+        SafeguardVerdict.objects.filter(log__request_id__in=names).exclude(reason="").update(reason="")
         return RequestBody.objects.filter(log__request_id__in=names).delete()[0]
 
 

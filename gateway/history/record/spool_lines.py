@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.history.outcome import AttemptFacts, ExchangeOutcome, with_unsearched
+from gateway.history.outcome import AttemptFacts, ExchangeOutcome, VerdictFacts, with_unsearched
 from gateway.history.record import spool
 from gateway.history.record.storable import lesser
 from gateway.history.secrets.masker import Masker
@@ -44,7 +44,7 @@ def masked(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
 def with_masked_columns(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutcome:
     """The outcome with its secrets masked in what is stored beside its bodies.
 
-    That is what rules were asked about, and what providers said of errors.
+    That is what rules were asked about, what providers said of errors, and why calls were blocked.
     """
     facts, count = mask.facts(outcome.facts)
     message, in_message = mask.text(outcome.error_message)
@@ -54,12 +54,23 @@ def with_masked_columns(outcome: ExchangeOutcome, mask: Masker) -> ExchangeOutco
         said, number = mask.text(one.error_message)
         tries.append(dataclasses.replace(one, error_message=said) if number else one)
         in_tries += number
-    if not count + in_message + in_tries:
+    verdicts: list[VerdictFacts] = []
+    in_verdicts = 0
+    for verdict in outcome.verdicts:
+        said, number = mask.text(verdict.get("reason", ""))
+        verdicts.append({**verdict, "reason": said} if number else verdict)
+        in_verdicts += number
+    if not count + in_message + in_tries + in_verdicts:
         return outcome
     # an attempt's message is mostly that of the exchange
-    masked_count = outcome.masked_count + count + max(in_message, in_tries)
+    masked_count = outcome.masked_count + count + max(in_message, in_tries) + in_verdicts
     return dataclasses.replace(
-        outcome, facts=facts, error_message=message, tries=tuple(tries), masked_count=masked_count
+        outcome,
+        facts=facts,
+        error_message=message,
+        tries=tuple(tries),
+        verdicts=verdicts,
+        masked_count=masked_count,
     )
 
 

@@ -10,6 +10,8 @@ from gateway.models import SafeguardVerdict
 
 # the largest number in a column of PostgreSQL
 _MOST: Final = 2**15 - 1
+# columns with texts of others: their longest
+_TEXTS: Final = {"tool": 200, "model": 200, "reason": 500}
 
 
 def write_verdicts(outcomes: Iterable[ExchangeOutcome]) -> None:
@@ -28,8 +30,8 @@ def write_verdicts(outcomes: Iterable[ExchangeOutcome]) -> None:
 def _storable(verdict: Mapping[str, object]) -> dict[str, Any]:
     """The facts of a verdict; the names in it are the provider's and the client's."""
     names: dict[str, Any] = {
-        name: str(verdict[name]).replace("\x00", "\ufffd")[:200]
-        for name in ("tool", "model")
+        name: str(verdict[name]).replace("\x00", "\ufffd")[:longest]
+        for name, longest in _TEXTS.items()
         if name in verdict
     }
     rest: dict[str, Any] = {

@@ -35,8 +35,9 @@ class SafeguardRule(ConfigRecord):
         blank=True,
         default="",
         help_text=_(
-            "Words: git status is this very command, git diff * also with further words. A rule that denies "
-            "fits wherever these words stand in a command."
+            "Words: npm test is this very command, npm test * also with further words, but no options that "
+            "run other programs or write files. A rule that denies or leaves undecided fits wherever these "
+            "words stand in a command."
         ),
     )
     path = models.CharField(

@@ -24,6 +24,9 @@ class VerdictWord(models.TextChoices):
 class SafeguardVerdict(models.Model):
     """One row a call, in the order of the answer. What the call does stands in the request's contents alone.
 
+    `reason`: why it was blocked, masked; only where contents are kept, since a model's words may quote them.
+    It goes when they go.
+
     `rule_id` is a copy of the primary key, null when no rule decided. `model`: the one that was asked, in the
     request `check_id`, which has its cost; `took_ms`: how long it took. `unavailable`: why there is no
     verdict (client_protocol.safeguards.Unavailable).
@@ -45,6 +48,7 @@ class SafeguardVerdict(models.Model):
     rule_id = models.BigIntegerField(_("rule"), null=True, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True, default="")
     unavailable = models.CharField(_("reason"), max_length=20, blank=True, default="")
+    reason = models.CharField(_("reason of the block"), max_length=500, blank=True, default="")
     took_ms = models.PositiveIntegerField(null=True, blank=True)
     check_id = models.CharField(max_length=64, blank=True, default="")
 
