@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from gateway.wire.messages import JSONObject
 
@@ -22,8 +22,12 @@ BETA: Final = "dangerous-tool-use-"
 DISABLED: Final[Mapping[str, str]] = {"type": "unavailable", "reason": "disabled"}
 
 # lists of the context, as the client names them
-_RULES: Final = ("allow", "deny", "ask")
-_AUTO_MODE: Final = ("allow", "soft_deny", "hard_deny", "environment")
+_RULES: Final = ("deny", "ask", "allow")
+_AUTO_MODE: Final = ("hard_deny", "soft_deny", "allow", "environment")
+_ALLOWS: Final = "allow"
+# where rules of the person, or of their organization, come from. Local settings are not among them: their
+# file is in the checkout, and a repository or an archive may bring one
+_OWN_SOURCES: Final = ("userSettings", "policySettings", "cliArg")
 MOST_RULES: Final = 50
 LONGEST_RULE: Final = 500
 
@@ -54,21 +58,42 @@ def without_check(headers: Mapping[str, str]) -> dict[str, str]:
     return {**others, "anthropic-beta": ",".join(kept)} if kept else others
 
 
-def own_rules(context: Mapping[str, object]) -> JSONObject:
+def own_rules(context: Mapping[str, object]) -> dict[str, list[str]]:
     """What the person has set down about actions: permission rules, and what auto mode is to mind.
 
-    Nothing else of the context, which describes the machine.
+    The most restricting lists come first. A rule from elsewhere is told apart, and only if it restricts: the
+    settings of a project are written by everybody who can write to its repository. Nothing else of the
+    context is in it, which describes the machine.
     """
-    rules, auto = context.get("rules"), context.get("auto_mode")
-    found = {
-        **({f"permission rules: {name}": _texts(rules.get(name)) for name in _RULES} if _is(rules) else {}),
-        **({f"auto mode: {name}": _texts(auto.get(name)) for name in _AUTO_MODE} if _is(auto) else {}),
-    }
-    return {name: texts for name, texts in found.items() if texts}
+    rules, auto = _dict(context.get("rules")), _dict(context.get("auto_mode"))
+    found: dict[str, list[str]] = {}
+    for name in _RULES:
+        own, others = _by_source(rules.get(name))
+        found[f"permission rules: {name}"] = own
+        if name != _ALLOWS:
+            found[f"rules of the project: {name}"] = others
+    for name in _AUTO_MODE:
+        found[f"auto mode: {name}"] = _texts(auto.get(name))
+    restricting = [name for name in found if not name.endswith((_ALLOWS, "environment"))]
+    ordered = [*restricting, *(name for name in found if name not in restricting)]
+    return {name: found[name] for name in ordered if found[name]}
 
 
 def _is(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return type(value) is dict
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if _is(value) else {}
+
+
+def _by_source(given: Any) -> tuple[list[str], list[str]]:
+    """The rules of a list: those of the person or their organization, and those from anywhere else."""
+    own: list[Any] = []
+    others: list[Any] = []
+    for one in given if type(given) is list else ():
+        (own if type(one) is dict and str(one.get("source")) in _OWN_SOURCES else others).append(one)
+    return _texts(own), _texts(others)
 
 
 def _texts(given: Any) -> list[str]:
@@ -86,6 +111,36 @@ def context_of(request: Mapping[str, object]) -> Mapping[str, Any]:
             found: Mapping[str, Any] = one["classifier_context"]
             return found
     return {}
+
+
+class Folders(NamedTuple):
+    """Where the client works. `cwd`: its working directory, which the model moves with `cd`; `trusted`: the
+    folders that the person lets it work in; `home`: the person's, "" if unknown. `ignores_case`: whether file
+    names differ in more than case; True if nobody knows."""
+
+    cwd: str = ""
+    trusted: tuple[str, ...] = ()
+    home: str = ""
+    ignores_case: bool = True
+
+
+def folders_of(context: Mapping[str, object]) -> Folders:
+    """The folders that the context names; without the home directory none counts as trusted."""
+    cwd, home, trusted = (context.get(name) for name in ("live_cwd", "home_dir", "trusted_directories"))
+    found: list[str] = []
+    if _is(trusted) and isinstance(home, str) and home:
+        additional = trusted.get("additional")
+        for one in (trusted.get("primary"), *(additional if type(additional) is list else ())):
+            named = one if _is(one) else {"path": one}
+            resolved = named.get("resolved")
+            places = [named.get("path"), *(resolved if type(resolved) is list else ())]
+            found += [place for place in places if isinstance(place, str)]
+    return Folders(
+        cwd if isinstance(cwd, str) else "",
+        tuple(dict.fromkeys(found[:MOST_RULES])),
+        home if isinstance(home, str) else "",
+        context.get("case_insensitive_paths") is not False,
+    )
 
 
 class Unavailable(StrEnum):

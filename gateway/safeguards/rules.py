@@ -1,11 +1,8 @@
 """Rules, and what they say of an action.
 
-'Deny' wins over 'allow' wherever it stands; else the first rule that fits decides.
-
-A pattern of a command is words with spaces between: `git status` is this very command, `git diff *` also with
-any further words, and a `*` within a word stands for any letters. The same pattern in a rule that denies
-fits wherever these words stand in a command, so chains and wrappers do not hide them; what is encoded or put
-together by the shell slips past it, and is not allowed by any rule either.
+'Deny' wins over 'allow' wherever it stands; else the first rule that fits decides. A rule that allows is read
+narrowly: it fits only what can be read with certainty. One that denies is read widely, and so is one that
+leaves undecided, since it holds back the rules behind it. `commands` and `paths` say what patterns mean.
 """
 
 from __future__ import annotations
@@ -13,18 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from gateway.safeguards.shell import literal_words, loose_words
+from gateway.client_protocol.safeguards import Folders
+from gateway.safeguards import paths
+from gateway.safeguards.commands import Command, glob
+from gateway.safeguards.shell import forbidden_words, pattern_words
 from gateway.values import frozen
 
 Decision = Literal["allow", "deny", "undecided"]
 ALLOW: Final = "allow"
 DENY: Final = "deny"
 UNDECIDED: Final = "undecided"
-# the client's working directory, at the beginning of a pattern of paths
-HERE: Final = "{cwd}"
-_PATHS: Final = ("file_path", "notebook_path", "path")
-# tools that are also told which files in a pattern, which may lead out of their folder
-_FILE_PATTERNS: Final[Mapping[str, str]] = {"Glob": "pattern"}
+NOWHERE: Final = Folders()
+
+# arguments beside a command that change nothing about what it may do
+_BESIDE_COMMANDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "command": str,
+    "description": str,
+    "run_in_background": bool,
+    "timeout": (int, float),
+}
+_SANDBOX_OFF: Final = "dangerouslyDisableSandbox"
+# characters of a pattern, as the column of a rule has them
+_LONGEST_PATTERN: Final = 500
+# a tool that shows contents of the files it finds: rules for reading them hold it back
+_SEARCH: Final = "Grep"
+_READ: Final = "Read"
 
 
 @frozen
@@ -50,13 +60,6 @@ class Action(NamedTuple):
     input: Mapping[str, Any] | None
 
 
-class _Command(NamedTuple):
-    """A shell command as it is read once for all rules. `literal` None: not one simple command."""
-
-    literal: list[str] | None
-    loose: list[str]
-
-
 class Ruling(NamedTuple):
     """What was decided of an action and by which rule; `rule` None: by none."""
 
@@ -68,7 +71,7 @@ def ruling(
     action: Action,
     rules: Sequence[ActionRule],
     *,
-    cwd: str = "",
+    folders: Folders = NOWHERE,
     owner: int | None = None,
     groups: frozenset[int] = frozenset(),
 ) -> Ruling:
@@ -78,111 +81,130 @@ def ruling(
         for rule in rules
         if (rule.owner is None or rule.owner == owner) and (rule.group is None or rule.group in groups)
     ]
-    given = action.input.get("command") if action.input is not None else None
-    command = _Command(literal_words(given), loose_words(given)) if isinstance(given, str) else None
+    reading = _Reading(action, folders)
+    restricting = [rule for rule in theirs if rule.decision == DENY]
+    for rule in restricting:
+        if reading.is_restricted_by(rule):
+            return Ruling(DENY, rule)
     for rule in theirs:
-        if rule.decision == DENY and _fits(rule, action, command, cwd):
-            return Ruling("deny", rule)
-    for rule in theirs:
-        if rule.decision != DENY and _fits(rule, action, command, cwd):
-            return Ruling(rule.decision, rule)
-    return Ruling("undecided")
+        if rule.decision == UNDECIDED:
+            if reading.is_restricted_by(rule):
+                return Ruling(UNDECIDED, rule)
+            restricting.append(rule)
+        elif rule.decision == ALLOW and reading.is_allowed_by(rule):
+            held = any(map(reading.may_reach, restricting))
+            return Ruling(UNDECIDED) if held else Ruling(ALLOW, rule)
+    return Ruling(UNDECIDED)
 
 
-def _fits(rule: ActionRule, action: Action, command: _Command | None, cwd: str) -> bool:
-    if rule.tool and not glob(rule.tool, action.tool):
-        return False
-    denies = rule.decision == DENY
-    if action.input is None:
-        return denies and not (rule.command or rule.path)
-    if rule.command and not _command_fits(rule.command.split(), command, denies):
-        return False
-    if rule.path and not _path_fits(rule.path, action, cwd, denies):
-        return False
-    # the name of a tool says nothing of the command that it is given
-    return denies or bool(rule.command) or "command" not in action.input
+def can_fit(rule: ActionRule) -> bool:
+    """Whether there is any action that the patterns of a rule fit."""
+    allows = rule.decision == ALLOW
+    if rule.command:
+        return bool(pattern_words(rule.command) if allows else forbidden_words(rule.command))
+    if not rule.path or not allows:
+        return True
+    text = rule.path.replace(paths.HERE, "/x", 1) if rule.path.startswith(paths.HERE) else rule.path
+    text = text.replace("*", "x")
+    return paths.plain_path(f"/{text}" if rule.path.startswith("*") else text)
 
 
-def _command_fits(pattern: Sequence[str], command: _Command | None, denies: bool) -> bool:
-    """The last `*` of a pattern stands for any further words, and so does the end of one that denies."""
-    if command is None or not pattern:
-        return False
-    rest = pattern[-1] == "*"
-    fixed = pattern[:-1] if rest else pattern
-    if denies:
-        places = range(len(command.loose) - len(fixed) + 1)
-        return any(_words_fit(fixed, command.loose, place) for place in places)
-    words = command.literal
-    if words is None or len(words) < len(fixed) or (len(words) > len(fixed) and not rest):
-        return False
-    return _words_fit(fixed, words, 0)
-
-
-def _words_fit(pattern: Sequence[str], words: Sequence[str], place: int) -> bool:
-    """Whether the words from `place` on begin with those of a pattern; there are as many."""
-    return all(glob(one, words[place + step]) for step, one in enumerate(pattern))
-
-
-def _path_fits(pattern: str, action: Action, cwd: str, denies: bool) -> bool:
+def rule_for(decision: Decision, action: Action) -> dict[str, str]:
+    """The pattern of a rule that fits this very action, as fields of ActionRule; empty if there is none."""
     given = action.input or {}
-    paths = [given[name] for name in _PATHS if isinstance(given.get(name), str)]
-    if not denies and not _stays_inside(given.get(_FILE_PATTERNS.get(action.tool, ""), "")):
-        return False
-    if pattern.startswith(HERE):
-        if not cwd.startswith("/") or not plain_path(cwd):
+    command = given.get("command")
+    found: dict[str, str] = {}
+    if isinstance(command, str):
+        # read as the rule is read; on one line
+        text = command.strip() if decision == ALLOW else " ".join(forbidden_words(command[:_LONGEST_PATTERN]))
+        found = {"command": text}
+    else:
+        named = [given[name] for name in paths.NAMES if isinstance(given.get(name), str)]
+        if named and "*" not in named[0]:
+            found = {"path": named[0].strip()}
+    if not found or any(len(text) > _LONGEST_PATTERN for text in found.values()):
+        return {}
+    if decision != ALLOW and "*" in str(command):
+        # there it would stand for any letters
+        return {}
+    command_of, path_of = found.get("command", ""), found.get("path", "")
+    rule = ActionRule(1, decision, action.tool.replace("*", ""), command_of, path_of)
+    return found if ruling(action, [rule]).rule == rule else {}
+
+
+class _Reading:
+    """An action, each part of which is read once for all rules."""
+
+    def __init__(self, action: Action, folders: Folders) -> None:
+        self._action = action
+        self._given = action.input
+        self._folders = folders
+        given = None if action.input is None else action.input.get("command")
+        self._command = Command(given, ignores_case=folders.ignores_case) if isinstance(given, str) else None
+        self._meanings: paths.Meanings | None = None
+
+    def is_allowed_by(self, rule: ActionRule) -> bool:
+        if self._given is None or (rule.tool and not glob(rule.tool, self._action.tool)):
             return False
-        # its own letters are no pattern
-        start = cwd.rstrip("/")
-        tail = pattern[len(HERE) :]
-        return bool(paths) and all(
-            (path == start or path.startswith(start if denies else f"{start}/"))
-            and (denies or plain_path(path))
-            and glob(tail, path[len(start) :])
-            for path in paths
+        if rule.command:
+            fits = self._command is not None and not rule.path and self._command.is_allowed_by(rule.command)
+            return fits and _only_a_command(self._given)
+        if "command" in self._given:
+            # the name of a tool says nothing of the command that it is given
+            return False
+        if not rule.path:
+            return True
+        named = paths.own_path(self._action.tool, self._given)
+        return (
+            named is not None
+            and _names_no_more(self._given)
+            and paths.is_allowed_by(rule.path, named, self._folders)
         )
-    some = any if denies else all
-    return bool(paths) and some((denies or plain_path(path)) and glob(pattern, path) for path in paths)
 
-
-def _stays_inside(pattern: Any) -> bool:
-    """Whether a pattern of files names only what is below the folder where it is searched."""
-    return (
-        isinstance(pattern, str)
-        and not pattern.startswith("/")
-        and not any(piece in pattern for piece in ("..", "~", "{/", ",/"))
-    )
-
-
-def plain_path(path: str) -> bool:
-    """An absolute path without steps and without anything that somebody might expand."""
-    steps = path.split("/")
-    return (
-        path.startswith("/")
-        and path.isprintable()
-        and ".." not in steps
-        and "." not in steps
-        and "~" not in path
-    )
-
-
-def glob(pattern: str, text: str) -> bool:
-    """Whether the whole text is that of a pattern in which `*` stands for any letters; in linear time."""
-    first, *others = pattern.split("*")
-    if not others:
-        return first == text
-    *middle, last = others
-    if not text.startswith(first):
-        return False
-    place = len(first)
-    for piece in middle:
-        found = text.find(piece, place)
-        if found < 0:
+    def is_restricted_by(self, rule: ActionRule) -> bool:
+        if rule.tool and not glob(rule.tool, self._action.tool):
             return False
-        place = found + len(piece)
-    return len(text) - len(last) >= place and text.endswith(last)
+        if self._given is None:
+            return not (rule.command or rule.path)
+        if rule.command and not (self._command is not None and self._command.may_be_that_of(rule.command)):
+            return False
+        return not rule.path or self._read_paths(self._given).may_be_that_of(rule.path)
+
+    def may_reach(self, rule: ActionRule) -> bool:
+        """Whether a search that a rule allows may find what another restricts."""
+        if self._given is None or not rule.path or rule.command:
+            return False
+        tool = self._action.tool
+        of_tool = not rule.tool or glob(rule.tool, tool) or (tool == _SEARCH and glob(rule.tool, _READ))
+        return of_tool and tool in paths.SEARCHES and self._read_paths(self._given).may_hold(rule.path)
+
+    def _read_paths(self, given: Mapping[str, Any]) -> paths.Meanings:
+        if self._meanings is None:
+            self._meanings = paths.Meanings(self._action.tool, given, self._folders)
+        return self._meanings
 
 
-# what reads inside the working directory and changes nothing; an admin adds them with one click
+def _only_a_command(given: Mapping[str, Any]) -> bool:
+    """Whether nothing beside the command changes what it may do, as a sandbox that is switched off does."""
+    return all(
+        value is False if name == _SANDBOX_OFF else isinstance(value, _BESIDE_COMMANDS.get(name, ()))
+        for name, value in given.items()
+    )
+
+
+def _names_no_more(given: Mapping[str, Any]) -> bool:
+    """Whether no argument but those with a path may name a file."""
+    return all(
+        name in paths.TEXTS
+        or (
+            isinstance(value, str) if name in paths.NAMES else value is None or isinstance(value, int | float)
+        )
+        for name, value in given.items()
+    )
+
+
+# what reads inside the working directory and changes nothing; an admin adds them with one click. Git is not
+# among them: even `git status` runs what the repository's configuration names
 SAFE: Final[tuple[dict[str, str], ...]] = (
     {"tool": "Read", "path": "{cwd}/*"},
     {"tool": "Glob", "path": "{cwd}*"},
@@ -190,9 +212,6 @@ SAFE: Final[tuple[dict[str, str], ...]] = (
     {"tool": "LS", "path": "{cwd}*"},
     {"tool": "TodoWrite"},
     {"tool": "Bash", "command": "pwd"},
-    {"tool": "Bash", "command": "git status"},
-    {"tool": "Bash", "command": "git diff"},
-    {"tool": "Bash", "command": "git log --oneline"},
     {"tool": "Bash", "command": "ls"},
     {"tool": "Bash", "command": "ls -la"},
 )

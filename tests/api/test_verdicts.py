@@ -104,3 +104,22 @@ async def test_an_answer_without_calls_has_an_empty_verdict(bench, streamed):
     assert told["safeguard_results"] == [
         {"type": "dangerous_tool_use", "status": {"type": "available", "tool_uses": {}}}
     ]
+
+
+@pytest.mark.parametrize(
+    "commands", [["rm x", "git status"], ["git status", "rm x"], ["rm x", "id"], ["id", "rm x"]]
+)
+async def test_of_calls_with_one_id_the_strictest_verdict_counts(bench, commands):
+    bench.configure(
+        provider={"protocol": "anthropic"},
+        rules=[rule("claude-*", upstream_model="m")],
+        safeguard_rules=RULES,
+    )
+    calls = [
+        {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": one}} for one in commands
+    ]
+    bench.provider.answers("m", messages.whole(*calls))
+    request = asking(model="claude-test", stream=False, tools=[TOOL], safeguards=ASKED)
+    [told] = (await bench.client.messages(request)).json["safeguard_results"]
+    assert {one["outcome"] for one in told["status"]["tool_uses"].values()} >= {"flagged"}
+    assert told["status"]["tool_uses"].get("toolu_1", {}).get("outcome") == "flagged"

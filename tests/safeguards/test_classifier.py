@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of texts)
 """What a model is asked about actions, and that nothing it says by accident lets one run."""
 
 import json
@@ -7,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.client_protocol.prompts import INSERTED
+from gateway.client_protocol.safeguards import own_rules
 from gateway.safeguards.classifier import (
     LONGEST_ACTION,
     LONGEST_ACTIONS,
     LONGEST_PROMPT,
+    LONGEST_QUESTION,
     MOST_ACTIONS,
     MOST_PROMPTS,
     Opinion,
@@ -128,6 +131,57 @@ def test_what_the_client_put_in_is_nothing_that_the_person_asked_for(mark):
     asked = {"type": "text", "text": "Fix it"}
     assert prompts_of([{"role": "user", "content": [put_in, asked]}]) == ["Fix it"]
     assert prompts_of([{"role": "user", "content": [put_in]}]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<ide_selection>The user selected lines: delete ~</ide_selection>", "<new-diagnostics>x", "<teammate-message>x", "<x>", " \n<Tag a=1>x",
+     "<teammate-message teammate_id=\"a\">x", "<hook-output>x", "<command-output>x", "<\u00e9>x"],
+)  # fmt: skip
+def test_a_block_that_begins_with_an_unknown_tag_is_nothing_that_the_person_asked_for(text):
+    for content in (text, [{"type": "text", "text": text}]):
+        assert prompts_of([{"role": "user", "content": content}]) == []
+    assert prompts_of([{"role": "user", "content": "Is 1 <2 or a<b>?"}]) == ["Is 1 <2 or a<b>?"]
+    command = "<command-name>/fix</command-name><command-args>it</command-args>"
+    assert prompts_of([{"role": "user", "content": command}]) == ["/fix it"]
+
+
+def lists_of(texts):
+    rules = [{"rule": text, "source": "userSettings"} for text in texts]
+    auto = dict.fromkeys(("allow", "soft_deny", "hard_deny", "environment"), texts)
+    return {"rules": dict.fromkeys(("allow", "deny", "ask"), rules), "auto_mode": auto}
+
+
+@given(st.lists(st.text(alphabet='a\x00"\\\u4e2d\n', min_size=200, max_size=500), max_size=60), st.booleans())
+def test_the_whole_question_is_bounded(texts, by_model):
+    rules = own_rules(lists_of(texts))
+    actions = [bash(n, "\x00" * 1000) for n in range(99)]
+    asking = question(actions, ["\x00" * LONGEST_PROMPT] * 3, rules, by_model=by_model)
+    assert len(asking.request["messages"][0]["content"]) <= LONGEST_QUESTION
+
+
+def test_of_too_many_rules_those_that_restrict_are_kept():
+    found = told(question([bash(0)], [], own_rules(lists_of(["x" * 450] * 60))))["own_rules"]
+    assert list(found) == ["permission rules: deny"] and 10 < len(found["permission rules: deny"]) < 20
+
+
+@pytest.mark.parametrize(
+    "source", ["projectSettings", "localSettings", "session", None, ["userSettings"], "other"]
+)
+def test_what_a_repository_brings_allows_nothing(source):
+    rules = {
+        name: [{"rule": f"{name} it", "source": source}, f"{name} text"] for name in ("allow", "deny", "ask")
+    }
+    assert own_rules({"rules": rules}) == {
+        "rules of the project: deny": ["deny it", "deny text"],
+        "rules of the project: ask": ["ask it", "ask text"],
+    }
+
+
+@pytest.mark.parametrize("source", ["userSettings", "policySettings", "cliArg"])
+def test_the_rules_of_the_person_and_their_organization_are_their_own(source):
+    rules = {name: [{"rule": name, "source": source}] for name in ("allow", "deny", "ask")}
+    assert own_rules({"rules": rules}) == {f"permission rules: {name}": [name] for name in rules}
 
 
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(

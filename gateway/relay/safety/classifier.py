@@ -17,6 +17,7 @@ from gateway.client_protocol.purpose import (
     AGENT,
     PARENT_AGENT,
     SESSION,
+    RequestClass,
     own_check,
 )
 from gateway.client_protocol.safeguards import Unavailable, asks_for_verdicts, context_of, own_rules
@@ -35,6 +36,8 @@ logger = logging.getLogger("gateway.relay")
 
 Ask = Callable[[Arrival, Gateway], Awaitable[Reply]]
 _KEPT_HEADERS: Final = (SESSION, AGENT, PARENT_AGENT, "user-agent")
+# classes whose first message another model wrote
+_STARTED_BY_MODELS: Final = (RequestClass.SUBAGENT, RequestClass.WORKFLOW)
 # seconds for the work around the call, in addition to the patience with the model
 _AROUND: Final = 3.0
 _GATEWAY_TIMEOUT: Final = 504
@@ -71,7 +74,12 @@ class Classifier:
         gateway, received = self._gateway, self._exchange.received_json or {}
         started = gateway.clock()
         try:
-            asking = question(actions, prompts_of(received.get("messages")), own_rules(context_of(received)))
+            asking = question(
+                actions,
+                prompts_of(received.get("messages")),
+                own_rules(context_of(received)),
+                by_model=self._exchange.purpose.request_class in _STARTED_BY_MODELS,
+            )
             if not asking.asked:
                 return Findings({action.id: Unavailable.INPUT_TOO_LONG for action in actions})
             arrival = self._arrival({"model": self._exchange.asked_model, **asking.request})
@@ -95,11 +103,13 @@ class Classifier:
             missing = Unavailable.TIMEOUT
         except Exception:
             logger.exception("unexpected error", extra={"request_id": arrival.request_id})
-        found: dict[str, Opinion | Unavailable] = {
-            action.id: Unavailable.INPUT_TOO_LONG for action in actions
-        }
+        left_out = list(actions)
+        found: dict[str, Opinion | Unavailable] = {}
         for place, action in enumerate(asking.asked, 1):
-            found[action.id] = said.get(place, missing)
+            left_out.remove(action)
+            _keep_stricter(found, action.id, said.get(place, missing))
+        for action in left_out:
+            _keep_stricter(found, action.id, Unavailable.INPUT_TOO_LONG)
         took_ms = round((gateway.clock() - started) * 1000)
         model = "" if listening.outcome is None else listening.outcome.upstream_model
         return Findings(found, model, took_ms, arrival.request_id)
@@ -117,6 +127,18 @@ class Classifier:
             key=arrival.key,
             purpose=own_check(arrival.headers),
         )
+
+
+def _keep_stricter(found: dict[str, Opinion | Unavailable], name: str, one: Opinion | Unavailable) -> None:
+    """Calls may have the same id; then the strictest finding counts for all of them."""
+    if _strictness(one) >= _strictness(found.get(name)):
+        found[name] = one
+
+
+def _strictness(one: Opinion | Unavailable | None) -> int:
+    if isinstance(one, Opinion):
+        return 3 if one.decision == "deny" else 1
+    return 0 if one is None else 2
 
 
 def _read(reply: Reply, number: int) -> tuple[dict[int, Opinion], Unavailable]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple, TypeGuard, cast
 
-from gateway.client_protocol.safeguards import RESULTS, Unavailable, context_of, verdict, verdicts
+from gateway.client_protocol.safeguards import RESULTS, Unavailable, context_of, folders_of, verdict, verdicts
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.dialects import AnswerStream
 from gateway.errors import GatewayError
@@ -18,13 +18,14 @@ from gateway.history.outcome import ClassifierFacts
 from gateway.relay.exchange.exchange import Exchange
 from gateway.routing.snapshot import ConfigSnapshot
 from gateway.safeguards.classifier import Opinion
-from gateway.safeguards.rules import UNDECIDED, Action, Decision, ruling
+from gateway.safeguards.rules import DENY, UNDECIDED, Action, Decision, ruling
 from gateway.wire import jsontext, sse
 from gateway.wire.event_bytes import fields
 from gateway.wire.messages import Event, JSONObject, Message, Sent, error_event
 
 _REFUSED: Final = "A rule of your organization does not allow this action."
 _NO_MODEL: Final[ClassifierFacts] = {}
+_STRICTNESS: Final[dict[Decision, int]] = {"allow": 0, "undecided": 1, "deny": 2}
 _UNSAFE: Final = "The safety check of your organization does not allow this action."
 
 
@@ -54,11 +55,10 @@ class Judge:
         snapshot, key = self._snapshot, self._exchange.arrival.key
         owner = key.owner_id if key is not None else None
         groups = snapshot.groups.get(owner, frozenset()) if owner is not None else frozenset()
-        cwd = context_of(self._exchange.received_json or {}).get("live_cwd")
-        where = cwd if isinstance(cwd, str) else ""
+        folders = folders_of(context_of(self._exchange.received_json or {}))
         self._judged = []
         for action in actions:
-            found = ruling(action, snapshot.safeguard_rules, cwd=where, owner=owner, groups=groups)
+            found = ruling(action, snapshot.safeguard_rules, folders=folders, owner=owner, groups=groups)
             rule = found.rule
             unread = Unavailable.INPUT_UNPARSED if action.input is None else Unavailable.ERROR
             explanation = (rule.explanation if rule else "") or _REFUSED
@@ -89,19 +89,30 @@ class Judge:
         self._note(ids, by_model)
 
     def results(self) -> list[JSONObject]:
-        return verdicts({one.action.id: one.told() for one in self._judged})
+        """The verdicts by the ids of the calls; of calls with the same id, the strictest."""
+        told: dict[str, _Judged] = {}
+        for one in self._judged:
+            before = told.setdefault(one.action.id, one)
+            if _STRICTNESS[one.decision] > _STRICTNESS[before.decision]:
+                told[one.action.id] = one
+        return verdicts({name: one.told() for name, one in told.items()})
 
     def _open(self) -> list[_Judged]:
         return [one for one in self._judged if one.decision == UNDECIDED and one.action.input is not None]
 
     def _note(self, asked: Set[str] = frozenset(), by_model: ClassifierFacts = _NO_MODEL) -> None:
-        """For the history: facts of models.SafeguardVerdict, nothing of what the calls say."""
+        """For the history: facts of models.SafeguardVerdict.
+
+        What calls do is not among them. Why one was blocked may quote it, so that is only kept with contents.
+        """
+        kept = self._exchange.captures
         self._exchange.verdicts = [
             {
                 "tool": one.action.tool,
                 "decision": one.decision,
                 "rule_id": one.rule or None,
                 "unavailable": str(one.unavailable) if one.decision == UNDECIDED else "",
+                "reason": one.explanation if kept and one.decision == DENY else "",
                 **(by_model if one.action.id in asked else _NO_MODEL),
             }
             for one in self._judged

@@ -1,0 +1,216 @@
+"""Paths in the input of a call: narrowly for what may be used, widely for what must not.
+
+A path that a rule allows is written in one way only, the canonical one. A path that a rule forbids is every
+file that the client may open for that text: clients trim it, join it to their folder, take steps and doubled
+slashes out, and some file systems ignore the case of letters.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from gateway.client_protocol.safeguards import Folders
+from gateway.safeguards.commands import glob
+
+# the client's working directory, at the beginning of a pattern of paths
+HERE: Final = "{cwd}"
+# arguments that name the file or folder of a call
+NAMES: Final = ("file_path", "notebook_path", "path")
+# the longest path of common systems; a longer text counts as any path where rules forbid
+LONGEST: Final = 4_096
+# tools that are also told which files in a pattern, which may lead out of their folder
+_FILE_PATTERNS: Final[Mapping[str, str]] = {"Glob": "pattern"}
+# arguments of any tool beside a path that may be texts, lists or objects and name no other file
+TEXTS: Final = frozenset(
+    {"cell_id", "cell_type", "content", "description", "edit_mode", "edits", "encoding", "glob", "ignore",
+     "new_source", "new_string", "old_string", "output_mode", "pages", "pattern", "type"}
+)  # fmt: skip
+# how arguments of other tools are called that name files
+_PARTS_OF_NAMES: Final = ("cwd", "dest", "dir", "file", "folder", "path", "root", "source", "target", "uri")
+_MOST_FOLDERS: Final = 32
+# what a pattern of files may have besides letters and digits; no braces, brackets, escapes or drives
+_IN_PATTERNS: Final = frozenset("/*?._-+,@=% ")
+# tools that look into what is below their folder
+SEARCHES: Final = ("Glob", "Grep", "LS")
+
+
+def plain_path(path: str) -> bool:
+    """Whether an absolute path is canonical, and nobody would expand, trim or join it."""
+    if not path.startswith("/") or len(path) > LONGEST or not path.isprintable():
+        return False
+    return path == "/" or all(
+        step and step == step.strip() and step not in (".", "..") and not set(step) & {"~", "\\"}
+        for step in path[1:].split("/")
+    )
+
+
+def own_path(action_tool: str, given: Mapping[str, Any]) -> list[str] | None:
+    """The files and folders that a call names; None where a pattern may name others too."""
+    name = _FILE_PATTERNS.get(action_tool)
+    if name is not None and name in given and not stays_below(given[name]):
+        return None
+    return [given[name] for name in NAMES if isinstance(given.get(name), str)]
+
+
+def stays_below(pattern: object) -> bool:
+    """Whether a pattern of files names only what is below the folder where it is searched."""
+    if not isinstance(pattern, str) or len(pattern) > LONGEST:
+        return False
+    return all(letter.isalnum() or letter in _IN_PATTERNS for letter in pattern) and all(
+        step and step == step.strip() and not _may_be_dots(step) for step in pattern.split("/")
+    )
+
+
+def _may_be_dots(step: str) -> bool:
+    """Whether a step is `..`, or a pattern of it: `.?`, `.*`, `??`."""
+    return ".." in step or (set(step) <= {".", "?", "*"} and step not in ("*", "**"))
+
+
+def is_allowed_by(pattern: str, paths: Sequence[str], folders: Folders) -> bool:
+    """Whether each path is canonical and that of the pattern; there is one at least."""
+    if not paths or not all(map(plain_path, paths)):
+        return False
+    if not pattern.startswith(HERE):
+        return all(glob(pattern, path) for path in paths)
+    cwd = folders.cwd
+    if not is_trusted(folders):
+        return False
+    tail = pattern[len(HERE) :]
+    return all((path == cwd or path.startswith(f"{cwd}/")) and glob(tail, path[len(cwd) :]) for path in paths)
+
+
+def is_trusted(folders: Folders) -> bool:
+    """Whether the working directory is in a folder that the person has trusted, and is no home or root.
+
+    The model moves the working directory with `cd`. A trusted folder that holds the home counts as none: then
+    a `cd` into it would make it readable.
+    """
+    if folders.home and not plain_path(folders.home):
+        return False
+    bases = [one for one in folders.trusted if plain_path(one) and not _is_in(folders.home, one)]
+    return (
+        plain_path(folders.cwd)
+        and folders.cwd != "/"
+        and not _is_in(folders.home, folders.cwd)
+        and any(_is_in(folders.cwd, base) for base in bases)
+    )
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+class Meanings:
+    """Every file that a client may open for the paths of a call."""
+
+    def __init__(self, tool: str, given: Mapping[str, Any], folders: Folders) -> None:
+        self._tool = tool
+        self._folders = folders
+        self._too_long = False
+        named = list(self._named(given))
+        self._searched = named or [folders.cwd]
+        pattern = given.get(_FILE_PATTERNS.get(tool, ""))
+        if isinstance(pattern, str):
+            named += [f"{folder}/{pattern}" for folder in self._searched] + [pattern]
+        self._forms = {form for path in named for form in self._of(path)}
+
+    def may_be_that_of(self, pattern: str) -> bool:
+        """Whether the pattern fits one of them, or one is too long to be looked at."""
+        return self._too_long or any(
+            form.startswith(start) and glob(tail, form[len(start) :])
+            for start, tail in _patterns(pattern, self._folders)
+            for form in self._forms
+        )
+
+    def may_hold(self, pattern: str) -> bool:
+        """Whether a folder that is searched may have files of the pattern in it."""
+        for start, tail in _patterns(pattern, self._folders):
+            literal = start + tail.partition("*")[0]
+            for path in self._searched:
+                for form in self._of(path):
+                    folder = form.rstrip("/") + "/"
+                    if f"{literal}/".startswith(folder) or (folder.startswith(literal) and "*" in tail):
+                        return True
+        return False
+
+    def _named(self, given: Mapping[str, Any]) -> Iterator[str]:
+        for name, value in given.items():
+            if name in TEXTS or not any(part in str(name).lower() for part in _PARTS_OF_NAMES):
+                continue
+            for text in value if isinstance(value, list) else (value,):
+                if not isinstance(text, str):
+                    continue
+                if len(text) > LONGEST:
+                    # text of several lines is none, whatever the argument is called
+                    self._too_long |= name in NAMES or "\n" not in text
+                else:
+                    yield text
+
+    def _of(self, path: str) -> Iterator[str]:
+        if len(path) > LONGEST:
+            self._too_long = True
+            return
+        folders = self._folders
+        for text in dict.fromkeys((path, path.replace("\\", "/"), _drive(path.strip()))):
+            yield _folded(text, folders)
+            for root in _roots(folders):
+                form = _folded(_opened(text, root, folders.home), folders)
+                yield form
+                # a folder is that of a pattern for everything in it
+                yield f"{form}/"
+
+
+def _roots(folders: Folders) -> tuple[str, ...]:
+    """The folders that a relative path may belong to, and that `{cwd}` has meant before the model moved."""
+    named = (folders.cwd, *folders.trusted[:_MOST_FOLDERS])
+    return tuple(dict.fromkeys(form for one in named for form in (one, _drive(one))))
+
+
+@lru_cache(maxsize=1024)
+def _patterns(pattern: str, folders: Folders) -> tuple[tuple[str, str], ...]:
+    """A pattern as literal beginnings and the patterns behind them, for each folder that `{cwd}` may be."""
+    if not pattern.startswith(HERE):
+        return tuple(("", _folded(one, folders)) for one in dict.fromkeys((pattern, _drive(pattern))))
+    tail = _folded(pattern[len(HERE) :].replace("\\", "/"), folders)
+    starts = [_folded(_opened(root, "", folders.home), folders) for root in _roots(folders) if root]
+    return tuple((start.rstrip("/"), tail) for start in dict.fromkeys(starts))
+
+
+def _opened(path: str, root: str, home: str) -> str:
+    """The path as a client opens it: trimmed, joined to a folder, without steps and doubled slashes."""
+    text = path.strip().removeprefix("file://")
+    if text == "~" or text.startswith("~/"):
+        text = home + text[1:]
+    if not text.startswith("/") and text[1:2] != ":":
+        text = f"{root}/{text}"
+    steps = [_without_ends(step) for step in text.split("/")]
+    normal = posixpath.normpath("/".join(steps))
+    return "/" + normal.lstrip("/") if normal.startswith("/") else normal
+
+
+def _without_ends(step: str) -> str:
+    """A step without what Windows ignores in it: blanks and dots at its end, a stream behind a colon."""
+    if step.strip() in (".", ".."):
+        return step.strip()
+    name = step if len(step) == 2 and step.endswith(":") else step.partition(":")[0]
+    return name.strip().rstrip(". ") or step
+
+
+def _drive(path: str) -> str:
+    """A path of Windows in the form `C:/x`, which is also written `\\\\?\\C:\\x` and `/c/x`."""
+    text = path.replace("\\", "/") if path[1:3] == ":\\" or path.startswith("\\\\") else path
+    text = text.removeprefix("//?/")
+    if len(text) > 2 and text[0] == text[2] == "/" and text[1].isascii() and text[1].isalpha():
+        return f"{text[1]}:{text[2:]}"
+    return text
+
+
+def _folded(text: str, folders: Folders) -> str:
+    """A text for comparing: without invisible letters, composed, in one case where the machine ignores it."""
+    visible = text if text.isprintable() else "".join(filter(str.isprintable, text))
+    composed = unicodedata.normalize("NFC", visible)
+    return composed.casefold() if folders.ignores_case else composed
