@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,9 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.ui.base import EmptyState, GatewayModelAdmin
+from gateway.client_protocol.safeguards import Folders
 from gateway.config.snapshot.people import safeguard_rules
 from gateway.models import SafeguardRule, SafeguardVerdict
-from gateway.safeguards.rules import SAFE, Action, ruling
+from gateway.safeguards.rules import SAFE, Action, ActionRule, can_fit, ruling
 
 
 @admin.register(SafeguardRule)
@@ -58,6 +60,16 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
         address = f"{reverse('admin:gateway_safeguardverdict_changelist')}?rule_id={rule.pk}"
         return format_html('<a class="gw-link" href="{}">{}</a>', address, getattr(rule, "times", 0))
 
+    def save_model(self, request: HttpRequest, obj: SafeguardRule, form: Any, change: bool) -> None:
+        """Save it, and warn if no action can ever fit it."""
+        super().save_model(request, obj, form, change)
+        if not can_fit(ActionRule(**obj.matching())):
+            words = _(
+                "This rule never fits: a command that is allowed is one simple command of literal words, and "
+                "a path is absolute, or begins with {cwd}, without ~, .. and doubled slashes."
+            )
+            self.message_user(request, words, messages.WARNING)
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
@@ -67,13 +79,29 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
         ]
 
     def test_view(self, request: HttpRequest) -> HttpResponse:
-        """GET ?tool=NAME&input=TEXT&cwd=PATH: which rule decides an action. TEXT is a command or JSON."""
+        """GET ?tool=NAME&input=TEXT&cwd=PATH&person=NAME: which rule decides an action of a person.
+
+        TEXT is a command or JSON. Without a person, rules of persons and groups do not count.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        tool, text, cwd = (request.GET.get(name, "").strip() for name in ("tool", "input", "cwd"))
-        context = self.page_context(request, _("Try an action"), tool=tool or "Bash", text=text, cwd=cwd)
-        if text:
-            found = ruling(Action("", tool or "Bash", _input(text)), safeguard_rules(), cwd=cwd)
+        tool, text, cwd, name = (
+            request.GET.get(one, "").strip() for one in ("tool", "input", "cwd", "person")
+        )
+        context = self.page_context(
+            request, _("Try an action"), tool=tool or "Bash", text=text, cwd=cwd, person=name
+        )
+        person = get_user_model().objects.filter(username=name).first() if name else None
+        if name and person is None:
+            context["unknown_person"] = True
+        elif text:
+            found = ruling(
+                Action("", tool or "Bash", _input(text)),
+                safeguard_rules(),
+                folders=Folders(cwd, (cwd,)),
+                owner=None if person is None else person.pk,
+                groups=frozenset(person.groups.values_list("pk", flat=True)) if person else frozenset(),
+            )
             rule = SafeguardRule.objects.filter(pk=found.rule.id).first() if found.rule else None
             context |= {"decision": SafeguardRule.Decision(found.decision).label, "rule": rule}
         return TemplateResponse(request, "admin/gateway/safeguardrule/test.html", context)
@@ -84,7 +112,7 @@ class SafeguardRuleAdmin(GatewayModelAdmin):
             raise PermissionDenied
         made = 0
         for fields in SAFE:
-            wanted = {"decision": "allow", "command": "", "path": "", **fields}
+            wanted = {"decision": "allow", "command": "", "path": "", "user": None, "group": None, **fields}
             if not SafeguardRule.objects.filter(**wanted).exists():
                 SafeguardRule.objects.create(position=1000, **wanted)
                 made += 1

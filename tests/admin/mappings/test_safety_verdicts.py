@@ -10,7 +10,9 @@ from django.contrib.auth.models import Permission
 
 from gateway.history.outcome import CapturedBodies, ExchangeOutcome
 from gateway.history.record.rows import write
+from gateway.history.retention import drop_bodies
 from gateway.models import ContentRead, RequestLog, SafeguardRule, SafeguardVerdict
+from gateway.safeguards.rules import Action, ActionRule, ruling
 from gateway.wire import jsontext
 
 LIST = "/admin/gateway/safeguardverdict/"
@@ -64,6 +66,33 @@ def test_what_was_blocked_is_listed_with_what_decided(admin_client):
     assert "safeguardrule/4/" in admin_client.get(LIST, {"rule_id": 4}).content.decode()
 
 
+def test_blocked_actions_and_their_reasons_are_shown_to_who_may_read_them(
+    admin_client, client, django_user_model
+):
+    denied = {**DENIED, "reason": "It deletes <work>."}
+    answered(
+        denied, {**DENIED, "decision": "allow"}, calls=[("Bash", {"command": "rm  -rf\n<x>"}), ("Read", {})]
+    )
+    text = admin_client.get(LIST).content.decode()
+    assert "rm -rf &lt;x&gt;" in text and "It deletes &lt;work&gt;." in text
+    assert [(one.request_id, one.part) for one in ContentRead.objects.all()] == [("req_1", "safety verdicts")]
+    someone = django_user_model.objects.create_user("op", is_staff=True)
+    someone.user_permissions.set(Permission.objects.filter(codename="view_safeguardverdict"))
+    client.force_login(someone)
+    text = client.get(LIST).content.decode()
+    assert "req_1" in text and "rm -rf" not in text and "It deletes" not in text
+    assert ContentRead.objects.count() == 1
+
+
+def test_a_reason_is_masked_and_goes_with_the_contents(db):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    answered({**DENIED, "reason": f"It sends {secret} " + "x" * 900})
+    [reason] = SafeguardVerdict.objects.values_list("reason", flat=True)
+    assert reason.startswith("It sends ") and "a1B2" not in reason and len(reason) == 500
+    drop_bodies(["req_1"])
+    assert SafeguardVerdict.objects.get().reason == ""
+
+
 def test_a_request_is_shown_with_its_verdicts_and_what_they_cost(admin_client):
     answered(DENIED)
     RequestLog.objects.create(request_id="req_c", state="ok", status=200, cost=Decimal("0.0125"))
@@ -77,7 +106,12 @@ def test_a_request_is_shown_with_its_verdicts_and_what_they_cost(admin_client):
     [
         (("Bash", {"command": "make clean"}), {"command": "make clean"}),
         (("Edit", {"file_path": "/w/a.py", "new_string": "x"}), {"path": "/w/a.py"}),
+        (("Bash", {"command": "git commit -m 'fix it'"}), {"command": "git commit -m 'fix it'"}),
+        (("Bash", {"command": "grep 'a*' x"}), {"command": "grep 'a*' x"}),
         (("Bash", {"command": "rm *"}), {}),
+        (("Bash", {"command": "cd x && npm test"}), {}),
+        (("Bash", {"command": "npm test", "dangerouslyDisableSandbox": True}), {}),
+        (("Edit", {"file_path": "/w//a.py", "new_string": "x"}), {}),
         (("Bash", {"command": "x" * 501}), {}),
         (("Bash", {"command": ["no", "text"]}), {}),
         (("WebFetch", {"url": "https://x"}), {}),
@@ -87,6 +121,30 @@ def test_a_blocked_call_becomes_a_rule_that_fits_it_alone(admin_client, call, fi
     answered({**DENIED, "tool": call[0]}, calls=[call])
     assert made_rule(admin_client) == {"decision": "allow", "tool": call[0], **fields}
     assert ContentRead.objects.get().part == "safety verdict"
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern"),
+    [
+        ("git commit -m 'fix it'", "git commit -m fix it"),
+        ("cd x && npm test\nls", "cd x npm test ls"),
+        ("rm *", None),
+    ],
+)
+def test_an_allowed_call_becomes_a_rule_that_denies_it(admin_client, command, pattern):
+    answered({**DENIED, "decision": "allow"}, calls=[("Bash", {"command": command})])
+    made = made_rule(admin_client)
+    assert made == {"decision": "deny", "tool": "Bash"} | ({"command": pattern} if pattern else {})
+    if pattern:
+        rule = ActionRule(1, **made)
+        assert ruling(Action("", "Bash", {"command": command}), [rule]).rule == rule
+
+
+def test_it_is_said_that_no_rule_can_allow_a_chain(admin_client):
+    answered(DENIED, calls=[("Bash", {"command": "cd x && npm test"})])
+    pk = SafeguardVerdict.objects.get().pk
+    text = admin_client.get(f"{LIST}{pk}/rule/", follow=True).content.decode()
+    assert "No rule can allow exactly this call" in text
 
 
 def test_who_may_not_read_contents_makes_a_rule_without_them(client, django_user_model):
