@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from gateway.config.changes import RAMP, acting, saying
 from gateway.config.ramps import begin, begin_step, roll_back
-from gateway.history.arms import sessions_of_arm
+from gateway.history.arms import sessions_begun
 from gateway.models import Ramp
 from gateway.models.configuration.ramp import ACTIVE, RampState
 from gateway.models.database_errors import concerns_server
@@ -57,7 +57,7 @@ def decide(ramp: Ramp, now: datetime) -> bool:
     step = ramp.steps[ramp.step]
     since = ramp.step_since or now
     if step.get("sessions"):
-        given = sessions_of_arm(ramp.mapping_id, ramp.target.arm, since)
+        given = sessions_begun(ramp.mapping_id, ramp.target.arm, since)
         return given >= step["sessions"] and begin_step(ramp, now)
     due = since + timedelta(seconds=step.get("seconds", 0))
     return due <= now and begin_step(ramp, now, None if ramp.is_guarded else due)

@@ -127,6 +127,22 @@ def test_a_step_of_sessions_ends_when_the_new_arm_was_given_as_many(mapping):
     assert Ramp.objects.get().step == 1
 
 
+def test_sessions_that_an_earlier_step_brought_do_not_end_the_next_one(mapping):
+    make_ramp(mapping, [{"share": share, "sessions": 20} for share in (1, 5, 20, 50, 100)])
+    look(NOW)
+    for turn in range(1, 10):
+        for session in range(20):
+            asked(mapping, NEW, 1, at=minutes(turn), first=session, session_id=f"session {session}")
+        look(minutes(turn + 0.5))
+    assert Ramp.objects.get().step == 1
+    asked(mapping, NEW, 19, at=minutes(11))
+    look(minutes(12))
+    assert Ramp.objects.get().step == 1
+    asked(mapping, NEW, 1, at=minutes(13))
+    look(minutes(14))
+    assert Ramp.objects.get().step == 2
+
+
 def test_a_ramp_keeps_the_proportion_of_the_other_weights(mapping):
     provider = mapping.targets.first().provider
     mapping.targets.filter(upstream_model="old").update(weight=30)
@@ -209,6 +225,117 @@ def test_at_a_hundred_percent_the_others_are_judged_by_what_they_did_before(mapp
     asked(mapping, NEW, 5, at=minutes(1), first_byte_ms=500)
     look(minutes(2))
     assert Ramp.objects.get().figures["other"] == 100
+
+
+def asked_in_turns(mapping, arm, sessions, turns, *, at, every=1, first=0, **fields):
+    """Store sessions one after the other, each of as many requests `every` so many seconds."""
+    for session in range(sessions):
+        for turn in range(turns):
+            begins = at + timedelta(seconds=every * (session * turns + turn))
+            name = f"{arm}-session-{first + session}"
+            asked(
+                mapping, arm, 1, at=begins, first=turn + 1000 * (first + session), session_id=name, **fields
+            )
+
+
+@pytest.mark.parametrize("guard", [{"guard_cost": 50}, {"guard_first_byte": 100}])
+def test_one_late_request_of_another_arm_does_not_stand_for_all_that_it_did(mapping, guard):
+    ramp = make_ramp(mapping, [{"share": 100, "seconds": 3600}], guard_sessions=10, **guard)
+    usual = {"cost": Decimal("0.02"), "first_byte_ms": 3000}
+    asked_in_turns(mapping, OLD, 20, 10, at=minutes(-120), **usual)
+    look(NOW)
+    asked(mapping, OLD, 1, at=minutes(0.01), cost=Decimal("0.02"), first_byte_ms=200)
+    asked_in_turns(mapping, NEW, 10, 10, at=minutes(1), **usual)
+    look(minutes(20))
+    ramp.refresh_from_db()
+    assert (ramp.state, ramp.figures) == (RampState.RUNNING, {})
+
+
+@pytest.mark.parametrize(("factor", "state"), [("1", RampState.RUNNING), ("2", RampState.ROLLED_BACK)])
+def test_costs_of_sessions_are_compared_at_one_age_after_the_old_arm_ended(mapping, factor, state):
+    make_ramp(mapping, [{"share": 100, "seconds": 3600}], guard_sessions=10, guard_cost=50)
+    asked_in_turns(mapping, OLD, 20, 10, at=minutes(-120), cost=Decimal("0.02"))
+    look(NOW)
+    asked_in_turns(mapping, NEW, 12, 10, at=minutes(1), cost=Decimal("0.02") * Decimal(factor))
+    look(minutes(20))
+    assert Ramp.objects.get().state == state
+
+
+def test_a_session_that_a_step_moved_is_not_called_dear_for_its_cold_cache(mapping):
+    make_ramp(mapping, [{"share": 50, "seconds": 3600}], guard_sessions=5, guard_cost=50)
+    for session in range(10):
+        asked(
+            mapping,
+            OLD,
+            1,
+            at=minutes(-30),
+            first=session,
+            session_id=f"session {session}",
+            cost=Decimal("0.02"),
+        )
+    look(NOW)
+    asked(mapping, OLD, 10, at=minutes(1), cost=Decimal("0.02"))
+    for session in range(10):
+        asked(
+            mapping,
+            NEW,
+            1,
+            at=minutes(1),
+            first=session,
+            session_id=f"session {session}",
+            cost=Decimal("0.5"),
+        )
+    look(minutes(5))
+    assert Ramp.objects.get().state == RampState.RUNNING
+
+
+def test_sides_of_different_traffic_are_compared_over_the_same_time(mapping):
+    """A tenth of a busy mapping: the newest rows of the others cover a part of those of the new arm."""
+    make_ramp(
+        mapping, [{"share": 10, "seconds": 86400}], guard_first_byte=50, guard_cost=50, guard_sessions=10
+    )
+    look(NOW)
+    for arm, total, beside in ((OLD, 3 * MOST_ROWS, 75), (NEW, 3 * MOST_ROWS // 10, 15)):
+        provider, _, model = arm.partition("/")
+        RequestLog.objects.bulk_create(
+            RequestLog(
+                request_id=f"{arm}{number}",
+                started_at=NOW + timedelta(seconds=3600 * number / total),
+                mapping_pk=mapping.pk,
+                arm=arm,
+                session_id=f"{arm}-{number // (10 * beside) * beside + number % beside}",
+                state="ok",
+                attempts=1,
+                provider=provider,
+                upstream_model=model,
+                cost=Decimal("0.02"),
+                # the provider was slow for both in the first half hour
+                first_byte_ms=9000 if number < total / 2 else 100,
+            )
+            for number in range(total)
+        )
+    look(minutes(60))
+    assert (Ramp.objects.get().state, Ramp.objects.get().figures) == (RampState.RUNNING, {})
+
+
+def test_a_guard_judges_long_sessions_that_fill_the_rows_it_reads(mapping):
+    make_ramp(mapping, [{"share": 10, "seconds": 60}, {"share": 100}], guard_errors=5, guard_sessions=50)
+    look(NOW)
+    for session in range(60):
+        at = minutes(1 + session / 10)
+        name = f"session {session}"
+        asked(mapping, NEW, 50, at=at, first=100 * session, session_id=name, state="error")
+    look(minutes(300))
+    assert Ramp.objects.get().state == RampState.ROLLED_BACK
+
+
+def test_a_few_failures_of_the_others_do_not_blind_a_guard(mapping):
+    make_ramp(mapping, [{"share": 100, "seconds": 3600}], guard_errors=5, guard_sessions=10)
+    look(NOW)
+    asked(mapping, OLD, 1, at=minutes(0.01), state="error")
+    asked(mapping, NEW, 10, at=minutes(1), state="error")
+    look(minutes(2))
+    assert Ramp.objects.get().state == RampState.ROLLED_BACK
 
 
 def test_a_guarded_step_does_not_end_before_its_guards_can_judge(mapping):

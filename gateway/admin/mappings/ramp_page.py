@@ -167,7 +167,7 @@ def _length(step: dict[str, Any]) -> str:
 
 def _sides(ramp: Ramp) -> list[tuple[str, ArmFigures, ArmFigures]]:
     """What the guards see over the time they look back, and over the whole step."""
-    found = guards.sides(ramp, timezone.now())
+    found = guards.sides(ramp, timezone.now(), with_costs=True)
     minutes = ramp.guard_minutes
     words = [
         ngettext("last %(number)d minute", "last %(number)d minutes", minutes) % {"number": minutes},

@@ -67,9 +67,9 @@ class Ramp(ConfigRecord):
     """The way of a mapping's sessions to one of its targets, the new arm.
 
     `starts_at` None: at once. `steps`: [{"share": percent of the sessions, "seconds" or "sessions": how long
-    it lasts}], in order; one step of 100 is a switch. A step's `sessions` are those that the new arm was
-    given in it. `step`: the index of the one under way, since `step_since`. A ramp that ended has no
-    influence: what came of it stands in the weights of the targets. `figures`: those of both arms when a
+    it lasts}], in order; one step of 100 is a switch. A step's `sessions` are those whose first request in
+    the new arm was in it. `step`: the index of the one under way, since `step_since`. A ramp that ended has
+    no influence: what came of it stands in the weights of the targets. `figures`: those of both arms when a
     guard ended it (history/arms.py), with the `guard`.
 
     The guards compare the new arm with the others; empty: not watched. A guard judges only once the new
