@@ -6,11 +6,12 @@ from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.db.models import ProtectedError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gateway.config.change_entries import RecordChange, changes_of
 from gateway.config.field_values import from_json, is_secret, shown_values, verbose
-from gateway.models import ClientKey, ConfigRecord, EncryptedTextField, Provider, is_left_behind
+from gateway.models import ClientKey, ConfigRecord, EncryptedTextField, Provider, Ramp, is_left_behind
 
 
 class CannotUndo(ValueError):
@@ -67,8 +68,11 @@ def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
     restored = [name for name in values if name not in left_out]
     if not restored:
         raise CannotUndo(_("Only secrets were changed, and their old values are not kept."))
+    had_ended = isinstance(record, Ramp) and not record.is_active
     for name in restored:
         setattr(record, name, from_json(type(record), name, values[name][0]))
+    if had_ended:
+        _begin_step_anew(record)
     record.full_clean()
     if left_behind(record):
         raise CannotUndo(
@@ -81,6 +85,12 @@ def _changed_back(record: ConfigRecord, values: dict[str, list[Any]]) -> str:
     if left_out:
         return _("Changed back, but for secrets, whose old values are not kept.")
     return _("Changed back.")
+
+
+def _begin_step_anew(record: ConfigRecord) -> None:
+    """The step of a ramp that is under way again begins now: its guards do not judge by what they judged."""
+    if isinstance(record, Ramp) and record.is_active and record.step_since is not None:
+        record.step_since = timezone.now()
 
 
 def left_behind(record: ConfigRecord) -> list[str]:
@@ -112,6 +122,7 @@ def _made_again(model: Any, change: RecordChange, values: dict[str, list[Any]], 
         )
     plain = {name: before for name, (before, _after) in values.items() if not is_secret(model, name)}
     record = model(pk=change.pk, **{name: from_json(model, name, value) for name, value in plain.items()})
+    _begin_step_anew(record)
     record.full_clean(exclude=[name for name in values if is_secret(model, name)])
     record.save(force_insert=True)
     return _("Made again. Secrets are not kept: enter them anew.")

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from gateway.config import ramps
 from gateway.config.change_entries import changes_of, said_of, source_of
@@ -385,10 +386,16 @@ def test_each_decision_is_one_entry_of_the_log_that_can_be_undone(mapping):
     [entry] = LogEntry.objects.order_by("pk")[before:]
     assert source_of(entry) == "ramp" and "all sessions went back" in said_of(entry)
     assert {change.model.__name__ for change in changes_of(entry)} == {"Ramp", "MappingTarget"}
+    began = timezone.now()
     undo(entry)
-    assert Ramp.objects.get().state == RampState.RUNNING
+    ramp = Ramp.objects.get()
+    assert (ramp.state, ramp.figures) == (RampState.RUNNING, {})
     assert weights() == {"old": None, "new": None}
-    assert share_of_new(minutes(2)) == pytest.approx(0.1)
+    # its guards judge by what comes from now on
+    assert began <= ramp.step_since <= timezone.now()
+    assert share_of_new(ramp.step_since) == pytest.approx(0.1)
+    look(max(minutes(3), ramp.step_since))
+    assert Ramp.objects.get().state == RampState.RUNNING
 
 
 def test_a_ramp_whose_target_is_switched_off_sends_it_nothing(mapping):
