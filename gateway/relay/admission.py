@@ -50,22 +50,28 @@ async def come_in(exchange: Exchange, gateway: Gateway) -> None:
 
 
 def payable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """The routes that the exchange's key can pay for: all, or those with a price where it needs one.
+    """The routes that the exchange's key can pay for; the first one becomes the exchange's.
 
     Raises NotAllowed when there are none.
     """
+    priced = affordable(exchange, gateway, routes)
+    if not priced:
+        raise unpriced(exchange.asked_model)
+    if priced is not routes:
+        exchange.route = priced[0]
+    return priced
+
+
+def affordable(exchange: Exchange, gateway: Gateway, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """All routes, or those with a price where the exchange's key needs one."""
     if not gateway.limiter.wants_prices(exchange.arrival.key):
         return routes
     prices = gateway.configuration.snapshot.prices
-    priced = tuple(
+    return tuple(
         route
         for route in routes
         if prices.price(route.provider.slug, route.upstream_model, exchange.started_at) is not None
     )
-    if not priced:
-        raise unpriced(exchange.asked_model)
-    exchange.route = priced[0]
-    return priced
 
 
 async def charge(exchange: Exchange, gateway: Gateway, asked: AdmissionSubject) -> None:

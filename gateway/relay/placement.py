@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from gateway.relay.admission import affordable
 from gateway.relay.exchange.exchange import Exchange
 from gateway.relay.gateway import Gateway
 from gateway.routing.resolve import Route
@@ -13,14 +14,19 @@ from gateway.routing.shares import Arm, identity_of
 def placed(
     exchange: Exchange, gateway: Gateway, request: Mapping[str, object], routes: tuple[Route, ...]
 ) -> tuple[Route, ...]:
-    """`routes` with the arm of the exchange's session first, if their mapping divides its sessions."""
+    """`routes` with the arm of the exchange's session first, if their mapping divides its sessions.
+
+    A session gets no arm that its key cannot pay for: the request would not go there, and would count as a
+    failure of that arm.
+    """
     shares = routes[0].rule.shares
     if shares is None:
         return routes
     key = exchange.arrival.key
     identity = identity_of(exchange.arrival.headers, request, key.holder if key else "")
     now = exchange.started_at.timestamp()
-    arm = shares.arm(identity, now, {route.arm for route in routes})
+    usable = {route.arm for route in affordable(exchange, gateway, routes)}
+    arm = shares.arm(identity, now, usable)
     if arm is None:
         return routes
     exchange.arm = arm

@@ -2,9 +2,12 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
+from gateway.pricing.book import PriceBook, PriceRule
+from gateway.pricing.price import Price, Rates
 from gateway.routing.shares import Shares, Weighting, with_share
 from gateway.routing.snapshot import Target
 from tests.conftest import FixedConfiguration, asking, rule, snapshot_of
@@ -53,6 +56,18 @@ async def test_sessions_are_divided_by_weight_and_the_record_says_the_arm(divide
         assert outcome.provider == arm.partition("/")[0]
         assert outcome.ledger == []
     assert 22 <= texts.count("two") <= 38
+
+
+async def test_a_key_that_needs_prices_gets_no_arm_without_one(divided, monkeypatch):
+    two = divided(one=1.0, two=3.0)
+    monkeypatch.setattr(type(two.bench.gateway.limiter), "wants_prices", lambda _limiter, _key: True)
+    snapshot = two.bench.gateway.configuration.snapshot
+    prices = PriceBook((PriceRule(Price(Rates(Decimal(1), Decimal(1))), "one"),))
+    priced = dataclasses.replace(snapshot, prices=prices)
+    two.bench.set(configuration=FixedConfiguration(priced))
+    for session in range(8):
+        text, outcome = await asked(two, session)
+        assert (text, outcome.arm, outcome.arm_share) == ("one", ONE, 1.0)
 
 
 async def test_a_session_keeps_its_arm_through_fifty_turns_and_its_subagents_with_it(divided):
