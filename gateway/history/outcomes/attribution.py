@@ -90,6 +90,13 @@ class TurnRow(NamedTuple):
     tools_failed: Sequence[str]
     prompt_id: str
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether a provider was asked. Its mapping, limits of the key, or an answer that the gateway gives
+        itself say nothing about a model.
+        """
+        return bool(self.provider) and self.attempts > 0
+
 
 class Attempted(NamedTuple):
     """One try of a request at a target."""
@@ -193,7 +200,7 @@ def derived(turns: Sequence[AgentTurn], first: int) -> Iterator[Derived]:
         if caller is not None:
             told_of = turns[caller].row.request_id
             _count_results(turns, number, caller, new, sums)
-        if before is not None and turns[before].row.provider and _interrupts(turn, turns[before]):
+        if before is not None and turns[before].row.was_sent and _interrupts(turn, turns[before]):
             sums.add(turns[before].slot, interruptions=1)
             told_of = told_of or turns[before].row.request_id
         yield Derived(
@@ -298,8 +305,7 @@ def _prompt(
 def _own(turn: AgentTurn, turns: Sequence[AgentTurn], before: int | None) -> Sums:
     row, facts, slot = turn.row, turn.facts, turn.slot
     sums = Sums()
-    if not row.provider:
-        # it was refused before anybody was asked
+    if not row.was_sent:
         return sums
     ok = row.state == OK
     sums.add(
@@ -321,7 +327,7 @@ def _own(turn: AgentTurn, turns: Sequence[AgentTurn], before: int | None) -> Sum
         sums.add(slot, **{BUCKETS[bisect_left(FIRST_BYTE_BOUNDS, row.first_byte_ms)]: 1})
     if ok and row.request_class == RequestClass.COMPACTION:
         # it is the conversation that became too long, whoever summed it up
-        grown = before is not None and bool(turns[before].row.provider)
+        grown = before is not None and turns[before].row.was_sent
         sums.add(turns[before].slot if before is not None and grown else slot, compactions=1)
     for tried in turn.tries or (Attempted(row.provider, row.upstream_model, row.state),):
         failed = tried.state in (ERROR, BROKEN)
@@ -368,7 +374,7 @@ def _input(row: TurnRow) -> int:
 def _shares(turn: AgentTurn, prompt: str) -> tuple[SessionShare | None, list[CountedAs]]:
     """What the request adds to its session and its prompt, of its class and of every class."""
     row, slot = turn.row, turn.slot
-    if not row.session_id or not row.provider:
+    if not row.session_id or not row.was_sent:
         return None, []
     share = SessionShare(
         row.hour,

@@ -597,3 +597,23 @@ def test_the_figures_of_a_target_are_those_of_its_requests():
     assert report(NOON, NOON + timedelta(hours=3), **subagents).targets("main") == []
     other = {"mapping_pk": 9, "provider": "x", "upstream_model": "y"}
     assert report(NOON, NOON + timedelta(hours=3), **other).targets() == []
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"state": "error", "status": 429, "error_type": "rate_limit_error"},
+        {"state": "error", "status": 400, "error_type": "invalid_request_error"},
+        # an answer that needs no provider, as to max_tokens 0
+        {"state": "ok", "stop_reason": "max_tokens", "usage_estimated": True},
+    ],
+)
+def test_what_the_gateway_answers_itself_says_nothing_about_a_model(refused):
+    talk = Talk()
+    talk.ask("a", answer=["ok"])
+    followed()
+    alone = numbers(), numbers(request_class="*")
+    for _ in range(3):
+        talk.ask("b", attempts=0, first_byte_ms=1, **refused)
+    followed()
+    assert (numbers(), numbers(request_class="*")) == alone
