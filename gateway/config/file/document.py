@@ -74,17 +74,18 @@ def imported(
     dry_run: bool = False,
     skip: bool = False,
     secrets: Mapping[str, str] | None = None,
+    foreign: bool = False,
 ) -> list[str]:
     """Take a document in; return each change as a line, such as "~ provider Acme: enabled: true -> false".
 
     `remove`: records that admins keep and the document does not have are removed. `dry_run`: save nothing.
     `skip`: an entry that cannot be taken in is left out, and a line that begins with "!" says why; otherwise
     the whole document is refused. `secrets`: values of variables that are not in the environment.
-    Raises Unusable.
+    `foreign`: made of another gateway's file (Intake). Raises Unusable.
     """
     with transaction.atomic(), acting(source=FILE):
         newest = LogEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        said = _taken_in(document, Intake(remove, secrets or {}), skip)
+        said = _taken_in(document, Intake(remove, secrets or {}, foreign=foreign), skip)
         entries = LogEntry.objects.filter(pk__gt=newest).order_by("pk")
         lines = [_line(change) for entry in entries for change in changes_of(entry)]
         if dry_run:

@@ -15,10 +15,12 @@ R = TypeVar("R", bound=ConfigRecord)
 
 class Intake:
     """One file being taken in. `remove`: records that the file does not have go. `secrets`: values of
-    variables that are not in the environment."""
+    variables that are not in the environment. `foreign`: it is of another gateway, so a record that has only
+    the name of an entry is not what the entry means."""
 
-    def __init__(self, remove: bool, secrets: Mapping[str, str]) -> None:
+    def __init__(self, remove: bool, secrets: Mapping[str, str], *, foreign: bool = False) -> None:
         self.remove = remove
+        self.foreign = foreign
         self.secrets = secrets
         self.said: list[str] = []
         self._seen: set[tuple[str, Any]] = set()
@@ -38,10 +40,14 @@ class Intake:
 
         Names may repeat: the second entry of a name means the second record of that name.
         """
-        record = next((one for one in found if (kind, one.pk) not in self._seen), None)
+        record = next(iter(self.not_meant(kind, found)), None)
         if record is not None:
             self._seen.add((kind, record.pk))
         return record
+
+    def not_meant(self, kind: str, found: Iterable[R]) -> list[R]:
+        """Those of these records that no entry has meant yet."""
+        return [one for one in found if (kind, one.pk) not in self._seen]
 
     def taken(self, kind: str, record: ConfigRecord) -> None:
         """Note that an entry has meant this record."""

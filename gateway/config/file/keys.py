@@ -45,6 +45,9 @@ def take(item: JSONObject, intake: Intake) -> ClientKey | None:
         )
         return by_secret
     named = ClientKey.objects.filter(name=name, origin=Origin.ADMIN, revoked_at=None).order_by("pk")
+    if intake.foreign and digest:
+        # a key of this name with another secret belongs to somebody else
+        named = named.none()
     record: ClientKey | None = intake.next_of("key", [by_secret] if by_secret else named)
     if record is None:
         if not digest:

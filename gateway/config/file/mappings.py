@@ -36,13 +36,22 @@ def entries(_names: VariableNames) -> list[JSONObject]:
 
 
 def take(item: JSONObject, intake: Intake) -> ModelMapping:
-    """Make the next mapping of this pattern what the entry says. Raises Unusable, ValidationError."""
+    """Make the next mapping of this pattern what the entry says. Raises Unusable, ValidationError.
+
+    An entry of another gateway's file means a mapping of the same pattern, conditions and note, or a new one.
+    """
     targets, ramp = item.pop("targets", None), item.pop("ramp", None)
     # a file that does not mention a shadow leaves the mapping's as it is; null removes it
     shadow = item.pop("shadow", _UNSAID)
     pattern = a_text(item, "pattern")
     of_admin = ModelMapping.objects.filter(pattern=pattern, origin=Origin.ADMIN).order_by("position", "pk")
-    record = intake.next_of("mapping", of_admin) or ModelMapping(salt=_salt(pattern))
+    meant = [one for one in of_admin if not intake.foreign or _is_same_rule(one, item)]
+    record = intake.next_of("mapping", meant) or ModelMapping(salt=_salt(pattern))
+    if intake.foreign and record.pk is None and intake.not_meant("mapping", of_admin):
+        intake.warn(
+            _("mapping %(pattern)s: there is one of this pattern here, which stays; this is one more")
+            % {"pattern": pattern}
+        )
     before = values(record) if record.pk else {}
     assign(record, item)
     save(record, before)
@@ -60,6 +69,10 @@ def take(item: JSONObject, intake: Intake) -> ModelMapping:
     elif shadow is not _UNSAID:
         _take_shadow(record, an_object(shadow, "shadow"))
     return record
+
+
+def _is_same_rule(mapping: ModelMapping, item: JSONObject) -> bool:
+    return (mapping.when, mapping.note) == (item.get("when", {}), item.get("note", ""))
 
 
 def _ramp_under_way(mapping: ModelMapping) -> JSONObject:

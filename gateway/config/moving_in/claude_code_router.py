@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 
 from gateway.config.moving_in.draft import Draft, DraftTarget, Fate, variable_of
 
+# more than any model has
+MOST_TOKENS: Final = 2_000_000_000
 # what the router takes for long when the file does not say
 _USUAL_THRESHOLD: Final = 60_000
 # in the order in which the router asks: name, pattern, condition
@@ -41,6 +43,7 @@ _SPOKEN_HERE: Final = {
 def translated(config: Mapping[str, Any], draft: Draft) -> None:
     """Put what the file says into the draft, and every line of it into the report."""
     slugs: dict[str, str] = {}
+    fallback: dict[str, Any] = {}
     draft.each(
         config,
         "",
@@ -48,31 +51,40 @@ def translated(config: Mapping[str, Any], draft: Draft) -> None:
             "Providers": lambda value, path: slugs.update(_providers(value, path, draft)),
             "providers": lambda value, path: slugs.update(_providers(value, path, draft)),
             "Router": None,
-            "fallback": None,
+            "fallback": lambda value, path: fallback.update(draft.an_object(value, path)),
             "APIKEY": lambda value, path: draft.key(path, "claude-code-router", value),
         },
     )
-    fallback = config.get("fallback")
-    _router(config.get("Router"), fallback if isinstance(fallback, dict) else {}, slugs, draft)
+    _router(config.get("Router"), fallback, slugs, draft)
 
 
 def _providers(given: Any, path: str, draft: Draft) -> dict[str, str]:
     """The slugs by the names that the Router uses."""
     slugs: dict[str, str] = {}
-    for place, one in enumerate(given if isinstance(given, list) else []):
+    for place, one in enumerate(draft.a_list(given, path)):
         where = f"{path}[{place}]"
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"].strip():
             draft.say(Fate.MISSING, where, _("is no provider with a name"))
             continue
         slug = _provider(one, f"{where} {one['name']}", draft)
         if slug is not None:
             slugs[one["name"]] = slug
-            models = [model for model in one.get("models") or () if isinstance(model, str)]
+            models = _models(one.get("models"), f"{where} {one['name']}.models", draft)
             for model in models:
                 # as /model of the client names them
                 draft.mapping(f"{one['name']},{model}", [DraftTarget(slug, model)])
             _transformers(one.get("transformer"), f"{where}.transformer", draft, slug, models)
     return slugs
+
+
+def _models(given: Any, path: str, draft: Draft) -> list[str]:
+    models = []
+    for place, model in enumerate(draft.a_list(given, path)):
+        if isinstance(model, str) and model.strip():
+            models.append(model)
+        else:
+            draft.say(Fate.MISSING, f"{path}[{place}]", _("is not usable: a text has to stand there"))
+    return models
 
 
 def _provider(one: Mapping[str, Any], where: str, draft: Draft) -> str | None:
@@ -100,9 +112,10 @@ def _provider(one: Mapping[str, Any], where: str, draft: Draft) -> str | None:
 
 def _transformers(given: Any, path: str, draft: Draft, slug: str, models: list[str]) -> None:
     """`use` for the provider, or below the name of a model for that model."""
-    for name, value in given.items() if isinstance(given, dict) else ():
-        used = value if name == "use" else value.get("use") if isinstance(value, dict) else None
-        for kind, settings in _used(used):
+    for name, value in draft.an_object(given, path).items():
+        at = f"{path}.{name}"
+        used = value if name == "use" else draft.an_object(value, at).get("use")
+        for kind, settings in _used(draft.a_list(used, at), at, draft):
             where = f"{path}.{name}: {kind}" if name != "use" else f"{path}: {kind}"
             options = _options(kind, settings)
             if options is None:
@@ -123,18 +136,22 @@ def _transformers(given: Any, path: str, draft: Draft, slug: str, models: list[s
             draft.say(Fate.TAKEN, where, _("profile options %(options)s") % {"options": shown})
 
 
-def _used(used: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for one in used if isinstance(used, list) else ():
+def _used(used: list[Any], path: str, draft: Draft) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place, one in enumerate(used):
         if isinstance(one, str):
             yield one.lower(), {}
         elif isinstance(one, list) and one and isinstance(one[0], str):
-            yield one[0].lower(), one[1] if len(one) > 1 and isinstance(one[1], dict) else {}
+            settings = one[1] if len(one) > 1 else None
+            yield one[0].lower(), draft.an_object(settings, f"{path}[{place}]")
+        else:
+            draft.say(Fate.MISSING, f"{path}[{place}]", _("names no transformer"))
 
 
 def _options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The profile options that do what a transformer does; None: there are none."""
-    if kind == "maxtoken" and isinstance(settings.get("max_tokens"), int) and settings["max_tokens"] > 0:
-        return {"max_output_tokens": settings["max_tokens"]}
+    most = settings.get("max_tokens")
+    if kind == "maxtoken" and type(most) is int and 0 < most < MOST_TOKENS:
+        return {"max_output_tokens": most}
     if kind in ("sampling", "customparams") and settings:
         return {"extra_body": dict(settings)}
     return dict(_AS_OPTION[kind]) if kind in _AS_OPTION else None
@@ -143,20 +160,27 @@ def _options(kind: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
 def _router(given: Any, fallback: Mapping[str, Any], slugs: Mapping[str, str], draft: Draft) -> None:
     if not isinstance(given, dict):
         draft.say(Fate.MISSING, "Router", _("is not there, so nothing is a default"))
+        for name in fallback:
+            draft.say(Fate.MISSING, f"fallback.{name}", _("has no counterpart here"))
         return
     threshold = _threshold(given, draft)
     for name, pattern, when in _SCENES:
         path = f"Router.{name}"
-        target = _route(given.get(name), path, slugs, draft) if given.get(name) else None
-        others = fallback.get(name)
-        found = [
-            _route(one, f"fallback.{name}[{place}]", slugs, draft)
-            for place, one in enumerate(others if isinstance(others, list) else [])
-        ]
+        target = _route(given[name], path, slugs, draft) if given.get(name) not in (None, "") else None
+        found = []
+        for place, one in enumerate(draft.a_list(fallback.get(name), f"fallback.{name}")):
+            where = f"fallback.{name}[{place}]"
+            other = _route(one, where, slugs, draft)
+            if other is not None and target is None:
+                text = _("stands behind nothing: Router.%(name)s was not taken") % {"name": name}
+                draft.say(Fate.MISSING, where, text)
+            elif other is not None:
+                draft.say(Fate.TAKEN, where, _("further targets: %(names)s") % {"names": other.model})
+                found.append(other)
         if target is None:
             continue
         condition = {"input_tokens": {"from": threshold + 1}} if name == "longContext" else when
-        draft.mapping(pattern, [target, *(one for one in found if one is not None)], condition, note=name)
+        draft.mapping(pattern, [target, *found], condition, note=name)
         text = _("rule for %(pattern)s, to %(model)s") % {"pattern": pattern, "model": target.model}
         draft.say(Fate.TAKEN, path, text)
     known = {name for name, _pattern, _when in _SCENES} | {"longContextThreshold"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -44,16 +44,25 @@ class DraftTarget:
 
     provider: str
     model: str
-    weight: int | None = None
+    weight: float | None = None
+    enabled: bool = True
+
+    @property
+    def as_fallback(self) -> DraftTarget:
+        """The same without a share of its own."""
+        return replace(self, weight=None)
 
     def as_json(self, weights: bool) -> dict[str, Any]:
         found: dict[str, Any] = {"provider": self.provider, "upstream_model": self.model}
+        if not self.enabled:
+            found["enabled"] = False
         return {**found, "weight": self.weight} if weights and self.weight is not None else found
 
 
 @dataclass
 class Draft:
     """`present`: base URLs of the providers that exist here, by slug. `weights`: targets can carry a share.
+    `source`: the note of mappings that say nothing themselves.
 
     `secrets`: values that stood in the file in clear text, by the names of variables that the document has
     in their place.
@@ -61,6 +70,7 @@ class Draft:
 
     present: Mapping[str, str] = field(default_factory=dict)
     weights: bool = False
+    source: str = ""
     lines: list[ReportLine] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     providers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -89,6 +99,8 @@ class Draft:
         more credential.
         """
         credential = self.reference(secret, name)
+        if credential is None and secret is not None and secret != "":
+            self.say(Fate.MISSING, path, _("its key is not usable: a text has to stand there"))
         try:
             found = recognised(base_url, api_version=api_version, has_key=credential is not None)
         except ValueError:
@@ -110,14 +122,18 @@ class Draft:
     def mapping(
         self, pattern: str, targets: Iterable[DraftTarget], when: Mapping[str, Any] | None = None, **more: Any
     ) -> None:
-        """Add one rule behind those there are."""
+        """Add one rule behind those there are. Of two targets that are one place the first one counts."""
+        places: dict[tuple[str, str], DraftTarget] = {}
+        for target in targets:
+            places.setdefault((target.provider, target.model), target)
         self.mappings.append(
             {
                 "position": (len(self.mappings) + 1) * _STEP,
                 "pattern": pattern,
                 "when": dict(when or {}),
+                "note": self.source,
                 **more,
-                "targets": [one.as_json(self.weights) for one in targets],
+                "targets": [one.as_json(self.weights) for one in places.values()],
             }
         )
 
@@ -127,6 +143,8 @@ class Draft:
         if reference is not None:
             self.keys.append({"name": name, "key": reference})
             self.say(Fate.TAKEN, path, _("client key %(name)s; clients go on with it") % {"name": name})
+        else:
+            self.say(Fate.MISSING, path, _("is not usable: a text has to stand there"))
 
     def reference(self, secret: Any, name: str) -> dict[str, str] | None:
         """The variable that holds a secret; one that stands there in clear text gets a name."""
@@ -157,6 +175,21 @@ class Draft:
                 self.say(Fate.MISSING, where, _("has no counterpart here"))
             elif (take := known[name]) is not None:
                 take(value, where)
+
+    def a_list(self, value: Any, path: str) -> list[Any]:
+        """The list that stands there; a line and [] when it is something else."""
+        return self._of_kind(value, path, list, _("is not usable: a list has to stand there")) or []
+
+    def an_object(self, value: Any, path: str) -> dict[str, Any]:
+        """The object that stands there, its names as texts; a line and {} when it is something else."""
+        found = self._of_kind(value, path, dict, _("is not usable: an object has to stand there")) or {}
+        return {str(name): one for name, one in found.items()}
+
+    def _of_kind(self, value: Any, path: str, kind: type, otherwise: str) -> Any:
+        if value is None or isinstance(value, kind):
+            return value
+        self.say(Fate.MISSING, path, otherwise)
+        return None
 
     def _slug(self, name: str, base_url: str) -> str:
         for slug, entry in self.providers.items():

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from gateway.config.file.document import imported
 from gateway.config.file.fields import Unusable
-from gateway.config.moving_in import claude_code_router, litellm_proxy
+from gateway.config.moving_in import claude_code_router, litellm_keys, litellm_proxy
 from gateway.config.moving_in.draft import Draft, Fate
 from gateway.config.moving_in.readers import LARGEST, UnreadableFile, loose_json, yaml_object
 from gateway.config.snapshot.rules import mapping_rules
@@ -25,6 +25,8 @@ _WORDS: Final = {
     Fate.CHANGED: gettext_lazy("changed"),
     Fate.MISSING: gettext_lazy("no counterpart"),
 }
+# notes of the mappings that are made, by which a second import finds them again
+_TITLES: Final = {"ccr": "claude-code-router", "litellm": "LiteLLM"}
 
 
 class Command(BaseCommand):
@@ -42,6 +44,7 @@ class Command(BaseCommand):
         draft = Draft(
             present=dict(Provider.objects.filter(origin=Origin.ADMIN).values_list("slug", "base_url")),
             weights=any(field.name == "weight" for field in MappingTarget._meta.get_fields()),
+            source=_TITLES[given["gateway"]],
         )
         text = _text(given["file"])
         try:
@@ -50,7 +53,7 @@ class Command(BaseCommand):
             else:
                 litellm_proxy.translated(yaml_object(text), draft)
                 if given["keys"]:
-                    litellm_proxy.keys_translated(json.loads(_text(given["keys"])), draft)
+                    litellm_keys.translated(json.loads(_text(given["keys"])), draft)
         except UnreadableFile as problem:
             raise CommandError(str(problem)) from problem
         except ValueError as problem:
@@ -58,7 +61,7 @@ class Command(BaseCommand):
         for line in draft.lines:
             self.stdout.write(f"{_WORDS[line.fate]}: {line.path}: {line.text}")
         try:
-            lines = imported(draft.document, dry_run=given["dry_run"], secrets=draft.secrets)
+            lines = imported(draft.document, dry_run=given["dry_run"], secrets=draft.secrets, foreign=True)
         except Unusable as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write("")

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from gateway.config.moving_in.draft import variable_of
+from gateway.config.moving_in import claude_code_router, litellm_keys, litellm_proxy
+from gateway.config.moving_in.draft import Draft, Fate, variable_of
 from gateway.config.moving_in.readers import UnreadableFile, loose_json, yaml_object
 from gateway.config.snapshot.loader import load
 from gateway.errors import UnknownModel
-from gateway.models import ClientKey, ModelMapping, Provider
+from gateway.models import ClientKey, MappingTarget, ModelMapping, Provider
 from gateway.routing.facts import Facts
 from gateway.routing.resolve import resolve
 from gateway.security.client_keys import digest
+from tests.records import make_mapping, make_provider
 
 pytestmark = pytest.mark.django_db
 
@@ -177,13 +179,14 @@ def test_virtual_keys_may_do_no_more_here_than_there_unless_it_is_said(tmp_path)
     found = {key.name: key for key in ClientKey.objects.all()}
     assert "none" not in found and "no counterpart: keys[0] none" in said
     assert found["team"].allowed_models == found["all"].allowed_models == []
-    assert "keys[1] team.models: is every model here" in said
+    assert "no counterpart: keys[1] team.models: are those of a team" in said
+    assert (found["team"].state(), found["all"].state()) == ("expired", "active")
     assert "keys[2] all.models" not in said
     assert found["named"].allowed_models == ["no-reply", "all-rounder"]
     assert str(found["named"].spend_budget) == "33.33"
     assert "keys[4] life.max_budget: is a budget a month here" in said
     assert "keys[5] quarter.budget_duration: is a budget a month here" in said
-    assert found["huge"].spend_budget is None
+    assert found["huge"].spend_budget is None and found["huge"].state() == "expired"
 
 
 @pytest.mark.parametrize(("gateway", "path"), [("ccr", ROUTER), ("litellm", TEAM)])
@@ -254,3 +257,172 @@ def test_json_may_have_comments_and_final_commas(text, value):
 )
 def test_references_to_variables_are_recognised(text, name):
     assert variable_of(text) == name
+
+
+def deployment(name, model, **parameters):
+    given = {"model": f"openai/{model}", "api_base": "https://o.example/v1", "api_key": "a-key-of-a-test"}
+    return {"model_name": name, "litellm_params": {**given, **parameters}}
+
+
+def drafted(config, keys=None):
+    draft = Draft(weights=True, source="LiteLLM")
+    litellm_proxy.translated(config, draft)
+    if keys is not None:
+        litellm_keys.translated(keys, draft)
+    return draft
+
+
+def targets(draft):
+    return {
+        one["pattern"]: [
+            (target["upstream_model"], target.get("weight"), target.get("enabled", True))
+            for target in one["targets"]
+        ]
+        for one in draft.mappings
+    }
+
+
+def test_fallbacks_have_no_share_of_the_model_they_stand_behind_and_an_alias_keeps_them():
+    backups = [deployment("backup", "b1", weight=3), deployment("backup", "b2", weight=1)]
+    draft = drafted(
+        {
+            "model_list": [deployment("gpt", "main"), *backups],
+            "litellm_settings": {"fallbacks": [{"gpt": ["backup"]}, {"backup": ["other"]}]},
+            "router_settings": {"model_group_alias": {"other": "gpt"}},
+        }
+    )
+    behind = [("main", None, True), ("b1", None, True), ("b2", None, True)]
+    assert targets(draft) == {
+        "gpt": behind,
+        "other": behind,
+        "backup": [("b1", 3.0, True), ("b2", 1.0, True), ("main", None, True)],
+    }
+
+
+def test_a_weight_of_0_is_no_share(tmp_path):
+    path = tmp_path / "config.json"
+    models = [deployment("a", "x", weight=0), deployment("a", "y", weight=2), deployment("b", "z", weight=0)]
+    path.write_text(json.dumps({"model_list": models}))
+    said = took_in("litellm", path)
+    assert "changed: model_list[0] a.weight: no share" in said
+    found = MappingTarget.objects.values_list("upstream_model", "weight", "enabled")
+    assert set(found) == {("x", None, False), ("y", 2.0, True), ("z", None, True)}
+
+
+def test_a_mapping_of_ones_own_is_not_overwritten(tmp_path):
+    mine = make_mapping("*", make_provider("Mine", "mine"), "my-model")
+    path = tmp_path / "config.json"
+    provider = {
+        "name": "p",
+        "api_base_url": "https://p.example/v1",
+        "api_key": "a-key-of-a-test",
+        "models": ["m"],
+    }
+    path.write_text(json.dumps({"Providers": [provider], "Router": {"default": "p,m", "image": "p,m"}}))
+    said = took_in("ccr", path)
+    assert said.count("! mapping *: there is one of this pattern here, which stays") == 2
+    mine.refresh_from_db()
+    assert (mine.when, [target.upstream_model for target in mine.targets.all()]) == ({}, ["my-model"])
+    assert ModelMapping.objects.filter(pattern="*").count() == 3
+    assert took_in("ccr", path).rstrip().endswith("0 changes made.")
+
+
+@pytest.mark.parametrize(
+    "restriction",
+    [
+        {"team_id": "t1"}, {"model_rpm_limit": {"a": 1}}, {"model_max_budget": {"a": 5}}, {"rpm_limit": 0},
+        {"allowed_routes": ["/v1/models"]}, {"rpm_limit": 1.5}, {"rpm_limit": True}, {"tpm_limit": "many"},
+        {"max_budget": float("nan")}, {"max_budget": -1}, {"max_budget": []}, {"expires": "soon"},
+        {"expires": 5}, {"models": "a"}, {"models": [1]}, {"something_new": 1}, {"max_parallel_requests": {}},
+    ],
+)  # fmt: skip
+def test_a_key_whose_restriction_is_not_kept_is_expired_and_says_so(restriction, tmp_path):
+    [name] = restriction
+    listed = tmp_path / "keys.json"
+    listed.write_text(
+        json.dumps([{"token": digest("sk-k"), "key_alias": "k", "models": ["a"], **restriction}])
+    )
+    said = took_in("litellm", TEAM, "--keys", str(listed))
+    assert f"no counterpart: keys[0] k.{name}: " in said and "changed: keys[0] k: client key, expired" in said
+    assert ClientKey.objects.get(name="k").state() == "expired"
+
+
+def test_limits_of_a_key_may_be_written_in_any_form():
+    given = {"token": digest("sk-k"), "key_alias": "k", "rpm_limit": 10.0, "max_budget": "25", "spend": 3.2}
+    more = {"user_id": "bob", "budget_duration": "30d", "blocked": False, "team_id": None}
+    draft = drafted({}, {"keys": [{**given, **more}]})
+    [key] = draft.keys
+    assert (key["requests_per_minute"], key["spend_budget"]) == (10, "25.00")
+    assert "expires_at" not in key
+    assert [line.path for line in draft.lines if line.fate == Fate.MISSING] == ["keys[0] k.user_id"]
+
+
+CCR_FILE = {
+    "Providers": [
+        {"name": "p", "api_base_url": "https://p.example/v1", "api_key": "a-key-of-a-test", "models": ["m"],
+         "transformer": {"use": [["maxtoken", {"max_tokens": 5}]], "m": {"use": ["cleancache"]}}},
+    ],
+    "Router": {"default": "p,m", "think": "p,m", "longContext": "p,m", "longContextThreshold": 5000},
+    "fallback": {"default": ["p,m"]},
+    "APIKEY": "a-key-of-clients",
+    "LOG": True,
+}  # fmt: skip
+LITELLM_FILE = {
+    "model_list": [
+        {**deployment("a", "x", weight=1, order=1, rpm=5), "model_info": {"max_input_tokens": 5000}},
+        deployment("b", "y"),
+    ],
+    "litellm_settings": {"fallbacks": [{"a": ["b"]}], "default_fallbacks": ["b"],
+                         "context_window_fallbacks": [{"a": ["b"]}], "drop_params": True},
+    "router_settings": {"model_group_alias": {"c": "a"}},
+    "general_settings": {"master_key": "a-key-of-clients"},
+}  # fmt: skip
+KEY_LIST = {
+    "keys": [
+        {"token": digest("sk-k"), "key_alias": "k", "models": ["a"], "rpm_limit": 5, "max_budget": 5.0,
+         "budget_duration": "7d", "expires": "2030-01-01T00:00:00Z", "blocked": None},
+    ]
+}  # fmt: skip
+ODD = (
+    True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", "\x00", [], [1], [[]], [None], {},
+    {"a": 1}, {"use": 1}, {"x": {"y": []}}, None,
+)  # fmt: skip
+
+
+def places(value, path=()):
+    if path:
+        yield path
+    for name, one in (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    ):
+        yield from places(one, (*path, name))
+
+
+def with_value(value, path, odd):
+    if not path:
+        return odd
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = with_value(value[path[0]], path[1:], odd)
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("translate", "file"),
+    [
+        (claude_code_router.translated, CCR_FILE),
+        (litellm_proxy.translated, LITELLM_FILE),
+        (litellm_keys.translated, KEY_LIST),
+    ],
+)
+def test_any_value_in_any_place_of_a_file_is_said_and_raises_nothing(translate, file):
+    for path in places(file):
+        for odd in ODD:
+            draft = Draft(weights=True)
+            translate(with_value(file, path, odd), draft)
+            empty = odd is None or odd == "" or (isinstance(odd, list | dict) and not odd)
+            named = [name for name in path if isinstance(name, str)]
+            inner = named[-1] if named[-1] not in ("use", "api_base", "model_name") else named[0]
+            said = [line.path for line in draft.lines]
+            assert said or empty
+            if not empty and inner not in ("order", "api_key", "token", "key_alias", "blocked", "name"):
+                assert any(inner in line or named[0] in line for line in said), (path, odd, said)
