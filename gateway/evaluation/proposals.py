@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from gateway.client_protocol.purpose import CHECKS, RequestClass
 from gateway.evaluation.report import ReportedStep, StepGroup
 from gateway.models import Evaluation, MappingTarget, ModelMapping, Provider
 from gateway.models.configuration.ramp import ACTIVE
@@ -72,7 +73,7 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
 
     The rest goes where it goes now. Raises CannotPropose and ValidationError; then nothing is stored.
     """
-    condition = {**mapping.when, "class": [request_class]}
+    condition = {**mapping.when, "class": _narrowed(mapping.when.get("class"), request_class)}
     if mapping.ramps.filter(state__in=ACTIVE).exists():
         raise CannotPropose(_("The mapping has a ramp. End it first."))
     if _has_canary(evaluation, mapping, condition):
@@ -80,10 +81,11 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
     provider = Provider.objects.filter(slug=evaluation.provider, enabled=True).first()
     if provider is None:
         raise CannotPropose(evaluation.provider)
+    family = _family_asked(evaluation, mapping)
     with transaction.atomic():
         made = ModelMapping(
             pattern=mapping.pattern,
-            position=mapping.position - 1,
+            position=_place_in_front_of(mapping),
             when=condition,
             note=note[:500],
             **{name: getattr(mapping, name) for name in _COPIED},
@@ -99,15 +101,78 @@ def make_canary(evaluation: Evaluation, request_class: str, mapping: ModelMappin
         for target, weight in zip(targets, weights, strict=True):
             share = None if weight is None else round((100 - CANARY) * weight / whole, 6)
             _add(made, target.provider, target.upstream_model, target.model_family, share)
-        _add(made, provider, evaluation.upstream_model, "", float(CANARY))
+        _add(made, provider, evaluation.upstream_model, family, float(CANARY))
     return made
 
 
+_ASKED_WITH: Final = ("context_window", "max_output_tokens", "min_output_tokens", "options")
 # with the salt, so that sessions stay with the targets that they have
 _COPIED: Final = (
     "public_names", "context_window", "max_output_tokens", "min_output_tokens", "options", "skips_blind",
     "salt",
 )  # fmt: skip
+
+
+def _narrowed(present: Any, request_class: str) -> list[str]:
+    """The classes of a condition that are left when it is for `request_class` alone.
+
+    A safety check is auxiliary, too, and its steps are recorded as such: a rule for checks does not become
+    one for all that is auxiliary. Raises CannotPropose when nothing is left.
+    """
+    if not present:
+        return [request_class]
+    checks = {str(check) for check in CHECKS}
+    auxiliary = str(RequestClass.AUXILIARY)
+    if request_class in present or (request_class in checks and auxiliary in present):
+        return [request_class]
+    left = [one for one in present if request_class == auxiliary and one in checks]
+    if not left:
+        raise CannotPropose(_("The mapping does not take this class any more."))
+    return left
+
+
+def _family_asked(evaluation: Evaluation, mapping: ModelMapping) -> str:
+    """The model family that the candidate was asked with.
+
+    Raises CannotPropose if it was asked with options that this mapping does not have: they belong to a whole
+    mapping, so a canary would ask it otherwise than the evaluation did.
+    """
+    rule = ModelMapping.objects.filter(pk=evaluation.rule_pk).first()
+    asked_of = None
+    if rule is not None:
+        targets = rule.targets.filter(
+            provider__slug=evaluation.provider, upstream_model=evaluation.upstream_model
+        )
+        asked_of = targets.order_by("-enabled", "position", "pk").first()
+    if rule is None or asked_of is None:
+        return ""
+    if rule.pk != mapping.pk and any(getattr(rule, one) != getattr(mapping, one) for one in _ASKED_WITH):
+        raise CannotPropose(
+            _("The candidate was asked with the options of the mapping %(pattern)s, which differ.")
+            % {"pattern": rule.pattern}
+        )
+    family: str = asked_of.model_family
+    return family
+
+
+def _place_in_front_of(mapping: ModelMapping) -> int:
+    """A position directly in front of a mapping for one that is made now; those behind it move if needed.
+
+    Of two mappings at one position the older one is asked first.
+    """
+    before = ModelMapping.objects.filter(position=mapping.position, pk__lt=mapping.pk)
+    if not before.exists():
+        return mapping.position - 1
+    place, last = mapping.position, mapping
+    behind = ModelMapping.objects.filter(position__gte=place).exclude(position=place, pk__lt=mapping.pk)
+    for one in behind.order_by("position", "pk"):
+        if one.pk != mapping.pk and (one.position, one.pk) > (last.position, last.pk):
+            break
+        one.position = last.position + (1 if one.pk <= last.pk else 0)
+        one.save()
+        last = one
+    mapping.refresh_from_db()
+    return place
 
 
 def _has_canary(evaluation: Evaluation, mapping: ModelMapping, condition: dict[str, Any]) -> bool:

@@ -170,3 +170,48 @@ def test_two_candidates_are_compared_row_by_row(stage, evaluated):
     assert Counter(row.standing for row in rows)["one"] == 0
     assert RequestLog.objects.filter(replay_of=rows[0].one.pk).count() == 0
     assert report(second).spent == Decimal(len(rows)) * scenario.COST[scenario.RECORDED]
+
+
+def test_a_canary_of_a_rule_for_safety_checks_is_not_for_all_that_is_auxiliary(serving):
+    (mapping, _other), evaluation = serving, _evaluation()
+    for given, left in (
+        (["classifier"], ["classifier"]),
+        (["safeguards"], ["safeguards"]),
+        (["auxiliary"], ["auxiliary"]),
+    ):
+        ModelMapping.objects.filter(pk=mapping.pk).update(when={"class": given})
+        mapping.refresh_from_db()
+        made = make_canary(evaluation, "auxiliary", mapping, "")
+        assert made.when == {"class": left}
+        made.delete()
+    ModelMapping.objects.filter(pk=mapping.pk).update(when={"class": ["main"]})
+    mapping.refresh_from_db()
+    with pytest.raises(CannotPropose):
+        make_canary(evaluation, "auxiliary", mapping, "")
+
+
+def test_a_canary_stands_directly_in_front_of_its_mapping_where_positions_are_equal(serving):
+    ModelMapping.objects.all().delete()
+    provider = Provider.objects.first()
+    rules = [make_mapping("*", provider, name) for name in ("first", "second", "third", "fourth")]
+    ModelMapping.objects.update(position=10)
+    ModelMapping.objects.filter(pk=rules[3].pk).update(position=11)
+    for rule in rules:
+        rule.refresh_from_db()
+    made = make_canary(_evaluation(), "subagent", rules[1], "")
+    expected = [rules[0].pk, made.pk, rules[1].pk, rules[2].pk, rules[3].pk]
+    assert list(ModelMapping.objects.values_list("pk", flat=True)) == expected
+
+
+def test_a_canary_asks_the_candidate_as_the_evaluation_did(serving):
+    mapping, other = serving
+    provider = Provider.objects.first()
+    evaluation = _evaluation()
+    other.lead_to(provider, evaluation.upstream_model, model_family="gpt-5")
+    evaluation.rule_pk = other.pk
+    made = make_canary(evaluation, "subagent", mapping, "")
+    assert made.targets.last().model_family == "gpt-5"
+    made.delete()
+    ModelMapping.objects.filter(pk=other.pk).update(options={"images": "text"})
+    with pytest.raises(CannotPropose, match="options"):
+        make_canary(evaluation, "subagent", mapping, "")
