@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from gateway.history.access import may_read, may_read_all
 from gateway.history.content import bodies
@@ -13,6 +13,9 @@ from gateway.history.content.codec import Damaged, decompressed
 from gateway.models import DatasetStep, Erasure, RequestLog
 from gateway.wire import json_bounds, jsontext
 from gateway.wire.message_reader import read_answer
+
+# more output than any model has; a file may say any number
+MOST_TOKENS: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _max_tokens(body: bytes) -> int:
     except jsontext.InvalidJSON:
         return 0
     number = value.get("max_tokens") if isinstance(value, dict) else None
-    return number if isinstance(number, int) and number > 0 else 0
+    return min(number, MOST_TOKENS) if type(number) is int and number > 0 else 0
 
 
 def ended_exchange(request_id: str) -> tuple[RequestLog | None, bytes | None]:

@@ -8,13 +8,14 @@ from typing import Final
 
 from django.db import connections
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from gateway.evaluation.asking import CandidateAsker
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
 from gateway.models import Evaluation, Lease
 from gateway.models.database_errors import concerns_server
-from gateway.models.operation.evaluation import TO_BE_RUN
+from gateway.models.operation.evaluation import TO_BE_RUN, EvaluationState
 
 logger = logging.getLogger("gateway.evaluation")
 
@@ -57,11 +58,26 @@ def run_waiting(asker: CandidateAsker, process: str, stopping: threading.Event) 
         evaluation = Evaluation.objects.filter(state__in=TO_BE_RUN).order_by("created", "pk").first()
         if evaluation is None or not Lease.take(TASK, process, timezone.now(), LEASE):
             break
-        EvaluationRun(evaluation, asker, process, stopping).run()
+        try:
+            EvaluationRun(evaluation, asker, process, stopping).run()
+        except Exception as problem:
+            if concerns_server(problem):
+                raise
+            _pause(evaluation, problem)
         count += 1
     if count:
         release(process)
     return count
+
+
+def _pause(evaluation: Evaluation, problem: Exception) -> None:
+    """Stop an evaluation that cannot be run, so that younger ones are."""
+    logger.error("unexpected error in an evaluation", exc_info=problem, extra={"evaluation": evaluation.pk})
+    text = _("It was stopped by an unexpected error: %(error)s")
+    said = text % {"error": f"{type(problem).__name__}: {problem}"}
+    Evaluation.objects.filter(pk=evaluation.pk, state__in=TO_BE_RUN).update(
+        state=EvaluationState.PAUSED, problem=said[:500], ended_at=timezone.now()
+    )
 
 
 def release(process: str) -> None:

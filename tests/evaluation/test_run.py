@@ -8,15 +8,18 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.utils import timezone
 
 from gateway.evaluation.asked_step import AskedStep
+from gateway.evaluation.recorded_steps import MOST_TOKENS, _max_tokens
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
 from gateway.evaluation.spending import spent_on
 from gateway.evaluation.starting import cancel, go_on, pause
 from gateway.evaluation.worker import run_waiting
 from gateway.history.retention import purge
 from gateway.models import ContentRead, Evaluation, EvaluationStep, Lease, RequestBody, RequestLog, Retention
+from gateway.models.operation.evaluation import EvaluationState
 from tests.evaluation import scenario
 from tests.evaluation.scenario import CANDIDATE, JUDGE
 
@@ -412,3 +415,40 @@ def test_a_judge_rates_divergences_without_knowing_which_was_taken(stage, evalua
     asked = scenario.COST[CANDIDATE] * evaluation.steps.count()
     assert spent_on(evaluation) == judged + asked
     assert judged > 0
+
+
+def test_an_evaluation_that_cannot_be_run_does_not_hold_up_the_others(stage, evaluated, monkeypatch):
+    broken = evaluated(1, name="broken")
+    fine = evaluated(1, name="fine", dataset=broken.dataset)
+    real = EvaluationRun.run
+
+    def run_one(self):
+        if self._evaluation.pk == broken.pk:
+            raise OverflowError("too large")
+        return real(self)
+
+    monkeypatch.setattr(EvaluationRun, "run", run_one)
+    assert run_waiting(stage.asker, "me", threading.Event()) == 2
+    broken.refresh_from_db()
+    fine.refresh_from_db()
+    assert (broken.state, fine.state) == (EvaluationState.PAUSED, EvaluationState.DONE)
+    assert "OverflowError: too large" in broken.problem
+
+
+def test_the_database_out_of_reach_pauses_nothing(stage, evaluated, monkeypatch):
+    waiting = evaluated(1)
+
+    def run_one(_self):
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr(EvaluationRun, "run", run_one)
+    monkeypatch.setattr("gateway.evaluation.worker.concerns_server", lambda _problem: True)
+    with pytest.raises(OperationalError):
+        run_waiting(stage.asker, "me", threading.Event())
+    waiting.refresh_from_db()
+    assert waiting.state == EvaluationState.WAITING
+
+
+def test_a_number_of_output_tokens_in_a_file_is_bounded():
+    assert _max_tokens(b'{"max_tokens": 9000000000000000000}') == MOST_TOKENS
+    assert [_max_tokens(b'{"max_tokens": %s}' % text) for text in (b"true", b"-1", b"1.5", b'"9"')] == [0] * 4
