@@ -21,6 +21,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from gateway.conversion.openai_responses.request import LEAST_OUTPUT
+from gateway.conversion.requests.plan import profile_cap
 from gateway.evaluation import judging
 from gateway.evaluation.asked_step import AskedStep
 from gateway.evaluation.asking import AskedRequest, CandidateAsker, route_of
@@ -261,10 +263,10 @@ class EvaluationRun:
                 _("The provider %(name)s takes no requests.") % {"name": choice.provider},
             )
             return None
-        longest = max_tokens or texts.max_tokens or USUAL_MAX_TOKENS
+        longest = max(max_tokens or texts.max_tokens or USUAL_MAX_TOKENS, LEAST_OUTPUT)
         most = largest_cost(
             self._asker.snapshot.prices, route.provider.slug, route.upstream_model, self._now(),
-            input_tokens=input_tokens, max_tokens=min(longest, route.profile.max_output_tokens or longest),
+            input_tokens=input_tokens, max_tokens=profile_cap(longest, route.profile),
         )  # fmt: skip
         if most is None and self._spending.cap is not None:
             self._close(

@@ -15,6 +15,8 @@ from gateway.pricing.price import Tokens
 
 # the candidate may count the same text as more tokens than the model that answered it
 MORE_INPUT: Final = Decimal("1.5")
+# the words of providers for tiers with prices of their own; "" is the standard one
+SERVICE_TIERS: Final = ("", "flex", "priority", "fast", "batch", "scale")
 _PLACES: Final = Decimal("1e-10")
 ZERO: Final = Decimal(0)
 
@@ -22,9 +24,24 @@ ZERO: Final = Decimal(0)
 def largest_cost(
     prices: PriceBook, provider: str, model: str, now: datetime, *, input_tokens: int, max_tokens: int
 ) -> Decimal | None:
-    """What a request may cost at most, in US dollars; None when nobody knows the price."""
-    cost = prices.cost(Tokens(int(input_tokens * MORE_INPUT), max_tokens), provider, model, now)
-    return None if cost is None else cost.amount
+    """What a request may cost at most, in US dollars; None when nobody knows the price.
+
+    `max_tokens`: the cap that is sent. The prompt may be written to the cache for the longest lifetime, and
+    the provider may answer in the dearest of its service tiers.
+    """
+    prompt = int(input_tokens * MORE_INPUT)
+    billed = [
+        Tokens(prompt, max_tokens),
+        Tokens(0, max_tokens, cache_write=prompt),
+        Tokens(0, max_tokens, cache_write=prompt, cache_write_1h=prompt),
+    ]
+    costs = [
+        cost.amount
+        for tier in SERVICE_TIERS
+        for tokens in billed
+        if (cost := prices.cost(tokens, provider, model, now, tier)) is not None
+    ]
+    return max(costs, default=None)
 
 
 @dataclass(slots=True)

@@ -11,15 +11,19 @@ from django.contrib.auth.models import Permission
 from django.db import OperationalError
 from django.utils import timezone
 
+from gateway.conversion.profile import Profile
+from gateway.conversion.requests.plan import profile_cap
 from gateway.evaluation.asked_step import AskedStep
 from gateway.evaluation.recorded_steps import MOST_TOKENS, _max_tokens
 from gateway.evaluation.run import LEASE, TASK, EvaluationRun
-from gateway.evaluation.spending import spent_on
+from gateway.evaluation.spending import largest_cost, spent_on
 from gateway.evaluation.starting import cancel, go_on, pause
 from gateway.evaluation.worker import run_waiting
 from gateway.history.retention import purge
 from gateway.models import ContentRead, Evaluation, EvaluationStep, Lease, RequestBody, RequestLog, Retention
 from gateway.models.operation.evaluation import EvaluationState
+from gateway.pricing.book import PriceBook
+from gateway.pricing.price import Price, Rates
 from tests.evaluation import scenario
 from tests.evaluation.scenario import CANDIDATE, JUDGE
 
@@ -452,3 +456,25 @@ def test_the_database_out_of_reach_pauses_nothing(stage, evaluated, monkeypatch)
 def test_a_number_of_output_tokens_in_a_file_is_bounded():
     assert _max_tokens(b'{"max_tokens": 9000000000000000000}') == MOST_TOKENS
     assert [_max_tokens(b'{"max_tokens": %s}' % text) for text in (b"true", b"-1", b"1.5", b'"9"')] == [0] * 4
+
+
+class ByTier:
+    """A catalogue in which the priority tier costs twice as much."""
+
+    def price(self, base_url, model, at, tier=""):
+        factor = 2 if tier == "priority" else 1
+        return Price(Rates(Decimal(factor), Decimal(10 * factor), cache_write=Decimal("1.25") * factor,
+                           cache_write_1h=Decimal(2) * factor))  # fmt: skip
+
+
+def test_what_is_reserved_is_the_most_that_a_request_may_cost():
+    book = PriceBook(addresses={"p": "http://p"}, catalogue=ByTier())
+    most = largest_cost(book, "p", "m", timezone.now(), input_tokens=1_000_000, max_tokens=100_000)
+    # half as many tokens again, written for an hour, and answered by the dearest tier
+    assert most == Decimal("1.5") * 4 + 2
+    assert largest_cost(PriceBook(), "p", "m", timezone.now(), input_tokens=1, max_tokens=1) is None
+
+
+def test_more_output_than_was_recorded_is_reserved_where_the_target_asks_for_more():
+    assert profile_cap(1000, Profile(min_output_tokens=64_000)) == 64_000
+    assert profile_cap(1000, Profile(min_output_tokens=64_000, max_output_tokens=8000)) == 8000

@@ -51,13 +51,18 @@ def output_cap(max_tokens: int, estimated_input: int, profile: Profile, notes: N
     window = profile.context_window
     if profile.window_check == "enforce" and window is not None and estimated_input > window:
         raise InvalidRequest(f"prompt is too long: {estimated_input} tokens > {window} maximum")
-    cap = max(max_tokens, profile.min_output_tokens or 0)
-    cap = min(cap, profile.max_output_tokens or cap)
+    cap = profile_cap(max_tokens, profile)
     if profile.window_check != "upstream" and window is not None:
         cap = min(cap, max(LEAST_FITTED, window - estimated_input - WINDOW_RESERVE))
     if cap != max_tokens:
         notes.add("clamped", "max_tokens", f"{max_tokens} became {cap}")
     return cap
+
+
+def profile_cap(max_tokens: int, profile: Profile) -> int:
+    """The output cap within the bounds of the profile; a context window may lower it further."""
+    cap = max(max_tokens, profile.min_output_tokens or 0)
+    return min(cap, profile.max_output_tokens or cap)
 
 
 # Top-level fields that are converted, mean nothing upstream, or get an entry where they are handled.
