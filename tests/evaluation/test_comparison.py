@@ -236,3 +236,57 @@ def test_a_hostile_answer_costs_little_time(blocks):
     before = time.process_time()
     compare_steps(answer(*blocks), answer(*other))
     assert time.process_time() - before < 2.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("echo x > /etc/a.conf", "echo x > b.txt"),
+        ("cat > a.py", "cat > b.py"),
+        ("echo x >> a", "echo x > a"),
+        ("make &> a.log", "make &> b.log"),
+        ("sort < a", "sort < b"),
+        ("npm test; cat .env", "npm test"),
+        ("npm test && cat .env", "npm test"),
+        ("npm test || cat .env", "npm test"),
+        ("pytest | tee /etc/passwd", "pytest"),
+        ("pytest | tail -5 > out.txt", "pytest"),
+        ("sed -i s/a/b/ x.py", "sed s/a/b/ x.py"),
+        ("sed -i.bak s/a/b/ x.py", "sed s/a/b/ x.py"),
+        ("git push --force", "git push"),
+        ("git reset --hard", "git reset"),
+    ],
+)
+def test_commands_that_write_elsewhere_or_do_more_are_not_the_same(one, other):
+    assert read_command(one) != read_command(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("pytest -x", "pytest 2>&1 | tail -5"),
+        ("pytest", "pytest 2>/dev/null | grep FAILED | head"),
+        ("make", "make |& less"),
+        ("make", "make &> /dev/null"),
+        ("cat > a.py", "cat > ./a.py"),
+        ("cat > a.py <<EOF", "cat <<EOF > a.py"),
+        ("sed -i s/a/b/ x.py", "sed --in-place s/a/b/ x.py"),
+    ][:6],
+)
+def test_commands_that_show_less_are_the_same(one, other):
+    assert read_command(one) == read_command(other)
+
+
+@pytest.mark.parametrize("tool", ["Grep", "Glob"])
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        ("/a", "/b", StepVerdict.EFFECT), ("/a", "/a/", StepVerdict.SAME), ("/r/a", "a", StepVerdict.SAME),
+        (".", None, StepVerdict.SAME), (None, None, StepVerdict.SAME), (None, "/r", StepVerdict.TARGET),
+        ([1], [1], StepVerdict.TARGET),
+    ],
+)  # fmt: skip
+def test_a_search_elsewhere_is_not_the_same(tool, one, other, verdict):
+    places = ({} if at is None else {"path": at} for at in (one, other))
+    found = [answer(call(tool, pattern="x", **place)) for place in places]
+    assert compare_steps(*found).verdict == verdict

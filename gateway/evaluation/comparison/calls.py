@@ -52,11 +52,14 @@ def same_target(one: ReadCall, other: ReadCall) -> bool:
         return False
     if one.target == other.target:
         return True
-    if one.reading.kind != "path" or not (one.target and other.target):
-        return False
-    # one of them may be relative to a working directory
-    short, long = sorted((one.target, other.target), key=len)
-    return not short.startswith("/") and long.endswith("/" + short)
+    is_path = one.reading.kind == "path" and bool(one.target and other.target)
+    return is_path and _same_path(one.target, other.target)
+
+
+def _same_path(one: str, other: str) -> bool:
+    """Whether two paths may be one; one of them may be relative to a working directory."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (not short.startswith("/") and long.endswith("/" + short))
 
 
 def likeness(one: ReadCall, other: ReadCall) -> EffectLikeness:
@@ -68,12 +71,23 @@ def likeness(one: ReadCall, other: ReadCall) -> EffectLikeness:
         return EffectLikeness.UNKNOWN
     if ours == theirs and type(ours) is type(theirs):
         return EffectLikeness.SAME
+    if kind == "place" and isinstance(ours, bytes) and isinstance(theirs, bytes):
+        return _same_place(ours.decode("utf-8", "surrogatepass"), theirs.decode("utf-8", "surrogatepass"))
     if kind == "edit" and isinstance(ours, tuple) and isinstance(theirs, tuple):
         return same_result(
             [edit for edit in ours if isinstance(edit, TextEdit)],
             [edit for edit in theirs if isinstance(edit, TextEdit)],
         )
     return EffectLikeness.UNKNOWN if kind == "open" else EffectLikeness.DIFFERS
+
+
+def _same_place(one: str, other: str) -> EffectLikeness:
+    """Whether two calls look in one place. Where one names none it is the working directory, which the other
+    may have named.
+    """
+    if not (one and other):
+        return EffectLikeness.UNKNOWN
+    return EffectLikeness.SAME if _same_path(one, other) else EffectLikeness.DIFFERS
 
 
 def normalised(value: object, reading: ToolReading) -> str | None:
@@ -83,8 +97,7 @@ def normalised(value: object, reading: ToolReading) -> str | None:
     text = value[:LONGEST_TARGET].strip()
     match reading.kind:
         case "path":
-            path = posixpath.normpath(text.replace("\\", "/")) if text else ""
-            return path[0].lower() + path[1:] if path[1:2] == ":" else path
+            return _as_path(text)
         case "url":
             return text.partition("#")[0].rstrip("/").removeprefix("https://").removeprefix("http://")
         case "words":
@@ -93,12 +106,29 @@ def normalised(value: object, reading: ToolReading) -> str | None:
             return text
 
 
+def _as_path(text: str) -> str:
+    path = posixpath.normpath(text.replace("\\", "/")) if text else ""
+    return path[0].lower() + path[1:] if path[1:2] == ":" else path
+
+
+def _place(value: Any) -> bytes | None:
+    """A path, without the one that means the working directory; None for what is no text."""
+    if value is None:
+        return b""
+    if not isinstance(value, str):
+        return None
+    path = _as_path(value[:LONGEST_TARGET].strip())
+    return b"" if path == "." else path.encode("utf-8", "surrogatepass")
+
+
 def _effect(
     reading: ToolReading, arguments: Mapping[str, Any], command: ReadCommand | None
 ) -> ReadCommand | tuple[TextEdit, ...] | bytes | None:
     match reading.effect:
         case "none":
             return b""
+        case "place":
+            return _place(next((arguments.get(name) for name in reading.fields), None))
         case "edit":
             return edits_of(arguments)
         case "command" if command is not None:

@@ -1,18 +1,28 @@
 """What a shell command is about: its head, and the words it is given.
 
-Flags do not count, nor do filters that only change what is shown of the output.
+Flags do not count, but for those that change what is done (`sed -i`); nor do filters that only change what is
+shown of the output. A file that output goes to counts.
 """
 
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from gateway.evaluation.comparison.tool_table import FREE_TEXT_OPTIONS, OUTPUT_FILTERS, SUBCOMMANDS, WRAPPERS
+from gateway.evaluation.comparison.tool_table import (
+    ACTING_FLAGS,
+    FREE_TEXT_OPTIONS,
+    OUTPUT_FILTERS,
+    SUBCOMMANDS,
+    WRAPPERS,
+)
 
 # characters; a longer command is compared as it is
 LONGEST: Final = 8_192
 _OPERATORS: Final = frozenset("|&;<>\n")
+# what output is sent to without being stored
+_STREAMS: Final = frozenset({"-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty"})
 _SPACE: Final = frozenset(" \t\r")
 
 
@@ -27,16 +37,21 @@ def read_command(text: str) -> ReadCommand:
     """Read a command; never raises."""
     if len(text) > LONGEST:
         return ReadCommand(text[:80].split(" ")[0], (text,))
-    commands = [_without_wrapping(words) for words in _simple_commands(text)]
-    acting = [words for words in commands if words and words[0] != "cd"] or [
-        words for words in commands if words
-    ]
+    commands = _simple_commands(text)
+    for command in commands:
+        command.words = _without_wrapping(command.words)
+    named = [command for command in commands if command.words]
+    acting = [command for command in named if command.words[0] != "cd"] or named
     if not acting:
-        return ReadCommand("", ())
-    head = _head(acting[0])
-    # filters behind the first command only change what is shown
-    counted = [acting[0], *(words for words in acting[1:] if words[0] not in OUTPUT_FILTERS)]
-    return ReadCommand(head, tuple(word for words in counted for word in _distinguishing(words)))
+        return ReadCommand("", tuple(file for command in commands for file in command.files))
+    words: list[str] = []
+    for command in commands:
+        # a filter behind a pipe only changes what is shown, or stored in a file that it is sent to
+        shows = command.is_piped and command is not acting[0] and command.words[:1] != []
+        if command in acting and not (shows and command.words[0] in OUTPUT_FILTERS):
+            words += _distinguishing(command.words)
+        words += command.files
+    return ReadCommand(_head(acting[0].words), tuple(words))
 
 
 def _head(words: list[str]) -> str:
@@ -59,8 +74,24 @@ def _distinguishing(words: list[str]) -> list[str]:
         elif word in FREE_TEXT_OPTIONS and not (word == "-m" and found[0].startswith("python")):
             skip = True
         elif not word.startswith("-"):
-            found.append(word.removeprefix("./").rstrip("/") or word)
+            found.append(_path(word))
+        else:
+            found += _acting_flags(found[0], word)
     return found
+
+
+def _acting_flags(program: str, word: str) -> list[str]:
+    """The flags in a word that change what the program does."""
+    known = ACTING_FLAGS.get(program, frozenset())
+    if word.startswith("--"):
+        name = word[2:].partition("=")[0]
+        return [f"--{name}"] if name in known else []
+    # letters behind a dot are the end of a file's name, as in -i.bak
+    return [f"-{letter}" for letter in word[1:].partition(".")[0] if letter in known]
+
+
+def _path(word: str) -> str:
+    return word.removeprefix("./").rstrip("/") or word
 
 
 def _without_wrapping(words: list[str]) -> list[str]:
@@ -79,20 +110,37 @@ def _without_wrapping(words: list[str]) -> list[str]:
     return words[at:] or words
 
 
-def _simple_commands(text: str) -> list[list[str]]:
-    """The words of each command of a line: quotes and backslashes are taken away, redirections left out."""
-    commands: list[list[str]] = [[]]
+@dataclass(slots=True)
+class _Simple:
+    """One command of a line. `files`: what its output goes to, or its input comes from, behind the sign.
+
+    `is_piped`: its input is the output of the command before it.
+    """
+
+    words: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    is_piped: bool = False
+
+
+def _simple_commands(text: str) -> list[_Simple]:
+    """The commands of a line, without quotes and backslashes."""
+    commands = [_Simple()]
     word: list[str] | None = None
-    quote, escaped, redirected = "", False, False
+    quote, escaped, sign = "", False, ""
 
     def end_word() -> None:
-        nonlocal word, redirected
-        if word is not None:
-            if not redirected:
-                commands[-1].append("".join(word))
-            word, redirected = None, False
+        nonlocal word, sign
+        if word is None:
+            return
+        whole, word = "".join(word), None
+        if not sign:
+            commands[-1].words.append(whole)
+        elif _is_file(sign, whole):
+            commands[-1].files.append(sign.rstrip("&|") + _path(whole))
+        sign = ""
 
-    for letter in text.replace("\\\n", " "):
+    text = text.replace("\\\n", " ")
+    for place, letter in enumerate(text):
         if escaped:
             word, escaped = _with(word, letter), False
         elif quote:
@@ -108,20 +156,34 @@ def _simple_commands(text: str) -> list[list[str]]:
             quote, word = letter, [] if word is None else word
         elif letter in _SPACE:
             end_word()
-        elif letter in _OPERATORS:
-            if letter in "<>":
-                if word is not None and "".join(word).isdigit():
-                    word = None
-                end_word()
-                redirected = True
-            elif not (letter == "&" and redirected):
-                end_word()
-                redirected = False
-                commands.append([])
-        else:
+        elif letter not in _OPERATORS:
             word = _with(word, letter)
+        elif letter in "<>":
+            if word is not None and "".join(word).isdigit():
+                word = None
+            end_word()
+            sign += letter
+        elif sign and word is None and letter in "&|":
+            sign += letter
+        elif letter == "&" and text[place + 1 : place + 2] == ">":
+            # &> is a redirection
+            end_word()
+        else:
+            end_word()
+            sign = ""
+            before = text[place - 1 : place] if place else ""
+            if letter in "|&" and before == "|":
+                # || is no pipe, and |& is one
+                commands[-1].is_piped = letter == "&"
+            else:
+                commands.append(_Simple(is_piped=letter == "|"))
     end_word()
     return commands
+
+
+def _is_file(sign: str, name: str) -> bool:
+    """Whether a redirection names a file that distinguishes the command: no stream, no text that follows."""
+    return not sign.startswith("<<") and name not in _STREAMS and not (sign.endswith("&") and name.isdigit())
 
 
 def _with(word: list[str] | None, letter: str) -> list[str]:

@@ -12,14 +12,14 @@ from typing import Final, Literal, NamedTuple
 from gateway.wire import jsontext
 
 TargetKind = Literal["path", "command", "pattern", "url", "words", "text", "none"]
-# none: the call only reads; edit, text, command: can be compared; open: cannot
-EffectKind = Literal["none", "edit", "text", "command", "open"]
+# none: the call only reads; place: it reads below a path; edit, text, command: can be compared; open: cannot
+EffectKind = Literal["none", "place", "edit", "text", "command", "open"]
 
 
 class ToolReading(NamedTuple):
     """`target`: names of arguments, of which the first that is there counts.
 
-    `fields`: what a `text` effect is made of.
+    `fields`: what a `text` or `place` effect is made of.
     """
 
     target: tuple[str, ...]
@@ -38,6 +38,7 @@ SUBCOMMANDS: Final = frozenset(_DATA["subcommands"])
 WRAPPERS: Final = frozenset(_DATA["wrappers"])
 FREE_TEXT_OPTIONS: Final = frozenset(_DATA["free_text_options"])
 OUTPUT_FILTERS: Final = frozenset(_DATA["output_filters"])
+ACTING_FLAGS: Final = {program: frozenset(flags) for program, flags in _DATA["acting_flags"].items()}
 # everything that a call passes is its target
 _WHOLE: Final = ToolReading((), "text", "open")
 
