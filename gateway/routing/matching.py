@@ -33,7 +33,7 @@ def matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[Match]:
         for rule in snapshot.rules:
             if rule.id not in seen and folded in exact_names(rule):
                 seen.add(rule.id)
-                yield Match(rule, spelling, _star(rule, spelling))
+                yield Match(rule, spelling, star_of(rule, spelling))
     for rule in snapshot.rules:
         if rule.exact or rule.id in seen:
             continue
@@ -44,7 +44,8 @@ def matches(snapshot: ConfigSnapshot, asked_model: str) -> Iterator[Match]:
                 break
 
 
-def _star(rule: MappingRule, public_name: str) -> str:
+def star_of(rule: MappingRule, public_name: str) -> str:
+    """What an exact name of a rule has in the place of its first `*`; without one, the name."""
     # a public name of a wildcard rule need not look like its pattern
     found = None if rule.exact else _expression(rule).fullmatch(public_name)
     return found.group(1) if found else public_name

@@ -319,7 +319,7 @@ def models_that_end(now: datetime) -> Iterator[Item]:
     urgencies: tuple[Urgency, ...] = ("hint", "warning", "problem")
     for target, life in ending_targets(today):
         yield Item(
-            f"ending:{target.pk}",
+            f"ending:{target.pk}:{life.model}",
             f"{target.mapping.pattern}: {ending_text(life, today)}",
             _page("modelmapping", target.mapping_id, "change"),
             urgencies[sum(life.days(today) <= days for days in NOTICE) - 1],

@@ -6,6 +6,8 @@ from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 
 from gateway.api.models_list import lifecycle
@@ -16,9 +18,11 @@ from gateway.config.model_lifecycle.targets import ending_targets
 from gateway.config.presets.presets import presets
 from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.startup.environment import sync_environment
+from gateway.config.undoing import undo
 from gateway.management.start_text import provider_lines
-from gateway.models import MappingTarget
+from gateway.models import DailyOutcome, MappingTarget, ModelMapping
 from gateway.watch.attention import models_that_end
+from tests.records import make_mapping, make_provider
 
 OPENAI = "https://api.openai.com/v1"
 END = date(2027, 1, 14)
@@ -165,3 +169,58 @@ def test_the_models_list_says_what_is_announced():
     assert lifecycle(entry, END)["lifecycle"] == "retired"
     route.upstream_model = "gpt-6.1-sol"
     assert lifecycle(entry, END) == {"lifecycle": "active", "retires_at": None}
+
+
+@pytest.mark.django_db
+def test_a_model_that_ends_is_found_where_the_asked_name_passes_through():
+    provider = make_provider("OpenAI", "openai", base_url=OPENAI)
+    made = [
+        make_mapping("gpt-4o", provider, ""),
+        make_mapping("openai-*", provider, "*"),
+        make_mapping("big", provider, "gpt-4o"),
+        make_mapping("gpt-*", provider, "gpt-*"),
+    ]
+    ModelMapping.objects.filter(pk=made[1].pk).update(public_names=["openai-gpt-4o"])
+    day = int(datetime(END.year, END.month, END.day, tzinfo=UTC).timestamp()) // 3600 - 24 * 3
+    found = [ending.target.mapping.pattern for ending in ending_targets(END)]
+    assert sorted(found) == ["big", "gpt-4o", "openai-*"]
+    DailyOutcome.objects.create(
+        hour=day, mapping_pk=made[3].pk, mapping="gpt-*", provider="openai", upstream_model="gpt-4o"
+    )
+    assert "gpt-*" in [ending.target.mapping.pattern for ending in ending_targets(END)]
+    assert [ending.target.mapping.pattern for ending in ending_targets(END, made[3].pk)] == ["gpt-*"]
+    assert not ending_targets(END, made[3].pk)[0].can_be_replaced
+
+
+@pytest.mark.django_db
+def test_a_button_of_the_mapping_replaces_a_model_that_ends_by_its_successor(admin_client, monkeypatch):
+    provider = make_provider("OpenAI", "openai", base_url=OPENAI)
+    mapping = make_mapping("big", provider, "gpt-4o")
+    monkeypatch.setattr("gateway.admin.mappings.model_mappings._today", lambda: END - 20 * DAY)
+    page = admin_client.get(f"/admin/gateway/modelmapping/{mapping.pk}/change/").content.decode()
+    successor = life_of(OPENAI, "gpt-4o").successor
+    assert "gpt-4o ends on 2027-01-14" in page and f"Replace it by {successor}" in page
+    target = mapping.targets.get()
+    where = f"/admin/gateway/modelmapping/{mapping.pk}/successor/"
+    answer = admin_client.post(where, {"target": target.pk, "model": "another"}, follow=True)
+    assert "Nothing was done." in answer.content.decode()
+    answer = admin_client.post(where, {"target": target.pk, "model": "gpt-4o"}, follow=True)
+    assert f"{successor} replaces gpt-4o" in answer.content.decode()
+    target.refresh_from_db()
+    assert target.upstream_model == successor
+    undo(LogEntry.objects.order_by("pk").last())
+    target.refresh_from_db()
+    assert target.upstream_model == "gpt-4o"
+
+
+@pytest.mark.django_db
+def test_nobody_without_the_right_replaces_a_model(client, django_user_model):
+    provider = make_provider("OpenAI", "openai", base_url=OPENAI)
+    mapping = make_mapping("big", provider, "gpt-4o")
+    reader = django_user_model.objects.create_user("reader", password="x", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_modelmapping"))
+    client.force_login(reader)
+    where = f"/admin/gateway/modelmapping/{mapping.pk}/successor/"
+    facts = {"target": mapping.targets.get().pk, "model": "gpt-4o"}
+    assert client.post(where, facts).status_code == 403
+    assert mapping.targets.get().upstream_model == "gpt-4o"

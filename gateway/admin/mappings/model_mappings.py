@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -31,6 +32,7 @@ from gateway.config.changes import together
 from gateway.config.explain.option_provenance import options_of_mapping
 from gateway.config.explain.unmapped_models import unmatched_names
 from gateway.config.learnt_options import of_mapping
+from gateway.config.model_lifecycle.targets import ending_targets, ending_text, replace_model
 from gateway.config.snapshot.rules import mapping_rules
 from gateway.config.snapshot.shares import shares_of_mapping
 from gateway.config.startup.environment import take_over_mapping
@@ -59,6 +61,10 @@ class ModelMappingForm(ConditionFields):
     class Meta:
         model = ModelMapping
         fields = "__all__"
+
+
+def _today() -> date:
+    return timezone.now().date()
 
 
 class ModelMappingListForm(forms.ModelForm):
@@ -114,12 +120,37 @@ class ModelMappingAdmin(OwnedRecordAdmin):
             path("where/", view(self.where_view), name="gateway_modelmapping_where"),
             path("preset/", view(make_rule), name="gateway_modelmapping_preset"),
             path("<int:pk>/ramp/", view(self.ramp_view), name="gateway_modelmapping_ramp"),
+            path("<int:pk>/successor/", view(self.successor_view), name="gateway_modelmapping_successor"),
             *super().get_urls(),
         ]
 
     def ramp_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How the sessions are divided, and the ramp of a mapping (ramp_page.py)."""
         return ramp_view(self, request, pk)
+
+    def successor_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """POST `target`, `model`: the successor of a model that ends takes its place."""
+        mapping = self.get_object(request, str(pk))
+        if mapping is None:
+            raise Http404
+        if not self._may_replace(request, mapping):
+            raise PermissionDenied
+        if request.method == "POST":
+            asked = request.POST.get("target", ""), request.POST.get("model", "")
+            endings = ending_targets(_today(), mapping.pk)
+            found = next((one for one in endings if (str(one.target.pk), one.life.model) == asked), None)
+            if found is None or not found.can_be_replaced:
+                messages.warning(request, _("The mapping has changed meanwhile. Nothing was done."))
+            else:
+                replace_model(found)
+                text = _("%(successor)s replaces %(model)s. It can be undone in the log of changes.")
+                facts = {"successor": found.life.successor, "model": found.life.model}
+                messages.success(request, text % facts)
+        return HttpResponseRedirect(reverse(self.page_name("change"), args=[pk]))
+
+    def _may_replace(self, request: HttpRequest, mapping: ModelMapping) -> bool:
+        may_change = self.has_change_permission(request, mapping)
+        return may_change and request.user.has_perm("gateway.change_mappingtarget")
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelMapping | None = None) -> Any:
         """Rarely needed conditions are folded away unless one is in use."""
@@ -182,6 +213,11 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         if record is not None:
             context["in_force"] = options_of_mapping(record.pk)
             context["never"] = why_never(record.pk)
+            today = _today()
+            context["endings"] = [
+                (one, ending_text(one.life, today)) for one in ending_targets(today, record.pk)
+            ]
+            context["may_replace"] = self._may_replace(request, record)
         return super().render_change_form(request, context, *args, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
