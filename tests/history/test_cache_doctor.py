@@ -35,9 +35,9 @@ from gateway.history.caching.diagnosis import (
     TARGET,
     ComparedRequest,
     diagnosed,
-    money_lost,
 )
 from gateway.history.caching.differences import changed_tools, first_difference, shape, whose
+from gateway.history.caching.lifetimes import lifetime_of
 from gateway.history.caching.stored import count_misses
 from gateway.history.content.bodies import packed, store
 from gateway.history.content.chunking import packed_request
@@ -246,11 +246,6 @@ def test_a_request_that_read_nearly_all_is_no_miss(read, missed):
     assert (diagnosed(asked(before, PROFILES["chat"]), after) is not None) is missed
 
 
-def test_the_money_is_the_difference_between_writing_and_reading():
-    assert money_lost(1_000_000, Decimal("2.50"), Decimal("0.10")) == Decimal("2.40")
-    assert money_lost(1_000_000, Decimal("2.50"), None) == 0
-
-
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 @pytest.mark.parametrize("made", [lambda: with_subagents(20), many_subagents, forked, tool_search])
 def test_in_sessions_that_hit_nothing_is_called_a_miss_and_loaded_tools_are_found(made, family):
@@ -314,7 +309,8 @@ def stored_request(request_id, body, at, **numbers):
     profile = PROFILES["chat"]
     row = RequestLog.objects.create(
         request_id=request_id, session_id="s", started_at=BEGAN + timedelta(seconds=at), state="ok",
-        status=200, provider="p", upstream_model="m", duration_ms=100, client="c", mapping="*", **numbers,
+        status=200, provider="p", upstream_model="m", duration_ms=100, client="c", mapping="*", attempts=1,
+        **numbers,
     )  # fmt: skip
     client = ClientFacts("k", "s")
     sent = DIALECTS["chat"].request(body, Profile.merged(profile), client, new_ids(), Ledger()).body
@@ -517,3 +513,31 @@ def test_a_chain_with_a_gap_is_no_error(session_with_a_miss):
     with_gap = ContentNode.objects.exclude(parent=None).first()
     with_gap.delete()
     assert count() == 1
+
+
+def test_an_answer_that_needed_no_provider_is_no_miss(session_with_a_miss):
+    RequestLog.objects.filter(request_id="r3").update(attempts=0)
+    assert count() == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "written_for_an_hour", "lifetime"),
+    [
+        ("gpt-5.6-sol", 0, timedelta(minutes=30)),
+        ("openai/gpt-6.1", None, timedelta(minutes=30)),
+        ("gpt-5", 0, timedelta(minutes=5)),
+        ("deepseek-chat", 0, timedelta(hours=2)),
+        ("claude-opus-5", 500, timedelta(hours=1)),
+        ("claude-opus-5", 0, timedelta(minutes=5)),
+        ("", None, timedelta(minutes=5)),
+    ],
+)
+def test_a_pause_is_idle_when_it_is_longer_than_the_lifetime(model, written_for_an_hour, lifetime):
+    shaped = shape_of(conversation())
+    kept = lifetime_of(model, written_for_an_hour)
+    for pause, reason in ((lifetime, FORGOTTEN), (lifetime + timedelta(seconds=1), IDLE)):
+        before, after = (
+            ComparedRequest(at, at, "p", model, "c", 50_000, 0, shaped, shaped, lifetime=kept)
+            for at in (BEGAN, BEGAN + pause)
+        )
+        assert diagnosed(before, after).reason == reason

@@ -12,7 +12,7 @@ from gateway.pricing.book import PriceBook, PriceRule
 from gateway.pricing.price import Price, Rates
 
 BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
-SHORT = Rates(Decimal(2), Decimal(10), Decimal("0.10"), Decimal("2.50"))
+SHORT = Rates(Decimal(2), Decimal(10), Decimal("0.10"), Decimal("2.50"), Decimal(4))
 LONG = Rates(Decimal(4), Decimal(15), Decimal("0.20"), Decimal(5))
 PRICE = Price(SHORT, tiers=((272_000, LONG),), source="price 1")
 
@@ -60,6 +60,10 @@ def money():
         ({"input_tokens": 300_000}, "0.38"),
         ({"input_tokens": 200_000, "cache_read_tokens": 100_000}, "0.38"),
         ({"input_tokens": None}, "0.19"),
+        # only what was written costs what writing costs: 500 tokens, and the rest in full
+        ({"cache_write_tokens": 500}, "0.19025"),
+        ({"input_tokens": 0, "cache_write_tokens": 100_000, "cache_write_1h_tokens": 100_000}, "0.39"),
+        ({"input_tokens": 0, "cache_write_tokens": 100_000, "cache_write_1h_tokens": 40_000}, "0.30"),
     ],
 )
 def test_a_miss_costs_what_its_prompt_was_billed_by(fields, lost):

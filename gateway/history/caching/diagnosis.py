@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from gateway.history.caching.differences import (
@@ -24,13 +23,12 @@ from gateway.history.caching.differences import (
     PromptShape,
     first_difference,
 )
+from gateway.history.caching.lifetimes import SHORTEST
 
 Culprit = Literal["client", "gateway", "provider", "unknown"]
 # below it nothing is cached somewhere, and ends of turns are left unmarked
 LEAST: Final = 4096
 SLACK: Final = 0.05
-# the shortest lifetime that a provider promises
-SHORTEST_LIFETIME: Final = timedelta(minutes=5)
 
 # why, as the history keeps it; the gateway's reason may also be a note of its ledger
 IDLE: Final = "idle"
@@ -48,7 +46,7 @@ class ComparedRequest(NamedTuple):
     shapes.
 
     `received` and `sent` are None where contents are not kept. `ledger`: paths and notes of what the gateway
-    did to it.
+    did to it. `lifetime`: for how long the provider keeps what it cached, from its last use on.
     """
 
     began: datetime
@@ -62,6 +60,7 @@ class ComparedRequest(NamedTuple):
     sent: PromptShape | None
     ledger: Sequence[tuple[str, str]] = ()
     asked_model: str = ""
+    lifetime: timedelta = SHORTEST
 
 
 class Miss(NamedTuple):
@@ -114,7 +113,7 @@ def _other_target(item: str, before: ComparedRequest, after: ComparedRequest, lo
 def _forgot(before: ComparedRequest, after: ComparedRequest) -> str:
     if before.credential != after.credential:
         return CREDENTIAL
-    return IDLE if after.began - before.ended > SHORTEST_LIFETIME else FORGOTTEN
+    return IDLE if after.began - before.ended > before.lifetime else FORGOTTEN
 
 
 def _who(
@@ -154,8 +153,3 @@ def _texts_differ(old: PromptShape, new: PromptShape, in_front: bool) -> Differe
 def _note(ledger: Sequence[tuple[str, str]]) -> str:
     """What the ledger says about messages."""
     return next((note for path, note in ledger if path.startswith("messages")), CHANGED)
-
-
-def money_lost(tokens: int, full: Decimal, read: Decimal | None) -> Decimal:
-    """US dollars, from the prices of a million tokens written or in full, and read."""
-    return (full - (full if read is None else read)) * tokens / 1_000_000

@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from gateway.history.caching.diagnosis import money_lost
 from gateway.models import CacheMiss
 from gateway.pricing.book import PriceBook
 from gateway.pricing.price import Tokens
@@ -31,6 +30,8 @@ class _Asked(Protocol):
     def cache_read_tokens(self) -> int | None: ...
     @property
     def cache_write_tokens(self) -> int | None: ...
+    @property
+    def cache_write_1h_tokens(self) -> int | None: ...
 
 
 def lost_by(tokens: int, row: _Asked, began: datetime, prices: PriceBook) -> Decimal | None:
@@ -44,8 +45,18 @@ def lost_by(tokens: int, row: _Asked, began: datetime, prices: PriceBook) -> Dec
         cache_write=row.cache_write_tokens or 0,
     )
     rates = price.rates_for(prompt)
-    written = rates.cache_write if row.cache_write_tokens else None
-    return money_lost(tokens, rates.input if written is None else written, rates.cache_read).quantize(_PLACES)
+    read = rates.amount(Tokens(cache_read=tokens))
+    return (rates.amount(_billed(tokens, row)) - read).quantize(_PLACES)
+
+
+def _billed(tokens: int, row: _Asked) -> Tokens:
+    """How `tokens` that were not read were billed: as written, as far as the request wrote, and as input.
+
+    Of what was written, what is kept for an hour comes first, as it does in the prompt.
+    """
+    written = min(tokens, row.cache_write_tokens or 0)
+    hourly = min(written, row.cache_write_1h_tokens or 0)
+    return Tokens(tokens - written, cache_write=written, cache_write_1h=hourly)
 
 
 def value_again(rows: Iterable[Any], prices: PriceBook) -> int:

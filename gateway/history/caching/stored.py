@@ -25,6 +25,7 @@ from gateway.history.caching.differences import (
     shape,
     whose,
 )
+from gateway.history.caching.lifetimes import lifetime_of
 from gateway.history.caching.money import lost_by
 from gateway.history.content import content_store
 from gateway.history.content.codec import Damaged, decompressed
@@ -68,6 +69,7 @@ class _Row(NamedTuple):
     input_tokens: int | None
     cache_read_tokens: int | None
     cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
     service_tier: str
 
     @property
@@ -91,7 +93,7 @@ def _among(names: Iterable[str]) -> str:
 
 _COLUMNS: Final = ", ".join(f"log.{name}" for name in _Row._fields)
 _JUDGED: Final = (
-    "log.cache_read_tokens IS NOT NULL AND NOT log.usage_estimated"
+    "log.cache_read_tokens IS NOT NULL AND NOT log.usage_estimated AND log.attempts > 0"
     " AND log.endpoint = 'messages' AND log.state = 'ok' AND log.task = ''"
 )
 # those that may be a miss, and those that were one
@@ -203,6 +205,7 @@ class _Request(NamedTuple):
             self.sent,
             [(str(entry.get("path")), str(entry.get("note"))) for entry in entries],
             row.asked_model,
+            lifetime_of(row.upstream_model, row.cache_write_1h_tokens),
         )
 
 
