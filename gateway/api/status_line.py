@@ -90,7 +90,8 @@ async def _read(key: KeyEntry, session: str) -> str:
 
 def _standing(key: KeyEntry, session: str, now: float) -> SessionStanding:
     seen = glance(session, key.holder, owner_id=key.owner_id, client_key_id=key.id)
-    return SessionStanding(*seen, *_budget(key, now))
+    left, limit, period, tokens = _budget(key, now)
+    return SessionStanding(*seen, left, limit, period, tokens)
 
 
 def _budget(key: KeyEntry, now: float) -> tuple[float | None, float | None, str, bool]:

@@ -51,7 +51,14 @@ class AdmissionLimiter(Protocol):
     def wants_prices(self, key: KeyEntry | None) -> bool: ...
 
     async def admit(
-        self, key: KeyEntry | None, request_id: str, model: str, need: Need, *, free: bool = False
+        self,
+        key: KeyEntry | None,
+        request_id: str,
+        model: str,
+        need: Need,
+        *,
+        free: bool = False,
+        contact: str = ...,
     ) -> Admission: ...
 
     def settle(self, admission: Admission, used: Need) -> None: ...

@@ -104,7 +104,7 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             seen=_seen(),
             versions=_versions(),
             suggested=json.dumps(
-                suggested(snapshot, usual_key(snapshot, person and person.pk, now), now),
+                suggested(snapshot, usual_key(snapshot, None if person is None else person.pk, now), now),
                 indent=2,
                 ensure_ascii=False,
             ),
