@@ -408,6 +408,16 @@ def whole_message_at_the_end(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     return chunks
 
 
+@quirk("the text again in front of the reason", "again")
+def text_again(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
+    """Of pieces that are too few or too short nobody could tell; behind calls it would be another text."""
+    said = "".join(truth.text)
+    if len(truth.text) < 2 or len(said) < 4 or truth.calls:
+        return chunks
+    last = next(at for at, each in enumerate(chunks) if _last_choice(chunks) in each["choices"])
+    return [*chunks[:last], chunk({"content": said}), *chunks[last:]]
+
+
 @quirk("usage with each chunk", "usage")
 def usage_each_time(chunks: list[Chunk], truth: Truth) -> list[Chunk]:
     for number, each in enumerate(chunks[:-1]):
@@ -691,10 +701,10 @@ def _tell_call(event: Any, place: int, item: JSONObject, told_in: tuple[str, ...
     arguments = item["arguments"]
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     if "deltas" in told_in:
-        for piece in _halves(text):
+        for piece in _halves(text) if isinstance(arguments, str) else [arguments]:
             event("function_call_arguments.delta", place, item, delta=piece)
     if "done" in told_in:
-        event("function_call_arguments.done", place, item, arguments=text)
+        event("function_call_arguments.done", place, item, arguments=arguments)
 
 
 _TELL = {"reasoning": _tell_reasoning, "message": _tell_message, "function_call": _tell_call}

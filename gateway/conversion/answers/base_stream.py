@@ -42,7 +42,7 @@ from gateway.conversion.answers.written_calls import is_written
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.tool_calls.arguments import Ending
+from gateway.conversion.tool_calls.arguments import CallEnding
 from gateway.conversion.tool_calls.object_reader import MalformedArguments
 from gateway.errors import GatewayError, UpstreamBroken, UpstreamError, UpstreamRefused
 from gateway.wire import jsontext, messages, sse
@@ -334,7 +334,7 @@ class ConvertedStream:
     def _cut_at_the_cap(self, finish: Finish | None) -> bool:
         """The answer ends in half a call and has all tokens that were asked for, whatever its reason says."""
         calls, cap = self._writer.calls, self._context.max_tokens
-        if not calls or calls[-1].whole or stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+        if not calls or calls[-1].whole or stop_reasons.ending_of(finish, whole=True) is not CallEnding.OVER:
             return False
         usage = self.usage
         return not usage.estimated and 0 < cap <= usage.output_tokens
@@ -342,7 +342,11 @@ class ConvertedStream:
     def _call_written(self, finish: Finish | None) -> bool:
         """The model has finished with a call in its text, or in thinking behind which it said nothing."""
         output, offered = self._writer.output, self._context.tools.offered
-        if self.tool_names or not offered or stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+        if (
+            self.tool_names
+            or not offered
+            or stop_reasons.ending_of(finish, whole=True) is not CallEnding.OVER
+        ):
             return False
         return is_written(output.whole_text if self.text_length else output.whole_thinking, offered)
 

@@ -31,7 +31,7 @@ from gateway.conversion.context import AnswerContext, ToolFacts
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls.answer_calls import CallBlocks, pieces_of
-from gateway.conversion.tool_calls.arguments import Ending
+from gateway.conversion.tool_calls.arguments import CallEnding
 from gateway.conversion.tools.web_search import cited_blocks
 from gateway.errors import UpstreamBroken
 from gateway.wire import jsontext, messages
@@ -115,7 +115,7 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     text = "" if text.isspace() else text
     output = Output()
     called = _calls_said_once(said, output, context, ledger)
-    if called and not called[-1].whole and stop_reasons.ending_of(finish, whole=True) is not Ending.OVER:
+    if called and not called[-1].whole and stop_reasons.ending_of(finish, whole=True) is not CallEnding.OVER:
         return None
     if called == [] and context.tools.offered and may_be_written(text or thinking):
         return None

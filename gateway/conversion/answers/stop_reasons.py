@@ -12,7 +12,7 @@ from gateway.conversion.answers.usage import Usage
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.overflow import Overflow
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.tool_calls.arguments import Ending
+from gateway.conversion.tool_calls.arguments import CallEnding
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.values import frozen
 from gateway.wire.messages import StopDetails
@@ -180,13 +180,13 @@ def stronger(one: Finish | None, other: Finish) -> Finish:
     return other if one is None or other.value > one.value else one
 
 
-def ending_of(finish: Finish | None, *, whole: bool) -> Ending:
+def ending_of(finish: Finish | None, *, whole: bool) -> CallEnding:
     """How the calls of an answer with this finish ended. `whole`: the answer was no stream."""
     if finish is Finish.LENGTH or finish is Finish.WINDOW:
-        return Ending.LIMIT
+        return CallEnding.LIMIT
     if finish is Finish.FILTERED:
-        return Ending.FILTER
-    return Ending.UNTOLD if finish is None and not whole else Ending.OVER
+        return CallEnding.FILTER
+    return CallEnding.UNTOLD if finish is None and not whole else CallEnding.OVER
 
 
 def failure_of(finish: Finish) -> UpstreamError | None:

@@ -239,8 +239,8 @@ class ResponsesStream(ConvertedStream):
         self._cite(object_of(event.get("annotation")))
 
     def _cite(self, annotation: JSONObject) -> None:
-        text, noted = "".join(self._part_text), {"annotations": [annotation]}
-        found = citations_of(noted, text, self._context, self._ledger)
+        text = "".join(self._part_text)
+        found = citations_of({"annotations": [annotation]}, text, self._context, self._ledger)
         if found and not self._writer.cite(found):
             self._ledger.dropped("content.text.citations", "citations came when no text was open")
 

@@ -31,7 +31,7 @@ INVALID: Final = "INVALID_JSON"
 _FENCE: Final = patterns.compiled(r"\A\s*```[A-Za-z0-9_]*\s*\n?(.*?)(?:```.*)?\Z", patterns.DOTALL)
 
 
-class Ending(Enum):
+class CallEnding(Enum):
     """Why nothing more comes for a call. It decides what an unfinished one may become."""
 
     OVER = "the model has finished the call: arguments that never came are an empty object"
@@ -50,7 +50,7 @@ class LiveArguments(ObjectReader):
 
     __slots__ = ()
 
-    def finish(self, ending: Ending) -> str:
+    def finish(self, ending: CallEnding) -> str:
         """What is left to send. At a token limit the object stays open, even one without any argument.
 
         Clients take a call without a delta for one with an empty object, hence the lone brace.
@@ -58,13 +58,13 @@ class LiveArguments(ObjectReader):
         if self.complete:
             return ""
         if not self._forwarded:
-            if self.standing in EMPTY and ending is Ending.OVER:
+            if self.standing in EMPTY and ending is CallEnding.OVER:
                 return "{}"
             kept = self.kept
             if kept is not None:
                 value, self.repaired = input_of(kept)
                 return jsontext.dumps_text(value)
-        if ending is not Ending.LIMIT:
+        if ending is not CallEnding.LIMIT:
             raise MalformedArguments
         return "" if self._forwarded else "{"
 
@@ -143,10 +143,10 @@ class BufferedArguments:
         value, self.repaired = input_of(self.raw)
         return value
 
-    def finish(self, ending: Ending) -> str:
+    def finish(self, ending: CallEnding) -> str:
         """The checked object; what was cut before the first argument is told as unusable."""
-        if self.standing in EMPTY and ending is not Ending.OVER:
-            if ending is not Ending.LIMIT:
+        if self.standing in EMPTY and ending is not CallEnding.OVER:
+            if ending is not CallEnding.LIMIT:
                 raise MalformedArguments
             return jsontext.dumps_text({INVALID: self.raw})
         return jsontext.dumps_text(self.input)
@@ -173,12 +173,12 @@ class FreeformArguments:
         self._raw.append(text)
         return ""
 
-    def finish(self, ending: Ending) -> str:
+    def finish(self, ending: CallEnding) -> str:
         """Nothing shows whether a text is whole: one that may be cut is not handed on as whole."""
         text = "".join(self._raw)
-        if ending is Ending.OVER:
+        if ending is CallEnding.OVER:
             return jsontext.dumps_text(freeform_input(text))
-        if ending is Ending.LIMIT:
+        if ending is CallEnding.LIMIT:
             return jsontext.dumps_text({INVALID: text})
         raise MalformedArguments
 

@@ -14,7 +14,7 @@ from jiter import from_json
 
 from gateway.conversion.tool_calls.arguments import (
     BufferedArguments,
-    Ending,
+    CallEnding,
     FreeformArguments,
     LiveArguments,
     MalformedArguments,
@@ -27,7 +27,7 @@ from tests.examples import examples
 def live(*pieces: str, cut: bool = False) -> str:
     reader = LiveArguments()
     sent = "".join(reader.feed(piece) for piece in pieces)
-    return sent + reader.finish(Ending.LIMIT if cut else Ending.OVER)
+    return sent + reader.finish(CallEnding.LIMIT if cut else CallEnding.OVER)
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None, "null", "[]", [], "[]{}"])
@@ -165,20 +165,20 @@ def test_buffered_arguments_come_at_the_end():
     reader = BufferedArguments()
     assert reader.feed('{"a":') == "" and not reader.complete
     assert reader.feed("1,}") == "" and reader.complete
-    assert reader.finish(Ending.OVER) == '{"a":1}' and reader.repaired
+    assert reader.finish(CallEnding.OVER) == '{"a":1}' and reader.repaired
 
 
 def test_buffered_arguments_beyond_repair_are_handed_over_as_invalid():
     reader = BufferedArguments()
     reader.feed('{"a":')
     reader.feed("]")
-    assert json.loads(reader.finish(Ending.OVER)) == {"INVALID_JSON": '{"a":]'}
+    assert json.loads(reader.finish(CallEnding.OVER)) == {"INVALID_JSON": '{"a":]'}
 
 
 def test_freeform_arguments_are_not_read():
     reader = FreeformArguments()
     reader.feed("*** Begin")
-    assert json.loads(reader.finish(Ending.OVER)) == {"input": "*** Begin"}
+    assert json.loads(reader.finish(CallEnding.OVER)) == {"input": "*** Begin"}
 
 
 def test_whole_is_whole_without_repairs():
@@ -212,7 +212,7 @@ def test_valid_arguments_pass_unchanged_however_they_are_cut(value, ascii_only, 
         return  # half surrogates are mended
     reader = LiveArguments()
     sent = "".join(reader.feed(piece) for piece in data.draw(in_pieces(text)))
-    assert sent + reader.finish(Ending.OVER) == text
+    assert sent + reader.finish(CallEnding.OVER) == text
     assert reader.complete == bool(value) and not reader.repaired
 
 
@@ -264,7 +264,7 @@ def test_whatever_comes_what_was_sent_is_always_the_beginning_of_valid_json(piec
             sent += reader.feed(piece)
             if sent:
                 from_json(sent.encode(), partial_mode=True)
-        sent += reader.finish(Ending.OVER)
+        sent += reader.finish(CallEnding.OVER)
     except MalformedArguments:
         # a brace alone, perhaps behind placeholders, which the cuts tell apart
         assert sent or "".join(pieces).rstrip().endswith("{")

@@ -44,7 +44,7 @@ from gateway.conversion.answers.reasoning import Carrier
 from gateway.conversion.answers.writing.block_writers import Block, TextBlock, ThinkingBlock, ToolBlock
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
-from gateway.conversion.tool_calls.arguments import Ending
+from gateway.conversion.tool_calls.arguments import CallEnding
 from gateway.errors import GatewayError
 from gateway.wire import messages
 from gateway.wire.messages import Sent
@@ -166,9 +166,9 @@ class BlockSequence:
     def _close_ended(self) -> None:
         """Close the open block when it has ended; one that waits keeps its place."""
         if not self._queue:
-            self._close(Ending.OVER)
+            self._close(CallEnding.OVER)
 
-    def _open(self, block: Block, ending: Ending = Ending.OVER) -> None:
+    def _open(self, block: Block, ending: CallEnding = CallEnding.OVER) -> None:
         self._close(ending)
         if type(block) is ToolBlock:
             block.unwrap()
@@ -178,7 +178,7 @@ class BlockSequence:
         self._events.append(messages.block_start(index, block.content_block()))
         self._events += block.opened(index)
 
-    def _close(self, ending: Ending) -> None:
+    def _close(self, ending: CallEnding) -> None:
         state = self.state
         if type(state) is Open:
             self._events += state.block.ending(state.index, ending)

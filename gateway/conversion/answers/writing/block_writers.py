@@ -19,7 +19,7 @@ from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
 from gateway.conversion.tool_calls.arguments import (
     Arguments,
     BufferedArguments,
-    Ending,
+    CallEnding,
     FreeformArguments,
     LiveArguments,
     arguments_text,
@@ -67,7 +67,7 @@ class TextBlock:
     def nothing(self, index: int) -> Event:
         return messages.text_delta(index, "")
 
-    def ending(self, index: int, ending: Ending) -> list[Event]:
+    def ending(self, index: int, ending: CallEnding) -> list[Event]:
         return [messages.citations_delta(index, citation) for citation in self.citations]
 
 
@@ -98,7 +98,7 @@ class ThinkingBlock:
     def nothing(self, index: int) -> Event:
         return messages.thinking_delta(index, "")
 
-    def ending(self, index: int, ending: Ending) -> list[Event]:
+    def ending(self, index: int, ending: CallEnding) -> list[Event]:
         return [messages.signature_delta(index, self._carrier.signature(self.sealed))]
 
 
@@ -186,10 +186,10 @@ class ToolBlock:
         """Whether all of a waiting call has come, at the end of an answer that was interrupted."""
         return is_whole(self.said.text) and (self.followed or self.standing not in EMPTY)
 
-    def _own(self, ending: Ending) -> Ending:
+    def _own(self, ending: CallEnding) -> CallEnding:
         """How this call ended when the answer ended so: the model finishes one before it goes on."""
         over = self.followed and (self._freeform or self.standing in EMPTY)
-        return Ending.OVER if over else ending
+        return CallEnding.OVER if over else ending
 
     def may_be(self, name: str) -> bool:
         """Whether a fragment with this name can be of this call: a name may come in pieces."""
@@ -323,7 +323,7 @@ class ToolBlock:
     def nothing(self, index: int) -> Event:
         return messages.input_json_delta(index, "")
 
-    def ending(self, index: int, ending: Ending) -> list[Event]:
+    def ending(self, index: int, ending: CallEnding) -> list[Event]:
         """Raises MalformedArguments when the arguments are not whole and no token limit is the reason."""
         assert self._arguments is not None
         sent = self._arguments.finish(self._own(ending))
@@ -361,7 +361,7 @@ class ServerBlock:
     def nothing(self, index: int) -> Event:
         return messages.PING
 
-    def ending(self, index: int, ending: Ending) -> list[Event]:
+    def ending(self, index: int, ending: CallEnding) -> list[Event]:
         return []
 
 

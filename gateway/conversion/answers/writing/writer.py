@@ -27,7 +27,7 @@ from gateway.conversion.context import AnswerContext
 from gateway.conversion.ledger import Ledger
 from gateway.conversion.tokens.client_window import scaled
 from gateway.conversion.tool_calls.answer_calls import CallBlocks, CallPiece
-from gateway.conversion.tool_calls.arguments import Ending
+from gateway.conversion.tool_calls.arguments import CallEnding
 from gateway.conversion.tool_calls.object_reader import (
     Completeness,
     MalformedArguments,
@@ -258,7 +258,7 @@ class AnswerWriter(BlockSequence):
 
     # How it ends
 
-    def drain(self, ending: Ending) -> bool:
+    def drain(self, ending: CallEnding) -> bool:
         """Nothing more comes: write what waits, whole or not. Behind a filter, incomplete calls are left out.
 
         False when a call with arguments has no name, or nothing else is there.
@@ -274,7 +274,7 @@ class AnswerWriter(BlockSequence):
                     self._calls.nameless()
                     nameless, lost = True, lost or bool(without_placeholders(block.said.text))
                     continue
-                if ending is Ending.FILTER and not block.whole:
+                if ending is CallEnding.FILTER and not block.whole:
                     self._calls.cut_off()
                     continue
             self._open(block, ending)
@@ -295,7 +295,7 @@ class AnswerWriter(BlockSequence):
         block = TextBlock()
         block.waiting.append(text)
         self._open(block)
-        self._close(Ending.OVER)
+        self._close(CallEnding.OVER)
 
     def end(self, stop: Stop, usage: Usage) -> None:
         """Started -> Done."""
@@ -359,10 +359,10 @@ class AnswerWriter(BlockSequence):
     def _settle_repetition(self, block: ToolBlock) -> None:
         """When the arguments of a call that may be a repetition are whole, that is known."""
         waits = block in self._queue  # else it is a repetition already
-        if waits and block.standing is Completeness.WHOLE and not self._is_another(block, Ending.OVER):
+        if waits and block.standing is Completeness.WHOLE and not self._is_another(block, CallEnding.OVER):
             self._queue.remove(block)
 
-    def _is_another(self, block: ToolBlock, ending: Ending) -> bool:
+    def _is_another(self, block: ToolBlock, ending: CallEnding) -> bool:
         """Whether a call is none that was said already. Raises MalformedArguments when that stays unknown."""
         block.unwrap()
         if block.standing in (Completeness.NOTHING, Completeness.PLACEHOLDER) or repeated(
@@ -370,7 +370,7 @@ class AnswerWriter(BlockSequence):
         ):
             self._calls.repeated()
             return False
-        if block.standing is Completeness.PARTIAL and ending is not Ending.LIMIT:
+        if block.standing is Completeness.PARTIAL and ending is not CallEnding.LIMIT:
             raise MalformedArguments
         self._calls.another()
         block.repeats = []
