@@ -283,7 +283,7 @@ class MessageStream(ConvertedStream):
         news = self._news_in(visible) if visible else None
         if self._in_doubt is not None and (visible or at_end or pieces_of(delta)):
             self._settle_repetition(goes_on=bool(visible) and news is None)
-        if news == "" and not at_end and len(delta) - ("role" in delta) == 1:
+        if news == "" and not at_end and not any(delta[key] for key in delta.keys() - {"role", "content"}):
             self._in_doubt = (delta, choice)
             return {}
         if news is not None and at_end:
