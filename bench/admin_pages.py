@@ -12,6 +12,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 from gateway.admin.requests.request_page import TABS
+from gateway.history.totals.usage import BY
 from gateway.models import ClientKey, RequestBody, RequestLog, SessionTotal
 
 HISTORY: Final = "/admin/gateway/requestlog/"
@@ -62,8 +63,21 @@ def pages() -> Iterator[Page]:
     for chosen in ("7d", "30d", "month"):
         yield Page(f"models, {chosen}", f"/admin/gateway/hourlyoutcome/?range={chosen}")
     yield Page("models, as a file", "/admin/gateway/hourlyoutcome/?range=30d&format=csv")
+    for by in BY:
+        yield Page(f"costs by {by}, 30d", f"/admin/gateway/hourlytotal/?range=30d&by={by}")
+    yield Page("costs of ten years", "/admin/gateway/hourlytotal/?range=2017-01-01..2026-12-31")
+    yield Page("costs, as a file", "/admin/gateway/hourlytotal/?range=30d&format=csv")
+    yield Page("caching, 30d", "/admin/gateway/cachemiss/?range=30d")
+    yield Page("problems", "/admin/gateway/problem/?state=all")
+    yield Page("attention", reverse("admin:gateway_problem_attention"))
+    for record in ("provider", "modelmapping", "clientkey", "refusedkey", "evaluation", "modelprice"):
+        yield Page(f"list of {record}", f"/admin/gateway/{record}/")
+    yield Page("people", "/admin/auth/user/")
     yield Page("list", HISTORY)
+    last = RequestLog.objects.count() // admin.site._registry[RequestLog].list_per_page
     for number in (5, 100, 2000):
+        if number > last:
+            break
         yield Page(f"list, page {number}", f"{HISTORY}?p={number}")
     for parameter, values in _filters(key).items():
         for value in values:
@@ -71,6 +85,9 @@ def pages() -> Iterator[Page]:
     for together in _TOGETHER:
         asked = together.replace("KEY", str(key.pk)).replace("OWNER", key.owner)
         yield Page(f"list, {asked}", f"{HISTORY}?{asked}")
+    for of in ("provider", "key", "state"):
+        yield Page(f"list, counts of {of}", f"{HISTORY}counts/?of={of}")
+        yield Page(f"list, counts of {of}, failed", f"{HISTORY}counts/?of={of}&status=5xx")
     yield from _searches()
     yield from _single_requests()
     yield from _sessions(key)
@@ -121,6 +138,9 @@ def _searches() -> Iterator[Page]:
     }
     for what, term in terms.items():
         yield Page(f"search, {what}", f"{HISTORY}?q={term}")
+    newest = RequestLog.objects.order_by("-pk").values_list("pk", flat=True)[:50]
+    asked = ",".join(map(str, newest))
+    yield Page("search, words around the hits", f"{HISTORY}excerpts/?q=gateway&pk={asked}")
     yield Page("search, word and filters", f"{HISTORY}?q=gateway&state=error&provider=llama")
 
 
@@ -142,6 +162,9 @@ def _sessions(key: ClientKey) -> Iterator[Page]:
         if session:
             name = f"session of {session.requests:,} requests{', page 3' if page else ''}"
             yield Page(name, _change("sessiontotal", session.session_id) + page)
+    if longest := by_size.first():
+        transcript = reverse("admin:gateway_sessiontotal_transcript", args=[longest.session_id])
+        yield Page("session, transcript", transcript)
     if by_size.exists():
         yield Page("sessions, search", f"{SESSIONS}?q={_middle_row().session_id[:23]}")
 
