@@ -137,10 +137,10 @@ class Postgres(Engine):
     def url(self, database: str = "postgres") -> str:
         return f"postgres://ccproxy@{HOST}:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """Make an empty database; its URL."""
+    def create(self, database: str, template: str = "template1") -> str:
+        """Make a database as `template` is, an empty one else; its URL."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{database}"')
+            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url(database)
 
     def command(self) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.utils import translation
 
 from ccproxy_site.server.handler import GatewayHandler
@@ -30,6 +31,7 @@ from tests import emptying
 from tests.again import again, left_out, runs_again
 from tests.asgi_client import Client
 from tests.fakes.provider import FakeProvider
+from tests.server.conftest import environment, manage, migrated, name_of, shared_folder
 
 # speed is measured in bench/, and this machine may be busy
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -44,6 +46,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed")
 
 def pytest_configure():
     emptying.install()
+    # before there are workers, which inherit it
+    shared_folder()
 
 
 def pytest_ignore_collect(collection_path):
@@ -67,9 +71,25 @@ def pytest_collection_finish(session):
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """On PostgreSQL the tests' own database begins as a copy of one that has been migrated."""
+    if again():
+        settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = name_of(migrated())
+
+
+@pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server for the run."""
     yield from _engine(Postgres)
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres, tmp_path_factory):
+    """migrated_postgres(name) makes a database as `migrate` leaves it; its URL."""
+    template = "migrated"
+    env = environment(tmp_path_factory.mktemp(template), DATABASE_URL=postgres.create(template))
+    manage("migrate", "--verbosity", "0", env=env)
+    return lambda name: postgres.create(name, template)
 
 
 @pytest.fixture(scope="session")

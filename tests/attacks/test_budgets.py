@@ -91,9 +91,8 @@ def attacked(request, tmp_path, provider):
         "OPENAI_BASE_URL": provider.base_url, "BIG_MODEL": "m", "MIDDLE_MODEL": "m", "SMALL_MODEL": "m",
     }  # fmt: skip
     if request.param in ("postgresql", "redis"):
-        postgres = request.getfixturevalue("postgres")
-        variables["DATABASE_URL"] = postgres.create(name_of(tmp_path))
-        manage("migrate", "--verbosity", "0", env=environment(tmp_path, **variables))
+        made = request.getfixturevalue("migrated_postgres")
+        variables["DATABASE_URL"] = made(name_of(tmp_path))
         (tmp_path / "ccproxy.sqlite3").touch()
     if request.param == "redis":
         variables["REDIS_URL"] = request.getfixturevalue("redis_server").url(5)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import hashlib
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -16,7 +19,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -27,6 +29,8 @@ ROOT = Path(__file__).parent.parent.parent
 # seconds, on a busy machine
 START_TIMEOUT = 90
 KEY = "client-key-for-tests"
+# names the folder that the workers of a run share
+SHARED = "CCPROXY_TESTS_SHARED"
 # known to the variables of .env.example; none of the developer's own may leak in
 CLEAN = {"PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR"}
 
@@ -79,13 +83,28 @@ def name_of(folder: Path) -> str:
     return "served_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
+def shared_folder() -> Path:
+    """A folder for what is made once for all workers of a run; who asks first makes and removes it."""
+    if SHARED not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="ccproxy-shared-")
+        atexit.register(shutil.rmtree, os.environ[SHARED], ignore_errors=True)
+    return Path(os.environ[SHARED])
+
+
 @functools.cache
 def migrated() -> Path:
-    """A folder whose database has been migrated: migrating takes longer than most tests."""
-    folder = Path(tempfile.mkdtemp(prefix="ccproxy-migrated-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    create_database(folder)
-    manage("migrate", "--verbosity", "0", env=environment(folder))
+    """A folder whose database has been migrated, which takes longer than most tests: one for all workers."""
+    shared = shared_folder()
+    folder = shared / "migrated"
+    with (shared / "migrating").open("w") as lock:
+        # the first migrates, and the others wait for it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = shared / "making"
+            making.mkdir()
+            create_database(folder)
+            manage("migrate", "--verbosity", "0", env=environment(making, **database_of(folder)))
+            making.rename(folder)
     return folder
 
 
@@ -145,13 +164,35 @@ def until(what, seconds=20.0):
     return found
 
 
+def looked_at(port: int, path: str, patience: float) -> tuple[int, bytes]:
+    """Status and body of a GET on a connection of its own; (0, b"") when nobody answers.
+
+    For looks that are repeated: a client of httpx takes 25 ms of CPU to make, and a look 0.1 ms.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def answers(port: int) -> bool:
+    """Whether a gateway serves there, and says so within a second."""
+    return looked_at(port, "/health", 1)[0] == 200
+
+
 def follows(served: Served) -> None:
     """Wait until the one process follows the configuration that its database has."""
     wanted = served.rows("SELECT value FROM gateway_configstamp")[0]["value"]
 
     def followed() -> bool:
-        ready = httpx.get(served.url + "/health/ready", timeout=10, trust_env=False)
-        return ready.raise_for_status().json()["configuration"] >= wanted
+        status, body = looked_at(served.port, "/health/ready", 10)
+        assert status == 200, body
+        return json.loads(body)["configuration"] >= wanted
 
     until(followed)
 
@@ -172,13 +213,11 @@ def start(folder: Path, *arguments: str, **variables: str) -> Served:
     served = Served(process, port, folder, log, env.get("DATABASE_URL", ""))
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        try:
-            if httpx.get(served.url + "/health", timeout=1).status_code == 200:
-                return served
-        except httpx.TransportError:
-            time.sleep(0.05)
+        if answers(port):
+            return served
         if process.poll() is not None:
             break
+        time.sleep(0.05)
     served.stop()
     pytest.fail("the gateway did not start:\n" + log.read_text())
 

@@ -12,8 +12,10 @@ import pytest
 
 from tests.conftest import asking
 from tests.fakes.provider import FakeProvider, stream
-from tests.server.conftest import ROOT, environment, free_port, manage, prepare_database, until
+from tests.server.conftest import ROOT, answers, environment, free_port, prepare_database, until
 
+# how the history ends on PostgreSQL is seen in test_processes and test_served
+pytestmark = [pytest.mark.server, pytest.mark.once]
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 # what a signal that comes before there is anything to keep makes of a process
 BEFORE_SERVING = (0, -TERM, -INT)
@@ -43,7 +45,6 @@ def ended_in_order(process, log, codes=(0,), expected="") -> None:
     assert all(expected and expected in line for line in errors), text
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("processes", [1, 2])
 def test_signals_at_any_moment_of_the_start_end_it_without_an_error(tmp_path, processes):
     # each further one half as long again after the start, until it serves
@@ -51,7 +52,7 @@ def test_signals_at_any_moment_of_the_start_end_it_without_an_error(tmp_path, pr
     while True:
         process, log, port = began(tmp_path, processes)
         time.sleep(wait)
-        serving = _answers(port)
+        serving = answers(port)
         for number in (TERM, INT, TERM)[: 1 + moment % 3]:
             process.send_signal(number)
         ended_in_order(process, log, BEFORE_SERVING)
@@ -60,23 +61,16 @@ def test_signals_at_any_moment_of_the_start_end_it_without_an_error(tmp_path, pr
         wait, moment = wait * 2, moment + 1
 
 
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.mark.server
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("signals", [(TERM,), (HUP,), (TERM, TERM), (INT, TERM, INT), (HUP, HUP)])
 async def test_signals_while_a_stream_is_under_way_end_it_in_order(serve, processes, signals):
     provider = await FakeProvider().start()
     go_on = asyncio.Event()
     provider.answers("gpt-4o", stream("first", go_on, "second"))
-    served = await asyncio.to_thread(
-        serve, "serve", "--processes", processes, OPENAI_API_KEY="sk", OPENAI_BASE_URL=provider.base_url
-    )
+    # two signals may come as one, for which the stream has the grace to itself
+    grace = {"STOP_GRACE": "2"} if len(signals) > 1 else {}
+    upstream = {"OPENAI_API_KEY": "sk", "OPENAI_BASE_URL": provider.base_url}
+    served = await asyncio.to_thread(serve, "serve", "--processes", processes, **upstream, **grace)
     began = asyncio.Event()
 
     async def one() -> bytes:
@@ -107,7 +101,6 @@ async def test_signals_while_a_stream_is_under_way_end_it_in_order(serve, proces
     await provider.stop()
 
 
-@pytest.mark.server
 def test_two_signals_close_together_end_an_idle_gateway_in_order(serve):
     for processes in ("1", "2"):
         served = serve("serve", "--processes", processes)
@@ -125,7 +118,6 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("processes", ["1", "2"])
 async def test_a_terminal_that_closes_ends_its_gateway_when_the_streams_have_ended(tmp_path, processes):
     provider = await FakeProvider().start()
@@ -148,7 +140,7 @@ async def test_a_terminal_that_closes_ends_its_gateway_when_the_streams_have_end
     # what it prints has to be read, or it waits
     reading.add_reader(ours, os.read, ours, 65536)
     try:
-        await asyncio.to_thread(until, lambda: _answers(port), 90)
+        await asyncio.to_thread(until, lambda: answers(port), 90)
         async with (
             httpx.AsyncClient(timeout=60) as client,
             client.stream("POST", url + "/v1/messages", json=asking(model="x", stream=True)) as answer,
@@ -158,7 +150,7 @@ async def test_a_terminal_that_closes_ends_its_gateway_when_the_streams_have_end
             reading.remove_reader(ours)
             os.close(ours)
             # nothing new is taken
-            await asyncio.to_thread(until, lambda: not _answers(port), 60)
+            await asyncio.to_thread(until, lambda: not answers(port), 60)
             go_on.set()
             async for piece in pieces:
                 seen += piece
@@ -171,7 +163,6 @@ async def test_a_terminal_that_closes_ends_its_gateway_when_the_streams_have_end
         await provider.stop()
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_under_nohup_a_terminal_that_closes_changes_nothing(tmp_path, processes):
     ignoring = (
@@ -186,10 +177,10 @@ def test_under_nohup_a_terminal_that_closes_changes_nothing(tmp_path, processes)
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
-        until(lambda: _answers(port), 90)
+        until(lambda: answers(port), 90)
         os.killpg(process.pid, HUP)
         # SIGTERM comes later and is served later: what SIGHUP did would be seen
-        assert _answers(port) and process.poll() is None
+        assert answers(port) and process.poll() is None
         process.send_signal(TERM)
         assert process.wait(60) == 0
     finally:
@@ -197,7 +188,6 @@ def test_under_nohup_a_terminal_that_closes_changes_nothing(tmp_path, processes)
         process.wait()
 
 
-@pytest.mark.server
 def test_a_process_that_was_killed_just_before_the_stop_is_no_failure_of_it(serve):
     served = serve("serve", "--processes", "2")
     tasks = f"/proc/{served.process.pid}/task/{served.process.pid}/children"
@@ -208,15 +198,12 @@ def test_a_process_that_was_killed_just_before_the_stop_is_no_failure_of_it(serv
     ended_in_order(served.process, served.log, expected="ended and is started again")
 
 
-@pytest.mark.server
-@pytest.mark.once
-def test_a_database_that_answers_nobody_does_not_hold_up_the_end(tmp_path, postgres):
-    url = postgres.create("stop")
+def test_a_database_that_answers_nobody_does_not_hold_up_the_end(tmp_path, postgres, migrated_postgres):
+    url = migrated_postgres("stop")
     folder = tmp_path / "gateway"
     folder.mkdir()
     env = environment(folder, DATABASE_URL=url, PORT=str(free_port()), STOP_GRACE="1", PROCESSES="1")
     env["DATABASE_URL"] = url
-    manage("migrate", env=env).check_returncode()
     log = folder / "log"
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve"],
@@ -228,7 +215,7 @@ def test_a_database_that_answers_nobody_does_not_hold_up_the_end(tmp_path, postg
     port = int(env["PORT"])
     url = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: _answers(port), 90)
+        until(lambda: answers(port), 90)
         postgres.pause()
         answer = httpx.post(url + "/v1/messages", json=asking(model="claude-x"), timeout=30)
         assert answer.status_code == 200

@@ -41,10 +41,9 @@ for _ in range(20):
 """
 
 
-def test_two_processes_make_one_decision_once(postgres, tmp_path):
-    url = postgres.create("ramps")
+def test_two_processes_make_one_decision_once(migrated_postgres, tmp_path):
+    url = migrated_postgres("ramps")
     env = environment(tmp_path, DATABASE_URL=url)
-    manage("migrate", "--verbosity", "0", env=env)
     manage("shell", "--verbosity", "0", "--command", SEED, env=env)
     lookers = [
         subprocess.Popen(

@@ -1,6 +1,5 @@
 """Bodies in the database: shared, rebuilt, written twice or by two at once."""
 
-import os
 import subprocess
 import sys
 from functools import partial
@@ -19,6 +18,7 @@ from gateway.history.content.chunking import Chain
 from gateway.history.outcome import CapturedBodies
 from gateway.models import ContentBlob, ContentNode, RequestBody, RequestLog
 from gateway.wire import jsontext
+from tests.server.conftest import environment, prepare_database
 
 ROOT = Path(__file__).parent.parent.parent.parent
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,15 +157,9 @@ def test_a_gap_in_a_chain_is_said_and_not_skipped():
 
 
 def test_two_processes_may_store_the_same_pieces_at_once(tmp_path):
-    env = {
-        **os.environ,
-        "DATA_DIR": str(tmp_path),
-        "SECRET_KEY": "tests-only",
-        "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
-    }
+    prepare_database(tmp_path)
+    env = environment(tmp_path, DJANGO_SETTINGS_MODULE="ccproxy_site.settings")
     run = partial(subprocess.Popen, env=env, cwd=ROOT, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    migration = run([sys.executable, "manage.py", "migrate", "--verbosity", "0"])
-    assert migration.communicate(timeout=60) and migration.returncode == 0
     both = [run([sys.executable, "-m", "tests.history.two_processes", name]) for name in "ab"]
     for process in both:
         assert process.stdout.readline() == "ready\n"
