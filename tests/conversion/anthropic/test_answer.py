@@ -21,7 +21,7 @@ MESSAGE = {
 
 def test_everything_passes_but_the_name_of_the_model():
     answer = passed_message(MESSAGE, context_of(), Ledger())
-    assert answer == ({**MESSAGE, "model": "claude-test"}, False, "")
+    assert answer[:3] == ({**MESSAGE, "model": "claude-test"}, False, "")
     assert list(answer.message) == list(MESSAGE)
 
 
