@@ -13,7 +13,7 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 
 help:
 	@echo "make run    install, migrate, serve on http://127.0.0.1:8082 (or HOST and PORT from .env)"
-	@echo "make test   install what the tests need and run all of them, then those with a database on PostgreSQL"
+	@echo "make test   install what the tests need and run all of them, then those that depend on the database on PostgreSQL"
 	@echo "make test-matrix  the tests on the oldest and the newest Python of this machine that is supported"
 	@echo "make quick  the tests of the core alone, with few examples, in a minute"
 	@echo "make tellings  10,000 answers, each told in a provider's manner and cut anywhere"
@@ -51,10 +51,16 @@ serve: $(VENV)/.installed
 	@exec $(MANAGE) serve
 
 PYTEST := $(BIN)/python -m pytest
+# One worker more than there are cores, because many tests wait for a process or a clock. Each has a part of
+# the tests as they are listed, so that what the tests of a module share is made once.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+ALL      = -n $(WORKERS) --dist worksteal
+# the second run reads what the first one compiled, whatever the environment says of writing it
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.installed-dev
-	@$(PYTEST) -n 2
-	@echo "And those that touch the database again, on PostgreSQL and Redis ..."
-	@$(BIN)/python -m chaos.engines $(PYTEST) -n 2
+	@$(PYTEST) $(ALL)
+	@echo "And those that depend on the database again, on PostgreSQL and Redis ..."
+	@$(BIN)/python -m chaos.engines $(PYTEST) $(ALL)
 
 # 3.14 is locked; it joins where a machine has it
 # on the PATH, or below pyenv's folder
@@ -66,7 +72,7 @@ ENDS    := $(sort $(firstword $(PYTHONS)) $(lastword $(PYTHONS)))
 test-matrix:
 	@$(foreach version,$(ENDS),echo "On Python $(version) ..." && \
 		$(MAKE) --no-print-directory $(VENV)-$(version)/.installed-dev VENV=$(VENV)-$(version) \
-			PYTHON=$(call python_of,$(version)) && $(VENV)-$(version)/bin/python -m pytest -n 2 &&) true
+			PYTHON=$(call python_of,$(version)) && $(VENV)-$(version)/bin/python -m pytest $(ALL) &&) true
 
 # what makes a release: in an environment of its own, because none of it is needed to serve or to test
 RELEASE := $(VENV)-release/bin
