@@ -75,6 +75,8 @@ EVENT_NAME: Final = Repair("form", "repaired", "content", "events came without t
 BLOCK_START: Final = Repair(
     "form", "repaired", "content", "a block began with its content, or without a field that it has to have"
 )
+MESSAGE_START: Final = Repair("form", "repaired", "content", "the answer did not say that it began")
+BLOCK_INDEX: Final = Repair("form", "repaired", "content", "blocks were not counted from 0 on")
 BLOCK_ENDS: Final = Repair("form", "repaired", "content", "a block was not closed, or one that was not open")
 CHOICES: Final = Repair("choices", "repaired", "content", "several choices are joined to one answer")
 REASON_TAKEN_BACK: Final = Repair(

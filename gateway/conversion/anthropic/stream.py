@@ -45,6 +45,14 @@ _EMPTY_DELTAS: Final[dict[str, Callable[[int, str], Event]]] = {
     "server_tool_use": messages.input_json_delta,
 }
 _CALL: Final = "tool_use"
+# the text of a delta, and the kind of block that one begins whose start never came
+_DELTAS: Final[Mapping[str, tuple[str, str]]] = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "thinking"),
+    "input_json_delta": ("partial_json", ""),
+}
+_MALFORMED: Final = "upstream sent malformed stream data"
 # how a block begins: its content comes in deltas, and clients do not read it here
 _AT_THE_START: Final[dict[str, tuple[str, str | JSONObject]]] = {
     "text": ("text", ""),
@@ -69,6 +77,8 @@ class PassedStream:
         # index and type of the block that is open; the type is "" for one whose start cannot be read
         self._open: tuple[object, str] | None = None
         self._left: list[object] = []  # calls that were open when the next one began
+        self._blocks = 0  # that have begun
+        self._numbers: dict[int, int] = {}  # the provider's indexes to those of the client, where they differ
         self._input: JSONObject | str | None = None  # of the open block, while no delta has told it
         self.started = False
         self.failure: GatewayError | None = None
@@ -155,7 +165,7 @@ class PassedStream:
         return out
 
     def _event(self, raw: bytes) -> None:
-        if raw.startswith(_DELTA) and self.started and self._input is None:
+        if raw.startswith(_DELTA) and self._open is not None and self._input is None and not self._numbers:
             self.characters += max(0, len(raw) - _AROUND_A_DELTA)
             self._out.append(raw)
             return
@@ -168,13 +178,16 @@ class PassedStream:
             event = {}
             if data.lstrip().startswith(b"{"):
                 # its content is lost, so this is no longer a complete answer
-                self.failure = UpstreamBroken("upstream sent malformed stream data")
+                self.failure = UpstreamBroken(_MALFORMED)
                 return
         kind = event.get("type")
         kind = name or (kind if isinstance(kind, str) else "")
         read = _READERS.get(kind)
         if read is not None:
             self.events += 1
+            if not self.started and kind in _NEEDS_A_START:
+                self._ledger.repair(repairs.MESSAGE_START, once=True)
+                self._out += self.start()
             if not name:  # clients do not read such an event
                 raw = b"event: %b\n%b" % (kind.encode(), raw)
                 self._ledger.repair(repairs.EVENT_NAME, once=True)
@@ -194,6 +207,15 @@ class PassedStream:
 
     def _block_start(self, raw: bytes, event: Mapping[str, object]) -> None:
         block, index = event.get("content_block"), event.get("index")
+        if type(index) is int:
+            self._numbers.pop(index, None)
+            if index != self._blocks:
+                # clients count
+                self._ledger.repair(repairs.BLOCK_INDEX, once=True)
+                self._numbers[index] = self._blocks
+            self._blocks += 1
+            raw, event = self._renumbered(raw, event)
+            index = event["index"]
         kind = block.get("type") if isinstance(block, dict) else None
         if kind == _CALL and self._open is not None and self._open[1] == _CALL and self._input is None:
             # parallel calls may be told by turns, each by its index
@@ -226,12 +248,43 @@ class PassedStream:
                 self._send(messages.signature_delta(index, signature))
 
     def _block_delta(self, raw: bytes, event: Mapping[str, object]) -> None:
-        delta, at = event.get("delta"), event.get("index")
-        if isinstance(delta, dict) and delta.get("partial_json") and self._open and self._open[0] == at:
+        delta = event.get("delta")
+        raw, event = self._renumbered(raw, event)
+        at = event.get("index")
+        kind = delta.get("type") if isinstance(delta, dict) else None
+        known = _DELTAS.get(kind) if isinstance(kind, str) else None
+        if not isinstance(delta, dict) or (known is not None and not isinstance(delta.get(known[0]), str)):
+            self.failure = UpstreamBroken(_MALFORMED)
+            return
+        if (self._open is None or self._open[0] != at) and at not in self._left:
+            if known is not None and not delta.get(known[0]):
+                # says nothing of a block that has ended
+                return
+            if known is None or not known[1] or type(event.get("index")) is not int:
+                # a call without a name, or a kind that says nothing of its block
+                self.failure = UpstreamBroken(_MALFORMED)
+                return
+            self._ledger.repair(repairs.BLOCK_START, once=True)
+            block = {"type": known[1], _AT_THE_START[known[1]][0]: ""}
+            begun = {"type": "content_block_start", "index": event["index"], "content_block": block}
+            self._block_start(sse.encode(begun), begun)
+            raw, event = self._renumbered(raw, event)
+        self.characters += max(0, len(raw) - _AROUND_A_DELTA)
+        if delta.get("partial_json") and self._open and self._open[0] == event.get("index"):
             self._input = None
         self._pass(raw, event)
 
+    def _renumbered(self, raw: bytes, event: Mapping[str, object]) -> tuple[bytes, Mapping[str, object]]:
+        """The event with the index that its block has for the client."""
+        index = event.get("index")
+        number = self._numbers.get(index) if type(index) is int else None
+        if number is None:
+            return raw, event
+        event = {**event, "index": number}
+        return sse.encode(event), event
+
     def _block_stop(self, raw: bytes, event: Mapping[str, object]) -> None:
+        raw, event = self._renumbered(raw, event)
         if event.get("index") in self._left:
             self._left.remove(event.get("index"))
             self._pass(raw, event)
@@ -281,12 +334,14 @@ class PassedStream:
             self._end_blocks()
             self.stop_reason = reason[:LONGEST_REASON]
         self._note_counts(event.get("usage"))
-        told = self._context.safeguard_results
-        if told is not None and isinstance(delta, dict):
-            event = {**event, "delta": {**delta, RESULTS: told}}
+        verdicts = self._context.safeguard_results
+        if verdicts is not None and isinstance(delta, dict):
+            event = {**event, "delta": {**delta, RESULTS: verdicts}}
         if self._started_early and self._counts:
-            self._out.append(sse.encode({**event, "usage": self._counts}))
-        elif told is not None and self.started:
+            told = "input_tokens" in self._counts
+            counts = self._counts if told else {**self.usage.at_end(), **self._counts}
+            self._out.append(sse.encode({**event, "usage": counts}))
+        elif verdicts is not None and self.started:
             self._out.append(sse.encode(dict(event)))
         else:
             self._pass(raw, event)
@@ -315,6 +370,8 @@ class PassedStream:
             self._counts |= {name: value for name, value in usage.items() if value is not None}
 
 
+# what says something of the answer; nothing may precede message_start
+_NEEDS_A_START: Final = frozenset({"content_block_start", "content_block_delta", "message_delta"})
 _READERS: Final[dict[str, Callable[[PassedStream, bytes, JSONObject], None]]] = {
     "message_start": PassedStream._message_start,
     "content_block_start": PassedStream._block_start,

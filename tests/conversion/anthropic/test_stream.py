@@ -250,7 +250,7 @@ def test_a_sign_of_life_is_an_empty_delta_of_the_open_block(block, delta):
     stream = stream_of()
     opened = raw({"type": "content_block_start", "index": 3, "content_block": block})
     stream.feed(raw(START) + opened)
-    assert stream.keepalive() == [{"type": "content_block_delta", "index": 3, "delta": delta}]
+    assert stream.keepalive() == [{"type": "content_block_delta", "index": 0, "delta": delta}]
     stream.feed(raw({"type": "content_block_stop", "index": 3}))
     assert stream.keepalive() == [{"type": "ping"}]
 
@@ -333,6 +333,62 @@ def test_thinking_in_a_blocks_beginning_keeps_its_signature():
     assert deltas == [
         {"type": "thinking_delta", "thinking": "Hm"}, {"type": "signature_delta", "signature": "sig"},
     ]  # fmt: skip
+
+
+def delta_of(index, kind, **text):
+    return raw({"type": "content_block_delta", "index": index, "delta": {"type": kind, **text}})
+
+
+@pytest.mark.parametrize("index", [0, -1, 7])
+def test_a_delta_without_a_block_begins_one(index):
+    said = [delta_of(index, "text_delta", text=text) for text in ("Hel", "lo")]
+    assert blocks_of(*said, stop_of(index)) == blocks_of(*said) == ["Hello"]
+    assert blocks_of(*said, *CALL) == ["Hello", {}]
+    thought = delta_of(index, "thinking_delta", thinking="Hm")
+    signed = delta_of(index, "signature_delta", signature="sig")
+    assert blocks_of(thought, signed, stop_of(index)) == ["Hm"]
+
+
+def test_what_comes_for_a_block_that_has_ended_begins_another():
+    assert blocks_of(*TEXT, delta_of(0, "text_delta", text=" there"), stop_of(0), *CALL) == [
+        "Hello", " there", {},
+    ]  # fmt: skip
+
+
+def test_two_blocks_of_one_index_are_two_for_the_client():
+    again = [begun(0, type="text", text=""), delta_of(0, "text_delta", text="again"), stop_of(0)]
+    assert blocks_of(*TEXT, *again) == blocks_of(*TEXT[:2], *again) == ["Hello", "again"]
+    assert blocks_of(*TEXT, *again, *again, *CALL) == ["Hello", "again", "again", {}]
+
+
+def test_an_answer_that_does_not_say_that_it_began_is_told_from_its_beginning():
+    sent = play(stream_of(), *TEXT, *CALL, *END)
+    events = [json.loads(event.split(b"data: ", 1)[1]) for event in sent.split(b"\n\n") if event]
+    assert check(events) == []
+    blocks = accumulated(events)["content"]
+    assert [block.get("text") or block["input"] for block in blocks] == ["Hello", {}]
+    assert events[-2]["usage"]["output_tokens"] == 15
+
+
+def test_an_end_alone_is_no_answer():
+    stream = stream_of()
+    assert play(stream, END[1]) == b"" and stream.failure is not None
+
+
+@pytest.mark.parametrize("told", [["a"], {"a": 1}, None, 5])
+@pytest.mark.parametrize("started", [True, False])
+def test_a_delta_that_is_no_text_breaks_the_answer(told, started):
+    start = [begun(0, type="thinking", thinking="", signature="")] if started else []
+    stream = stream_of()
+    # the first of a block is looked at; those that follow pass unread
+    sent = play(stream, raw(START), *(start and [*start, stop_of(0)]), delta_of(1, "text_delta", text=told))
+    assert stream.failure is not None and sent.count(b"event: error") == 1
+
+
+def test_the_input_of_a_call_that_never_began_runs_nothing():
+    stream = stream_of()
+    play(stream, raw(START), delta_of(0, "input_json_delta", partial_json='{"a": 1}'), *END)
+    assert stream.failure is not None
 
 
 # However a server tells its blocks, a client that reads by the protocol gets what was said
