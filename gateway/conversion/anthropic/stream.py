@@ -185,6 +185,8 @@ class PassedStream:
         read = _READERS.get(kind)
         if read is not None:
             self.events += 1
+            # what is written anew has the type that the event is named by
+            event["type"] = kind
             if not self.started and kind in _NEEDS_A_START:
                 self._ledger.repair(repairs.MESSAGE_START, once=True)
                 self._out += self.start()

@@ -274,6 +274,9 @@ PIECES = st.sampled_from(
         b"\r\r",
         b"event: message_delta\ndata: []\n\n",
         b"event: content_block_start\ndata: {}\n\n",
+        b'event: content_block_delta\ndata: {"type": 5, "index": 0, "delta": {"type": "text_delta"}}\n\n',
+        b'event: message_start\ndata: {"type": [], "message": 5}\n\n',
+        b'event: content_block_start\ndata: {"type": 1, "index": 4, "content_block": {"type": "text"}}\n\n',
         b"event: error\n\n",
         b"data: null\n\n",
         b'data: {"type": ["message_stop"], "usage": 3}\n\n',
@@ -281,7 +284,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(600))
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=12))
 def test_garbage_never_raises_and_ends(reads):
     stream = stream_of()
