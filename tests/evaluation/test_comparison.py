@@ -48,7 +48,7 @@ def verdict(taken, proposed):
         (call("Bash", command="ls src"), call("Bash", command="rm src"), "tool"),
         (call("Bash", command="git -C /r status"), call("Bash", command="git diff"), "tool"),
         (call("Bash", command='git commit -m "a b"'), call("Bash", command="git commit -m 'c'"), "same"),
-        (call("Grep", pattern="x", path="a"), call("Grep", pattern="x"), "same"),
+        (call("Grep", pattern="x", path="a"), call("Grep", pattern="x"), "target"),
         (call("Grep", pattern="x"), call("Grep", pattern="y"), "tool"),
         (call("WebFetch", url="https://a.b/c/#d"), call("WebFetch", url="http://a.b/c"), "same"),
         (call("WebSearch", query="Django release"), call("WebSearch", query="release django"), "same"),
