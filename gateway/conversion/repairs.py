@@ -69,6 +69,9 @@ MARKS: Final = Repair("marks", "repaired", "content.text", "marks of the model's
 CHARACTERS: Final = Repair(
     "characters", "repaired", "content", "bytes that are no UTF-8 are replacement characters"
 )
+HALF_CHARACTER: Final = Repair(
+    "characters", "dropped", "content", "a text ended in half a character, and the other half never came"
+)
 SKIPPED: Final = Repair("form", "dropped", "content", "data of the stream that is none of the protocol's")
 OTHER_FORM: Final = Repair("form", "repaired", "content", "the answer came in another form than asked for")
 EVENT_NAME: Final = Repair("form", "repaired", "content", "events came without their names")

@@ -314,6 +314,8 @@ class ConvertedStream:
             matched = self._say_what_was_thought()
         if self.skipped:
             self._ledger.repair(repairs.SKIPPED)
+        if self._halves.waiting:
+            self._ledger.repair(repairs.HALF_CHARACTER)
         self._usage = self._usage_now(self._ledger)
         nothing = writer.empty and not self.characters and not writer.tool_names
         overflow = stop_reasons.overflow_of(finish, self._usage, self._context) if nothing else None

@@ -1148,6 +1148,16 @@ def test_a_character_that_is_cut_in_two_arrives_whole(said):
     assert "x\U0001f600y\ufffdz" in "".join(lines(events))
 
 
+def test_half_a_character_at_the_end_is_left_out_and_said():
+    ledger = Ledger()
+    events = ended(text("x\ud83d"), finish("stop"), ledger=ledger)
+    assert "x" in "".join(lines(events))
+    assert [entry.code for entry in ledger.entries if "half a character" in entry.note] == ["dropped"]
+    whole = Ledger()
+    ended(text("x\ud83d"), text("\ude00"), finish("stop"), ledger=whole)
+    assert not any("half a character" in entry.note for entry in whole.entries)
+
+
 @pytest.mark.parametrize(
     "name",
     ["X<|channel|>commentary", " X\n", "functions.X", "X", "X<\uff5ctool\u2581sep\uff5c>", "default_api:X"],
