@@ -8,6 +8,7 @@ import pytest
 
 import gateway
 from gateway.config.presets.presets import presets
+from gateway.conversion.errors.refusals import compile_all
 from gateway.patterns import REGISTRY, any_of, compiled, in_order, match_at, wildcard
 from gateway.patterns.attacks import recipes_against
 
@@ -23,6 +24,7 @@ def every_pattern():
         if "migrations" not in module.name:
             importlib.import_module(module.name)
     presets()
+    compile_all()
     return list(REGISTRY.items())
 
 
