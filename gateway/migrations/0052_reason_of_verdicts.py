@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='safeguardverdict',
             name='reason',
-            field=models.CharField(blank=True, default='', max_length=500, verbose_name='reason of the block'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='reason of the block'),
         ),
         migrations.AlterField(
             model_name='safeguardrule',

@@ -48,7 +48,8 @@ class SafeguardVerdict(models.Model):
     rule_id = models.BigIntegerField(_("rule"), null=True, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True, default="")
     unavailable = models.CharField(_("reason"), max_length=20, blank=True, default="")
-    reason = models.CharField(_("reason of the block"), max_length=500, blank=True, default="")
+    # processes of the release before insert verdicts without it
+    reason = models.CharField(_("reason of the block"), max_length=500, blank=True, default="", db_default="")
     took_ms = models.PositiveIntegerField(null=True, blank=True)
     check_id = models.CharField(max_length=64, blank=True, default="")
 
