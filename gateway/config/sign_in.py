@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from gateway.client_protocol import sign_in as protocol
@@ -131,7 +131,7 @@ def approve(grant: DeviceGrant, user: Any, now: datetime) -> ClientKey | None:
             origin=Origin.SIGN_IN,
             address=grant.address,
             client=grant.client,
-            **_limits_of(user),
+            **_limits_of(user, now),
         )
         # of a secret that is thrown away: nobody comes in with the key itself
         key.digest = digest(new_key())
@@ -140,14 +140,16 @@ def approve(grant: DeviceGrant, user: Any, now: datetime) -> ClientKey | None:
     return key
 
 
-def _limits_of(user: Any) -> dict[str, Any]:
+def _limits_of(user: Any, now: datetime) -> dict[str, Any]:
     """The limits that a new sign-in begins with, so that nobody gets rid of theirs by /login.
 
-    They are those of the person's last sign-in, ended or not; without one, of their newest key in service.
-    As after a rotation, what that one used is used. Whoever has neither gets the models of SIGN_IN_MODELS.
+    They are those of the person's last sign-in, ended or not; without one, of their newest key that is
+    neither revoked nor expired. As after a rotation, what that one used is used. Whoever has neither gets
+    the models of SIGN_IN_MODELS.
     """
     theirs = ClientKey.objects.filter(user=user).order_by("-created", "-pk")
-    model = theirs.filter(origin=Origin.SIGN_IN).first() or theirs.filter(revoked_at=None).first()
+    in_service = theirs.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+    model = theirs.filter(origin=Origin.SIGN_IN).first() or in_service.first()
     if model is None:
         return {"allowed_models": list(gateway_conf().sign_in_models)}
     return {name: getattr(model, name) for name in _TAKEN_OVER} | {"lineage": model.lineage or model.pk}
@@ -219,6 +221,8 @@ def _may_renew(token: RefreshToken, now: datetime) -> bool:
     """Whether one holder alone can have this token; begins its grace. Call it with the row locked."""
     if token.used_at is not None and now - token.used_at <= timedelta(seconds=protocol.REUSE_GRACE):
         return True
+    if token.used_at is not None and _renewed_by_release_before(token):
+        return False
     # first the statement that waits for a successor's own renewal, then the question whether there was one
     token.successors.filter(used_at=None).update(superseded=True)
     if token.successors.exclude(used_at=None).exists():
@@ -226,6 +230,16 @@ def _may_renew(token: RefreshToken, now: datetime) -> bool:
     # several processes of the machine may come together now
     RefreshToken.objects.filter(pk=token.pk).update(used_at=now)
     return True
+
+
+def _renewed_by_release_before(token: RefreshToken) -> bool:
+    """Whether a token that came in place of this spent one does not say so, and may be in use unnoticed.
+
+    Until migration 0049 tokens named no predecessor. The first token of a sign-in names none either, but it
+    was issued before any was spent.
+    """
+    since = RefreshToken.objects.filter(key=token.key_id, predecessor=None, issued_at__gte=token.used_at)
+    return since.exclude(pk=token.pk).exists()
 
 
 def end(token: str, keys: tuple[bytes, ...]) -> None:

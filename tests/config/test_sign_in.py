@@ -163,6 +163,13 @@ def test_who_has_a_key_signs_in_with_its_limits(ada):
     assert signed.lineage == key.pk
 
 
+def test_an_expired_key_gives_a_sign_in_no_limits(ada):
+    key, _secret = ClientKey.issue("in service", user=ada, allowed_models=["small"], expires_at=later(60))
+    ClientKey.issue("newer, for a trial", user=ada, allowed_models=["large"], expires_at=NOW)
+    signed, _tokens = signed_in(ada)
+    assert (signed.allowed_models, signed.lineage) == (["small"], key.pk)
+
+
 def test_the_first_sign_in_of_a_person_may_ask_for_what_the_environment_says(ada, monkeypatch):
     changed = dataclasses.replace(sign_in.gateway_conf(), sign_in_models=("claude-haiku-*",))
     monkeypatch.setattr(sign_in, "gateway_conf", lambda: changed)
@@ -207,6 +214,43 @@ def test_a_stolen_old_token_is_found_out_by_the_machine_that_has_its_successor(a
     key.refresh_from_db()
     assert key.revoked_at is not None
     refused("invalid_grant", sign_in.renew, thiefs.refresh_token, later(3301), KEYS)
+
+
+def renewed_by_the_release_before(token, now):
+    """A renewal as it was stored before tokens named their predecessor."""
+    renewed = sign_in.renew(token, now, KEYS)
+    RefreshToken.objects.filter(issued_at=now).update(predecessor=None)
+    return renewed.refresh_token
+
+
+def test_a_token_that_the_release_before_renewed_ends_the_sign_in(ada):
+    key, tokens = signed_in(ada)
+    next_one = renewed_by_the_release_before(tokens.refresh_token, later(10))
+    # the machine goes on with this release, and then somebody comes with the token of days ago
+    last = sign_in.renew(next_one, later(3300), KEYS)
+    refused("invalid_grant", sign_in.renew, tokens.refresh_token, later(3 * 86400), KEYS)
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    refused("invalid_grant", sign_in.renew, last.refresh_token, later(3 * 86400), KEYS)
+
+
+@pytest.mark.parametrize("release_before_comes", [1, 2])
+def test_processes_that_renew_around_an_upgrade_go_on_and_the_token_is_then_spent(ada, release_before_comes):
+    key, tokens = signed_in(ada)
+    renewals = [sign_in.renew, sign_in.renew]
+    renewals[release_before_comes - 1] = lambda token, now, _keys: renewed_by_the_release_before(token, now)
+    for second, renewal in zip((10, 25), renewals, strict=True):
+        renewal(tokens.refresh_token, later(second), KEYS)
+    assert key.state(NOW) == "active"
+    refused("invalid_grant", sign_in.renew, tokens.refresh_token, later(60), KEYS)
+
+
+def test_a_token_of_the_release_before_that_was_not_spent_is_renewed_as_any_other(ada):
+    _key, tokens = signed_in(ada)
+    unspent = renewed_by_the_release_before(tokens.refresh_token, later(10))
+    for second in (3300, 3310, 8 * 3600):
+        renewed = sign_in.renew(unspent, later(second), KEYS)
+    sign_in.renew(renewed.refresh_token, later(9 * 3600), KEYS)
 
 
 @pytest.mark.parametrize("how", ["inactive", "revoked", "old", "unknown"])
