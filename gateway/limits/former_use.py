@@ -1,4 +1,5 @@
-"""A client key that is given to somebody else: what it has used stays with who owned it then."""
+"""A client key that is given to somebody else: what it has used stays with who owned it then, and their
+sign-ins count apart from it."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from gateway.limits.windows import PERIODS, Period
-from gateway.models import ClientKey, DailyTotal, FormerUse
+from gateway.models import ClientKey, DailyTotal, FormerUse, LegalHold, Origin
 from gateway.models.base import config_written
 
 _NUMBERS: Final = ("cost_units", "tokens")
@@ -38,11 +39,41 @@ def _sums(tokens: Any) -> dict[str, Sum]:
     return {"cost_units_sum": Sum("cost_units"), "tokens_sum": Sum(tokens)}
 
 
+def part(key: int) -> None:
+    """Give the sign-ins that share the lineage of `key` with somebody else's keys one of their own.
+
+    A sign-in shares the budgets of the key that its person had. Rotated keys stay together: the owner of the
+    newest keeps the lineage, and of sign-ins alone that of the first. A hold goes on covering all that it
+    covered.
+    """
+    record = ClientKey.objects.filter(pk=key).first()
+    if record is None:
+        return
+    lineage = record.lineage or record.pk
+    line = list(ClientKey.objects.filter(Q(pk=lineage) | Q(lineage=lineage)).order_by("pk"))
+    issued = [one for one in line if one.origin != Origin.SIGN_IN]
+    keeper = issued[-1] if issued else line[0]
+    leaving: dict[int | None, list[ClientKey]] = {}
+    for one in line:
+        if one.origin == Origin.SIGN_IN and one.user_id != keeper.user_id:
+            leaving.setdefault(one.user_id, []).append(one)
+    for first, *others in leaving.values():
+        holds = list(LegalHold.objects.filter(client_key__in=line))
+        theirs = {(hold.client_key_id, hold.session_id) for hold in holds}
+        for hold in holds:
+            for held in {(keeper.pk, hold.session_id), (first.pk, hold.session_id)} - theirs:
+                LegalHold.objects.create(client_key_id=held[0], session_id=held[1], reason=hold.reason)
+                theirs.add(held)
+        ClientKey.objects.filter(pk=first.pk).update(lineage=None)
+        ClientKey.objects.filter(pk__in=[one.pk for one in others]).update(lineage=first.pk)
+
+
 def _key_written(
     pk: int, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, **_: Any
 ) -> None:
     if before is not None and after is not None and before["user_id"] != after["user_id"]:
         book(pk, before["user_id"], time.time())
+        part(pk)
 
 
 def connect() -> None:
