@@ -63,7 +63,8 @@ def merged_settings(
 ) -> dict[str, Any]:
     """Objects are merged key by key, and lists that restrict are joined; of anything else `above` wins.
 
-    What the client would drop is left out, so that no mistake above takes away a rule from below. `shape`
+    What the client would drop is left out, so that no mistake above takes away a rule from below. Numbers and
+    switches of `env` become the texts that the client makes of them, so that it hashes what we hash. `shape`
     None: an object that the table of shapes does not know.
     """
     merged: dict[str, Any] = dict(below)
@@ -82,7 +83,8 @@ def merged_settings(
             known = expected if isinstance(expected, Names) else None
             merged[name] = merged_settings(before if isinstance(before, dict) else {}, value, known)
         elif not (stays or isinstance(expected, Names) or isinstance(before, dict)):
-            merged[name] = value
+            coerced = isinstance(expected, Leaf) and expected.coerced and not isinstance(value, str)
+            merged[name] = canonical(value) if coerced else value
     return merged
 
 

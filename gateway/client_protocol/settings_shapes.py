@@ -15,11 +15,12 @@ from gateway.values import frozen
 @frozen
 class Leaf:
     """A value without names of its own. `words`: what it has to be. `joined`: a list to which each policy
-    adds."""
+    adds. `coerced`: the client takes what is no text as one."""
 
     words: str
     fits: Callable[[Any], bool]
     joined: bool = False
+    coerced: bool = False
 
 
 @frozen
@@ -56,7 +57,15 @@ _OBJECTS: Final = Leaf("a list of objects", _is_list(lambda one: isinstance(one,
 _JOINED_OBJECTS: Final = Leaf(_OBJECTS.words, _OBJECTS.fits, joined=True)
 _ITEMS: Final = Leaf("a list", _is_list(lambda one: one is not None))
 _JOINED_ITEMS: Final = Leaf(_ITEMS.words, _ITEMS.fits, joined=True)
-_VARIABLES: Final = Names({}, others=_TEXT)
+_VARIABLES: Final = Names(
+    {},
+    others=Leaf(
+        "a text, a number, or true or false",
+        lambda value: isinstance(value, str | int | float),
+        coerced=True,
+    ),
+)
+_MODEL_NAMES: Final = Names({}, others=_TEXT)
 _FREE: Final = Names({}, others=ANY)
 
 _EVENTS: Final = (
@@ -136,7 +145,7 @@ SETTINGS: Final = Names(
         "permissions": _PERMISSIONS,
         "sandbox": _SANDBOX,
         "env": _VARIABLES,
-        "modelOverrides": _VARIABLES,
+        "modelOverrides": _MODEL_NAMES,
         "autoMode": Names(
             {**dict.fromkeys(("allow", "soft_deny", "hard_deny"), _JOINED_TEXTS), "environment": _TEXTS}
         ),

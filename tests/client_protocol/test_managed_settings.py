@@ -158,8 +158,10 @@ def _restrictions(settings, path=()):
         {"permissions": {"deny": "Bash(wget *)"}},
         {"permissions": {"deny": [None]}},
         {"permissions": {"disableBypassPermissionsMode": None}},
-        {"env": {"A": 1}},
         {"env": {"A": None}},
+        {"env": {"A": ["1"]}},
+        {"env": {"A": {"B": "1"}}},
+        {"modelOverrides": {"claude-opus-4-7": 1}},
         {"deniedModels": "opus"},
         {"hooks": {"PreToolUse": {"hooks": []}}},
         {"modelPricing": {"overrides": {"m": {"input": "1"}}}},
@@ -171,6 +173,24 @@ def test_a_value_that_the_client_would_drop_is_no_policy_and_takes_nothing_away(
     merged = document([_EVERYONE, above]).settings
     assert {name: merged[name] for name in _EVERYONE} == _EVERYONE
     assert problem_of(merged) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (32000, "32000"), (True, "true"), (False, "false"), (0, "0"), (-0.0, "0"), (1.0, "1"), (0.5, "0.5"),
+        (1e21, "1e+21"), ("", ""), ("1.0", "1.0"), ("true", "true"),
+    ],
+)  # fmt: skip
+def test_numbers_and_switches_of_the_environment_are_told_as_texts(value, text):
+    settings = {"env": {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": value, "A": "b"}}
+    assert problem_of(settings) == ""
+    below = {"env": {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "64000", "C": 1}}
+    found = document([below, settings])
+    assert found.settings == {"env": {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": text, "A": "b", "C": "1"}}
+    assert found.checksum == checksum(json.loads(json.dumps(found.settings)))
+    # numbers of other names stay what they are
+    assert document([{"cleanupPeriodDays": 30}]).settings == {"cleanupPeriodDays": 30}
 
 
 @given(_with_names_of(_EVERYONE))
