@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db.models.signals import m2m_changed, pre_delete
 
-from gateway.client_protocol.managed_settings import Document, document
+from gateway.client_protocol.managed_settings import Document, document, problem_of
 from gateway.config.suggested_settings import suggested
 from gateway.models import ConfigStamp, ManagedPolicy
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PolicyEntry
@@ -86,6 +86,16 @@ def set_policy(
     record.full_clean()
     record.save()
     return record
+
+
+def mistaken() -> list[dict[str, str]]:
+    """The policies in force that could not be saved as they are: `name` and, of each, its first `problem`.
+
+    A release before may have stored them. What clients would drop of them is not handed out.
+    """
+    stored = ManagedPolicy.objects.filter(enabled=True)
+    found = [{"name": one.name, "problem": problem_of(one.settings)} for one in stored]
+    return [one for one in found if one["problem"]]
 
 
 def _stamp_moves(**_: Any) -> None:

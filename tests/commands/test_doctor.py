@@ -12,7 +12,7 @@ from django.core.management import call_command
 from gateway import checks
 from gateway.conf import gateway_conf
 from gateway.management.commands import doctor
-from gateway.models import ClientKey, Provider, ProviderCredential
+from gateway.models import ClientKey, ManagedPolicy, Provider, ProviderCredential
 from tests.commands.test_setupgateway import changed
 from tests.upstream.sockets import certificates
 
@@ -52,6 +52,19 @@ def test_an_installation_in_order_is_told_so_and_no_server_outside_is_asked(said
 def test_nobody_who_can_log_in_is_a_problem(said):
     text, code = said()
     assert "Nobody can log in" in text and "createsuperuser" in text and code == 1
+
+
+def test_a_policy_of_which_clients_would_drop_something_is_named(said, admin_user, monkeypatch):
+    monkeypatch.setattr(doctor.checks, "run_checks", lambda tags: [])
+    ClientKey.issue("Ann")
+    kept = ManagedPolicy.objects.create(name="Team", settings={"env": {"A": 32000, "B": True}})
+    ManagedPolicy.objects.create(name="Off", settings={"model": 1}, enabled=False)
+    assert said()[1] == 0
+    # as a release stored it that did not look at types
+    ManagedPolicy.objects.filter(pk=kept.pk).update(settings={"permissions": {"deny": "Bash"}, "model": "m"})
+    text, code = said()
+    assert "policy Team: permissions.deny has to be a list of texts." in text and "Off" not in text
+    assert code == 1
 
 
 def test_secrets_that_need_an_older_key_are_told_with_the_command(said, admin_user):

@@ -127,6 +127,16 @@ def test_the_page_shows_what_a_person_gets_and_warns_of_odd_keys(admin_client, a
     assert admin_client.get("/admin/gateway/personbudget/").status_code == 200
 
 
+def test_the_page_names_a_policy_of_which_clients_would_drop_something(admin_client, ada):
+    address = "/admin/gateway/managedpolicy/result/"
+    ManagedPolicy.objects.create(name="sound", settings={"env": {"A": 1}})
+    assert "Clients do not get all" not in admin_client.get(address).content.decode()
+    ManagedPolicy.objects.create(name="<b>", settings={"model": None})
+    text = admin_client.get(address, {"user": "ada"}).content.decode()
+    assert "policy &lt;b&gt;: model has to be a text." in text
+    assert "&quot;A&quot;: &quot;1&quot;" in text
+
+
 def test_the_page_says_who_runs_a_version_that_failed_or_was_never_tried(admin_client, monkeypatch):
     monkeypatch.setattr(
         tried_versions,

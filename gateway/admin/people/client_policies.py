@@ -30,7 +30,7 @@ from gateway.client_protocol.settings_shapes import MACHINE_ONLY
 from gateway.client_protocol.status_line import setting
 from gateway.client_protocol.tried_versions import Trial, trial_of
 from gateway.conf import gateway_conf
-from gateway.config.client_policies import policy_of, usual_key
+from gateway.config.client_policies import mistaken, policy_of, usual_key
 from gateway.config.snapshot.loader import load
 from gateway.config.startup.client_setup_text import base_url
 from gateway.config.suggested_settings import suggested
@@ -103,6 +103,10 @@ class ManagedPolicyAdmin(GatewayModelAdmin):
             settings=json.dumps(found.settings, indent=2, ensure_ascii=False) if found else "",
             seen=_seen(),
             versions=_versions(),
+            mistaken=[
+                _("Clients do not get all of the policy %(name)s: %(problem)s. Correct it and save it.") % one
+                for one in mistaken()
+            ],
             suggested=json.dumps(
                 suggested(snapshot, usual_key(snapshot, None if person is None else person.pk, now), now),
                 indent=2,

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
+from gateway.config.client_policies import mistaken
 from gateway.config.key_rotation import state_of_secrets
 from gateway.config.startup.environment import with_living_defaults
 from gateway.config.startup.overridden import overridden
@@ -73,6 +74,10 @@ class Command(BaseCommand):
         waiting = spool.waiting_bytes(gateway_conf().spool_folder)
         self._say(_("History"), _("%(number)d bytes wait in files for the database") % {"number": waiting})
         problems += self._certificates(datetime.now(UTC))
+        problems += [
+            _("Clients do not get all of the policy %(name)s: %(problem)s. Correct it and save it.") % policy
+            for policy in mistaken()
+        ]
         try:
             secrets = state_of_secrets(gateway_conf().field_encryption_keys)
         except UnusableKey:
