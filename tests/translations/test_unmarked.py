@@ -59,6 +59,7 @@ def test_what_is_allowed_stands_somewhere():
         '<a title="Go on" href="/">→</a>',
         '<input placeholder="Filter {{ what }}">',
         "{% translate 'Time' %} passed",
+        "{% block bodyclass %}login{% endblock %}{% block content %}passed{% endblock %}",
         "<p>{% blocktranslate %}One{% endblocktranslate %} and two</p>",
     ],
 )
@@ -73,6 +74,7 @@ def test_unmarked_words_of_a_template_are_found(template):
         "{% blocktranslate with n=1 %}{{ n }} of <b>many</b>{% endblocktranslate %}",
         '<a title="{% translate "Go on" %}">→ {{ name }}</a>',
         "{# a note #}{% comment %}another{% endcomment %}<code>export NAME=1</code><script>let one;</script>",
+        "{% block bodyclass %}{{ block.super }}bg-base-50 login{% endblock %}{{ title }} | {{ site }}",
         '<span class="material-symbols-outlined">arrow_forward</span> &rsaquo; 50 %',
     ],
 )

@@ -64,14 +64,17 @@ def _without_tags(text: str) -> str:
     """The HTML of a template, line by line, without what Django puts there."""
     kept: list[str] = []
     hidden = 0
+    classes = False
     for token in DebugLexer(text).tokenize():
         tag = token.contents.split()[0] if token.token_type == TokenType.BLOCK else ""
+        # the theme's block for the classes of the body
+        classes = token.contents == "block bodyclass" or (classes and tag != "endblock")
         if tag in ("blocktranslate", "blocktrans", "comment"):
             hidden += 1
         elif tag in ("endblocktranslate", "endblocktrans", "endcomment"):
             hidden -= 1
         start, end = token.position
-        if token.token_type == TokenType.TEXT and not hidden:
+        if token.token_type == TokenType.TEXT and not (hidden or classes):
             kept.append(text[start:end])
         else:
             kept.append("\n" * text[start:end].count("\n"))
