@@ -58,12 +58,12 @@ def part(key: int) -> None:
         if one.origin == Origin.SIGN_IN and one.user_id != keeper.user_id:
             leaving.setdefault(one.user_id, []).append(one)
     for first, *others in leaving.values():
-        holds = list(LegalHold.objects.filter(client_key__in=line))
-        theirs = {(hold.client_key_id, hold.session_id) for hold in holds}
-        for hold in holds:
-            for held in {(keeper.pk, hold.session_id), (first.pk, hold.session_id)} - theirs:
-                LegalHold.objects.create(client_key_id=held[0], session_id=held[1], reason=hold.reason)
-                theirs.add(held)
+        # each by itself, because each may be lifted by itself
+        for hold in list(LegalHold.objects.filter(client_key__in=line)):
+            for one in (keeper, first):
+                same = {"client_key": one, "session_id": hold.session_id, "reason": hold.reason}
+                if not LegalHold.objects.filter(**same).exists():
+                    LegalHold.objects.create(**same)
         ClientKey.objects.filter(pk=first.pk).update(lineage=None)
         ClientKey.objects.filter(pk__in=[one.pk for one in others]).update(lineage=first.pk)
 
