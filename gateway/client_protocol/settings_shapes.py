@@ -7,7 +7,7 @@ questions: which value is a mistake, which name is a typo, and which lists of se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.values import frozen
 
@@ -18,7 +18,7 @@ class Leaf:
     adds. `coerced`: the client takes what is no text as one."""
 
     words: str
-    fits: Callable[[Any], bool]
+    fits: Callable[[object], bool]
     joined: bool = False
     coerced: bool = False
 
@@ -35,15 +35,15 @@ class Names:
 Shape = Leaf | Names
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_list(item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _is_list(item: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(item, value))
 
 
@@ -172,7 +172,7 @@ def shape_of(name: str, shape: Names) -> Shape | None:
     return shape.known.get(name, shape.others)
 
 
-def mistake_in(settings: Mapping[str, Any], shape: Names = SETTINGS, path: str = "") -> str:
+def mistake_in(settings: Mapping[str, object], shape: Names = SETTINGS, path: str = "") -> str:
     """The first value of a known name that the client would drop, in a few words; "" if there is none."""
     for name, value in settings.items():
         expected = shape_of(name, shape)
@@ -186,7 +186,7 @@ def mistake_in(settings: Mapping[str, Any], shape: Names = SETTINGS, path: str =
     return ""
 
 
-def unknown_names(settings: Mapping[str, Any], shape: Names = SETTINGS, path: str = "") -> Iterator[str]:
+def unknown_names(settings: Mapping[str, object], shape: Names = SETTINGS, path: str = "") -> Iterator[str]:
     """The names that have no known effect, at every level, with the names above them: permissions.denny."""
     for name, value in settings.items():
         expected = shape_of(name, shape)

@@ -128,9 +128,11 @@ def costs_of_arms(mapping_pk: int, arms: Iterable[str], since: datetime, until: 
     return ArmCosts(since, until, tuple(map(tuple, sessions.values())))
 
 
-def reach(rows: Sequence[Mapping[str, Any]], since: datetime) -> datetime:
+def reach(rows: Sequence[Mapping[str, object]], since: datetime) -> datetime:
     """From when on `rows`, as `rows_of_arm` read them, are all that there are."""
-    return rows[-1]["started_at"] if len(rows) == MOST_ROWS else since
+    began = rows[-1]["started_at"] if len(rows) == MOST_ROWS else since
+    assert isinstance(began, datetime)
+    return began
 
 
 def _number_of_sessions(rows: QuerySet[RequestLog]) -> int:

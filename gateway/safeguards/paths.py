@@ -11,7 +11,7 @@ import posixpath
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from gateway.client_protocol.safeguards import Folders
 from gateway.safeguards.commands import glob
@@ -48,12 +48,12 @@ def plain_path(path: str) -> bool:
     )
 
 
-def own_path(action_tool: str, given: Mapping[str, Any]) -> list[str] | None:
+def own_path(action_tool: str, given: Mapping[str, object]) -> list[str] | None:
     """The files and folders that a call names; None where a pattern may name others too."""
     name = _FILE_PATTERNS.get(action_tool)
     if name is not None and name in given and not stays_below(given[name]):
         return None
-    return [given[name] for name in NAMES if isinstance(given.get(name), str)]
+    return [path for name in NAMES if isinstance(path := given.get(name), str)]
 
 
 def stays_below(pattern: object) -> bool:
@@ -107,7 +107,7 @@ def _is_in(path: str, folder: str) -> bool:
 class Meanings:
     """Every file that a client may open for the paths of a call."""
 
-    def __init__(self, tool: str, given: Mapping[str, Any], folders: Folders) -> None:
+    def __init__(self, tool: str, given: Mapping[str, object], folders: Folders) -> None:
         self._tool = tool
         self._folders = folders
         self._too_long = False
@@ -137,7 +137,7 @@ class Meanings:
                         return True
         return False
 
-    def _named(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def _named(self, given: Mapping[str, object]) -> Iterator[str]:
         for name, value in given.items():
             if name in TEXTS or not any(part in str(name).lower() for part in _PARTS_OF_NAMES):
                 continue

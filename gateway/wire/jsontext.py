@@ -45,15 +45,16 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
         return _loads_mended(text, problem)
 
 
-def loads_unambiguous(text: str) -> Any:
+def loads_unambiguous(text: str) -> object:
     """`loads` for a short text that decides something: a key that comes twice raises InvalidJSON too."""
     loads(text)
     try:
-        return json.loads(text, object_pairs_hook=_each_once)
+        told: object = json.loads(text, object_pairs_hook=_each_once)
     except RecursionError:
         raise InvalidJSON("nested too deeply") from None
     except ValueError as problem:
         raise InvalidJSON(str(problem)) from None
+    return told
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,20 +7,20 @@ See docs/conversion.md, "Errors of providers".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.conversion.errors.error_body import ErrorBody
 from gateway.conversion.errors.overflow import compiled_wordings, wordings
 
 
 class ErrorKind:
-    """One kind of error.
+    """One kind of error, by its name in refusal_patterns.json.
 
     `codes`: whole codes and types, in lower case; a code of MiniMax's base_resp is `base_resp.1026`.
     """
 
-    def __init__(self, entry: Mapping[str, Any]) -> None:
+    def __init__(self, name: str) -> None:
+        entry = wordings()["kinds"][name]
         self.codes: Final = frozenset(entry["codes"])
         self._parts: Final[tuple[str, ...]] = tuple(entry.get("parts", ()))
         self._wordings: Final = compiled_wordings(entry.get("wordings", ()))
@@ -41,8 +41,6 @@ class ErrorKind:
         return any(pattern.search(text) for text in told.texts for pattern in self._wordings)
 
 
-_KINDS: Final[Mapping[str, Any]] = wordings()["kinds"]
-
-CONTENT_FILTER: Final = ErrorKind(_KINDS["content_filter"])
-NO_MONEY: Final = ErrorKind(_KINDS["no_money"])
-OVERLOADED: Final = ErrorKind(_KINDS["overloaded"])
+CONTENT_FILTER: Final = ErrorKind("content_filter")
+NO_MONEY: Final = ErrorKind("no_money")
+OVERLOADED: Final = ErrorKind("overloaded")

@@ -14,7 +14,6 @@ from typing import Final
 
 from gateway.conversion.context import ToolFacts
 from gateway.conversion.tool_calls.arguments import INVALID, input_of
-from gateway.wire.messages import JSONObject
 
 _ARGUMENTS: Final = ("arguments", "parameters", "input")
 _KEYS: Final = frozenset({"name", "id", "type", *_ARGUMENTS})
@@ -28,7 +27,7 @@ def takes_calls(schema: object) -> bool:
     return "name" in properties and any(name in properties for name in _ARGUMENTS)
 
 
-def call_in(given: Mapping[str, object], tool: str, facts: ToolFacts) -> tuple[str, JSONObject] | None:
+def call_in(given: Mapping[str, object], tool: str, facts: ToolFacts) -> tuple[str, dict[str, object]] | None:
     """Name and input of the call that the arguments `given` to `tool` are; None when they are arguments."""
     name = given.get("name")
     if not isinstance(name, str) or name not in facts.offered or tool in facts.taking_calls:
