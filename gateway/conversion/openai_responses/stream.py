@@ -281,7 +281,7 @@ class ResponsesStream(ConvertedStream):
     def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
         piece = whole_call(event, item)
         told.named = told.named or bool(piece.name)
-        if self._finish is Finish.FILTERED and item.get("status") != "completed" and unfinished(piece):
+        if self._finish is Finish.FILTERED and unfinished(piece, completed=item.get("status") == "completed"):
             self._ledger.repair(repairs.CALL_CUT)
             return
         self._again([piece])

@@ -116,10 +116,13 @@ def whole_call(event: Mapping[str, object], item: Mapping[str, object]) -> CallP
     return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
 
 
-def unfinished(piece: CallPiece) -> bool:
-    """Whether a call that is told as a whole may have been cut: it has no argument, or not all of them."""
+def unfinished(piece: CallPiece, *, completed: bool) -> bool:
+    """Whether a call that is told as a whole may have been cut: it has not all of its arguments, or none.
+
+    `completed`: the provider says that the call is, so that `{}` is what it wrote.
+    """
     whole = arguments_text(piece.arguments)
-    return not (without_placeholders(whole) and is_whole(whole))
+    return not is_whole(whole) or not (completed or without_placeholders(whole))
 
 
 def part_index(event: Mapping[str, object], name: str) -> int:

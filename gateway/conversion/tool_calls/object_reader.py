@@ -45,8 +45,9 @@ _CONTROL: Final = {
     **{chr(code): f"\\u{code:04x}" for code in range(32)},
     **{"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 }
-# what programming languages escape in strings and JSON does not; any other backslash stands for itself
-_BARE: Final = "'`"
+# what programming languages escape in strings and JSON does not. Any other backslash stands for itself: taken
+# from a backtick in a shell command, it would run what is between the backticks
+_BARE: Final = "'"
 # beginnings of placeholders that are no beginnings of an object
 _PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
 # what may stand between two objects: signs, fences, tags and tokens of a template

@@ -290,7 +290,7 @@ def test_whole_and_live_repair_agree(pieces):
     ("said", "meant"),
     [
         (r"git commit -m \'fix\'", "git commit -m 'fix'"),
-        (r"echo \`date\`", "echo `date`"),
+        (r"echo \`date\`", r"echo \`date\`"),
         (r"grep \d \$HOME \. \(", r"grep \d \$HOME \. \("),
         (r"a \\'b", r"a \'b"),
     ],

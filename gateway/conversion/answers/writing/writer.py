@@ -238,6 +238,10 @@ class AnswerWriter(BlockSequence):
         block = self._latest(ToolBlock)
         if block is not None:
             block.ended, block.followed = True, block.followed or whole
+            if whole:
+                # of a whole answer nothing opens before its end, and what comes behind must not be joined
+                block.settle()
+                self._advance()
             if block.finished and (whole or block.standing is Completeness.WHOLE):
                 self._close_ended()
 

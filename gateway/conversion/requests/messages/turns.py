@@ -88,7 +88,7 @@ def _free_id(located: Located, taken: set[str], numbers: dict[str, int], context
     plain = plain_id(located.block["id"])
     form = context.profile.tool_id_format
     own = _own_id(located, plain, context)
-    if own and own not in taken:
+    if own and form == "any" and own not in taken:
         return own
     chosen = upstream_id(plain, form)
     number = 2
