@@ -85,7 +85,8 @@ def _messages(messages, message_fields, part_types, prefill):
         if message.get("content") is None:
             if role != "assistant" or "content" not in message or not message.get("tool_calls"):
                 yield f"{where}: no content"
-        else:
+        elif message["content"] or not message.keys() & message_fields:
+            # a turn of thinking alone says nothing beside it
             yield from _content(message["content"], where, allowed)
         if "tool_calls" in message:
             yield from _tool_calls(message["tool_calls"], where)

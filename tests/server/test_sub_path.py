@@ -125,7 +125,7 @@ def test_a_client_is_answered_and_told_addresses_under_the_prefix(visitor):
     document = visitor.ask(f"{PREFIX}/.well-known/oauth-authorization-server").json()
     assert document["token_endpoint"].startswith(f"{ORIGIN}{PREFIX}/")
     begun = visitor.ask(f"{PREFIX}/oauth/device_authorization", "POST", data={"client_id": "x"}).json()
-    page = urlsplit(begun["verification_uri_complete"])
+    page = urlsplit(begun["verification_uri"])
     answer = visitor.ask(f"{page.path}?{page.query}")
     assert answer.headers["location"].startswith(f"{ORIGIN}{PREFIX}/admin/")
 
