@@ -30,6 +30,8 @@ _ALLOWS: Final = "allow"
 _OWN_SOURCES: Final = ("userSettings", "policySettings", "cliArg")
 MOST_RULES: Final = 50
 LONGEST_RULE: Final = 500
+# the longest path of common systems; no client works in a folder with a longer one
+LONGEST_FOLDER: Final = 4_096
 
 
 def asks_for_verdicts(request: Mapping[str, object]) -> bool:
@@ -134,13 +136,17 @@ def folders_of(context: Mapping[str, object]) -> Folders:
             named = one if _is(one) else {"path": one}
             resolved = named.get("resolved")
             places = [named.get("path"), *(resolved if type(resolved) is list else ())]
-            found += [place for place in places if isinstance(place, str)]
+            found += filter(None, map(_folder, places[:MOST_RULES]))
     return Folders(
-        cwd if isinstance(cwd, str) else "",
+        _folder(cwd),
         tuple(dict.fromkeys(found[:MOST_RULES])),
-        home if isinstance(home, str) else "",
+        _folder(home),
         context.get("case_insensitive_paths") is not False,
     )
+
+
+def _folder(named: object) -> str:
+    return named if isinstance(named, str) and len(named) <= LONGEST_FOLDER else ""
 
 
 class Unavailable(StrEnum):

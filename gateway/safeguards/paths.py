@@ -10,8 +10,7 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from gateway.client_protocol.safeguards import Folders
 from gateway.safeguards.commands import glob
@@ -32,6 +31,9 @@ TEXTS: Final = frozenset(
 # how arguments of other tools are called that name files
 _PARTS_OF_NAMES: Final = ("cwd", "dest", "dir", "file", "folder", "path", "root", "source", "target", "uri")
 _MOST_FOLDERS: Final = 32
+# paths of one call, and values of its input; a call with more counts as one with any path where rules forbid
+_MOST_PATHS: Final = 32
+_MOST_VALUES: Final = 10_000
 # what a pattern of files may have besides letters and digits; no braces, brackets, escapes or drives
 _IN_PATTERNS: Final = frozenset("/*?._-+,@=% ")
 # tools that look into what is below their folder
@@ -111,44 +113,65 @@ class Meanings:
         self._tool = tool
         self._folders = folders
         self._too_long = False
-        named = list(self._named(given))
-        self._searched = named or [folders.cwd]
+        self._roots = _roots(folders)
+        self._patterns: dict[str, tuple[tuple[str, str], ...]] = {}
+        named = list(dict.fromkeys(self._named(given)))
+        if len(named) > _MOST_PATHS:
+            self._too_long, named = True, []
+        searched = named or [folders.cwd]
         pattern = given.get(_FILE_PATTERNS.get(tool, ""))
         if isinstance(pattern, str):
-            named += [f"{folder}/{pattern}" for folder in self._searched] + [pattern]
+            named += [f"{folder}/{pattern}" for folder in searched] + [pattern]
+        self._searched = {form.rstrip("/") + "/" for path in searched for form in self._of(path)}
         self._forms = {form for path in named for form in self._of(path)}
 
     def may_be_that_of(self, pattern: str) -> bool:
         """Whether the pattern fits one of them, or one is too long to be looked at."""
         return self._too_long or any(
             form.startswith(start) and glob(tail, form[len(start) :])
-            for start, tail in _patterns(pattern, self._folders)
+            for start, tail in self._read(pattern)
             for form in self._forms
         )
 
     def may_hold(self, pattern: str) -> bool:
         """Whether a folder that is searched may have files of the pattern in it."""
-        for start, tail in _patterns(pattern, self._folders):
+        for start, tail in self._read(pattern):
             literal = start + tail.partition("*")[0]
-            for path in self._searched:
-                for form in self._of(path):
-                    folder = form.rstrip("/") + "/"
-                    if f"{literal}/".startswith(folder) or (folder.startswith(literal) and "*" in tail):
-                        return True
-        return False
+            for folder in self._searched:
+                if f"{literal}/".startswith(folder) or (folder.startswith(literal) and "*" in tail):
+                    return True
+        return self._too_long
+
+    def _read(self, pattern: str) -> tuple[tuple[str, str], ...]:
+        if pattern not in self._patterns:
+            self._patterns[pattern] = _patterns(pattern, self._folders, self._roots)
+        return self._patterns[pattern]
 
     def _named(self, given: Mapping[str, object]) -> Iterator[str]:
-        for name, value in given.items():
-            if name in TEXTS or not any(part in str(name).lower() for part in _PARTS_OF_NAMES):
-                continue
-            for text in value if isinstance(value, list) else (value,):
-                if not isinstance(text, str):
-                    continue
-                if len(text) > LONGEST:
-                    # text of several lines is none, whatever the argument is called
-                    self._too_long |= name in NAMES or "\n" not in text
-                else:
-                    yield text
+        """The texts that may name files, at any depth of lists and objects."""
+        left: list[tuple[str, object, bool]] = [("", given, False)]
+        seen = 0
+        while left:
+            name, value, is_named = left.pop()
+            seen += 1
+            if seen > _MOST_VALUES:
+                self._too_long = True
+                return
+            if isinstance(value, Mapping):
+                for key, one in value.items():
+                    inner = str(key)
+                    parts = any(part in inner.lower() for part in _PARTS_OF_NAMES)
+                    left.append((inner, one, inner not in TEXTS and (is_named or parts)))
+            elif isinstance(value, list):
+                left += [(name, one, is_named) for one in value[:_MOST_VALUES]]
+                self._too_long |= is_named and len(value) > _MOST_VALUES
+            elif is_named and isinstance(value, str):
+                if len(value) <= LONGEST:
+                    yield value
+                elif name in NAMES or (".." in value and "\n" not in value):
+                    self._too_long = True
+                elif len(short := posixpath.normpath(value.replace("\\", "/").strip())) <= LONGEST:
+                    yield short
 
     def _of(self, path: str) -> Iterator[str]:
         if len(path) > LONGEST:
@@ -157,11 +180,14 @@ class Meanings:
         folders = self._folders
         for text in dict.fromkeys((path, path.replace("\\", "/"), _drive(path.strip()))):
             yield _folded(text, folders)
-            for root in _roots(folders):
-                form = _folded(_opened(text, root, folders.home), folders)
-                yield form
-                # a folder is that of a pattern for everything in it
-                yield f"{form}/"
+            for root in self._roots:
+                for opened in _opened(text, root, folders):
+                    form = _folded(opened, folders)
+                    yield form
+                    # a folder is that of a pattern for everything in it
+                    yield f"{form}/"
+                if text.startswith("/") and "/proc" not in text.lower():
+                    break
 
 
 def _roots(folders: Folders) -> tuple[str, ...]:
@@ -170,26 +196,63 @@ def _roots(folders: Folders) -> tuple[str, ...]:
     return tuple(dict.fromkeys(form for one in named for form in (one, _drive(one))))
 
 
-@lru_cache(maxsize=1024)
-def _patterns(pattern: str, folders: Folders) -> tuple[tuple[str, str], ...]:
+def _patterns(pattern: str, folders: Folders, roots: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """A pattern as literal beginnings and the patterns behind them, for each folder that `{cwd}` may be."""
     if not pattern.startswith(HERE):
         return tuple(("", _folded(one, folders)) for one in dict.fromkeys((pattern, _drive(pattern))))
     tail = _folded(pattern[len(HERE) :].replace("\\", "/"), folders)
-    starts = [_folded(_opened(root, "", folders.home), folders) for root in _roots(folders) if root]
+    starts = [_folded(one, folders) for root in roots if root for one in _opened(root, "", folders)]
     return tuple((start.rstrip("/"), tail) for start in dict.fromkeys(starts))
 
 
-def _opened(path: str, root: str, home: str) -> str:
-    """The path as a client opens it: trimmed, joined to a folder, without steps and doubled slashes."""
-    text = path.strip().removeprefix("file://")
-    if text == "~" or text.startswith("~/"):
-        text = home + text[1:]
-    if not text.startswith("/") and text[1:2] != ":":
-        text = f"{root}/{text}"
-    steps = [_without_ends(step) for step in text.split("/")]
-    normal = posixpath.normpath("/".join(steps))
+def _opened(path: str, root: str, folders: Folders) -> Iterator[str]:
+    """The path as clients open it: joined to a folder, without steps and doubled slashes.
+
+    POSIX opens steps as they are written; Windows takes away their ends, and knows drives.
+    """
+    trimmed = path.strip()
+    if trimmed[:7].lower() == "file://":
+        trimmed = trimmed[7:]
+        if trimmed[:10].lower() == "localhost/":
+            trimmed = trimmed[9:]
+    if trimmed == "~" or trimmed.startswith("~/"):
+        trimmed = folders.home + trimmed[1:]
+    for text in dict.fromkeys((trimmed, path)):
+        joined = text if text.startswith("/") else f"{root}/{text}"
+        yield _normal(joined, folders.cwd)
+        at_drive = text if text[1:2] == ":" else joined
+        windows = "/".join(map(_without_ends, at_drive.split("/")))
+        if windows != joined:
+            yield _normal(windows, folders.cwd)
+
+
+def _normal(path: str, cwd: str) -> str:
+    if "/proc/" in path.lower():
+        path = _without_proc(path, cwd)
+    normal = posixpath.normpath(path)
     return "/" + normal.lstrip("/") if normal.startswith("/") else normal
+
+
+def _without_proc(path: str, cwd: str) -> str:
+    """The path without the links of `/proc` to the root and to the working directory, in linear time."""
+    steps: list[str] = []
+    base = ""
+    for step in path.split("/"):
+        if step in ("", "."):
+            continue
+        if step == "..":
+            if steps:
+                steps.pop()
+            else:
+                base = posixpath.dirname(base)
+            continue
+        steps.append(step)
+        is_link = (
+            step in ("root", "cwd") and len(steps) in (3, 5) and base in ("", "/") and steps[0] == "proc"
+        )
+        if is_link and (len(steps) == 3 or steps[2] == "task"):
+            base, steps = (cwd if step == "cwd" else ""), []
+    return f"{base}/{'/'.join(steps)}"
 
 
 def _without_ends(step: str) -> str:

@@ -200,3 +200,37 @@ def test_a_long_path_is_judged_in_time(path):
     decided("Glob", DENIED * 5, path=path, pattern=path)
     # seconds of CPU
     assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "given_input"),
+    [("/etc/*", {"file_path": "x:/../../../../etc/shadow"}), ("{cwd}/.env", {"file_path": "x:/../.env"}),
+     ("{cwd}/.env", {"file_path": f"{CWD}/.. /../.env"}), ("{cwd}/secrets/*", {"file_path": f"{CWD}/. /../secrets/k"}),
+     ("{cwd}/.env", {"file_path": " /../.env"}), ("/etc/*", {"files": [{"path": "/etc/passwd"}]}),
+     ("/etc/*", {"options": {"path": "/etc/passwd"}}), ("/etc/*", {"files": {"a": ["/etc/passwd"]}}),
+     ("/etc/*", {"path": "file://localhost/etc/shadow"}), ("/etc/*", {"path": "FILE:///etc/shadow"}),
+     ("/etc/*", {"path": "/proc/self/root/etc/shadow"}), ("{cwd}/.env", {"path": "/proc/self/cwd/.env"}),
+     ("{cwd}/.env", {"path": "/proc/self/cwd/x/../.env"}), ("/etc/*", {"path": "/proc/1/task/1/root/etc/shadow"}),
+     ("/home/a/.env", {"path": "/proc/self/cwd/../.env"})],
+)  # fmt: skip
+def test_a_forbidden_file_is_found_as_each_system_opens_it(pattern, given_input):
+    assert decided("Read", [ActionRule(1, "deny", path=pattern)], **given_input) == "deny"
+
+
+@pytest.mark.parametrize("name", ["file_content", "source"])
+def test_a_long_text_that_no_client_opens_is_not_forbidden(name):
+    given_input = {name: "A" * 8_000}
+    assert decided("mcp__drive__upload", [ActionRule(1, "deny", path="/etc/*")], **given_input) == "undecided"
+
+
+def test_many_paths_are_judged_in_time_and_count_as_forbidden():
+    folders = HERE._replace(trusted=tuple(f"/home/a/{number}" for number in range(41)))
+    rules = [ActionRule(number, "deny", path=f"{{cwd}}/secrets{number}/*") for number in range(4)]
+    began = time.process_time()
+    assert decided("Read", rules, folders, paths=[f"x{number}" for number in range(2_000)]) == "deny"
+    assert time.process_time() - began < 0.2
+
+
+def test_folders_that_no_system_has_are_dropped():
+    context = {"live_cwd": CWD, "home_dir": "/home/a", "trusted_directories": {"primary": "/x" * LONGEST}}
+    assert folders_of(context).trusted == ()
