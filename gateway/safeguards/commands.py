@@ -170,30 +170,30 @@ class _Loose:
         that the pattern does not name, each with one word that may be its value.
         """
         words = self._words
-        for number, one in enumerate(wanted[1:], 1):
-            if one.startswith("-"):
-                if (number, place) in tried or not self._has_option(one, place):
-                    return False
-                tried.add((number, place))
+        left = [(1, place)]
+        while left:
+            number, place = left.pop()
+            if number == len(wanted):
+                return True
+            if (number, place) in tried:
                 continue
-            while True:
-                if place >= len(words) or (number, place) in tried:
-                    return False
-                tried.add((number, place))
-                if self._stands_at(one, place):
-                    place += 1
-                    break
-                if words[place].startswith("-"):
-                    place += 1
-                    if place < len(words) and not (
-                        words[place].startswith(("-", BREAK)) or self._stands_at(one, place)
-                    ):
-                        place += 1
-                elif words[place] == BREAK:
-                    place += 1
-                else:
-                    return False
-        return True
+            tried.add((number, place))
+            one = wanted[number]
+            if one.startswith("-"):
+                if self._has_option(one, place):
+                    left.append((number + 1, place))
+                continue
+            if place >= len(words):
+                continue
+            if words[place] == BREAK:
+                left.append((number, place + 1))
+            elif words[place].startswith("-"):
+                left.append((number, place + 1))
+                if place + 1 < len(words) and not words[place + 1].startswith(("-", BREAK)):
+                    left.append((number, place + 2))
+            if self._stands_at(one, place):
+                left.append((number + 1, place + 1))
+        return False
 
     def _has_option(self, wanted: str, place: int) -> bool:
         next_break = bisect_left(self._breaks, place)

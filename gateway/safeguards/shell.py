@@ -34,6 +34,8 @@ _WORDS_ALONE: Final[dict[int, str]] = {
     one: " " for one in range(0x80) if chr(one) not in _PLAIN and chr(one) not in "~*"
 }
 _WITH_BREAKS: Final[dict[int, str]] = _WORDS_ALONE | {ord(one): f" {BREAK} " for one in _ENDS}
+# what a substitution or a group prints may be a word of the command around it
+_WITHOUT_GROUPS: Final[dict[int, str]] = _WITH_BREAKS | {ord(one): " " for one in "()`"}
 _QUOTED: Final = patterns.compiled(r"""'[^']*+(?:'|\Z)|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)""", patterns.DOTALL)
 _VARIABLE: Final = patterns.compiled(r"\$(?:[A-Za-z_0-9]+|\{[^{}]*\}|[@*#?!$-])")
 _IFS: Final = patterns.compiled(r"\$(?:IFS\b|\{IFS[^{}]*\})")
@@ -94,7 +96,8 @@ def loose_words(command: str) -> list[str] | None:
     """Everything in a text that may be a word of some command in it; None: it is too long to look.
 
     Several readings stand one behind the other, with a BREAK between: quotes and backslashes taken away;
-    backslashes as slashes of a path; broken at commas, as braces do; quoted text as one word; without
+    substitutions and groups as part of the command around them; backslashes as slashes of a path;
+    broken at commas, as braces do; quoted text as one word; without
     variables, which may be empty. A BREAK also stands between commands, but not if the text has quotes or
     backslashes: there a `;` may be a letter.
     """
@@ -106,6 +109,8 @@ def loose_words(command: str) -> list[str] | None:
     unquoted = text.replace("'", "").replace('"', "")
     bare = unquoted.replace("\\", "")
     readings = [bare.translate(_WORDS_ALONE if quoted or "\\" in text else _WITH_BREAKS)]
+    if "`" in text or "(" in text:
+        readings.append(bare.translate(_WORDS_ALONE if quoted or "\\" in text else _WITHOUT_GROUPS))
     if "\\" in text:
         readings.append(unquoted.replace("\\", "/").translate(_WORDS_ALONE))
     if "," in text:
