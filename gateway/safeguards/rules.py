@@ -34,6 +34,8 @@ _SANDBOX_OFF: Final = "dangerouslyDisableSandbox"
 _LONGEST_PATTERN: Final = 500
 # a tool that shows contents of the files it finds: rules for reading them hold it back
 _SEARCH: Final = "Grep"
+# each of its calls has a command
+_SHELL: Final = "Bash"
 _READ: Final = "Read"
 
 
@@ -100,6 +102,8 @@ def ruling(
 def can_fit(rule: ActionRule) -> bool:
     """Whether there is any action that the patterns of a rule fit."""
     allows = rule.decision == ALLOW
+    if allows and ((rule.command and rule.path) or (rule.tool == _SHELL and not rule.command)):
+        return False
     if rule.command:
         return bool(pattern_words(rule.command) if allows else forbidden_words(rule.command))
     if not rule.path or not allows:

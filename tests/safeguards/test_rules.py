@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.client_protocol.safeguards import Folders
 from gateway.safeguards.commands import glob
 from gateway.safeguards.paths import plain_path
-from gateway.safeguards.rules import SAFE, Action, ActionRule, ruling
+from gateway.safeguards.rules import SAFE, Action, ActionRule, can_fit, ruling
 from gateway.safeguards.shell import literal_words, loose_words
 from tests.safeguards.slipping import SLIPPING
 
@@ -238,3 +238,10 @@ def test_reading_takes_time_in_proportion_to_the_text():
     assert loose_words("a " * 10_000_000) is None
     assert not glob("*a" * 200 + "b", "a" * 200_000)
     assert plain_path("/a/b") and not plain_path("/a\x00")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tool": "Bash"}, {"tool": "Bash", "path": "/x"}, {"command": "ls", "path": "/x"}], ids=str
+)
+def test_a_rule_that_can_allow_nothing_is_known(fields):
+    assert not can_fit(ActionRule(1, "allow", **fields))
