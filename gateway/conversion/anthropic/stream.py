@@ -262,8 +262,12 @@ class PassedStream:
             if known is not None and not delta.get(known[0]):
                 # says nothing of a block that has ended
                 return
-            if known is None or not known[1] or type(event.get("index")) is not int:
-                # a call without a name, or a kind that says nothing of its block
+            if known is None:
+                # a client fails at it, and the answer is whole without it
+                self._ledger.repair(repairs.BLOCK_ENDS, once=True)
+                return
+            if not known[1] or type(event.get("index")) is not int:
+                # a call without a name, or a place that cannot be read
                 self.failure = UpstreamBroken(_MALFORMED)
                 return
             self._ledger.repair(repairs.BLOCK_START, once=True)

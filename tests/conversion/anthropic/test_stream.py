@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.conversion import repairs
 from gateway.conversion.anthropic.stream import PassedStream
 from gateway.conversion.ledger import Ledger
 from gateway.errors import UpstreamTimedOut
@@ -212,6 +213,22 @@ def test_a_block_that_is_not_closed_is_closed_before_the_next_and_before_the_end
 def test_a_block_that_is_closed_twice_is_closed_once():
     late = [*TEXT[:2], *CALL[:2], TEXT[2], CALL[2], CALL[2]]
     assert events_of(*late) == events_of(*TEXT, *CALL)
+
+
+@pytest.mark.parametrize("kind", ["citations_delta", "brand_new_delta"])
+def test_a_delta_that_comes_after_its_block_and_begins_none_is_left_out(kind):
+    late = raw({"type": "content_block_delta", "index": 0, "delta": {"type": kind, "citation": {}}})
+    assert events_of(*TEXT, late, late, *CALL) == events_of(*TEXT, *CALL)
+    stream = stream_of()
+    play(stream, raw(START), *TEXT, late, late, *END)
+    assert stream.failure is None
+    assert [one.note for one in stream._ledger.entries] == [repairs.BLOCK_ENDS.note]
+
+
+def test_a_call_that_never_began_is_an_answer_that_cannot_be_read():
+    stream = stream_of()
+    play(stream, raw(START), *TEXT, CALL[1], *END)
+    assert stream.failure.message == "upstream sent malformed stream data"
 
 
 def test_content_that_comes_with_the_beginning_of_a_block_is_told_in_deltas():
