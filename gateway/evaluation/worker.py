@@ -61,7 +61,8 @@ def run_waiting(asker: CandidateAsker, process: str, stopping: threading.Event) 
         try:
             EvaluationRun(evaluation, asker, process, stopping).run()
         except Exception as problem:
-            if concerns_server(problem):
+            if concerns_server(problem) or stopping.is_set() or asker.closed:
+                # it failed because the process ends; it stays as it is for whoever takes it up
                 raise
             _pause(evaluation, problem)
         count += 1

@@ -453,6 +453,30 @@ def test_the_database_out_of_reach_pauses_nothing(stage, evaluated, monkeypatch)
     assert waiting.state == EvaluationState.WAITING
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_process_that_ends_in_the_middle_pauses_nothing(stage, evaluated, monkeypatch, told):
+    evaluation, stopping = evaluated(1), threading.Event()
+
+    def ends(_self, _request):
+        if told:
+            stopping.set()
+        else:
+            monkeypatch.setattr(type(stage.asker), "closed", True)
+        raise RuntimeError("Event loop is closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(stage.asker), "ask", ends)
+        with pytest.raises(RuntimeError):
+            run_waiting(stage.asker, "me", stopping)
+    monkeypatch.undo()
+    evaluation.refresh_from_db()
+    assert (evaluation.state, evaluation.problem) == (EvaluationState.RUNNING, "")
+    assert run_waiting(stage.asker, "me", threading.Event()) == 1
+    evaluation.refresh_from_db()
+    assert evaluation.state == EvaluationState.DONE
+    assert verdicts(evaluation) == truth(1)
+
+
 def test_a_number_of_output_tokens_in_a_file_is_bounded():
     assert _max_tokens(b'{"max_tokens": 9000000000000000000}') == MOST_TOKENS
     assert [_max_tokens(b'{"max_tokens": %s}' % text) for text in (b"true", b"-1", b"1.5", b'"9"')] == [0] * 4
