@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from gateway.client_protocol.safeguards import Folders
 from gateway.safeguards.commands import glob
