@@ -281,8 +281,12 @@ class MessageStream(ConvertedStream):
         thinking, place, visible = self._read(delta)
         said = self._writer.output
         news = self._news_in(visible) if visible else None
-        if self._in_doubt is not None and (visible or at_end or pieces_of(delta)):
-            self._settle_repetition(goes_on=bool(visible) and news is None)
+        if self._in_doubt is not None and (thinking or visible or at_end or pieces_of(delta)):
+            # the text goes on behind it, be it with the same words a third time; thinking is no text
+            self._settle_repetition(goes_on=bool(visible) and not thinking)
+            if self._writer.state.over:
+                return {}
+            news = self._news_in(visible) if visible else None
         if news == "" and not at_end and not any(delta[key] for key in delta.keys() - {"role", "content"}):
             self._in_doubt = (delta, choice)
             return {}

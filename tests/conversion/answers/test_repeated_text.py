@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conversion.answers.test_odd_forms import streamed
-from tests.playbook import chunk, finish, text
+from tests.playbook import chunk, finish, text, thought
 
 TAGS = {"reasoning_in": ["think_tags"]}
 THOUGHT, SAID = "<think>plan a</think>", ["The answer is ", "forty-two."]
@@ -40,3 +40,26 @@ def test_a_last_chunk_that_only_begins_alike_is_all_new():
     assert told(text("No, "), text("no, "), chunk({"content": "no, no, never."}, "stop")) == (
         "No, no, no, no, never."
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["a line\n", "a line\n", "a line\n", "end"],
+        ["ab", "cd", "abcd", "abcd", "abcd", "x"],
+        ["ab", "cd", "abcd", "abcd", "x"],
+        ["ab", "cd", "abcd", "abcd"],
+    ],
+)
+@pytest.mark.parametrize("options", [TAGS, {}])
+def test_what_is_said_more_than_twice_is_the_models(said, options):
+    assert told(*map(text, said), finish("stop"), options=options) == "".join(said)
+    last = chunk({"content": said[-1]}, "stop")
+    assert told(*map(text, said[:-1]), last, options=options) == "".join(said)
+
+
+def test_a_repetition_in_front_of_thinking_is_one():
+    chunks = [*map(text, SAID), text(WHOLE), thought("hm"), text(" More."), finish("stop")]
+    assert told(*chunks, options={}) == WHOLE + " More."
+    both = chunk({"reasoning_content": "hm", "content": " More."})
+    assert told(*chunks[:3], both, finish("stop"), options={}) == WHOLE + " More."
