@@ -303,7 +303,7 @@ class ConvertedStream:
         refusal = "".join(self._refusal)
         if refusal and not writer.output.text_length:
             writer.text(refusal)
-        told = self._whole or self._counted_below_the_cap()
+        told = self._whole or stop_reasons.counted_below(self.usage, self._context.max_tokens)
         if not writer.drain(stop_reasons.ending_of(finish, whole=told)):
             writer.fail(UpstreamBroken("upstream returned a tool call without a name"))
             return
@@ -341,14 +341,6 @@ class ConvertedStream:
             return False
         usage = self.usage
         return not usage.estimated and 0 < cap <= usage.output_tokens
-
-    def _counted_below_the_cap(self) -> bool:
-        """Whether the provider has counted the answer, and it has fewer tokens than were asked for.
-
-        Some servers send no finish reason. One that counts what it said has come to its end.
-        """
-        usage = self.usage
-        return not usage.estimated and 0 < usage.output_tokens < self._context.max_tokens
 
     def _call_written(self, finish: Finish | None) -> bool:
         """The model has finished with a call in its text, or in thinking behind which it said nothing."""

@@ -189,6 +189,14 @@ def ending_of(finish: Finish | None, *, whole: bool) -> CallEnding:
     return CallEnding.UNTOLD if finish is None and not whole else CallEnding.OVER
 
 
+def counted_below(usage: Usage, cap: int) -> bool:
+    """Whether the provider has counted the answer, and it has fewer tokens than were asked for.
+
+    Some servers send no finish reason. One that counts what it said has come to its end.
+    """
+    return not usage.estimated and 0 < usage.output_tokens < cap
+
+
 def failure_of(finish: Finish) -> UpstreamError | None:
     """The error that a finish reason stands for, if any."""
     if finish is Finish.ERROR:

@@ -6,7 +6,8 @@ would stop there without a reason, so such an answer is an error, which clients 
 from the words: they may be half a call, or one that the model only thought about.
 
 A text that quotes such a mark is an answer. A mark counts only with the name of a tool that was sent close
-behind it, in front of everything else on its line, outside of Markdown code, and where the text ends with it.
+behind it, as a call has it, at the beginning of a line, outside of Markdown code, and where the text ends
+with it.
 
 See docs/conversion.md, "Tool calls".
 """
@@ -29,6 +30,8 @@ _BEGINS: Final = patterns.any_of(_MARKS)
 _NEAR_THE_END: Final = 64 * 1024
 _NEAR_THE_MARK: Final = 256
 _MOST: Final = 64  # marks that are looked at
+# how a call goes on behind its mark, where that is not the name of its tool
+_BEHIND: Final = ("{", "[{", "[ {", "<", "[functions.", "function", "call:")
 _CLOSING: Final = (">", "}", "]", "```")
 
 
@@ -46,10 +49,19 @@ def is_written(text: str, tools: Collection[str]) -> bool:
     for number, mark in enumerate(_BEGINS.finditer(text)):
         if number >= _MOST:
             return False
-        fences += text.count("```", at, mark.start())
+        fences += text.count("```", at, mark.start()) + text.count("~~~", at, mark.start())
         at = mark.start()
         line = text[text.rfind("\n", 0, at) + 1 : at] if at else ""
         near = text[mark.end() : mark.end() + _NEAR_THE_MARK]
-        if fences % 2 == 0 and not line.strip() and any(tool in near for tool in tools):
+        if fences % 2 == 0 and not line and _begins_a_call(near, tools):
             return True
     return False
+
+
+def _begins_a_call(behind: str, tools: Collection[str]) -> bool:
+    """Whether what stands behind a mark is the call of a tool, and no words about the mark."""
+    behind = behind.lstrip()
+    named = behind.removeprefix("functions.")
+    if any(named.startswith(tool) and not named[len(tool) : len(tool) + 1].isalnum() for tool in tools):
+        return True
+    return behind.startswith(_BEHIND) and any(tool in behind for tool in tools)

@@ -61,7 +61,11 @@ def overflow_in(words: set[str], texts: list[str], body: object) -> Overflow | N
         match = next(_matches(_SPECIFIC, text), None)
         if match is not None:
             return _with_fields(match, body)
-    if words & _CODES or any(_found(_GENERAL, text) for text in texts):
+    if words & _CODES:
+        return _with_fields(Overflow(), body)
+    if any(_found(_NEVER_WITHOUT_NUMBERS, text) for text in texts):
+        return None
+    if any(_found(_GENERAL, text) for text in texts):
         return _with_fields(Overflow(), body)
     return None
 
@@ -107,6 +111,7 @@ _DATA: Final[Mapping[str, Any]] = wordings()["overflow"]
 _CODES: Final = frozenset(_DATA["codes"])
 _MINUTE: Final = compiled_wordings(_DATA["minute"])
 _NEVER: Final = compiled_wordings(_DATA["never"])
+_NEVER_WITHOUT_NUMBERS: Final = compiled_wordings(_DATA["never_without_numbers"])
 _SPECIFIC: Final = compiled_wordings(_DATA["specific"])
 _GENERAL: Final = compiled_wordings(_DATA["general"])
 

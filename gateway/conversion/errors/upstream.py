@@ -51,7 +51,11 @@ _BAD_INPUT: Final = (
     "failed_to_download_image",
     "image_file_not_found",
 )
-_OF_MONEY: Final = frozenset({400, 403, 429})
+_OF_MONEY: Final = frozenset({403, 429})
+# with a 400, which may repeat what a client wrote, only a code or one of these
+_NO_MONEY_SAID: Final = patterns.compiled(
+    "credit balance is too low|account is in good standing|余额不足|欠费", patterns.IGNORECASE
+)
 # The model wrote something that the provider could not read: the next answer is likely to be readable.
 _UNREADABLE: Final = frozenset(
     {
@@ -286,6 +290,12 @@ def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
     return error
 
 
+def _without_money(status: int, told: ErrorBody) -> bool:
+    if status == 400:
+        return NO_MONEY.has_code(told) or any(_NO_MONEY_SAID.search(text) for text in told.texts)
+    return status in _OF_MONEY and NO_MONEY.is_told(told)
+
+
 def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool = False) -> UpstreamError:
     """The table of docs/conversion.md, "Errors of providers".
 
@@ -315,7 +325,7 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         return UpstreamRefused(message)
     if status == 401 and asked.gateway_credential:
         return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
-    if status == 402 or (status in _OF_MONEY and NO_MONEY.is_told(told)):
+    if status == 402 or _without_money(status, told):
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
     if status in _OF_OUTPUT and _model_unreadable(told):
         return UpstreamRejected(message, status=502, error_type="api_error")

@@ -19,6 +19,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from gateway import patterns
 from gateway.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -38,6 +39,13 @@ _PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 5
 _CREDENTIAL: Final = frozenset({401, 402, 403})
 # statuses of a wrong address or an unknown model: the admin's mistake, not the client's
 _TARGET: Final = frozenset({404, 405, 501, 505})
+# a 403 about what a prompt says, and not about whose key it came with: the credential is good
+_SCREENED: Final = patterns.compiled(
+    r"moderation|flagged|content[ _]policy|safety system", patterns.IGNORECASE
+)
+_ACCOUNT: Final = patterns.compiled(
+    r"\b(?:account|organi[sz]ation|team|api key|project)\b", patterns.IGNORECASE
+)
 _OVERFLOW: Final = ("prompt is too long", "input length and `max_tokens` exceed")
 
 
@@ -77,6 +85,10 @@ class Step:
 GIVE_UP: Final = Step("gave_up")
 
 
+def _about_the_prompt(message: str) -> bool:
+    return _SCREENED.search(message) is not None and _ACCOUNT.search(message) is None
+
+
 def fault_of(error: UpstreamError) -> Fault:
     """Whose fault it is. An error inside a 200 has no status of its own, only the one it was taken for."""
     if isinstance(error, UpstreamRefused) or is_overflow(error):
@@ -91,7 +103,7 @@ def fault_of(error: UpstreamError) -> Fault:
     if error.upstream_status in _TARGET:
         # some of these become a 400 for the client, who can do nothing about it
         return Fault.TARGET
-    if error.status == 400:
+    if error.status == 400 or (error.status == 403 and _about_the_prompt(error.message)):
         return Fault.CLIENT
     if error.upstream_status in _CREDENTIAL or error.status in _CREDENTIAL or _refused_inside(error):
         return Fault.CREDENTIAL

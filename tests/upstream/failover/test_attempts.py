@@ -103,7 +103,18 @@ def test_a_refusal_by_the_content_filter_is_the_client_s():
 
 
 @pytest.mark.parametrize("protocol", DIALECTS)
-@pytest.mark.parametrize("message", ["Your input was flagged", "Content violates usage guidelines."])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your input was flagged",
+        "Content violates usage guidelines.",
+        "Prompt flagged by moderation",
+        "This content has been flagged by our moderation system",
+        "Request blocked by content policy",
+        "Moderation failed",
+        "Forbidden by the safety system",
+    ],
+)
 def test_a_prompt_refused_with_403_takes_no_credential_out_of_service(protocol, message):
     assert fault_of(refused(protocol, 403, message=message)) is Fault.CLIENT
     assert fault_of(refused(protocol, 403, message="Your account was flagged")) is Fault.CREDENTIAL
