@@ -81,7 +81,8 @@ def test_a_small_compressed_body_does_not_become_a_large_one(attacked, coding):
         found = answer(connection)
     assert status(found) == 413
     assert b"request_body_too_large_after_decoding" in found
-    assert toll.memory < 32 and toll.cpu < 1.5
+    # what was unpacked up to the bound, and the pieces it came in
+    assert toll.memory < 48 and toll.cpu < 1.5
 
 
 def test_a_conversation_may_be_compressed(attacked):
