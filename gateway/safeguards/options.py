@@ -16,7 +16,9 @@ _LONG: Final = (
     "--in-place", "--info-script", "--init-file", "--interpreter", "--no-index", "--open-files-in-pager",
     "--output", "--pager", "--plugin", "--pre", "--rcfile", "--receive-pack", "--require", "--rsh",
     "--rsh-command", "--script-shell", "--shell", "--textconv", "--to-command", "--toolexec",
-    "--upload-file", "--upload-pack", "--use-askpass", "--use-compress-program", "--work-tree",
+    "--makefile", "--directory", "--node-options", "--userconfig", "--template", "--junitxml", "--basetemp",
+    "--dump-header", "--trace", "--remote-name", "--data-binary", "--import", "--upload-file",
+    "--upload-pack", "--use-askpass", "--use-compress-program", "--work-tree",
 )  # fmt: skip
 # an abbreviation of fewer letters is that of too many options
 _SHORTEST: Final = len("--ou")
@@ -28,11 +30,14 @@ _SINGLE_DASH: Final = (
 _WORDS: Final = ("ext::",)
 # letters of one-letter options, by program; a group of letters counts if it has one of them
 _LETTERS: Final[Mapping[str, str]] = {
-    "curl": "oOKTFd",
+    "curl": "oOKTFdDc",
     "fd": "xX",
     "git": "cCoOxu",
     "make": "fCIE",
     "man": "PHl",
+    "node": "rep",
+    "npm": "Ccx",
+    "pytest": "pco",
     "rsync": "e",
     "sed": "ie",
     "sort": "oT",

@@ -58,6 +58,9 @@ REACHING = [
     "git diff --textconv", "git format-patch -o/x", "git diff --OUTPUT=x", "find . -exec id", "find . -execdir id", "find . -delete",
     "find . -fprintf x", "find . -okdir id", "rg --pre id x", "rg --pre=id x", "fd -x id", "fd -HX id", "sort -o x y",
     "sort --compress-program=id x", "tar xf a --to-command=id", "tar --checkpoint-action=exec=id -xf a", "tar -cI id a",
+    "make --makefile=x", "make --directory=/x", "npm --node-options=x", "npm --userconfig=x", "npm -C /x", "git clone --template=/x y",
+    "pytest -p x", "pytest --junitxml=x", "pytest --basetemp=x", "curl -D x y", "curl -c x y", "curl --dump-header x y", "curl --trace x y",
+    "curl --remote-name y", "curl --data-binary x y", "node -r x", "node --import x",
     "curl -o x y", "sed -ni x y", "sed --in-place x", "rsync -ave id x", "make -f /tmp/x", "node -e x", "python -c x",
     "pytest -c x", "ssh -oProxyCommand=id x", "npm --script-shell=id test", "xargs -x", "make SHELL=/tmp/x", "go vet -vettool=id", "java -javaagent:x", "/usr/bin/sort -ox y",
 ]  # fmt: skip
