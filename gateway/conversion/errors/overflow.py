@@ -76,7 +76,8 @@ def too_large_for_a_minute(
     """A request that alone exceeds what may be asked in a minute: waiting does not help.
 
     Most providers count `max_tokens`, as it was sent, with the input. What they say is requested is taken
-    for the sum or for the input alone, whichever puts the input closer to our estimate.
+    for the sum or for the input alone, whichever puts the input closer to our estimate. Where the input alone
+    does not fit either, their numbers stay as they are: a client has to give up what is between the two.
     """
     for text in texts:
         for found in _matches(_MINUTE, text):
@@ -84,7 +85,8 @@ def too_large_for_a_minute(
             if requested is None or limit is None or requested <= limit:
                 continue
             alone = requested - max_tokens
-            if max_tokens and alone > 0 and abs(alone - estimated_tokens) < abs(requested - estimated_tokens):
+            is_sum = abs(alone - estimated_tokens) < abs(requested - estimated_tokens)
+            if max_tokens and 0 < alone <= limit and is_sum:
                 return Overflow(alone, max_tokens, limit)
             return found
     return None

@@ -302,7 +302,9 @@ MINUTE = (
     [
         (32000, 165, "input length and `max_tokens` exceed context limit: 979 + 32000 > 8000, "),
         (32000, 2000, "input length and `max_tokens` exceed context limit: 979 + 32000 > 8000, "),
-        (23000, 9000, "prompt is too long: 9979 tokens > 8000 maximum"),
+        # the input alone does not fit either: the provider's numbers
+        (23000, 9000, "prompt is too long: 32979 tokens > 8000 maximum"),
+        (1000, 20000, "prompt is too long: 32979 tokens > 8000 maximum"),
         # what is requested is the input alone
         (32000, 30000, "prompt is too long: 32979 tokens > 8000 maximum"),
         (64000, 165, "prompt is too long: 32979 tokens > 8000 maximum"),
