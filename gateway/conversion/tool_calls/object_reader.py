@@ -55,6 +55,12 @@ _BETWEEN: Final = patterns.match_at(
     r"(?:[ \t\r\n,;}\]]|```(?:json)?|</?[A-Za-z_]{1,40}>|<[|\uff5c][^<>|\uff5c]{1,40}[|\uff5c]>)*+\Z"
 )
 _LONGEST_JUNK: Final = 200
+# words in front of another object that may be the name of its tool: one alone on its line
+_MAY_NAME: Final = patterns.compiled(r"[\n>][ \t]*[A-Za-z_][A-Za-z0-9_.-]*(?::[0-9]+)?[ \t\r\n]*\Z")
+# an object behind words is looked at so far; these keys make it a call
+_LONGEST_ASIDE: Final = 1024
+_NAME_KEY: Final = patterns.compiled(r'"name"[ \t\r\n]*:')
+_ARGUMENTS_KEY: Final = patterns.compiled(r'"(?:arguments|parameters|input)"[ \t\r\n]*:')
 # no number that means anything is longer; a run without end must not be held back without end
 _LONGEST_LITERAL: Final = 1024
 
@@ -103,6 +109,7 @@ class ObjectReader:
     """
 
     __slots__ = (
+        "_aside",
         "_forwarded",
         "_junk",
         "_open",
@@ -121,6 +128,7 @@ class ObjectReader:
         self._raw: list[str] = []  # everything, until something is forwarded
         self._forwarded = False
         self._junk = ""  # what came behind the object and is none
+        self._aside = ""  # an object behind words
         self.behind = ""  # what came behind the object and may be another one
         self.placeholder = False  # one stood in front
         self.repaired = False
@@ -277,21 +285,37 @@ class ObjectReader:
     def _ended(self, text: str) -> None:
         """What comes behind the object: another one, or nothing that means anything.
 
-        Raises MalformedArguments for an object behind words, which may say what it is.
+        Raises MalformedArguments for an object behind words that is a call, or that a word seems to name.
         """
         if self.behind:
             self.behind += text
             return
+        if self._aside:
+            self._note_aside(text)
+            return
         begin = text.find("{")
         junk = self._junk + (text if begin < 0 else text[:begin])
-        if begin >= 0:
-            if len(junk) > _LONGEST_JUNK or _BETWEEN(junk) is None:
-                raise MalformedArguments
+        if begin >= 0 and len(junk) <= _LONGEST_JUNK and _BETWEEN(junk) is not None:
             self.behind = text[begin:]
-        elif text and not text.isspace():
+        elif begin >= 0:
+            if len(junk) <= _LONGEST_JUNK and _MAY_NAME.search(junk):
+                raise MalformedArguments
             self.repaired = True
-            # the last of a long one is enough to know that it is too long
+            self._note_aside(text[begin:])
+        elif text.isspace():
+            # one sign parts words as well as many
+            self._junk = self._junk.rstrip() + ("\n" if "\n" in text else " ")
+        elif text:
+            self.repaired = True
+            # the beginning of a long one is enough to know that it is too long
             self._junk = junk[: _LONGEST_JUNK + 1]
+
+    def _note_aside(self, text: str) -> None:
+        """More of an object behind words: what a model went on to say, unless it is a call."""
+        if len(self._aside) < _LONGEST_ASIDE:
+            self._aside = (self._aside + text)[:_LONGEST_ASIDE]
+            if _NAME_KEY.search(self._aside) and _ARGUMENTS_KEY.search(self._aside):
+                raise MalformedArguments
 
     def _string_ended(self, text: str, at: int) -> int:
         """Behind the closing quote; from one string right into the next where that is what follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.conversion.context import ToolFacts
+from gateway.conversion.tool_calls.arguments import CallEnding, LiveArguments
 from tests.conversion.answers.test_odd_content import played
 from tests.conversion.answers.test_odd_forms import OFFERED, whole
 from tests.conversion.converting import convert, request_of
@@ -48,6 +49,36 @@ def test_an_object_behind_words_never_becomes_the_input_of_another_tool(words):
 
 def test_words_behind_the_arguments_are_left_out():
     assert calls(f"{A}\n</tool_call> done") == [READ_A]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "\nObservation: {",
+        '\nObservation: {"output": "x"}',
+        "\nNow I will look at {x}",
+        "\nThe result is {} then.",
+        "\n" + "words " * 100 + "{",
+        " done {'a'}.",
+    ],
+)
+def test_what_a_model_goes_on_to_say_behind_a_call_is_left_out(tail):
+    arguments = A + tail
+    end = finish("tool_calls")
+    assert played(call(0, "c", "Read", arguments), end, **OFFERED) == ([READ_A], "tool_use")
+    entry = {"id": "c", "function": {"name": "Read", "arguments": arguments}}
+    assert whole({"tool_calls": [entry]}, **OFFERED) == [READ_A]
+    live = LiveArguments()
+    assert "".join(live.feed(sign) for sign in arguments) == A and live.repaired
+    assert live.finish(CallEnding.OVER) == "" and live.behind == ""
+
+
+@pytest.mark.parametrize("words", ["\nBash\n", "</tool_call>\nBash", "\nfunctions.Bash:1 ", "\nmcp__x-y.z\n"])
+def test_an_object_that_a_word_seems_to_name_is_not_lost(words):
+    arguments = f'{A}{words}{{"a":"2"}}'
+    assert played(call(0, "c", "Read", arguments), finish("tool_calls"), **OFFERED)[0] == [
+        ("Read", {"INVALID_JSON": arguments})
+    ]
 
 
 def test_a_call_as_its_own_arguments_is_that_call():
