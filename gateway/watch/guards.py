@@ -99,7 +99,7 @@ class Arms:
         return self._priced(Sides(since, new, others))
 
     def _newest_of_others(self) -> ArmFigures:
-        """Of as many sessions as a guard asks for, or nothing: by fewer no target is judged."""
+        """Figures of the newest requests of the others, however few sessions they are of."""
         if self._before is None:
             pk, since, least = self._ramp.mapping_id, self._now - OTHERS_BACK, self._ramp.guard_sessions
             rows = [rows_of_arm(pk, arm, since) for arm in self.others]
@@ -107,7 +107,7 @@ class Arms:
             if found.sessions < least and any(len(one) == MOST_ROWS for one in rows):
                 seen = sum(sessions_seen(pk, arm, since) for arm in self.others)
                 found = replace(found, sessions=seen)
-            self._before = found if found.sessions >= least else ArmFigures()
+            self._before = found
         return self._before
 
     def _priced(self, side: Sides) -> Sides:
@@ -173,14 +173,18 @@ def _tripped_text(figures: Mapping[str, Any]) -> str:
 
 def _trips(ramp: Ramp, side: Sides) -> Iterator[Trip]:
     new, others = side.new, side.others
+    # sessions that the others lack count as without failures: few of them prove neither trouble nor health
+    weight = min(1.0, others.sessions / ramp.guard_sessions)
     for guard, most, seen, other in (
-        ("errors", ramp.guard_errors, new.failed_share, others.failed_share or 0.0),
-        ("tools", ramp.guard_tools, new.failed_calls_share, others.failed_calls_share or 0.0),
+        ("errors", ramp.guard_errors, new.failed_share, weight * (others.failed_share or 0.0)),
+        ("tools", ramp.guard_tools, new.failed_calls_share, weight * (others.failed_calls_share or 0.0)),
     ):
         if most is not None and seen is not None and seen > other + most:
             yield Trip(guard, seen, other, other + most, side)
+    # the slowest of a few say nothing
+    first_byte = others.first_byte_ms if others.sessions >= ramp.guard_sessions else None
     for guard, percent, measured, compared in (
-        ("first_byte", ramp.guard_first_byte, new.first_byte_ms, others.first_byte_ms),
+        ("first_byte", ramp.guard_first_byte, new.first_byte_ms, first_byte),
         ("cost", ramp.guard_cost, _judged_cost(ramp, new), _judged_cost(ramp, others)),
     ):
         if percent is None or measured is None or compared is None:

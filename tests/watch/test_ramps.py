@@ -228,6 +228,24 @@ def test_at_a_hundred_percent_the_others_are_judged_by_what_they_did_before(mapp
     assert Ramp.objects.get().figures["other"] == 100
 
 
+def test_failures_are_compared_with_what_the_others_did_however_few_they_are(mapping):
+    guards = {"guard_errors": 5, "guard_tools": 5, "guard_first_byte": 50}
+    make_ramp(mapping, [{"share": 50, "seconds": 86400}], guard_sessions=20, **guards)
+    look(NOW)
+    asked(mapping, OLD, 17, at=minutes(1), first_byte_ms=100, tool_count=10, tools_failed=["Edit"])
+    asked(mapping, OLD, 2, at=minutes(1), first=17, state="error")
+    asked(mapping, NEW, 36, at=minutes(1), first_byte_ms=500, tool_count=10, tools_failed=["Edit"])
+    asked(mapping, NEW, 4, at=minutes(1), first=36, state="error")
+    look(minutes(2))
+    assert Ramp.objects.get().state == RampState.RUNNING
+    asked(mapping, NEW, 6, at=minutes(2), first=40, state="error")
+    look(minutes(3))
+    figures = Ramp.objects.get().figures
+    assert (figures["guard"], figures["others"]["sessions"]) == ("errors", 19)
+    # the twentieth session counts as one without failures
+    assert figures["other"] == pytest.approx(10.0)
+
+
 def asked_in_turns(mapping, arm, sessions, turns, *, at, every=1, first=0, **fields):
     """Store sessions one after the other, each of as many requests `every` so many seconds."""
     for session in range(sessions):
