@@ -73,7 +73,7 @@ def _is_word(wanted: PatternWord, word: str, program: str) -> bool:
     if word.count("..") != sum(piece.count("..") for piece in wanted) or not pieces_fit(wanted, word):
         return False
     if not first:
-        return not word.startswith("-")
+        return not word.startswith("-") and not reaches_further(program, word)
     return "=" in first or not reaches_further(program, word)
 
 

@@ -60,7 +60,7 @@ def reaches_further(program: str, word: str) -> bool:
     if word.startswith(_WORDS):
         return True
     name, assigns, _ = word.partition("=")
-    if assigns and name.isidentifier() and name.isupper():
+    if assigns and name.removeprefix(".").isidentifier() and name.isupper():
         # a variable of make, which may be its shell
         return True
     if not word.startswith("-") or len(word) < 2:

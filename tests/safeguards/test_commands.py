@@ -41,6 +41,13 @@ def test_a_star_in_quotes_is_itself():
     assert not allows("grep 'a*b'", "grep axb") and allows("grep 'a*b'", "grep 'a*b'")
 
 
+def test_a_star_for_a_word_covers_nothing_that_reaches_further():
+    assert allows("make * test", "make all test")
+    assert not allows("make * test", "make SHELL=/tmp/x test")
+    assert not allows("make * test", "make .SHELLFLAGS=-cx test")
+    assert not allows("git * x", "git --exec-path=/y x") and not allows("git fetch *a", "git fetch ext::a")
+
+
 @given(
     st.sampled_from(["src/*", "./a*", "*.py", "a/*/b", "--x=*", "a:*"]),
     st.lists(st.sampled_from(["..", ".", "/", "a", "b", "src/", ".py", "--x=", "a:", "-"]), max_size=8),
@@ -52,6 +59,7 @@ def test_no_step_out_of_a_folder_hides_in_a_star(pattern, parts):
 
 
 REACHING = [
+    "make SHELL=/tmp/x test", "make .SHELLFLAGS=-cx test",
     "git diff --no-index --output=/home/a/.bashrc /dev/null evil", "git diff --outpu=/x", "git diff --ext-diff",
     "git diff --ext", "git fetch --upload-pack=id x", "git fetch --upload-p id x", "git -c core.pager=id diff",
     "git clone -u id x", "git grep --open-files-in-pager=id x", "git grep -Oid x", "git rebase -x id", "git fetch ext::id",
