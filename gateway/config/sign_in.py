@@ -32,7 +32,7 @@ _TAKEN_OVER: Final = (
 )  # fmt: skip
 # of one address, within the lifetime of a grant
 MOST_STARTS: Final = 30
-# codes that nobody waits with, within MISSES_HOLD seconds
+# wrong codes that are accepted within MISSES_HOLD seconds
 MOST_MISSES: Final = 10
 MOST_MISSES_OF_ADDRESS: Final = 200
 MISSES_HOLD: Final = 600

@@ -129,7 +129,7 @@ def costs_of_arms(mapping_pk: int, arms: Iterable[str], since: datetime, until: 
 
 
 def reach(rows: Sequence[Mapping[str, object]], since: datetime) -> datetime:
-    """From when on `rows`, as `rows_of_arm` read them, are all that there are."""
+    """The moment from which on `rows`, as `rows_of_arm` read them, lack none."""
     began = rows[-1]["started_at"] if len(rows) == MOST_ROWS else since
     assert isinstance(began, datetime)
     return began

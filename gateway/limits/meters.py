@@ -193,7 +193,7 @@ def judged(
 
 
 def fullest(meters: Iterable[Meter], standings: Mapping[str, CounterStanding]) -> BudgetShare | None:
-    """The budget that a person is told of: the fullest, or of several used up the one that resets last."""
+    """The budget that a person is told of: the fullest; of several used up, the one that resets last."""
     found: BudgetShare | None = None
     for meter in meters:
         if isinstance(meter.window, Period):

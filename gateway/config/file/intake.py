@@ -46,7 +46,7 @@ class Intake:
         return record
 
     def not_meant(self, kind: str, found: Iterable[R]) -> list[R]:
-        """Those of these records that no entry has meant yet."""
+        """The ones of these records that no entry has claimed yet."""
         return [one for one in found if (kind, one.pk) not in self._seen]
 
     def taken(self, kind: str, record: ConfigRecord) -> None:

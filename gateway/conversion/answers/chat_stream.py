@@ -272,7 +272,7 @@ class MessageStream(ConvertedStream):
                 self._ledger.repair(repairs.TEXT_REPEATED, once=True)
 
     def _without_repetition(self, delta: JSONObject, choice: int = 0, *, at_end: bool = True) -> JSONObject:
-        """A delta or message without what it says again: some providers repeat all in the last one.
+        """A delta or message without what it repeats: some providers send everything again in the last one.
 
         A repetition that is not `at_end` waits for what follows, which may show that it was none.
         """
@@ -282,7 +282,7 @@ class MessageStream(ConvertedStream):
         said = self._writer.output
         news = self._news_in(visible) if visible else None
         if self._in_doubt is not None and (thinking or visible or at_end or pieces_of(delta)):
-            # the text goes on behind it, be it with the same words a third time; thinking is no text
+            # text behind it makes it the model's own, even the same words a third time; thinking does not
             self._settle_repetition(goes_on=bool(visible) and not thinking)
             if self._writer.state.over:
                 return {}

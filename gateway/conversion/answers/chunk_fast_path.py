@@ -32,7 +32,7 @@ Say = Callable[[str, bytes], None]
 
 # lessons in a row that no chunk has repeated
 PATIENCE: Final = 16
-# so little is no repetition of a whole text
+# characters; a shorter text is not taken for a repetition of the whole
 _SHORT: Final = 3
 # no chunk begins like this
 _NONE: Final = b"\x00"

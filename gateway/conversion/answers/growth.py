@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import Final
 
 _ENOUGH: Final = 6
-# of a beginning that is evidence by itself
+# characters of a repeated beginning that are evidence by themselves
 _LONG_BEGINNING: Final = 32
 _LONG: Final = 7
 

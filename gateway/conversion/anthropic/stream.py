@@ -185,7 +185,7 @@ class PassedStream:
         read = _READERS.get(kind)
         if read is not None:
             self.events += 1
-            # what is written anew has the type that the event is named by
+            # an event that is written anew gets the type of its name
             event["type"] = kind
             if not self.started and kind in _NEEDS_A_START:
                 self._ledger.repair(repairs.MESSAGE_START, once=True)
@@ -212,7 +212,7 @@ class PassedStream:
         if type(index) is int:
             self._numbers.pop(index, None)
             if index != self._blocks:
-                # clients count
+                # clients take the index for a position in their list
                 self._ledger.repair(repairs.BLOCK_INDEX, once=True)
                 self._numbers[index] = self._blocks
             self._blocks += 1
@@ -263,7 +263,7 @@ class PassedStream:
                 # says nothing of a block that has ended
                 return
             if known is None:
-                # a client fails at it, and the answer is whole without it
+                # clients fail at it, and nothing is lost without it
                 self._ledger.repair(repairs.BLOCK_ENDS, once=True)
                 return
             if not known[1] or type(event.get("index")) is not int:

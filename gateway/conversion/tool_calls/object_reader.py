@@ -57,7 +57,7 @@ _BETWEEN: Final = patterns.match_at(
 _LONGEST_JUNK: Final = 200
 # words in front of another object that may be the name of its tool: one alone on its line
 _MAY_NAME: Final = patterns.compiled(r"[\n>][ \t]*[A-Za-z_][A-Za-z0-9_.-]*(?::[0-9]+)?[ \t\r\n]*\Z")
-# an object behind words is looked at so far; these keys make it a call
+# characters of an object behind words that are examined; with both of these keys it is a call
 _LONGEST_ASIDE: Final = 1024
 _NAME_KEY: Final = patterns.compiled(r'"name"[ \t\r\n]*:')
 _ARGUMENTS_KEY: Final = patterns.compiled(r'"(?:arguments|parameters|input)"[ \t\r\n]*:')
@@ -303,7 +303,7 @@ class ObjectReader:
             self.repaired = True
             self._note_aside(text[begin:])
         elif text.isspace():
-            # one sign parts words as well as many
+            # one blank or line end separates words as well as many
             self._junk = self._junk.rstrip() + ("\n" if "\n" in text else " ")
         elif text:
             self.repaired = True

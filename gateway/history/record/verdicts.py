@@ -10,7 +10,7 @@ from gateway.models import SafeguardVerdict
 
 # the largest number in a column of PostgreSQL
 _MOST: Final = 2**15 - 1
-# columns with texts of others: their longest
+# columns that hold texts of others, and their longest
 _TEXTS: Final = {"tool": 200, "model": 200, "reason": 500}
 
 

@@ -187,7 +187,7 @@ class ToolBlock:
         return is_whole(self.said.text) and (self.followed or self.standing not in EMPTY)
 
     def _own(self, ending: CallEnding) -> CallEnding:
-        """How this call ended when the answer ended so: the model finishes one before it goes on."""
+        """How this call ended, given how the answer did: a model finishes one call before it goes on."""
         over = self.followed and (self._freeform or self.standing in EMPTY)
         return CallEnding.OVER if over else ending
 
