@@ -312,10 +312,12 @@ class ObjectReader:
 
     def _note_aside(self, text: str) -> None:
         """More of an object behind words: what a model went on to say, unless it is a call."""
-        if len(self._aside) < _LONGEST_ASIDE:
-            self._aside = (self._aside + text)[:_LONGEST_ASIDE]
-            if _NAME_KEY.search(self._aside) and _ARGUMENTS_KEY.search(self._aside):
-                raise MalformedArguments
+        room = _LONGEST_ASIDE - len(self._aside)
+        if room <= 0:
+            return
+        self._aside += text[:room]
+        if _NAME_KEY.search(self._aside) and _ARGUMENTS_KEY.search(self._aside):
+            raise MalformedArguments
 
     def _string_ended(self, text: str, at: int) -> int:
         """Behind the closing quote; from one string right into the next where that is what follows."""
