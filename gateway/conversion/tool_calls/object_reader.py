@@ -45,9 +45,10 @@ _CONTROL: Final = {
     **{chr(code): f"\\u{code:04x}" for code in range(32)},
     **{"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 }
-# what programming languages escape in strings and JSON does not. Any other backslash stands for itself: taken
-# from a backtick in a shell command, it would run what is between the backticks
-_BARE: Final = "'"
+# What programming languages escape in strings and JSON does not. Any other backslash stands for itself: taken
+# from a backtick in a shell command, it would run what is between the backticks. So does this one behind an
+# apostrophe that nobody escaped: who writes '\\'' means a shell's quotes, not three apostrophes.
+_APOSTROPHE: Final = "'"
 # beginnings of placeholders that are no beginnings of an object
 _PART_OF_WORD: Final = frozenset({"n", "nu", "nul", '"', "["})
 # what may stand between two objects: signs, fences, tags and tokens of a template
@@ -109,6 +110,7 @@ class ObjectReader:
     """
 
     __slots__ = (
+        "_apostrophe",
         "_aside",
         "_forwarded",
         "_junk",
@@ -124,6 +126,7 @@ class ObjectReader:
     def __init__(self) -> None:
         self._where = Where.BEGIN
         self._open: list[str] = []  # the brackets that are open
+        self._apostrophe = False  # the string that is open has one without a backslash
         self._rest = ""  # a piece that cannot be judged before more comes
         self._raw: list[str] = []  # everything, until something is forwarded
         self._forwarded = False
@@ -156,6 +159,8 @@ class ObjectReader:
     def feed(self, text: str) -> str:
         where = self._where
         if (where is Where.IN_STRING or where is Where.IN_KEY) and not self._rest and _INSIDE(text):
+            if _APOSTROPHE in text:
+                self._apostrophe = True
             return text
         if where is Where.END:
             self._ended(text)
@@ -193,10 +198,12 @@ class ObjectReader:
         while at < end:
             if self._where is Where.IN_STRING or self._where is Where.IN_KEY:
                 special = _SPECIAL.search(text, at)
+                upto = end if special is None else special.start()
+                if not self._apostrophe and text.find(_APOSTROPHE, at, upto) >= 0:
+                    self._apostrophe = True
+                at = upto
                 if special is None:
-                    at = end
                     break
-                at = special.start()
                 char = text[at]
                 if char == '"':
                     at = self._string_ended(text, at)
@@ -214,8 +221,9 @@ class ObjectReader:
                     if half is not None:
                         out.append("\\ufffd")
                         at = half.end()
-                    elif text[at + 1] in _BARE:
-                        at += 1  # the character stays, the backslash goes
+                    elif text[at + 1] == _APOSTROPHE and not self._apostrophe:
+                        out.append(_APOSTROPHE)
+                        at += 2
                     else:
                         out.append("\\\\")
                         at += 1
@@ -321,6 +329,7 @@ class ObjectReader:
 
     def _string_ended(self, text: str, at: int) -> int:
         """Behind the closing quote; from one string right into the next where that is what follows."""
+        self._apostrophe = False
         if self._where is Where.IN_KEY:
             between = _KEY_TO_STRING(text, at)
             self._where = Where.COLON if between is None else Where.IN_STRING
@@ -333,6 +342,7 @@ class ObjectReader:
         """A bracket, quote or colon, outside of strings."""
         where = self._where
         if mark == '"':
+            self._apostrophe = False
             if where is Where.VALUE or where is Where.FIRST_ITEM:
                 self._where = Where.IN_STRING
                 return

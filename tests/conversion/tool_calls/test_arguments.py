@@ -286,6 +286,16 @@ def test_whole_and_live_repair_agree(pieces):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 99])
+@pytest.mark.parametrize("said", [r"echo 'it'\''s'", r"print('it\'s')", r"a 'b' \\ 'c\'' d", r"x \\'y\'"])
+def test_behind_an_apostrophe_without_a_backslash_the_backslash_of_the_next_one_stays(said, size):
+    text = f'{{"a": "don\\\\\'t", "command": "{said}", "b": "don\\\'t"}}'
+    meant = {"a": r"don\'t", "command": said.replace(r"\\", "\\"), "b": "don't"}
+    assert input_of(text)[0] == meant
+    sent = live(*[text[at : at + size] for at in range(0, len(text), size)])
+    assert json.loads(sent) == meant
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 99])
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
