@@ -63,6 +63,7 @@ from unfold.widgets import (
 )
 
 from gateway.admin.media_seam import without_scripts
+from gateway.admin.ui import navigation
 from gateway.admin.ui.record_stamp import stamp_of, stamped
 from gateway.config.changes import say
 from gateway.models import ConfigRecord
@@ -167,7 +168,9 @@ class GatewayModelAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         # Django's title is an instruction; the browser's tab should name the page
-        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        place = navigation.place_of(request.path)
+        title = capfirst(self.opts.verbose_name_plural) if place is None else place.title
+        context = {"title": title, **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
         return response
 

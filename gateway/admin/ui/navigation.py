@@ -230,6 +230,27 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+@dataclass(frozen=True)
+class MenuPlace:
+    """Where a page stands in the menu. `link`: the entry's address without a time range."""
+
+    section: str | Promise
+    title: str | Promise
+    link: str
+
+
+def place_of(path: str) -> MenuPlace | None:
+    """The entry whose address is the longest prefix of `path`; the index is the place of itself alone."""
+    index = reverse("admin:index")
+    places = [
+        MenuPlace(section, entry.title, link)
+        for section, entries in SECTIONS
+        for entry, link in _linked(entries)
+        if link == path or (link != index and path.startswith(link))
+    ]
+    return max(places, key=lambda place: len(place.link), default=None)
+
+
 def _linked(entries: tuple[MenuItem, ...]) -> Iterator[tuple[MenuItem, str]]:
     for entry in entries:
         try:
@@ -251,13 +272,8 @@ def _item(entry: MenuItem, link: str, carried: str) -> dict[str, Any]:
 
 
 def _mark_current(groups: list[dict[str, Any]], path: str) -> None:
-    """Mark the entry whose address is the longest prefix of this page's; the index only on the index."""
-    index = reverse("admin:index")
-    items = [item for group in groups for item in group["items"]]
-    fitting = [
-        item
-        for item in items
-        if item["page"] == path or (item["page"] != index and path.startswith(item["page"]))
-    ]
-    if fitting:
-        max(fitting, key=lambda item: len(item["page"]))["active"] = True
+    """Mark the entry that is the place of this page."""
+    place = place_of(path)
+    for group in groups:
+        for item in group["items"]:
+            item["active"] = place is not None and item["page"] == place.link

@@ -1,5 +1,8 @@
 """The sidebar shows the pages that a person may open."""
 
+import html
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
@@ -39,3 +42,27 @@ def test_an_administrator_is_led_to_pages_that_open(admin_client):
     led = links(admin_client)
     assert len(led) > 10
     assert {admin_client.get(link, follow=True).status_code for link in led} == {200}
+
+
+def test_each_page_is_called_what_the_menu_calls_it(admin_client):
+    """In the browser's tab and in the header, with the section of the menu before it."""
+    menu = admin_client.get(reverse("admin:index")).context["sidebar_navigation"]
+    wrong = {}
+    for section in menu:
+        for item in section["items"]:
+            page = admin_client.get(item["link"], follow=True).content.decode()
+            said = re.search(r"<title>\s*(.*?)\s*[|<]", page, re.DOTALL)[1]
+            header = re.search(r"<header>.*?</header>", page, re.DOTALL)[0]
+            way = re.sub(r"\s+", " ", re.sub(r"<[^>]*>|chevron_right", " ", header))
+            expected = html.escape(str(item["title"]))
+            if (
+                said != expected
+                or expected not in way
+                or (is_list(page) and f" {section['title']} " not in way)
+            ):
+                wrong[expected] = (said, way.strip())
+    assert wrong == {}
+
+
+def is_list(page: str) -> bool:
+    return 'id="changelist"' in page
