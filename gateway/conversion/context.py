@@ -55,7 +55,8 @@ class ToolFacts:
     (docs/conversion.md, "Client tools").
     `buffered`: upstream names whose arguments are sent in one piece; `live` those always streamed.
     `single_call`: disable_parallel_tool_use was asked for. `offered`: upstream names of the tools sent.
-    `taking_calls`: those whose own arguments may look like a call.
+    `taking_calls`: those whose own arguments may look like a call; `needing_input`: those that cannot be
+    called without arguments.
     `in_one_piece`: the answer is no stream, so arguments are there as a whole and can be mended.
     """
 
@@ -67,6 +68,7 @@ class ToolFacts:
     offered: frozenset[str] = frozenset()
     in_one_piece: bool = False
     taking_calls: frozenset[str] = frozenset()
+    needing_input: frozenset[str] = frozenset()
 
 
 @frozen

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, cast
 from gateway.client_protocol.safeguards import RESULTS
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.chat_stream import MessageStream
+from gateway.conversion.answers.choices import in_order
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.message import envelope
 from gateway.conversion.answers.output import Output
@@ -98,7 +99,10 @@ def _said_once(completion: JSONObject, context: AnswerContext, ledger: Ledger) -
     """The answer of a completion without anything unusual; None for all others, with nothing noted."""
     choices = completion["choices"]
     choice = choices[0]
-    said = choice.get("message") if len(choices) == 1 and type(choice) is dict else None
+    if len(choices) != 1 or type(choice) is not dict:
+        return None
+    choice = in_order(choice, completion)
+    said = choice.get("message")
     if not said or type(said) is not dict or upstream.error_of_choice(choice, context) is not None:
         return None
     finish = stop_reasons.finish_of(choice)

@@ -33,6 +33,7 @@ from typing import Final
 from gateway.conversion import repairs
 from gateway.conversion.answers import reasoning, stop_reasons
 from gateway.conversion.answers.base_stream import CUT, NOTHING, ConvertedStream
+from gateway.conversion.answers.choices import in_order
 from gateway.conversion.answers.chunk_fast_path import Repetition
 from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.growth import Growth
@@ -96,7 +97,7 @@ class MessageStream(ConvertedStream):
         for choice in sorted(choices, key=_number):
             if self.text_length and type(message := choice.get("message")) is dict:
                 choice = {**choice, "message": self._without_repetition(message)}
-            self._choice(choice, whole=True)
+            self._choice(in_order(choice, completion), whole=True)
         if not self.done:
             self._complete()
 
@@ -119,7 +120,7 @@ class MessageStream(ConvertedStream):
             if _number(choice) != self._number:
                 self._another_choice(choice)
             if not self._writer.state.over:
-                self._choice(choice)
+                self._choice(in_order(choice, chunk))
             if self._writer.state.over:
                 return
         if known:
@@ -196,7 +197,7 @@ class MessageStream(ConvertedStream):
             said = said or bool(visible) or self._texts.holds_news
             if visible and self._visible(visible):
                 return True
-            if len(delta) == 1:
+            if len(delta) == 1 and type(delta.get("content")) is not list:
                 return said
         if delta.get("annotations"):
             self._cite(delta)  # of the text, which is over when a call begins

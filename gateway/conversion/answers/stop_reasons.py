@@ -60,7 +60,7 @@ _WORDS: Final = {
             *("sensitive", "safety", "refusal", "blocked", "blocklist", "prohibited_content", "recitation"),
             *("spii", "language", "image_safety", "image_prohibited_content", "image_recitation"),
             *("model_armor", "moderation", "guardrail", "guardrails", "guardrail_intervened", "error_toxic"),
-            *("jailbreak", "data_inspection_failed", "policy_violation"),
+            *("jailbreak", "data_inspection_failed", "policy_violation", "risk_control"),
         ),
         Finish.ERROR: (
             *(
@@ -74,6 +74,8 @@ _WORDS: Final = {
                 "timeout",
             ),
             *("failed", "internal_error", "server_error"),
+            # words whose parts mean something else
+            *("rate_limit", "rate_limited", "rate_limit_exceeded", "out_of_memory", "connection_closed"),
         ),
         Finish.NO_RESOURCES: ("insufficient_system_resource",),
         Finish.UNREADABLE: (
@@ -86,7 +88,7 @@ _WORDS: Final = {
 }
 # how some servers write that there is no reason
 _NONE: Final = frozenset({"", "null", "none", "unspecified", "not_finished", "in_progress"})
-_KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "value")
+_KEYS_OF_OBJECT: Final = ("type", "reason", "finish_reason", "name", "code", "value")
 # what a word that nobody has listed means by a part of it; the first that fits
 _STEMS: Final = {
     Finish.UNREADABLE: frozenset({"malformed", "unparsable", "unparseable", "invalid"}),
@@ -103,16 +105,22 @@ _STEMS: Final = {
             "refusal",
         }
         | {"refused", "guardrail", "guardrails", "sensitive", "recitation", "unsafe", "harmful"}
-        | {"risk", "hate", "violence", "violation", "violated"}
+        | {"risk", "hate", "violence", "violation", "violated", "censored", "inappropriate", "nsfw"}
+        | {"harm", "toxic", "toxicity", "abuse", "abusive"}
     ),
     Finish.ERROR: frozenset(
         {"error", "failed", "failure", "abort", "aborted", "cancelled", "canceled", "timeout", "interrupted"}
+        | {"interrupt", "exception", "crash", "crashed", "overload", "overloaded", "unavailable", "internal"}
+        | {"killed", "terminated", "disconnect", "disconnected", "preempted", "unload", "unloaded", "oom"}
+        | {"fault", "panic", "quota"}
     ),
     Finish.WINDOW: frozenset({"context", "window"}),
-    Finish.LENGTH: frozenset({"length", "limit", "max", "tokens", "truncated"}),
+    Finish.LENGTH: frozenset({"length", "limit", "max", "tokens", "truncated", "incomplete", "budget"}),
 }
 # what a provider's word says that "stop" beside it does not
-_HIDDEN_BY_STOP: Final = frozenset({Finish.UNREADABLE, Finish.FILTERED, Finish.LENGTH, Finish.WINDOW})
+_HIDDEN_BY_STOP: Final = frozenset(
+    {Finish.UNREADABLE, Finish.FILTERED, Finish.LENGTH, Finish.WINDOW, Finish.ERROR, Finish.NO_RESOURCES}
+)
 _CAMEL: Final = patterns.compiled(r"(?<=[a-z])(?=[A-Z])")
 _PREFIX: Final = patterns.compiled(r"(?:finish_?reason|stop_?reason)[_.:\s]*")
 _PARTS: Final = patterns.compiled(r"[\s:.,;/|()\[\]-]+")
@@ -147,7 +155,7 @@ def finish_of(choice: Mapping[str, object]) -> Finish | None:
     if isinstance(word, list) and word:
         word = word[-1]
     if isinstance(word, dict) and word:
-        word = next((said for key in _KEYS_OF_OBJECT if isinstance(said := word.get(key), str)), "unknown")
+        word = _word_of(word)
     if not word:
         return None
     if not isinstance(word, str):
@@ -158,6 +166,22 @@ def finish_of(choice: Mapping[str, object]) -> Finish | None:
         meant = _meant(native)
         return meant if meant in _HIDDEN_BY_STOP else known
     return known
+
+
+def _word_of(reason: Mapping[str, object]) -> str:
+    """The word of a reason that is an object."""
+    for key in _KEYS_OF_OBJECT:
+        said = reason.get(key)
+        if isinstance(said, str):
+            return said
+        if isinstance(said, Mapping) and said:
+            return _word_of(said)
+    return "error" if "error" in reason else "unknown"
+
+
+def is_known(word: object) -> bool:
+    """Whether `word` is a reason in the words of some provider."""
+    return isinstance(word, str) and _meant(word) not in (None, Finish.UNKNOWN)
 
 
 def _meant(word: str) -> Finish | None:

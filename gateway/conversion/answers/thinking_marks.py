@@ -9,8 +9,8 @@ block, behind the end of a line or a sentence. Anywhere else, and in Markdown co
 word that the model writes about. In the middle of a text nobody knows whether a beginning is one
 until its end has come, so what follows waits for it; without an end it is text.
 
-An end without a beginning is left out where a block may begin, and at the end of a line: its
-thinking came in a field of its own, or the template had opened it.
+An end without a beginning is left out where a block may begin, at the end of a line and in front of
+another mark: its thinking came in a field of its own, or the template had opened it.
 """
 
 from __future__ import annotations
@@ -225,8 +225,15 @@ class MarkedThinking:
             if ends is None and not begins and not behind:
                 self._rest = mark  # what comes behind it decides
                 return ""
+            if ends is None and not begins and behind in self._marks.begun:
+                self._rest = mark + behind
+                return ""
             if ends is None and (begins or behind[0] == "\n"):
                 self.left_out = True
+                return behind
+            if ends is None and self._marks.every.match(behind):
+                self.left_out = True
+                self._where, self._before = _Where.BEGIN, ""
                 return behind
             if ends is not None:
                 self._ends_of_words.update(ends)

@@ -5,7 +5,7 @@ See docs/conversion.md, "Tool calls", "Calls in a stream" and "Ids of calls".
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Final, NamedTuple
 
 from gateway import patterns
@@ -21,9 +21,36 @@ from gateway.wire.messages import JSONObject, ToolUse
 _TOKEN: Final = patterns.compiled(
     r"<[|\uff5c][a-z_\u2581]{1,40}+[|\uff5c]>|</?[a-z_]{1,40}+[>=]|/?>", patterns.IGNORECASE
 )
-_NAMESPACE: Final = patterns.compiled(r"\A(?:functions?|default_api|tools?|api|mcp)(?:::|[./:])")
-_AROUND: Final = " \t\r\n`'\"()"
+# the words of a name, each with the sign of a namespace or attribute behind it
+_NAME_WORD: Final = patterns.compiled(r"([A-Za-z0-9_-]++)\s*+(::|[./:=])?")
+_JOINED: Final = patterns.compiled(r"\A(?:functions?|default_api|tool_call|call)_")
+# words that templates write around a name
+_NO_NAMES: Final = frozenset(
+    {
+        "assistant",
+        "analysis",
+        "code",
+        "commentary",
+        "constrain",
+        "final",
+        "function",
+        "functions",
+        "invoke",
+        "json",
+        "name",
+        "to",
+        "tool",
+        "tool_call",
+        "tool_name",
+    }
+)
 _OBJECT_BEGINS: Final = ("{", "```", " {", "\n{")
+_NAMESPACES: Final = frozenset(
+    {"api", "browser", "default_api", "mcp", "multi_tool_use", "python", "repo_browser", "tools"}
+)
+_CALL_PARTS: Final = frozenset({"tool_use", "tool_call", "function_call"})
+# arguments in the words of a template, in the place of a name
+_TAGGED: Final = patterns.compiled(r"<(?:arg_key>|arg_value>|parameter[=\s])", patterns.IGNORECASE)
 _LEGAL_ID: Final = patterns.compiled(r"\A[A-Za-z0-9_-]++\Z")
 
 
@@ -45,6 +72,8 @@ class CallPiece(NamedTuple):
 def pieces_of(message: Mapping[str, object], choice: int = 0, *, whole: bool = False) -> list[CallPiece]:
     """The calls of a message, or the fragments of a delta; the legacy function_call is call 0.
 
+    Servers that translate from Anthropic's API leave them among the parts of the content.
+
     `choice`: the one that it belongs to. Each counts its calls from 0. `whole`: no entry goes on later.
     """
     calls = message.get("tool_calls")
@@ -53,7 +82,13 @@ def pieces_of(message: Mapping[str, object], choice: int = 0, *, whole: bool = F
     if calls and type(calls) is list:
         return [_piece(call, choice, named=whole) for call in calls if type(call) is dict]
     legacy = message.get("function_call")
-    return [_piece({"index": 0, "function": legacy}, choice)] if type(legacy) is dict else []
+    if type(legacy) is dict:
+        return [_piece({"index": 0, "function": legacy}, choice)]
+    content = message.get("content")
+    if type(content) is not list:
+        return []
+    parts = (part for part in content if type(part) is dict and part.get("type") in _CALL_PARTS)
+    return [_piece(part, choice, named=whole) for part in parts]
 
 
 def _piece(call: Mapping[str, object], choice: int, *, named: bool = False) -> CallPiece:
@@ -86,10 +121,12 @@ def _piece(call: Mapping[str, object], choice: int, *, named: bool = False) -> C
 def name_and_arguments(name: object, arguments: object) -> tuple[str, object]:
     """The name and the arguments of a call whose name may be the call once more, as an object or its text.
 
-    Arguments in the name count where the call has none of its own.
+    Arguments in the name, or behind it, count where the call has none of its own.
     """
     if type(name) is str and not name.startswith(_OBJECT_BEGINS):
-        return name, arguments
+        if "{" not in name and "<" not in name:
+            return name, arguments
+        return _parted(name, arguments)
     inner = object_of(input_of(name)[0] if isinstance(name, str) else name)
     while isinstance(inner.get("function"), dict):
         inner = inner["function"]
@@ -97,16 +134,53 @@ def name_and_arguments(name: object, arguments: object) -> tuple[str, object]:
     if type(found) is not str:
         return text_of(name), arguments
     own = _arguments_of(inner)
-    none = not arguments or (type(arguments) is str and (arguments.isspace() or is_placeholder(arguments)))
-    return found, own if none and own else arguments
+    return found, own if _none(arguments) and own else arguments
 
 
-def _bare(name: str) -> str:
-    """A name without what servers and models write around it: quotes, a namespace, a number."""
-    name = name.rpartition("to=")[2].strip(_AROUND)
-    front, _, number = name.rpartition(":")
-    name = front if front and number.isdecimal() else name
-    return _NAMESPACE.sub("", name, count=1)
+def _parted(name: str, arguments: object) -> tuple[str, object]:
+    """A name with the arguments behind it, readable or not: they are judged like any others."""
+    tagged = _TAGGED.search(name)
+    begin = len(name) if tagged is None else tagged.start()
+    brace = name.find("{", 0, begin)
+    begin = brace if brace >= 0 else begin
+    if not name[:begin].strip() or begin == len(name):
+        return name, arguments
+    return name[:begin], name[begin:] if _none(arguments) else arguments
+
+
+def _none(arguments: object) -> bool:
+    return not arguments or (type(arguments) is str and (arguments.isspace() or is_placeholder(arguments)))
+
+
+def tool_in(name: str, offered: Collection[str]) -> str:
+    """The one of the tools that were sent that `name` can only mean; "" when that is none, or not clear.
+
+    Servers leave tokens of a template, quotes, a namespace and a number around a name. Nothing else may
+    stand there: a name with other words is that of a tool that the model made up.
+    """
+    if name.lstrip().startswith(("{", "[")):
+        return ""
+    bare = _TOKEN.sub(" ", name)
+    joined = _JOINED.sub("", bare.strip(), count=1)
+    if joined in offered:
+        return joined
+    words = list(_NAME_WORD.finditer(bare))
+    found = {word[1] for word in words if word[1] in offered}
+    if not found:
+        folded: dict[str, list[str]] = {}
+        for tool in offered:
+            folded.setdefault(tool.lower(), []).append(tool)
+        alike = {word[1]: folded[word[1].lower()] for word in words if word[1].lower() in folded}
+        found = {tool for tools in alike.values() for tool in tools}
+    if len(found) != 1:
+        return ""
+    [tool] = found
+    rest = [word for word in words if word[1].lower() != tool.lower()]
+    spare = all(
+        word[1].isdecimal() or word[1].lower() in _NO_NAMES or (word[2] and word[1].lower() in _NAMESPACES)
+        for word in rest
+    )
+    return tool if spare else ""
 
 
 def _arguments_of(body: Mapping[str, object]) -> object:
@@ -165,11 +239,7 @@ class CallBlocks:
         offered = self._context.tools.offered
         if not offered or name in offered:
             return name
-        bare = next((found for piece in _TOKEN.split(name) if (found := _bare(piece)) in offered), "")
-        if not bare:
-            alike = [tool for tool in offered if tool.lower() == _bare(name).lower()]
-            bare = alike[0] if len(alike) == 1 else ""
-        return bare or name
+        return tool_in(name, offered) or name
 
     def _id(self, call_id: str, extras: Mapping[str, object]) -> str:
         carried: JSONObject = {"x": extras} if extras else {}

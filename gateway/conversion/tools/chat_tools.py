@@ -213,4 +213,12 @@ def _facts(
         taking_calls=frozenset(
             function.name for function in functions if takes_calls(function.tool.get("input_schema"))
         ),
+        needing_input=frozenset(
+            function.name for function in functions if _needs_input(function.tool.get("input_schema"))
+        ),
     )
+
+
+def _needs_input(schema: object) -> bool:
+    required = schema.get("required") if isinstance(schema, dict) else None
+    return isinstance(required, list) and bool(required)

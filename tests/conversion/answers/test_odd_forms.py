@@ -104,6 +104,29 @@ def test_arguments_under_another_index_than_the_name_are_those_of_the_latest_cal
     assert streamed(*chunks, finish("tool_calls")) == [READ, BASH]
 
 
+NEEDING = {"tools": ToolFacts(offered=frozenset({"Read", "Bash"}), needing_input=frozenset({"Read"}))}
+
+
+def test_a_new_id_with_every_fragment_makes_no_call_of_its_own():
+    first, rest = READ_TEXT[:5], READ_TEXT[5:]
+    named = [call(0, "a1", "Read"), call(0, "a2", "Read", first), call(0, "a3", "Read", rest)]
+    assert streamed(*named, finish("tool_calls"), **NEEDING) == [READ]
+    bare = [call(None, "a1", "Read"), call(None, "a2", "", first), call(None, "a3", "", rest)]
+    assert streamed(*bare, finish("tool_calls"), **NEEDING) == [READ]
+    # a tool that takes no input may have been called twice
+    assert streamed(*named, finish("tool_calls"), **OFFERED) == [("Read", {}), READ]
+
+
+def test_calls_that_are_announced_before_their_arguments_each_get_theirs():
+    other = ("Read", {"file_path": "b"})
+    chunks = [
+        call(0, "a1", "Read"),
+        call(0, "a2", "Read", READ_TEXT),
+        call(0, "a1", args=json.dumps(other[1])),
+    ]
+    assert streamed(*chunks, finish("tool_calls"), **NEEDING) == [READ, other]
+
+
 def test_a_text_that_is_repeated_with_the_last_reason_is_there_once():
     assert streamed(text("Hel"), text("lo"), chunk({"content": "Hello"}, "stop")) == ["Hello"]
     assert streamed(text("ha"), text("ha"), finish("stop")) == ["haha"]

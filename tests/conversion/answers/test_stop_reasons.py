@@ -62,6 +62,13 @@ def test_every_word(words, with_calls, without):
         ((["length"], {"type": "max_tokens"}, {"reason": "MAX_TOKENS"}), Finish.LENGTH),
         (("malformedFunctionCall", "MALFORMED_TOOL_CALL"), Finish.UNREADABLE),
         (("OTHER_ERROR", "model_error", "LLM_ERROR", "request_timeout"), Finish.ERROR),
+        (("rate_limit", "overloaded", "exception", "crash", "service_unavailable", "killed"), Finish.ERROR),
+        (("out_of_memory", "disconnect", "preempted", {"error": "boom"}), Finish.ERROR),
+        (
+            ("censored", "inappropriate_content", "nsfw", "toxicity", {"code": "content_filter"}),
+            Finish.FILTERED,
+        ),
+        (("incomplete", "budget_exceeded", {"type": {"name": "length"}}), Finish.LENGTH),
         (("endTurn", "STOP_SEQUENCE", "FinishReason.STOP"), Finish.STOP),
         (("gibberish", "other"), Finish.UNKNOWN),
         (("null", "None", "FINISH_REASON_UNSPECIFIED"), None),
@@ -76,6 +83,7 @@ def test_a_call_that_the_provider_behind_could_not_read_is_no_stop():
     choice = {"finish_reason": "stop", "native_finish_reason": "MALFORMED_FUNCTION_CALL"}
     assert finish_of(choice) is Finish.UNREADABLE
     assert finish_of({**choice, "native_finish_reason": "STOP"}) is Finish.STOP
+    assert finish_of({**choice, "native_finish_reason": "abort"}) is Finish.ERROR
 
 
 @pytest.mark.parametrize(

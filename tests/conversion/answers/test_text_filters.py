@@ -182,6 +182,9 @@ def test_invented_nulls_wait_for_the_whole_text():
         ("<reasoning>", "</reasoning>"),
         ("<mm:think>", "</mm:think>"),
         ("[THINK]", "[/THINK]"),
+        ("<Think>", "</Think>"),
+        ("<|channel>thought", "<channel|>"),
+        ("<unused94>thought", "<unused95>"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
@@ -228,6 +231,14 @@ def test_the_end_of_thinking_in_front_of_the_text_is_left_out(size):
             "Answer",
         ),
         ("<|channel|>final<|message|>Answer<|return|>", "", "Answer"),
+        (
+            "<|channel|>commentary<|message|>I look.<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>Answer",
+            "",
+            "I look.Answer",
+        ),
+        ("Hello<|im_end|>", "", "Hello"),
+        ("The token <|im_end|> ends a turn.", "", "The token <|im_end|> ends a turn."),
         (
             "<|start|>assistant<|channel|>analysis<|message|>a<|end|>"
             "<|channel|>analysis<|message|>b<|end|>Answer",

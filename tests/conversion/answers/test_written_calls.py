@@ -21,12 +21,22 @@ WRITTEN = [
     '<tool_call>\n{"name": "Read", "arguments": {"a": "x"}}\n</tool_call>',
     "<tool_call>\n<function=Read>\n<parameter=a>\nx\n</parameter>\n</function>\n</tool_call>",
     '[TOOL_CALLS][{"name": "Read", "arguments": {"a": "x"}}]',
+    '<|channel|>commentary to=functions.Read <|constrain|>json<|message|>{"a": "x"}<|call|>',
+    '<|tool_call>call:Read{a:<|"|>x<|"|>}<tool_call|>',
+    '<|tool_call_start|>[Read(a="x")]<|tool_call_end|>',
+    '<|START_ACTION|>[{"tool_name": "Read", "parameters": {"a": "x"}}]<|END_ACTION|>',
+    '<invoke name="Read">\n<parameter name="a">x</parameter>\n</invoke>',
+    '<TOOLCALL>[{"name": "Read", "arguments": {"a": "x"}}]</TOOLCALL>',
 ]
 QUOTED = [
     "Qwen writes `<tool_call>` and the name, such as Read, behind it: {}",
     'Like this:\n```\n<tool_call>\n{"name": "Read"}\n</tool_call>\n```',
     '<tool_call>\n{"name": "Other"}\n</tool_call>',
     '<tool_call>\n{"name": "Read"}\n</tool_call>\nThis is how a call looks.',
+    "Kimi writes `<|tool_call_begin|>functions.Read:0` and so on: {}",
+    '{"name": "Read", "arguments": {}, "comment": "as an example"}',
+    '{"name": "Other", "arguments": {}}',
+    '{"name": ["Read"], "arguments": {}}',
 ]
 
 
@@ -43,6 +53,24 @@ def test_a_call_that_the_model_wrote_is_an_error(said, reason, place):
     key = "content" if place is text else "reasoning_content"
     choice = {"index": 0, "message": {key: said}, "finish_reason": reason}
     with pytest.raises(UpstreamBroken):
+        message({"choices": [choice]}, context_of(**OFFERED), Ledger())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I look." + WRITTEN[0],
+        "I look. " + WRITTEN[5],
+        '{"name": "Read", "arguments": {"a": "x"}}',
+        ' {"name":"Read","input":{}}\n',
+    ],
+)
+def test_special_tokens_need_no_line_of_their_own_and_a_lone_object_no_mark(said):
+    stream = stream_of(**OFFERED)
+    play(stream, text(said[:9]), text(said[9:]), finish("stop"), DONE)
+    assert isinstance(stream.failure, UpstreamBroken)
+    with pytest.raises(UpstreamBroken):
+        choice = {"index": 0, "message": {"content": said}, "finish_reason": "stop"}
         message({"choices": [choice]}, context_of(**OFFERED), Ledger())
 
 

@@ -62,3 +62,74 @@ def test_a_function_that_is_only_its_name_is_called(function):
 @pytest.mark.parametrize("name", ['{"names": "Read"}', '{"name": 5}', '{"name": "Read"', "{}", '["Read"]'])
 def test_an_object_that_names_no_tool_stays_what_it_is(name):
     assert streamed(call(0, "c", name, READ_TEXT), finish("tool_calls"), **OFFERED) == [(name, READ[1])]
+
+
+@pytest.mark.parametrize("own", ["", "{}", None])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"Read<|message|>{READ_TEXT}",
+        f"functions.Read:0<|tool_call_argument_begin|>{READ_TEXT}<|tool_call_end|>",
+        f"Read<\uff5ctool\u2581sep\uff5c>{READ_TEXT}",
+        f"<|constrain|>Read json {READ_TEXT}",
+    ],
+)
+def test_arguments_behind_the_name_are_those_of_a_call_without_its_own(name, own):
+    assert streamed(call(0, "c", name, own), finish("tool_calls"), **OFFERED) == [READ]
+    assert whole({"tool_calls": [{"id": "c", "function": {"name": name, "arguments": own}}]}, **OFFERED) == [
+        READ
+    ]
+    assert told(message_of(response(function_call("c", name, own or "")), **OFFERED)["content"]) == [READ]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "<arg_key>file_path</arg_key><arg_value>a</arg_value>",
+        "\n<parameter=file_path>\na\n</parameter>",
+        "{oops",
+    ],
+)
+def test_arguments_behind_the_name_that_cannot_be_read_are_told_and_never_left_out(behind):
+    [(name, given)] = whole({"tool_calls": [{"id": "c", "function": {"name": "Read" + behind}}]}, **OFFERED)
+    assert (name, list(given)) == ("Read", ["INVALID_JSON"])
+    assert given["INVALID_JSON"].strip() == behind.strip()
+
+
+def test_arguments_behind_the_name_do_not_replace_those_of_the_call():
+    name = 'Read<|message|>{"file_path": "other"}'
+    assert streamed(call(0, "c", name, READ_TEXT), finish("tool_calls"), **OFFERED) == [READ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Read.",
+            "Read,",
+            "Read:",
+            "Read\0",
+            "Read\u200b",
+            "browser.Read",
+            "repo_browser.Read",
+            "multi_tool_use.Read",
+        ),
+        *(
+            "Read commentary",
+            "Read code",
+            '<invoke name="Read">',
+            'name="Read"',
+            "function=Read",
+            "functions_Read",
+        ),
+    ],
+)
+def test_the_only_tool_among_the_words_of_a_template_is_the_one_that_is_called(name):
+    assert streamed(call(0, "c", name, READ_TEXT), finish("tool_calls"), **OFFERED) == [READ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Read the file", "Bash.Read", "Read Bash", "not_functions_Read", "Read_file"]
+)
+def test_a_name_with_other_words_is_no_tool_that_was_sent(name):
+    assert streamed(call(0, "c", name, READ_TEXT), finish("tool_calls"), **OFFERED) == [(name, READ[1])]

@@ -182,6 +182,11 @@ class ToolBlock:
         return bool(self.name) and self.standing in EMPTY
 
     @property
+    def lacks_arguments(self) -> bool:
+        """It awaits arguments, and its tool cannot be called without."""
+        return self.awaits_arguments and self.name in self._context.tools.needing_input
+
+    @property
     def whole(self) -> bool:
         """Whether all of a waiting call has come, at the end of an answer that was interrupted."""
         return is_whole(self.said.text) and (self.followed or self.standing not in EMPTY)

@@ -20,6 +20,7 @@ the latest. The first line that fits holds:
                               any               any         any               continues it
     index      another        none              not whole   any               continues it (3)
                               its own           not whole   go on             continues it (3)
+                              its own           lacking     begin an object   continues it (9)
                               none              whole       nothing, junk     continues it
                               otherwise                                       begins a call
     index      none           another           begun       any               begins a call
@@ -28,6 +29,8 @@ the latest. The first line that fits holds:
                               any               whole       begin an object   may repeat it (2)
                               any               any         any               continues it
     latest     new            its own or none   not whole   go on             continues it (3)
+               new, no index  its own           lacking     begin an object   continues it (9)
+                              none              nothing     begin an object   continues it (3)
                new            otherwise                                       begins a call
     latest     none, but a    another           any         any               begins a call
                new index      its own           not whole   go on             continues it (4)
@@ -55,6 +58,8 @@ neither is blank nor a placeholder nor begins an object. A name that is not comp
     the name of a call comes under one index and its arguments under another.
 (8) If the latest is another call, which is not whole: this one needs nothing more. Closing brackets are
     one too many, and stay where they are.
+(9) "Lacking": nothing has come, and the schema of its tool requires something. Where the first fragments of
+    several calls come before their arguments, each has its input in the end, under another id.
 """
 
 from __future__ import annotations
@@ -108,6 +113,8 @@ class CallTable:
             return BEGINS
         if piece.call_id:
             goes_on = not _another(piece, it) and it.standing is not Completeness.WHOLE and _goes_on(piece)
+            if not goes_on and piece.key is None:
+                goes_on = _is_awaited(piece, it)
             return Verdict(it, odd=True) if goes_on else BEGINS
         return self._by_order(piece, it) if piece.key is None else self._new_index(piece, it)
 
@@ -177,7 +184,7 @@ class CallTable:
     def _other_id(piece: CallPiece, it: ToolBlock) -> Verdict:
         if it.standing is Completeness.WHOLE:
             return BEGINS if piece.name or _begins(piece) else Verdict(it)
-        goes_on = not piece.name or (piece.name == it.name and _goes_on(piece))
+        goes_on = not piece.name or (piece.name == it.name and _goes_on(piece)) or _is_awaited(piece, it)
         return Verdict(it, odd=True) if goes_on else BEGINS
 
     def _same_index(self, piece: CallPiece, it: ToolBlock) -> Verdict:
@@ -225,6 +232,13 @@ def _goes_on(piece: CallPiece) -> bool:
         return False  # an entry of a whole answer is no fragment of another
     text = arguments_text(piece.arguments).lstrip()
     return bool(text) and not text.startswith("{") and not is_placeholder(text)
+
+
+def _is_awaited(piece: CallPiece, it: ToolBlock) -> bool:
+    """The fragment has the arguments without which `it` is no call, or nothing but arguments."""
+    if not _begins(piece) or piece.named:
+        return False
+    return it.awaits_arguments if not piece.name else piece.name == it.name and it.lacks_arguments
 
 
 def repeated(call: ToolBlock, others: Collection[ToolBlock]) -> bool:
