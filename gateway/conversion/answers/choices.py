@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.conversion.answers.stop_reasons import is_known
-from gateway.wire.messages import JSONObject
+from gateway.wire.lenient import object_of
 
 _REASONS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 # in a choice of vLLM's it is the stop sequence that was met
@@ -19,7 +19,7 @@ _SAID: Final = ("delta", "message")
 _CALLS: Final = ("tool_calls", "function_call")
 
 
-def in_order(choice: JSONObject, answer: Mapping[str, object]) -> JSONObject:
+def in_order(choice: dict[str, object], answer: Mapping[str, object]) -> dict[str, object]:
     """`choice` with its finish reason and its calls where the protocol has them.
 
     `answer`: the chunk or completion that it is of.
@@ -30,17 +30,14 @@ def in_order(choice: JSONObject, answer: Mapping[str, object]) -> JSONObject:
     for name in _CALLS:
         if choice.get(name):
             place = next((place for place in _SAID if isinstance(choice.get(place), dict)), _SAID[0])
-            said = choice.get(place) or {}
-            choice = {**choice, place: {name: choice[name], **said}}
+            choice = {**choice, place: {name: choice[name], **object_of(choice.get(place))}}
     return choice
 
 
-def _reason_elsewhere(choice: JSONObject, answer: Mapping[str, object]) -> object | None:
-    for place in (choice, *(choice.get(place) for place in _SAID), answer):
-        if not isinstance(place, Mapping):
-            continue
+def _reason_elsewhere(choice: Mapping[str, object], answer: Mapping[str, object]) -> object | None:
+    for place in (choice, *(object_of(choice.get(place)) for place in _SAID), answer):
         for name in _REASONS:
-            reason = place.get(name)
+            reason: object = place.get(name)
             if reason and (name not in _MAY_BE_SEQUENCES or is_known(reason)):
                 return reason
     return None
