@@ -104,6 +104,7 @@ class ReadsErrors(Protocol):
         estimated_tokens: int,
         max_tokens: int = ...,
         ratelimit_prefix: str = ...,
+        whole: bool = ...,
         now: float | None = ...,
     ) -> UpstreamError: ...
 

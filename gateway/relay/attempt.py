@@ -196,15 +196,13 @@ class Upstream:
             await answer.close()
 
     async def _rejected(self, answer: UpstreamAnswer) -> UpstreamError:
-        try:
-            async with asyncio.timeout(ERROR_BODY_TIMEOUT):
-                body = await answer.body(MAX_ERROR_BODY)
-        except (TimeoutError, UpstreamBroken):
-            body = b""
+        body, whole = await answer.beginning(MAX_ERROR_BODY, ERROR_BODY_TIMEOUT)
         self.exchange.answered.add(body)
-        return self._error(answer.status, answer, body)
+        return self._error(answer.status, answer, body, whole=whole)
 
-    def _error(self, status: int, answer: UpstreamAnswer, body: bytes) -> UpstreamError:
+    def _error(
+        self, status: int, answer: UpstreamAnswer, body: bytes, *, whole: bool = True
+    ) -> UpstreamError:
         return self.dialect.upstream_error(
             status,
             answer.headers,
@@ -214,6 +212,7 @@ class Upstream:
             estimated_tokens=self.context.estimated_input_tokens,
             max_tokens=self.context.max_tokens,
             ratelimit_prefix=self.route.provider.ratelimit_prefix,
+            whole=whole,
             now=self.gateway.now().timestamp(),
         )
 

@@ -11,6 +11,7 @@ environment's proxies in its own way, and knows them for all hosts or none.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -125,6 +126,21 @@ class UpstreamAnswer:
                 raise _too_long(limit)
             parts.append(piece)
         return b"".join(parts)
+
+    async def beginning(self, limit: int, seconds: float) -> tuple[bytes, bool]:
+        """As much of the body as comes within `limit` bytes and `seconds`, and whether that is all of it."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(seconds):
+                async for piece in self.pieces():
+                    parts.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        return b"".join(parts)[:limit], False
+        except (TimeoutError, UpstreamBroken):
+            return b"".join(parts), False
+        return b"".join(parts), True
 
     async def close(self) -> None:
         """Return the connection to the pool, or close it when the body was not read to its end."""

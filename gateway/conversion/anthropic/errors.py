@@ -33,6 +33,7 @@ def passed_error(
     estimated_tokens: int,
     max_tokens: int = 0,
     ratelimit_prefix: str = "x-ratelimit-",
+    whole: bool = True,
     now: float | None = None,
 ) -> UpstreamError:
     """The error to raise for an answer with an error status; arguments as of `upstream_error`.
@@ -50,6 +51,7 @@ def passed_error(
         estimated_tokens=estimated_tokens,
         max_tokens=max_tokens,
         ratelimit_prefix=ratelimit_prefix,
+        whole=whole,
         now=now,
     )
     error = _in_anthropics_form(body)

@@ -11,7 +11,13 @@ from typing import Any, Final, NamedTuple
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read, without_echoes
-from gateway.conversion.errors.error_kinds import CONTENT_FILTER, NO_MONEY, OVERLOADED
+from gateway.conversion.errors.error_kinds import (
+    BAD_CREDENTIAL,
+    CONTENT_FILTER,
+    NO_MODEL,
+    NO_MONEY,
+    OVERLOADED,
+)
 from gateway.conversion.errors.overflow import (
     Overflow,
     compiled_wordings,
@@ -25,7 +31,7 @@ from gateway.masking.redaction import masked
 
 MAX_MESSAGE: Final = 2000
 
-_BAD_CREDENTIAL: Final = "the upstream provider rejected the gateway's credentials"
+CREDENTIAL_REFUSED: Final = "the upstream provider rejected the gateway's credentials"
 # Bedrock says 424 where a model failed
 _OF_OUTPUT: Final = frozenset({400, 422, 424})
 _COMPACTS: Final = "prompt is too long"
@@ -162,13 +168,14 @@ _STATUS_OF_WORD: Final[dict[str, int]] = {
 
 class ErrorContext(NamedTuple):
     """What is known of the request: the client's model name, the window, the estimate, whose credential, and
-    the output tokens that were asked for (0: unknown)."""
+    the output tokens that were asked for (0: unknown). `whole`: the provider's answer came to its end."""
 
     model: str
     context_window: int | None
     estimated_tokens: int
     gateway_credential: bool
     max_tokens: int = 0
+    whole: bool = True
 
     @property
     def nearly_full(self) -> bool:
@@ -187,18 +194,19 @@ def upstream_error(
     max_tokens: int = 0,
     ratelimit_prefix: str = "x-ratelimit-",
     gateway_credential: bool = True,
+    whole: bool = True,
     now: float | None = None,
 ) -> UpstreamError:
     """The error to raise for an upstream answer with an error status.
 
-    `model` is the client's word for it, `max_tokens` what was sent (0: unknown), `now` the time in
-    seconds since 1970 (for a retry-after given as a date). Gives UpstreamRefused when the provider's
-    content filter refused the prompt, else UpstreamRejected.
+    `whole`: `body` is all of it. `model` is the client's word for it, `max_tokens` what was sent (0:
+    unknown), `now` the time in seconds since 1970 (for a retry-after given as a date). Gives UpstreamRefused
+    when the provider's content filter refused the prompt, else UpstreamRejected.
     """
     parsed = parsed_body(body)
     known = {name.lower(): value for name, value in headers.items()}
     told = read(parsed, "" if parsed is not None else body.decode("utf-8", "replace"))
-    asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential, max_tokens)
+    asked = ErrorContext(model, context_window, estimated_tokens, gateway_credential, max_tokens, whole)
     error = _judged(status, told, asked)
     error.upstream_status = status
     if error.status in _LIMITS:
@@ -311,7 +319,8 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
             # a 413 with this type is known to clients as it is
             words = told.words if status == 400 else told.words - {"request_too_large"}
             overflow = overflow_in(words, told.texts, told.body)
-        if overflow is None and status == 400 and _says_nothing(told) and asked.nearly_full:
+        silent = asked.whole and _says_nothing(told)
+        if overflow is None and status == 400 and silent and asked.nearly_full:
             # Cerebras and Mistral refuse what is too long without a word
             overflow = Overflow()
         if overflow is not None:
@@ -323,8 +332,9 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         message = without_echoes(message)  # a client compacts on these words, the user's own among them
     if (status in _OF_FILTERS or anywhere) and CONTENT_FILTER.is_told(told):
         return UpstreamRefused(message)
-    if status == 401 and asked.gateway_credential:
-        return UpstreamRejected(_BAD_CREDENTIAL, status=502, error_type="api_error", should_retry=False)
+    refused = status == 401 or (status == 400 and BAD_CREDENTIAL.is_the_sentence(told))
+    if refused and asked.gateway_credential:
+        return UpstreamRejected(CREDENTIAL_REFUSED, status=502, error_type="api_error", should_retry=False)
     if status == 402 or _without_money(status, told):
         return UpstreamRejected(message, status=402, error_type="billing_error", should_retry=False)
     if status in _OF_OUTPUT and _model_unreadable(told):
@@ -336,6 +346,8 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         return UpstreamRejected(message, status=400, error_type="invalid_request_error")
     if status != 429 and OVERLOADED.has_code(told):
         return UpstreamRejected(message, status=529, error_type="overloaded_error")
+    if status == 400 and NO_MODEL.is_the_sentence(told):
+        return UpstreamRejected(f"model: {asked.model}", status=404, error_type="not_found_error")
     if status == 404 and ("model_not_found" in told.words or _names_model(told.message, asked.model)):
         message = f"model: {asked.model}"
     if 300 <= status < 400:

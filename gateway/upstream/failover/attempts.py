@@ -35,7 +35,7 @@ SHORT_PAUSE: Final = 2.0
 # Clients give up after some number of retries; a list of refused credentials must stay far below it.
 MOST_ATTEMPTS: Final = 12
 
-_PASSING: Final = frozenset({408, 425, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_PASSING: Final = frozenset({408, 424, 425, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _CREDENTIAL: Final = frozenset({401, 402, 403})
 # statuses of a wrong address or an unknown model: the admin's mistake, not the client's
 _TARGET: Final = frozenset({404, 405, 501, 505})
@@ -103,6 +103,10 @@ def fault_of(error: UpstreamError) -> Fault:
     if error.upstream_status in _TARGET:
         # some of these become a 400 for the client, who can do nothing about it
         return Fault.TARGET
+    if error.status == 404:
+        return Fault.TARGET  # some providers say 400 of a model that they do not have
+    if error.status == 400 and error.upstream_status in _PASSING:
+        return Fault.PASSING
     if error.status == 400 or (error.status == 403 and _about_the_prompt(error.message)):
         return Fault.CLIENT
     if error.upstream_status in _CREDENTIAL or error.status in _CREDENTIAL or _refused_inside(error):
@@ -124,8 +128,9 @@ def is_overflow(error: UpstreamError) -> bool:
 
 
 def _refused_inside(error: UpstreamError) -> bool:
-    # a credential refused inside a 200 was turned into a 502 that must not be repeated
-    return error.upstream_status is None and error.status == 502 and error.should_retry is False
+    # a credential refused inside a 200, or with 400, was turned into a 502 that must not be repeated
+    inside = error.upstream_status in (None, 400)
+    return inside and error.status == 502 and error.should_retry is False
 
 
 def _by_status(status: int) -> Fault:

@@ -69,6 +69,11 @@ def test_a_status_that_may_pass_may_pass(status):
     assert fault_of(rejected(status)) is Fault.PASSING
 
 
+@pytest.mark.parametrize("status", [424, 425])
+def test_a_client_error_that_may_pass_may_pass(status):
+    assert fault_of(rejected(502 if status == 424 else 400, upstream_status=status)) is Fault.PASSING
+
+
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
 def test_a_client_error_is_the_client_s(status):
     assert fault_of(rejected(status if status != 422 else 400, upstream_status=status)) is Fault.CLIENT
