@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from gateway.routing.snapshot import ConfigSnapshot, MappingRule, ProviderConfig
 ROUNDS: Final = 15
 CALLS: Final = 2_000
 MODEL: Final = "claude-opus-5-5"
+_NOON: Final = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 When = Callable[[int], dict[str, Any]]
 
@@ -60,7 +61,7 @@ CASES: Final[dict[str, When]] = {
 
 
 def facts(number: int) -> Facts:
-    """Of a usual request of Claude Code; the size differs from one to the next."""
+    """Of a usual request of Claude Code; its size and moment differ from one to the next."""
     return Facts(
         purpose=Purpose(RequestClass.MAIN),
         input_tokens=20_000 + number,
@@ -76,7 +77,7 @@ def facts(number: int) -> Facts:
         key="dev",
         owner="ann",
         client=Client("claude-cli", (2, 1, 332)),
-        moment=datetime(2026, 11, 30, 12, number % 60, tzinfo=UTC),
+        moment=_NOON + timedelta(seconds=number),
         headers={"x-team": "red"},
     )
 

@@ -21,7 +21,7 @@ from gateway import patterns
 from gateway.client_protocol.purpose import NOTHING_KNOWN, Purpose, Task
 from gateway.conversion.profile import Profile
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
-from gateway.routing.condition_index import IndexParts, met
+from gateway.routing.condition_index import NOTHING_ASKED, IndexParts, met
 from gateway.routing.facts import NO_FACTS, NO_NEEDS, Facts, Needs
 from gateway.routing.layers import profile_layers
 from gateway.routing.matching import Match, exact_names, matches, upstream_model, winner_of
@@ -131,8 +131,9 @@ def resolve(snapshot: ConfigSnapshot, asked_model: str, facts: Facts = NO_FACTS)
     provider's base URL, NoUsableProvider when the winning rule's providers are missing or disabled,
     and CredentialUnreadable when the only problem is a stored credential that cannot be decrypted.
     """
-    snapshot = taking(snapshot, facts.purpose)
-    name = _name(snapshot, asked_model)
+    if facts.purpose.task is Task.SAFEGUARDS:
+        snapshot = taking(snapshot, facts.purpose)
+    name: _Name = snapshot.memo.get(asked_model) or _name(snapshot, asked_model)
     left = met(facts, name.asked)
     for rank in name.ranks:
         found = left & rank
@@ -229,7 +230,7 @@ def _name_of(matches: Iterable[Match], snapshot: ConfigSnapshot) -> _Name:
     return _Name(takers, tuple(ranks), parts, Needs(facts, tools) if facts else NO_NEEDS)
 
 
-_NOBODY: Final = _Name({}, (), IndexParts(), NO_NEEDS)
+_NOBODY: Final = _Name({}, (), NOTHING_ASKED, NO_NEEDS)
 
 
 def _resolution(snapshot: ConfigSnapshot, asked_model: str, winner: Match, *, sighted: bool) -> Resolution:

@@ -315,6 +315,17 @@ def test_conditions_and_their_index_mean_what_a_naive_reader_says(made, requests
         assert [bool(found >> place & 1) for place in range(len(made))] == expected
 
 
+@given(
+    st.lists(st.tuples(st.integers(-90, 90), st.sampled_from([UTC, ZoneInfo("Asia/Kolkata")])), max_size=8)
+)
+def test_an_index_takes_each_request_at_its_own_moment_whatever_came_before(moments):
+    condition = compiled({"time": NIGHT}, zone_of)
+    parts = ConditionIndex([condition]).of(["time"])
+    for seconds, zone in moments:
+        facts = Facts(moment=(FRIDAY + timedelta(seconds=seconds)).astimezone(zone))
+        assert bool(met(facts, parts) & 1) == condition.meets(facts) == (seconds >= 0)
+
+
 @given(WHENS.filter(lambda made: not problem_of(made)), st.randoms(use_true_random=False))
 def test_a_condition_is_told_alike_whatever_order_a_database_keeps(made, dice):
     names = list(made)
