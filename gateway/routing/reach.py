@@ -10,7 +10,7 @@ from gateway.routing.conditions import BadCondition
 from gateway.routing.names import covers
 from gateway.routing.snapshot import MappingRule
 
-__all__ = ["Unreached", "covers", "never_reached", "position_for"]
+__all__ = ["Unreached", "covers", "never_reached", "position_for", "taker_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,16 @@ def never_reached(rules: Iterable[MappingRule]) -> dict[int, Unreached]:
         if rule.condition.flaw is not None:
             found[rule.id] = Unreached(flaw=rule.condition.flaw)
             continue
-        first = next((one for one in before if _takes_all(one, rule)), None)
+        first = taker_of(rule, before)
         if first is not None:
             found[rule.id] = Unreached(first)
         before.append(rule)
     return found
+
+
+def taker_of(rule: MappingRule, before: Iterable[MappingRule]) -> MappingRule | None:
+    """The first of the enabled rules `before` it that takes all its requests."""
+    return next((one for one in before if _takes_all(one, rule)), None)
 
 
 def position_for(rules: Sequence[MappingRule], pattern: str) -> int | None:

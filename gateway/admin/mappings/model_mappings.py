@@ -276,7 +276,7 @@ class ModelMappingAdmin(OwnedRecordAdmin):
         context = {
             "unmatched": names,
             **tester(request, {}, rules),
-            "presets": offered(rules) if self.has_add_permission(request) else (),
+            **(offered(rules) if self.has_add_permission(request) else {}),
             "usual_tokens": USUAL_TOKENS,
             **(extra_context or {}),
         }

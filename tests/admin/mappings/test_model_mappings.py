@@ -581,6 +581,11 @@ def test_the_tester_takes_the_facts_of_a_request(admin_client, clerk, mapping):
     assert 'value="Explore"' not in text and "70000" not in text and "has no request" in text
 
 
+def rule_made(client, preset, target):
+    data = {"preset": preset, "target": target, "tokens": "70000"}
+    return client.post(url("modelmapping", "preset"), data, follow=True).content.decode()
+
+
 def test_rules_that_many_want_are_made_with_one_click_for_targets_that_suit(admin_client, mapping):
     provider = mapping.targets.get().provider
     make_mapping("*haiku*", provider, "tiny-mini", position=20)
@@ -590,9 +595,9 @@ def test_rules_that_many_want_are_made_with_one_click_for_targets_that_suit(admi
     assert offered["background"][0].target.upstream_model == "tiny-mini"
     assert "dark" not in [choice.target.upstream_model for choice in offered["images"]]
     for name, choices in offered.items():
-        data = {"preset": name, "target": choices[0].value, "tokens": "70000"}
-        made = admin_client.post(url("modelmapping", "preset"), data, follow=True)
-        assert "The rule stands in front of the others" in made.content.decode()
+        made = rule_made(admin_client, name, choices[0].value)
+        told = "Images of these names go" if name == "images" else "The rule stands in front of the others"
+        assert told in made
     rules = {
         rule.pattern + str(sorted(rule.condition.needs.facts)): rule for rule in load().rules[: len(offered)]
     }
@@ -600,6 +605,71 @@ def test_rules_that_many_want_are_made_with_one_click_for_targets_that_suit(admi
     facts = Facts(purpose=condition("auxiliary"), input_tokens=1, images=False)
     assert resolve(load(), "claude-x", facts).route.upstream_model in ("tiny-mini", "gpt-4o")
     assert ModelMapping.objects.get(when={"input_tokens": {"from": 70000}}).targets.count() == 1
+
+
+BLIND = {"images": "text"}
+
+
+def presets_of(client):
+    page = client.get(url("modelmapping", "changelist"))
+    return page.content.decode(), {one["preset"].name: one for one in page.context["presets"]}
+
+
+def image_routes(*names):
+    facts = Facts(images=True)
+    return [resolve(load(), name, facts).route.upstream_model for name in names]
+
+
+def test_a_rule_for_images_is_not_offered_where_every_model_sees_them(admin_client, mapping):
+    target = str(mapping.targets.get().pk)
+    text, presets = presets_of(admin_client)
+    assert "images" not in presets and "No rule for images is needed" in text
+    assert "No rule is needed" in rule_made(admin_client, "images", target)
+    assert ModelMapping.objects.count() == 1
+
+
+def test_a_rule_for_images_stands_in_front_of_the_mappings_alone_whose_model_sees_none(admin_client, mapping):
+    provider = mapping.targets.get().provider
+    make_mapping("small", provider, "dark", position=30, options=BLIND)
+    make_mapping("claude-haiku*", provider, "dark-mini", position=5, options=BLIND, when={"streamed": True})
+    make_mapping("*", provider, "dark", position=40, options=BLIND)
+    text, presets = presets_of(admin_client)
+    assert "The models of these mappings see none: claude-haiku*, small, *." in text
+    assert "No rule for images is needed" not in text
+    rule_made(admin_client, "images", presets["images"]["choices"][0].value)
+    assert image_routes("small", "claude-opus", "else") == ["gpt-4o"] * 3
+    whens = {one.pattern: one.when for one in ModelMapping.objects.filter(when__images=True)}
+    assert whens == {
+        "small": {"images": True}, "*": {"images": True}, "claude-haiku*": {"streamed": True, "images": True},
+    }  # fmt: skip
+    # that of `*` stands behind the mapping that sees, which it would take images from
+    assert ModelMapping.objects.get(pattern="*", when__images=True).position > mapping.position
+    assert "images" not in presets_of(admin_client)[1]
+
+
+def test_one_rule_for_images_stands_in_front_of_all_when_no_pattern_leads_to_a_model_that_sees(
+    admin_client, mapping
+):
+    ModelMapping.objects.update(options=BLIND)
+    make_mapping("eyes", mapping.targets.get().provider, "seeing", position=30)
+    target = presets_of(admin_client)[1]["images"]["choices"][0]
+    assert target.target.upstream_model == "seeing"
+    rule_made(admin_client, "images", target.value)
+    assert image_routes("claude-x") == ["seeing"]
+    assert ModelMapping.objects.get(when={"images": True}).pattern == "*"
+    assert "images" not in presets_of(admin_client)[1]
+
+
+@pytest.mark.parametrize("eyes_first", [True, False])
+@pytest.mark.parametrize("skips_blind", [True, False])
+def test_a_mapping_with_several_models_needs_the_rule_unless_images_reach_one_that_sees(
+    admin_client, provider, eyes_first, skips_blind
+):
+    blind = make_provider("Blind", "blind", options=BLIND)
+    first, second = (provider, blind) if eyes_first else (blind, provider)
+    made = make_mapping("*", first, "one", skips_blind=skips_blind)
+    made.lead_to(second, "two")
+    assert ("images" in presets_of(admin_client)[1]) is not (eyes_first or skips_blind)
 
 
 @pytest.mark.parametrize(
@@ -614,5 +684,5 @@ def test_a_preset_without_a_target_makes_nothing_and_says_so(admin_client, mappi
 
 def test_presets_are_for_those_who_may_add_mappings(clerk, mapping):
     reader = clerk("view_modelmapping")
-    assert not reader.get(url("modelmapping", "changelist")).context["presets"]
+    assert not reader.get(url("modelmapping", "changelist")).context.get("presets")
     assert reader.post(url("modelmapping", "preset"), {"preset": "long"}).status_code == 403
