@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gateway.config.client_policies import applies
 from gateway.config.suggested_settings import suggested
+from gateway.routing.allowed_models import model_lists
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, PolicyEntry
 from gateway.wire import jsontext
 
@@ -78,11 +79,11 @@ def _without_mappings(policy: PolicyEntry, snapshot: ConfigSnapshot, now: dateti
     They are worked out once for all keys that may ask for the same.
     """
     if policy.lists_models:
-        alike: dict[tuple[str, ...], list[KeyEntry | None]] = defaultdict(list)
+        alike: dict[tuple[tuple[str, ...], ...], list[KeyEntry | None]] = defaultdict(list)
         for key in (*snapshot.keys.values(), None):
             owner = None if key is None else key.owner_id
             if applies(policy, snapshot, owner, key) and not (key and key.refusal(now.timestamp())):
-                alike[() if key is None else key.allowed_models].append(key)
+                alike[model_lists(key)].append(key)
         for keys in alike.values():
             ids = frozenset(None if key is None else key.id for key in keys)
             yield PolicyEntry(suggested(snapshot, keys[0], now), keys=ids)

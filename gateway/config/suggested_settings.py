@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gateway.pricing.price import Rates
-from gateway.routing.allowed_models import ModelEntry, visible_models
+from gateway.routing.allowed_models import ModelEntry, model_lists, visible_models
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry
 
 # the client knows it, with adaptive thinking and effort
@@ -35,7 +35,7 @@ def suggested(snapshot: ConfigSnapshot, key: KeyEntry | None, now: datetime) -> 
     }
     if prices:
         settings["modelPricing"] = {"overrides": prices}
-    if key is not None and key.allowed_models:
+    if model_lists(key):
         # without a default the client would ask for the first of the list with claude- before its name
         settings["model"] = next(iter(entries))
         settings["availableModels"] = list(entries)

@@ -164,7 +164,7 @@ def meters_of(
 def meters_of_key(key: KeyEntry, now: float, *, free: bool = False) -> tuple[Meter, ...]:
     """All that decide about a request with this key: its own, and those of its person."""
     own = () if key.limits is None else meters_of(key.limits, Subject.of(key), now, free=free)
-    if key.person is None or key.owner_id is None:
+    if key.person is None or key.person.limits is None or key.owner_id is None:
         return own
     person = Subject(PERSON, key.owner_id)
     return (*own, *meters_of(key.person.limits, person, now, free=free, account=key.person.account))
@@ -226,7 +226,7 @@ def _refused(meter: Meter, standings: Mapping[str, CounterStanding], need: Need)
         # in the words of the API, on which clients shorten their conversation
         return InvalidRequest(
             f"prompt is too long: {mine} tokens > {meter.limit} maximum "
-            "(all that your API key may send in a minute)"
+            f"(all that {'you' if meter.subject.kind == PERSON else 'your API key'} may send in a minute)"
         )
     # an answer's length is not known before: it may begin while something is left
     room = meter.limit - 1 + mine if meter.unit == OUTPUT else meter.limit
@@ -259,9 +259,8 @@ def _over_budget(meter: Meter, period: Period, stands: CounterStanding) -> TooMa
 def _headers(
     meters: Iterable[Meter], standings: Mapping[str, CounterStanding], need: Need | None, now: float
 ) -> dict[str, str]:
-    """What is left of each rate, after `need` when it was admitted."""
-    headers: dict[str, str] = {}
-    tokens: list[tuple[int, int, str]] = []
+    """What is left of each rate, after `need` when it was admitted; of a key's and its person's the less."""
+    left_of: dict[str, tuple[int, int, str]] = {}
     for meter in meters:
         if not isinstance(meter.window, Minute):
             continue
@@ -269,13 +268,13 @@ def _headers(
         used = meter.window.used(this + (need.amount(meter.unit) if need else 0), last)
         left = max(0, meter.limit - round(used))
         reset = f"{datetime.fromtimestamp(meter.window.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        headers |= _header(_HEADER_NAMES[meter.unit], meter.limit, left, reset)
-        if meter.unit != REQUESTS:
-            tokens.append((left, meter.limit, reset))
-    if tokens:
-        # the API's own combined value: that of the tighter limit
-        left, limit, reset = min(tokens)
-        headers |= _header("tokens", limit, left, reset)
+        # the API's own combined value is that of the tighter limit
+        for name in (_HEADER_NAMES[meter.unit], *([] if meter.unit == REQUESTS else ["tokens"])):
+            rate = (left, meter.limit, reset)
+            left_of[name] = min(rate, left_of.get(name, rate))
+    headers: dict[str, str] = {}
+    for name, (left, limit, reset) in left_of.items():
+        headers |= _header(name, limit, left, reset)
     return headers
 
 

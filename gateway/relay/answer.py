@@ -35,7 +35,7 @@ from gateway.relay.request_facts import note_facts
 from gateway.relay.safety.classifier import classifier_for
 from gateway.relay.streaming.pump import Pump
 from gateway.relay.tries import Tries
-from gateway.routing.allowed_models import model_allowed
+from gateway.routing.allowed_models import model_allowed, model_lists
 from gateway.routing.resolve import Route, resolve
 from gateway.wire import json_bounds, jsontext, sse
 from gateway.wire.messages_request import CountedTokens, MessagesRequest
@@ -174,7 +174,7 @@ async def routed(exchange: Exchange, gateway: Gateway, request: MessagesRequest)
         contact = snapshot.contact
         raise NotAllowed(
             f"Your API key does not have permission to use the specified resource: model {model} "
-            f"(it may ask for: {_few(key.allowed_models)}; for more ask {contact})"
+            f"(it may ask for: {' that are also '.join(map(_few, model_lists(key)))}; for more ask {contact})"
         )
     routes = placed(exchange, gateway, request, routes)
     exchange.route = routes[0]

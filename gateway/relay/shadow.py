@@ -24,7 +24,7 @@ from gateway.relay.exchange.live import LiveExchanges
 from gateway.relay.gate import Gate
 from gateway.relay.gateway import Gateway
 from gateway.relay.request_replay import asked_again
-from gateway.routing.allowed_models import model_allowed
+from gateway.routing.allowed_models import model_allowed, model_lists
 from gateway.routing.facts import Facts
 from gateway.routing.reach import covers, never_reached
 from gateway.routing.snapshot import ConfigSnapshot, KeyEntry, MappingRule, ShadowRule
@@ -175,12 +175,13 @@ def _groups(key: KeyEntry, snapshot: ConfigSnapshot) -> frozenset[str]:
 
 def _may_ask(key: KeyEntry | None, rule: MappingRule, snapshot: ConfigSnapshot) -> bool:
     """Whether a key may ask for every name of a rule, or for one of its exact names."""
-    if key is None or not key.allowed_models:
+    lists = model_lists(key)
+    if not lists:
         return True
     names = (*([rule.pattern] if rule.exact else []), *rule.public_names)
     if any(model_allowed(key, name, snapshot) for name in names):
         return True
-    return any(covers(allowed, rule.pattern) for allowed in key.allowed_models)
+    return all(any(covers(one, rule.pattern) for one in allowed) for allowed in lists)
 
 
 def _is_priced(snapshot: ConfigSnapshot, shadow: ShadowRule, now: datetime) -> bool:

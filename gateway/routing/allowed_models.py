@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.errors import CredentialUnreadable, NoUsableProvider, UnknownModel
@@ -20,34 +21,45 @@ class ModelEntry:
     route: Route
 
 
+def model_lists(key: KeyEntry | None) -> tuple[tuple[str, ...], ...]:
+    """The lists of models that bound a key, its own and its owner's; what it asks for must be on each."""
+    if key is None:
+        return ()
+    theirs = () if key.person is None else key.person.allowed_models
+    return tuple(allowed for allowed in (key.allowed_models, theirs) if allowed)
+
+
 def model_allowed(
     key: KeyEntry | None, asked_model: str, snapshot: ConfigSnapshot, facts: Facts = NO_FACTS
 ) -> bool:
     """Whether a key may ask for a model; None (anonymous) and a key without a list may ask for all.
 
-    What counts is the name that is routed. A name on the key's list says nothing when the part before its
-    slash was what matched the list and the part after it chooses the rule (`claude-haiku-/gpt-4o`); a prefix
-    changes nothing where the name without it is on the list and leads to the same place.
+    What counts is the name that is routed. A name on a list says nothing when the part before its slash was
+    what matched the list and the part after it chooses the rule (`claude-haiku-/gpt-4o`); a prefix changes
+    nothing where the name without it is on the list and leads to the same place.
     """
-    if key is None or not key.allowed_models:
+    lists = model_lists(key)
+    if not lists:
         return True
     snapshot = taking(snapshot, facts.purpose)
     asked = asked_model[:LONGEST_NAME]
     plain = names.plain_spellings(asked)
     winner = winner_of(matches(snapshot, asked), facts) if "/" in asked else None
     if winner is None:
-        return _listed(key, plain)
-    if winner.spelling in plain and _listed(key, plain):
-        return True
-    bare = names.spellings(asked)[len(plain) :]
-    return any(
-        _listed(key, (name,)) and _same_place(winner, winner_of(matches(snapshot, name), facts))
-        for name in bare
+        return all(_listed(allowed, plain) for allowed in lists)
+    # a name without the prefix that leads to the same place
+    bare = [
+        name
+        for name in names.spellings(asked)[len(plain) :]
+        if _same_place(winner, winner_of(matches(snapshot, name), facts))
+    ]
+    return all(
+        (winner.spelling in plain and _listed(allowed, plain)) or _listed(allowed, bare) for allowed in lists
     )
 
 
-def _listed(key: KeyEntry, spellings: tuple[str, ...]) -> bool:
-    return any(names.matches(pattern, name) for name in spellings for pattern in key.allowed_models)
+def _listed(allowed: tuple[str, ...], spellings: Iterable[str]) -> bool:
+    return any(names.matches(pattern, name) for name in spellings for pattern in allowed)
 
 
 def _same_place(one: Match, other: Match | None) -> bool:

@@ -196,7 +196,7 @@ class SearchEngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What one client key may use; None = no limit.
+    """What one client key, or one person, may use; None = no limit.
 
     `spend_budget` (billionths of a US dollar) and `token_budget` (all tokens, cached ones included)
     apply to one `budget_period`: a day, week or month of UTC.
@@ -225,11 +225,12 @@ WHOEVER: Final = "whoever runs the gateway"
 
 @dataclass(frozen=True, slots=True)
 class PersonLimits:
-    """The budget of a person, over all keys and sign-ins. `account` is part of the names of its counters: it
-    changes when somebody corrects what was spent."""
+    """What a person may use over all keys and sign-ins. `account` is part of the names of the budgets'
+    counters: it changes when somebody corrects what was spent. `allowed_models`: as those of a key."""
 
-    limits: KeyLimits
+    limits: KeyLimits | None = None
     account: str = ""
+    allowed_models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +250,10 @@ class PolicyEntry:
 class KeyEntry:
     """One client key. `digest` is the hex SHA-256 of the key; `expires_at` is Unix seconds.
 
-    `owner_active`: False when the user who owns it may no longer log in. `allowed_models` are names or
-    wildcard patterns of asked models; empty = all. `capture`: the policy for bodies, "" = the gateway's.
-    `limits` None: none at all. `lineage`: the id of the first key in the chain of rotations, 0 = none;
-    keys of one lineage share what they used. `signed_in`: a sign-in of a client, which reads usage headers.
-    `person`: the budget of its owner.
+    `owner_active`: False when its owner may no longer log in. `allowed_models` are names or wildcard patterns
+    of asked models; empty = all. `capture`: the policy for bodies, "" = the gateway's. `limits` None: none at
+    all. `lineage`: the id of the first key in the chain of rotations, 0 = none; keys of one share what
+    they used. `signed_in`: a client's, which reads usage headers. `person`: what its owner may use.
     """
 
     id: int
@@ -274,7 +274,7 @@ class KeyEntry:
     @property
     def counted(self) -> bool:
         """Whether any limit holds for its requests."""
-        return self.limits is not None or self.person is not None
+        return self.limits is not None or (self.person is not None and self.person.limits is not None)
 
     @property
     def holder(self) -> str:

@@ -298,6 +298,65 @@ async def test_the_budget_of_a_person_holds_for_plain_keys_too_in_their_own_word
     assert not [name for name in answer.headers if name.startswith(STEM)]
 
 
+def of_person(bench, *names, **limits):
+    """Keys of these names that all belong to one person, and one of somebody else."""
+    person = PersonLimits(**limits)
+    entries = [key_entry(name, id=number, owner_id=7, person=person) for number, name in enumerate(names, 1)]
+    bench.configure(keys=[*entries, key_entry("theirs", id=99, owner_id=8)])
+    bench.provider.answers("m", completion("hi"))
+
+
+def ask_with(bench, key, **fields):
+    return bench.client.messages(asking(**fields), headers={"x-api-key": key})
+
+
+async def test_the_rates_of_a_person_hold_over_all_their_keys_and_for_nobody_else(bench):
+    of_person(bench, "laptop", "desktop", limits=KeyLimits(requests_per_minute=2))
+    assert [(await ask_with(bench, key)).status for key in ("laptop", "desktop")] == [200, 200]
+    for key in ("laptop", "desktop"):
+        refused = await ask_with(bench, key)
+        assert refused.status == 429
+        assert "your rate limit of 2 requests per minute" in refused.json["error"]["message"]
+    assert (await ask_with(bench, "theirs")).status == 200
+
+
+async def test_only_so_many_requests_of_a_person_run_at_once_whatever_keys_they_use(bench):
+    of_person(bench, "laptop", "desktop", limits=KeyLimits(concurrent_requests=1))
+    go_on = asyncio.Event()
+    bench.provider.answers("m", stream("a", go_on, "b"), completion("hi"))
+    first = bench.client.open("POST", "/v1/messages", asking(stream=True), headers={"x-api-key": "laptop"})
+    await first.head()
+    refused = await ask_with(bench, "desktop")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    go_on.set()
+    await first.rest()
+    assert (await ask_with(bench, "desktop")).status == 200
+
+
+async def test_a_prompt_that_no_minute_of_a_person_has_room_for_is_told_whose_minute_it_is(bench):
+    of_person(bench, "laptop", limits=KeyLimits(input_tokens_per_minute=1))
+    refused = await ask_with(bench, "laptop")
+    assert refused.status == 400 and "(all that you may send in a minute)" in refused.json["error"]["message"]
+
+
+async def test_a_model_must_be_allowed_to_the_key_and_to_its_person(bench):
+    person = PersonLimits(allowed_models=("m", "n"))
+    lists = {"all": (), "some": ("m",), "others": ("x", "n")}
+    entries = [
+        key_entry(name, id=number, owner_id=7, person=person, allowed_models=allowed)
+        for number, (name, allowed) in enumerate(lists.items(), 1)
+    ]
+    bench.configure(keys=entries)
+    assert [one.counted for one in entries] == [False] * 3
+    asked = [("all", "m"), ("all", "x"), ("some", "m"), ("some", "n"), ("others", "n"), ("others", "x")]
+    for model in "mnx":
+        bench.provider.answers(model, completion("hi"))
+    found = [(await ask_with(bench, key, model=model)).status for key, model in asked]
+    assert found == [200, 403, 200, 403, 200, 403]
+    refused = await ask_with(bench, "others", model="x")
+    assert "it may ask for: x, n that are also m, n" in refused.json["error"]["message"]
+
+
 async def test_a_correction_is_seen_with_the_next_request(bench):
     signed_in(bench, 10)
     assert (await ask(bench)).status == 429

@@ -107,6 +107,15 @@ def test_the_headers_tell_each_limit_and_the_tighter_of_the_tokens():
     }
 
 
+def test_of_a_key_and_its_person_the_headers_tell_the_rate_that_has_less_left():
+    own, person = KeyLimits(requests_per_minute=5), KeyLimits(requests_per_minute=50)
+    for first, second in ((own, person), (person, own)):
+        meters = (*meters_of(first, TEAM, NOW), *meters_of(second, Subject("user", 1), NOW))
+        headers = judged(meters, {}, Need(), NOW).headers
+        assert headers["anthropic-ratelimit-requests-limit"] == "5"
+        assert headers["anthropic-ratelimit-requests-remaining"] == "4"
+
+
 def test_a_refusal_brings_the_headers_along():
     refusal = verdict(KeyLimits(requests_per_minute=3), used=3).refusal
     assert refusal.headers()["anthropic-ratelimit-requests-remaining"] == "0"

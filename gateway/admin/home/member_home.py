@@ -7,7 +7,13 @@ from typing import Any, Final
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from gateway.admin.keys.key_usage import KeyUsage, shown_budgets, shown_person_budgets, usage_of_keys
+from gateway.admin.keys.key_usage import (
+    KeyUsage,
+    shown_budgets,
+    shown_person_budgets,
+    shown_person_limits,
+    usage_of_keys,
+)
 from gateway.admin.sessions.subjects import NOTHING, subjects
 from gateway.admin.ui.html_format import ago, code, dollars, number, state_badge
 from gateway.admin.ui.sanitize import inert
@@ -38,6 +44,7 @@ def member_home(user: Any, address: str) -> dict[str, Any] | None:
     return {
         "keys": [_key(key, usage[key.pk][-1]) for key in keys],
         "budgets": [] if budget is None else shown_person_budgets(budget),
+        "person_limits": [] if budget is None else shown_person_limits(budget),
         "lines": "\n".join(claude_code_lines(address, _PLACEHOLDER)),
         "sessions": [_session(total, about.get(total.pk, NOTHING).title) for total in last],
         "sessions_address": reverse("admin:gateway_sessiontotal_changelist"),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.admin.keys import device_page
 from gateway.admin.keys.key_issuing import Issued, KeyIssuing, own_sign_in, rotates_own
-from gateway.admin.keys.key_limits import KeyLimitPages
+from gateway.admin.keys.key_limits import LIMIT_ROWS, KeyLimitPages
 from gateway.admin.keys.key_policy import policy_of
 from gateway.admin.keys.key_usage import in_words, shown_budgets, usage_of, with_spent
 from gateway.admin.keys.refused_keys import refusals_of
@@ -34,11 +34,6 @@ _WHAT: Final = ("allowed_models", "capture")
 # for people who may only look
 _WHO_SHOWN: Final = ("name", "owner_is", "expires_at")
 _WHAT_SHOWN: Final = ("models_are", "capture")
-_LIMITS: Final = (
-    ("requests_per_minute", "concurrent_requests"),
-    ("input_tokens_per_minute", "output_tokens_per_minute"),
-    ("budget_period", "spend_budget", "token_budget"),
-)
 _FACTS: Final = (
     "shown",
     "state_now",
@@ -98,7 +93,7 @@ class ClientKeyAdmin(KeyIssuing, KeyLimitPages):
             (
                 gettext_lazy("Limits"),
                 {
-                    "fields": _LIMITS,
+                    "fields": LIMIT_ROWS,
                     "classes": ("collapse",),
                     "description": gettext_lazy("Empty: no limit. They hold from the next request on."),
                 },

@@ -25,6 +25,12 @@ LIMITS: Final = (
     "requests_per_minute", "concurrent_requests", "input_tokens_per_minute", "output_tokens_per_minute",
     "spend_budget", "token_budget",
 )  # fmt: skip
+# how pages lay them out, with the period of budgets
+LIMIT_ROWS: Final = (
+    ("requests_per_minute", "concurrent_requests"),
+    ("input_tokens_per_minute", "output_tokens_per_minute"),
+    ("budget_period", "spend_budget", "token_budget"),
+)
 _WIDGETS: Final = {name: IntegerInput for name in LIMITS if name != "spend_budget"}
 _MOST_NAMED: Final = 40
 

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.ui.html_format import ago, dollars, number
+from gateway.admin.ui.sanitize import inert
 from gateway.limits.meters import SPEND
 from gateway.limits.spent import Budget, budgets_of, budgets_of_person
 from gateway.models import ClientKey, DailyTotal, HourlyTotal, PersonBudget
@@ -22,6 +23,12 @@ from gateway.watch.attention import NEARLY
 
 _HOUR: Final = 3600
 _SUMMED: Final = ("requests", "input_tokens", "output_tokens", "cost_units", "unpriced")
+_RATES: Final = (
+    "requests_per_minute",
+    "concurrent_requests",
+    "input_tokens_per_minute",
+    "output_tokens_per_minute",
+)
 _SPANS: Final = (
     (_("last 24 hours"), 24),
     (_("last 7 days"), 7 * 24),
@@ -85,6 +92,15 @@ def shown_budgets(record: ClientKey) -> list[dict[str, Any]]:
 def shown_person_budgets(record: PersonBudget) -> list[dict[str, Any]]:
     """The same for the budgets of a person, over all keys and sign-ins."""
     return _shown(budgets_of_person(record))
+
+
+def shown_person_limits(record: PersonBudget) -> list[str]:
+    """The other limits of a person in words: `requests per minute: 60`."""
+    rates = [(name, getattr(record, name)) for name in _RATES]
+    said = [(name, f"{limit:,}") for name, limit in rates if limit is not None]
+    if record.allowed_models:
+        said.append(("allowed_models", ", ".join(map(str, record.allowed_models))))
+    return [f"{record._meta.get_field(name).verbose_name}: {inert(value)}" for name, value in said]
 
 
 def _shown(budgets: list[Budget]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A person's client keys with their costs, and revoking all of them at once."""
+"""A person's client keys with their costs, their limits, and revoking all keys at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from gateway.admin.keys.key_usage import shown_person_budgets
+from gateway.admin.keys.key_usage import shown_person_budgets, shown_person_limits
 from gateway.admin.ui.html_format import ago, code, dollars, state_badge
 from gateway.admin.ui.sanitize import inert
 from gateway.history.totals.contributions import DAY, hour_of
@@ -62,6 +62,8 @@ class PersonPage(admin.ModelAdmin):
             ]
             budget = PersonBudget.objects.filter(user=person).first()
             context["budgets"] = [] if budget is None else shown_person_budgets(budget)
+            context["person_limits"] = [] if budget is None else shown_person_limits(budget)
+            context["set_limits"] = _limits_page(request, person, budget)
             context["cost"] = dollars(sum(spent.values()) * COST_UNIT)
             context["their_requests"] = urlencode({"owner": person.get_username()})
             context["may_revoke"] = any(map(_revocable, keys)) and _may_revoke(request)
@@ -93,6 +95,15 @@ class PersonPage(admin.ModelAdmin):
 
 def _may_revoke(request: HttpRequest) -> bool:
     return bool(request.user.has_perm("gateway.change_clientkey"))
+
+
+def _limits_page(request: HttpRequest, person: Any, limits: PersonBudget | None) -> str:
+    """Where the person's limits are set; "" for who may not."""
+    if limits is not None and request.user.has_perm("gateway.change_personbudget"):
+        return reverse("admin:gateway_personbudget_change", args=[limits.pk])
+    if limits is None and request.user.has_perm("gateway.add_personbudget"):
+        return f"{reverse('admin:gateway_personbudget_add')}?{urlencode({'user': person.pk})}"
+    return ""
 
 
 def _revocable(key: ClientKey) -> bool:

@@ -186,7 +186,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[MenuItem, ...]], ...]] = (
             MenuItem(_("Users"), "person", "admin:auth_user_changelist", ("auth.view_user",)),
             MenuItem(_("Groups"), "group", "admin:auth_group_changelist", ("auth.view_group",)),
             MenuItem(
-                _("Budgets"),
+                _("Limits of people"),
                 "savings",
                 "admin:gateway_personbudget_changelist",
                 ("gateway.view_personbudget",),

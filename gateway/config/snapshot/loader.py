@@ -12,9 +12,9 @@ from gateway.config.learnt_options import decided
 from gateway.config.snapshot.catalogue import known_prices
 from gateway.config.snapshot.model_sizes import listed_sizes
 from gateway.config.snapshot.people import (
-    billionths,
     counted_groups,
     groups_of_people,
+    limits_of,
     named_groups,
     people_limits,
     policies,
@@ -39,7 +39,6 @@ from gateway.routing.snapshot import (
     WHOEVER,
     ConfigSnapshot,
     KeyEntry,
-    KeyLimits,
     PersonLimits,
     SearchEngineConfig,
     SecretLook,
@@ -173,22 +172,9 @@ def _key(record: ClientKey, people: Mapping[int, PersonLimits]) -> KeyEntry:
         revoked=record.revoked_at is not None,
         allowed_models=texts_of(record.allowed_models),
         capture=record.capture,
-        limits=_limits(record),
+        limits=limits_of(record),
         owner_active=record.owner_active,
         lineage=record.lineage or 0,
         signed_in=record.origin == Origin.SIGN_IN,
         person=None if record.user_id is None else people.get(record.user_id),
     )
-
-
-def _limits(record: ClientKey) -> KeyLimits | None:
-    limits = KeyLimits(
-        requests_per_minute=record.requests_per_minute,
-        input_tokens_per_minute=record.input_tokens_per_minute,
-        output_tokens_per_minute=record.output_tokens_per_minute,
-        concurrent_requests=record.concurrent_requests,
-        budget_period=record.budget_period,
-        spend_budget=billionths(record.spend_budget),
-        token_budget=record.token_budget,
-    )
-    return None if limits == KeyLimits(budget_period=record.budget_period) else limits

@@ -1,4 +1,4 @@
-"""What holds for people: budgets, policies of clients, and the groups that decide about these."""
+"""What holds for people: limits, policies of clients, and the groups that decide about these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 
 from gateway.conf import gateway_conf
+from gateway.config.snapshot.rules import texts_of
 from gateway.models import ManagedPolicy, PersonBudget, SafeguardRule
+from gateway.models.configuration.client_key import LimitFields
 from gateway.routing.snapshot import KeyLimits, MappingRule, PersonLimits, PolicyEntry
 from gateway.safeguards import rules
 
@@ -22,23 +24,33 @@ logger = logging.getLogger(__name__)
 _BILLION: Final = 1_000_000_000
 
 
-def billionths(dollars: Decimal | None) -> int | None:
+def _billionths(dollars: Decimal | None) -> int | None:
     return None if dollars is None else int(dollars * _BILLION)
 
 
 def people_limits() -> dict[int, PersonLimits]:
-    """The budgets of people, by the primary key of the user."""
+    """What people may use, by the primary key of the user."""
     found: dict[int, PersonLimits] = {}
     for record in PersonBudget.objects.all():
-        if record.spend_budget is None and record.token_budget is None:
-            continue
-        limits = KeyLimits(
-            budget_period=record.budget_period,
-            spend_budget=billionths(record.spend_budget),
-            token_budget=record.token_budget,
-        )
-        found[record.user_id] = PersonLimits(limits, f":{record.revision}" if record.revision else "")
+        limits, models = limits_of(record), texts_of(record.allowed_models)
+        if limits is not None or models:
+            account = f":{record.revision}" if record.revision else ""
+            found[record.user_id] = PersonLimits(limits, account, models)
     return found
+
+
+def limits_of(record: LimitFields) -> KeyLimits | None:
+    """The limits of a key or a person; None: there are none."""
+    limits = KeyLimits(
+        requests_per_minute=record.requests_per_minute,
+        input_tokens_per_minute=record.input_tokens_per_minute,
+        output_tokens_per_minute=record.output_tokens_per_minute,
+        concurrent_requests=record.concurrent_requests,
+        budget_period=record.budget_period,
+        spend_budget=_billionths(record.spend_budget),
+        token_budget=record.token_budget,
+    )
+    return None if limits == KeyLimits(budget_period=record.budget_period) else limits
 
 
 def policies() -> tuple[PolicyEntry, ...]:

@@ -54,7 +54,53 @@ class BudgetPeriod(models.TextChoices):
     MONTH = "month", _("month")
 
 
-class ClientKey(ConfigRecord):
+class LimitFields(models.Model):
+    """The limits that a client key or a person can have, each optional."""
+
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    input_tokens_per_minute = models.PositiveIntegerField(
+        _("input tokens per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Tokens that the provider reads from its cache do not count."),
+    )
+    output_tokens_per_minute = models.PositiveIntegerField(
+        _("output tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    concurrent_requests = models.PositiveIntegerField(
+        _("concurrent requests"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    budget_period = models.CharField(
+        _("budget period"),
+        max_length=5,
+        choices=BudgetPeriod.choices,
+        default=BudgetPeriod.MONTH,
+        help_text=_("The budgets below begin anew with each of these periods, in UTC."),
+    )
+    spend_budget = models.DecimalField(
+        _("spend budget"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("US dollars in one period."),
+    )
+    token_budget = models.PositiveBigIntegerField(
+        _("token budget"),
+        null=True,
+        blank=True,
+        help_text=_("Input and output tokens in one period, cached ones too."),
+    )
+
+    class Meta:
+        abstract = True
+
+
+class ClientKey(ConfigRecord, LimitFields):
     """One client key. Used keys are revoked, not deleted: the history points at them."""
 
     # written by the recorder with every batch; it is no change of configuration
@@ -107,44 +153,6 @@ class ClientKey(ConfigRecord):
     capture = models.CharField(
         _("bodies kept"), max_length=10, choices=Capture.choices, blank=True, default=Capture.GATEWAY
     )
-    requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    input_tokens_per_minute = models.PositiveIntegerField(
-        _("input tokens per minute"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text=_("Tokens that the provider reads from its cache do not count."),
-    )
-    output_tokens_per_minute = models.PositiveIntegerField(
-        _("output tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    concurrent_requests = models.PositiveIntegerField(
-        _("concurrent requests"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    budget_period = models.CharField(
-        _("budget period"),
-        max_length=5,
-        choices=BudgetPeriod.choices,
-        default=BudgetPeriod.MONTH,
-        help_text=_("The budgets below begin anew with each of these periods, in UTC."),
-    )
-    spend_budget = models.DecimalField(
-        _("spend budget"),
-        max_digits=12,
-        decimal_places=2,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=_("US dollars in one period."),
-    )
-    token_budget = models.PositiveBigIntegerField(
-        _("token budget"),
-        null=True,
-        blank=True,
-        help_text=_("Input and output tokens in one period, cached ones too."),
-    )
     origin = models.CharField(
         _("origin"), max_length=20, choices=Origin.choices, default=Origin.ADMIN, editable=False
     )
@@ -175,6 +183,20 @@ class ClientKey(ConfigRecord):
         key = record.set_new_key()
         record.save()
         return record, key
+
+    @classmethod
+    def line(cls, lineage: int) -> models.QuerySet[ClientKey]:
+        """The keys that count together, the first of them in front: `lineage` is its primary key."""
+        return cls.objects.filter(models.Q(pk=lineage) | models.Q(lineage=lineage)).order_by("pk")
+
+    @classmethod
+    def lock_line(cls, lineage: int) -> None:
+        """Let others who lock this line wait until the transaction ends.
+
+        Locks its first row alone, so that two who lock it never wait for each other. SQLite has one writer
+        at a time and needs no lock.
+        """
+        list(cls.line(lineage).select_for_update().values_list("pk")[:1])
 
     def set_new_key(self) -> str:
         """Give an unsaved record its key and return it. Nothing of it but the digest is kept."""

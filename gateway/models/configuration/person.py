@@ -1,4 +1,4 @@
-"""What holds for a person, over all keys and sign-ins: the policy of their clients, and their budget."""
+"""What holds for a person, over all keys and sign-ins: the policy of their clients, and their limits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from gateway.client_protocol.managed_settings import problem_of
 from gateway.models.base import ConfigRecord
-from gateway.models.configuration.client_key import BudgetPeriod
+from gateway.models.configuration.client_key import LimitFields
 
 
 class ManagedPolicy(ConfigRecord):
@@ -73,8 +72,8 @@ class ManagedPolicy(ConfigRecord):
             )
 
 
-class PersonBudget(ConfigRecord):
-    """What a person may spend in a period, over all keys and sign-ins.
+class PersonBudget(ConfigRecord, LimitFields):
+    """What a person may use, over all keys and sign-ins, beside what each key may: rates, budgets, models.
 
     `correction` is booked beside what requests cost, for the period that began at `corrected_period`
     (billionths of a US dollar); `revision` moves with it, so that every process counts anew at once.
@@ -86,31 +85,21 @@ class PersonBudget(ConfigRecord):
         related_name="gateway_budget",
         verbose_name=_("person"),
     )
-    budget_period = models.CharField(
-        _("budget period"), max_length=5, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH
-    )
-    spend_budget = models.DecimalField(
-        _("spend budget"),
-        max_digits=12,
-        decimal_places=2,
-        null=True,
+    allowed_models = models.JSONField(
+        default=list,
+        # processes of the release before insert budgets without it
+        db_default=[],
         blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=_("US dollars in one period."),
-    )
-    token_budget = models.PositiveBigIntegerField(
-        _("token budget"),
-        null=True,
-        blank=True,
-        help_text=_("Input and output tokens in one period, cached ones too."),
+        verbose_name=_("allowed models"),
+        help_text=_("Names or patterns with * of the models they may ask for. Empty: all."),
     )
     correction = models.BigIntegerField(_("correction"), default=0, editable=False)
     corrected_period = models.DateTimeField(_("corrected period"), null=True, blank=True, editable=False)
     revision = models.PositiveIntegerField(_("revision"), default=0, editable=False)
 
     class Meta:
-        verbose_name = _("budget of a person")
-        verbose_name_plural = _("budgets of people")
+        verbose_name = _("limits of a person")
+        verbose_name_plural = _("limits of people")
 
     def __str__(self) -> str:
         return str(self.user)

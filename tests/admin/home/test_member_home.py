@@ -29,7 +29,7 @@ def home(client):
 
 
 def test_a_member_sees_keys_budgets_sessions_and_how_to_start(client, bob, key):
-    PersonBudget.objects.create(user=bob, spend_budget=20)
+    PersonBudget.objects.create(user=bob, spend_budget=20, requests_per_minute=60)
     make_rows(2, session_id="s-1", owner_id=bob.pk, client_key=key, cost="0.25")
     work_out("s-1")
     text = home(client)
@@ -40,6 +40,7 @@ def test_a_member_sees_keys_budgets_sessions_and_how_to_start(client, bob, key):
         "Session s-1",
         "0.50",
         "ANTHROPIC_BASE_URL",
+        "requests per minute: 60",
     ):
         assert part in text
     assert text.count("<meter") == 2

@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gateway.config import sign_in
+from gateway.config.snapshot.people import people_limits
 from gateway.models import ClientKey, Erasure, LegalHold, PersonBudget, RequestLog
+from gateway.routing.snapshot import KeyLimits, PersonLimits
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +60,31 @@ class TestKeysOfAPerson:
         assert "<meter" in text and "80.00" in text
         facts = admin_client.get(reverse("admin:gateway_clientkey_change", args=[key.pk])).content.decode()
         assert "198.51.100.7" in facts and "claude-code/2.1.332 &lt;b&gt;" in facts
+
+    def test_an_administrator_sets_the_limits_of_a_person_from_their_page(self, admin_client, emil):
+        text = admin_client.get(self.page(emil) + "change/").content.decode()
+        address = f"/admin/gateway/personbudget/add/?user={emil.pk}"
+        assert address in text
+        page = admin_client.get(address)
+        assert page.context["adminform"].form["user"].value() == str(emil.pk)
+        given = {
+            "user": emil.pk, "allowed_models": "claude-*\n<b>", "requests_per_minute": "1200",
+            "concurrent_requests": "3", "input_tokens_per_minute": "", "output_tokens_per_minute": "500",
+            "budget_period": "week", "spend_budget": "25", "token_budget": "",
+        }  # fmt: skip
+        assert admin_client.post("/admin/gateway/personbudget/add/", given).status_code == 302
+        limits = KeyLimits(1200, None, 500, 3, "week", 25_000_000_000)
+        assert people_limits() == {emil.pk: PersonLimits(limits, "", ("claude-*", "<b>"))}
+        text = admin_client.get(self.page(emil) + "change/").content.decode()
+        for part in ("requests per minute: 1,200", "concurrent requests: 3", "claude-*, &lt;b&gt;", "<meter"):
+            assert part in text
+        assert reverse("admin:gateway_personbudget_change", args=[emil.gateway_budget.pk]) in text
+
+    def test_who_may_not_set_limits_of_people_is_not_led_there(self, clerk, emil):
+        client = clerk("view_user", "view_clientkey", "view_personbudget")
+        PersonBudget.objects.create(user=emil, requests_per_minute=7)
+        text = client.get(self.page(emil) + "change/").content.decode()
+        assert "requests per minute: 7" in text and "Set limits" not in text
 
     def test_all_keys_are_revoked_after_a_question(self, admin_client, emil):
         text = admin_client.get(self.page(emil) + "revoke-all/").content.decode()

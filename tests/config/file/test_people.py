@@ -21,13 +21,16 @@ def team():
     return Group.objects.create(name="team")
 
 
+RATES = {"requests_per_minute": 9, "concurrent_requests": 2, "allowed_models": ["claude-*"]}
+
+
 def furnished(ada, team):
     ManagedPolicy.objects.create(name="all", settings={"model": "opus", "n": [1.5]})
     ManagedPolicy.objects.create(name="team's", group=team, settings={}, enabled=False)
     ManagedPolicy.objects.create(
         name="ada's", user=ada, position=3, settings={"permissions": {"deny": ["X"]}}
     )
-    PersonBudget.objects.create(user=ada, spend_budget="12.50", correction=77, revision=3)
+    PersonBudget.objects.create(user=ada, spend_budget="12.50", correction=77, revision=3, **RATES)
     SafeguardRule.objects.create(decision="deny", command="rm", explanation="never", position=2)
     SafeguardRule.objects.create(decision="allow", tool="Bash", command="make *", user=ada, position=1)
     SafeguardRule.objects.create(decision="allow", tool="Bash", command="make *", group=team, position=1)
@@ -47,7 +50,9 @@ def test_what_is_written_is_taken_in_elsewhere_and_a_second_time_changes_nothing
     assert len([line for line in imported(document) if line.startswith("+")]) == 7
     assert exported() == document
     assert SafeguardRule.objects.get(user=ada).command == "make *"
-    assert PersonBudget.objects.get().correction == 0
+    budget = PersonBudget.objects.get()
+    assert budget.correction == 0
+    assert {name: getattr(budget, name) for name in RATES} == RATES
 
 
 def test_a_changed_entry_changes_its_record_and_keeps_what_was_booked(ada, team):
