@@ -147,12 +147,21 @@ def _limits_of(user: Any, now: datetime) -> dict[str, Any]:
     neither revoked nor expired. As after a rotation, what that one used is used. Whoever has neither gets
     the models of SIGN_IN_MODELS.
     """
+    model = _model_of(user, now)
+    while model is not None:
+        lineage = model.lineage or model.pk
+        # the key may be given to somebody else at this moment (limits/former_use.py)
+        ClientKey.lock_line(lineage)
+        seen, model = model, _model_of(user, now)
+        if model is not None and (model.pk, model.lineage) == (seen.pk, seen.lineage):
+            return {name: getattr(model, name) for name in _TAKEN_OVER} | {"lineage": lineage}
+    return {"allowed_models": list(gateway_conf().sign_in_models)}
+
+
+def _model_of(user: Any, now: datetime) -> ClientKey | None:
     theirs = ClientKey.objects.filter(user=user).order_by("-created", "-pk")
     in_service = theirs.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
-    model = theirs.filter(origin=Origin.SIGN_IN).first() or in_service.first()
-    if model is None:
-        return {"allowed_models": list(gateway_conf().sign_in_models)}
-    return {name: getattr(model, name) for name in _TAKEN_OVER} | {"lineage": model.lineage or model.pk}
+    return theirs.filter(origin=Origin.SIGN_IN).first() or in_service.first()
 
 
 def deny(grant: DeviceGrant, user: Any, now: datetime) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 
 from gateway.limits.windows import PERIODS, Period
 from gateway.models import ClientKey, DailyTotal, FormerUse, LegalHold, Origin
@@ -50,7 +50,9 @@ def part(key: int) -> None:
     if record is None:
         return
     lineage = record.lineage or record.pk
-    line = list(ClientKey.objects.filter(Q(pk=lineage) | Q(lineage=lineage)).order_by("pk"))
+    # whoever adds a sign-in to the line meanwhile is waited for, and seen
+    ClientKey.lock_line(lineage)
+    line = list(ClientKey.line(lineage))
     issued = [one for one in line if one.origin != Origin.SIGN_IN]
     keeper = issued[-1] if issued else line[0]
     leaving: dict[int | None, list[ClientKey]] = {}
