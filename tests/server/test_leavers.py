@@ -11,7 +11,8 @@ from tests.fakes.provider import FakeProvider, stream
 from tests.server.conftest import environment, manage
 
 pytestmark = pytest.mark.server
-# seconds; two on a machine that has time
+# Seconds on a busy machine, which takes its time for a look and for our requests. That processes look often
+# enough for two is shown by the clock that they wait by: tests/config/snapshot/test_endings.py
 IN_FORCE = 10.0
 
 MAKE = """
