@@ -100,7 +100,8 @@ def shown_person_limits(record: PersonBudget) -> list[str]:
     said = [(name, f"{limit:,}") for name, limit in rates if limit is not None]
     if record.allowed_models:
         said.append(("allowed_models", ", ".join(map(str, record.allowed_models))))
-    return [f"{record._meta.get_field(name).verbose_name}: {inert(value)}" for name, value in said]
+    fields: Any = record._meta
+    return [f"{fields.get_field(name).verbose_name}: {inert(value)}" for name, value in said]
 
 
 def _shown(budgets: list[Budget]) -> list[dict[str, Any]]:
