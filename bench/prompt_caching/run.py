@@ -1,6 +1,7 @@
 """The table of `make bench-cache`: what each family's cache gives, through the gateway and at best.
 
     python -m bench.prompt_caching.run [--family NAME] [--each] [--recorded]
+    python -m bench.prompt_caching.run --brought       # what each strategy brings, by switching it off
 
 The figures go to bench/.results/cache.json; those of recorded conversations stand under `recorded` in each
 family and are no part of its sums. An agent's first request does not count in the shares: nothing
@@ -31,6 +32,7 @@ from bench.prompt_caching.client import Agent
 from bench.prompt_caching.recorded import RecordedTurn, recordings, replayed_turns
 from bench.prompt_caching.routes import Direct, ThroughGateway
 from bench.prompt_caching.sessions import Begin, Session, all_sessions
+from bench.prompt_caching.strategies import STRATEGIES
 from tests.fakes.prompt_caches.rules import FAMILIES, Family, Receipt
 
 Found = dict[str, dict[str, "Outcome"]]
@@ -54,9 +56,11 @@ class Bills:
         self.receipts += other.receipts
         self.cost += other.cost
 
+    def tokens(self, part: str) -> int:
+        return sum(getattr(receipt, part) for receipt in self.receipts)
+
     def share(self, part: str) -> float:
-        prompt = sum(receipt.prompt for receipt in self.receipts)
-        return sum(getattr(receipt, part) for receipt in self.receipts) / max(1, prompt)
+        return self.tokens(part) / max(1, self.tokens("prompt"))
 
 
 @dataclass
@@ -125,7 +129,11 @@ def main() -> int:
     parser.add_argument("--family", action="append", help="only these families")
     parser.add_argument("--each", action="store_true", help="one line for each session, too")
     parser.add_argument("--recorded", action="store_true", help="only the recorded conversations")
+    parser.add_argument("--brought", action="store_true", help="only what each strategy brings")
     given = parser.parse_args()
+    if given.brought:
+        print(_brought(given.family))
+        return 0
     sessions = [] if given.recorded else list(all_sessions())
     made: Found = defaultdict(dict)
     recorded: Found = defaultdict(dict)
@@ -140,6 +148,36 @@ def main() -> int:
     print(_table(recorded, each=given.each, what="recorded"))
     _store(made, recorded)
     return 0
+
+
+def _brought(only: list[str] | None) -> str:
+    """A line for each strategy and family that it concerns: all sessions with it and without it."""
+    sessions, rows = list(all_sessions()), []
+    for family in FAMILIES:
+        concerning = {name: one for name, one in STRATEGIES.items() if family.name in one.families}
+        if not concerning or (only and family.name not in only):
+            continue
+        now = _total({session.name: replayed(session, family) for session in sessions}).ours
+        for strategy in concerning.values():
+            with strategy.switched_off() as options:
+                made = {session.name: replayed(session, family, options) for session in sessions}
+            without = _total(made).ours
+            rows.append(
+                [strategy.text, family.name, f"{without.share('read'):.1%}", f"{now.share('read'):.1%}",
+                 f"{now.tokens('read') - without.tokens('read'):,}", f"{without.cost:.2f}", f"{now.cost:.2f}",
+                 f"{without.cost - now.cost:.2f}"]
+            )  # fmt: skip
+    head = [
+        "strategy",
+        "family",
+        "read without",
+        "with",
+        "more read, tokens",
+        "cost without, $",
+        "with",
+        "saved",
+    ]
+    return markdown(head, rows)
 
 
 def _store(made: Found, recorded: Found) -> None:
