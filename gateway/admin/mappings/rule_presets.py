@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gateway.client_protocol.purpose import RequestClass
 from gateway.config.changes import together
 from gateway.config.presets.presets import preset, usable_options
 from gateway.config.snapshot.catalogue import known_prices
@@ -36,6 +37,8 @@ USUAL_TOKENS: Final = 60_000
 _MOST_TOKENS: Final = 1_000_000_000
 _STEP: Final = 10
 _MOST_NAMED: Final = 5
+# requests that carry what people and tools show; the others are texts
+_CONVERSING: Final = frozenset(RequestClass) - {RequestClass.AUXILIARY}
 
 
 class Choice(NamedTuple):
@@ -173,8 +176,9 @@ def _blind(rules: Sequence[MappingRule], models: _Models) -> list[MappingRule]:
             if target.enabled and target.provider in models.providers
         ]
         with_images = replace(rule, public_names=(), condition=_about_images(rule.condition))
-        refused = dict(rule.condition.tests).get("images") == Is(False)
-        if not (refused or _leads_to_eyes(rule, sees) or taker_of(with_images, before)):
+        no_images = dict(rule.condition.tests).get("images") == Is(False)
+        background = rule.condition.classes and rule.condition.classes.isdisjoint(_CONVERSING)
+        if not (no_images or background or _leads_to_eyes(rule, sees) or taker_of(with_images, before)):
             found.append(rule)
         before.append(rule)
     return found

@@ -610,6 +610,12 @@ def test_rules_that_many_want_are_made_with_one_click_for_targets_that_suit(admi
 BLIND = {"images": "text"}
 
 
+@pytest.mark.parametrize("when", [{"class": ["auxiliary", "safeguards"]}, {"images": False}])
+def test_mappings_for_requests_without_images_need_no_rule_for_them(admin_client, mapping, when):
+    make_mapping("*", mapping.targets.get().provider, "dark", position=0, options=BLIND, when=when)
+    assert "images" not in presets_of(admin_client)[1]
+
+
 def presets_of(client):
     page = client.get(url("modelmapping", "changelist"))
     return page.content.decode(), {one["preset"].name: one for one in page.context["presets"]}
