@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway import patterns
 from gateway.conversion.context import AnswerContext
-from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read, without_echoes
+from gateway.conversion.errors.error_body import ErrorBody, parsed_body, read, scanned, without_echoes
 from gateway.conversion.errors.error_kinds import (
     BAD_CREDENTIAL,
     CONTENT_FILTER,
@@ -211,11 +211,11 @@ def upstream_error(
     error.upstream_status = status
     if error.status in _LIMITS:
         error.retry_after = retry_after(
-            known, parsed, told.message, ratelimit_prefix=ratelimit_prefix, now=now
+            known, parsed, _spoken(told), ratelimit_prefix=ratelimit_prefix, now=now, limited=status == 429
         )
     elif status in _MAY_PASS or min(status, error.status) >= 500:
         asked_for = {name: known[name] for name in _PAUSE_HEADERS if name in known}
-        error.retry_after = retry_after(asked_for, None, "", ratelimit_prefix=ratelimit_prefix, now=now)
+        error.retry_after = retry_after(asked_for, None, (), ratelimit_prefix=ratelimit_prefix, now=now)
     wish = known.get("x-should-retry", "").strip().lower()
     if error.should_retry is None and wish in ("true", "false"):
         error.should_retry = wish == "true"
@@ -294,8 +294,13 @@ def _inside(payload: Any, raw: str, context: AnswerContext) -> UpstreamError:
     )
     error = _judged(_status_told(told) or 502, told, asked, anywhere=True)
     if error.status in _LIMITS:
-        error.retry_after = retry_after({}, told.body, told.message, ratelimit_prefix="", now=None)
+        error.retry_after = retry_after({}, told.body, _spoken(told), ratelimit_prefix="", now=None)
     return error
+
+
+def _spoken(told: ErrorBody) -> list[str]:
+    """What may name a delay: the message first, and nobody's echoed words."""
+    return [*scanned(told.message), *told.texts]
 
 
 def _without_money(status: int, told: ErrorBody) -> bool:
