@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
-from gateway.patterns import DOTALL, IGNORECASE, Pattern, compiled, in_order
+from gateway.patterns import DOTALL, IGNORECASE, Match, Pattern, compiled, in_order
 from gateway.wire import jsontext
 
 
@@ -55,6 +55,7 @@ def overflow_in(words: set[str], texts: list[str], body: object) -> Overflow | N
     found = too_large_for_a_minute(texts)
     if found is not None:
         return found
+    texts = [without_names(text) for text in texts]
     if any(_found(_NEVER, text) for text in texts):
         return None
     for text in texts:
@@ -65,9 +66,32 @@ def overflow_in(words: set[str], texts: list[str], body: object) -> Overflow | N
         return _with_fields(Overflow(), body)
     if any(_found(_NEVER_WITHOUT_NUMBERS, text) for text in texts):
         return None
-    if any(_found(_GENERAL, text) for text in texts):
-        return _with_fields(Overflow(), body)
+    for text in texts:
+        match = next(_matches(_GENERAL, text), None)
+        if match is not None:
+            return _with_fields(match, body)
     return None
+
+
+def without_names(text: str) -> str:
+    """A text without the names that somebody else chose: of tools, properties, ids.
+
+    `compact_when_context_length_exceeded` is a tool's name and says nothing about the request. A word with an
+    underscore is read only where it is one of the provider's own (`names` in the file of wordings).
+    """
+    return _QUOTED_NAME.sub("\u2026", _WORD.sub(_provider_word, text))
+
+
+def _provider_word(found: Match[str]) -> str:
+    word = found["word"].lower()
+    if "_" not in word or word in _EVERYWHERE:
+        return found[0]
+    before = found.string[max(0, found.start() - _BEFORE) : found.start()]
+    if found["open"] and found["close"]:
+        known = word in _PLAIN and _CODE_BEFORE.search(before) is not None
+    else:
+        known = word in _PLAIN and _NAME_BEFORE.search(before) is None
+    return found[0] if known else "\u2026"
 
 
 def too_large_for_a_minute(
@@ -111,6 +135,17 @@ def compiled_wordings(entries: Iterable[Mapping[str, str]]) -> tuple[Pattern[str
 
 _DATA: Final[Mapping[str, Any]] = wordings()["overflow"]
 _CODES: Final = frozenset(_DATA["codes"])
+_EVERYWHERE: Final = frozenset(_DATA["names"]["everywhere"])
+_PLAIN: Final = _CODES.union(_DATA["names"]["plain"])
+_WORD: Final = compiled(r"(?<![\w-])(?P<open>[\"'`]?)(?P<word>(?<![\w-])[\w-]{1,200}+)(?P<close>[\"'`]?)")
+_THINGS: Final = r"(?:tool|function|parameter|property|argument|field|key|name|id)s?"
+# characters before a word that tell whose it is
+_BEFORE: Final = 24
+_NAME_BEFORE: Final = compiled(rf"(?:\b{_THINGS}:? ?|[.\[/])[\"'`]?\Z", IGNORECASE)
+_CODE_BEFORE: Final = compiled(r"\b(?:code|type|error|status)[\"'`]?\s?[:=]\s?\Z", IGNORECASE)
+_QUOTED_NAME: Final = compiled(
+    rf"\b{_THINGS}:? (?:\"[^\"\n]{{1,80}}\"|'[^'\n]{{1,80}}'|`[^`\n]{{1,80}}`)", IGNORECASE
+)
 _MINUTE: Final = compiled_wordings(_DATA["minute"])
 _NEVER: Final = compiled_wordings(_DATA["never"])
 _NEVER_WITHOUT_NUMBERS: Final = compiled_wordings(_DATA["never_without_numbers"])

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from gateway.conversion.errors.error_body import parsed_body, read, without_echoes
 from gateway.conversion.errors.error_limits import told_limits
 from gateway.conversion.errors.overflow import (
+    _CODES,
     _GENERAL,
     _MINUTE,
     _NEVER,
+    _PLAIN,
     _SPECIFIC,
     compiled_wordings,
     overflow_in,
@@ -123,6 +125,19 @@ def test_a_cap_that_is_too_large_is_told_and_is_no_overflow(case):
 @pytest.mark.parametrize("text", OVERFLOWS["something_else"])
 def test_what_sounds_like_an_overflow_and_is_none(text):
     assert overflow_in(set(), sentences({"error": {"message": text}}), None) is None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["Unknown tool: my_{}_x", "Tool '{}_handler' not found", "Tool {} not found", "Function '{}' is invalid",
+     "The property '{}' exceeds its schema", "no result for toolu_{}", "Tool '{} tool' is too long",
+     "Extra inputs are not permitted: {{'{}': true}}", "body.tools.0.{} is too long"],
+)  # fmt: skip
+def test_the_name_of_a_tool_or_a_property_is_no_overflow(sentence):
+    names = {*_PLAIN, *(code for code in _CODES if not code.isdigit()), "prompt_too_long", "too_many_tokens"}
+    names |= {name.replace("_", " ") for name in names}
+    said = [sentence.format(name) for name in sorted(names) if "_" in name or "'" in sentence]
+    assert [text for text in said if overflow_in(set(), sentences({"error": {"message": text}}), None)] == []
 
 
 def test_every_entry_of_the_file_names_its_source():
