@@ -10,6 +10,7 @@ without them:
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +35,9 @@ _SENTENCES: Final = (
     "message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "statusmessage",
     "errordescription", "detail", "error", "errors", "description", "baseresp", "faultstring", "fault",
     "reason", "response",
-    "title", "details", "err", "data", "result", "exception",
+    "title", "details", "err", "data", "result", "exception", "innererror", "cause", "info", "hint",
+    "usermessage", "developermessage", "debugmessage", "violations", "invalidparams", "header", "output",
+    "meta", "resp",
 )  # fmt: skip
 _CODES: Final = ("code", "type", "status", "error_type", "reason", "__type")
 # the last two: a completion that Azure sends with a 400, because its filter stopped the answer
@@ -43,6 +46,16 @@ _WITH_CODES: Final = (
     "choices", "content_filter_results",
 )  # fmt: skip
 _NO_TEXT: Final = patterns.compiled(r"[\x00-\x08\x0e-\x1f\ufffd]")
+
+# a message or a fault of S3, Alibaba and SOAP
+_XML_SENTENCE: Final = patterns.compiled(
+    r"<(?:\w{1,20}:)?(?:message|faultstring|description|detail|reason|error)(?: [^<>]{0,200})?>"
+    r"(?P<said>[^<>]{2,2000})<",
+    patterns.IGNORECASE,
+)
+_PAGE: Final = patterns.compiled(r"<(?:!doctype html|html|head|body)\b", patterns.IGNORECASE)
+_SEVERAL_WORDS: Final = patterns.compiled(r"[^\W\d_]\s+[^\W\d_]|[\u4e00-\u9fff]{2}")
+_TELLING_CODE: Final = patterns.match_at(r"(?!(?:error|object|failed|failure|fail)\Z)[a-z_][^\n]{2,100}\Z")
 
 # a quotation begins behind no letter; an apostrophe inside a word is none
 _QUOTE: Final = patterns.compiled(
@@ -101,10 +114,10 @@ def read(parsed: object, raw: str = "") -> ErrorBody:
     if parsed is None:
         message = plain_text(raw)
         # a page shows what was asked for
-        page = raw[:MAX_SCANNED].lstrip().startswith("<")
+        page = not message and raw[:MAX_SCANNED].lstrip().startswith("<")
         return ErrorBody(message, set(), [] if page else scanned(message or raw), None)
     body = parsed[0] if isinstance(parsed, list) and len(parsed) == 1 else parsed
-    message = _sentence(body)[:MAX_SCANNED]
+    message = (_sentence(body) or _any_sentence(body))[:MAX_SCANNED]
     nested = _nested(body)
     if nested:
         message = f"{message}: {nested[:MAX_SCANNED]}" if message else nested[:MAX_SCANNED]
@@ -113,13 +126,21 @@ def read(parsed: object, raw: str = "") -> ErrorBody:
         texts += scanned(text)
         if len(texts) >= _MOST_TEXTS:
             break
-    return ErrorBody(message, set(_words(body)), texts, body)
+    words = list(_words(body))
+    if not message.strip():
+        message = next((word for word in words if _TELLING_CODE(word)), "")
+    return ErrorBody(message, set(words), texts, body)
 
 
 def plain_text(raw: str) -> str:
-    """The sentence of a body that is no JSON: text, not markup and not binary."""
-    text = raw[:MAX_SCANNED].strip()
-    return "" if text.startswith(("<", "{", "[")) or _NO_TEXT.search(text) else text
+    """The sentence of a body that is no JSON: of plain text or an XML error; "" of a page and of bytes."""
+    text = raw[:MAX_SCANNED].strip().lstrip("\ufeff")
+    if _NO_TEXT.search(text):
+        return ""
+    if not text.startswith("<"):
+        return text
+    found = None if _PAGE.search(text) else _XML_SENTENCE.search(text)
+    return "" if found is None else html.unescape(found["said"]).strip()
 
 
 def scanned(text: str) -> list[str]:
@@ -197,7 +218,19 @@ def _sentence(value: Any, depth: int = _DEPTH) -> str:
         # what is wrong with each field
         fields["errors"] = [f"{name}: {_sentence(inner, depth - 2)}" for name, inner in by_field.items()]
     places = [*first, *(fields.get(name) for name in _SENTENCES)]
+    if "type" not in fields:
+        # beside a type it is a part of a message that was sent
+        places.append(fields.get("text"))
+    if isinstance(body := fields.get("body"), str) and isinstance(inner := _inner(body), dict):
+        # what a server behind this one answered; a request that is repeated has no error
+        places.append(inner.get("error"))
     return next(filter(None, (_sentence(inner, depth - 1) for inner in places)), "")
+
+
+def _any_sentence(body: Any) -> str:
+    """The longest text that is more than one word, under whatever name; "" when there is none."""
+    said = (text.strip() for text in _said(body))
+    return max((text for text in said if _SEVERAL_WORDS.search(text)), key=len, default="")
 
 
 def _nested(body: Any) -> str:

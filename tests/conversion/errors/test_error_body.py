@@ -207,3 +207,54 @@ def test_a_refusal_is_learnt_in_every_form_of_error_body(case):
             case["status"], json.dumps(body).encode(), Profile.merged(case.get("profile", {})), case["sent"]
         )
         assert found is not None and [found.option, found.new] == case["lesson"]
+
+
+W = "bad thing here"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"header": {"code": 10003, "message": W}},
+        {"success": False, "info": W},
+        {"output": {"message": W}},
+        {"error": {"code": "x", "innererror": {"message": W}}},
+        {"error": {"type": "x", "cause": W}},
+        {"violations": [{"message": W}]},
+        {"invalid_params": [{"reason": W}], "title": ""},
+        {"userMessage": W},
+        {"error": {"message": "", "code": W}},
+        {"meta": {"error": W}},
+        {"error": {"text": W}},
+        {"__all__": [W]},
+        {"non_field_errors": [W], "request_id": "req_1 and more"},
+        {"status": 400, "body": json.dumps({"error": {"message": W}})},
+        {"anything": {"else": [{"whatever": W}]}},
+        "<?xml version='1.0'?><Error><Code>x</Code><Message>bad thing here</Message></Error>",
+        "[ERROR] bad thing here",
+        '{"error": {"message": "bad thing here',
+        "{'error': {'message': 'bad thing here'}}",
+    ],
+    ids=str,
+)
+def test_the_providers_words_are_found_under_any_name(body):
+    raw = body if isinstance(body, str) else json.dumps(body)
+    error = upstream_error(400, {}, raw.encode(), model="m", context_window=None, estimated_tokens=12)
+    assert W in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"type": "invalid_request_error", "message": None}}, "invalid_request_error"),
+        ({"object": "error", "type": "error", "code": 400}, "upstream error (HTTP 400)"),
+        ({"error": {}, "input": "my words are here"}, "upstream error (HTTP 400)"),
+        ("<html><body><p>bad thing here</p></body></html>", "upstream error (HTTP 400)"),
+        ("<!DOCTYPE html><message>bad thing here</message>", "upstream error (HTTP 400)"),
+    ],
+    ids=str,
+)
+def test_without_a_sentence_there_is_the_code_and_no_echo(body, message):
+    raw = body if isinstance(body, str) else json.dumps(body)
+    error = upstream_error(400, {}, raw.encode(), model="m", context_window=None, estimated_tokens=12)
+    assert error.message == message
