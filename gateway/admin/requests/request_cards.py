@@ -112,7 +112,7 @@ def cards(row: RequestLog, user: Any) -> list[tuple[Any, Any]]:
                 (_("price"), inert(row.price_source)),
                 (_("service tier"), inert(row.service_tier)),
                 (_("tools called"), request_cells.tools(row)),
-                (_("safety verdicts"), request_cells.verdicts(row)),
+                (_("safety verdicts"), request_cells.verdicts(row, user)),
             ),
         ),
     ]

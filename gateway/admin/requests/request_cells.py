@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from gateway.admin.ui.html_format import NOTHING, Tone, badge, dollars, number
 from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
+from gateway.history.access import may_read, note_read
 from gateway.models import RequestLog, SafeguardVerdict
 from gateway.models.configuration.condition_words import fact_words
 from gateway.models.history.request_log import State
@@ -108,10 +109,19 @@ def prompt(row: RequestLog) -> SafeString:
     return format_html('<a class="gw-id" href="{}">{}</a>', address, inert(row.prompt_id))
 
 
-def verdicts(row: RequestLog) -> SafeString:
-    """The verdicts of rules and the classifier on the calls, and what the classifier cost."""
+def verdicts(row: RequestLog, user: Any) -> SafeString:
+    """The verdicts of rules and the classifier on the calls, and what the classifier cost.
+
+    Why a call was blocked is shown to who may read the contents, because a model's words may quote them.
+    Notes that read.
+    """
     ordered = list(row.verdicts.order_by("number"))
-    said = format_html_join(", ", "{}", ((verdict(one),) for one in ordered))
+    if any(one.reason for one in ordered) and may_read(user, row):
+        note_read(user, row.request_id, "safety verdicts")
+        told = ((verdict(one), _reason(one)) for one in ordered)
+    else:
+        told = ((verdict(one), "") for one in ordered)
+    said = format_html_join(", ", "{}{}", told)
     checks = {one.check_id for one in ordered if one.check_id}
     check = RequestLog.objects.filter(request_id__in=checks).first() if checks else None
     return said if check is None else format_html("{} · {}: {}", said, _("cost"), cost(check))
@@ -121,6 +131,10 @@ def verdict(one: SafeguardVerdict) -> SafeString:
     """The tool, the decision on its call, and what decided."""
     by = decided_by(one)
     return format_html("{}: {} ({})" if by else "{}: {}", inert(one.tool), one.get_decision_display(), by)
+
+
+def _reason(one: SafeguardVerdict) -> SafeString | str:
+    return format_html(" – {}: <q>{}</q>", _("reason"), inert(one.reason)) if one.reason else ""
 
 
 def decided_by(one: SafeguardVerdict) -> SafeString:

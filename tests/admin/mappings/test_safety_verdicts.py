@@ -101,6 +101,22 @@ def test_a_request_is_shown_with_its_verdicts_and_what_they_cost(admin_client):
     assert "Bash: blocked" in text and "judge, 120 ms" in text and "0.0125" in text
 
 
+def test_a_request_is_shown_with_why_a_call_was_blocked_to_who_may_read_it(
+    admin_client, client, django_user_model
+):
+    answered({**DENIED, "reason": "It deletes <work>."})
+    page = f"/admin/gateway/requestlog/{RequestLog.objects.get().pk}/change/"
+    someone = django_user_model.objects.create_user("op", is_staff=True)
+    someone.user_permissions.set(Permission.objects.filter(codename="view_requestlog"))
+    client.force_login(someone)
+    text = client.get(page).content.decode()
+    assert "Bash: blocked" in text and "It deletes" not in text and not ContentRead.objects.exists()
+    assert "reason: <q>It deletes &lt;work&gt;.</q>" in admin_client.get(page).content.decode()
+    assert ("req_1", "safety verdicts") in ContentRead.objects.values_list("request_id", "part")
+    chinese = admin_client.get(page, headers={"accept-language": "zh-hans"}).content.decode()
+    assert "原因: <q>It deletes &lt;work&gt;.</q>" in chinese
+
+
 @pytest.mark.parametrize(
     ("call", "fields"),
     [
