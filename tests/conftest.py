@@ -20,6 +20,7 @@ from gateway.history.content import content_store
 from gateway.history.outcome import ExchangeOutcome
 from gateway.history.outcomes.tool_names import counted_tools
 from gateway.history.totals.counted_names import counted_names
+from gateway.history.totals.counted_origins import counted_origins
 from gateway.models.configuration.condition_words import zone_of
 from gateway.relay.gateway import Gateway
 from gateway.routing.conditions import compiled
@@ -111,6 +112,7 @@ def an_empty_database_is_unknown():
     """What an earlier test stored is not in this one's database."""
     content_store.known.forget()
     counted_names.forget()
+    counted_origins.forget()
     counted_tools.forget()
 
 

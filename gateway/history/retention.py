@@ -35,6 +35,7 @@ from gateway.history.totals.contributions import DAY, hour_of
 from gateway.history.totals.sessions import forget_empty
 from gateway.models import (
     CountedName,
+    DailyOrigin,
     DailyOutcome,
     DailyTool,
     DailyTotal,
@@ -42,6 +43,7 @@ from gateway.models import (
     EvaluationStep,
     FollowUp,
     HourlyLedger,
+    HourlyOrigin,
     HourlyOutcome,
     HourlyTool,
     HourlyTotal,
@@ -284,7 +286,8 @@ def _drop_totals(before: datetime | None, keep: Callable[[], object]) -> int:
     removed = 0
     midnight = hour - hour % DAY
     tables = (
-        (HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, midnight), (HourlyOutcome, hour),
+        (HourlyTotal, hour), (HourlyLedger, hour), (DailyTotal, midnight), (HourlyOrigin, hour),
+        (DailyOrigin, midnight), (HourlyOutcome, hour),
         (HourlyTool, hour), (DailyOutcome, midnight), (DailyTool, midnight), (ProblemHour, hour),
     )  # fmt: skip
     for model, limit in tables:

@@ -33,7 +33,14 @@ from gateway.models.history.cache_miss import CacheMiss
 from gateway.models.history.client_novelty import ClientNovelty
 from gateway.models.history.follow_up import FollowUp, SearchText, SessionTotal
 from gateway.models.history.former_use import FormerUse
-from gateway.models.history.hourly_total import CountedName, DailyTotal, HourlyLedger, HourlyTotal
+from gateway.models.history.hourly_total import (
+    CountedName,
+    DailyOrigin,
+    DailyTotal,
+    HourlyLedger,
+    HourlyOrigin,
+    HourlyTotal,
+)
 from gateway.models.history.outcome_total import (
     CountedTool,
     CountedTurn,
@@ -73,6 +80,7 @@ __all__ = [
     "CountedTool",
     "CountedTurn",
     "CountedUnit",
+    "DailyOrigin",
     "DailyOutcome",
     "DailyTool",
     "DailyTotal",
@@ -89,6 +97,7 @@ __all__ = [
     "FollowUp",
     "FormerUse",
     "HourlyLedger",
+    "HourlyOrigin",
     "HourlyOutcome",
     "HourlyTool",
     "HourlyTotal",

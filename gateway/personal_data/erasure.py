@@ -33,6 +33,7 @@ from gateway.history.record.spool import forget_refused
 from gateway.history.retention import Stopping, batches, drop_bodies, drop_rows, left_behind, now_and_then
 from gateway.history.search import index
 from gateway.history.totals import hourly
+from gateway.history.totals.counted_origins import forget_folders
 from gateway.history.totals.sessions import OWNER
 from gateway.models import (
     Attempt,
@@ -129,6 +130,8 @@ def carry_on(
         _empty(erasure, names, now)
     erasure.requests += forget_refused(spool, lambda outcome: _is_theirs(outcome, erasure.user_pk))
     _forget_steps(erasure.user_pk)
+    with transaction.atomic():
+        forget_folders(erasure.user_pk)
     erasure.held = rows.filter(held()).count()
     keys = ClientKey.objects.filter(user_id=erasure.user_pk).values("pk")
     user = get_user_model().objects.filter(pk=erasure.user_pk).first()
@@ -210,7 +213,9 @@ def _empty(erasure: Erasure, names: Sequence[str], now: datetime) -> None:
         hourly.hold(names)
         Problem.objects.filter(pk__in=hit).update(sample=F("message"))
         Attempt.objects.filter(log__request_id__in=names).update(error_message="")
-        gone.update(error_message="", facts={})
+        folders = set(gone.exclude(folder="").order_by().values_list("folder", flat=True).distinct())
+        gone.update(error_message="", facts={}, folder="")
+        forget_folders(erasure.user_pk, folders)
         erasure.contents += drop_bodies(names)
     index.remove(names)
     erasure.changed_at = now

@@ -84,6 +84,9 @@ PLACES: Final[dict[str, Place]] = {
     "gateway.HourlyTotal": Place(AfterErasure.COUNTED, ("client_key_pk",)),
     "gateway.FormerUse": Place(AfterErasure.COUNTED, ("client_key_pk", "owner_id")),
     "gateway.DailyTotal": Place(AfterErasure.COUNTED, ("client_key_pk",)),
+    # numbers stay, the names of folders go
+    "gateway.HourlyOrigin": Place(AfterErasure.COUNTED, ("owner_id",)),
+    "gateway.DailyOrigin": Place(AfterErasure.COUNTED, ("owner_id",)),
     "gateway.ProblemHour": Place(AfterErasure.COUNTED, ("client_key_pk", "owner_id")),
     "gateway.LimitCounter": Place(AfterErasure.COUNTED),
     "gateway.LimitHold": Place(AfterErasure.COUNTED),

@@ -52,6 +52,7 @@ from tests.history.record.test_recorder import outcome, tries
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 # what the person is called, and what they wrote: none of it may be left
 NAME, MAIL, FIRST, KEY, SECRET_TALK = "wilhelmina", "wilhelmina@example.org", "Mina", "minabook", "zanzibar"
+RUNS_IN = f"Working directory: /home/{NAME}/work\n"
 MARKS = (NAME, MAIL, FIRST, KEY, SECRET_TALK, "198.51.100.7", "mina-session", "mina-agent", "mina-prompt")
 
 
@@ -73,7 +74,10 @@ class Left:
             "facts": {"header": {"x-team": SECRET_TALK}}, "tools_called": [SECRET_TALK],
             "tries": tries(SECRET_TALK),
         }  # fmt: skip
-        request = {"model": "m", "messages": [{"role": "user", "content": f"{SECRET_TALK} {number} " * 30}]}
+        request = {
+            "model": "m",
+            "messages": [{"role": "user", "content": f"{RUNS_IN}{SECRET_TALK} {number} " * 30}],
+        }
         told = {**theirs, "bodies": captured(request, request, answered=b"zanzibar", returned=b"zanzibar")}
         write([outcome(number, started_at=at, **{**told, **fields})])
         return f"req_{number}"

@@ -1,4 +1,4 @@
-"""Costs: a month or any other span, by owner, group, key, model, provider or day."""
+"""Costs: a month or any other span, by owner, group, key, model, provider, client, working folder or day."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from gateway.admin.ui import time_range, time_zone
 from gateway.admin.ui.charts import COLOURS, Chart, ChartColumn, stacked
 from gateway.admin.ui.list_filters import requests_url
 from gateway.admin.ui.sanitize import inert
+from gateway.history.access import may_read_all
 from gateway.history.totals.usage import BY, UsageLine, UsageReport, forecast, usage
 from gateway.history.totals.usage_table import COLUMNS, rows_of
 from gateway.models import HourlyTotal
+from gateway.models.history.hourly_total import OTHER
 
 _TITLES: Final = {
     "owner": _("owner"),
@@ -34,6 +36,8 @@ _TITLES: Final = {
     "key": _("client key"),
     "model": _("upstream model"),
     "provider": _("provider"),
+    "client": _("client"),
+    "folder": _("working folder"),
     "day": _("day"),
 }
 # lines with a colour of their own; the others share one
@@ -61,6 +65,7 @@ _LISTED_BY: Final = {
     "key": "key",
     "model": "upstream_model",
     "provider": "provider",
+    "client": "client",
 }
 
 
@@ -78,7 +83,8 @@ class CostsAdmin(RangePage):
 
     def report(self, request: HttpRequest, span: time_range.TimeRange, form: str) -> HttpResponse:
         by = request.GET.get("by", "")
-        by = by if by in BY else "owner"
+        offered = [name for name in BY if name != "folder" or may_read_all(request.user)]
+        by = by if by in offered else "owner"
         now = timezone.now()
         since, until = span.bounds(now)
         report = usage(by, since, until)
@@ -93,7 +99,11 @@ class CostsAdmin(RangePage):
             report=report,
             by=by,
             by_title=_TITLES[by],
-            kinds=[(name, title, _query(name, span), name == by) for name, title in _TITLES.items()],
+            kinds=[
+                (name, title, _query(name, span), name == by)
+                for name, title in _TITLES.items()
+                if name in offered
+            ],
             lines=[_shown(line, report, span) for line in report.lines],
             chart=_chart(report),
             budgets=budgets() if request.user.has_perm("gateway.view_clientkey") else None,
@@ -108,7 +118,11 @@ def _query(by: str, span: time_range.TimeRange) -> str:
 
 def _shown(line: UsageLine, report: UsageReport, span: time_range.TimeRange) -> dict[str, Any]:
     parameter = _LISTED_BY.get(report.by)
-    query = {parameter: line.key, time_range.PARAMETER: span.token} if parameter and line.key else None
+    query = (
+        {parameter: line.key, time_range.PARAMETER: span.token}
+        if parameter and line.key not in ("", OTHER)
+        else None
+    )
     share = line.sums.cost / report.whole.cost if report.whole.cost else Decimal(0)
     return {
         "name": inert(line.name) or _("none"),

@@ -21,8 +21,7 @@ from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
 from gateway.history.access import VIEW_ALL, owned_keys
 from gateway.history.caching.report import about_of
-from gateway.history.totals.contributions import DAY, HOUR
-from gateway.history.totals.dashboard import FAILED
+from gateway.history.totals.contributions import DAY, FAILED, HOUR
 from gateway.models import CacheMiss, ClientKey, DailyTotal, Problem, Provider
 from gateway.models.history.cache_miss import Culprit
 from gateway.models.history.request_log import (

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.client_protocol.prompts import working_directory
 from gateway.history.content import content_store
 from gateway.history.content.chunking import (
     Chain,
@@ -30,6 +31,8 @@ from gateway.models import RequestBody
 from gateway.wire import jsontext
 from gateway.wire.stored_stream import is_stream, joined_deltas
 
+# the first messages of a conversation, in which the client says where it runs
+OPENING: Final = 3
 _PUT_ROW: Final = Statement("""
 INSERT INTO gateway_requestbody (
     request_id, recipe, received_base, received_head, sent_base, sent_head,
@@ -67,6 +70,14 @@ class PackedBodies:
     def head(self) -> Chain:
         """The messages that came."""
         return self.chains[1]
+
+    @property
+    def folder(self) -> str:
+        """Where the client says it runs, in the system prompt or the first messages; "" if it does not."""
+        base, head = self.chains[0].values, self.chains[1].values
+        said = ({"content": value if type(value) is str else [value]} for value in base)
+        first = (message for message in head[:OPENING] if isinstance(message, Mapping))
+        return next(filter(None, map(working_directory, (*said, *first))), "")
 
 
 def packed(bodies: CapturedBodies, mask: Masker | None = None) -> PackedBodies:

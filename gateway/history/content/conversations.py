@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from django.db import connection
 
+from gateway.history.content.bodies import OPENING
 from gateway.history.content.content_store import plain_blobs
 from gateway.wire import jsontext
 
-# the first messages of a conversation, in which a person's prompt is looked for
-OPENING: Final = 3
 # the longest chain that is followed, with more messages than any client sends
 LONGEST_CHAIN: Final = 20_000
 _CHAINS: Final = """

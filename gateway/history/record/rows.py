@@ -25,6 +25,7 @@ from gateway.history.statements import Statement
 from gateway.history.totals import failures, hourly
 from gateway.history.totals.costs import cost_of
 from gateway.history.totals.counted_names import counted_names
+from gateway.history.totals.counted_origins import counted_origins
 from gateway.models import Attempt, ClientKey, RequestLog
 from gateway.models.database_errors import concerns_server
 from gateway.pricing.book import PriceBook
@@ -37,7 +38,7 @@ NO_PRICES: Final = PriceBook()
 LOG: Final = Upsert(
     RequestLog,
     ["request_id"],
-    ["ledger_count", "tool_count", "cost", "price_source", "folded"],
+    ["ledger_count", "tool_count", "cost", "price_source", "folder", "folded"],
     kept=["problem_id"],
 )
 ATTEMPT: Final = Upsert(Attempt, ["request_id", "number"], ["log_id"])
@@ -77,11 +78,16 @@ def write(
         ]
         if replaced:
             failures.count_off(replaced)
-        rows = [log_row(outcome, *cost_of(outcome, prices)) for outcome in last.values()]
+        folders = {name: text.folder for name, text in texts.items()}
+        rows = [
+            log_row(outcome, *cost_of(outcome, prices), folders.get(outcome.request_id, ""))
+            for outcome in last.values()
+        ]
         for row in rows:
             if row["request_id"] in texts:
                 row["masked_count"] += texts[row["request_id"]].masked
         counted_names.fold(rows)
+        counted_origins.fold(rows)
         LOG.statement.many(LOG.values(rows))
         ATTEMPT.statement.many(
             ATTEMPT.values(
@@ -181,7 +187,9 @@ def _last(batch: Iterable[ExchangeOutcome]) -> dict[str, ExchangeOutcome]:
     return last
 
 
-def log_row(outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = "") -> dict[str, Any]:
+def log_row(
+    outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = "", folder: str = ""
+) -> dict[str, Any]:
     """The row of an outcome by column, as it will be stored; names are not folded yet."""
     return LOG.stored(
         outcome,
@@ -189,6 +197,7 @@ def log_row(outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = 
         tool_count=len(outcome.tools_called),
         cost=cost,
         price_source=price_source,
+        folder=folder,
         folded=0,
     )
 

@@ -16,15 +16,28 @@ from typing import Any, Final, NamedTuple, TypeVar
 from gateway.client_protocol.purpose import counted_as
 from gateway.conversion.repairs import counted_under
 from gateway.history.outcome import OPEN
-from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS, OTHER, HourlyTotal
+from gateway.history.totals.costs import CHARGED
+from gateway.models.history.hourly_total import (
+    BUCKETS,
+    COST_UNIT,
+    FIRST_BYTE_BOUNDS,
+    OTHER,
+    HourlyTotal,
+    OriginKind,
+)
+from gateway.routing.facts import client_of
 
 _Table = TypeVar("_Table")
+_AnySlot = TypeVar("_AnySlot", "Slot", "OriginSlot")
 HOUR: Final = 3600
 # hours
 DAY: Final = 24
 # bits of RequestLog.folded
 FOLDED_ASKED: Final = 1
 FOLDED_UPSTREAM: Final = 2
+FOLDED_ORIGIN: Final = {OriginKind.CLIENT.value: 4, OriginKind.FOLDER.value: 8}
+# ends that are failures
+FAILED: Final = frozenset({"error", "broken", "interrupted"})
 _FIRST_BUCKET: Final = len(HourlyTotal.NUMBERS) - len(BUCKETS)
 
 
@@ -65,6 +78,9 @@ class Contribution(NamedTuple):
     ledger: Sequence[Any]
     request_class: str
     task: str
+    client: str
+    folder: str
+    owner_id: int | None
 
 
 class Slot(NamedTuple):
@@ -117,11 +133,59 @@ def slot_and_numbers(facts: Contribution) -> tuple[Slot, list[int]]:
     return slot, numbers
 
 
+class OriginSlot(NamedTuple):
+    """Where an exchange counts for its client or its folder: OriginTotal.SLOT."""
+
+    hour: int
+    kind: str
+    name: str
+    owner_id: int
+
+
+def origins(client: str, folder: str) -> list[tuple[str, str]]:
+    """(kind, name) of everything that a request is known to come from. `client`: its user agent."""
+    found = []
+    if client:
+        name, version = client_of(client)
+        found.append((OriginKind.CLIENT.value, f"{name}/{'.'.join(map(str, version))}" if version else name))
+    if folder:
+        found.append((OriginKind.FOLDER.value, folder))
+    return [(kind, name) for kind, name in found if name]
+
+
+def origins_and_numbers(facts: Contribution) -> tuple[list[OriginSlot], list[int]]:
+    """Where an ended exchange counts for its origins, and its OriginTotal.NUMBERS."""
+    if facts.endpoint not in CHARGED:
+        return [], []
+    hour = hour_of(facts.started_at)
+    slots = [
+        OriginSlot(
+            hour,
+            kind,
+            OTHER if facts.folded & FOLDED_ORIGIN[kind] else name,
+            (facts.owner_id or 0) if kind == OriginKind.FOLDER else 0,
+        )
+        for kind, name in origins(facts.client, facts.folder)
+    ]
+    numbers = [
+        1,
+        int(facts.state in FAILED),
+        facts.input_tokens or 0,
+        facts.output_tokens or 0,
+        facts.cache_read_tokens or 0,
+        facts.cache_write_tokens or 0,
+        0 if facts.cost is None else int(facts.cost / COST_UNIT),
+        int(facts.cost is None),
+    ]
+    return slots, numbers
+
+
 class Tallies:
     """Sums by slot. Slots that add up to nothing are left out when they are read."""
 
     def __init__(self) -> None:
         self._totals: dict[Slot, list[int]] = {}
+        self._origins: dict[OriginSlot, list[int]] = {}
         self._ledger: Counter[tuple[int, str, str]] = Counter()
 
     def add(self, facts: Contribution, sign: int = 1) -> None:
@@ -129,38 +193,66 @@ class Tallies:
         if facts.state == OPEN:
             return
         slot, numbers = slot_and_numbers(facts)
-        sums = self._totals.setdefault(slot, [0] * len(numbers))
-        for index, number in enumerate(numbers):
-            if number:
-                sums[index] += sign * number
+        _add(self._totals, slot, numbers, sign)
+        origins, numbers = origins_and_numbers(facts)
+        for origin in origins:
+            _add(self._origins, origin, numbers, sign)
         for entry in facts.ledger:
             counted = counted_under(str(entry["code"]), str(entry.get("note", "")))
             self._ledger[slot.hour, slot.provider, counted] += sign
 
-    def take_off(self, totals: Iterable[Sequence[Any]], ledger: Iterable[Sequence[Any]]) -> None:
-        """Count off what `totals` and `ledger` once returned."""
+    def take_off(
+        self,
+        totals: Iterable[Sequence[Any]],
+        ledger: Iterable[Sequence[Any]],
+        origins: Iterable[Sequence[Any]],
+    ) -> None:
+        """Count off what `totals`, `ledger` and `origins` once returned."""
         length = len(Slot._fields)
         for row in totals:
-            sums = self._totals.setdefault(Slot._make(row[:length]), [0] * (len(row) - length))
-            for index, number in enumerate(row[length:]):
-                sums[index] -= number
+            _add(self._totals, Slot._make(row[:length]), row[length:], -1)
+        length = len(OriginSlot._fields)
+        for row in origins:
+            _add(self._origins, OriginSlot._make(row[:length]), row[length:], -1)
         for hour, provider, code, entries in ledger:
             self._ledger[hour, provider, code] -= entries
 
     def totals(self) -> list[tuple[Any, ...]]:
         """(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS), in the order of the slots."""
-        return [(*slot, *sums) for slot, sums in sorted(self._totals.items()) if any(sums)]
+        return _rows(self._totals)
 
     def days(self) -> list[tuple[Any, ...]]:
         """The same by day (UTC), identified by its first hour."""
-        days: dict[Slot, list[int]] = {}
-        for slot, sums in self._totals.items():
-            day = days.setdefault(slot._replace(hour=slot.hour - slot.hour % DAY), [0] * len(sums))
-            for index, number in enumerate(sums):
-                if number:
-                    day[index] += number
-        return [(*slot, *sums) for slot, sums in sorted(days.items()) if any(sums)]
+        return _rows(_by_day(self._totals))
+
+    def origins(self) -> list[tuple[Any, ...]]:
+        """(*OriginTotal.SLOT, *OriginTotal.NUMBERS), in the order of the slots."""
+        return _rows(self._origins)
+
+    def origin_days(self) -> list[tuple[Any, ...]]:
+        """The same by day (UTC)."""
+        return _rows(_by_day(self._origins))
 
     def ledger(self) -> list[tuple[int, str, str, int]]:
         """(*HourlyLedger.SLOT, entries), in order."""
         return [(*slot, entries) for slot, entries in sorted(self._ledger.items()) if entries]
+
+
+def _add(sums: dict[_AnySlot, list[int]], slot: _AnySlot, numbers: Sequence[int], sign: int) -> None:
+    there = sums.get(slot)
+    if there is None:
+        there = sums[slot] = [0] * len(numbers)
+    for index, number in enumerate(numbers):
+        if number:
+            there[index] += sign * number
+
+
+def _by_day(hours: dict[_AnySlot, list[int]]) -> dict[_AnySlot, list[int]]:
+    days: dict[_AnySlot, list[int]] = {}
+    for slot, sums in hours.items():
+        _add(days, slot._replace(hour=slot.hour - slot.hour % DAY), sums, 1)
+    return days
+
+
+def _rows(sums: dict[_AnySlot, list[int]]) -> list[tuple[Any, ...]]:
+    return [(*slot, *numbers) for slot, numbers in sorted(sums.items()) if any(numbers)]

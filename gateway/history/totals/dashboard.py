@@ -18,12 +18,19 @@ from django.db.models import F, Sum
 from gateway.client_protocol.purpose import RequestClass
 from gateway.conversion.repairs import REPAIR_KINDS, counted_under
 from gateway.history.outcome import OK, OPEN
-from gateway.history.totals.contributions import DAY, HOUR, Contribution, hour_of, slot_and_numbers, spans
+from gateway.history.totals.contributions import (
+    DAY,
+    FAILED,
+    HOUR,
+    Contribution,
+    hour_of,
+    slot_and_numbers,
+    spans,
+)
 from gateway.models import ClientKey, DailyTotal, HourlyLedger, HourlyTotal, RequestLog
 from gateway.models.history.hourly_total import BUCKETS, COST_UNIT, FIRST_BYTE_BOUNDS
 from gateway.models.history.request_log import class_words
 
-FAILED: Final = frozenset({"error", "broken", "interrupted"})
 _WEEK: Final = 7 * DAY
 # the first Monday, in hours since 1970
 _MONDAY: Final = 4 * DAY

@@ -9,8 +9,7 @@ from typing import Final
 
 from django.db.models import F, Sum
 
-from gateway.history.totals.contributions import HOUR, hour_of
-from gateway.history.totals.dashboard import FAILED
+from gateway.history.totals.contributions import FAILED, HOUR, hour_of
 from gateway.models import Problem, ProblemHour, RequestLog
 
 _MOST_ROWS: Final = 20_000

@@ -11,7 +11,7 @@ kind in sorted order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -22,7 +22,16 @@ from django.db.models import Max
 
 from gateway.history.statements import Statement, among
 from gateway.history.totals.contributions import HOUR, Contribution, Tallies, hour_of
-from gateway.models import DailyTotal, Erasure, HourlyLedger, HourlyTotal, PurgeRun, RequestLog
+from gateway.models import (
+    DailyOrigin,
+    DailyTotal,
+    Erasure,
+    HourlyLedger,
+    HourlyOrigin,
+    HourlyTotal,
+    PurgeRun,
+    RequestLog,
+)
 
 # values in one IN (...)
 AT_ONCE: Final = 500
@@ -48,6 +57,9 @@ def _add_up(table: str, slot: tuple[str, ...], numbers: tuple[str, ...]) -> Stat
 _ADD, _ADD_DAY = (
     _add_up(table._meta.db_table, table.SLOT, table.NUMBERS) for table in (HourlyTotal, DailyTotal)
 )
+_ADD_ORIGINS: Final = {
+    table: _add_up(table._meta.db_table, table.SLOT, table.NUMBERS) for table in (HourlyOrigin, DailyOrigin)
+}
 _ADD_LEDGER: Final = _add_up(HourlyLedger._meta.db_table, HourlyLedger.SLOT, ("entries",))
 
 
@@ -136,12 +148,13 @@ def _rebuild_hour(hour: int) -> int:
         if connection.vendor == "postgresql":
             # waits for those who have counted, and blocks those who have changed rows and will count
             with connection.cursor() as cursor:
-                for table in (HourlyTotal, DailyTotal, HourlyLedger):
+                for table in (HourlyTotal, DailyTotal, HourlyOrigin, DailyOrigin, HourlyLedger):
                     cursor.execute(f"LOCK TABLE {table._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
         tallies = Tallies()
         tallies.take_off(
             HourlyTotal.objects.filter(hour=hour).values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS),
             HourlyLedger.objects.filter(hour=hour).values_list(*HourlyLedger.SLOT, "entries"),
+            HourlyOrigin.objects.filter(hour=hour).values_list(*HourlyOrigin.SLOT, *HourlyOrigin.NUMBERS),
         )
         for facts in _rows_of(hour):
             tallies.add(facts)
@@ -190,10 +203,19 @@ def _counted(ids: list[str]) -> dict[str, Contribution]:
     return found
 
 
+def add_origins(table: type[HourlyOrigin | DailyOrigin], sums: Iterable[Sequence[str | int]]) -> None:
+    """Add (*OriginTotal.SLOT, *OriginTotal.NUMBERS) to a table, in the caller's transaction."""
+    _ADD_ORIGINS[table].many(list(sums))
+
+
 def add(tallies: Tallies) -> None:
     """Add sums to the totals, in the caller's transaction."""
     totals = tallies.totals()
     _ADD.many(totals)
     if totals:
         _ADD_DAY.many(tallies.days())
+    origins = tallies.origins()
+    if origins:
+        add_origins(HourlyOrigin, origins)
+        add_origins(DailyOrigin, tallies.origin_days())
     _ADD_LEDGER.many(tallies.ledger())

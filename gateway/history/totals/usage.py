@@ -1,4 +1,5 @@
-"""What was used and what it cost, summed up for accounting: by owner, group, key, model, provider or day.
+"""What was used and what it cost, summed up for accounting: by owner, group, key, model, provider, client,
+working folder or day.
 
 From the hourly totals alone, so requests that are kept no longer still count.
 """
@@ -7,8 +8,8 @@ from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Final
@@ -17,19 +18,20 @@ from django.contrib.auth import get_user_model
 from django.db.models import Sum
 from django.utils import timezone
 
-from gateway.history.totals.contributions import HOUR, hour_of, spans
+from gateway.history.totals.contributions import FAILED, HOUR, hour_of, spans
 from gateway.history.totals.costs import CHARGED
-from gateway.history.totals.dashboard import FAILED
 from gateway.history.totals.hourly import moment
-from gateway.models import ClientKey, DailyTotal, HourlyTotal
-from gateway.models.history.hourly_total import COST_UNIT
+from gateway.models import ClientKey, DailyOrigin, DailyTotal, HourlyOrigin, HourlyTotal
+from gateway.models.history.hourly_total import COST_UNIT, OTHER, OriginKind, OriginTotal
 
-BY: Final = ("owner", "group", "key", "model", "provider", "day")
-_NUMBERS: Final = (
-    "requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_units",
-    "unpriced",
-)  # fmt: skip
+BY: Final = ("owner", "group", "key", "model", "provider", "client", "folder", "day")
+# the most expensive lines of a kind of origin; the others are one line
+MOST_ORIGINS: Final = 100
+_NUMBERS: Final = tuple(name for name in OriginTotal.NUMBERS if name != "failed")
+_COST: Final = OriginTotal.NUMBERS.index("cost_units")
+_ORIGINS: Final = frozenset(OriginKind.values)
 _SUMS: Final = {f"sum_{name}": Sum(name) for name in _NUMBERS}
+_ORIGIN_SUMS: Final = {f"sum_{name}": Sum(name) for name in OriginTotal.NUMBERS}
 
 
 @dataclass(slots=True)
@@ -45,10 +47,11 @@ class UsageSums:
     cost: Decimal = Decimal(0)
     unpriced: int = 0
 
-    def add(self, state: str, numbers: Iterable[int]) -> None:
-        requests, tokens_in, out, read, written, units, unpriced = (int(number or 0) for number in numbers)
+    def add(self, numbers: Sequence[int]) -> None:
+        """`numbers`: OriginTotal.NUMBERS."""
+        requests, failed, tokens_in, out, read, written, units, unpriced = numbers
         self.requests += requests
-        self.failed += requests if state in FAILED else 0
+        self.failed += failed
         self.input_tokens += tokens_in
         self.output_tokens += out
         self.cache_read_tokens += read
@@ -65,6 +68,11 @@ class UsageLine:
     name: str
     sums: UsageSums = field(default_factory=UsageSums)
     days: dict[date, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+
+    def add(self, day: date, numbers: Sequence[int]) -> None:
+        """`numbers`: OriginTotal.NUMBERS."""
+        self.sums.add(numbers)
+        self.days[day] += numbers[_COST] * COST_UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +100,23 @@ def usage(by: str, since: datetime, until: datetime, zone: tzinfo | None = None)
     label = _labels(by)
     day_of = _days_of(zone)
     lines: dict[str, UsageLine] = {}
-    whole = UsageSums()
-    for hour, key_pk, model, provider, state, *numbers in _rows(by, first, behind, zone):
+    whole = UsageLine("", "")
+    for hour, key_pk, model, provider, state, *told in _rows(by, first, behind, zone):
         day = day_of(hour)
+        requests, *others = (int(number or 0) for number in told)
+        numbers = (requests, requests if state in FAILED else 0, *others)
         for key, name in label(key_pk, model, provider, day):
             line = lines.get(key)
             if line is None:
                 line = lines[key] = UsageLine(key, name)
-            line.sums.add(state, numbers)
-            line.days[day] += int(numbers[5] or 0) * COST_UNIT
-        whole.add(state, numbers)
+            line.add(day, numbers)
+        whole.add(day, numbers)
+    if by in _ORIGINS:
+        lines = _origins(by, first, behind, zone, whole)
     dearest = sorted(lines.values(), key=lambda line: (-line.sums.cost, -line.sums.requests, line.name))
     ordered = sorted(lines.values(), key=lambda line: line.key) if by == "day" else dearest
     days = _days(since.astimezone(zone).date(), (until - timedelta(microseconds=1)).astimezone(zone).date())
-    return UsageReport(by, since, until, ordered, whole, days)
+    return UsageReport(by, since, until, ordered, whole.sums, days)
 
 
 def _hour_behind(moment: datetime) -> int:
@@ -145,8 +156,54 @@ def _rows(by: str, first: int, behind: int, zone: tzinfo) -> Iterable[Any]:
             )
 
 
+def _origins(by: str, first: int, behind: int, zone: tzinfo, whole: UsageLine) -> dict[str, UsageLine]:
+    """The lines of a kind of origin, the last ones as OTHER, and as "" what came from nowhere known.
+
+    `whole`: the sum over everything. What the origins lack of it came from nowhere known, or from before
+    origins were counted.
+    """
+    day_of = _days_of(zone)
+    found: dict[str, UsageLine] = {}
+    known = UsageLine("", "")
+    daily = DailyOrigin if _is_utc(zone) else HourlyOrigin
+    for table, start, end in spans(HourlyOrigin, daily, first, behind):
+        totals = table.objects.order_by().filter(kind=by, hour__gte=start, hour__lt=end)
+        for hour, name, *told in totals.values_list("hour", "name").annotate(**_ORIGIN_SUMS):
+            numbers = [int(number) for number in told]
+            if not numbers[0]:
+                # what replaced rows left, or changed costs of rows from before origins were counted
+                continue
+            line = found.get(name)
+            if line is None:
+                line = found[name] = UsageLine(name, name)
+            line.add(day_of(hour), numbers)
+            known.add(day_of(hour), numbers)
+    dearest = sorted(
+        (line for line in found.values() if line.key != OTHER),
+        key=lambda line: (-line.sums.cost, -line.sums.requests, line.name),
+    )
+    lines = {line.key: line for line in dearest[:MOST_ORIGINS]}
+    other = found.get(OTHER) or UsageLine(OTHER, OTHER)
+    for line in dearest[MOST_ORIGINS:]:
+        _merge(other, line)
+    unknown = UsageLine("", "")
+    _merge(unknown, whole)
+    _merge(unknown, known, -1)
+    lines.update((line.key, line) for line in (other, unknown) if line.sums.requests)
+    return lines
+
+
+def _merge(line: UsageLine, more: UsageLine, sign: int = 1) -> None:
+    for one in fields(UsageSums):
+        setattr(line.sums, one.name, getattr(line.sums, one.name) + sign * getattr(more.sums, one.name))
+    for day, cost in more.days.items():
+        line.days[day] += sign * cost
+
+
 def _labels(by: str) -> Callable[[int, str, str, date], list[tuple[str, str]]]:
     """(key, name) of the line or lines that a row belongs to."""
+    if by in _ORIGINS:
+        return lambda _key, _model, _provider, _day: []
     if by == "model":
         return lambda _key, model, _provider, _day: [(model, model)]
     if by == "provider":

@@ -1,4 +1,5 @@
-"""usage: the usage of a month and its cost, by owner, group, key, model, provider or day."""
+"""usage: the usage of a month and its cost, by owner, group, key, model, provider, client, working folder
+or day."""
 
 from __future__ import annotations
 

@@ -126,6 +126,62 @@ class HourlyLedger(models.Model):
         return f"{self.hour} {self.provider} {self.code}"
 
 
+class OriginKind(models.TextChoices):
+    """Where requests come from; the values are names in `manage.py usage --by`."""
+
+    CLIENT = "client"
+    FOLDER = "folder"
+
+
+class OriginTotal(models.Model):
+    """What requests cost that came from the same client, or from the same working folder.
+
+    Only requests that a provider charges for count (history/totals/costs.py). `name`: `claude-cli/2.1.332`,
+    or the folder; OTHER stands for those beyond the most that a day tells apart
+    (history/totals/counted_origins.py). `owner_id`: the user whose folder it is, so that an erasure finds
+    it; 0 for nobody's, and for clients, which are the same for everybody. Requests whose folder is unknown
+    have no row of that kind. The other columns are those of Total.
+    """
+
+    SLOT: ClassVar[tuple[str, ...]] = ("hour", "kind", "name", "owner_id")
+    NUMBERS: ClassVar[tuple[str, ...]] = (
+        "requests", "failed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+        "cost_units", "unpriced",
+    )  # fmt: skip
+
+    hour = models.PositiveIntegerField()
+    kind = models.CharField(max_length=6, choices=OriginKind.choices)
+    name = models.CharField(max_length=200)
+    owner_id = models.BigIntegerField(default=0)
+    requests = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    cache_read_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    cost_units = models.BigIntegerField(default=0)
+    unpriced = models.BigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+        # no page shows these records, so there are no permissions for them
+        default_permissions: ClassVar[tuple[str, ...]] = ()
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["hour", "kind", "name", "owner_id"], name="%(class)s_slot")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.kind} {self.name}"
+
+
+class HourlyOrigin(OriginTotal):
+    """The totals of one hour."""
+
+
+class DailyOrigin(OriginTotal):
+    """The totals of one day (UTC), for long ranges; `hour` is the first of the day."""
+
+
 class CountedName(models.Model):
     """A model name that the totals tell apart. There are few: clients can make names up."""
 

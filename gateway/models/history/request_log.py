@@ -179,6 +179,8 @@ class RequestLog(models.Model):
     compaction = models.CharField(max_length=60, blank=True, default="", db_default="")
     tool_durations = models.JSONField(default=list, db_default=[], blank=True)
     finer_class = models.CharField(max_length=60, blank=True, default="", db_default="")
+    # where the client ran, masked; known only where contents are kept, and kept as long as the row
+    folder = models.CharField(max_length=200, blank=True, default="", db_default="")
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
     # what rules can ask about and no other column has (routing/facts.py, as_json)
     facts = models.JSONField(default=dict, db_default={}, blank=True)
@@ -204,6 +206,7 @@ class RequestLog(models.Model):
             models.Index(fields=["provider", "-started_at"], name="log_provider_time"),
             models.Index(fields=["asked_model", "-started_at"], name="log_model_time"),
             models.Index(fields=["upstream_model", "-started_at"], name="log_upstream_time"),
+            models.Index(fields=["client", "-started_at"], name="log_client_time"),
             models.Index(
                 fields=["request_class", "started_at"],
                 name="log_class_time",

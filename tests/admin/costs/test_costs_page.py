@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
 from gateway.history.totals.usage import forecast, usage
-from gateway.models import ClientKey, DailyTotal, HourlyTotal
-from gateway.models.history.hourly_total import COST_UNIT
+from gateway.models import ClientKey, DailyOrigin, DailyTotal, HourlyOrigin, HourlyTotal
+from gateway.models.history.hourly_total import COST_UNIT, OTHER
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/gateway/hourlytotal/"
@@ -64,6 +64,69 @@ def test_a_month_is_summed_up_by_whatever_is_asked_for(spent):
     assert lines("model") == {"u": 5, "v": Decimal("1.5")}
     assert lines("provider") == {"acme": Decimal("6.5")}
     assert lines("day") == {"2026-10-01": 2, "2026-10-04": 3, "2026-10-31": Decimal("1.5")}
+
+
+def came(at, kind, name, dollars, **numbers):
+    """One request in the totals of a client or a folder."""
+    hour = int(at.timestamp()) // 3600
+    for table, slot in ((HourlyOrigin, hour), (DailyOrigin, hour - hour % 24)):
+        row, _made = table.objects.get_or_create(hour=slot, kind=kind, name=name)
+        row.requests += 1
+        row.cost_units += int(Decimal(dollars) / COST_UNIT)
+        for number, value in numbers.items():
+            setattr(row, number, value)
+        row.save()
+
+
+def test_clients_and_folders_are_summed_up_and_what_is_unknown_is_one_line(spent):
+    came(START, "client", "claude-cli/2.1.332", "2")
+    came(START + timedelta(days=3, hours=5), "client", "claude-cli/2.1.197", "3", failed=1)
+    came(START, "folder", "/home/ann/site", "2")
+    # another month
+    came(START - timedelta(hours=1), "client", "curl", "9")
+    assert lines("client") == {"claude-cli/2.1.332": 2, "claude-cli/2.1.197": 3, "": Decimal("1.5")}
+    assert lines("folder") == {"/home/ann/site": 2, "": Decimal("4.5")}
+    whole = usage("client", START, START + timedelta(days=31))
+    assert (whole.whole.cost, whole.whole.requests) == (Decimal("6.5"), 4)
+    assert {line.name: (line.sums.requests, line.sums.failed) for line in whole.lines}[""] == (2, 0)
+    assert sum(sum(line.days.values()) for line in whole.lines) == Decimal("6.5")
+    with timezone.override("Asia/Shanghai"):
+        assert lines("client") == {"claude-cli/2.1.332": 2, "claude-cli/2.1.197": 3, "": Decimal("1.5")}
+
+
+def test_only_the_most_expensive_clients_have_a_line(spent, monkeypatch):
+    monkeypatch.setattr("gateway.history.totals.usage.MOST_ORIGINS", 2)
+    for number in range(1, 5):
+        came(START, "client", f"made-up/{number}", f"0.0{number}")
+    came(START, "client", OTHER, "1")
+    assert lines("client") == {
+        "": Decimal("5.4"), OTHER: Decimal("1.03"),
+        "made-up/4": Decimal("0.04"), "made-up/3": Decimal("0.03"),
+    }  # fmt: skip
+
+
+def test_a_client_leads_to_its_requests_and_a_folder_is_shown_to_who_may_read_contents(
+    admin_client, client, spent
+):
+    came(START, "client", "claude-cli/2.1.332", "2")
+    came(START, "folder", "/home/ann/<site>", "2")
+    asked = {"range": "2026-10-01..2026-10-31", "by": "client"}
+    text = admin_client.get(PAGE, asked).content.decode()
+    assert "client=claude-cli%2F2.1.332&amp;range=2026-10-01..2026-10-31" in text
+    text = admin_client.get(PAGE, {**asked, "by": "folder"}).content.decode()
+    assert "/home/ann/&lt;site&gt;" in text and "Working folder" in text
+    rows = admin_client.get(PAGE, {**asked, "by": "folder", "format": "csv"}).content.decode()
+    assert "/home/ann/<site>,1,0,0,0,0,0,2.000000,0" in rows
+    someone = User.objects.create_user("op", is_staff=True)
+    someone.user_permissions.set(Permission.objects.filter(codename="view_hourlytotal"))
+    client.force_login(someone)
+    text = client.get(PAGE, {**asked, "by": "folder"}).content.decode()
+    assert (
+        "/home/ann" not in text
+        and "by=folder" not in client.get(PAGE).content.decode()
+        and "by=client" in text
+    )
+    assert "/home/ann" not in client.get(PAGE, {**asked, "by": "folder", "format": "csv"}).content.decode()
 
 
 def test_days_are_those_of_the_reader(spent):

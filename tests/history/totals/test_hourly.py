@@ -11,21 +11,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.conversion.repairs import CALL_ASSEMBLED, CALL_SPLIT, USAGE_MISSING
+from gateway.history.outcome import CapturedBodies
 from gateway.history.record.rows import write
 from gateway.history.record.spool import as_line, from_line
-from gateway.history.totals import counted_names, hourly
+from gateway.history.totals import counted_names, counted_origins, hourly
 from gateway.history.totals.contributions import Contribution, Tallies, hour_of
 from gateway.history.totals.dashboard import repairs_of
 from gateway.models import (
     CountedName,
+    DailyOrigin,
     DailyTotal,
     Erasure,
     HourlyLedger,
+    HourlyOrigin,
     HourlyTotal,
     PurgeRun,
     RequestLog,
 )
 from gateway.models.history.hourly_total import COST_UNIT, OTHER
+from gateway.wire import jsontext
 from tests.examples import examples
 from tests.history.record.test_recorder import NOON, outcome
 
@@ -38,10 +42,15 @@ def kept():
     rows = HourlyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
     days = DailyTotal.objects.values_list(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS)
     ledger = HourlyLedger.objects.values_list(*HourlyLedger.SLOT, "entries")
+    origins, origin_days = (
+        table.objects.values_list(*table.SLOT, *table.NUMBERS) for table in (HourlyOrigin, DailyOrigin)
+    )
     return (
         sorted(row for row in rows if any(row[len(HourlyTotal.SLOT) :])),
         sorted(row for row in days if any(row[len(HourlyTotal.SLOT) :])),
         sorted(row for row in ledger if row[-1]),
+        sorted(row for row in origins if any(row[len(HourlyOrigin.SLOT) :])),
+        sorted(row for row in origin_days if any(row[len(HourlyOrigin.SLOT) :])),
     )
 
 
@@ -49,7 +58,7 @@ def recounted():
     tallies = Tallies()
     for values in RequestLog.objects.values_list(*Contribution._fields):
         tallies.add(Contribution._make(values))
-    return tallies.totals(), tallies.days(), tallies.ledger()
+    return tallies.totals(), tallies.days(), tallies.ledger(), tallies.origins(), tallies.origin_days()
 
 
 def total(**slot):
@@ -199,6 +208,13 @@ def test_rebuilding_without_erased_rows_is_asked_for_by_name():
     assert total(hour=HOUR + 5).requests == 0
 
 
+def working_in(folder):
+    """The texts of a request from a client that runs in `folder`, which it says where it is not empty."""
+    said = f"<env>\nWorking directory: {folder}\nPlatform: linux\n</env>" if folder else "Hello."
+    request = {"model": "m", "messages": [{"role": "user", "content": said}]}
+    return CapturedBodies({}, jsontext.dumps(request))
+
+
 CHANGES = st.fixed_dictionaries(
     {
         "request_id": st.sampled_from(["a", "b", "c", "d"]),
@@ -206,6 +222,8 @@ CHANGES = st.fixed_dictionaries(
         "started_at": st.sampled_from([NOON, NOON + timedelta(minutes=59), NOON + timedelta(hours=1)]),
         "endpoint": st.sampled_from(["messages", "count_tokens"]),
         "client_key_id": st.sampled_from([None, 1, 2]),
+        "client": st.sampled_from(["", "claude-cli/2.1.332 (external, cli)", "curl", "\x00"]),
+        "bodies": st.sampled_from([None, *map(working_in, ("", "/home/ann/a", "/home/ann/b"))]),
         "provider": st.sampled_from(["", "p", "q"]),
         "asked_model": st.sampled_from(["m", "n", "", "\x00"]),
         "upstream_model": st.sampled_from(["", "m", "u"]),
@@ -226,9 +244,11 @@ CHANGES = st.fixed_dictionaries(
 @given(st.lists(st.lists(CHANGES, max_size=4), max_size=6), st.lists(st.integers(0, 30), max_size=5))
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_totals_are_a_recount_of_the_rows_for_any_sequence_of_writes(monkeypatch, batches, again):
-    for model in (RequestLog, HourlyTotal, DailyTotal, HourlyLedger, CountedName):
+    for model in (RequestLog, HourlyTotal, DailyTotal, HourlyLedger, HourlyOrigin, DailyOrigin, CountedName):
         model.objects.all().delete()
     counted_names.counted_names.forget()
+    counted_origins.counted_origins.forget()
+    monkeypatch.setattr(counted_origins, "MOST", {"client": 1, "folder": 1})
     monkeypatch.setattr(counted_names, "FREE", 1)
     monkeypatch.setattr(counted_names, "LIMIT", 2)
     for batch in batches:
