@@ -25,6 +25,9 @@ _VALUES: Final[dict[str, tuple[str, ...]]] = {
     # offered only where one is chosen
     "problem": ("1",),
     "prompt": ("nothing",),
+    "group": ("nobody",),
+    "effort": ("low", "medium", "max"),
+    "estimated": ("..2000", "60000..", "100000..", "200000..", "9000000..", "..5"),
 }
 # Two and three at once: some that go well together, and some that no request passes, so that
 # all that the narrowest index offers has to be looked at.
@@ -85,7 +88,7 @@ def pages() -> Iterator[Page]:
     for together in _TOGETHER:
         asked = together.replace("KEY", str(key.pk)).replace("OWNER", key.owner)
         yield Page(f"list, {asked}", f"{HISTORY}?{asked}")
-    for of in ("provider", "key", "state"):
+    for of in ("provider", "key", "state", "owner", "with", "slow", "estimated", "client"):
         yield Page(f"list, counts of {of}", f"{HISTORY}counts/?of={of}")
         yield Page(f"list, counts of {of}, failed", f"{HISTORY}counts/?of={of}&status=5xx")
     yield from _searches()
@@ -108,7 +111,7 @@ def _filters(key: ClientKey) -> dict[str, tuple[str, ...]]:
         "key": (str(key.pk), "none"),
         "owner": (key.owner,),
         # without a menu: pages link to one value
-        "client": (row.client or "none",),
+        "client": (row.client or "none", "claude-cli/2.1.197", "nothing"),
         "mapping": (row.mapping or "none",),
     }
     found: dict[str, tuple[str, ...]] = {}

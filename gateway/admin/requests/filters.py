@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from functools import reduce
-from operator import and_
 from typing import Any, ClassVar, Final
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from gateway.admin.requests.facts.fact_filters import (
+    ClientFilter,
+    EffortFilter,
+    GroupFilter,
+    InputTokensFilter,
+    SlowFilter,
+    WithFilter,
+    WithoutFilter,
+    counted_by_key,
+)
 from gateway.admin.ui.list_filters import FieldFilter, LinkedFilter, ParameterFilter, TimeFilter
 from gateway.admin.ui.sanitize import inert
 from gateway.client_protocol.purpose import CHECKS, RequestClass, Task
@@ -95,10 +103,16 @@ class OwnerFilter(ParameterFilter):
     multiple = True
     title = _("owner")
     parameter_name = "owner"
+    counted = "client_key_id"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         owned = ClientKey.objects.exclude(owner="", user=None).select_related("user")
         return [(name, name) for name in sorted({key.owner_name for key in owned})]
+
+    @classmethod
+    def counts(cls, rows: QuerySet[Any]) -> tuple[dict[str, int], bool]:
+        keys = ClientKey.objects.exclude(owner="", user=None).select_related("user")
+        return counted_by_key(rows, {key.pk: [key.owner_name] for key in keys})
 
     def condition(self, value: str) -> Q | None:
         theirs = Q(user__username=value) | Q(user=None, owner=value)
@@ -235,73 +249,6 @@ class StopReasonFilter(ParameterFilter):
         return Q(stop_reason=value) if value in USUAL_STOPS else Q(stop_reason=value) & UNUSUAL_STOP
 
 
-class SlowFilter(ParameterFilter):
-    title = _("slow")
-    parameter_name = "slow"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [
-            ("10", _("10 seconds or more")),
-            ("30", _("30 seconds or more")),
-            ("60", _("a minute or more")),
-            ("300", _("5 minutes or more")),
-        ]
-
-    def condition(self, value: str) -> Q | None:
-        if not value.isdecimal() or len(value) > 6:
-            return None
-        seconds = int(value)
-        longer = Q(duration_ms__gte=seconds * 1000)
-        if seconds < 10:
-            return longer
-        return RARE["slow"] & longer if seconds < 60 else RARE["minute"] & longer
-
-
-class WithFilter(ParameterFilter):
-    """What a request has: one or several names, separated by commas; choosing one adds or removes it."""
-
-    multiple = True
-    title = _("with")
-    parameter_name = "with"
-    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
-        "tools": (_("tools called"), RARE["tools"]),
-        "images": (_("images"), RARE["images"]),
-        "ledger": (_("ledger entries"), RARE["ledger"]),
-        "retries": (_("retries"), RARE["retried"]),
-        "masked": (_("masked secrets"), RARE["masked"]),
-        "replays": (_("being a replay"), RARE["replay"]),
-    }
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
-
-    def condition(self, value: str) -> Q | None:
-        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
-
-    def conditions(self) -> Q | None:
-        """All of them hold: one Q after the other, so that the database sees each partial index."""
-        chosen = [name for name in self.CONDITIONS if name in self.values()]
-        return reduce(and_, (self.CONDITIONS[name][1] for name in chosen), Q()) or None
-
-
-class WithoutFilter(ParameterFilter):
-    """What a request lacks. Most requests lack it, so combine it with another filter or a time."""
-
-    title = _("without")
-    parameter_name = "without"
-    CONDITIONS: ClassVar[dict[str, tuple[Any, Q]]] = {
-        "tools": (_("tools called"), Q(tool_count=0)),
-        "images": (_("images"), Q(has_images=False)),
-        "ledger": (_("ledger entries"), Q(ledger_count=0)),
-    }
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
-
-    def condition(self, value: str) -> Q | None:
-        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
-
-
 class EndpointFilter(FieldFilter):
     title = _("kind")
     parameter_name = field = "endpoint"
@@ -369,11 +316,6 @@ class MissedFilter(ParameterFilter):
         return Q(request_id__in=CacheMiss.objects.filter(asked).order_by().values("log_id"))
 
 
-class ClientFilter(LinkedFilter):
-    title = _("client")
-    parameter_name = field = "client"
-
-
 class MappingFilter(LinkedFilter):
     title = _("mapping")
     parameter_name = field = "mapping"
@@ -381,13 +323,14 @@ class MappingFilter(LinkedFilter):
 
 HISTORY_FILTERS: Final = (
     TimeFilter, OldTimeFilter, StateFilter, StatusFilter, ErrorTypeFilter, ProblemFilter, KeyFilter,
-    OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, StopReasonFilter, SlowFilter, WithFilter,
-    WithoutFilter, EndpointFilter, ClassFilter, PromptFilter, MissedFilter, ClientFilter, MappingFilter,
+    OwnerFilter, GroupFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, StopReasonFilter, SlowFilter,
+    WithFilter, WithoutFilter, EffortFilter, InputTokensFilter, EndpointFilter, ClassFilter, PromptFilter,
+    MissedFilter, ClientFilter, MappingFilter,
 )  # fmt: skip
 
 # filters that name other people or the gateway's configuration
 _NOT_FOR_OWNERS: Final = (
-    OwnerFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter, MappingFilter,
+    OwnerFilter, GroupFilter, ProviderFilter, ModelFilter, UpstreamModelFilter, ProblemFilter, MappingFilter,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.requests import filters
+from gateway.admin.requests.facts import fact_filters
 from gateway.admin.ui import time_range
 from gateway.admin.ui.list_filters import TimeFilter
 from gateway.client_protocol.purpose import CONDITIONS, Task
@@ -140,13 +141,15 @@ def _compared(column: str, factor: int = 1) -> Callable[[str], Q]:
             return _NOTHING
         if not number.is_finite() or abs(number) > 2_000_000_000:
             return _NOTHING
-        dear = RARE["dear"] if column == "cost" and sign.startswith(">") and number >= _DEAR else Q()
-        return dear & Q(**{f"{column}__{_COMPARED[sign]}": number if column == "cost" else int(number)})
+        index, least = _INDEXED.get(column, ("", Decimal("inf")))
+        rare = RARE[index] if sign.startswith(">") and number >= least else Q()
+        return rare & Q(**{f"{column}__{_COMPARED[sign]}": number if column == "cost" else int(number)})
 
     return condition
 
 
-_DEAR: Final = Decimal("0.1")
+# the index that has the rows with at least so much
+_INDEXED: Final = {"cost": ("dear", Decimal("0.1")), "estimated_input_tokens": ("large", Decimal(100_000))}
 
 
 class Field(NamedTuple):
@@ -175,11 +178,25 @@ FIELDS: Final[dict[str, Field]] = {
     "session": Field(_("session: the beginning of its id"), _session),
     "class": Field(_("what it was for"), _class, CONDITIONS),
     "agent": Field(_("agent type: the beginning of its name"), _agent, ("Explore", "Plan")),
-    "effort": Field(_("effort"), lambda value: Q(facts__effort=value), EFFORTS),
+    "effort": Field(_("effort"), _of_filter(fact_filters.EffortFilter), EFFORTS),
+    "client": Field(
+        _("client: name/version"), _of_filter(fact_filters.ClientFilter), ("claude-cli/2.1.332",)
+    ),
+    "group": Field(_("group of the key's owner"), _of_filter(fact_filters.GroupFilter)),
+    "without": Field(
+        _("what it lacks"),
+        _of_filter(fact_filters.WithoutFilter),
+        tuple(fact_filters.WithoutFilter.CONDITIONS),
+    ),
+    "estimated": Field(
+        _("estimated input tokens"), _compared("estimated_input_tokens"), (">100000", "<2000")
+    ),
     "tool": Field(
         _("a tool that the answer calls"), _tool, ("Bash", "Read", "Edit", "Write", "Grep", "Task")
     ),
-    "with": Field(_("what it has"), _of_filter(filters.WithFilter), tuple(filters.WithFilter.CONDITIONS)),
+    "with": Field(
+        _("what it has"), _of_filter(fact_filters.WithFilter), tuple(fact_filters.WithFilter.CONDITIONS)
+    ),
     "cost": Field(_("US dollars"), _compared("cost"), (">0.5", ">1")),
     "in": Field(_("input tokens"), _compared("input_tokens"), (">100000",)),
     "out": Field(_("output tokens"), _compared("output_tokens"), (">8000",)),

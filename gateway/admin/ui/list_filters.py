@@ -9,7 +9,7 @@ from operator import or_
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Case, IntegerField, Q, QuerySet, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -111,6 +111,29 @@ class ParameterFilter(admin.SimpleListFilter):
                 ),
                 "display": names.get(value, value),
             }
+
+
+class ConditionsFilter(ParameterFilter):
+    """A fixed choice of conditions: CONDITIONS has title and condition by value."""
+
+    CONDITIONS: ClassVar[Mapping[str, tuple[Any, Q]]] = {}
+    counted = "*"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, title) for name, (title, _condition) in self.CONDITIONS.items()]
+
+    def condition(self, value: str) -> Q | None:
+        return self.CONDITIONS[value][1] if value in self.CONDITIONS else None
+
+    @classmethod
+    def counts(cls, rows: QuerySet[Any]) -> tuple[dict[str, int], bool]:
+        tests = {
+            f"holds_{number}": Case(When(condition, then=1), default=0, output_field=IntegerField())
+            for number, (_title, condition) in enumerate(cls.CONDITIONS.values())
+        }
+        found = list(rows.annotate(**tests).values_list(*tests)[: MOST_COUNTED + 1])
+        sums = map(sum, zip(*found[:MOST_COUNTED], strict=True)) if found else [0] * len(tests)
+        return dict(zip(cls.CONDITIONS, sums, strict=True)), len(found) <= MOST_COUNTED
 
 
 class FieldFilter(ParameterFilter):

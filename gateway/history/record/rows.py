@@ -35,10 +35,12 @@ logger = logging.getLogger("gateway.history")
 NO_PRICES: Final = PriceBook()
 
 
+# columns that repeat what stands in the column `facts`
+FACTS: Final = ("thinking", "pdfs", "web_search", "structured_output", "effort", "tools_offered")
 LOG: Final = Upsert(
     RequestLog,
     ["request_id"],
-    ["ledger_count", "tool_count", "cost", "price_source", "folder", "folded"],
+    ["ledger_count", "tool_count", "cost", "price_source", "folder", *FACTS, "folded"],
     kept=["problem_id"],
 )
 ATTEMPT: Final = Upsert(Attempt, ["request_id", "number"], ["log_id"])
@@ -191,6 +193,7 @@ def log_row(
     outcome: ExchangeOutcome, cost: Decimal | None, price_source: str = "", folder: str = ""
 ) -> dict[str, Any]:
     """The row of an outcome by column, as it will be stored; names are not folded yet."""
+    facts = outcome.facts
     return LOG.stored(
         outcome,
         ledger_count=len(outcome.ledger),
@@ -198,6 +201,13 @@ def log_row(
         cost=cost,
         price_source=price_source,
         folder=folder,
+        thinking=facts.get("thinking") is True,
+        pdfs=facts.get("pdfs") is True,
+        web_search=facts.get("web_search") is True,
+        structured_output=facts.get("structured_output") is True,
+        effort=facts.get("effort") or "",
+        # facts that do not hold are left out
+        tools_offered=facts.get("tools", 0) if facts else None,
         folded=0,
     )
 

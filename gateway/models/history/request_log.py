@@ -32,6 +32,13 @@ RARE: Final[dict[str, Q]] = {
     "dear": Q(cost__gte=Decimal("0.1")),
     "counting": Q(endpoint="count_tokens"),
     "safety": Q(task="classifier"),
+    "thinking": Q(thinking=True),
+    "pdfs": Q(pdfs=True),
+    "web_search": Q(web_search=True),
+    "structured": Q(structured_output=True),
+    "toolless": Q(tools_offered=0),
+    "whole": Q(streamed=False),
+    "large": Q(estimated_input_tokens__gte=100_000),
 }
 
 
@@ -182,6 +189,14 @@ class RequestLog(models.Model):
     # where the client ran, masked; known only where contents are kept, and kept as long as the row
     folder = models.CharField(max_length=200, blank=True, default="", db_default="")
     settings_checksum = models.CharField(max_length=80, blank=True, default="", db_default="")
+    # facts that the list can be filtered by; copies of those in `facts`, so that there are indexes of them
+    thinking = models.BooleanField(default=False, db_default=False)
+    pdfs = models.BooleanField(default=False, db_default=False)
+    web_search = models.BooleanField(default=False, db_default=False)
+    structured_output = models.BooleanField(default=False, db_default=False)
+    effort = models.CharField(max_length=20, blank=True, default="", db_default="")
+    # null: unknown
+    tools_offered = models.PositiveIntegerField(null=True, blank=True)
     # what rules can ask about and no other column has (routing/facts.py, as_json)
     facts = models.JSONField(default=dict, db_default={}, blank=True)
     caller_request_id = models.CharField(max_length=100, blank=True, default="", db_default="")
@@ -219,6 +234,7 @@ class RequestLog(models.Model):
                 models.Index(fields=["started_at"], name=f"log_{name}_time", condition=condition)
                 for name, condition in RARE.items()
             ),
+            models.Index(fields=["effort", "started_at"], name="log_effort_time", condition=~Q(effort="")),
             models.Index(
                 fields=["error_type", "started_at"], name="log_error_time", condition=~Q(error_type="")
             ),

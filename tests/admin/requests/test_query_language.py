@@ -173,8 +173,8 @@ def test_requests_are_found_by_what_they_were(admin_client, text, numbers):
     facts = [
         {"request_class": "subagent", "agent_type": "Explore"},
         {"request_class": "auxiliary", "task": "classifier"},
-        {"request_class": "subagent", "facts": {"effort": "high", "tools": 3}},
-        {"facts": {"effort": "low"}},
+        {"request_class": "subagent", "effort": "high"},
+        {"effort": "low"},
     ]
     for row, fields in zip(made, facts, strict=True):
         RequestLog.objects.filter(request_id=row.request_id).update(**fields)

@@ -16,8 +16,8 @@ from tests.admin.history import HOSTILE, LIST, change, keep, make_rows, one_row,
 from tests.admin.pages import url
 from tests.history.index import empty_index
 
-# session, user, rows, look-ahead, saved views, small tables of four filters, and what the sidebar needs
-QUERIES = 10
+# session, user, rows, look-ahead, saved views, small tables of six filters, and what the sidebar needs
+QUERIES = 12
 
 
 @pytest.fixture
