@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Max, Min
 
 from gateway.conversion.ledger import LedgerRow
 from gateway.history.outcome import AttemptFacts, CapturedBodies, ExchangeOutcome
@@ -18,7 +19,7 @@ from gateway.history.record import rows
 from gateway.history.totals import hourly
 from gateway.history.totals import sessions as session_totals
 from gateway.history.totals.contributions import Tallies
-from gateway.models import ClientKey, CountedName, SessionTotal
+from gateway.models import Attempt, ClientKey, CountedName, RequestLog, SessionTotal
 from gateway.wire import jsontext
 
 PREFIX: Final = "req_seed"
@@ -61,9 +62,24 @@ _CLIENTS: Final = (
 )
 
 
+# a moment of the same minute, as the database stores it
+_ANOTHER_SECOND: Final = {
+    "sqlite": "substr(started_at, 1, 17) || printf('%09.6f', abs(random() % 59999999) / 1000000.0)",
+    "postgresql": "date_trunc('minute', started_at) + random() * interval '59 seconds'",
+}
+# more rows than this are copies of so many, made by the database
+MADE_UP: Final = 20_000
+# of a request id, behind PREFIX and the seed: the digits that say which copy it is
+_COPY: Final = 4
+
+
 @dataclass
 class Seeding:
-    """Writes `rows` exchanges of the last `days` before `until`, oldest first."""
+    """Writes at least `rows` exchanges of the last `days` before `until`, oldest first.
+
+    Of many, up to MADE_UP are made up, and copied until there are enough: each copy has sessions of its own,
+    the numbers of its original, and another second of the same minute.
+    """
 
     rows: int
     days: int
@@ -73,6 +89,10 @@ class Seeding:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311
+        # of its own, so that what was made up before stays what it was
+        self._fact_dice = random.Random(f"facts {self.seed}")  # noqa: S311
+        self.copies = max(1, self.rows // MADE_UP)
+        self.rows = -(-self.rows // self.copies)
         self._costs: dict[str, Decimal | None] = {}
 
     def run(self) -> Iterator[int]:
@@ -90,7 +110,44 @@ class Seeding:
             self._write(batch)
             written += len(batch)
             yield written
+        bounds = {
+            table: (table.objects.aggregate(pk=Min("pk"))["pk"], table.objects.aggregate(pk=Max("pk"))["pk"])
+            for table in (RequestLog, Attempt)
+        }
+        for copy in range(1, self.copies):
+            self._copy(copy, bounds)
+            yield (copy + 1) * self.rows
         self._sessions()
+
+    def _copy(self, copy: int, bounds: Mapping[Any, tuple[int | None, int | None]]) -> None:
+        """Copy all rows that were made up, and their attempts; they are counted already.
+
+        `bounds`: the least and largest primary key of a table before the first copy.
+        """
+        number = f"{copy:0{_COPY}d}"
+        start = f"{PREFIX}{self.seed:02x}"
+        begin, behind = len(start), len(start) + _COPY + 1
+        # the second part of the id says which copy a session belongs to
+        group = len(self._session_id(0).split("-")[0]) + 1
+        name = f"substr(request_id, 1, {begin}) || '{number}' || substr(request_id, {behind})"
+        changed = {
+            "request_id": name,
+            "session_id": f"substr(session_id, 1, {group}) || '{number}' || substr(session_id, {group + 5})",
+            "upstream_request_id": f"upstream_request_id || '-{copy}'",
+            "started_at": _ANOTHER_SECOND[connection.vendor],
+        }
+        for table, ours in ((RequestLog, changed), (Attempt, {"request_id": name})):
+            columns = [field.column for field in table._meta.concrete_fields if not field.primary_key]
+            values = ", ".join(ours.get(column, f'"{column}"') for column in columns)
+            names = ", ".join(f'"{column}"' for column in columns)
+            first, last = bounds[table]
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(
+                    f'INSERT INTO "{table._meta.db_table}" ({names}) SELECT {values} '  # noqa: S608 (our columns)
+                    f'FROM "{table._meta.db_table}" '
+                    "WHERE id BETWEEN %s AND %s AND request_id LIKE %s ORDER BY id",
+                    [first, last, f"{start}{'0' * _COPY}%"],
+                )
 
     def _key(self, number: int) -> ClientKey:
         found: ClientKey | None = ClientKey.objects.filter(name=f"seed {number:02d}").first()
@@ -101,8 +158,9 @@ class Seeding:
         made: list[dict[str, Any]] = []
         tries: list[dict[str, Any]] = []
         for outcome in batch:
-            row = rows.log_row(outcome, cost=self._costs.pop(outcome.request_id))
-            tallies.add(hourly.counted(row))
+            folder = f"/home/dev{outcome.client_key_id}/work/{outcome.session_id[-1]}"
+            row = rows.log_row(outcome, self._costs.pop(outcome.request_id), folder=folder)
+            tallies.add(hourly.counted(row), self.copies)
             made.append(row)
             tries += [rows.ATTEMPT.stored(one, log_id=outcome.request_id) for one in outcome.tries]
         with transaction.atomic():
@@ -112,8 +170,12 @@ class Seeding:
 
     def _sessions(self) -> None:
         known = set(SessionTotal.objects.values_list("session_id", flat=True).distinct())
-        for name in range(self._number_of_sessions):
-            session_id = self._session_id(name)
+        made = (
+            self._session_id(name, copy)
+            for copy in range(self.copies)
+            for name in range(self._number_of_sessions)
+        )
+        for session_id in made:
             if session_id not in known:
                 with transaction.atomic():
                     session_totals.work_out(session_id)
@@ -122,8 +184,8 @@ class Seeding:
     def _number_of_sessions(self) -> int:
         return max(1, self.rows // 500)
 
-    def _session_id(self, number: int) -> str:
-        return f"5eed{self.seed:04x}-0000-4000-8000-{number:012x}"
+    def _session_id(self, number: int, copy: int = 0) -> str:
+        return f"5eed{self.seed:04x}-{copy:04d}-4000-8000-{number:012x}"
 
     def _request_id(self, number: int) -> str:
         return f"{PREFIX}{self.seed:02x}{number:014d}"
@@ -191,6 +253,8 @@ class Seeding:
             tools_failed=tools[:1] if tools and dice.random() < 0.05 else [],
             has_images=dice.random() < 0.02,
             upstream_request_id=f"chatcmpl-{number:x}",
+            estimated_input_tokens=sum(tokens.values()) - tokens["output_tokens"],
+            facts=self._facts(),
             tries=_tries(at, provider, upstream, first_byte) if retried else (),
             **(tokens if answered else {}),
         )
@@ -198,6 +262,17 @@ class Seeding:
             outcome, tokens = _count(outcome, int(dice.lognormvariate(1.5, 0.8))), {}
         self._costs[request_id] = _cost(tokens if answered else {}, price)
         return outcome
+
+    def _facts(self) -> dict[str, Any]:
+        """What a request asks for, as routing.facts.as_json has it."""
+        dice = self._fact_dice
+        rare = {"pdfs": 0.003, "web_search": 0.01, "structured_output": 0.02}
+        facts: dict[str, Any] = {name: True for name, share in rare.items() if dice.random() < share}
+        if dice.random() < 0.7:
+            facts |= {"thinking": True, "effort": dice.choices(("low", "medium", "high"), (10, 60, 30))[0]}
+        if dice.random() < 0.9:
+            facts["tools"] = dice.randint(1, 40)
+        return facts | {"max_tokens": dice.choice((4096, 32_000, 64_000))}
 
 
 def _count(outcome: ExchangeOutcome, duration: int) -> ExchangeOutcome:

@@ -5,7 +5,8 @@ from django.core.management import CommandError, call_command
 
 from gateway.history.content.bodies import rebuilt
 from gateway.history.record.rows import write
-from gateway.models import RequestLog, SessionTotal
+from gateway.management import seeding
+from gateway.models import Attempt, RequestLog, SessionTotal
 from tests.history.record.test_recorder import outcome
 from tests.history.totals.test_hourly import kept, recounted
 
@@ -19,6 +20,17 @@ def test_rows_totals_sessions_and_contents_agree():
     assert SessionTotal.objects.exists()
     newest = RequestLog.objects.filter(endpoint="messages").first()
     assert b"messages" in rebuilt(newest.request_id, "received")
+
+
+def test_of_many_rows_most_are_copies_and_all_agree(monkeypatch):
+    monkeypatch.setattr(seeding, "MADE_UP", 100)
+    call_command("seedhistory", rows=350, days=2, bodies=5, verbosity=0)
+    assert RequestLog.objects.count() == 351
+    assert kept() == recounted()
+    assert RequestLog.objects.values("session_id").distinct().count() == SessionTotal.objects.count() >= 3
+    retried = Attempt.objects.values_list("log_id", flat=True)
+    assert set(retried) == set(RequestLog.objects.filter(attempts=2).values_list("request_id", flat=True))
+    assert len(set(RequestLog.objects.values_list("started_at", flat=True))) > 300
 
 
 def test_doing_it_twice_makes_nothing_twice():

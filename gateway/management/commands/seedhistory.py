@@ -47,14 +47,16 @@ class Command(BaseCommand):
         start = time.monotonic()
         seeding = Seeding(given["rows"], given["days"], timezone.now(), given["seed"])
         for written in seeding.run():
+            if written == seeding.rows:
+                # before the copies: each row is read for it
+                call_command("countoutcomes", stdout=self.stdout)
             if written % 100_000 == 0:
                 self.stdout.write(_("%(rows)d rows") % {"rows": written})
         self._contents(given["bodies"], given["seed"])
-        call_command("countoutcomes", stdout=self.stdout)
         analyze.inform()
         self.stdout.write(
             _("%(rows)d requests in %(seconds).0f s.")
-            % {"rows": given["rows"], "seconds": time.monotonic() - start}
+            % {"rows": seeding.rows * seeding.copies, "seconds": time.monotonic() - start}
         )
 
     def _contents(self, number: int, seed: int) -> None:
