@@ -1,8 +1,11 @@
 """The list filtered by what requests ask for, bring, and come from, and the counts beside the choices."""
 
 from datetime import UTC, datetime
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -166,3 +169,14 @@ def test_each_has_an_index_where_few_requests_pass(admin_client, rows, asked, in
 def test_each_rare_thing_has_an_index():
     names = {index.name for index in RequestLog._meta.indexes}
     assert {f"log_{name}_time" for name in RARE} <= names
+
+
+def test_the_migration_copies_the_facts_of_rows_that_were_there(rows):
+    names = ("thinking", "pdfs", "web_search", "structured_output", "effort", "tools_offered")
+    right = list(RequestLog.objects.order_by("pk").values_list(*names))
+    RequestLog.objects.update(
+        thinking=False, pdfs=False, web_search=False, structured_output=False, effort="", tools_offered=None
+    )
+    migration = import_module("gateway.migrations.0055_copy_facts_of_requests")
+    migration.copy(apps, SimpleNamespace(connection=connection))
+    assert list(RequestLog.objects.order_by("pk").values_list(*names)) == right
