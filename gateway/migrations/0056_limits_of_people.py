@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0052_reason_of_verdicts'),
+        ('gateway', '0055_copy_facts_of_requests'),
     ]
 
     operations = [
