@@ -137,7 +137,7 @@ class Seeding:
             "started_at": _ANOTHER_SECOND[connection.vendor],
         }
         for table, ours in ((RequestLog, changed), (Attempt, {"request_id": name})):
-            columns = [field.column for field in table._meta.concrete_fields if not field.primary_key]
+            columns = [str(field.column) for field in table._meta.concrete_fields if not field.primary_key]
             values = ", ".join(ours.get(column, f'"{column}"') for column in columns)
             names = ", ".join(f'"{column}"' for column in columns)
             first, last = bounds[table]

@@ -68,6 +68,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='requestlog',
+            index=models.Index(condition=models.Q(('estimated_input_tokens__lte', 1000)), fields=['started_at'], name='log_small_time'),
+        ),
+        migrations.AddIndex(
+            model_name='requestlog',
+            index=models.Index(condition=models.Q(('endpoint', 'shadow')), fields=['started_at'], name='log_shadows_time'),
+        ),
+        migrations.AddIndex(
+            model_name='requestlog',
             index=models.Index(condition=models.Q(('effort', ''), _negated=True), fields=['effort', 'started_at'], name='log_effort_time'),
         ),
     ]

@@ -250,11 +250,12 @@ class StopReasonFilter(ParameterFilter):
 
 
 class EndpointFilter(FieldFilter):
+    RARELY: ClassVar[dict[str, Q]] = {Endpoint.REPLAY: RARE["replay"], Endpoint.SHADOW: RARE["shadows"]}
     title = _("kind")
     parameter_name = field = "endpoint"
 
     def condition(self, value: str) -> Q | None:
-        return Q(endpoint=value) & RARE["replay"] if value == Endpoint.REPLAY else Q(endpoint=value)
+        return Q(endpoint=value) & self.RARELY.get(value, Q())
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return list(model_admin.model._meta.get_field("endpoint").choices)

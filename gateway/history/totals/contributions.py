@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
@@ -254,5 +254,5 @@ def _by_day(hours: dict[_AnySlot, list[int]]) -> dict[_AnySlot, list[int]]:
     return days
 
 
-def _rows(sums: dict[_AnySlot, list[int]]) -> list[tuple[Any, ...]]:
-    return [(*slot, *numbers) for slot, numbers in sorted(sums.items()) if any(numbers)]
+def _rows(sums: Mapping[Any, list[int]]) -> list[tuple[Any, ...]]:
+    return [(*slot, *sums[slot]) for slot in sorted(sums) if any(sums[slot])]

@@ -39,6 +39,8 @@ RARE: Final[dict[str, Q]] = {
     "toolless": Q(tools_offered=0),
     "whole": Q(streamed=False),
     "large": Q(estimated_input_tokens__gte=100_000),
+    "small": Q(estimated_input_tokens__lte=1_000),
+    "shadows": Q(endpoint="shadow"),
 }
 
 

@@ -148,6 +148,8 @@ def test_made_up_user_agents_are_looked_through_up_to_a_bound(admin_client, rows
         ({"without": "streaming"}, "log_whole_time"),
         ({"effort": "max"}, "log_effort_time"),
         ({"estimated": "300000.."}, "log_large_time"),
+        ({"estimated": "..5"}, "log_small_time"),
+        ({"endpoint": "shadow"}, "log_shadows_time"),
         ({"client": "curl"}, "log_client_time"),
     ],
 )

@@ -136,7 +136,9 @@ class InputTokensFilter(ConditionsFilter):
             return None
         least = Q(estimated_input_tokens__gte=int(start)) if start else Q()
         most = Q(estimated_input_tokens__lte=int(end)) if end else Q()
-        return (RARE["large"] if start and int(start) >= 100_000 else Q()) & least & most
+        large = RARE["large"] if start and int(start) >= 100_000 else Q()
+        small = RARE["small"] if end and int(end) <= 1_000 else Q()
+        return large & small & least & most
 
 
 def _is_number(text: str) -> bool:
