@@ -320,7 +320,9 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
         overflow = too_large_for_a_minute(
             told.texts, max_tokens=asked.max_tokens, estimated_tokens=asked.estimated_tokens
         )
-        if overflow is None and status != 429:
+        # a code for something else is surer than words, which may be a user's
+        elsewhere = CONTENT_FILTER.has_code(told) or told.words & _UNREADABLE
+        if overflow is None and status != 429 and not elsewhere:
             # a 413 with this type is known to clients as it is
             words = told.words if status == 400 else told.words - {"request_too_large"}
             overflow = overflow_in(words, told.texts, told.body)

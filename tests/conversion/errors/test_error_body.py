@@ -140,6 +140,14 @@ def test_the_name_of_a_tool_or_a_property_is_no_overflow(sentence):
     assert [text for text in said if overflow_in(set(), sentences({"error": {"message": text}}), None)] == []
 
 
+@pytest.mark.parametrize("code", ["content_filter", "tool_use_failed"])
+def test_a_code_for_something_else_is_surer_than_words(code):
+    body = {"error": {"message": "expected string, but got: grep 'context length exceeded'", "code": code}}
+    raw = json.dumps(body).encode()
+    error = upstream_error(400, {}, raw, model="m", context_window=None, estimated_tokens=12)
+    assert "prompt is too long" not in error.message
+
+
 def test_every_entry_of_the_file_names_its_source():
     data = wordings()
     entries = [
