@@ -6,6 +6,7 @@ said at start (gateway/checks.py).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,17 +27,19 @@ class EnvFile:
     unreadable: tuple[int, ...] = ()
 
 
-def load(path: Path) -> None:
-    """Put the variables of the file into the environment, behind what is there.
+def load(path: Path) -> frozenset[str]:
+    """Put the variables of the file into the environment, behind what is there; returns the added names.
 
     Raises ImproperlyConfigured for a file that is no text in UTF-8, and OSError.
     """
+    before = frozenset(os.environ)
     try:
         load_dotenv(path, override=False, encoding=_ENCODING)
     except UnicodeDecodeError:
         raise ImproperlyConfigured(f"{path} is no text in UTF-8: save it in that encoding.") from None
     except ValueError as problem:
         raise ImproperlyConfigured(f"{path} has a character that no variable can have ({problem}).") from None
+    return frozenset(os.environ) - before
 
 
 def names(path: Path) -> set[str]:

@@ -220,9 +220,13 @@ class Environment(environ.FileAwareEnv):
 
 
 class Values:
-    """The values of all variables. `wrong`: what is to be said about those that cannot be read."""
+    """The values of all variables.
 
-    def __init__(self, environment: Environment) -> None:
+    `wrong`: what is to be said about those that cannot be read. `of_file`: the names that .env added.
+    """
+
+    def __init__(self, environment: Environment, of_file: frozenset[str] = frozenset()) -> None:
+        self.of_file = of_file
         self.wrong: list[WrongValue | UnusablePath] = []
         self._values = {name: self._read(variable, environment) for name, variable in VARIABLES.items()}
 
@@ -250,9 +254,31 @@ _UNSET: Final = object()
 def read() -> Values:
     """The environment with .env behind it; NAME_FILE reads a value from a file."""
     environment = Environment()
-    if ENV_FILE.is_file():
-        env_file.load(ENV_FILE)
-    return Values(environment)
+    of_file = env_file.load(ENV_FILE) if ENV_FILE.is_file() else frozenset()
+    return Values(environment, of_file)
+
+
+def for_other_programs(of_file: frozenset[str]) -> dict[str, str]:
+    """The environment for a program that is not the gateway: without what .env added, and without secrets.
+
+    `of_file`: the names that .env added. A secret that the shell itself has is left out as well, because
+    the program may run commands that anybody wrote.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in of_file and not _is_private(name, value)
+    }
+
+
+def _is_private(name: str, value: str) -> bool:
+    """Whether a variable is the gateway's own and no other program's business."""
+    if name.startswith(CUSTOM_HEADER_PREFIX) or name == "CCPROXY_ENV_FILE":
+        return True
+    if name == "DJANGO_SETTINGS_MODULE":
+        return value == "ccproxy_site.settings"
+    variable = VARIABLES.get(name.removesuffix("_FILE"))
+    return variable is not None and variable.secret
 
 
 def custom_headers() -> dict[str, str]:

@@ -177,6 +177,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # tells what stands in .env; asked at start (gateway/checks.py)
 ENVIRONMENT_FILE = partial(env_file.looked_at, ENV_FILE)
+# for `code`, which starts a program that is not ours
+ENVIRONMENT_FOR_OTHERS = partial(environment.for_other_programs, env.of_file)
 # names that a configuration file gives to no secret
 ENVIRONMENT_NAMES = frozenset(environment.VARIABLES)
 LANGUAGE_CODE: str = env("LANGUAGE_CODE")

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from ccproxy_site import environment as environment_variables
 from chaos.engines import free_port
 from gateway.management.commands import code
 from gateway.models import ClientKey
@@ -25,7 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
 # writes down what it was started with
 CLAUDE = """#!{python}
 import json, os, sys, urllib.request
-told = {{name: os.environ[name] for name in os.environ if name.startswith(("ANTHROPIC", "NO_PROXY"))}}
+told = dict(os.environ)
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
 health = opener.open(os.environ["ANTHROPIC_BASE_URL"] + "/health", timeout=10).status
 json.dump([sys.argv[1:], told, health], open({out!r}, "w"))
@@ -44,9 +46,12 @@ def claude(tmp_path, monkeypatch):
 
 
 class Healthy(BaseHTTPRequestHandler):
+    body = b'{"name": "ccproxy"}'
+
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(self.body)
 
     def log_message(self, *_):
         pass
@@ -54,7 +59,7 @@ class Healthy(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def gateway(monkeypatch):
-    """Something that answers as a gateway does at /health, and the settings that lead to it."""
+    """Something that answers as a gateway does, and the settings that lead to it."""
     with HTTPServer(("127.0.0.1", 0), Healthy) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -88,6 +93,44 @@ def test_claude_gets_its_arguments_unchanged_and_the_gateways_address(claude, ga
 def test_where_a_key_is_needed_and_none_is_there_the_way_to_one_is_told():
     ClientKey.issue("Ann")
     assert "createclientkey" in started()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("gateway")
+def test_claude_gets_no_secret_and_nothing_of_the_gateways_own_file(claude, monkeypatch, settings):
+    in_file = {"BIG_MODEL": "x", "HTTPS_PROXY": "http://proxy.example:1"}
+    secret = {name: "hush" for name, one in environment_variables.VARIABLES.items() if one.secret}
+    others = {
+        "CUSTOM_HEADER_X_TEAM": "hush",
+        "CUSTOM_HEADER_X_KEY_FILE": "hush",
+        "METRICS_TOKEN_FILE": "hush",
+    }
+    own = {"CCPROXY_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"}
+    for name, value in {**in_file, **secret, **others, **own, "OF_THE_SHELL": "1"}.items():
+        monkeypatch.setenv(name, value)
+    settings.ENVIRONMENT_FOR_OTHERS = partial(environment_variables.for_other_programs, frozenset(in_file))
+    assert started() == 7
+    told = json.loads(claude.read_text())[1]
+    assert told["OF_THE_SHELL"] == "1"
+    assert not told.keys() & {*in_file, *secret, *others, *own} - {"ANTHROPIC_API_KEY"}
+    assert "hush" not in told.values()
+
+
+@pytest.mark.django_db
+def test_an_address_of_this_machine_is_asked_without_a_proxy(monkeypatch):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    conf = changed(host="192.168.1.5")
+    told = code._variables(conf, code.local_url(conf))
+    assert told["NO_PROXY"] == told["no_proxy"] == "127.0.0.1,localhost,192.168.1.5"
+
+
+@pytest.mark.parametrize("body", [b"", b"ok", b"[]", b'{"status": "ok"}', b'{"name": "another"}', b"\xff"])
+def test_a_program_that_is_no_ccproxy_is_not_taken_for_one(gateway, monkeypatch, body):
+    url = f"http://127.0.0.1:{gateway.server_port}"
+    assert code._answers(url)
+    monkeypatch.setattr(Healthy, "body", body)
+    assert not code._answers(url)
 
 
 def test_without_claude_the_way_to_it_is_told(monkeypatch, tmp_path):
@@ -182,7 +225,7 @@ def test_a_port_that_another_program_has_is_one_sentence(code_in):
 
 
 def _refuse(listening):
-    """What another program says at /health."""
+    """What another program says."""
     try:
         while True:
             connection, _ = listening.accept()

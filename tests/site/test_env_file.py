@@ -74,6 +74,11 @@ def test_the_mark_that_windows_puts_first_is_no_part_of_the_first_name(written):
     assert os.environ["BIG_MODEL"] == "x"
 
 
+def test_the_names_that_a_file_adds_are_told(written, monkeypatch):
+    monkeypatch.setenv("BIG_MODEL", "of the shell")
+    assert env_file.load(written("BIG_MODEL=x\nPORT=8\n")) == {"PORT"}
+
+
 def test_the_real_environment_goes_before_the_file(written, monkeypatch):
     monkeypatch.setenv("BIG_MODEL", "real")
     env_file.load(written("BIG_MODEL=file"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -12,9 +13,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -28,6 +31,7 @@ from gateway.management.invocation import command
 # a first start migrates; seconds, on a busy machine
 START_TIMEOUT: Final = 180.0
 LOOK_EVERY: Final = 0.1
+_LONGEST_ANSWER: Final = 10_000
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,7 +58,7 @@ class Command(BaseCommand):
         url = local_url(conf)
         try:
             with _Signals() as signals, _gateway(url, signals):
-                environment = {**os.environ, **_variables(conf, url)}
+                environment = {**settings.ENVIRONMENT_FOR_OTHERS(), **_variables(conf, url)}
                 # Claude Code would prefer an API key to the token, and ask about it in the terminal
                 environment.pop("ANTHROPIC_API_KEY", None)
                 return _in_foreground([claude, *arguments], environment)
@@ -66,7 +70,8 @@ class Command(BaseCommand):
 def _variables(conf: GatewayConf, url: str) -> dict[str, str]:
     """The environment for Claude Code. Raises CommandError if a key is needed and missing."""
     around = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    here = ",".join(part for part in (around, "127.0.0.1,localhost") if part)
+    own = dict.fromkeys(("127.0.0.1", "localhost", urlsplit(url).hostname or ""))
+    here = ",".join(part for part in (around, *own) if part)
     return {
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_AUTH_TOKEN": _token(conf),
@@ -89,12 +94,14 @@ def _token(conf: GatewayConf) -> str:
 
 
 def _answers(url: str) -> bool:
+    """Whether a ccproxy answers there. Another program is not to get the token."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url + "/health", timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
+        with opener.open(url + "/", timeout=2) as response:
+            said = json.loads(response.read(_LONGEST_ANSWER))
+    except (OSError, HTTPException, ValueError):
         return False
+    return isinstance(said, dict) and said.get("name") == "ccproxy"
 
 
 class _Told(Exception):
