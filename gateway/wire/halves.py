@@ -17,7 +17,9 @@ class HalfCharacters:
     """Parses the events of one stream; half a character at the end of a text moves to the front of the next
     text at the same place.
 
-    A place is a path of keys, in which entries of a list are identified by their `index`.
+    A place is a path of keys, in which entries of a list are identified by their `index`. Servers that
+    change the index within one text change the place: a text that begins with a second half, and has no
+    first half at its place, takes the latest one in a field of the same name.
     """
 
     __slots__ = ("_held",)
@@ -50,10 +52,15 @@ class HalfCharacters:
 
     def _text(self, text: str, place: Place) -> str:
         if self._held:
-            text = self._held.pop(place, "") + text
+            text = self._held.pop(self._place_of_half(text, place), "") + text
         if text and "\ud800" <= text[-1] <= "\udbff":
             self._held[place], text = text[-1], text[:-1]
         return jsontext.whole_characters(text)
+
+    def _place_of_half(self, text: str, place: Place) -> Place:
+        if place in self._held or not (text and "\udc00" <= text[0] <= "\udfff"):
+            return place
+        return next((held for held in reversed(self._held) if held[-1:] == place[-1:]), place)
 
 
 def _number(entry: Any, position: int) -> int:

@@ -26,6 +26,7 @@ MOST_TOKENS: Final = 2**31 - 1
 _CACHE_READ: Final = (
     ("cache_read_input_tokens",),
     ("prompt_tokens_details", "cached_tokens"),
+    ("input_tokens_details", "cached_tokens"),
     ("prompt_cache_hit_tokens",),
     ("cached_tokens",),
     ("num_cached_tokens",),
@@ -149,17 +150,30 @@ def usage_of(
     written = _first_positive(counts, _CACHE_WRITTEN)
     cached = read + written
     reasoning = _number(_at(counts, ("completion_tokens_details", "reasoning_tokens")))
+    if reasoning is None:
+        reasoning = _number(_at(counts, ("output_tokens_details", "reasoning_tokens")))
+    total = _number(counts.get("total_tokens")) or 0
     if prompt == 0 and not read and not written and context.estimated_input_tokens:
         ledger.repair(repairs.USAGE_NO_PROMPT)
         prompt = None
     if completion == 0 and output.something:
         ledger.repair(repairs.USAGE_NO_ANSWER)
         completion = None
-    if prompt is not None and completion is not None:
-        beside = (_number(counts.get("total_tokens")) or 0) - prompt - completion
+    if completion is None and prompt is not None:
+        rest = total - prompt - (cached if prompt < cached else 0)
+        completion = rest if rest > 0 else None
+    elif prompt is None and completion is not None:
+        prompt = total - completion if total > completion else None
+    elif prompt is not None and completion is not None:
+        beside = total - prompt - completion
         if beside > 0 and prompt >= cached and beside in (read, written, cached):
             ledger.repair(repairs.USAGE_CACHED)
             prompt += beside
+        elif reasoning and cached and prompt >= cached and beside - reasoning in (read, written, cached):
+            ledger.repair(repairs.USAGE_CACHED)
+            ledger.repair(repairs.USAGE_REASONING)
+            prompt += beside - reasoning
+            completion += reasoning
         elif beside > 0 and (beside == reasoning or not (reasoning or cached)):
             ledger.repair(repairs.USAGE_REASONING)
             completion += beside

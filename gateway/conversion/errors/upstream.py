@@ -227,16 +227,25 @@ def error_inside(payload: Mapping[str, object], context: AnswerContext) -> Upstr
     base = payload.get("base_resp")
     failed = isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
     if not (
-        payload.get("error")
+        _says_something(payload.get("error"))
         or failed
         or payload.get("object") == "error"
         or payload.get("type") == "error"
-        or payload.get("detail")
-        or payload.get("errors")
+        or _says_something(payload.get("detail"))
+        or _says_something(payload.get("errors"))
         or _failure_told(payload)
     ):
         return None
     return _inside(payload, "", context)
+
+
+def _says_something(error: object) -> bool:
+    """Whether an error is one: some servers write an error beside each answer whose fields are all empty."""
+    if isinstance(error, dict):
+        return any(map(_says_something, error.values()))
+    if isinstance(error, list):
+        return any(map(_says_something, error))
+    return bool(error)
 
 
 def _failure_told(payload: Mapping[str, object]) -> bool:
@@ -272,8 +281,9 @@ def error_of_choice(choice: Mapping[str, object], context: AnswerContext) -> Ups
     """The error that a choice, its delta or its message holds; None when there is none."""
     for place in (choice, choice.get("delta"), choice.get("message")):
         if type(place) is dict and ("error" in place or "errors" in place):
-            error = place.get("error") or place.get("errors")
-            if error:
+            told = (place.get("error"), place.get("errors"))
+            error = next(filter(_says_something, told), None)
+            if error is not None:
                 return _inside({"error": error}, "", context)
     return None
 

@@ -16,6 +16,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.openai_responses.response_end import failure_of
 from gateway.conversion.openai_responses.stream import ResponsesStream
 from gateway.errors import UpstreamBroken
+from gateway.wire.lenient import text_of
 
 
 def whole_response(response: Mapping[str, object], context: AnswerContext, ledger: Ledger) -> WholeAnswer:
@@ -27,8 +28,11 @@ def whole_response(response: Mapping[str, object], context: AnswerContext, ledge
     error = failure_of(response, context)
     if error is not None:
         raise error
-    if not isinstance(response.get("output"), list):
+    output = response.get("output")
+    if not isinstance(output, list) and not text_of(response.get("output_text")):
         raise UpstreamBroken("upstream returned no output")
+    if not output and response.get("status") in ("queued", "in_progress"):
+        raise UpstreamBroken("upstream returned a response that it has not written yet")
     stream = ResponsesStream(in_one_piece(context), ledger)
     events = stream.respond(response)
     if stream.failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from gateway.conversion.answers import stop_reasons
 from gateway.conversion.answers.stop_reasons import Finish
@@ -11,6 +12,16 @@ from gateway.conversion.errors import upstream
 from gateway.errors import UpstreamError, UpstreamRejected
 from gateway.wire.lenient import object_of
 from gateway.wire.messages import JSONObject
+
+_IN_CHATS_WORDS: Final = (
+    ("input_tokens", "prompt_tokens"),
+    ("input_token_details", "prompt_tokens_details"),  # the Realtime API's
+    ("input_tokens_details", "prompt_tokens_details"),
+    ("output_tokens", "completion_tokens"),
+    ("output_token_details", "completion_tokens_details"),
+    ("output_tokens_details", "completion_tokens_details"),
+)
+_RENAMED: Final = frozenset(name for name, _ in _IN_CHATS_WORDS)
 
 
 def failure_of(response: Mapping[str, object], context: AnswerContext) -> UpstreamError | None:
@@ -32,22 +43,27 @@ def ended_badly() -> UpstreamError:
     return failure
 
 
-def finish_of(response: Mapping[str, object]) -> Finish:
-    """Why the response ended."""
-    if response.get("status") in ("completed", None):
-        return Finish.STOP
+def finish_of(response: Mapping[str, object], *, cut: bool = False, called: bool = False) -> Finish:
+    """Why the response ended. `cut`: the event that told it says that it is incomplete.
+
+    One that is incomplete without a reason was cut, so it is no end of a turn; `called`: a call in it has to
+    be whole all the same, since nobody says that a limit cut it.
+    """
+    status = response.get("status")
     details = object_of(response.get("incomplete_details")) or object_of(response.get("status_details"))
-    reason = details.get("reason")
-    known = stop_reasons.finish_of({"finish_reason": reason})
-    return Finish.UNKNOWN if known in (None, Finish.STOP, Finish.CALLS) else known
+    known = stop_reasons.finish_of({"finish_reason": details.get("reason")})
+    if known not in (None, Finish.STOP, Finish.CALLS, Finish.UNKNOWN):
+        return known
+    if (cut or status == "incomplete") and not details.get("reason"):
+        return Finish.UNKNOWN if called else Finish.LENGTH
+    return Finish.STOP if status in ("completed", None) and not cut else Finish.UNKNOWN
 
 
 def counts_of(usage: Mapping[str, object], searches: int) -> JSONObject:
     """A response's usage in the words of Chat Completions, which `usage_of` reads."""
+    told = {chat: usage[name] for name, chat in _IN_CHATS_WORDS if usage.get(name) is not None}
     return {
-        "prompt_tokens": usage.get("input_tokens"),
-        "prompt_tokens_details": usage.get("input_tokens_details", usage.get("input_token_details")),
-        "completion_tokens": usage.get("output_tokens"),
-        "completion_tokens_details": usage.get("output_tokens_details", usage.get("output_token_details")),
+        **{name: value for name, value in usage.items() if name not in _RENAMED},
+        **told,
         "server_tool_use": {"web_search_requests": searches},
     }

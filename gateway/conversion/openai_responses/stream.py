@@ -24,18 +24,20 @@ from gateway.conversion.answers.citations import citations_of
 from gateway.conversion.answers.output import Pieces
 from gateway.conversion.answers.stop_reasons import Finish
 from gateway.conversion.answers.usage import latest
+from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.errors import upstream
 from gateway.conversion.ledger import Ledger
+from gateway.conversion.openai_responses.event_types import READER_OF
 from gateway.conversion.openai_responses.items import search_blocks
 from gateway.conversion.openai_responses.response_end import counts_of, ended_badly, failure_of, finish_of
 from gateway.conversion.openai_responses.thoughts import FULL_TEXT, SUMMARY, THOUGHTS, Thoughts, thought_place
 from gateway.conversion.openai_responses.told_items import (
     ToldItem,
     ToldItems,
-    item_key,
     part_index,
     part_text,
+    parts_of,
     rest_of,
     says_something,
     unfinished,
@@ -43,6 +45,7 @@ from gateway.conversion.openai_responses.told_items import (
 )
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.conversion.tool_calls.arguments import arguments_text
+from gateway.conversion.tool_calls.object_reader import EMPTY, MalformedArguments
 from gateway.errors import UpstreamBroken
 from gateway.wire.lenient import object_of, objects_of, text_of
 from gateway.wire.messages import Event, JSONObject
@@ -56,6 +59,7 @@ class ResponsesStream(ConvertedStream):
         self._items = ToldItems()
         self._thoughts = Thoughts(context, self._writer)
         self._searches = 0
+        self._cut_calls: list[ToolBlock] = []  # their items say that they are incomplete
         self._part_text: list[str] = []  # of the open text, for its citations
 
     def respond(self, response: Mapping[str, object]) -> list[Event]:
@@ -88,7 +92,17 @@ class ResponsesStream(ConvertedStream):
     def _item(self, event: JSONObject, kind: str = "") -> ToldItem:
         """What is known of the item that an event is about."""
         self._begin()
-        return self._items.about(event, kind)
+        known = len(self._items.in_order)
+        told = self._items.about(event, kind)
+        if len(self._items.in_order) != known:
+            self._end_thoughts(told)
+        return told
+
+    def _end_thoughts(self, but: ToldItem | None = None) -> None:
+        """Another item begins, or the response is over: reasoning without an end of its own ends here."""
+        for told in self._items.in_order:
+            if told.kind == "reasoning" and told is not but and told.source and not told.ended:
+                self._thoughts.end(told, told.announced)
 
     def _added(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
@@ -100,28 +114,30 @@ class ResponsesStream(ConvertedStream):
             # where all items have one place in the output, this begins the next
             told = self._items.add(event, kind)
         told.kind, told.call_id, told.announced = kind, call_id, item
+        self._items.announce(told, item)
+        self._end_thoughts(told)
         if told.kind == "function_call":
-            self._call(event, told, item, arguments="")
+            self._call(told, item, arguments="")
             if arguments_text(item.get("arguments")).strip():
-                self._again([whole_call(event, item)])
+                self._again([whole_call(told.key, item)])
 
     def _done(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
-        self._ended(event, self._item(event, text_of(item.get("type"))), item)
+        self._ended(self._item(event, text_of(item.get("type"))), item)
 
-    def _ended(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
+    def _ended(self, told: ToldItem, item: JSONObject) -> None:
         """An item as a whole: what of it was not told is told now."""
         told.kind, told.ended = text_of(item.get("type")), True
         match item.get("type"):
             case "reasoning":
                 self._reasoned(told, item)
             case "message":
-                for index, part in enumerate(objects_of(item.get("content"))):
+                for index, part in enumerate(parts_of(item.get("content"))):
                     self._part(told, index, part)
                 self._begun_parts(told)
                 self._end_text()
             case "function_call":
-                self._called(event, told, item)
+                self._called(told, item)
             case "web_search_call":
                 self._searched(item)
             case kind:
@@ -269,17 +285,17 @@ class ResponsesStream(ConvertedStream):
     def _arguments_delta(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
         if delta := arguments_text(event.get("delta")):
-            self._call(event, told, {}, arguments=delta)
+            self._call(told, {}, arguments=delta)
 
     def _arguments_done(self, event: JSONObject) -> None:
         told = self._item(event, "function_call")
         if event.get("name") and not told.named:
-            self._call(event, told, {"name": event["name"]}, arguments="")
+            self._call(told, {"name": event["name"]}, arguments="")
         if arguments_text(event.get("arguments")).strip():
-            self._again([whole_call(event, {"arguments": event["arguments"]})])
+            self._again([whole_call(told.key, {"arguments": event["arguments"]})])
 
-    def _called(self, event: JSONObject, told: ToldItem, item: JSONObject) -> None:
-        piece = whole_call(event, item)
+    def _called(self, told: ToldItem, item: JSONObject) -> None:
+        piece = whole_call(told.key, item)
         told.named = told.named or bool(piece.name)
         if self._finish is Finish.FILTERED and unfinished(piece, completed=item.get("status") == "completed"):
             self._ledger.repair(repairs.CALL_CUT)
@@ -290,14 +306,17 @@ class ResponsesStream(ConvertedStream):
     def _again(self, pieces: list[CallPiece]) -> None:
         self._flush()
         placed = all(type(piece.key) is int for piece in pieces)
-        self._writer.told_again(pieces, placed=placed)
+        calls = self._writer.told_again(pieces, placed=placed)
+        for piece, call in zip(pieces, calls, strict=True):
+            if piece.raw.get("status") == "incomplete":
+                self._cut_calls.append(call)
 
-    def _call(self, event: JSONObject, told: ToldItem, item: JSONObject, *, arguments: str) -> None:
+    def _call(self, told: ToldItem, item: JSONObject, *, arguments: str) -> None:
         self._flush()
         name = "" if told.named else name_and_arguments(item.get("name"), None)[0]
         call_id = "" if told.named else text_of(item.get("call_id"))
         told.named = told.named or bool(name)
-        piece = CallPiece(item_key(event), call_id, name, arguments, False, item, named=told.named)
+        piece = CallPiece(told.key, call_id, name, arguments, False, item, named=told.named)
         self._writer.fragment(piece)
 
     # Searches
@@ -319,7 +338,8 @@ class ResponsesStream(ConvertedStream):
 
     def _completed(self, event: JSONObject) -> None:
         response = object_of(event.get("response"))
-        finish = finish_of(response)
+        cut = event.get("type") == "response.incomplete"
+        finish = finish_of(response, cut=cut)
         error = failure_of(response, self._context) or stop_reasons.failure_of(finish)
         if error is not None:
             self._error(error)
@@ -331,9 +351,17 @@ class ResponsesStream(ConvertedStream):
             self._tell_begun()
         for told in [one for one in self._items.in_order if not (one.ended or one.parts) and one.announced]:
             if told.kind == "message" and not self._writer.state.over:
-                self._ended({}, told, told.announced)
-        self._read_counts(response)
+                self._ended(told, told.announced)
+        if not (self._writer.state.over or self._writer.output.something):
+            self._say(text_of(response.get("output_text")))
+        self._read_counts(response if response.get("usage") else event)
         if not self._writer.state.over:
+            self._end_thoughts()
+            finish = self._finish = finish_of(response, cut=cut, called=bool(self._writer.calls))
+            if finish in (Finish.STOP, Finish.UNKNOWN) and any(
+                call.standing in EMPTY for call in self._cut_calls
+            ):
+                raise MalformedArguments
             if finish is Finish.STOP and self._writer.calls:
                 self._finish = Finish.CALLS  # a status tells no calls apart
             self._complete()
@@ -347,15 +375,15 @@ class ResponsesStream(ConvertedStream):
                 return
             kind = text_of(item.get("type"))
             if kind == "function_call" and told:
-                calls.append(whole_call({}, item)._replace(key=None))
+                calls.append(whole_call(None, item))
                 continue
             known = next((one for one in told if one.kind == kind), None)
             if known is None:
                 self._done({"output_index": index if not told else f"again {index}", "item": item})
             else:
                 told.remove(known)
-                if not known.ended:
-                    self._ended({}, known, item)
+                if not known.ended or kind == "message" or (kind == "reasoning" and not known.source):
+                    self._ended(known, item)
         if calls and not self._writer.state.over:
             self._again(calls)
 
@@ -370,31 +398,5 @@ class ResponsesStream(ConvertedStream):
 
 
 _READERS: Final[dict[str, Callable[[ResponsesStream, JSONObject], None]]] = {
-    "response.created": ResponsesStream._listening,
-    "response.in_progress": ResponsesStream._listening,
-    "response.queued": ResponsesStream._listening,
-    "response.output_item.added": ResponsesStream._added,
-    "response.output_item.done": ResponsesStream._done,
-    "response.content_part.added": ResponsesStream._part_begun,
-    "response.content_part.done": ResponsesStream._part_ended,
-    "response.reasoning_summary_part.added": ResponsesStream._part_begun,
-    "response.reasoning_summary_part.done": ResponsesStream._part_ended,
-    "response.reasoning_summary_text.done": ResponsesStream._thought_done,
-    "response.reasoning_text.done": ResponsesStream._thought_done,
-    "response.output_text.delta": ResponsesStream._text_delta,
-    "response.output_text.done": ResponsesStream._text_done,
-    "response.text.delta": ResponsesStream._text_delta,
-    "response.text.done": ResponsesStream._text_done,
-    "response.refusal.done": ResponsesStream._text_done,
-    "response.function_call_arguments.done": ResponsesStream._arguments_done,
-    "response.output_text.annotation.added": ResponsesStream._annotated,
-    "response.refusal.delta": ResponsesStream._refusal_delta,
-    "response.reasoning_summary_text.delta": ResponsesStream._summary_delta,
-    "response.reasoning_text.delta": ResponsesStream._reasoning_delta,
-    "response.function_call_arguments.delta": ResponsesStream._arguments_delta,
-    "response.completed": ResponsesStream._completed,
-    "response.done": ResponsesStream._completed,
-    "response.incomplete": ResponsesStream._completed,
-    "response.failed": ResponsesStream._failed,
-    "response.cancelled": ResponsesStream._failed,
+    kind: getattr(ResponsesStream, name) for kind, name in READER_OF.items()
 }

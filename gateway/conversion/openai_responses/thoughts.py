@@ -12,8 +12,8 @@ from gateway.conversion.answers.output import Pieces
 from gateway.conversion.answers.writing.writer import AnswerWriter
 from gateway.conversion.context import AnswerContext
 from gateway.conversion.openai_responses.items import REASONING_TEXT
-from gateway.conversion.openai_responses.told_items import ToldItem, part_index, part_text
-from gateway.wire.lenient import objects_of, text_of
+from gateway.conversion.openai_responses.told_items import ToldItem, part_index, part_text, parts_of
+from gateway.wire.lenient import text_of
 from gateway.wire.messages import JSONObject
 
 # types of the parts of an item of reasoning
@@ -58,11 +58,16 @@ class Thoughts:
     def parts_of(self, told: ToldItem, item: Mapping[str, object]) -> None:
         """All parts of a whole item."""
         source = _source(told, item)
-        for number, part in enumerate(objects_of(item.get(source))):
+        for number, part in enumerate(parts_of(item.get(source))):
             self.whole(told, source, number, part_text(part))
 
     def end(self, told: ToldItem, item: Mapping[str, object]) -> None:
-        """The item is whole and its parts are told: its block ends with what the provider wants back."""
+        """The item is whole and its parts are told: its block ends with what the provider wants back.
+
+        It may be told as a whole more than once; what the provider wants back travels once.
+        """
+        if told.sealed:
+            return
         encrypted = text_of(item.get("encrypted_content"))
         if not told.source:
             if not encrypted:
@@ -71,7 +76,7 @@ class Thoughts:
             self._writer.thinking("", "")
         sealed: JSONObject = {"ri": text_of(item.get("id"))}
         shown = self._context.thinking_shown
-        whole = "\n\n".join(filter(None, map(part_text, objects_of(item.get("content")))))
+        whole = "\n\n".join(filter(None, map(part_text, parts_of(item.get("content")))))
         if told.source == FULL_TEXT:
             whole = whole or "".join(part.text for part in told.parts.values())
         if encrypted:
@@ -82,8 +87,9 @@ class Thoughts:
                 sealed["t"] = whole
         elif not shown:
             return  # a summary is nothing that the provider takes back
-        self._writer.end_thinking(sealed)
+        told.sealed = len(sealed) > 1
+        self._writer.end_thinking(sealed, needed=told.sealed)
 
 
 def _source(told: ToldItem, item: Mapping[str, object]) -> str:
-    return told.source or (SUMMARY if objects_of(item.get("summary")) else FULL_TEXT)
+    return told.source or (SUMMARY if parts_of(item.get("summary")) else FULL_TEXT)

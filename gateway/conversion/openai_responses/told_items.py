@@ -15,7 +15,7 @@ from gateway.conversion.ledger import Ledger
 from gateway.conversion.tool_calls.answer_calls import CallPiece, name_and_arguments
 from gateway.conversion.tool_calls.arguments import arguments_text, is_whole
 from gateway.conversion.tool_calls.object_reader import without_placeholders
-from gateway.wire.lenient import object_of, text_of
+from gateway.wire.lenient import object_of, objects_of, text_of
 from gateway.wire.messages import JSONObject
 
 
@@ -23,10 +23,12 @@ from gateway.wire.messages import JSONObject
 class ToldItem:
     """What has been told of an item. `parts`: its text by part; `source`: which reasoning is read.
 
+    `key`: its place in the output, or its id where it was told without one.
     `announced`: what it held when it was announced, `begun`: what its parts held; of a call, its `call_id`.
     """
 
     kind: str = ""
+    key: int | str = 0
     call_id: str = ""
     announced: JSONObject = field(default_factory=dict)
     begun: dict[int, JSONObject] = field(default_factory=dict)
@@ -34,6 +36,7 @@ class ToldItem:
     source: str = ""
     named: bool = False
     ended: bool = False  # told as a whole
+    sealed: bool = False  # a signature has what the provider wants back of it
 
     def untold(self, before: int | None = None) -> list[tuple[int, JSONObject]]:
         """The parts that nobody has told but as they began, once. `before`: only those in front of it."""
@@ -46,17 +49,24 @@ class ToldItem:
 
 
 class ToldItems:
-    """The items of one response; `in_order` has them in the order of the output."""
+    """The items of one response; `in_order` has them in the order of the output.
 
-    __slots__ = ("_by_key", "in_order")
+    An id that was announced tells more than a place: some servers count the places of their deltas in
+    another way. An id that two places share tells nothing.
+    """
+
+    __slots__ = ("_by_id", "_by_key", "in_order")
 
     def __init__(self) -> None:
         self._by_key: dict[int | str, ToldItem] = {}
+        self._by_id: dict[str, ToldItem | None] = {}
         self.in_order: list[ToldItem] = []
 
     def about(self, event: Mapping[str, object], kind: str = "") -> ToldItem:
         """The item that an event is about: a known one of this kind, or a new one."""
         told = self._by_key.get(item_key(event))
+        if self._by_id:
+            told = self._announced(event, kind, told)
         strange = told is not None and bool(kind and told.kind) and told.kind != kind
         if strange or (told is None and kind and type(event.get("output_index")) is not int):
             # an id that was never announced, or one place for all items: the item that is under way
@@ -68,9 +78,26 @@ class ToldItems:
         """The item at an event's place, if there is one."""
         return self._by_key.get(item_key(event))
 
+    def announce(self, told: ToldItem, item: Mapping[str, object]) -> None:
+        """Remember the id under which an item was announced."""
+        if item_id := text_of(item.get("id")):
+            known = self._by_id.get(item_id, told)
+            shared = known is None or (known is not told and known.key != told.key)
+            self._by_id[item_id] = None if shared else told
+
+    def _announced(
+        self, event: Mapping[str, object], kind: str, at_place: ToldItem | None
+    ) -> ToldItem | None:
+        """The item whose announced id an event has, unless that is over and the one at the place is not."""
+        told = self._by_id.get(_item_id(event))
+        if told is None or told is at_place or (kind and told.kind and told.kind != kind):
+            return at_place
+        return at_place if told.ended and at_place is not None and not at_place.ended else told
+
     def add(self, event: Mapping[str, object], kind: str) -> ToldItem:
         """A new item, which takes the event's place from now on."""
-        told = self._by_key[item_key(event)] = ToldItem(kind)
+        key = item_key(event)
+        told = self._by_key[key] = ToldItem(kind, key)
         self.in_order.append(told)
         return told
 
@@ -82,7 +109,18 @@ def item_key(event: Mapping[str, object]) -> int | str:
         return place
     if type(place) is str:
         return place
-    return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id")) or 0
+    return _item_id(event) or 0
+
+
+def _item_id(event: Mapping[str, object]) -> str:
+    return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id"))
+
+
+def parts_of(told: object) -> list[JSONObject]:
+    """The parts of a text; some servers tell the only one without a list, or a text without its part."""
+    entries = told if isinstance(told, list) else [told]
+    parts = [{"type": "output_text", "text": each} if isinstance(each, str) else each for each in entries]
+    return objects_of(parts)
 
 
 def part_text(part: Mapping[str, object]) -> str:
@@ -109,11 +147,11 @@ def rest_of(pieces: Pieces, whole: str, ledger: Ledger) -> str:
     return rest
 
 
-def whole_call(event: Mapping[str, object], item: Mapping[str, object]) -> CallPiece:
-    """A call as an item tells it whole."""
+def whole_call(key: int | str | None, item: Mapping[str, object]) -> CallPiece:
+    """A call as an item tells it whole. `key`: of the item; None where only the output's order is known."""
     name, arguments = name_and_arguments(item.get("name"), item.get("arguments"))
     call_id = text_of(item.get("call_id"))
-    return CallPiece(item_key(event), call_id, name, arguments, False, item, named=bool(name))
+    return CallPiece(key, call_id, name, arguments, False, item, named=bool(name))
 
 
 def unfinished(piece: CallPiece, *, completed: bool) -> bool:

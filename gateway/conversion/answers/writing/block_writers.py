@@ -27,7 +27,12 @@ from gateway.conversion.tool_calls.arguments import (
     is_whole,
     same_arguments,
 )
-from gateway.conversion.tool_calls.object_reader import EMPTY, Completeness, without_placeholders
+from gateway.conversion.tool_calls.object_reader import (
+    EMPTY,
+    Completeness,
+    MalformedArguments,
+    without_placeholders,
+)
 from gateway.conversion.tool_calls.wrapped_calls import call_in
 from gateway.wire import jsontext, messages
 from gateway.wire.messages import (
@@ -283,7 +288,9 @@ class ToolBlock:
         return self._calls.block(self.name, self.call_id, self._extras)
 
     def wait(self, text: str) -> None:
-        """Arguments of a call that is not open yet."""
+        """Arguments of a call that is not open. Raises MalformedArguments when it ended without any."""
+        if self._arguments is not None and self.standing in EMPTY and without_placeholders(text).strip():
+            raise MalformedArguments
         if self._held is None:
             self._held = BufferedArguments()
         self._held.feed(text)

@@ -70,7 +70,12 @@ from typing import Final, NamedTuple
 from gateway.conversion.answers.writing.block_writers import ToolBlock
 from gateway.conversion.tool_calls.answer_calls import CallPiece
 from gateway.conversion.tool_calls.arguments import arguments_text
-from gateway.conversion.tool_calls.object_reader import Completeness, begins_object, is_placeholder
+from gateway.conversion.tool_calls.object_reader import (
+    Completeness,
+    begins_object,
+    is_placeholder,
+    without_placeholders,
+)
 
 
 class Verdict(NamedTuple):
@@ -154,14 +159,25 @@ class CallTable:
         by_key = [call for call in left if piece.key is not None and self._by_key.get(piece.key) is call]
         others = [] if placed else left
         # comparing arguments costs most, so the likely ones come first
-        return next((call for call in (*by_id, *by_key, *others) if call.agrees(piece)), None)
+        found = next((call for call in (*by_id, *by_key, *others) if call.agrees(piece)), None)
+        if found is None and not without_placeholders(arguments_text(piece.arguments)).strip():
+            # a repetition that leaves the arguments out
+            named = by_id or ([] if piece.call_id else by_key)
+            found = next((call for call in named if not _another(piece, call)), None)
+        return found
 
     def contradicted(
         self, piece: CallPiece, without: Collection[ToolBlock] = (), *, placed: bool = False
     ) -> bool:
-        """A call with this id was told with other arguments; one of another tool, or place, is not it."""
+        """A call with this id was told with other arguments; one of another tool, or place, is not it.
+
+        Without an id, the call with this index.
+        """
+        at_index = None if piece.call_id or piece.key is None else self._by_key.get(piece.key)
         return any(
-            piece.call_id in call.ids and not _another(piece, call) and not (placed and call.key != piece.key)
+            (call is at_index or piece.call_id in call.ids)
+            and not _another(piece, call)
+            and not (placed and call.key != piece.key)
             for call in self.calls
             if call not in without
         )

@@ -153,13 +153,13 @@ class AnswerWriter(BlockSequence):
             self._calls.assembled()
         self._say(block, block.take(piece))
 
-    def told_again(self, pieces: Iterable[CallPiece], *, placed: bool = False) -> None:
+    def told_again(self, pieces: Iterable[CallPiece], *, placed: bool = False) -> list[ToolBlock]:
         """Calls as a whole, each for the first time or once more: what has not come yet is taken.
 
-        `placed`: as for `CallTable.told_already`.
+        Gives the call of each. `placed`: as for `CallTable.told_already`.
         Raises MalformedArguments when one says another thing than what has come.
         """
-        told: set[ToolBlock] = set()
+        told: dict[ToolBlock, None] = {}
         for piece in pieces:
             block = self._table.told_already(piece, told, placed=placed)
             if block is None:
@@ -170,7 +170,8 @@ class AnswerWriter(BlockSequence):
             else:
                 self._table.note(piece, block)
                 self._say(block, block.rest_of(block.take(piece)))
-            told.add(block)
+            told[block] = None
+        return list(told)
 
     def more(self, block: ToolBlock, text: str) -> None:
         """What came behind the arguments of a call: the next call of the same tool, or nothing."""
@@ -209,8 +210,10 @@ class AnswerWriter(BlockSequence):
         self._advance()
         return behind
 
-    def end_thinking(self, sealed: JSONObject) -> None:
+    def end_thinking(self, sealed: JSONObject, *, needed: bool = True) -> None:
         """The thinking so far is a block of its own, whose signature also carries `sealed`.
+
+        When something else was said since, an empty block carries what is `needed`.
 
         Thinking that is not shown has no block; what is sealed goes in front of the next call.
         """
@@ -218,6 +221,9 @@ class AnswerWriter(BlockSequence):
             self._unshown.append(sealed)
             return
         block = self._latest(ThinkingBlock)
+        if (block is None or block.ended) and needed:
+            self.thinking("", "")
+            block = self._latest(ThinkingBlock)
         if block is not None:
             block.ended, block.sealed = True, sealed
             self._close_ended()
