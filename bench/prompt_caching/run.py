@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -85,8 +86,10 @@ class Outcome:
         }
 
 
-def replayed(session: Session, family: Family, options: dict[str, Any] | None = None) -> Outcome:
-    """One session, both ways."""
+def replayed(
+    session: Session, family: Family, options: dict[str, Any] | None = None, *, both: bool = True
+) -> Outcome:
+    """One session, both ways, or through the gateway alone."""
     gateway, direct, outcome = ThroughGateway(family, options), Direct(family), Outcome()
     agents: dict[str, Agent] = {}
     begun: dict[str, Begin] = {}
@@ -102,13 +105,14 @@ def replayed(session: Session, family: Family, options: dict[str, Any] | None = 
         agent = agents[event.agent]
         first = event.agent in fresh
         receipt, content, body = gateway.ask(agent, event)
-        if first:
-            direct.begin(agent, body, fresh.pop(event.agent))
-        ideal = direct.ask(agent, event)
-        agent.heard(content, event)
         counts = not first or begun[event.agent].like is not None
         outcome.ours.take(receipt, family, counts=counts)
-        outcome.ideal.take(ideal, family, counts=counts)
+        like = fresh.pop(event.agent, None)
+        if both:
+            if first:
+                direct.begin(agent, body, like)
+            outcome.ideal.take(direct.ask(agent, event), family, counts=counts)
+        agent.heard(content, event)
         if event.compacts:
             # it begins anew with the summary, and so does the ideal client
             fresh[event.agent] = None
@@ -132,7 +136,8 @@ def main() -> int:
     parser.add_argument("--brought", action="store_true", help="only what each strategy brings")
     given = parser.parse_args()
     if given.brought:
-        print(_brought(given.family))
+        for row in _brought(given.family):
+            print(row, flush=True)
         return 0
     sessions = [] if given.recorded else list(all_sessions())
     made: Found = defaultdict(dict)
@@ -150,34 +155,26 @@ def main() -> int:
     return 0
 
 
-def _brought(only: list[str] | None) -> str:
+def _brought(only: list[str] | None) -> Iterator[str]:
     """A line for each strategy and family that it concerns: all sessions with it and without it."""
-    sessions, rows = list(all_sessions()), []
+    sessions = list(all_sessions())
+    head = ("strategy", "family", "read without", "with", "more read", "cost without, $", "with", "saved")
+    yield "| " + " | ".join(head) + " |"
     for family in FAMILIES:
         concerning = {name: one for name, one in STRATEGIES.items() if family.name in one.families}
         if not concerning or (only and family.name not in only):
             continue
-        now = _total({session.name: replayed(session, family) for session in sessions}).ours
+        now = _total({one.name: replayed(one, family, both=False) for one in sessions}).ours
         for strategy in concerning.values():
             with strategy.switched_off() as options:
-                made = {session.name: replayed(session, family, options) for session in sessions}
+                made = {one.name: replayed(one, family, options, both=False) for one in sessions}
             without = _total(made).ours
-            rows.append(
-                [strategy.text, family.name, f"{without.share('read'):.1%}", f"{now.share('read'):.1%}",
-                 f"{now.tokens('read') - without.tokens('read'):,}", f"{without.cost:.2f}", f"{now.cost:.2f}",
-                 f"{without.cost - now.cost:.2f}"]
-            )  # fmt: skip
-    head = [
-        "strategy",
-        "family",
-        "read without",
-        "with",
-        "more read, tokens",
-        "cost without, $",
-        "with",
-        "saved",
-    ]
-    return markdown(head, rows)
+            row = [
+                strategy.text, family.name, f"{without.share('read'):.1%}", f"{now.share('read'):.1%}",
+                f"{now.tokens('read') - without.tokens('read'):,}", f"{without.cost:.2f}", f"{now.cost:.2f}",
+                f"{without.cost - now.cost:.2f}",
+            ]  # fmt: skip
+            yield "| " + " | ".join(row) + " |"
 
 
 def _store(made: Found, recorded: Found) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bench.prompt_caching.recorded import recordings
 from bench.prompt_caching.run import GOAL, recorded_outcome, replayed
 from bench.prompt_caching.sessions import forked, many_subagents, newer_client, tool_search, with_subagents
+from bench.prompt_caching.strategies import STRATEGIES
 from tests.fakes.prompt_caches.rules import FAMILIES, AnthropicMarks, OpenAIBreakpoints
 
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -75,3 +76,12 @@ def test_the_recordings_show_what_real_clients_do():
     assert len({turn.session_id for turn in RECORDINGS["forked"]}) == 2
     loaded = json.dumps(RECORDINGS["tool search"][-1].request["messages"])
     assert '"tool_reference"' in loaded
+
+
+@pytest.mark.parametrize("name", ["turn-ends", "one-form"])
+def test_a_strategy_that_is_switched_off_costs_more_and_is_on_again_afterwards(name):
+    session, family = with_subagents(4), BY_NAME["openai-5.6-chat"]
+    before = replayed(session, family, both=False).ours.cost
+    with STRATEGIES[name].switched_off() as options:
+        assert replayed(session, family, options, both=False).ours.cost > before
+    assert replayed(session, family, both=False).ours.cost == before
