@@ -225,6 +225,8 @@ class Values:
     `wrong`: what is to be said about those that cannot be read. `of_file`: the names that .env added.
     """
 
+    of_file: frozenset[str]
+
     def __init__(self, environment: Environment, of_file: frozenset[str] = frozenset()) -> None:
         self.of_file = of_file
         self.wrong: list[WrongValue | UnusablePath] = []

@@ -272,8 +272,7 @@ class ResponsesStream(ConvertedStream):
 
     def _thought_done(self, event: JSONObject) -> None:
         """A part of the reasoning as a whole."""
-        told = self._item(event, "reasoning")
-        self._thoughts.whole(told, *thought_place(event), part_text(event))
+        self._thoughts.whole(self._item(event, "reasoning"), *thought_place(event), part_text(event))
 
     def _reasoned(self, told: ToldItem, item: JSONObject) -> None:
         self._thoughts.parts_of(told, item)
@@ -305,8 +304,7 @@ class ResponsesStream(ConvertedStream):
 
     def _again(self, pieces: list[CallPiece]) -> None:
         self._flush()
-        placed = all(type(piece.key) is int for piece in pieces)
-        calls = self._writer.told_again(pieces, placed=placed)
+        calls = self._writer.told_again(pieces, placed=all(type(piece.key) is int for piece in pieces))
         for piece, call in zip(pieces, calls, strict=True):
             if piece.raw.get("status") == "incomplete":
                 self._cut_calls.append(call)
