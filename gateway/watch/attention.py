@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
+from urllib.parse import urlencode
 
 from django.db import connection
 from django.db.models import Count, Max, Sum
@@ -155,7 +156,7 @@ def unpriced(now: datetime) -> Iterator[Item]:
                     number,
                 )
                 % {"model": model, "provider": provider, "number": number},
-                _page("modelprice", "add") + f"?model={model}",
+                _page("modelprice", "add") + f"?{urlencode({'model': model})}",
                 "hint",
             )
 
@@ -191,8 +192,14 @@ def budgets_nearly_used(now: datetime) -> Iterator[Item]:
 def keys_refused(now: datetime) -> Iterator[Item]:
     """Keys of ours that are still shown though they are refused: somebody waits for help."""
     rows = RefusedKey.objects.order_by("-last_at").filter(last_at__gte=now - _DAY).exclude(client_key_pk=0)
+    # one row a day: what is refused around midnight has two
+    lately: dict[tuple[int, str], RefusedKey] = {}
     names = dict(ClientKey.objects.filter(pk__in=rows.values("client_key_pk")).values_list("pk", "name"))
-    for row in [row for row in rows[:_MANY] if row.client_key_pk in names][:_FEW]:
+    for row in [row for row in rows[:_MANY] if row.client_key_pk in names]:
+        first = lately.setdefault((row.client_key_pk, row.reason), row)
+        if first is not row:
+            first.times += row.times
+    for row in list(lately.values())[:_FEW]:
         facts = {"times": row.times, "time": _time(row.last_at), "reason": row.get_reason_display()}
         text = ngettext(
             "The client key %(key)s was refused %(times)d time, last at %(time)s: %(reason)s.",
@@ -251,8 +258,9 @@ def mappings_that_lead_nowhere(now: datetime) -> Iterator[Item]:
 def secrets_masked(now: datetime) -> Iterator[Item]:
     """Keys in whose requests of the last day something was masked."""
     rows = RequestLog.objects.order_by().filter(RARE["masked"], started_at__gte=now - _DAY)
-    sums = rows.values_list("client_key_id", "key_name").annotate(number=Count("pk")).order_by("-number")
-    for key, name, number in sums[:_FEW]:
+    # a key that was renamed within the day is one key
+    sums = rows.values_list("client_key_id").annotate(name=Max("key_name"), number=Count("pk"))
+    for key, name, number in sums.order_by("-number")[:_FEW]:
         text = ngettext(
             "Secrets were masked in %(number)d request of %(key)s in the last 24 hours.",
             "Secrets were masked in %(number)d requests of %(key)s in the last 24 hours.",

@@ -6,12 +6,15 @@ A webhook's body has `text`, so chat services show it as it is. The header X-Ccp
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
+import logging
 import socket
 import ssl
+import threading
 import time
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +22,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils.translation import gettext as _
 
 from gateway.conf import gateway_conf
@@ -30,9 +33,13 @@ from gateway.security.destinations import is_link_local
 from gateway.security.encryption import EncryptionError
 from gateway.watch import notices
 
+logger = logging.getLogger("gateway.watch")
+
 SIGNATURE: Final = "X-Ccproxy-Signature"
-# seconds for each step of a call
+# seconds for one call from connecting to its status
 PATIENCE: Final = 10.0
+# seconds after which a look begins no further call: with the call under way it ends before the lease does
+LONGEST: Final = 30.0
 # before the next try; after the last of them it is given up
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 3 * 3600))
 _TAKEN: Final = timedelta(minutes=2)
@@ -44,9 +51,17 @@ class NotDelivered(Exception):
 
 def send_waiting(now: datetime, most: int = 20) -> int:
     """Send what is due; how many were tried. A message that another process sends meanwhile is left to it."""
-    due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=now).order_by("next_at", "pk")
-    tried = 0
+    waiting = Delivery.objects.filter(state=DeliveryState.WAITING)
+    unwanted = waiting.filter(channel__enabled=False, notice__isnull=False)
+    unwanted.update(state=DeliveryState.FAILED, next_at=None, problem=_("The channel is disabled."))
+    untold = waiting.filter(channel=OuterRef("channel"), notice=OuterRef("notice"), event=notices.BEGAN)
+    # an end waits until its beginning was sent
+    due = waiting.filter(next_at__lte=now).exclude(Exists(untold), event=notices.ENDED)
+    due = due.order_by("next_at", "pk")
+    tried, started = 0, time.monotonic()
     for delivery in due.select_related("channel", "notice")[:most]:
+        if time.monotonic() - started > LONGEST:
+            break
         # taking it moves its next try, so nobody else sees it as due
         taken = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.WAITING, next_at=delivery.next_at)
         if taken.update(next_at=now + _TAKEN, tries=F("tries") + 1):
@@ -60,16 +75,31 @@ def settle(delivery: Delivery, now: datetime) -> None:
     """Send one message and note how it went."""
     try:
         deliver(delivery)
-    except NotDelivered as problem:
+    except Exception as problem:
+        # whatever went wrong counts as a try, so that one message cannot stop those behind it
+        if not isinstance(problem, NotDelivered):
+            logger.exception("unexpected error while a notice was sent")
         delivery.problem = storable_text(problem, 300)
         if delivery.tries > len(PAUSES) or not delivery.channel.enabled or delivery.notice_id is None:
             delivery.state, delivery.next_at = DeliveryState.FAILED, None
+            _drop_end(delivery)
         else:
             delivery.next_at = now + PAUSES[delivery.tries - 1]
     else:
         delivery.state, delivery.next_at, delivery.problem = DeliveryState.SENT, None, ""
         delivery.sent_at = now
     delivery.save(update_fields=["state", "next_at", "problem", "sent_at"])
+
+
+def _drop_end(delivery: Delivery) -> None:
+    """Give up the end of a notice whose beginning was never told."""
+    if delivery.event == notices.BEGAN:
+        Delivery.objects.filter(
+            channel=delivery.channel_id,
+            notice=delivery.notice_id,
+            event=notices.ENDED,
+            state=DeliveryState.WAITING,
+        ).update(state=DeliveryState.FAILED, next_at=None, problem=delivery.problem)
 
 
 def deliver(delivery: Delivery) -> None:
@@ -128,38 +158,63 @@ def _post(channel: NotificationChannel, body: bytes) -> None:
         headers[SIGNATURE] = signature(secret, int(time.time()), body)
     parts = urlsplit(channel.url)
     address = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as problem:
+        raise NotDelivered(_("The webhook was not reached: %(problem)s") % {"problem": problem}) from None
     secure, host = parts.scheme == "https", parts.hostname or ""
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = kind(host, port, timeout=PATIENCE)
+    until = time.monotonic() + PATIENCE
+    timer: threading.Timer | None = None
     try:
-        connection.sock = _connected(host, port, secure)
+        connection.sock = made = _connected(host, port, secure, until)
+        timer = threading.Timer(max(0.0, until - time.monotonic()), _cut, [made])
+        timer.daemon = True
+        timer.start()
+        if isinstance(made, ssl.SSLSocket):
+            made.do_handshake()
         connection.request("POST", address, body, headers)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as problem:
         why = str(problem) or type(problem).__name__
         raise NotDelivered(_("The webhook was not reached: %(problem)s") % {"problem": why}) from None
     finally:
+        if timer is not None:
+            timer.cancel()
         connection.close()
     # a redirect is not followed: it could lead where the address may not
     if not 200 <= status < 300:
         raise NotDelivered(_("The webhook answered HTTP %(status)d.") % {"status": status})
 
 
-def _connected(host: str, port: int, secure: bool) -> socket.socket:
-    """A socket to an address that calls may go to, decided where the system has read the host."""
+def _cut(made: socket.socket) -> None:
+    """End a call: whoever reads slowly byte by byte never meets the timeout of a single read."""
+    with contextlib.suppress(OSError):
+        # not SSLSocket.shutdown, which takes the TLS state away from the thread that reads
+        socket.socket.shutdown(made, socket.SHUT_RDWR)
+
+
+def _connected(host: str, port: int, secure: bool, until: float) -> socket.socket:
+    """A socket to an address that calls may go to, decided where the system has read the host.
+
+    `until`: when to give up (time.monotonic). A TLS handshake is left to the caller.
+    """
     problem: OSError | None = None
     for family, kind, protocol, _name, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if is_link_local(str(place[0])) and not gateway_conf().allow_link_local:
             problem = problem or OSError(_("%(host)s is a link-local address.") % {"host": host})
             continue
         made = socket.socket(family, kind, protocol)
-        made.settimeout(PATIENCE)
+        made.settimeout(max(0.01, until - time.monotonic()))
         try:
             made.connect(place)
         except OSError as refused:
             made.close()
             problem = refused
             continue
-        return ssl.create_default_context().wrap_socket(made, server_hostname=host) if secure else made
+        if not secure:
+            return made
+        context = ssl.create_default_context()
+        return context.wrap_socket(made, server_hostname=host, do_handshake_on_connect=False)
     raise problem or OSError(_("%(host)s has no address.") % {"host": host})

@@ -36,12 +36,18 @@ def update(items: Iterable[Item], now: datetime) -> None:
         open_notices = {notice.key: notice for notice in Notice.objects.filter(ended_at=None)}
         channels = list(NotificationChannel.objects.filter(enabled=True))
         fresh = 0
+        seen: set[str] = set()
         for item in items:
+            if item.key[:200] in seen:
+                continue
+            seen.add(item.key[:200])
             notice = open_notices.pop(item.key[:200], None)
             if notice is not None:
                 Notice.objects.filter(pk=notice.pk).update(
                     seen_at=now, text=_text(item), urgency=item.urgency, url=item.url[:500]
                 )
+                if notice.urgency != item.urgency:
+                    _tell(notice, item.urgency, channels, now)
             elif fresh < MOST_AT_ONCE:
                 fresh += 1
                 _begin(item, channels, now)
@@ -65,9 +71,16 @@ def _begin(item: Item, channels: Iterable[NotificationChannel], now: datetime) -
         began_at=now,
         seen_at=now,
     )
+    _tell(notice, item.urgency, channels, now)
+
+
+def _tell(notice: Notice, urgency: str, channels: Iterable[NotificationChannel], now: datetime) -> None:
+    """Queue the beginning for channels that want this urgency and have not been told."""
     for channel in channels:
-        if channel.wants(item.urgency):
-            Delivery.objects.create(channel=channel, notice=notice, event=BEGAN, next_at=now)
+        if channel.wants(urgency):
+            Delivery.objects.get_or_create(
+                channel=channel, notice=notice, event=BEGAN, defaults={"next_at": now}
+            )
 
 
 def _end(notice: Notice, channels: Iterable[NotificationChannel], now: datetime) -> None:

@@ -63,6 +63,9 @@ def look(process: str, stopping: threading.Event | None = None) -> bool:
             break
     now = timezone.now()
     ramps.look(now)
-    notices.update(attention.items(now), now)
-    delivery.send_waiting(now)
+    try:
+        notices.update(attention.items(now), now)
+    finally:
+        # what waits is sent even if a source of new notices is broken
+        delivery.send_waiting(now)
     return True

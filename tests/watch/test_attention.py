@@ -7,7 +7,7 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 
 from gateway.history.record.rows import write
-from gateway.models import ModelMapping, Problem, RequestLog, SetAsideTarget
+from gateway.models import ClientKey, ModelMapping, Problem, RefusedKey, RequestLog, SetAsideTarget
 from gateway.watch import attention
 from gateway.watch.problems import count_new, decide
 from tests.records import make_mapping, make_provider
@@ -77,3 +77,26 @@ def test_each_item_has_a_key_of_its_own(admin_client):
         make_mapping(f"*{number}*", provider)
     keys = [item.key for item in attention.items(timezone.now())]
     assert len(keys) == len(set(keys)) >= 3
+
+
+def test_a_key_refused_on_both_sides_of_midnight_is_one_item():
+    key, _ = ClientKey.issue("laptop")
+    now = timezone.now().replace(hour=0, minute=30)
+    for at in (now - timedelta(hours=1), now):
+        RefusedKey.objects.create(
+            day=at.date(), client_key_pk=key.pk, prefix="abc", reason="expired", times=3,
+            first_at=at, last_at=at,
+        )  # fmt: skip
+    [item] = attention.keys_refused(now)
+    assert "6 times" in item.text
+
+
+def test_a_key_that_was_renamed_is_one_item_of_masked_secrets():
+    now = timezone.now()
+    for number, name in enumerate(("old", "new")):
+        RequestLog.objects.create(
+            request_id=f"req_{number}", started_at=now - timedelta(hours=1), client_key_id=7,
+            key_name=name, state="ok", masked_count=1,
+        )  # fmt: skip
+    [item] = attention.secrets_masked(now)
+    assert "2 requests" in item.text

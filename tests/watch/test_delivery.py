@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from gateway.models import Delivery, Notice, NotificationChannel
@@ -100,3 +102,37 @@ def test_nobody_listens(hook):
 def test_addresses_of_metadata_services_are_not_called(host):
     with pytest.raises(NotDelivered, match="not reached"):
         delivery.deliver(message(channel(f"http://{host}/")))
+
+
+def test_a_port_that_is_none_is_refused_and_counts_as_a_failed_try():
+    to = channel("https://example.org:99999/x")
+    with pytest.raises(ValidationError):
+        to.full_clean()
+    with pytest.raises(NotDelivered):
+        delivery.deliver(message(to))
+
+
+def test_a_webhook_that_answers_byte_by_byte_is_cut_off(monkeypatch):
+    monkeypatch.setattr(delivery, "PATIENCE", 0.3)
+    cut = threading.Event()
+
+    def drip(listener):
+        taken, _address = listener.accept()
+        with taken:
+            taken.recv(65_536)
+            # ends by itself, should nobody cut it off
+            for _byte in range(400):
+                try:
+                    taken.sendall(b"H")
+                except OSError:
+                    cut.set()
+                    return
+                cut.wait(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=[listener], daemon=True)
+        thread.start()
+        with pytest.raises(NotDelivered):
+            delivery.deliver(message(channel(f"http://127.0.0.1:{listener.getsockname()[1]}/x")))
+        assert cut.wait(10)
+        thread.join(10)

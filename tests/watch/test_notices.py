@@ -106,3 +106,88 @@ def test_old_notices_go(channel):
     notices.update([], after(10))
     notices.update([], after(100 * 24 * 60))
     assert not Notice.objects.exists()
+
+
+def test_two_items_with_one_key_are_one_notice(channel):
+    notices.update([DOWN, DOWN], NOW)
+    assert Notice.objects.count() == 1
+    notices.update([DOWN, DOWN], after(1))
+    assert Notice.objects.count() == 1
+
+
+def test_a_channel_for_problems_hears_of_a_warning_that_becomes_a_problem(channel):
+    NotificationChannel.objects.filter(pk=channel.pk).update(least="problem")
+    notices.update([Item("budget:1", "80 % used", "", "warning")], NOW)
+    assert not Delivery.objects.exists()
+    for minute in (1, 2):
+        notices.update([Item("budget:1", "100 % used", "", "problem")], after(minute))
+    assert [one.event for one in Delivery.objects.all()] == ["began"]
+
+
+def test_an_end_is_not_told_before_its_beginning(channel, monkeypatch):
+    sent, reached = [], []
+
+    def post(one):
+        if not reached:
+            raise NotDelivered("down")
+        sent.append(one.event)
+
+    monkeypatch.setattr(delivery, "deliver", post)
+    for minute in range(4):
+        notices.update([DOWN], after(minute))
+        send_waiting(after(minute))
+    notices.update([], after(10))
+    reached.append(True)
+    for minute in range(10, 40):
+        send_waiting(after(minute))
+    assert sent == ["began", "ended"]
+
+
+def test_an_end_is_not_told_where_the_beginning_was_given_up(channel, monkeypatch):
+    def post(_one):
+        raise NotDelivered("down")
+
+    monkeypatch.setattr(delivery, "deliver", post)
+    notices.update([DOWN], NOW)
+    notices.update([], after(10))
+    Delivery.objects.filter(event="began").update(tries=len(PAUSES))
+    send_waiting(after(10))
+    assert {one.state for one in Delivery.objects.all()} == {"failed"}
+
+
+def test_a_disabled_channel_sends_nothing_more(channel):
+    notices.update([DOWN], NOW)
+    NotificationChannel.objects.update(enabled=False)
+    assert send_waiting(NOW) == 0
+    assert not mail.outbox
+    assert Delivery.objects.get().state == "failed"
+
+
+def test_an_unexpected_error_with_one_message_holds_up_no_other(channel, monkeypatch):
+    sent = []
+
+    def post(one):
+        if one.channel_id == channel.pk:
+            raise RuntimeError("unforeseen")
+        sent.append(one.pk)
+
+    monkeypatch.setattr(delivery, "deliver", post)
+    NotificationChannel.objects.create(name="later", kind="mail", addresses=["b@example.com"])
+    notices.update([DOWN], NOW)
+    send_waiting(NOW)
+    assert len(sent) == 1
+    assert "unforeseen" in Delivery.objects.get(channel=channel).problem
+
+
+def test_a_look_begins_no_call_once_its_time_is_used(channel, monkeypatch):
+    clock = [0.0]
+
+    def slow(_one):
+        clock[0] += 12
+
+    monkeypatch.setattr(delivery, "deliver", slow)
+    monkeypatch.setattr(delivery.time, "monotonic", lambda: clock[0])
+    for number in range(9):
+        NotificationChannel.objects.create(name=f"c{number}", kind="mail", addresses=["b@example.com"])
+    notices.update([DOWN], NOW)
+    assert send_waiting(NOW) == 3

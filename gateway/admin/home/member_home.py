@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -70,7 +71,7 @@ def _key(key: ClientKey, month: KeyUsage) -> dict[str, Any]:
 def _session(total: SessionTotal, title: str) -> dict[str, Any]:
     return {
         "title": title or _("Session %(id)s") % {"id": inert(total.session_id[:8])},
-        "address": reverse("admin:gateway_sessiontotal_change", args=[total.session_id]),
+        "address": reverse("admin:gateway_sessiontotal_change", args=[quote(total.session_id)]),
         "last": ago(total.last_at),
         "requests": number(total.requests),
         "cost": dollars(total.cost),

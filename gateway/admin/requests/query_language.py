@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import reduce
 from operator import or_
 from typing import Any, Final, NamedTuple
@@ -137,7 +137,8 @@ def _compared(column: str, factor: int = 1) -> Callable[[str], Q]:
         sign = next((one for one in (">=", "<=", ">", "<") if value.startswith(one)), "")
         try:
             number = Decimal(value[len(sign) :].strip().lstrip("$")) * factor
-        except InvalidOperation:
+        except ArithmeticError:
+            # a number that Decimal cannot read, or an exponent beyond what it can multiply
             return _NOTHING
         if not number.is_finite() or abs(number) > 2_000_000_000:
             return _NOTHING

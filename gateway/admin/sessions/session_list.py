@@ -205,6 +205,8 @@ class SessionAdmin(ReadOnlyAdmin):
             (agent.name, self._transcript_address(session_id, holder, agent.id), agent.id == agent_id)
             for agent in agents
         ]
+        if shown is not None:
+            note_read(request.user, found[-1].request_id, "transcript")
         context["repeated"] = transcript.repeated_calls(found[-1]) if shown is not None else []
         return TemplateResponse(request, "admin/gateway/sessiontotal/transcript.html", context)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
 from django.http import HttpRequest
@@ -65,7 +65,7 @@ def time_range(token: str, now: datetime | None = None) -> TimeRange | None:
     now = timezone.localtime(now)
     if token in _ROLLING:
         length, title = _ROLLING[token]
-        return TimeRange(token, title, now - length, None)
+        return TimeRange(token, title, timezone.localtime(now.astimezone(UTC) - length), None)
     if token in _CALENDAR:
         first, behind = _calendar(token, now)
         return TimeRange(token, _CALENDAR[token], first, None if behind > now else behind)

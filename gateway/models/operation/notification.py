@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator, validate_email
@@ -91,6 +92,12 @@ class NotificationChannel(ConfigRecord):
             if not self.url:
                 raise ValidationError({"url": _("Enter the address of the webhook.")})
             check_address(self.url, "url")
+            try:
+                port = urlsplit(self.url).port
+            except ValueError:
+                port = 0
+            if port == 0:
+                raise ValidationError({"url": _("The port must be a number from 1 to 65535.")})
         if self.kind == ChannelKind.MAIL:
             if not self.addresses:
                 raise ValidationError({"addresses": _("Enter at least one mail address.")})

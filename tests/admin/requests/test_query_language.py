@@ -186,3 +186,8 @@ def test_the_words_that_a_page_marks_are_those_that_name_no_field():
         "retry loop", "case", "tool:",
     ]  # fmt: skip
     assert wanted_words("") == []
+
+
+@pytest.mark.parametrize("text", ["cost:>1e1000000", "seconds:>9e999999", "in:>1e-99999999"])
+def test_an_exponent_beyond_every_number_breaks_no_page(admin_client, text):
+    assert admin_client.get(LIST, {"q": text}).status_code == 200

@@ -86,3 +86,13 @@ def test_bounds_never_reach_into_the_future():
     for token in NAMED:
         since, until = time_range(token, NOW).bounds(NOW)
         assert since < until <= NOW and until - since <= timedelta(days=62)
+
+
+@pytest.mark.parametrize("token", ["15m", "1h", "24h"])
+@pytest.mark.parametrize(
+    "now", [datetime(2027, 3, 28, 1, 10, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)]
+)
+def test_a_rolling_range_has_its_length_across_a_clock_change(token, now):
+    lengths = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(hours=24)}
+    with timezone.override(zoneinfo.ZoneInfo("Europe/Berlin")):
+        assert now - time_range(token, now).since.astimezone(UTC) == lengths[token]
