@@ -22,6 +22,8 @@ _VARIABLE: Final = (
         r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     ),
 )
+# durations of several units: 7m34.56s, 1h2m3s
+_DURATION: Final = patterns.compiled(r"\b(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h|d)){2,6}\b")
 # any other number, with the unit behind it, and what else stands there as part of the same word
 _NUMBER: Final = patterns.compiled(r"\d++(?:[.,:]++\d++)*+(?:ms|s|m|h)?+(\w*+)")
 _SPACES: Final = patterns.compiled(r"\s++")
@@ -31,11 +33,13 @@ _RESTS: Final = patterns.compiled(r"…(?: ?…)++")
 def normalised(message: str, *names: str) -> str:
     """A message with `…` for numbers, ids, times and addresses, and for `names` (the models)."""
     text = message[: 4 * LONGEST_MESSAGE]
-    for name in names:
+    # a name may begin with another one: gpt-4o-mini
+    for name in sorted(names, key=len, reverse=True):
         if len(name) > 2:
             text = text.replace(name, _REST)
     for pattern in _VARIABLE:
         text = pattern.sub(_REST, text)
+    text = _DURATION.sub(_REST, text)
     # a number that begins a word, as in gpt-4o, belongs to it
     text = _NUMBER.sub(lambda found: found[0] if found[1] else _REST, text)
     return _RESTS.sub(_REST, _SPACES.sub(" ", text)).strip()[:LONGEST_MESSAGE]

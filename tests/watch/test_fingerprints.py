@@ -14,6 +14,8 @@ from gateway.watch.fingerprints import LONGEST_MESSAGE, fingerprint, normalised
         ("try again in 12.5s", "try again in 7ms"),
         ("resets 2026-11-30 00:00 UTC", "resets 2026-12-01 09:30 UTC"),
         ("see https://a.test/x?y=1 for more", "see https://b.test/z for more"),
+        ("Please try again in 7m34.56s.", "Please try again in 12.5s."),
+        ("resets in 1h2m3s", "resets in 2m3s"),
         ("no  such\n model", "no such model"),
         ("deadbeefdeadbeef is gone", "0123456789abcdef is gone"),
     ],
@@ -40,3 +42,7 @@ def test_a_message_of_any_length_is_short():
 
 def test_the_four_are_told_apart_wherever_one_ends():
     assert fingerprint("a", "b", "", "") != fingerprint("ab", "", "", "")
+
+
+def test_a_model_whose_name_begins_with_another_is_taken_whole():
+    assert normalised("no gpt-4o-mini here", "gpt-4o", "gpt-4o-mini") == "no … here"
