@@ -61,7 +61,7 @@ def count_new(now: datetime | None = None, most: int = BATCH) -> int:
     rows = list(
         unseen.only(
             "started_at", "provider", "upstream_model", "asked_model", "error_type", "error_message", "state",
-            "client_key_id", "owner_id",
+            "client_key_id", "owner_id", "duration_ms",
         )[:most]
     )  # fmt: skip
     if rows:
@@ -123,7 +123,8 @@ def _add(problem: Problem, rows: Sequence[Any], now: datetime) -> None:
     Problem.objects.filter(pk=problem.pk, last_at__lte=last).update(last_at=last, sample=newest.error_message)
     Problem.objects.filter(pk=problem.pk, first_at__gt=rows[0].started_at).update(first_at=rows[0].started_at)
     # what failed after it was resolved, or after its time of being ignored, is open again
-    back = Q(state=ProblemState.RESOLVED, decided_at__lt=last)
+    ended = max(row.started_at + timedelta(milliseconds=row.duration_ms or 0) for row in rows)
+    back = Q(state=ProblemState.RESOLVED, decided_at__lt=ended)
     Problem.objects.filter(back, pk=problem.pk).update(state=ProblemState.OPEN, is_back=True)
     over = Q(state=ProblemState.IGNORED, ignored_until__lte=now)
     Problem.objects.filter(over, pk=problem.pk).update(state=ProblemState.OPEN, ignored_until=None)

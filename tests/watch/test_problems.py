@@ -127,3 +127,14 @@ def test_looking_for_new_failures_takes_their_index():
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
             assert "log_uncounted" in str(cursor.fetchall())
+
+
+def test_a_request_that_began_before_the_decision_and_failed_after_it_brings_the_problem_back():
+    write([failed(1)])
+    count_new()
+    decide(Problem.objects.get(), "resolved")
+    before = timezone.now() - timedelta(minutes=5)
+    write([failed(2, started_at=before, duration_ms=600_000), failed(3, "reset", started_at=before)])
+    count_new()
+    problem = Problem.objects.get(message="connection refused")
+    assert (problem.state, problem.is_back) == ("open", True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -37,7 +37,8 @@ class PersonPage(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if change and "is_active" in form.changed_data:
-            keys = ClientKey.objects.filter(user=obj, revoked_at=None).count()
+            lives = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+            keys = ClientKey.objects.filter(lives, user=obj, revoked_at=None).count()
             self.message_user(request, _sentence(obj, keys), messages.WARNING)
 
     def render_change_form(
