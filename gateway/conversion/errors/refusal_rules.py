@@ -28,19 +28,34 @@ _LISTS: Final = patterns.compiled(
     r"|only supports?|supports only",
     patterns.IGNORECASE,
 )
-_EFFORTS: Final = patterns.compiled(r"\b(none|minimal|low|medium|high|xhigh|max)\b")
+_EFFORT_LIST: Final = patterns.compiled(
+    r"(?<!not )(?<!cannot be )\b(?:supported|valid|allowed|permitted|accepted|available|expected|expects"
+    r"|(?:must|should) be|one of|only supports?|supports only|supports)\b"
+)
+_TOKEN: Final = patterns.compiled(r"\w+(?:[-.]\w+)*")
+# what stands between the beginning of a list and its values, and between the values
+_BEFORE_VALUES: Final = frozenset(
+    {"a", "an", "any", "are", "be", "default", "effort", "efforts", "either", "expected", "following", "for",
+     "is", "level", "levels", "null", "of", "one", "only", "option", "options", "reasoning",
+     "reasoning_effort", "string", "the", "thinking", "type", "types", "value", "values"}
+)  # fmt: skip
+_BETWEEN_VALUES: Final = frozenset({"and", "or", "default", "null"})
+# what nearly every provider with efforts knows
+_COMMON_EFFORTS: Final = frozenset({"low", "medium", "high"})
+_USUAL_EFFORTS: Final = _COMMON_EFFORTS | {"none", "minimal"}
 _ANY: Final = patterns.compiled(r"\bany\b")
 _THINKS: Final = patterns.compiled(r"think|reason", patterns.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal and what it answers: the status, its texts, the profile and the body that was sent."""
+    """A refusal and what it answers: its texts and codes, the profile and the body that was sent."""
 
     body: bytes
     texts: tuple[str, ...]
     profile: Profile
     sent: Mapping[str, Any]
+    codes: tuple[str, ...] = ()
 
 
 class MatchedRefusal(NamedTuple):
@@ -129,14 +144,27 @@ def _effort_of(sent: Mapping[str, object]) -> str | None:
 
 
 def _efforts(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:
-    """The efforts that are named, or the known ones without the refused one."""
-    sent = _effort_of(refusal.sent)
-    listing = _LISTS.search(found.text)
-    told = set()
-    if listing is not None:
-        told = set(_EFFORTS.findall(found.text[listing.end() :].lower()))
-    accepted = told - {sent} if told else set(refusal.profile.effort_levels) - {sent}
+    """The efforts that are named, or fewer of the known ones; none after a second refusal without names."""
+    sent, known = _effort_of(refusal.sent), set(refusal.profile.effort_levels)
+    accepted = _told_efforts(found.text.lower()) - {sent}
+    if not accepted and not (refusal.profile.efforts and sent in _COMMON_EFFORTS and known <= _USUAL_EFFORTS):
+        accepted = (known & _COMMON_EFFORTS if sent in ("xhigh", "max") else known) - {sent}
     return option, [effort for effort in EFFORT_ORDER if effort in accepted]
+
+
+def _told_efforts(text: str) -> set[str]:
+    """The efforts of the first list in a text: values behind a word that introduces them, and no others."""
+    for listing in _EFFORT_LIST.finditer(text):
+        told: set[str] = set()
+        for token in _TOKEN.finditer(text, listing.end()):
+            word = token.group()
+            if word in EFFORT_ORDER:
+                told.add(word)
+            elif word not in (_BETWEEN_VALUES if told else _BEFORE_VALUES):
+                break
+        if told:
+            return told
+    return set()
 
 
 def _tool_choice(refusal: Refusal, found: MatchedRefusal, option: str, _to: Any) -> tuple[str, Any] | None:

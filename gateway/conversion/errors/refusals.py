@@ -10,8 +10,9 @@ window it names.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from gateway import patterns
@@ -40,7 +41,7 @@ MAX_WORDS: Final = 500
 
 _STATUSES: Final = (400, 422)
 _REFUSAL_CODES: Final = patterns.compiled(
-    r"(?:unsupported|unknown|unrecogni[sz]ed)_(?:parameter|argument|field|value)", patterns.IGNORECASE
+    r"(?:unsupported|unknown|unrecogni[sz]ed|invalid)_(?:parameter|argument|field|value)", patterns.IGNORECASE
 )
 
 
@@ -69,7 +70,7 @@ def lesson(status: int, body: bytes, profile: Profile, sent: Mapping[str, object
     if overflow_in(said.words, said.texts, said.body) is not None:
         return None
     texts = tuple(dict.fromkeys((*_texts(parsed), *_short(said.texts))))
-    refusal = Refusal(body[:MAX_BODY], _first(texts), profile, sent)
+    refusal = Refusal(body[:MAX_BODY], _first(texts), profile, sent, _codes(said.words))
     return next((found for entry in _ENTRIES if (found := entry.taught(status, refusal)) is not None), None)
 
 
@@ -127,6 +128,10 @@ def _texts(value: Any, depth: int = 4) -> Iterator[str]:
         yield from _texts(value.get("error"), depth - 1)
 
 
+def _codes(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word[:100] for word in islice(words, MAX_TEXTS))
+
+
 def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The first texts, together no longer than two of the longest."""
     kept, room = [], 2 * MAX_SCANNED
@@ -162,7 +167,7 @@ class _NamedField:
 class _Entry:
     """One entry of the table."""
 
-    def __init__(self, entry: JSONObject, refusals: list[str], quotes: str) -> None:
+    def __init__(self, entry: JSONObject, data: JSONObject) -> None:
         self._option: str = entry["option"]
         self._from: list[Any] | None = entry.get("from")
         self._to: Any = entry.get("to")
@@ -171,7 +176,10 @@ class _Entry:
         self._sent: str = entry.get("sent") or names[0]
         self._rule: Rule | None = RULES[entry["rule"]] if "rule" in entry else None
         self._patterns = tuple(_compiled(pattern) for pattern in entry.get("patterns", []))
-        self._named = tuple(_NamedField(name, refusals, quotes) for name in names)
+        said = data["removals"] if entry.get("only_removals") else [*data["removals"], *data["refusals"]]
+        self._named = tuple(_NamedField(name, said, data["quotes"]) for name in names)
+        never = data["exceptions"][entry["never"]] if "never" in entry else ()
+        self._never = tuple(_compiled(pattern) for pattern in never)
 
     def taught(self, status: int, refusal: Refusal) -> Lesson | None:
         old = value_of(refusal.profile, self._option)
@@ -179,7 +187,7 @@ class _Entry:
             return None
         if not was_sent(self._sent, refusal.sent):
             return None
-        found = self._found(refusal.texts) if self._patterns or self._named else MatchedRefusal("", None)
+        found = self._found(refusal) if self._patterns or self._named else MatchedRefusal("", None)
         if found is None:
             return None
         if self._rule is None:
@@ -195,13 +203,18 @@ class _Entry:
         words = found.text or " ".join(refusal.texts)
         return Lesson(option, old, new, masked(words)[:MAX_WORDS])
 
-    def _found(self, texts: tuple[str, ...]) -> MatchedRefusal | None:
-        for text in texts:
+    def _found(self, refusal: Refusal) -> MatchedRefusal | None:
+        for text in refusal.texts:
             for pattern in self._candidates(text):
                 match = pattern.search(text)
                 if match is not None:
-                    return MatchedRefusal(text, match)
+                    return None if self._is_exception(refusal) else MatchedRefusal(text, match)
         return None
+
+    def _is_exception(self, refusal: Refusal) -> bool:
+        """Whether any text or code says that the refusal is about this one request."""
+        said = (*refusal.texts, *refusal.codes)
+        return any(pattern.search(text) is not None for pattern in self._never for text in said)
 
     def _candidates(self, text: str) -> Iterator[patterns.Pattern[str]]:
         yield from self._patterns
@@ -221,7 +234,7 @@ def _compiled(pattern: str) -> patterns.Pattern[str]:
 
 def _read() -> tuple[_Entry, ...]:
     data = wordings()
-    return tuple(_Entry(entry, data["refusals"], data["quotes"]) for entry in data["lessons"])
+    return tuple(_Entry(entry, data) for entry in data["lessons"])
 
 
 _ENTRIES: Final = _read()

@@ -1,6 +1,7 @@
 """What refusals teach: one wording of a provider after the other."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,79 @@ def test_a_request_that_is_too_long_teaches_at_most_the_output_cap(entry):
     said = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     found = lesson(400, said, DEFAULTS, {**EVERYTHING, "max_tokens": 10_000_000})
     assert found is None or (found.option == "max_output_tokens" and entry["kind"] == "max_tokens")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens (64000) cannot exceed the remaining 1200 tokens",
+        "max_tokens cannot be greater than the space left by the prompt: 900",
+        "max_tokens is set; temperature must be between 0 and 2",
+    ],
+)
+def test_room_that_this_prompt_leaves_is_no_limit_of_the_model(message):
+    assert lesson(400, refused(message), DEFAULTS, {**EVERYTHING, "max_tokens": 64_000}) is None
+
+
+# the image of one request is broken, or is not allowed: other images are fine
+BAD_IMAGES = [
+    ("Invalid base64 image_url.", None),
+    ("Invalid value", "invalid_image_url"),
+    ("Invalid image_url: too large", None),
+    ("Invalid image_url: not valid", None),
+    ("Invalid image_url: must be base64", None),
+    ("image is not supported: gif", None),
+    ("Image input is not supported", "unsupported_image_media_type"),
+    ("image input is not allowed by our safety system", None),
+    ("Unsupported content type for image_url: the file could not be downloaded", None),
+    ("images are not supported: larger than 20 MB", None),
+]
+
+
+@pytest.mark.parametrize(("message", "code"), BAD_IMAGES)
+def test_one_bad_image_does_not_switch_images_off(message, code):
+    assert lesson(400, refused(message, code=code, param="image_url"), DEFAULTS, EVERYTHING) is None
+
+
+CONDITIONS = [
+    "Reasoning is not supported for requests with images",
+    "Thinking is not supported when a response is structured",
+    "This model does not support reasoning while streaming",
+    "thinking is not supported together with images",
+]
+
+
+@pytest.mark.parametrize("message", CONDITIONS)
+@pytest.mark.parametrize("form", ["effort", "thinking_object", "openrouter", "enable_thinking"])
+def test_a_refusal_under_a_condition_does_not_switch_thinking_off(message, form):
+    sent = {"reasoning_effort": "high", "thinking": {}, "reasoning": {}, "enable_thinking": True}
+    assert lesson(400, refused(message), Profile(reasoning=form), {**EVERYTHING, **sent}) is None
+
+
+@pytest.mark.parametrize(
+    "end", ["", ".", " for this model", " with model x-1", " by x. Remove it if you sent it"]
+)
+def test_a_model_that_does_not_think_switches_thinking_off(end):
+    found = lesson(400, refused("Thinking is not supported" + end), Profile(reasoning="effort"), EVERYTHING)
+    assert (found.option, found.new) == ("efforts", [])
+
+
+def test_the_words_of_a_refusal_in_a_users_sentence_teach_nothing():
+    for case in WORDINGS[-60:]:
+        message = case["error"].get("error", {}).get("message") if "error" in case["error"] else None
+        if isinstance(message, str):
+            said = {"detail": [{"loc": ["body"], "msg": "bad", "input": f"please explain: {message}"}]}
+            echoed = json.dumps(said).encode()
+            assert lesson(400, echoed, profile_of(case), case["sent"]) is None, named(case)
+
+
+@pytest.mark.parametrize(
+    "unit", ["max_tokens ", "does not support parameters: [", "supported ", "role ", "image "]
+)
+def test_a_long_refusal_is_read_in_linear_time(unit):
+    began = time.thread_time()
+    lesson(400, refused(unit * 200_000), Profile(reasoning="effort"), EVERYTHING)
+    assert time.thread_time() - began < 2
 
 
 PLAIN = [
