@@ -98,6 +98,8 @@ def test_a_request_that_is_too_long_teaches_at_most_the_output_cap(entry):
         "max_tokens (64000) cannot exceed the remaining 1200 tokens",
         "max_tokens cannot be greater than the space left by the prompt: 900",
         "max_tokens is set; temperature must be between 0 and 2",
+        "thinking.budget_tokens must be less than max_tokens and between 1024 and 4096",
+        "max_tokens or the output limit was reached: the length of messages must be between 1 and 2048",
     ],
 )
 def test_room_that_this_prompt_leaves_is_no_limit_of_the_model(message):
@@ -129,6 +131,7 @@ CONDITIONS = [
     "Thinking is not supported when a response is structured",
     "This model does not support reasoning while streaming",
     "thinking is not supported together with images",
+    "Unsupported parameter: 'reasoning_effort' is not supported with this model when tools are used.",
 ]
 
 
