@@ -76,6 +76,9 @@ _ANY_TO_GEMINI: Final[tuple[JSONObject, ...]] = (
     {"type": "array", "items": {"type": "string"}},
 )
 
+# Moonshot's validator (MoonshotAI/walle) says no to these, and servers that use it refuse the request.
+# It takes other keywords that its table lacks, such as `prefixItems`.
+_REFUSED_BY_MOONSHOT: Final = ("uniqueItems", "if", "then", "else", "patternProperties")
 _RESERVED_BY_MOONSHOT: Final = ("$defs", "$ref", "anyOf", "required", "additionalProperties")
 
 # llama.cpp refuses a grammar with more repetitions of a rule
@@ -194,6 +197,9 @@ def _mfjs(schema: JSONObject) -> JSONObject:
         new["anyOf"] = [{"type": kind} for kind in ANY]
     if new.get("additionalProperties") is not None and type(new["additionalProperties"]) not in (bool, dict):
         new = told(new, "additionalProperties")
+    refused = [name for name in _REFUSED_BY_MOONSHOT if name in new]
+    if refused:
+        new = told(new, *refused)
     reserved = [name for name in _RESERVED_BY_MOONSHOT if name in properties_of(new)]
     if reserved:
         new = _without_properties(new, reserved)

@@ -39,7 +39,7 @@ _UNSUPPORTED: Final = (
     "dependentSchemas",
     "patternProperties",
 )
-# not in the list that decides about `strict`, but refused by OpenAI all the same
+# OpenAI refuses these in a strict schema too, though its guide does not list them
 _REFUSED_TOO: Final = (
     "default",
     "uniqueItems",
@@ -240,7 +240,7 @@ def _remove(value: Any, path: Path) -> bool:
 
 
 def _is_strict(schema: JSONObject) -> bool:
-    if any(keyword in schema for keyword in _UNSUPPORTED):
+    if any(keyword in schema for keyword in (*_UNSUPPORTED, *_REFUSED_TOO)):
         return False
     if is_object(schema):
         if schema.get("additionalProperties") is not False:

@@ -204,3 +204,19 @@ def test_llama_cpp_gets_patterns_it_can_follow_and_words_for_the_others():
         a={"type": "string", "pattern": "^[0-9]{4}$"},
         b={"type": "string", "description": 'pattern: "^\\\\S+$"'},
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"uniqueItems": True},
+        {"if": {"type": "object"}, "then": {"type": "object"}, "else": {"type": "object"}},
+        {"patternProperties": {"^a": {"type": "string"}}},
+    ],
+)
+def test_moonshot_reads_in_the_description_what_its_validator_refuses(said):
+    inner = {"type": "array", "items": {"type": "string"}, "prefixItems": [{"type": "string"}], **said}
+    sent = mfjs({"type": "object", "properties": {"a": inner}})["properties"]["a"]
+    assert not said.keys() & sent.keys()
+    assert all(f"{name}: " in sent["description"] for name in said)
+    assert "prefixItems" in sent

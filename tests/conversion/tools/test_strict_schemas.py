@@ -231,3 +231,19 @@ def test_a_forced_schema_is_valid_and_strict_and_forcing_it_again_changes_nothin
     Draft202012Validator.check_schema(strict)
     assert is_strict_compatible(strict)
     assert force_strict(strict) == (strict, ())
+
+
+@pytest.mark.parametrize(
+    "said", [{"default": "x"}, {"uniqueItems": True}, {"propertyNames": {}}, {"minProperties": 1}]
+)
+def test_strict_is_not_said_of_keywords_that_strict_mode_refuses(said):
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string", **said}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    assert not is_strict_compatible(schema)
+    assert is_strict_compatible({**schema, "properties": {"a": {"type": "string"}}})
+    named_so = {**schema, "properties": {name: {"type": "string"} for name in said}, "required": list(said)}
+    assert is_strict_compatible(named_so)
