@@ -167,7 +167,7 @@ class _NamedField:
 class _Entry:
     """One entry of the table."""
 
-    def __init__(self, entry: JSONObject, data: JSONObject) -> None:
+    def __init__(self, entry: JSONObject, data: Mapping[str, Any]) -> None:
         self._option: str = entry["option"]
         self._from: list[Any] | None = entry.get("from")
         self._to: Any = entry.get("to")
