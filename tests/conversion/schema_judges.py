@@ -73,6 +73,9 @@ def mfjs_refuses(schema):
         yield "description must be a string"
     if "$ref" in schema:
         yield "a reference is left"
+    for name in ("uniqueItems", "if", "then", "else", "patternProperties"):
+        if name in schema:
+            yield f"{name} is left"
     if "enum" in schema:
         kind = schema.get("type")
         python = {"string": str, "integer": (int, float), "number": (int, float), "boolean": bool}.get(kind)

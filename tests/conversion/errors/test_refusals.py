@@ -143,7 +143,7 @@ def test_a_refusal_under_a_condition_does_not_switch_thinking_off(message, form)
 
 
 @pytest.mark.parametrize(
-    "end", ["", ".", " for this model", " with model x-1", " by x. Remove it if you sent it"]
+    "end", ["", ".", " for this model", " with model x-1", ". Retry when another model is loaded"]
 )
 def test_a_model_that_does_not_think_switches_thinking_off(end):
     found = lesson(400, refused("Thinking is not supported" + end), Profile(reasoning="effort"), EVERYTHING)
