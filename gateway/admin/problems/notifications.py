@@ -78,6 +78,16 @@ class NotificationChannelAdmin(GatewayModelAdmin):
         ),
     )
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Who may only look sees where an address leads, as in the list."""
+        fields = list(super().get_fields(request, obj))
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return ["leads_to" if name == "url" else name for name in fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [*super().get_readonly_fields(request, obj), "leads_to"]
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_view)
         return [path("<int:pk>/test/", view, name="gateway_notificationchannel_test"), *super().get_urls()]

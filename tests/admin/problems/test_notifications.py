@@ -2,7 +2,10 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core import mail
+from django.urls import reverse
 
 from gateway.models import Delivery, NotificationChannel
 from tests.admin.pages import errors, form_data, url
@@ -24,6 +27,26 @@ def test_a_webhook_is_kept_with_its_secret_sealed(admin_client):
     listed = admin_client.get(url("notificationchannel", "changelist")).content.decode()
     assert SECRET not in page and "/x/y" not in listed
     assert SECRET not in LogEntry.objects.get().change_message
+
+
+def test_the_path_of_a_webhook_is_shown_to_nobody_who_may_only_look(admin_client, client):
+    add(admin_client, url="https://hooks.example.com/services/T0/the-path", secret=SECRET)
+    channel, entry = NotificationChannel.objects.get(), LogEntry.objects.get()
+    assert "the-path" not in entry.change_message and "https://hooks.example.com" in entry.change_message
+    viewer = get_user_model().objects.create_user("vic", password="x", is_staff=True)
+    rights = ("view_logentry", "view_notificationchannel")
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(viewer)
+    for address in (
+        url("notificationchannel", "change", channel.pk),
+        url("notificationchannel", "changelist"),
+        reverse("admin:admin_logentry_change", args=[entry.pk]),
+    ):
+        page = client.get(address)
+        assert page.status_code == 200 and "https://hooks.example.com" in page.content.decode()
+        assert "the-path" not in page.content.decode()
+    mine = admin_client.get(url("notificationchannel", "change", channel.pk)).content.decode()
+    assert "the-path" in mine  # who may change it has to see what it is
 
 
 def test_the_secret_goes_nowhere_else(admin_client):
