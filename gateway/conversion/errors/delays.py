@@ -100,7 +100,7 @@ class _Moment(NamedTuple):
     offset: float | None
 
 
-def delay_of(value: Any, today: float | None) -> float | None:
+def delay_of(value: object, today: float | None) -> float | None:
     """Seconds that a header or a field tells; None when it is none, negative or beyond LONGEST.
 
     `value`: a number, a text, or protobuf's Duration as an object. `today` (seconds since 1970) turns a time

@@ -26,6 +26,7 @@ from gateway.conversion.errors.overflow import (
     wordings,
 )
 from gateway.conversion.errors.retry_after import retry_after
+from gateway.conversion.errors.statuses import STATUS_OF_WORD, STATUSES
 from gateway.errors import UpstreamError, UpstreamRefused, UpstreamRejected
 from gateway.masking.redaction import masked
 
@@ -39,24 +40,6 @@ _COMPACTS: Final = "prompt is too long"
 _NO_OVERFLOWS: Final = frozenset({402, 429})
 # the statuses with which content filters refuse a prompt
 _OF_FILTERS: Final = frozenset({400, 403, 422, 451})
-# what the Responses API says of a request when it ends a response
-_BAD_INPUT: Final = (
-    "invalid_prompt",
-    "invalid_image",
-    "invalid_image_format",
-    "invalid_base64_image",
-    "invalid_image_url",
-    "invalid_image_mode",
-    "image_too_large",
-    "image_too_small",
-    "image_parse_error",
-    "image_content_policy_violation",
-    "image_file_too_large",
-    "unsupported_image_media_type",
-    "empty_image_file",
-    "failed_to_download_image",
-    "image_file_not_found",
-)
 _OF_MONEY: Final = frozenset({403, 429})
 # with a 400, which may repeat what a client wrote, only a code or one of these
 _NO_MONEY_SAID: Final = patterns.compiled(
@@ -116,54 +99,6 @@ _LIMITS: Final = frozenset({429, 529})
 # Beside them and the errors of servers; there only a header names a pause.
 _MAY_PASS: Final = frozenset({408, 409})
 _PAUSE_HEADERS: Final[tuple[str, ...]] = ("retry-after", "retry-after-ms", "date")
-
-# upstream status -> (status, type); what is not here follows from its hundred
-_STATUSES: Final[dict[int, tuple[int, str]]] = {
-    401: (401, "authentication_error"),
-    402: (402, "billing_error"),
-    403: (403, "permission_error"),
-    404: (404, "not_found_error"),
-    408: (504, "timeout_error"),
-    409: (409, "conflict_error"),
-    413: (413, "request_too_large"),
-    424: (502, "api_error"),
-    429: (429, "rate_limit_error"),
-    498: (529, "overloaded_error"),
-    500: (500, "api_error"),
-    503: (529, "overloaded_error"),
-    504: (504, "timeout_error"),
-    524: (504, "timeout_error"),
-    529: (529, "overloaded_error"),
-}
-
-# the status that an error inside a 200 would have had, by its code or type; the first that fits
-_STATUS_OF_WORD: Final[dict[str, int]] = {
-    word: status
-    for status, words in (
-        (402, sorted(NO_MONEY.codes)),
-        (429, ("rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "too_many_requests")),
-        (429, ("throttlingexception",)),
-        (503, ("unavailable", "service_unavailable", "serviceunavailable", *sorted(OVERLOADED.codes))),
-        (401, ("authentication_error", "invalid_api_key", "unauthenticated", "unauthorized")),
-        (403, ("permission_error", "permission_denied", "forbidden")),
-        (404, ("not_found_error", "model_not_found", "not_found")),
-        (413, ("request_too_large",)),
-        (504, ("timeout", "timeout_error", "deadline_exceeded")),
-        (400, ("context_length_exceeded", "exceed_context_size_error", *_BAD_INPUT)),
-        (
-            400,
-            (
-                "invalid_request_error",
-                "badrequesterror",
-                "bad_request",
-                "bad_request_error",
-                "invalid_argument",
-            ),
-        ),
-        (500, ("server_error", "internal_server_error", "internal_error", "internal", "api_error")),
-    )
-    for word in words
-}
 
 
 class ErrorContext(NamedTuple):
@@ -269,7 +204,7 @@ def _tells_failure(name: str, code: object) -> bool:
         return True
     if number is not None:
         return False
-    return word in _STATUS_OF_WORD or _FAILURE_WORDS.search(word) is not None or _known_code(word)
+    return word in STATUS_OF_WORD or _FAILURE_WORDS.search(word) is not None or _known_code(word)
 
 
 def _known_code(word: str) -> bool:
@@ -370,7 +305,7 @@ def _judged(status: int, told: ErrorBody, asked: ErrorContext, *, anywhere: bool
     if 300 <= status < 400:
         message = "unexpected redirect from the upstream provider"
     otherwise = (400, "invalid_request_error") if 400 <= status < 500 else (502, "api_error")
-    answer, kind = _STATUSES.get(status, otherwise)
+    answer, kind = STATUSES.get(status, otherwise)
     return UpstreamRejected(message, status=answer, error_type=kind)
 
 
@@ -413,4 +348,4 @@ def _status_told(told: ErrorBody) -> int | None:
                     number = int(number)
                 if isinstance(number, int) and 400 <= number < 600:
                     return number
-    return next((status for word, status in _STATUS_OF_WORD.items() if word in told.words), None)
+    return next((status for word, status in STATUS_OF_WORD.items() if word in told.words), None)

@@ -116,7 +116,7 @@ def _item_id(event: Mapping[str, object]) -> str:
     return text_of(event.get("item_id")) or text_of(object_of(event.get("item")).get("id"))
 
 
-def parts_of(told: object) -> list[JSONObject]:
+def parts_of(told: object) -> list[dict[str, object]]:
     """The parts of a text; some servers tell the only one without a list, or a text without its part."""
     entries = told if isinstance(told, list) else [told]
     parts = [{"type": "output_text", "text": each} if isinstance(each, str) else each for each in entries]

@@ -217,19 +217,19 @@ class Tallies:
         for hour, provider, code, entries in ledger:
             self._ledger[hour, provider, code] -= entries
 
-    def totals(self) -> list[tuple[Any, ...]]:
+    def totals(self) -> list[tuple[str | int, ...]]:
         """(*HourlyTotal.SLOT, *HourlyTotal.NUMBERS), in the order of the slots."""
         return _rows(self._totals)
 
-    def days(self) -> list[tuple[Any, ...]]:
+    def days(self) -> list[tuple[str | int, ...]]:
         """The same by day (UTC), identified by its first hour."""
         return _rows(_by_day(self._totals))
 
-    def origins(self) -> list[tuple[Any, ...]]:
+    def origins(self) -> list[tuple[str | int, ...]]:
         """(*OriginTotal.SLOT, *OriginTotal.NUMBERS), in the order of the slots."""
         return _rows(self._origins)
 
-    def origin_days(self) -> list[tuple[Any, ...]]:
+    def origin_days(self) -> list[tuple[str | int, ...]]:
         """The same by day (UTC)."""
         return _rows(_by_day(self._origins))
 
@@ -254,5 +254,5 @@ def _by_day(hours: dict[_AnySlot, list[int]]) -> dict[_AnySlot, list[int]]:
     return days
 
 
-def _rows(sums: Mapping[Any, list[int]]) -> list[tuple[Any, ...]]:
+def _rows(sums: Mapping[Any, list[int]]) -> list[tuple[str | int, ...]]:
     return [(*slot, *sums[slot]) for slot in sorted(sums) if any(sums[slot])]

@@ -104,9 +104,10 @@ def forget_folders(owner_id: int, also: Iterable[str] = ()) -> None:
         for start in range(0, len(pks), AT_ONCE):
             table.objects.filter(pk__in=pks[start : start + AT_ONCE]).delete()
         folder = OriginKind.FOLDER.value
-        add_origins(
-            table, sorted((hour, folder, OTHER, owner, *told) for (hour, owner), told in sums.items())
-        )
+        others: list[tuple[str | int, ...]] = [
+            (hour, folder, OTHER, owner, *told) for (hour, owner), told in sorted(sums.items())
+        ]
+        add_origins(table, others)
 
 
 counted_origins = CountedOrigins()

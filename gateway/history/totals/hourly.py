@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import Max
@@ -203,7 +203,7 @@ def _counted(ids: list[str]) -> dict[str, Contribution]:
     return found
 
 
-def add_origins(table: type[HourlyOrigin | DailyOrigin], sums: Iterable[Sequence[Any]]) -> None:
+def add_origins(table: type[HourlyOrigin | DailyOrigin], sums: Iterable[Sequence[str | int]]) -> None:
     """Add (*OriginTotal.SLOT, *OriginTotal.NUMBERS) to a table, in the caller's transaction."""
     _ADD_ORIGINS[table].many(list(sums))
 
